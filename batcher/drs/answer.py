@@ -1,0 +1,36 @@
+"""What came back from one HTTP request: a value, whatever happened. Expected trouble is never an exception."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class Stage(Enum):
+    """How far a request got; decides whether the cloud can have acted on it."""
+
+    NOT_SENT = "not sent"  # no byte of the body left: the cloud cannot have acted
+    SENT = "sent"  # the body began to leave: without a whole answer the outcome is unknown
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """One request's outcome at the transport level.
+
+    *http_status* is None when no whole, readable answer arrived; *error* then says why, for people, and
+    *error_kind* is `timeout`, `network` or `protocol`. *headers* are lower-cased. Times are Unix seconds by
+    our own clock: *sent_at* is when the body left (or the attempt began, where it did not leave).
+    """
+
+    stage: Stage
+    sent_at: float
+    answered_at: float
+    http_status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    error: str | None = None
+    error_kind: str | None = None
+
+    @property
+    def request_id(self) -> str | None:
+        """The cloud's id for this request: `X-Request-Id`, or IAM's `X-IAM-Trace-Id`."""
+        return self.headers.get("x-request-id") or self.headers.get("x-iam-trace-id")

@@ -1,0 +1,133 @@
+"""Wire models of `POST /v3/{project_id}/jobs/create-compare-task` (page drs_03_0136 of the API reference).
+
+Table 3 is the request body, tables 4 to 7 its nested parts, tables 8 and 9 the answer. Requests are
+strict (an unknown field is an error, as it would be silently dropped by the cloud); answers keep
+whatever they carry, known or not, and never fail on it.
+"""
+
+from typing import Any, Literal
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+CREATE_COMPARE_TASK = "create-compare-task"
+
+ConflictPolicy = Literal["cancel", "keep"]
+DataCompareType = Literal["lines", "contents"]
+
+
+class RequestPart(BaseModel):
+    """Base of everything we send: frozen, strict, no unknown field."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class CompareObjectInfo(RequestPart):
+    """One database of a data-level comparison (table 5)."""
+
+    db_name: str = Field(min_length=1, description="Name of the source database.")
+    table_name: list[str] | None = Field(
+        default=None,
+        description="Names of the tables to compare; absent: not sent, the cloud decides (a whole database).",
+    )
+
+
+class CompareTableInfoWithToken(RequestPart):
+    """One table with its token range, Cassandra disaster recovery only (table 7)."""
+
+    table_name: str = Field(min_length=1, description="Name of the table.")
+    min_token: str | None = Field(default=None, description="Smallest token of the range.")
+    max_token: str | None = Field(default=None, description="Largest token of the range.")
+
+
+class CompareObjectInfoWithToken(RequestPart):
+    """One database of a data-level comparison by tokens, Cassandra disaster recovery only (table 6)."""
+
+    db_name: str = Field(min_length=1, description="Name of the source database.")
+    table_name_with_token: list[CompareTableInfoWithToken] | None = Field(
+        default=None, description="Tables with their token ranges."
+    )
+
+
+class CreateDataLevelCompareReq(RequestPart):
+    """The data-level half of a create request (table 4)."""
+
+    conflict_policy: ConflictPolicy = Field(
+        description="What becomes of the job's unfinished data-level comparison: `cancel` ends it and creates "
+        "the new one, `keep` leaves it and creates none."
+    )
+    compare_type: DataCompareType = Field(
+        description="`lines` compares row counts, `contents` compares values."
+    )
+    compare_mode: Literal["quick_comparison"] | None = Field(
+        default=None,
+        description="`quick_comparison` takes all objects (allow-listed accounts only). Null is sent as null: "
+        "leaving the field out could fall to the documented default, which is the quick mode.",
+    )
+    start_time: str | None = Field(
+        default=None,
+        description="When the comparison starts: 13 digits, milliseconds since the epoch. Null: at once.",
+    )
+    compare_object_infos: list[CompareObjectInfo] | None = Field(
+        default=None, description="The objects to compare; outside quick mode exactly one list is given."
+    )
+    compare_object_infos_with_token: list[CompareObjectInfoWithToken] | None = Field(
+        default=None, description="The objects to compare, with tokens (Cassandra disaster recovery only)."
+    )
+
+
+class CreateCompareTaskReq(RequestPart):
+    """The body of a create request (table 3)."""
+
+    job_id: str = Field(min_length=1, description="Id of the DRS job; of the subtask where a job has several.")
+    object_level_compare_type: Literal["objects"] | None = Field(
+        default=None, description="`objects` asks for an object-level comparison; absent: none."
+    )
+    data_level_compare_info: CreateDataLevelCompareReq | None = Field(
+        default=None, description="Asks for a data-level comparison; absent: none."
+    )
+
+    def to_wire(self) -> bytes:
+        """The JSON bytes to send.
+
+        Absent optional fields are left out, except `compare_mode` and `start_time`, which the API
+        reference's own example sends as explicit nulls beside an object list.
+        """
+        return orjson.dumps(wire_dict(self))
+
+
+def wire_dict(request: CreateCompareTaskReq) -> dict[str, Any]:
+    """The body of *request* as plain data, in the order of the tables; see `CreateCompareTaskReq.to_wire`."""
+    body = request.model_dump(exclude_none=True)
+    if request.data_level_compare_info is not None:
+        info = body["data_level_compare_info"]
+        body["data_level_compare_info"] = {
+            name: info.get(name)
+            for name in CreateDataLevelCompareReq.model_fields
+            if name in info or name in ("compare_mode", "start_time")
+        }
+    return body
+
+
+class AnswerPart(BaseModel):
+    """Base of everything we are told: unknown fields are kept, and a wrong type is no reason to fail."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class CreateCompareTaskResult(AnswerPart):
+    """The fate of one half of a create request (table 9)."""
+
+    compare_task_id: str | None = Field(default=None, description="Id of the comparison that was created.")
+    error_code: str | None = Field(default=None, description="Set where this half was not created.")
+    error_msg: str | None = Field(default=None, description="Text for people; its language follows X-Language.")
+
+
+class CreateCompareTaskResponse(AnswerPart):
+    """The answer to a create request (table 8). Status 200 says nothing by itself: each half stands alone."""
+
+    job_id: str | None = Field(default=None, description="The job the answer speaks of.")
+    object_level_compare_create_result: CreateCompareTaskResult | None = None
+    data_level_compare_create_result: CreateCompareTaskResult | None = None
+    error_code: str | None = Field(default=None, description="Set where the whole call failed.")
+    error_msg: str | None = None

@@ -1,0 +1,1 @@
+"""The report room: summaries made from result lines alone."""

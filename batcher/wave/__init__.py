@@ -1,0 +1,1 @@
+"""The engine's room: one wave from plan to results."""
