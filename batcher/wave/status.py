@@ -1,0 +1,54 @@
+"""Where a wave stands right now: a snapshot for progress lines, summaries and, later, the control socket."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScopeStatus:
+    """One scope of the wave: (endpoint, project_id)."""
+
+    endpoint: str
+    project_id: str
+    entries: int
+    settled: int
+    in_flight: int
+    rate_text: str  # the pace in force, as the user writes it: "10/s", "off"
+    paused_until_s: float | None = None  # seconds from now until the scope sends again; None: not paused
+    reason: str | None = None  # why it is paused or halted, for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveStatus:
+    """A snapshot. The six counts and `open` add up to `entries` at every moment."""
+
+    entries: int
+    created: int = 0
+    partial: int = 0
+    failed: int = 0
+    unsettled: int = 0
+    invalid: int = 0
+    not_submitted: int = 0
+    in_flight: int = 0  # requests on their way now
+    in_doubt: int = 0  # entries being looked up
+    waiting: int = 0  # entries waiting for their next attempt
+    attempts: int = 0  # create requests sent by this process
+    retried: int = 0  # of them, sent for an entry that already had one
+    throttled: int = 0  # answers by which the cloud turned a request away
+    recovered: int = 0  # entries whose task id was learnt by reconciling
+    elapsed_s: float = 0.0
+    rate_per_s: float = 0.0  # create requests a second over the last few seconds
+    eta_s: float | None = None  # seconds until the end at the present pace; None: not known yet
+    stopping: str | None = None  # why the wave is ending early, for people
+    scopes: tuple[ScopeStatus, ...] = field(default=())
+
+    @property
+    def settled(self) -> int:
+        """Entries with a final result so far in this wave, runs before this one included."""
+        return (
+            self.created + self.partial + self.failed + self.unsettled + self.invalid + self.not_submitted
+        )
+
+    @property
+    def open(self) -> int:
+        """Entries without a final result."""
+        return self.entries - self.settled
