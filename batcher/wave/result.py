@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from batcher.drs.create_compare_task import CreateCompareTaskResult
+from batcher.drs.outcome import ErrorKind
 
 
 class Status(StrEnum):
@@ -19,23 +20,6 @@ class Status(StrEnum):
     UNSETTLED = "unsettled"  # sent, outcome still unknown after reconciling; never sent again on its own
     INVALID = "invalid"  # rejected before sending (--skip-invalid only)
     NOT_SUBMITTED = "not_submitted"  # the wave stopped before it was sent
-
-
-class ErrorKind(StrEnum):
-    """What kind of trouble an entry met, for scripts that branch on it."""
-
-    VALIDATION = "validation"
-    AUTH = "auth"
-    PERMISSION = "permission"
-    NOT_FOUND = "not_found"
-    STATE = "state"
-    CONFLICT = "conflict"
-    THROTTLED = "throttled"
-    SERVER = "server"
-    NETWORK = "network"
-    TIMEOUT = "timeout"
-    PROTOCOL = "protocol"
-    STOPPED = "stopped"
 
 
 def rfc3339(moment: datetime) -> str:

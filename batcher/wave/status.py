@@ -44,9 +44,7 @@ class WaveStatus:
     @property
     def settled(self) -> int:
         """Entries with a final result so far in this wave, runs before this one included."""
-        return (
-            self.created + self.partial + self.failed + self.unsettled + self.invalid + self.not_submitted
-        )
+        return self.created + self.partial + self.failed + self.unsettled + self.invalid + self.not_submitted
 
     @property
     def open(self) -> int:

@@ -1,0 +1,74 @@
+"""The cloud as the engine sees it: one scope, a handful of calls, each answer a value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from batcher.drs.answer import Answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpRequest:
+    """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Transport(Protocol):
+    """Sends one request once: no retry, no redirect. Expected trouble comes back as an `Answer`."""
+
+    async def send(self, request: HttpRequest) -> Answer:
+        """Send *request* and read the whole answer; cancellation drops the connection."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why no credential can be had; the scope stops with this. *error_msg* names the way out."""
+
+    error_msg: str
+    error_code: str | None = None
+    http_status: int | None = None
+
+
+class Credential(Protocol):
+    """Lets requests of one scope in. Nothing of a secret shows in `describe`, repr or errors."""
+
+    def describe(self) -> str:
+        """Kind and origin, without the secret: "token from BATCHER_TOKEN"."""
+        ...
+
+    async def prepare(self) -> Refusal | None:
+        """Have whatever `headers` needs (an unexpired token, a re-read file); one fetch however many wait."""
+        ...
+
+    def headers(self, request: HttpRequest) -> Mapping[str, str]:
+        """The headers to add to *request*; called once for each send, right before it."""
+        ...
+
+    async def renew(self, used: Mapping[str, str]) -> bool:
+        """After a 401 to a request that carried the headers *used*: True if there is something newer now."""
+        ...
+
+
+class Cloud(Protocol):
+    """One scope of the cloud, as handed to the engine."""
+
+    async def prepare(self) -> Refusal | None:
+        """Have the credential ready, so that the next call leaves at once. None: ready."""
+        ...
+
+    async def create_compare_task(self, body: bytes, *, x_language: str | None) -> Answer:
+        """POST /v3/{project_id}/jobs/create-compare-task, once. Not idempotent."""
+        ...
+
+    async def query_compare_result(self, job_id: str, *, current_page: int, per_page: int) -> Answer:
+        """POST /v3/{project_id}/jobs/query-compare-result: one page of the job's comparison tasks."""
+        ...
+
+    async def renew(self) -> bool:
+        """After a 401: renew the credential the last refused request used. True: worth another request."""
+        ...

@@ -1,0 +1,121 @@
+"""What an answer means, as values: the verdict on each half of a create request, and one page of a listing.
+
+`failures.py` computes these from an `Answer`; the engine decides by them and never looks at raw answers.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+
+
+class ErrorKind(StrEnum):
+    """What kind of trouble an entry met, for scripts that branch on it."""
+
+    VALIDATION = "validation"
+    AUTH = "auth"
+    PERMISSION = "permission"
+    NOT_FOUND = "not_found"
+    STATE = "state"
+    CONFLICT = "conflict"
+    THROTTLED = "throttled"
+    SERVER = "server"
+    NETWORK = "network"
+    TIMEOUT = "timeout"
+    PROTOCOL = "protocol"
+    STOPPED = "stopped"
+
+
+class Sort(Enum):
+    """A failure, sorted by what the cloud may have done."""
+
+    NOT_RECEIVED = "not received"  # nothing left us: again, after back-off
+    TURNED_AWAY = "turned away"  # throttled: the scope waits; not a used-up attempt
+    NOT_LET_IN = "not let in"  # credential refused: renew once, else the scope stops
+    REFUSED = "refused"  # no repetition can change it
+    NOT_YET = "not yet"  # the job is not in a state for it, or another operation is running
+    MAYBE = "may have happened"  # no whole, sound, known answer after the body left
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """Why something asked for was not (or perhaps not) done.
+
+    *listed* is False where a whole answer carried a (status, code) pair that no source names: such an answer
+    is sorted `MAYBE`. *retry_after_s* is seconds from the answer (`Retry-After`, number or date).
+    *limit* is the (count, period in seconds) that a throttled answer's text names, a hint and no contract.
+    """
+
+    sort: Sort
+    kind: ErrorKind
+    error_code: str | None = None
+    error_msg: str | None = None
+    retry_after_s: float | None = None
+    limit: tuple[int, float] | None = None
+    listed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A comparison exists, and this is its id."""
+
+    compare_task_id: str
+
+
+class Half(StrEnum):
+    """The two comparisons that one create request can ask for."""
+
+    OBJECT = "object_level"
+    DATA = "data_level"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateOutcome:
+    """The verdict on each half that was asked for. Where the call as a whole failed, *whole* holds that
+    trouble and every half has it too; *whole* is None where the halves speak for themselves.
+
+    *unasked* are task ids in the answer for a half that was not asked for: kept, since no id is forgotten.
+    """
+
+    halves: Mapping[Half, Made | Trouble]
+    whole: Trouble | None
+    http_status: int | None
+    request_id: str | None
+    unasked: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """One entry of a job's list of comparison tasks. Times are milliseconds since the epoch, by the cloud."""
+
+    compare_task_id: str
+    compare_type: str
+    compare_task_status: str
+    create_time: int | None
+    end_time: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """An unlisted status counts as unfinished."""
+        return self.compare_task_status in FINISHED
+
+
+FINISHED = frozenset({"SUCCESSFUL", "FAILED", "CANCELLED", "TIMEOUT_INTERRUPT"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComparisonPage:
+    """One page of the list, as sound as could be told: *total* is the cloud's own count of all entries."""
+
+    comparisons: tuple[Comparison, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListOutcome:
+    """Exactly one of *page* and *trouble* is set. An answer that is not a whole, sound list is trouble:
+    an error here is never evidence that no comparison exists."""
+
+    page: ComparisonPage | None
+    trouble: Trouble | None
+    http_status: int | None
+    request_id: str | None
