@@ -1,10 +1,10 @@
 """Makes the checkout's `.venv` what a lock file says, and does nothing where it already is.
 
-`_env.py run` installs what batcher needs to run, `_env.py dev` that and the tools for working on it; a `dev`
-environment serves for `run` too. Standard library only: whatever Python 3.11 or newer the machine has runs this.
+`_env.py run` installs what batcher needs to run, `_env.py dev` that and the tools for working on it; a
+`dev` environment serves for `run` too. Standard library only: any Python 3.11 or newer can run this.
 
-The stamp in `.venv` tells what stands there, and where. It is written last, and says "unfinished" while anything
-is being installed, so that an environment whose making was interrupted is made anew rather than trusted.
+The stamp in `.venv` tells what stands there, and where. It is written last, and says "unfinished" while
+anything is being installed: an environment whose making was interrupted is made anew, not trusted.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def make_ready(root: Path, purpose: str) -> None:
 def stamp_of(root: Path, purpose: str, python: tuple[int, int]) -> str:
     """What the stamp says once *purpose* stands: it changes with all that the installation depends on.
 
-    It ends in the checkout's path, since scripts in an environment hold absolute paths and break when it is moved.
+    It ends in the checkout's path: scripts in an environment hold absolute paths and break when it is moved.
     """
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
     parts = [str(python), repr(project["project"]), repr(project["build-system"])]
@@ -113,7 +113,7 @@ def is_other_than_asked_for(found: tuple[int, int]) -> bool:
 
 
 def create(venv: Path) -> tuple[int, int]:
-    """Makes an empty environment with pip in it, in place of whatever stands there; returns its Python version."""
+    """Makes an empty environment in place of whatever stands there; returns its Python version."""
     for module, needs in (("venv", "ensurepip"), ("virtualenv", "virtualenv")):
         if importlib.util.find_spec(needs) is not None:
             call(f"making {venv}", [sys.executable, "-m", module, "--clear", str(venv)])
@@ -144,7 +144,7 @@ def call(doing: str, command: list[str]) -> None:
     )
     if done.returncode != 0:
         raise SetupError(
-            f"{done.stdout.rstrip()}\n\nSetting up failed while {doing} (exit code {done.returncode}); see above."
+            f"{done.stdout.rstrip()}\n\nFailed while {doing} (exit code {done.returncode}); see above."
         )
 
 
