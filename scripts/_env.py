@@ -115,7 +115,8 @@ def is_other_than_asked_for(found: tuple[int, int]) -> bool:
 def create(venv: Path) -> tuple[int, int]:
     """Makes an empty environment in place of whatever stands there; returns its Python version."""
     for module, needs in (("venv", "ensurepip"), ("virtualenv", "virtualenv")):
-        if importlib.util.find_spec(needs) is not None:
+        spec = importlib.util.find_spec(needs)
+        if spec is not None and spec.origin is not None:  # no origin: a directory left empty, not a module
             call(f"making {venv}", [sys.executable, "-m", module, "--clear", str(venv)])
             return sys.version_info[:2]
     raise SetupError(
