@@ -1,0 +1,162 @@
+"""What comes next for an entry: a pure function of its state, the policy and the time that has passed."""
+
+from dataclasses import dataclass, replace
+
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.wave.life import EntryState
+from batcher.wave.policy import Policy, Reconcile
+from batcher.wave.result import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Ask for the open halves, *after_s* seconds from now."""
+
+    after_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """List the job's comparisons, *after_s* seconds from now."""
+
+    after_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """The entry's outcome is final; *trouble* says what went wrong, None where nothing did."""
+
+    status: Status
+    trouble: Trouble | None
+    why: str
+
+
+Action = Send | LookUp | Settle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """The time, as far as decisions need it. Seconds.
+
+    *since_intent_s* has passed since the last intent (None: not known, an earlier process made it);
+    *since_first_s* since this process first sent the entry. *draw* is a random number in [0, 1) for jitter.
+    """
+
+    since_intent_s: float | None
+    since_first_s: float
+    draw: float
+
+
+def decide(state: EntryState, policy: Policy, moment: Moment) -> Action:
+    """The next step for an entry whose last step has ended."""
+    if state.in_doubt:
+        return _in_doubt(state, policy, moment)
+    if not state.to_ask:
+        return _settled(state)
+    if state.given_up:
+        return _unsettled(
+            state,
+            "it is not in the job's list of comparisons, and an unsettled entry is not sent again on its own. Look at "
+            "the job's comparisons in the console, then record what is true with `batcher settle`",
+        )
+    return _again(state, policy, moment)
+
+
+def _settled(state: EntryState) -> Settle:
+    refused = next((half.refused for half in state.halves.values() if half.refused), None)
+    made = any(half.made is not None for half in state.halves.values())
+    if refused is None:
+        return Settle(Status.CREATED, None, "every comparison asked for exists")
+    if made:
+        return Settle(Status.PARTIAL, refused, "one comparison exists, the other was refused for good")
+    return Settle(Status.FAILED, refused, "refused for good")
+
+
+def _give_up(state: EntryState, trouble: Trouble, why: str) -> Settle:
+    made = any(half.made is not None for half in state.halves.values())
+    return Settle(Status.PARTIAL if made else Status.FAILED, trouble, why)
+
+
+def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
+    trouble = next((state.halves[half].trouble for half in sorted(state.to_ask)), None)
+    if trouble is None:
+        return Send(0.0, "not sent yet")
+    if trouble.sort is Sort.TURNED_AWAY:
+        return Send(0.0, "turned away by the cloud's limit: sent again when the scope may send")
+    if trouble.sort is Sort.NOT_LET_IN:
+        return Send(0.0, "the credential was refused: sent again with a renewed one")
+    if trouble.sort is Sort.NOT_YET:
+        after_s = policy.wait_ready_poll_s * (0.75 + moment.draw / 2)
+        if moment.since_first_s + after_s > policy.wait_ready_s:
+            waited = f" within {policy.wait_ready_s:g} s" if policy.wait_ready_s else ""
+            return _give_up(state, trouble, f"the job was not ready{waited}")
+        return Send(after_s, f"the job is not ready: again in {after_s:.1f} s")
+    if not trouble.listed and state.unlisted_times >= 2:
+        return _give_up(state, trouble, "the same unknown answer twice, and proven not taken both times")
+    if state.charged >= policy.attempts:
+        return _give_up(state, trouble, f"all {policy.attempts} attempts used up, and known not to be created")
+    after_s = back_off(state.charged, policy, moment.draw, trouble.retry_after_s)
+    if moment.since_first_s + after_s > policy.entry_deadline_s:
+        return _give_up(state, trouble, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
+    if trouble.sort is Sort.MAYBE:
+        return Send(0.0, "proven not taken: sent again")
+    return Send(after_s, f"{trouble.sort.value}: again in {after_s:.1f} s")
+
+
+def back_off(charged: int, policy: Policy, draw: float, retry_after_s: float | None) -> float:
+    """Seconds until the next attempt after *charged* of them: exponential with full jitter, or what the
+    cloud asked for where that is longer."""
+    ceiling = min(policy.backoff_cap_s, policy.backoff_base_s * 2.0 ** min(charged - 1, 30))
+    return max(ceiling * draw, retry_after_s or 0.0)
+
+
+def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
+    ambiguous = [task_id for half in state.halves.values() for task_id in half.ambiguous or ()]
+    if ambiguous:
+        return _unsettled(
+            state,
+            f"comparisons {', '.join(ambiguous)} could each be the one this entry made. Look at them in the console, "
+            "then record the right one with `batcher settle`",
+        )
+    if policy.reconcile is Reconcile.OFF:
+        return _unsettled(
+            state,
+            "--reconcile off forbids looking it up. Look at the job's comparisons in the console, then record what is "
+            "true with `batcher settle`",
+        )
+    if state.failed_looks >= policy.failed_looks and _landed(policy, moment):
+        return _unsettled(
+            state,
+            f"{state.failed_looks} look-ups failed. Run the same command again once look-ups work, or look at the "
+            "job's comparisons in the console and record what is true with `batcher settle`",
+        )
+    after_s = _next_look(state, policy, moment)
+    return LookUp(after_s, f"may have been taken: looked up in {after_s:.1f} s")
+
+
+def _landed(policy: Policy, moment: Moment) -> bool:
+    return moment.since_intent_s is not None and moment.since_intent_s >= policy.landing_s
+
+
+def _next_look(state: EntryState, policy: Policy, moment: Moment) -> float:
+    looks = state.looks + state.failed_looks
+    if moment.since_intent_s is None:
+        return 0.0
+    plan = [*(after for after in policy.looks_s if after < policy.landing_s), policy.landing_s]
+    if looks < len(plan):
+        return max(0.0, plan[looks] - moment.since_intent_s)
+    return max(policy.landing_s - moment.since_intent_s, policy.look_again_s * (0.5 + moment.draw / 2))
+
+
+def _unsettled(state: EntryState, msg: str) -> Settle:
+    cause = next((half.trouble for half in state.halves.values() if half.doubt or half.open), None)
+    if cause is None:
+        cause = Trouble(
+            sort=Sort.MAYBE,
+            kind=ErrorKind.STOPPED,
+            error_msg="batcher was ended before the answer to the request was recorded",
+        )
+    said = f"{cause.error_msg or cause.error_code or cause.kind.value}; the request may have been taken: {msg}"
+    return Settle(Status.UNSETTLED, replace(cause, error_msg=said), "cannot be told: left to the operator")

@@ -1,0 +1,165 @@
+"""What happened to an entry, as values: the journal holds these, in order, and an entry's state is their fold.
+
+Times named `at` are Unix seconds by our own clock; times named `cloud_…` are Unix seconds by the cloud's.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intended:
+    """A create request is about to leave. Durable before it does: from here on it may have been sent.
+
+    *cloud_at* is the earliest the cloud's clock can have shown then, None where that was not known yet.
+    *conflict_policy* is the one sent, which for a repeat may differ from the manifest's.
+    *known* are ids of comparisons that a snapshot showed before the first attempt.
+    """
+
+    at: float
+    cloud_at: float | None
+    asked: frozenset[Half]
+    conflict_policy: str | None = None
+    known: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retracted:
+    """The request of the open intent did not leave after all."""
+
+    at: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """The create request ended, with or without an answer; *halves* has a verdict for each half asked."""
+
+    at: float
+    sent_at: float
+    halves: Mapping[Half, Made | Trouble]
+    http_status: int | None
+    request_id: str | None
+    decided: str = ""
+
+
+class Sight(StrEnum):
+    """What a look-up says about a half in doubt."""
+
+    FOUND = "found"  # exactly one comparison can be ours: it is
+    ABSENT = "absent"  # none can be ours, but a request on its way may still land
+    PROVEN_ABSENT = "proven absent"  # none can be ours, and none can land any more
+    AMBIGUOUS = "ambiguous"  # cannot be told apart, now or later
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """The verdict of one look-up on one half. *ids* are the comparisons that could be ours."""
+
+    sight: Sight
+    ids: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """The job's comparisons were listed; *trouble* says why that did not work out, and then nothing was seen.
+
+    *since* is the cloud's time from which a comparison counted as possibly ours, None where that is not known.
+    *blocked* tells that an unfinished data-level comparison from before the first intent is still listed:
+    a repeat under `cancel` then does what the operator asked for.
+    """
+
+    at: float
+    halves: Mapping[Half, Seen] = field(default_factory=dict)
+    since: float | None = None
+    listed: int = 0
+    blocked: bool = False
+    trouble: Trouble | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    decided: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reopened:
+    """A settled entry is taken up again: its result no longer counts. *fresh* forgets the attempts so far."""
+
+    at: float
+    was: str
+    why: str
+    fresh: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruled:
+    """The operator decided what became of an unsettled entry. *halves* are the task ids they named."""
+
+    at: float
+    ruling: str
+    halves: Mapping[Half, str] = field(default_factory=dict)
+
+
+Event = Intended | Retracted | Answered | LookedUp | Reopened | Ruled
+
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__.lower(): kind for kind in (Intended, Retracted, Answered, LookedUp, Reopened, Ruled)
+}
+
+
+def kind_of(event: Event) -> str:
+    """The event's name in the journal: `intended`, `answered`, …"""
+    return type(event).__name__.lower()
+
+
+def encode(event: Event) -> bytes:
+    """*event* as JSON, without its kind."""
+    return orjson.dumps(event, default=_plain)
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    raise TypeError(f"cannot journal a {type(value).__name__}")
+
+
+def decode(kind: str, body: bytes) -> Event:
+    """The event back from the journal; the inverse of `kind_of` and `encode`."""
+    raw = orjson.loads(body)
+    match kind:
+        case "intended":
+            raw["asked"] = frozenset(Half(half) for half in raw["asked"])
+            raw["known"] = frozenset(raw["known"])
+        case "answered":
+            raw["halves"] = {Half(half): _verdict(verdict) for half, verdict in raw["halves"].items()}
+        case "lookedup":
+            raw["halves"] = {
+                Half(half): Seen(sight=Sight(seen["sight"]), ids=tuple(seen["ids"]))
+                for half, seen in raw["halves"].items()
+            }
+            raw["trouble"] = raw["trouble"] and _trouble(raw["trouble"])
+        case "ruled":
+            raw["halves"] = {Half(half): task_id for half, task_id in raw["halves"].items()}
+    event: Event = _KINDS[kind](**raw)
+    return event
+
+
+def _verdict(raw: dict[str, Any]) -> Made | Trouble:
+    return Made(raw["compare_task_id"]) if "compare_task_id" in raw else _trouble(raw)
+
+
+def _trouble(raw: dict[str, Any]) -> Trouble:
+    limit = raw["limit"]
+    return Trouble(
+        **{
+            **raw,
+            "sort": Sort(raw["sort"]),
+            "kind": ErrorKind(raw["kind"]),
+            "limit": limit and (limit[0], limit[1]),
+        }
+    )

@@ -1,0 +1,228 @@
+"""The life of an entry: its state is the fold of its events, live and on resume alike.
+
+    planned ──intended──▶ in doubt ──answered──▶ clear ──▶ settled, or planned again
+                             ▲  └─ no clear answer, or the process died ─▶ looked up ─┘
+
+A half is in doubt from the moment its intent is durable until an answer or a look-up clears it: a process
+that dies at any point leaves exactly the doubts it must.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from batcher.drs.outcome import Half, Made, Sort, Trouble
+from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Sight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HalfState:
+    """What is known of one half. *made*, *refused* and *doubt* exclude each other."""
+
+    made: str | None = None
+    recovered: bool = False
+    refused: Trouble | None = None
+    trouble: Trouble | None = None  # the last trouble, of any sort
+    doubt: bool = False
+    ambiguous: tuple[str, ...] | None = None  # ids that a look-up could not tell apart
+
+    @property
+    def open(self) -> bool:
+        """Still to be asked for."""
+        return self.made is None and self.refused is None and not self.doubt
+
+
+_FRESH = HalfState()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryState:
+    """Everything the engine remembers of an entry between two steps."""
+
+    halves: Mapping[Half, HalfState] = field(default_factory=dict)
+    attempts: int = 0  # create requests sent
+    charged: int = 0  # of them, those that count against the bound on attempts
+    first_at: float | None = None  # when the first was sent: `submitted_at`
+    intent: Intended | None = None  # the last intent
+    since: float | None = None  # the cloud's time from which a comparison may be ours
+    timeless: bool = False  # a doubtful intent's time by the cloud's clock is not known
+    known: frozenset[str] = frozenset()  # ids a snapshot showed before the first attempt
+    keep: bool = False  # a repeat goes out as `keep`, lest it cancel what the first made
+    looks: int = 0  # look-ups since the doubt arose
+    failed_looks: int = 0
+    unlisted: tuple[int | None, str | None] | None = None  # last unlisted (status, code)
+    unlisted_times: int = 0
+    http_status: int | None = None
+    request_id: str | None = None
+    given_up: bool = False  # settled `unsettled` once: looked up again, never sent again
+
+    @property
+    def in_doubt(self) -> bool:
+        """A request may have been sent whose outcome is not known."""
+        return any(half.doubt for half in self.halves.values())
+
+    @property
+    def doubtful(self) -> frozenset[Half]:
+        """The halves in doubt."""
+        return frozenset(name for name, half in self.halves.items() if half.doubt)
+
+    @property
+    def to_ask(self) -> frozenset[Half]:
+        """The halves that the next request asks for."""
+        return frozenset(name for name, half in self.halves.items() if half.open)
+
+
+def fresh(asked: Iterable[Half]) -> EntryState:
+    """The state of an entry that nothing has happened to; *asked* are the halves it wants."""
+    return EntryState(halves={half: _FRESH for half in sorted(asked)})
+
+
+def fold(state: EntryState, event: Event) -> EntryState:
+    """*state* after *event*."""
+    match event:
+        case Intended():
+            return _intended(state, event)
+        case Retracted():
+            return _retracted(state)
+        case Answered():
+            return _answered(state, event)
+        case LookedUp():
+            return _looked_up(state, event)
+        case Reopened():
+            if event.fresh:
+                return _forgotten(state)
+            return replace(state, looks=0, failed_looks=0, given_up=True, halves=_unambiguous(state))
+        case Ruled():
+            return _ruled(state, event)
+
+
+def history(asked: Iterable[Half], events: Iterable[Event]) -> EntryState:
+    """The state that *events* lead to, oldest first."""
+    state = fresh(asked)
+    for event in events:
+        state = fold(state, event)
+    return state
+
+
+def _intended(state: EntryState, event: Intended) -> EntryState:
+    return replace(
+        state,
+        halves={
+            name: HalfState(doubt=True, trouble=half.trouble) if name in event.asked else half
+            for name, half in state.halves.items()
+        },
+        attempts=state.attempts + 1,
+        first_at=event.at if state.first_at is None else state.first_at,
+        intent=event,
+        known=state.known | event.known,
+        looks=0,
+        failed_looks=0,
+    )
+
+
+def _retracted(state: EntryState) -> EntryState:
+    intent = state.intent
+    assert intent is not None  # noqa: S101 - only ever recorded after an intent
+    attempts = state.attempts - 1
+    return replace(
+        state,
+        halves={
+            name: replace(half, doubt=False) if name in intent.asked else half for name, half in state.halves.items()
+        },
+        attempts=attempts,
+        first_at=state.first_at if attempts else None,
+    )
+
+
+def _answered(state: EntryState, event: Answered) -> EntryState:
+    halves = dict(state.halves)
+    troubles = [verdict for verdict in event.halves.values() if isinstance(verdict, Trouble)]
+    for name, verdict in event.halves.items():
+        halves[name] = _after(verdict)
+    charged = any(trouble.sort not in (Sort.TURNED_AWAY, Sort.NOT_LET_IN) for trouble in troubles)
+    unlisted = next(((event.http_status, t.error_code) for t in troubles if not t.listed), None)
+    after = replace(
+        state,
+        halves=halves,
+        charged=state.charged + charged,
+        unlisted=unlisted,
+        unlisted_times=state.unlisted_times + 1
+        if unlisted is not None and unlisted == state.unlisted
+        else int(unlisted is not None),
+        http_status=event.http_status,
+        request_id=event.request_id,
+    )
+    return _doubted(after) if after.in_doubt else after
+
+
+def _after(verdict: Made | Trouble) -> HalfState:
+    if isinstance(verdict, Made):
+        return HalfState(made=verdict.compare_task_id)
+    if verdict.sort is Sort.REFUSED:
+        return HalfState(refused=verdict, trouble=verdict)
+    return HalfState(trouble=verdict, doubt=verdict.sort is Sort.MAYBE)
+
+
+def _doubted(state: EntryState) -> EntryState:
+    """The last intent may have landed: comparisons made since then may be ours from now on."""
+    intent = state.intent
+    assert intent is not None  # noqa: S101 - an answer follows an intent
+    if intent.cloud_at is None:
+        return replace(state, timeless=True)
+    return replace(state, since=_earlier(state.since, intent.cloud_at))
+
+
+def _earlier(one: float | None, other: float) -> float:
+    return other if one is None else min(one, other)
+
+
+def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
+    halves = dict(state.halves)
+    for name, seen in event.halves.items():
+        half = halves[name]
+        match seen.sight:
+            case Sight.FOUND:
+                halves[name] = HalfState(made=seen.ids[0], recovered=True)
+            case Sight.PROVEN_ABSENT:
+                halves[name] = replace(half, doubt=False)
+            case Sight.AMBIGUOUS:
+                halves[name] = replace(half, ambiguous=seen.ids)
+            case Sight.ABSENT:
+                pass
+    proven = any(seen.sight is Sight.PROVEN_ABSENT for seen in event.halves.values())
+    if event.since is not None:
+        state = replace(state, since=_earlier(state.since, event.since), timeless=False)
+    return replace(
+        state,
+        halves=halves,
+        looks=state.looks + (event.trouble is None),
+        failed_looks=state.failed_looks + (event.trouble is not None),
+        keep=state.keep or (proven and not event.blocked),
+    )
+
+
+def _ruled(state: EntryState, event: Ruled) -> EntryState:
+    halves = dict(state.halves)
+    for name, task_id in event.halves.items():
+        halves[name] = HalfState(made=task_id)
+    if event.ruling == "retry":
+        halves = {name: replace(half, doubt=False, ambiguous=None) for name, half in halves.items()}
+        return replace(state, halves=halves, charged=0, first_at=None, given_up=False)
+    return replace(state, halves=halves)
+
+
+def _forgotten(state: EntryState) -> EntryState:
+    """Taken up anew: what was made stays made, what was refused is asked for again."""
+    return replace(
+        state,
+        halves={
+            name: half if half.made is not None else HalfState(doubt=half.doubt) for name, half in state.halves.items()
+        },
+        charged=0,
+        first_at=None,
+        unlisted=None,
+        unlisted_times=0,
+    )
+
+
+def _unambiguous(state: EntryState) -> dict[Half, HalfState]:
+    return {name: replace(half, ambiguous=None) for name, half in state.halves.items()}

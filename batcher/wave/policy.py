@@ -1,0 +1,51 @@
+"""The numbers and choices that steer a wave, as one value. All times are seconds."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from batcher.drs import guesses
+
+
+class Reconcile(StrEnum):
+    """How an entry in doubt is looked up."""
+
+    WINDOW = "window"  # by type and the cloud's own creation time
+    SNAPSHOT = "snapshot"  # that, and the job's comparisons are listed before the first attempt as well
+    OFF = "off"  # not at all (the credential may not query): every doubt is unsettled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaxFailures:
+    """When the wave stops because too much fails: a count, or a share of the manifest's entries."""
+
+    count: int | None = None
+    percent: float | None = None
+
+    def reached(self, failures: int, entries: int) -> bool:
+        """Whether *failures* of *entries* is too many."""
+        if self.count is not None:
+            return failures >= self.count
+        return self.percent is not None and failures > 0 and failures >= entries * self.percent / 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """How often, how long and how patiently. Defaults are those of `batcher run`."""
+
+    attempts: int = 5  # charged attempts an entry; throttled ones are not charged
+    entry_deadline_s: float = 900.0  # no attempt is begun later than this after an entry's first
+    backoff_base_s: float = 1.0
+    backoff_cap_s: float = 60.0
+    throttle_wait_s: float = guesses.THROTTLE_WAIT_S  # where a throttled answer names no time
+    landing_s: float = guesses.LANDING_TIME_S  # a request on its way can still land this long
+    looks_s: tuple[float, ...] = (2.0, 15.0, 60.0)  # looks before the last, which comes after landing_s
+    failed_looks: int = 4  # look-ups that may fail after landing_s before a doubt is unsettled
+    look_again_s: float = 20.0  # between those
+    wait_ready_s: float = 0.0  # a job that is not ready is asked again for so long
+    wait_ready_poll_s: float = 30.0
+    reconcile: Reconcile = Reconcile.WINDOW
+    max_failures: MaxFailures = MaxFailures()
+    concurrency: int = 16  # requests in flight, each scope
+    grace_s: float = 30.0  # for what is in flight when the wave is told to stop
+    slack_s: float = guesses.CLOCK_SLACK_S  # create_time may lie so much before the intent by `Date`
+    held: int = 4096  # entries a scope holds in memory: waiting, in doubt, parked behind their job

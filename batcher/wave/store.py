@@ -1,0 +1,355 @@
+"""The journal's store: an SQLite database, used from one thread at a time. No asyncio in here.
+
+Everything is appended: the plan once, then events, then results. An entry is open while it has events and no
+result. `synchronous=FULL` makes a commit survive a power cut; write-ahead logging makes it one sync.
+"""
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from batcher.wave.events import Event, Reopened, decode, encode, kind_of
+from batcher.wave.plan import PlannedEntry, Scope
+from batcher.wave.result import Status
+
+FORMAT = 1
+APPLICATION_ID = 0x44525342  # "DRSB": tells our journal from any other SQLite file
+
+_SCHEMA = f"""
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE scopes (number INTEGER PRIMARY KEY, endpoint TEXT, project_id TEXT, clock_offset_s REAL);
+CREATE TABLE entries (
+    idx INTEGER PRIMARY KEY, line INTEGER, key TEXT, scope INTEGER, job_id TEXT, x_language TEXT, labels BLOB, body BLOB
+);
+CREATE TABLE events (id INTEGER PRIMARY KEY, idx INTEGER, kind TEXT, body BLOB);
+CREATE TABLE results (seq INTEGER PRIMARY KEY, idx INTEGER UNIQUE, status TEXT, line BLOB);
+"""
+# Made after the plan is in, where one sort is cheaper than a million insertions.
+_INDEXES = """
+CREATE INDEX entries_by_job ON entries (scope, job_id);
+CREATE INDEX entries_by_key ON entries (key);
+CREATE INDEX events_by_entry ON events (idx);
+"""
+
+
+class NotAJournal(Exception):
+    """The file is not a journal that this version can read; the text says what it is and the way out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happened:
+    """An event of entry *index*."""
+
+    index: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """The final result of entry *index*; *seq* is its place in the results file, *line* what stands there."""
+
+    index: int
+    seq: int
+    status: Status
+    line: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Noted:
+    """A fact about the wave, by *name*; a later one replaces it."""
+
+    name: str
+    value: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockNoted:
+    """How far the cloud's clock is ahead of ours, for a scope."""
+
+    scope: int
+    offset_s: float
+
+
+Op = Happened | Settled | Noted | ClockNoted
+
+_ENTRY = "e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.body"
+_SHARES = "EXISTS (SELECT 1 FROM entries o WHERE o.scope = e.scope AND o.job_id = e.job_id AND o.idx <> e.idx)"
+
+
+class Store:
+    """The database. Methods raise `sqlite3.Error` (and so tell of full or vanished disks)."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+        self._scopes: dict[int, Scope] = {}
+
+    @classmethod
+    def open(cls, path: Path | None) -> "Store":
+        """Open or create the journal at *path*; None: in memory. Raises `NotAJournal`, `sqlite3.Error`."""
+        db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        try:
+            store = cls(db)
+            store._prepare(path)
+        except BaseException:
+            db.close()
+            raise
+        return store
+
+    @classmethod
+    def open_to_read(cls, path: Path) -> "Store":
+        """Open an existing journal without changing it, also while a wave is running."""
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        try:
+            store = cls(db)
+            store._check(path)
+        except BaseException:
+            db.close()
+            raise
+        return store
+
+    def _prepare(self, path: Path | None) -> None:
+        try:
+            empty = not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                raise NotAJournal(f"{path} is not a batcher journal; name another with --journal") from error
+            raise
+        if not empty:
+            self._check(path)
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.execute("PRAGMA wal_autocheckpoint = 4000")
+        if empty:
+            self._db.executescript(_SCHEMA)
+
+    def _check(self, path: Path | None) -> None:
+        try:
+            application = self._db.execute("PRAGMA application_id").fetchone()[0]
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.DatabaseError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+                raise NotAJournal(f"{path} is not a batcher journal") from error
+            raise
+        if application != APPLICATION_ID:
+            raise NotAJournal(f"{path} is an SQLite database, but not a batcher journal; name another with --journal")
+        if version != FORMAT:
+            raise NotAJournal(
+                f"{path} is a journal of format {version}, and this batcher reads format {FORMAT}: go on with the "
+                "version of batcher that began the wave, or begin a new one with --restart"
+            )
+
+    def close(self) -> None:
+        """Close the database; its write-ahead log is folded in."""
+        self._db.close()
+
+    # --- the plan ---------------------------------------------------------------------------------------
+
+    def is_planned(self) -> bool:
+        """Whether a whole plan is in the journal; half a one is as good as none, as nothing was sent."""
+        return bool(self._db.execute("SELECT 1 FROM meta WHERE name = 'planned'").fetchone())
+
+    def begin(self) -> None:
+        """Begin the one transaction that the plan is written in."""
+        self._db.execute("BEGIN IMMEDIATE")
+
+    def rollback(self) -> None:
+        """Forget it."""
+        self._db.rollback()
+
+    def add_scope(self, scope: Scope) -> None:
+        """Add a scope to the plan."""
+        self._db.execute("INSERT INTO scopes VALUES (?, ?, ?, NULL)", (scope.number, scope.endpoint, scope.project_id))
+
+    def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
+        """Add entries to the plan."""
+        self._db.executemany(
+            "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    entry.index,
+                    entry.line,
+                    entry.key,
+                    entry.scope.number,
+                    entry.job_id,
+                    entry.x_language,
+                    orjson.dumps(entry.labels) if entry.labels else None,
+                    entry.body,
+                )
+                for entry in entries
+            ),
+        )
+
+    def add_invalid(self, index: int, line: int, key: str, job_id: str | None) -> None:
+        """Add the place of an entry that is not sent because it is not valid; it has a result already."""
+        self._db.execute("INSERT INTO entries VALUES (?, ?, ?, NULL, ?, NULL, NULL, NULL)", (index, line, key, job_id))
+
+    def finish_plan(self, facts: Mapping[str, Any]) -> None:
+        """Write the wave's facts, make the indexes, and commit the plan."""
+        for name, value in facts.items():
+            self._apply(Noted(name=name, value=value))
+        self._db.execute("INSERT INTO meta VALUES ('planned', 1)")
+        for statement in _INDEXES.strip().splitlines():
+            self._db.execute(statement)
+        self._db.execute("COMMIT")
+
+    # --- writing ----------------------------------------------------------------------------------------
+
+    def commit(self, ops: Iterable[Op]) -> None:
+        """Apply *ops* in order, in one transaction, durable when this returns. All or none of them."""
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            for op in ops:
+                self._apply(op)
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+    def _apply(self, op: Op) -> None:
+        match op:
+            case Happened():
+                if isinstance(op.event, Reopened):
+                    self._db.execute("DELETE FROM results WHERE idx = ?", (op.index,))
+                self._db.execute(
+                    "INSERT INTO events (idx, kind, body) VALUES (?, ?, ?)",
+                    (op.index, kind_of(op.event), encode(op.event)),
+                )
+            case Settled():
+                self._db.execute(
+                    "INSERT INTO results VALUES (?, ?, ?, ?)", (op.seq, op.index, op.status.value, op.line)
+                )
+            case Noted():
+                self._db.execute(
+                    "INSERT OR REPLACE INTO meta VALUES (?, ?)", (op.name, orjson.dumps(op.value).decode())
+                )
+            case ClockNoted():
+                self._db.execute("UPDATE scopes SET clock_offset_s = ? WHERE number = ?", (op.offset_s, op.scope))
+
+    # --- reading ----------------------------------------------------------------------------------------
+
+    def facts(self) -> dict[str, Any]:
+        """The wave's facts: its manifest's digest, its settings, …"""
+        rows = self._db.execute("SELECT name, value FROM meta WHERE name <> 'planned'")
+        return {name: orjson.loads(value) for name, value in rows}
+
+    def scopes(self) -> list[Scope]:
+        """The wave's scopes."""
+        return [Scope(*row) for row in self._db.execute("SELECT number, endpoint, project_id FROM scopes ORDER BY 1")]
+
+    def scope_sizes(self) -> dict[int, int]:
+        """How many entries each scope has, by its number."""
+        return dict(self._db.execute("SELECT scope, count(*) FROM entries WHERE scope IS NOT NULL GROUP BY scope"))
+
+    def entry_count(self) -> int:
+        """How many entries the manifest has."""
+        return int(self._db.execute("SELECT count(*) FROM entries").fetchone()[0])
+
+    def status_counts(self) -> dict[Status, int]:
+        """How many results there are of each status."""
+        rows = self._db.execute("SELECT status, count(*) FROM results GROUP BY status")
+        return {Status(status): count for status, count in rows}
+
+    def settled_counts(self) -> dict[int, int]:
+        """How many entries of each scope have a result."""
+        rows = self._db.execute(
+            "SELECT e.scope, count(*) FROM results r JOIN entries e USING (idx) WHERE e.scope IS NOT NULL GROUP BY 1"
+        )
+        return dict(rows)
+
+    def next_seq(self) -> int:
+        """The place of the next result in the results file."""
+        row = self._db.execute("SELECT max(seq) FROM results").fetchone()
+        return 0 if row[0] is None else int(row[0]) + 1
+
+    def planned(self, scope: int, after: int, limit: int) -> list[PlannedEntry]:
+        """Up to *limit* entries of *scope* behind index *after* that nothing has happened to."""
+        rows = self._db.execute(
+            f"SELECT {_ENTRY}, {_SHARES} FROM entries e WHERE e.idx > ? AND e.scope = ? "  # noqa: S608
+            "AND NOT EXISTS (SELECT 1 FROM events v WHERE v.idx = e.idx) "
+            "AND NOT EXISTS (SELECT 1 FROM results r WHERE r.idx = e.idx) ORDER BY e.idx LIMIT ?",
+            (after, scope, limit),
+        )
+        return [self._entry(row) for row in rows]
+
+    def open_entries(self, scope: int) -> list[tuple[PlannedEntry, list[Event]]]:
+        """The entries of *scope* that something has happened to and that have no result, in manifest order."""
+        rows = self._db.execute(
+            f"SELECT {_ENTRY}, {_SHARES} FROM entries e WHERE e.scope = ? "  # noqa: S608
+            "AND e.idx IN (SELECT idx FROM events EXCEPT SELECT idx FROM results) ORDER BY e.idx",
+            (scope,),
+        ).fetchall()
+        return [(entry, self.events(entry.index)) for entry in map(self._entry, rows)]
+
+    def events(self, index: int) -> list[Event]:
+        """The events of an entry, oldest first."""
+        rows = self._db.execute("SELECT kind, body FROM events WHERE idx = ? ORDER BY id", (index,))
+        return [decode(kind, body) for kind, body in rows]
+
+    def sharing(self, entry: PlannedEntry) -> list[tuple[int, list[Event]]]:
+        """The other entries of the same job, each with its events."""
+        rows = self._db.execute(
+            "SELECT idx FROM entries WHERE scope = ? AND job_id = ? AND idx <> ?",
+            (entry.scope.number, entry.job_id, entry.index),
+        ).fetchall()
+        return [(index, self.events(index)) for (index,) in rows]
+
+    def entry(self, index: int) -> PlannedEntry | None:
+        """The entry at *index*; None: there is none, or it is an invalid one."""
+        row = self._db.execute(
+            f"SELECT {_ENTRY}, {_SHARES} FROM entries e WHERE e.idx = ? AND e.scope IS NOT NULL",  # noqa: S608
+            (index,),
+        ).fetchone()
+        return self._entry(row) if row else None
+
+    def indexes_of_key(self, key: str) -> list[int]:
+        """The places of the entries with that key: one, or none."""
+        return [index for (index,) in self._db.execute("SELECT idx FROM entries WHERE key = ?", (key,))]
+
+    def result_of(self, index: int) -> tuple[int, Status, bytes] | None:
+        """(seq, status, line) of an entry's result."""
+        row = self._db.execute("SELECT seq, status, line FROM results WHERE idx = ?", (index,)).fetchone()
+        return (row[0], Status(row[1]), row[2]) if row else None
+
+    def lines(self) -> Iterator[bytes]:
+        """Every result line, in the order of the results file."""
+        for (line,) in self._db.execute("SELECT line FROM results ORDER BY seq"):
+            yield line
+
+    def unfinished(self) -> Iterator[tuple[PlannedEntry, bool]]:
+        """The entries without a result, in manifest order, and whether something has happened to them."""
+        rows = self._db.execute(
+            f"SELECT {_ENTRY}, 0, EXISTS (SELECT 1 FROM events v WHERE v.idx = e.idx) FROM entries e "  # noqa: S608
+            "WHERE NOT EXISTS (SELECT 1 FROM results r WHERE r.idx = e.idx) ORDER BY e.idx"
+        )
+        for row in rows:
+            yield self._entry(row[:-1]), bool(row[-1])
+
+    def with_status(self, statuses: Iterable[Status]) -> list[int]:
+        """The places of the entries whose result has one of *statuses*."""
+        wanted = [status.value for status in statuses]
+        marks = ",".join("?" * len(wanted))
+        rows = self._db.execute(f"SELECT idx FROM results WHERE status IN ({marks}) ORDER BY idx", wanted)  # noqa: S608
+        return [index for (index,) in rows]
+
+    def _entry(self, row: tuple[Any, ...]) -> PlannedEntry:
+        if not self._scopes:
+            self._scopes = {scope.number: scope for scope in self.scopes()}
+        index, line, key, scope, job_id, x_language, labels, body, shares_job = row
+        return PlannedEntry(
+            index=index,
+            line=line,
+            key=key,
+            scope=self._scopes[scope],
+            job_id=job_id,
+            body=body,
+            x_language=x_language,
+            labels=orjson.loads(labels) if labels else {},
+            shares_job=bool(shares_job),
+        )
