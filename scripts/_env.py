@@ -127,9 +127,7 @@ def create(venv: Path) -> tuple[int, int]:
 
 def pip(venv: Path, doing: str, *arguments: str) -> None:
     """Runs the environment's own `pip install`, with the index and the caches that pip is configured for."""
-    call(
-        doing, [str(venv / "bin" / "python"), "-I", "-m", "pip", "--no-input", "install", "--quiet", *arguments]
-    )
+    call(doing, [str(venv / "bin" / "python"), "-I", "-m", "pip", "--no-input", "install", "--quiet", *arguments])
 
 
 def call(doing: str, command: list[str]) -> None:
@@ -144,9 +142,7 @@ def call(doing: str, command: list[str]) -> None:
         errors="replace",
     )
     if done.returncode != 0:
-        raise SetupError(
-            f"{done.stdout.rstrip()}\n\nFailed while {doing} (exit code {done.returncode}); see above."
-        )
+        raise SetupError(f"{done.stdout.rstrip()}\n\nFailed while {doing} (exit code {done.returncode}); see above.")
 
 
 if __name__ == "__main__":
