@@ -1,0 +1,150 @@
+"""The entry point: the table of commands, and the guard that turns every way of ending into an exit code."""
+
+import errno
+import os
+import sys
+import traceback
+from typing import NoReturn
+
+import click
+
+from batcher._version import __version__
+from batcher.cli import exits
+from batcher.cli.lazy import LazyCommand, LazyGroup
+from batcher.errors import UserError
+
+SECTIONS = {
+    "Submitting a wave": {
+        "check": LazyCommand("batcher.cli.check", "Check a manifest; touches no network."),
+        "rehearse": LazyCommand("batcher.cli.rehearse", "Run a manifest against a simulated cloud."),
+        "run": LazyCommand("batcher.cli.run", "Create the comparison tasks of a manifest."),
+    },
+    "After a wave": {
+        "report": LazyCommand("batcher.cli.report", "Summarise a results file."),
+        "explain": LazyCommand("batcher.cli.explain", "Show every attempt made for an entry, and why."),
+        "select": LazyCommand("batcher.cli.select", "Write some entries as a manifest for the next wave."),
+        "settle": LazyCommand("batcher.cli.settle", "Decide what became of an unsettled entry."),
+        "results": LazyCommand("batcher.cli.results", "Write the result lines again from the journal."),
+    },
+    "Trying out and wiring up": {
+        "demo": LazyCommand("batcher.cli.demo", "See it work: a sample wave through a simulated cloud."),
+        "simulate": LazyCommand("batcher.cli.simulate", "Serve a simulated DRS and IAM on loopback."),
+        "schema": LazyCommand("batcher.cli.schema", "Print the JSON Schema of results or manifests."),
+        "completion": LazyCommand("batcher.cli.completion", "Print the shell completion script."),
+    },
+}
+
+_EPILOG = """\b
+Start with:
+  batcher demo
+  batcher check wave.csv --region eu-west-101 --project-id 0123…
+  batcher run wave.csv -o results.jsonl --region eu-west-101 --project-id 0123…
+
+\b
+Credentials come from the environment: BATCHER_TOKEN, BATCHER_TOKEN_FILE, …
+Exit codes: 0 all created, 1 some not, 2 usage, 3 stopped, 4 some unsettled.
+"""
+
+
+@click.group(
+    cls=LazyGroup,
+    sections=SECTIONS,
+    epilog=_EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="batcher", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Create Huawei Cloud DRS comparison tasks in bulk: each once, none lost, never over the limit."""
+
+
+# Expected errors of rooms that do not know the command line, by where they are defined: naming them so
+# imports nothing. All mean that nothing was sent.
+_EXPECTED = {
+    ("batcher.manifest", "ManifestError"),
+    ("batcher.drs", "EndpointError"),
+}
+
+
+def main(args: list[str] | None = None) -> NoReturn:
+    """Run the command line and exit; see `batcher.cli.exits`."""
+    sys.exit(run(args))
+
+
+def run(args: list[str] | None = None) -> int:
+    """Run the command line; the exit code. Every error has been told on stderr."""
+    try:
+        code = cli.main(args, prog_name="batcher", standalone_mode=False)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else exits.CREATED
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _say("interrupted")
+        return exits.SIGINT
+    except click.ClickException as error:
+        return _click_error(error)
+    except UserError as error:
+        _say(error.message, label="error")
+        return error.exit_code
+    except BrokenPipeError:
+        _abandon_stdout()
+        return exits.SIGPIPE
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EROFS):
+            return _defect(error)
+        _abandon_stdout()
+        name = f" {error.filename}" if error.filename else ""
+        _say(f"cannot write{name}: {error.strerror}. Make room, or write somewhere else.", label="error")
+        return exits.STOPPED
+    except Exception as error:  # noqa: BLE001 - the top of the program: whatever comes here is told, none is lost
+        if _is_expected(error):
+            _say(str(error), label="error")
+            return exits.USAGE
+        return _defect(error)
+
+
+def _is_expected(error: Exception) -> bool:
+    return any(
+        name == kind.__name__ and (kind.__module__ == room or kind.__module__.startswith(room + "."))
+        for kind in type(error).__mro__
+        for room, name in _EXPECTED
+    )
+
+
+def _say(message: str, *, label: str | None = None) -> None:
+    styled = click.style(f"{label}: ", fg="red", bold=True) if label else ""
+    click.echo(styled + message, err=True, color=_color())
+
+
+def _color() -> bool | None:
+    """False under NO_COLOR; None leaves it to click, which looks whether stderr is a terminal."""
+    return False if os.environ.get("NO_COLOR") else None
+
+
+def _click_error(error: click.ClickException) -> int:
+    message = error.format_message()
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        click.echo(message, err=True)
+        return exits.USAGE
+    _say(message, label="error")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    if context is not None:
+        click.echo(f"See {context.command_path} --help.", err=True)
+    return exits.USAGE
+
+
+def _defect(error: Exception) -> int:
+    from batcher.masking import mask_text, register_environment
+
+    register_environment()
+    trace = mask_text("".join(traceback.format_exception(error)))
+    _say(
+        f"this is a defect in batcher {__version__}, not in what you typed. What was on disk is safe: "
+        "the same command goes on from there. Please report it with the text below.",
+        label="error",
+    )
+    click.echo(trace, err=True, nl=False)
+    return exits.DEFECT
+
+
+def _abandon_stdout() -> None:
+    """Point stdout nowhere, so that the interpreter's last flush does not fail a second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

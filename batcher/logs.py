@@ -1,0 +1,145 @@
+"""structlog, set up for a run: lines for people or a JSON object each, always to stderr, secrets masked.
+
+Imported only when a run starts, since structlog is slow to import. An event is a fixed dotted name plus keys.
+"""
+
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal, Protocol, TextIO, cast
+
+import orjson
+import structlog
+
+from batcher.masking import mask, mask_text, register_environment
+
+LogFormat = Literal["console", "json"]
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+
+class Sink(Protocol):
+    """Where finished lines go."""
+
+    def __call__(self, line: str) -> None:
+        """Write *line*, which has no newline of its own."""
+        ...
+
+
+class _Stream:
+    """Lines to a stream; one write each, so that lines of two processes do not mix."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __call__(self, line: str) -> None:
+        self._stream.write(line + "\n")
+        self._stream.flush()
+
+
+class _Logger:
+    """What structlog calls last; every level ends in the sink that is in place at that moment."""
+
+    def _write(self, line: str) -> None:
+        _sink(line)
+
+    debug = info = warning = error = critical = exception = msg = log = _write
+
+
+_sink: Sink = _Stream(sys.stderr)
+
+
+def configure(
+    log_format: LogFormat = "console", level: str = "info", *, stream: TextIO | None = None, color: bool = False
+) -> None:
+    """Set logging up for this process. *level* is the least important level shown; *stream* is stderr.
+
+    Secrets in the environment are registered for masking; register others with `masking.register_secret`.
+    """
+    global _sink
+    register_environment()
+    _sink = _Stream(stream or sys.stderr)
+    render = _json if log_format == "json" else _Console(color)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            _stamp,
+            structlog.processors.format_exc_info,
+            _mask,
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
+        logger_factory=lambda *_: _Logger(),
+        cache_logger_on_first_use=False,
+    )
+
+
+@contextmanager
+def through(sink: Sink) -> Iterator[None]:
+    """Send log lines to *sink* for a while: above a live progress line, say."""
+    global _sink
+    before, _sink = _sink, sink
+    try:
+        yield
+    finally:
+        _sink = before
+
+
+def get_logger() -> structlog.typing.FilteringBoundLogger:
+    """The logger of the run."""
+    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
+
+
+def _stamp(_: object, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """The event's name first, then its level and time, then what it carries, in the order given."""
+    stamped = {
+        "event": event.pop("event", ""),
+        "level": "error" if level == "exception" else level,
+        "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+    }
+    return {**stamped, **event}
+
+
+def _mask(_: object, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: mask(value, name) for name, value in event.items()}
+
+
+def _json(_: object, __: str, event: MutableMapping[str, Any]) -> str:
+    return orjson.dumps(event, option=orjson.OPT_NON_STR_KEYS).decode()
+
+
+_COLORS = {"debug": "2", "info": "36", "warning": "33", "error": "31;1", "critical": "31;1"}
+
+
+class _Console:
+    """`14:03:07 warning scope.paused  reason=… for_s=6`: local time, as on the operator's wall."""
+
+    def __init__(self, color: bool) -> None:
+        self._color = color
+
+    def __call__(self, _: object, __: str, event: MutableMapping[str, Any]) -> str:
+        rest = dict(event)
+        name, level, at = str(rest.pop("event")), rest.pop("level"), rest.pop("at")
+        trace = rest.pop("exception", None)
+        local = datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")
+        pairs = " ".join(f"{self._paint(key, '2')}={_console_value(value)}" for key, value in rest.items())
+        line = f"{self._paint(local, '2')} {self._paint(f'{level:7}', _COLORS.get(level, '0'))} {name}"
+        return mask_text("\n".join(filter(None, [f"{line}  {pairs}".rstrip(), trace])))
+
+    def _paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self._color else text
+
+
+def _console_value(value: Any) -> str:
+    match value:
+        case str():
+            # Control characters never reach the terminal: an answer of the cloud could carry some.
+            plain = value.isprintable() and value and not any(sign in value for sign in " =\"'")
+            return value if plain else orjson.dumps(value).decode().replace("\x7f", "\\u007f")
+        case float():
+            return f"{value:.6g}"
+        case None:
+            return "-"
+        case dict() | list():
+            return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS).decode()
+    return str(value)
