@@ -65,12 +65,14 @@ def make_ready(root: Path, purpose: str) -> None:
     stamp = venv / ".stamp"
     stood = stamp.read_text(encoding="utf-8").strip() if stamp.is_file() else ""
     found = version_of(venv)
+    if found is not None and is_other_than_asked_for(found):
+        found = None
     if found is not None and stood in {stamp_of(root, enough, found) for enough in (purpose, "dev")}:
         return
 
     started = time.monotonic()
     elsewhere_or_unfinished = stood != "" and not stood.endswith(f" {root}")
-    if found is None or found < (3, 11) or elsewhere_or_unfinished or is_other_than_asked_for(found):
+    if found is None or found < (3, 11) or elsewhere_or_unfinished:
         print("Making .venv (takes about half a minute) …", file=sys.stderr)
         found = create(venv)
     else:  # also one that somebody made by hand: it is added to, not replaced
