@@ -8,8 +8,11 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     by_folded = {_fold(name): name for name in known}
-    found = get_close_matches(_fold(word), by_folded, n=1, cutoff=0.6)
-    return by_folded[found[0]] if found else None
+    folded = _fold(word)
+    found = get_close_matches(folded, by_folded, n=1, cutoff=0.6)
+    if not found and len(folded) >= 3:
+        found = [name for name in by_folded if name.startswith(folded)]
+    return by_folded[found[0]] if len(found) == 1 else None
 
 
 def _fold(word: str) -> str:

@@ -218,8 +218,9 @@ class RunSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> "RunSettings":
-        for names, problem in _misfits(self):
-            raise PydanticCustomError("misfit", "{problem}", {"problem": problem, "names": names})
+        if misfits := tuple(_misfits(self)):
+            text = "; ".join(f"{' and '.join(names)}: {problem}" for names, problem in misfits)
+            raise PydanticCustomError("misfit", "{text}", {"text": text, "misfits": misfits})
         return self
 
     @classmethod
@@ -454,18 +455,21 @@ def _explained(error: ValidationError, flags: Mapping[str, Any], file: ConfigFil
     """A sentence for each thing that is wrong: source, value, problem and mend."""
     for detail in error.errors(include_url=False):
         if detail["type"] == "misfit":
-            names: tuple[str, ...] = detail["ctx"]["names"]
-            sources = [f"{name} ({_origin(name, flags, file) or 'by default'})" for name in names]
-            yield f"{' and '.join(sources)}: {detail['ctx']['problem']}."
+            for names, problem in detail["ctx"]["misfits"]:
+                sources = [f"{name} ({_origin(name, flags, file) or 'by default'})" for name in names]
+                yield f"{' and '.join(sources)}: {problem}."
             continue
         name = str(detail["loc"][0]) if detail["loc"] else ""
         source = _origin(name, flags, file) or name
         value = mask_text(str(detail["input"]))
-        shown = value if source.startswith("--") else f"{name} = {value!r}"
-        between = " " if source.startswith("--") else ": "
-        if source.startswith(ENV_PREFIX):
-            shown, between = value, "="
-        yield f"{source}{between}{shown}: {_problem(name, detail)}."
+        if source.startswith("--"):
+            shown = f"{source} {value}"
+        elif source.startswith(ENV_PREFIX):
+            shown = f"{source}={value}"
+        else:
+            shown = f"{source}: {name} = {detail['input']!r}" if value == str(detail["input"]) else source
+        problem = _problem(name, detail)
+        yield f"{shown} {problem}" + ("" if problem.endswith("?") else ".")
 
 
 def _problem(name: str, detail: Mapping[str, Any]) -> str:
@@ -490,9 +494,11 @@ def _problem(name: str, detail: Mapping[str, Any]) -> str:
             return f"must be one of {', '.join(known)}" + (f"; did you mean {near}?" if near else "")
         case "string_type":
             return "must be text, in quotes"
+        case "path_type":
+            return "must be a file name, in quotes"
         case "extra_forbidden":
             near = nearest(name, RunSettings.model_fields)
-            return "there is no such setting" + (f"; did you mean {near}?" if near else "")
+            return "is no setting" + (f"; did you mean {near}?" if near else "")
     return str(detail["msg"])
 
 

@@ -1,0 +1,26 @@
+"""Consoles: what goes to people's eyes, with NO_COLOR honoured and widths kept within reason."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+NARROWEST, WIDEST = 60, 200
+
+
+def console(*, stderr: bool = False) -> "Console":
+    """A rich console on stdout or stderr. Elsewhere than on a terminal: no colours, 100 columns unless COLUMNS says."""
+    from rich.console import Console
+
+    stream: TextIO = sys.stderr if stderr else sys.stdout
+    width: int | None = None if stream.isatty() or os.environ.get("COLUMNS") else 100
+    made = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False, width=width)
+    made.width = min(max(made.width, NARROWEST), WIDEST)
+    return made
+
+
+def colors_on(stream: TextIO) -> bool:
+    """Whether to colour what goes to *stream*."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

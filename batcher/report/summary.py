@@ -1,0 +1,135 @@
+"""The summary of a wave for people: counts, scopes, and each kind of trouble with an example and a way out."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.text import Text
+
+from batcher.durations import rough_duration
+from batcher.report.tally import ScopeCount, Tally, TroubleCount
+from batcher.text import counted, printable
+from batcher.wave.result import Status
+
+STYLES = {
+    Status.CREATED: "green",
+    Status.PARTIAL: "yellow",
+    Status.FAILED: "red",
+    Status.UNSETTLED: "bold magenta",
+    Status.INVALID: "red",
+    Status.NOT_SUBMITTED: "yellow",
+}
+_BAR = 30  # columns
+_TROUBLES = 12  # shown; --json has all
+
+
+def print_summary(
+    console: Console, tally: Tally, *, title: str, entries: int | None = None, notes: tuple[str, ...] = ()
+) -> None:
+    """Print *tally* to *console*. *entries* is the manifest's number, where it is known: it is then proven.
+
+    *title* heads it (the results file, or the manifest); *notes* are said at the end.
+    """
+    misfits = [f"{misfit}." for misfit in tally.misfits(entries)]
+    for line in _summary(tally, title, entries, (*misfits, *notes)):
+        _print_wrapped(console, line)
+
+
+def _summary(tally: Tally, title: str, entries: int | None, notes: tuple[str, ...]) -> Iterator[Text]:
+    """The lines, not wrapped yet; the indent of each is kept when it is."""
+    yield from _head(title, tally)
+    yield Text()
+    yield from _counts(tally, entries)
+    scopes, troubles = tally.scopes, tally.troubles
+    if len(scopes) > 1:
+        yield Text()
+        for scope in scopes:
+            yield from _scope(scope)
+    for trouble in troubles[:_TROUBLES]:
+        yield Text()
+        yield from _trouble(trouble)
+    if len(troubles) > _TROUBLES:
+        rest = counted(sum(trouble.count for trouble in troubles[_TROUBLES:]), "entry", "entries")
+        kinds = counted(len(troubles) - _TROUBLES, "further kind")
+        yield Text()
+        yield Text(f"  … and {kinds} of trouble with {rest}; --json has all.", "dim")
+    if notes:
+        yield Text()
+    for note in notes:
+        yield Text(f"  {note}", "yellow")
+
+
+def _print_wrapped(console: Console, line: Text) -> None:
+    """*line* wrapped to the console's width, with its indent on every line and no spaces at the ends."""
+    plain = line.plain
+    indent = len(plain) - len(plain.lstrip(" "))
+    if len(plain) <= console.width:
+        console.print(line)
+        return
+    for piece in line[indent:].wrap(console, console.width - indent):
+        piece.rstrip()
+        console.print(Text(" " * indent) + piece)
+
+
+def _head(title: str, tally: Tally) -> Iterator[Text]:
+    yield Text(printable(title), "bold")
+    span = tally.span_s
+    if span is None or tally.first_submitted_at is None or tally.last_finished_at is None:
+        return
+    began = datetime.fromisoformat(tally.first_submitted_at).astimezone(UTC)
+    ended = datetime.fromisoformat(tally.last_finished_at).astimezone(UTC)
+    until = f"{ended:%H:%M:%S}" if began.date() == ended.date() else f"{ended:%Y-%m-%d %H:%M:%S}"
+    pace = "" if tally.rate_per_s is None else f" ({tally.rate_per_s:.3g}/s)"
+    told = (
+        f"{began:%Y-%m-%d %H:%M:%S} to {until} UTC, {rough_duration(span)}, {counted(tally.attempts, 'request')}{pace}"
+    )
+    if tally.recovered:
+        told += f", {tally.recovered:,} recovered after a lost answer"
+    yield Text(told, "dim")
+
+
+def _counts(tally: Tally, entries: int | None) -> Iterator[Text]:
+    number = tally.lines if entries is None else entries
+    total = max(number, 1)
+    figures = max(len(f"{number:,}"), 5)
+    for status in Status:
+        count = tally.by_status[status]
+        style = STYLES[status] if count else "dim"
+        line = Text(f"  {status.value:14}{count:>{figures},}", style)
+        if count:
+            width = round(count / total * _BAR)
+            line.append(f"  {_share(count, total):>6}", "dim not bold")
+            line.append("  " + ("█" * width or "▏"))
+        yield line
+    yield Text(f"  {'entries':14}{number:>{figures},}", "bold")
+
+
+def _share(count: int, total: int) -> str:
+    """A share that says 100% only where it is all of them, and 0% never."""
+    percent = count / total * 100
+    if percent < 0.1:
+        return "<0.1%"
+    return "100%" if count == total else f"{min(percent, 99.9):.1f}%"
+
+
+def _scope(scope: ScopeCount) -> Iterator[Text]:
+    yield Text(f"  project {printable(scope.project_id or '-')} at {printable(scope.endpoint or '-')}")
+    line = Text("    ")
+    for status in Status:
+        if count := scope.by_status[status]:
+            line.append(f"{status.value} {count:,}  ", STYLES[status])
+    line.rstrip()
+    yield line
+
+
+def _trouble(trouble: TroubleCount) -> Iterator[Text]:
+    head = Text(f"  {trouble.count:,} {trouble.status.value}", STYLES[trouble.status])
+    for part in (trouble.error_kind, trouble.error_code):
+        if part:
+            head.append(f"  {printable(str(part), 60)}", "default not bold")
+    yield head
+    example = trouble.example
+    if example["error_msg"]:
+        yield Text(f"    {printable(str(example['error_msg']), 300)}")
+    yield Text(f"    e.g. key {printable(str(example['key']), 70)}, job {printable(str(example['job_id']), 70)}", "dim")
+    yield Text(f"    → {trouble.advice}")

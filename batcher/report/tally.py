@@ -1,0 +1,206 @@
+"""Counting result lines: pure, in memory that does not grow with their number, and it proves that they add up."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from batcher.drs.outcome import ErrorKind
+from batcher.report.advice import advice
+from batcher.text import counted
+from batcher.wave.result import Result, Status
+
+# Beyond so many different troubles or scopes, further ones are counted together.
+_GROUPS = 500
+# Places in the manifest beyond this are not checked for gaps and repeats (8 MB of bits).
+_PLACES = 64 * 1024 * 1024
+
+_FIELDS = frozenset(Result.model_fields)
+_STATUSES = frozenset(Status)
+
+
+class NoResult(ValueError):
+    """What was read is no result line; the text says why."""
+
+
+@dataclass(slots=True, kw_only=True)
+class TroubleCount:
+    """How often one kind of trouble befell entries, with the first of them as the example."""
+
+    status: Status
+    error_kind: str | None
+    error_code: str | None
+    example: Mapping[str, Any]
+    count: int = 0
+
+    @property
+    def advice(self) -> str:
+        """What to do about it."""
+        return advice(self.status, ErrorKind(self.error_kind) if self.error_kind in set(ErrorKind) else None)
+
+
+@dataclass(slots=True, kw_only=True)
+class ScopeCount:
+    """The counts of one scope."""
+
+    endpoint: str | None
+    project_id: str | None
+    by_status: Counter[str] = field(default_factory=Counter)
+
+
+class Tally:
+    """Counts over result lines, fed by `add`."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.by_status: Counter[str] = Counter(dict.fromkeys(Status, 0))
+        self.attempts = 0
+        self.recovered = 0
+        self.first_submitted_at: str | None = None
+        self.last_finished_at: str | None = None
+        self._troubles: dict[tuple[str, str | None, str | None], TroubleCount] = {}
+        self._scopes: dict[tuple[str | None, str | None], ScopeCount] = {}
+        self._seen = bytearray()
+        self._last_place = -1
+        self._repeated = 0
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Count one result line. Raises `NoResult` where it is none."""
+        if not isinstance(line, Mapping) or not line.keys() >= _FIELDS:
+            missing = sorted(_FIELDS - set(line)) if isinstance(line, Mapping) else sorted(_FIELDS)
+            raise NoResult(f"has no {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}")
+        if line["status"] not in _STATUSES:
+            raise NoResult(f"has the unknown status {line['status']!r}")
+        status = Status(line["status"])
+        if type(line["index"]) is not int or type(line["attempts"]) is not int or line["index"] < 0:
+            raise NoResult("has an index or attempts that are no counts")
+        self.lines += 1
+        self.by_status[status] += 1
+        self.attempts += line["attempts"]
+        self.recovered += line["recovered"] is True
+        self._place(line["index"])
+        self._time(line["submitted_at"], line["finished_at"])
+        self._scope(line)[status] += 1
+        if status is not Status.CREATED:
+            self._trouble(status, line)
+
+    def add_result(self, result: Result) -> None:
+        """Count one result."""
+        self.add(result.model_dump(mode="json"))
+
+    def _place(self, index: int) -> None:
+        self._last_place = max(self._last_place, index)
+        if index >= _PLACES:
+            return
+        byte, bit = index >> 3, 1 << (index & 7)
+        if byte >= len(self._seen):
+            self._seen.extend(bytes(max(byte + 1 - len(self._seen), len(self._seen))))
+        self._repeated += bool(self._seen[byte] & bit)
+        self._seen[byte] |= bit
+
+    def _time(self, submitted: Any, finished: Any) -> None:
+        # All are RFC 3339 in UTC with milliseconds: their order as text is their order in time.
+        if isinstance(submitted, str) and (self.first_submitted_at is None or submitted < self.first_submitted_at):
+            self.first_submitted_at = submitted
+        if isinstance(submitted, str) and isinstance(finished, str):
+            self.last_finished_at = max(self.last_finished_at or "", finished)
+
+    def _scope(self, line: Mapping[str, Any]) -> Counter[str]:
+        key = (line["endpoint"], line["project_id"])
+        if key not in self._scopes and len(self._scopes) >= _GROUPS:
+            key = ("(others)", None)
+        return self._scopes.setdefault(key, ScopeCount(endpoint=key[0], project_id=key[1])).by_status
+
+    def _trouble(self, status: Status, line: Mapping[str, Any]) -> None:
+        key = (status.value, line["error_kind"], _code(line))
+        if key not in self._troubles and len(self._troubles) >= _GROUPS:
+            key = (status.value, line["error_kind"], "(others)")
+        count = self._troubles.get(key)
+        if count is None:
+            example = {name: line[name] for name in ("key", "index", "job_id", "error_msg", "request_id")}
+            example["error_msg"] = example["error_msg"] or _half_message(line)
+            count = TroubleCount(status=status, error_kind=key[1], error_code=key[2], example=example)
+            self._troubles[key] = count
+        count.count += 1
+
+    @property
+    def troubles(self) -> list[TroubleCount]:
+        """Troubles, those that need a person first, then by frequency."""
+        order = [Status.UNSETTLED, Status.PARTIAL, Status.FAILED, Status.INVALID, Status.NOT_SUBMITTED]
+        return sorted(self._troubles.values(), key=lambda trouble: (order.index(trouble.status), -trouble.count))
+
+    @property
+    def scopes(self) -> list[ScopeCount]:
+        """Scopes, in the order in which they first ended an entry."""
+        return list(self._scopes.values())
+
+    @property
+    def span_s(self) -> float | None:
+        """Seconds from the first request to the last result of a submitted entry; None: nothing was sent."""
+        if self.first_submitted_at is None or self.last_finished_at is None:
+            return None
+        began, ended = map(datetime.fromisoformat, (self.first_submitted_at, self.last_finished_at))
+        return (ended - began).total_seconds()
+
+    @property
+    def rate_per_s(self) -> float | None:
+        """Create requests a second over that span."""
+        span = self.span_s
+        return self.attempts / span if span else None
+
+    def misfits(self, entries: int | None = None) -> Iterator[str]:
+        """Why these are not exactly one line for each entry, if they are not.
+
+        *entries* is the number in the manifest; without it, the last place seen says how many there are at least.
+        """
+        expected = self._last_place + 1 if entries is None else entries
+        distinct = self.lines - self._repeated
+        if self._repeated:
+            yield f"{counted(self._repeated, 'line')} repeat an entry that already has one"
+        if distinct < expected and self._last_place < _PLACES:
+            yield f"{counted(expected - distinct, 'entry has', 'entries have')} no result line (yet)"
+        if distinct > expected:
+            yield f"{counted(distinct - expected, 'line')} more than the manifest has entries"
+
+    def as_json(self) -> dict[str, Any]:
+        """The tally as plain data, for `--json`."""
+        return {
+            "entries": self.lines - self._repeated,
+            "by_status": dict(self.by_status),
+            "attempts": self.attempts,
+            "recovered": self.recovered,
+            "first_submitted_at": self.first_submitted_at,
+            "last_finished_at": self.last_finished_at,
+            "span_s": self.span_s,
+            "rate_per_s": None if self.rate_per_s is None else round(self.rate_per_s, 3),
+            "errors": [
+                {
+                    "status": trouble.status.value,
+                    "error_kind": trouble.error_kind,
+                    "error_code": trouble.error_code,
+                    "count": trouble.count,
+                    "example": dict(trouble.example),
+                    "advice": trouble.advice,
+                }
+                for trouble in self.troubles
+            ],
+            "scopes": [
+                {"endpoint": scope.endpoint, "project_id": scope.project_id, "by_status": dict(scope.by_status)}
+                for scope in self.scopes
+            ],
+        }
+
+
+_HALVES = ("object_level_compare_create_result", "data_level_compare_create_result")
+
+
+def _code(line: Mapping[str, Any]) -> str | None:
+    """The line's code; where the halves speak for themselves, theirs."""
+    codes = [line["error_code"], *(line[half].get("error_code") for half in _HALVES if isinstance(line[half], Mapping))]
+    return next((str(code) for code in codes if code), None)
+
+
+def _half_message(line: Mapping[str, Any]) -> str | None:
+    messages = (line[half].get("error_msg") for half in _HALVES if isinstance(line[half], Mapping))
+    return next((str(message) for message in messages if message), None)
