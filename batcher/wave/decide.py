@@ -55,12 +55,6 @@ def decide(state: EntryState, policy: Policy, moment: Moment) -> Action:
         return _in_doubt(state, policy, moment)
     if not state.to_ask:
         return _settled(state)
-    if state.given_up:
-        return _unsettled(
-            state,
-            "it is not in the job's list of comparisons, and an unsettled entry is not sent again on its own. Look at "
-            "the job's comparisons in the console, then record what is true with `batcher settle`",
-        )
     return _again(state, policy, moment)
 
 
@@ -119,6 +113,12 @@ def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
             state,
             f"comparisons {', '.join(ambiguous)} could each be the one this entry made. Look at them in the console, "
             "then record the right one with `batcher settle`",
+        )
+    if state.not_found:
+        return _unsettled(
+            state,
+            "it is not in the job's list of comparisons, and an unsettled entry is not sent again on its own. Look at "
+            "the job's comparisons in the console, then record what is true with `batcher settle`",
         )
     if policy.reconcile is Reconcile.OFF:
         return _unsettled(

@@ -54,6 +54,7 @@ class EntryState:
     http_status: int | None = None
     request_id: str | None = None
     given_up: bool = False  # settled `unsettled` once: looked up again, never sent again
+    not_found: bool = False  # and that look-up found nothing
 
     @property
     def in_doubt(self) -> bool:
@@ -90,7 +91,7 @@ def fold(state: EntryState, event: Event) -> EntryState:
         case Reopened():
             if event.fresh:
                 return _forgotten(state)
-            return replace(state, looks=0, failed_looks=0, given_up=True, halves=_unambiguous(state))
+            return replace(state, looks=0, failed_looks=0, given_up=True, not_found=False, halves=_unambiguous(state))
         case Ruled():
             return _ruled(state, event)
 
@@ -183,7 +184,7 @@ def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
             case Sight.FOUND:
                 halves[name] = HalfState(made=seen.ids[0], recovered=True)
             case Sight.PROVEN_ABSENT:
-                halves[name] = replace(half, doubt=False)
+                halves[name] = replace(half, doubt=state.given_up)
             case Sight.AMBIGUOUS:
                 halves[name] = replace(half, ambiguous=seen.ids)
             case Sight.ABSENT:
@@ -197,6 +198,7 @@ def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
         looks=state.looks + (event.trouble is None),
         failed_looks=state.failed_looks + (event.trouble is not None),
         keep=state.keep or (proven and not event.blocked),
+        not_found=state.given_up and proven,
     )
 
 

@@ -17,7 +17,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from math import floor
 
-from asyncio_throttle import Throttler
+from asyncio_throttle.throttler import Throttler
 
 from batcher.rates import Rate
 from batcher.wave.clocks import Clock
@@ -153,7 +153,7 @@ class Pacer:
                 if due <= now:
                     break
                 await self._sleep(due - now)
-            await self._guard.acquire()
+            await self._guard.acquire()  # type: ignore[no-untyped-call]
             now = self.clock.monotonic()
             # A timer fires late by a fraction of a gap: the schedule, not the timer, sets the next slot.
             self._ideal = max(due, now - self._gap)

@@ -189,6 +189,10 @@ class Store:
         """Add the place of an entry that is not sent because it is not valid; it has a result already."""
         self._db.execute("INSERT INTO entries VALUES (?, ?, ?, NULL, ?, NULL, NULL, NULL)", (index, line, key, job_id))
 
+    def add_result(self, settled: Settled) -> None:
+        """Add the result that an invalid entry has from the beginning."""
+        self._apply(settled)
+
     def finish_plan(self, facts: Mapping[str, Any]) -> None:
         """Write the wave's facts, make the indexes, and commit the plan."""
         for name, value in facts.items():
@@ -263,6 +267,13 @@ class Store:
         )
         return dict(rows)
 
+    def open_count(self) -> int:
+        """How many entries have begun and have no result: those are looked at first."""
+        row = self._db.execute(
+            "SELECT count(*) FROM (SELECT idx FROM events EXCEPT SELECT idx FROM results)"
+        ).fetchone()
+        return int(row[0])
+
     def next_seq(self) -> int:
         """The place of the next result in the results file."""
         row = self._db.execute("SELECT max(seq) FROM results").fetchone()
@@ -322,14 +333,14 @@ class Store:
         for (line,) in self._db.execute("SELECT line FROM results ORDER BY seq"):
             yield line
 
-    def unfinished(self) -> Iterator[tuple[PlannedEntry, bool]]:
-        """The entries without a result, in manifest order, and whether something has happened to them."""
+    def unfinished(self, after: int, limit: int) -> list[tuple[PlannedEntry, list[Event]]]:
+        """Up to *limit* entries behind index *after* that have no result, each with its events."""
         rows = self._db.execute(
             f"SELECT {_ENTRY}, 0, EXISTS (SELECT 1 FROM events v WHERE v.idx = e.idx) FROM entries e "  # noqa: S608
-            "WHERE NOT EXISTS (SELECT 1 FROM results r WHERE r.idx = e.idx) ORDER BY e.idx"
-        )
-        for row in rows:
-            yield self._entry(row[:-1]), bool(row[-1])
+            "WHERE e.idx > ? AND NOT EXISTS (SELECT 1 FROM results r WHERE r.idx = e.idx) ORDER BY e.idx LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        return [(self._entry(row[:-1]), self.events(row[0]) if row[-1] else []) for row in rows]
 
     def with_status(self, statuses: Iterable[Status]) -> list[int]:
         """The places of the entries whose result has one of *statuses*."""

@@ -1,0 +1,278 @@
+"""A wave from Python: open it, iterate over its results, read how it ended.
+
+    async with Wave("jobs.csv", "results.jsonl", region="eu-west-101", project_id="…", rate="5/s") as wave:
+        async for result in wave:
+            print(result.key, result.status)
+    print(wave.end.status.created)
+
+The command line runs on the same class, so both keep the same promises.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from batcher.drs.client import DrsClient
+from batcher.drs.cloud import Cloud, Credential, Transport
+from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
+from batcher.drs.transport import AiohttpTransport
+from batcher.errors import UserError
+from batcher.manifest import RunDefaults, open_manifest
+from batcher.rates import Pace, Rate
+from batcher.settings import RunSettings, load
+from batcher.wave.clocks import Clock, SystemClock
+from batcher.wave.context import Boundary, unwatched
+from batcher.wave.engine import Engine, WaveEnd
+from batcher.wave.files import journal_beside, journal_of_output
+from batcher.wave.journal import ThreadedJournal
+from batcher.wave.opening import Found, Opened, Request, open_wave
+from batcher.wave.plan import Scope
+from batcher.wave.policy import MaxFailures, Policy
+from batcher.wave.result import Result
+from batcher.wave.sink import ResultsFile, Sink, StandardOutput
+from batcher.wave.status import WaveStatus
+from batcher.wave.stop import Stop, StopKind
+
+CredentialFor = Callable[[Scope], Credential]
+_UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too
+
+
+class Wave:
+    """One run of a wave: an async context manager, and an async iterator over the results it settles.
+
+    *manifest* is the file; *results* where the lines go (None: standard output); *journal* lies beside it unless
+    named. *settings* are those of `batcher run`; or give them as keywords, which beat environment and config file as flags do.
+    *credential_for* gives each scope its credential; by default it is found as the command line finds it.
+
+    Entering checks the manifest and plans the wave, or takes up the one in the journal: `found` says which.
+    Nothing is sent until `run` is awaited or the wave is iterated over. Leaving before the end stops the wave in
+    order, and the same call goes on with it. Raises `BadManifest`, `ManifestError`, `SinkFailed`, `JournalFailed`,
+    `NotAJournal` and `UserError`.
+    """
+
+    def __init__(
+        self,
+        manifest: Path | str,
+        results: Path | str | None,
+        *,
+        settings: RunSettings | None = None,
+        journal: Path | str | None = None,
+        format: str | None = None,
+        encoding: str | None = None,
+        credential_for: CredentialFor | None = None,
+        clock: Clock | None = None,
+        watch: Boundary = unwatched,
+        **keywords: Any,
+    ) -> None:
+        if settings is not None and keywords:
+            raise TypeError("give settings, or keywords, not both")
+        self._settings = settings or load(keywords).settings
+        self._manifest = Path(manifest)
+        self._format, self._encoding = format, encoding
+        self._results = None if results is None else Path(results)
+        self._journal = None if journal is None else Path(journal)
+        self._credential_for = credential_for
+        self._clock = clock or SystemClock()
+        self._watch = watch
+        self._stack = AsyncExitStack()
+        self._engine: Engine | None = None
+        self._task: asyncio.Task[WaveEnd] | None = None
+        self._unread: asyncio.Queue[Result | None] | None = None
+        self.found: Found | None = None
+        self.journal_path: Path | None = None
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._leave()
+        finally:
+            await self._stack.aclose()
+
+    async def run(self) -> WaveEnd:
+        """Run to the end. Cancelling it ends at once, which leaves the wave resumable."""
+        return await self._begin()
+
+    async def __aiter__(self) -> AsyncIterator[Result]:
+        """Run to the end, giving each result as it settles; those of earlier runs are in the results file."""
+        unread: asyncio.Queue[Result | None] = asyncio.Queue(_UNREAD)
+        self._unread = unread
+        task = self._begin()
+        while (result := await unread.get()) is not None:
+            yield result
+        await task
+
+    @property
+    def end(self) -> WaveEnd:
+        """How the wave ended. Raises `RuntimeError` before that."""
+        if self._task is None or not self._task.done():
+            raise RuntimeError("the wave has not ended")
+        return self._task.result()
+
+    def status(self) -> WaveStatus:
+        """Where the wave stands now."""
+        return self._opened_engine.status()
+
+    def stop(self, stop: Stop) -> None:
+        """Stop in order: nothing new is sent, what is in flight is settled within the grace period."""
+        self._opened_engine.stop(stop)
+
+    def abandon(self) -> None:
+        """Stop at once; what is in flight is looked up by the next run."""
+        self._opened_engine.abandon()
+
+    @property
+    def _opened_engine(self) -> Engine:
+        if self._engine is None:
+            raise RuntimeError("the wave is not open: use `async with Wave(…)`")
+        return self._engine
+
+    def _begin(self) -> asyncio.Task[WaveEnd]:
+        if self._task is not None:
+            raise RuntimeError("the wave is running already, or has run: open it again to go on")
+        self._task = asyncio.create_task(self._run(self._opened_engine), name="wave")
+        return self._task
+
+    async def _run(self, engine: Engine) -> WaveEnd:
+        try:
+            return await engine.run()
+        finally:
+            if self._unread is not None:
+                await self._unread.put(None)
+
+    async def _deliver(self, result: Result) -> None:
+        if self._unread is not None:
+            await self._unread.put(result)
+
+    async def _leave(self) -> None:
+        """See the wave to its end, also where whoever iterated has left."""
+        task, unread = self._task, self._unread
+        if task is None or task.done():
+            return
+        self.stop(Stop(StopKind.ASKED, "the program that ran the wave left it"))
+        self._unread = None
+        while not task.done():
+            while unread is not None and not unread.empty():
+                unread.get_nowait()
+            await asyncio.wait({task}, timeout=0.05)
+        await task
+
+    async def _open(self) -> None:
+        settings = self._settings
+        manifest = open_manifest(self._manifest, format=self._format, encoding=self._encoding)
+        self.journal_path = self._journal or (
+            journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results)
+        )
+        request = Request(
+            manifest=manifest,
+            defaults=run_defaults(settings),
+            journal=self.journal_path,
+            results=self._results,
+            allow_duplicates=settings.allow_duplicates,
+            skip_invalid=settings.skip_invalid,
+            digest=settings.digest,
+            retry_failed=settings.retry_failed,
+            restart=settings.restart,
+            settings=settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"}),
+        )
+        opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch)
+        self._stack.callback(opened.lock.release)
+        self.found = opened.found
+        journal = ThreadedJournal(opened.store, str(self.journal_path))
+        self._stack.push_async_callback(journal.aclose)
+        sink = self._open_sink(opened)
+        self._stack.callback(sink.close)
+        clouds = await self._clouds(opened.start.scopes)
+        self._engine = Engine(
+            start=opened.start,
+            policy=policy_of(settings),
+            clock=self._clock,
+            rng=random.Random(),
+            journal=journal,
+            sink=sink,
+            clouds=clouds,
+            rate=_limit(settings.pace),
+            read_rate=_limit(settings.read_pace),
+            on_result=self._deliver,
+            watch=self._watch,
+        )
+
+    def _open_sink(self, opened: Opened) -> Sink:
+        if self._results is not None:
+            return ResultsFile(self._results)
+        output = StandardOutput()
+        for line in opened.store.lines():
+            output.write(line)
+        return output
+
+    async def _clouds(self, scopes: Mapping[Scope, int]) -> dict[Scope, Cloud]:
+        settings = self._settings
+        transport: Transport = await self._stack.enter_async_context(
+            AiohttpTransport(
+                limit=settings.concurrency * 2 * max(1, len(scopes)),
+                connect_timeout_s=settings.connect_timeout,
+                total_timeout_s=settings.timeout,
+                ca_bundle=settings.ca_bundle,
+                proxy=settings.proxy,
+            )
+        )
+        return {
+            scope: DrsClient(
+                transport,
+                endpoint=scope.endpoint,
+                project_id=scope.project_id,
+                credential=self._credential_for(scope),
+                x_language=settings.language,
+            )
+            for scope in scopes
+        }
+
+
+def run_defaults(settings: RunSettings) -> RunDefaults:
+    """What *settings* give to entries that do not say it themselves. Raises `UserError`."""
+    endpoint = None
+    try:
+        if settings.region is not None:
+            endpoint = endpoint_of_region(settings.region)
+        elif settings.endpoint is not None:
+            endpoint = normalise_endpoint(settings.endpoint, insecure_http=settings.insecure_http)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    return RunDefaults(
+        endpoint=endpoint,
+        project_id=settings.project_id,
+        x_language=settings.language,
+        insecure_http=settings.insecure_http,
+    )
+
+
+def policy_of(settings: RunSettings) -> Policy:
+    """The engine's policy that *settings* ask for."""
+    return Policy(
+        attempts=settings.attempts,
+        entry_deadline_s=settings.entry_deadline,
+        landing_s=settings.landing_time,
+        wait_ready_s=settings.wait_ready,
+        reconcile=settings.reconcile,
+        max_failures=settings.max_failures or MaxFailures(),
+        concurrency=settings.concurrency,
+        grace_s=settings.grace,
+    )
+
+
+def _limit(pace: Pace) -> Rate | None:
+    if pace == "auto":
+        raise UserError("--rate auto is not there yet: name a rate, such as 5/s")
+    return None if pace == "off" else pace

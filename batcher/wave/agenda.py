@@ -1,0 +1,163 @@
+"""What a scope has to do, in order: entries that may be worked on now, those due later, those behind their job.
+
+Entries of one job never run together: an entry holds its job from the moment it is handed out until it is
+released, and the others of that job wait behind it in manifest order.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+from itertools import count
+
+from batcher.wave.clocks import Clock
+from batcher.wave.decide import Action, LookUp, Send
+from batcher.wave.life import EntryState
+from batcher.wave.plan import PlannedEntry
+
+
+@dataclass(slots=True)
+class Held:
+    """An entry in memory: what the journal has of it, and what only this process knows.
+
+    *action* is what is to be done next; *sent_at* is when this process last sent it and *first_at* when it first
+    did, both monotonic.
+    """
+
+    entry: PlannedEntry
+    state: EntryState
+    action: Action = field(default_factory=lambda: Send(0.0, "planned"))
+    sent_at: float | None = None
+    first_at: float | None = None
+
+
+class Agenda:
+    """Hands entries to the workers of one scope: each to one at a time, one of a job at a time."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ready: deque[Held] = deque()
+        self._later: list[tuple[float, int, Held]] = []
+        self._order = count()
+        self._behind: dict[str, deque[Held]] = {}  # by job: entries that wait for the one in hand
+        self._idle: deque[asyncio.Future[None]] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
+        self._complete = False  # no more entries will be added
+        self._stopping = False
+        self.size = 0  # entries added and not released
+
+    def add(self, held: Held) -> None:
+        """Add an entry; it waits if its job is busy."""
+        self.size += 1
+        job = held.entry.job_id
+        if job in self._behind:
+            self._behind[job].append(held)
+        else:
+            self._behind[job] = deque()
+            self.again(held, 0.0 if isinstance(held.action, Send) else getattr(held.action, "after_s", 0.0))
+
+    def again(self, held: Held, after_s: float) -> None:
+        """Hand *held*, which keeps its job, out again in *after_s* seconds."""
+        if after_s > 0:
+            heappush(self._later, (self._clock.monotonic() + after_s, next(self._order), held))
+            self._set_alarm()
+        else:
+            self._ready.append(held)
+        self._wake()
+
+    def release(self, held: Held) -> None:
+        """*held* is done with: its job is free for the next."""
+        self.size -= 1
+        behind = self._behind.pop(held.entry.job_id)
+        if behind:
+            self._behind[held.entry.job_id] = behind
+            self._ready.append(behind.popleft())
+        if self._complete and self.size == 0:
+            self._wake_all()
+        else:
+            self._wake()
+
+    def complete(self) -> None:
+        """No more entries will be added: workers leave once the last is released."""
+        self._complete = True
+        self._wake_all()
+
+    def stop(self) -> None:
+        """Hand out only doubts that were never looked up, each once more; then let the workers leave."""
+        self._stopping = True
+        doubts = [held for held in self._everything() if _first_look(held)]
+        self._later.clear()
+        self._ready = deque(doubts)
+        self._wake_all()
+
+    @property
+    def waiting(self) -> int:
+        """Entries due later."""
+        return len(self._later)
+
+    @property
+    def ready(self) -> int:
+        """Entries that could be handed out now."""
+        return len(self._ready)
+
+    async def next(self) -> Held | None:
+        """The next entry to work on, when it is due; None: there will be none."""
+        while True:
+            now = self._clock.monotonic()
+            while self._later and self._later[0][0] <= now:
+                self._ready.append(heappop(self._later)[2])
+            if self._ready:
+                held = self._ready.popleft()
+                if self._stopping and not _first_look(held):
+                    continue
+                if self._ready:
+                    self._wake()
+                return held
+            if self._stopping or (self._complete and self.size == 0):
+                return None
+            await self._wait()
+
+    def _everything(self) -> Iterator[Held]:
+        yield from self._ready
+        for _, _, held in sorted(self._later, key=lambda item: item[:2]):
+            yield held
+
+    async def _wait(self) -> None:
+        self._set_alarm()
+        turn = asyncio.get_running_loop().create_future()
+        self._idle.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._wake()  # it was meant for someone who can take it
+            raise
+
+    def _set_alarm(self) -> None:
+        """Wake one worker when the earliest entry falls due."""
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
+        if self._later:
+            seconds = max(0.0, self._later[0][0] - self._clock.monotonic())
+            self._alarm = asyncio.get_running_loop().call_later(seconds, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._wake()
+
+    def _wake(self) -> None:
+        while self._idle:
+            turn = self._idle.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+
+    def _wake_all(self) -> None:
+        while self._idle:
+            self._wake()
+
+
+def _first_look(held: Held) -> bool:
+    return isinstance(held.action, LookUp) and held.state.looks + held.state.failed_looks == 0

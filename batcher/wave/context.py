@@ -1,0 +1,88 @@
+"""What every lane of a wave shares: handed in once, so that the engine has no clock, cloud or disk of its own."""
+
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from batcher.wave.clocks import Clock
+from batcher.wave.collector import Collector
+from batcher.wave.journal import Journal, JournalFailed
+from batcher.wave.policy import Policy
+from batcher.wave.result import Result
+from batcher.wave.stop import Stop, StopKind
+from batcher.wave.store import Op, Settled
+from batcher.wave.tally import Tally
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.wave")
+
+Boundary = Callable[[str], None]
+
+
+def unwatched(boundary: str) -> None:
+    """The boundary watcher of production: nobody watches."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Context:
+    """The wave's surroundings, and the few things that happen to all of it at once.
+
+    *watch* is told each step of durability by name, right after it; tests kill the process there.
+    *on_stop* begins an orderly end of the wave; *on_result* sees every result that was settled.
+    """
+
+    policy: Policy
+    clock: Clock
+    rng: random.Random
+    journal: Journal
+    collector: Collector
+    tally: Tally
+    on_stop: Callable[[Stop], None]
+    on_result: Callable[[Result], Awaitable[None]]
+    watch: Boundary = unwatched
+    next_seq: int = 0
+    unrecorded: list[str] = field(default_factory=list)
+
+    async def record(self, *ops: Op) -> None:
+        """Make *ops* durable. A journal that fails stops the wave; raises `JournalFailed`."""
+        try:
+            await self.journal.record(*ops)
+        except JournalFailed as error:
+            self.on_stop(Stop(StopKind.JOURNAL, str(error)))
+            raise
+
+    async def record_surely(self, what: str, *ops: Op) -> None:
+        """Make durable what the cloud told: tried again until the wave's grace is over.
+
+        *what* says it for people; if it cannot be recorded, it is at least reported.
+        """
+        try:
+            while True:
+                try:
+                    return await self.record(*ops)
+                except JournalFailed:
+                    await self.clock.sleep(1.0)
+        except BaseException:
+            self.unrecorded.append(what)
+            raise
+
+    async def settle(self, result: Result, what: str, *before: Op) -> None:
+        """Record *result* (and the ops that led to it), then hand its line to the collector."""
+        seq, self.next_seq = self.next_seq, self.next_seq + 1
+        line = result.to_line()
+        await self.record_surely(what, *before, Settled(index=result.index, seq=seq, status=result.status, line=line))
+        self.watch("outcome durable")
+        self.collector.settled(seq, line)
+        self.tally.by_status[result.status] += 1
+        self.tally.recovered += result.recovered
+        await self.on_result(result)
+        too_many = self.policy.max_failures
+        if too_many.reached(self.tally.failures, self.tally.entries):
+            self.on_stop(
+                Stop(
+                    StopKind.MAX_FAILURES,
+                    f"{self.tally.failures} of {self.tally.entries} entries failed, which "
+                    "--max-failures does not allow",
+                )
+            )

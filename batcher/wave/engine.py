@@ -1,0 +1,220 @@
+"""The engine: a planned wave, run to its end. It owns the lanes and the one way in which a wave stops early."""
+
+import asyncio
+import random
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from batcher.drs.cloud import Cloud
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.rates import Rate
+from batcher.wave.clocks import Clock
+from batcher.wave.collector import Collector
+from batcher.wave.context import Boundary, Context, log, unwatched
+from batcher.wave.events import Event
+from batcher.wave.journal import Journal, JournalFailed
+from batcher.wave.lane import Lane
+from batcher.wave.life import history
+from batcher.wave.outcome import result_of
+from batcher.wave.plan import PlannedEntry, Scope
+from batcher.wave.policy import Policy
+from batcher.wave.result import Result, Status
+from batcher.wave.sink import Sink, SinkFailed
+from batcher.wave.status import WaveStatus
+from batcher.wave.stop import Stop, StopKind
+from batcher.wave.store import Store
+from batcher.wave.tally import Tally
+
+_TAIL = 500  # provisional lines written at a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WaveEnd:
+    """How a run of a wave ended. *stop* is None where every entry was settled.
+
+    *halted* are the scopes whose credentials were refused, with the reason. *unrecorded* says what the cloud told
+    and the journal could not take.
+    """
+
+    stop: Stop | None
+    halted: Mapping[Scope, Trouble]
+    status: WaveStatus
+    unrecorded: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Start:
+    """What the journal says at the beginning of a run."""
+
+    entries: int
+    settled: Mapping[Status, int]
+    scopes: Mapping[Scope, int]
+    settled_by_scope: Mapping[int, int]
+    next_seq: int
+
+
+class Engine:
+    """Runs what the journal has planned, through the clouds, into the sink."""
+
+    def __init__(
+        self,
+        *,
+        start: Start,
+        policy: Policy,
+        clock: Clock,
+        rng: random.Random,
+        journal: Journal,
+        sink: Sink,
+        clouds: Mapping[Scope, Cloud],
+        rate: Rate | None,
+        read_rate: Rate | None,
+        on_result: Callable[[Result], Awaitable[None]],
+        watch: Boundary = unwatched,
+    ) -> None:
+        self._start = start
+        self._sink = sink
+        self._stop: Stop | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._abandoned = False
+        self._tasks: list[asyncio.Task[None]] = []
+        self._context = Context(
+            policy=policy,
+            clock=clock,
+            rng=rng,
+            journal=journal,
+            collector=Collector(sink, start.next_seq, self._sink_failed),
+            tally=Tally(clock, start.entries, dict(start.settled)),
+            on_stop=self.stop,
+            on_result=on_result,
+            watch=watch,
+            next_seq=start.next_seq,
+        )
+        self._lanes = {
+            scope: Lane(scope, clouds[scope], self._context, rate=rate, read_rate=read_rate) for scope in start.scopes
+        }
+
+    def stop(self, stop: Stop) -> None:
+        """Begin an orderly end: nothing new is sent, what is in flight has the policy's grace to settle."""
+        if self._stop is not None:
+            return
+        self._stop = stop
+        log.warning("stopping", reason=stop.text)
+        for lane in self._lanes.values():
+            lane.stop()
+        self._alarm = asyncio.get_running_loop().call_later(self._context.policy.grace_s, self.abandon)
+
+    def abandon(self) -> None:
+        """End at once. What is in flight stays in doubt in the journal; the next run looks it up."""
+        self._abandoned = True
+        for task in self._tasks:
+            task.cancel()
+
+    async def run(self) -> WaveEnd:
+        """Run until every entry is settled or the wave has stopped. Raises only on defects and cancellation."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._tasks = [group.create_task(lane.run()) for lane in self._lanes.values()]
+                if self._abandoned:
+                    self.abandon()
+        finally:
+            if self._alarm is not None:
+                self._alarm.cancel()
+        tail = await self._finish()
+        return WaveEnd(
+            stop=self._stop,
+            halted={scope: lane.halted for scope, lane in self._lanes.items() if lane.halted is not None},
+            status=self.status(tail),
+            unrecorded=tuple(self._context.unrecorded),
+        )
+
+    async def _finish(self) -> Counter[Status]:
+        """Write what is still to be written; returns how many entries stay open, by their provisional status."""
+        collector = self._context.collector
+        collector.flush(gaps=True)
+        tail: Counter[Status] = Counter()
+        try:
+            for lane in self._lanes.values():
+                await lane.note_clock()
+            if self._context.tally.settled < self._start.entries:
+                tail = await self._write_tail()
+            if not collector.failed:
+                self._sink.sync()
+            self._context.watch("finished")
+        except JournalFailed as error:
+            self.stop(Stop(StopKind.JOURNAL, str(error)))
+        except SinkFailed as error:
+            self._sink_failed(error)
+        return tail
+
+    async def _write_tail(self) -> Counter[Status]:
+        """A provisional line for each entry that has no result, so that the file speaks of all of them."""
+        counts: Counter[Status] = Counter()
+        after = -1
+        while True:
+            batch = await self._context.journal.read(partial(Store.unfinished, after=after, limit=_TAIL))
+            if not batch:
+                return counts
+            lines = []
+            for entry, events in batch:
+                result = self._provisional(entry, events)
+                counts[result.status] += 1
+                lines.append(result.to_line())
+            after = batch[-1][0].index
+            if not self._context.collector.failed and not self._abandoned:
+                self._sink.write(b"".join(lines))
+
+    def _provisional(self, entry: PlannedEntry, events: list[Event]) -> Result:
+        state = history(entry.asked, events)
+        status = Status.UNSETTLED if state.in_doubt else Status.NOT_SUBMITTED
+        halted = self._lanes[entry.scope].halted
+        trouble = halted or Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg=self._why())
+        if state.in_doubt:
+            said = f"the request may have been taken, and the wave stopped before that was looked up ({self._why()})"
+            trouble = replace(trouble, error_msg=said)
+        said = f"{trouble.error_msg}. {_GO_ON}"
+        return result_of(entry, state, status, replace(trouble, error_msg=said), self._context.clock.now())
+
+    def _why(self) -> str:
+        return self._stop.text if self._stop else "the wave was stopped"
+
+    def _sink_failed(self, error: SinkFailed) -> None:
+        self.stop(Stop(StopKind.RESULTS, str(error)))
+
+    def status(self, tail: Mapping[Status, int] | None = None) -> WaveStatus:
+        """Where the wave stands; *tail* counts the entries that stay open at its end."""
+        tally = self._context.tally
+        counts = tally.by_status + Counter(tail or {})
+        scopes = tuple(
+            lane.status(self._start.scopes[scope], self._start.settled_by_scope.get(scope.number, 0))
+            for scope, lane in self._lanes.items()
+        )
+        elapsed = self._context.clock.monotonic() - tally.began
+        rate = tally.rate_per_s
+        left = tally.entries - tally.settled
+        done_here = tally.settled - sum(self._start.settled.values())
+        return WaveStatus(
+            entries=tally.entries,
+            created=counts[Status.CREATED],
+            partial=counts[Status.PARTIAL],
+            failed=counts[Status.FAILED],
+            unsettled=counts[Status.UNSETTLED],
+            invalid=counts[Status.INVALID],
+            not_submitted=counts[Status.NOT_SUBMITTED],
+            in_flight=tally.in_flight,
+            in_doubt=tally.in_doubt,
+            waiting=sum(lane.waiting for lane in self._lanes.values()),
+            attempts=tally.attempts,
+            retried=tally.retried,
+            throttled=tally.throttled,
+            recovered=tally.recovered,
+            elapsed_s=elapsed,
+            rate_per_s=rate,
+            eta_s=left * elapsed / done_here if done_here > 0 else None,
+            stopping=self._stop.text if self._stop else None,
+            scopes=scopes,
+        )
+
+
+_GO_ON = "Run the same command again to go on"

@@ -1,0 +1,343 @@
+"""Opening a wave: the whole manifest is checked and planned before anything is sent, or an old wave is taken up.
+
+The plan is written in one transaction. A manifest with findings, or a process that dies in between, leaves no
+plan, and a wave without a plan has sent nothing.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from batcher._version import __version__
+from batcher.drs.outcome import ErrorKind
+from batcher.manifest import Entry, Finding, Manifest, RunDefaults, finding_line
+from batcher.wave.clocks import Clock, utc
+from batcher.wave.context import Boundary, unwatched
+from batcher.wave.engine import Start
+from batcher.wave.events import Reopened
+from batcher.wave.files import Lock, WaveRefused, put_aside, remove_journal
+from batcher.wave.journal import JournalFailed
+from batcher.wave.plan import PlannedEntry, Scope
+from batcher.wave.result import Result, Status
+from batcher.wave.sink import mend, write_all
+from batcher.wave.store import Happened, Noted, Op, Settled, Store
+
+_CHUNK = 1000
+
+
+class BadManifest(Exception):
+    """The manifest has findings: all of them, in the order of the manifest. Nothing was sent or kept."""
+
+    def __init__(self, findings: list[Finding], entries: int) -> None:
+        super().__init__(f"{len(findings)} findings")
+        self.findings = findings
+        self.entries = entries
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What is asked for when a wave is opened. *results* is None for standard output."""
+
+    manifest: Manifest
+    defaults: RunDefaults
+    journal: Path
+    results: Path | None
+    allow_duplicates: bool = False
+    skip_invalid: bool = False
+    digest: str | None = None
+    retry_failed: bool = False
+    restart: bool = False
+    settings: Mapping[str, Any] | None = None  # for the record; never a secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was there at the start of this run; *said* are sentences about what was mended or put aside."""
+
+    resumed: bool
+    settled: int
+    in_doubt: int
+    to_go: int
+    said: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Opened:
+    """A wave that is ready to run. Whoever has it closes it: the engine's journal takes over the store."""
+
+    store: Store
+    lock: Lock
+    start: Start
+    found: Found
+    facts: Mapping[str, Any]
+
+    def close(self) -> None:
+        """Close the store and let go of the wave."""
+        self.store.close()
+        self.lock.release()
+
+
+def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Opened:
+    """Check and plan a new wave, or take up the one that the journal holds.
+
+    Raises `WaveRefused`, `BadManifest`, `NotAJournal`, `SinkFailed`, `JournalFailed`.
+    """
+    if request.digest is not None and request.digest != request.manifest.digest:
+        raise WaveRefused(
+            f"{request.manifest.file} is not the manifest that was approved: its digest is {request.manifest.digest}, "
+            f"and --digest asks for {request.digest}"
+        )
+    said: list[str] = []
+    if request.restart:
+        said += _restart(request)
+    lock = Lock(request.journal)
+    try:
+        store = Store.open(request.journal)
+    except sqlite3.Error as error:
+        lock.release()
+        raise JournalFailed(f"cannot open the journal {request.journal}: {error}") from error
+    except BaseException:
+        lock.release()
+        raise
+    try:
+        resumed = store.is_planned()
+        if resumed:
+            said += _take_up(request, store, clock)
+        else:
+            _plan(request, store, clock)
+            watch("plan durable")
+        return _opened(request, store, lock, resumed=resumed, said=said)
+    except BaseException as error:
+        planned = store.is_planned()
+        store.close()
+        if not planned:
+            remove_journal(request.journal)
+        lock.release()
+        if isinstance(error, sqlite3.Error):
+            raise JournalFailed(f"cannot write the journal {request.journal}: {error}") from error
+        raise
+
+
+def _restart(request: Request) -> list[str]:
+    """Put the old wave's files aside. Under its lock, so that a running wave is not pulled away."""
+    if not request.journal.exists() and not (request.results and request.results.exists()):
+        return []
+    lock = Lock(request.journal)
+    try:
+        if request.journal.stat().st_size == 0:
+            remove_journal(request.journal)
+        files = [request.journal, *([request.results] if request.results else [])]
+        return [f"the old wave is kept as {path}" for path in put_aside(*files) if path.suffix != "-shm"]
+    except OSError as error:
+        raise WaveRefused(f"cannot put the old wave aside: {error}") from error
+    finally:
+        lock.release()
+
+
+# --- a new wave -----------------------------------------------------------------------------------------
+
+
+def _plan(request: Request, store: Store, clock: Clock) -> None:
+    results = request.results
+    if results is not None and results.exists() and results.stat().st_size > 0:
+        raise WaveRefused(
+            f"{results} exists and has no journal beside it, so it belongs to something else. Choose another -o, or "
+            "begin a new wave with --restart, which keeps the old file aside"
+        )
+    scopes: dict[tuple[str, str], Scope] = {}
+    findings: list[Finding] = []
+    invalid = _Invalid(store, clock)
+    entries = 0
+    chunk: list[PlannedEntry] = []
+    store.begin()
+    for item in request.manifest.read(request.defaults, now=clock.now(), allow_duplicates=request.allow_duplicates):
+        if isinstance(item, Finding):
+            if request.skip_invalid and item.index is not None:
+                invalid.add(item)
+            else:
+                findings.append(item)
+            continue
+        entries += 1
+        if findings:
+            continue  # the rest is only checked
+        scope = scopes.get((item.endpoint, item.project_id))
+        if scope is None:
+            scope = scopes[item.endpoint, item.project_id] = Scope(len(scopes), item.endpoint, item.project_id)
+            store.add_scope(scope)
+        chunk.append(_planned(item, scope))
+        if len(chunk) >= _CHUNK:
+            store.add_entries(chunk)
+            chunk = []
+    store.add_entries(chunk)
+    invalid.flush()
+    if findings:
+        store.rollback()
+        raise BadManifest(findings, entries)
+    store.finish_plan(_facts(request, clock))
+
+
+def _planned(entry: Entry, scope: Scope) -> PlannedEntry:
+    return PlannedEntry(
+        index=entry.index,
+        line=entry.line,
+        key=entry.key,
+        scope=scope,
+        job_id=entry.request.job_id,
+        body=entry.request.to_wire(),
+        x_language=entry.x_language,
+        labels=entry.labels,
+    )
+
+
+class _Invalid:
+    """Gathers the findings of one invalid entry into its place in the plan and its result."""
+
+    def __init__(self, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._findings: list[Finding] = []
+        self._seq = 0
+
+    def add(self, finding: Finding) -> None:
+        """Take a finding; those of one entry come one after the other."""
+        if self._findings and self._findings[0].index != finding.index:
+            self.flush()
+        self._findings.append(finding)
+
+    def flush(self) -> None:
+        """Write the entry whose findings were gathered."""
+        if not self._findings:
+            return
+        findings, self._findings = self._findings, []
+        first = findings[0]
+        assert first.index is not None  # noqa: S101 - findings about the whole file do not come here
+        index, key = first.index, first.key or f"invalid-{first.index}"
+        result = Result(
+            key=key,
+            index=index,
+            job_id=first.job_id,
+            project_id=None,
+            endpoint=None,
+            status=Status.INVALID,
+            attempts=0,
+            recovered=False,
+            object_level_compare_create_result=None,
+            data_level_compare_create_result=None,
+            error_code=None,
+            error_msg=" ".join(finding_line(finding) for finding in findings),
+            error_kind=ErrorKind.VALIDATION,
+            http_status=None,
+            request_id=None,
+            submitted_at=None,
+            finished_at=utc(self._clock.now()),
+            labels={},
+        )
+        self._store.add_invalid(index, first.line or 0, key, first.job_id)
+        self._store.add_result(Settled(index=index, seq=self._seq, status=Status.INVALID, line=result.to_line()))
+        self._seq += 1
+
+
+def _facts(request: Request, clock: Clock) -> dict[str, Any]:
+    return {
+        "batcher": __version__,
+        "begun_at": utc(clock.now()).isoformat(),
+        "manifest": str(request.manifest.file),
+        "digest": request.manifest.digest,
+        "allow_duplicates": request.allow_duplicates,
+        "skip_invalid": request.skip_invalid,
+        "defaults": {
+            "endpoint": request.defaults.endpoint,
+            "project_id": request.defaults.project_id,
+            "x_language": request.defaults.x_language,
+        },
+        "settings": dict(request.settings or {}),
+    }
+
+
+# --- an old wave ----------------------------------------------------------------------------------------
+
+
+def _take_up(request: Request, store: Store, clock: Clock) -> list[str]:
+    """Check that it is the same wave, make the results file agree, and reopen what is to be looked at again."""
+    facts = store.facts()
+    _same_wave(request, store, facts)
+    said: list[str] = []
+    if request.results is not None:
+        if facts.get("rewriting"):
+            write_all(request.results, store.lines())
+            store.commit([Noted(name="rewriting", value=False)])
+        else:
+            mended = mend(request.results, store.lines)
+            said += [mended.said] if mended.said else []
+    reopened = _reopen(store, [Status.UNSETTLED], clock, why="the wave was run again", fresh=False)
+    if request.retry_failed:
+        reopened += _reopen(store, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
+    if reopened and request.results is not None:
+        write_all(request.results, store.lines())
+        store.commit([Noted(name="rewriting", value=False)])
+    store.commit([Noted(name="resumed_at", value=datetime.now(UTC).isoformat())])
+    return said
+
+
+def _same_wave(request: Request, store: Store, facts: Mapping[str, Any]) -> None:
+    old, new = facts["digest"], request.manifest.digest
+    if old != new:
+        raise WaveRefused(
+            f"{request.manifest.file} is not the manifest that this wave was begun with ({facts['manifest']}, {old}; "
+            f"now {new}). Run that one to go on, choose another -o for a new wave, or begin anew with --restart"
+        )
+    for name in ("allow_duplicates", "skip_invalid"):
+        if facts[name] != getattr(request, name):
+            option = name.replace("_", "-")
+            was = "with" if facts[name] else "without"
+            raise WaveRefused(f"this wave was begun {was} --{option}: run the same command again to go on")
+    defaults = facts["defaults"]
+    for name, option in (("endpoint", "--endpoint or --region"), ("project_id", "--project-id")):
+        was, now = defaults[name], getattr(request.defaults, name)
+        used = any(getattr(scope, name) == was for scope in store.scopes())
+        if was != now and used:
+            raise WaveRefused(
+                f"this wave was begun with {name} {was}, and now it is {now} ({option}). Run the same command again to "
+                "go on, choose another -o for a new wave, or begin anew with --restart"
+            )
+
+
+def _reopen(store: Store, statuses: list[Status], clock: Clock, *, why: str, fresh: bool) -> int:
+    """Take up again the entries with one of *statuses*; their lines leave the results file."""
+    indexes = store.with_status(statuses)
+    for begin in range(0, len(indexes), _CHUNK):
+        ops: list[Op] = [Noted(name="rewriting", value=True)]
+        for index in indexes[begin : begin + _CHUNK]:
+            found = store.result_of(index)
+            was = found[1].value if found else ""
+            ops.append(Happened(index=index, event=Reopened(at=clock.now(), was=was, why=why, fresh=fresh)))
+        store.commit(ops)
+    return len(indexes)
+
+
+def _opened(request: Request, store: Store, lock: Lock, *, resumed: bool, said: list[str]) -> Opened:
+    settled = store.status_counts()
+    sizes = store.scope_sizes()
+    start = Start(
+        entries=store.entry_count(),
+        settled=settled,
+        scopes={scope: sizes.get(scope.number, 0) for scope in store.scopes()},
+        settled_by_scope=store.settled_counts(),
+        next_seq=store.next_seq(),
+    )
+    in_doubt = store.open_count()
+    done = sum(settled.values())
+    if not resumed and request.results is not None:
+        write_all(request.results, store.lines())
+    return Opened(
+        store=store,
+        lock=lock,
+        start=start,
+        found=Found(
+            resumed=resumed, settled=done, in_doubt=in_doubt, to_go=start.entries - done - in_doubt, said=tuple(said)
+        ),
+        facts=store.facts(),
+    )

@@ -1,0 +1,215 @@
+"""Where result lines go: a file that is the operator's, or standard output.
+
+The file is theirs, but while a wave runs only we write it: what someone else does to it is noticed and said.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Protocol
+
+import orjson
+
+from batcher.wave.result import Status
+
+
+class SinkFailed(Exception):
+    """Results cannot be written; the text says where, why and the way out. The journal has them all."""
+
+
+class Sink(Protocol):
+    """Takes whole result lines."""
+
+    def write(self, lines: bytes) -> None:
+        """Write *lines*, each with its newline. Raises `SinkFailed`."""
+        ...
+
+    def sync(self) -> None:
+        """Have everything on disk. Raises `SinkFailed`."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """Bytes written in all; None where lines cannot be taken back."""
+        ...
+
+    def close(self) -> None:
+        """Let go."""
+        ...
+
+
+class StandardOutput:
+    """Result lines to standard output."""
+
+    size = None
+
+    def write(self, lines: bytes) -> None:
+        """See `Sink.write`."""
+        try:
+            sys.stdout.buffer.write(lines)
+            sys.stdout.buffer.flush()
+        except OSError as error:
+            raise SinkFailed(f"cannot write results to standard output: {error.strerror or error}") from error
+
+    def sync(self) -> None:
+        """Nothing to do: what reads the other end has it."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+class ResultsFile:
+    """Appends to a file, and notices when it is no longer the one that it was."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            self.size: int = os.fstat(self._fd).st_size
+        except OSError as error:
+            raise SinkFailed(f"cannot open {path} for results: {error.strerror}") from error
+
+    def write(self, lines: bytes) -> None:
+        """See `Sink.write`. A write that fits only in part is taken back, so that no torn line stays."""
+        self._check()
+        written = 0
+        try:
+            while written < len(lines):
+                written += os.write(self._fd, memoryview(lines)[written:])
+        except OSError as error:
+            self._take_back()
+            raise SinkFailed(f"cannot write results to {self.path}: {error.strerror}; {_WAY_OUT}") from error
+        self.size += len(lines)
+
+    def sync(self) -> None:
+        """See `Sink.sync`."""
+        try:
+            os.fsync(self._fd)
+        except OSError as error:
+            raise SinkFailed(f"cannot write results to {self.path}: {error.strerror}; {_WAY_OUT}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+    def _check(self) -> None:
+        ours = os.fstat(self._fd)
+        try:
+            there = self.path.stat()
+        except OSError as error:
+            raise SinkFailed(f"{self.path} was deleted or moved while the wave was running; {_WAY_OUT}") from error
+        if (there.st_ino, there.st_dev) != (ours.st_ino, ours.st_dev):
+            raise SinkFailed(f"{self.path} was replaced by another file while the wave was running; {_WAY_OUT}")
+        if ours.st_size != self.size:
+            raise SinkFailed(f"{self.path} was changed by something else while the wave was running; {_WAY_OUT}")
+
+    def _take_back(self) -> None:
+        try:
+            os.ftruncate(self._fd, self.size)
+        except OSError:
+            return  # the torn line is repaired on resume
+
+
+_WAY_OUT = "every result is in the journal: run the same command again to have the file written anew"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mended:
+    """What had to be done to make the results file say what the journal says; *said* is for people."""
+
+    appended: int = 0
+    aside: Path | None = None
+    said: str | None = None
+
+
+def mend(path: Path, lines: Callable[[], Iterable[bytes]]) -> Mended:
+    """Make the file at *path* hold exactly what *lines* gives, anew at each call.
+
+    It may lack some at its end (a crash), end in a torn line, or go on after them with the provisional lines of a
+    stopped wave, which are taken off. Anything else is someone's edit: that file is kept aside.
+    Raises `SinkFailed`.
+    """
+    try:
+        return _mend(path, lines)
+    except OSError as error:
+        raise SinkFailed(f"cannot write results to {path}: {error.strerror}") from error
+
+
+def _mend(path: Path, lines: Callable[[], Iterable[bytes]]) -> Mended:
+    if not path.exists():
+        written = write_all(path, lines())
+        return Mended(appended=written, said=f"{path} was gone and is written again" if written else None)
+    rest = iter(lines())
+    with path.open("rb") as file:
+        agreed = 0
+        for line in rest:
+            found = file.read(len(line))
+            if found == line:
+                agreed += len(line)
+                continue
+            if line.startswith(found):
+                return _complete(path, agreed, [line], rest, torn=bool(found))
+            return _anew(path, lines())
+        provisional = all(_provisional(line) for line in file)
+    if not provisional:
+        return _anew(path, lines())
+    os.truncate(path, agreed)
+    return Mended()
+
+
+def _provisional(line: bytes) -> bool:
+    """Whether *line* is one of those that end the file of a stopped wave; the last may be torn."""
+    if not line.endswith(b"\n"):
+        return True
+    try:
+        status = orjson.loads(line)["status"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    return status in (Status.NOT_SUBMITTED, Status.UNSETTLED)
+
+
+def _complete(path: Path, agreed: int, first: list[bytes], rest: Iterable[bytes], *, torn: bool) -> Mended:
+    os.truncate(path, agreed)
+    appended = 0
+    with path.open("ab") as file:
+        for part in (first, rest):
+            for line in part:
+                file.write(line)
+                appended += 1
+        file.flush()
+        os.fsync(file.fileno())
+    torn_line = ", a torn line among them" if torn else ""
+    return Mended(appended=appended, said=f"{path} lacked the last {appended} results{torn_line}: written again")
+
+
+def _anew(path: Path, lines: Iterable[bytes]) -> Mended:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    aside = path.with_name(f"{path.name}.edited-{stamp}")
+    path.rename(aside)
+    written = write_all(path, lines)
+    return Mended(
+        appended=written,
+        aside=aside,
+        said=f"{path} does not hold what the journal holds (someone edited it?): kept as {aside}, and written anew",
+    )
+
+
+def write_all(path: Path, lines: Iterable[bytes]) -> int:
+    """Write *lines* to *path* in one step: whole or not at all. Returns how many. Raises OSError."""
+    draft = path.with_name(f".{path.name}.draft")
+    count = 0
+    try:
+        with draft.open("wb") as file:
+            for line in lines:
+                file.write(line)
+                count += 1
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    return count

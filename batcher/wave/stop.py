@@ -1,0 +1,24 @@
+"""Why a wave ends before its last entry is settled."""
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class StopKind(Enum):
+    """What stops a wave; each has its exit code in the command line."""
+
+    SIGINT = "interrupted"
+    SIGTERM = "terminated"
+    ASKED = "stopped on request"
+    REFUSED = "credentials refused"
+    MAX_FAILURES = "too many failures"
+    JOURNAL = "journal not writable"
+    RESULTS = "results not writable"
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A reason to stop; *text* is a sentence for people."""
+
+    kind: StopKind
+    text: str
