@@ -23,7 +23,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOCKS = {"run": ("requirements.lock", "requirements-build.lock"), "dev": ("requirements-dev.lock",)}
-UNFINISHED = "unfinished"
+UNFINISHED = "unfinished"  # may be broken
+MIXED = "mixed"  # works, but is not what any lock file says
 
 
 class SetupError(Exception):
@@ -72,16 +73,20 @@ def make_ready(root: Path, purpose: str) -> None:
 
     started = time.monotonic()
     elsewhere_or_unfinished = stood != "" and not stood.endswith(f" {root}")
-    if found is None or found < (3, 11) or elsewhere_or_unfinished:
-        print("Making .venv (takes about half a minute) …", file=sys.stderr)
-        found = create(venv)
-    else:  # also one that somebody made by hand: it is added to, not replaced
-        print("Updating .venv …", file=sys.stderr)
+    anew = found is None or found < (3, 11) or elsewhere_or_unfinished
+    # What was made by hand, without a stamp, is added to as well, not replaced.
+    print("Making .venv (takes about half a minute) …" if anew else "Updating .venv …", file=sys.stderr)
+    python = create(venv) if found is None or anew else found
     stamp.write_text(UNFINISHED + "\n", encoding="utf-8")
-    for lock in LOCKS[purpose]:
-        pip(venv, f"installing {lock}", "--require-hashes", "--requirement", str(root / lock))
-    pip(venv, "installing batcher itself", "--no-deps", "--no-build-isolation", "--editable", str(root))
-    stamp.write_text(stamp_of(root, purpose, found) + "\n", encoding="utf-8")
+    try:
+        for lock in LOCKS[purpose]:
+            pip(venv, f"installing {lock}", "--require-hashes", "--requirement", str(root / lock))
+        pip(venv, "installing batcher itself", "--no-deps", "--no-build-isolation", "--editable", str(root))
+    except SetupError:
+        if not anew:  # pip fails without leaving a package half installed, so this can be added to next time
+            stamp.write_text(f"{MIXED} {root}\n", encoding="utf-8")
+        raise
+    stamp.write_text(stamp_of(root, purpose, python) + "\n", encoding="utf-8")
     print(f".venv is ready ({time.monotonic() - started:.0f} s).", file=sys.stderr)
 
 

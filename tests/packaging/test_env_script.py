@@ -58,6 +58,7 @@ class Checkout:
         self.root = root
         self.done: list[str] = []
         self.fails_at = ""
+        self.failure: BaseException = env_script.SetupError("no network")
         root.mkdir()
         (root / "pyproject.toml").write_text("[build-system]\n[project]\nname = 'x'\n", encoding="utf-8")
         for lock in ("requirements.lock", "requirements-build.lock", "requirements-dev.lock"):
@@ -78,7 +79,7 @@ class Checkout:
     def pip(self, venv: Path, doing: str, *arguments: str) -> None:
         what = doing.removeprefix("installing ")
         if what == self.fails_at:
-            raise env_script.SetupError(what)
+            raise self.failure
         self.done.append(what)
 
     def make(self, purpose: str) -> list[str]:
@@ -136,9 +137,32 @@ def test_a_change_of_tool_settings_does_not(checkout: Checkout) -> None:
 
 
 @pytest.mark.parametrize("step", RUN)
-def test_interrupted_at_any_step_is_made_anew(checkout: Checkout, step: str) -> None:
+@pytest.mark.parametrize("failure", [env_script.SetupError("no network"), KeyboardInterrupt()])
+def test_a_making_that_ends_early_is_begun_again(checkout: Checkout, step: str, failure: BaseException) -> None:
+    checkout.fails_at, checkout.failure = step, failure
+    with pytest.raises(type(failure)):
+        checkout.make("run")
+    checkout.fails_at = ""
+    assert checkout.make("run") == ["create", *RUN]
+
+
+@pytest.mark.parametrize("step", RUN)
+def test_an_update_that_fails_is_done_again_in_place(checkout: Checkout, step: str) -> None:
+    checkout.make("run")
+    touch_lock(checkout)
     checkout.fails_at = step
     with pytest.raises(env_script.SetupError):
+        checkout.make("run")
+    checkout.fails_at = ""
+    assert checkout.make("run") == RUN
+    assert checkout.make("run") == []
+
+
+def test_an_update_that_is_interrupted_is_made_anew(checkout: Checkout) -> None:
+    checkout.make("run")
+    touch_lock(checkout)
+    checkout.fails_at, checkout.failure = RUN[0], KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
         checkout.make("run")
     checkout.fails_at = ""
     assert checkout.make("run") == ["create", *RUN]
