@@ -28,6 +28,7 @@ RUN groupadd --gid 10001 batcher \
  && useradd --uid 10001 --gid 10001 --create-home --shell /usr/sbin/nologin batcher \
  && install --directory --owner=batcher --group=batcher /manifests /results
 COPY --from=builder /opt/batcher /opt/batcher
+# Ready-made configurations, to be named with --config /etc/batcher/…
 COPY config /etc/batcher
 
 USER 10001:10001
