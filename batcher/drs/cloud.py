@@ -1,6 +1,6 @@
 """The cloud as the engine sees it: one scope, a handful of calls, each answer a value."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -9,12 +9,16 @@ from batcher.drs.answer import Answer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpRequest:
-    """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes."""
+    """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes.
+
+    *on_sent* is called once, the moment the body begins to leave: the pace counts from there.
+    """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    on_sent: Callable[[], None] | None = None
 
 
 class Transport(Protocol):
@@ -61,11 +65,15 @@ class Cloud(Protocol):
         """Have the credential ready, so that the next call leaves at once. None: ready."""
         ...
 
-    async def create_compare_task(self, body: bytes, *, x_language: str | None) -> Answer:
+    async def create_compare_task(
+        self, body: bytes, *, x_language: str | None, on_sent: Callable[[], None] | None = None
+    ) -> Answer:
         """POST /v3/{project_id}/jobs/create-compare-task, once. Not idempotent."""
         ...
 
-    async def query_compare_result(self, job_id: str, *, current_page: int, per_page: int) -> Answer:
+    async def query_compare_result(
+        self, job_id: str, *, current_page: int, per_page: int, on_sent: Callable[[], None] | None = None
+    ) -> Answer:
         """POST /v3/{project_id}/jobs/query-compare-result: one page of the job's comparison tasks."""
         ...
 
