@@ -46,7 +46,7 @@ class ScopeCount:
 
     endpoint: str | None
     project_id: str | None
-    by_status: Counter[str] = field(default_factory=Counter)
+    by_status: Counter[Status] = field(default_factory=Counter)
 
 
 class Tally:
@@ -54,7 +54,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.lines = 0
-        self.by_status: Counter[str] = Counter(dict.fromkeys(Status, 0))
+        self.by_status: Counter[Status] = Counter(dict.fromkeys(Status, 0))
         self.attempts = 0
         self.recovered = 0
         self.first_submitted_at: str | None = None
@@ -106,7 +106,7 @@ class Tally:
         if isinstance(submitted, str) and isinstance(finished, str):
             self.last_finished_at = max(self.last_finished_at or "", finished)
 
-    def _scope(self, line: Mapping[str, Any]) -> Counter[str]:
+    def _scope(self, line: Mapping[str, Any]) -> Counter[Status]:
         key = (line["endpoint"], line["project_id"])
         if key not in self._scopes and len(self._scopes) >= _GROUPS:
             key = ("(others)", None)
@@ -167,7 +167,7 @@ class Tally:
         """The tally as plain data, for `--json`."""
         return {
             "entries": self.lines - self._repeated,
-            "by_status": dict(self.by_status),
+            "by_status": _plain(self.by_status),
             "attempts": self.attempts,
             "recovered": self.recovered,
             "first_submitted_at": self.first_submitted_at,
@@ -186,10 +186,14 @@ class Tally:
                 for trouble in self.troubles
             ],
             "scopes": [
-                {"endpoint": scope.endpoint, "project_id": scope.project_id, "by_status": dict(scope.by_status)}
+                {"endpoint": scope.endpoint, "project_id": scope.project_id, "by_status": _plain(scope.by_status)}
                 for scope in self.scopes
             ],
         }
+
+
+def _plain(counts: Counter[Status]) -> dict[str, int]:
+    return {status.value: counts[status] for status in Status}
 
 
 _HALVES = ("object_level_compare_create_result", "data_level_compare_create_result")

@@ -1,0 +1,215 @@
+"""Progress of a running wave: a live line on a terminal, a log line now and then elsewhere.
+
+Fed by a snapshot function, four times a second at most, so that it costs the wave nothing.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from batcher import logs
+from batcher.durations import rough_duration
+from batcher.text import printable
+from batcher.wave.status import WaveStatus
+
+REFRESH_S = 0.25
+LOG_EVERY_S = 10.0
+
+
+class Log(Protocol):
+    """What progress needs of a logger."""
+
+    def info(self, event: str, **keys: object) -> object:
+        """Log *event*."""
+        ...
+
+
+class Progress:
+    """Shows a wave while the `async with` lasts. On a terminal log lines go above the live line, never into it.
+
+    *snapshot* is called on the event loop and must not block. *quiet* shows nothing at all. Elsewhere than on a
+    terminal `wave.progress` is logged every ten seconds while something changes, and at once when a scope
+    pauses or the wave begins to stop.
+    """
+
+    def __init__(
+        self, snapshot: Callable[[], WaveStatus], console: Console, *, quiet: bool = False, log: Log | None = None
+    ) -> None:
+        self._snapshot = snapshot
+        self._console = console
+        self._quiet = quiet
+        self._log = log
+        self._task: asyncio.Task[None] | None = None
+        self._live: Live | None = None
+        self._exits = ExitStack()
+
+    async def __aenter__(self) -> "Progress":
+        if self._quiet:
+            return self
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(
+                console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+            )
+            self._exits.enter_context(self._live)
+            self._exits.enter_context(logs.through(self._above))
+            self._task = asyncio.create_task(self._draw(self._live), name="progress")
+        else:
+            self._task = asyncio.create_task(self._tell(self._log or logs.get_logger()), name="progress")
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._task is not None:
+                self._task.cancel()
+                await asyncio.wait({self._task})
+                if not self._task.cancelled() and (failure := self._task.exception()) is not None:
+                    raise failure
+        finally:
+            self._exits.close()
+
+    def _above(self, line: str) -> None:
+        """Print a finished log line above the live line; its own colours are kept."""
+        self._console.print(Text.from_ansi(line), soft_wrap=True)
+
+    async def _draw(self, live: Live) -> None:
+        while True:
+            live.update(render(self._snapshot(), self._console.width), refresh=True)
+            await asyncio.sleep(REFRESH_S)
+
+    async def _tell(self, log: Log) -> None:
+        told: WaveStatus | None = None
+        waited = 0.0
+        while True:
+            status = self._snapshot()
+            if told is None or _notable(told, status) or (waited >= LOG_EVERY_S and _moved(told, status)):
+                log.info("wave.progress", **log_keys(status))
+                told, waited = status, 0.0
+            await asyncio.sleep(REFRESH_S)
+            waited += REFRESH_S
+
+
+def _notable(told: WaveStatus, status: WaveStatus) -> bool:
+    return told.stopping != status.stopping or _paused(told) != _paused(status)
+
+
+def _paused(status: WaveStatus) -> frozenset[tuple[str, str, str | None]]:
+    """Which scopes are paused or halted, and why."""
+    return frozenset(
+        (scope.endpoint, scope.project_id, scope.reason)
+        for scope in status.scopes
+        if scope.paused_until_s is not None or scope.reason is not None
+    )
+
+
+def _moved(told: WaveStatus, status: WaveStatus) -> bool:
+    return (told.settled, told.attempts, told.in_doubt) != (status.settled, status.attempts, status.in_doubt)
+
+
+def log_keys(status: WaveStatus) -> dict[str, object]:
+    """*status* as the keys of a log line; counts of nothing are left out."""
+    keys: dict[str, object] = {"done": status.settled, "entries": status.entries}
+    for name in (
+        "created", "partial", "failed", "unsettled", "invalid", "not_submitted",
+        "in_flight", "in_doubt", "waiting", "retried", "throttled", "recovered",
+    ):  # fmt: skip
+        if count := getattr(status, name):
+            keys[name] = count
+    keys["rate_per_s"] = round(status.rate_per_s, 2)
+    if limit := _limit(status):
+        keys["limit"] = limit
+    if status.eta_s is not None:
+        keys["eta_s"] = round(status.eta_s)
+    if status.stopping:
+        keys["stopping"] = status.stopping
+    if pause := _pause(status):
+        keys["paused"] = pause
+    return keys
+
+
+def _limit(status: WaveStatus) -> str | None:
+    """The limit in force: that of the scopes, where they all have the same."""
+    limits = {scope.rate_text for scope in status.scopes}
+    if len(limits) != 1 or "off" in limits:
+        return None
+    (limit,) = limits
+    return f"{limit} each" if len(status.scopes) > 1 else limit
+
+
+def _pause(status: WaveStatus) -> str | None:
+    """Why less is sent than could be; the scope is named where there are several."""
+    said = []
+    for scope in status.scopes:
+        if scope.paused_until_s is None and scope.reason is None:
+            continue
+        where = f"{scope.project_id}: " if len(status.scopes) > 1 else ""
+        wait = f"paused for {rough_duration(scope.paused_until_s)}" if scope.paused_until_s is not None else "halted"
+        said.append(where + ": ".join(filter(None, [wait, scope.reason])))
+    return "; ".join(said) or None
+
+
+def render(status: WaveStatus, width: int) -> Text:
+    """The live display: the bar with pace and end, the counts, and, where there is one, the reason for waiting."""
+    lines = [_bar(status, width), _counts(status, width)]
+    if status.stopping:
+        lines.append(Text(f"stopping: {printable(status.stopping)}", "yellow"))
+    elif pause := _pause(status):
+        lines.append(Text(printable(pause), "yellow"))
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n").join(lines)
+
+
+def _bar(status: WaveStatus, width: int) -> Text:
+    done = status.settled / status.entries if status.entries else 1.0
+    right = f"  {status.settled:,}/{status.entries:,}  {status.rate_per_s:.1f}/s"
+    if limit := _limit(status):
+        right += f" of {limit}"
+    right += f"  {_end(status)}"
+    room = min(max(width - len(right), 10), 60)
+    full = int(done * room)
+    line = Text("━" * full, "green" if not status.stopping else "yellow")
+    line.append("━" * (room - full), "bright_black")
+    line.append(right, "default")
+    return line
+
+
+def _end(status: WaveStatus) -> str:
+    if status.settled >= status.entries:
+        return f"done in {rough_duration(status.elapsed_s)}"
+    return f"{rough_duration(status.eta_s)} left" if status.eta_s is not None else rough_duration(status.elapsed_s)
+
+
+_COUNTS = (
+    ("created", "green"),
+    ("partial", "yellow"),
+    ("failed", "red"),
+    ("unsettled", "bold magenta"),
+    ("invalid", "red"),
+    ("not_submitted", "yellow"),
+    ("in_flight", "default"),
+    ("in_doubt", "magenta"),
+    ("waiting", "default"),
+    ("retried", "dim"),
+    ("throttled", "yellow"),
+    ("recovered", "cyan"),
+)
+
+
+def _counts(status: WaveStatus, width: int) -> Text:
+    """As many counts as fit, whole, the most telling first; counts of nothing are left out, but for `created`."""
+    line = Text()
+    for name, style in _COUNTS:
+        count = getattr(status, name)
+        part = Text(f"{name.replace('_', ' ')} {count:,}", style)
+        if (count or name == "created") and len(line) + 2 + len(part) <= width:
+            line.append("  " if len(line) else "")
+            line.append_text(part)
+    return line
