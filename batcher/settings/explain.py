@@ -1,0 +1,96 @@
+"""What is wrong with settings, in sentences: source, value, problem and mend."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from batcher.durations import duration_text
+from batcher.masking import mask_text
+from batcher.nearest import nearest
+from batcher.settings.configfile import ConfigFile
+from batcher.settings.model import RunSettings
+from batcher.settings.names import CREDENTIAL_NAMES, ENV_PREFIX, OTHER_NAMES, flag_name, variable_name
+
+
+def origin(name: str, flags: Mapping[str, Any], file: ConfigFile | None) -> str | None:
+    """Where *name* is set: the flag, the variable, or the place in the config file; None where it is not."""
+    if name in flags:
+        return flag_name(name)
+    variable = variable_name(name)
+    if os.environ.get(variable):
+        return variable
+    return file.origin(name) if file is not None else None
+
+
+def explained(error: ValidationError, flags: Mapping[str, Any], file: ConfigFile | None) -> Iterator[str]:
+    """A sentence for each thing that is wrong: source, value, problem and mend."""
+    for detail in error.errors(include_url=False):
+        if detail["type"] == "misfit":
+            for names, problem in detail["ctx"]["misfits"]:
+                sources = [f"{name} ({origin(name, flags, file) or 'by default'})" for name in names]
+                yield f"{' and '.join(sources)}: {problem}."
+            continue
+        name = str(detail["loc"][0]) if detail["loc"] else ""
+        source = origin(name, flags, file) or name
+        value = mask_text(str(detail["input"]))
+        if source.startswith("--"):
+            shown = f"{source} {value}"
+        elif source.startswith(ENV_PREFIX):
+            shown = f"{source}={value}"
+        else:
+            shown = f"{source}: {name} = {detail['input']!r}" if value == str(detail["input"]) else source
+        problem = _problem(name, detail)
+        yield f"{shown} {problem}" + ("" if problem.endswith("?") else ".")
+
+
+def _problem(name: str, detail: Mapping[str, Any]) -> str:
+    """What is wrong, in words, from pydantic's error *detail*; ends in the mend."""
+    context = detail.get("ctx", {})
+    match detail["type"]:
+        case "value_error":
+            return str(context["error"])
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "is no whole number"
+        case "bool_parsing" | "bool_type":
+            return "is neither true nor false"
+        case "greater_than":
+            return f"must be more than {_number(name, context['gt'])}"
+        case "greater_than_equal":
+            return f"must be at least {_number(name, context['ge'])}"
+        case "less_than_equal":
+            return f"must be at most {_number(name, context['le'])}"
+        case "literal_error" | "enum":
+            known = re.findall(r"'([^']*)'", context["expected"])
+            near = nearest(str(detail["input"]), known)
+            return f"must be one of {', '.join(known)}" + (f"; did you mean {near}?" if near else "")
+        case "string_type":
+            return "must be text, in quotes"
+        case "path_type":
+            return "must be a file name, in quotes"
+        case "extra_forbidden":
+            near = nearest(name, RunSettings.model_fields)
+            return "is no setting" + (f"; did you mean {near}?" if near else "")
+    return str(detail["msg"])
+
+
+def _number(name: str, bound: float) -> str:
+    return duration_text(bound) if isinstance(RunSettings.model_fields[name].default, float) else str(bound)
+
+
+def warnings(settings: RunSettings, origins: Mapping[str, str], flags: Mapping[str, Any]) -> Iterator[str]:
+    """What is set to no effect, or better not set where it is."""
+    fields = RunSettings.model_fields
+    known = {variable_name(name) for name in (*fields, *CREDENTIAL_NAMES, *OTHER_NAMES)}
+    for variable in sorted(os.environ):
+        if variable.startswith(ENV_PREFIX) and variable not in known:
+            near = nearest(variable, known)
+            yield f"{variable} is set, but means nothing to batcher." + (f" Did you mean {near}?" if near else "")
+    for name in ("restart", "retry_failed"):
+        if getattr(settings, name) and name not in flags:
+            yield (
+                f"{name} is set by {origins[name]}, so every run will do it again. "
+                f"It is better given as a flag: {flag_name(name)}."
+            )

@@ -1,0 +1,57 @@
+"""Settings put together from all their sources."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from batcher.settings.configfile import ConfigFile, find_config, read_config
+from batcher.settings.errors import SettingsError
+from batcher.settings.explain import explained, origin, warnings
+from batcher.settings.model import RunSettings
+from batcher.settings.names import variable_name
+from batcher.settings.sources import ALTERNATIVES, SECTIONS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings, and how they came about. *origins* has the source of each setting that is not built in."""
+
+    settings: RunSettings
+    origins: Mapping[str, str]
+    warnings: tuple[str, ...]
+    config: ConfigFile | None
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    config: Path | str | None = None,
+    profile: str | None = None,
+) -> Loaded:
+    """The settings in force. *flags* are those really given, under the settings' names.
+
+    *config* and *profile* default to `BATCHER_CONFIG` and `BATCHER_PROFILE`, then *config* to the first of
+    `./batcher.toml` and the user's own. Raises `SettingsError` with everything that is wrong.
+    """
+    given = dict(flags or {})
+    config = config or os.environ.get(variable_name("config")) or None
+    profile = profile or os.environ.get(variable_name("profile")) or None
+    file = read_config(find_config(config), profile=profile)
+    token = SECTIONS.set(() if file is None else (file.profile, file.top))
+    try:
+        settings = RunSettings(**given)
+    except ValidationError as error:
+        raise SettingsError(dict.fromkeys(explained(error, given, file))) from None
+    finally:
+        SECTIONS.reset(token)
+    origins = {
+        name: place
+        for name in RunSettings.model_fields
+        if (place := origin(name, given, file)) is not None
+        and not (name in ALTERNATIVES and getattr(settings, name) is None)
+    }
+    return Loaded(settings=settings, origins=origins, warnings=tuple(warnings(settings, origins, given)), config=file)

@@ -1,0 +1,146 @@
+"""The settings of a run: one field each, under the name that flag, environment and config file share."""
+
+from collections.abc import Iterator
+from typing import Literal, cast
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from batcher.rates import Pace, Rate
+from batcher.settings.names import ENV_PREFIX
+from batcher.settings.sources import SECTIONS, Environment, Section
+from batcher.settings.values import CaBundle, Digest, MaxFailuresSetting, PaceSetting, Proxy, Seconds
+from batcher.wave.policy import Reconcile
+
+
+class RunSettings(BaseSettings):
+    """Every setting of `batcher run`; durations are seconds. Made by `load`, or in Python by keywords.
+
+    Keywords beat the environment, as flags do.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX,
+        env_ignore_empty=True,
+        enable_decoding=False,
+        extra="forbid",
+        frozen=True,
+        validate_default=False,
+    )
+
+    endpoint: str | None = Field(default=None, description="The cloud's DRS endpoint, as a URL; instead of `region`.")
+    region: str | None = Field(default=None, description="The cloud's region; gives the endpoint.")
+    project_id: str | None = Field(default=None, description="Project of entries that name none.")
+    rate: PaceSetting = Field(
+        default=Rate(5, 1.0),
+        description="Create requests allowed in each scope: `5/s`, `600/min`, `1000/h`, `10/5s`; `off` means no "
+        "limit of ours, `auto` means to find the cloud's.",
+    )
+    read_rate: PaceSetting | None = Field(
+        default=None, description="Look-ups allowed in each scope; by default the same as `rate`."
+    )
+    concurrency: int = Field(
+        default=16, ge=1, le=1000, description="Requests in flight at once in each scope, 1 to 1000."
+    )
+    attempts: int = Field(
+        default=5, ge=1, le=100, description="Create requests for one entry at most; throttled ones not counted."
+    )
+    timeout: Seconds = Field(default=60.0, gt=0, description="Time for one attempt, connecting included.")
+    connect_timeout: Seconds = Field(default=10.0, gt=0, description="Time for connecting.")
+    entry_deadline: Seconds = Field(
+        default=900.0, gt=0, description="No attempt begins later than this after an entry's first one."
+    )
+    landing_time: Seconds = Field(
+        default=150.0,
+        gt=0,
+        description="How long a request without an answer may still take effect in the cloud; only after that "
+        "is an entry that is not in the cloud's list sent again.",
+    )
+    max_failures: MaxFailuresSetting = Field(
+        default=None, description="Stop the wave at so many failed entries: `20`, or `5%` of the manifest."
+    )
+    language: Literal["en-us", "zh-cn"] | None = Field(
+        default=None, description="Language of the cloud's messages; by default the cloud's choice."
+    )
+    allow_duplicates: bool = Field(
+        default=False, description="Submit entries that name the same job, one after the other."
+    )
+    skip_invalid: bool = Field(default=False, description="Report invalid entries as `invalid` and submit the others.")
+    digest: Digest | None = Field(
+        default=None, description="Run only the manifest with this digest, as `batcher check` showed it."
+    )
+    reconcile: Reconcile = Field(
+        default=Reconcile.WINDOW,
+        description="How an entry in doubt is looked up: `window`, `snapshot` (lists the job's comparisons "
+        "before the first attempt as well), `off` (every doubt is unsettled).",
+    )
+    retry_failed: bool = Field(default=False, description="Take up failed entries of the wave again.")
+    restart: bool = Field(
+        default=False, description="Begin a new wave and keep the old files aside. Submits everything again."
+    )
+    wait_ready: Seconds = Field(
+        default=0.0, ge=0, description="Hold an entry for so long while its job is not ready yet."
+    )
+    grace: Seconds = Field(default=30.0, ge=0, description="Time for what is in flight to be settled after a signal.")
+    ca_bundle: CaBundle | None = Field(default=None, description="PEM file with the certificate authorities to trust.")
+    proxy: Proxy | None = Field(default=None, repr=False, description="HTTP proxy to go through.")
+    insecure_http: bool = Field(default=False, description="Allow endpoints without TLS elsewhere than on loopback.")
+    log_format: Literal["console", "json"] = Field(
+        default="console", description="How log lines look: for people, or a JSON object each."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least important log lines to show."
+    )
+    quiet: bool = Field(default=False, description="No progress and no summary; warnings and errors only.")
+
+    @property
+    def pace(self) -> Pace:
+        """`rate`, typed."""
+        return cast("Pace", self.rate)
+
+    @property
+    def read_pace(self) -> Pace:
+        """`read_rate`, which by default is `rate`."""
+        return cast("Pace", self.rate if self.read_rate is None else self.read_rate)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "RunSettings":
+        if misfits := tuple(_misfits(self)):
+            text = "; ".join(f"{' and '.join(names)}: {problem}" for names, problem in misfits)
+            raise PydanticCustomError("misfit", "{text}", {"text": text, "misfits": misfits})
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Highest precedence first; secrets files and dotenv have no part in this."""
+        return (
+            init_settings,
+            Environment(settings_cls),
+            *(Section(settings_cls, section) for section in SECTIONS.get()),
+        )
+
+
+def _misfits(settings: RunSettings) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Settings that are each sound but do not go together."""
+    if settings.endpoint is not None and settings.region is not None:
+        yield ("endpoint", "region"), "only one of them can be used: drop the one you do not mean"
+    if settings.connect_timeout > settings.timeout:
+        yield (
+            ("connect_timeout", "timeout"),
+            "connecting is part of an attempt: make connect_timeout at most timeout",
+        )
+    if settings.entry_deadline <= settings.landing_time:
+        yield (
+            ("entry_deadline", "landing_time"),
+            "an entry without an answer could never be sent again: make entry_deadline longer than landing_time",
+        )
+    if settings.retry_failed and settings.restart:
+        yield ("retry_failed", "restart"), "a new wave has no failed entries yet: use one of the two"

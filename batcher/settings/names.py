@@ -1,0 +1,28 @@
+"""The names under which settings and credentials are given."""
+
+ENV_PREFIX = "BATCHER_"
+CONFIG_NAME = "batcher.toml"
+
+# Names in our environment that are no settings: credentials, and how settings are found.
+CREDENTIAL_NAMES = (
+    "TOKEN",
+    "TOKEN_FILE",
+    "AK",
+    "SK",
+    "SECURITY_TOKEN",
+    "USERNAME",
+    "PASSWORD",
+    "DOMAIN",
+    "IAM_ENDPOINT",
+)
+OTHER_NAMES = ("CONFIG", "PROFILE")
+
+
+def flag_name(name: str) -> str:
+    """The flag of the setting *name*."""
+    return "--" + name.replace("_", "-")
+
+
+def variable_name(name: str) -> str:
+    """The environment variable of the setting *name*."""
+    return ENV_PREFIX + name.upper()

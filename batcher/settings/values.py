@@ -1,0 +1,75 @@
+"""Values of settings as people write them, each checked with a mend in its error."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer
+
+from batcher.durations import parse_duration
+from batcher.masking import mask_text
+from batcher.rates import Rate, parse_pace
+from batcher.wave.policy import MaxFailures
+
+
+def _pace(value: Any) -> Any:
+    return parse_pace(value) if isinstance(value, str) else value
+
+
+def _pace_type(value: Any) -> Any:
+    if value not in ("off", "auto") and not isinstance(value, Rate):
+        raise ValueError("is no rate; write a count and a period: 10/s, 600/min, 1000/h or 10/5s")
+    return value
+
+
+def _max_failures(value: Any) -> Any:
+    if isinstance(value, MaxFailures):
+        return value
+    text = str(value).strip()
+    percent = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text)
+    if percent and 0 < float(percent[1]) <= 100:
+        return MaxFailures(percent=float(percent[1]))
+    if re.fullmatch(r"[1-9]\d*", text) and not isinstance(value, bool):
+        return MaxFailures(count=int(text))
+    raise ValueError("is neither a count nor a share; write 20 or 5% (at least 1, at most 100%)")
+
+
+def _max_failures_text(value: MaxFailures | None) -> str | None:
+    if value is None or (value.count is None and value.percent is None):
+        return None
+    return str(value.count) if value.count is not None else f"{value.percent:g}%"
+
+
+def _digest(value: str) -> str:
+    text = value.strip().lower()
+    if not re.fullmatch(r"sha256:[0-9a-f]{64}", text):
+        raise ValueError("is no digest; copy sha256:… with its 64 hex digits from `batcher check`")
+    return text
+
+
+def _ca_bundle(value: Path) -> Path:
+    path = value.expanduser()
+    if not path.is_file():
+        raise ValueError("is no file; name a PEM file with the certificates to trust")
+    return path
+
+
+def _proxy(value: str) -> str:
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("is no proxy URL; write http://HOST:PORT")
+    return value.strip()
+
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+PaceSetting = Annotated[
+    Any,
+    BeforeValidator(_pace),
+    AfterValidator(_pace_type),
+    PlainSerializer(str, return_type=str, when_used="unless-none"),
+]
+MaxFailuresSetting = Annotated[MaxFailures | None, BeforeValidator(_max_failures), PlainSerializer(_max_failures_text)]
+Digest = Annotated[str, AfterValidator(_digest)]
+CaBundle = Annotated[Path, AfterValidator(_ca_bundle)]
+Proxy = Annotated[str, AfterValidator(_proxy), PlainSerializer(mask_text, return_type=str)]
