@@ -1,0 +1,1 @@
+"""From created to verdict: which jobs are ready, how each comparison ended, whether the cutover may go ahead."""
