@@ -54,8 +54,10 @@ class CloudClock:
         self._low: float | None = None  # bounds of (cloud's clock - our monotonic clock)
         self._high: float | None = None
 
-    def learn(self, date: float, sent: float, answered: float) -> None:
-        """*date* is the answer's `Date` in Unix seconds; *sent* and *answered* are monotonic."""
+    def learn(self, date: float | None, sent: float, answered: float) -> None:
+        """*date* is the answer's `Date` in Unix seconds, if it had one; *sent* and *answered* are monotonic."""
+        if date is None:
+            return
         low, high = date - answered, date + 1.0 - sent
         if self._low is None or self._high is None or low > self._high or high < self._low:
             self._low, self._high = low, high

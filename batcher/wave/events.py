@@ -3,7 +3,7 @@
 Times named `at` are Unix seconds by our own clock; times named `cloud_…` are Unix seconds by the cloud's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -110,6 +110,22 @@ Event = Intended | Retracted | Answered | LookedUp | Reopened | Ruled
 _KINDS: dict[str, type[Any]] = {
     kind.__name__.lower(): kind for kind in (Intended, Retracted, Answered, LookedUp, Reopened, Ruled)
 }
+
+
+def task_ids(events: Iterable[Event]) -> set[str]:
+    """The ids of the comparisons that *events* say were made."""
+    ids: set[str] = set()
+    for event in events:
+        match event:
+            case Answered():
+                ids |= {verdict.compare_task_id for verdict in event.halves.values() if isinstance(verdict, Made)}
+            case LookedUp():
+                ids |= {seen.ids[0] for seen in event.halves.values() if seen.sight is Sight.FOUND}
+            case Ruled():
+                ids |= set(event.halves.values())
+            case _:
+                pass
+    return ids
 
 
 def kind_of(event: Event) -> str:

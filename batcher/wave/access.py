@@ -1,0 +1,81 @@
+"""Whether the cloud lets a scope in: the first request goes alone; a refused credential is renewed once, or stops it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from batcher.drs.cloud import Cloud, Refusal
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.wave.clocks import Clock
+from batcher.wave.context import log
+from batcher.wave.plan import Scope
+
+
+class Access:
+    """The fate of one scope's credential. *on_halt* is called once, when it is refused for good."""
+
+    def __init__(self, scope: Scope, cloud: Cloud, clock: Clock, on_halt: Callable[[], None]) -> None:
+        self.halted: Trouble | None = None  # why the scope stopped for good
+        self._scope = scope
+        self._cloud = cloud
+        self._clock = clock
+        self._on_halt = on_halt
+        self._is_in = False
+        self._alone = asyncio.Lock()
+        self._renewing = asyncio.Lock()
+        self._renewed_at: float | None = None  # monotonic
+        self._renewed = False  # since the cloud last let us in
+
+    async def ready(self) -> bool:
+        """Whether the scope may send: not halted, and the credential is at hand."""
+        if self.halted is not None:
+            return False
+        refusal = await self._cloud.prepare()
+        if refusal is not None:
+            self._halt(_not_let_in(refusal))
+        return self.halted is None
+
+    def let_in(self) -> None:
+        """The cloud has answered to a request, and not by refusing its credential."""
+        self._is_in, self._renewed = True, False
+
+    async def renew_or_halt(self, trouble: Trouble, sent_at: float) -> bool:
+        """After a refusal: True if there is a newer credential than at *sent_at*, not refused yet."""
+        async with self._renewing:
+            if self._renewed_at is not None and sent_at < self._renewed_at:
+                return True
+            if trouble.kind is ErrorKind.AUTH and not self._renewed and await self._cloud.renew():
+                self._renewed, self._renewed_at = True, self._clock.monotonic()
+                return True
+        self._halt(trouble)
+        return False
+
+    @asynccontextmanager
+    async def first_alone(self) -> AsyncIterator[None]:
+        """Until the cloud has let us in, one request at a time: a wrong credential costs one refusal."""
+        if not self._is_in:
+            await self._alone.acquire()
+            if not self._is_in:
+                try:
+                    yield
+                finally:
+                    self._alone.release()
+                return
+            self._alone.release()
+        yield
+
+    def _halt(self, trouble: Trouble) -> None:
+        if self.halted is not None:
+            return
+        self.halted = trouble
+        log.error("scope stopped", scope=str(self._scope), error_code=trouble.error_code, reason=trouble.error_msg)
+        self._on_halt()
+
+
+def _not_let_in(refusal: Refusal) -> Trouble:
+    return Trouble(
+        sort=Sort.NOT_LET_IN,
+        kind=ErrorKind.AUTH,
+        error_code=refusal.error_code,
+        error_msg=refusal.error_msg,
+    )

@@ -1,0 +1,206 @@
+"""One attempt for an entry: intent, slot, request, answer, in this order and each durable before the next."""
+
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.cloud import Cloud
+from batcher.drs.failures import server_time, sort_create
+from batcher.drs.outcome import CreateOutcome, ErrorKind, Half, Made, Sort, Trouble
+from batcher.wave.access import Access
+from batcher.wave.agenda import Held
+from batcher.wave.clocks import CloudClock
+from batcher.wave.context import Context, log
+from batcher.wave.course import Course
+from batcher.wave.decide import Settle
+from batcher.wave.events import Answered, Intended, Retracted
+from batcher.wave.life import EntryState, fold
+from batcher.wave.listing import Lister
+from batcher.wave.pace import Closed, Pacer, Turn
+from batcher.wave.plan import PlannedEntry
+from batcher.wave.policy import Reconcile
+from batcher.wave.result import Status
+from batcher.wave.store import Happened
+
+
+class Attempts:
+    """Makes the create requests of one scope, each once."""
+
+    def __init__(
+        self,
+        cloud: Cloud,
+        context: Context,
+        access: Access,
+        course: Course,
+        lister: Lister,
+        pacer: Pacer,
+        cloud_clock: CloudClock,
+    ) -> None:
+        self._cloud = cloud
+        self._context = context
+        self._access = access
+        self._course = course
+        self._lister = lister
+        self._pacer = pacer
+        self._cloud_clock = cloud_clock
+        self._throttles = 0  # in a row
+
+    async def make(self, held: Held) -> None:
+        """Send for *held* and lead it on; it stays as it was where the scope may not send."""
+        async with self._access.first_alone():
+            if not await self._access.ready():
+                return
+            known: frozenset[str] = frozenset()
+            if self._context.policy.reconcile is Reconcile.SNAPSHOT and held.state.attempts == 0:
+                known = await self._snapshot(held)
+            if self._access.halted is not None:
+                return
+            if (late := self._too_late(held.entry)) is not None:
+                await self._course.settle(held, late)
+                return
+            turn = await self._intend(held, known)
+            if turn is None:
+                return
+            answer = await self._send(held, turn)
+            await self._answered(held, answer)
+
+    async def _intend(self, held: Held, known: frozenset[str]) -> Turn | None:
+        """Make the intent durable and wait for the slot; None: the wave stopped, and nothing will leave."""
+        context = self._context
+        state, entry = held.state, held.entry
+        intended = False
+        try:
+            async with self._pacer.turn() as turn:
+                event = Intended(
+                    at=context.clock.now(),
+                    cloud_at=self._cloud_clock.earliest(context.clock.monotonic()),
+                    asked=state.to_ask,
+                    conflict_policy="keep" if state.keep and entry.conflict_policy else entry.conflict_policy,
+                    known=known,
+                )
+                context.watch("intent queued")
+                intended = True
+                await context.record(Happened(index=entry.index, event=event))
+                held.state = fold(state, event)
+                context.watch("intent durable")
+                await turn.due()
+                return turn
+        except Closed:
+            if intended:
+                await self._retract(held, before=state)
+            return None
+
+    async def _retract(self, held: Held, *, before: EntryState) -> None:
+        event = Retracted(at=self._context.clock.now(), why="the wave stopped before the request left")
+        await self._context.record(Happened(index=held.entry.index, event=event))
+        held.state = before
+
+    async def _send(self, held: Held, turn: Turn) -> Answer:
+        context = self._context
+        state = held.state
+        intent = state.intent
+        assert intent is not None  # noqa: S101 - `_intend` comes first
+        body = held.entry.request_body(intent.asked, keep=intent.conflict_policy == "keep")
+        held.sent_at = context.clock.monotonic()
+        if held.first_at is None:
+            held.first_at = held.sent_at
+        context.tally.sent(again=state.attempts > 1)
+        sent = True
+        try:
+            answer = await self._cloud.create_compare_task(body, x_language=held.entry.x_language, on_sent=turn.sent)
+            sent = answer.stage is Stage.SENT
+        finally:
+            context.tally.in_flight -= 1
+            turn.ended(sent=sent)
+        context.watch("answer received")
+        self._cloud_clock.learn(server_time(answer), held.sent_at, context.clock.monotonic())
+        return answer
+
+    async def _answered(self, held: Held, answer: Answer) -> None:
+        intent = held.state.intent
+        assert intent is not None  # noqa: S101 - an answer follows an intent
+        outcome = sort_create(answer, asked=intent.asked, job_id=held.entry.job_id)
+        halves = await self._not_anothers(held, outcome)
+        event = Answered(
+            at=self._context.clock.now(),
+            sent_at=answer.sent_at,
+            halves=halves,
+            http_status=outcome.http_status,
+            request_id=outcome.request_id,
+        )
+        whole = outcome.whole
+        refused = whole is not None and whole.sort is Sort.NOT_LET_IN
+        if outcome.http_status is not None and not refused:
+            self._access.let_in()
+        turned_away = [v for v in halves.values() if isinstance(v, Trouble) and v.sort is Sort.TURNED_AWAY]
+        if turned_away:
+            self._throttled(turned_away[0])
+        else:
+            self._throttles = 0
+        if outcome.unasked:
+            log.warning("the cloud made what was not asked for", key=held.entry.key, ids=outcome.unasked)
+        if whole is not None and refused:
+            await self._access.renew_or_halt(whole, held.sent_at or 0.0)
+        await self._course.next(held, event)
+
+    async def _not_anothers(self, held: Held, outcome: CreateOutcome) -> dict[Half, Made | Trouble]:
+        """The verdicts, with a task id that is not this entry's turned into the conflict that it is."""
+        halves = dict(outcome.halves)
+        made = {half: v.compare_task_id for half, v in halves.items() if isinstance(v, Made)}
+        if not made or not (held.entry.shares_job or held.state.known):
+            return halves
+        elsewhere = await self._course.ids_elsewhere(held.entry) | held.state.known
+        for half, task_id in made.items():
+            if task_id in elsewhere:
+                halves[half] = Trouble(
+                    sort=Sort.REFUSED,
+                    kind=ErrorKind.CONFLICT,
+                    error_msg=f"the cloud answered with comparison {task_id}, which was there before or belongs to "
+                    "another entry of this job: nothing new was created. Wait until it ends, or use "
+                    "conflict_policy cancel",
+                )
+        return halves
+
+    def _throttled(self, trouble: Trouble) -> None:
+        """The whole scope waits: as long as the cloud said, else longer each time."""
+        context = self._context
+        context.tally.throttled += 1
+        if self._pacer.paused_s is not None:
+            return  # answers to what was under way when the first one came
+        wait_s = trouble.retry_after_s
+        if wait_s is None:
+            growth = min(2.0**self._throttles, 8.0)
+            wait_s = context.policy.throttle_wait_s * growth * (1 + context.rng.random() / 10)
+        self._throttles += 1
+        self._pacer.pause(wait_s, "turned away by the cloud's limit")
+        log.warning("turned away by the cloud's limit", wait_s=round(wait_s, 1), error_code=trouble.error_code)
+
+    async def _snapshot(self, held: Held) -> frozenset[str]:
+        """The ids of the job's comparisons before the first attempt; without them the window alone decides."""
+        try:
+            listed = await self._lister.comparisons(held.entry.job_id)
+        except Closed:
+            return frozenset()
+        if listed is None:
+            return frozenset()
+        if isinstance(listed.comparisons, Trouble):
+            log.warning(
+                "no snapshot of the job's comparisons",
+                key=held.entry.key,
+                error_code=listed.comparisons.error_code,
+                error_msg=listed.comparisons.error_msg,
+            )
+            return frozenset()
+        return frozenset(comparison.compare_task_id for comparison in listed.comparisons)
+
+    def _too_late(self, entry: PlannedEntry) -> Settle | None:
+        """An entry whose start time has passed is not sent: how the cloud would take it is not known."""
+        start = entry.start_time
+        if start is None:
+            return None
+        now = self._cloud_clock.latest(self._context.clock.monotonic()) or self._context.clock.now()
+        if now * 1000 < start:
+            return None
+        trouble = Trouble(
+            sort=Sort.REFUSED,
+            kind=ErrorKind.VALIDATION,
+            error_msg=f"start_time {start} passed before the request could be sent. Give a later one, or none",
+        )
+        return Settle(Status.FAILED, trouble, "its start time has passed")

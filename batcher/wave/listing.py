@@ -1,0 +1,101 @@
+"""All of a job's comparisons, read page by page: whole and sound, or not at all."""
+
+from dataclasses import dataclass
+
+from batcher.drs import guesses
+from batcher.drs.cloud import Cloud
+from batcher.drs.failures import server_time, sort_list
+from batcher.drs.outcome import Comparison, ErrorKind, ListOutcome, Sort, Trouble
+from batcher.wave.access import Access
+from batcher.wave.clocks import CloudClock
+from batcher.wave.context import Context
+from batcher.wave.pace import Pacer
+from batcher.wave.reconcile import merge
+
+_MAX_PAGES = 1000  # of a job's comparisons: beyond that the list is not sound
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What a look-up brought: the job's comparisons, or why they could not be had in full."""
+
+    comparisons: tuple[Comparison, ...] | Trouble
+    http_status: int | None
+    request_id: str | None
+
+
+class Lister:
+    """Reads the comparison lists of one scope's jobs, at the pace for look-ups."""
+
+    def __init__(self, cloud: Cloud, context: Context, access: Access, pacer: Pacer, cloud_clock: CloudClock) -> None:
+        self._cloud = cloud
+        self._context = context
+        self._access = access
+        self._pacer = pacer
+        self._cloud_clock = cloud_clock
+
+    async def comparisons(self, job_id: str) -> Listed | None:
+        """All of the job's comparisons; None: the scope halted. Raises `Closed` when nothing may leave any more."""
+        pages: list[tuple[Comparison, ...]] = []
+        number = guesses.FIRST_PAGE
+        while True:
+            outcome = await self._page(job_id, number)
+            if outcome is None:
+                return None
+            page = outcome.page
+            if page is None:
+                return _listed(outcome, outcome.trouble or _unsound())
+            again = number == guesses.FIRST_PAGE and bool(pages)
+            pages.append(page.comparisons)
+            comparisons = merge(pages)
+            if again:
+                return _listed(outcome, comparisons if len(comparisons) >= page.total else _unsound())
+            if len(comparisons) >= page.total:
+                if number == guesses.FIRST_PAGE:
+                    return _listed(outcome, comparisons)
+                number = guesses.FIRST_PAGE  # the list may have shifted while it was read
+            elif not page.comparisons or number >= _MAX_PAGES:
+                return _listed(outcome, _unsound())
+            else:
+                number += 1
+
+    async def _page(self, job_id: str, number: int) -> ListOutcome | None:
+        """One page, asked for until the cloud neither turns the request away nor refuses the credential."""
+        while True:
+            outcome, sent_at = await self._ask(job_id, number)
+            trouble = outcome.trouble
+            if trouble is not None and trouble.sort is Sort.TURNED_AWAY:
+                wait_s = trouble.retry_after_s or self._context.policy.throttle_wait_s
+                self._pacer.pause(wait_s, "turned away by the cloud's limit")
+            elif trouble is not None and trouble.sort is Sort.NOT_LET_IN:
+                if not await self._access.renew_or_halt(trouble, sent_at):
+                    return None
+            else:
+                if trouble is None:
+                    self._access.let_in()
+                return outcome
+
+    async def _ask(self, job_id: str, number: int) -> tuple[ListOutcome, float]:
+        async with self._pacer.turn() as turn:
+            await turn.due()
+        clock = self._context.clock
+        sent_at = clock.monotonic()
+        self._context.tally.look_ups += 1
+        try:
+            answer = await self._cloud.query_compare_result(
+                job_id, current_page=number, per_page=guesses.LIST_PAGE_SIZE, on_sent=turn.sent
+            )
+        finally:
+            turn.ended(sent=True)
+        self._cloud_clock.learn(server_time(answer), sent_at, clock.monotonic())
+        return sort_list(answer), sent_at
+
+
+def _listed(outcome: ListOutcome, comparisons: tuple[Comparison, ...] | Trouble) -> Listed:
+    return Listed(comparisons, outcome.http_status, outcome.request_id)
+
+
+def _unsound() -> Trouble:
+    return Trouble(
+        sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg="the job's list of comparisons could not be read in full"
+    )

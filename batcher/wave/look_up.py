@@ -1,0 +1,71 @@
+"""One look-up for an entry in doubt: the job's comparisons are listed, and each half is judged by them."""
+
+from dataclasses import replace
+
+from batcher.drs.outcome import Comparison, Trouble
+from batcher.wave.access import Access
+from batcher.wave.agenda import Held
+from batcher.wave.clocks import CloudClock
+from batcher.wave.context import Context
+from batcher.wave.course import Course
+from batcher.wave.events import LookedUp
+from batcher.wave.listing import Lister
+from batcher.wave.pace import Closed
+from batcher.wave.reconcile import Look, judge
+
+
+class LookUps:
+    """Reconciles the doubtful entries of one scope with the cloud's own lists."""
+
+    def __init__(
+        self, context: Context, access: Access, course: Course, lister: Lister, cloud_clock: CloudClock
+    ) -> None:
+        self._context = context
+        self._access = access
+        self._course = course
+        self._lister = lister
+        self._cloud_clock = cloud_clock
+
+    async def make(self, held: Held) -> None:
+        """Look *held* up and lead it on; it stays in doubt where the scope may not ask."""
+        async with self._access.first_alone():
+            if not await self._access.ready():
+                return
+            try:
+                listed = await self._lister.comparisons(held.entry.job_id)
+            except Closed:
+                return
+        if listed is None:
+            return
+        base = LookedUp(at=self._context.clock.now(), http_status=listed.http_status, request_id=listed.request_id)
+        if isinstance(listed.comparisons, Trouble):
+            await self._course.next(held, replace(base, trouble=listed.comparisons))
+            return
+        look = await self._look(held, listed.comparisons)
+        halves, blocked = judge(held.entry, held.state, look)
+        found = replace(base, halves=halves, blocked=blocked, listed=len(listed.comparisons), since=look.since)
+        await self._course.next(held, found)
+
+    async def _look(self, held: Held, comparisons: tuple[Comparison, ...]) -> Look:
+        policy, now = self._context.policy, self._context.clock.monotonic()
+        elapsed = self._course.since_intent(held)
+        return Look(
+            comparisons=comparisons,
+            since=self._since(held),
+            cloud_now=self._cloud_clock.latest(now),
+            elsewhere=await self._course.ids_elsewhere(held.entry),
+            landed=elapsed is not None and elapsed >= policy.landing_s,
+            slack_s=policy.slack_s,
+        )
+
+    def _since(self, held: Held) -> float | None:
+        """The cloud's time from which a comparison may be this entry's; None: not known."""
+        state = held.state
+        intent = state.intent
+        assert intent is not None  # noqa: S101 - a doubt follows an intent
+        last = intent.cloud_at
+        if last is None and held.sent_at is not None:
+            last = self._cloud_clock.earliest(held.sent_at)
+        if last is None or (state.timeless and state.attempts > 1):
+            return None
+        return last if state.since is None else min(state.since, last)
