@@ -1,4 +1,4 @@
-"""Whether the cloud lets a scope in: the first request goes alone; a refused credential is renewed once, or stops it."""
+"""Whether the cloud lets a scope in: the first request goes alone; a refused credential is renewed once, or ends it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
