@@ -1,0 +1,61 @@
+"""Whether an entry may be sent now, where that is not for the engine to say: its job is not ready yet, or enough
+comparisons are running. A lane asks before every attempt and sets an entry that has to wait aside, so that none
+of the others waits for it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from batcher.drs.cloud import Cloud
+from batcher.drs.outcome import Trouble
+from batcher.wave.access import Access
+from batcher.wave.pace import Pacer
+from batcher.wave.plan import PlannedEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """It may be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """Not now; *why* is for people. Whoever was asked says when to ask again."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It cannot be sent at all: the entry fails with *trouble*."""
+
+    trouble: Trouble
+
+
+Admittance = Admitted | Waits | Refused
+
+
+class Admission(Protocol):
+    """Holds entries back. Asked on the event loop, so it answers at once, from what it knows."""
+
+    def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
+        """Whether *entry* may be sent now. After `Waits`, *again* is called once, when it is worth asking again."""
+        ...
+
+
+class OpenDoor:
+    """The admission of a wave that holds nothing back."""
+
+    def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
+        """See `Admission.ask`."""
+        return Admitted()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reads:
+    """What a scope's look-ups go through, shared by all who look: one credential's fate, one pace."""
+
+    cloud: Cloud
+    access: Access
+    pacer: Pacer
