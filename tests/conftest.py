@@ -1,0 +1,29 @@
+"""What all tests share: the marker `virtual_time`, which runs an async test on a virtual clock."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+
+import pytest
+
+from tests.virtual import VirtualLoop, libraries_on_loop_time
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "virtual_time: the test's event loop jumps to its next timer (tests/virtual.py)")
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    if item.get_closest_marker("virtual_time"):
+        return {"virtual": VirtualLoop}
+    return {"real": asyncio.new_event_loop}
+
+
+@pytest.fixture(autouse=True)
+def _libraries_on_loop_time(request: pytest.FixtureRequest) -> Iterator[None]:
+    if request.node.get_closest_marker("virtual_time"):
+        with libraries_on_loop_time():
+            yield
+    else:
+        yield

@@ -1,0 +1,145 @@
+"""Virtual time: an event loop whose clock jumps to the next timer as soon as nothing else can happen.
+
+A wave of an hour passes in milliseconds and always the same way, so tests wait for what they mean and never for
+the machine. Use it by hand (`run`), or for a whole test module:
+
+    pytestmark = pytest.mark.virtual_time
+
+Sockets work as long as both ends live in the loop. Threads do too, where they are started by `to_thread` or
+`run_in_executor`: time stands still while one is at work.
+"""
+
+import asyncio
+import selectors
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+from unittest import mock
+
+T = TypeVar("T")
+
+WALL_AT_START = 1_790_000_000.0  # 2026-09-21: what `VirtualClock.now` shows when the loop begins
+_TICK = 1e-6  # a timer fires so much late: what is due at the same moment is due
+_PATIENCE_S = 30.0  # real seconds that a thread may work while time stands still
+
+
+class Stalled(AssertionError):
+    """Every task waits for something that can never come."""
+
+
+class _JumpSelector(selectors.SelectSelector):
+    """Polls what is real; where nothing is, moves the clock on instead of waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 1000.0
+        self.busy = 0  # threads at work
+        self._own = True  # nothing is registered but the loop's own wake-up pipe
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = super().register(fileobj, events, data)
+        self._own = len(self.get_map()) <= 1
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        key = super().unregister(fileobj)
+        self._own = len(self.get_map()) <= 1
+        return key
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if self.busy or not self._own:
+            ready = super().select(0)
+            if not ready and self.busy and timeout != 0:
+                ready = super().select(_PATIENCE_S)
+            if ready or self.busy:
+                return ready
+        if timeout is None:
+            return self._woken_from_outside()
+        if timeout > 0:
+            self.now += timeout + _TICK
+        return []
+
+    def _woken_from_outside(self) -> list[tuple[selectors.SelectorKey, int]]:
+        """No timer and nothing ready: only a thread or a peer can still move something, and soon."""
+        ready = super().select(0 if self._own and threading.active_count() == 1 else 1.0)
+        if not ready:
+            raise Stalled("every task waits for something that can never come")
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """See the module. `time()` begins at 1000 s; the loop's `clock` is a `Clock` of the same time."""
+
+    def __init__(self) -> None:
+        self._jump = _JumpSelector()
+        super().__init__(self._jump)
+        self.clock = VirtualClock(self)
+
+    def time(self) -> float:
+        return self._jump.now
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Time stands still inside: for threads of one's own."""
+        self._jump.busy += 1
+        try:
+            yield
+        finally:
+            self._jump.busy -= 1
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> "asyncio.Future[T]":  # type: ignore[override]
+        future = super().run_in_executor(executor, func, *args)
+        self._jump.busy += 1
+        future.add_done_callback(self._not_busy)
+        return future
+
+    def _not_busy(self, _: object) -> None:
+        self._jump.busy -= 1
+
+
+class VirtualClock:
+    """A `Clock` on a virtual loop. `step` moves the wall clock only, as an administrator or NTP does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wall: float = WALL_AT_START) -> None:
+        self._loop = loop
+        self._offset = wall - loop.time()
+
+    def now(self) -> float:
+        """Wall time."""
+        return self._loop.time() + self._offset
+
+    def monotonic(self) -> float:
+        """The loop's time."""
+        return self._loop.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep in virtual time."""
+        await asyncio.sleep(seconds)
+
+    def step(self, seconds: float) -> None:
+        """Set the wall clock forward, or back."""
+        self._offset += seconds
+
+
+class _LoopTime:
+    """Stands in for the `time` module in libraries that look at the clock by themselves."""
+
+    @staticmethod
+    def time() -> float:
+        return asyncio.get_running_loop().time()
+
+    monotonic = perf_counter = time
+
+
+@contextmanager
+def libraries_on_loop_time() -> Iterator[None]:
+    """asyncio-throttle asks the `time` module; inside, it is told the loop's time."""
+    with mock.patch("asyncio_throttle.throttler.time", _LoopTime):
+        yield
+
+
+def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run *main* to its end in virtual time."""
+    with libraries_on_loop_time(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(main())
