@@ -7,10 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Trouble
-from batcher.wave.access import Access
-from batcher.wave.pace import Pacer
 from batcher.wave.plan import PlannedEntry
 
 
@@ -50,12 +47,3 @@ class OpenDoor:
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
         """See `Admission.ask`."""
         return Admitted()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reads:
-    """What a scope's look-ups go through, shared by all who look: one credential's fate, one pace."""
-
-    cloud: Cloud
-    access: Access
-    pacer: Pacer

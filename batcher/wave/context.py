@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from batcher.wave.admission import Admission, OpenDoor
 from batcher.wave.clocks import Clock
 from batcher.wave.collector import Collector
 from batcher.wave.journal import Journal, JournalFailed
@@ -41,6 +42,7 @@ class Context:
     on_stop: Callable[[Stop], None]
     on_result: Callable[[Result], Awaitable[None]]
     watch: Boundary = unwatched
+    admission: Admission = field(default_factory=OpenDoor)
     next_seq: int = 0
     unrecorded: list[str] = field(default_factory=list)
 

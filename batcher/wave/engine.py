@@ -10,6 +10,7 @@ from functools import partial
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.rates import Rate
+from batcher.wave.admission import Admission, OpenDoor
 from batcher.wave.clocks import Clock
 from batcher.wave.collector import Collector
 from batcher.wave.context import Boundary, Context, log, unwatched
@@ -20,6 +21,7 @@ from batcher.wave.life import history
 from batcher.wave.outcome import result_of
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.policy import Policy
+from batcher.wave.reads import Reads
 from batcher.wave.result import Result, Status
 from batcher.wave.sink import Sink, SinkFailed
 from batcher.wave.status import WaveStatus
@@ -72,6 +74,7 @@ class Engine:
         read_rate: Rate | None,
         on_result: Callable[[Result], Awaitable[None]],
         watch: Boundary = unwatched,
+        admission: Admission | None = None,
     ) -> None:
         self._start = start
         self._sink = sink
@@ -89,11 +92,17 @@ class Engine:
             on_stop=self.stop,
             on_result=on_result,
             watch=watch,
+            admission=admission or OpenDoor(),
             next_seq=start.next_seq,
         )
         self._lanes = {
             scope: Lane(scope, clouds[scope], self._context, rate=rate, read_rate=read_rate) for scope in start.scopes
         }
+
+    @property
+    def reads(self) -> Mapping[Scope, Reads]:
+        """What each scope's look-ups go through, also after the run: for whoever follows what was created."""
+        return {scope: lane.reads for scope, lane in self._lanes.items()}
 
     def stop(self, stop: Stop) -> None:
         """Begin an orderly end: nothing new is sent, what is in flight has the policy's grace to settle."""

@@ -7,18 +7,21 @@ from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Trouble
 from batcher.rates import Rate
 from batcher.wave.access import Access
+from batcher.wave.admission import Admitted, Refused, Waits
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
 from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.course import Course
-from batcher.wave.decide import LookUp
+from batcher.wave.decide import LookUp, Settle
 from batcher.wave.journal import JournalFailed
 from batcher.wave.life import fresh, history
 from batcher.wave.listing import Lister
 from batcher.wave.look_up import LookUps
 from batcher.wave.pace import Pacer
 from batcher.wave.plan import Scope
+from batcher.wave.reads import Reads
+from batcher.wave.result import Status
 from batcher.wave.status import ScopeStatus
 from batcher.wave.stop import Stop, StopKind
 from batcher.wave.store import ClockNoted, Store
@@ -31,6 +34,7 @@ class Lane:
 
     def __init__(self, scope: Scope, cloud: Cloud, context: Context, *, rate: Rate | None, read_rate: Rate | None):
         self.scope = scope
+        self.held_back = 0  # entries that the admission keeps waiting
         self._context = context
         self._agenda = Agenda(context.clock)
         self._pacer = Pacer(rate, context.clock)
@@ -41,6 +45,7 @@ class Lane:
         lister = Lister(cloud, context, self._access, self._read_pacer, self._cloud_clock)
         self._attempts = Attempts(cloud, context, self._access, self._course, lister, self._pacer, self._cloud_clock)
         self._look_ups = LookUps(context, self._access, self._course, lister, self._cloud_clock)
+        self.reads = Reads(cloud=cloud, access=self._access, pacer=self._read_pacer)
         self._stopping = False
         self._room = asyncio.Event()
 
@@ -58,7 +63,6 @@ class Lane:
                     group.create_task(self._work())
         finally:
             self._pacer.close()
-            self._read_pacer.close()
 
     def stop(self) -> None:
         """Send nothing new. What is in flight is awaited; a fresh doubt is looked up once."""
@@ -120,15 +124,28 @@ class Lane:
                     case LookUp():
                         await self._look_ups.make(held)
                     case _:
-                        await self._attempts.make(held)
+                        await self._send(held)
             except JournalFailed:
                 return  # the wave is stopping for it
             self._room.set()
 
+    async def _send(self, held: Held) -> None:
+        match self._context.admission.ask(held.entry, partial(self._ask_again, held)):
+            case Admitted():
+                await self._attempts.make(held)
+            case Waits():
+                self.held_back += 1
+            case Refused(trouble):
+                await self._course.settle(held, Settle(Status.FAILED, trouble, "not admitted"))
+
+    def _ask_again(self, held: Held) -> None:
+        self.held_back -= 1
+        self._agenda.again(held, 0.0)
+
     @property
     def waiting(self) -> int:
         """Entries that wait for their next step."""
-        return self._agenda.waiting
+        return self._agenda.waiting + self.held_back
 
     async def note_clock(self) -> None:
         """Keep in the journal how far the cloud's clock is ahead of ours."""
