@@ -1,0 +1,457 @@
+"""The simulated DRS: a state machine over values, without I/O or a clock of its own.
+
+Time is handed in with each call, in Unix seconds by the cloud's clock, and never runs backwards. All chance
+comes from one seed and from what is asked, so the order of arrival changes no draw. A create request has two
+steps, so that an effect can come late, or come without its answer:
+
+    admitted = cloud.admit(now, project_id, body)    # the gateway: rights, limit, the request's form
+    if isinstance(admitted, Intent):
+        reply = cloud.apply(later, admitted)         # DRS: the effect, and the answer to it
+
+`create` does both at once. The ledger has every request and effect; who delivers an answer, or not, says so
+with `answered`.
+"""
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from batcher.drs.create_compare_task import CREATE_COMPARE_TASK, CreateCompareTaskReq, CreateDataLevelCompareReq
+from batcher.drs.outcome import Half
+from batcher.simulator import checks
+from batcher.simulator.chance import draw, draw_hex
+from batcher.simulator.checks import BadRequest, BatchReq
+from batcher.simulator.comparisons import OBJECT_COMPARISON, Job, Task
+from batcher.simulator.config import CloudConfig
+from batcher.simulator.jobs import DELETED, PARENT, READY, JobRule, rule_for
+from batcher.simulator.ledger import Answered, Effect, Ledger, ListLedger, RequestSeen
+from batcher.simulator.limits import WindowLimit
+from batcher.simulator.results import result_blocks
+
+QUERY_COMPARE_RESULT = "query-compare-result"
+BATCH_STATUS = "batch-status"
+BATCH_DETAIL = "batch-detail"
+READS = frozenset({QUERY_COMPARE_RESULT, BATCH_STATUS, BATCH_DETAIL})
+CREATES = frozenset({CREATE_COMPARE_TASK})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """One answer of the cloud. *body* is JSON; *retry_after_s* becomes a `Retry-After` header."""
+
+    status: int
+    body: bytes
+    request_id: str
+    error_code: str | None = None
+    retry_after_s: float | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers the cloud sends with it, `Date` aside."""
+        headers = {"Content-Type": "application/json", "X-Request-Id": self.request_id}
+        if self.retry_after_s is not None:
+            headers["Retry-After"] = str(max(1, -int(-self.retry_after_s // 1)))
+        return headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent:
+    """A create request that got past the gateway, and has had no effect yet."""
+
+    request_id: str
+    project_id: str
+    request: CreateCompareTaskReq
+    asked: tuple[Half, ...]
+
+
+class SimulatedCloud:
+    """One cloud with all its projects; see the module's docstring.
+
+    *began_at* is when its clock starts (the states of jobs change relative to it); by default, its first request.
+    """
+
+    def __init__(
+        self,
+        config: CloudConfig,
+        rng: random.Random,
+        *,
+        ledger: Ledger | None = None,
+        began_at: float | None = None,
+    ) -> None:
+        self.config = config
+        self.seed = rng.getrandbits(64)
+        self.ledger: Ledger = ListLedger() if ledger is None else ledger
+        self.began_at = began_at
+        self._limits: dict[tuple[str, bool], WindowLimit] = {}
+        self._jobs: dict[tuple[str, str], Job] = {}
+        self._requests = 0
+
+    # Calls --------------------------------------------------------------------------------------------
+
+    def create(self, now: float, project_id: str, body: bytes) -> Reply:
+        """create-compare-task: admitted and done in one moment."""
+        admitted = self.admit(now, project_id, body)
+        return self.apply(now, admitted) if isinstance(admitted, Intent) else admitted
+
+    def admit(self, now: float, project_id: str, body: bytes) -> Intent | Reply:
+        """The gateway's part of create-compare-task: a reply is a refusal, and nothing was done.
+
+        Counts for the limit. Whether the job exists and is ready is looked at only when the intent is applied.
+        """
+        request: CreateCompareTaskReq | None = None
+        wrong: BadRequest | None = None
+        try:
+            request = checks.read_create(body)
+        except BadRequest as error:
+            wrong = error
+        asked = () if request is None else checks.asked_halves(request)
+        info = None if request is None else request.data_level_compare_info
+        request_id = self._arrived(
+            now,
+            project_id,
+            CREATE_COMPARE_TASK,
+            job_id=None if request is None else request.job_id,
+            asked=asked,
+            conflict_policy=None if info is None else info.conflict_policy,
+        )
+        if (refusal := self._turned_away(now, request_id, project_id, CREATE_COMPARE_TASK)) is not None:
+            return refusal
+        if request is None or wrong is not None:
+            assert wrong is not None  # noqa: S101 - one of the two is set
+            return _refusal(request_id, 400, wrong.error_code, wrong.error_msg)
+        return Intent(request_id=request_id, project_id=project_id, request=request, asked=asked)
+
+    def apply(self, now: float, intent: Intent, *, refuse: Half | None = None, code: str = "DRS.M01503") -> Reply:
+        """DRS's part: create and cancel what *intent* asks for, and the answer to that.
+
+        *refuse* is a half that is not made, with *code* in the answer (a partial result).
+        """
+        job = self.job(now, intent.project_id, intent.request.job_id)
+        if (refusal := self._job_refused(now, job, intent.request_id)) is not None:
+            return refusal
+        answer: dict[str, Any] = {"job_id": job.job_id}
+        created: dict[Half, str] = {}
+        cancelled: list[str] = []
+        for half in intent.asked:
+            name = f"{half}_compare_create_result"
+            if half is refuse:
+                answer[name] = {"error_code": code, "error_msg": "The comparison was not created. Try again later."}
+                continue
+            info = intent.request.data_level_compare_info if half is Half.DATA else None
+            if info is not None:
+                unfinished = list(job.unfinished_data_level(now))
+                if unfinished and info.conflict_policy == "keep":
+                    if (kept := self._kept(unfinished[-1])) is not None:
+                        answer[name] = kept
+                    continue
+                for task in unfinished:
+                    task.cancelled_at = now
+                    cancelled.append(task.compare_task_id)
+            task = self._new_task(now, intent.project_id, job, half, info)
+            created[half] = task.compare_task_id
+            answer[name] = {"compare_task_id": task.compare_task_id}
+        if created or cancelled:
+            self.ledger.record(
+                Effect(
+                    at=now,
+                    request_id=intent.request_id,
+                    project_id=intent.project_id,
+                    job_id=job.job_id,
+                    created=created,
+                    cancelled=tuple(cancelled),
+                )
+            )
+        return _reply(intent.request_id, 200, answer)
+
+    def query(self, now: float, project_id: str, body: bytes) -> Reply:
+        """query-compare-result: the job's comparisons, newest first, and the results that were asked for."""
+        return self._read(now, project_id, QUERY_COMPARE_RESULT, body)
+
+    def batch_status(self, now: float, project_id: str, body: bytes) -> Reply:
+        """batch-status: each job's status, by default five of them."""
+        return self._read(now, project_id, BATCH_STATUS, body)
+
+    def batch_detail(self, now: float, project_id: str, body: bytes) -> Reply:
+        """batch-detail: what a job is; of use here is what tells parents from their subtasks."""
+        return self._read(now, project_id, BATCH_DETAIL, body)
+
+    def answered(
+        self, now: float, project_id: str, request_id: str, reply: Reply | None, *, fault: str | None = None
+    ) -> None:
+        """Put on record what was sent back to *request_id*: *reply*, or nothing."""
+        self.ledger.record(
+            Answered(
+                at=now,
+                request_id=request_id,
+                project_id=project_id,
+                http_status=None if reply is None else reply.status,
+                error_code=None if reply is None else reply.error_code,
+                fault=fault,
+            )
+        )
+
+    # What others do -----------------------------------------------------------------------------------
+
+    def someone_creates(self, now: float, project_id: str, job_id: str, compare_type: str) -> str:
+        """A console or a policy makes a comparison; its id. It asks nobody, and cancels nothing."""
+        job = self.job(now, project_id, job_id)
+        task = self._task(job, f"someone {len(job.tasks)}", compare_type, now, now)
+        task.ours = False
+        job.tasks.append(task)
+        half = Half.DATA if task.is_data_level else Half.OBJECT
+        created = {half: task.compare_task_id}
+        self.ledger.record(Effect(at=now, request_id="", project_id=project_id, job_id=job_id, created=created))
+        return task.compare_task_id
+
+    def someone_cancels(self, now: float, project_id: str, job_id: str, compare_task_id: str) -> bool:
+        """A person cancels a comparison; False where there is none of that id that is unfinished."""
+        task = self.job(now, project_id, job_id).find(compare_task_id)
+        if task is None or task.finished_at(now) is not None:
+            return False
+        task.cancelled_at = now
+        self.ledger.record(
+            Effect(
+                at=now, request_id="", project_id=project_id, job_id=job_id, created={}, cancelled=(compare_task_id,)
+            )
+        )
+        return True
+
+    def job(self, now: float, project_id: str, job_id: str) -> Job:
+        """The job as the cloud keeps it; also one that does not exist, whose rule then says so."""
+        if self.began_at is None:
+            self.began_at = now
+        job = self._jobs.get((project_id, job_id))
+        if job is None:
+            job = self._jobs[project_id, job_id] = Job(job_id, rule_for(self.config.jobs, job_id))
+            for place, existing in enumerate(job.rule.existing):
+                created_at = self.began_at - existing.age_s
+                task = self._task(job, f"existing {place}", existing.compare_type, created_at, created_at)
+                task.ours = False
+                task.end_status = existing.status
+                match existing.status:
+                    case "RUNNING" | "WAITING_FOR_RUNNING":
+                        task.end_status, task.ends_at = "SUCCESSFUL", None
+                    case "CANCELLED":
+                        task.cancelled_at = self.began_at - existing.age_s / 2
+                    case _:
+                        task.ends_at = self.began_at - existing.age_s / 2
+                job.tasks.append(task)
+        return job
+
+    # Within -------------------------------------------------------------------------------------------
+
+    def _arrived(
+        self,
+        now: float,
+        project_id: str,
+        call: str,
+        *,
+        job_id: str | None = None,
+        asked: tuple[Half, ...] = (),
+        conflict_policy: str | None = None,
+    ) -> str:
+        """Put a request on record; its id."""
+        if self.began_at is None:
+            self.began_at = now
+        self._requests += 1
+        request_id = draw_hex(self.seed, "request", self._requests)
+        self.ledger.record(
+            RequestSeen(
+                at=now,
+                request_id=request_id,
+                project_id=project_id,
+                call=call,
+                job_id=job_id,
+                asked=asked,
+                conflict_policy=conflict_policy,
+            )
+        )
+        return request_id
+
+    def _turned_away(self, now: float, request_id: str, project_id: str, call: str) -> Reply | None:
+        """The gateway's refusal of a request whatever its body says, if any: limit, project, permission."""
+        reading = call in READS
+        rate = self.config.read_limit if reading else self.config.limit
+        if rate is not None:
+            limit = self._limits.get((project_id, reading))
+            if limit is None:
+                limit = WindowLimit(rate, count_refused=self.config.count_refused)
+                self._limits[project_id, reading] = limit
+            if (wait_s := limit.admit(now)) is not None:
+                text = f"The throttling threshold has been reached: policy user over ratelimit,{limit.describe()}"
+                told = wait_s if self.config.tell_retry_after else None
+                return _refusal(request_id, 429, "APIGW.0308", text, retry_after_s=told)
+        if self.config.projects is not None and project_id not in self.config.projects:
+            return _refusal(request_id, 403, "DRS.M00261", "The project ID is invalid.")
+        if call in self.config.denied:
+            return _refusal(request_id, 403, "DRS.M00102", "You do not have permission for this operation.")
+        return None
+
+    def _job_refused(self, now: float, job: Job, request_id: str) -> Reply | None:
+        rule = job.rule
+        if not rule.exists:
+            return _refusal(request_id, 400, "DRS.M05003", f"The job {job.job_id} does not exist.")
+        status = self._status(now, rule)
+        if status == DELETED:
+            return _refusal(request_id, 400, "DRS.M05004", "The job has been deleted or released.")
+        if rule.children:
+            return _refusal(request_id, 400, "DRS.M00307", "Only subtasks can call this API.")
+        if status != READY:
+            return _refusal(request_id, 400, "DRS.M00304", f"Not allowed while the job is in status {status}.")
+        return None
+
+    def _status(self, now: float, rule: JobRule) -> str:
+        began_at = now if self.began_at is None else self.began_at
+        status = rule.status_at(now - began_at)
+        return PARENT if rule.children and status == READY else status
+
+    def _kept(self, existing: Task) -> dict[str, str] | None:
+        match self.config.keep_answer:
+            case "code":
+                return {"error_code": "DRS.M00304", "error_msg": "An unfinished comparison task exists."}
+            case "existing":
+                return {"compare_task_id": existing.compare_task_id}
+            case "empty":
+                return {"compare_task_id": ""}
+            case "absent":
+                return None
+
+    def _new_task(
+        self, now: float, project_id: str, job: Job, half: Half, info: CreateDataLevelCompareReq | None
+    ) -> Task:
+        nth = job.made[half] = job.made.get(half, 0) + 1
+        key = f"{project_id} {half} {nth}"
+        if info is None:
+            task = self._task(job, key, OBJECT_COMPARISON, now, now)
+        else:
+            starts_at = now if info.start_time is None else max(now, int(info.start_time) / 1000)
+            task = self._task(job, key, info.compare_type, now, starts_at)
+            task.objects = _objects(info)
+        job.tasks.append(task)
+        return task
+
+    def _task(self, job: Job, key: str, compare_type: str, created_at: float, starts_at: float) -> Task:
+        rule = job.rule
+        usual_s = self.config.runs_s.get(compare_type, 300.0) if rule.runs_s is None else rule.runs_s
+        runs_s = usual_s * (0.5 + draw(self.seed, "runs", job.job_id, key)) / self.config.speed
+        digits = draw_hex(self.seed, "task", job.job_id, key)
+        never = rule.ends == "NEVER"
+        cancelled = rule.ends == "CANCELLED"
+        return Task(
+            compare_task_id=f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}",
+            compare_type=compare_type,
+            created_at=created_at,
+            starts_at=starts_at,
+            ends_at=None if never else starts_at + runs_s,
+            end_status="SUCCESSFUL" if never or cancelled else rule.ends,
+            cancelled_at=starts_at + runs_s / 2 if cancelled else None,
+        )
+
+    def _read(self, now: float, project_id: str, call: str, body: bytes) -> Reply:
+        job_id: str | None = None
+        wrong: BadRequest | None = None
+        query: checks.QueryReq | None = None
+        batch: BatchReq | None = None
+        try:
+            if call == QUERY_COMPARE_RESULT:
+                query = checks.read_query(body)
+                job_id = query.job_id
+            else:
+                batch = checks.read_batch(body)
+        except BadRequest as error:
+            wrong = error
+        request_id = self._arrived(now, project_id, call, job_id=job_id)
+        reply = self._turned_away(now, request_id, project_id, call)
+        if reply is None and wrong is not None:
+            reply = _refusal(request_id, 400, wrong.error_code, wrong.error_msg)
+        if reply is None and query is not None:
+            reply = self._listing(now, project_id, request_id, query)
+        if reply is None and batch is not None:
+            reply = self._batch(now, project_id, request_id, batch, detailed=call == BATCH_DETAIL)
+        assert reply is not None  # noqa: S101 - one of the four has answered
+        return reply
+
+    def _listing(self, now: float, project_id: str, request_id: str, query: checks.QueryReq) -> Reply:
+        job = self.job(now, project_id, query.job_id)
+        if not job.rule.exists:
+            return _refusal(request_id, 400, "DRS.M05003", f"The job {job.job_id} does not exist.")
+        if self._status(now, job.rule) == DELETED:
+            return _refusal(request_id, 400, "DRS.M05004", "The job has been deleted or released.")
+        if not job.tasks and self.config.empty_list_is_error:
+            return _refusal(request_id, 422, "DRS.M00002", "The result is empty.")
+        at_start = self.config.listed_at_start
+        newest_first = job.tasks[::-1]
+        first = (query.current_page - 1) * query.per_page
+        page = newest_first[first : first + query.per_page]
+        answer = {
+            "job_id": job.job_id,
+            **result_blocks(self.config, self.seed, now, job, query),
+            "compare_task_list_results": {
+                "compare_task_list": [task.as_listed(now, at_start=at_start) for task in page],
+                "compare_task_list_count": len(newest_first),
+            },
+        }
+        return _reply(request_id, 200, answer)
+
+    def _batch(self, now: float, project_id: str, request_id: str, batch: BatchReq, *, detailed: bool) -> Reply:
+        first = (batch.cur_page - 1) * batch.per_page
+        page = batch.jobs[first : first + batch.per_page] if batch.per_page else batch.jobs
+        found = False
+        results: list[dict[str, Any]] = []
+        for job_id in page:
+            rule = self.job(now, project_id, job_id).rule
+            status = self._status(now, rule)
+            if not rule.exists:
+                results.append({"id": job_id, "error_code": "DRS.M00289", "error_msg": "The job does not exist."})
+            elif status == DELETED:
+                text = "The job has been deleted or released."
+                results.append({"id": job_id, "error_code": "DRS.M05004", "error_msg": text})
+            else:
+                found = True
+                results.append({"id": job_id, "status": status, **(_detail(rule) if detailed else {})})
+        # One missing job beside others spoils only its own item; with nothing found the whole answer is a 400.
+        status_code = 400 if results and not found else 200
+        return _reply(request_id, status_code, {"count": len(batch.jobs), "results": results})
+
+
+def _objects(info: CreateDataLevelCompareReq) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    plain = ((entry.db_name, tuple(entry.table_name or ())) for entry in info.compare_object_infos or ())
+    tokens = (
+        (entry.db_name, tuple(table.table_name for table in entry.table_name_with_token or ()))
+        for entry in info.compare_object_infos_with_token or ()
+    )
+    return (*plain, *tokens)
+
+
+def _detail(rule: JobRule) -> dict[str, Any]:
+    """A job's details as far as they follow from its rule."""
+    return {
+        "parent_id": rule.parent_id or "",
+        "master_job_id": rule.children[0] if rule.children else "",
+        "is_multi_az": False,
+        "task_type": "FULL_INCR_TRANS",
+        "db_use_type": "migration",
+        "job_direction": "up",
+        "children": [],
+    }
+
+
+def _reply(request_id: str, status: int, answer: dict[str, Any]) -> Reply:
+    return Reply(status=status, body=orjson.dumps(answer), request_id=request_id)
+
+
+def _refusal(
+    request_id: str, status: int, error_code: str, error_msg: str, *, retry_after_s: float | None = None
+) -> Reply:
+    body = {"error_code": error_code, "error_msg": error_msg}
+    if error_code.startswith("APIGW."):
+        body["request_id"] = request_id
+    return Reply(
+        status=status,
+        body=orjson.dumps(body),
+        request_id=request_id,
+        error_code=error_code,
+        retry_after_s=retry_after_s,
+    )
