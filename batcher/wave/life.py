@@ -203,13 +203,11 @@ def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
 
 
 def _ruled(state: EntryState, event: Ruled) -> EntryState:
-    halves = dict(state.halves)
-    for name, task_id in event.halves.items():
-        halves[name] = HalfState(made=task_id)
-    if event.ruling == "retry":
-        halves = {name: replace(half, doubt=False, ambiguous=None) for name, half in halves.items()}
-        return replace(state, halves=halves, charged=0, first_at=None, given_up=False)
-    return replace(state, halves=halves)
+    """What the operator did not name was not created, and no doubt is left."""
+    halves = {name: replace(half, doubt=False, ambiguous=None) for name, half in state.halves.items()}
+    halves |= {name: HalfState(made=task_id) for name, task_id in event.halves.items()}
+    after = replace(state, halves=halves, given_up=False, not_found=False)
+    return replace(after, charged=0, first_at=None) if event.ruling == "retry" else after
 
 
 def _forgotten(state: EntryState) -> EntryState:

@@ -1,0 +1,111 @@
+"""What was done for an entry and why, step by step, from the events that the journal keeps."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from batcher.drs.outcome import Half, Made, Trouble
+from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
+
+_NAMES = {Half.OBJECT: "object level", Half.DATA: "data level"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One thing that happened. *at* is Unix seconds by our own clock; *attempt* is 1-based, None for look-ups and
+    rulings. *what* names it, *told* is what the cloud (or the operator) said, *decided* what followed from it."""
+
+    at: float
+    what: str
+    attempt: int | None = None
+    http_status: int | None = None
+    error_code: str | None = None
+    request_id: str | None = None
+    told: str = ""
+    decided: str = ""
+
+
+def explain(events: Iterable[Event]) -> Iterator[Step]:
+    """The steps that *events*, oldest first, tell of."""
+    attempt = 0
+    for event in events:
+        attempt += isinstance(event, Intended)
+        yield _step(event, attempt)
+        attempt -= isinstance(event, Retracted)
+
+
+def _step(event: Event, attempt: int) -> Step:
+    match event:
+        case Intended():
+            return Step(at=event.at, what="request", attempt=attempt, told=_asked(event))
+        case Retracted():
+            return Step(at=event.at, what="withdrawn", attempt=attempt, told=event.why, decided="it did not leave")
+        case Answered():
+            return _answered(event, attempt)
+        case LookedUp():
+            return _looked_up(event)
+        case Reopened():
+            return Step(at=event.at, what="taken up again", told=f"it was {event.was}: {event.why}")
+        case Ruled():
+            ids = ", ".join(f"{_NAMES[half]} is {task_id}" for half, task_id in sorted(event.halves.items()))
+            return Step(at=event.at, what="settled by the operator", told=ids, decided=event.ruling)
+
+
+def _asked(event: Intended) -> str:
+    halves = " and ".join(_NAMES[half] for half in sorted(event.asked, reverse=True))
+    policy = f", conflict_policy {event.conflict_policy}" if event.conflict_policy and Half.DATA in event.asked else ""
+    return f"asks for {halves}{policy}"
+
+
+def _answered(event: Answered, attempt: int) -> Step:
+    troubles = [verdict for verdict in event.halves.values() if isinstance(verdict, Trouble)]
+    return Step(
+        at=event.at,
+        what="answer" if event.http_status is not None else "no answer",
+        attempt=attempt,
+        http_status=event.http_status,
+        error_code=next((trouble.error_code for trouble in troubles if trouble.error_code), None),
+        request_id=event.request_id,
+        told="; ".join(dict.fromkeys(_verdicts(event))),
+        decided=event.decided,
+    )
+
+
+def _verdicts(event: Answered) -> Iterator[str]:
+    """What the answer says of each half, once where it says the same of both."""
+    several = len(set(event.halves.values())) > 1
+    for half, verdict in sorted(event.halves.items()):
+        name = f"{_NAMES[half]}: " if several or isinstance(verdict, Made) else ""
+        match verdict:
+            case Made():
+                yield f"{name}created {verdict.compare_task_id}"
+            case Trouble():
+                yield f"{name}{verdict.sort.value}" + (f": {verdict.error_msg}" if verdict.error_msg else "")
+
+
+def _looked_up(event: LookedUp) -> Step:
+    trouble = event.trouble
+    if trouble is not None:
+        told = f"the look-up failed: {trouble.error_msg or trouble.kind.value}"
+    else:
+        told = "; ".join(
+            [f"{event.listed} listed", *(_seen(half, seen) for half, seen in sorted(event.halves.items()))]
+        )
+    return Step(
+        at=event.at,
+        what="look-up",
+        http_status=event.http_status,
+        error_code=trouble.error_code if trouble else None,
+        request_id=event.request_id,
+        told=told,
+        decided=event.decided,
+    )
+
+
+def _seen(half: Half, seen: Seen) -> str:
+    ids = ", ".join(seen.ids)
+    match seen.sight:
+        case Sight.FOUND:
+            return f"{_NAMES[half]}: found {ids}"
+        case Sight.AMBIGUOUS:
+            return f"{_NAMES[half]}: cannot be told apart ({ids})"
+    return f"{_NAMES[half]}: {seen.sight.value}"

@@ -1,0 +1,66 @@
+"""The results file as the journal has it: every settled line, then one for each entry that is still open."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.wave.events import Event
+from batcher.wave.life import history
+from batcher.wave.outcome import result_of
+from batcher.wave.plan import PlannedEntry
+from batcher.wave.result import Result, Status
+from batcher.wave.sink import mend
+from batcher.wave.store import Store
+
+_BATCH = 500
+_GO_ON = "Run the same command again to go on"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rebuilt:
+    """What was written: lines that are final, lines of open entries by status, and what was kept aside, for people."""
+
+    settled: int
+    open: Counter[Status]
+    said: str | None = None
+
+
+def whole_file(store: Store, now: float) -> Iterator[bytes]:
+    """Every line of the results file; *now* (Unix seconds) is when the open entries are said to stand so."""
+    yield from store.lines()
+    for result in open_results(store, now):
+        yield result.to_line()
+
+
+def open_results(store: Store, now: float) -> Iterator[Result]:
+    """A provisional result for each entry without a final one, in manifest order; a resumed wave takes them off."""
+    after = -1
+    while batch := store.unfinished(after, _BATCH):
+        after = batch[-1][0].index
+        for entry, events in batch:
+            yield provisional(entry, events, now)
+
+
+def provisional(entry: PlannedEntry, events: list[Event], now: float) -> Result:
+    """What can be said of an open entry: it was not submitted, or it may have been taken."""
+    state = history(entry.asked, events)
+    status = Status.UNSETTLED if state.in_doubt else Status.NOT_SUBMITTED
+    said = "the request may have been taken, and was not looked up yet" if state.in_doubt else "not submitted yet"
+    trouble = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg=f"{said}. {_GO_ON}")
+    return result_of(entry, state, status, trouble, now)
+
+
+def rebuild(store: Store, path: Path, now: float) -> Rebuilt:
+    """Make the file at *path* say what the journal says. A file that says anything else is kept aside.
+
+    Raises `SinkFailed`, `sqlite3.Error`.
+    """
+    mended = mend(path, store.lines)
+    counts: Counter[Status] = Counter()
+    with path.open("ab") as file:
+        for result in open_results(store, now):
+            counts[result.status] += 1
+            file.write(result.to_line())
+    return Rebuilt(settled=sum(store.status_counts().values()), open=counts, said=mended.said)
