@@ -81,6 +81,7 @@ class HalfVerdict(LinePart):
     verdict: Verdict
     counts: Counts | None = Field(description="Null where no results could be read.")
     differences: tuple[Difference, ...] = Field(description="All that is not known to agree.")
+    complete: bool = Field(description="False where `counts` and `differences` may lack some: not all could be read.")
     reason: str | None = Field(description="For people: why the verdict is not `consistent`.")
     started_at: Timestamp | None = Field(description="The cloud's time of its creation or start (RFC 3339, UTC).")
     ended_at: Timestamp | None = Field(description="The cloud's time of its end (RFC 3339, UTC).")
