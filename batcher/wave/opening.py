@@ -6,7 +6,7 @@ plan, and a wave without a plan has sent nothing.
 
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -103,13 +103,7 @@ def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Op
         lock.release()
         raise
     try:
-        resumed = store.is_planned()
-        if resumed:
-            said += _take_up(request, store, clock)
-        else:
-            _plan(request, store, clock)
-            watch("plan durable")
-        return _opened(request, store, lock, resumed=resumed, said=said)
+        start, found = begin(request, store, clock, watch)
     except BaseException as error:
         planned = store.is_planned()
         store.close()
@@ -119,6 +113,33 @@ def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Op
         if isinstance(error, sqlite3.Error):
             raise JournalFailed(f"cannot write the journal {request.journal}: {error}") from error
         raise
+    found = replace(found, said=(*said, *found.said))
+    return Opened(store=store, lock=lock, start=start, found=found, facts=store.facts())
+
+
+def begin(request: Request, store: Store, clock: Clock, watch: Boundary = unwatched) -> tuple[Start, Found]:
+    """Plan the wave in *store*, or take up the one it holds. Raises what `open_wave` does, and `sqlite3.Error`."""
+    resumed = store.is_planned()
+    said: list[str] = []
+    if resumed:
+        said = _take_up(request, store, clock)
+    else:
+        _plan(request, store, clock)
+        watch("plan durable")
+        if request.results is not None:
+            write_all(request.results, store.lines())
+    settled = store.status_counts()
+    sizes = store.scope_sizes()
+    start = Start(
+        entries=store.entry_count(),
+        settled=settled,
+        scopes={scope: sizes.get(scope.number, 0) for scope in store.scopes()},
+        settled_by_scope=store.settled_counts(),
+        next_seq=store.next_seq(),
+    )
+    in_doubt, done = store.open_count(), sum(settled.values())
+    to_go = start.entries - done - in_doubt
+    return start, Found(resumed=resumed, settled=done, in_doubt=in_doubt, to_go=to_go, said=tuple(said))
 
 
 def _restart(request: Request) -> list[str]:
@@ -316,28 +337,3 @@ def _reopen(store: Store, statuses: list[Status], clock: Clock, *, why: str, fre
             ops.append(Happened(index=index, event=Reopened(at=clock.now(), was=was, why=why, fresh=fresh)))
         store.commit(ops)
     return len(indexes)
-
-
-def _opened(request: Request, store: Store, lock: Lock, *, resumed: bool, said: list[str]) -> Opened:
-    settled = store.status_counts()
-    sizes = store.scope_sizes()
-    start = Start(
-        entries=store.entry_count(),
-        settled=settled,
-        scopes={scope: sizes.get(scope.number, 0) for scope in store.scopes()},
-        settled_by_scope=store.settled_counts(),
-        next_seq=store.next_seq(),
-    )
-    in_doubt = store.open_count()
-    done = sum(settled.values())
-    if not resumed and request.results is not None:
-        write_all(request.results, store.lines())
-    return Opened(
-        store=store,
-        lock=lock,
-        start=start,
-        found=Found(
-            resumed=resumed, settled=done, in_doubt=in_doubt, to_go=start.entries - done - in_doubt, said=tuple(said)
-        ),
-        facts=store.facts(),
-    )

@@ -78,7 +78,7 @@ class ResultsFile:
         written = 0
         try:
             while written < len(lines):
-                written += os.write(self._fd, memoryview(lines)[written:])
+                written += self._append(memoryview(lines)[written:])
         except OSError as error:
             self._take_back()
             raise SinkFailed(f"cannot write results to {self.path}: {error.strerror}; {_WAY_OUT}") from error
@@ -94,6 +94,10 @@ class ResultsFile:
     def close(self) -> None:
         """Close the file."""
         os.close(self._fd)
+
+    def _append(self, part: memoryview) -> int:
+        """Append as much of *part* as fits; how much that was. Raises OSError."""
+        return os.write(self._fd, part)
 
     def _check(self) -> None:
         ours = os.fstat(self._fd)
