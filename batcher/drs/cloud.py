@@ -1,6 +1,6 @@
 """The cloud as the engine sees it: one scope, a handful of calls, each answer a value."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,13 +11,15 @@ from batcher.drs.answer import Answer
 class HttpRequest:
     """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes.
 
-    *on_sent* is called once, the moment the body begins to leave: the pace counts from there.
+    *on_sent* is called once, the moment the body begins to leave: the pace counts from there. An answer longer than
+    *answer_limit* bytes is not read to its end.
     """
 
     method: str
     url: str
     headers: Mapping[str, str]
     body: bytes
+    answer_limit: int = 256 * 1024
     on_sent: Callable[[], None] | None = None
 
 
@@ -72,9 +74,22 @@ class Cloud(Protocol):
         ...
 
     async def query_compare_result(
-        self, job_id: str, *, current_page: int, per_page: int, on_sent: Callable[[], None] | None = None
+        self,
+        job_id: str,
+        *,
+        current_page: int,
+        per_page: int,
+        object_level_compare_id: str | None = None,
+        line_compare_id: str | None = None,
+        content_compare_id: str | None = None,
+        on_sent: Callable[[], None] | None = None,
     ) -> Answer:
-        """POST /v3/{project_id}/jobs/query-compare-result: one page of the job's comparison tasks."""
+        """POST /v3/{project_id}/jobs/query-compare-result: one page of the list of the job's comparisons, or, with
+        ids, of their results."""
+        ...
+
+    async def batch_status(self, job_ids: Sequence[str], *, on_sent: Callable[[], None] | None = None) -> Answer:
+        """POST /v3/{project_id}/jobs/batch-status: the status of at most `guesses.STATUS_BATCH` jobs."""
         ...
 
     async def renew(self) -> bool:

@@ -56,9 +56,7 @@ class CreateDataLevelCompareReq(RequestPart):
         description="What becomes of the job's unfinished data-level comparison: `cancel` ends it and creates "
         "the new one, `keep` leaves it and creates none."
     )
-    compare_type: DataCompareType = Field(
-        description="`lines` compares row counts, `contents` compares values."
-    )
+    compare_type: DataCompareType = Field(description="`lines` compares row counts, `contents` compares values.")
     compare_mode: Literal["quick_comparison"] | None = Field(
         default=None,
         description="`quick_comparison` takes all objects (allow-listed accounts only). Null is sent as null: "
@@ -110,9 +108,10 @@ def wire_dict(request: CreateCompareTaskReq) -> dict[str, Any]:
 
 
 class AnswerPart(BaseModel):
-    """Base of everything we are told: unknown fields are kept, and a wrong type is no reason to fail."""
+    """Base of everything we are told: unknown fields are kept, a null is a missing value, numbers and texts that
+    stand for each other are taken. What cannot be read as documented fails, since half a list is no list."""
 
-    model_config = ConfigDict(extra="allow", frozen=True)
+    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)
 
 
 class CreateCompareTaskResult(AnswerPart):

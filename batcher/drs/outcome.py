@@ -6,6 +6,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from batcher.drs.query_compare_result import QueryCompareResultResponse
 
 
 class ErrorKind(StrEnum):
@@ -116,6 +120,27 @@ class ListOutcome:
     an error here is never evidence that no comparison exists."""
 
     page: ComparisonPage | None
+    trouble: Trouble | None
+    http_status: int | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultsOutcome:
+    """Exactly one of *results* and *trouble* is set. Blocks of *results* may carry an error of their own."""
+
+    results: "QueryCompareResultResponse | None"
+    trouble: Trouble | None
+    http_status: int | None
+    request_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusOutcome:
+    """The status of every job asked for, or why it could not be had; *trouble* where the call as a whole failed,
+    which every job then has too."""
+
+    jobs: Mapping[str, str | Trouble]
     trouble: Trouble | None
     http_status: int | None
     request_id: str | None

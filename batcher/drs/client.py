@@ -1,0 +1,98 @@
+"""The client of one scope: the calls of the API that this product makes, each sent once and answered by a value."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from urllib.parse import quote
+
+from batcher.drs import guesses
+from batcher.drs.answer import Answer
+from batcher.drs.batch_status import BATCH_STATUS, BatchQueryJobReqPage, PageReq
+from batcher.drs.cloud import Credential, HttpRequest, Refusal, Transport
+from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
+from batcher.drs.query_compare_result import QUERY_COMPARE_RESULT, QueryCompareResultReq
+
+OnSent = Callable[[], None] | None
+
+
+class DrsClient:
+    """A `Cloud`: (endpoint, project), with the credential that lets its requests in.
+
+    The credential's headers go to *endpoint* and nowhere else: every address is made here, and no redirect is followed.
+    """
+
+    def __init__(
+        self,
+        transport: Transport,
+        *,
+        endpoint: str,
+        project_id: str,
+        credential: Credential,
+        x_language: str | None = None,
+    ) -> None:
+        self._transport = transport
+        self._jobs = f"{endpoint}/v3/{quote(project_id, safe='')}/jobs/"
+        self._credential = credential
+        self._x_language = x_language
+        self._refused: Mapping[str, str] = {}  # the credential's headers on the request that last got a 401
+
+    async def prepare(self) -> Refusal | None:
+        """Have the credential ready, so that the next call leaves at once. None: ready."""
+        return await self._credential.prepare()
+
+    async def renew(self) -> bool:
+        """After a 401: renew the credential that the last refused request used. True: worth another request."""
+        return await self._credential.renew(self._refused)
+
+    async def create_compare_task(
+        self, body: bytes, *, x_language: str | None = None, on_sent: OnSent = None
+    ) -> Answer:
+        """Create what *body* asks for, once. Not idempotent: the caller has made its intent durable."""
+        return await self._post(
+            CREATE_COMPARE_TASK, body, limit=guesses.CREATE_ANSWER_LIMIT, x_language=x_language, on_sent=on_sent
+        )
+
+    async def query_compare_result(
+        self,
+        job_id: str,
+        *,
+        current_page: int,
+        per_page: int,
+        object_level_compare_id: str | None = None,
+        line_compare_id: str | None = None,
+        content_compare_id: str | None = None,
+        on_sent: OnSent = None,
+    ) -> Answer:
+        """One page of the job's list of comparisons, or of the results of the comparisons that are named."""
+        request = QueryCompareResultReq(
+            job_id=job_id,
+            object_level_compare_id=object_level_compare_id,
+            line_compare_id=line_compare_id,
+            content_compare_id=content_compare_id,
+            current_page=current_page,
+            per_page=per_page,
+        )
+        return await self._post(
+            QUERY_COMPARE_RESULT, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent
+        )
+
+    async def batch_status(self, job_ids: Sequence[str], *, on_sent: OnSent = None) -> Answer:
+        """The status of at most `guesses.STATUS_BATCH` jobs."""
+        if not 0 < len(job_ids) <= guesses.STATUS_BATCH:
+            raise ValueError(f"batch_status takes 1 to {guesses.STATUS_BATCH} jobs, not {len(job_ids)}")
+        request = BatchQueryJobReqPage(jobs=list(job_ids), page_req=PageReq(cur_page=1, per_page=len(job_ids)))
+        return await self._post(BATCH_STATUS, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent)
+
+    async def _post(
+        self, call: str, body: bytes, *, limit: int, x_language: str | None = None, on_sent: OnSent = None
+    ) -> Answer:
+        headers = {"Content-Type": "application/json"}
+        if language := x_language or self._x_language:
+            headers["X-Language"] = language
+        bare = HttpRequest(
+            method="POST", url=self._jobs + call, headers=headers, body=body, answer_limit=limit, on_sent=on_sent
+        )
+        credential = self._credential.headers(bare)
+        answer = await self._transport.send(replace(bare, headers={**headers, **credential}))
+        if answer.http_status == 401:
+            self._refused = credential
+        return answer

@@ -1,0 +1,141 @@
+"""Reading answers whoever wrote them: the error in a body of any shape, the cloud's clock, how long to wait."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import orjson
+
+from batcher.drs import guesses
+from batcher.drs.answer import Answer
+
+Json = Mapping[str, Any]
+
+_MAX_MSG = 1000  # characters of a foreign message that are kept
+_CODES = ("error_code", "errorCode", "code")
+_MSGS = ("error_msg", "errorMsg", "error_message", "errorMessage", "message")
+_UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
+_LIMIT = re.compile(r"limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,6})?\s*(second|minute|hour|day)s?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Error:
+    """An error as an answer tells it. *code* is None where it tells none, or only repeats the HTTP status."""
+
+    code: str | None
+    msg: str | None
+
+
+def read_object(body: bytes) -> Json | None:
+    """*body* as a JSON object; None where it is anything else."""
+    try:
+        value = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def text(value: object) -> str | None:
+    """*value* as text, if it is some: a string with more than blanks in it, or a number."""
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        return None
+    return str(value).strip() or None
+
+
+def error_of(part: object, http_status: int) -> Error | None:
+    """The error that *part*, an object of an answer, states of itself; None: it states none.
+
+    Nested objects speak for themselves and are not looked into, except the wrapper `{"error": {…}}`.
+    """
+    if not isinstance(part, Mapping):
+        return None
+    code = _first(part, _CODES)
+    if code == str(http_status):
+        code = None  # IAM repeats the status as its code
+    msg = _first(part, _MSGS)
+    if code is None and (wrapped := error_of(part.get("error"), http_status)) is not None:
+        return wrapped
+    if code is None and msg is None:
+        return None
+    return Error(code, None if msg is None else msg[:_MAX_MSG])
+
+
+def item_errors(body: Json, http_status: int) -> Iterator[tuple[str | None, Error]]:
+    """Id and error of each item of a batch-shaped answer (`results`) that states one."""
+    results = body.get("results")
+    for item in results if isinstance(results, list) else ():
+        error = error_of(item, http_status)
+        if error is not None and error.code is not None:
+            yield text(item.get("id")), error
+
+
+def server_time(answer: Answer) -> float | None:
+    """The cloud's clock when it answered: `Date`, in Unix seconds; None where there is none to read."""
+    return _http_date(answer.headers.get("date"))
+
+
+def retry_after(answer: Answer) -> float | None:
+    """Seconds to wait as `Retry-After` says it: a number, or a date by the cloud's own clock."""
+    told = answer.headers.get("retry-after", "").strip()
+    if not told:
+        return None
+    if told.isascii() and told.isdigit():
+        seconds = float(told)
+    else:
+        until = _http_date(told)
+        if until is None:
+            return None
+        now = server_time(answer)
+        seconds = until - (answer.answered_at if now is None else now)
+    return min(max(seconds, 0.0), guesses.RETRY_AFTER_CAP_S)
+
+
+def limit_of(msg: str | None) -> tuple[int, float] | None:
+    """The (count, period in seconds) that a throttled answer's text names: "limit:10,time:1 minute"."""
+    found = _LIMIT.search(msg or "")
+    if found is None:
+        return None
+    count, period = int(found[1]), int(found[2] or 1) * _UNITS[found[3].lower()]
+    return (count, period) if count and period else None
+
+
+def excerpt(body: bytes) -> str | None:
+    """The beginning of a body that is no JSON, as one line without markup."""
+    plain = re.sub(r"<[^<>]*>", " ", body[:2000].decode("utf-8", "replace"))
+    return " ".join(plain.split())[:200] or None
+
+
+def _first(part: Json, names: tuple[str, ...]) -> str | None:
+    return next((found for name in names if (found := text(part.get(name))) is not None), None)
+
+
+def _http_date(value: str | None) -> float | None:
+    if not value:
+        return None
+    try:
+        moment = parsedate_to_datetime(value)
+        seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+    return seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+def milliseconds(value: object) -> int | None:
+    """A time of the list of comparisons: milliseconds since the epoch as text or number, or ISO 8601 with a zone.
+
+    Ten digits, so seconds, are not documented anywhere: None, like everything else that cannot be told.
+    """
+    told = text(value)
+    if told is None:
+        return None
+    if told.isascii() and told.isdigit():
+        return int(told) if len(told) == 13 else None
+    try:
+        moment = datetime.fromisoformat(told)
+        return int(moment.timestamp() * 1000) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

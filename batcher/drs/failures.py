@@ -1,0 +1,306 @@
+"""What an answer means: every answer, whatever is in it, sorted by what the cloud may have done.
+
+Sorting goes by (status, code) from `failure_table`. Nothing here raises, and nothing here is an optimist: an answer
+that is not whole, sound and known leaves the matter in doubt.
+"""
+
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.error_body import (
+    Error,
+    Json,
+    error_of,
+    excerpt,
+    item_errors,
+    limit_of,
+    milliseconds,
+    read_object,
+    retry_after,
+    server_time,
+    text,
+)
+from batcher.drs.failure_table import find
+from batcher.drs.outcome import (
+    Comparison,
+    ComparisonPage,
+    CreateOutcome,
+    ErrorKind,
+    Half,
+    ListOutcome,
+    Made,
+    ResultsOutcome,
+    Sort,
+    StatusOutcome,
+    Trouble,
+)
+from batcher.drs.query_compare_result import QueryCompareResultResponse
+from batcher.masking import mask_text
+
+__all__ = ["server_time", "sort_batch_status", "sort_call", "sort_create", "sort_list", "sort_results"]
+
+_RESULT = {half: f"{half}_compare_create_result" for half in Half}  # table 8 of drs_03_0136
+
+
+def sort_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> CreateOutcome:
+    """The verdict on each of the *asked* halves of a create request for *job_id*."""
+    body = read_object(answer.body)
+    parts = {half: body.get(name) if body is not None else None for half, name in _RESULT.items()}
+    whole = _whole(answer, body, job_id, halves=parts.values())
+    wanted = frozenset(asked)
+    return CreateOutcome(
+        halves={half: _half(answer, parts[half], whole) for half in sorted(wanted)},
+        whole=whole if all(_task_id(parts[half]) is None for half in wanted) else None,
+        http_status=answer.http_status,
+        request_id=answer.request_id,
+        unasked=tuple(found for half in Half if half not in wanted and (found := _task_id(parts[half]))),
+    )
+
+
+def sort_list(answer: Answer, *, job_id: str | None = None) -> ListOutcome:
+    """One page of a job's comparisons. With *job_id*, an answer that speaks of another job is trouble."""
+    body = read_object(answer.body)
+    trouble = _whole(answer, body, job_id)
+    page = None
+    if trouble is None:
+        assert body is not None and answer.http_status is not None  # noqa: S101, PT018 - else there is trouble
+        found = _page(body.get("compare_task_list_results"), answer)
+        page, trouble = (found, None) if isinstance(found, ComparisonPage) else (None, found)
+    return ListOutcome(page=page, trouble=trouble, http_status=answer.http_status, request_id=answer.request_id)
+
+
+def sort_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
+    """What a query tells of the comparisons it names. Blocks may carry an error of their own, see `sort_block`."""
+    body = read_object(answer.body)
+    trouble = _whole(answer, body, job_id)
+    results = None
+    if trouble is None:
+        try:
+            results = QueryCompareResultResponse.model_validate(body)
+        except ValidationError as error:
+            trouble = _unsound(f"the answer is not as documented: {_first_error(error)}")
+    return ResultsOutcome(
+        results=results, trouble=trouble, http_status=answer.http_status, request_id=answer.request_id
+    )
+
+
+def sort_block(answer: Answer, error_code: str | None, error_msg: str | None) -> Trouble | None:
+    """The trouble of one block of an answer that is sound as a whole; None where *error_code* is none."""
+    if not error_code or not error_code.strip():
+        return None
+    return _sorted(answer, Error(error_code.strip(), error_msg))
+
+
+def sort_batch_status(answer: Answer, *, asked: Iterable[str]) -> StatusOutcome:
+    """The status of each *asked* job; an id that the answer leaves out is trouble of that id."""
+    body = read_object(answer.body)
+    wanted = tuple(asked)
+    jobs = {} if body is None or answer.http_status is None else _job_statuses(answer, body)
+    trouble = None if any(job_id in jobs for job_id in wanted) else _whole(answer, body, None)
+    missing = trouble or _unsound("the answer leaves this job out")
+    return StatusOutcome(
+        jobs={job_id: jobs.get(job_id, missing) for job_id in wanted},
+        trouble=trouble,
+        http_status=answer.http_status,
+        request_id=answer.request_id,
+    )
+
+
+def sort_call(answer: Answer) -> Trouble | None:
+    """The trouble of any call that answers with a JSON object; None where it succeeded."""
+    return _whole(answer, read_object(answer.body), None)
+
+
+# --- the answer as a whole ------------------------------------------------------------------------------------
+
+
+def _whole(answer: Answer, body: Json | None, job_id: str | None, halves: Iterable[object] = ()) -> Trouble | None:
+    """Why the answer as a whole is no success; None: its parts speak for themselves."""
+    status = answer.http_status
+    if status is None:
+        return _no_answer(answer)
+    if 300 <= status < 400:
+        return _redirected(answer)
+    error = _stated(body, status, job_id)
+    if error is not None and error.code is not None:
+        return _sorted(answer, error)
+    if not 200 <= status < 300:
+        if any(part is not None and part.code is not None for part in (error_of(half, status) for half in halves)):
+            return None
+        return _sorted(answer, error or Error(None, None))
+    if body is None:
+        return _unsound(f"the answer (status {status}) is no JSON object" + _quoted(answer))
+    told = text(body.get("job_id"))
+    if job_id is not None and told is not None and told != job_id:
+        return _unsound(f"the answer speaks of another job: {told}{_ids_in(halves)}")
+    return None
+
+
+def _no_answer(answer: Answer) -> Trouble:
+    sent = answer.stage is Stage.SENT
+    try:
+        kind = ErrorKind(answer.error_kind or "")
+    except ValueError:
+        kind = ErrorKind.NETWORK
+    return Trouble(
+        sort=Sort.MAYBE if sent else Sort.NOT_RECEIVED,
+        kind=kind,
+        error_msg=mask_text(answer.error or "no whole answer arrived"),
+        retry_after_s=retry_after(answer),
+    )
+
+
+def _redirected(answer: Answer) -> Trouble:
+    return Trouble(
+        sort=Sort.MAYBE,
+        kind=ErrorKind.PROTOCOL,
+        error_msg=f"the answer is a redirect (status {answer.http_status}), which is not followed: check the endpoint, "
+        "and the proxy if there is one",
+        listed=False,
+    )
+
+
+def _stated(body: Json | None, status: int, job_id: str | None) -> Error | None:
+    """The error that the answer states at its top, or in the item of a batch-shaped answer that is about *job_id*."""
+    if body is None:
+        return None
+    top = error_of(body, status)
+    if top is not None and top.code is not None:
+        return top
+    items = list(item_errors(body, status))
+    about = [error for item_id, error in items if item_id in (None, job_id)]
+    return next(iter(about or [error for _, error in items]), top)
+
+
+def _sorted(answer: Answer, error: Error) -> Trouble:
+    """*error* by the table."""
+    assert answer.http_status is not None  # noqa: S101 - an error was read from an answer
+    row = find(answer.http_status, error.code)
+    msg = error.msg
+    if msg is None and row is not None:
+        msg = f"{row.meaning} (status {answer.http_status})"
+    elif msg is None:
+        msg = f"status {answer.http_status} with error code {error.code or 'none'}, which is in no documentation"
+    if error.code is None and error.msg is None:
+        msg += _quoted(answer)
+    turned_away = row is not None and row.sort is Sort.TURNED_AWAY
+    return Trouble(
+        sort=Sort.MAYBE if row is None else row.sort,
+        kind=_kind_of(answer.http_status) if row is None else row.kind,
+        error_code=error.code,
+        error_msg=mask_text(msg),
+        retry_after_s=retry_after(answer),
+        limit=limit_of(error.msg) if turned_away else None,
+        listed=row is not None,
+    )
+
+
+def _kind_of(status: int) -> ErrorKind:
+    return ErrorKind.SERVER if status >= 500 else ErrorKind.PROTOCOL
+
+
+def _unsound(msg: str, *, listed: bool = True) -> Trouble:
+    return Trouble(sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=mask_text(msg), listed=listed)
+
+
+def _quoted(answer: Answer) -> str:
+    words = excerpt(answer.body)
+    return f": {words}" if words else ""
+
+
+def _first_error(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+# --- its parts ------------------------------------------------------------------------------------------------
+
+
+def _half(answer: Answer, part: object, whole: Trouble | None) -> Made | Trouble:
+    status, task_id = answer.http_status, _task_id(part)
+    error = None if status is None else error_of(part, status)
+    if whole is not None:
+        return whole if task_id is None else _contradiction(task_id, whole.error_code, whole.error_msg)
+    assert status is not None  # noqa: S101 - without a status the whole is trouble
+    if error is not None and error.code is not None:
+        return _sorted(answer, error) if task_id is None else _contradiction(task_id, error.code, error.msg)
+    if task_id is None:
+        return _unsound(f"the answer (status {status}) has neither a task id nor an error code for this", listed=False)
+    return Made(task_id) if 200 <= status < 300 else _contradiction(task_id, None, f"status {status}")
+
+
+def _contradiction(task_id: str, code: str | None, msg: str | None) -> Trouble:
+    """A task id and an error at once: looked up like any other doubt. The id stays in the message."""
+    trouble = f"{code}: {msg}" if code and msg else code or msg
+    return Trouble(
+        sort=Sort.MAYBE,
+        kind=ErrorKind.PROTOCOL,
+        error_code=code,
+        error_msg=mask_text(f"the answer names comparison {task_id} and an error at once ({trouble})"),
+    )
+
+
+def _task_id(part: object) -> str | None:
+    return text(part.get("compare_task_id")) if isinstance(part, dict) else None
+
+
+def _ids_in(halves: Iterable[object]) -> str:
+    ids = [found for half in halves if (found := _task_id(half))]
+    return f" (comparison {', '.join(ids)})" if ids else ""
+
+
+def _page(block: object, answer: Answer) -> ComparisonPage | Trouble:
+    if not isinstance(block, dict):
+        return _unsound("the answer has no list of comparisons")
+    assert answer.http_status is not None  # noqa: S101 - the whole was sound
+    error = error_of(block, answer.http_status)
+    if error is not None and error.code is not None:
+        return _sorted(answer, error)
+    items, count = block.get("compare_task_list"), text(block.get("compare_task_list_count"))
+    total = int(count) if count is not None and count.isascii() and count.isdigit() and len(count) < 10 else None
+    if items is None and total == 0:
+        items = []
+    if not isinstance(items, list) or total is None or total < len(items):
+        return _unsound("the list of comparisons and its count do not agree")
+    comparisons = [_comparison(item) for item in items]
+    sound = tuple(comparison for comparison in comparisons if comparison is not None)
+    if len(sound) < len(comparisons):
+        return _unsound("the list holds a comparison without an id or a type")
+    return ComparisonPage(comparisons=sound, total=total)
+
+
+def _comparison(item: object) -> Comparison | None:
+    """One entry of the list. Without id or type it could be anybody's, and None says so."""
+    if not isinstance(item, dict):
+        return None
+    task_id, compare_type = text(item.get("compare_task_id")), text(item.get("compare_type"))
+    if task_id is None or compare_type is None:
+        return None
+    return Comparison(
+        compare_task_id=task_id,
+        compare_type=compare_type.lower(),
+        compare_task_status=(text(item.get("compare_task_status")) or "").upper(),
+        create_time=milliseconds(item.get("create_time")),
+        end_time=milliseconds(item.get("end_time")),
+    )
+
+
+def _job_statuses(answer: Answer, body: Json) -> dict[str, str | Trouble]:
+    """By job id: its status, or the trouble that its own item states."""
+    assert answer.http_status is not None  # noqa: S101 - the caller looks
+    results = body.get("results")
+    jobs: dict[str, str | Trouble] = {}
+    for item in results if isinstance(results, list) else ():
+        job_id = text(item.get("id")) if isinstance(item, dict) else None
+        if job_id is None:
+            continue
+        error, status = error_of(item, answer.http_status), text(item.get("status"))
+        if error is not None and error.code is not None:
+            jobs[job_id] = _sorted(answer, error)
+        elif status is not None:
+            jobs[job_id] = status.upper()
+        else:
+            jobs[job_id] = _unsound("the answer gives this job neither a status nor an error code")
+    return jobs

@@ -1,0 +1,57 @@
+"""What the API reference leaves open, in one place: each value, and why it is safe until somebody knows better.
+
+Everything else in `batcher.drs` has a source. A value here has none: change it here, and nowhere else.
+"""
+
+# --- time -------------------------------------------------------------------------------------------------
+
+# How long to wait after a throttled answer that names no time. Limits that were seen elsewhere in this cloud count
+# by the minute, and refused calls count as well: after a whole period without a call there is room again.
+THROTTLE_WAIT_S = 60.0
+
+# The longest that `Retry-After` is obeyed. No real answer with that header is known; a broken one must not
+# hold a scope for a day.
+RETRY_AFTER_CAP_S = 3600.0
+
+# How long a request without an answer can still take effect. The server's own time-out is not documented; the
+# official SDK waits 120 s for an answer, and a gateway that has given up does not stop its backend. Too long
+# costs waiting, too short could make a second comparison.
+LANDING_TIME_S = 150.0
+
+# How much earlier than the intent, by the cloud's `Date`, a comparison of ours may seem to be created:
+# gateway and service are different machines, each with its own clock. Wider means more candidates, so more entries
+# left unsettled; narrower could overlook our own.
+CLOCK_SLACK_S = 5.0
+
+# How long an unused connection is kept. The gateway's idle time is not documented; 60 s is common. A request sent
+# into a connection that is just being closed is in doubt, so ours are given up well before.
+KEEP_ALIVE_S = 15.0
+
+# --- the list of comparisons ------------------------------------------------------------------------------
+
+# The page to begin with: the examples start at 1, and a code exists for a bad page number.
+FIRST_PAGE = 1
+
+# Comparisons to a page. The maximum is not documented, and exceeding it is an error (DRS.M00211); 10 stands in
+# the examples and was seen to work.
+LIST_PAGE_SIZE = 10
+
+# Names of object-level comparisons in the list. The create call says `objects`; the list says `object_comparison`,
+# and `object` was seen.
+OBJECT_LEVEL_TYPES = frozenset({"objects", "object_comparison", "object"})
+
+# Types that hold the one place a job has for an unfinished data-level comparison. `random` (a sample of
+# rows, made by the console) is counted in: then a repeat keeps what is there instead of cancelling it.
+DATA_LEVEL_TYPES = frozenset({"lines", "contents", "random"})
+
+# --- job states -------------------------------------------------------------------------------------------
+
+# Ids to a batch-status call. Its maximum is not documented; its sister batch-detail advises at most 10.
+STATUS_BATCH = 10
+
+# --- answers ----------------------------------------------------------------------------------------------
+
+# Longest answers that are read, in bytes. A create answer takes a few hundred; a page of value differences
+# carries statements and key values.
+CREATE_ANSWER_LIMIT = 256 * 1024
+READ_ANSWER_LIMIT = 8 * 1024 * 1024

@@ -1,0 +1,258 @@
+"""The one place where bytes leave: one aiohttp session for a wave, one request at a time for each call.
+
+What matters here is the line between "cannot have been acted on" and "may have been": it is crossed when the first
+byte of the body is handed to a connection that is up, TLS included. Everything before is `Stage.NOT_SENT`.
+"""
+
+import ssl
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.request import getproxies_environment, proxy_bypass
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from yarl import URL
+
+from batcher._version import __version__
+from batcher.drs import guesses
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.cloud import HttpRequest
+from batcher.drs.endpoints import is_loopback
+
+USER_AGENT = f"batcher/{__version__}"
+_CHUNK = 64 * 1024
+
+
+class AiohttpTransport:
+    """A `Transport` over aiohttp; an async context manager.
+
+    Connections are kept and used again, and given up before the other side is likely to. No redirect is followed, no
+    cookie kept, and neither aiohttp's repeating of requests on stale connections nor a `.netrc` has a part in this.
+    *connect_timeout_s* covers waiting for a connection, name, TCP, proxy and TLS; *total_timeout_s* all of it,
+    the answer's body included. *ca_bundle* replaces the system's authorities. *proxy* beats the proxy variables of the
+    environment, which never apply to loopback.
+    """
+
+    def __init__(
+        self,
+        *,
+        limit: int = 32,
+        connect_timeout_s: float = 10.0,
+        total_timeout_s: float = 60.0,
+        ca_bundle: Path | str | None = None,
+        proxy: str | None = None,
+    ) -> None:
+        self._limit = limit
+        self._timeout = aiohttp.ClientTimeout(total=total_timeout_s, connect=connect_timeout_s)
+        self._tls = _tls(ca_bundle)
+        self._proxies = _Proxies(proxy)
+        self._session: aiohttp.ClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                limit=self._limit, ssl=self._tls, keepalive_timeout=guesses.KEEP_ALIVE_S, enable_cleanup_closed=False
+            ),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": USER_AGENT},
+            timeout=self._timeout,
+            trust_env=False,  # it would look into .netrc and the proxy variables for every request
+        )
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def send(self, request: HttpRequest) -> Answer:
+        """Send *request* once and read the whole answer. Every trouble on the way is in the `Answer`."""
+        if self._session is None:
+            raise RuntimeError("use the transport as a context manager: `async with AiohttpTransport(…)`")
+        attempt = _Attempt(request)
+        proxy, proxy_auth = self._proxies.of(request.url)
+        try:
+            async with self._session.request(
+                request.method,
+                URL(request.url, encoded=True),  # on the wire exactly as it was signed
+                data=attempt.body,
+                headers=request.headers,
+                allow_redirects=False,
+                proxy=proxy,
+                proxy_auth=proxy_auth,
+            ) as response:
+                attempt.heard(response)
+                body = await _read(response, request.answer_limit)
+        except (aiohttp.ClientError, OSError) as error:
+            return attempt.failed(*_explain(error, attempt, self._timeout))
+        if body is None:
+            return attempt.failed(f"the answer is longer than {request.answer_limit:,} bytes", "protocol")
+        return attempt.answered(body)
+
+
+class _Attempt:
+    """What is known of one request under way. *body* tells when it begins to leave."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.body = _TellingBody(request.body, self._leaving)
+        self.began = self.sent_at = time.time()
+        self.sent = False
+        self.status: int | None = None
+        self._headers: dict[str, str] = {}
+        self._on_sent = request.on_sent
+
+    def _leaving(self) -> None:
+        if self.sent:
+            return
+        self.sent, self.sent_at = True, time.time()
+        if self._on_sent is not None:
+            self._on_sent()
+
+    def heard(self, response: aiohttp.ClientResponse) -> None:
+        """The answer's head is here."""
+        self.status = response.status
+        self._headers = {name.lower(): value for name, value in response.headers.items()}
+
+    def answered(self, body: bytes) -> Answer:
+        """The whole answer is here."""
+        return Answer(
+            stage=self._stage,
+            sent_at=self.sent_at,
+            answered_at=time.time(),
+            http_status=self.status,
+            headers=self._headers,
+            body=body,
+        )
+
+    def failed(self, error: str, kind: str) -> Answer:
+        """No whole answer will come."""
+        return Answer(
+            stage=self._stage,
+            sent_at=self.sent_at,
+            answered_at=time.time(),
+            headers=self._headers,
+            error=error,
+            error_kind=kind,
+        )
+
+    @property
+    def _stage(self) -> Stage:
+        return Stage.SENT if self.sent else Stage.NOT_SENT
+
+
+class _TellingBody(aiohttp.BytesPayload):
+    """The request's body, which says when it is handed to the connection.
+
+    Headers and body leave together in one write, and aiohttp refuses to write into a connection that is closing: then
+    no byte has left.
+    """
+
+    def __init__(self, value: bytes, leaving: Callable[[], None]) -> None:
+        super().__init__(value, content_type="application/json")
+        self._leaving = leaving
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        connection = getattr(writer, "transport", None)
+        if connection is None or not connection.is_closing():
+            self._leaving()
+        await super().write_with_length(writer, content_length)
+
+
+class _Proxies:
+    """Which proxy a request goes through, with its credentials apart from its address."""
+
+    def __init__(self, proxy: str | None) -> None:
+        self._given = proxy
+        self._by_origin: dict[str, tuple[URL | None, aiohttp.BasicAuth | None]] = {}
+
+    def of(self, url: str) -> tuple[URL | None, aiohttp.BasicAuth | None]:
+        """Proxy and its credentials; the environment is asked once for each host."""
+        origin = url.split("/", 3)[2] + url[:5]
+        if origin not in self._by_origin:
+            self._by_origin[origin] = _apart(self._given or _from_environment(URL(url)))
+        return self._by_origin[origin]
+
+
+def _from_environment(url: URL) -> str | None:
+    host = url.host or ""
+    proxies = getproxies_environment()
+    if is_loopback(host) or proxy_bypass(f"{host}:{url.port}"):
+        return None
+    return proxies.get(url.scheme) or proxies.get("all")
+
+
+def _apart(proxy: str | None) -> tuple[URL | None, aiohttp.BasicAuth | None]:
+    if not proxy:
+        return None, None
+    url = URL(proxy if "://" in proxy else f"http://{proxy}")
+    if url.user is None:
+        return url, None
+    return url.with_user(None), aiohttp.BasicAuth(url.user, url.password or "", "utf-8")
+
+
+def _tls(ca_bundle: Path | str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_bundle)
+    except OSError as error:
+        raise ValueError(
+            f"{ca_bundle} cannot be used as certificate authorities ({error.strerror or error}): give a PEM file"
+        ) from error
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
+    """The whole body, so that the connection lives on; None where it is longer than *limit*."""
+    chunks: list[bytes] = []
+    length = 0
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        length += len(chunk)
+        if length > limit:
+            response.close()
+            return None
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout) -> tuple[str, str]:
+    """What happened, for people, and its kind. Nothing of the request is quoted, nor foreign text of the answer."""
+    match error:
+        case aiohttp.ConnectionTimeoutError():
+            return f"no connection within {timeout.connect:g} s", "timeout"
+        case TimeoutError() if attempt.status is not None:
+            return f"the answer (status {attempt.status}) was not whole within {timeout.total:g} s", "timeout"
+        case TimeoutError():
+            return f"no answer within {timeout.total:g} s", "timeout"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy refused the connection (status {error.status})", "network"
+        case aiohttp.ClientProxyConnectionError():
+            return f"no connection to the proxy: {_reason(error.os_error)}", "network"
+        case aiohttp.ClientConnectorDNSError():
+            return f"the host's name could not be resolved: {_reason(error.os_error)}", "network"
+        case aiohttp.ClientConnectorCertificateError():
+            return f"the server's certificate is not trusted: {_reason(error.certificate_error)}", "network"
+        case aiohttp.ClientConnectorSSLError():
+            return f"TLS failed: {_reason(error.os_error)}", "network"
+        case aiohttp.ClientConnectorError():
+            return f"no connection: {_reason(error.os_error)}", "network"
+        case aiohttp.ServerDisconnectedError():
+            return "the connection was closed before an answer came", "network"
+        case aiohttp.ClientPayloadError():
+            return f"the answer (status {attempt.status}) broke off", "network"
+        case aiohttp.ClientResponseError():
+            return "the answer is no HTTP", "protocol"
+        case aiohttp.ClientConnectionResetError() if not attempt.sent:
+            return "the connection was closed before the request could leave", "network"
+        case OSError():
+            return f"the connection broke: {_reason(error)}", "network"
+        case _:
+            return f"the connection broke ({type(error).__name__})", "network"
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError):
+        return getattr(error, "verify_message", "") or error.reason or "handshake failed"
+    words = getattr(error, "strerror", None) or type(error).__name__
+    return str(words)
