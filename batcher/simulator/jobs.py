@@ -22,6 +22,10 @@ STATUSES = frozenset(
 )
 """Every job status the API reference lists."""
 
+UNFINISHED = frozenset({"WAITING_FOR_RUNNING", "RUNNING"})
+ENDS = frozenset({"SUCCESSFUL", "FAILED", "TIMEOUT_INTERRUPT", "CANCELLED", "NEVER"})
+"""How the comparisons of a job can end. CANCELLED: by a person, half way; NEVER: they run on until cancelled."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Existing:
@@ -34,14 +38,19 @@ class Existing:
     status: str = "RUNNING"
     age_s: float = 3600.0
 
+    @property
+    def unfinished(self) -> bool:
+        """Whether it runs on, or waits to."""
+        return self.status in UNFINISHED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRule:
     """What holds for the jobs whose id matches *pattern* (`*`, `?` and `[…]` as in file names).
 
     *becomes* are later states, each with the seconds since the cloud began. *children* make it a parent job.
-    *ends* is the final status of its comparisons, *runs_s* how long each runs (None: as configured), both by
-    the comparison's own, scaled time.
+    *ends* (see `ENDS`) is how its comparisons end, *runs_s* how long each runs, give or take a half, before
+    the cloud's speed is applied (None: as configured).
     """
 
     pattern: str = "*"

@@ -16,44 +16,25 @@ import random
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from batcher.drs.create_compare_task import CREATE_COMPARE_TASK, CreateCompareTaskReq, CreateDataLevelCompareReq
+from batcher.drs.create_compare_task import CREATE_COMPARE_TASK, CreateCompareTaskReq
 from batcher.drs.outcome import Half
 from batcher.simulator import checks
-from batcher.simulator.chance import draw, draw_hex
+from batcher.simulator.chance import draw_hex
 from batcher.simulator.checks import BadRequest, BatchReq
-from batcher.simulator.comparisons import OBJECT_COMPARISON, Job, Task
+from batcher.simulator.comparisons import Job, Task
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import DELETED, PARENT, READY, JobRule, rule_for
 from batcher.simulator.ledger import Answered, Effect, Ledger, ListLedger, RequestSeen
 from batcher.simulator.limits import WindowLimit
+from batcher.simulator.replies import Reply, refusal, reply
 from batcher.simulator.results import result_blocks
+from batcher.simulator.tasks import TaskMaker
 
 QUERY_COMPARE_RESULT = "query-compare-result"
 BATCH_STATUS = "batch-status"
 BATCH_DETAIL = "batch-detail"
 READS = frozenset({QUERY_COMPARE_RESULT, BATCH_STATUS, BATCH_DETAIL})
 CREATES = frozenset({CREATE_COMPARE_TASK})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
-    """One answer of the cloud. *body* is JSON; *retry_after_s* becomes a `Retry-After` header."""
-
-    status: int
-    body: bytes
-    request_id: str
-    error_code: str | None = None
-    retry_after_s: float | None = None
-
-    @property
-    def headers(self) -> dict[str, str]:
-        """The headers the cloud sends with it, `Date` aside."""
-        headers = {"Content-Type": "application/json", "X-Request-Id": self.request_id}
-        if self.retry_after_s is not None:
-            headers["Retry-After"] = str(max(1, -int(-self.retry_after_s // 1)))
-        return headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +65,7 @@ class SimulatedCloud:
         self.seed = rng.getrandbits(64)
         self.ledger: Ledger = ListLedger() if ledger is None else ledger
         self.began_at = began_at
+        self._make = TaskMaker(config, self.seed)
         self._limits: dict[tuple[str, bool], WindowLimit] = {}
         self._jobs: dict[tuple[str, str], Job] = {}
         self._requests = 0
@@ -116,11 +98,11 @@ class SimulatedCloud:
             asked=asked,
             conflict_policy=None if info is None else info.conflict_policy,
         )
-        if (refusal := self._turned_away(now, request_id, project_id, CREATE_COMPARE_TASK)) is not None:
-            return refusal
+        if (turned_away := self._turned_away(now, request_id, project_id, CREATE_COMPARE_TASK)) is not None:
+            return turned_away
         if request is None or wrong is not None:
             assert wrong is not None  # noqa: S101 - one of the two is set
-            return _refusal(request_id, 400, wrong.error_code, wrong.error_msg)
+            return refusal(request_id, 400, wrong.error_code, wrong.error_msg)
         return Intent(request_id=request_id, project_id=project_id, request=request, asked=asked)
 
     def apply(self, now: float, intent: Intent, *, refuse: Half | None = None, code: str = "DRS.M01503") -> Reply:
@@ -129,8 +111,8 @@ class SimulatedCloud:
         *refuse* is a half that is not made, with *code* in the answer (a partial result).
         """
         job = self.job(now, intent.project_id, intent.request.job_id)
-        if (refusal := self._job_refused(now, job, intent.request_id)) is not None:
-            return refusal
+        if (refused := self._job_refused(now, job, intent.request_id)) is not None:
+            return refused
         answer: dict[str, Any] = {"job_id": job.job_id}
         created: dict[Half, str] = {}
         cancelled: list[str] = []
@@ -149,7 +131,7 @@ class SimulatedCloud:
                 for task in unfinished:
                     task.cancelled_at = now
                     cancelled.append(task.compare_task_id)
-            task = self._new_task(now, intent.project_id, job, half, info)
+            task = self._make.asked(now, intent.project_id, job, half, info)
             created[half] = task.compare_task_id
             answer[name] = {"compare_task_id": task.compare_task_id}
         if created or cancelled:
@@ -163,7 +145,7 @@ class SimulatedCloud:
                     cancelled=tuple(cancelled),
                 )
             )
-        return _reply(intent.request_id, 200, answer)
+        return reply(intent.request_id, 200, answer)
 
     def query(self, now: float, project_id: str, body: bytes) -> Reply:
         """query-compare-result: the job's comparisons, newest first, and the results that were asked for."""
@@ -197,9 +179,7 @@ class SimulatedCloud:
     def someone_creates(self, now: float, project_id: str, job_id: str, compare_type: str) -> str:
         """A console or a policy makes a comparison; its id. It asks nobody, and cancels nothing."""
         job = self.job(now, project_id, job_id)
-        task = self._task(job, f"someone {len(job.tasks)}", compare_type, now, now)
-        task.ours = False
-        job.tasks.append(task)
+        task = self._make.someones(now, project_id, job, compare_type)
         half = Half.DATA if task.is_data_level else Half.OBJECT
         created = {half: task.compare_task_id}
         self.ledger.record(Effect(at=now, request_id="", project_id=project_id, job_id=job_id, created=created))
@@ -225,19 +205,8 @@ class SimulatedCloud:
         job = self._jobs.get((project_id, job_id))
         if job is None:
             job = self._jobs[project_id, job_id] = Job(job_id, rule_for(self.config.jobs, job_id))
-            for place, existing in enumerate(job.rule.existing):
-                created_at = self.began_at - existing.age_s
-                task = self._task(job, f"existing {place}", existing.compare_type, created_at, created_at)
-                task.ours = False
-                task.end_status = existing.status
-                match existing.status:
-                    case "RUNNING" | "WAITING_FOR_RUNNING":
-                        task.end_status, task.ends_at = "SUCCESSFUL", None
-                    case "CANCELLED":
-                        task.cancelled_at = self.began_at - existing.age_s / 2
-                    case _:
-                        task.ends_at = self.began_at - existing.age_s / 2
-                job.tasks.append(task)
+            for existing in job.rule.existing:
+                self._make.existing(self.began_at, job, existing)
         return job
 
     # Within -------------------------------------------------------------------------------------------
@@ -282,24 +251,24 @@ class SimulatedCloud:
             if (wait_s := limit.admit(now)) is not None:
                 text = f"The throttling threshold has been reached: policy user over ratelimit,{limit.describe()}"
                 told = wait_s if self.config.tell_retry_after else None
-                return _refusal(request_id, 429, "APIGW.0308", text, retry_after_s=told)
+                return refusal(request_id, 429, "APIGW.0308", text, retry_after_s=told)
         if self.config.projects is not None and project_id not in self.config.projects:
-            return _refusal(request_id, 403, "DRS.M00261", "The project ID is invalid.")
+            return refusal(request_id, 403, "DRS.M00261", "The project ID is invalid.")
         if call in self.config.denied:
-            return _refusal(request_id, 403, "DRS.M00102", "You do not have permission for this operation.")
+            return refusal(request_id, 403, "DRS.M00102", "You do not have permission for this operation.")
         return None
 
     def _job_refused(self, now: float, job: Job, request_id: str) -> Reply | None:
         rule = job.rule
         if not rule.exists:
-            return _refusal(request_id, 400, "DRS.M05003", f"The job {job.job_id} does not exist.")
+            return refusal(request_id, 400, "DRS.M05003", f"The job {job.job_id} does not exist.")
         status = self._status(now, rule)
         if status == DELETED:
-            return _refusal(request_id, 400, "DRS.M05004", "The job has been deleted or released.")
+            return refusal(request_id, 400, "DRS.M05004", "The job has been deleted or released.")
         if rule.children:
-            return _refusal(request_id, 400, "DRS.M00307", "Only subtasks can call this API.")
+            return refusal(request_id, 400, "DRS.M00307", "Only subtasks can call this API.")
         if status != READY:
-            return _refusal(request_id, 400, "DRS.M00304", f"Not allowed while the job is in status {status}.")
+            return refusal(request_id, 400, "DRS.M00304", f"Not allowed while the job is in status {status}.")
         return None
 
     def _status(self, now: float, rule: JobRule) -> str:
@@ -318,37 +287,6 @@ class SimulatedCloud:
             case "absent":
                 return None
 
-    def _new_task(
-        self, now: float, project_id: str, job: Job, half: Half, info: CreateDataLevelCompareReq | None
-    ) -> Task:
-        nth = job.made[half] = job.made.get(half, 0) + 1
-        key = f"{project_id} {half} {nth}"
-        if info is None:
-            task = self._task(job, key, OBJECT_COMPARISON, now, now)
-        else:
-            starts_at = now if info.start_time is None else max(now, int(info.start_time) / 1000)
-            task = self._task(job, key, info.compare_type, now, starts_at)
-            task.objects = _objects(info)
-        job.tasks.append(task)
-        return task
-
-    def _task(self, job: Job, key: str, compare_type: str, created_at: float, starts_at: float) -> Task:
-        rule = job.rule
-        usual_s = self.config.runs_s.get(compare_type, 300.0) if rule.runs_s is None else rule.runs_s
-        runs_s = usual_s * (0.5 + draw(self.seed, "runs", job.job_id, key)) / self.config.speed
-        digits = draw_hex(self.seed, "task", job.job_id, key)
-        never = rule.ends == "NEVER"
-        cancelled = rule.ends == "CANCELLED"
-        return Task(
-            compare_task_id=f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}",
-            compare_type=compare_type,
-            created_at=created_at,
-            starts_at=starts_at,
-            ends_at=None if never else starts_at + runs_s,
-            end_status="SUCCESSFUL" if never or cancelled else rule.ends,
-            cancelled_at=starts_at + runs_s / 2 if cancelled else None,
-        )
-
     def _read(self, now: float, project_id: str, call: str, body: bytes) -> Reply:
         job_id: str | None = None
         wrong: BadRequest | None = None
@@ -363,24 +301,23 @@ class SimulatedCloud:
         except BadRequest as error:
             wrong = error
         request_id = self._arrived(now, project_id, call, job_id=job_id)
-        reply = self._turned_away(now, request_id, project_id, call)
-        if reply is None and wrong is not None:
-            reply = _refusal(request_id, 400, wrong.error_code, wrong.error_msg)
-        if reply is None and query is not None:
-            reply = self._listing(now, project_id, request_id, query)
-        if reply is None and batch is not None:
-            reply = self._batch(now, project_id, request_id, batch, detailed=call == BATCH_DETAIL)
-        assert reply is not None  # noqa: S101 - one of the four has answered
-        return reply
+        if (turned_away := self._turned_away(now, request_id, project_id, call)) is not None:
+            return turned_away
+        if wrong is not None:
+            return refusal(request_id, 400, wrong.error_code, wrong.error_msg)
+        if query is not None:
+            return self._listing(now, project_id, request_id, query)
+        assert batch is not None  # noqa: S101 - one of the three is set
+        return self._batch(now, project_id, request_id, batch, detailed=call == BATCH_DETAIL)
 
     def _listing(self, now: float, project_id: str, request_id: str, query: checks.QueryReq) -> Reply:
         job = self.job(now, project_id, query.job_id)
         if not job.rule.exists:
-            return _refusal(request_id, 400, "DRS.M05003", f"The job {job.job_id} does not exist.")
+            return refusal(request_id, 400, "DRS.M05003", f"The job {job.job_id} does not exist.")
         if self._status(now, job.rule) == DELETED:
-            return _refusal(request_id, 400, "DRS.M05004", "The job has been deleted or released.")
+            return refusal(request_id, 400, "DRS.M05004", "The job has been deleted or released.")
         if not job.tasks and self.config.empty_list_is_error:
-            return _refusal(request_id, 422, "DRS.M00002", "The result is empty.")
+            return refusal(request_id, 422, "DRS.M00002", "The result is empty.")
         at_start = self.config.listed_at_start
         newest_first = job.tasks[::-1]
         first = (query.current_page - 1) * query.per_page
@@ -393,7 +330,7 @@ class SimulatedCloud:
                 "compare_task_list_count": len(newest_first),
             },
         }
-        return _reply(request_id, 200, answer)
+        return reply(request_id, 200, answer)
 
     def _batch(self, now: float, project_id: str, request_id: str, batch: BatchReq, *, detailed: bool) -> Reply:
         first = (batch.cur_page - 1) * batch.per_page
@@ -413,16 +350,7 @@ class SimulatedCloud:
                 results.append({"id": job_id, "status": status, **(_detail(rule) if detailed else {})})
         # One missing job beside others spoils only its own item; with nothing found the whole answer is a 400.
         status_code = 400 if results and not found else 200
-        return _reply(request_id, status_code, {"count": len(batch.jobs), "results": results})
-
-
-def _objects(info: CreateDataLevelCompareReq) -> tuple[tuple[str, tuple[str, ...]], ...]:
-    plain = ((entry.db_name, tuple(entry.table_name or ())) for entry in info.compare_object_infos or ())
-    tokens = (
-        (entry.db_name, tuple(table.table_name for table in entry.table_name_with_token or ()))
-        for entry in info.compare_object_infos_with_token or ()
-    )
-    return (*plain, *tokens)
+        return reply(request_id, status_code, {"count": len(batch.jobs), "results": results})
 
 
 def _detail(rule: JobRule) -> dict[str, Any]:
@@ -436,22 +364,3 @@ def _detail(rule: JobRule) -> dict[str, Any]:
         "job_direction": "up",
         "children": [],
     }
-
-
-def _reply(request_id: str, status: int, answer: dict[str, Any]) -> Reply:
-    return Reply(status=status, body=orjson.dumps(answer), request_id=request_id)
-
-
-def _refusal(
-    request_id: str, status: int, error_code: str, error_msg: str, *, retry_after_s: float | None = None
-) -> Reply:
-    body = {"error_code": error_code, "error_msg": error_msg}
-    if error_code.startswith("APIGW."):
-        body["request_id"] = request_id
-    return Reply(
-        status=status,
-        body=orjson.dumps(body),
-        request_id=request_id,
-        error_code=error_code,
-        retry_after_s=retry_after_s,
-    )
