@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from batcher.drs.auth.find import CredentialFinder, CredentialSources
 from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Cloud, Credential, Transport
 from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
@@ -41,17 +42,27 @@ CredentialFor = Callable[[Scope], Credential]
 _UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too
 
 
+class OpeningStopped(UserError):
+    """The wave was told to stop while its manifest was still being read: nothing was sent, and nothing is kept."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(f"stopped while the manifest was being read ({stop.text}): nothing was sent")
+        self.stop = stop
+
+
 class Wave:
     """One run of a wave: an async context manager, and an async iterator over the results it settles.
 
     *manifest* is the file; *results* where the lines go (None: standard output); *journal* lies beside it unless
-    named. *settings* are those of `batcher run`; or give them as keywords, which beat environment and config file as flags do.
-    *credential_for* gives each scope its credential; by default it is found as the command line finds it.
+    named. *settings* are those of `batcher run`; or give them as keywords, which beat environment and config file as
+    flags do.
+    *output* takes the lines instead of standard output. *credential_for* gives each scope its credential; by default
+    it is found in the environment, as the command line finds it.
 
     Entering checks the manifest and plans the wave, or takes up the one in the journal: `found` says which.
     Nothing is sent until `run` is awaited or the wave is iterated over. Leaving before the end stops the wave in
     order, and the same call goes on with it. Raises `BadManifest`, `ManifestError`, `SinkFailed`, `JournalFailed`,
-    `NotAJournal` and `UserError`.
+    `NotAJournal`, `OpeningStopped` and other `UserError`s.
     """
 
     def __init__(
@@ -63,6 +74,7 @@ class Wave:
         journal: Path | str | None = None,
         format: str | None = None,
         encoding: str | None = None,
+        output: Sink | None = None,
         credential_for: CredentialFor | None = None,
         clock: Clock | None = None,
         watch: Boundary = unwatched,
@@ -70,11 +82,12 @@ class Wave:
     ) -> None:
         if settings is not None and keywords:
             raise TypeError("give settings, or keywords, not both")
-        self._settings = settings or load(keywords).settings
+        self.settings = settings or load(keywords).settings
         self._manifest = Path(manifest)
         self._format, self._encoding = format, encoding
         self._results = None if results is None else Path(results)
         self._journal = None if journal is None else Path(journal)
+        self._output = output
         self._credential_for = credential_for
         self._clock = clock or SystemClock()
         self._watch = watch
@@ -82,6 +95,8 @@ class Wave:
         self._engine: Engine | None = None
         self._task: asyncio.Task[WaveEnd] | None = None
         self._unread: asyncio.Queue[Result | None] | None = None
+        self._told_to_stop: Stop | None = None
+        self.credentials: dict[tuple[str, str], str] = {}  # by (endpoint, project_id): kind and origin, no secret
         self.found: Found | None = None
         self.journal_path: Path | None = None
 
@@ -126,12 +141,18 @@ class Wave:
         return self._opened_engine.status()
 
     def stop(self, stop: Stop) -> None:
-        """Stop in order: nothing new is sent, what is in flight is settled within the grace period."""
-        self._opened_engine.stop(stop)
+        """Stop in order: nothing new is sent, what is in flight is settled within the grace period.
+
+        Before the wave is open this ends the reading of its manifest, and entering raises `OpeningStopped`.
+        """
+        self._told_to_stop = self._told_to_stop or stop
+        if self._engine is not None:
+            self._engine.stop(stop)
 
     def abandon(self) -> None:
         """Stop at once; what is in flight is looked up by the next run."""
-        self._opened_engine.abandon()
+        if self._engine is not None:
+            self._engine.abandon()
 
     @property
     def _opened_engine(self) -> Engine:
@@ -170,8 +191,8 @@ class Wave:
         await task
 
     async def _open(self) -> None:
-        settings = self._settings
-        manifest = open_manifest(self._manifest, format=self._format, encoding=self._encoding)
+        settings = self.settings
+        manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)
         self.journal_path = self._journal or (
             journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results)
         )
@@ -212,13 +233,13 @@ class Wave:
     def _open_sink(self, opened: Opened) -> Sink:
         if self._results is not None:
             return ResultsFile(self._results)
-        output = StandardOutput()
+        output = self._output or StandardOutput()
         for line in opened.store.lines():
             output.write(line)
         return output
 
     async def _clouds(self, scopes: Mapping[Scope, int]) -> dict[Scope, Cloud]:
-        settings = self._settings
+        settings = self.settings
         transport: Transport = await self._stack.enter_async_context(
             AiohttpTransport(
                 limit=settings.concurrency * 2 * max(1, len(scopes)),
@@ -228,16 +249,25 @@ class Wave:
                 proxy=settings.proxy,
             )
         )
-        return {
-            scope: DrsClient(
+        credential_for = self._credential_for or _found_in_environment(transport)
+        clouds: dict[Scope, Cloud] = {}
+        for scope in scopes:
+            credential = credential_for(scope)
+            self.credentials[scope.endpoint, scope.project_id] = credential.describe()
+            clouds[scope] = DrsClient(
                 transport,
                 endpoint=scope.endpoint,
                 project_id=scope.project_id,
-                credential=self._credential_for(scope),
+                credential=credential,
                 x_language=settings.language,
             )
-            for scope in scopes
-        }
+        return clouds
+
+
+def _found_in_environment(transport: Transport) -> CredentialFor:
+    """Credentials as the command line finds them; scopes that share one share its fetching and renewal."""
+    finder = CredentialFinder(CredentialSources(), transport)
+    return lambda scope: finder.find(scope.endpoint, scope.project_id)
 
 
 def run_defaults(settings: RunSettings) -> RunDefaults:

@@ -1,0 +1,94 @@
+"""How a wave ended: its exit code, its summary, and what to type next."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from batcher.cli import exits
+from batcher.report.summary import print_summary
+from batcher.report.tally import Tally
+from batcher.text import printable
+from batcher.wave.engine import WaveEnd
+from batcher.wave.result import Status
+from batcher.wave.status import WaveStatus
+from batcher.wave.stop import StopKind
+
+_CODES = {StopKind.SIGINT: exits.SIGINT, StopKind.SIGTERM: exits.SIGTERM}
+
+
+def exit_code(end: WaveEnd) -> int:
+    """The exit code of a wave that ended so."""
+    if end.stop is not None:
+        return _CODES.get(end.stop.kind, exits.STOPPED)
+    if end.halted:
+        return exits.STOPPED
+    if end.status.unsettled:
+        return exits.UNSETTLED
+    return exits.CREATED if end.status.created == end.status.entries else exits.INCOMPLETE
+
+
+def print_unrecorded(console: Console, end: WaveEnd) -> None:
+    """Say what the cloud told and the journal could not take: nobody but the reader of this has it now."""
+    if not end.unrecorded:
+        return
+    console.print(Text("WRITE THIS DOWN: the cloud said it, and the journal could not be written.", "bold red"))
+    for what in end.unrecorded:
+        console.print(Text(f"  {printable(what)}", "red"))
+    console.print(Text("  The next run looks these entries up in the cloud before it sends anything for them.", "red"))
+
+
+def print_ending(console: Console, end: WaveEnd, tally: Tally, *, title: str) -> None:
+    """The summary of *tally*, proven against what the wave itself counted."""
+    notes = [*_why_stopped(end), *_disagreement(end.status, tally)]
+    print_summary(console, tally, title=title, entries=end.status.entries, notes=tuple(notes))
+
+
+def _why_stopped(end: WaveEnd) -> Iterator[str]:
+    if end.stop is not None:
+        yield f"The wave was stopped: {printable(end.stop.text)}."
+    for scope, trouble in end.halted.items():
+        yield f"{scope} stopped: {printable(trouble.error_msg or trouble.kind.value)}."
+
+
+def _disagreement(status: WaveStatus, tally: Tally) -> Iterator[str]:
+    for name in Status:
+        counted, written = getattr(status, name.value), tally.by_status[name]
+        if counted != written:
+            yield (
+                f"The wave counted {counted:,} {name.value}, and the results hold {written:,}: "
+                "`batcher results` writes them anew from the journal."
+            )
+
+
+def print_next(console: Console, end: WaveEnd, *, results: Path | None, command: str | None) -> None:
+    """What to type next, most urgent first. *results* is None for standard output, *command* what was typed."""
+    steps = list(_next(end, results, command))
+    if not steps:
+        return
+    width = max(len(typed) for typed, _ in steps)
+    console.print()
+    for typed, why in steps:
+        line = Text(f"  {typed:{width}}", "bold")
+        line.append(f"  {why}", "dim not bold")
+        console.print(line, soft_wrap=True)
+
+
+def _next(end: WaveEnd, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:
+    status = end.status
+    if command is not None and (end.stop is not None or end.halted or status.not_submitted):
+        yield command, "the same again: goes on where it stopped"
+    if results is None:
+        return
+    name = shlex.quote(str(results))
+    if status.unsettled:
+        yield f"batcher select {name} --status unsettled -o -", "which entries are unsettled"
+        yield f"batcher explain {name} --key KEY", "what was tried for one of them"
+        yield f"batcher settle {name} --key KEY --as …", "record what the console shows"
+    if status.failed or status.partial:
+        yield f"batcher select {name} --status failed,partial -o next.jsonl", "those as a manifest to mend"
+    if status.created:
+        yield f"batcher watch {name}", "follow the comparisons to their verdicts"
+    yield f"batcher report {name} --html report.html", "a page to pass on"

@@ -1,0 +1,32 @@
+"""What the wave's own rooms raise before or while it begins, turned into sentences and exit codes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from batcher.api import OpeningStopped
+from batcher.cli import exits
+from batcher.errors import UserError
+from batcher.wave.journal import JournalFailed
+from batcher.wave.opening import BadManifest
+from batcher.wave.sink import SinkFailed
+from batcher.wave.stop import StopKind
+from batcher.wave.store import NotAJournal
+
+
+@contextmanager
+def told(*, as_json: bool = False) -> Iterator[None]:
+    """Turn the errors of opening and running a wave into `UserError`s; findings are printed as `check` prints them."""
+    try:
+        yield
+    except BadManifest as error:
+        from batcher.cli.check import print_findings
+
+        print_findings(error.findings, entries=error.entries, as_json=as_json)
+        raise UserError("nothing was sent") from error
+    except NotAJournal as error:
+        raise UserError(f"{error}.") from error
+    except (JournalFailed, SinkFailed) as error:
+        raise UserError(f"{error}.", exit_code=exits.STOPPED) from error
+    except OpeningStopped as error:
+        code = exits.SIGINT if error.stop.kind is StopKind.SIGINT else exits.SIGTERM
+        raise UserError(error.message, exit_code=code) from error

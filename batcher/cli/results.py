@@ -1,0 +1,54 @@
+"""`batcher results`: the result lines again, from the journal."""
+
+from pathlib import Path
+
+import click
+
+from batcher.cli import exits
+
+_EPILOG = """\b
+Examples:
+  batcher results results.jsonl.journal -o results.jsonl
+  batcher results results.jsonl.journal -o - | jq -r .status | sort | uniq -c
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("journal", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", metavar="RESULTS", required=True, type=click.Path(allow_dash=True),
+    help="File to write; - for standard output.",
+)  # fmt: skip
+def command(journal: Path, output: str) -> int:
+    """Write the result lines of the wave in JOURNAL: one for every entry, also for those that are still open.
+
+    Where RESULTS exists and says something else it is kept aside, never overwritten. The wave's own results file
+    is left alone while the wave runs.
+    """
+    import time
+
+    from batcher.cli.failures import told
+    from batcher.cli.journals import deciding, reading
+    from batcher.errors import UserError
+    from batcher.text import counted
+    from batcher.wave.files import journal_beside
+    from batcher.wave.rebuild import rebuild, whole_file
+
+    if not journal.is_file():
+        raise UserError(f"there is no journal {journal}. It lies beside the results file, as RESULTS.journal.")
+    with told():
+        if output == "-":
+            with reading(journal) as store:
+                for line in whole_file(store, time.time()):
+                    click.get_binary_stream("stdout").write(line)
+            return exits.CREATED
+        path = Path(output)
+        own = journal_beside(path).exists() and journal_beside(path).samefile(journal)
+        with (deciding if own else reading)(journal) as store:
+            rebuilt = rebuild(store, path, time.time())
+    if rebuilt.said:
+        click.echo(rebuilt.said, err=True)
+    still_open = sum(rebuilt.open.values())
+    rest = f", and {counted(still_open, 'entry', 'entries')} still open" if still_open else ""
+    click.echo(f"{path}: {counted(rebuilt.settled, 'settled result')}{rest}", err=True)
+    return exits.CREATED

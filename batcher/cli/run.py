@@ -1,0 +1,94 @@
+"""`batcher run`: the main job."""
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.cli import exits
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
+from batcher.errors import UserError
+
+_EPILOG = """\b
+Examples:
+  batcher run wave.csv -o results.jsonl --region eu-west-101 --project-id 0123…
+  batcher run wave.csv -o results.jsonl --rate 600/min --max-failures 5%
+  batcher run wave.jsonl -o - | jq 'select(.status != "created")'
+
+The same command again goes on where it stopped. Durations are seconds, or 90s, 5m, 1h30m; a switch that the
+environment or a config file sets is undone by its --no- form. Credentials come from the environment:
+BATCHER_TOKEN, BATCHER_TOKEN_FILE, BATCHER_AK and BATCHER_SK, …
+
+\b
+Exit codes: 0 all created; 1 some not; 2 bad usage, manifest or configuration, nothing was sent;
+3 stopped early; 4 some unsettled, a person must look; 130/143 interrupted, resumable.
+"""
+
+
+@click.command(cls=ListedCommand, epilog=_EPILOG)
+@click.argument("manifest", type=click.Path(path_type=Path))
+@click.option(
+    "-o", "--output", metavar="RESULTS", required=True, type=click.Path(allow_dash=True),
+    help="File for the result lines; - for standard output.",
+)  # fmt: skip
+@click.option("--journal", metavar="FILE", type=click.Path(path_type=Path), help="Journal; by default beside RESULTS.")
+@click.option("--format", "format_", metavar="csv|json|jsonl", help="Format of MANIFEST; by default by its extension.")
+@click.option("--encoding", metavar="NAME", help="Encoding of MANIFEST; by default UTF-8.")
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object on standard output.")
+@settings_options()
+def command(
+    manifest: Path,
+    output: str,
+    journal: Path | None,
+    format_: str | None,
+    encoding: str | None,
+    as_json: bool,
+    **parameters: Any,
+) -> int:
+    """Create the comparison tasks that MANIFEST asks for, and write one result line for each entry.
+
+    The whole manifest is checked before anything is sent. Each entry is submitted once: a journal beside the
+    results remembers what was sent, also across crashes.
+    """
+    settings = load_given(parameters).settings
+    results = None if output == "-" else Path(output)
+    if results is None and as_json:
+        raise click.UsageError("With -o - standard output carries the results: leave --json out, or name a file.")
+    if results is not None:
+        _refuse_same(manifest, results)
+
+    from batcher.api import Wave
+    from batcher.cli.conduct import Manner, TalliedOutput, conduct
+    from batcher.cli.failures import told
+
+    to_stdout = TalliedOutput() if results is None else None
+    manner = Manner(title=str(manifest), command=_typed(), results=results, as_json=as_json)
+    with told(as_json=as_json):
+        return conduct(
+            lambda: Wave(
+                manifest,
+                results,
+                settings=settings,
+                journal=journal,
+                format=format_,
+                encoding=encoding,
+                output=to_stdout,
+            ),
+            settings,
+            manner,
+            to_stdout,
+        )
+
+
+def _refuse_same(manifest: Path, results: Path) -> None:
+    """Writing results over the manifest would end the wave before it begins."""
+    if results.exists() and manifest.exists() and results.samefile(manifest):
+        raise UserError(f"{results} is the manifest itself: choose another file for -o.", exit_code=exits.USAGE)
+
+
+def _typed() -> str:
+    """The command as it can be typed again, without what must not happen twice."""
+    return shlex.join(["batcher", *(word for word in sys.argv[1:] if word not in ("--restart", "--retry-failed"))])

@@ -1,0 +1,75 @@
+"""What a wave says before it begins: what was found, where it goes, how fast, and how long that takes."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from batcher.api import Wave
+from batcher.durations import rough_duration
+from batcher.rates import Pace, Rate
+from batcher.settings import RunSettings
+from batcher.text import counted, printable
+from batcher.wave.opening import Found
+from batcher.wave.status import ScopeStatus, WaveStatus
+
+_SCOPES = 8  # shown; a wave over hundreds of projects says how many more
+
+
+def print_start(console: Console, wave: Wave, *, title: str) -> None:
+    """Say on *console* what *wave*, which has been entered, is about to do."""
+    assert wave.found is not None  # noqa: S101 - it has been entered
+    for line in _lines(title, wave.found, wave.status(), wave.settings, wave.credentials):
+        console.print(line)
+    console.print()
+
+
+def _lines(
+    title: str, found: Found, status: WaveStatus, settings: RunSettings, credentials: dict[tuple[str, str], str]
+) -> Iterator[Text]:
+    yield Text(printable(title), "bold") + Text(f"  {counted(status.entries, 'entry', 'entries')}", "default")
+    for said in found.said:
+        yield Text(f"  {printable(said)}", "yellow")
+    yield Text(f"  {_found(found)}")
+    for scope in status.scopes[:_SCOPES]:
+        yield Text(f"  {_scope(scope, settings.pace, credentials.get((scope.endpoint, scope.project_id)))}", "dim")
+    if (more := len(status.scopes) - _SCOPES) > 0:
+        yield Text(f"  … and {counted(more, 'further project')}", "dim")
+    if (least_s := shortest_s(status, settings.pace)) is not None and found.to_go:
+        yield Text(f"  about {rough_duration(least_s)} at that rate", "dim")
+
+
+def _found(found: Found) -> str:
+    """The three numbers that say where the wave stands."""
+    if not found.resumed:
+        settled = f"{found.settled:,} invalid, " if found.settled else ""
+        return f"a new wave: {settled}{found.to_go:,} to go"
+    if not found.to_go and not found.in_doubt:
+        return f"the wave has ended: all {found.settled:,} are settled"
+    doubt = f"{found.in_doubt:,} in doubt and looked up first, " if found.in_doubt else ""
+    return f"goes on where it stopped: {found.settled:,} settled, {doubt}{found.to_go:,} to go"
+
+
+def _scope(scope: ScopeStatus, pace: Pace, credential: str | None) -> str:
+    left = counted(scope.entries - scope.settled, "entry", "entries")
+    limit = (
+        f"at most {pace}" if isinstance(pace, Rate) else "no limit of ours" if pace == "off" else "finding the limit"
+    )
+    parts = [left, limit, *([credential] if credential else [])]
+    return f"project {printable(scope.project_id)} at {printable(scope.endpoint)}: {', '.join(parts)}"
+
+
+def _limit(pace: Pace) -> str:
+    match pace:
+        case "off":
+            return "no limit of ours"
+        case "auto":
+            return "finding the cloud's limit"
+    return f"at most {pace}"
+
+
+def shortest_s(status: WaveStatus, pace: Pace) -> float | None:
+    """Seconds that the rate alone makes the wave last: its largest scope decides. None: no rate is set."""
+    if not isinstance(pace, Rate):
+        return None
+    return max((scope.entries - scope.settled for scope in status.scopes), default=0) / pace.per_s
