@@ -25,8 +25,8 @@ class Answer:
     sent_at: float
     answered_at: float
     http_status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # an IAM answer carries its token here
+    body: bytes = field(default=b"", repr=False)
     error: str | None = None
     error_kind: str | None = None
 

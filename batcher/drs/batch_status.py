@@ -13,19 +13,21 @@ READY = "INCRE_TRANSFER_STARTED"
 class PageReq(RequestPart):
     """Which part of the answer to tell."""
 
-    cur_page: int = Field(default=1, ge=0, description="Page, from 1.")
-    per_page: int = Field(ge=0, le=100, description="Jobs to a page; 0: all. Left out, the cloud tells only 5.")
+    cur_page: int | None = Field(default=None, ge=0, description="Page, from 1; left out: 1.")
+    per_page: int | None = Field(default=None, ge=0, le=100, description="Jobs to a page; 0: all; left out: 5.")
 
 
 class BatchQueryJobReqPage(RequestPart):
     """The body of a batch-status call."""
 
     jobs: list[str] = Field(min_length=1, description="Ids of the jobs.")
-    page_req: PageReq = Field(description="Always sent: without it the answer is silently cut to 5 jobs.")
+    page_req: PageReq | None = Field(
+        default=None, description="Left out, the answer is silently cut to 5 jobs: so we always send it."
+    )
 
     def to_wire(self) -> bytes:
         """The JSON bytes to send."""
-        return orjson.dumps(self.model_dump())
+        return orjson.dumps(self.model_dump(exclude_none=True))
 
 
 class QueryJobStatusResp(AnswerPart):

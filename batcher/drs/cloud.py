@@ -1,7 +1,7 @@
 """The cloud as the engine sees it: one scope, a handful of calls, each answer a value."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from batcher.drs.answer import Answer
@@ -17,8 +17,8 @@ class HttpRequest:
 
     method: str
     url: str
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     answer_limit: int = 256 * 1024
     on_sent: Callable[[], None] | None = None
 

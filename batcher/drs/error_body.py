@@ -53,15 +53,19 @@ def error_of(part: object, http_status: int) -> Error | None:
     """
     if not isinstance(part, Mapping):
         return None
+    own = _own_error(part, http_status)
+    if own is not None and own.code is not None:
+        return own
+    wrapped = part.get("error")
+    return (_own_error(wrapped, http_status) if isinstance(wrapped, Mapping) else None) or own
+
+
+def _own_error(part: Json, http_status: int) -> Error | None:
     code = _first(part, _CODES)
     if code == str(http_status):
         code = None  # IAM repeats the status as its code
     msg = _first(part, _MSGS)
-    if code is None and (wrapped := error_of(part.get("error"), http_status)) is not None:
-        return wrapped
-    if code is None and msg is None:
-        return None
-    return Error(code, None if msg is None else msg[:_MAX_MSG])
+    return None if code is None and msg is None else Error(code, None if msg is None else msg[:_MAX_MSG])
 
 
 def item_errors(body: Json, http_status: int) -> Iterator[tuple[str | None, Error]]:

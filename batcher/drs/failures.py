@@ -5,6 +5,7 @@ that is not whole, sound and known leaves the matter in doubt.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from pydantic import ValidationError
 
@@ -22,7 +23,7 @@ from batcher.drs.error_body import (
     server_time,
     text,
 )
-from batcher.drs.failure_table import find
+from batcher.drs.failure_table import NO_CODE, find
 from batcher.drs.outcome import (
     Comparison,
     ComparisonPage,
@@ -51,7 +52,7 @@ def sort_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> Create
     whole = _whole(answer, body, job_id, halves=parts.values())
     wanted = frozenset(asked)
     return CreateOutcome(
-        halves={half: _half(answer, parts[half], whole) for half in sorted(wanted)},
+        halves={half: _half(answer, half, parts[half], whole) for half in sorted(wanted)},
         whole=whole if all(_task_id(parts[half]) is None for half in wanted) else None,
         http_status=answer.http_status,
         request_id=answer.request_id,
@@ -127,14 +128,15 @@ def _whole(answer: Answer, body: Json | None, job_id: str | None, halves: Iterab
     if error is not None and error.code is not None:
         return _sorted(answer, error)
     if not 200 <= status < 300:
-        if any(part is not None and part.code is not None for part in (error_of(half, status) for half in halves)):
+        says_nothing = find(status, NO_CODE) is None
+        if says_nothing and any((inner := error_of(half, status)) and inner.code for half in halves):
             return None
         return _sorted(answer, error or Error(None, None))
     if body is None:
         return _unsound(f"the answer (status {status}) is no JSON object" + _quoted(answer))
     told = text(body.get("job_id"))
     if job_id is not None and told is not None and told != job_id:
-        return _unsound(f"the answer speaks of another job: {told}{_ids_in(halves)}")
+        return _unsound(f"the answer speaks of another job: {told}")
     return None
 
 
@@ -218,37 +220,40 @@ def _first_error(error: ValidationError) -> str:
 # --- its parts ------------------------------------------------------------------------------------------------
 
 
-def _half(answer: Answer, part: object, whole: Trouble | None) -> Made | Trouble:
+def _half(answer: Answer, half: Half, part: object, whole: Trouble | None) -> Made | Trouble:
     status, task_id = answer.http_status, _task_id(part)
     error = None if status is None else error_of(part, status)
     if whole is not None:
         return whole if task_id is None else _contradiction(task_id, whole.error_code, whole.error_msg)
     assert status is not None  # noqa: S101 - without a status the whole is trouble
     if error is not None and error.code is not None:
-        return _sorted(answer, error) if task_id is None else _contradiction(task_id, error.code, error.msg)
+        return _of_half(_sorted(answer, error)) if task_id is None else _contradiction(task_id, error.code, error.msg)
     if task_id is None:
-        return _unsound(f"the answer (status {status}) has neither a task id nor an error code for this", listed=False)
+        what = f"{half.replace('_', '-')} comparison"
+        return _unsound(
+            f"the answer (status {status}) has neither an id nor an error code for the {what}", listed=False
+        )
     return Made(task_id) if 200 <= status < 300 else _contradiction(task_id, None, f"status {status}")
 
 
+def _of_half(trouble: Trouble) -> Trouble:
+    """The call itself was let in, so what refuses one half for want of permission is about this half, and final."""
+    return replace(trouble, sort=Sort.REFUSED) if trouble.sort is Sort.NOT_LET_IN else trouble
+
+
 def _contradiction(task_id: str, code: str | None, msg: str | None) -> Trouble:
-    """A task id and an error at once: looked up like any other doubt. The id stays in the message."""
+    """A task id and trouble at once: looked up like any other doubt. The id stays in the message."""
     trouble = f"{code}: {msg}" if code and msg else code or msg
     return Trouble(
         sort=Sort.MAYBE,
         kind=ErrorKind.PROTOCOL,
         error_code=code,
-        error_msg=mask_text(f"the answer names comparison {task_id} and an error at once ({trouble})"),
+        error_msg=mask_text(f"the answer names comparison {task_id} although it is no success ({trouble})"),
     )
 
 
 def _task_id(part: object) -> str | None:
     return text(part.get("compare_task_id")) if isinstance(part, dict) else None
-
-
-def _ids_in(halves: Iterable[object]) -> str:
-    ids = [found for half in halves if (found := _task_id(half))]
-    return f" (comparison {', '.join(ids)})" if ids else ""
 
 
 def _page(block: object, answer: Answer) -> ComparisonPage | Trouble:

@@ -35,12 +35,19 @@ class QueryCompareResultReq(RequestPart):
     object_level_compare_id: str | None = Field(default=None, description="Tell the results of this object-level one.")
     line_compare_id: str | None = Field(default=None, description="Tell the results of this row comparison.")
     content_compare_id: str | None = Field(default=None, description="Tell the results of this value comparison.")
-    current_page: int = Field(ge=0, description="Page to tell, counted from 1 in the examples.")
-    per_page: int = Field(ge=0, description="Length of each list in the answer.")
+    current_page: int = Field(ge=1, description="Page to tell; the examples count from 1.")
+    per_page: int = Field(ge=1, description="Length of each list in the answer; the maximum is not documented.")
 
     def to_wire(self) -> bytes:
         """The JSON bytes to send; ids that are not asked for are left out."""
         return orjson.dumps(self.model_dump(exclude_none=True))
+
+
+def _blank_is_none(value: Any) -> Any:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+Count = Annotated[int | None, BeforeValidator(_blank_is_none)]
 
 
 class WithError(AnswerPart):
@@ -71,7 +78,7 @@ class CompareTaskListResult(WithError):
     """The list of a job's comparisons, newest first in the example; one page of it."""
 
     compare_task_list: list[CompareTaskList] | None = None
-    compare_task_list_count: int | None = Field(default=None, description="Length of the whole list.")
+    compare_task_list_count: Count = Field(default=None, description="Length of the whole list.")
 
 
 class ObjectCompareResultOverview(AnswerPart):
@@ -79,9 +86,9 @@ class ObjectCompareResultOverview(AnswerPart):
 
     object_type: str | None = Field(default=None, description="DB, TABLE, VIEW, INDEX, TRIGGER, …")
     object_compare_result: str | None = Field(default=None, description="See `CompareResult`.")
-    source_count: int | None = Field(default=None, description="Objects of this type at the source.")
-    target_count: int | None = Field(default=None, description="Objects of this type at the target.")
-    diff_count: int | None = Field(default=None, description="Objects that differ.")
+    source_count: Count = Field(default=None, description="Objects of this type at the source.")
+    target_count: Count = Field(default=None, description="Objects of this type at the target.")
+    diff_count: Count = Field(default=None, description="Objects that differ.")
 
 
 class ObjectCompareResultDetails(AnswerPart):
@@ -135,9 +142,9 @@ class LineCompareDetail(AnswerPart):
 
     source_table_name: str | None = Field(default=None, description="Table at the source.")
     target_table_name: str | None = Field(default=None, description="Table at the target.")
-    source_row_num: int | None = Field(default=None, description="Rows at the source.")
-    target_row_num: int | None = Field(default=None, description="Rows at the target.")
-    diff_row_num: int | None = Field(default=None, description="Rows by which they differ.")
+    source_row_num: Count = Field(default=None, description="Rows at the source.")
+    target_row_num: Count = Field(default=None, description="Rows at the target.")
+    diff_row_num: Count = Field(default=None, description="Rows by which they differ.")
     line_compare_result: str | None = Field(default=None, description="See `CompareResult`.")
     message: str | None = Field(default=None, description="Text for people.")
 
@@ -147,7 +154,7 @@ class LineCompareResultDetails(AnswerPart):
 
     source_db_name: str | None = Field(default=None, description="Database at the source.")
     line_compare_detail: list[LineCompareDetail] | None = None
-    line_compare_detail_count: int | None = Field(default=None, description="Tables of this database in all.")
+    line_compare_detail_count: Count = Field(default=None, description="Tables of this database in all.")
 
 
 class LineCompareResult(WithError):
@@ -155,7 +162,7 @@ class LineCompareResult(WithError):
 
     compare_task_id: str | None = Field(default=None, description="Id of the comparison told here.")
     line_compare_overview: list[LineCompareResultOverview] | None = None
-    line_compare_overview_count: int | None = Field(default=None, description="Databases in all.")
+    line_compare_overview_count: Count = Field(default=None, description="Databases in all.")
     line_compare_details: list[LineCompareResultDetails] | None = None
 
 
@@ -174,9 +181,9 @@ class ContentCompareDetail(AnswerPart):
     target_db_name: str | None = Field(default=None, description="Database at the target.")
     source_table_name: str | None = Field(default=None, description="Table at the source.")
     target_table_name: str | None = Field(default=None, description="Table at the target.")
-    source_row_num: int | None = Field(default=None, description="Rows at the source.")
-    target_row_num: int | None = Field(default=None, description="Rows at the target.")
-    diff_row_num: int | None = Field(default=None, description="Rows whose values differ.")
+    source_row_num: Count = Field(default=None, description="Rows at the source.")
+    target_row_num: Count = Field(default=None, description="Rows at the target.")
+    diff_row_num: Count = Field(default=None, description="Rows whose values differ.")
     line_compare_result: str | None = Field(default=None, description="Of the row counts; see `CompareResult`.")
     content_compare_result: str | None = Field(default=None, description="Of the values; see `CompareResult`.")
     message: str | None = Field(default=None, description="Text for people, such as why it was not compared.")
@@ -189,11 +196,11 @@ class ContentCompareResultDetails(AnswerPart):
     content_compare_detail: list[ContentCompareDetail] | None = Field(
         default=None, description="Tables that could be compared."
     )
-    content_compare_detail_count: int | None = Field(default=None, description="Their number in all.")
+    content_compare_detail_count: Count = Field(default=None, description="Their number in all.")
     content_uncompare_detail: list[ContentCompareDetail] | None = Field(
         default=None, description="Tables that could not, for want of a primary or unique key, say."
     )
-    content_uncompare_detail_count: int | None = Field(default=None, description="Their number in all.")
+    content_uncompare_detail_count: Count = Field(default=None, description="Their number in all.")
 
 
 class ContentCompareDiff(AnswerPart):
@@ -211,7 +218,7 @@ class ContentCompareResultDiffs(AnswerPart):
     source_db_name: str | None = Field(default=None, description="Database at the source.")
     source_table_name: str | None = Field(default=None, description="Table at the source.")
     content_compare_diff: list[ContentCompareDiff] | None = None
-    content_compare_diff_count: int | None = Field(default=None, description="Differences of this table in all.")
+    content_compare_diff_count: Count = Field(default=None, description="Differences of this table in all.")
 
 
 class ContentCompareResult(WithError):
@@ -219,7 +226,7 @@ class ContentCompareResult(WithError):
 
     compare_task_id: str | None = Field(default=None, description="Id of the comparison told here.")
     content_compare_overview: list[ContentCompareResultOverview] | None = None
-    content_compare_overview_count: int | None = Field(default=None, description="Databases in all.")
+    content_compare_overview_count: Count = Field(default=None, description="Databases in all.")
     content_compare_details: list[ContentCompareResultDetails] | None = None
     content_compare_diffs: list[ContentCompareResultDiffs] | None = None
 

@@ -21,6 +21,7 @@ from batcher.drs import guesses
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import HttpRequest
 from batcher.drs.endpoints import is_loopback
+from batcher.errors import UserError
 
 USER_AGENT = f"batcher/{__version__}"
 _CHUNK = 64 * 1024
@@ -29,8 +30,8 @@ _CHUNK = 64 * 1024
 class AiohttpTransport:
     """A `Transport` over aiohttp; an async context manager.
 
-    Connections are kept and used again, and given up before the other side is likely to. No redirect is followed, no
-    cookie kept, and neither aiohttp's repeating of requests on stale connections nor a `.netrc` has a part in this.
+    Connections are kept and used again, and given up before the other side is likely to. No redirect is followed and
+    no cookie kept; `.netrc` is not read. A POST is never repeated, also where a kept connection turns out to be dead.
     *connect_timeout_s* covers waiting for a connection, name, TCP, proxy and TLS; *total_timeout_s* all of it,
     the answer's body included. *ca_bundle* replaces the system's authorities. *proxy* beats the proxy variables of the
     environment, which never apply to loopback.
@@ -53,9 +54,7 @@ class AiohttpTransport:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=self._limit, ssl=self._tls, keepalive_timeout=guesses.KEEP_ALIVE_S, enable_cleanup_closed=False
-            ),
+            connector=aiohttp.TCPConnector(limit=self._limit, ssl=self._tls, keepalive_timeout=guesses.KEEP_ALIVE_S),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT},
             timeout=self._timeout,
@@ -74,8 +73,8 @@ class AiohttpTransport:
         if self._session is None:
             raise RuntimeError("use the transport as a context manager: `async with AiohttpTransport(…)`")
         attempt = _Attempt(request)
-        proxy, proxy_auth = self._proxies.of(request.url)
         try:
+            proxy, proxy_auth = self._proxies.of(request.url)
             async with self._session.request(
                 request.method,
                 URL(request.url, encoded=True),  # on the wire exactly as it was signed
@@ -87,6 +86,8 @@ class AiohttpTransport:
             ) as response:
                 attempt.heard(response)
                 body = await _read(response, request.answer_limit)
+        except _UnusableProxy as error:
+            return attempt.failed(str(error), "network")
         except (aiohttp.ClientError, OSError) as error:
             return attempt.failed(*_explain(error, attempt, self._timeout))
         if body is None:
@@ -162,6 +163,10 @@ class _TellingBody(aiohttp.BytesPayload):
         await super().write_with_length(writer, content_length)
 
 
+class _UnusableProxy(Exception):
+    """A proxy variable that cannot be followed; the message does not quote it, as it may hold a password."""
+
+
 class _Proxies:
     """Which proxy a request goes through, with its credentials apart from its address."""
 
@@ -171,7 +176,7 @@ class _Proxies:
 
     def of(self, url: str) -> tuple[URL | None, aiohttp.BasicAuth | None]:
         """Proxy and its credentials; the environment is asked once for each host."""
-        origin = url.split("/", 3)[2] + url[:5]
+        origin = url[: url.index("/", len("https://"))]
         if origin not in self._by_origin:
             self._by_origin[origin] = _apart(self._given or _from_environment(URL(url)))
         return self._by_origin[origin]
@@ -188,7 +193,12 @@ def _from_environment(url: URL) -> str | None:
 def _apart(proxy: str | None) -> tuple[URL | None, aiohttp.BasicAuth | None]:
     if not proxy:
         return None, None
-    url = URL(proxy if "://" in proxy else f"http://{proxy}")
+    try:
+        url = URL(proxy if "://" in proxy else f"http://{proxy}")
+    except ValueError:
+        url = URL()
+    if url.scheme not in ("http", "https") or not url.host:
+        raise _UnusableProxy("the proxy is no http proxy: name one as http://HOST:PORT, or unset the proxy variable")
     if url.user is None:
         return url, None
     return url.with_user(None), aiohttp.BasicAuth(url.user, url.password or "", "utf-8")
@@ -198,8 +208,8 @@ def _tls(ca_bundle: Path | str | None) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_bundle)
     except OSError as error:
-        raise ValueError(
-            f"{ca_bundle} cannot be used as certificate authorities ({error.strerror or error}): give a PEM file"
+        raise UserError(
+            f"{ca_bundle} cannot be used as certificate authorities ({_reason(error)}): give a PEM file of certificates"
         ) from error
 
 
