@@ -1,5 +1,88 @@
-"""Creates Huawei Cloud DRS comparison tasks in bulk: each once, none lost, never over the limit."""
+"""Creates Huawei Cloud DRS comparison tasks in bulk: each once, none lost, never over the limit.
+
+The Python face is `Wave`; see `batcher.api`. Names are loaded when they are first used, so that importing the
+package costs nothing.
+"""
+
+from typing import TYPE_CHECKING, Any
 
 from batcher._version import __version__
 
-__all__ = ["__version__"]
+if TYPE_CHECKING:
+    from batcher.api import OpeningStopped as OpeningStopped
+    from batcher.api import Wave as Wave
+    from batcher.errors import UserError as UserError
+    from batcher.manifest import Finding as Finding
+    from batcher.manifest import ManifestError as ManifestError
+    from batcher.rates import Rate as Rate
+    from batcher.settings import RunSettings as RunSettings
+    from batcher.settings import SettingsError as SettingsError
+    from batcher.wave.engine import WaveEnd as WaveEnd
+    from batcher.wave.files import WaveRefused as WaveRefused
+    from batcher.wave.journal import JournalFailed as JournalFailed
+    from batcher.wave.opening import BadManifest as BadManifest
+    from batcher.wave.result import Result as Result
+    from batcher.wave.result import Status as Status
+    from batcher.wave.sink import SinkFailed as SinkFailed
+    from batcher.wave.status import WaveStatus as WaveStatus
+    from batcher.wave.stop import Stop as Stop
+    from batcher.wave.stop import StopKind as StopKind
+
+_HOMES = {
+    "BadManifest": "batcher.wave.opening",
+    "Finding": "batcher.manifest",
+    "JournalFailed": "batcher.wave.journal",
+    "ManifestError": "batcher.manifest",
+    "OpeningStopped": "batcher.api",
+    "Rate": "batcher.rates",
+    "Result": "batcher.wave.result",
+    "RunSettings": "batcher.settings",
+    "SettingsError": "batcher.settings",
+    "SinkFailed": "batcher.wave.sink",
+    "Status": "batcher.wave.result",
+    "Stop": "batcher.wave.stop",
+    "StopKind": "batcher.wave.stop",
+    "UserError": "batcher.errors",
+    "Wave": "batcher.api",
+    "WaveEnd": "batcher.wave.engine",
+    "WaveRefused": "batcher.wave.files",
+    "WaveStatus": "batcher.wave.status",
+}
+
+__all__ = [
+    "BadManifest",
+    "Finding",
+    "JournalFailed",
+    "ManifestError",
+    "OpeningStopped",
+    "Rate",
+    "Result",
+    "RunSettings",
+    "SettingsError",
+    "SinkFailed",
+    "Status",
+    "Stop",
+    "StopKind",
+    "UserError",
+    "Wave",
+    "WaveEnd",
+    "WaveRefused",
+    "WaveStatus",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Load a name of the Python face on first use (PEP 562)."""
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
