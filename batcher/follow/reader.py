@@ -1,0 +1,91 @@
+"""Looking at one scope of the cloud: at the pace for look-ups, through the one credential, each answer a value."""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Protocol, TypeVar
+
+from batcher.drs import guesses
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.failures import sort_batch_status, sort_results
+from batcher.drs.outcome import ResultsOutcome, Sort, StatusOutcome, Trouble
+from batcher.wave.clocks import Clock
+from batcher.wave.pace import Closed
+from batcher.wave.reads import Reads
+
+
+class _Outcome(Protocol):
+    @property
+    def trouble(self) -> Trouble | None: ...
+
+
+T = TypeVar("T", bound=_Outcome)
+OnSent = Callable[[], None]
+
+
+class Reader:
+    """The look-ups of one scope. Throttling is waited out and a credential renewed; any other trouble is the answer.
+
+    Every call gives None once the scope has halted: `halted` then says why.
+    """
+
+    def __init__(self, reads: Reads, clock: Clock) -> None:
+        self._reads = reads
+        self._clock = clock
+        self.looks = 0  # requests sent
+
+    @property
+    def halted(self) -> Trouble | None:
+        """Why the cloud lets this scope in no more."""
+        return self._reads.access.halted
+
+    async def query(
+        self, job_id: str, *, page: int, per_page: int = guesses.LIST_PAGE_SIZE, ids: Mapping[str, str] | None = None
+    ) -> ResultsOutcome | None:
+        """One page of the job's list of comparisons, and of the results of those that *ids* name by their field."""
+        send = partial(
+            self._reads.cloud.query_compare_result, job_id, current_page=page, per_page=per_page, **(ids or {})
+        )
+        return await self._ask(lambda on_sent: send(on_sent=on_sent), partial(sort_results, job_id=job_id))
+
+    async def batch_status(self, job_ids: Sequence[str]) -> StatusOutcome | None:
+        """The status of at most `guesses.STATUS_BATCH` jobs."""
+        return await self._ask(
+            lambda on_sent: self._reads.cloud.batch_status(job_ids, on_sent=on_sent),
+            partial(sort_batch_status, asked=job_ids),
+        )
+
+    async def _ask(self, send: Callable[[OnSent], Awaitable[Answer]], sort: Callable[[Answer], T]) -> T | None:
+        access = self._reads.access
+        while True:
+            async with access.first_alone():
+                try:
+                    if not await access.ready():
+                        return None
+                    answer, sent_at = await self._send(send)
+                except Closed:
+                    return None
+                outcome = sort(answer)
+                trouble = outcome.trouble
+                if trouble is None:
+                    access.let_in()
+                    return outcome
+                if trouble.sort is Sort.TURNED_AWAY:
+                    wait_s = trouble.retry_after_s or guesses.THROTTLE_WAIT_S
+                    self._reads.pacer.pause(wait_s, "turned away by the cloud's limit")
+                elif trouble.sort is not Sort.NOT_LET_IN:
+                    return outcome
+                elif not await access.renew_or_halt(trouble, sent_at):
+                    return None
+
+    async def _send(self, send: Callable[[OnSent], Awaitable[Answer]]) -> tuple[Answer, float]:
+        async with self._reads.pacer.turn() as turn:
+            await turn.due()
+        sent_at = self._clock.monotonic()
+        self.looks += 1
+        sent = True
+        try:
+            answer = await send(turn.sent)
+            sent = answer.stage is Stage.SENT
+        finally:
+            turn.ended(sent=sent)
+        return answer, sent_at

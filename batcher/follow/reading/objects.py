@@ -1,0 +1,122 @@
+"""The reading of an object-level comparison: object types and their objects."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from batcher.drs.query_compare_result import ObjectCompareResultDetails, QueryCompareResultResponse
+from batcher.follow.reading.result import TABLE, field_of, share_done
+from batcher.follow.verdict import CompareResult, Counts, Difference
+
+
+@dataclass(slots=True)
+class ObjectType:
+    """One type of object of the results."""
+
+    result: str | None = None
+    source_count: int | None = None
+    target_count: int | None = None
+    diff_count: int | None = None
+    rows: list[ObjectCompareResultDetails] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """How many objects there are, at the side that has more."""
+        return max(self.source_count or 0, self.target_count or 0)
+
+
+class ObjectReading:
+    """The reading of an object-level comparison."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, ObjectType] = {}
+        self._more = True
+
+    def add(self, answer: QueryCompareResultResponse, per_page: int) -> bool:
+        """See `Reading.add`. No length is told: a page that is full in any list may not be the last."""
+        block = answer.object_level_compare_results
+        if block is None or block.error_code:
+            self._more = False
+            return False
+        before = self._size()
+        overview = block.object_compare_overview or []
+        details = block.object_compare_details or {}
+        for told in overview:
+            kind = self._types.setdefault(told.object_type or "", ObjectType())
+            kind.result, kind.diff_count = told.object_compare_result, told.diff_count
+            kind.source_count, kind.target_count = told.source_count, told.target_count
+        for name, rows in details.items():
+            kind = self._types.setdefault(name, ObjectType())
+            kind.rows += [row for row in rows or () if row not in kind.rows]
+        full = max([len(overview), *(len(rows or ()) for rows in details.values())]) >= per_page
+        self._more = full and self._size() > before
+        return self._more
+
+    def _size(self) -> int:
+        return len(self._types) + sum(len(kind.rows) for kind in self._types.values())
+
+    @property
+    def complete(self) -> bool:
+        """See `Reading.complete`."""
+        return bool(self._types) and not self._more
+
+    @property
+    def done(self) -> float | None:
+        """See `Reading.done`."""
+        return share_done(kind.result for kind in self._types.values())
+
+    def counts(self) -> Counts | None:
+        """See `Reading.counts`."""
+        if not self._types:
+            return None
+        counted: dict[str, int] = {}
+        for kind in self._types.values():
+            for name, count in _object_counts(kind).items():
+                counted[name] = counted.get(name, 0) + count
+        return Counts(compared=sum(counted.values()), **counted)
+
+    def differences(self) -> tuple[Difference, ...]:
+        """See `Reading.differences`."""
+        return tuple(difference for name, kind in self._types.items() for difference in _object_differences(name, kind))
+
+
+def _object_counts(kind: ObjectType) -> Mapping[str, int]:
+    name = field_of(kind.result)
+    if name != "inconsistent":
+        # A type that was not compared counts even where no object of it is told: it is no agreement.
+        return {name: kind.size if name == "consistent" else max(kind.size, 1)}
+    differ = max(kind.diff_count or 0, len(kind.rows), 1)
+    return {"inconsistent": differ, "consistent": max(0, kind.size - differ)}
+
+
+def _object_differences(name: str, kind: ObjectType) -> Iterator[Difference]:
+    if field_of(kind.result) == "consistent" and not kind.rows:
+        return
+    counts = {"source_count": kind.source_count, "target_count": kind.target_count, "diff_count": kind.diff_count}
+    result = kind.result or CompareResult.INCONSISTENT.value
+    for row in kind.rows:
+        value = row.source_db_value or row.target_db_value or None
+        yield Difference(
+            object_type=name,
+            database=row.source_db_name,
+            table=value if name == TABLE else None,
+            target_database=row.target_db_name,
+            target_table=(row.target_db_value or None) if name == TABLE else None,
+            result=result,
+            **counts,
+            source_value=row.source_db_value or None,
+            target_value=row.target_db_value or None,
+            message=row.error_message or None,
+        )
+    if not kind.rows:
+        yield Difference(
+            object_type=name,
+            database=None,
+            table=None,
+            target_database=None,
+            target_table=None,
+            result=result,
+            **counts,
+            source_value=None,
+            target_value=None,
+            message=None,
+        )

@@ -1,0 +1,26 @@
+"""The cloud's words for how something compares, and what they count as."""
+
+from collections.abc import Iterable
+
+from batcher.follow.verdict import CompareResult
+
+TABLE = "TABLE"
+_UNFINISHED = frozenset({CompareResult.COMPARING, CompareResult.WAITING_FOR_COMPARISON})
+_FIELDS = {
+    CompareResult.CONSISTENT: "consistent",
+    CompareResult.INCONSISTENT: "inconsistent",
+    CompareResult.TARGET_DB_NOT_EXIT: "inconsistent",
+    "TARGET_DB_NOT_EXIST": "inconsistent",  # the newer API's spelling
+    CompareResult.FAILED_TO_COMPARE: "failed_to_compare",
+}
+
+
+def field_of(result: str | None) -> str:
+    """The field of `Counts` that *result* counts in; what is unfinished or unheard of was not compared."""
+    return _FIELDS.get(result or "", "cannot_be_compared")
+
+
+def share_done(results: Iterable[str | None]) -> float | None:
+    """Which part of *results* is final, 0 to 1; None: there are none."""
+    finals = [result not in _UNFINISHED for result in results]
+    return sum(finals) / len(finals) if finals else None

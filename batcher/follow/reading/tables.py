@@ -1,0 +1,135 @@
+"""The reading of a row or value comparison: databases and their tables."""
+
+from collections.abc import Callable, Iterator
+
+from batcher.drs.query_compare_result import QueryCompareResultResponse
+from batcher.follow.reading.pages import Database, Page
+from batcher.follow.reading.result import TABLE, field_of, share_done
+from batcher.follow.verdict import CompareResult, Counts, Difference
+
+PageOf = Callable[[QueryCompareResultResponse, int], Page | None]
+
+
+class TableReading:
+    """The reading of a row or value comparison; *page_of* finds its page in an answer."""
+
+    def __init__(self, page_of: PageOf) -> None:
+        self._page_of = page_of
+        self._databases: dict[str | None, Database] = {}
+        self._length: int | None = None
+        self._more = True
+
+    def add(self, answer: QueryCompareResultResponse, per_page: int) -> bool:
+        """See `Reading.add`."""
+        page = self._page_of(answer, per_page)
+        if page is None:
+            self._more = False
+            return False
+        before = self._size()
+        self._length = page.length if page.length is not None else self._length
+        for told in page.databases:
+            self._take(told)
+        news = self._size() > before
+        self._more = news and (self._lacking() or (page.full and not self._counted()))
+        return self._more
+
+    def _take(self, told: Database) -> None:
+        database = self._databases.setdefault(told.name, Database(told.name))
+        database.target = told.target or database.target
+        database.result = told.result or database.result
+        if told.length is not None:
+            database.length = told.length
+        database.tables.update(told.tables)
+
+    def _size(self) -> int:
+        return self._overviews + sum(len(database.tables) for database in self._databases.values())
+
+    @property
+    def _overviews(self) -> int:
+        return sum(database.result is not None for database in self._databases.values())
+
+    def _counted(self) -> bool:
+        """Whether the cloud told the length of every list, so that a full page means nothing."""
+        return self._length is not None and all(d.length is not None for d in self._databases.values())
+
+    def _lacking(self) -> bool:
+        return self._overviews < (self._length or 0) or any(
+            database.unread and not database.agrees for database in self._databases.values()
+        )
+
+    @property
+    def complete(self) -> bool:
+        """See `Reading.complete`."""
+        return bool(self._databases) and not self._more and not self._lacking()
+
+    @property
+    def done(self) -> float | None:
+        """See `Reading.done`."""
+        tables = [table.result for database in self._databases.values() for table in database.tables.values()]
+        return share_done(tables or [database.result for database in self._databases.values()])
+
+    def counts(self) -> Counts | None:
+        """See `Reading.counts`. A table that could not be read counts as one that was not compared."""
+        if not self._databases:
+            return None
+        counted: dict[str, int] = {}
+        for database in self._databases.values():
+            for result, count in _results(database):
+                name = field_of(result)
+                counted[name] = counted.get(name, 0) + count
+        return Counts(compared=sum(counted.values()), **counted)
+
+    def differences(self) -> tuple[Difference, ...]:
+        """See `Reading.differences`."""
+        return tuple(difference for database in self._databases.values() for difference in _differences(database))
+
+
+def _results(database: Database) -> Iterator[tuple[str | None, int]]:
+    """Results with how many tables have them; a database of which no table is told counts as one."""
+    for table in database.tables.values():
+        yield table.result, 1
+    if database.unread:
+        yield (CompareResult.CONSISTENT if database.agrees else None), database.unread
+    elif _as_a_whole(database):
+        yield database.result, 1
+
+
+def _as_a_whole(database: Database) -> bool:
+    """Whether the database differs by itself, and not by a table that is told."""
+    if field_of(database.result) == "consistent" or (database.result is None and database.length is not None):
+        return False
+    return all(field_of(table.result) == "consistent" for table in database.tables.values()) and not database.unread
+
+
+def _differences(database: Database) -> Iterator[Difference]:
+    for table in database.tables.values():
+        if table.result != CompareResult.CONSISTENT:
+            yield Difference(
+                object_type=TABLE,
+                database=table.database,
+                table=table.table,
+                target_database=table.target_database,
+                target_table=table.target_table,
+                result=table.result,
+                source_count=table.source_rows,
+                target_count=table.target_rows,
+                diff_count=table.diff_rows,
+                source_value=None,
+                target_value=None,
+                message=table.message,
+            )
+    if _as_a_whole(database):
+        yield Difference(
+            object_type="DB",
+            database=database.name,
+            table=None,
+            target_database=database.target,
+            target_table=None,
+            result=database.result or "",
+            source_count=None,
+            target_count=None,
+            diff_count=None,
+            source_value=None,
+            target_value=None,
+            message=None,
+        )

@@ -1,0 +1,27 @@
+"""When to look at a comparison again: soon while it is young, seldom once it has shown to be long. Pure."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How often to look, and for how long to keep on. Seconds."""
+
+    soonest_s: float = 5.0  # between two looks at one job, at least
+    longest_s: float = 120.0  # and at most
+    gone_looks: int = 3  # looks in a row that do not list a comparison, before it counts as deleted
+    timeout_s: float | None = None  # for all of it; None: until the last comparison has ended
+
+
+def next_look_s(age_s: float, done: float | None, patience: Patience, draw: float) -> float:
+    """Seconds until the next look at a comparison that began *age_s* ago.
+
+    *done* is the part of it that is done, 0 to 1 (None: not known). What has run for a while runs on for a while:
+    a quarter of its age; where progress shows how long it still takes, half of that. *draw* in [0, 1) spreads
+    the looks, so that jobs created together are not looked at together for ever.
+    """
+    wait_s = age_s / 4
+    if done is not None and 0 < done < 1:
+        wait_s = min(wait_s, age_s * (1 - done) / done / 2)
+    wait_s = min(max(wait_s, patience.soonest_s), patience.longest_s)
+    return wait_s * (0.9 + 0.2 * draw)

@@ -1,0 +1,143 @@
+"""The verdicts file beside the results: one line an entry, in the order in which the verdicts fell.
+
+It is its own journal. A line that is in it is not asked for again; whatever is missing is asked of the cloud, which
+keeps results for 60 days. Lines of comparisons that had not ended (`final` is false) stand at its end only, and
+the watch that goes on takes them off.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from batcher.errors import UserError
+from batcher.follow.verdict import VerdictLine
+
+
+class VerdictsError(UserError):
+    """The verdicts file cannot be used; the message names it, the place, the cause and the way out."""
+
+
+def verdicts_beside(results: Path) -> Path:
+    """Where the verdicts on the entries of *results* stand: `wave.jsonl` has them in `wave.verdicts.jsonl`."""
+    name = results.name.removesuffix(".jsonl")
+    return results.with_name(f"{name}.verdicts.jsonl")
+
+
+def verdict_lines(path: Path) -> Iterator[VerdictLine]:
+    """Each whole line of the verdicts file at *path*; none where there is no file. Raises `VerdictsError`."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                if line.endswith(b"\n"):  # a torn last line is being written, or was when the power went
+                    yield _parsed(path, number, line)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise VerdictsError(f"cannot read {path}: {error.strerror}.") from None
+
+
+def _parsed(path: Path, number: int, line: bytes) -> VerdictLine:
+    try:
+        return VerdictLine.model_validate_json(line)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the line"
+        raise VerdictsError(
+            f"{path}, line {number} is no verdict: {place}: {first['msg']}. Move the file away, and the same "
+            "`batcher watch` asks the cloud for every verdict again."
+        ) from None
+
+
+Identity = tuple[str, tuple[str | None, ...]]
+
+
+def identity(line: VerdictLine) -> Identity:
+    """What a verdict is on: the entry, and the comparisons made for it. A wave begun anew has others."""
+    return line.key, tuple(half.compare_task_id for half in line.halves)
+
+
+class VerdictsFile:
+    """The file while a watch writes it; one watch at a time. `kept` are the verdicts that were there already."""
+
+    def __init__(self, path: Path, fd: int, kept: Mapping[str, VerdictLine]) -> None:
+        self.path = path
+        self.kept = dict(kept)
+        self._fd = fd
+
+    @classmethod
+    def open(cls, path: Path, wanted: Mapping[str, Identity]) -> "VerdictsFile":
+        """Take the file at *path*, making it if there is none, and keep of it the final verdicts on *wanted*.
+
+        *wanted* has the identity of each entry by its key. What else stands in the file's middle (verdicts of
+        a wave that was begun anew) goes to a copy beside it first. Raises `VerdictsError`.
+        """
+        fd = _take(path)
+        try:
+            kept: dict[str, VerdictLine] = {}
+            sizes: list[tuple[bool, int]] = []
+            for line in verdict_lines(path):
+                keep = line.final and wanted.get(line.key) == identity(line) and line.key not in kept
+                sizes.append((keep, len(line.to_line())))
+                if keep:
+                    kept[line.key] = line
+            _drop_the_rest(path, fd, kept, [keep for keep, _ in sizes])
+        except OSError as error:
+            os.close(fd)
+            raise VerdictsError(f"cannot write {path}: {error.strerror}.") from None
+        except BaseException:
+            os.close(fd)
+            raise
+        return cls(path, fd, kept)
+
+    def write(self, line: VerdictLine) -> None:
+        """Append *line*; it survives the end of this process. Raises `VerdictsError`."""
+        body = line.to_line()
+        size = os.fstat(self._fd).st_size
+        written = 0
+        try:
+            while written < len(body):
+                written += os.write(self._fd, memoryview(body)[written:])
+        except OSError as error:
+            os.ftruncate(self._fd, size)
+            raise VerdictsError(
+                f"cannot write {self.path}: {error.strerror}. Make room, and run the same command again: the verdicts "
+                "that are in it are kept, the others are asked for again.",
+                exit_code=3,
+            ) from None
+
+    def close(self) -> None:
+        """Have everything on disk, and let go of the file."""
+        try:
+            os.fsync(self._fd)
+        finally:
+            os.close(self._fd)
+
+
+def _take(path: Path) -> int:
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise VerdictsError(f"cannot open {path} for verdicts: {error.strerror}.") from None
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise VerdictsError(f"another batcher follows these results: it holds {path}. Wait for it to end.") from None
+    return fd
+
+
+def _drop_the_rest(path: Path, fd: int, kept: Mapping[str, VerdictLine], keeps: list[bool]) -> None:
+    """Leave in the file only what is *kept*. *keeps* tells of each whole line whether it is."""
+    body = b"".join(line.to_line() for line in kept.values())
+    if os.fstat(fd).st_size == len(body) and all(keeps):
+        return
+    if False in keeps[: len(kept)]:
+        aside = path.with_name(f"{path.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}")
+        aside.write_bytes(path.read_bytes())
+    os.ftruncate(fd, 0)
+    os.write(fd, body)
+    os.fsync(fd)
