@@ -1,0 +1,97 @@
+"""Keeps access keys from being locked: more than five bad signatures in a row lock a key for minutes."""
+
+import asyncio
+import re
+import time
+from dataclasses import dataclass, field
+
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.auth.explain import explain, refusal_text
+from batcher.drs.cloud import HttpRequest, Refusal, Transport
+from batcher.drs.error_body import server_time
+from batcher.drs.failures import sort_call
+from batcher.drs.outcome import ErrorKind, Sort
+
+_ACCESS = re.compile(r"\bAccess=([^,]+),")
+_TAKEN = frozenset({200, 201, 202, 204, 400, 403, 422})  # statuses that a wrong signature does not get to see
+
+
+@dataclass(slots=True)
+class _Known:
+    """What is known of one key. *alone* is held by the one request that carries it until it has been taken."""
+
+    taken: bool = False
+    refusal: Refusal | None = None
+    alone: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class KeyGuard:
+    """A transport in front of another. All scopes share it, because a key is locked for all of them at once.
+
+    Until the cloud has taken a key, one request at a time carries it; once it was refused, none does.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self._keys: dict[str, _Known] = {}
+
+    def refusal(self, access_key: str) -> Refusal | None:
+        """Why *access_key* is not used any more; None: it may be."""
+        known = self._keys.get(access_key)
+        return None if known is None else known.refusal
+
+    def forget(self, access_key: str) -> None:
+        """What was known of the key was about another secret key."""
+        self._keys.pop(access_key, None)
+
+    async def send(self, request: HttpRequest) -> Answer:
+        """Send *request*, unless it carries a key that was refused meanwhile: that one does not leave."""
+        access = _ACCESS.search(request.headers.get("Authorization", ""))
+        if access is None:
+            return await self._transport.send(request)
+        known = self._keys.setdefault(access[1], _Known())
+        if known.taken:
+            return await self._send(request, known)
+        async with known.alone:
+            if known.refusal is not None:
+                return _kept_back()
+            return await self._send(request, known)
+
+    async def _send(self, request: HttpRequest, known: _Known) -> Answer:
+        answer = await self._transport.send(request)
+        refusal = refused_key(answer)
+        if refusal is not None:
+            known.taken, known.refusal = False, refusal
+        elif answer.http_status in _TAKEN:
+            known.taken = True
+        return answer
+
+
+def refused_key(answer: Answer) -> Refusal | None:
+    """Why the gateway did not take the signature; None: it did, or *answer* does not tell."""
+    trouble = sort_call(answer) if answer.http_status is not None else None
+    if trouble is None or trouble.sort is not Sort.NOT_LET_IN or trouble.kind is not ErrorKind.AUTH:
+        return None
+    why = explain(error_code=trouble.error_code, error_msg=trouble.error_msg, skew_s=skew(answer))
+    return Refusal(
+        error_msg=refusal_text(why, None, trouble.error_code, trouble.error_msg),
+        error_code=trouble.error_code,
+        http_status=answer.http_status,
+    )
+
+
+def skew(answer: Answer) -> float | None:
+    """Seconds by which the cloud's clock is ahead of ours; `Date` counts whole seconds, and travel adds a little."""
+    date = server_time(answer)
+    return None if date is None else date - answer.answered_at
+
+
+def _kept_back() -> Answer:
+    now = time.time()
+    return Answer(
+        stage=Stage.NOT_SENT,
+        sent_at=now,
+        answered_at=now,
+        error="not sent: the same access key was refused just now, for another project",
+        error_kind="network",
+    )
