@@ -1,13 +1,13 @@
 """Looking at one scope of the cloud: at the pace for look-ups, through the one credential, each answer a value."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Protocol, TypedDict, TypeVar
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.failures import sort_batch_status, sort_results
-from batcher.drs.outcome import ResultsOutcome, Sort, StatusOutcome, Trouble
+from batcher.drs.outcome import ErrorKind, ResultsOutcome, Sort, StatusOutcome, Trouble
 from batcher.wave.clocks import Clock
 from batcher.wave.pace import Closed
 from batcher.wave.reads import Reads
@@ -18,6 +18,14 @@ class _Outcome(Protocol):
     def trouble(self) -> Trouble | None: ...
 
 
+class Ids(TypedDict, total=False):
+    """The comparisons whose results a query tells, each under its own field."""
+
+    object_level_compare_id: str
+    line_compare_id: str
+    content_compare_id: str
+
+
 T = TypeVar("T", bound=_Outcome)
 OnSent = Callable[[], None]
 
@@ -25,6 +33,7 @@ OnSent = Callable[[], None]
 class Reader:
     """The look-ups of one scope. Throttling is waited out and a credential renewed; any other trouble is the answer.
 
+    So is a missing permission: who may not look may still create.
     Every call gives None once the scope has halted: `halted` then says why.
     """
 
@@ -39,13 +48,11 @@ class Reader:
         return self._reads.access.halted
 
     async def query(
-        self, job_id: str, *, page: int, per_page: int = guesses.LIST_PAGE_SIZE, ids: Mapping[str, str] | None = None
+        self, job_id: str, ids: Ids, *, page: int, per_page: int = guesses.LIST_PAGE_SIZE
     ) -> ResultsOutcome | None:
-        """One page of the job's list of comparisons, and of the results of those that *ids* name by their field."""
-        send = partial(
-            self._reads.cloud.query_compare_result, job_id, current_page=page, per_page=per_page, **(ids or {})
-        )
-        return await self._ask(lambda on_sent: send(on_sent=on_sent), partial(sort_results, job_id=job_id))
+        """One page of the job's list of comparisons, and of the results of those that *ids* name."""
+        query = partial(self._reads.cloud.query_compare_result, job_id, current_page=page, per_page=per_page, **ids)
+        return await self._ask(lambda on_sent: query(on_sent=on_sent), partial(sort_results, job_id=job_id))
 
     async def batch_status(self, job_ids: Sequence[str]) -> StatusOutcome | None:
         """The status of at most `guesses.STATUS_BATCH` jobs."""
@@ -72,7 +79,7 @@ class Reader:
                 if trouble.sort is Sort.TURNED_AWAY:
                     wait_s = trouble.retry_after_s or guesses.THROTTLE_WAIT_S
                     self._reads.pacer.pause(wait_s, "turned away by the cloud's limit")
-                elif trouble.sort is not Sort.NOT_LET_IN:
+                elif trouble.sort is not Sort.NOT_LET_IN or trouble.kind is ErrorKind.PERMISSION:
                     return outcome
                 elif not await access.renew_or_halt(trouble, sent_at):
                     return None
