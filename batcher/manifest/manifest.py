@@ -1,0 +1,148 @@
+"""The manifest: a file, its digest, and a walk over its entries and findings."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, cast
+
+from batcher.manifest.check import Checker, RunDefaults
+from batcher.manifest.element import Element
+from batcher.manifest.entry import Entry, Finding
+from batcher.manifest.errors import ManifestError
+from batcher.manifest.findings import shown
+from batcher.manifest.merge import merged
+from batcher.manifest.read_csv import HeaderFault, read_csv
+from batcher.manifest.read_json import DefaultsElement, read_json
+from batcher.manifest.read_jsonl import read_jsonl
+from batcher.manifest.source import STANDARD_INPUT, Source
+from batcher.nearest import nearest
+
+Format = Literal["csv", "json", "jsonl"]
+FORMATS: tuple[Format, ...] = ("csv", "json", "jsonl")
+_BY_EXTENSION: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+}
+
+
+class Manifest:
+    """A manifest file. It stays open, so that what is read is what was digested."""
+
+    def __init__(self, source: Source, format: Format) -> None:
+        self._source = source
+        self.format = format
+
+    @property
+    def file(self) -> str:
+        """How messages call it: its path as given, or "standard input"."""
+        return self._source.name
+
+    @property
+    def digest(self) -> str:
+        """ "sha256:…" of the file's bytes."""
+        return self._source.digest
+
+    def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Entry | Finding]:
+        """Each entry, or the findings about it one after the other, in the order of the manifest.
+
+        A finding whose `index` is None is about the whole file: it cannot be skipped, and nothing may come
+        after it. *now* (seconds since the epoch) is when the wave starts. One entry is in memory at a time.
+        """
+        checker = Checker(self.file, defaults, now=now, allow_duplicates=allow_duplicates, flat=self.format == "csv")
+        try:
+            empty = True
+            for item in self._judged(checker):
+                empty = False
+                yield item
+            if empty:
+                raise ManifestError(self.file, "the manifest has no entries", "Give at least one")
+        except ManifestError as error:
+            yield error.finding
+
+    def _judged(self, checker: Checker) -> Iterator[Entry | Finding]:
+        if self.format == "json":
+            yield from self._judged_json(checker)
+            return
+        for item in read_csv(self._source) if self.format == "csv" else read_jsonl(self._source):
+            if isinstance(item, HeaderFault):
+                yield self._header_finding(item)
+            else:
+                yield from _flat(checker.judge(item))
+
+    def _judged_json(self, checker: Checker) -> Iterator[Entry | Finding]:
+        defaults: dict[str, object] | None = None
+        wrong: frozenset[str] = frozenset()
+        for item in read_json(self._source):
+            if isinstance(item, DefaultsElement):
+                if not isinstance(item.data, dict):
+                    raise ManifestError(self.file, "`defaults` must be an object", "Write {…}", line=item.line)
+                defaults = item.data
+                findings = checker.defaults_findings(item.line, defaults, item.findings)
+                yield from findings
+                wrong = frozenset((finding.field or "").removeprefix("defaults.") for finding in findings)
+                continue
+            yield from _flat(self._with_defaults(checker, item, defaults, wrong))
+
+    def _with_defaults(
+        self, checker: Checker, item: Element, defaults: dict[str, object] | None, wrong: frozenset[str]
+    ) -> Entry | list[Finding]:
+        own = item.data
+        if not defaults or type(own) is not dict:
+            return checker.judge(item)
+        item.data = merged(defaults, own)
+        judged = checker.judge(item)
+        if not wrong or isinstance(judged, Entry):
+            return judged
+        # What is wrong with the defaults is told once, not once more with every entry that takes it from them.
+        return [finding for finding in judged if finding.field not in wrong or _has(own, finding.field)]
+
+    def _header_finding(self, item: HeaderFault) -> Finding:
+        return Finding(
+            file=self.file,
+            line=item.line,
+            index=None,
+            field=shown(item.fault.field),
+            value=None,
+            problem=item.fault.problem,
+            mend=item.fault.mend,
+        )
+
+
+def _flat(judged: Entry | list[Finding]) -> Iterator[Entry | Finding]:
+    if isinstance(judged, Entry):
+        yield judged
+    else:
+        yield from judged
+
+
+def _has(data: object, field: str | None) -> bool:
+    """Whether *data* itself has something at the dotted path *field*."""
+    for name in (field or "").partition("[")[0].split("."):
+        if not isinstance(data, dict) or name not in data:
+            return False
+        data = data[name]
+    return True
+
+
+def open_manifest(path: Path | str, format: str | None = None, encoding: str | None = None) -> Manifest:
+    """The manifest at *path*, `-` being standard input. *format* is csv, json or jsonl; by default the extension's.
+
+    The file is read once, for its digest. Raises `ManifestError`.
+    """
+    return Manifest(Source(path, encoding), _format(path, format))
+
+
+def _format(path: Path | str, given: str | None) -> Format:
+    if given is not None:
+        if given.lower() in FORMATS:
+            return cast("Format", given.lower())
+        near = nearest(given, FORMATS)
+        mend = f"Did you mean {near}?" if near else "Give csv, json or jsonl"
+        raise ManifestError(f"--format {given}", "there is no such format", mend)
+    by_extension = _BY_EXTENSION.get(Path(path).suffix.lower())
+    if by_extension is not None:
+        return by_extension
+    name = "standard input" if str(path) == STANDARD_INPUT else str(path)
+    raise ManifestError(name, "the format cannot be told from the name", "Give --format csv, json or jsonl")

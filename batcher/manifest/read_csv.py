@@ -1,0 +1,233 @@
+"""CSV as spreadsheets write it: comma, semicolon or tab, quotes, a header; one entry a row."""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import IO, Any
+
+from batcher.manifest.element import NO_VALUE, Element, Fault
+from batcher.manifest.errors import ManifestError
+from batcher.manifest.fields import BESIDE_TEXTS, CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
+from batcher.manifest.short_form import BadCell, parse_cell
+from batcher.manifest.source import Source
+from batcher.nearest import nearest
+
+_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
+_EXCEL_HINT = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line by which Excel is told the delimiter
+_LONGEST_CELL = 4 * 1024 * 1024
+_TOP_FIELDS = frozenset({"job_id", "object_level_compare_type", *BESIDE_TEXTS})
+
+
+class HeaderFault:
+    """Something wrong with the header, or with the file as a whole, in *line*."""
+
+    __slots__ = ("fault", "line")
+
+    def __init__(self, line: int, fault: Fault) -> None:
+        self.line = line
+        self.fault = fault
+
+
+def read_csv(source: Source) -> Iterator[Element | HeaderFault]:
+    """The rows of a CSV file, in order. Raises `ManifestError` where there is no header to read them by."""
+    csv.field_size_limit(_LONGEST_CELL)  # the default, 128 kB, is short for a list of some thousand tables
+    with source.text(newline="") as text:
+        lines = _Lines(text)
+        header, delimiter = _header(source.name, lines)
+        columns = _Columns(header)
+        yield from (HeaderFault(lines.number, fault) for fault in columns.faults)
+        if columns.usable:
+            yield from _rows(lines, delimiter, columns)
+
+
+def _rows(lines: "_Lines", delimiter: str, columns: "_Columns") -> Iterator[Element]:
+    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+    index = 0
+    while True:
+        begin = lines.number + 1
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            yield Element(index, begin, None, None, [_unreadable(str(error), lines.number - begin)])
+            index += 1
+            continue
+        if row is None:
+            return
+        if any(row) and any(cell.strip() for cell in row):
+            yield columns.element(index, begin, row)
+            index += 1
+
+
+class _Lines:
+    """The lines of the text, counted; csv's own count is not there before a row is read."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self._text = text
+        self._kept: list[str] = []
+        self.number = 0
+
+    def __iter__(self) -> "_Lines":
+        return self
+
+    def __next__(self) -> str:
+        line = self._text.readline(_LONGEST_CELL)
+        if not line:
+            raise StopIteration
+        self.number += 1
+        return line
+
+
+def _header(name: str, lines: _Lines) -> tuple[list[str], str]:
+    """The header's cells and the delimiter that makes most sense of them."""
+    line = next(lines, "")
+    hint = _EXCEL_HINT.fullmatch(line)
+    told = hint[1] if hint else None
+    if hint:
+        line = next(lines, "")
+    while line and not line.strip():
+        line = next(lines, "")
+    if not line:
+        raise ManifestError(name, "the file holds no header", "The first line names the columns, such as job_id")
+    if told is not None and told not in _DELIMITERS:
+        raise ManifestError(name, f"the delimiter {told!r} is not supported", "Use commas, semicolons or tabs", line=1)
+    candidates = {delimiter: _cells(line, delimiter) for delimiter in ([told] if told else _DELIMITERS)}
+    best = max(candidates, key=lambda delimiter: (_known(candidates[delimiter]), len(candidates[delimiter])))
+    cells = candidates[best]
+    if not _known(cells):
+        raise ManifestError(
+            name,
+            "the first line is no header: it names no field of a manifest",
+            "Begin with a line of column names, such as job_id;object_level_compare_type;conflict_policy. "
+            "Is it JSON? Then say --format json or --format jsonl",
+            line=lines.number,
+        )
+    return cells, best
+
+
+def _cells(line: str, delimiter: str) -> list[str]:
+    try:
+        row = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+    return [cell.strip() for cell in row]
+
+
+def _known(cells: list[str]) -> int:
+    return sum(cell in CSV_FIELDS or cell.startswith(LABEL_PREFIX) for cell in cells)
+
+
+class _Columns:
+    """The header, understood: what becomes of the cell in each column."""
+
+    def __init__(self, header: list[str]) -> None:
+        self._width = len(header)
+        self.faults = list(_header_faults(header))
+        seen: set[str] = set()
+        self._named: list[tuple[int, str]] = []
+        self._nameless: list[int] = []
+        for place, name in enumerate(header):
+            if not name:
+                self._nameless.append(place)
+            elif name not in seen and (name in CSV_FIELDS or name.startswith(LABEL_PREFIX)):
+                self._named.append((place, name))
+            seen.add(name)
+        self.usable = "job_id" in seen
+
+    def element(self, index: int, line: int, row: list[str]) -> Element:
+        """The entry that *row* stands for, nested as the API's body is."""
+        if len(row) != self._width and (fault := self._ragged(row)):
+            return Element(index, line, None, None, [fault])
+        element = Element(index, line, None)
+        data: dict[str, Any] = {}
+        info: dict[str, Any] = {}
+        labels: dict[str, str] = {}
+        for place, name in self._named:
+            cell = row[place]
+            if not cell:
+                continue
+            if name in _TOP_FIELDS:
+                if stripped := cell.strip():
+                    data[name] = stripped
+            elif name in OBJECT_LISTS:
+                _list_cell(element, info, name, cell.strip())
+            elif name in DATA_FIELDS:
+                if stripped := cell.strip():
+                    info[name] = stripped
+            else:
+                labels[name[len(LABEL_PREFIX) :]] = cell
+        if info:
+            data[DATA_LEVEL] = info
+        if labels:
+            data["labels"] = labels
+        for place in self._nameless:
+            if place < len(row) and row[place].strip():
+                mend = f"Name column {place + 1} in the header, or empty it"
+                element.findings.append(Fault(None, row[place], "stands in a column without a name", mend))
+        element.data = data
+        return element
+
+    def _ragged(self, row: list[str]) -> Fault | None:
+        extra = row[self._width :]
+        if extra and not any(cell.strip() for cell in extra):
+            return None  # delimiters at the end, as spreadsheets like to leave them
+        if extra:
+            mend = "A cell that holds the delimiter stands in double quotes"
+        else:
+            mend = "Write a delimiter for each empty cell, too"
+        return Fault(None, NO_VALUE, f"the row has {len(row)} cells, and the header {self._width}", mend)
+
+
+def _list_cell(element: Element, info: dict[str, Any], name: str, cell: str) -> None:
+    if not cell:
+        return
+    try:
+        info[name] = parse_cell(cell, short_form=name == "compare_object_infos")
+    except BadCell as error:
+        element.findings.append(Fault(name, cell, error.problem, error.mend))
+        info[name] = UNREAD
+
+
+UNREAD: Any = object()
+"""Stands for a list that was given but cannot be read; the checks take it as given."""
+
+
+def _header_faults(header: list[str]) -> Iterator[Fault]:
+    for name, count in Counter(name for name in header if name).items():
+        if count > 1:
+            yield Fault(name, NO_VALUE, f"is the name of {count} columns", "Keep one of them, or rename the others")
+        if name == LABEL_PREFIX:
+            yield Fault(name, NO_VALUE, "names no label", "Write label.NAME, such as label.team")
+        elif name not in CSV_FIELDS and not name.startswith(LABEL_PREFIX):
+            yield Fault(name, NO_VALUE, "is no column of a manifest", _column_mend(name))
+    if "job_id" not in header:
+        yield Fault("job_id", NO_VALUE, "has no column", "Every entry names its DRS job in a column job_id")
+
+
+def _column_mend(name: str) -> str:
+    last = name.rpartition(".")[2]
+    if last != name and last in CSV_FIELDS:
+        return f"CSV columns are flat: write {last}"
+    near = nearest(name, CSV_FIELDS)
+    if near:
+        return f"Did you mean {near}?"
+    return f"For information of your own, call it {LABEL_PREFIX}{re.sub(r'[^A-Za-z0-9_-]+', '_', name).strip('_')}"
+
+
+def _unreadable(message: str, lines: int) -> Fault:
+    match message:
+        case "unexpected end of data":
+            problem = "the double quote that opens a cell in this row is never closed"
+            mend = "Close it; a double quote inside a quoted cell is written twice"
+        case _ if "field larger than field limit" in message:
+            problem = "a cell in this row is longer than 4 MB"
+            mend = "Look for a double quote that is not closed"
+        case _ if "expected after" in message:
+            problem = "something follows a closing double quote before the next delimiter"
+            mend = "Put the whole cell in double quotes, and write a double quote inside it twice"
+        case _ if "new-line character" in message:
+            problem = "there is a carriage return inside a cell without quotes"
+            mend = "Put the cell in double quotes, or save the file with usual line ends"
+        case _:
+            problem, mend = f"the row cannot be read: {message}", "Mend the row"
+    return Fault(None, NO_VALUE, problem, mend)

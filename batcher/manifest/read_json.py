@@ -1,0 +1,210 @@
+"""A JSON array of entries, or {"defaults": {…}, "entries": […]}, read piece by piece.
+
+The standard library's scanner parses one element at a time out of a window of text. It was measured to be as
+fast as ijson, and unlike it knows line and column, and needs no second library.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import IO, Any
+
+from batcher.manifest.element import Element, Fault
+from batcher.manifest.errors import ManifestError
+from batcher.manifest.read_jsonl import LONGEST, twice_fault
+from batcher.manifest.source import Source
+from batcher.manifest.strict_json import NotJson, not_json, scanner, twice_keys
+from batcher.nearest import nearest
+
+_CHUNK = 1 << 18
+_SPACE = re.compile(r"[ \t\r\n]*")
+
+
+@dataclass(frozen=True, slots=True)
+class DefaultsElement:
+    """The `defaults` of the file, which come before its entries."""
+
+    line: int
+    data: Any
+    findings: list[Fault]
+
+
+def read_json(source: Source) -> Iterator[Element | DefaultsElement]:
+    """The elements of a JSON file, in order. Raises `ManifestError` where the file as a whole is not JSON."""
+    with source.text(newline="") as text:
+        window = _Window(text, source.name)
+        match window.peek():
+            case "[":
+                yield from _array(window)
+            case "{":
+                yield from _object(window)
+            case "":
+                raise ManifestError(source.name, "the file holds only spaces", "A manifest has at least one entry")
+            case _:
+                window.fail(
+                    "a JSON manifest begins with [ or {",
+                    "Is it CSV or JSONL? Then say so with --format csv or --format jsonl",
+                )
+        if window.peek():
+            window.fail("there is something after the end", _AFTER_END)
+
+
+_AFTER_END = "Take it out; if each line is an entry of its own, say --format jsonl"
+
+
+def _array(window: "_Window") -> Iterator[Element]:
+    for index, _ in enumerate(window.items("[", "]")):
+        line, column = window.position()
+        value, twice = window.value()
+        yield Element(index, line, value, column, [twice_fault(key) for key in twice])
+
+
+def _object(window: "_Window") -> Iterator[Element | DefaultsElement]:
+    """The object form. Its fields are read in the order of the file, so that entries can be streamed."""
+    seen: set[str] = set()
+    for _ in window.items("{", "}"):
+        name, _ = window.value() if window.peek() == '"' else window.fail("a field name in double quotes is expected")
+        if name in seen:
+            window.fail(f'the field "{name}" stands twice', "Keep the one that is meant")
+        if window.peek() != ":":
+            window.fail("a colon is expected here", "Mend the JSON")
+        window.skip()
+        if name not in ("defaults", "entries"):
+            _refuse_field(window, name)
+        seen.add(name)
+        if name == "entries":
+            if window.peek() != "[":
+                window.fail("`entries` must be a list", "Write [ … ] around the entries")
+            yield from _array(window)
+        elif "entries" in seen:
+            window.fail("`defaults` stands after `entries`", "Put it before them: entries are read as they come")
+        else:
+            window.peek()
+            line, _ = window.position()
+            value, twice = window.value()
+            yield DefaultsElement(line, value, [twice_fault(key) for key in twice])
+    if "entries" not in seen:
+        window.fail("the object has no `entries`", 'Write {"defaults": {…}, "entries": […]}, or a plain array')
+
+
+def _refuse_field(window: "_Window", name: str) -> None:
+    from batcher.manifest.fields import BODY_FIELDS
+
+    if name in BODY_FIELDS:
+        window.fail(
+            "the file is a single request body",
+            "A manifest is a list of them: put [ before it and ] after it (several lines of them: --format jsonl)",
+        )
+    near = nearest(name, ("defaults", "entries"))
+    mend = f"Did you mean {near}?" if near else "A manifest has `defaults` and `entries`, or is a plain array"
+    window.fail(f'"{name}" is no field of a manifest', mend)
+
+
+class _Window:
+    """A window that moves over a text, from value to value. Offsets are those in the buffer."""
+
+    def __init__(self, text: IO[str], name: str) -> None:
+        self._text = text
+        self._name = name
+        self._buffer = ""
+        self._at = 0
+        self._ended = False
+        self._line = 1  # of _counted
+        self._counted = 0
+        self._line_begin = 0  # may be negative: before the buffer
+
+    def peek(self) -> str:
+        """The next sign that is no space, which the window now begins with; "" at the end."""
+        while True:
+            match = _SPACE.match(self._buffer, self._at)
+            self._at = match.end() if match else self._at
+            if self._at < len(self._buffer):
+                return self._buffer[self._at]
+            if not self._more():
+                return ""
+
+    def skip(self) -> None:
+        """Go past the sign that `peek` gave."""
+        self._at += 1
+
+    def items(self, opening: str, closing: str) -> Iterator[None]:
+        """Step from item to item of a list or object; whoever iterates reads each item whole."""
+        self.skip()
+        if self.peek() == closing:
+            self.skip()
+            return
+        while True:
+            if self.peek() == closing:
+                self.fail(f"there is a comma before the closing {closing}", "Take the comma out")
+            yield
+            sign = self.peek()
+            if sign not in (",", closing):
+                kind = "list" if opening == "[" else "object"
+                what = "the file ends" if not sign else f"{sign!r} stands here"
+                self.fail(f"{what} inside the {kind}, where a comma or {closing} is expected", "Mend the JSON")
+            self.skip()
+            if sign == closing:
+                return
+
+    def value(self) -> tuple[Any, list[str]]:
+        """The value that begins here, and the keys that stand twice in an object of it."""
+        self.peek()
+        size = _CHUNK
+        while True:
+            problem: NotJson | None = None
+            try:
+                value, end = scanner.raw_decode(self._buffer, self._at)
+            except (ValueError, RecursionError) as error:
+                problem = not_json(error)
+                end = len(self._buffer)
+            # What reaches to the end of the buffer may go on behind it: 12 of 123, a text without its end.
+            if end < len(self._buffer) or not self._may_grow(size):
+                break
+            size *= 2
+        if problem is not None:
+            self._refuse(problem)
+        twice = twice_keys(value, self._buffer, self._at, end)
+        self._at = end
+        return value, twice
+
+    def _may_grow(self, size: int) -> bool:
+        if len(self._buffer) - self._at >= LONGEST:
+            return False
+        return self._more(size)
+
+    def _refuse(self, problem: NotJson) -> None:
+        if len(self._buffer) - self._at >= LONGEST:
+            self.fail("what begins here does not end within 16 MB", "Look for a missing quote or bracket")
+        if problem.pos is not None:
+            self._at = problem.pos
+        ended = self._at >= len(self._buffer.rstrip())
+        self.fail("the file ends in the middle of an entry" if ended else problem.problem, "Mend the JSON")
+
+    def position(self) -> tuple[int, int]:
+        """Line and column of where the window begins, both 1-based."""
+        self._count(self._at)
+        return self._line, self._at - self._line_begin + 1
+
+    def fail(self, problem: str, mend: str = "Mend the JSON") -> Any:
+        """Raise `ManifestError` for what stands here."""
+        line, column = self.position()
+        raise ManifestError(self._name, problem, mend, line=line, column=column)
+
+    def _count(self, upto: int) -> None:
+        new = self._buffer.count("\n", self._counted, upto)
+        if new:
+            self._line += new
+            self._line_begin = self._buffer.rfind("\n", self._counted, upto) + 1
+        self._counted = upto
+
+    def _more(self, size: int = _CHUNK) -> bool:
+        """Read on; what lies before the window is let go."""
+        if self._ended:
+            return False
+        text = self._text.read(size)
+        self._ended = not text
+        self._count(self._at)
+        self._buffer = self._buffer[self._at :] + text
+        self._line_begin -= self._at
+        self._at = self._counted = 0
+        return not self._ended

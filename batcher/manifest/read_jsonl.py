@@ -1,0 +1,78 @@
+"""JSON Lines: one entry a line, blank lines let be."""
+
+from collections.abc import Iterator
+from typing import IO
+
+import orjson
+
+from batcher.manifest.element import NO_VALUE, Element, Fault
+from batcher.manifest.source import Source
+from batcher.manifest.strict_json import NotJson, parse, twice_keys
+
+# A line that does not end is no JSONL; it must not fill the memory.
+LONGEST = 16 * 1024 * 1024
+
+
+def read_jsonl(source: Source) -> Iterator[Element]:
+    """The elements of a JSONL file, in order; a line that is no JSON becomes an element with the fault."""
+    with source.text(newline="\n") as text:
+        index = 0
+        for number, line in _lines(text):
+            if line.isspace():
+                continue
+            element = _element(line, index, number)
+            yield element
+            index += 1
+
+
+def _lines(text: IO[str]) -> Iterator[tuple[int, str]]:
+    number = 0
+    while line := text.readline(LONGEST):
+        number += 1
+        yield number, line
+        if len(line) == LONGEST and not line.endswith("\n"):
+            while (rest := text.readline(LONGEST)) and not rest.endswith("\n"):
+                pass
+
+
+def _element(line: str, index: int, number: int) -> Element:
+    try:
+        data = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return _careful(line, index, number)
+    element = Element(index, number, data)
+    if twice := twice_keys(data, line):
+        element.findings.extend(twice_fault(key) for key in twice)
+    return element
+
+
+def _careful(line: str, index: int, number: int) -> Element:
+    """A line that orjson refuses, parsed by the decoder that can say why."""
+    if len(line) >= LONGEST:
+        fault = Fault(None, NO_VALUE, "the line is longer than 16 MB", "Write one entry a line")
+        return Element(index, number, None, None, [fault])
+    text = line.rstrip()
+    try:
+        data = parse(text)
+    except NotJson as error:
+        return Element(index, number, None, None if error.pos is None else error.pos + 1, [line_fault(text, error)])
+    element = Element(index, number, data)  # orjson is stricter about surrogates; the checks tell of them
+    element.findings.extend(twice_fault(key) for key in twice_keys(data, text))
+    return element
+
+
+def line_fault(text: str, error: NotJson) -> Fault:
+    """What is wrong with a line that is no JSON."""
+    begin = text.lstrip()[:1]
+    if begin == "[" or (begin == "{" and text.strip() == "{"):
+        mend = "JSONL has one whole entry a line; for a JSON array say --format json"
+    elif begin != "{":
+        mend = "JSONL has one JSON object a line; is it CSV? Then say --format csv"
+    else:
+        mend = "Mend the line"
+    return Fault(None, NO_VALUE, f"the line is not JSON: {error.problem}", mend)
+
+
+def twice_fault(key: str) -> Fault:
+    """What is wrong with an object that has *key* twice."""
+    return Fault(key, NO_VALUE, "stands twice in one object", "Keep the one that is meant")

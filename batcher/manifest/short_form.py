@@ -1,0 +1,82 @@
+"""`compare_object_infos` in one CSV cell: the API's JSON, or `db: table, table; db2: table; db3`."""
+
+import re
+from typing import Any
+
+from batcher.manifest.strict_json import NotJson, parse, twice_keys
+
+_RESERVED = re.compile(r'[:,;\[\]{}"]|[^\x20-\U0010ffff]')
+
+
+class BadCell(ValueError):
+    """The cell is neither form; the text says where it goes wrong."""
+
+    def __init__(self, problem: str, mend: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+        self.mend = mend
+
+
+def parse_cell(text: str, *, short_form: bool = True) -> Any:
+    """The list that the cell *text* stands for. Raises `BadCell`.
+
+    A database alone stands for itself without `table_name`. What the JSON form holds is not checked here.
+    """
+    if text[:1] in "[{" or not short_form:
+        return _json(text)
+    return [_database(part.strip(), number, text) for number, part in enumerate(_parts(text), 1)]
+
+
+def _parts(text: str) -> list[str]:
+    parts = text.split(";")
+    return parts[:-1] if len(parts) > 1 and not parts[-1].strip() else parts
+
+
+def _database(part: str, number: int, text: str) -> dict[str, Any]:
+    name, colon, tables_text = part.partition(":")
+    name = name.strip()
+    if not name:
+        what = "names no database" if not part else "names tables, but no database before the colon"
+        raise BadCell(f"part {number} of the list {what}", "Write db: table, table; db2: table; db3")
+    if not colon:
+        if "," in name:
+            raise BadCell(
+                f"{name!r} has a comma, but no database before a colon",
+                "Write db: table, table; whole databases are separated by semicolons: db1; db2",
+            )
+        return {"db_name": name}
+    tables = [table.strip() for table in tables_text.split(",")]
+    if ":" in tables_text:
+        raise BadCell(
+            f"{part!r} has two colons",
+            'Separate databases by semicolons; a name with a colon needs the JSON form: [{"db_name": "…"}]',
+        )
+    if not all(tables):
+        mend = f"Name the tables, or write {name} alone for the whole database"
+        raise BadCell(f"{part!r} has an empty table name", mend)
+    return {"db_name": name, "table_name": tables}
+
+
+def _json(text: str) -> Any:
+    try:
+        value = parse(text)
+    except NotJson as error:
+        place = "" if error.pos is None else f" at character {error.pos + 1}"
+        raise BadCell(
+            f"is not JSON{place}: {error.problem}", 'Write [{"db_name": "db", "table_name": ["t1", "t2"]}]'
+        ) from None
+    if twice := twice_keys(value, text):
+        raise BadCell(f'has the key "{twice[0]}" twice in one object', "Keep the one that is meant")
+    return value
+
+
+def format_cell(infos: list[dict[str, Any]]) -> str | None:
+    """*infos* in the short form; None where a name needs the JSON form."""
+    parts = []
+    for info in infos:
+        names = [info["db_name"], *(info.get("table_name") or [])]
+        if any(_RESERVED.search(name) or name != name.strip() or not name for name in names):
+            return None
+        tables = info.get("table_name")
+        parts.append(f"{names[0]}: {', '.join(names[1:])}" if tables else names[0])
+    return "; ".join(parts)

@@ -1,0 +1,81 @@
+"""What the request's models find, in words for people."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from batcher.manifest.element import NO_VALUE, Fault
+from batcher.manifest.fields import BODY_FIELDS, DATA_FIELDS, DATA_LEVEL, ENTRY_FIELDS, KNOWN_AT, MISSING_MENDS
+from batcher.manifest.findings import kind_of, shown
+from batcher.manifest.read_csv import UNREAD
+from batcher.nearest import nearest
+
+Loc = tuple[int | str, ...]
+
+
+def structure_faults(error: ValidationError, *, partial: bool = False) -> Iterator[Fault]:
+    """A fault for each error of the models, in the order of the tables; *partial*: nothing counts as missing."""
+    for detail in error.errors(include_url=False, include_context=True):
+        if detail["input"] is UNREAD or (partial and detail["type"] == "missing"):
+            continue
+        yield _fault(detail["type"], detail["loc"], detail["input"], detail.get("ctx", {}), detail["msg"])
+
+
+def path_of(loc: Loc) -> str:
+    """*loc* as a dotted path: `data_level_compare_info.compare_object_infos[0].db_name`."""
+    path = ""
+    for part in loc:
+        path += f"[{part}]" if isinstance(part, int) else f".{shown(part)}" if path else f"{shown(part)}"
+    return path
+
+
+def _fault(kind: str, loc: Loc, value: Any, context: Mapping[str, Any], message: str) -> Fault:
+    field, name = path_of(loc), str(loc[-1])
+    match kind:
+        case "missing":
+            return Fault(field, NO_VALUE, "is missing", MISSING_MENDS[name])
+        case "extra_forbidden":
+            return Fault(field, value, "is no known field", _unknown_mend(loc))
+        case "string_too_short":
+            return Fault(field, NO_VALUE, "is empty", MISSING_MENDS[name])
+        case "literal_error":
+            return _not_allowed(field, value, context["expected"])
+        case "string_type":
+            mend = "Write it in double quotes" if isinstance(value, int | float) else "Write one text in double quotes"
+            return Fault(field, value, f"must be text, and is {kind_of(value)}", mend)
+        case "list_type":
+            return Fault(field, value, f"must be a list, and is {kind_of(value)}", "Put it in [ ]")
+        case "model_type":
+            return Fault(field, value, f"must be an object, and is {kind_of(value)}", "Write {…}")
+        case "string_unicode":
+            return Fault(field, NO_VALUE, "holds half of a surrogate pair", "Write the character itself")
+    return Fault(field, value, message[:1].lower() + message[1:], "See batcher schema manifest")
+
+
+def _not_allowed(field: str, value: Any, expected: str) -> Fault:
+    known = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
+    allowed = " or ".join(known)
+    if value == "" or value is None:
+        return Fault(field, NO_VALUE, "is empty" if value == "" else "is null", f"Write {allowed}")
+    near = nearest(value, known) if isinstance(value, str) and len(known) > 1 else None
+    mend = f"Did you mean {near}?" if near else f"Write {allowed}"
+    return Fault(field, value, f"must be {allowed}", mend)
+
+
+def _unknown_mend(loc: Loc) -> str:
+    name = str(loc[-1])
+    parent = next((part for part in reversed(loc[:-1]) if isinstance(part, str)), "")
+    if parent == "" and name in DATA_FIELDS:
+        return f"Move it into {DATA_LEVEL}"
+    if parent == DATA_LEVEL and name in ENTRY_FIELDS:
+        return f"Move it out of {DATA_LEVEL}" + ("" if name in BODY_FIELDS else ", beside it")
+    if parent == "" and name.startswith("label."):
+        return 'Write "labels": {"name": "value"}; label.NAME is for CSV'
+    known = KNOWN_AT.get(parent, ())
+    near = nearest(name, known)
+    if near:
+        return f"Did you mean {near}?"
+    if parent == "":
+        return "For information of your own there is labels, an object of texts"
+    return f"Known here are {', '.join(known)}"
