@@ -1,35 +1,78 @@
-"""`batcher report`: what a results file says, summed up."""
+"""`batcher report`: what a wave came to, for the terminal, as a page, as tables or for a ticket; or what changed."""
 
+from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from batcher.cli import exits
+from batcher.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from batcher.report.gather import DifferenceRow, Report
 
 _EPILOG = """\b
 Examples:
   batcher report results.jsonl
+  batcher report results.jsonl --html report.html
+  batcher report results.jsonl --markdown - | xclip
+  batcher report monday.jsonl tuesday.jsonl
   batcher report results.jsonl --json | jq .by_status
 """
 
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
 
 @click.command(epilog=_EPILOG)
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--html", type=_FILE, help="Write one self-contained page: verdict, timeline, entries, differences.")
+@click.option("--csv", type=_FILE, help="Write a row for each entry, for spreadsheets.")
+@click.option("--differences-csv", type=_FILE, help="Write a row for each difference that was found.")
+@click.option(
+    "--markdown", type=click.Path(path_type=Path, allow_dash=True), help="Write a summary for a ticket; - prints it."
+)
+@click.option("--allow-inconsistent", type=_FILE, help="File of accepted differences: they are shown as accepted.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
-def command(results: Path, as_json: bool) -> int:
+def command(
+    results: tuple[Path, ...],
+    html: Path | None,
+    csv: Path | None,
+    differences_csv: Path | None,
+    markdown: Path | None,
+    allow_inconsistent: Path | None,
+    as_json: bool,
+) -> int:
     """Summarise the results file RESULTS: counts, troubles with an example and a way out, pace.
 
-    The file is streamed; a wave that is still running can be looked at as well.
+    The verdicts and the journal beside it are used where they are there. Two files: what changed from the first
+    wave to the second. A wave that is still running can be looked at as well.
     """
+    files = {"--html": html, "--csv": csv, "--differences-csv": differences_csv, "--markdown": markdown}
+    asked = [name for name, path in files.items() if path is not None]
+    if len(results) > 2:
+        raise click.UsageError("Name one results file, or two to see what changed between them.")
+    if len(results) == 2:
+        if asked:
+            raise click.UsageError(f"{asked[0]} takes one results file; two files are only compared.")
+        return _compare(results[0], results[1], as_json)
+    if not asked:
+        return _summary(results[0], as_json)
+    if as_json:
+        raise click.UsageError(f"--json prints a summary, {asked[0]} writes one: use one of the two.")
+    return _write(results[0], html, csv, differences_csv, markdown, allow_inconsistent)
+
+
+def _summary(results: Path, as_json: bool) -> int:
     from batcher.report.read import tally_file
 
     tally, torn = tally_file(results)
     if as_json:
-        import orjson
-
         problems = list(tally.misfits())
-        said = {"file": str(results), "torn": torn, "problems": problems, **tally.as_json()}
-        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+        _print_json({"file": str(results), "torn": torn, "problems": problems, **tally.as_json()})
         return exits.CREATED
     from batcher.cli.terminal import console
     from batcher.report.summary import print_summary
@@ -41,3 +84,107 @@ def command(results: Path, as_json: bool) -> int:
     )
     print_summary(console(), tally, title=str(results), notes=notes)
     return exits.CREATED
+
+
+def _write(
+    results: Path,
+    html: Path | None,
+    csv: Path | None,
+    differences_csv: Path | None,
+    markdown: Path | None,
+    allow_inconsistent: Path | None,
+) -> int:
+    from batcher.report.gather import gather
+
+    report = gather(results)
+    if report.verdicts is None and (differences_csv or allow_inconsistent):
+        raise UserError(f"{results} has no verdicts beside it yet: run `batcher watch {results}` first.")
+    accepted = _accepted(report, allow_inconsistent)
+    if html is not None:
+        from batcher.report.html import write_page
+
+        with _told(html):
+            write_page(html, report, accepted=accepted)
+    if csv is not None:
+        from batcher.report.tables import write_entries
+
+        with _told(csv), csv.open("w", encoding="utf-8-sig", newline="") as out:
+            write_entries(out, results, report.verdicts)
+    if differences_csv is not None and report.verdicts is not None:
+        from batcher.report.tables import write_differences
+
+        with _told(differences_csv), differences_csv.open("w", encoding="utf-8-sig", newline="") as out:
+            write_differences(out, report.verdicts, accepted)
+    if markdown is not None:
+        from batcher.report.markdown import markdown as as_markdown
+
+        text = as_markdown(report, accepted=accepted)
+        if str(markdown) == "-":
+            click.echo(text, nl=False)
+        else:
+            with _told(markdown):
+                markdown.write_text(text, encoding="utf-8")
+    return exits.CREATED
+
+
+@contextmanager
+def _told(path: Path) -> "Iterator[None]":
+    """Say that *path* was written, or why not."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}.", exit_code=exits.STOPPED) from None
+    click.echo(f"wrote {path}", err=True)
+
+
+def _accepted(report: "Report", file: Path | None) -> "Mapping[DifferenceRow, str]":
+    if file is None or report.verdicts is None:
+        return {}
+    from datetime import UTC, datetime
+
+    from batcher.follow.accepted import read_acceptances
+
+    today = datetime.now(UTC).date()
+    in_force = [acceptance for acceptance in read_acceptances(file) if not acceptance.expired(today)]
+    found = {}
+    for row in report.verdicts.differences:
+        acceptance = next((a for a in in_force if a.covers(row.job_id, row.difference)), None)
+        if acceptance is not None:
+            found[row] = acceptance.reason
+    return found
+
+
+def _compare(first: Path, second: Path, as_json: bool) -> int:
+    from batcher.report.changes import changes
+    from batcher.report.standing import standings
+
+    found = changes(standings(first), standings(second))
+    if as_json:
+        _print_json(
+            {
+                "first": str(first),
+                "second": str(second),
+                "changes": [
+                    {
+                        "kind": change.kind.value,
+                        "key": change.entry.key,
+                        "job_id": change.entry.job_id,
+                        "before": change.before and change.before.text,
+                        "after": change.after and change.after.text,
+                    }
+                    for change in found
+                ],
+            }
+        )
+        return exits.CREATED
+    from batcher.cli.terminal import console
+    from batcher.report.summary import print_changes
+
+    print_changes(console(), found, first=first.name, second=second.name)
+    return exits.CREATED
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    import orjson
+
+    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import ValidationError
 
 from batcher.errors import UserError
+from batcher.follow.verdict import VerdictLine
 from batcher.report.tally import NoResult, Tally
 
 # A result line is a few hundred bytes; what has no newline in this many bytes is no results file.
@@ -50,16 +52,17 @@ def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
     try:
         parsed = orjson.loads(line)
     except orjson.JSONDecodeError as error:
-        raise ResultsError(_no_results(path, number, f"is not JSON ({error.msg})")) from None
+        raise results_problem(path, number, f"is not JSON ({error.msg})") from None
     if not isinstance(parsed, dict):
-        raise ResultsError(_no_results(path, number, "is no JSON object"))
+        raise results_problem(path, number, "is no JSON object")
     return parsed
 
 
-def _no_results(path: Path, number: int, why: str) -> str:
+def results_problem(path: Path, number: int, why: str) -> ResultsError:
+    """The error for line *number* (1-based) of *path*, which *why* (a verb phrase) tells."""
     if number == 1:
-        return f"{path} is no results file: its line 1 {why}. Name the file that `batcher run -o` wrote."
-    return (
+        return ResultsError(f"{path} is no results file: its line 1 {why}. Name the file that `batcher run -o` wrote.")
+    return ResultsError(
         f"{path}, line {number} {why}: the file was damaged or edited. Running the same `batcher run` again "
         "writes it anew from the journal."
     )
@@ -72,5 +75,25 @@ def tally_file(path: Path) -> tuple[Tally, bool]:
         try:
             tally.add(line)
         except NoResult as error:
-            raise ResultsError(_no_results(path, number, str(error))) from None
+            raise results_problem(path, number, str(error)) from None
     return tally, torn.torn
+
+
+def verdict_lines(path: Path) -> Iterator[VerdictLine]:
+    """Each line of the verdicts file at *path*; a torn last line is left out. Raises `ResultsError`."""
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, 1):
+                if not line.endswith(b"\n"):
+                    return
+                try:
+                    yield VerdictLine.model_validate_json(line)
+                except ValidationError as error:
+                    first = error.errors(include_url=False, include_input=False)[0]
+                    place = ".".join(map(str, first["loc"])) or "the line"
+                    raise ResultsError(
+                        f"{path}, line {number} is no verdict line ({place}: {first['msg']}). "
+                        "`batcher watch` writes the file again."
+                    ) from None
+    except OSError as error:
+        raise ResultsError(f"cannot read {path}: {error.strerror}.") from None

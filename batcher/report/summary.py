@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batcher.durations import rough_duration
+from batcher.report.changes import Change, ChangeKind
 from batcher.report.tally import ScopeCount, Tally, TroubleCount
 from batcher.text import counted, printable
 from batcher.wave.result import Status
@@ -133,3 +134,34 @@ def _trouble(trouble: TroubleCount) -> Iterator[Text]:
         yield Text(f"    {printable(str(example['error_msg']), 300)}")
     yield Text(f"    e.g. key {printable(str(example['key']), 70)}, job {printable(str(example['job_id']), 70)}", "dim")
     yield Text(f"    → {trouble.advice}")
+
+
+_CHANGE_STYLES = {
+    ChangeKind.NEWLY_INCONSISTENT: "red",
+    ChangeKind.WORSE: "red",
+    ChangeKind.OTHER: "yellow",
+    ChangeKind.MISSING: "yellow",
+    ChangeKind.HEALED: "green",
+    ChangeKind.NEW: "default",
+}
+_CHANGES = 40  # shown of each kind
+
+
+def print_changes(console: Console, found: list[Change], *, first: str, second: str) -> None:
+    """Print what changed from the wave in the file *first* to the one in *second*."""
+    console.print(Text(printable(f"{first} → {second}"), "bold"))
+    if not found:
+        console.print("  Every entry stands as it did.")
+    for kind in ChangeKind:
+        of_kind = [change for change in found if change.kind is kind]
+        if not of_kind:
+            continue
+        console.print()
+        console.print(Text(f"  {counted(len(of_kind), 'entry', 'entries')} {kind.value}", _CHANGE_STYLES[kind]))
+        for change in of_kind[:_CHANGES]:
+            before = change.before.text if change.before else "not there"
+            after = change.after.text if change.after else "not there"
+            line = f"    {printable(change.entry.key, 60)}  job {printable(change.entry.job_id or '-', 60)}"
+            _print_wrapped(console, Text(f"{line}  {before} → {after}"))
+        if len(of_kind) > _CHANGES:
+            console.print(Text(f"    … and {len(of_kind) - _CHANGES:,} more; --json has all.", "dim"))

@@ -1,0 +1,252 @@
+"""The report's page: one file with everything in it, no network, for a browser, a printer or a ticket's attachment."""
+
+import shlex
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import orjson
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from batcher._version import __version__
+from batcher.durations import duration_text, rough_duration
+from batcher.follow.verdict import Verdict
+from batcher.report.chart import HEIGHT, WIDTH, chart
+from batcher.report.gather import DifferenceRow, Report, task_id, tolerated
+from batcher.report.headline import headline
+from batcher.report.timeline import Kind
+from batcher.text import counted
+from batcher.wave.result import Status
+
+TONES = {
+    Status.CREATED: "good",
+    Status.PARTIAL: "warn",
+    Status.FAILED: "bad",
+    Status.UNSETTLED: "doubt",
+    Status.INVALID: "bad",
+    Status.NOT_SUBMITTED: "warn",
+}
+VERDICT_TONES = {
+    Verdict.CONSISTENT: "good",
+    Verdict.INCONSISTENT: "bad",
+    Verdict.FAILED: "bad",
+    Verdict.TIMEOUT: "warn",
+    Verdict.CANCELLED: "warn",
+    Verdict.UNKNOWN: "doubt",
+}
+_KINDS = {
+    Kind.FIRST: "first requests",
+    Kind.RETRY: "repeats",
+    Kind.THROTTLED: "turned away by the cloud's limit",
+}
+_HEADS = (
+    ("index", "#"),
+    ("key", "Key"),
+    ("job_id", "Job"),
+    ("status", "Status"),
+    ("verdict", "Verdict"),
+    ("attempts", "Attempts"),
+    ("took_s", "Took"),
+    ("error_code", "Trouble"),
+)
+_GRAVE = 300  # rows of the printed table
+_DIFFERENCES = 1000  # rows of the table of differences
+_TROUBLES = 40
+
+
+def write_page(path: Path, report: Report, *, accepted: Mapping[DifferenceRow, str] | None = None) -> None:
+    """Write the page for *report* to *path*, whole or not at all. *accepted* has the reason of each accepted
+    difference. Raises OSError."""
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        draft.write_text(page(report, accepted=accepted or {}), encoding="utf-8")
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def page(report: Report, *, accepted: Mapping[DifferenceRow, str]) -> str:
+    """The page as text."""
+    tally, verdicts = report.tally, report.verdicts
+    line = report.timeline
+    limit_per_s, limit_text = _limit(report)
+    grave = list(_grave_rows(report))
+    text: str = _template().render(
+        version=__version__,
+        css=Markup(_part("page.css")),  # noqa: S704 - our own file
+        js=Markup(_part("page.js")),  # noqa: S704 - our own file
+        data=Markup(_payload(report)),  # noqa: S704 - escaped for a script element
+        report=report,
+        quoted=shlex.quote(str(report.file)),
+        headline=headline(
+            tally.by_status, verdicts.by_verdict if verdicts else None, accepted=tolerated(verdicts, accepted)
+        ),
+        span=_span(report),
+        entries=report.entries or tally.lines,
+        statuses=[_count(status.value, tally.by_status[status], TONES[status]) for status in Status],
+        verdicts=verdicts
+        and [_count(verdict.value, verdicts.by_verdict[verdict], VERDICT_TONES[verdict]) for verdict in Verdict],
+        verdict_total=verdicts and sum(verdicts.by_verdict.values()),
+        chart=line and chart(line, limit_per_s=limit_per_s, limit_text=limit_text),
+        width=WIDTH,
+        height=HEIGHT,
+        kinds=[
+            {"name": kind.value, "said": _KINDS[kind], "number": count}
+            for kind, count in (line.totals if line else {}).items()
+            if count
+        ],
+        bar_text=line and duration_text(line.width_s),
+        troubles=list(_troubles(report)),
+        databases=list(_differences(report, accepted)),
+        more_differences=max(0, len(verdicts.differences) - _DIFFERENCES) if verdicts else 0,
+        scopes=tally.scopes,
+        scope_columns=[status.value for status in Status if tally.by_status[status]],
+        heads=_HEADS,
+        grave=grave[:_GRAVE],
+        more_grave=len(grave) - _GRAVE if len(grave) > _GRAVE else 0,
+        run=list(_run(report)),
+        settings=sorted((report.facts or {}).get("settings", {}).items()),
+    )
+    return text
+
+
+def _part(name: str) -> str:
+    return files("batcher.report").joinpath("page", name).read_text(encoding="utf-8")
+
+
+@cache
+def _template() -> Any:
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters["number"] = lambda number: "" if number is None else f"{number:,}"
+    return environment.from_string(_part("page.html"))
+
+
+def _count(name: str, number: int, tone: str) -> dict[str, Any]:
+    return {"name": name, "number": number, "tone": tone}
+
+
+def _span(report: Report) -> str:
+    tally = report.tally
+    made = f"report made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    if tally.span_s is None or tally.first_submitted_at is None:
+        return made
+    began = datetime.fromisoformat(tally.first_submitted_at).astimezone(UTC)
+    recovered = f", {tally.recovered:,} recovered after a lost answer" if tally.recovered else ""
+    return (
+        f"begun {began:%Y-%m-%d %H:%M:%S} UTC, {rough_duration(tally.span_s)}, "
+        f"{counted(tally.attempts, 'request')}{recovered}; {made}"
+    )
+
+
+def _limit(report: Report) -> tuple[float | None, str | None]:
+    """The limit of all scopes together, requests a second, and how to say it."""
+    rate, scopes = report.rate, max(1, len(report.tally.scopes))
+    if rate is None:
+        return None, None
+    each = f" in each of {scopes} scopes" if scopes > 1 else ""
+    return rate.per_s * scopes, f"{rate}{each}"
+
+
+def _troubles(report: Report) -> Iterator[dict[str, Any]]:
+    for trouble in report.tally.troubles[:_TROUBLES]:
+        yield {
+            "count": trouble.count,
+            "status": trouble.status.value,
+            "tone": TONES[trouble.status],
+            "kind": trouble.error_kind,
+            "code": trouble.error_code,
+            "message": trouble.example["error_msg"],
+            "key": trouble.example["key"],
+            "advice": trouble.advice,
+        }
+
+
+def _differences(report: Report, accepted: Mapping[DifferenceRow, str]) -> Iterator[dict[str, Any]]:
+    found = report.verdicts.differences if report.verdicts else []
+    ordered = sorted(
+        found, key=lambda row: (row in accepted, row.difference.database or "", row.difference.table or "", row.key)
+    )
+    for row in ordered[:_DIFFERENCES]:
+        reason = f"accepted: {accepted[row]}" if row in accepted else None
+        yield {**row.difference.model_dump(), "job_id": row.job_id, "accepted": reason}
+
+
+def _grave_rows(report: Report) -> Iterator[dict[str, Any]]:
+    for line in report.lines:
+        verdict, reason = _verdict(report, line["key"])
+        if line["status"] != Status.CREATED or verdict not in (None, Verdict.CONSISTENT):
+            yield {**line, "verdict": verdict, "why": reason or line["error_msg"]}
+
+
+def _verdict(report: Report, key: str) -> tuple[Verdict | None, str | None]:
+    return report.verdicts.by_key.get(key, (None, None)) if report.verdicts else (None, None)
+
+
+def _run(report: Report) -> Iterator[tuple[str, str]]:
+    facts = report.facts or {}
+    for title, name in (("Command", "command"), ("Manifest", "manifest"), ("Digest", "digest"), ("Begun", "begun_at")):
+        if facts.get(name):
+            yield title, str(facts[name])
+    if facts.get("resumed_at"):
+        yield "Last resumed", str(facts["resumed_at"])
+    if facts.get("batcher"):
+        yield "Run by", f"batcher {facts['batcher']}" + (f", {facts['platform']}" if facts.get("platform") else "")
+    yield "Results", str(report.file)
+    yield "This page by", f"batcher {__version__}"
+
+
+# --- the list -------------------------------------------------------------------------------------------
+
+_POOLED = (
+    *("project_id", "endpoint", "status", "verdict", "error_kind", "error_code", "error_msg", "reason", "labels"),
+)
+_COLUMNS = (
+    *("index", "key", "job_id", "project_id", "endpoint", "status", "verdict", "attempts", "recovered"),
+    *("error_kind", "error_code", "error_msg", "reason", "http_status", "request_id", "object_level_compare_task_id"),
+    *("data_level_compare_task_id", "submitted_at", "finished_at", "took_s", "labels"),
+)
+
+
+def _payload(report: Report) -> str:
+    """The list's data as JSON that may stand in a script element; texts that repeat stand in it once."""
+    pool: dict[Any, int] = {}
+    rows = []
+    for line in report.lines:
+        verdict, reason = _verdict(report, line["key"])
+        values = {
+            **line,
+            "verdict": verdict,
+            "reason": reason,
+            "object_level_compare_task_id": task_id(line, "object_level_compare_create_result"),
+            "data_level_compare_task_id": task_id(line, "data_level_compare_create_result"),
+            "took_s": _took(line),
+            "labels": ", ".join(f"{name}={text}" for name, text in line["labels"].items()) or None,
+        }
+        rows.append(
+            [pool.setdefault(values[name], len(pool)) if name in _POOLED else values[name] for name in _COLUMNS]
+        )
+    tones = {**{s.value: tone for s, tone in TONES.items()}, **{v.value: tone for v, tone in VERDICT_TONES.items()}}
+    payload = orjson.dumps(
+        {
+            "columns": _COLUMNS,
+            "pooled": _POOLED,
+            "pool": list(pool),
+            "rows": rows,
+            "tones": tones,
+            "quoted": shlex.quote(str(report.file)),
+        }
+    ).decode()
+    return payload.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _took(line: Mapping[str, Any]) -> float | None:
+    """Seconds from an entry's first request to its result."""
+    began, ended = line["submitted_at"], line["finished_at"]
+    if not (isinstance(began, str) and isinstance(ended, str)):
+        return None
+    return round((datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds(), 3)

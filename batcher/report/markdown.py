@@ -1,0 +1,97 @@
+"""The report as Markdown, short enough for a ticket."""
+
+from collections.abc import Iterator, Mapping
+
+from batcher.durations import rough_duration
+from batcher.follow.verdict import Verdict
+from batcher.report.gather import DifferenceRow, Report, tolerated
+from batcher.report.headline import headline
+from batcher.text import counted, printable
+from batcher.wave.result import Status
+
+_ROWS = 20  # of each table
+
+
+def markdown(report: Report, *, accepted: Mapping[DifferenceRow, str]) -> str:
+    """*report* as GitHub-flavoured Markdown."""
+    return "\n".join(_lines(report, accepted)) + "\n"
+
+
+def _lines(report: Report, accepted: Mapping[DifferenceRow, str]) -> Iterator[str]:
+    tally, verdicts = report.tally, report.verdicts
+    head = headline(tally.by_status, verdicts.by_verdict if verdicts else None, accepted=tolerated(verdicts, accepted))
+    yield f"## {_text(head.title)}"
+    yield ""
+    yield _text(head.said)
+    yield from (f"- {_text(reason)}" for reason in head.reasons)
+    yield ""
+    if tally.span_s is not None:
+        entries = counted(tally.lines, "entry", "entries")
+        took = f"{rough_duration(tally.span_s)} with {counted(tally.attempts, 'request')}"
+        yield f"`{_code(report.file.name)}`: {entries} in {took}, begun {tally.first_submitted_at}."
+        yield ""
+    yield from _table(
+        ["Status", "Entries"],
+        [[status.value, f"{tally.by_status[status]:,}"] for status in Status if tally.by_status[status]],
+    )
+    if verdicts:
+        yield from _table(
+            ["Verdict", "Entries"],
+            [[v.value, f"{verdicts.by_verdict[v]:,}"] for v in Verdict if verdicts.by_verdict[v]],
+        )
+    yield from _table(
+        ["Entries", "Trouble", "Example", "What to do"],
+        [
+            [
+                f"{trouble.count:,} {trouble.status.value}",
+                " ".join(filter(None, [trouble.error_kind, trouble.error_code])),
+                f"{trouble.example['error_msg'] or ''} (key {trouble.example['key']})",
+                trouble.advice,
+            ]
+            for trouble in tally.troubles
+        ],
+    )
+    yield from _table(
+        ["Job", "Database", "Table", "Result", "Source", "Target", "Accepted"],
+        [
+            [
+                row.job_id or "",
+                row.difference.database or "",
+                row.difference.table or row.difference.object_type,
+                row.difference.result,
+                *(
+                    f"{c:,}" if c is not None else ""
+                    for c in (row.difference.source_count, row.difference.target_count)
+                ),
+                accepted.get(row, ""),
+            ]
+            for row in (verdicts.differences if verdicts else [])
+        ],
+    )
+
+
+def _table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+    if not rows:
+        return
+    yield f"| {' | '.join(head)} |"
+    yield f"|{' --- |' * len(head)}"
+    for row in rows[:_ROWS]:
+        yield f"| {' | '.join(_text(cell) for cell in row)} |"
+    if len(rows) > _ROWS:
+        yield ""
+        yield f"… and {len(rows) - _ROWS:,} more."
+    yield ""
+
+
+def _number(count: int | None) -> str:
+    return "" if count is None else f"{count:,}"
+
+
+def _text(text: str) -> str:
+    """*text* on one line, with what Markdown and HTML would act on escaped."""
+    line = printable(text, 300)
+    return "".join(f"\\{sign}" if sign in "\\`*_{}[]<>#|~" else sign for sign in line)
+
+
+def _code(text: str) -> str:
+    return printable(text).replace("`", "'")

@@ -1,0 +1,78 @@
+"""The report as CSV, for spreadsheets: a row an entry, or a row a difference. No cell is ever taken for a formula."""
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TextIO
+
+from batcher.follow.verdict import Difference
+from batcher.report.gather import DifferenceRow, Verdicts, task_id
+from batcher.report.read import result_lines
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+_ENTRY = (
+    *(
+        "index",
+        "key",
+        "job_id",
+        "project_id",
+        "endpoint",
+        "status",
+        "verdict",
+        "verdict_reason",
+        "attempts",
+        "recovered",
+    ),
+    *("object_level_compare_task_id", "data_level_compare_task_id", "error_kind", "error_code", "error_msg"),
+    *("http_status", "request_id", "submitted_at", "finished_at"),
+)
+
+
+def write_entries(out: TextIO, results: Path, verdicts: Verdicts | None) -> None:
+    """Write a row for each result line of *results*, streamed; labels take a column each. Raises `ResultsError`."""
+    labels = sorted({name for _, line in result_lines(results) for name in line["labels"]})
+    _write(out, [*_ENTRY, *(f"label.{name}" for name in labels)], _entries(results, verdicts, labels))
+
+
+def _entries(results: Path, verdicts: Verdicts | None, labels: list[str]) -> Iterator[list[Any]]:
+    for _, line in result_lines(results):
+        verdict, reason = verdicts.by_key.get(line["key"], (None, None)) if verdicts else (None, None)
+        values = {
+            **line,
+            "verdict": verdict,
+            "verdict_reason": reason,
+            "object_level_compare_task_id": task_id(line, "object_level_compare_create_result"),
+            "data_level_compare_task_id": task_id(line, "data_level_compare_create_result"),
+        }
+        yield [*(values[name] for name in _ENTRY), *(line["labels"].get(name) for name in labels)]
+
+
+def write_differences(out: TextIO, verdicts: Verdicts, accepted: Mapping[DifferenceRow, str]) -> None:
+    """Write a row for each difference; `accepted` has the reason where it was accepted."""
+    names = list(Difference.model_fields)
+    rows = (
+        [row.key, row.job_id, row.half, row.compare_type]
+        + [getattr(row.difference, name) for name in names]
+        + [accepted.get(row)]
+        for row in verdicts.differences
+    )
+    _write(out, ["key", "job_id", "half", "compare_type", *names, "accepted"], rows)
+
+
+def _write(out: TextIO, head: list[str], rows: Iterable[list[Any]]) -> None:
+    writer = csv.writer(out)
+    writer.writerow([_cell(name) for name in head])
+    writer.writerows([_cell(value) for value in row] for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    """*value* as a cell. A text that a spreadsheet would calculate gets an apostrophe before it (OWASP)."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            return "true" if value else "false"
+        case int() | float():
+            return value
+    text = str(value)
+    return f"'{text}" if text.startswith(_FORMULA) else text

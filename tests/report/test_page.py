@@ -1,0 +1,143 @@
+"""The report's page, in a real browser: Debian's Chromium, where it is installed."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+
+from batcher.report.gather import gather
+from batcher.report.html import page, write_page
+from tests.report.waves import write_wave
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (on Debian: apt-get install chromium)")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Page]:
+    """A page that fails the test on any script error and on any request but for the file itself."""
+    context = browser.new_context()
+    troubles: list[str] = []
+
+    def only_the_file(route: Route) -> None:
+        if route.request.url.startswith("file://") and route.request.is_navigation_request():
+            route.continue_()
+        else:
+            troubles.append(f"asked for {route.request.url}")
+            route.abort()
+
+    context.route("**/*", only_the_file)
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: troubles.append(str(error)))
+    opened.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    yield opened
+    context.close()
+    assert troubles == []
+
+
+def show(opened: Page, path: Path, entries: int, **kinds: bool) -> None:
+    results = path / "results.jsonl"
+    write_wave(results, entries, **kinds)
+    write_page(path / "report.html", gather(results))
+    opened.goto((path / "report.html").as_uri())
+
+
+@in_browser
+def test_the_list_filters_sorts_and_opens(opened: Page, tmp_path: Path) -> None:
+    show(opened, tmp_path, 400)
+    expect(opened.locator("#shown")).to_have_text("400 of 400 entries")
+    opened.locator("button[data-status=failed]").click()
+    expect(opened.locator("#shown")).not_to_have_text("400 of 400 entries")
+    for row in opened.locator(".row").all():
+        expect(row).to_contain_text("failed")
+    opened.locator("button[data-status=failed]").click()
+    opened.fill("#search", "wave-7/000123 MYSQL-03")
+    expect(opened.locator("#shown")).to_have_text("1 of 400 entries")
+    opened.fill("#search", "")
+    expect(opened.locator("#shown")).to_have_text("400 of 400 entries")
+    opened.locator(".head button[data-sort=index]").click()
+    expect(opened.locator(".row").first).to_contain_text("wave-7/000399")
+    opened.locator(".row").first.press("Enter")
+    expect(opened.locator("#entry")).to_contain_text("batcher explain")
+    expect(opened.locator("#entry")).to_contain_text("req-0000018f")
+    opened.keyboard.press("Escape")
+    expect(opened.locator("#entry")).to_be_hidden()
+
+
+@in_browser
+def test_only_rows_in_view_exist_and_scrolling_brings_the_others(opened: Page, tmp_path: Path) -> None:
+    show(opened, tmp_path, 5000, journal=False, verdicts=False)
+    assert opened.locator(".row").count() < 100
+    opened.locator("#window").hover()
+    opened.mouse.wheel(0, 30 * 4000)
+    expect(opened.locator("#rows").get_by_text("wave-7/004001", exact=True)).to_be_visible()
+
+
+@in_browser
+@pytest.mark.slow
+def test_a_hundred_thousand_entries_open_and_can_be_searched(opened: Page, tmp_path: Path) -> None:
+    show(opened, tmp_path, 100_000, journal=False, verdicts=False)
+    expect(opened.locator("#shown")).to_have_text("100,000 of 100,000 entries")
+    opened.fill("#search", "wave-7/099998")
+    expect(opened.locator("#shown")).to_have_text("1 of 100,000 entries")
+
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_follow_the_system(browser: Browser, tmp_path: Path, scheme: str) -> None:
+    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True)
+    opened = context.new_page()
+    show(opened, tmp_path, 50)
+    paper = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(18, 22, 29)" if scheme == "dark" else "rgb(255, 255, 255)")
+    context.close()
+
+
+@in_browser
+def test_printed_it_has_the_entries_with_trouble_and_no_controls(opened: Page, tmp_path: Path) -> None:
+    show(opened, tmp_path, 300)
+    opened.emulate_media(media="print")
+    expect(opened.locator("#entries")).to_be_hidden()
+    expect(opened.locator(".printed")).to_contain_text("unsettled")
+    expect(opened.locator(".verdict strong")).to_contain_text("NO-GO")
+
+
+def test_what_came_from_outside_stays_text(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    write_wave(results, 300, verdicts=False)
+    text = results.read_text().replace("wave-7/000007", "</script><img src=x onerror=alert(1)>")
+    results.write_text(text)
+    html = page(gather(results), accepted={})
+    assert "<img src=x" not in html
+    assert html.count("</script>") == 2  # the data's and the code's own
+
+
+def test_a_wave_without_journal_and_verdicts_says_what_is_missing(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    write_wave(results, 20, journal=False, verdicts=False)
+    html = page(gather(results), accepted={})
+    assert "no journal beside the results file" in html
+    assert "batcher watch follows them" in html or "created" in html
+
+
+def test_entries_with_trouble_are_never_left_out_for_room(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    write_wave(results, 400, journal=False, verdicts=False)
+    report = gather(results, most_rows=50)
+    assert len(report.lines) == 50
+    assert report.omitted == 350
+    grave = sum(line["status"] != "created" for line in report.lines)
+    assert grave == 400 - report.tally.by_status["created"]  # type: ignore[index] # a StrEnum's value serves

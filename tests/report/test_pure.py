@@ -1,0 +1,155 @@
+"""The report's pure parts: timeline, chart, headline, changes, cells."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batcher.follow.verdict import Verdict
+from batcher.report.changes import ChangeKind, Standing, changes
+from batcher.report.chart import HEIGHT, WIDTH, chart
+from batcher.report.gather import gather, read_verdicts, tolerated
+from batcher.report.headline import headline
+from batcher.report.markdown import markdown
+from batcher.report.tables import write_differences, write_entries
+from batcher.report.timeline import Kind, Sent, timeline
+from batcher.wave.result import Status
+from tests.report.waves import write_wave
+
+requests = st.lists(
+    st.builds(Sent, st.floats(1.7e9, 1.7e9 + 40 * 86400), st.sampled_from(Kind)), min_size=1, max_size=50
+)
+
+
+@given(requests)
+def test_every_request_is_in_exactly_one_bar(sent: list[Sent]) -> None:
+    line = timeline(sent, whole=True)
+    assert line is not None
+    assert sum(line.totals.values()) == len(sent)
+    assert len(line.bars) <= 122
+    assert [bar.at for bar in line.bars] == [line.bars[0].at + line.width_s * n for n in range(len(line.bars))]
+    for kind in Kind:
+        assert line.totals[kind] == sum(request.kind is kind for request in sent)
+    for bar in line.bars:
+        assert bar.total == sum(bar.at <= int(request.at) < bar.at + line.width_s for request in sent)
+
+
+def test_nothing_sent_has_no_timeline() -> None:
+    assert timeline([], whole=True) is None
+
+
+@given(requests, st.none() | st.floats(0.001, 1000))
+def test_the_drawing_stays_in_its_box(sent: list[Sent], limit: float | None) -> None:
+    line = timeline(sent, whole=True)
+    assert line is not None
+    drawn = chart(line, limit_per_s=limit, limit_text=None)
+    for block in drawn.blocks:
+        assert 0 <= block.x <= block.x + block.width <= WIDTH
+        assert 0 <= block.y <= block.y + block.height <= HEIGHT
+    assert drawn.limit_y is None or 0 <= drawn.limit_y <= HEIGHT
+    assert 1 <= len(drawn.rates) <= 6
+
+
+@pytest.mark.parametrize(
+    ("by_status", "by_verdict", "accepted", "title", "tone"),
+    [
+        ({Status.CREATED: 3}, None, 0, "All created", "good"),
+        ({Status.CREATED: 3, Status.FAILED: 1}, None, 0, "3 of 4 created", "bad"),
+        ({Status.CREATED: 3, Status.UNSETTLED: 1}, None, 0, "3 of 4 created", "doubt"),
+        ({Status.CREATED: 3}, {Verdict.CONSISTENT: 3}, 0, "GO: consistent", "good"),
+        ({Status.CREATED: 3}, {Verdict.CONSISTENT: 2}, 0, "NO-GO: 2 of 3 consistent", "warn"),
+        ({Status.CREATED: 3}, {Verdict.CONSISTENT: 2, Verdict.INCONSISTENT: 1}, 0, "NO-GO: 2 of 3 consistent", "bad"),
+        (
+            {Status.CREATED: 3},
+            {Verdict.CONSISTENT: 2, Verdict.INCONSISTENT: 1},
+            1,
+            "GO: consistent, but for accepted differences",
+            "good",
+        ),
+    ],
+)
+def test_the_headline(
+    by_status: dict[Status, int], by_verdict: dict[Verdict, int] | None, accepted: int, title: str, tone: str
+) -> None:
+    head = headline(by_status, by_verdict, accepted=accepted)
+    assert (head.title, head.tone) == (title, tone)
+
+
+def standing(
+    key: str, verdict: Verdict | None = Verdict.CONSISTENT, status: Status = Status.CREATED, job_id: str = "j"
+) -> Standing:
+    return Standing(key=key, job_id=job_id, project_id="p", asked="data", status=status, verdict=verdict)
+
+
+def test_changes_are_told_by_kind_the_gravest_first() -> None:
+    first = [
+        standing("same"),
+        standing("gone", job_id="g"),
+        standing("ill", Verdict.INCONSISTENT),
+        standing("worse"),
+        standing("differs"),
+        standing("still", Verdict.INCONSISTENT),
+    ]
+    second = [
+        standing("same"),
+        standing("ill"),
+        standing("worse", Verdict.FAILED),
+        standing("differs", Verdict.INCONSISTENT),
+        standing("still", Verdict.INCONSISTENT),
+        standing("fresh", job_id="f"),
+    ]
+    found = [(change.kind, change.entry.key) for change in changes(first, second)]
+    assert found == [
+        (ChangeKind.NEWLY_INCONSISTENT, "differs"),
+        (ChangeKind.WORSE, "worse"),
+        (ChangeKind.MISSING, "gone"),
+        (ChangeKind.HEALED, "ill"),
+        (ChangeKind.NEW, "fresh"),
+    ]
+
+
+def test_a_recheck_under_another_key_is_the_same_entry() -> None:
+    (change,) = changes([standing("a", Verdict.INCONSISTENT)], [standing("b")])
+    assert change.kind is ChangeKind.HEALED
+    assert changes([standing("a")], [standing("a")]) == []
+
+
+def test_cells_are_never_formulas(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    write_wave(results, 400, journal=False)
+    results.write_text(results.read_text().replace("wave-7/", "=HYPERLINK/"))
+    verdicts = read_verdicts(results)
+    assert verdicts is not None
+    entries, differences = io.StringIO(), io.StringIO()
+    write_entries(entries, results, verdicts)
+    write_differences(differences, verdicts, {})
+    for text in (entries.getvalue(), differences.getvalue()):
+        rows = list(csv.reader(io.StringIO(text)))
+        assert len(rows) > 2
+        assert all(not cell.startswith(("=", "+", "-", "@", "\t", "\r")) for row in rows for cell in row)
+    assert "'=HYPERLINK/000000" in entries.getvalue()
+    assert "'=order_items" in differences.getvalue()
+    assert "label.source" in entries.getvalue().splitlines()[0]
+
+
+def test_markdown_escapes_what_would_act(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    write_wave(results, 400)
+    text = markdown(gather(results), accepted={})
+    assert text.startswith("## NO-GO")
+    assert "<b>" not in text.replace("\\<b\\>", "")
+    assert "| inconsistent |" in text
+
+
+def test_an_entry_is_tolerated_only_if_all_its_differences_are(tmp_path: Path) -> None:
+    results = tmp_path / "results.jsonl"
+    write_wave(results, 400, journal=False)
+    verdicts = read_verdicts(results)
+    assert verdicts is not None
+    one, other = verdicts.differences[:2]
+    assert one.key == other.key
+    assert tolerated(verdicts, {one: "known"}) == 0
+    assert tolerated(verdicts, {one: "known", other: "known"}) == 1
