@@ -135,7 +135,7 @@ def kind_of(event: Event) -> str:
 
 def encode(event: Event) -> bytes:
     """*event* as JSON, without its kind."""
-    return orjson.dumps(event, default=_plain)
+    return orjson.dumps(event, default=_plain, option=orjson.OPT_NON_STR_KEYS)
 
 
 def _plain(value: object) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from batcher.wave.events import Event, Reopened, decode, encode, kind_of
+from batcher.wave.events import Answered, Event, Reopened, decode, encode, kind_of
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Status
 
@@ -302,6 +302,13 @@ class Store:
         """The events of an entry, oldest first."""
         rows = self._db.execute("SELECT kind, body FROM events WHERE idx = ? ORDER BY id", (index,))
         return [decode(kind, body) for kind, body in rows]
+
+    def answers(self) -> Iterator[tuple[int, Answered]]:
+        """Every create request that ended, with its entry's index, in the order in which they did."""
+        for index, body in self._db.execute("SELECT idx, body FROM events WHERE kind = 'answered' ORDER BY id"):
+            event = decode("answered", body)
+            if isinstance(event, Answered):
+                yield index, event
 
     def sharing(self, entry: PlannedEntry) -> list[tuple[int, list[Event]]]:
         """The other entries of the same job, each with its events."""
