@@ -13,6 +13,7 @@ with `answered`.
 """
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from batcher.drs.create_compare_task import CREATE_COMPARE_TASK, CreateCompareTa
 from batcher.drs.outcome import Half
 from batcher.simulator import checks
 from batcher.simulator.chance import draw_hex
-from batcher.simulator.checks import BadRequest, BatchReq
+from batcher.simulator.checks import BadRequest, BatchReq, QueryReq
 from batcher.simulator.comparisons import Job, Task
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import DELETED, PARENT, READY, JobRule, rule_for
@@ -45,6 +46,10 @@ class Intent:
     project_id: str
     request: CreateCompareTaskReq
     asked: tuple[Half, ...]
+
+
+Door = Callable[[str], Reply | None]
+"""Says whether a request is let in, by its id: None, or the refusal."""
 
 
 class SimulatedCloud:
@@ -77,32 +82,35 @@ class SimulatedCloud:
         admitted = self.admit(now, project_id, body)
         return self.apply(now, admitted) if isinstance(admitted, Intent) else admitted
 
-    def admit(self, now: float, project_id: str, body: bytes) -> Intent | Reply:
+    def admit(self, now: float, project_id: str, body: bytes, *, door: Door | None = None) -> Intent | Reply:
         """The gateway's part of create-compare-task: a reply is a refusal, and nothing was done.
 
         Counts for the limit. Whether the job exists and is ready is looked at only when the intent is applied.
+        *door* is asked first whether the request is let in.
         """
-        request: CreateCompareTaskReq | None = None
-        wrong: BadRequest | None = None
         try:
-            request = checks.read_create(body)
-        except BadRequest as error:
-            wrong = error
-        asked = () if request is None else checks.asked_halves(request)
-        info = None if request is None else request.data_level_compare_info
-        request_id = self._arrived(
-            now,
-            project_id,
-            CREATE_COMPARE_TASK,
-            job_id=None if request is None else request.job_id,
-            asked=asked,
-            conflict_policy=None if info is None else info.conflict_policy,
-        )
+            request: CreateCompareTaskReq | BadRequest = checks.read_create(body)
+        except BadRequest as wrong:
+            request = wrong
+        if isinstance(request, BadRequest):
+            request_id = self.arrived(now, project_id, CREATE_COMPARE_TASK)
+        else:
+            asked = checks.asked_halves(request)
+            info = request.data_level_compare_info
+            request_id = self.arrived(
+                now,
+                project_id,
+                CREATE_COMPARE_TASK,
+                job_id=request.job_id,
+                asked=asked,
+                conflict_policy=None if info is None else info.conflict_policy,
+            )
+        if door is not None and (shut := door(request_id)) is not None:
+            return shut
         if (turned_away := self._turned_away(now, request_id, project_id, CREATE_COMPARE_TASK)) is not None:
             return turned_away
-        if request is None or wrong is not None:
-            assert wrong is not None  # noqa: S101 - one of the two is set
-            return refusal(request_id, 400, wrong.error_code, wrong.error_msg)
+        if isinstance(request, BadRequest):
+            return refusal(request_id, 400, request.error_code, request.error_msg)
         return Intent(request_id=request_id, project_id=project_id, request=request, asked=asked)
 
     def apply(self, now: float, intent: Intent, *, refuse: Half | None = None, code: str = "DRS.M01503") -> Reply:
@@ -149,15 +157,36 @@ class SimulatedCloud:
 
     def query(self, now: float, project_id: str, body: bytes) -> Reply:
         """query-compare-result: the job's comparisons, newest first, and the results that were asked for."""
-        return self._read(now, project_id, QUERY_COMPARE_RESULT, body)
+        return self.read(now, project_id, QUERY_COMPARE_RESULT, body)
 
     def batch_status(self, now: float, project_id: str, body: bytes) -> Reply:
         """batch-status: each job's status, by default five of them."""
-        return self._read(now, project_id, BATCH_STATUS, body)
+        return self.read(now, project_id, BATCH_STATUS, body)
 
     def batch_detail(self, now: float, project_id: str, body: bytes) -> Reply:
         """batch-detail: what a job is; of use here is what tells parents from their subtasks."""
-        return self._read(now, project_id, BATCH_DETAIL, body)
+        return self.read(now, project_id, BATCH_DETAIL, body)
+
+    def read(self, now: float, project_id: str, call: str, body: bytes, *, door: Door | None = None) -> Reply:
+        """The look-up *call*, one of `READS`; *door* as for `admit`."""
+        read = checks.read_query if call == QUERY_COMPARE_RESULT else checks.read_batch
+        try:
+            request: QueryReq | BatchReq | BadRequest = read(body)
+        except BadRequest as wrong:
+            request = wrong
+        job_id = request.job_id if isinstance(request, QueryReq) else None
+        request_id = self.arrived(now, project_id, call, job_id=job_id)
+        if door is not None and (shut := door(request_id)) is not None:
+            return shut
+        if (turned_away := self._turned_away(now, request_id, project_id, call)) is not None:
+            return turned_away
+        match request:
+            case BadRequest():
+                return refusal(request_id, 400, request.error_code, request.error_msg)
+            case QueryReq():
+                return self._listing(now, project_id, request_id, request)
+            case BatchReq():
+                return self._batch(now, project_id, request_id, request, detailed=call == BATCH_DETAIL)
 
     def answered(
         self, now: float, project_id: str, request_id: str, reply: Reply | None, *, fault: str | None = None
@@ -211,7 +240,7 @@ class SimulatedCloud:
 
     # Within -------------------------------------------------------------------------------------------
 
-    def _arrived(
+    def arrived(
         self,
         now: float,
         project_id: str,
@@ -287,30 +316,7 @@ class SimulatedCloud:
             case "absent":
                 return None
 
-    def _read(self, now: float, project_id: str, call: str, body: bytes) -> Reply:
-        job_id: str | None = None
-        wrong: BadRequest | None = None
-        query: checks.QueryReq | None = None
-        batch: BatchReq | None = None
-        try:
-            if call == QUERY_COMPARE_RESULT:
-                query = checks.read_query(body)
-                job_id = query.job_id
-            else:
-                batch = checks.read_batch(body)
-        except BadRequest as error:
-            wrong = error
-        request_id = self._arrived(now, project_id, call, job_id=job_id)
-        if (turned_away := self._turned_away(now, request_id, project_id, call)) is not None:
-            return turned_away
-        if wrong is not None:
-            return refusal(request_id, 400, wrong.error_code, wrong.error_msg)
-        if query is not None:
-            return self._listing(now, project_id, request_id, query)
-        assert batch is not None  # noqa: S101 - one of the three is set
-        return self._batch(now, project_id, request_id, batch, detailed=call == BATCH_DETAIL)
-
-    def _listing(self, now: float, project_id: str, request_id: str, query: checks.QueryReq) -> Reply:
+    def _listing(self, now: float, project_id: str, request_id: str, query: QueryReq) -> Reply:
         job = self.job(now, project_id, query.job_id)
         if not job.rule.exists:
             return refusal(request_id, 400, "DRS.M05003", f"The job {job.job_id} does not exist.")

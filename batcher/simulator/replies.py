@@ -9,18 +9,19 @@ import orjson
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """One answer of the cloud. *body* is JSON; *retry_after_s* becomes a `Retry-After` header."""
+    """One answer of the cloud. *retry_after_s* becomes a `Retry-After` header."""
 
     status: int
     body: bytes
     request_id: str
     error_code: str | None = None
     retry_after_s: float | None = None
+    content_type: str = "application/json"
 
     @property
     def headers(self) -> dict[str, str]:
         """The headers the cloud sends with it, `Date` aside."""
-        headers = {"Content-Type": "application/json", "X-Request-Id": self.request_id}
+        headers = {"Content-Type": self.content_type, "X-Request-Id": self.request_id}
         if self.retry_after_s is not None:
             headers["Retry-After"] = str(max(1, math.ceil(self.retry_after_s)))
         return headers
