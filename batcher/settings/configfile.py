@@ -9,6 +9,7 @@ from typing import Any
 
 import platformdirs
 
+from batcher.drs.auth.options import OPTION_NAMES
 from batcher.masking import is_secret_name
 from batcher.nearest import nearest
 from batcher.settings.errors import SettingsError
@@ -18,13 +19,19 @@ from batcher.settings.names import CONFIG_NAME, CREDENTIAL_NAMES, variable_name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigFile:
-    """A config file as read: its top level, and the values of the chosen profile."""
+    """A config file as read: the settings of its top level and of the chosen profile.
+
+    *credentials* says where those for all scopes are; *profiles* are all sections, whole, since one that names a
+    project holds that project's credentials whether it is chosen or not.
+    """
 
     path: Path
     text: str
     top: Mapping[str, Any]
     profile: Mapping[str, Any]
     profile_name: str | None
+    credentials: Mapping[str, Any]
+    profiles: Mapping[str, Mapping[str, Any]]
 
     def origin(self, name: str) -> str | None:
         """Where *name* is set: "batcher.toml, line 7"; None where it is not."""
@@ -88,21 +95,33 @@ def read_config(path: Path | None, *, profile: str | None = None) -> ConfigFile 
     if findings:
         raise SettingsError(findings)
     chosen = profiles[profile] if profile is not None else {}
-    return ConfigFile(path=path, text=text, top=data, profile=chosen, profile_name=profile)
+    return ConfigFile(
+        path=path,
+        text=text,
+        top=_settings(data),
+        profile=_settings(chosen),
+        profile_name=profile,
+        credentials={key: value for key, value in {**data, **chosen}.items() if key in OPTION_NAMES},
+        profiles=profiles,
+    )
+
+
+def _settings(section: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in section.items() if key not in OPTION_NAMES}
 
 
 def _wrong_keys(path: Path, text: str, section: str | None, values: Mapping[str, Any]) -> Iterator[str]:
     for key in values:
-        if key in RunSettings.model_fields:
+        if key in RunSettings.model_fields or key in OPTION_NAMES:
             continue
         place = _place(path, text, section, key)
         if key.upper() in CREDENTIAL_NAMES or is_secret_name(key):
             yield (
                 f"{place}: {key} is a credential and has no place in a config file. Take it out, and set "
-                f"{variable_name(key)} in the environment instead."
+                f"{variable_name(key)} in the environment instead, or name the file it is in: {key}_file = …"
             )
             continue
-        near = nearest(key, RunSettings.model_fields)
+        near = nearest(key, (*RunSettings.model_fields, *OPTION_NAMES))
         mend = f"Did you mean {near!r}?" if near else "docs/configuration.md has all settings."
         yield f"{place}: there is no setting {key!r}. {mend}"
 
