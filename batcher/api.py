@@ -10,7 +10,7 @@ The command line runs on the same class, so both keep the same promises.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -22,13 +22,14 @@ from batcher.drs.cloud import Cloud, Credential, Transport
 from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
 from batcher.drs.transport import AiohttpTransport
 from batcher.errors import UserError
-from batcher.manifest import RunDefaults, open_manifest
+from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
 from batcher.rates import Pace, Rate
 from batcher.settings import RunSettings, load
+from batcher.settings.credentials import credential_sources
 from batcher.wave.clocks import Clock, SystemClock
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import Engine, WaveEnd
-from batcher.wave.files import journal_beside, journal_of_output
+from batcher.wave.files import journal_beside, journal_of_output, remove_journal
 from batcher.wave.journal import ThreadedJournal
 from batcher.wave.opening import Found, Opened, Request, open_wave
 from batcher.wave.plan import Scope
@@ -50,6 +51,21 @@ class OpeningStopped(UserError):
         self.stop = stop
 
 
+class _Stoppable(Manifest):
+    """A manifest whose reading ends when the wave is told to stop; a million entries take a while."""
+
+    def __init__(self, manifest: Manifest, told: Callable[[], Stop | None]) -> None:
+        super().__init__(manifest._source, manifest.format)
+        self._told = told
+
+    def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Entry | Finding]:
+        """See `Manifest.read`. Raises `OpeningStopped`."""
+        for item in super().read(defaults, now=now, allow_duplicates=allow_duplicates):
+            if (stop := self._told()) is not None:
+                raise OpeningStopped(stop)
+            yield item
+
+
 class Wave:
     """One run of a wave: an async context manager, and an async iterator over the results it settles.
 
@@ -57,7 +73,7 @@ class Wave:
     named. *settings* are those of `batcher run`; or give them as keywords, which beat environment and config file as
     flags do.
     *output* takes the lines instead of standard output. *credential_for* gives each scope its credential; by default
-    it is found in the environment, as the command line finds it.
+    it is looked for in *credentials*, which are the environment and the config file unless given.
 
     Entering checks the manifest and plans the wave, or takes up the one in the journal: `found` says which.
     Nothing is sent until `run` is awaited or the wave is iterated over. Leaving before the end stops the wave in
@@ -76,13 +92,19 @@ class Wave:
         encoding: str | None = None,
         output: Sink | None = None,
         credential_for: CredentialFor | None = None,
+        credentials: CredentialSources | None = None,
         clock: Clock | None = None,
         watch: Boundary = unwatched,
         **keywords: Any,
     ) -> None:
         if settings is not None and keywords:
             raise TypeError("give settings, or keywords, not both")
-        self.settings = settings or load(keywords).settings
+        config = None
+        if settings is None:
+            loaded = load(keywords)
+            settings, config = loaded.settings, loaded.config
+        self.settings = settings
+        self._credential_sources = credentials or credential_sources(settings, config)
         self._manifest = Path(manifest)
         self._format, self._encoding = format, encoding
         self._results = None if results is None else Path(results)
@@ -104,6 +126,7 @@ class Wave:
         try:
             await self._open()
         except BaseException:
+            self._forget_unbegun()
             await self._stack.aclose()
             raise
         return self
@@ -197,7 +220,7 @@ class Wave:
             journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results)
         )
         request = Request(
-            manifest=manifest,
+            manifest=_Stoppable(manifest, lambda: self._told_to_stop),
             defaults=run_defaults(settings),
             journal=self.journal_path,
             results=self._results,
@@ -230,6 +253,14 @@ class Wave:
             watch=self._watch,
         )
 
+    def _forget_unbegun(self) -> None:
+        """Take back a plan that could not begin (for want of a credential, say): the next call plans anew."""
+        if self.found is None or self.found.resumed or self.journal_path is None:
+            return
+        remove_journal(self.journal_path)
+        if self._results is not None:
+            self._results.unlink(missing_ok=True)
+
     def _open_sink(self, opened: Opened) -> Sink:
         if self._results is not None:
             return ResultsFile(self._results)
@@ -249,25 +280,20 @@ class Wave:
                 proxy=settings.proxy,
             )
         )
-        credential_for = self._credential_for or _found_in_environment(transport)
+        finder = CredentialFinder(self._credential_sources, transport)
         clouds: dict[Scope, Cloud] = {}
         for scope in scopes:
-            credential = credential_for(scope)
+            given = None if self._credential_for is None else self._credential_for(scope)
+            credential = given or finder.find(scope.endpoint, scope.project_id)
             self.credentials[scope.endpoint, scope.project_id] = credential.describe()
             clouds[scope] = DrsClient(
-                transport,
+                finder.transport,
                 endpoint=scope.endpoint,
                 project_id=scope.project_id,
                 credential=credential,
                 x_language=settings.language,
             )
         return clouds
-
-
-def _found_in_environment(transport: Transport) -> CredentialFor:
-    """Credentials as the command line finds them; scopes that share one share its fetching and renewal."""
-    finder = CredentialFinder(CredentialSources(), transport)
-    return lambda scope: finder.find(scope.endpoint, scope.project_id)
 
 
 def run_defaults(settings: RunSettings) -> RunDefaults:

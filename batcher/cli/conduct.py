@@ -62,7 +62,7 @@ def conduct(make: Callable[[], Wave], settings: RunSettings, manner: Manner, out
     if manner.as_json:
         click.echo(orjson.dumps(_as_json(end, tally, manner), option=orjson.OPT_INDENT_2))
     if not settings.quiet:
-        print_ending(err, end, tally, title=manner.title)
+        print_ending(err, end, tally, title=str(manner.results or manner.title))
         print_next(err, end, results=manner.results, command=manner.command)
     return exit_code(end)
 

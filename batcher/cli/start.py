@@ -20,7 +20,7 @@ def print_start(console: Console, wave: Wave, *, title: str) -> None:
     """Say on *console* what *wave*, which has been entered, is about to do."""
     assert wave.found is not None  # noqa: S101 - it has been entered
     for line in _lines(title, wave.found, wave.status(), wave.settings, wave.credentials):
-        console.print(line)
+        console.print(line, soft_wrap=True)
     console.print()
 
 

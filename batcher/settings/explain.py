@@ -35,7 +35,8 @@ def explained(error: ValidationError, flags: Mapping[str, Any], file: ConfigFile
             continue
         name = str(detail["loc"][0]) if detail["loc"] else ""
         source = origin(name, flags, file) or name
-        value = mask_text(str(detail["input"]))
+        typed = flags.get(name, os.environ.get(variable_name(name))) if source != name else None
+        value = mask_text(str(detail["input"] if typed is None else typed))
         if source.startswith("--"):
             shown = f"{source} {value}"
         elif source.startswith(ENV_PREFIX):

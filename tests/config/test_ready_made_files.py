@@ -1,0 +1,69 @@
+"""The files in config/ work as they stand, and the default one is the built-in truth."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.rates import Rate
+from batcher.settings import RunSettings, load
+from batcher.settings.groups import FURTHER, GROUPS, group_of
+from batcher.wave.policy import MaxFailures, Reconcile
+
+CONFIG = Path(__file__).parents[2] / "config"
+# They belong to one run, so a file that sets them for every run would be a trap.
+OF_ONE_RUN = {"digest", "restart", "retry_failed"}
+
+
+def test_the_default_file_changes_nothing() -> None:
+    assert load(config=CONFIG / "default.toml").settings == load().settings
+
+
+def test_the_default_file_speaks_of_every_setting() -> None:
+    text = (CONFIG / "default.toml").read_text(encoding="utf-8")
+    named = set(re.findall(r"^(?:# )?(\w+) = ", text, flags=re.MULTILINE))
+    assert named == set(RunSettings.model_fields) - OF_ONE_RUN
+
+
+def test_what_the_default_file_comments_out_would_be_valid(tmp_path: Path) -> None:
+    """A user takes the # away; an example that is refused then would be a defect."""
+    text = (CONFIG / "default.toml").read_text(encoding="utf-8")
+    bundle = tmp_path / "company.pem"
+    bundle.touch()
+    for line in re.findall(r"^# (\w+ = .+)", text, flags=re.MULTILINE):
+        (values,) = [tomllib.loads(line)]
+        ((name, value),) = values.items()
+        flags: dict[str, Any] = {name: str(bundle) if name == "ca_bundle" else value}
+        load(flags)
+
+
+@pytest.mark.parametrize("profile", [None, "eu", "singapore", "first-wave"])
+def test_production_is_cautious(profile: str | None) -> None:
+    settings = load(config=CONFIG / "production.toml", profile=profile).settings
+    assert settings.reconcile is Reconcile.SNAPSHOT
+    assert isinstance(settings.pace, Rate)
+    assert settings.pace.per_s < Rate(5, 1.0).per_s
+    assert settings.max_failures is not None
+    assert settings.log_format == "json"
+
+
+def test_a_profile_lies_over_the_top_of_its_file() -> None:
+    settings = load(config=CONFIG / "production.toml", profile="first-wave").settings
+    assert (settings.pace, settings.max_failures) == (Rate(30, 60.0), MaxFailures(count=3))
+
+
+def test_the_simulator_file_points_to_loopback() -> None:
+    settings = load(config=CONFIG / "simulator.toml").settings
+    assert settings.endpoint is not None
+    assert settings.endpoint.startswith("http://127.0.0.1:")
+    assert settings.project_id
+
+
+def test_every_setting_is_in_exactly_one_group() -> None:
+    """Help and docs list settings by group: put a new field into `batcher.settings.groups`."""
+    listed = [name for names in GROUPS.values() for name in names]
+    assert sorted(listed) == sorted(set(listed))
+    assert set(listed) <= set(RunSettings.model_fields)
+    assert [name for name in RunSettings.model_fields if group_of(name) == FURTHER] == []
