@@ -104,8 +104,8 @@ def _split(text: str) -> SplitResult:
 
 
 def _host(parts: SplitResult, text: str) -> str:
-    host = parts.hostname or ""
+    host = (parts.hostname or "").removesuffix(".")
     sound = host.isascii() and host.isprintable() and not any(sign in host for sign in " %\\,;<>\"'`{}|^")
-    if not host or not sound:
+    if not sound or not all(host.split(".")):
         raise ValueError(f"endpoint {text!r} names no host: write https://HOST")
-    return host.rstrip(".")
+    return host

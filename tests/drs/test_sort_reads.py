@@ -1,0 +1,203 @@
+"""What the answers of the reading calls mean: an error there is never evidence that nothing exists."""
+
+from typing import Any
+
+import pytest
+
+from batcher.drs.failures import sort_batch_status, sort_block, sort_call, sort_list, sort_results
+from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, ListOutcome, Sort, StatusOutcome, Trouble
+from tests.drs.answers import answer, code
+
+JOB = "job-1"
+FIRST = {
+    "compare_task_id": "c-2",
+    "compare_type": "lines",
+    "compare_task_status": "RUNNING",
+    "create_time": "1767225600000",
+}
+SECOND = {
+    "compare_task_id": "c-1",
+    "compare_type": "object_comparison",
+    "compare_task_status": "SUCCESSFUL",
+    "create_time": "1767225598700",
+    "end_time": "1767225660000",
+}
+
+
+def listed(http_status: int = 200, **block: Any) -> ListOutcome:
+    return sort_list(answer(http_status, {"job_id": JOB, "compare_task_list_results": block}), job_id=JOB)
+
+
+def test_a_page_of_the_list() -> None:
+    outcome = listed(compare_task_list=[FIRST, SECOND], compare_task_list_count=8)
+    assert outcome.trouble is None
+    assert outcome.page == ComparisonPage(
+        comparisons=(
+            Comparison(
+                compare_task_id="c-2", compare_type="lines", compare_task_status="RUNNING", create_time=1767225600000
+            ),
+            Comparison(
+                compare_task_id="c-1",
+                compare_type="object_comparison",
+                compare_task_status="SUCCESSFUL",
+                create_time=1767225598700,
+                end_time=1767225660000,
+            ),
+        ),
+        total=8,
+    )
+    assert [comparison.finished for comparison in outcome.page.comparisons] == [False, True]
+
+
+@pytest.mark.parametrize("empty", [[], None])
+def test_an_empty_list_is_a_list(empty: list[Any] | None) -> None:
+    assert listed(compare_task_list=empty, compare_task_list_count=0).page == ComparisonPage(comparisons=(), total=0)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        {},
+        {"compare_task_list": [FIRST]},
+        {"compare_task_list": None, "compare_task_list_count": 1},
+        {"compare_task_list": [FIRST, SECOND], "compare_task_list_count": 1},
+        {"compare_task_list": [FIRST], "compare_task_list_count": "many"},
+        {"compare_task_list": [FIRST], "compare_task_list_count": -1},
+        {"compare_task_list": {"0": FIRST}, "compare_task_list_count": 1},
+        {"compare_task_list": [FIRST, {}], "compare_task_list_count": 2},
+        {"compare_task_list": [FIRST, None], "compare_task_list_count": 2},
+        {"compare_task_list": [FIRST, {**SECOND, "compare_type": None}], "compare_task_list_count": 2},
+        {"compare_task_list": [FIRST, {**SECOND, "compare_task_id": ""}], "compare_task_list_count": 2},
+    ],
+)
+def test_a_list_that_is_not_sound_is_trouble(block: dict[str, Any]) -> None:
+    """Overlooking one comparison would send its request a second time."""
+    outcome = listed(**block)
+    assert outcome.page is None
+    assert outcome.trouble is not None
+    assert (outcome.trouble.sort, outcome.trouble.kind) == (Sort.MAYBE, ErrorKind.PROTOCOL)
+
+
+def test_an_error_of_the_list_itself_is_trouble() -> None:
+    outcome = listed(compare_task_list=[], compare_task_list_count=0, **code("DRS.M01503"))
+    assert outcome.page is None
+    assert outcome.trouble is not None
+    assert outcome.trouble.sort is Sort.TURNED_AWAY
+
+
+@pytest.mark.parametrize(
+    ("http_status", "body", "sort"),
+    [
+        (200, b"", Sort.MAYBE),
+        (200, {"job_id": JOB}, Sort.MAYBE),
+        (200, {"job_id": "job-2", "compare_task_list_results": {"compare_task_list_count": 0}}, Sort.MAYBE),
+        (200, {**code("DRS.M00289"), "compare_task_list_results": {"compare_task_list_count": 0}}, Sort.REFUSED),
+        (400, {"results": [{"id": JOB, "error_code": "DRS.M00289"}]}, Sort.REFUSED),
+        (401, b"", Sort.NOT_LET_IN),
+        (429, b"", Sort.TURNED_AWAY),
+        (504, b"<html/>", Sort.MAYBE),
+    ],
+)
+def test_an_answer_without_a_list_is_trouble(http_status: int, body: Any, sort: Sort) -> None:
+    outcome = sort_list(answer(http_status, body), job_id=JOB)
+    assert outcome.page is None
+    assert outcome.trouble is not None
+    assert outcome.trouble.sort is sort
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        ("1767225600000", 1767225600000),
+        (1767225600000, 1767225600000),
+        ("2026-01-01T00:00:00Z", 1767225600000),
+        ("2026-01-01T01:00:00.5+01:00", 1767225600500),
+        ("2026-01-01T00:00:00", None),  # no zone
+        ("1767225600", None),  # seconds? nobody says so
+        ("", None),
+        (None, None),
+        ([], None),
+        ("١٧٦٧٢٢٥٦٠٠٠٠٠", None),
+    ],
+)
+def test_a_creation_time_is_milliseconds_or_not_known(told: object, read: int | None) -> None:
+    page = listed(compare_task_list=[{**FIRST, "create_time": told}], compare_task_list_count=1).page
+    assert page is not None
+    assert page.comparisons[0].create_time == read
+
+
+def test_letters_of_types_and_states_may_be_of_either_case() -> None:
+    shouted = {**FIRST, "compare_type": "LINES", "compare_task_status": "Failed"}
+    page = listed(compare_task_list=[shouted], compare_task_list_count="1").page
+    assert page is not None
+    assert (page.comparisons[0].compare_type, page.comparisons[0].finished) == ("lines", True)
+
+
+# --- results --------------------------------------------------------------------------------------------------
+
+
+def test_results_are_read_and_a_block_may_have_failed_on_its_own() -> None:
+    got = answer(200, {"job_id": JOB, "line_compare_results": code("DRS.M00004"), "new": 1})
+    outcome = sort_results(got, job_id=JOB)
+    assert outcome.trouble is None
+    assert outcome.results is not None
+    block = outcome.results.line_compare_results
+    assert block is not None
+    trouble = sort_block(got, block.error_code, block.error_msg)
+    assert trouble is not None
+    assert (trouble.sort, trouble.error_code) == (Sort.MAYBE, "DRS.M00004")
+    assert sort_block(got, None, "words") is None
+    assert sort_block(got, " ", None) is None
+
+
+def test_results_that_are_not_as_documented_are_trouble_not_half_a_verdict() -> None:
+    rows = [{"source_db_name": "shop", "line_compare_detail": [{"source_row_num": "many"}]}]
+    outcome = sort_results(answer(200, {"line_compare_results": {"line_compare_details": rows}}), job_id=JOB)
+    assert outcome.results is None
+    assert outcome.trouble is not None
+    assert "source_row_num" in (outcome.trouble.error_msg or "")
+    assert "many" not in (outcome.trouble.error_msg or ""), "it could be anybody's data"
+
+
+# --- job states -----------------------------------------------------------------------------------------------
+
+
+def states(http_status: int, *results: dict[str, Any]) -> StatusOutcome:
+    return sort_batch_status(answer(http_status, {"count": len(results), "results": results}), asked=["job-1", "job-2"])
+
+
+def test_each_job_has_its_status() -> None:
+    outcome = states(200, {"id": "job-2", "status": "PAUSING"}, {"id": "job-1", "status": "INCRE_TRANSFER_STARTED"})
+    assert outcome.jobs == {"job-1": "INCRE_TRANSFER_STARTED", "job-2": "PAUSING"}
+    assert outcome.trouble is None
+
+
+@pytest.mark.parametrize("http_status", [200, 400])
+def test_an_items_code_is_about_that_job_alone(http_status: int) -> None:
+    outcome = states(http_status, {"id": "job-1", "status": "CREATING"}, {"id": "job-2", "error_code": "DRS.M00289"})
+    missing = outcome.jobs["job-2"]
+    assert outcome.jobs["job-1"] == "CREATING"
+    assert isinstance(missing, Trouble)
+    assert missing.kind is ErrorKind.NOT_FOUND
+    assert outcome.trouble is None
+
+
+def test_a_job_that_the_answer_leaves_out_is_trouble_of_that_job() -> None:
+    left_out = states(200, {"id": "job-1", "status": "CREATING"}, {"status": "CREATING"}, {"id": "job-9"}).jobs["job-2"]
+    assert isinstance(left_out, Trouble)
+    assert left_out.sort is Sort.MAYBE
+
+
+def test_a_call_that_failed_is_trouble_of_every_job() -> None:
+    outcome = sort_batch_status(answer(429, code("APIGW.0308", "limit:10,time:1 minute")), asked=["job-1", "job-2"])
+    assert outcome.trouble is not None
+    assert outcome.trouble.limit == (10, 60.0)
+    assert set(outcome.jobs.values()) == {outcome.trouble}
+
+
+def test_any_call_is_a_success_or_trouble() -> None:
+    assert sort_call(answer(201, {"token": {}})) is None
+    assert sort_call(answer(201, b"")) is not None
+    refused = sort_call(answer(401, {"error": {"code": 401, "message": "wrong password"}}))
+    assert refused is not None
+    assert (refused.sort, refused.kind, refused.error_msg) == (Sort.NOT_LET_IN, ErrorKind.AUTH, "wrong password")
