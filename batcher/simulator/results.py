@@ -102,8 +102,9 @@ def _data_level(config: CloudConfig, seed: int, now: float, job: Job, task: Task
         "compare_task_id": task.compare_task_id,
         f"{kind}_compare_overview": _cut(overview, query),
         f"{kind}_compare_overview_count": len(overview),
-        f"{kind}_compare_details": _cut(details, query),
-        **({"content_compare_diffs": _cut(diffs, query)} if kind == "content" else {}),
+        # Each database's own tables are cut to the page; cut as a whole too, most of them could never be read.
+        f"{kind}_compare_details": details,
+        **({"content_compare_diffs": diffs} if kind == "content" else {}),
     }
 
 
