@@ -211,6 +211,16 @@ class FaultSource(Protocol):
     """Chooses faults; `FaultProfile` by chance, a test by its own rule."""
 
     @property
+    def name(self) -> str:
+        """What it is called."""
+        ...
+
+    @property
+    def description(self) -> str:
+        """What happens, in a line."""
+        ...
+
+    @property
     def late_s(self) -> tuple[float, float]:
         """The span in which late effects come."""
         ...
@@ -237,6 +247,8 @@ class Script:
     jobs: frozenset[str] | None = None
     late_s: tuple[float, float] = (0.05, 0.1)
     slow_s: tuple[float, float] = (0.05, 0.1)
+    name: str = "script"
+    description: str = "faults told one by one"
 
     def choose(self, seed: int, *, call: str, job_id: str, nth: int, elapsed_s: float) -> Fault | None:
         """The next fault of the script for this job."""

@@ -75,9 +75,19 @@ class JobRule:
 ANY_JOB = JobRule()
 
 
-def rule_for(rules: Sequence[JobRule], job_id: str) -> JobRule:
-    """The first of *rules* that matches; any other job exists, and is ready."""
-    for rule in rules:
-        if fnmatchcase(job_id, rule.pattern):
-            return rule
-    return ANY_JOB
+class Fleet:
+    """Finds a job's rule: the one that names it, else the first whose pattern matches, else any job's."""
+
+    def __init__(self, rules: Sequence[JobRule]) -> None:
+        self._named = {rule.pattern: rule for rule in reversed(rules) if not _is_pattern(rule)}
+        self._patterns = [rule for rule in rules if _is_pattern(rule)]
+
+    def rule_for(self, job_id: str) -> JobRule:
+        """The rule of *job_id*. A job that no rule speaks of exists, and is ready."""
+        if (named := self._named.get(job_id)) is not None:
+            return named
+        return next((rule for rule in self._patterns if fnmatchcase(job_id, rule.pattern)), ANY_JOB)
+
+
+def _is_pattern(rule: JobRule) -> bool:
+    return any(sign in rule.pattern for sign in "*?[")

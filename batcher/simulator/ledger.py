@@ -81,6 +81,13 @@ class ListLedger(list[Event]):
         self.append(event)
 
 
+class NoLedger:
+    """Keeps nothing, for long runs and benchmarks."""
+
+    def record(self, event: Event) -> None:
+        """Forget *event*."""
+
+
 class FileLedger:
     """A JSON Lines file, each line written out at once: another process may read it at any time."""
 

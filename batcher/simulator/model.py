@@ -24,7 +24,7 @@ from batcher.simulator.chance import draw_hex
 from batcher.simulator.checks import BadRequest, BatchReq, QueryReq
 from batcher.simulator.comparisons import Job, Task
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.jobs import DELETED, PARENT, READY, JobRule, rule_for
+from batcher.simulator.jobs import DELETED, PARENT, READY, Fleet, JobRule
 from batcher.simulator.ledger import Answered, Effect, Ledger, ListLedger, RequestSeen
 from batcher.simulator.limits import WindowLimit
 from batcher.simulator.replies import Reply, refusal, reply
@@ -70,6 +70,7 @@ class SimulatedCloud:
         self.seed = rng.getrandbits(64)
         self.ledger: Ledger = ListLedger() if ledger is None else ledger
         self.began_at = began_at
+        self._fleet = Fleet(config.jobs)
         self._make = TaskMaker(config, self.seed)
         self._limits: dict[tuple[str, bool], WindowLimit] = {}
         self._jobs: dict[tuple[str, str], Job] = {}
@@ -233,7 +234,7 @@ class SimulatedCloud:
             self.began_at = now
         job = self._jobs.get((project_id, job_id))
         if job is None:
-            job = self._jobs[project_id, job_id] = Job(job_id, rule_for(self.config.jobs, job_id))
+            job = self._jobs[project_id, job_id] = Job(job_id, self._fleet.rule_for(job_id))
             for existing in job.rule.existing:
                 self._make.existing(self.began_at, job, existing)
         return job

@@ -1,0 +1,115 @@
+"""Files that say what the simulated fleet is like (`--jobs`) and what differs (`--differences`): JSON, checked."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import orjson
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
+
+from batcher.durations import parse_duration
+from batcher.errors import UserError
+from batcher.nearest import nearest
+from batcher.simulator.differences import Difference, Differences
+from batcher.simulator.jobs import READY, STATUSES, Existing, JobRule
+
+T = TypeVar("T", bound=BaseModel)
+
+Seconds = Annotated[float, BeforeValidator(parse_duration)]
+
+
+def _status(value: str) -> str:
+    if value not in STATUSES:
+        near = nearest(value, STATUSES)
+        raise ValueError(f"is no job status{f'; did you mean {near}?' if near else ''}")
+    return value
+
+
+JobStatus = Annotated[str, AfterValidator(_status)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Later(_Part):
+    after: Seconds
+    status: JobStatus
+
+
+class _Existing(_Part):
+    compare_type: Literal["lines", "contents", "object_comparison"] = "lines"
+    status: Literal["WAITING_FOR_RUNNING", "RUNNING", "SUCCESSFUL", "FAILED", "CANCELLED", "TIMEOUT_INTERRUPT"] = (
+        "RUNNING"
+    )
+    age: Seconds = 3600.0
+
+
+class _Job(_Part):
+    job_id: str = Field(min_length=1)
+    exists: bool = True
+    status: JobStatus = READY
+    becomes: list[_Later] = []
+    children: list[str] = []
+    parent_id: str | None = None
+    ends: Literal["SUCCESSFUL", "FAILED", "TIMEOUT_INTERRUPT", "CANCELLED", "NEVER"] = "SUCCESSFUL"
+    runs: Seconds | None = None
+    existing: list[_Existing] = []
+
+    def rule(self) -> JobRule:
+        return JobRule(
+            pattern=self.job_id,
+            exists=self.exists,
+            status=self.status,
+            becomes=tuple(sorted((later.after, later.status) for later in self.becomes)),
+            children=tuple(self.children),
+            parent_id=self.parent_id,
+            ends=self.ends,
+            runs_s=self.runs,
+            existing=tuple(
+                Existing(compare_type=there.compare_type, status=there.status, age_s=there.age)
+                for there in self.existing
+            ),
+        )
+
+
+class _Difference(_Part):
+    job_id: str = "*"
+    database: str = "*"
+    table: str = "*"
+    rows: int = Field(default=1, ge=1)
+    object_type: str | None = None
+    name: str = "missing_object"
+
+
+def read_jobs(path: Path) -> tuple[JobRule, ...]:
+    """The rules of a `--jobs` file: an array of objects. Raises `UserError` with everything that is wrong."""
+    return tuple(job.rule() for job in _read(path, _Job, "jobs"))
+
+
+def read_differences(path: Path) -> Differences:
+    """The rules of a `--differences` file: an array of objects. Raises `UserError` with everything that is wrong."""
+    return Differences(tuple(Difference(**rule.model_dump()) for rule in _read(path, _Difference, "differences")))
+
+
+def _read(path: Path, kind: type[T], noun: str) -> list[T]:
+    try:
+        values: Any = orjson.loads(path.read_bytes())
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror}.") from None
+    except orjson.JSONDecodeError as error:
+        raise UserError(f"{path}, line {error.lineno}, column {error.colno}: is not valid JSON: {error.msg}.") from None
+    if not isinstance(values, list):
+        raise UserError(f"{path}: must be a JSON array with an object for each rule; docs/simulator.md shows one.")
+    try:
+        return TypeAdapter(list[kind]).validate_python(values)  # type: ignore[valid-type]
+    except ValidationError as error:
+        found = [_explained(detail["loc"], str(detail["msg"]), kind) for detail in error.errors(include_url=False)]
+        raise UserError(f"{path}: these {noun} cannot be used:\n" + "\n".join(f"  {line}" for line in found)) from None
+
+
+def _explained(place: tuple[int | str, ...], problem: str, kind: type[BaseModel]) -> str:
+    where = f"rule {int(place[0]) + 1}" + "".join(f", {part}" for part in place[1:])
+    if problem == "Extra inputs are not permitted":
+        near = nearest(str(place[-1]), kind.model_fields)
+        return f"{where}: is no field" + (f"; did you mean {near}?" if near else "")
+    return f"{where}: {problem.removeprefix('Value error, ')}"
