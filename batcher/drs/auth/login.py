@@ -5,7 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from batcher.drs.auth.iam import IssuedToken, Passing, TokenScope, User, issued_token, project_scope, token_request
+from batcher.drs.auth.iam import IssuedToken, Passing, TokenScope, User, issued_token, token_request
 from batcher.drs.auth.secret import Secret, SecretSource
 from batcher.drs.auth.token import TOKEN_HEADER
 from batcher.drs.cloud import HttpRequest, Refusal, Transport
@@ -66,11 +66,15 @@ class Login:
 
 
 class LoginCredential:
-    """The token of one project, fetched once however many wait for it. *now* is Unix seconds."""
+    """The token of one *scope*, fetched once however many wait for it. *now* is Unix seconds.
 
-    def __init__(self, login: Login, project_id: str, *, now: Callable[[], float] = time.time) -> None:
+    *project_id* is that of the token at hand, as IAM told it.
+    """
+
+    def __init__(self, login: Login, scope: TokenScope, *, now: Callable[[], float] = time.time) -> None:
+        self.project_id: str | None = None
         self._login = login
-        self._project_id = project_id
+        self._scope = scope
         self._now = now
         self._fetching = asyncio.Lock()
         self._token: Secret | None = None
@@ -104,11 +108,11 @@ class LoginCredential:
 
     async def _fetch(self) -> Refusal | None:
         asked_at = self._now()
-        outcome = await self._login.token(project_scope(project_id=self._project_id))
+        outcome = await self._login.token(self._scope)
         match outcome:
             case IssuedToken():
                 lifetime_s = _LIFETIME_S if outcome.lifetime_s is None else outcome.lifetime_s
-                self._token, self._ends = outcome.token, asked_at + lifetime_s
+                self._token, self._ends, self.project_id = outcome.token, asked_at + lifetime_s, outcome.project_id
                 self._renew_from = self._ends - min(_AHEAD_S, lifetime_s / 5)
                 return None
             case Passing() if self._token is not None and self._now() < self._ends:

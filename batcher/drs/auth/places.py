@@ -83,7 +83,7 @@ class OptionsPlace:
     def name(self, item: Item) -> str | None:
         """The options that name it."""
         if item in SECRETS:
-            return f"{self.spell(item + '_env')} or {self.spell(item + '_file')}"
+            return f"{self.spell(item + '_file')}|env"
         return self.spell(item) if hasattr(self.options, item) else None
 
     def secret(self, item: Item) -> SecretSource | None:
@@ -126,8 +126,8 @@ class EnvironmentPlace:
         """The variables it may be under."""
         names = self.names.get(item, ())
         if self.files and item in SECRETS:
-            names = tuple(spelling for name in names for spelling in (name, name + "_FILE"))
-        return " or ".join(names) or None
+            names = tuple(f"{name}[_FILE]" for name in names)
+        return "|".join(names) or None
 
     def secret(self, item: Item) -> SecretSource | None:
         """From the first of its variables that is set."""
@@ -159,7 +159,7 @@ class SdkProfilePlace:
     @property
     def title(self) -> str:
         """The file's name."""
-        return f"the SDK's profile {self.path}"
+        return str(self.path)
 
     def name(self, item: Item) -> str | None:
         """Its key."""

@@ -1,0 +1,83 @@
+"""The project of a region, asked of IAM where nobody has named it."""
+
+from dataclasses import replace
+
+from batcher.drs.auth.access_key import AccessKey
+from batcher.drs.auth.find import CredentialFinder, GivenToken, told
+from batcher.drs.auth.iam import (
+    PROJECTS_A_PAGE,
+    Passing,
+    Project,
+    TokenScope,
+    domain_scope,
+    listed_projects,
+    project_scope,
+    projects_request,
+)
+from batcher.drs.auth.login import LoginCredential
+from batcher.drs.auth.places import Item
+from batcher.drs.auth.token import TokenCredential
+from batcher.drs.cloud import Credential, Refusal
+from batcher.drs.endpoints import region_of_endpoint
+from batcher.errors import UserError
+
+_REFUSED = 3  # the exit code for a refused credential
+_MAX_PAGES = 100
+
+
+async def find_project_id(finder: CredentialFinder, endpoint: str, region: str | None = None) -> str:
+    """The id of the one project that the credential for *endpoint* may mean.
+
+    It is the one of the region's name, or of a name that the environment has (`HW_PROJECT_NAME`, …). Where neither
+    is known, it is the only one there is. Raises `UserError`: it lists what was found instead.
+    """
+    named, hint = finder.places.plain(Item.PROJECT), finder.places.plain(Item.REGION)
+    wanted = named.value if named else region or region_of_endpoint(endpoint) or (hint.value if hint else None)
+    with told(f"asking IAM which project is meant at {endpoint}"):
+        credential, iam_endpoint = _for_iam(finder, endpoint, wanted)
+    refusal = await credential.prepare()
+    if refusal is None and isinstance(credential, LoginCredential) and credential.project_id is not None:
+        return credential.project_id
+    projects = refusal or await _projects(finder, credential, iam_endpoint, wanted)
+    if isinstance(projects, Refusal):
+        raise UserError(f"{projects.error_msg}. Or name the project: --project-id ID.", exit_code=_REFUSED)
+    if len(projects) == 1:
+        return projects[0].id
+    called = f"named {wanted}" if wanted else "at all"
+    if not projects:
+        raise UserError(f"IAM at {iam_endpoint} shows this credential no project {called}. Name it: --project-id ID.")
+    listed = "\n".join(f"  {project.id}  {project.name}" for project in projects)
+    raise UserError(f"IAM shows this credential several projects. Choose one with --project-id:\n{listed}")
+
+
+def _for_iam(finder: CredentialFinder, endpoint: str, wanted: str | None) -> tuple[Credential, str]:
+    """The credential for *endpoint*, as IAM takes it, and where that IAM is. Raises `Unusable`."""
+    found = finder.look(endpoint, None)
+    iam_endpoint = finder.iam_endpoint(found, endpoint)
+    match found.parts:
+        case GivenToken(source):
+            return TokenCredential(source), iam_endpoint
+        case AccessKey() as key:
+            return finder.signer(key, None), iam_endpoint
+    login = finder.login(found, endpoint)
+    scope: TokenScope = project_scope(name=wanted) if wanted else domain_scope(login.user)
+    return LoginCredential(login, scope), iam_endpoint
+
+
+async def _projects(
+    finder: CredentialFinder, credential: Credential, iam_endpoint: str, wanted: str | None
+) -> tuple[Project, ...] | Refusal:
+    """All pages of IAM's list."""
+    projects: list[Project] = []
+    for page in range(1, _MAX_PAGES + 1):
+        bare = projects_request(iam_endpoint, wanted, page)
+        answer = await finder.transport.send(replace(bare, headers={**bare.headers, **credential.headers(bare)}))
+        listed = listed_projects(answer)
+        if isinstance(listed, Passing):
+            return listed.refusal
+        if isinstance(listed, Refusal):
+            return listed
+        projects += listed
+        if len(listed) < PROJECTS_A_PAGE:
+            break
+    return tuple(projects)

@@ -1,0 +1,106 @@
+"""All places where a run's credentials may be, in the order in which they are looked at."""
+
+import getpass
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+from batcher.drs.auth.options import NO_OPTIONS, CredentialOptions, ScopeProfile, flag
+from batcher.drs.auth.places import (
+    BATCHER_NAMES,
+    OPENSTACK_NAMES,
+    SDK_NAMES,
+    TERRAFORM_NAMES,
+    EnvironmentPlace,
+    Item,
+    OptionsPlace,
+    Place,
+    Plain,
+    SdkProfilePlace,
+)
+from batcher.drs.auth.secret import GivenSecret, Unusable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CredentialSources:
+    """Everything credentials may come from. *options* are flags, *file_options* what the config file says for all
+    scopes, *profiles* its sections for single projects; *environ*, *home*, *stdin* are this process's by default.
+
+    *endpoints* are those that the operator named himself (None: all): a token or a password of his is not sent to a
+    host that only a manifest names, unless the region table knows it.
+    """
+
+    options: CredentialOptions = NO_OPTIONS
+    file_options: CredentialOptions = NO_OPTIONS
+    file_title: str = "config file"
+    profiles: tuple[ScopeProfile, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    home: Path = field(default_factory=Path.home)
+    stdin: TextIO | None = None
+    endpoints: frozenset[str] | None = None
+    insecure_http: bool = False
+
+
+class Places:
+    """The places of *sources*. Standard input is read at most once, for the one option that asks for it."""
+
+    def __init__(self, sources: CredentialSources) -> None:
+        self._sources = sources
+        self._stdin: tuple[str, GivenSecret] | None = None
+        self.flags = self._options("flags", sources.options, flags=True)
+        self.file = self._options(sources.file_title, sources.file_options)
+        self.own = EnvironmentPlace(
+            title="environment",
+            environ=sources.environ,
+            names=BATCHER_NAMES,
+            stdin=self._read_stdin,
+            files=True,
+            strict=True,
+        )
+
+    def of(self, endpoint: str | None, project_id: str | None) -> Iterator[Place]:
+        """Those for one scope, first things first; None for a project means that it is not known yet."""
+        yield self.flags
+        for profile in self._sources.profiles:
+            if profile.project_id == project_id and profile.endpoint in (None, endpoint):
+                yield self._options(profile.origin, profile.options)
+        yield self.own
+        yield self.file
+        yield from self._of_others()
+
+    def plain(self, item: Item) -> Plain | None:
+        """The first *item* that any place for all scopes has."""
+        places: tuple[Place, ...] = (self.flags, self.own, self.file, *self._of_others())
+        return next((found for place in places if (found := place.plain(item)) is not None), None)
+
+    def _of_others(self) -> Iterator[Place]:
+        yield self._environment("official SDK", SDK_NAMES)
+        named = self._sources.environ.get("HUAWEICLOUD_SDK_CREDENTIALS_FILE")
+        path = Path(named).expanduser() if named else self._sources.home / ".huaweicloud" / "credentials"
+        yield SdkProfilePlace(path=path, named=bool(named))
+        yield self._environment("Terraform", TERRAFORM_NAMES)
+        yield self._environment("OpenStack", OPENSTACK_NAMES)
+
+    def _environment(self, title: str, names: Mapping[Item, tuple[str, ...]]) -> EnvironmentPlace:
+        return EnvironmentPlace(title=title, environ=self._sources.environ, names=names, stdin=self._read_stdin)
+
+    def _options(self, title: str, options: CredentialOptions, *, flags: bool = False) -> OptionsPlace:
+        return OptionsPlace(
+            title=title,
+            options=options,
+            environ=self._sources.environ,
+            stdin=self._read_stdin,
+            spell=flag if flags else str,
+        )
+
+    def _read_stdin(self, option: str) -> GivenSecret:
+        if self._stdin is None:
+            stream = self._sources.stdin or sys.stdin
+            value = getpass.getpass(f"{option}: ") if stream.isatty() else stream.read()
+            self._stdin = option, GivenSecret(value, f"standard input ({option})")
+        if self._stdin[0] != option:
+            raise Unusable(f"{self._stdin[0]} and {option} cannot both be read from standard input")
+        return self._stdin[1]
