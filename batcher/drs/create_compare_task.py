@@ -5,7 +5,7 @@ strict (an unknown field is an error, as it would be silently dropped by the clo
 whatever they carry, known or not, and never fail on it.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -14,6 +14,7 @@ CREATE_COMPARE_TASK = "create-compare-task"
 
 ConflictPolicy = Literal["cancel", "keep"]
 DataCompareType = Literal["lines", "contents"]
+Name = Annotated[str, Field(min_length=1)]
 
 
 class RequestPart(BaseModel):
@@ -26,8 +27,9 @@ class CompareObjectInfo(RequestPart):
     """One database of a data-level comparison (table 5)."""
 
     db_name: str = Field(min_length=1, description="Name of the source database.")
-    table_name: list[str] | None = Field(
+    table_name: list[Name] | None = Field(
         default=None,
+        min_length=1,
         description="Names of the tables to compare; absent: not sent, the cloud decides (a whole database).",
     )
 

@@ -1,6 +1,6 @@
 """The manifest room: formats, the entry, and every check made before anything is sent."""
 
-from batcher.manifest.check import RunDefaults
+from batcher.manifest.beside import RunDefaults
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import finding_line

@@ -1,6 +1,7 @@
 """What the readers hand to the checks: one element of the file, parsed but not judged."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 
@@ -8,15 +9,15 @@ from typing import Any
 class Element:
     """One entry as the file has it. *line* and *column* (1-based) are where it begins; CSV rows have no column.
 
-    *data* is what JSON made of it, or what the cells of a row amount to; any type. *findings* is what
-    reading it has already found: (field, value, problem, mend).
+    *data* is what JSON made of it, or what the cells of a row amount to; any type. *faults* is what
+    reading it has already found.
     """
 
     index: int
     line: int
     data: Any
     column: int | None = None
-    findings: list["Fault"] = field(default_factory=list)
+    faults: Sequence["Fault"] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ def shown(value: Any, field: str | None = None) -> str | None:
     """*value* as a finding shows it: text as it is, all else as JSON; on one line, shortened, no secret."""
     if value is NO_VALUE:
         return None
-    if field is not None and is_secret_name(field):
+    if field is not None and is_secret_name(field.rpartition(".")[2].partition("[")[0]):
         return MASK
     if isinstance(value, str):
         return printable(mask_text(value[: 8 * _LONGEST_VALUE]), _LONGEST_VALUE)

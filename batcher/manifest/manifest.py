@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, cast
 
-from batcher.manifest.check import Checker, RunDefaults
+from batcher.manifest.beside import RunDefaults
+from batcher.manifest.check import Checker
 from batcher.manifest.element import Element
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.errors import ManifestError
@@ -55,23 +56,26 @@ class Manifest:
             empty = True
             for item in self._judged(checker):
                 empty = False
-                yield item
+                if isinstance(item, list):
+                    yield from item
+                else:
+                    yield item
             if empty:
                 raise ManifestError(self.file, "the manifest has no entries", "Give at least one")
         except ManifestError as error:
             yield error.finding
 
-    def _judged(self, checker: Checker) -> Iterator[Entry | Finding]:
+    def _judged(self, checker: Checker) -> Iterator[Entry | list[Finding]]:
         if self.format == "json":
             yield from self._judged_json(checker)
             return
         for item in read_csv(self._source) if self.format == "csv" else read_jsonl(self._source):
             if isinstance(item, HeaderFault):
-                yield self._header_finding(item)
+                yield [self._header_finding(item)]
             else:
-                yield from _flat(checker.judge(item))
+                yield checker.judge(item)
 
-    def _judged_json(self, checker: Checker) -> Iterator[Entry | Finding]:
+    def _judged_json(self, checker: Checker) -> Iterator[Entry | list[Finding]]:
         defaults: dict[str, object] | None = None
         wrong: frozenset[str] = frozenset()
         for item in read_json(self._source):
@@ -79,11 +83,11 @@ class Manifest:
                 if not isinstance(item.data, dict):
                     raise ManifestError(self.file, "`defaults` must be an object", "Write {…}", line=item.line)
                 defaults = item.data
-                findings = checker.defaults_findings(item.line, defaults, item.findings)
-                yield from findings
+                findings = checker.defaults_findings(item.line, defaults, list(item.faults))
+                yield findings
                 wrong = frozenset((finding.field or "").removeprefix("defaults.") for finding in findings)
                 continue
-            yield from _flat(self._with_defaults(checker, item, defaults, wrong))
+            yield self._with_defaults(checker, item, defaults, wrong)
 
     def _with_defaults(
         self, checker: Checker, item: Element, defaults: dict[str, object] | None, wrong: frozenset[str]
@@ -108,13 +112,6 @@ class Manifest:
             problem=item.fault.problem,
             mend=item.fault.mend,
         )
-
-
-def _flat(judged: Entry | list[Finding]) -> Iterator[Entry | Finding]:
-    if isinstance(judged, Entry):
-        yield judged
-    else:
-        yield from judged
 
 
 def _has(data: object, field: str | None) -> bool:

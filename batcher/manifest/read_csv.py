@@ -49,7 +49,7 @@ def _rows(lines: "_Lines", delimiter: str, columns: "_Columns") -> Iterator[Elem
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield Element(index, begin, None, None, [_unreadable(str(error), lines.number - begin)])
+            yield Element(index, begin, None, None, [_unreadable(str(error))])
             index += 1
             continue
         if row is None:
@@ -138,7 +138,7 @@ class _Columns:
         """The entry that *row* stands for, nested as the API's body is."""
         if len(row) != self._width and (fault := self._ragged(row)):
             return Element(index, line, None, None, [fault])
-        element = Element(index, line, None)
+        faults: list[Fault] = []
         data: dict[str, Any] = {}
         info: dict[str, Any] = {}
         labels: dict[str, str] = {}
@@ -150,7 +150,7 @@ class _Columns:
                 if stripped := cell.strip():
                     data[name] = stripped
             elif name in OBJECT_LISTS:
-                _list_cell(element, info, name, cell.strip())
+                _list_cell(info, name, cell.strip(), faults)
             elif name in DATA_FIELDS:
                 if stripped := cell.strip():
                     info[name] = stripped
@@ -163,9 +163,8 @@ class _Columns:
         for place in self._nameless:
             if place < len(row) and row[place].strip():
                 mend = f"Name column {place + 1} in the header, or empty it"
-                element.findings.append(Fault(None, row[place], "stands in a column without a name", mend))
-        element.data = data
-        return element
+                faults.append(Fault(None, row[place], "stands in a column without a name", mend))
+        return Element(index, line, data, None, faults)
 
     def _ragged(self, row: list[str]) -> Fault | None:
         extra = row[self._width :]
@@ -178,13 +177,13 @@ class _Columns:
         return Fault(None, NO_VALUE, f"the row has {len(row)} cells, and the header {self._width}", mend)
 
 
-def _list_cell(element: Element, info: dict[str, Any], name: str, cell: str) -> None:
+def _list_cell(info: dict[str, Any], name: str, cell: str, faults: list[Fault]) -> None:
     if not cell:
         return
     try:
         info[name] = parse_cell(cell, short_form=name == "compare_object_infos")
     except BadCell as error:
-        element.findings.append(Fault(name, cell, error.problem, error.mend))
+        faults.append(Fault(name, cell, error.problem, error.mend))
         info[name] = UNREAD
 
 
@@ -214,7 +213,7 @@ def _column_mend(name: str) -> str:
     return f"For information of your own, call it {LABEL_PREFIX}{re.sub(r'[^A-Za-z0-9_-]+', '_', name).strip('_')}"
 
 
-def _unreadable(message: str, lines: int) -> Fault:
+def _unreadable(message: str) -> Fault:
     match message:
         case "unexpected end of data":
             problem = "the double quote that opens a cell in this row is never closed"

@@ -5,15 +5,15 @@ fast as ijson, and unlike it knows line and column, and needs no second library.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
 from batcher.manifest.element import Element, Fault
 from batcher.manifest.errors import ManifestError
-from batcher.manifest.read_jsonl import LONGEST, twice_fault
+from batcher.manifest.read_jsonl import LONGEST, twice_faults
 from batcher.manifest.source import Source
-from batcher.manifest.strict_json import NotJson, not_json, scanner, twice_keys
+from batcher.manifest.strict_json import NotJson, not_json, scanner
 from batcher.nearest import nearest
 
 _CHUNK = 1 << 18
@@ -26,7 +26,7 @@ class DefaultsElement:
 
     line: int
     data: Any
-    findings: list[Fault]
+    faults: Sequence[Fault]
 
 
 def read_json(source: Source) -> Iterator[Element | DefaultsElement]:
@@ -55,8 +55,8 @@ _AFTER_END = "Take it out; if each line is an entry of its own, say --format jso
 def _array(window: "_Window") -> Iterator[Element]:
     for index, _ in enumerate(window.items("[", "]")):
         line, column = window.position()
-        value, twice = window.value()
-        yield Element(index, line, value, column, [twice_fault(key) for key in twice])
+        value, faults = window.value()
+        yield Element(index, line, value, column, faults)
 
 
 def _object(window: "_Window") -> Iterator[Element | DefaultsElement]:
@@ -81,8 +81,8 @@ def _object(window: "_Window") -> Iterator[Element | DefaultsElement]:
         else:
             window.peek()
             line, _ = window.position()
-            value, twice = window.value()
-            yield DefaultsElement(line, value, [twice_fault(key) for key in twice])
+            value, faults = window.value()
+            yield DefaultsElement(line, value, faults)
     if "entries" not in seen:
         window.fail("the object has no `entries`", 'Write {"defaults": {…}, "entries": […]}, or a plain array')
 
@@ -146,8 +146,8 @@ class _Window:
             if sign == closing:
                 return
 
-    def value(self) -> tuple[Any, list[str]]:
-        """The value that begins here, and the keys that stand twice in an object of it."""
+    def value(self) -> tuple[Any, Sequence[Fault]]:
+        """The value that begins here, and the faults in how it is written."""
         self.peek()
         size = _CHUNK
         while True:
@@ -163,9 +163,9 @@ class _Window:
             size *= 2
         if problem is not None:
             self._refuse(problem)
-        twice = twice_keys(value, self._buffer, self._at, end)
+        faults = twice_faults(value, self._buffer, self._at, end)
         self._at = end
-        return value, twice
+        return value, faults
 
     def _may_grow(self, size: int) -> bool:
         if len(self._buffer) - self._at >= LONGEST:

@@ -1,7 +1,7 @@
 """JSON Lines: one entry a line, blank lines let be."""
 
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Iterator, Sequence
+from typing import IO, Any
 
 import orjson
 
@@ -20,8 +20,7 @@ def read_jsonl(source: Source) -> Iterator[Element]:
         for number, line in _lines(text):
             if line.isspace():
                 continue
-            element = _element(line, index, number)
-            yield element
+            yield _element(line, index, number)
             index += 1
 
 
@@ -40,10 +39,7 @@ def _element(line: str, index: int, number: int) -> Element:
         data = orjson.loads(line)
     except orjson.JSONDecodeError:
         return _careful(line, index, number)
-    element = Element(index, number, data)
-    if twice := twice_keys(data, line):
-        element.findings.extend(twice_fault(key) for key in twice)
-    return element
+    return Element(index, number, data, None, twice_faults(data, line))
 
 
 def _careful(line: str, index: int, number: int) -> Element:
@@ -56,9 +52,8 @@ def _careful(line: str, index: int, number: int) -> Element:
         data = parse(text)
     except NotJson as error:
         return Element(index, number, None, None if error.pos is None else error.pos + 1, [line_fault(text, error)])
-    element = Element(index, number, data)  # orjson is stricter about surrogates; the checks tell of them
-    element.findings.extend(twice_fault(key) for key in twice_keys(data, text))
-    return element
+    # What orjson refuses and this one takes are lone surrogates: the checks tell of them.
+    return Element(index, number, data, None, twice_faults(data, text))
 
 
 def line_fault(text: str, error: NotJson) -> Fault:
@@ -73,6 +68,7 @@ def line_fault(text: str, error: NotJson) -> Fault:
     return Fault(None, NO_VALUE, f"the line is not JSON: {error.problem}", mend)
 
 
-def twice_fault(key: str) -> Fault:
-    """What is wrong with an object that has *key* twice."""
-    return Fault(key, NO_VALUE, "stands twice in one object", "Keep the one that is meant")
+def twice_faults(value: Any, text: str, start: int = 0, end: int | None = None) -> Sequence[Fault]:
+    """A fault for each key that stands twice in an object of *value*, which is what *text*[*start*:*end*] says."""
+    twice = twice_keys(value, text, start, end)
+    return [Fault(key, NO_VALUE, "stands twice in one object", "Keep the one that is meant") for key in twice]

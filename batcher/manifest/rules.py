@@ -1,6 +1,5 @@
 """The rules between the fields of a request body, over plain data of any shape (tables 3 to 7 of the reference)."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from batcher.manifest.element import NO_VALUE, Fault
@@ -9,60 +8,31 @@ from batcher.manifest.fields import DATA_LEVEL, OBJECT_LISTS
 _LISTS_MEND = 'Give compare_object_infos, or compare_mode "quick_comparison" where the account may use it'
 
 
-def rule_faults(body: dict[str, Any]) -> Iterator[Fault]:
-    """What is wrong with *body* beyond its single fields. Empty fields are taken to be absent already."""
+def add_rule_faults(body: dict[str, Any], faults: list[Fault]) -> None:
+    """Add to *faults* what is wrong with *body* beyond its single fields. Null counts as absent."""
     info = body.get(DATA_LEVEL)
-    if info is None and "object_level_compare_type" not in body:
-        yield Fault(
-            None,
-            NO_VALUE,
-            "the entry asks for no comparison",
-            f'Give object_level_compare_type "objects", or {DATA_LEVEL}, or both',
-        )
+    if info is None and body.get("object_level_compare_type") is None:
+        problem = "the entry asks for no comparison"
+        mend = f'Give object_level_compare_type "objects", or {DATA_LEVEL}, or both'
+        faults.append(Fault(None, NO_VALUE, problem, mend))
     job_id = body.get("job_id")
-    if type(job_id) is str and (job_id.isspace() or not job_id.isprintable() or " " in job_id):
+    if type(job_id) is str and (" " in job_id or not job_id.isprintable()):
         mend = "Copy the id from the job's page, without spaces around it"
-        yield Fault("job_id", job_id, "holds spaces or control characters", mend)
+        faults.append(Fault("job_id", job_id, "holds spaces or control characters", mend))
     if type(info) is dict:
-        yield from _data_level(info, object_level="object_level_compare_type" in body)
+        _add_data_level(info, body.get("object_level_compare_type") is not None, faults)
 
 
-def _data_level(info: dict[str, Any], *, object_level: bool) -> Iterator[Fault]:
+def _add_data_level(info: dict[str, Any], object_level: bool, faults: list[Fault]) -> None:
     if object_level and info.get("compare_type") == "contents":
-        yield Fault(
-            f"{DATA_LEVEL}.compare_type",
-            "contents",
-            "cannot go with an object-level comparison",
-            "Split it into two entries, or write lines",
-        )
-    given = [name for name in OBJECT_LISTS if name in info]
-    if "compare_mode" not in info:
-        if not given:
-            yield Fault(f"{DATA_LEVEL}.compare_object_infos", NO_VALUE, "is missing", _LISTS_MEND)
-        elif len(given) == 2:
-            yield Fault(
-                f"{DATA_LEVEL}.{given[1]}",
-                NO_VALUE,
-                f"stands beside {given[0]}",
-                "Keep one of them; the one with tokens is for Cassandra disaster recovery only",
-            )
-    for name in given:
-        yield from _objects(f"{DATA_LEVEL}.{name}", info[name])
-
-
-def _objects(field: str, infos: Any) -> Iterator[Fault]:
-    if type(infos) is not list:
-        return
-    for number, info in enumerate(infos):
-        if type(info) is not dict:
-            continue
-        tables = info.get("table_name")
-        if type(tables) is not list:
-            continue
-        place = f"{field}[{number}].table_name"
-        if not tables:
-            mend = "Name the tables, or leave table_name out for the whole database"
-            yield Fault(place, NO_VALUE, "is an empty list", mend)
-        for position, table in enumerate(tables):
-            if table == "":
-                yield Fault(f"{place}[{position}]", "", "is empty", "Give the name of the table")
+        problem, mend = "cannot go with an object-level comparison", "Split it into two entries, or write lines"
+        faults.append(Fault(f"{DATA_LEVEL}.compare_type", "contents", problem, mend))
+    if info.get("compare_mode") is not None:
+        return  # the quick mode takes all objects
+    plain, with_token = (info.get(name) is not None for name in OBJECT_LISTS)
+    if not plain and not with_token:
+        faults.append(Fault(f"{DATA_LEVEL}.{OBJECT_LISTS[0]}", NO_VALUE, "is missing", _LISTS_MEND))
+    elif plain and with_token:
+        problem = f"stands beside {OBJECT_LISTS[0]}"
+        mend = "Keep one of them; the one with tokens is for Cassandra disaster recovery only"
+        faults.append(Fault(f"{DATA_LEVEL}.{OBJECT_LISTS[1]}", NO_VALUE, problem, mend))

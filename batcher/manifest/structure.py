@@ -38,7 +38,10 @@ def _fault(kind: str, loc: Loc, value: Any, context: Mapping[str, Any], message:
         case "extra_forbidden":
             return Fault(field, value, "is no known field", _unknown_mend(loc))
         case "string_too_short":
-            return Fault(field, NO_VALUE, "is empty", MISSING_MENDS[name])
+            return Fault(field, NO_VALUE, "is empty", MISSING_MENDS[_field_of(loc)])
+        case "too_short":
+            mend = "Name the tables, or leave table_name out for the whole database"
+            return Fault(field, NO_VALUE, "is an empty list", mend)
         case "literal_error":
             return _not_allowed(field, value, context["expected"])
         case "string_type":
@@ -51,6 +54,10 @@ def _fault(kind: str, loc: Loc, value: Any, context: Mapping[str, Any], message:
         case "string_unicode":
             return Fault(field, NO_VALUE, "holds half of a surrogate pair", "Write the character itself")
     return Fault(field, value, message[:1].lower() + message[1:], "See batcher schema manifest")
+
+
+def _field_of(loc: Loc) -> str:
+    return next(part for part in reversed(loc) if isinstance(part, str))
 
 
 def _not_allowed(field: str, value: Any, expected: str) -> Fault:

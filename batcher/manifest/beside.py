@@ -1,0 +1,183 @@
+"""What stands beside the request body in an entry: its scope, language, key and labels."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
+from batcher.manifest.element import NO_VALUE, Fault
+from batcher.manifest.fields import LANGUAGES
+from batcher.manifest.findings import kind_of, shown
+from batcher.nearest import nearest
+
+_KEY_LENGTH = 200
+_ID_LENGTH = 64
+_ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
+_NO_LABELS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunDefaults:
+    """What a run gives to entries that do not say it themselves. *endpoint* is normalised."""
+
+    endpoint: str | None = None
+    project_id: str | None = None
+    x_language: str | None = None
+    insecure_http: bool = False
+
+
+class Scopes:
+    """Finds the scope of entries: their own, or the run's."""
+
+    def __init__(self, defaults: RunDefaults) -> None:
+        self._defaults = defaults
+        self._resolved: dict[tuple[str, str], str | Fault] = {}
+
+    def endpoint(self, data: Mapping[str, Any], faults: list[Fault]) -> str | None:
+        """The endpoint by the entry's own region or endpoint, or by the run's; None where there is a fault."""
+        if "region" not in data and "endpoint" not in data:
+            if self._defaults.endpoint is None:
+                mend = "Give --region or --endpoint, or region or endpoint in the entry"
+                faults.append(Fault("endpoint", NO_VALUE, "is missing, and so is region", mend))
+            return self._defaults.endpoint
+        already = len(faults)
+        region, endpoint = text_of(data, "region", faults), text_of(data, "endpoint", faults)
+        if len(faults) > already:
+            return None
+        if region and endpoint:
+            mend = "Give one of them: a region stands for its endpoint"
+            faults.append(Fault("region", region, "and endpoint are both given", mend))
+            return None
+        if region:
+            return self._own("region", region, faults)
+        return self._own("endpoint", endpoint, faults) if endpoint else self.endpoint({}, faults)
+
+    def project_id(self, data: Mapping[str, Any], faults: list[Fault]) -> str | None:
+        """The entry's project, or the run's; None where there is a fault."""
+        already = len(faults)
+        project_id = text_of(data, "project_id", faults) if "project_id" in data else None
+        if project_id is None and len(faults) == already:
+            project_id = self._defaults.project_id
+            if project_id is None:
+                mend = "Give --project-id, or project_id in the entry"
+                faults.append(Fault("project_id", NO_VALUE, "is missing", mend))
+        elif project_id is not None and not is_project_id(project_id):
+            mend = "Copy the id from the console, My Credentials: 32 letters and digits"
+            faults.append(Fault("project_id", project_id, "is no project id", mend))
+            return None
+        return project_id
+
+    def _own(self, name: str, value: str, faults: list[Fault]) -> str | None:
+        found = self._resolved.get((name, value))
+        if found is None:
+            if len(self._resolved) > 1000:
+                self._resolved.clear()
+            found = self._resolved[name, value] = self._resolve(name, value)
+        if isinstance(found, Fault):
+            faults.append(found)
+            return None
+        return found
+
+    def _resolve(self, name: str, value: str) -> str | Fault:
+        try:
+            if name == "region":
+                return endpoint_of_region(value)
+            return normalise_endpoint(value, insecure_http=self._defaults.insecure_http)
+        except ValueError as error:
+            return _address_fault(name, value, str(error))
+
+
+def is_project_id(text: str) -> bool:
+    """Whether *text* can be a project's id; it becomes a part of the URL."""
+    return 0 < len(text) <= _ID_LENGTH and _ID_SIGNS.issuperset(text)
+
+
+def _address_fault(name: str, value: str, message: str) -> Fault:
+    """The sentence *message* about an endpoint or region, taken apart. A value it does not show is not shown."""
+    problem, _, mend = message.partition(": ")
+    told = problem.removeprefix(f"{name} ").removeprefix(f"{value.strip()!r} ")
+    mend = mend[:1].upper() + mend[1:]
+    if told == problem:
+        return Fault(name, NO_VALUE, f"cannot be used: {problem}", mend)
+    return Fault(name, value, told, mend)
+
+
+def text_of(data: Mapping[str, Any], name: str, faults: list[Fault]) -> str | None:
+    """The text under *name*; None where it is absent, null or empty."""
+    value = data.get(name)
+    if value is None or value == "":
+        return None
+    if type(value) is not str:
+        faults.append(Fault(name, value, f"must be text, and is {kind_of(value)}", "Put it in double quotes"))
+        return None
+    if not value.isascii() and not _is_utf8(value):
+        faults.append(_half_a_pair(name))
+        return None
+    return value
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _half_a_pair(field: str) -> Fault:
+    return Fault(field, NO_VALUE, "holds half of a surrogate pair", "Write the character itself")
+
+
+def language_of(data: Mapping[str, Any], faults: list[Fault]) -> str | None:
+    """The language the entry asks for."""
+    value = text_of(data, "x_language", faults)
+    if value is None or value in LANGUAGES:
+        return value
+    near = nearest(value, LANGUAGES)
+    mend = f"Did you mean {near}?" if near else f"Write {' or '.join(LANGUAGES)}"
+    faults.append(Fault("x_language", value, "is no language of the API", mend))
+    return None
+
+
+def key_of(data: Mapping[str, Any], faults: list[Fault]) -> str | None:
+    """The key the entry gives itself."""
+    key = text_of(data, "key", faults)
+    if key is not None and (problem := key_problem(key)):
+        mend = f"Use at most {_KEY_LENGTH} printable characters, without spaces at the ends"
+        faults.append(Fault("key", key, problem, mend))
+        return None
+    return key
+
+
+def key_problem(key: str) -> str | None:
+    """Why *key* is no proper key."""
+    if len(key) > _KEY_LENGTH:
+        return f"has {len(key)} characters"
+    if key != key.strip():
+        return "begins or ends with a space"
+    return None if key.isprintable() else "holds characters that cannot be printed"
+
+
+def labels_of(data: Mapping[str, Any], faults: list[Fault]) -> Mapping[str, str]:
+    """The entry's labels."""
+    labels = data.get("labels")
+    if labels is None:
+        return _NO_LABELS
+    if type(labels) is not dict:
+        mend = 'Write {"name": "value"}'
+        faults.append(Fault("labels", labels, f"must be an object, and is {kind_of(labels)}", mend))
+        return _NO_LABELS
+    for name, value in labels.items():
+        if not (name and name.isascii() and type(value) is str and value.isascii()):
+            faults.extend(_label_faults(name, value))
+    return labels
+
+
+def _label_faults(name: str, value: Any) -> Iterator[Fault]:
+    if not name or not _is_utf8(name):
+        yield Fault("labels", NO_VALUE, "has a label without a proper name", "Name the label")
+    elif type(value) is not str:
+        mend = "Put it in double quotes"
+        yield Fault(f"labels.{shown(name)}", value, f"must be text, and is {kind_of(value)}", mend)
+    elif not _is_utf8(value):
+        yield _half_a_pair(f"labels.{shown(name)}")
