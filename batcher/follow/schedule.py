@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How often to look, and for how long to keep on. Seconds."""
+    """How often to look, and for how long to keep on. Times are seconds."""
 
     soonest_s: float = 5.0  # between two looks at one job, at least
     longest_s: float = 120.0  # and at most
-    gone_looks: int = 3  # looks in a row that do not list a comparison, before it counts as deleted
+    gone_looks: int = 3  # looks in a row that miss a comparison or its results, before that is believed
+    odd_answers: int = 6  # answers in a row that mean nothing to us, before we stop asking
     timeout_s: float | None = None  # for all of it; None: until the last comparison has ended
 
 
@@ -17,11 +18,19 @@ def next_look_s(age_s: float, done: float | None, patience: Patience, draw: floa
     """Seconds until the next look at a comparison that began *age_s* ago.
 
     *done* is the part of it that is done, 0 to 1 (None: not known). What has run for a while runs on for a while:
-    a quarter of its age; where progress shows how long it still takes, half of that. *draw* in [0, 1) spreads
+    a quarter of its age; where progress shows how long it still takes, at most half of that. *draw* in [0, 1) spreads
     the looks, so that jobs created together are not looked at together for ever.
     """
     wait_s = age_s / 4
     if done is not None and 0 < done < 1:
         wait_s = min(wait_s, age_s * (1 - done) / done / 2)
-    wait_s = min(max(wait_s, patience.soonest_s), patience.longest_s)
-    return wait_s * (0.9 + 0.2 * draw)
+    return _within(wait_s, patience) * (0.9 + 0.2 * draw)
+
+
+def after_failure_s(failures: int, patience: Patience, draw: float) -> float:
+    """Seconds until the next look after *failures* in a row that brought no answer."""
+    return _within(patience.soonest_s * 2.0 ** min(failures - 1, 30), patience) * (0.5 + 0.5 * draw)
+
+
+def _within(wait_s: float, patience: Patience) -> float:
+    return min(max(wait_s, patience.soonest_s), patience.longest_s)

@@ -1,0 +1,67 @@
+"""From settings to the clouds of some scopes, for the commands that only look."""
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+
+from batcher.drs.auth.find import CredentialFinder
+from batcher.drs.auth.sources import CredentialSources
+from batcher.drs.client import DrsClient
+from batcher.drs.cloud import Credential
+from batcher.drs.transport import AiohttpTransport
+from batcher.rates import Rate
+from batcher.settings import RunSettings
+from batcher.wave.access import Access
+from batcher.wave.clocks import Clock
+from batcher.wave.pace import Pacer
+from batcher.wave.plan import Scope
+from batcher.wave.reads import Reads
+
+CredentialFor = Callable[[Scope], Credential]
+
+
+@asynccontextmanager
+async def connected(
+    scopes: Iterable[Scope],
+    settings: RunSettings,
+    clock: Clock,
+    *,
+    sources: CredentialSources | None = None,
+    credential_for: CredentialFor | None = None,
+) -> AsyncIterator[dict[Scope, Reads]]:
+    """What the look-ups of each of *scopes* go through, while the context lasts. Raises `UserError`."""
+    named = tuple(scopes)
+    async with AiohttpTransport(
+        limit=settings.concurrency * max(1, len(named)),
+        connect_timeout_s=settings.connect_timeout,
+        total_timeout_s=settings.timeout,
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy,
+    ) as transport:
+        if credential_for is None:
+            finder = CredentialFinder(sources or CredentialSources(), transport)
+            credential_for = _by(finder)
+        reads = {}
+        for scope in named:
+            cloud = DrsClient(
+                transport,
+                endpoint=scope.endpoint,
+                project_id=scope.project_id,
+                credential=credential_for(scope),
+                x_language=settings.language,
+            )
+            pacer = Pacer(_limit(settings), clock)
+            reads[scope] = Reads(cloud=cloud, access=Access(scope, cloud, clock, pacer.close), pacer=pacer)
+        yield reads
+
+
+def _by(finder: CredentialFinder) -> CredentialFor:
+    return lambda scope: finder.find(scope.endpoint, scope.project_id)
+
+
+def _limit(settings: RunSettings) -> Rate | None:
+    """The limit of look-ups. To find the cloud's own takes many requests: who only looks keeps to the default."""
+    pace = settings.read_pace
+    if pace == "auto":
+        default: Rate = RunSettings.model_fields["rate"].default
+        return default
+    return None if pace == "off" else pace

@@ -1,0 +1,200 @@
+"""An entry while its comparisons are followed: what is known of each, and the verdict line it ends in. No I/O."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from batcher.drs import guesses
+from batcher.drs.create_compare_task import CreateCompareTaskResult
+from batcher.drs.error_body import milliseconds
+from batcher.drs.outcome import FINISHED, Half
+from batcher.drs.query_compare_result import CompareTaskList
+from batcher.follow import reasons
+from batcher.follow.reader import Ids
+from batcher.follow.reading import Reading
+from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine, verdict_of_entry, verdict_of_task
+from batcher.wave.clocks import utc
+from batcher.wave.plan import PlannedEntry
+from batcher.wave.result import Result
+
+
+@dataclass(slots=True, kw_only=True)
+class Part:
+    """One of the entry's comparisons. Times are milliseconds since the epoch, by the cloud.
+
+    *compare_type* is as the list of comparisons has it; None: not known yet. *absent* counts looks in a row that
+    did not list the comparison, *unread* those that listed it as ended and told no results. *done* is the share of a
+    running one that is done, None where that is not known.
+    """
+
+    half: Half
+    task_id: str
+    compare_type: str | None
+    status: str | None = None
+    started_at: int | None = None
+    ended_at: int | None = None
+    absent: int = 0
+    unread: int = 0
+    done: float | None = None
+    verdict: HalfVerdict | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether the comparison has; a status that no source names counts as unfinished."""
+        return self.status in FINISHED
+
+    def listed(self, told: CompareTaskList) -> None:
+        """Take in what the list of comparisons says."""
+        self.absent = 0
+        self.status = told.compare_task_status
+        self.compare_type = told.compare_type or self.compare_type
+        self.started_at = milliseconds(told.create_time) or self.started_at
+        self.ended_at = milliseconds(told.end_time)
+
+    def judge(self, reading: Reading | None, reason: str | None = None) -> None:
+        """Give the verdict. *reading* is what was found, *reason* what else is to be said."""
+        counts = reading.counts() if reading else None
+        differences = reading.differences() if reading else ()
+        complete = reading is not None and reading.complete
+        verdict = verdict_of_task(self.status, counts)
+        if verdict is Verdict.CONSISTENT and not complete:
+            verdict = Verdict.UNKNOWN
+        unit = "object" if self.half is Half.OBJECT else "table"
+        why = reasons.of_half(verdict, self.status, counts, differences, unit, complete=complete)
+        self.verdict = HalfVerdict(
+            compare_task_id=self.task_id,
+            compare_type=self.compare_type,
+            compare_task_status=self.status,
+            verdict=verdict,
+            counts=counts,
+            differences=differences,
+            complete=complete,
+            reason=reason or why,
+            started_at=None if self.started_at is None else utc(self.started_at / 1000),
+            ended_at=None if self.ended_at is None else utc(self.ended_at / 1000),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Followed:
+    """An entry whose comparisons are followed.
+
+    *start_at* is when its data-level comparison is to start (Unix seconds); None: at once, or not known.
+    *began* is when the following did, *failures* how many looks in a row brought no answer.
+    """
+
+    result: Result
+    parts: tuple[Part, ...]
+    refused: dict[Half, HalfVerdict]
+    start_at: float | None = None
+    began: float = 0.0
+    failures: int = 0
+
+    @property
+    def job_id(self) -> str:
+        """The job; an entry with a comparison has one."""
+        return self.result.job_id or ""
+
+    @property
+    def open_parts(self) -> tuple[Part, ...]:
+        """Those without a verdict."""
+        return tuple(part for part in self.parts if part.verdict is None)
+
+    def ids(self) -> Ids:
+        """The comparisons without a verdict, for a query of their results; those of a type not known are left out."""
+        ids: Ids = {}
+        for part in self.open_parts:
+            ids.update(ids_of(part))
+        return ids
+
+    @property
+    def done(self) -> float | None:
+        """The share of its comparisons that is done; None: not known."""
+        shares = [part.done for part in self.open_parts if part.done is not None]
+        return min(shares) if shares else None
+
+
+def ids_of(part: Part) -> Ids:
+    """The query's field for *part*."""
+    if part.compare_type in guesses.OBJECT_LEVEL_TYPES:
+        return {"object_level_compare_id": part.task_id}
+    if part.compare_type == "lines":
+        return {"line_compare_id": part.task_id}
+    if part.compare_type == "contents":
+        return {"content_compare_id": part.task_id}
+    return {}
+
+
+def followed(result: Result, plan: PlannedEntry | None) -> Followed:
+    """The beginning of following the entry of *result*; *plan* is what the journal has of it, if there is one."""
+    parts: list[Part] = []
+    refused: dict[Half, HalfVerdict] = {}
+    types = {Half.OBJECT: "object_comparison", Half.DATA: plan.compare_type if plan else None}
+    for half, told in _halves(result):
+        if told.compare_task_id and not told.error_code:
+            parts.append(Part(half=half, task_id=told.compare_task_id, compare_type=types[half]))
+        else:
+            refused[half] = _not_created(types[half], reasons.not_created(told.error_code, told.error_msg))
+    start = plan.start_time if plan is not None else None
+    only_data = all(part.half is Half.DATA for part in parts)
+    return Followed(
+        result=result,
+        parts=tuple(parts),
+        refused=refused,
+        start_at=start / 1000 if start is not None and only_data else None,
+    )
+
+
+def _halves(result: Result) -> Iterator[tuple[Half, CreateCompareTaskResult]]:
+    for half, told in (
+        (Half.OBJECT, result.object_level_compare_create_result),
+        (Half.DATA, result.data_level_compare_create_result),
+    ):
+        if told is not None:
+            yield half, told
+
+
+def _not_created(compare_type: str | None, reason: str) -> HalfVerdict:
+    return HalfVerdict(
+        compare_task_id=None,
+        compare_type=compare_type,
+        compare_task_status=None,
+        verdict=Verdict.UNKNOWN,
+        counts=None,
+        differences=(),
+        complete=False,
+        reason=reason,
+        started_at=None,
+        ended_at=None,
+    )
+
+
+def line_of(entry: Followed, now: float, *, stopped: str | None = None) -> VerdictLine:
+    """The verdict line of *entry*. *stopped* says why the watch ended before it: the line is then not final."""
+    result = entry.result
+    for part in entry.open_parts:
+        part.judge(None, reasons.not_ended(part.status, stopped))
+    halves = {part.half: part.verdict for part in entry.parts} | dict(entry.refused)
+    verdict = verdict_of_entry(half.verdict for half in halves.values() if half is not None)
+    said = [half.reason for half in halves.values() if half is not None and half.reason]
+    if not halves:
+        said = [reasons.nothing_created(result.status, result.error_msg)]
+    return VerdictLine(
+        key=result.key,
+        index=result.index,
+        job_id=result.job_id,
+        project_id=result.project_id,
+        endpoint=result.endpoint,
+        status=result.status,
+        verdict=verdict,
+        final=stopped is None,
+        object_level_compare_result=halves.get(Half.OBJECT),
+        data_level_compare_result=halves.get(Half.DATA),
+        reason="; ".join(said) or None,
+        decided_at=utc(now),
+        labels=result.labels,
+    )
+
+
+def identity_of(result: Result) -> tuple[str, tuple[str | None, ...]]:
+    """What a verdict on *result* is on; see `verdicts_file.identity`."""
+    return result.key, tuple(told.compare_task_id for _, told in _halves(result))

@@ -1,0 +1,183 @@
+"""One `batcher watch`: a results file followed to its verdicts, beside the run that writes it or long after it."""
+
+import asyncio
+import random
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+from pydantic import ValidationError
+
+from batcher.drs.auth.sources import CredentialSources
+from batcher.drs.outcome import Trouble
+from batcher.durations import duration_text
+from batcher.follow.connect import CredentialFor, connected
+from batcher.follow.followed import identity_of
+from batcher.follow.follower import Follower, FollowStatus, ScopeName
+from batcher.follow.schedule import Patience
+from batcher.follow.verdicts_file import VerdictsError, VerdictsFile, verdicts_beside
+from batcher.report.read import ResultsError, result_lines
+from batcher.settings import RunSettings
+from batcher.wave.clocks import Clock, SystemClock
+from batcher.wave.files import journal_beside
+from batcher.wave.plan import PlannedEntry, Scope
+from batcher.wave.result import Result
+from batcher.wave.store import NotAJournal, Store
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.follow")
+
+PlanOf = Callable[[Result], PlannedEntry | None]
+
+
+def read_results(path: Path) -> list[Result]:
+    """The result lines of the file at *path*; a torn last one is left out. Raises `ResultsError`."""
+    results = []
+    for number, line in result_lines(path):
+        try:
+            results.append(Result.model_validate(line))
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ResultsError(f"{path}, line {number} is no result: {place}: {first['msg']}.") from None
+    return results
+
+
+@contextmanager
+def plans_beside(results: Path) -> Iterator[PlanOf]:
+    """What the journal beside *results* has of each entry: its comparison's type and start. Without one, nothing."""
+    journal = journal_beside(results)
+    store: Store | None = None
+    if journal.is_file():
+        try:
+            store = Store.open_to_read(journal)
+        except (NotAJournal, sqlite3.Error) as error:
+            log.warning("watch.no_journal", journal=str(journal), reason=str(error))
+
+    def plan_of(result: Result) -> PlannedEntry | None:
+        try:
+            entry = store.entry(result.index) if store is not None else None
+        except sqlite3.Error:
+            return None
+        return entry if entry is not None and entry.key == result.key else None
+
+    try:
+        yield plan_of
+    finally:
+        if store is not None:
+            store.close()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowEnd:
+    """How a following ended. *stopped* is why it ended before the last verdict; None: every entry has one."""
+
+    verdicts: Path
+    status: FollowStatus
+    stopped: str | None
+    halted: dict[ScopeName, Trouble]
+
+
+class Session:
+    """Follows the file *results*. `stop` may be called at any time: what is known is kept, the rest goes on later."""
+
+    def __init__(
+        self,
+        results: Path,
+        settings: RunSettings,
+        patience: Patience,
+        *,
+        sources: CredentialSources | None = None,
+        credential_for: CredentialFor | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.path = verdicts_beside(results)
+        self._results_path = results
+        self._settings = settings
+        self._patience = patience
+        self._sources = sources
+        self._credential_for = credential_for
+        self._clock = clock or SystemClock()
+        self._results = read_results(results)
+        self._follower: Follower | None = None
+        self._running: asyncio.Task[None] | None = None
+        self._stopped: str | None = None
+
+    def stop(self, why: str) -> None:
+        """End the following; *why* is for people."""
+        self._stopped = self._stopped or why
+        if self._running is not None:
+            self._running.cancel()
+
+    def status(self) -> FollowStatus | None:
+        """Where it stands; None before it has begun."""
+        return None if self._follower is None else self._follower.status()
+
+    async def run(self) -> FollowEnd:
+        """Follow to the end. Raises `VerdictsError` and `UserError`."""
+        file = VerdictsFile.open(self.path, dict(map(_named, self._results)))
+        try:
+            scopes = _scopes(result for result in self._results if result.key not in file.kept)
+            async with connected(
+                scopes, self._settings, self._clock, sources=self._sources, credential_for=self._credential_for
+            ) as reads:
+                follower = Follower(
+                    {(scope.endpoint, scope.project_id): one for scope, one in reads.items()},
+                    file,
+                    self._patience,
+                    self._clock,
+                    random.Random(),
+                    at_once=self._settings.concurrency,
+                )
+                self._follower = follower
+                with plans_beside(self._results_path) as plan_of:
+                    for result in self._results:
+                        follower.add(result, plan_of(result))
+                follower.complete()
+                await self._follow(follower)
+                follower.finish(self._stopped or "the scope was stopped")
+        finally:
+            file.close()
+        return FollowEnd(
+            verdicts=self.path, status=follower.status(), stopped=self._stopped, halted=dict(follower.halted)
+        )
+
+    async def _follow(self, follower: Follower) -> None:
+        self._running = asyncio.create_task(follower.run(), name="follow")
+        if self._stopped is not None:
+            self._running.cancel()
+        try:
+            await self._running
+        except TimeoutError:
+            self._stopped = f"--watch-timeout {duration_text(self._patience.timeout_s or 0)} is over"
+        except asyncio.CancelledError:
+            if self._stopped is None:
+                raise
+        except ExceptionGroup as group:
+            raise _first(group, VerdictsError) or group from None
+
+
+def _named(result: Result) -> tuple[str, tuple[str, tuple[str | None, ...]]]:
+    return result.key, identity_of(result)
+
+
+def _scopes(results: Iterable[Result]) -> tuple[Scope, ...]:
+    """The scopes of the comparisons there are, numbered as they come."""
+    names = dict.fromkeys(
+        (result.endpoint, result.project_id)
+        for result in results
+        if result.endpoint is not None and result.project_id is not None and any(identity_of(result)[1])
+    )
+    return tuple(Scope(number, endpoint, project_id) for number, (endpoint, project_id) in enumerate(names))
+
+
+def _first(group: BaseExceptionGroup[Exception], kind: type[Exception]) -> Exception | None:
+    """The first exception of *kind* in *group*, however deep."""
+    for error in group.exceptions:
+        if isinstance(error, kind):
+            return error
+        if isinstance(error, BaseExceptionGroup) and (found := _first(error, kind)) is not None:
+            return found
+    return None

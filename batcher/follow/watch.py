@@ -1,0 +1,314 @@
+"""Watching one scope: every comparison is looked at until it has ended, and then read in full."""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Sequence
+from heapq import heappop, heappush
+from itertools import count
+
+import structlog
+
+from batcher.drs import guesses
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.query_compare_result import CompareTaskList, QueryCompareResultResponse
+from batcher.follow import reasons
+from batcher.follow.followed import Followed, Part, ids_of
+from batcher.follow.reader import Ids, Reader
+from batcher.follow.reading import Reading, reading_of
+from batcher.follow.schedule import Patience, after_failure_s, next_look_s
+from batcher.wave.clocks import Clock
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.follow")
+
+_MAX_PAGES = 1000  # of one list
+_PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER, ErrorKind.STATE})
+
+Told = dict[str, CompareTaskList]
+
+
+class Watch:
+    """Follows the entries of one scope. Each that has its verdicts goes to *on_end*, once."""
+
+    def __init__(
+        self,
+        reader: Reader,
+        patience: Patience,
+        clock: Clock,
+        rng: random.Random,
+        on_end: Callable[[Followed], None],
+        *,
+        at_once: int = 16,
+    ) -> None:
+        self._reader = reader
+        self._patience = patience
+        self._clock = clock
+        self._rng = rng
+        self._on_end = on_end
+        self._at_once = at_once  # looks on their way at the same time
+        self._due: list[tuple[float, int, Followed]] = []
+        self._order = count()
+        self._changed = asyncio.Event()
+        self._open: dict[int, Followed] = {}  # by the entry's index
+        self._complete = False
+        self._list_comes_along: bool | None = None  # with the results; None: not known yet
+        self.silent = False  # the cloud does not answer
+        self.halted: Trouble | None = None  # why nothing more can be looked at
+
+    def add(self, entry: Followed) -> None:
+        """Follow *entry*: from now on, or from when its comparison is to start."""
+        if not entry.open_parts:
+            self._on_end(entry)
+            return
+        self._open[entry.result.index] = entry
+        submitted = entry.result.submitted_at
+        since = entry.start_at or (submitted.timestamp() if submitted else self._clock.now())
+        age_s = self._clock.now() - since
+        entry.began = self._clock.monotonic() - age_s
+        self._again(entry, max(0.0, -age_s, min(self._patience.soonest_s, self._patience.soonest_s - age_s)))
+
+    def complete(self) -> None:
+        """No more entries will be added: `run` ends with the last of them."""
+        self._complete = True
+        self._changed.set()
+
+    @property
+    def unfinished(self) -> Sequence[Followed]:
+        """The entries without a verdict."""
+        return tuple(self._open.values())
+
+    async def run(self) -> None:
+        """Look until every entry has its verdict, or nothing can be looked at any more. Cancel it to stop."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(self._at_once):
+                group.create_task(self._work(), name=f"watch-{number}")
+
+    # --- whose turn it is ---------------------------------------------------------------------------------
+
+    def _again(self, entry: Followed, after_s: float) -> None:
+        heappush(self._due, (self._clock.monotonic() + after_s, next(self._order), entry))
+        self._changed.set()
+
+    async def _next(self) -> Followed | None:
+        while True:
+            if self.halted is not None or (self._complete and not self._open):
+                self._changed.set()  # for the other workers
+                return None
+            wait_s = self._due[0][0] - self._clock.monotonic() if self._due else None
+            if wait_s is not None and wait_s <= 0:
+                return heappop(self._due)[2]
+            self._changed.clear()
+            try:
+                async with asyncio.timeout(wait_s):
+                    await self._changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _work(self) -> None:
+        while (entry := await self._next()) is not None:
+            await self._look(entry)
+            if not entry.open_parts:
+                del self._open[entry.result.index]
+                self._on_end(entry)
+                self._changed.set()
+
+    # --- one look -----------------------------------------------------------------------------------------
+
+    async def _look(self, entry: Followed) -> None:
+        """Look at *entry* once: judge what has ended, and see to it that the rest is looked at again."""
+        told = await self._told(entry)
+        if isinstance(told, Trouble):
+            self._failed(entry, told)
+            return
+        entry.failures = 0
+        if self.silent:
+            self.silent = False
+            log.info("watch.answers_again")
+        listed, first = told
+        ended: list[Part] = []
+        for part in entry.open_parts:
+            if (task := listed.get(part.task_id)) is None:
+                self._absent(part)
+                continue
+            part.listed(task)
+            if part.ended:
+                ended.append(part)
+            else:
+                part.done = _done(part, first)
+        if ended and not await self._read(entry, ended, first):
+            return
+        if entry.open_parts and self.halted is None:
+            self._again(entry, self._pause_s(entry))
+
+    def _pause_s(self, entry: Followed) -> float:
+        draw = self._rng.random()
+        if any(part.absent or part.unread for part in entry.open_parts):
+            return self._patience.soonest_s * (0.9 + 0.2 * draw)
+        age_s = max(0.0, self._clock.monotonic() - entry.began)
+        return next_look_s(age_s, entry.done, self._patience, draw)
+
+    def _absent(self, part: Part) -> None:
+        part.absent += 1
+        if part.absent >= self._patience.gone_looks:
+            part.status = None
+            part.judge(None, reasons.GONE)
+
+    async def _told(self, entry: Followed) -> tuple[Told, QueryCompareResultResponse] | Trouble:
+        """The entry's comparisons as the job's list has them, and the answer that came first."""
+        wanted = {part.task_id for part in entry.open_parts}
+        ids: Ids = {} if self._list_comes_along is False else entry.ids()
+        first = await self._page(entry.job_id, ids, 1)
+        if isinstance(first, Trouble):
+            return first
+        if ids:
+            self._list_comes_along = _list_of(first) is not None
+        if not ids or self._list_comes_along:
+            told, answer, number = _tasks(first), first, 1
+        else:
+            told, answer, number = {}, None, 0  # the list has to be asked for by itself
+        while not wanted <= told.keys():
+            if answer is not None:
+                if (trouble := _list_trouble(answer, told)) is not None:
+                    return trouble
+                if len(told) >= _length(answer) or number >= _MAX_PAGES:
+                    break
+            number += 1
+            page = await self._page(entry.job_id, {}, number)
+            if isinstance(page, Trouble):
+                return page
+            answer, told = page, told | _tasks(page)
+        return told, first
+
+    async def _page(self, job_id: str, ids: Ids, number: int) -> QueryCompareResultResponse | Trouble:
+        outcome = await self._reader.query(job_id, ids, page=number)
+        if outcome is None:
+            self._halt(self._reader.halted or _CLOSED)
+            return self._reader.halted or _CLOSED
+        if outcome.results is not None:
+            return outcome.results
+        return outcome.trouble or _CLOSED
+
+    def _halt(self, trouble: Trouble) -> None:
+        self.halted = trouble
+        self._changed.set()
+
+    # --- what has ended -----------------------------------------------------------------------------------
+
+    async def _read(self, entry: Followed, ended: Sequence[Part], first: QueryCompareResultResponse) -> bool:
+        """Read all that the cloud tells of *ended*, and judge them. False: the look failed, and was seen to."""
+        readings = {part.task_id: reading_of(part.compare_type or "") for part in ended}
+        size = guesses.LIST_PAGE_SIZE
+        more = [part for part in ended if readings[part.task_id].add(first, size) or _untold(part, first)]
+        number = 1 if any(_untold(part, first) for part in more) else 2
+        while more and number <= _MAX_PAGES:
+            ids: Ids = {}
+            for part in more:
+                ids.update(ids_of(part))
+            page = await self._page(entry.job_id, ids, number)
+            if isinstance(page, Trouble):
+                self._failed(entry, page)
+                return False
+            more = [part for part in more if readings[part.task_id].add(page, size)]
+            first = page if number == 1 else first
+            number += 1
+        for part in ended:
+            self._judge(part, readings[part.task_id], first)
+        return True
+
+    def _judge(self, part: Part, reading: Reading, answer: QueryCompareResultResponse) -> None:
+        """Judge *part*; results that are not there yet, or still move, are looked at again a few times."""
+        if part.status == "SUCCESSFUL" and (reading.counts() is None or (reading.done or 0.0) < 1.0):
+            part.unread += 1
+            if part.unread < self._patience.gone_looks:
+                return
+            if reading.counts() is None:
+                part.judge(None, reasons.unreadable(_block_error(part, answer)))
+                return
+        part.judge(reading)
+
+    # --- trouble ------------------------------------------------------------------------------------------
+
+    def _failed(self, entry: Followed, trouble: Trouble) -> None:
+        """A look brought no answer. What passes is waited out for as long as it takes; the rest is final."""
+        if self.halted is not None:
+            return
+        if trouble.kind in (ErrorKind.PERMISSION, ErrorKind.AUTH):
+            self._halt(trouble)
+            return
+        entry.failures += 1
+        if trouble.kind is ErrorKind.NOT_FOUND:
+            _give_up(entry, reasons.job_gone(trouble.error_msg))
+        elif trouble.kind not in _PASSING and (
+            trouble.sort is Sort.REFUSED or entry.failures >= self._patience.odd_answers
+        ):
+            _give_up(entry, reasons.unreadable(trouble.error_msg))
+        else:
+            if not self.silent:
+                self.silent = True
+                log.warning("watch.no_answer", reason=trouble.error_msg, error_code=trouble.error_code)
+            self._again(entry, after_failure_s(entry.failures, self._patience, self._rng.random()))
+
+
+_CLOSED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
+
+
+def _give_up(entry: Followed, reason: str) -> None:
+    for part in entry.open_parts:
+        part.judge(None, reason)
+
+
+def _list_of(answer: QueryCompareResultResponse) -> list[CompareTaskList] | None:
+    block = answer.compare_task_list_results
+    return None if block is None or block.error_code else block.compare_task_list
+
+
+def _tasks(answer: QueryCompareResultResponse) -> Told:
+    return {task.compare_task_id: task for task in _list_of(answer) or () if task.compare_task_id}
+
+
+def _list_trouble(answer: QueryCompareResultResponse, told: Told) -> Trouble | None:
+    """Why the list cannot be believed: an error, or an end before its own length, is no proof of absence."""
+    block = answer.compare_task_list_results
+    if block is not None and not block.error_code and (block.compare_task_list or len(told) >= _length(answer)):
+        return None
+    said = (block.error_msg or block.error_code) if block is not None else None
+    return Trouble(
+        sort=Sort.MAYBE,
+        kind=ErrorKind.PROTOCOL,
+        error_code=block.error_code if block is not None else None,
+        error_msg=said or "the job's list of comparisons could not be read in full",
+    )
+
+
+def _length(answer: QueryCompareResultResponse) -> int:
+    block = answer.compare_task_list_results
+    return (block.compare_task_list_count if block is not None else None) or 0
+
+
+def _blocks(part: Part, answer: QueryCompareResultResponse) -> Iterator[tuple[str | None, str | None, str | None]]:
+    """(id, error code, error text) of the block that *answer* has for *part*."""
+    named = {
+        "object_level_compare_id": answer.object_level_compare_results,
+        "line_compare_id": answer.line_compare_results,
+        "content_compare_id": answer.content_compare_results,
+    }
+    for name in ids_of(part):
+        if (block := named[name]) is not None:
+            yield block.compare_task_id, block.error_code, block.error_msg
+
+
+def _untold(part: Part, answer: QueryCompareResultResponse) -> bool:
+    """Whether *answer* has no word on the results of *part*, not even an error."""
+    return not any(task_id in (part.task_id, None) or error for task_id, error, _ in _blocks(part, answer))
+
+
+def _block_error(part: Part, answer: QueryCompareResultResponse) -> str | None:
+    return next((text or code for _, code, text in _blocks(part, answer)), None)
+
+
+def _done(part: Part, answer: QueryCompareResultResponse) -> float | None:
+    """How much of a running comparison is done, as far as the first page of its results tells."""
+    if _untold(part, answer):
+        return None
+    reading = reading_of(part.compare_type or "")
+    reading.add(answer, guesses.LIST_PAGE_SIZE)
+    return reading.done
