@@ -12,13 +12,17 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from batcher.drs.auth.find import CredentialFinder, CredentialSources
+from batcher.drs.auth.find import CredentialFinder
+from batcher.drs.auth.places import Item
+from batcher.drs.auth.projects import find_project_id
+from batcher.drs.auth.sources import CredentialSources, nearby
 from batcher.drs.client import DrsClient
-from batcher.drs.cloud import Cloud, Credential, Transport
+from batcher.drs.cloud import Cloud, Credential
 from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
 from batcher.drs.transport import AiohttpTransport
 from batcher.errors import UserError
@@ -40,6 +44,7 @@ from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
 
 CredentialFor = Callable[[Scope], Credential]
+_UNNAMED = "to-be-asked-of-iam"
 _UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too
 
 
@@ -219,9 +224,10 @@ class Wave:
         self.journal_path = self._journal or (
             journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results)
         )
+        defaults = await self._with_project(manifest, run_defaults(settings, self._credential_sources))
         request = Request(
             manifest=_Stoppable(manifest, lambda: self._told_to_stop),
-            defaults=run_defaults(settings),
+            defaults=defaults,
             journal=self.journal_path,
             results=self._results,
             allow_duplicates=settings.allow_duplicates,
@@ -269,46 +275,76 @@ class Wave:
             output.write(line)
         return output
 
+    async def _with_project(self, manifest: Manifest, defaults: RunDefaults) -> RunDefaults:
+        """*defaults* with the region's project, asked of IAM, if there are entries for which nobody names one."""
+        if defaults.project_id is not None or self._credential_for is not None:
+            return defaults
+        endpoints = await asyncio.to_thread(_without_project, manifest, defaults, self._clock.now())
+        if len(endpoints) != 1:
+            return defaults  # none lacks one; or they are in several regions, and each must say
+        async with open_transport(self.settings) as transport:
+            finder = CredentialFinder(self._credential_sources, transport)
+            project_id = await find_project_id(finder, endpoints.pop(), self.settings.region)
+        return replace(defaults, project_id=project_id)
+
     async def _clouds(self, scopes: Mapping[Scope, int]) -> dict[Scope, Cloud]:
-        settings = self.settings
-        transport: Transport = await self._stack.enter_async_context(
-            AiohttpTransport(
-                limit=settings.concurrency * 2 * max(1, len(scopes)),
-                connect_timeout_s=settings.connect_timeout,
-                total_timeout_s=settings.timeout,
-                ca_bundle=settings.ca_bundle,
-                proxy=settings.proxy,
-            )
-        )
+        transport = await self._stack.enter_async_context(open_transport(self.settings, scopes=len(scopes)))
         finder = CredentialFinder(self._credential_sources, transport)
-        clouds: dict[Scope, Cloud] = {}
-        for scope in scopes:
-            given = None if self._credential_for is None else self._credential_for(scope)
-            credential = given or finder.find(scope.endpoint, scope.project_id)
-            self.credentials[scope.endpoint, scope.project_id] = credential.describe()
-            clouds[scope] = DrsClient(
+        if self._credential_for is not None:
+            credentials = {(scope.endpoint, scope.project_id): self._credential_for(scope) for scope in scopes}
+        else:
+            credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in scopes)
+        self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
+        return {
+            scope: DrsClient(
                 finder.transport,
                 endpoint=scope.endpoint,
                 project_id=scope.project_id,
-                credential=credential,
-                x_language=settings.language,
+                credential=credentials[scope.endpoint, scope.project_id],
+                x_language=self.settings.language,
             )
-        return clouds
+            for scope in scopes
+        }
 
 
-def run_defaults(settings: RunSettings) -> RunDefaults:
-    """What *settings* give to entries that do not say it themselves. Raises `UserError`."""
+def open_transport(settings: RunSettings, *, scopes: int = 1) -> AiohttpTransport:
+    """The way to the cloud that *settings* ask for, with connections enough for so many scopes."""
+    return AiohttpTransport(
+        limit=settings.concurrency * 2 * max(1, scopes),
+        connect_timeout_s=settings.connect_timeout,
+        total_timeout_s=settings.timeout,
+        ca_bundle=settings.ca_bundle,
+        proxy=settings.proxy,
+    )
+
+
+def _without_project(manifest: Manifest, defaults: RunDefaults, now: float) -> set[str]:
+    """The endpoints of entries for which nobody names a project."""
+    entries = manifest.read(replace(defaults, project_id=_UNNAMED), now=now, allow_duplicates=True)
+    return {entry.endpoint for entry in entries if isinstance(entry, Entry) and entry.project_id == _UNNAMED}
+
+
+def run_defaults(settings: RunSettings, sources: CredentialSources | None = None) -> RunDefaults:
+    """What *settings* give to entries that do not say it themselves. Raises `UserError`.
+
+    Region and project that they leave open are taken from where other tools have them, as credentials are.
+    """
+    region, project_id = settings.region, settings.project_id
+    if region is None and settings.endpoint is None:
+        region = nearby(Item.REGION, sources)
+    if project_id is None:
+        project_id = nearby(Item.PROJECT_ID, sources)
     endpoint = None
     try:
-        if settings.region is not None:
-            endpoint = endpoint_of_region(settings.region)
+        if region is not None:
+            endpoint = endpoint_of_region(region)
         elif settings.endpoint is not None:
             endpoint = normalise_endpoint(settings.endpoint, insecure_http=settings.insecure_http)
     except ValueError as error:
         raise UserError(str(error)) from error
     return RunDefaults(
         endpoint=endpoint,
-        project_id=settings.project_id,
+        project_id=project_id,
         x_language=settings.language,
         insecure_http=settings.insecure_http,
     )

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -19,6 +19,7 @@ from batcher.drs.auth.token import TokenCredential
 from batcher.drs.cloud import Credential, Transport
 from batcher.drs.endpoints import is_loopback, region_of_endpoint
 from batcher.errors import UserError
+from batcher.text import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +83,31 @@ class CredentialFinder:
 
     def find(self, endpoint: str, project_id: str) -> Credential:
         """The credential of the scope (*endpoint*, *project_id*). Raises `UserError`: it lists where was looked."""
-        with told(f"project {project_id} at {endpoint}"):
-            found = self.look(endpoint, project_id)
-            match found.parts:
-                case GivenToken(source):
-                    return TokenCredential(source)
-                case AccessKey() as key:
-                    return self.signer(key, project_id)
-                case UserAtIam():
-                    scope = project_scope(project_id=project_id)
-                    return LoginCredential(self.login(found, endpoint), scope, now=self._now)
+        return self.find_all([(endpoint, project_id)])[endpoint, project_id]
+
+    def find_all(self, scopes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Credential]:
+        """Those of all *scopes*, (endpoint, project id) each. Raises `UserError` with everything that is wrong."""
+        found: dict[tuple[str, str], Credential] = {}
+        wrong: dict[str, list[str]] = {}
+        for endpoint, project_id in scopes:
+            try:
+                found[endpoint, project_id] = self._credential(endpoint, project_id)
+            except Unusable as error:
+                wrong.setdefault(str(error), []).append(f"project {project_id} at {endpoint}")
+        if wrong:
+            raise UserError("\n".join(_no_credential(_first_few(names), why) for why, names in wrong.items()))
+        return found
+
+    def _credential(self, endpoint: str, project_id: str) -> Credential:
+        found = self.look(endpoint, project_id)
+        match found.parts:
+            case GivenToken(source):
+                return TokenCredential(source)
+            case AccessKey() as key:
+                return self.signer(key, project_id)
+            case UserAtIam():
+                scope = project_scope(project_id=project_id)
+                return LoginCredential(self.login(found, endpoint), scope, now=self._now)
 
     def signer(self, key: AccessKey, project_id: str | None) -> AccessKeyCredential:
         """Signs for the project; None: for IAM itself."""
@@ -189,7 +205,15 @@ def told(what: str) -> Iterator[None]:
     try:
         yield
     except Unusable as error:
-        raise UserError(f"no credential for {what}: {error}.") from None
+        raise UserError(_no_credential(what, str(error))) from None
+
+
+def _no_credential(what: str, why: str) -> str:
+    return f"no credential for {what}: {why}."
+
+
+def _first_few(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{names[0]} and {counted(len(names) - 1, 'more scope')}"
 
 
 def _half(place: Place) -> Iterator[str]:

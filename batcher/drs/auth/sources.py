@@ -22,6 +22,7 @@ from batcher.drs.auth.places import (
     SdkProfilePlace,
 )
 from batcher.drs.auth.secret import GivenSecret, Unusable
+from batcher.errors import UserError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,3 +105,12 @@ class Places:
         if self._stdin[0] != option:
             raise Unusable(f"{self._stdin[0]} and {option} cannot both be read from standard input")
         return self._stdin[1]
+
+
+def nearby(item: Item, sources: CredentialSources | None = None) -> str | None:
+    """A region or project that *sources*, by default the environment, have for other tools too. Raises `UserError`."""
+    try:
+        found = Places(sources or CredentialSources()).plain(item)
+    except Unusable as error:
+        raise UserError(f"{error}.") from None
+    return None if found is None else found.value
