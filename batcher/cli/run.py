@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from batcher.cli import exits
+from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.errors import UserError
@@ -39,6 +40,7 @@ Exit codes: 0 all created; 1 some not; 2 bad usage, manifest or configuration, n
 @click.option("--encoding", metavar="NAME", help="Encoding of MANIFEST; by default UTF-8.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object on standard output.")
 @settings_options()
+@credential_flags
 def command(
     manifest: Path,
     output: str,
@@ -53,7 +55,9 @@ def command(
     The whole manifest is checked before anything is sent. Each entry is submitted once: a journal beside the
     results remembers what was sent, also across crashes.
     """
-    settings = load_given(parameters).settings
+    options = credential_options(parameters)
+    loaded = load_given(parameters)
+    settings = loaded.settings
     results = None if output == "-" else Path(output)
     if results is None and as_json:
         raise click.UsageError("With -o - standard output carries the results: leave --json out, or name a file.")
@@ -63,7 +67,9 @@ def command(
     from batcher.api import Wave
     from batcher.cli.conduct import Manner, TalliedOutput, conduct
     from batcher.cli.failures import told
+    from batcher.settings.credentials import credential_sources
 
+    credentials = credential_sources(settings, loaded.config, options)
     to_stdout = TalliedOutput() if results is None else None
     manner = Manner(title=str(manifest), command=_typed(), results=results, as_json=as_json)
     with told(as_json=as_json):
@@ -76,6 +82,7 @@ def command(
                 format=format_,
                 encoding=encoding,
                 output=to_stdout,
+                credentials=credentials,
             ),
             settings,
             manner,
