@@ -1,5 +1,6 @@
 """Which comparisons find differences, and where: told by rule, or a share of the jobs by chance."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
@@ -24,26 +25,28 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Differences:
-    """All that differs: *rules*, and by chance *share* of the jobs in one of their tables each."""
+    """All that differs: *rules*, and by chance *share* of the jobs, one table in each."""
 
     rules: tuple[Difference, ...] = ()
     share: float = 0.0
 
-    def rows(self, seed: int, job_id: str, database: str, table: str, tables: int) -> int:
-        """How many rows differ in a table; *tables* is how many its comparison has."""
-        for rule in self.rules:
-            if (
-                rule.object_type is None
-                and fnmatchcase(job_id, rule.job_id)
-                and fnmatchcase(database, rule.database)
-                and fnmatchcase(table, rule.table)
-            ):
-                return rule.rows
-        if self.share and draw(seed, "differs", job_id) < self.share:
-            # One table of the job, on average; the first of a comparison always, see `results`.
-            chosen = draw(seed, "differs where", job_id, database, table) < 1 / max(1, tables)
-            return 1 + int(draw(seed, "differs by", job_id, database, table) * 9) if chosen else 0
-        return 0
+    def rows(self, seed: int, job_id: str, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
+        """How many rows differ, for those of a comparison's (database, table) pairs where any do."""
+        differing = {}
+        for database, table in tables:
+            for rule in self.rules:
+                if (
+                    rule.object_type is None
+                    and fnmatchcase(job_id, rule.job_id)
+                    and fnmatchcase(database, rule.database)
+                    and fnmatchcase(table, rule.table)
+                ):
+                    differing[database, table] = rule.rows
+                    break
+        if self.share and tables and draw(seed, "differs", job_id) < self.share:
+            one = tables[int(draw(seed, "differs where", job_id) * len(tables))]
+            differing.setdefault(one, 1 + int(draw(seed, "differs by", job_id) * 9))
+        return differing
 
     def objects(self, job_id: str) -> list[Difference]:
         """The objects missing at the target of a job."""

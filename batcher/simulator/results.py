@@ -14,7 +14,9 @@ DEFAULT_DATABASE = "app"
 DEFAULT_TABLES = ("accounts", "events", "orders")
 OBJECT_COUNTS = {"DB": 1, "TABLE": 3, "VIEW": 2, "INDEX": 5, "ROUTINE": 1, "TRIGGER": 1}
 
-CONSISTENT, INCONSISTENT = "CONSISTENT", "INCONSISTENT"
+CONSISTENT, INCONSISTENT, FAILED_TO_COMPARE = "CONSISTENT", "INCONSISTENT", "FAILED_TO_COMPARE"
+COMPARING, WAITING = "COMPARING", "WAITING_FOR_COMPARISON"
+_WORST_FIRST = (INCONSISTENT, FAILED_TO_COMPARE, COMPARING, WAITING)
 _BLOCKS = {
     "object_level_compare_id": ("object_level_compare_results", OBJECT_COMPARISON),
     "line_compare_id": ("line_compare_results", "lines"),
@@ -83,11 +85,18 @@ def _object_level(config: CloudConfig, now: float, job: Job, task: Task, query: 
 
 def _data_level(config: CloudConfig, seed: int, now: float, job: Job, task: Task, query: QueryReq) -> dict[str, Any]:
     kind = "line" if task.compare_type == "lines" else "content"
+    databases = list(_databases(task))
+    pairs = [(database, table) for database, tables in databases for table in tables]
+    differing = config.differences.rows(seed, job.job_id, pairs)
     overview, details, diffs = [], [], []
-    for database, tables in _databases(task):
-        rows = list(_tables(config, seed, now, job, task, database, tables))
+    for database, tables in databases:
+        rows = []
+        for place, table in enumerate(tables):
+            result = _result(task, now, (place + 1) / (len(tables) + 1))
+            source_rows = int(10 ** (2 + 4 * draw(seed, "rows", job.job_id, database, table)))
+            rows.append(_row(kind, database, table, result, source_rows, differing.get((database, table), 0)))
         results = {row[f"{kind}_compare_result"] for row in rows}
-        whole = next((result for result in (INCONSISTENT, *results) if result in results), CONSISTENT)
+        whole = next((result for result in _WORST_FIRST if result in results), CONSISTENT)
         overview.append({"source_db_name": database, "target_db_name": database, f"{kind}_compare_result": whole})
         detail = {
             "source_db_name": database,
@@ -114,30 +123,24 @@ def _databases(task: Task) -> Iterator[tuple[str, tuple[str, ...]]]:
         yield database, tables or DEFAULT_TABLES
 
 
-def _tables(
-    config: CloudConfig, seed: int, now: float, job: Job, task: Task, database: str, tables: tuple[str, ...]
-) -> Iterator[dict[str, Any]]:
-    kind = "line" if task.compare_type == "lines" else "content"
-    for place, table in enumerate(tables):
-        result = _result(task, now, (place + 1) / (len(tables) + 1))
-        finished = result == CONSISTENT
-        source_rows = int(10 ** (2 + 4 * draw(seed, "rows", job.job_id, database, table)))
-        differing = config.differences.rows(seed, job.job_id, database, table, len(tables)) if finished else 0
-        target_rows = max(0, source_rows - differing) if kind == "line" else source_rows
-        row = {
-            "source_db_name": database,
-            "target_db_name": database,
-            "source_table_name": table,
-            "target_table_name": table,
-            "source_row_num": source_rows if finished else 0,
-            "target_row_num": target_rows if finished else 0,
-            "diff_row_num": differing,
-            f"{kind}_compare_result": INCONSISTENT if differing else result,
-            "message": "The connection to the target was lost." if result == "FAILED_TO_COMPARE" else "",
-        }
-        if kind == "content":
-            row["line_compare_result"] = CONSISTENT if finished else result
-        yield row
+def _row(kind: str, database: str, table: str, result: str, source_rows: int, differing: int) -> dict[str, Any]:
+    """One table. A row comparison that finds *differing* rows finds them missing at the target."""
+    finished = result == CONSISTENT
+    differing = differing if finished else 0
+    row = {
+        "source_db_name": database,
+        "target_db_name": database,
+        "source_table_name": table,
+        "target_table_name": table,
+        "source_row_num": source_rows if finished else 0,
+        "target_row_num": max(0, source_rows - (differing if kind == "line" else 0)) if finished else 0,
+        "diff_row_num": differing,
+        f"{kind}_compare_result": INCONSISTENT if differing else result,
+        "message": "The connection to the target was lost." if result == FAILED_TO_COMPARE else "",
+    }
+    if kind == "content":
+        row["line_compare_result"] = result
+    return row
 
 
 def _content_diff(database: str, row: dict[str, Any], query: QueryReq) -> dict[str, Any]:
@@ -162,7 +165,7 @@ def _content_diff(database: str, row: dict[str, Any], query: QueryReq) -> dict[s
 def _result(task: Task, now: float, needs: float) -> str:
     """What one part of *task* came to, which takes the share *needs* of its running time; CONSISTENT is: done."""
     if task.status_at(now) == "FAILED":
-        return "FAILED_TO_COMPARE"
+        return FAILED_TO_COMPARE
     if task.status_at(now) == "SUCCESSFUL" or (task.progress_at(now) > needs > 0):
         return CONSISTENT
-    return "COMPARING" if task.finished_at(now) is None and now >= task.starts_at else "WAITING_FOR_COMPARISON"
+    return COMPARING if task.finished_at(now) is None and now >= task.starts_at else WAITING
