@@ -17,6 +17,16 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "max_failures",
         "grace",
     ),
+    "From created to verdict": (
+        "wait",
+        "watch_timeout",
+        "poll",
+        "allow_inconsistent",
+        "max_running",
+        "max_running_per",
+        "notify",
+        "on_end",
+    ),
     "The way there": ("ca_bundle", "proxy", "insecure_http"),
     "What is said": ("quiet", "log_format", "log_level"),
 }

@@ -1,6 +1,7 @@
 """The settings of a run: one field each, under the name that flag, environment and config file share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal, cast
 
 from pydantic import Field, model_validator
@@ -10,7 +11,16 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from batcher.rates import Pace, Rate
 from batcher.settings.names import ENV_PREFIX
 from batcher.settings.sources import SECTIONS, Environment, Section
-from batcher.settings.values import CaBundle, Digest, MaxFailuresSetting, PaceSetting, Proxy, Seconds
+from batcher.settings.values import (
+    CaBundle,
+    Digest,
+    MaxFailuresSetting,
+    NotifyUrl,
+    PaceSetting,
+    Proxy,
+    RunningPer,
+    Seconds,
+)
 from batcher.wave.policy import Reconcile
 
 
@@ -82,6 +92,38 @@ class RunSettings(BaseSettings):
     wait_ready: Seconds = Field(
         default=0.0, ge=0, description="Hold an entry for so long while its job is not ready yet."
     )
+    wait: bool = Field(
+        default=False, description="Follow what was created to its verdicts; the exit code is then the gate's."
+    )
+    watch_timeout: Seconds | None = Field(
+        default=None, gt=0, description="Stop following after so long; by default when the last comparison ends."
+    )
+    poll: Seconds = Field(
+        default=5.0,
+        gt=0,
+        description="Shortest time between two looks at one job; long comparisons are looked at "
+        "less often, up to 24 times this.",
+    )
+    allow_inconsistent: Path | None = Field(
+        default=None, description="File with accepted differences (CSV or JSON), which the gate lets pass."
+    )
+    max_running: int | None = Field(
+        default=None,
+        ge=1,
+        description="Hold entries back while so many comparisons of the wave are running; implies `wait`.",
+    )
+    max_running_per: RunningPer = Field(
+        default=(),
+        description="Likewise for entries that share a label's value: `label.source=2`, several with commas between.",
+    )
+    notify: NotifyUrl | None = Field(
+        default=None, repr=False, description="Post a signed JSON summary to this URL at the end."
+    )
+    on_end: str | None = Field(
+        default=None,
+        min_length=1,
+        description="Shell command to run at the end, with the JSON summary on its standard input.",
+    )
     grace: Seconds = Field(default=30.0, ge=0, description="Time for what is in flight to be settled after a signal.")
     ca_bundle: CaBundle | None = Field(default=None, description="PEM file with the certificate authorities to trust.")
     proxy: Proxy | None = Field(default=None, repr=False, description="HTTP proxy to go through.")
@@ -103,6 +145,11 @@ class RunSettings(BaseSettings):
     def read_pace(self) -> Pace:
         """`read_rate`, which by default is `rate`."""
         return cast("Pace", self.rate if self.read_rate is None else self.read_rate)
+
+    @property
+    def follows(self) -> bool:
+        """Whether the run follows what it creates: only who does knows how many comparisons are running."""
+        return self.wait or self.max_running is not None or bool(self.max_running_per)
 
     @model_validator(mode="after")
     def _fits_together(self) -> "RunSettings":

@@ -3,7 +3,7 @@
 ENV_PREFIX = "BATCHER_"
 CONFIG_NAME = "batcher.toml"
 
-# Names in our environment that are no settings: credentials, and how settings are found.
+# Names in our environment that are no settings: credentials and other secrets, and how settings are found.
 CREDENTIAL_NAMES = (
     "TOKEN",
     "TOKEN_FILE",
@@ -19,7 +19,7 @@ CREDENTIAL_NAMES = (
     "DOMAIN",
     "IAM_ENDPOINT",
 )
-OTHER_NAMES = ("CONFIG", "PROFILE")
+OTHER_NAMES = ("CONFIG", "PROFILE", "NOTIFY_SECRET", "NOTIFY_SECRET_FILE")
 
 
 def flag_name(name: str) -> str:

@@ -62,6 +62,41 @@ def _proxy(value: str) -> str:
     return value.strip()
 
 
+def _running_per(value: Any) -> Any:
+    """`label.source=2, label.target=4` as ((label, most), …)."""
+    if not isinstance(value, str):
+        return value
+    limits: dict[str, int] = {}
+    for part in value.split(","):
+        match = re.fullmatch(r"label\.([^=]+)=([1-9]\d{0,5})", part.strip())
+        if match is None:
+            raise ValueError("is no limit by label; write label.NAME=N, several with commas between")
+        if match[1] in limits:
+            raise ValueError(f"names label.{match[1]} twice; keep one of the two")
+        limits[match[1]] = int(match[2])
+    return tuple(limits.items())
+
+
+def _running_per_text(value: tuple[tuple[str, int], ...]) -> str:
+    return ",".join(f"label.{name}={most}" for name, most in value)
+
+
+def _notify(value: str) -> str:
+    parts = urlsplit(value.strip())
+    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if not parts.hostname or parts.scheme not in ("http", "https"):
+        raise ValueError("is no URL to post to; write https://HOST/PATH")
+    if parts.scheme == "http" and not loopback:
+        raise ValueError("would send the summary without TLS; write https://…")
+    return value.strip()
+
+
+def _host_only(value: str) -> str:
+    """A URL without its path and query, which with many services are the secret."""
+    parts = urlsplit(value)
+    return f"{parts.scheme}://{parts.hostname}/…"
+
+
 Seconds = Annotated[float, BeforeValidator(parse_duration)]
 PaceSetting = Annotated[
     Any,
@@ -73,3 +108,7 @@ MaxFailuresSetting = Annotated[MaxFailures | None, BeforeValidator(_max_failures
 Digest = Annotated[str, AfterValidator(_digest)]
 CaBundle = Annotated[Path, AfterValidator(_ca_bundle)]
 Proxy = Annotated[str, AfterValidator(_proxy), PlainSerializer(mask_text, return_type=str)]
+RunningPer = Annotated[
+    tuple[tuple[str, int], ...], BeforeValidator(_running_per), PlainSerializer(_running_per_text, return_type=str)
+]
+NotifyUrl = Annotated[str, AfterValidator(_notify), PlainSerializer(_host_only, return_type=str)]
