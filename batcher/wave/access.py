@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+from batcher.drs.auth.explain import explained
 from batcher.drs.cloud import Cloud, Refusal
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.wave.clocks import Clock
@@ -47,7 +48,8 @@ class Access:
             if trouble.kind is ErrorKind.AUTH and not self._renewed and await self._cloud.renew():
                 self._renewed, self._renewed_at = True, self._clock.monotonic()
                 return True
-        self._halt(trouble)
+            why = await self._cloud.prepare() if trouble.kind is ErrorKind.AUTH else None
+        self._halt(explained(trouble) if why is None else _not_let_in(why))
         return False
 
     @asynccontextmanager

@@ -40,7 +40,8 @@ async def find_project_id(finder: CredentialFinder, endpoint: str, region: str |
         return credential.project_id
     projects = refusal or await _projects(finder, credential, iam_endpoint, wanted)
     if isinstance(projects, Refusal):
-        raise UserError(f"{projects.error_msg}. Or name the project: --project-id ID.", exit_code=_REFUSED)
+        or_else = "" if projects.http_status == 401 else ". Or name the project: --project-id ID"
+        raise UserError(f"{projects.error_msg}{or_else}.", exit_code=_REFUSED)
     if len(projects) == 1:
         return projects[0].id
     called = f"named {wanted}" if wanted else "at all"
