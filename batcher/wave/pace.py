@@ -1,73 +1,81 @@
 """Pace: how often one scope may send. One pacer a scope and kind of request, awaited in one place, in order.
 
 A limit of R requests in P seconds is counted where the cloud counts it, so what must keep the distance is the
-moments at which requests leave, not the moments at which they were allowed to. Requests are spread evenly, and
-request n + R gets its slot only when request n has left (a slow connection may hold it up) and P has passed
-since. Then any R + 1 departures span at least P: of R + 1 requests two are R or more slots apart, and the later
-one's slot lies P after the earlier one's departure. A margin on P takes up the jitter of the way to the cloud.
+moments at which requests leave, not the moments at which they were allowed to. `pace_window` holds that rule.
+Within it requests are spread evenly, a little tighter than the rate asks for, so that one that is late holds up
+none of those after it.
 
 asyncio-throttle stands behind that as the outer guard of the window, on the moments of the slots. It lets
 whole bursts through and polls while it waits, so it is never what sets the pace; it is there so that no
 mistake above it can exceed the limit.
+
+The rate may change at any time, and departures before the change count by the new one.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from math import floor
+from math import inf
 
 from asyncio_throttle.throttler import Throttler
 
 from batcher.rates import Rate
 from batcher.wave.clocks import Clock
+from batcher.wave.pace_window import Place, Window
 
-MARGIN = 0.01  # of the period, and
-MARGIN_S = 0.005  # on top of it: what the way to the cloud may jitter
 LEAD_S = 0.1  # a turn begins so long before its slot, so that the intent is durable in time
+_TIGHTER = 0.96  # of an even gap: what is late catches up within the period
+
+
+_Moment = Callable[[float], float]
 
 
 class Closed(Exception):
     """The pacer was closed: nothing leaves any more."""
 
 
-class Slot:
-    """One request's place in the window: when it was allowed, and when it left."""
-
-    __slots__ = ("allowed", "gone", "left")
-
-    def __init__(self) -> None:
-        self.allowed = 0.0
-        self.left: float | None = None  # None: not yet
-        self.gone = asyncio.Event()  # it has left, or it never will
-
-
 class Turn:
-    """A caller's turn: `due` waits for its slot; `sent` and `ended` say what became of the request."""
+    """A caller's turn: `due` waits for its slot; `sent`, `answered` and `ended` say what became of the request."""
+
+    __slots__ = ("_pacer", "_place", "_taken", "_window")
 
     def __init__(self, pacer: "Pacer") -> None:
         self._pacer = pacer
-        self._slot: Slot | None = None
+        self._taken = False
+        self._window: Window | None = None
+        self._place: Place | None = None
 
     async def due(self) -> None:
-        """Wait until the request may leave, and take the slot."""
-        self._slot = await self._pacer._take()
+        """Wait until the request may leave, and take the slot. Raises `Closed`."""
+        await self._pacer._take(self)
+
+    def took(self, window: Window | None) -> None:
+        """The slot is this turn's."""
+        self._taken = True
+        self._window = window
+        self._place = None if window is None else window.take()
 
     def sent(self) -> None:
         """The request leaves now."""
-        if self._slot is not None and self._slot.left is None:
-            self._slot.left = self._pacer.clock.monotonic()
-            self._slot.gone.set()
+        if self._window is not None and self._place is not None and self._place.left is None:
+            self._window.left(self._place, self._pacer.clock.monotonic())
+            self._pacer._ring()
 
-    def ended(self, *, sent: bool) -> None:
-        """The request has ended. Not *sent*: it never left, and takes no place in the window."""
-        if self._slot is None:
+    def ended(self, *, sent: bool, answered: bool = False) -> None:
+        """The request has ended. Not *sent*: it never left, and takes no place in the window. *answered*: by a
+        whole answer, so the cloud has counted it by now."""
+        if not self._taken:
             return
-        if sent:
-            self.sent()
-        else:
-            self._slot.left = float("-inf") if self._slot.left is None else self._slot.left
-            self._slot.gone.set()
+        self._taken = False
+        self._pacer._outstanding -= 1
+        if self._window is not None and self._place is not None:
+            if answered:
+                self._window.answered(self._place, self._pacer.clock.monotonic())
+            elif sent:
+                self._window.lost(self._place, self._pacer.clock.monotonic())
+            elif self._place.left is None:
+                self._window.never_left(self._place)
+        self._pacer._ring()
 
 
 class Pacer:
@@ -76,35 +84,62 @@ class Pacer:
     def __init__(self, rate: Rate | None, clock: Clock) -> None:
         self.clock = clock
         self.rate = rate
-        self._gate = asyncio.Lock()  # hands out slots one at a time, first come first served
-        self._ideal = float("-inf")  # when the last slot was due
-        self._paused_until = float("-inf")
-        self.pause_reason: str | None = None
-        self._ahead = 0  # callers in the anteroom
+        self._window = None if rate is None else Window(rate)
+        self._guard = None if rate is None else Throttler(rate_limit=rate.count, period=rate.period_s)
+        self._door = asyncio.Lock()  # lets callers in one at a time, first come first served
+        self._gate = asyncio.Lock()  # hands out slots, likewise
+        self._inside = 0  # callers between the two, with their intent open
+        self._outstanding = 0  # slots whose request has not ended
+        self._last = -inf  # when the last slot was due
+        self._paused_until = -inf
+        self._pause_reason: str | None = None
+        self._held: str | None = None  # why nothing leaves until further notice
+        self._alone = False
         self._closed = False
-        self._changed = asyncio.Event()  # wakes whoever sleeps towards a moment that may have moved
-        self._slots: deque[Slot] = deque(maxlen=rate.count if rate else 0)
-        if rate is None:
+        self._bell: asyncio.Event | None = None  # wakes whoever sleeps towards a moment that may have moved
+
+    def set_rate(self, rate: Rate | None) -> None:
+        """Pace by *rate* from now on."""
+        if rate == self.rate:
             return
-        self._gap = rate.period_s * (1 + MARGIN) / rate.count
-        self._window = rate.period_s * (1 + MARGIN) + MARGIN_S
-        self._guard = Throttler(rate_limit=rate.count, period=rate.period_s)
-        # Only so many callers wait with an open intent as slots fall due within the lead.
-        self._anteroom = asyncio.Semaphore(1 + floor(LEAD_S / self._gap))
+        self.rate = rate
+        if rate is None:
+            self._window = self._guard = None
+        elif self._window is None or self._guard is None:
+            self._window = Window(rate)
+            self._guard = Throttler(rate_limit=rate.count, period=rate.period_s)
+        else:
+            self._window.resize(rate, self.clock.monotonic())
+            self._guard.rate_limit, self._guard.period = rate.count, rate.period_s
+        self._ring()
+
+    def strict(self, strict: bool) -> None:
+        """Whether only an answer proves when a request was counted; see `pace_window`."""
+        if self._window is not None:
+            self._window.strict = strict
 
     def pause(self, seconds: float, reason: str) -> None:
         """Nothing leaves for *seconds* from now; a longer pause in force stays."""
         until = self.clock.monotonic() + seconds
         if until > self._paused_until:
             self._paused_until = until
-            self.pause_reason = reason
+            self._pause_reason = reason
+
+    def hold(self, reason: str | None) -> None:
+        """Nothing leaves until this is called with None."""
+        self._held = reason
+        self._ring()
+
+    def alone(self, alone: bool) -> None:
+        """Whether one request must have ended before the next leaves: for feeling the way after trouble."""
+        if alone != self._alone:
+            self._alone = alone
+            self._ring()
 
     def close(self) -> None:
         """Nothing leaves any more: whoever waits gets `Closed`, at once."""
         self._closed = True
-        self._changed.set()
-        for slot in self._slots:
-            slot.gone.set()
+        self._ring()
 
     @property
     def paused_s(self) -> float | None:
@@ -112,67 +147,81 @@ class Pacer:
         left = self._paused_until - self.clock.monotonic()
         return left if left > 0 else None
 
+    @property
+    def pause_reason(self) -> str | None:
+        """Why nothing leaves; None where something may."""
+        if self._held is not None:
+            return self._held
+        return self._pause_reason if self._paused_until > self.clock.monotonic() else None
+
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[Turn]:
         """Enter when a slot is about to fall due; inside, make the intent durable, then await `Turn.due`.
 
-        Both raise `Closed` once the pacer is closed.
+        Both raise `Closed` once the pacer is closed. Whoever has a turn sees to it that it `ended`.
         """
-        if self.rate is None:
-            await self._sleep_until(self._paused_until)
+        async with self._door:
+            await self._sleep_until(self._entry_at)
+            self._inside += 1
+        try:
             yield Turn(self)
-            return
-        async with self._anteroom:
-            ahead = self._ahead
-            self._ahead += 1
-            try:
-                await self._sleep_until(self._estimate(ahead) - LEAD_S)
-                yield Turn(self)
-            finally:
-                self._ahead -= 1
+        finally:
+            self._inside -= 1
+            self._ring()
 
-    def _estimate(self, ahead: int) -> float:
-        return max(self._paused_until, self._ideal + self._gap * (1 + ahead))
+    def _entry_at(self, now: float) -> float:
+        if self._held is not None or (self._alone and self._inside + self._outstanding > 0):
+            return inf
+        if self._window is None:
+            return self._paused_until
+        slot = max(self._paused_until, self._last + self._gap, self._window.opens_at(now))
+        return slot + self._gap * self._inside - LEAD_S
 
-    async def _take(self) -> Slot:
-        slot = Slot()
-        if self.rate is None:
-            await self._sleep_until(self._paused_until)
-            return slot
+    def _slot_at(self, now: float) -> float:
+        if self._held is not None or (self._alone and self._outstanding > 0):
+            return inf
+        if self._window is None:
+            return self._paused_until
+        return max(self._paused_until, self._last + self._gap, self._window.opens_at(now))
+
+    @property
+    def _gap(self) -> float:
+        return 0.0 if self.rate is None else _TIGHTER * self.rate.period_s / self.rate.count
+
+    async def _take(self, turn: Turn) -> None:
         async with self._gate:
-            oldest = self._slots[0] if len(self._slots) == self.rate.count else None
-            if oldest is not None:
-                await oldest.gone.wait()
-            while True:
+            due = await self._sleep_until(self._slot_at)
+            if self._guard is not None:
+                await self._guard.acquire()  # type: ignore[no-untyped-call]
                 if self._closed:
                     raise Closed
-                now = self.clock.monotonic()
-                due = max(self._paused_until, self._ideal + self._gap)
-                if oldest is not None and oldest.left is not None:
-                    due = max(due, oldest.left + self._window)
-                if due <= now:
-                    break
-                await self._sleep(due - now)
-            await self._guard.acquire()  # type: ignore[no-untyped-call]
-            now = self.clock.monotonic()
             # A timer fires late by a fraction of a gap: the schedule, not the timer, sets the next slot.
-            self._ideal = max(due, now - self._gap)
-            slot.allowed = now
-            self._slots.append(slot)
-        return slot
+            self._last = max(due, self.clock.monotonic() - self._gap)
+            self._outstanding += 1
+            turn.took(self._window)
 
-    async def _sleep_until(self, moment: float) -> None:
+    async def _sleep_until(self, moment: _Moment) -> float:
+        """Sleep until *moment*, a function of now that is asked again whenever something has changed."""
         while True:
             if self._closed:
                 raise Closed
-            seconds = max(moment, self._paused_until) - self.clock.monotonic()
-            if seconds <= 0:
-                return
-            await self._sleep(seconds)
+            now = self.clock.monotonic()
+            at = moment(now)
+            if at <= now:
+                return at
+            await self._sleep(at - now)
 
     async def _sleep(self, seconds: float) -> None:
+        """Sleep for *seconds*, or until something has changed."""
+        if self._bell is None:
+            self._bell = asyncio.Event()
         try:
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
+            async with asyncio.timeout(None if seconds == inf else seconds):
+                await self._bell.wait()
         except TimeoutError:
             pass
+
+    def _ring(self) -> None:
+        if self._bell is not None:
+            self._bell.set()
+            self._bell = None

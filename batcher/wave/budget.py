@@ -1,0 +1,70 @@
+"""A budget for failures, so that an outage does not become a storm: a pure object over moments.
+
+After gRPC's retry throttling (proposal A6): each failure takes a token, each sound answer gives some back, and with
+half of them gone most attempts are failing. Then the scope is *out*: nothing is sent but one request at a time, a
+probe, each after a longer silence, until one brings a sound answer. What fails meanwhile says nothing about its entry.
+
+    sound ──most attempts fail──▶ out ──a probe is answered──▶ sound, with little credit
+
+A failure is a request that did not reach the cloud, or brought no sound answer: network, time-out, 5xx. An answer that
+refuses the entry is sound: the cloud is there.
+"""
+
+FULL = 20.0
+_LOW = 10.0
+_BACK = 0.5  # for each sound answer: with two of three failing, the tokens go down
+_CREDIT = 3.0  # above the low mark after an outage: it is soon over if it goes on
+_FIRST_SILENCE_S = 2.0
+_LONGER = 2.0
+_LONGEST_S = 60.0
+
+
+class Budget:
+    """How one scope fares. Moments are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self.tokens = FULL
+        self.out_since: float | None = None  # since when every answer was a failure; None: no outage
+        self.said = ""  # the last failure, for people
+        self._failing_since: float | None = None
+        self._since = float("-inf")  # what left before says nothing new
+        self._silence_s = 0.0
+
+    @property
+    def out(self) -> bool:
+        """Whether the scope is in an outage."""
+        return self.out_since is not None
+
+    def sound(self, sent_at: float) -> bool:
+        """A sound answer came to a request that left at *sent_at*; True: it ends an outage."""
+        self._failing_since = None
+        if self.out_since is None:
+            self.tokens = min(FULL, self.tokens + _BACK)
+            return False
+        if sent_at < self._since:
+            return False
+        self.out_since = None
+        self.tokens = _LOW + _CREDIT
+        return True
+
+    def failed(self, sent_at: float, now: float, said: str) -> float | None:
+        """A request failed: for how many seconds nothing may leave now. None: nothing changes."""
+        self.said = said
+        if self._failing_since is None:
+            self._failing_since = sent_at
+        if self.out_since is None:
+            self.tokens -= 1
+            if self.tokens > _LOW:
+                return None
+            self.out_since = self._failing_since
+            self._silence_s = _FIRST_SILENCE_S
+        elif sent_at < self._since:
+            return None  # it was under way when the outage was found
+        else:
+            self._silence_s = min(self._silence_s * _LONGER, _LONGEST_S)
+        self._since = now
+        return self._silence_s
+
+    def out_for(self, now: float) -> float:
+        """Seconds since the outage began; 0 where there is none."""
+        return 0.0 if self.out_since is None else now - self.out_since

@@ -1,0 +1,132 @@
+"""The window of a rate limit, as the cloud may count it: a pure object over moments that are handed in.
+
+At most `rate.count` requests hold a place at once. A request takes its place before it leaves, for as long as
+it takes to leave, and gives it back a period after it was counted. The cloud counted it when it arrived, which was
+after it left and before its answer came, so the place is free again at the earlier of
+
+    left + period + margin        the margin takes up what the way to the cloud may jitter, and
+    answered + period             which needs none: it cannot have been counted later than that.
+
+Whatever the first connections cost, no R + 1 requests are then counted in one period. Where the way jitters by more
+than the margin, `strict` leaves only the second rule, which holds on any way, at the price of the answer's time.
+"""
+
+from collections import deque
+from heapq import heapify, heappop, heappush, nsmallest
+from itertools import count
+from math import inf
+
+from batcher.rates import Rate
+
+MARGIN = 0.01  # of the period: what the way to the cloud may jitter, and
+MARGIN_S = 0.005  # at least this
+_TICK_S = 0.001  # a period is over only after it: clocks round
+_REMEMBERED = 1000  # departures kept for a period that turns out to be longer
+
+
+class Place:
+    """One request's place in the window. Moments are monotonic seconds; None: not yet."""
+
+    __slots__ = ("answered", "free_at", "left", "strict")
+
+    def __init__(self, *, strict: bool) -> None:
+        self.strict = strict
+        self.left: float | None = None
+        self.answered: float | None = None
+        self.free_at = inf
+
+
+class Window:
+    """Who holds the places, and when the next one is free. *now* never goes back from call to call."""
+
+    def __init__(self, rate: Rate) -> None:
+        self.rate = rate
+        self.strict = False  # for what leaves from now on
+        self._taken = 0  # places held, those on their way included
+        self._back: list[tuple[float, int, Place]] = []  # a heap; an item whose moment is not its place's is stale
+        self._order = count()
+        self._past: deque[Place] = deque(maxlen=max(_REMEMBERED, rate.count))
+
+    def opens_at(self, now: float) -> float:
+        """When the next place is free: `-inf` for at once, `inf` while nothing that left holds it."""
+        self._collect(now)
+        lacking = self._taken - self.rate.count + 1
+        if lacking <= 0:
+            return -inf
+        if lacking == 1:
+            return self._back[0][0] if self._back else inf
+        # After a cut more places are held than there are.
+        live = nsmallest(lacking, (item[0] for item in self._back if item[0] == item[2].free_at))
+        return live[-1] if len(live) == lacking else inf
+
+    def take(self) -> Place:
+        """Take a place, which must be free."""
+        self._taken += 1
+        return Place(strict=self.strict)
+
+    def left(self, place: Place, now: float) -> None:
+        """The request of *place* leaves."""
+        place.left = now
+        self._past.append(place)
+        self._schedule(place)
+
+    def answered(self, place: Place, now: float) -> None:
+        """A whole answer came to the request of *place*, so it has been counted by now."""
+        if place.left is None:
+            self.left(place, now)
+        place.answered = now
+        if place.free_at > now:
+            self._schedule(place)
+
+    def lost(self, place: Place, now: float) -> None:
+        """The request of *place* left, and no answer will tell when it was counted."""
+        if place.left is None:
+            self.left(place, now)
+        if place.strict:
+            self.answered(place, now)
+
+    def never_left(self, place: Place) -> None:
+        """The request of *place* did not leave, and was counted nowhere."""
+        self._taken -= 1
+
+    def resize(self, rate: Rate, now: float) -> None:
+        """Count by *rate* from now on, what left before included."""
+        self._collect(now)
+        underway = self._taken - sum(item[0] == item[2].free_at for item in self._back)
+        self.rate = rate
+        self._past = deque(self._past, maxlen=max(_REMEMBERED, rate.count))
+        self._back = []
+        for place in self._past:
+            place.free_at = self._free_at(place)
+            if now < place.free_at < inf:
+                self._back.append((place.free_at, next(self._order), place))
+        heapify(self._back)
+        self._taken = underway + len(self._back)
+
+    def _free_at(self, place: Place) -> float:
+        assert place.left is not None  # noqa: S101 - only places that left are given back by time
+        period_s = self.rate.period_s
+        proven = inf if place.answered is None else place.answered + period_s + _TICK_S
+        if place.strict:
+            return proven
+        return min(place.left + period_s + max(MARGIN * period_s, MARGIN_S), proven)
+
+    def _schedule(self, place: Place) -> None:
+        free_at = self._free_at(place)
+        if free_at != place.free_at:
+            place.free_at = free_at
+            heappush(self._back, (free_at, next(self._order), place))
+
+    def _collect(self, now: float) -> None:
+        """Free the places whose time has come, and drop stale items from the top."""
+        back = self._back
+        while back:
+            free_at, _, place = back[0]
+            if free_at != place.free_at:
+                heappop(back)
+            elif free_at <= now:
+                heappop(back)
+                place.free_at = -inf  # given back
+                self._taken -= 1
+            else:
+                return
