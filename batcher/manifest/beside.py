@@ -13,7 +13,7 @@ from batcher.nearest import nearest
 _KEY_LENGTH = 200
 _ID_LENGTH = 64
 _ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-_NO_LABELS: Mapping[str, str] = {}
+NO_LABELS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,11 +162,11 @@ def labels_of(data: Mapping[str, Any], faults: list[Fault]) -> Mapping[str, str]
     """The entry's labels."""
     labels = data.get("labels")
     if labels is None:
-        return _NO_LABELS
+        return NO_LABELS
     if type(labels) is not dict:
         mend = 'Write {"name": "value"}'
         faults.append(Fault("labels", labels, f"must be an object, and is {kind_of(labels)}", mend))
-        return _NO_LABELS
+        return NO_LABELS
     for name, value in labels.items():
         if not (name and name.isascii() and type(value) is str and value.isascii()):
             faults.extend(_label_faults(name, value))

@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq
-from batcher.manifest.beside import RunDefaults, Scopes, key_of, key_problem, labels_of, language_of
+from batcher.manifest.beside import NO_LABELS, RunDefaults, Scopes, key_of, key_problem, labels_of, language_of
 from batcher.manifest.element import NO_VALUE, Element, Fault
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.fields import BESIDE_FIELDS, DATA_LEVEL
@@ -68,9 +68,9 @@ class Checker:
         add_rule_faults(body, faults)
         endpoint = self._scopes.endpoint(data, faults)
         project_id = self._scopes.project_id(data, faults)
-        key = labels = x_language = None
-        if len(body) < len(data):
-            x_language, key, labels = language_of(data, faults), key_of(data, faults), labels_of(data, faults)
+        x_language = language_of(data, faults) if "x_language" in data else None
+        key = key_of(data, faults) if "key" in data else None
+        labels = labels_of(data, faults) if "labels" in data else NO_LABELS
         if endpoint and project_id:
             if key is None and request is not None:
                 key = default_key(endpoint, project_id, request)
@@ -86,7 +86,7 @@ class Checker:
             project_id=project_id,
             request=request,
             x_language=x_language or self._x_language,
-            labels=labels or {},
+            labels=labels,
         )
 
     def defaults_findings(self, line: int, data: Mapping[str, Any], faults: list[Fault]) -> list[Finding]:
