@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
-from urllib.request import getproxies_environment, proxy_bypass
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -20,7 +19,7 @@ from batcher._version import __version__
 from batcher.drs import guesses
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import HttpRequest
-from batcher.drs.endpoints import is_loopback
+from batcher.drs.proxies import Proxies, UnusableProxy
 from batcher.errors import UserError
 
 USER_AGENT = f"batcher/{__version__}"
@@ -49,7 +48,7 @@ class AiohttpTransport:
         self._limit = limit
         self._timeout = aiohttp.ClientTimeout(total=total_timeout_s, connect=connect_timeout_s)
         self._tls = _tls(ca_bundle)
-        self._proxies = _Proxies(proxy)
+        self._proxies = Proxies(proxy)
         self._session: aiohttp.ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -74,19 +73,19 @@ class AiohttpTransport:
             raise RuntimeError("use the transport as a context manager: `async with AiohttpTransport(…)`")
         attempt = _Attempt(request)
         try:
-            proxy, proxy_auth = self._proxies.of(request.url)
+            way = self._proxies.to(request.url)
             async with self._session.request(
                 request.method,
                 URL(request.url, encoded=True),  # on the wire exactly as it was signed
                 data=attempt.body,
-                headers=request.headers,
+                headers={**request.headers, **way.in_request},
                 allow_redirects=False,
-                proxy=proxy,
-                proxy_auth=proxy_auth,
+                proxy=way.proxy,
+                proxy_headers=way.in_connect,
             ) as response:
                 attempt.heard(response)
                 body = await _read(response, request.answer_limit)
-        except _UnusableProxy as error:
+        except UnusableProxy as error:
             return attempt.failed(str(error), "network")
         except (aiohttp.ClientError, OSError) as error:
             return attempt.failed(*_explain(error, attempt, self._timeout))
@@ -161,47 +160,6 @@ class _TellingBody(aiohttp.BytesPayload):
         if connection is None or not connection.is_closing():
             self._leaving()
         await super().write_with_length(writer, content_length)
-
-
-class _UnusableProxy(Exception):
-    """A proxy variable that cannot be followed; the message does not quote it, as it may hold a password."""
-
-
-class _Proxies:
-    """Which proxy a request goes through, with its credentials apart from its address."""
-
-    def __init__(self, proxy: str | None) -> None:
-        self._given = proxy
-        self._by_origin: dict[str, tuple[URL | None, aiohttp.BasicAuth | None]] = {}
-
-    def of(self, url: str) -> tuple[URL | None, aiohttp.BasicAuth | None]:
-        """Proxy and its credentials; the environment is asked once for each host."""
-        origin = url[: url.index("/", len("https://"))]
-        if origin not in self._by_origin:
-            self._by_origin[origin] = _apart(self._given or _from_environment(URL(url)))
-        return self._by_origin[origin]
-
-
-def _from_environment(url: URL) -> str | None:
-    host = url.host or ""
-    proxies = getproxies_environment()
-    if is_loopback(host) or proxy_bypass(f"{host}:{url.port}"):
-        return None
-    return proxies.get(url.scheme) or proxies.get("all")
-
-
-def _apart(proxy: str | None) -> tuple[URL | None, aiohttp.BasicAuth | None]:
-    if not proxy:
-        return None, None
-    try:
-        url = URL(proxy if "://" in proxy else f"http://{proxy}")
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        raise _UnusableProxy("the proxy is no http proxy: name one as http://HOST:PORT, or unset the proxy variable")
-    if url.user is None:
-        return url, None
-    return url.with_user(None), aiohttp.BasicAuth(url.user, url.password or "", "utf-8")
 
 
 def _tls(ca_bundle: Path | str | None) -> ssl.SSLContext:

@@ -79,7 +79,7 @@ def test_a_list_that_is_not_sound_is_trouble(block: dict[str, Any]) -> None:
 
 
 def test_an_error_of_the_list_itself_is_trouble() -> None:
-    outcome = listed(compare_task_list=[], compare_task_list_count=0, **code("DRS.M01503"))
+    outcome = listed(compare_task_list=[], compare_task_list_count=0, error_code="DRS.M01503")
     assert outcome.page is None
     assert outcome.trouble is not None
     assert outcome.trouble.sort is Sort.TURNED_AWAY
