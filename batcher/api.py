@@ -12,22 +12,18 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from batcher.drs.auth.find import CredentialFinder
-from batcher.drs.auth.places import Item
-from batcher.drs.auth.projects import find_project_id
-from batcher.drs.auth.sources import CredentialSources, nearby
+from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Cloud, Credential
-from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
-from batcher.drs.transport import AiohttpTransport
 from batcher.errors import UserError
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
 from batcher.rates import Pace, Rate
+from batcher.scopes import open_transport, run_defaults, with_project
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
 from batcher.wave.clocks import Clock, SystemClock
@@ -44,7 +40,6 @@ from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
 
 CredentialFor = Callable[[Scope], Credential]
-_UNNAMED = "to-be-asked-of-iam"
 _UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too
 
 
@@ -77,7 +72,8 @@ class Wave:
     *manifest* is the file; *results* where the lines go (None: standard output); *journal* lies beside it unless
     named. *settings* are those of `batcher run`; or give them as keywords, which beat environment and config file as
     flags do.
-    *output* takes the lines instead of standard output. *credential_for* gives each scope its credential; by default
+    *output* takes the lines instead of standard output; *address_of* gives the address to send a scope's requests to,
+    where it is not its endpoint but a simulated cloud. *credential_for* gives each scope its credential; by default
     it is looked for in *credentials*, which are the environment and the config file unless given.
 
     Entering checks the manifest and plans the wave, or takes up the one in the journal: `found` says which.
@@ -98,6 +94,7 @@ class Wave:
         output: Sink | None = None,
         credential_for: CredentialFor | None = None,
         credentials: CredentialSources | None = None,
+        address_of: Callable[[Scope], str] | None = None,
         clock: Clock | None = None,
         watch: Boundary = unwatched,
         **keywords: Any,
@@ -116,6 +113,7 @@ class Wave:
         self._journal = None if journal is None else Path(journal)
         self._output = output
         self._credential_for = credential_for
+        self._address_of = address_of or _own_endpoint
         self._clock = clock or SystemClock()
         self._watch = watch
         self._stack = AsyncExitStack()
@@ -224,7 +222,7 @@ class Wave:
         self.journal_path = self._journal or (
             journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results)
         )
-        defaults = await self._with_project(manifest, run_defaults(settings, self._credential_sources))
+        defaults = await self._defaults(manifest)
         request = Request(
             manifest=_Stoppable(manifest, lambda: self._told_to_stop),
             defaults=defaults,
@@ -275,17 +273,12 @@ class Wave:
             output.write(line)
         return output
 
-    async def _with_project(self, manifest: Manifest, defaults: RunDefaults) -> RunDefaults:
-        """*defaults* with the region's project, asked of IAM, if there are entries for which nobody names one."""
-        if defaults.project_id is not None or self._credential_for is not None:
+    async def _defaults(self, manifest: Manifest) -> RunDefaults:
+        sources = self._credential_sources
+        defaults = run_defaults(self.settings, sources)
+        if self._credential_for is not None:
             return defaults
-        endpoints = await asyncio.to_thread(_without_project, manifest, defaults, self._clock.now())
-        if len(endpoints) != 1:
-            return defaults  # none lacks one; or they are in several regions, and each must say
-        async with open_transport(self.settings) as transport:
-            finder = CredentialFinder(self._credential_sources, transport)
-            project_id = await find_project_id(finder, endpoints.pop(), self.settings.region)
-        return replace(defaults, project_id=project_id)
+        return await with_project(manifest, defaults, self.settings, sources, self._clock.now())
 
     async def _clouds(self, scopes: Mapping[Scope, int]) -> dict[Scope, Cloud]:
         transport = await self._stack.enter_async_context(open_transport(self.settings, scopes=len(scopes)))
@@ -298,7 +291,7 @@ class Wave:
         return {
             scope: DrsClient(
                 finder.transport,
-                endpoint=scope.endpoint,
+                endpoint=self._address_of(scope),
                 project_id=scope.project_id,
                 credential=credentials[scope.endpoint, scope.project_id],
                 x_language=self.settings.language,
@@ -307,47 +300,8 @@ class Wave:
         }
 
 
-def open_transport(settings: RunSettings, *, scopes: int = 1) -> AiohttpTransport:
-    """The way to the cloud that *settings* ask for, with connections enough for so many scopes."""
-    return AiohttpTransport(
-        limit=settings.concurrency * 2 * max(1, scopes),
-        connect_timeout_s=settings.connect_timeout,
-        total_timeout_s=settings.timeout,
-        ca_bundle=settings.ca_bundle,
-        proxy=settings.proxy,
-    )
-
-
-def _without_project(manifest: Manifest, defaults: RunDefaults, now: float) -> set[str]:
-    """The endpoints of entries for which nobody names a project."""
-    entries = manifest.read(replace(defaults, project_id=_UNNAMED), now=now, allow_duplicates=True)
-    return {entry.endpoint for entry in entries if isinstance(entry, Entry) and entry.project_id == _UNNAMED}
-
-
-def run_defaults(settings: RunSettings, sources: CredentialSources | None = None) -> RunDefaults:
-    """What *settings* give to entries that do not say it themselves. Raises `UserError`.
-
-    Region and project that they leave open are taken from where other tools have them, as credentials are.
-    """
-    region, project_id = settings.region, settings.project_id
-    if region is None and settings.endpoint is None:
-        region = nearby(Item.REGION, sources)
-    if project_id is None:
-        project_id = nearby(Item.PROJECT_ID, sources)
-    endpoint = None
-    try:
-        if region is not None:
-            endpoint = endpoint_of_region(region)
-        elif settings.endpoint is not None:
-            endpoint = normalise_endpoint(settings.endpoint, insecure_http=settings.insecure_http)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    return RunDefaults(
-        endpoint=endpoint,
-        project_id=project_id,
-        x_language=settings.language,
-        insecure_http=settings.insecure_http,
-    )
+def _own_endpoint(scope: Scope) -> str:
+    return scope.endpoint
 
 
 def policy_of(settings: RunSettings) -> Policy:
