@@ -16,10 +16,13 @@ from batcher.errors import UserError
 SECTIONS = {
     "Submitting a wave": {
         "check": LazyCommand("batcher.cli.check", "Check a manifest; touches no network."),
+        "preflight": LazyCommand("batcher.cli.preflight", "Ask the cloud which entries could be submitted now."),
         "rehearse": LazyCommand("batcher.cli.rehearse", "Run a manifest against a simulated cloud."),
         "run": LazyCommand("batcher.cli.run", "Create the comparison tasks of a manifest."),
     },
     "After a wave": {
+        "watch": LazyCommand("batcher.cli.watch", "Follow what was created to its verdicts."),
+        "gate": LazyCommand("batcher.cli.gate", "Say GO or NO-GO over one or several waves."),
         "report": LazyCommand("batcher.cli.report", "Summarise a results file."),
         "explain": LazyCommand("batcher.cli.explain", "Show every attempt made for an entry, and why."),
         "select": LazyCommand("batcher.cli.select", "Write some entries as a manifest for the next wave."),

@@ -72,11 +72,12 @@ def plans_beside(results: Path) -> Iterator[PlanOf]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowEnd:
-    """How a following ended. *stopped* is why it ended before the last verdict; None: every entry has one."""
+    """How a following ended. *stopped* is why it ended before the last verdict, *signal* which signal made it."""
 
     verdicts: Path
     status: FollowStatus
     stopped: str | None
+    signal: str | None
     halted: dict[ScopeName, Trouble]
 
 
@@ -87,7 +88,6 @@ class Session:
         self,
         results: Path,
         settings: RunSettings,
-        patience: Patience,
         *,
         sources: CredentialSources | None = None,
         credential_for: CredentialFor | None = None,
@@ -96,7 +96,7 @@ class Session:
         self.path = verdicts_beside(results)
         self._results_path = results
         self._settings = settings
-        self._patience = patience
+        self._patience = patience_of(settings)
         self._sources = sources
         self._credential_for = credential_for
         self._clock = clock or SystemClock()
@@ -104,10 +104,12 @@ class Session:
         self._follower: Follower | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopped: str | None = None
+        self._signal: str | None = None
 
-    def stop(self, why: str) -> None:
-        """End the following; *why* is for people."""
+    def stop(self, why: str, signal: str | None = None) -> None:
+        """End the following; *why* is for people, *signal* the name of the one that did."""
         self._stopped = self._stopped or why
+        self._signal = self._signal or signal
         if self._running is not None:
             self._running.cancel()
 
@@ -141,7 +143,11 @@ class Session:
         finally:
             file.close()
         return FollowEnd(
-            verdicts=self.path, status=follower.status(), stopped=self._stopped, halted=dict(follower.halted)
+            verdicts=self.path,
+            status=follower.status(),
+            stopped=self._stopped,
+            signal=self._signal,
+            halted=dict(follower.halted),
         )
 
     async def _follow(self, follower: Follower) -> None:
@@ -157,6 +163,11 @@ class Session:
                 raise
         except ExceptionGroup as group:
             raise _first(group, VerdictsError) or group from None
+
+
+def patience_of(settings: RunSettings) -> Patience:
+    """How often to look and for how long, as *settings* have it."""
+    return Patience(soonest_s=settings.poll, longest_s=24 * settings.poll, timeout_s=settings.watch_timeout)
 
 
 def _named(result: Result) -> tuple[str, tuple[str, tuple[str | None, ...]]]:

@@ -1,0 +1,41 @@
+"""What happens last: the summary goes where --notify and --on-end say. Neither changes the exit code."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from batcher.follow.notify import notify_secret, post, run_command, summary
+from batcher.settings import RunSettings
+
+
+def check_end(settings: RunSettings) -> None:
+    """Find out before anything is done what would keep the end from being told. Raises `UserError`."""
+    if settings.notify is not None:
+        notify_secret()
+
+
+def tell_end(settings: RunSettings, event: str, text: str, facts: Mapping[str, Any]) -> None:
+    """Tell how *event* (a command) ended; what goes wrong with that is said on stderr."""
+    if settings.notify is None and settings.on_end is None:
+        return
+    body = summary(event, text, facts, time.time())
+    problems = []
+    if settings.notify is not None:
+        problems.append(asyncio.run(_post(settings, settings.notify, body)))
+    if settings.on_end is not None:
+        problems.append(run_command(settings.on_end, body))
+    for problem in filter(None, problems):
+        click.echo(click.style("note: ", fg="yellow") + problem, err=True)
+
+
+async def _post(settings: RunSettings, url: str, body: bytes) -> str | None:
+    from batcher.drs.transport import AiohttpTransport
+    from batcher.wave.clocks import SystemClock
+
+    async with AiohttpTransport(
+        limit=1, connect_timeout_s=5.0, total_timeout_s=10.0, ca_bundle=settings.ca_bundle, proxy=settings.proxy
+    ) as transport:
+        return await post(transport, url, body, notify_secret(), SystemClock())

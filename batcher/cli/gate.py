@@ -1,0 +1,64 @@
+"""`batcher gate`: may the cutover go ahead?"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.cli import exits
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
+
+_SETTINGS = ("allow_inconsistent", "notify", "on_end", "ca_bundle", "proxy")
+
+_EPILOG = """\b
+Examples:
+  batcher gate wave1.jsonl wave2.jsonl wave3.jsonl
+  batcher gate wave*.jsonl --allow-inconsistent accepted.csv --junit gate.xml
+  batcher gate results.jsonl --json | jq -r '.blockers[].why'
+
+\b
+Exit codes: 0 GO; 1 NO-GO; 2 a file cannot be used.
+A rerun's verdict replaces the earlier one of the same key, in whatever order the files are named.
+"""
+
+
+@click.command(cls=ListedCommand, epilog=_EPILOG)
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write the ruling as JUnit XML, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ruling as a JSON object instead.")
+@settings_options(_SETTINGS)
+def command(results: tuple[Path, ...], junit: Path | None, as_json: bool, **parameters: Any) -> int:
+    """Say GO or NO-GO over one or several waves, from the verdicts beside their RESULTS files, with reasons.
+
+    GO takes that every entry was created, followed to its end and found consistent; what differs must have been
+    accepted by name, with a reason, and the acceptance must not have expired. No cloud is asked.
+    """
+    settings = load_given(parameters, _SETTINGS).settings
+
+    from datetime import UTC, datetime
+
+    from batcher.cli.at_the_end import check_end, tell_end
+    from batcher.cli.ruling import headline, print_ruling
+    from batcher.follow.accepted import read_acceptances
+    from batcher.follow.gate import rule
+    from batcher.follow.junit import write_junit
+    from batcher.follow.waves import entries_of
+
+    check_end(settings)
+    acceptances = read_acceptances(settings.allow_inconsistent) if settings.allow_inconsistent is not None else ()
+    entries = list(entries_of(results))
+    ruling = rule(entries, acceptances, datetime.now(UTC).date())
+    if junit is not None:
+        write_junit(junit, ruling, entries)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(ruling.as_json(), option=orjson.OPT_INDENT_2))
+    else:
+        from batcher.cli.terminal import console
+
+        print_ruling(console(), ruling)
+    facts = {"results": [str(path) for path in results], "gate": ruling.as_json()}
+    tell_end(settings, "gate", headline(ruling).plain, facts)
+    return exits.CREATED if ruling.go else exits.INCOMPLETE

@@ -1,0 +1,98 @@
+"""`batcher watch`: from created to verdict."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batcher.cli.credential_flags import credential_flags, credential_options
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
+
+if TYPE_CHECKING:
+    from batcher.drs.auth.sources import CredentialSources
+    from batcher.follow.session import FollowEnd
+    from batcher.settings import RunSettings
+
+_SETTINGS = (
+    "region",
+    "endpoint",
+    "insecure_http",
+    "rate",
+    "read_rate",
+    "concurrency",
+    "timeout",
+    "connect_timeout",
+    "language",
+    "watch_timeout",
+    "poll",
+    "allow_inconsistent",
+    "notify",
+    "on_end",
+    "ca_bundle",
+    "proxy",
+    "quiet",
+    "log_format",
+    "log_level",
+)
+
+_EPILOG = """\b
+Examples:
+  batcher watch results.jsonl
+  batcher watch results.jsonl --watch-timeout 6h --allow-inconsistent accepted.csv
+  batcher watch results.jsonl --json | jq .verdict
+
+The verdicts stand in results.verdicts.jsonl, one line an entry, as soon as they fall. Interrupt it whenever you
+like: the same command goes on where it was.
+
+\b
+Exit codes: 0 every verdict is consistent (or accepted); 1 not; 2 bad usage or files;
+3 a scope's credential was refused; 130/143 interrupted, resumable.
+"""
+
+
+@click.command(cls=ListedCommand, epilog=_EPILOG)
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the gate's ruling as a JSON object.")
+@settings_options(_SETTINGS)
+@credential_flags
+def command(results: Path, as_json: bool, **parameters: Any) -> int:
+    """Follow the comparison tasks that the wave of RESULTS created, each until it ends, to a verdict.
+
+    All jobs together are looked at within the limit of look-ups. Where something differs, all of its details are
+    read: names and counts, never rows.
+    """
+    options = credential_options(parameters)
+    loaded = load_given(parameters, _SETTINGS)
+    settings = loaded.settings
+
+    from batcher.cli.at_the_end import check_end
+    from batcher.cli.follow_end import end_of_following
+    from batcher.follow.accepted import read_acceptances
+    from batcher.settings.credentials import credential_sources
+
+    check_end(settings)
+    acceptances = read_acceptances(settings.allow_inconsistent) if settings.allow_inconsistent is not None else ()
+    end = _follow(results, settings, credential_sources(settings, loaded.config, options))
+    return end_of_following(results, end, settings, acceptances, event="watch", as_json=as_json)
+
+
+def _follow(results: Path, settings: "RunSettings", sources: "CredentialSources") -> "FollowEnd":
+    import asyncio
+    import sys
+
+    from batcher import logs
+    from batcher.cli.following import level_of, shown, stopped_by_signals
+    from batcher.cli.terminal import colors_on, console
+    from batcher.follow.session import Session
+
+    err = console(stderr=True)
+    logs.configure(settings.log_format, level_of(settings), stream=sys.stderr, color=colors_on(sys.stderr))
+
+    async def follow() -> "FollowEnd":
+        session = Session(results, settings, sources=sources)
+        with stopped_by_signals(session.stop):
+            async with shown(session.status, err, quiet=settings.quiet):
+                return await session.run()
+
+    return asyncio.run(follow())
