@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Literal, Protocol, TextIO, cast
+from typing import IO, Any, Literal, Protocol, cast
 
 import orjson
 import structlog
@@ -29,7 +29,7 @@ class Sink(Protocol):
 class _Stream:
     """Lines to a stream; one write each, so that lines of two processes do not mix."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: IO[str]) -> None:
         self._stream = stream
 
     def __call__(self, line: str) -> None:
@@ -50,7 +50,7 @@ _sink: Sink = _Stream(sys.stderr)
 
 
 def configure(
-    log_format: LogFormat = "console", level: str = "info", *, stream: TextIO | None = None, color: bool = False
+    log_format: LogFormat = "console", level: str = "info", *, stream: IO[str] | None = None, color: bool = False
 ) -> None:
     """Set logging up for this process. *level* is the least important level shown; *stream* is stderr.
 

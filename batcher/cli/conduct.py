@@ -1,7 +1,8 @@
 """Conducting a wave from the command line: start text, live progress, signals, summary and what to type next."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from rich.console import Console
 from batcher import logs
 from batcher.api import Wave
 from batcher.cli.ending import exit_code, print_ending, print_next, print_unrecorded
-from batcher.cli.progress import Progress
+from batcher.cli.progress import REFRESH_S, Progress
 from batcher.cli.signals import stopping
 from batcher.cli.start import print_start
 from batcher.cli.terminal import colors_on, console
@@ -21,6 +22,9 @@ from batcher.report.tally import Tally
 from batcher.settings import RunSettings
 from batcher.wave.engine import WaveEnd
 from batcher.wave.sink import StandardOutput
+
+Make = Callable[[AsyncExitStack], Awaitable[Wave]]
+"""Gives the wave to run, not entered yet; what it needs around it (a simulated cloud, say) goes onto the stack."""
 
 
 class TalliedOutput(StandardOutput):
@@ -38,68 +42,80 @@ class TalliedOutput(StandardOutput):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manner:
-    """How a wave is shown. *command* is what to type to go on; None where there is no going on.
+    """How a wave is shown. *title* heads it. *command* is what to type to go on; None where there is no going on.
 
-    *said* is printed before the wave begins: for example that the cloud is a simulated one.
+    *loop* makes the event loop, whose clock runs *speed* times as fast as the world's.
     """
 
     title: str
     command: str | None
-    results: Path | None
-    as_json: bool = False
+    loop: Callable[[], asyncio.AbstractEventLoop] | None = None
+    speed: float = 1.0
 
 
-def conduct(make: Callable[[], Wave], settings: RunSettings, manner: Manner, output: TalliedOutput | None) -> int:
-    """Run the wave that *make* gives to its end, and say how it went on stderr; returns the exit code.
-
-    Raises what entering a `Wave` raises.
-    """
+def play(make: Make, settings: RunSettings, manner: Manner) -> WaveEnd:
+    """Run the wave that *make* gives to its end, shown as *settings* have it. Raises what entering a `Wave` raises."""
     err = console(stderr=True)
-    logs.configure(settings.log_format, _level(settings), stream=err.file, color=colors_on(err.file))
-    end = asyncio.run(_run(make, settings, manner, err))
+    level = "warning" if settings.quiet and settings.log_level in ("debug", "info") else settings.log_level
+    logs.configure(settings.log_format, level, stream=err.file, color=colors_on(err.file))
+    with asyncio.Runner(loop_factory=manner.loop) as runner:
+        end = runner.run(_run(make, settings, manner, err))
     print_unrecorded(err, end)
-    tally = _tally(end, manner, output)
-    if manner.as_json:
-        click.echo(orjson.dumps(_as_json(end, tally, manner), option=orjson.OPT_INDENT_2))
-    if not settings.quiet:
-        print_ending(err, end, tally, title=str(manner.results or manner.title))
-        print_next(err, end, results=manner.results, command=manner.command)
-    return exit_code(end)
+    return end
 
 
-def _level(settings: RunSettings) -> str:
-    return "warning" if settings.quiet and settings.log_level in ("debug", "info") else settings.log_level
-
-
-async def _run(make: Callable[[], Wave], settings: RunSettings, manner: Manner, err: Console) -> WaveEnd:
-    wave = make()
-    with stopping(wave, lambda text: err.print(f"\r{text}", style="yellow", soft_wrap=True)):
+async def _run(make: Make, settings: RunSettings, manner: Manner, err: Console) -> WaveEnd:
+    async with AsyncExitStack() as stack:
+        wave = await make(stack)
+        stack.enter_context(stopping(wave, lambda text: err.print(f"\r{text}", style="yellow", soft_wrap=True)))
         async with wave:
             if not settings.quiet:
                 print_start(err, wave, title=manner.title)
-            async with Progress(wave.status, err, quiet=settings.quiet):
+            async with Progress(wave.status, err, quiet=settings.quiet, refresh_s=REFRESH_S * manner.speed):
                 return await wave.run()
 
 
-def _tally(end: WaveEnd, manner: Manner, output: TalliedOutput | None) -> Tally:
-    """The counts as the results have them, so that the summary proves what was written, not what was meant to be."""
-    if output is not None:
-        return output.tally
-    assert manner.results is not None  # noqa: S101 - results go to a file or to *output*
+def conduct(
+    make: Make,
+    settings: RunSettings,
+    manner: Manner,
+    *,
+    results: Path | None,
+    output: TalliedOutput | None,
+    as_json: bool,
+) -> int:
+    """Run a wave and say on stderr how it went; returns the exit code. Its results are in *results*, or *output*.
+
+    Raises what entering a `Wave` raises.
+    """
+    end = play(make, settings, manner)
+    tally = count(results) if output is None and results is not None else output.tally if output else Tally()
+    if as_json:
+        click.echo(orjson.dumps(summary(end, tally, results=results), option=orjson.OPT_INDENT_2))
+    if not settings.quiet:
+        err = console(stderr=True)
+        print_ending(err, end, tally, title=str(results or manner.title))
+        print_next(err, end, results=results, command=manner.command)
+    return exit_code(end)
+
+
+def count(results: Path) -> Tally:
+    """The counts as the file has them, so that a summary proves what was written, not what was meant to be."""
     try:
-        tally, _ = tally_file(manner.results)
+        tally, _ = tally_file(results)
     except ResultsError:
-        return Tally()  # the file is gone, which the ending says
+        return Tally()  # the file is gone, which the wave's end says
     return tally
 
 
-def _as_json(end: WaveEnd, tally: Tally, manner: Manner) -> dict[str, object]:
+def summary(end: WaveEnd, tally: Tally, *, results: Path | None) -> dict[str, object]:
+    """The end of a wave as plain data, for `--json`."""
     return {
-        "results": None if manner.results is None else str(manner.results),
+        **tally.as_json(),
+        "results": None if results is None else str(results),
+        "entries": end.status.entries,
         "exit_code": exit_code(end),
         "stopped": None if end.stop is None else end.stop.text,
         "problems": list(tally.misfits(end.status.entries)),
-        **tally.as_json(),
-        "entries": end.status.entries,
         "unrecorded": list(end.unrecorded),
     }

@@ -65,30 +65,24 @@ def _disagreement(status: WaveStatus, tally: Tally) -> Iterator[str]:
 
 def print_next(console: Console, end: WaveEnd, *, results: Path | None, command: str | None) -> None:
     """What to type next, most urgent first. *results* is None for standard output, *command* what was typed."""
-    steps = list(_next(end, results, command))
-    if not steps:
-        return
-    width = max(len(typed) for typed, _ in steps)
-    console.print()
-    for typed, why in steps:
-        line = Text(f"  {typed:{width}}", "bold")
-        line.append(f"  {why}", "dim not bold")
-        console.print(line, soft_wrap=True)
+    for typed, why in _next(end, results, command):
+        console.print()
+        console.print(Text(f"  # {why}", "dim"), soft_wrap=True)
+        console.print(Text(f"  {typed}", "bold"), soft_wrap=True)
 
 
 def _next(end: WaveEnd, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:
     status = end.status
     if command is not None and (end.stop is not None or end.halted or status.not_submitted):
-        yield command, "the same again: goes on where it stopped"
+        yield command, "the same again: it goes on where it stopped"
     if results is None:
         return
     name = shlex.quote(str(results))
     if status.unsettled:
-        yield f"batcher select {name} --status unsettled -o -", "which entries are unsettled"
-        yield f"batcher explain {name} --key KEY", "what was tried for one of them"
-        yield f"batcher settle {name} --key KEY --as …", "record what the console shows"
+        yield f"batcher explain {name} --key KEY", "what was tried for an unsettled entry"
+        yield f"batcher settle {name} --key KEY --as …", "and, after a look at the console, what became of it"
     if status.failed or status.partial:
-        yield f"batcher select {name} --status failed,partial -o next.jsonl", "those as a manifest to mend"
+        yield f"batcher select {name} --status failed,partial -o next.jsonl", "what failed, as a manifest to mend"
     if status.created:
         yield f"batcher watch {name}", "follow the comparisons to their verdicts"
-    yield f"batcher report {name} --html report.html", "a page to pass on"
+    yield f"batcher report {name} --html report.html", "all of it as a page to pass on"

@@ -35,16 +35,23 @@ class Progress:
 
     *snapshot* is called on the event loop and must not block. *quiet* shows nothing at all. Elsewhere than on a
     terminal `wave.progress` is logged every ten seconds while something changes, and at once when a scope
-    pauses or the wave begins to stop.
+    pauses or the wave begins to stop. *refresh_s* is by the event loop's clock.
     """
 
     def __init__(
-        self, snapshot: Callable[[], WaveStatus], console: Console, *, quiet: bool = False, log: Log | None = None
+        self,
+        snapshot: Callable[[], WaveStatus],
+        console: Console,
+        *,
+        quiet: bool = False,
+        log: Log | None = None,
+        refresh_s: float = REFRESH_S,
     ) -> None:
         self._snapshot = snapshot
         self._console = console
         self._quiet = quiet
         self._log = log
+        self._refresh_s = refresh_s
         self._task: asyncio.Task[None] | None = None
         self._live: Live | None = None
         self._exits = ExitStack()
@@ -82,7 +89,7 @@ class Progress:
     async def _draw(self, live: Live) -> None:
         while True:
             live.update(render(self._snapshot(), self._console.width), refresh=True)
-            await asyncio.sleep(REFRESH_S)
+            await asyncio.sleep(self._refresh_s)
 
     async def _tell(self, log: Log) -> None:
         told: WaveStatus | None = None
@@ -92,8 +99,8 @@ class Progress:
             if told is None or _notable(told, status) or (waited >= LOG_EVERY_S and _moved(told, status)):
                 log.info("wave.progress", **log_keys(status))
                 told, waited = status, 0.0
-            await asyncio.sleep(REFRESH_S)
-            waited += REFRESH_S
+            await asyncio.sleep(self._refresh_s)
+            waited += self._refresh_s
 
 
 def _notable(told: WaveStatus, status: WaveStatus) -> bool:

@@ -44,7 +44,7 @@ def command(journal: Path, output: str) -> int:
             return exits.CREATED
         path = Path(output)
         own = journal_beside(path).exists() and journal_beside(path).samefile(journal)
-        with (deciding if own else reading)(journal) as store:
+        with deciding(journal) if own else reading(journal) as store:
             rebuilt = rebuild(store, path, time.time())
     if rebuilt.said:
         click.echo(rebuilt.said, err=True)

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -71,23 +72,22 @@ def command(
 
     credentials = credential_sources(settings, loaded.config, options)
     to_stdout = TalliedOutput() if results is None else None
-    manner = Manner(title=str(manifest), command=_typed(), results=results, as_json=as_json)
-    with told(as_json=as_json):
-        return conduct(
-            lambda: Wave(
-                manifest,
-                results,
-                settings=settings,
-                journal=journal,
-                format=format_,
-                encoding=encoding,
-                output=to_stdout,
-                credentials=credentials,
-            ),
-            settings,
-            manner,
-            to_stdout,
+
+    async def make(_: AsyncExitStack) -> Wave:
+        return Wave(
+            manifest,
+            results,
+            settings=settings,
+            journal=journal,
+            format=format_,
+            encoding=encoding,
+            output=to_stdout,
+            credentials=credentials,
         )
+
+    manner = Manner(title=str(manifest), command=_typed())
+    with told(as_json=as_json):
+        return conduct(make, settings, manner, results=results, output=to_stdout, as_json=as_json)
 
 
 def _refuse_same(manifest: Path, results: Path) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, TextIO
+from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,13 +14,13 @@ def console(*, stderr: bool = False) -> "Console":
     """A rich console on stdout or stderr. Elsewhere than on a terminal: no colours, 100 columns unless COLUMNS says."""
     from rich.console import Console
 
-    stream: TextIO = sys.stderr if stderr else sys.stdout
+    stream: IO[str] = sys.stderr if stderr else sys.stdout
     width: int | None = None if stream.isatty() or os.environ.get("COLUMNS") else 100
     made = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False, width=width)
     made.width = min(max(made.width, NARROWEST), WIDEST)
     return made
 
 
-def colors_on(stream: TextIO) -> bool:
+def colors_on(stream: IO[str]) -> bool:
     """Whether to colour what goes to *stream*."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

@@ -1,0 +1,99 @@
+"""A wave through a simulated cloud in this very process: what `rehearse` and `demo` run."""
+
+import asyncio
+from collections.abc import Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from batcher.api import Wave
+from batcher.cli.conduct import Manner, play
+from batcher.cli.failures import told
+from batcher.cli.hurry import HurriedLoop, LoopClock, throttler_on_loop_time
+from batcher.drs.cloud import HttpRequest, Refusal
+from batcher.settings import RunSettings
+from batcher.simulator.ledger import FileLedger, NoLedger
+from batcher.simulator.server import Simulator
+from batcher.simulator.service import ServiceConfig
+from batcher.simulator.tally import TallyLedger
+from batcher.wave.engine import WaveEnd
+
+
+class SimulatedCredential:
+    """What the simulated cloud takes; the operator's own stay where they are."""
+
+    def describe(self) -> str:
+        """See `Credential`."""
+        return "a simulated token"
+
+    async def prepare(self) -> Refusal | None:
+        """See `Credential`."""
+        return None
+
+    def headers(self, request: HttpRequest) -> Mapping[str, str]:
+        """See `Credential`."""
+        return {"X-Auth-Token": "simulated-token"}
+
+    async def renew(self, used: Mapping[str, str]) -> bool:
+        """See `Credential`."""
+        return True
+
+    def answered(self, used: Mapping[str, str], http_status: int | None) -> None:
+        """See `Credential`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsal:
+    """A wave over *manifest*, with *settings*, through the cloud that *config* describes.
+
+    Whatever endpoints the manifest names, every request goes to that cloud. *speed* is how many times faster than on
+    the wall time runs, for both. *ledger* is a file for the cloud's ledger.
+    """
+
+    manifest: Path
+    results: Path
+    settings: RunSettings
+    config: ServiceConfig
+    title: str
+    speed: float = 1.0
+    format: str | None = None
+    encoding: str | None = None
+    ledger: Path | None = None
+
+    def run(self, *, as_json: bool = False) -> tuple[WaveEnd, TallyLedger]:
+        """Run it, shown as `run` shows a wave; returns how it ended, and what the cloud saw.
+
+        Raises `UserError`.
+        """
+        loop = partial(HurriedLoop, self.speed) if self.speed != 1 else None
+        manner = Manner(title=self.title, command=None, loop=loop, speed=self.speed)
+        with told(as_json=as_json), throttler_on_loop_time(), self._seen() as seen:
+            return play(partial(self._make, seen), self.settings, manner), seen
+
+    @contextmanager
+    def _seen(self) -> Iterator[TallyLedger]:
+        limit = self.config.cloud.limit
+        window_s = 1.0 if limit is None else limit.period_s
+        if self.ledger is None:
+            yield TallyLedger(NoLedger(), window_s=window_s)
+            return
+        file = FileLedger(self.ledger)
+        try:
+            yield TallyLedger(file, window_s=window_s)
+        finally:
+            file.close()
+
+    async def _make(self, seen: TallyLedger, stack: AsyncExitStack) -> Wave:
+        clock = LoopClock(asyncio.get_running_loop())
+        simulator = await stack.enter_async_context(Simulator(self.config, ledger=seen, clock=clock.now))
+        return Wave(
+            self.manifest,
+            self.results,
+            settings=self.settings,
+            format=self.format,
+            encoding=self.encoding,
+            clock=clock,
+            address_of=lambda _: simulator.url,
+            credential_for=lambda _: SimulatedCredential(),
+        )
