@@ -33,11 +33,16 @@ class Transport(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why no credential can be had; the scope stops with this. *error_msg* names the way out."""
+    """Why no credential can be had; the scope stops with this. *error_msg* names the way out.
+
+    *cause* is one of `auth.explain.Cause`. *passing*: nothing was refused, IAM just could not be asked.
+    """
 
     error_msg: str
     error_code: str | None = None
     http_status: int | None = None
+    cause: str | None = None
+    passing: bool = False
 
 
 class Credential(Protocol):

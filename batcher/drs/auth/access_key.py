@@ -29,6 +29,11 @@ class AccessKey:
     def __init__(self, ak: SecretSource, sk: SecretSource, security_token: SecretSource | None = None) -> None:
         self._ak, self._sk, self._security_token = ak, sk, security_token
 
+    @property
+    def sources(self) -> tuple[SecretSource, ...]:
+        """Where its parts are from."""
+        return tuple(source for source in (self._ak, self._sk, self._security_token) if source is not None)
+
     def describe(self) -> str:
         """ "access key from BATCHER_AK and BATCHER_SK"."""
         pair = f"{self._ak.origin} and {self._sk.origin}"

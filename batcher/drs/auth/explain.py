@@ -210,7 +210,7 @@ def explained(trouble: Trouble, *, credential: str | None = None, skew_s: float 
 def refusal_text(why: Explanation, credential: str | None, error_code: str | None, error_msg: str | None) -> str:
     """One text for logs, results and the terminal; does not end in a full stop."""
     who = f" ({credential})" if credential else ""
-    said = ": ".join(filter(None, (error_code, error_msg)))
+    said = ": ".join(filter(None, (error_code, error_msg))).rstrip(" .")
     quoted = f". The cloud's words: {said}" if said else ""
     return f"{why.says[:1].upper()}{why.says[1:]}{who}. {why.do}{quoted}"
 

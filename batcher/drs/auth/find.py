@@ -34,7 +34,7 @@ class UserAtIam:
     """An IAM user, and where the password is."""
 
     user: User
-    password: SecretSource
+    source: SecretSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +131,7 @@ class CredentialFinder:
     def login(self, found: Found, endpoint: str) -> Login:
         """The log-in of a user, shared by whoever logs in as the same one. Raises `Unusable`."""
         assert isinstance(found.parts, UserAtIam)  # noqa: S101 - the caller has looked
-        user, password = found.parts.user, found.parts.password
+        user, password = found.parts.user, found.parts.source
         iam_endpoint = self.iam_endpoint(found, endpoint)
         key = (iam_endpoint, user, password.current())
         if key not in self._logins:

@@ -128,7 +128,7 @@ def refusal(answer: Answer, *, login: bool = False) -> Refusal | Passing:
     if status is None:
         said = answer.error or "no whole answer arrived"
         way_out = "Check the network, the proxy and the IAM endpoint, then run the same command again"
-        return Passing(Refusal(f"IAM could not be reached: {said}. {way_out}"))
+        return Passing(Refusal(f"IAM could not be reached: {said}. {way_out}", passing=True))
     trouble = sort_call(answer)
     if trouble is None or 300 <= status < 400:
         said = trouble.error_msg or "" if trouble else f"status {status} without what was asked for"
@@ -137,11 +137,12 @@ def refusal(answer: Answer, *, login: bool = False) -> Refusal | Passing:
     said = ": ".join(filter(None, (code, told)))
     if trouble.sort is Sort.TURNED_AWAY or status in _PASSING:
         way_out = "Run the same command again later"
-        return Passing(Refusal(f"IAM cannot answer just now ({said}). {way_out}", code, status), retry_after(answer))
+        msg = f"IAM cannot answer just now ({said}). {way_out}"
+        return Passing(Refusal(msg, code, status, passing=True), retry_after(answer))
     if trouble.kind in (ErrorKind.NOT_FOUND, ErrorKind.PROTOCOL):
         return Refusal(f"IAM does not serve what was asked for ({said}). Is the IAM endpoint right?", code, status)
     why = explain(error_code=code, error_msg=told, kind=trouble.kind, login=login)
-    return Refusal(refusal_text(why, None, code, told), code, status)
+    return Refusal(refusal_text(why, None, code, told), code, status, why.cause)
 
 
 _PASSING = frozenset({408, 500, 502, 503, 504})

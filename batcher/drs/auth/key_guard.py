@@ -77,6 +77,7 @@ def refused_key(answer: Answer) -> Refusal | None:
         error_msg=refusal_text(why, None, trouble.error_code, trouble.error_msg),
         error_code=trouble.error_code,
         http_status=answer.http_status,
+        cause=why.cause,
     )
 
 

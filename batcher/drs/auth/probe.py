@@ -1,0 +1,129 @@
+"""Whether the cloud takes a scope's credential, found out by one harmless request."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from batcher.drs.answer import Answer
+from batcher.drs.auth.access_key import AccessKey
+from batcher.drs.auth.explain import TOLERATED_SKEW_S, explain, refusal_text
+from batcher.drs.auth.find import CredentialFinder, Found
+from batcher.drs.auth.key_guard import skew
+from batcher.drs.auth.secret import FileSecret
+from batcher.drs.client import DrsClient
+from batcher.drs.cloud import Credential, Refusal
+from batcher.drs.failures import sort_call
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.durations import rough_duration
+
+NO_JOB = "00000000-0000-0000-0000-0000000jb000"  # a job id that nobody has
+_WORTH_SAYING_S = 60.0  # of skew; signatures bear 15 minutes
+
+
+class Standing(StrEnum):
+    """What the cloud says to a credential."""
+
+    TAKEN = "taken"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"  # it could not be asked, or its answer tells nothing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """One scope's credential, and what the cloud says to it. *credential* is kind and origin.
+
+    *why* says what is wrong and what to do; *remarks* what is not wrong yet. *skew_s* is how many seconds the cloud's
+    clock is ahead of ours.
+    """
+
+    endpoint: str
+    project_id: str
+    credential: str
+    standing: Standing
+    cause: str | None = None
+    why: str | None = None
+    error_code: str | None = None
+    http_status: int | None = None
+    request_id: str | None = None
+    skew_s: float | None = None
+    remarks: tuple[str, ...] = ()
+
+
+async def check_credential(
+    finder: CredentialFinder, credential: Credential, endpoint: str, project_id: str, job_id: str | None = None
+) -> Checked:
+    """Ask for the status of one job, *job_id* or one that does not exist: nothing is created or changed by that.
+
+    A refused credential is renewed once, as in a wave, and asked with again only if there is a newer one.
+    """
+    client = DrsClient(finder.transport, endpoint=endpoint, project_id=project_id, credential=credential)
+    checked = Checked(
+        endpoint=endpoint,
+        project_id=project_id,
+        credential=credential.describe(),
+        standing=Standing.UNKNOWN,
+        remarks=tuple(_exposed(finder.look(endpoint, project_id))),
+    )
+    if (refusal := await client.prepare()) is not None:
+        return _not_at_hand(checked, refusal)
+    answer = await client.batch_status([job_id or NO_JOB])
+    trouble = sort_call(answer)
+    if _refuses(trouble) and await client.renew():
+        answer = await client.batch_status([job_id or NO_JOB])
+        trouble = sort_call(answer)
+    if (refusal := await client.prepare()) is not None:
+        return _not_at_hand(checked, refusal)
+    return _judged(checked, answer, trouble)
+
+
+def _refuses(trouble: Trouble | None) -> bool:
+    return trouble is not None and trouble.sort is Sort.NOT_LET_IN and trouble.kind is ErrorKind.AUTH
+
+
+def _not_at_hand(checked: Checked, refusal: Refusal) -> Checked:
+    """There is no credential to ask with: none could be had, or it is known to be refused."""
+    return replace(
+        checked,
+        standing=Standing.UNKNOWN if refusal.passing else Standing.REFUSED,
+        cause=refusal.cause,
+        why=refusal.error_msg,
+        error_code=refusal.error_code,
+        http_status=refusal.http_status,
+    )
+
+
+def _judged(checked: Checked, answer: Answer, trouble: Trouble | None) -> Checked:
+    """What the cloud's *answer* says of the credential: whatever DRS itself says of the job, it was taken."""
+    skew_s = skew(answer)
+    told = replace(
+        checked,
+        http_status=answer.http_status,
+        request_id=answer.request_id,
+        skew_s=skew_s,
+        remarks=(*checked.remarks, *_of_clock(skew_s)),
+    )
+    if trouble is not None and trouble.sort is Sort.NOT_LET_IN:
+        code, msg = trouble.error_code, trouble.error_msg
+        found = explain(error_code=code, error_msg=msg, kind=trouble.kind, skew_s=skew_s)
+        why = refusal_text(found, None, code, msg)
+        return replace(told, standing=Standing.REFUSED, cause=found.cause, why=why, error_code=code)
+    if trouble is None or (trouble.error_code or "").startswith("DRS."):
+        return replace(told, standing=Standing.TAKEN)
+    said = ": ".join(filter(None, (trouble.error_code, trouble.error_msg)))
+    why = f"The cloud could not be asked: {said}. Look at the endpoint, the network and the proxy"
+    return replace(told, why=why, error_code=trouble.error_code)
+
+
+def _of_clock(skew_s: float | None) -> Iterator[str]:
+    if skew_s is not None and _WORTH_SAYING_S < abs(skew_s) <= TOLERATED_SKEW_S:
+        side = "behind" if skew_s > 0 else "ahead of"
+        yield f"this machine's clock is {rough_duration(abs(skew_s))} {side} the cloud's: set it"
+
+
+def _exposed(found: Found) -> Iterator[str]:
+    """The files of a credential that others on this machine can read."""
+    parts = found.parts
+    sources = parts.sources if isinstance(parts, AccessKey) else (parts.source,)
+    for source in sources:
+        if isinstance(source, FileSecret) and source.readable_by_others:
+            yield f"others on this machine can read {source.path}: chmod 600 {source.path}"
