@@ -63,8 +63,9 @@ def _canonical_query(query: str) -> str:
     pairs = []
     for pair in query.split("&"):
         name, _, value = pair.partition("=")
-        pairs.append("=".join(quote(unquote(part.replace("+", " ")), safe="-_.~") for part in (name, value)))
-    return "&".join(sorted(pairs))
+        pairs.append((unquote(name.replace("+", " ")), unquote(value.replace("+", " "))))
+    # By name, then value, before they are encoded: "0=0" comes before "00=0", though "=" sorts after "0".
+    return "&".join("=".join(quote(part, safe="-_.~") for part in pair) for pair in sorted(pairs))
 
 
 def is_signed_with(secret_key: str, request: SignedRequest, claim: Claim) -> bool:
