@@ -34,6 +34,29 @@ class Closed(Exception):
     """The pacer was closed: nothing leaves any more."""
 
 
+class Guard(Throttler):
+    """asyncio-throttle on the clock that is handed in, which may run faster than the machine's, or by leaps."""
+
+    def __init__(self, rate: Rate, clock: Clock) -> None:
+        super().__init__(rate_limit=rate.count, period=rate.period_s)
+        self._clock = clock
+
+    def flush(self) -> None:
+        """Forget the slots that are older than the period."""
+        now = self._clock.monotonic()
+        while self._task_logs and now - self._task_logs[0] > self.period:
+            self._task_logs.popleft()
+
+    async def acquire(self) -> None:
+        """Wait until there is room in the period, and take it."""
+        await super().acquire()  # type: ignore[no-untyped-call]
+        self._task_logs[-1] = self._clock.monotonic()
+
+    def set_rate(self, rate: Rate) -> None:
+        """Guard *rate* from now on."""
+        self.rate_limit, self.period = rate.count, rate.period_s
+
+
 class Turn:
     """A caller's turn: `due` waits for its slot; `sent`, `answered` and `ended` say what became of the request."""
 
@@ -85,7 +108,7 @@ class Pacer:
         self.clock = clock
         self.rate = rate
         self._window = None if rate is None else Window(rate)
-        self._guard = None if rate is None else Throttler(rate_limit=rate.count, period=rate.period_s)
+        self._guard = None if rate is None else Guard(rate, clock)
         self._door = asyncio.Lock()  # lets callers in one at a time, first come first served
         self._gate = asyncio.Lock()  # hands out slots, likewise
         self._inside = 0  # callers between the two, with their intent open
@@ -107,16 +130,27 @@ class Pacer:
             self._window = self._guard = None
         elif self._window is None or self._guard is None:
             self._window = Window(rate)
-            self._guard = Throttler(rate_limit=rate.count, period=rate.period_s)
+            self._guard = Guard(rate, self.clock)
         else:
             self._window.resize(rate, self.clock.monotonic())
-            self._guard.rate_limit, self._guard.period = rate.count, rate.period_s
+            self._guard.set_rate(rate)
         self._ring()
 
     def strict(self, strict: bool) -> None:
         """Whether only an answer proves when a request was counted; see `pace_window`."""
         if self._window is not None:
             self._window.strict = strict
+
+    def go_on(self, *, in_flight: int) -> None:
+        """An earlier process has sent up to this moment, at this rate: what leaves from now on comes on top of that.
+
+        Its last *in_flight* requests may have left all at once, however they were spaced when they were let go.
+        """
+        if self.rate is None or self._window is None:
+            return
+        now = self.clock.monotonic()
+        for nth in range(self.rate.count):
+            self._window.left(self._window.take(), now - max(0, nth - in_flight) * self._gap)
 
     def pause(self, seconds: float, reason: str) -> None:
         """Nothing leaves for *seconds* from now; a longer pause in force stays."""
@@ -192,7 +226,7 @@ class Pacer:
         async with self._gate:
             due = await self._sleep_until(self._slot_at)
             if self._guard is not None:
-                await self._guard.acquire()  # type: ignore[no-untyped-call]
+                await self._guard.acquire()
                 if self._closed:
                     raise Closed
             # A timer fires late by a fraction of a gap: the schedule, not the timer, sets the next slot.
