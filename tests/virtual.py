@@ -14,6 +14,7 @@ import selectors
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, TypeVar
 from unittest import mock
 
@@ -25,7 +26,7 @@ _PATIENCE_S = 30.0  # real seconds that a thread may work while time stands stil
 
 
 class Stalled(AssertionError):
-    """Every task waits for something that can never come."""
+    """Every task waits for something that can never come, or one of them spins."""
 
 
 class _JumpSelector(selectors.SelectSelector):
@@ -35,6 +36,7 @@ class _JumpSelector(selectors.SelectSelector):
         super().__init__()
         self.now = 1000.0
         self.busy = 0  # threads at work
+        self.turns_left = -1  # negative: no bound
         self._own = True  # nothing is registered but the loop's own wake-up pipe
 
     def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
@@ -48,6 +50,9 @@ class _JumpSelector(selectors.SelectSelector):
         return key
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.turns_left -= 1
+        if self.turns_left == 0:
+            raise Stalled("it goes round and round")
         if self.busy or not self._own:
             ready = super().select(0)
             if not ready and self.busy and timeout != 0:
@@ -71,8 +76,10 @@ class _JumpSelector(selectors.SelectSelector):
 class VirtualLoop(asyncio.SelectorEventLoop):
     """See the module. `time()` begins at 1000 s; the loop's `clock` is a `Clock` of the same time."""
 
-    def __init__(self) -> None:
+    def __init__(self, turns: int = -1) -> None:
+        """At most *turns* of the loop, where that is not negative; then `Stalled` is raised."""
         self._jump = _JumpSelector()
+        self._jump.turns_left = turns
         super().__init__(self._jump)
         self.clock = VirtualClock(self)
 
@@ -139,7 +146,7 @@ def libraries_on_loop_time() -> Iterator[None]:
         yield
 
 
-def run(main: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run *main* to its end in virtual time."""
-    with libraries_on_loop_time(), asyncio.Runner(loop_factory=VirtualLoop) as runner:
+def run(main: Callable[[], Coroutine[Any, Any, T]], *, turns: int = -1) -> T:
+    """Run *main* to its end in virtual time, within so many *turns* of the loop if that is not negative."""
+    with libraries_on_loop_time(), asyncio.Runner(loop_factory=partial(VirtualLoop, turns)) as runner:
         return runner.run(main())

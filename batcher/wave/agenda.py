@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 from batcher.wave.clocks import Clock
-from batcher.wave.decide import Action, LookUp, Send
+from batcher.wave.decide import Action, LookUp, Send, Settle
 from batcher.wave.life import EntryState
 from batcher.wave.plan import PlannedEntry
 
@@ -55,7 +55,7 @@ class Agenda:
             self._behind[job].append(held)
         else:
             self._behind[job] = deque()
-            self.again(held, 0.0 if isinstance(held.action, Send) else getattr(held.action, "after_s", 0.0))
+            self.again(held, 0.0 if isinstance(held.action, Settle) else held.action.after_s)
 
     def again(self, held: Held, after_s: float) -> None:
         """Hand *held*, which keeps its job, out again in *after_s* seconds."""

@@ -10,7 +10,7 @@ from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course
 from batcher.wave.decide import Settle
-from batcher.wave.events import Answered, Intended, Retracted
+from batcher.wave.events import Answered, Event, Intended, Retracted
 from batcher.wave.life import EntryState, fold
 from batcher.wave.listing import Lister
 from batcher.wave.pace import Closed, Pacer, Turn
@@ -18,6 +18,8 @@ from batcher.wave.plan import PlannedEntry
 from batcher.wave.policy import Reconcile
 from batcher.wave.result import Status
 from batcher.wave.store import Happened
+
+_STALE_S = 10.0  # an intent that old is made anew right before its request leaves
 
 
 class Attempts:
@@ -63,29 +65,47 @@ class Attempts:
 
     async def _intend(self, held: Held, known: frozenset[str]) -> Turn | None:
         """Make the intent durable and wait for the slot; None: the wave stopped, and nothing will leave."""
-        context = self._context
-        state, entry = held.state, held.entry
+        context, before = self._context, held.state
         intended = False
         try:
             async with self._pacer.turn() as turn:
-                event = Intended(
-                    at=context.clock.now(),
-                    cloud_at=self._cloud_clock.earliest(context.clock.monotonic()),
-                    asked=state.to_ask,
-                    conflict_policy="keep" if state.keep and entry.conflict_policy else entry.conflict_policy,
-                    known=known,
-                )
                 context.watch("intent queued")
                 intended = True
-                await context.record(Happened(index=entry.index, event=event))
-                held.state = fold(state, event)
+                await self._record_intent(held, before, known)
                 context.watch("intent durable")
+                intended_at = context.clock.monotonic()
                 await turn.due()
+                if context.clock.monotonic() - intended_at > _STALE_S:
+                    await self._intend_anew(held, turn, before, known)
                 return turn
         except Closed:
             if intended:
-                await self._retract(held, before=state)
+                await self._retract(held, before=before)
             return None
+
+    async def _intend_anew(self, held: Held, turn: Turn, before: EntryState, known: frozenset[str]) -> None:
+        """The scope paused while *held* waited. How late a request can land is counted from its intent."""
+        why = "the scope had to wait: the request leaves later than was intended"
+        try:
+            await self._record_intent(held, before, known, Retracted(at=self._context.clock.now(), why=why))
+        except BaseException:
+            turn.ended(sent=False)
+            raise
+
+    async def _record_intent(
+        self, held: Held, before: EntryState, known: frozenset[str], *instead_of: Retracted
+    ) -> None:
+        context, entry = self._context, held.entry
+        event = Intended(
+            at=context.clock.now(),
+            cloud_at=self._cloud_clock.earliest(context.clock.monotonic()),
+            asked=before.to_ask,
+            conflict_policy="keep" if before.keep and entry.conflict_policy else entry.conflict_policy,
+            known=known,
+        )
+        events: tuple[Event, ...] = (*instead_of, event)
+        await context.record(*(Happened(index=entry.index, event=one) for one in events))
+        held.state = fold(before, event)
 
     async def _retract(self, held: Held, *, before: EntryState) -> None:
         event = Retracted(at=self._context.clock.now(), why="the wave stopped before the request left")
@@ -93,22 +113,26 @@ class Attempts:
         held.state = before
 
     async def _send(self, held: Held, turn: Turn) -> Answer:
-        context = self._context
-        state = held.state
+        context, state = self._context, held.state
         intent = state.intent
         assert intent is not None  # noqa: S101 - `_intend` comes first
         body = held.entry.request_body(intent.asked, keep=intent.conflict_policy == "keep")
-        held.sent_at = context.clock.monotonic()
+
+        def leaves() -> None:
+            held.sent_at = context.clock.monotonic()
+            turn.sent()
+
+        held.sent_at = began = context.clock.monotonic()
         if held.first_at is None:
-            held.first_at = held.sent_at
+            held.first_at = began
         context.tally.sent(again=state.attempts > 1)
-        sent = True
+        sent, answered = True, False
         try:
-            answer = await self._cloud.create_compare_task(body, x_language=held.entry.x_language, on_sent=turn.sent)
-            sent = answer.stage is Stage.SENT
+            answer = await self._cloud.create_compare_task(body, x_language=held.entry.x_language, on_sent=leaves)
+            sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
         finally:
             context.tally.in_flight -= 1
-            turn.ended(sent=sent)
+            turn.ended(sent=sent, answered=answered)
         context.watch("answer received")
         self._cloud_clock.learn(server_time(answer), held.sent_at, context.clock.monotonic())
         return answer
@@ -146,7 +170,7 @@ class Attempts:
         made = {half: v.compare_task_id for half, v in halves.items() if isinstance(v, Made)}
         if not made or not (held.entry.shares_job or held.state.known):
             return halves
-        elsewhere = await self._course.ids_elsewhere(held.entry) | held.state.known
+        elsewhere = (await self._course.others(held.entry)).made | held.state.known
         for half, task_id in made.items():
             if task_id in elsewhere:
                 halves[half] = Trouble(

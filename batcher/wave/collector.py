@@ -1,7 +1,7 @@
 """The collector: result lines into the sink, in the order of settlement, many at a time where they come so."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
 from batcher.wave.sink import Sink, SinkFailed
@@ -15,7 +15,7 @@ class Collector:
 
     def __init__(self, sink: Sink, first_seq: int, on_failure: Callable[[SinkFailed], None]) -> None:
         self._sink = sink
-        self._next = first_seq
+        self.next = first_seq  # the number of the first line that was not written yet
         self._early: list[tuple[int, bytes]] = []
         self._on_failure = on_failure
         self._due = False
@@ -28,17 +28,29 @@ class Collector:
             self._due = True
             asyncio.get_running_loop().call_soon(self.flush)
 
-    def flush(self, *, gaps: bool = False) -> None:
-        """Write what is in line; with *gaps* also what waits for a number that never came."""
+    def flush(self) -> None:
+        """Write what is in line; what waits for an earlier number goes on waiting."""
         self._due = False
         lines: list[bytes] = []
-        while self._early and (gaps or self._early[0][0] == self._next):
-            seq, line = heappop(self._early)
-            self._next = seq + 1
+        while self._early and self._early[0][0] == self.next:
+            self.next, line = self.next + 1, heappop(self._early)[1]
             lines.append(line)
-        if lines and not self.failed:
-            try:
-                self._sink.write(b"".join(lines))
-            except SinkFailed as error:
-                self.failed = True
-                self._on_failure(error)
+        self.write(lines)
+
+    def finish(self, lines: Iterable[bytes]) -> None:
+        """Write *lines*, which are all that the journal has from number `next` on, instead of what still waits.
+
+        They are more where a worker was cancelled between the journal and here.
+        """
+        self._early.clear()
+        self.write(list(lines))
+
+    def write(self, lines: list[bytes]) -> None:
+        """Write *lines* now, unless the sink has failed."""
+        if not lines or self.failed:
+            return
+        try:
+            self._sink.write(b"".join(lines))
+        except SinkFailed as error:
+            self.failed = True
+            self._on_failure(error)

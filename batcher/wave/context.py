@@ -1,7 +1,7 @@
 """What every lane of a wave shares: handed in once, so that the engine has no clock, cloud or disk of its own."""
 
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 import structlog
@@ -44,7 +44,7 @@ class Context:
     watch: Boundary = unwatched
     admission: Admission = field(default_factory=OpenDoor)
     next_seq: int = 0
-    unrecorded: list[str] = field(default_factory=list)
+    unrecorded: list[tuple[str, Sequence[Op]]] = field(default_factory=list)
 
     async def record(self, *ops: Op) -> None:
         """Make *ops* durable. A journal that fails stops the wave; raises `JournalFailed`."""
@@ -66,7 +66,7 @@ class Context:
                 except JournalFailed:
                     await self.clock.sleep(1.0)
         except BaseException:
-            self.unrecorded.append(what)
+            self.unrecorded.append((what, ops))  # as far as we know: what was handed over may still be written
             raise
 
     async def settle(self, result: Result, what: str, *before: Op) -> None:

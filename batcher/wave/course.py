@@ -6,11 +6,12 @@ from dataclasses import replace
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
-from batcher.wave.decide import Moment, Settle, decide
+from batcher.wave.decide import Action, LookUp, Moment, Settle, decide
 from batcher.wave.events import Answered, Event, LookedUp, task_ids
-from batcher.wave.life import fold
+from batcher.wave.life import fold, history
 from batcher.wave.outcome import result_of
 from batcher.wave.plan import PlannedEntry
+from batcher.wave.reconcile import Others, rivals
 from batcher.wave.store import Happened, Op
 
 
@@ -21,27 +22,36 @@ class Course:
         self._context = context
         self._agenda = agenda
         self._cloud_clock = cloud_clock
+        self._began = context.clock.monotonic()
         self.settled = 0
+
+    def take_up(self, held: Held) -> None:
+        """Decide what comes next for an entry that an earlier run left open; a doubt is looked up at once."""
+        held.action = self._decide(held)
+        if held.state.in_doubt:
+            self._context.tally.in_doubt += 1
+        if isinstance(held.action, LookUp):
+            held.action = LookUp(0.0, "may have been sent by an earlier run")
+        self._agenda.add(held)
+
+    def _decide(self, held: Held) -> Action:
+        context = self._context
+        moment = Moment(
+            since_intent_s=self.since_intent(held),
+            since_first_s=0.0 if held.first_at is None else context.clock.monotonic() - held.first_at,
+            draw=context.rng.random(),
+        )
+        return decide(held.state, context.policy, moment)
 
     async def next(self, held: Held, event: Answered | LookedUp) -> None:
         """Fold *event* in, decide, make both durable, and see to it that it is done."""
         context = self._context
         was_in_doubt = held.state.in_doubt and isinstance(event, LookedUp)
-        state = fold(held.state, event)
-        action = decide(
-            state,
-            context.policy,
-            Moment(
-                since_intent_s=self.since_intent(held),
-                since_first_s=0.0 if held.first_at is None else context.clock.monotonic() - held.first_at,
-                draw=context.rng.random(),
-            ),
-        )
-        held.state, held.action = state, action
+        held.state = state = fold(held.state, event)
+        held.action = action = self._decide(held)
         happened = Happened(index=held.entry.index, event=replace(event, decided=action.why))
         context.tally.in_doubt += state.in_doubt - was_in_doubt
         if isinstance(action, Settle):
-            context.tally.in_doubt -= state.in_doubt
             await self.settle(held, action, happened)
         else:
             await context.record_surely(_what(held, [event]), happened)
@@ -51,27 +61,44 @@ class Course:
     async def settle(self, held: Held, action: Settle, *before: Op) -> None:
         """Settle *held* for good; *before* led to it and becomes durable with it."""
         context = self._context
+        context.tally.in_doubt -= held.state.in_doubt
         result = result_of(held.entry, held.state, action.status, action.trouble, context.clock.now())
         await context.settle(result, _what(held), *before)
         self.settled += 1
         self._agenda.release(held)
 
-    def since_intent(self, held: Held) -> float | None:
-        """Seconds since the last intent, at least; None: an earlier process made it, and nobody knows when."""
+    def since_intent(self, held: Held) -> float:
+        """Seconds since the last request for *held* left, at least.
+
+        One of an earlier process left before this one began. When exactly, only the cloud's clock can tell: it left
+        soon after its intent, and the cloud's time at the intent is in the journal.
+        """
         now = self._context.clock.monotonic()
         if held.sent_at is not None:
             return now - held.sent_at
+        here = now - self._began
         intent, cloud_now = held.state.intent, self._cloud_clock.earliest(now)
         if intent is None or intent.cloud_at is None or cloud_now is None:
-            return None
-        return max(0.0, cloud_now - intent.cloud_at - 2 * self._context.policy.slack_s)
+            return here
+        policy = self._context.policy
+        return max(here, cloud_now - intent.cloud_at - policy.leave_s - 2 * policy.slack_s)
 
-    async def ids_elsewhere(self, entry: PlannedEntry) -> frozenset[str]:
-        """Task ids that belong to other entries of the job."""
+    async def others(self, entry: PlannedEntry) -> Others:
+        """What the other entries of the job made, or may have made."""
         if not entry.shares_job:
-            return frozenset()
-        others = await self._context.journal.read(lambda store: store.sharing(entry))
-        return frozenset(task_id for _, events in others for task_id in task_ids(events))
+            return Others()
+        sharing = await self._context.journal.read(lambda store: store.sharing(entry))
+        policy = self._context.policy
+        return Others(
+            made=frozenset(task_id for _, events in sharing for task_id in task_ids(events)),
+            rivals=tuple(
+                rival
+                for other, events in sharing
+                for rival in rivals(
+                    other, history(other.asked, events), lands_within_s=policy.leave_s + policy.landing_s
+                )
+            ),
+        )
 
 
 def _what(held: Held, events: Iterable[Event] | None = None) -> str:

@@ -40,11 +40,11 @@ Action = Send | LookUp | Settle
 class Moment:
     """The time, as far as decisions need it. Seconds.
 
-    *since_intent_s* has passed since the last intent (None: not known, an earlier process made it);
-    *since_first_s* since this process first sent the entry. *draw* is a random number in [0, 1) for jitter.
+    *since_intent_s* has passed, at least, since the last request left; *since_first_s* since this process first
+    sent the entry. *draw* is a random number in [0, 1) for jitter.
     """
 
-    since_intent_s: float | None
+    since_intent_s: float
     since_first_s: float
     draw: float
 
@@ -109,10 +109,11 @@ def back_off(charged: int, policy: Policy, draw: float, retry_after_s: float | N
 def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
     ambiguous = [task_id for half in state.halves.values() for task_id in half.ambiguous or ()]
     if ambiguous:
+        those = f"comparison {ambiguous[0]} could" if len(ambiguous) == 1 else f"{', '.join(ambiguous)} could each"
         return _unsettled(
             state,
-            f"comparisons {', '.join(ambiguous)} could each be the one this entry made. Look at them in the console, "
-            "then record the right one with `batcher settle`",
+            f"{those} be what this entry made, but others may have made it as well. Look in the console, then record "
+            "what is true with `batcher settle`",
         )
     if state.not_found:
         return _unsettled(
@@ -126,7 +127,7 @@ def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
             "--reconcile off forbids looking it up. Look at the job's comparisons in the console, then record what is "
             "true with `batcher settle`",
         )
-    if state.failed_looks >= policy.failed_looks and _landed(policy, moment):
+    if state.failed_looks >= policy.failed_looks and moment.since_intent_s >= policy.landing_s:
         return _unsettled(
             state,
             f"{state.failed_looks} look-ups failed. Run the same command again once look-ups work, or look at the "
@@ -136,14 +137,8 @@ def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
     return LookUp(after_s, f"may have been taken: looked up in {after_s:.1f} s")
 
 
-def _landed(policy: Policy, moment: Moment) -> bool:
-    return moment.since_intent_s is not None and moment.since_intent_s >= policy.landing_s
-
-
 def _next_look(state: EntryState, policy: Policy, moment: Moment) -> float:
     looks = state.looks + state.failed_looks
-    if moment.since_intent_s is None:
-        return 0.0
     plan = [*(after for after in policy.looks_s if after < policy.landing_s), policy.landing_s]
     if looks < len(plan):
         return max(0.0, plan[looks] - moment.since_intent_s)

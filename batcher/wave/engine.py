@@ -48,13 +48,15 @@ class WaveEnd:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Start:
-    """What the journal says at the beginning of a run."""
+    """What the journal says at the beginning of a run. *last_sign_s* is how long ago an earlier run last recorded
+    something, by our clock (so it may be wrong, and even negative); None: there was none."""
 
     entries: int
     settled: Mapping[Status, int]
     scopes: Mapping[Scope, int]
     settled_by_scope: Mapping[int, int]
     next_seq: int
+    last_sign_s: float | None = None
 
 
 class Engine:
@@ -81,6 +83,7 @@ class Engine:
         self._stop: Stop | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._abandoned = False
+        self._ended = False
         self._tasks: list[asyncio.Task[None]] = []
         self._context = Context(
             policy=policy,
@@ -98,6 +101,9 @@ class Engine:
         self._lanes = {
             scope: Lane(scope, clouds[scope], self._context, rate=rate, read_rate=read_rate) for scope in start.scopes
         }
+        if start.last_sign_s is not None:
+            for lane in self._lanes.values():
+                lane.go_on_after(start.last_sign_s)
 
     @property
     def reads(self) -> Mapping[Scope, Reads]:
@@ -112,11 +118,14 @@ class Engine:
         log.warning("stopping", reason=stop.text)
         for lane in self._lanes.values():
             lane.stop()
-        self._alarm = asyncio.get_running_loop().call_later(self._context.policy.grace_s, self.abandon)
+        if not self._ended:
+            self._alarm = asyncio.get_running_loop().call_later(self._context.policy.grace_s, self.abandon)
 
     def abandon(self) -> None:
         """End at once. What is in flight stays in doubt in the journal; the next run looks it up."""
         self._abandoned = True
+        if self._stop is None:
+            self._stop = Stop(StopKind.ASKED, "it was told to end at once")
         for task in self._tasks:
             task.cancel()
 
@@ -128,6 +137,7 @@ class Engine:
                 if self._abandoned:
                     self.abandon()
         finally:
+            self._ended = True
             if self._alarm is not None:
                 self._alarm.cancel()
         tail = await self._finish()
@@ -135,27 +145,37 @@ class Engine:
             stop=self._stop,
             halted={scope: lane.halted for scope, lane in self._lanes.items() if lane.halted is not None},
             status=self.status(tail),
-            unrecorded=tuple(self._context.unrecorded),
+            unrecorded=tuple(what for what, _ in self._context.unrecorded),
         )
 
     async def _finish(self) -> Counter[Status]:
         """Write what is still to be written; returns how many entries stay open, by their provisional status."""
-        collector = self._context.collector
-        collector.flush(gaps=True)
         tail: Counter[Status] = Counter()
         try:
-            for lane in self._lanes.values():
-                await lane.note_clock()
+            await self._catch_up()
             if self._context.tally.settled < self._start.entries:
                 tail = await self._write_tail()
-            if not collector.failed:
+            if not self._context.collector.failed:
                 self._sink.sync()
+            for lane in self._lanes.values():
+                await lane.note_clock()
             self._context.watch("finished")
         except JournalFailed as error:
             self.stop(Stop(StopKind.JOURNAL, str(error)))
         except SinkFailed as error:
             self._sink_failed(error)
         return tail
+
+    async def _catch_up(self) -> None:
+        """Take the journal's word for what is settled: a worker that was cancelled may have recorded more than it
+        could tell."""
+        context = self._context
+        collector, journal = context.collector, context.journal
+        collector.flush()
+        collector.finish(await journal.read(partial(Store.lines_from, seq=collector.next)))
+        context.tally.by_status = Counter(await journal.read(Store.status_counts))
+        held = [await journal.read(partial(Store.holds, ops=ops)) for _, ops in context.unrecorded]
+        context.unrecorded = [item for item, is_held in zip(context.unrecorded, held, strict=True) if not is_held]
 
     async def _write_tail(self) -> Counter[Status]:
         """A provisional line for each entry that has no result, so that the file speaks of all of them."""
@@ -171,8 +191,8 @@ class Engine:
                 counts[result.status] += 1
                 lines.append(result.to_line())
             after = batch[-1][0].index
-            if not self._context.collector.failed and not self._abandoned:
-                self._sink.write(b"".join(lines))
+            if not self._abandoned:
+                self._context.collector.write(lines)
 
     def _provisional(self, entry: PlannedEntry, events: list[Event]) -> Result:
         state = history(entry.asked, events)

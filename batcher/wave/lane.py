@@ -13,7 +13,7 @@ from batcher.wave.attempt import Attempts
 from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.course import Course
-from batcher.wave.decide import LookUp, Settle
+from batcher.wave.decide import LookUp, Send, Settle
 from batcher.wave.journal import JournalFailed
 from batcher.wave.life import fresh, history
 from batcher.wave.listing import Lister
@@ -54,6 +54,13 @@ class Lane:
         """Why the scope stopped for good: its credential was refused."""
         return self._access.halted
 
+    def go_on_after(self, last_sign_s: float) -> None:
+        """An earlier run gave its last sign so long ago: what it sent until then counts for the limits as well."""
+        policy = self._context.policy
+        for pacer in (self._pacer, self._read_pacer):
+            if pacer.rate is not None and last_sign_s < pacer.rate.period_s + policy.leave_s:
+                pacer.go_on(in_flight=policy.concurrency)
+
     async def run(self) -> None:
         """Take up what an earlier process left open, then everything planned."""
         try:
@@ -86,14 +93,8 @@ class Lane:
 
     async def _read_open(self) -> None:
         """Take up what has begun: a doubt is looked up before anything else is done for its entry."""
-        context = self._context
-        for entry, events in await context.journal.read(lambda store: store.open_entries(self.scope.number)):
-            state = history(entry.asked, events)
-            held = Held(entry, state)
-            if state.in_doubt:
-                context.tally.in_doubt += 1
-                held.action = LookUp(0.0, "may have been sent before")
-            self._agenda.add(held)
+        for entry, events in await self._context.journal.read(lambda store: store.open_entries(self.scope.number)):
+            self._course.take_up(Held(entry, history(entry.asked, events)))
 
     async def _read_plan(self) -> None:
         after = -1
@@ -123,8 +124,10 @@ class Lane:
                 match held.action:
                     case LookUp():
                         await self._look_ups.make(held)
-                    case _:
+                    case Send():
                         await self._send(held)
+                    case Settle() as action:
+                        await self._course.settle(held, action)
             except JournalFailed:
                 return  # the wave is stopping for it
             self._room.set()

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from batcher.drs import guesses
+from batcher.drs.answer import Stage
 from batcher.drs.cloud import Cloud
 from batcher.drs.failures import server_time, sort_list
 from batcher.drs.outcome import Comparison, ErrorKind, ListOutcome, Sort, Trouble
@@ -81,12 +82,14 @@ class Lister:
         clock = self._context.clock
         sent_at = clock.monotonic()
         self._context.tally.look_ups += 1
+        sent, answered = True, False
         try:
             answer = await self._cloud.query_compare_result(
                 job_id, current_page=number, per_page=guesses.LIST_PAGE_SIZE, on_sent=turn.sent
             )
+            sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
         finally:
-            turn.ended(sent=True)
+            turn.ended(sent=sent, answered=answered)
         self._cloud_clock.learn(server_time(answer), sent_at, clock.monotonic())
         return sort_list(answer), sent_at
 

@@ -11,7 +11,7 @@ from batcher.wave.course import Course
 from batcher.wave.events import LookedUp
 from batcher.wave.listing import Lister
 from batcher.wave.pace import Closed
-from batcher.wave.reconcile import Look, judge
+from batcher.wave.reconcile import Look, judge, since
 
 
 class LookUps:
@@ -48,24 +48,20 @@ class LookUps:
 
     async def _look(self, held: Held, comparisons: tuple[Comparison, ...]) -> Look:
         policy, now = self._context.policy, self._context.clock.monotonic()
-        elapsed = self._course.since_intent(held)
+        others = await self._course.others(held.entry)
         return Look(
             comparisons=comparisons,
             since=self._since(held),
             cloud_now=self._cloud_clock.latest(now),
-            elsewhere=await self._course.ids_elsewhere(held.entry),
-            landed=elapsed is not None and elapsed >= policy.landing_s,
+            others=others,
+            landed=self._course.since_intent(held) >= policy.landing_s,
             slack_s=policy.slack_s,
         )
 
     def _since(self, held: Held) -> float | None:
-        """The cloud's time from which a comparison may be this entry's; None: not known."""
-        state = held.state
-        intent = state.intent
+        """As `reconcile.since`; where the intent is from before we knew the cloud's clock, as known by now."""
+        state, intent = held.state, held.state.intent
         assert intent is not None  # noqa: S101 - a doubt follows an intent
-        last = intent.cloud_at
-        if last is None and held.sent_at is not None:
-            last = self._cloud_clock.earliest(held.sent_at)
-        if last is None or (state.timeless and state.attempts > 1):
-            return None
-        return last if state.since is None else min(state.since, last)
+        if intent.cloud_at is None and held.sent_at is not None:
+            intent = replace(intent, cloud_at=self._cloud_clock.earliest(held.sent_at))
+        return since(replace(state, intent=intent))

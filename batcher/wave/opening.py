@@ -121,6 +121,7 @@ def begin(request: Request, store: Store, clock: Clock, watch: Boundary = unwatc
     """Plan the wave in *store*, or take up the one it holds. Raises what `open_wave` does, and `sqlite3.Error`."""
     resumed = store.is_planned()
     said: list[str] = []
+    last_sign = store.last_sign() if resumed else None
     if resumed:
         said = _take_up(request, store, clock)
     else:
@@ -136,6 +137,7 @@ def begin(request: Request, store: Store, clock: Clock, watch: Boundary = unwatc
         scopes={scope: sizes.get(scope.number, 0) for scope in store.scopes()},
         settled_by_scope=store.settled_counts(),
         next_seq=store.next_seq(),
+        last_sign_s=None if last_sign is None else clock.now() - last_sign,
     )
     in_doubt, done = store.open_count(), sum(settled.values())
     to_go = start.entries - done - in_doubt

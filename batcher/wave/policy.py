@@ -38,6 +38,7 @@ class Policy:
     backoff_cap_s: float = 60.0
     throttle_wait_s: float = guesses.THROTTLE_WAIT_S  # where a throttled answer names no time
     landing_s: float = guesses.LANDING_TIME_S  # a request on its way can still land this long
+    leave_s: float = 60.0  # a request leaves at most this long after its intent: its slot, its connection
     looks_s: tuple[float, ...] = (2.0, 15.0, 60.0)  # looks before the last, which comes after landing_s
     failed_looks: int = 4  # look-ups that may fail after landing_s before a doubt is unsettled
     look_again_s: float = 20.0  # between those

@@ -1,6 +1,6 @@
 """Reconciling, the pure part: which of a job's listed comparisons can be the one our request made."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from batcher.drs import guesses
@@ -11,21 +11,67 @@ from batcher.wave.plan import PlannedEntry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """Another entry of the same job whose request may have made a comparison of these *types*, nobody knows which.
+
+    It would have been created between *since* and *until* by the cloud's clock; None: no bound is known.
+    """
+
+    types: frozenset[str]
+    since: float | None
+    until: float | None
+
+    def may_have_made(self, comparison: Comparison, slack_s: float) -> bool:
+        """Whether *comparison* can be its."""
+        if comparison.compare_type not in self.types:
+            return False
+        if comparison.create_time is None:
+            return True
+        created = comparison.create_time / 1000
+        return (self.since is None or created >= self.since - slack_s) and (
+            self.until is None or created <= self.until + slack_s
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Others:
+    """The other entries of the job: the ids of what they *made*, and those whose fate is open."""
+
+    made: frozenset[str] = frozenset()
+    rivals: tuple[Rival, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
     """One whole look at a job's comparisons, and what is needed to judge it.
 
     *since* is the cloud's time (Unix seconds) from which a comparison may be ours, None if not known;
-    *cloud_now* is the latest it can be there now.
-    *elsewhere* are ids that belong to other entries. *landed* tells that no request of ours can still be on
+    *cloud_now* is the latest it can be there now. *landed* tells that no request of ours can still be on
     its way.
     """
 
     comparisons: tuple[Comparison, ...]
     since: float | None
     cloud_now: float | None
-    elsewhere: frozenset[str]
+    others: Others
     landed: bool
     slack_s: float
+
+
+def rivals(entry: PlannedEntry, state: EntryState, *, lands_within_s: float) -> Iterator[Rival]:
+    """What *entry* may have made without knowing, where it is in doubt."""
+    intent = state.intent
+    until = None if intent is None or intent.cloud_at is None else intent.cloud_at + lands_within_s
+    for half in sorted(state.doubtful):
+        yield Rival(types=_types(half, entry), since=since(state), until=until)
+
+
+def since(state: EntryState) -> float | None:
+    """The cloud's time from which a comparison may be that of an entry in doubt; None: not known."""
+    last = state.intent.cloud_at if state.intent is not None else None
+    if last is None or (state.timeless and state.attempts > 1):
+        return None
+    return last if state.since is None else min(state.since, last)
 
 
 def judge(entry: PlannedEntry, state: EntryState, look: Look) -> tuple[Mapping[Half, Seen], bool]:
@@ -35,24 +81,23 @@ def judge(entry: PlannedEntry, state: EntryState, look: Look) -> tuple[Mapping[H
     return seen, any(_older_unfinished(comparison, look) for comparison in look.comparisons)
 
 
+def _types(half: Half, entry: PlannedEntry) -> frozenset[str]:
+    return guesses.OBJECT_LEVEL_TYPES if half is Half.OBJECT else frozenset({entry.compare_type or ""})
+
+
 def _judge_half(half: Half, entry: PlannedEntry, state: EntryState, look: Look) -> Seen:
-    types = guesses.OBJECT_LEVEL_TYPES if half is Half.OBJECT else frozenset({entry.compare_type or ""})
-    ours = {state_half.made for state_half in state.halves.values()}
+    types = _types(half, entry)
+    not_ours = look.others.made | state.known | {state_half.made for state_half in state.halves.values()}
     certain: list[str] = []
     possible: list[str] = []
     for comparison in look.comparisons:
-        task_id = comparison.compare_task_id
-        if comparison.compare_type not in types:
+        if comparison.compare_type not in types or comparison.compare_task_id in not_ours:
             continue
-        if task_id in look.elsewhere or task_id in state.known or task_id in ours:
-            continue
-        match _since_intent(comparison, half, entry, look):
-            case True:
-                certain.append(task_id)
-            case None:
-                possible.append(task_id)
-            case False:
-                pass
+        is_ours = _since_intent(comparison, half, entry, look)
+        if is_ours and any(rival.may_have_made(comparison, look.slack_s) for rival in look.others.rivals):
+            is_ours = None
+        if is_ours is not False:
+            (certain if is_ours else possible).append(comparison.compare_task_id)
     return _sight(certain, possible, landed=look.landed)
 
 

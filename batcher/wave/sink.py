@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -147,21 +148,23 @@ def _mend(path: Path, lines: Callable[[], Iterable[bytes]]) -> Mended:
         written = write_all(path, lines())
         return Mended(appended=written, said=f"{path} was gone and is written again" if written else None)
     rest = iter(lines())
+    missing: list[bytes] = []
     with path.open("rb") as file:
         agreed = 0
         for line in rest:
-            found = file.read(len(line))
-            if found == line:
-                agreed += len(line)
-                continue
-            if line.startswith(found):
-                return _complete(path, agreed, [line], rest, torn=bool(found))
+            if file.read(len(line)) != line:
+                missing = [line]
+                break
+            agreed += len(line)
+        file.seek(agreed)
+        torn = file.readline()
+        if not (missing and missing[0].startswith(torn)) and not all(map(_provisional, chain([torn], file))):
             return _anew(path, lines())
-        provisional = all(_provisional(line) for line in file)
-    if not provisional:
-        return _anew(path, lines())
     os.truncate(path, agreed)
-    return Mended()
+    appended = _append(path, chain(missing, rest))
+    if not appended:
+        return Mended()
+    return Mended(appended=appended, said=f"{path} lacked the last {appended} results: they are written again")
 
 
 def _provisional(line: bytes) -> bool:
@@ -175,18 +178,15 @@ def _provisional(line: bytes) -> bool:
     return status in (Status.NOT_SUBMITTED, Status.UNSETTLED)
 
 
-def _complete(path: Path, agreed: int, first: list[bytes], rest: Iterable[bytes], *, torn: bool) -> Mended:
-    os.truncate(path, agreed)
+def _append(path: Path, lines: Iterable[bytes]) -> int:
     appended = 0
     with path.open("ab") as file:
-        for part in (first, rest):
-            for line in part:
-                file.write(line)
-                appended += 1
+        for line in lines:
+            file.write(line)
+            appended += 1
         file.flush()
         os.fsync(file.fileno())
-    torn_line = ", a torn line among them" if torn else ""
-    return Mended(appended=appended, said=f"{path} lacked the last {appended} results{torn_line}: written again")
+    return appended
 
 
 def _anew(path: Path, lines: Iterable[bytes]) -> Mended:

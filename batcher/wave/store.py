@@ -310,13 +310,13 @@ class Store:
             if isinstance(event, Answered):
                 yield index, event
 
-    def sharing(self, entry: PlannedEntry) -> list[tuple[int, list[Event]]]:
+    def sharing(self, entry: PlannedEntry) -> list[tuple[PlannedEntry, list[Event]]]:
         """The other entries of the same job, each with its events."""
         rows = self._db.execute(
-            "SELECT idx FROM entries WHERE scope = ? AND job_id = ? AND idx <> ?",
+            f"SELECT {_ENTRY}, 1 FROM entries e WHERE e.scope = ? AND e.job_id = ? AND e.idx <> ?",  # noqa: S608
             (entry.scope.number, entry.job_id, entry.index),
         ).fetchall()
-        return [(index, self.events(index)) for (index,) in rows]
+        return [(other, self.events(other.index)) for other in map(self._entry, rows)]
 
     def entry(self, index: int) -> PlannedEntry | None:
         """The entry at *index*; None: there is none, or it is an invalid one."""
@@ -339,6 +339,29 @@ class Store:
         """Every result line, in the order of the results file."""
         for (line,) in self._db.execute("SELECT line FROM results ORDER BY seq"):
             yield line
+
+    def lines_from(self, seq: int) -> list[bytes]:
+        """The result lines from number *seq* on."""
+        return [line for (line,) in self._db.execute("SELECT line FROM results WHERE seq >= ? ORDER BY seq", (seq,))]
+
+    def holds(self, ops: Iterable[Op]) -> bool:
+        """Whether all of *ops* were recorded."""
+        for op in ops:
+            match op:
+                case Happened():
+                    if op.event not in self.events(op.index):
+                        return False
+                case Settled():
+                    if self.result_of(op.index) is None:
+                        return False
+                case _:
+                    pass
+        return True
+
+    def last_sign(self) -> float | None:
+        """When a process last recorded something, by our clock; None: none has yet."""
+        row = self._db.execute("SELECT kind, body FROM events ORDER BY id DESC LIMIT 1").fetchone()
+        return decode(*row).at if row else None
 
     def unfinished(self, after: int, limit: int) -> list[tuple[PlannedEntry, list[Event]]]:
         """Up to *limit* entries behind index *after* that have no result, each with its events."""

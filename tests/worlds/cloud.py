@@ -1,0 +1,377 @@
+"""The world's cloud: the simulator's pure model, behind a network and a gateway in which anything may go wrong.
+
+Requests live on when the process that sent them dies. Everything is kept for the judge: each create request with
+the moment at which it left, what it made and cancelled, and whether its answer reached the process.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from email.utils import formatdate
+from enum import Enum
+
+import orjson
+
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.cloud import Refusal
+from batcher.drs.outcome import Half
+from batcher.simulator.ledger import Effect, ListLedger
+from batcher.simulator.model import Intent, SimulatedCloud
+from batcher.simulator.replies import Reply
+from tests.virtual import WALL_AT_START
+from tests.worlds.process import Process
+from tests.worlds.spec import TIMEOUT_S, Faults, Spec
+
+
+class Way(Enum):
+    """What becomes of a request."""
+
+    FINE = "fine"
+    NOT_SENT = "does not leave"
+    LOST = "is lost on its way"
+    BEFORE = "fails before its effect"
+    AFTER = "fails after its effect"
+    LATE = "has its effect late"
+    TOO_LATE = "has its effect after all that was promised"
+    PARTIAL = "is refused in one half"
+
+
+@dataclass(slots=True)
+class Sent:
+    """One create request, as the judge sees it. Times are true time."""
+
+    number: int
+    entry: int
+    job: tuple[str, str]
+    life: int
+    left_at: float
+    asked: frozenset[Half] = frozenset()
+    landed_at: float | None = None
+    created: dict[Half, str] = field(default_factory=dict)
+    cancelled: tuple[str, ...] = ()
+    told: bool = False  # an answer with all that it made reached a process that lived
+    ended_at: float | None = None  # for the process
+
+
+class WorldCloud:
+    """The cloud itself; outlives processes."""
+
+    def __init__(self, spec: Spec, rng: random.Random, say: Callable[[str], None]) -> None:
+        self.spec = spec
+        self.faults: Faults = spec.faults
+        self.say = say
+        self.ledger = ListLedger()
+        self.sent: list[Sent] = []
+        self.reads: list[tuple[str, float]] = []  # (project, when it left)
+        self._rng = rng
+        self._loop = asyncio.get_running_loop()
+        self._model = SimulatedCloud(spec.config, random.Random(spec.seed), ledger=self.ledger)
+        self._model.began_at = self.service_now()
+        self._storm_until = float("-inf")
+        self._token = 0  # the newest that was given out
+        self._dead_tokens = 0  # those below are refused
+        self.refusals = 0
+        self.calls = 0
+        for at, job, kind in spec.others:
+            self._loop.call_at(max(at + self._loop.time(), self._loop.time()), self._someone_creates, job, kind)
+
+    def service_now(self) -> float:
+        """DRS's clock."""
+        return WALL_AT_START + self._loop.time() + self.spec.cloud_ahead_s
+
+    def _someone_creates(self, job: str, kind: str) -> None:
+        for project in sorted({entry.project_id for entry in self.spec.entries if entry.request.job_id == job}):
+            made = self._model.someone_creates(self.service_now(), project, job, kind)
+            self.say(f"someone creates {kind} {made[:8]} on {job}")
+
+    # --- credentials ------------------------------------------------------------------------------------
+
+    def new_token(self) -> int:
+        """A fresh token."""
+        self._token += 1
+        return self._token
+
+    def _takes(self, token: int) -> bool:
+        if self.spec.refused_from is not None and self._loop.time() - 1000.0 >= self.spec.refused_from:
+            return False
+        return token > self._dead_tokens
+
+    # --- the gateway ------------------------------------------------------------------------------------
+
+    def draw_way(self) -> Way:
+        """What becomes of the next create request."""
+        faults = self.faults
+        chance = (
+            (Way.NOT_SENT, faults.not_sent),
+            (Way.LOST, faults.lost),
+            (Way.BEFORE, faults.before),
+            (Way.AFTER, faults.after),
+            (Way.LATE, faults.late),
+            (Way.TOO_LATE, faults.too_late),
+            (Way.PARTIAL, faults.partial),
+        )
+        draw = self._rng.random() * max(1.0, 1.25 * sum(share for _, share in chance))
+        for way, share in chance:
+            if draw < share:
+                return way
+            draw -= share
+        return Way.FINE
+
+    def _turned_back(self, token: int) -> Answer | None:
+        """The gateway's own refusal, if any: a storm, or a token that is not taken."""
+        now = self._loop.time()
+        if now >= self._storm_until and self._rng.random() < self.faults.storm:
+            self._storm_until = now + self._rng.choice((1.0, 20.0, 150.0))
+            self.say(f"a throttling storm until {self._storm_until:.3f}")
+        if self._rng.random() < self.faults.expire:
+            self._dead_tokens = self._token
+            self.say("the token runs out")
+        if not self._takes(token):
+            self.refusals += 1
+            return self.answer(401, {"error_code": "APIGW.0301", "error_msg": "Incorrect IAM authentication"})
+        if now < self._storm_until:
+            if self._rng.random() < 0.3:
+                return self.answer(400, {"error_code": "DRS.M01503", "error_msg": "too frequent"})
+            retry = {"retry-after": "7"} if self._rng.random() < 0.3 else {}
+            return self.answer(429, {"error_code": "APIGW.0308", "error_msg": "throttled"}, retry)
+        return None
+
+    def create(self, sent: Sent, body: bytes, token: int, way: Way, reply: "asyncio.Future[Answer]") -> None:
+        """A create request is on its way."""
+        if way is Way.LOST:
+            return
+        delay = self._rng.random() * self.spec.jitter_s
+        if self._rng.random() < 0.1:
+            delay += self._rng.uniform(0, 15)
+        self._loop.call_later(delay, self._arrives, sent, body, token, way, reply)
+
+    def _arrives(self, sent: Sent, body: bytes, token: int, way: Way, reply: "asyncio.Future[Answer]") -> None:
+        back = self._turned_back(token)
+        if back is None:
+            project = sent.job[0]
+            admitted = self._model.admit(self.service_now(), project, body)
+            if isinstance(admitted, Reply):
+                back = self._reply(admitted)
+            else:
+                self._admitted(sent, admitted, way, reply)
+                return
+        self._answers(sent, reply, back)
+
+    def _admitted(self, sent: Sent, intent: Intent, way: Way, reply: "asyncio.Future[Answer]") -> None:
+        landing_s = self.spec.policy.landing_s
+        match way:
+            case Way.BEFORE:
+                self._answers(sent, reply, self._broken(None))
+            case Way.LATE | Way.TOO_LATE:
+                late = self._loop.time() - sent.left_at
+                after_s = self._rng.uniform(0, landing_s - late - 1)
+                if way is Way.TOO_LATE:
+                    after_s = self._rng.uniform(landing_s, 3 * landing_s)
+                self._loop.call_later(after_s, self._lands, sent, intent, None)
+                if self._rng.random() < 0.3:
+                    self._answers(sent, reply, self._broken(None))
+            case Way.AFTER:
+                self._answers(sent, reply, self._broken(self._lands(sent, intent, None)))
+            case Way.PARTIAL if len(intent.asked) == 2:
+                half = self._rng.choice(intent.asked)
+                self._answers(sent, reply, self._reply(self._lands(sent, intent, half)))
+            case _:
+                self._answers(sent, reply, self._reply(self._lands(sent, intent, None)))
+
+    def _lands(self, sent: Sent, intent: Intent, refuse: Half | None) -> Reply:
+        before = len(self.ledger)
+        code = self._rng.choice(("DRS.M01503", "DRS.M00304", "DRS.M00202", "DRS.M00004", "DRS.UNHEARD"))
+        reply = self._model.apply(self.service_now(), intent, refuse=refuse, code=code)
+        sent.landed_at = self._loop.time()
+        for event in self.ledger[before:]:
+            if isinstance(event, Effect):
+                sent.created, sent.cancelled = dict(event.created), event.cancelled
+        made = {half.value: task_id[:8] for half, task_id in sent.created.items()}
+        self.say(f"request {sent.number} of entry {sent.entry} lands: {reply.status} made {made} refused {refuse}")
+        return reply
+
+    def _answers(self, sent: Sent | None, reply: "asyncio.Future[Answer]", answer: Answer | None) -> None:
+        if answer is not None:
+            self._loop.call_later(self._rng.random() * self.spec.jitter_s, _deliver, reply, answer)
+
+    # --- answers ----------------------------------------------------------------------------------------
+
+    def answer(self, status: int, body: object, headers: dict[str, str] | None = None) -> Answer:
+        """A whole answer, stamped by the gateway."""
+        raw = body if isinstance(body, bytes) else orjson.dumps(body)
+        stamped = {"x-request-id": f"r-{self._rng.getrandbits(32):08x}", **(headers or {})}
+        if self._rng.random() < self.spec.dates:
+            stamped["date"] = formatdate(int(self.service_now() + self.spec.gateway_ahead_s), usegmt=True)
+        return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=status, headers=stamped, body=raw)
+
+    def _reply(self, reply: Reply) -> Answer:
+        headers = {name.lower(): value for name, value in reply.headers.items()}
+        return self.answer(reply.status, reply.body, headers)
+
+    def _broken(self, reply: Reply | None) -> Answer | None:
+        """What comes back when something goes wrong; None: nothing."""
+        match self._rng.randrange(9):
+            case 0:
+                return None
+            case 1:
+                return _no_answer("network", "connection reset by peer")
+            case 2:
+                return _no_answer("protocol", "the answer broke off")
+            case 3:
+                return self.answer(502, b"<html>Bad Gateway</html>")
+            case 4:
+                return self.answer(504, {"error_code": "APIGW.0201", "error_msg": "Backend timeout."})
+            case 5:
+                return self.answer(500, {"error_code": "DRS.M00004", "error_msg": "Service abnormal"})
+            case 6:
+                return self.answer(200, b'{"job_id": "job')
+            case 7:
+                return self.answer(200, {"job_id": None})
+            case _:
+                return self.answer(503, b"")
+
+    # --- look-ups ---------------------------------------------------------------------------------------
+
+    def query(self, project: str, body: bytes, token: int, reply: "asyncio.Future[Answer]") -> None:
+        """A look-up is on its way."""
+        delay = self._rng.random() * self.spec.jitter_s
+        self._loop.call_later(delay, self._query_arrives, project, body, token, reply)
+
+    def _query_arrives(self, project: str, body: bytes, token: int, reply: "asyncio.Future[Answer]") -> None:
+        answer: Answer | None = self._turned_back(token)
+        if answer is None and self._rng.random() < self.faults.list_fails:
+            answer = self._bad_list()
+        elif answer is None:
+            answer = self._reply(self._model.query(self.service_now(), project, body))
+        self._answers(None, reply, answer)
+
+    def _bad_list(self) -> Answer | None:
+        match self._rng.randrange(4):
+            case 0:
+                return self.answer(200, {"compare_task_list_results": {"compare_task_list": []}})
+            case 1:
+                return self.answer(
+                    200, {"compare_task_list_results": {"compare_task_list": [], "compare_task_list_count": 1}}
+                )
+            case _:
+                return self._broken(None)
+
+
+class ProcessCloud:
+    """The cloud as one scope of one process has it: a `batcher.drs.cloud.Cloud`."""
+
+    def __init__(self, cloud: WorldCloud, process: Process, project: str, life: int, rng: random.Random) -> None:
+        self._cloud = cloud
+        self._process = process
+        self._project = project
+        self._life = life
+        self._rng = rng
+        self._loop = asyncio.get_running_loop()
+        self._token = 0
+
+    async def prepare(self) -> Refusal | None:
+        """See `Cloud.prepare`."""
+        if self._token == 0:
+            await self._alive("prepare", self._rng.random() * 0.1)
+            self._token = self._cloud.new_token()
+        return None
+
+    async def renew(self) -> bool:
+        """See `Cloud.renew`."""
+        await self._alive("renew", self._rng.random() * 0.1)
+        self._token = self._cloud.new_token()
+        return True
+
+    async def create_compare_task(
+        self, body: bytes, *, x_language: str | None, on_sent: Callable[[], None] | None = None
+    ) -> Answer:
+        """See `Cloud.create_compare_task`."""
+        cloud = self._cloud
+        cloud.calls += 1
+        sent_at = self._process.now()
+        way = cloud.draw_way()
+        self._maybe_step_clock()
+        await self._alive("connect", self._connecting_s())
+        if way is Way.NOT_SENT:
+            return replace(_no_answer("network", "connection refused"), stage=Stage.NOT_SENT)
+        assert x_language is not None
+        sent = self._leaves(int(x_language.removeprefix("entry-")), body, way)
+        if on_sent is not None:
+            on_sent()
+        reply: asyncio.Future[Answer] = self._loop.create_future()
+        cloud.create(sent, body, self._token, way, reply)
+        answer = await self._await(reply, sent_at)
+        sent.ended_at = self._loop.time()
+        sent.told = bool(sent.created) and all(made.encode() in answer.body for made in sent.created.values())
+        return answer
+
+    def _leaves(self, entry: int, body: bytes, way: Way) -> Sent:
+        fields = orjson.loads(body)
+        asked = {Half.OBJECT} if fields.get("object_level_compare_type") else set()
+        info = fields.get("data_level_compare_info")
+        if info:
+            asked.add(Half.DATA)
+        sent = Sent(
+            number=len(self._cloud.sent),
+            entry=entry,
+            job=(self._project, fields["job_id"]),
+            life=self._life,
+            left_at=self._loop.time(),
+            asked=frozenset(asked),
+        )
+        self._cloud.sent.append(sent)
+        policy = info["conflict_policy"] if info else "-"
+        halves = "+".join(sorted(asked))
+        self._cloud.say(f"request {sent.number} of entry {entry} leaves for {halves} ({policy}); it {way.value}")
+        return sent
+
+    async def query_compare_result(
+        self, job_id: str, *, current_page: int, per_page: int, on_sent: Callable[[], None] | None = None
+    ) -> Answer:
+        """See `Cloud.query_compare_result`."""
+        self._cloud.calls += 1
+        sent_at = self._process.now()
+        self._maybe_step_clock()
+        await self._alive("connect to look up", self._connecting_s())
+        if on_sent is not None:
+            on_sent()
+        self._cloud.reads.append((self._project, self._loop.time()))
+        self._cloud.say(f"look-up of {job_id}, page {current_page}")
+        body = orjson.dumps({"job_id": job_id, "current_page": current_page, "per_page": per_page})
+        reply: asyncio.Future[Answer] = self._loop.create_future()
+        self._cloud.query(self._project, body, self._token, reply)
+        return await self._await(reply, sent_at)
+
+    def _connecting_s(self) -> float:
+        if self._rng.random() < self._cloud.faults.slow:
+            return self._rng.uniform(0, 10)
+        return self._rng.random() * 0.02
+
+    def _maybe_step_clock(self) -> None:
+        if self._rng.random() < self._cloud.faults.clock_step:
+            self._process.wall_ahead_s += self._rng.choice((-86400.0, -3600.0, -2.0, 2.0, 3600.0, 86400.0))
+            self._cloud.say(f"our wall clock is now {self._process.wall_ahead_s:+.1f} s off")
+
+    async def _await(self, reply: "asyncio.Future[Answer]", sent_at: float) -> Answer:
+        done, _ = await asyncio.wait({reply}, timeout=TIMEOUT_S)
+        answer = reply.result() if done else _no_answer("timeout", f"no answer within {TIMEOUT_S:g} s")
+        if not self._process.step("answer"):
+            await self._process.never()
+        self._cloud.say(f"  answered: {answer.http_status or answer.error} {answer.body[:160].decode()}")
+        return replace(answer, sent_at=sent_at, answered_at=self._process.now())
+
+    async def _alive(self, what: str, seconds: float) -> None:
+        """Spend *seconds*, if the process lives that long."""
+        await asyncio.sleep(seconds)
+        if not self._process.step(what):
+            await self._process.never()
+
+
+def _deliver(reply: "asyncio.Future[Answer]", answer: Answer) -> None:
+    if not reply.done():
+        reply.set_result(answer)
+
+
+def _no_answer(kind: str, error: str) -> Answer:
+    return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, error=error, error_kind=kind)

@@ -1,0 +1,177 @@
+"""The world's disk: what a process wrote, what of it is durable, and what is left of it after a death.
+
+The journal is the real `Store`, and the results file the real `ResultsFile`. What is simulated lies around them:
+how long a sync takes, whether a commit that was under way at the death came through (SQLite makes that all or
+nothing), how much of what was written but never synced a power cut takes away, and disks without space.
+"""
+
+import asyncio
+import errno
+import os
+import random
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from batcher.wave.journal import JournalFailed
+from batcher.wave.sink import ResultsFile
+from batcher.wave.store import Op, Store
+from tests.worlds.process import Process
+
+T = TypeVar("T")
+
+
+class Disk:
+    """Outlives processes: a database, and the path of the results file."""
+
+    def __init__(self, results: Path) -> None:
+        self.database = sqlite3.connect(":memory:", isolation_level=None)
+        self.results = results
+        self.full_until = float("-inf")  # true time
+
+    def close(self) -> None:
+        """Throw it away."""
+        self.database.close()
+        self.results.unlink(missing_ok=True)
+
+
+class DiskStore(Store):
+    """The real store on the world's disk; a process that opens its wave can die at each of its commits."""
+
+    def __init__(self, disk: Disk, process: Process) -> None:
+        super().__init__(disk.database)
+        self._process = process
+        if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            self._prepare(None)
+
+    def commit(self, ops: Iterable[Op]) -> None:
+        """See `Store.commit`."""
+        self._process.step_or_die("commit while opening")
+        super().commit(ops)
+        self._process.step_or_die("committed while opening")
+
+    def finish_plan(self, facts: object) -> None:
+        """See `Store.finish_plan`."""
+        if not self._process.step("commit the plan"):
+            self.rollback()
+            self._process.step_or_die("")
+        super().finish_plan(facts)  # type: ignore[arg-type]
+        self._process.step_or_die("committed the plan")
+
+    def commit_now(self, ops: Iterable[Op]) -> None:
+        """Commit, whoever lives."""
+        super().commit(ops)
+
+
+class LoopJournal:
+    """A `Journal` without a thread: groups share a sync, as in `ThreadedJournal`, but in virtual time."""
+
+    def __init__(self, disk: Disk, store: DiskStore, process: Process, rng: random.Random, sync_s: float, full: float):
+        self._disk = disk
+        self._store = store
+        self._process = process
+        self._rng = rng
+        self._sync_s = sync_s
+        self._full = full
+        self._loop = asyncio.get_running_loop()
+        self._pending: list[tuple[Sequence[Op], asyncio.Future[None]]] = []
+        self._syncing: list[tuple[Sequence[Op], asyncio.Future[None]]] = []
+        self._idle = asyncio.Event()
+        self._idle.set()
+        process.at_death.append(self._at_death)
+
+    async def record(self, *ops: Op) -> None:
+        """See `Journal.record`."""
+        if not self._process.step("record"):
+            await self._process.never()
+        done = self._loop.create_future()
+        self._pending.append((ops, done))
+        if not self._syncing:
+            self._begin()
+        await asyncio.shield(done)
+
+    async def read(self, query: Callable[[Store], T]) -> T:
+        """See `Journal.read`."""
+        await self._idle.wait()
+        if self._process.dead:
+            await self._process.never()
+        return query(self._store)
+
+    def _begin(self) -> None:
+        self._syncing, self._pending = self._pending, []
+        self._idle.clear()
+        self._loop.call_later(self._sync_s, self._synced)
+
+    def _synced(self) -> None:
+        if not self._process.step("sync"):
+            return
+        batch, self._syncing = self._syncing, []
+        failure = self._commit([op for ops, _ in batch for op in ops])
+        for _, done in batch:
+            if failure is None:
+                done.set_result(None)
+            elif not done.done():
+                done.set_exception(failure)
+                done.exception()
+        self._process.step("synced")
+        if self._pending:
+            self._begin()
+        else:
+            self._idle.set()
+
+    def _commit(self, ops: list[Op]) -> JournalFailed | None:
+        now = self._loop.time()
+        if now >= self._disk.full_until and self._rng.random() < self._full:
+            self._disk.full_until = now + self._rng.choice((0.0, 2.0, 5.0, 60.0))
+            self._process.say(f"the journal's disk is full until {self._disk.full_until:.3f}")
+            return JournalFailed("cannot write the journal: database or disk is full")
+        if now < self._disk.full_until:
+            return JournalFailed("cannot write the journal: database or disk is full")
+        self._store.commit_now(ops)
+        return None
+
+    def _at_death(self) -> None:
+        """The commit under way is on disk, or it is not; what waits behind it is not."""
+        if self._syncing and self._rng.random() < 0.5:
+            self._process.say("the commit under way came through")
+            self._store.commit_now(op for ops, _ in self._syncing for op in ops)
+
+
+class WorldFile(ResultsFile):
+    """The real results file, on a disk that may fill up, lose what was not synced, and tear what was being written."""
+
+    def __init__(self, path: Path, process: Process, rng: random.Random, full: float) -> None:
+        super().__init__(path)
+        self._process = process
+        self._rng = rng
+        self._full_chance = full
+        self._full = False
+        self._synced = self.size
+        process.at_death.append(self._at_death)
+
+    def write(self, lines: bytes) -> None:
+        """See `Sink.write`."""
+        if not self._process.step("write results"):
+            return
+        self._full = self._full or self._rng.random() < self._full_chance
+        super().write(lines)
+        self._process.step("results written")
+
+    def sync(self) -> None:
+        """See `Sink.sync`; the machine's own disk is not asked."""
+        if self._process.step("sync results"):
+            self._synced = self.size
+
+    def _append(self, part: memoryview) -> int:
+        if not self._full:
+            return super()._append(part)
+        fits = self._rng.randrange(len(part))
+        if fits and self._rng.random() < 0.5:
+            return super()._append(part[:fits])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def _at_death(self) -> None:
+        size = os.fstat(self._fd).st_size
+        if self._process.power and size > self._synced:
+            os.ftruncate(self._fd, self._rng.randint(self._synced, size))

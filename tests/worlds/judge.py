@@ -1,0 +1,230 @@
+"""The judge: what the contract promises, checked against what the world's cloud has on record."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import orjson
+
+from batcher.drs.outcome import Half
+from batcher.rates import Rate
+from batcher.wave.result import Status
+from batcher.wave.stop import StopKind
+from tests.worlds.cloud import Sent
+from tests.worlds.world import History, Lived
+
+_HALF_FIELDS = {
+    Half.OBJECT: "object_level_compare_create_result",
+    Half.DATA: "data_level_compare_create_result",
+}
+_UNITS = 1e-3  # what floating point and the loop's tick may move
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A promise that was broken: its *name*, and how."""
+
+    name: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.text}"
+
+
+def judge(history: History) -> list[Violation]:
+    """Every promise that this world saw broken."""
+    verdict = _Judge(history)
+    return [
+        violation
+        for check in (
+            verdict.once,
+            verdict.own_first_lives,
+            verdict.one_line_each,
+            verdict.file_is_journal,
+            verdict.nothing_lost,
+            verdict.nothing_invented,
+            verdict.limits,
+            verdict.one_of_a_job_at_a_time,
+            verdict.refusals,
+            verdict.endings,
+            verdict.peace,
+        )
+        for violation in check()
+    ]
+
+
+def late(history: History) -> set[int]:
+    """Entries with a request that landed after every time promised for it: what they may do is not judged."""
+    landing_s = history.spec.policy.landing_s
+    return {
+        sent.entry
+        for sent in history.cloud.sent
+        if sent.landed_at is not None and sent.landed_at - sent.left_at > landing_s
+    }
+
+
+class _Judge:
+    def __init__(self, history: History) -> None:
+        self._history = history
+        self._spec = history.spec
+        self._late = late(history)
+        self._by_entry: dict[int, list[Sent]] = defaultdict(list)
+        for sent in history.cloud.sent:
+            self._by_entry[sent.entry].append(sent)
+        self._results = [orjson.loads(line) for line in history.file.splitlines()]
+        self._by_index = {result["index"]: result for result in self._results}
+
+    def once(self) -> Iterator[Violation]:
+        """At most one creation for each half of each entry."""
+        for entry, requests in self._by_entry.items():
+            made = Counter(half for sent in requests for half in sent.created)
+            for half, count in made.items():
+                if count > 1 and entry not in self._late:
+                    numbers = [sent.number for sent in requests if half in sent.created]
+                    yield Violation("once", f"entry {entry} has {count} {half} comparisons, by requests {numbers}")
+
+    def own_first_lives(self) -> Iterator[Violation]:
+        """A repeat never cancels what the first request made."""
+        for entry, requests in self._by_entry.items():
+            if entry in self._late:
+                continue
+            own = {made for sent in requests for made in sent.created.values()}
+            for sent in requests:
+                if killed := own & set(sent.cancelled):
+                    yield Violation("cancel", f"request {sent.number} of entry {entry} cancelled its own {killed}")
+
+    def one_line_each(self) -> Iterator[Violation]:
+        """Every entry has exactly one result line."""
+        lines = Counter(result["index"] for result in self._results)
+        for entry in self._spec.entries:
+            if lines[entry.index] != 1:
+                yield Violation("lines", f"entry {entry.index} has {lines[entry.index]} result lines")
+        if extra := lines.keys() - {entry.index for entry in self._spec.entries}:
+            yield Violation("lines", f"results of entries that are not: {extra}")
+
+    def file_is_journal(self) -> Iterator[Violation]:
+        """The results file holds the journal's lines, and after them only entries that are still open."""
+        journal = b"".join(self._history.lines)
+        if not self._history.file.startswith(journal):
+            yield Violation("file", "the results file does not begin with the journal's lines")
+        for line in self._history.file[len(journal) :].splitlines():
+            if orjson.loads(line)["status"] not in (Status.NOT_SUBMITTED, Status.UNSETTLED):
+                yield Violation("file", f"a line that is not in the journal: {line!r}")
+
+    def nothing_lost(self) -> Iterator[Violation]:
+        """What was made is reported, or the entry is left to a person."""
+        for sent in self._history.cloud.sent:
+            result = self._by_index.get(sent.entry)
+            if result is None or sent.entry in self._late:
+                continue
+            for half, made in sent.created.items():
+                fate = result[_HALF_FIELDS[half]] or {}
+                if fate.get("compare_task_id") == made:
+                    continue
+                if self._is_told(sent) or result["status"] != Status.UNSETTLED:
+                    told = "whose answer arrived" if self._is_told(sent) else "that was made"
+                    yield Violation(
+                        "lost",
+                        f"entry {sent.entry} is {result['status']}, {half} {made} {told} is not reported: {fate}",
+                    )
+
+    def _is_told(self, sent: Sent) -> bool:
+        """Whether the process heard of it, and lived on to write it down."""
+        lived = self._history.lives[sent.life] if sent.life < len(self._history.lives) else None
+        return sent.told and lived is not None and lived.end is not None and not lived.life.second_signal_at
+
+    def nothing_invented(self) -> Iterator[Violation]:
+        """A reported id was made by a request of that very entry, for that very half."""
+        if self._spec.has_others or self._spec.config.keep_answer == "existing" or self._late:
+            return  # what others made may look like ours; that is told in the documentation
+        for result in self._results:
+            requests = self._by_entry[result["index"]]
+            for half, name in _HALF_FIELDS.items():
+                task_id = (result[name] or {}).get("compare_task_id")
+                if task_id and task_id not in {sent.created.get(half) for sent in requests}:
+                    yield Violation("invented", f"entry {result['index']} reports {half} {task_id}")
+
+    def limits(self) -> Iterator[Violation]:
+        """In any window of the period at most so many leave, across restarts too."""
+        creates = [(sent.job[0], sent.left_at) for sent in self._history.cloud.sent]
+        for name, rate, moments in (
+            ("creates", self._spec.rate, creates),
+            ("look-ups", self._spec.read_rate, self._history.cloud.reads),
+        ):
+            if rate is not None:
+                for project in sorted({project for project, _ in moments}):
+                    yield from _limit(name, rate, sorted(at for where, at in moments if where == project))
+
+    def one_of_a_job_at_a_time(self) -> Iterator[Violation]:
+        """Two requests for one job are never under way together, as far as one process can know."""
+        by_job: dict[tuple[int, tuple[str, str]], list[Sent]] = defaultdict(list)
+        for sent in self._history.cloud.sent:
+            by_job[sent.life, sent.job].append(sent)
+        for (_, job), requests in by_job.items():
+            for one, other in pairwise(requests):
+                if one.ended_at is None or one.ended_at > other.left_at + _UNITS:
+                    yield Violation("together", f"requests {one.number} and {other.number} for {job} overlap")
+
+    def refusals(self) -> Iterator[Violation]:
+        """A credential that is refused costs few requests: what was in flight, and one after a renewal."""
+        spec = self._spec
+        projects = len({entry.project_id for entry in spec.entries})
+        if spec.refused_from is not None and not spec.faults.expire:
+            most = len(self._history.lives) * projects * (2 * spec.policy.concurrency + 2)
+            if self._history.cloud.refusals > most:
+                yield Violation("refusals", f"{self._history.cloud.refusals} requests were refused, {most} at most")
+
+    def endings(self) -> Iterator[Violation]:
+        """Each run says truly how it ended."""
+        for number, lived in enumerate(self._history.lives):
+            if lived.end is not None:
+                yield from self._ending(number, lived)
+
+    def _ending(self, number: int, lived: Lived) -> Iterator[Violation]:
+        end = lived.end
+        assert end is not None
+        status = end.status
+        total = status.created + status.partial + status.failed + status.unsettled + status.invalid
+        if total + status.not_submitted != status.entries and not _journal_failed(lived):
+            yield Violation("counts", f"life {number}: {status}")
+        if status.not_submitted and end.stop is None and not end.halted:
+            yield Violation("ending", f"life {number} ended without a reason, and left {status.not_submitted}")
+        if end.unrecorded and end.stop is None:
+            yield Violation("ending", f"life {number} could not record all, and does not say that it stopped")
+        if lived.life.signal_at is None and end.stop is not None and end.stop.kind is StopKind.SIGTERM:
+            yield Violation("ending", f"life {number} says that it was terminated")
+
+    def peace(self) -> Iterator[Violation]:
+        """The last life, in which nothing goes wrong, leaves nothing undone; one more run does nothing."""
+        last = self._history.lives[-1]
+        if last.end is None:
+            yield Violation("peace", f"the last life did not end: {last.could_not_open}")
+            return
+        if last.end.stop is None and not last.end.halted and last.end.status.not_submitted:
+            yield Violation("peace", "entries were left over")
+        if last.end.unrecorded:
+            yield Violation("peace", f"unrecorded: {last.end.unrecorded}")
+        counts = Counter(result["status"] for result in self._results)
+        for name in Status:
+            said = getattr(last.end.status, name.value)
+            if counts[name.value] != said:
+                yield Violation("peace", f"the file has {counts[name.value]} {name}, the summary says {said}")
+        if self._history.calls_after_end:
+            yield Violation("peace", f"{self._history.calls_after_end} calls after everything was settled")
+
+
+def _journal_failed(lived: Lived) -> bool:
+    return lived.end is not None and lived.end.stop is not None and lived.end.stop.kind is StopKind.JOURNAL
+
+
+def _limit(name: str, rate: Rate, moments: list[float]) -> Iterator[Violation]:
+    for first, last in zip(moments, moments[rate.count :], strict=False):
+        if last - first < rate.period_s - _UNITS:
+            yield Violation("limit", f"{rate.count + 1} {name} in {last - first:.3f} s, and {rate} is allowed")
+            return
+
+
+def summary(histories: Iterable[History]) -> Counter[str]:
+    """How the entries of several worlds ended, by status: worlds in which nothing happens prove nothing."""
+    return Counter(orjson.loads(line)["status"] for history in histories for line in history.file.splitlines() if line)

@@ -1,0 +1,78 @@
+"""Many worlds, one after the other: those in which a promise was broken, and what happened in all of them."""
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import structlog
+from structlog.testing import capture_logs
+
+from tests.virtual import Stalled
+from tests.worlds.judge import Violation, judge, late
+from tests.worlds.judge import summary as entries_by_status
+from tests.worlds.world import Seams, play
+
+
+@dataclass(slots=True)
+class Tally:
+    """What many worlds came to; adds up."""
+
+    worlds: int = 0
+    seconds: float = 0.0
+    broken: dict[int, list[Violation]] = field(default_factory=dict)
+    seen: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "Tally") -> None:
+        """Take in the worlds of *other*."""
+        self.worlds += other.worlds
+        self.seconds += other.seconds
+        self.broken |= other.broken
+        self.seen += other.seen
+
+
+def play_many(
+    seeds: Iterable[int], *, seams: Seams | None = None, folder: Path | None = None, stop_at_first: bool = False
+) -> Tally:
+    """Play and judge the worlds of *seeds*. An exception is a broken promise as well."""
+    tally = Tally()
+    began = time.perf_counter()
+    with quiet():
+        for seed in seeds:
+            violations, seen = play_one(seed, seams=seams, folder=folder)
+            tally.worlds += 1
+            tally.seen += seen
+            if violations:
+                tally.broken[seed] = violations
+                if stop_at_first:
+                    break
+    tally.seconds = time.perf_counter() - began
+    return tally
+
+
+def play_one(
+    seed: int, *, seams: Seams | None = None, folder: Path | None = None
+) -> tuple[list[Violation], Counter[str]]:
+    """The violations in the world of *seed*, and counts of what was seen there."""
+    try:
+        history = play(seed, seams=seams, folder=folder)
+    except (Exception, Stalled) as error:  # noqa: BLE001 - whatever it is, the world has found it
+        return [Violation("crash", f"{type(error).__name__}: {error}")], Counter()
+    seen = entries_by_status([history])
+    seen["requests"] = len(history.cloud.sent)
+    seen["look-ups"] = len(history.cloud.reads)
+    seen["lives"] = len(history.lives)
+    seen["deaths"] = sum(lived.end is None for lived in history.lives)
+    seen["entries with a request that landed too late"] = len(late(history))
+    return judge(history), seen
+
+
+def quiet() -> AbstractContextManager[object]:
+    """The engine's log goes nowhere."""
+    return capture_logs(processors=[_drop])
+
+
+def _drop(*_: object) -> dict[str, object]:
+    raise structlog.DropEvent

@@ -1,0 +1,256 @@
+"""What a world is like: everything that one seed decides beforehand, as a value that prints."""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batcher.drs.create_compare_task import CompareObjectInfo, CreateCompareTaskReq, CreateDataLevelCompareReq
+from batcher.manifest import Entry, RunDefaults
+from batcher.rates import Rate
+from batcher.simulator.config import CloudConfig
+from batcher.simulator.jobs import Existing, JobRule
+from batcher.wave.policy import MaxFailures, Policy, Reconcile
+
+ENDPOINT = "https://drs.world.invalid"
+TIMEOUT_S = 20.0  # after which our side gives up on an answer
+SLACK_S = 2.0  # by how much two of the cloud's clocks differ at most
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Faults:
+    """How often what goes wrong: probabilities for each request, or each commit."""
+
+    not_sent: float = 0.0  # DNS, refused, connect time-out
+    lost: float = 0.0  # the request never arrives; no answer
+    before: float = 0.0  # 5xx, reset or silence, and nothing was done
+    after: float = 0.0  # 5xx, reset, broken answer or silence, and it was done
+    late: float = 0.0  # no answer in time, and it is done later
+    too_late: float = 0.0  # it is done after every time that was promised for it
+    partial: float = 0.0  # one half is refused
+    storm: float = 0.0  # the cloud begins to turn everything away
+    expire: float = 0.0  # the token runs out
+    list_fails: float = 0.0  # a look-up brings nothing, or half a list
+    disk_full: float = 0.0  # the journal cannot be written for a while
+    results_full: float = 0.0  # the results file cannot be written for the rest of this life
+    clock_step: float = 0.0  # at each request: our wall clock jumps
+    slow: float = 0.0  # connecting takes seconds
+
+    def calm(self) -> "Faults":
+        """Without any fault."""
+        return Faults()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Life:
+    """One run of the process. *dies_at* and *signal_at* count steps in which it touches the world.
+
+    *power* tells a power cut from a kill; *again_after_s* passes until the next run.
+    """
+
+    dies_at: int | None = None
+    power: bool = False
+    signal_at: int | None = None
+    second_signal_at: int | None = None
+    again_after_s: float = 1.0
+    retry_failed: bool = False
+    tampers: str | None = None  # with the results file, before this life: "delete", "edit", "cut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """A world."""
+
+    seed: int
+    entries: tuple[Entry, ...]
+    allow_duplicates: bool
+    policy: Policy
+    rate: Rate | None
+    read_rate: Rate | None
+    config: CloudConfig
+    faults: Faults
+    lives: tuple[Life, ...]
+    jitter_s: float  # of the way to the cloud
+    cloud_ahead_s: float  # the cloud's clock against true time
+    gateway_ahead_s: float  # the gateway's clock, which `Date` shows, against DRS's
+    dates: float  # share of answers that carry a `Date`
+    others: tuple[tuple[float, str, str], ...] = ()  # (true time, job, type) of comparisons made in the console
+    refused_from: float | None = None  # true time from which no credential is taken any more
+    sync_s: float = 0.002  # how long a commit takes
+
+    @property
+    def has_others(self) -> bool:
+        """Whether anybody else makes comparisons meanwhile."""
+        return bool(self.others)
+
+
+@dataclass(frozen=True, slots=True)
+class WorldManifest:
+    """A manifest as `open_wave` reads it."""
+
+    entries: tuple[Entry, ...]
+    digest: str
+    file: Path = field(default=Path("manifest.jsonl"))
+
+    def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool) -> Iterator[Entry]:
+        """The entries."""
+        return iter(self.entries)
+
+
+def draw_spec(seed: int) -> Spec:
+    """The world of *seed*."""
+    rng = random.Random(seed)
+    allow_duplicates = rng.random() < 0.25
+    entries = _entries(rng, allow_duplicates)
+    lives = _lives(rng)
+    jitter_s = rng.choice((0.0, 0.05, 0.5))
+    jobs = sorted({entry.request.job_id for entry in entries})
+    others: tuple[tuple[float, str, str], ...] = ()
+    if rng.random() < 0.2:
+        others = tuple(
+            (rng.uniform(0, 300), rng.choice(jobs), rng.choice(("lines", "contents", "object_comparison", "account")))
+            for _ in range(rng.randint(1, 6))
+        )
+    return Spec(
+        seed=seed,
+        entries=entries,
+        allow_duplicates=allow_duplicates,
+        policy=_policy(rng),
+        rate=rng.choice((None, Rate(5, 1.0), Rate(10, 1.0), Rate(2, 1.0), Rate(30, 60.0), Rate(3, 10.0))),
+        read_rate=rng.choice((None, Rate(5, 1.0), Rate(2, 1.0), Rate(20, 60.0))),
+        config=_config(rng, jobs),
+        faults=_faults(rng),
+        lives=lives,
+        jitter_s=jitter_s,
+        cloud_ahead_s=rng.choice((0.0, 0.0, 3.0, -40.0, 7200.0)),
+        gateway_ahead_s=rng.choice((0.0, rng.uniform(-SLACK_S, SLACK_S))),
+        dates=rng.choice((1.0, 1.0, 1.0, 0.7, 0.0)),
+        others=others,
+        refused_from=rng.uniform(0, 60) if rng.random() < 0.06 else None,
+        sync_s=rng.choice((0.0005, 0.002, 0.05)),
+    )
+
+
+def _entries(rng: random.Random, allow_duplicates: bool) -> tuple[Entry, ...]:
+    count = rng.choice((1, 2, 2, 3, 4, 5, 8))
+    projects = ["p-0"] if rng.random() < 0.8 else ["p-0", "p-1"]
+    entries: list[Entry] = []
+    for index in range(count):
+        job = f"job-{rng.randrange(max(1, count // 2))}" if allow_duplicates else f"job-{index}"
+        entries.append(
+            Entry(
+                index=index,
+                line=index + 1,
+                key=f"key-{index}",
+                endpoint=ENDPOINT,
+                project_id=rng.choice(projects),
+                request=_request(rng, job, index),
+                x_language=f"entry-{index}",  # the cloud tells by it whose request it is
+            )
+        )
+    return tuple(entries)
+
+
+def _request(rng: random.Random, job: str, index: int) -> CreateCompareTaskReq:
+    shape = rng.choice(("object", "lines", "lines", "contents", "both", "both"))
+    info = None
+    if shape != "object":
+        info = CreateDataLevelCompareReq(
+            conflict_policy=rng.choice(("cancel", "keep")),
+            compare_type="contents" if shape == "contents" else "lines",
+            compare_object_infos=[CompareObjectInfo(db_name=f"db{index}")],
+        )
+    return CreateCompareTaskReq(
+        job_id=job,
+        object_level_compare_type="objects" if shape in ("object", "both") else None,
+        data_level_compare_info=info,
+    )
+
+
+def _policy(rng: random.Random) -> Policy:
+    return Policy(
+        attempts=rng.choice((1, 2, 3, 5)),
+        entry_deadline_s=rng.choice((900.0, 900.0, 120.0)),
+        wait_ready_s=rng.choice((0.0, 0.0, 120.0)),
+        reconcile=rng.choice((Reconcile.WINDOW,) * 6 + (Reconcile.SNAPSHOT,) * 3 + (Reconcile.OFF,)),
+        max_failures=MaxFailures(count=rng.choice((None, None, None, 1, 2))),
+        concurrency=rng.choice((1, 2, 4, 8)),
+        grace_s=rng.choice((1.0, 30.0, 30.0)),
+    )
+
+
+def _config(rng: random.Random, jobs: list[str]) -> CloudConfig:
+    rules = []
+    for job in jobs:
+        if rng.random() < 0.15:
+            existing = tuple(
+                Existing(
+                    compare_type=rng.choice(("lines", "contents", "object_comparison")),
+                    status=rng.choice(("RUNNING", "SUCCESSFUL")),
+                    age_s=rng.choice((10.0, 3600.0)),
+                )
+                for _ in range(rng.randint(1, 13))
+            )
+            rules.append(JobRule(pattern=job, existing=existing))
+        elif rng.random() < 0.08:
+            rules.append(
+                JobRule(pattern=job, status="FULL_TRANSFER_STARTED", becomes=((50.0, "INCRE_TRANSFER_STARTED"),))
+            )
+        elif rng.random() < 0.04:
+            rules.append(JobRule(pattern=job, exists=False))
+    return CloudConfig(
+        limit=rng.choice((None, None, Rate(3, 10.0), Rate(10, 1.0))),
+        read_limit=rng.choice((None, None, Rate(5, 10.0))),
+        count_refused=rng.random() < 0.5,
+        tell_retry_after=rng.random() < 0.5,
+        jobs=tuple(rules),
+        runs_s={"object_comparison": 20.0, "lines": rng.choice((1.0, 300.0, 100_000.0)), "contents": 900.0},
+        keep_answer=rng.choice(("code", "existing", "empty", "absent")),
+        empty_list_is_error=rng.random() < 0.2,
+    )
+
+
+def _faults(rng: random.Random) -> Faults:
+    if rng.random() < 0.1:
+        return Faults()
+
+    def often(*rates: float) -> float:
+        return rng.choice((0.0, *rates))
+
+    return Faults(
+        not_sent=often(0.1, 0.4),
+        lost=often(0.1, 0.3),
+        before=often(0.1, 0.3),
+        after=often(0.2, 0.5),
+        late=often(0.1, 0.4),
+        too_late=0.1 if rng.random() < 0.03 else 0.0,
+        partial=often(0.2),
+        storm=often(0.05, 0.2),
+        expire=often(0.05),
+        list_fails=often(0.1, 0.5),
+        disk_full=often(0.02, 0.1),
+        results_full=0.05 if rng.random() < 0.1 else 0.0,
+        clock_step=often(0.1),
+        slow=often(0.2),
+    )
+
+
+def _lives(rng: random.Random) -> tuple[Life, ...]:
+    """Zero to four lives that end in some way, then one that is left in peace."""
+    lives: list[Life] = []
+    for _ in range(rng.choice((0, 1, 1, 2, 2, 3, 4))):
+        how = rng.choice(("dies", "dies", "dies", "signal", "twice"))
+        at = rng.choice((rng.randint(1, 12), rng.randint(1, 60), rng.randint(1, 200)))
+        lives.append(
+            Life(
+                dies_at=at if how == "dies" else None,
+                power=rng.random() < 0.4,
+                signal_at=at if how != "dies" else None,
+                second_signal_at=at + rng.randint(1, 8) if how == "twice" else None,
+                again_after_s=rng.choice((0.0, 0.5, 10.0, 100.0, 10_000.0)),
+                retry_failed=rng.random() < 0.1,
+                tampers=rng.choice(("delete", "edit", "cut")) if rng.random() < 0.08 else None,
+            )
+        )
+    lives.append(Life(retry_failed=rng.random() < 0.1))
+    return tuple(lives)

@@ -1,0 +1,244 @@
+"""One world, from its seed to the verdict: run the wave, let it die, run it again, until it has ended in peace."""
+
+import asyncio
+import random
+import tempfile
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from batcher.manifest import RunDefaults
+from batcher.wave.engine import Engine, WaveEnd
+from batcher.wave.journal import Journal
+from batcher.wave.opening import Request, begin
+from batcher.wave.plan import Scope
+from batcher.wave.result import Result
+from batcher.wave.sink import SinkFailed
+from batcher.wave.stop import Stop, StopKind
+from tests.virtual import WALL_AT_START, run
+from tests.worlds.cloud import ProcessCloud, WorldCloud
+from tests.worlds.disk import Disk, DiskStore, LoopJournal, WorldFile
+from tests.worlds.process import Died, Process
+from tests.worlds.spec import Life, Spec, WorldManifest, draw_spec
+
+PATIENCE_S = 10 * 86400.0  # virtual; a wave that takes longer is stuck, and so is
+TURNS = 200_000  # a world that takes more turns of the loop
+
+
+@dataclass(slots=True)
+class Lived:
+    """How one life ended: with *end*, or by a death or a failure to open (then None)."""
+
+    life: Life
+    began_at: float
+    ended_at: float
+    end: WaveEnd | None
+    results: list[Result]
+    could_not_open: str | None = None
+
+
+@dataclass(slots=True)
+class History:
+    """All that happened in a world, for the judge."""
+
+    spec: Spec
+    cloud: WorldCloud
+    lines: list[bytes]  # of the journal, in order
+    file: bytes  # the results file at the end
+    lives: list[Lived]
+    calls_after_end: int  # requests of one more run, after everything was settled
+    said: list[str] = field(default_factory=list)
+
+
+Engineer = Callable[..., Engine]
+"""Makes the engine; a mutation makes it otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seams:
+    """Where a mutation takes hold: what is handed to the engine passes through here first."""
+
+    engine: Engineer = Engine
+    journal: Callable[[LoopJournal], Journal] = lambda journal: journal
+
+
+class World:
+    """See the module."""
+
+    def __init__(self, spec: Spec, results: Path, seams: Seams, *, trace: bool) -> None:
+        self.spec = spec
+        self._seams = seams
+        self._loop = asyncio.get_running_loop()
+        self._rng = random.Random(spec.seed + 1)
+        self._trace = trace
+        self.said: list[str] = []
+        self.disk = Disk(results)
+        self.cloud = WorldCloud(spec, self._fork(), self.say)
+        self._wall_ahead_s = self._rng.choice((0.0, 0.0, -7200.0, 30.0))
+        digest = f"sha256:{spec.seed:064x}"
+        self._manifest = WorldManifest(spec.entries, digest)
+        self._scopes: dict[int, Scope] = {}
+
+    def say(self, text: str) -> None:
+        """Keep *text* for the trace."""
+        if self._trace:
+            self.said.append(f"{self._loop.time() - 1000:10.3f}  {text}")
+
+    def _fork(self) -> random.Random:
+        return random.Random(self._rng.getrandbits(64))
+
+    async def play(self) -> History:
+        """Run the wave through all its lives."""
+        lives: list[Lived] = []
+        try:
+            for number, life in enumerate(self.spec.lives):
+                last = number == len(self.spec.lives) - 1
+                if last:
+                    self.cloud.faults = self.cloud.faults.calm()
+                    self.disk.full_until = float("-inf")
+                self.say(f"--- life {number}: {life}")
+                self._tamper(life)
+                lives.append(await self._live(number, life, calm=last))
+                await asyncio.sleep(life.again_after_s)
+            await asyncio.sleep(4 * self.spec.policy.landing_s)  # let everything land
+            calls = self.cloud.calls
+            file = self.disk.results.read_bytes() if self.disk.results.exists() else b""
+            end = lives[-1].end
+            if end is not None and end.stop is None and not end.halted:
+                await self._again(len(lives))
+            return History(
+                spec=self.spec,
+                cloud=self.cloud,
+                lines=[line for (line,) in self.disk.database.execute("SELECT line FROM results ORDER BY seq")],
+                file=file,
+                lives=lives,
+                calls_after_end=self.cloud.calls - calls,
+                said=self.said,
+            )
+        finally:
+            self.disk.close()
+
+    async def _again(self, number: int) -> None:
+        """The same command once more. What is unsettled is looked up anew, so only then may it call the cloud."""
+        if self.disk.database.execute("SELECT 1 FROM results WHERE status = 'unsettled'").fetchone():
+            return
+        await self._live(number, Life(), calm=True)
+
+    async def _live(self, number: int, life: Life, *, calm: bool) -> Lived:
+        began = self._loop.time()
+        process = Process(life, self._fork(), self._wall_ahead_s, self.say)
+        results: list[Result] = []
+        try:
+            end = await self._run(number, life, process, results, calm=calm)
+            why = None
+        except Died:
+            end, why = None, None
+        except SinkFailed as error:
+            end, why = None, str(error)
+        finally:
+            process.dead = True
+            self._wall_ahead_s = process.wall_ahead_s
+        self.say(f"--- life {number} ends: {_ending(end) if end else why or 'died'}")
+        return Lived(life, began, self._loop.time(), end, results, why)
+
+    async def _run(
+        self, number: int, life: Life, process: Process, results: list[Result], *, calm: bool
+    ) -> WaveEnd | None:
+        spec, faults, rng = self.spec, self.cloud.faults, self._fork()
+        store = DiskStore(self.disk, process)
+        request = Request(
+            manifest=self._manifest,  # type: ignore[arg-type] # reads as the real one does
+            defaults=RunDefaults(endpoint=None, project_id=None, x_language=None, insecure_http=False),
+            journal=Path("unused"),
+            results=self.disk.results,
+            allow_duplicates=spec.allow_duplicates,
+            retry_failed=life.retry_failed,
+        )
+        start, found = begin(request, store, process)
+        self.say(f"found {found}")
+        sink = WorldFile(self.disk.results, process, rng, faults.results_full)
+
+        async def on_result(result: Result) -> None:
+            results.append(result)
+            self.say(f"settled entry {result.index}: {result.status} {result.error_msg or ''}")
+
+        engine = self._seams.engine(
+            start=start,
+            policy=spec.policy,
+            clock=process,
+            rng=rng,
+            journal=self._seams.journal(LoopJournal(self.disk, store, process, rng, spec.sync_s, faults.disk_full)),
+            sink=sink,
+            clouds={s: ProcessCloud(self.cloud, process, s.project_id, number, self._fork()) for s in start.scopes},
+            rate=spec.rate,
+            read_rate=spec.read_rate,
+            on_result=on_result,
+            watch=process.step,
+        )
+        process.on_signal = lambda nth: self._signal(engine, nth)
+        try:
+            return await self._until_end(process, engine)
+        finally:
+            process.dead = True
+            sink.close()
+
+    async def _until_end(self, process: Process, engine: Engine) -> WaveEnd | None:
+        wave = asyncio.create_task(engine.run())
+        death = asyncio.create_task(process.death.wait())
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                await asyncio.wait({wave, death}, return_when=asyncio.FIRST_COMPLETED)
+            return None if process.dead else wave.result()
+        finally:
+            process.dead = True
+            for task in (wave, death):
+                task.cancel()
+            for task in (wave, death):
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    def _signal(self, engine: Engine, nth: int) -> None:
+        self.say(f"signal {nth}")
+        if nth == 1:
+            engine.stop(Stop(StopKind.SIGTERM, "terminated"))
+        else:
+            engine.abandon()
+
+    def _tamper(self, life: Life) -> None:
+        """Somebody does something to the results file between two runs."""
+        path = self.disk.results
+        if life.tampers is None or not path.exists():
+            return
+        self.say(f"the results file: {life.tampers}")
+        match life.tampers:
+            case "delete":
+                path.unlink()
+            case "edit":
+                path.write_bytes(path.read_bytes().replace(b'"status"', b'"state"', 1))
+            case "cut":
+                data = path.read_bytes()
+                path.write_bytes(data[: self._rng.randint(0, len(data))])
+
+
+def _ending(end: WaveEnd) -> str:
+    return f"stop={end.stop} halted={bool(end.halted)} {end.status} unrecorded={end.unrecorded}"
+
+
+def play(seed: int, *, seams: Seams | None = None, trace: bool = False, folder: Path | None = None) -> History:
+    """The world of *seed*, played to its end."""
+    return play_spec(draw_spec(seed), seams=seams, trace=trace, folder=folder)
+
+
+def play_spec(spec: Spec, *, seams: Seams | None = None, trace: bool = False, folder: Path | None = None) -> History:
+    """The world that *spec* describes, played to its end."""
+    folder = folder or Path(tempfile.gettempdir())
+    results = folder / f"world-{spec.seed}.jsonl"
+
+    async def main() -> History:
+        return await World(spec, results, seams or Seams(), trace=trace).play()
+
+    return run(main, turns=TURNS)
+
+
+__all__ = ["WALL_AT_START", "History", "Lived", "Seams", "World", "play", "play_spec"]
