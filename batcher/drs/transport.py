@@ -7,6 +7,7 @@ byte of the body is handed to a connection that is up, TLS included. Everything 
 import ssl
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -23,7 +24,6 @@ from batcher.drs.proxies import Proxies, UnusableProxy
 from batcher.errors import UserError
 
 USER_AGENT = f"batcher/{__version__}"
-_CHUNK = 64 * 1024
 
 
 class AiohttpTransport:
@@ -76,9 +76,9 @@ class AiohttpTransport:
             way = self._proxies.to(request.url)
             async with self._session.request(
                 request.method,
-                URL(request.url, encoded=True),  # on the wire exactly as it was signed
+                _as_it_is(request.url),
                 data=attempt.body,
-                headers={**request.headers, **way.in_request},
+                headers={**request.headers, **way.in_request} if way.in_request else request.headers,
                 allow_redirects=False,
                 proxy=way.proxy,
                 proxy_headers=way.in_connect,
@@ -144,7 +144,7 @@ class _Attempt:
         return Stage.SENT if self.sent else Stage.NOT_SENT
 
 
-class _TellingBody(aiohttp.BytesPayload):
+class _TellingBody(aiohttp.Payload):
     """The request's body, which says when it is handed to the connection.
 
     Headers and body leave together in one write, and aiohttp refuses to write into a connection that is closing: then
@@ -153,13 +153,24 @@ class _TellingBody(aiohttp.BytesPayload):
 
     def __init__(self, value: bytes, leaving: Callable[[], None]) -> None:
         super().__init__(value, content_type="application/json")
+        self._size = len(value)
         self._leaving = leaving
 
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        content: bytes = self._value
+        return content.decode(encoding, errors)
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
         connection = getattr(writer, "transport", None)
         if connection is None or not connection.is_closing():
             self._leaving()
-        await super().write_with_length(writer, content_length)
+        await writer.write(self._value)
+
+
+@lru_cache(maxsize=1024)
+def _as_it_is(url: str) -> URL:
+    """*url* for aiohttp, byte for byte: it has been signed like this."""
+    return URL(url, encoded=True)
 
 
 def _tls(ca_bundle: Path | str | None) -> ssl.SSLContext:
@@ -175,7 +186,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     """The whole body, so that the connection lives on; None where it is longer than *limit*."""
     chunks: list[bytes] = []
     length = 0
-    async for chunk in response.content.iter_chunked(_CHUNK):
+    while not response.content.at_eof():
+        chunk = await response.content.readany()
         length += len(chunk)
         if length > limit:
             response.close()

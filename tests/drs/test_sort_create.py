@@ -130,6 +130,19 @@ def test_an_id_under_a_status_of_failure_is_doubt() -> None:
     assert "d-1" in (doubt.error_msg or "")
 
 
+def test_an_id_beside_a_half_that_was_refused_is_doubt_under_a_status_of_failure() -> None:
+    outcome = sort(
+        400,
+        {
+            "object_level_compare_create_result": {"compare_task_id": "o-1"},
+            "data_level_compare_create_result": code("DRS.M00200"),
+        },
+    )
+    assert trouble(outcome.halves[DATA]).sort is Sort.REFUSED
+    assert trouble(outcome.halves[OBJECT]).sort is Sort.MAYBE
+    assert "o-1" in (trouble(outcome.halves[OBJECT]).error_msg or "")
+
+
 def test_an_answer_about_another_job_is_doubt() -> None:
     outcome = sort(200, {"job_id": "job-2", "data_level_compare_create_result": {"compare_task_id": "d-1"}})
     doubt = trouble(outcome.halves[DATA])
