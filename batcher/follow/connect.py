@@ -7,8 +7,8 @@ from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Credential
-from batcher.drs.transport import AiohttpTransport
 from batcher.rates import Rate
+from batcher.scopes import open_transport
 from batcher.settings import RunSettings
 from batcher.wave.access import Access
 from batcher.wave.clocks import Clock
@@ -30,35 +30,27 @@ async def connected(
 ) -> AsyncIterator[dict[Scope, Reads]]:
     """What the look-ups of each of *scopes* go through, while the context lasts. Raises `UserError`."""
     named = tuple(scopes)
-    async with AiohttpTransport(
-        limit=settings.concurrency * max(1, len(named)),
-        connect_timeout_s=settings.connect_timeout,
-        total_timeout_s=settings.timeout,
-        ca_bundle=settings.ca_bundle,
-        proxy=settings.proxy,
-    ) as transport:
-        if credential_for is None:
-            finder = CredentialFinder(sources or CredentialSources(), transport)
-            credential_for = _by(finder)
+    async with open_transport(settings, scopes=len(named)) as transport:
+        finder = CredentialFinder(sources or CredentialSources(), transport)
+        if credential_for is not None:
+            credentials = {(scope.endpoint, scope.project_id): credential_for(scope) for scope in named}
+        else:
+            credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in named)
         reads = {}
         for scope in named:
             cloud = DrsClient(
-                transport,
+                finder.transport,
                 endpoint=scope.endpoint,
                 project_id=scope.project_id,
-                credential=credential_for(scope),
+                credential=credentials[scope.endpoint, scope.project_id],
                 x_language=settings.language,
             )
-            pacer = Pacer(_limit(settings), clock)
+            pacer = Pacer(look_up_limit(settings), clock)
             reads[scope] = Reads(cloud=cloud, access=Access(scope, cloud, clock, pacer.close), pacer=pacer)
         yield reads
 
 
-def _by(finder: CredentialFinder) -> CredentialFor:
-    return lambda scope: finder.find(scope.endpoint, scope.project_id)
-
-
-def _limit(settings: RunSettings) -> Rate | None:
+def look_up_limit(settings: RunSettings) -> Rate | None:
     """The limit of look-ups. To find the cloud's own takes many requests: who only looks keeps to the default."""
     pace = settings.read_pace
     if pace == "auto":

@@ -1,0 +1,126 @@
+"""Preflight: the state of every job of a manifest, asked in full batches at the scope's pace for look-ups."""
+
+import asyncio
+import random
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+
+from batcher.drs import guesses
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.follow.reader import Reader
+from batcher.follow.readiness import JobState, state_of_status, state_of_trouble
+from batcher.follow.schedule import Patience, after_failure_s
+from batcher.manifest import Entry
+from batcher.wave.clocks import Clock
+from batcher.wave.plan import Scope
+from batcher.wave.reads import Reads
+
+_PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
+_TRIES = 5  # of one batch, where no answer comes
+
+
+@dataclass(slots=True, kw_only=True)
+class Job:
+    """One job of the manifest, with the keys of the entries that name it, and what the cloud says of it."""
+
+    job_id: str
+    endpoint: str
+    project_id: str
+    keys: list[str] = field(default_factory=list)
+    state: JobState | None = None
+
+
+def jobs_of(entries: Iterable[Entry]) -> dict[Scope, dict[str, Job]]:
+    """The jobs that *entries* name, by scope and id, in the order of the manifest."""
+    scopes: dict[tuple[str, str], Scope] = {}
+    jobs: dict[Scope, dict[str, Job]] = {}
+    for entry in entries:
+        name = (entry.endpoint, entry.project_id)
+        scope = scopes.setdefault(name, Scope(len(scopes), *name))
+        job_id = entry.request.job_id
+        job = jobs.setdefault(scope, {}).setdefault(
+            job_id, Job(job_id=job_id, endpoint=entry.endpoint, project_id=entry.project_id)
+        )
+        job.keys.append(entry.key)
+    return jobs
+
+
+async def preflight(
+    jobs: Mapping[Scope, Mapping[str, Job]], reads: Mapping[Scope, Reads], clock: Clock, rng: random.Random
+) -> None:
+    """Give every job of *jobs* its state; all scopes are asked at the same time, each at its own pace."""
+
+    async def ask(scope: Scope) -> None:
+        states = await states_of(Reader(reads[scope], clock), jobs[scope], clock, rng)
+        for job_id, job in jobs[scope].items():
+            job.state = states[job_id]
+
+    async with asyncio.TaskGroup() as group:
+        for scope in jobs:
+            group.create_task(ask(scope))
+
+
+async def look(reader: Reader, job_ids: Sequence[str]) -> Mapping[str, JobState] | Trouble:
+    """The state of each of *job_ids*, at most a batch of them; trouble that passes, as it came.
+
+    A job that the answer to a batch says nothing of is asked about alone.
+    """
+    outcome = await reader.batch_status(job_ids)
+    if outcome is None:
+        halted = reader.halted
+        return {job_id: state_of_trouble(job_id, halted) for job_id in job_ids} if halted else _STOPPED
+    if outcome.trouble is not None and outcome.trouble.kind in _PASSING:
+        return outcome.trouble
+    states: dict[str, JobState] = {}
+    for job_id, told in outcome.jobs.items():
+        if not isinstance(told, Trouble):
+            states[job_id] = state_of_status(job_id, told)
+        elif len(job_ids) == 1 or told.kind is not ErrorKind.PROTOCOL:
+            states[job_id] = state_of_trouble(job_id, told)
+        else:
+            alone = await look(reader, [job_id])
+            if isinstance(alone, Trouble):
+                return alone
+            states |= alone
+    return states
+
+
+async def states_of(
+    reader: Reader, job_ids: Iterable[str], clock: Clock, rng: random.Random, *, at_once: int = 8
+) -> dict[str, JobState]:
+    """The state of every job. What the cloud does not answer after several tries is unknown."""
+    batches = _batches(job_ids)
+    states: dict[str, JobState] = {}
+
+    async def work() -> None:
+        for batch in batches:
+            states.update(await _surely(reader, batch, clock, rng))
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(at_once):
+            group.create_task(work())
+    return states
+
+
+def _batches(job_ids: Iterable[str]) -> Iterator[list[str]]:
+    ids = iter(job_ids)
+    while batch := list(islice(ids, guesses.STATUS_BATCH)):
+        yield batch
+
+
+async def _surely(reader: Reader, batch: Sequence[str], clock: Clock, rng: random.Random) -> Mapping[str, JobState]:
+    """The states of *batch*, asked again while that may help."""
+    patience = Patience(soonest_s=1.0, longest_s=15.0)
+    found = await look(reader, batch)
+    for failures in range(1, _TRIES):
+        if not isinstance(found, Trouble):
+            return found
+        await clock.sleep(after_failure_s(failures, patience, rng.random()))
+        found = await look(reader, batch)
+    if not isinstance(found, Trouble):
+        return found
+    return {job_id: state_of_trouble(job_id, found) for job_id in batch}
+
+
+_STOPPED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
