@@ -128,10 +128,10 @@ def open_manifest(path: Path | str, format: str | None = None, encoding: str | N
 
     The file is read once, for its digest. Raises `ManifestError`.
     """
-    return Manifest(Source(path, encoding), _format(path, format))
+    return Manifest(Source(path, encoding), format_of(path, format))
 
 
-def _format(path: Path | str, given: str | None) -> Format:
+def format_of(path: Path | str, given: str | None) -> Format:
     if given is not None:
         if given.lower() in FORMATS:
             return cast("Format", given.lower())

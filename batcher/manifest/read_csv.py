@@ -91,6 +91,10 @@ def _header(name: str, lines: _Lines) -> tuple[list[str], str]:
         raise ManifestError(name, "the file holds no header", "The first line names the columns, such as job_id")
     if told is not None and told not in _DELIMITERS:
         raise ManifestError(name, f"the delimiter {told!r} is not supported", "Use commas, semicolons or tabs", line=1)
+    while line.count('"') % 2 and (more := next(lines, "")):
+        line += more  # a column name may go over several lines, in quotes
+        if len(line) > _LONGEST_CELL:
+            break
     candidates = {delimiter: _cells(line, delimiter) for delimiter in ([told] if told else _DELIMITERS)}
     best = max(candidates, key=lambda delimiter: (_known(candidates[delimiter]), len(candidates[delimiter])))
     cells = candidates[best]
@@ -107,7 +111,7 @@ def _header(name: str, lines: _Lines) -> tuple[list[str], str]:
 
 def _cells(line: str, delimiter: str) -> list[str]:
     try:
-        row = next(csv.reader([line], delimiter=delimiter), [])
+        row = next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter), [])
     except csv.Error:
         return []
     return [cell.strip() for cell in row]

@@ -5,6 +5,7 @@ from typing import Any
 
 from batcher.manifest.strict_json import NotJson, parse, twice_keys
 
+_FORM = "Write db: table, table; db2: table; db3"
 _RESERVED = re.compile(r'[:,;\[\]{}"]|[^\x20-\U0010ffff]')
 
 
@@ -24,7 +25,7 @@ def parse_cell(text: str, *, short_form: bool = True) -> Any:
     """
     if text[:1] in "[{" or not short_form:
         return _json(text)
-    return [_database(part.strip(), number, text) for number, part in enumerate(_parts(text), 1)]
+    return [_database(part.strip(), number) for number, part in enumerate(_parts(text), 1)]
 
 
 def _parts(text: str) -> list[str]:
@@ -32,28 +33,22 @@ def _parts(text: str) -> list[str]:
     return parts[:-1] if len(parts) > 1 and not parts[-1].strip() else parts
 
 
-def _database(part: str, number: int, text: str) -> dict[str, Any]:
+def _database(part: str, number: int) -> dict[str, Any]:
     name, colon, tables_text = part.partition(":")
     name = name.strip()
     if not name:
-        what = "names no database" if not part else "names tables, but no database before the colon"
-        raise BadCell(f"part {number} of the list {what}", "Write db: table, table; db2: table; db3")
+        what = "names tables, but no database before the colon" if part else "names no database"
+        raise BadCell(f"{what} in part {number}", _FORM)
     if not colon:
         if "," in name:
-            raise BadCell(
-                f"{name!r} has a comma, but no database before a colon",
-                "Write db: table, table; whole databases are separated by semicolons: db1; db2",
-            )
+            raise BadCell(f"has a comma, but no database before a colon, in part {number}", _FORM)
         return {"db_name": name}
     tables = [table.strip() for table in tables_text.split(",")]
     if ":" in tables_text:
-        raise BadCell(
-            f"{part!r} has two colons",
-            'Separate databases by semicolons; a name with a colon needs the JSON form: [{"db_name": "…"}]',
-        )
+        mend = 'Databases are separated by semicolons; a name with a colon needs the JSON form, [{"db_name": "…"}]'
+        raise BadCell(f"has two colons in part {number}", mend)
     if not all(tables):
-        mend = f"Name the tables, or write {name} alone for the whole database"
-        raise BadCell(f"{part!r} has an empty table name", mend)
+        raise BadCell(f"has an empty table name in part {number}", f"{_FORM}; a database alone stands for the whole")
     return {"db_name": name, "table_name": tables}
 
 

@@ -1,0 +1,54 @@
+"""Findings gathered by what is wrong, so that one mistake in a thousand rows is told once."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from batcher.manifest.entry import Finding
+
+EXAMPLES = 5
+_GROUPS = 500  # kept; what comes after them is only counted
+_NUMBER = re.compile(r"\d+")
+
+
+@dataclass(slots=True)
+class Group:
+    """Findings alike in field and problem: the first few of them, and how many there are."""
+
+    examples: list[Finding] = field(default_factory=list)
+    count: int = 0
+
+
+class GroupedFindings:
+    """Takes findings one by one; memory stays bounded."""
+
+    def __init__(self, findings: Iterable[Finding] = ()) -> None:
+        self.count = 0
+        self.entries = 0  # that have findings
+        self.left_out = 0  # findings beyond the groups that are kept
+        self._last: int | None = None
+        self._groups: dict[tuple[str | None, str], Group] = {}
+        for finding in findings:
+            self.add(finding)
+
+    def add(self, finding: Finding) -> None:
+        """Take one; those of one entry come one after the other."""
+        self.count += 1
+        if finding.index is not None and finding.index != self._last:
+            self.entries += 1
+            self._last = finding.index
+        kind = (finding.field and _NUMBER.sub("#", finding.field), _NUMBER.sub("#", finding.problem))
+        group = self._groups.get(kind)
+        if group is None:
+            if len(self._groups) >= _GROUPS:
+                self.left_out += 1
+                return
+            group = self._groups[kind] = Group()
+        group.count += 1
+        if len(group.examples) < EXAMPLES:
+            group.examples.append(finding)
+
+    @property
+    def groups(self) -> list[Group]:
+        """In the order in which each was first found."""
+        return list(self._groups.values())
