@@ -7,10 +7,11 @@ differences and the list of comparisons. Counts tell the whole length.
 Row counts, names and key values are data of the customer's databases: never log them.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from batcher.drs.create_compare_task import AnswerPart, RequestPart
 
@@ -47,17 +48,34 @@ def _blank_is_none(value: Any) -> Any:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+_CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 Count = Annotated[int | None, BeforeValidator(_blank_is_none)]
 
 
-class WithError(AnswerPart):
+class ResultPart(AnswerPart):
+    """Base of every part of this answer. The tables of the OTC edition capitalise some names (`LineCompareDetail`), its
+    example does not: either is read."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _snake_case(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        capitalised = {_CAPITALS.sub("_", name).lower(): name for name in value if name[:1].isupper()}
+        known = {snake: name for snake, name in capitalised.items() if snake in cls.model_fields and snake not in value}
+        if not known:
+            return value
+        return {**value, **{snake: value[name] for snake, name in known.items()}}
+
+
+class WithError(ResultPart):
     """A part of the answer that can have failed on its own."""
 
     error_code: str | None = Field(default=None, description="Set where this part could not be told.")
     error_msg: str | None = Field(default=None, description="Text for people; its language follows X-Language.")
 
 
-class CompareTaskList(AnswerPart):
+class CompareTaskList(ResultPart):
     """One comparison in the list of a job's comparisons."""
 
     compare_task_id: str | None = Field(default=None, description="Id of the comparison.")
@@ -81,7 +99,7 @@ class CompareTaskListResult(WithError):
     compare_task_list_count: Count = Field(default=None, description="Length of the whole list.")
 
 
-class ObjectCompareResultOverview(AnswerPart):
+class ObjectCompareResultOverview(ResultPart):
     """Object level: what all objects of one type came to."""
 
     object_type: str | None = Field(default=None, description="DB, TABLE, VIEW, INDEX, TRIGGER, …")
@@ -91,7 +109,7 @@ class ObjectCompareResultOverview(AnswerPart):
     diff_count: Count = Field(default=None, description="Objects that differ.")
 
 
-class ObjectCompareResultDetails(AnswerPart):
+class ObjectCompareResultDetails(ResultPart):
     """Object level: one object that differs."""
 
     source_db_name: str | None = Field(default=None, description="Database at the source.")
@@ -129,7 +147,7 @@ class ObjectCompareResult(WithError):
     ] = Field(default=None, description="Differing objects by object type; told as a map or as an array.")
 
 
-class LineCompareResultOverview(AnswerPart):
+class LineCompareResultOverview(ResultPart):
     """Row comparison: what one database came to."""
 
     source_db_name: str | None = Field(default=None, description="Database at the source.")
@@ -137,7 +155,7 @@ class LineCompareResultOverview(AnswerPart):
     line_compare_result: str | None = Field(default=None, description="See `CompareResult`.")
 
 
-class LineCompareDetail(AnswerPart):
+class LineCompareDetail(ResultPart):
     """Row comparison: one table."""
 
     source_table_name: str | None = Field(default=None, description="Table at the source.")
@@ -149,7 +167,7 @@ class LineCompareDetail(AnswerPart):
     message: str | None = Field(default=None, description="Text for people.")
 
 
-class LineCompareResultDetails(AnswerPart):
+class LineCompareResultDetails(ResultPart):
     """Row comparison: the tables of one database, one page of them."""
 
     source_db_name: str | None = Field(default=None, description="Database at the source.")
@@ -166,7 +184,7 @@ class LineCompareResult(WithError):
     line_compare_details: list[LineCompareResultDetails] | None = None
 
 
-class ContentCompareResultOverview(AnswerPart):
+class ContentCompareResultOverview(ResultPart):
     """Value comparison: what one database came to."""
 
     source_db_name: str | None = Field(default=None, description="Database at the source.")
@@ -174,7 +192,7 @@ class ContentCompareResultOverview(AnswerPart):
     content_compare_result: str | None = Field(default=None, description="See `CompareResult`.")
 
 
-class ContentCompareDetail(AnswerPart):
+class ContentCompareDetail(ResultPart):
     """Value comparison: one table."""
 
     source_db_name: str | None = Field(default=None, description="Database at the source.")
@@ -189,7 +207,7 @@ class ContentCompareDetail(AnswerPart):
     message: str | None = Field(default=None, description="Text for people, such as why it was not compared.")
 
 
-class ContentCompareResultDetails(AnswerPart):
+class ContentCompareResultDetails(ResultPart):
     """Value comparison: the tables of one database, one page of them."""
 
     source_db_name: str | None = Field(default=None, description="Database at the source.")
@@ -203,7 +221,7 @@ class ContentCompareResultDetails(AnswerPart):
     content_uncompare_detail_count: Count = Field(default=None, description="Their number in all.")
 
 
-class ContentCompareDiff(AnswerPart):
+class ContentCompareDiff(ResultPart):
     """Value comparison: rows that differ. Holds data of the customer's tables."""
 
     source_select_sql: str | None = Field(default=None, description="Statement that shows them at the source.")
@@ -212,7 +230,7 @@ class ContentCompareDiff(AnswerPart):
     target_key_value: list[str | None] | None = Field(default=None, description="Their keys at the target.")
 
 
-class ContentCompareResultDiffs(AnswerPart):
+class ContentCompareResultDiffs(ResultPart):
     """Value comparison: the differences of one table, one page of them."""
 
     source_db_name: str | None = Field(default=None, description="Database at the source.")

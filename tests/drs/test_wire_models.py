@@ -17,6 +17,7 @@ from batcher.drs.query_compare_result import (
     CompareTaskList,
     QueryCompareResultReq,
     QueryCompareResultResponse,
+    ResultPart,
     WithError,
 )
 
@@ -24,7 +25,7 @@ ANOTHER_NAME = {
     "QueryCompareResultResponse": "ListCompareResultResponse",
     "BatchStatusResponse": "BatchListJobStatusResponse",
 }
-BASES = (RequestPart, AnswerPart, WithError)
+BASES = (RequestPart, AnswerPart, ResultPart, WithError)
 
 
 def ours() -> Iterator[type[BaseModel]]:
@@ -175,3 +176,15 @@ def test_unknown_fields_are_kept_and_numbers_may_be_texts() -> None:
     assert block.line_compare_overview_count == 3
     blank = {"object_type": "DB", "source_count": "", "target_count": None}
     assert query_compare_result.ObjectCompareResultOverview.model_validate(blank).source_count is None
+
+
+def test_the_capitalised_names_of_the_otc_tables_are_read_as_well() -> None:
+    row = {"sourceTableName": "not ours", "source_table_name": "orders", "LineCompareResult": "INCONSISTENT"}
+    told = {"LineCompareDetails": [{"source_db_name": "shop", "LineCompareDetail": [row], "LineCompareDetailCount": 1}]}
+    block = QueryCompareResultResponse.model_validate({"line_compare_results": told}).line_compare_results
+    assert block is not None
+    assert block.line_compare_details is not None
+    (database,) = block.line_compare_details
+    assert database.line_compare_detail_count == 1
+    assert database.line_compare_detail is not None
+    assert database.line_compare_detail[0].line_compare_result == "INCONSISTENT"
