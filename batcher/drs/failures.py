@@ -53,7 +53,7 @@ def sort_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> Create
     wanted = frozenset(asked)
     return CreateOutcome(
         halves={half: _half(answer, half, parts[half], whole) for half in sorted(wanted)},
-        whole=whole if all(_task_id(parts[half]) is None for half in wanted) else None,
+        whole=whole,
         http_status=answer.http_status,
         request_id=answer.request_id,
         unasked=tuple(found for half in Half if half not in wanted and (found := _task_id(parts[half]))),
@@ -73,10 +73,14 @@ def sort_list(answer: Answer, *, job_id: str | None = None) -> ListOutcome:
 
 
 def sort_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
-    """What a query tells of the comparisons it names. Blocks may carry an error of their own, see `sort_block`."""
+    """What a query tells of the comparisons it names. A block that has failed on its own says so in its `error_code`,
+    and the others stand; but where one was turned away by a limit, all of it is to be asked again."""
     body = read_object(answer.body)
     trouble = _whole(answer, body, job_id)
     results = None
+    if trouble is None:
+        assert body is not None  # noqa: S101 - else there is trouble
+        trouble = _throttled_block(answer, body)
     if trouble is None:
         try:
             results = QueryCompareResultResponse.model_validate(body)
@@ -87,19 +91,17 @@ def sort_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
     )
 
 
-def sort_block(answer: Answer, error_code: str | None, error_msg: str | None) -> Trouble | None:
-    """The trouble of one block of an answer that is sound as a whole; None where *error_code* is none."""
-    if not error_code or not error_code.strip():
-        return None
-    return _sorted(answer, Error(error_code.strip(), error_msg))
-
-
 def sort_batch_status(answer: Answer, *, asked: Iterable[str]) -> StatusOutcome:
     """The status of each *asked* job; an id that the answer leaves out is trouble of that id."""
     body = read_object(answer.body)
     wanted = tuple(asked)
-    jobs = {} if body is None or answer.http_status is None else _job_statuses(answer, body)
+    # drs_api_0150: a code in an item is about that job alone, also where the status of the answer is 400
+    jobs = _job_statuses(answer, body) if body is not None and answer.http_status in (200, 400) else {}
     trouble = None if any(job_id in jobs for job_id in wanted) else _whole(answer, body, None)
+    for verdict in jobs.values():
+        if isinstance(verdict, Trouble) and verdict.sort is Sort.TURNED_AWAY:
+            trouble, jobs = verdict, {}  # asked again as a whole
+            break
     missing = trouble or _unsound("the answer leaves this job out")
     return StatusOutcome(
         jobs={job_id: jobs.get(job_id, missing) for job_id in wanted},
@@ -227,7 +229,7 @@ def _half(answer: Answer, half: Half, part: object, whole: Trouble | None) -> Ma
         return whole if task_id is None else _contradiction(task_id, whole.error_code, whole.error_msg)
     assert status is not None  # noqa: S101 - without a status the whole is trouble
     if error is not None and error.code is not None:
-        return _of_half(_sorted(answer, error)) if task_id is None else _contradiction(task_id, error.code, error.msg)
+        return _of_part(_sorted(answer, error)) if task_id is None else _contradiction(task_id, error.code, error.msg)
     if task_id is None:
         what = f"{half.replace('_', '-')} comparison"
         return _unsound(
@@ -236,8 +238,8 @@ def _half(answer: Answer, half: Half, part: object, whole: Trouble | None) -> Ma
     return Made(task_id) if 200 <= status < 300 else _contradiction(task_id, None, f"status {status}")
 
 
-def _of_half(trouble: Trouble) -> Trouble:
-    """The call itself was let in, so what refuses one half for want of permission is about this half, and final."""
+def _of_part(trouble: Trouble) -> Trouble:
+    """The call itself was let in, so what refuses one part of it for want of permission is about that, and final."""
     return replace(trouble, sort=Sort.REFUSED) if trouble.sort is Sort.NOT_LET_IN else trouble
 
 
@@ -276,6 +278,13 @@ def _page(block: object, answer: Answer) -> ComparisonPage | Trouble:
     return ComparisonPage(comparisons=sound, total=total)
 
 
+def _throttled_block(answer: Answer, body: Json) -> Trouble | None:
+    assert answer.http_status is not None  # noqa: S101 - the whole was sound
+    errors = (error_of(block, answer.http_status) for block in body.values())
+    troubles = (_sorted(answer, error) for error in errors if error is not None and error.code is not None)
+    return next((trouble for trouble in troubles if trouble.sort is Sort.TURNED_AWAY), None)
+
+
 def _comparison(item: object) -> Comparison | None:
     """One entry of the list. Without id or type it could be anybody's, and None says so."""
     if not isinstance(item, dict):
@@ -303,7 +312,7 @@ def _job_statuses(answer: Answer, body: Json) -> dict[str, str | Trouble]:
             continue
         error, status = error_of(item, answer.http_status), text(item.get("status"))
         if error is not None and error.code is not None:
-            jobs[job_id] = _sorted(answer, error)
+            jobs[job_id] = _of_part(_sorted(answer, error))
         elif status is not None:
             jobs[job_id] = status.upper()
         else:

@@ -75,7 +75,8 @@ class Half(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateOutcome:
     """The verdict on each half that was asked for. Where the call as a whole failed, *whole* holds that
-    trouble and every half has it too; *whole* is None where the halves speak for themselves.
+    trouble and every half has it too, save one that the answer gives an id all the same: that one is in doubt.
+    *whole* is None where the halves speak for themselves; then none of them is `NOT_LET_IN`.
 
     *unasked* are task ids in the answer for a half that was not asked for: kept, since no id is forgotten.
     """

@@ -91,6 +91,9 @@ def test_any_json_under_any_status(http_status: int, body: object, headers: Mapp
             assert 200 <= http_status < 300
         elif verdict.sort is not Sort.MAYBE:
             assert find(http_status, verdict.error_code) is not None
+            assert verdict.sort is not Sort.NOT_LET_IN or outcome.whole is not None, (
+                "only a whole call is let in or not"
+            )
 
 
 @given(STATUSES, st.sampled_from(CODES) | st.text(SIGNS, max_size=10), st.sampled_from(Half))

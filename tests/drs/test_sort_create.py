@@ -121,7 +121,6 @@ def test_an_id_beside_an_error_is_doubt_and_the_id_is_named() -> None:
         doubt = trouble(outcome.halves[DATA])
         assert doubt.sort is Sort.MAYBE
         assert "d-1" in (doubt.error_msg or "")
-        assert outcome.whole is None
 
 
 def test_an_id_under_a_status_of_failure_is_doubt() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batcher.drs.failures import sort_batch_status, sort_block, sort_call, sort_list, sort_results
+from batcher.drs.failures import sort_batch_status, sort_call, sort_list, sort_results
 from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, ListOutcome, Sort, StatusOutcome, Trouble
 from tests.drs.answers import answer, code
 
@@ -136,18 +136,21 @@ def test_letters_of_types_and_states_may_be_of_either_case() -> None:
 # --- results --------------------------------------------------------------------------------------------------
 
 
-def test_results_are_read_and_a_block_may_have_failed_on_its_own() -> None:
-    got = answer(200, {"job_id": JOB, "line_compare_results": code("DRS.M00004"), "new": 1})
-    outcome = sort_results(got, job_id=JOB)
+def test_a_block_that_failed_on_its_own_leaves_the_others_standing() -> None:
+    body = {"job_id": JOB, "line_compare_results": code("DRS.M00004"), "object_level_compare_results": {}, "new": 1}
+    outcome = sort_results(answer(200, body), job_id=JOB)
     assert outcome.trouble is None
     assert outcome.results is not None
-    block = outcome.results.line_compare_results
-    assert block is not None
-    trouble = sort_block(got, block.error_code, block.error_msg)
-    assert trouble is not None
-    assert (trouble.sort, trouble.error_code) == (Sort.MAYBE, "DRS.M00004")
-    assert sort_block(got, None, "words") is None
-    assert sort_block(got, " ", None) is None
+    assert outcome.results.line_compare_results is not None
+    assert outcome.results.line_compare_results.error_code == "DRS.M00004"
+    assert outcome.results.object_level_compare_results is not None
+
+
+def test_a_block_that_was_throttled_is_the_whole_answers_trouble() -> None:
+    outcome = sort_results(answer(200, {"line_compare_results": code("DRS.M01503")}), job_id=JOB)
+    assert outcome.results is None
+    assert outcome.trouble is not None
+    assert outcome.trouble.sort is Sort.TURNED_AWAY
 
 
 def test_results_that_are_not_as_documented_are_trouble_not_half_a_verdict() -> None:
@@ -180,6 +183,23 @@ def test_an_items_code_is_about_that_job_alone(http_status: int) -> None:
     assert isinstance(missing, Trouble)
     assert missing.kind is ErrorKind.NOT_FOUND
     assert outcome.trouble is None
+
+
+def test_one_throttled_item_means_to_ask_for_all_again() -> None:
+    outcome = states(200, {"id": "job-1", "status": "CREATING"}, {"id": "job-2", "error_code": "DRS.M01503"})
+    assert outcome.trouble is not None
+    assert outcome.trouble.sort is Sort.TURNED_AWAY
+    assert set(outcome.jobs.values()) == {outcome.trouble}
+
+
+def test_an_item_without_permission_does_not_speak_for_the_scope_but_a_refused_call_does() -> None:
+    denied = states(400, {"id": "job-1", "status": "CREATING"}, {"id": "job-2", "error_code": "DRS.M00105"})
+    item = denied.jobs["job-2"]
+    assert isinstance(item, Trouble)
+    assert (denied.trouble, item.sort, item.kind) == (None, Sort.REFUSED, ErrorKind.PERMISSION)
+    refused = states(401, {"id": "job-1", "error_code": "APIGW.0301"}).trouble
+    assert refused is not None
+    assert refused.sort is Sort.NOT_LET_IN
 
 
 def test_a_job_that_the_answer_leaves_out_is_trouble_of_that_job() -> None:
