@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from batcher.simulator.server import Exchange, Simulator
     from batcher.simulator.tally import TallyLedger
 
-PROJECT_ID = "simulated-project"
+PROJECT_ID = "0123456789abcdef0123456789abcdef"
 
 _EPILOG = """\b
 Examples:
@@ -34,7 +34,7 @@ It prints the lines that point batcher at it. Profiles, files and ledger: docs/s
 
 @click.command(epilog=_EPILOG)
 @click.option(
-    "--port", type=click.IntRange(0, 65535), default=8790, show_default=True, help="Port; 0 takes a free one."
+    "--port", type=click.IntRange(0, 65535), default=8642, show_default=True, help="Port; 0 takes a free one."
 )
 @click.option("--limit", metavar="RATE", help="Create requests let in per project, like 10/s or 600/min. [none]")
 @click.option("--read-limit", metavar="RATE", help="Look-ups let in per project. [none]")
@@ -128,8 +128,8 @@ def _introduce(simulator: "Simulator", *, as_json: bool) -> None:
     if config.faults.name != "none":
         # A request may lie unanswered, and what is lost is looked for only after the time in which it can still
         # land: with the defaults, meant for a real cloud, a small wave would spend minutes on that.
-        variables["BATCHER_TIMEOUT"] = "10s"
-        variables["BATCHER_LANDING_TIME"] = duration_text(config.faults.late_s[1] + 5.0)
+        variables["BATCHER_TIMEOUT"] = variables["BATCHER_CONNECT_TIMEOUT"] = "5s"
+        variables["BATCHER_LANDING_TIME"] = duration_text(config.faults.late_s[1] + 1.0)
     if as_json:
         click.echo(_json({"url": simulator.url, "environment": variables}))
         return

@@ -189,7 +189,7 @@ class FaultProfile:
     description: str
     chances: Mapping[str, float] = field(default_factory=dict)
     windows: Sequence[Window] = ()
-    late_s: tuple[float, float] = (0.5, 5.0)
+    late_s: tuple[float, float] = (0.2, 2.0)
     slow_s: tuple[float, float] = (0.5, 3.0)
 
     def choose(self, seed: int, *, call: str, job_id: str, nth: int, elapsed_s: float) -> Fault | None:

@@ -99,12 +99,11 @@ class Simulator:
 
     async def start(self) -> Self:
         """Begin to serve. Raises `UserError` where the port cannot be had."""
-        server = web.Server(self._handle, request_factory=_request)
-        self._runner = web.ServerRunner(server, access_log=None)
+        server = web.Server(self._handle, request_factory=_request, access_log=None)
+        self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port, backlog=1024, shutdown_timeout=1.0)
         try:
-            await site.start()
+            await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
         except OSError as error:
             await self._runner.cleanup()
             raise UserError(_cannot_listen(self._host, self._port, error)) from None

@@ -1,0 +1,269 @@
+"""The simulator over real sockets: what each fault looks like to a client, and what the ledger says about it."""
+
+import asyncio
+import io
+import socket
+import urllib.request
+from collections.abc import AsyncIterator
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from batcher.errors import UserError
+from batcher.rates import Rate
+from batcher.simulator.config import CloudConfig
+from batcher.simulator.faults import FAULTS, EffectWhen, Script, Seen
+from batcher.simulator.iam import IamConfig
+from batcher.simulator.ledger import Answered, Effect, Event, ListLedger, RequestSeen
+from batcher.simulator.server import Exchange, Simulator, ThreadedSimulator
+from batcher.simulator.service import ServiceConfig
+from tests.simulator import bodies
+
+JSON = {"Content-Type": "application/json"}
+
+
+class Awaited(ListLedger):
+    """A ledger on which a test can wait for the first event of a kind."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._came = {kind: asyncio.Event() for kind in (RequestSeen, Effect, Answered)}
+
+    def record(self, event: Event) -> None:
+        super().record(event)
+        self._came[type(event)].set()
+
+    async def first(self, kind: type[Event]) -> None:
+        async with asyncio.timeout(10):
+            await self._came[kind].wait()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as made:
+        yield made
+
+
+async def post(
+    session: aiohttp.ClientSession,
+    sim: Simulator,
+    call: str,
+    body: bytes,
+    *,
+    headers: dict[str, str] = JSON,
+    timeout_s: float = 10,
+) -> tuple[int, bytes, Any]:
+    url = f"{sim.url}/v3/p/jobs/{call}"
+    timeout = aiohttp.ClientTimeout(total=timeout_s)
+    async with session.post(url, data=body, headers=headers, timeout=timeout) as response:
+        return response.status, await response.read(), response.headers
+
+
+async def test_all_calls_are_served(session: aiohttp.ClientSession) -> None:
+    async with Simulator() as sim:
+        status, body, headers = await post(session, sim, "create-compare-task", bodies.create())
+        assert status == 200
+        task_id = orjson.loads(body)["data_level_compare_create_result"]["compare_task_id"]
+        assert len(headers["X-Request-Id"]) == 32
+        assert headers["Date"]
+        _, body, _ = await post(session, sim, "query-compare-result", bodies.query())
+        assert orjson.loads(body)["compare_task_list_results"]["compare_task_list"][0]["compare_task_id"] == task_id
+        _, body, _ = await post(session, sim, "batch-status", bodies.batch("jb1"))
+        assert orjson.loads(body)["results"] == [{"id": "jb1", "status": "INCRE_TRANSFER_STARTED"}]
+        assert (await post(session, sim, "batch-detail", bodies.batch("jb1")))[0] == 200
+        assert [event.call for event in sim.ledger if isinstance(event, RequestSeen)] == [
+            "create-compare-task",
+            "query-compare-result",
+            "batch-status",
+            "batch-detail",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Content-Type": "text/plain"}, "DRS.M00300"),
+        ({**JSON, "X-Language": "de-de"}, "DRS.M00202"),
+    ],
+)
+async def test_headers_are_checked(session: aiohttp.ClientSession, headers: dict[str, str], code: str) -> None:
+    async with Simulator() as sim:
+        status, body, _ = await post(session, sim, "create-compare-task", bodies.create(), headers=headers)
+        assert (status, orjson.loads(body)["error_code"]) == (400, code)
+
+
+async def test_anything_else_is_not_there(session: aiohttp.ClientSession) -> None:
+    async with Simulator() as sim:
+        for path in ("/", "/v3/p/jobs", "/v3/p/jobs/create-compare-tasks", "/v3/p/jobs/create-compare-task/x"):
+            async with session.post(sim.url + path, data=b"{}", headers=JSON) as response:
+                assert response.status == 404
+                assert (await response.json())["error_code"] == "APIGW.0101"
+        async with session.get(f"{sim.url}/v3/p/jobs/create-compare-task") as response:
+            assert response.status == 404
+
+
+async def seen_by_client(session: aiohttp.ClientSession, sim: Simulator) -> Seen:
+    """What a client makes of the answer to one create request of job jb1."""
+    try:
+        status, body, headers = await post(
+            session, sim, "create-compare-task", bodies.create(object_level=True), timeout_s=0.3
+        )
+    except TimeoutError:
+        return Seen.NOTHING
+    except aiohttp.ClientPayloadError:
+        return Seen.TRUNCATED
+    except aiohttp.ClientOSError:
+        return Seen.RESET
+    if not body:
+        return Seen.EMPTY
+    if len(body) > 1 << 20:
+        return Seen.OVERSIZED
+    if headers["Content-Type"] == "application/json":
+        try:
+            orjson.loads(body)
+        except orjson.JSONDecodeError:
+            assert status == 200
+            return Seen.GARBAGE
+    return Seen.WHOLE
+
+
+@pytest.mark.parametrize("name", FAULTS)
+async def test_each_fault_is_seen_and_takes_effect_as_it_says(session: aiohttp.ClientSession, name: str) -> None:
+    fault = FAULTS[name]
+    script = Script(creates=[name], late_s=(0.4, 0.4), slow_s=(0.01, 0.02))
+    ledger = Awaited()
+    async with Simulator(ServiceConfig(faults=script), ledger=ledger) as sim:
+        assert await seen_by_client(session, sim) is fault.seen
+        done = [event for event in ledger if isinstance(event, Effect)]
+        assert len(done) == (fault.effect is EffectWhen.NOW)
+        (answered,) = (event for event in ledger if isinstance(event, Answered))
+        assert answered.fault == name
+        if fault.canned is not None:
+            assert (answered.http_status, answered.error_code) == (fault.canned.status, fault.canned.error_code)
+        if fault.effect is EffectWhen.LATE:
+            await ledger.first(Effect)
+
+
+async def test_a_throttled_answer_can_name_its_wait(session: aiohttp.ClientSession) -> None:
+    async with Simulator(ServiceConfig(faults=Script(creates=["throttled-told", "throttled"]))) as sim:
+        told = await post(session, sim, "create-compare-task", bodies.create())
+        untold = await post(session, sim, "create-compare-task", bodies.create())
+    assert (told[0], told[2]["Retry-After"]) == (429, "1")
+    assert (untold[0], "Retry-After" in untold[2]) == (429, False)
+
+
+async def test_one_of_two_halves_can_be_refused(session: aiohttp.ClientSession) -> None:
+    async with Simulator(ServiceConfig(faults=Script(creates=["partial"]))) as sim:
+        _, body, _ = await post(session, sim, "create-compare-task", bodies.create(object_level=True))
+        (effect,) = (event for event in sim.ledger if isinstance(event, Effect))
+    codes = [half.get("error_code") for name, half in orjson.loads(body).items() if name != "job_id"]
+    assert sorted(codes, key=str) == ["DRS.M01503", None]
+    assert len(effect.created) == 1
+
+
+async def test_faults_befall_look_ups_as_well(session: aiohttp.ClientSession) -> None:
+    async with Simulator(ServiceConfig(faults=Script(reads=["oversized", "partial"]))) as sim:
+        _, body, _ = await post(session, sim, "query-compare-result", bodies.query())
+        assert len(body) > 8 << 20
+        assert (await post(session, sim, "query-compare-result", bodies.query()))[0] == 200
+
+
+async def test_an_effect_happens_though_the_client_has_gone(session: aiohttp.ClientSession) -> None:
+    ledger = Awaited()
+    async with Simulator(ServiceConfig(latency_s=(0.4, 0.4)), ledger=ledger) as sim:
+        with pytest.raises(TimeoutError):
+            await post(session, sim, "create-compare-task", bodies.create(), timeout_s=0.05)
+        await ledger.first(Effect)
+
+
+async def test_the_limit_is_enforced(session: aiohttp.ClientSession) -> None:
+    async with Simulator(ServiceConfig(cloud=CloudConfig(limit=Rate(2, 60.0)))) as sim:
+        statuses = [(await post(session, sim, "create-compare-task", bodies.create(f"jb{n}")))[0] for n in range(3)]
+    assert statuses == [200, 200, 429]
+
+
+async def test_tokens_are_given_and_asked_for(session: aiohttp.ClientSession) -> None:
+    async with Simulator(ServiceConfig(iam=IamConfig(mode="any"))) as sim:
+        status, body, headers = await post(session, sim, "create-compare-task", bodies.create())
+        assert (status, orjson.loads(body)["error_code"]) == (401, "APIGW.0301")
+        user = {"name": "simulated-user", "password": "simulated-password", "domain": {"name": "simulated-domain"}}
+        login = {
+            "auth": {
+                "identity": {"methods": ["password"], "password": {"user": user}},
+                "scope": {"project": {"id": "p"}},
+            }
+        }
+        async with session.post(f"{sim.url}/v3/auth/tokens?nocatalog=true", json=login) as response:
+            assert response.status == 201
+            assert response.headers["X-IAM-Trace-Id"]
+            token = response.headers["X-Subject-Token"]
+        headers = {**JSON, "X-Auth-Token": token}
+        assert (await post(session, sim, "create-compare-task", bodies.create(), headers=headers))[0] == 200
+        async with session.get(f"{sim.url}/v3/projects", params={"name": "eu-1"}, headers=headers) as response:
+            assert [project["name"] for project in (await response.json())["projects"]] == ["eu-1"]
+        async with session.get(f"{sim.url}/v3/projects", params={"name": "eu-1"}) as response:
+            assert response.status == 401
+
+
+async def test_its_clock_can_be_off(session: aiohttp.ClientSession) -> None:
+    async with Simulator(clock=lambda: 1_767_225_600.0, clock_offset_s=3600.0) as sim:
+        _, body, headers = await post(session, sim, "create-compare-task", bodies.create())
+        _, body, _ = await post(session, sim, "query-compare-result", bodies.query())
+    assert parsedate_to_datetime(headers["Date"]).timestamp() == 1_767_229_200.0
+    assert orjson.loads(body)["compare_task_list_results"]["compare_task_list"][0]["create_time"] == "1767229200000"
+
+
+async def test_an_observer_is_told_of_each_exchange(session: aiohttp.ClientSession) -> None:
+    told: list[Exchange] = []
+    async with Simulator(ServiceConfig(faults=Script(creates=["throttled"])), observer=told.append) as sim:
+        await post(session, sim, "create-compare-task", bodies.create())
+        async with session.get(f"{sim.url}/favicon.ico") as response:
+            assert response.status == 404
+    assert [(one.call, one.job_id, one.http_status, one.error_code, one.fault) for one in told] == [
+        ("create-compare-task", "jb1", 429, "APIGW.0308", "throttled"),
+        ("GET /favicon.ico", "", 404, "APIGW.0101", None),
+    ]
+
+
+async def test_a_body_over_the_gateways_limit_is_refused(session: aiohttp.ClientSession) -> None:
+    async with Simulator() as sim:
+        url = f"{sim.url}/v3/p/jobs/create-compare-task"
+        async with session.post(url, data=io.BytesIO(b" " * (13 << 20)), headers=JSON) as response:
+            assert response.status == 413
+            assert (await response.json())["error_code"] == "APIGW.0201"
+
+
+async def test_a_taken_port_is_told_with_the_way_out() -> None:
+    async with Simulator() as sim:
+        port = int(sim.url.rsplit(":", 1)[1])
+        with pytest.raises(UserError, match=r"is taken: choose another with --port"):
+            await Simulator(port=port).start()
+
+
+async def test_closing_ends_silent_connections_at_once(session: aiohttp.ClientSession) -> None:
+    ledger = Awaited()
+    async with Simulator(ServiceConfig(faults=Script(creates=["silent-after"])), ledger=ledger) as sim:
+        waiting = asyncio.create_task(post(session, sim, "create-compare-task", bodies.create()))
+        await ledger.first(Answered)
+    with pytest.raises(aiohttp.ClientConnectionError):
+        await waiting
+
+
+def test_it_serves_clients_that_block_from_a_thread_of_its_own() -> None:
+    with ThreadedSimulator() as sim:
+        request = urllib.request.Request(  # noqa: S310
+            f"{sim.url}/v3/p/jobs/create-compare-task", data=bodies.create(), headers=JSON
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+            assert response.status == 200
+        assert [event.event for event in sim.ledger] == ["request", "effect", "answer"]
+
+
+def test_a_thread_that_cannot_serve_says_why() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match="is taken"), ThreadedSimulator(port=port):
+            pass
