@@ -57,6 +57,7 @@ class Finder:
         self.phase = Phase.SEARCHING if search else Phase.KNOWN
         self.rate: Rate | None = as_rate(START_PER_S) if search else ceiling
         self.strict = False
+        self._strict_since = 0.0
         self.named: Rate | None = None  # the limit that the cloud named and that is kept now
         self.confirmed = False  # a whole period has passed under it
         self._trusted = None if search else ceiling  # the known limit that is kept, until it proves wrong
@@ -64,6 +65,7 @@ class Finder:
         self._since = -inf  # what left before the last change of course tells nothing new
         self._silence_s = 0.0
         self._first_refused = 0.0  # when the first left that was turned away, this time
+        self._closed_until = 0.0  # there was no room before that
         self._pace_then = 0.0  # a second, when it was
         self._let_in = 0  # requests, in all
         self._recent: deque[float] = deque(maxlen=_MEASURED)
@@ -108,6 +110,7 @@ class Finder:
         if not news:
             return None  # it was under way when the first one came back
         self._since = now
+        self._closed_until = max(sent_at, now + 0.9 * (retry_after_s or 0.0))
         if self.phase is Phase.FEELING:
             longer = 2.0 if self._silence_s < 1.0 else 1.5
             self._silence_s = max(min(self._silence_s * longer, _LONGEST_S), retry_after_s or 0.0)
@@ -126,13 +129,16 @@ class Finder:
         if limit is not None and limit != self.named and (self.ceiling is None or limit.per_s < self.ceiling.per_s):
             self.named, self.confirmed = limit, False
             self._trusted = self.rate = limit
-        elif self._trusted is not None and not self.strict and self._was_at(self._trusted):
+        elif self._trusted is not None and self._strict_can_help(self._trusted):
+            self._strict_since = self._since if not self.strict else self._strict_since
             self.strict = True
         else:
             self.named = self._trusted = None
 
-    def _was_at(self, limit: Rate) -> bool:
-        """Whether about as many had left as *limit* allows: then the way may have pushed them together."""
+    def _strict_can_help(self, limit: Rate) -> bool:
+        """Whether the way may have pushed together what left at *limit*, and counting by answers is new."""
+        if self.strict and self._first_refused > self._strict_since + 2 * limit.period_s:
+            return False  # all that counts now was counted by answers
         left = sum(seen.sent_at > self._first_refused - limit.period_s for seen in self._seen)
         return left >= 0.9 * limit.count
 
@@ -149,7 +155,7 @@ class Finder:
             self._go(_less(rate), sent_at)
             return
         # Silence that long says that the limit is of another kind than the one we kept.
-        fit = fitting(self._seen, silent_s / 2 if self._fitted else 0.0)
+        fit = fitting(self._seen, self._closed_until - self._first_refused if self._fitted else 0.0)
         self._fitted = True
         if fit is None:
             let_in = sum(seen.let_in and seen.sent_at >= self._first_refused - silent_s for seen in self._seen)

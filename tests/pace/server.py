@@ -6,7 +6,8 @@ from collections import deque
 from collections.abc import Callable
 
 from batcher.rates import Rate
-from batcher.wave.pace import Closed, Pacer
+from batcher.wave.pace import Pacer
+from tests.virtual import VirtualClock, VirtualLoop
 
 Delay = Callable[[random.Random], float]
 
@@ -37,9 +38,23 @@ class CountingServer:
         self.turned_away += not taken
         return taken
 
+    def room_in(self, now: float) -> float:
+        """Seconds until a request would be let in, if none came before."""
+        assert self.limit is not None
+        if len(self._window) < self.limit.count:
+            return 0.0
+        return max(0.0, self._window[-self.limit.count] + self.limit.period_s - now)
+
     def most_in(self, period_s: float) -> int:
         """The most arrivals in any window [t, t + period_s)."""
         return most_in(self.arrivals, period_s)
+
+
+def virtual_clock() -> VirtualClock:
+    """The clock of the virtual loop that runs."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    return loop.clock
 
 
 def most_in(moments: list[float], period_s: float) -> int:
@@ -62,21 +77,29 @@ async def drive(
     before: Delay = lambda _: 0.0,
     there: Delay = lambda _: 0.001,
     back: Delay = lambda _: 0.001,
+    connect_s: float = 0.0,
     rng: random.Random | None = None,
 ) -> list[float]:
     """Send *requests* through *pacer* with *workers*; returns the moments of departure.
 
-    *before* passes between slot and departure (connecting), *there* until the arrival, *back* until the answer.
+    *before* passes between slot and departure, *there* until the arrival, *back* until the answer. A request that
+    finds no idle connection takes *connect_s* to open one.
     """
     rng = rng or random.Random(1)
     clock = pacer.clock
     departures: list[float] = []
     left = iter(range(requests))
+    idle = 0  # connections
 
     async def work() -> None:
+        nonlocal idle
         for _ in left:
             async with pacer.turn() as turn:
                 await turn.due()
+            if idle > 0:
+                idle -= 1
+            else:
+                await asyncio.sleep(connect_s)
             await asyncio.sleep(before(rng))
             departures.append(clock.monotonic())
             turn.sent()
@@ -84,11 +107,9 @@ async def drive(
             server.arrive(clock.monotonic())
             await asyncio.sleep(back(rng))
             turn.ended(sent=True, answered=True)
+            idle += 1
 
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
             group.create_task(work())
     return departures
-
-
-__all__ = ["Closed", "CountingServer", "drive", "most_in"]

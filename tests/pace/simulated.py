@@ -1,0 +1,123 @@
+"""A scope against a cloud whose limit it does not know, without an event loop: thousands of requests in an instant."""
+
+import random
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from itertools import count
+from math import inf
+
+from batcher.rates import Rate
+from batcher.wave.adapt import Finder
+from batcher.wave.pace_window import Place, Window
+from tests.pace.server import CountingServer
+
+_TIGHTER = 0.96  # as the pacer spreads them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cloud:
+    """How the cloud limits, and what it says about it."""
+
+    limit: Rate
+    refused_count: bool = True
+    says_when: bool = False  # `Retry-After`, exactly
+    says_limit: bool = False
+    latency_s: tuple[float, float] = (0.02, 0.12)  # half of it there, half back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Course:
+    """How it went. Moments count from the first request."""
+
+    seconds: float
+    arrivals: tuple[float, ...]
+    refused: tuple[float, ...]
+
+    def refused_after(self, moment: float) -> int:
+        """How many were turned away later than *moment*."""
+        return sum(at > moment for at in self.refused)
+
+
+def send_all(finder: Finder, cloud: Cloud, requests: int, *, seed: int = 0, concurrency: int = 16) -> Course:
+    """Send until *requests* were let in, as a scope does that is steered by *finder*."""
+    return _Scope(finder, cloud, requests, seed, concurrency).run()
+
+
+class _Scope:
+    def __init__(self, finder: Finder, cloud: Cloud, requests: int, seed: int, concurrency: int) -> None:
+        self.finder, self.cloud, self.concurrency = finder, cloud, concurrency
+        self.server = CountingServer(cloud.limit, refused_count=cloud.refused_count)
+        self.rng = random.Random(seed)
+        self.window = Window(finder.rate) if finder.rate else None
+        self.to_send = self.to_do = requests
+        self.now = 0.0
+        self.last = self.paused_until = -inf
+        self.under_way = 0
+        self.events: list[tuple[float, int, float, Place | None, bool | None]] = []
+        self.order = count()
+        self.refused: list[float] = []
+
+    def run(self) -> Course:
+        while self.to_do:
+            self._steer()
+            leaves = self._leaves_at()
+            if self.events and self.events[0][0] <= leaves:
+                self._happen()
+            else:
+                self._leave(leaves)
+        return Course(seconds=self.now, arrivals=tuple(self.server.arrivals), refused=tuple(self.refused))
+
+    def _steer(self) -> None:
+        rate = self.finder.rate
+        if rate is None:
+            self.window = None
+        elif self.window is None:
+            self.window = Window(rate)
+        elif rate != self.window.rate:
+            self.window.resize(rate, self.now)
+        if self.window is not None:
+            self.window.strict = self.finder.strict
+
+    def _leaves_at(self) -> float:
+        if not self.to_send or self.under_way >= (1 if self.finder.alone else self.concurrency):
+            return inf
+        if self.window is None:
+            return max(self.now, self.paused_until)
+        gap = _TIGHTER * self.window.rate.period_s / self.window.rate.count
+        return max(self.now, self.paused_until, self.last + gap, self.window.opens_at(self.now))
+
+    def _leave(self, moment: float) -> None:
+        self.now = self.last = moment
+        self.to_send -= 1
+        self.under_way += 1
+        place = None
+        if self.window is not None:
+            place = self.window.take()
+            self.window.left(place, moment)
+        half = self.rng.uniform(*self.cloud.latency_s) / 2
+        heappush(self.events, (moment + half, next(self.order), moment, place, None))
+
+    def _happen(self) -> None:
+        self.now, _, sent_at, place, let_in = heappop(self.events)
+        if let_in is None:  # it arrives
+            let_in = self.server.arrive(self.now)
+            heappush(self.events, (2 * self.now - sent_at, next(self.order), sent_at, place, let_in))
+            return
+        self.under_way -= 1
+        if place is not None and self.window is not None:
+            self.window.answered(place, self.now)
+        if let_in:
+            self.to_do -= 1
+            self.finder.accepted(sent_at, self.now)
+            return
+        self.to_send += 1
+        self.refused.append(self.now)
+        limit = self.cloud.limit
+        wait_s = self.finder.turned_away(
+            sent_at,
+            self.now,
+            retry_after_s=self.server.room_in(self.now) if self.cloud.says_when else None,
+            named=(limit.count, limit.period_s) if self.cloud.says_limit else None,
+        )
+        if wait_s is not None:
+            self.paused_until = max(self.paused_until, self.now + wait_s * (1 + self.rng.random() / 10))

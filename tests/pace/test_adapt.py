@@ -1,0 +1,148 @@
+"""Finding the cloud's limit: close to the speed of a client that knew it, and hardly ever turned away."""
+
+from itertools import pairwise
+
+import pytest
+
+from batcher.rates import Rate
+from batcher.wave.adapt import Finder, Phase
+from tests.pace.simulated import Cloud, send_all
+
+SEEDS = range(40)
+PER_S, PER_MINUTE = Rate(10, 1.0), Rate(10, 60.0)
+
+
+def _finder(start: str) -> Finder:
+    match start:
+        case "auto":
+            return Finder(None, search=True)
+        case "off":
+            return Finder(None)
+        case rate:
+            return Finder(Rate.parse(rate))
+
+
+@pytest.mark.parametrize("says", ["nothing", "when", "limit"])
+@pytest.mark.parametrize("start", ["auto", "off", "50/s", "5/s"])
+@pytest.mark.parametrize(("limit", "requests"), [(PER_S, 1000), (PER_MINUTE, 120)], ids=str)
+def test_an_unknown_limit_is_found(limit: Rate, requests: int, start: str, says: str) -> None:
+    """A start-up phase of one period aside: at most 1.15 times the time of a client that knew, under 3% refused."""
+    if limit is PER_S and start == "5/s":
+        pytest.skip("our own limit is the lower one")
+    cloud = Cloud(limit=limit, says_when=says == "when", says_limit=says == "limit")
+    for seed in SEEDS:
+        knew = send_all(Finder(limit), cloud, requests, seed=seed)
+        found = send_all(_finder(start), cloud, requests, seed=seed)
+        assert found.seconds - limit.period_s <= 1.15 * knew.seconds, f"seed {seed}"
+        assert found.refused_after(limit.period_s) < 0.03 * requests, f"seed {seed}"
+
+
+@pytest.mark.parametrize("limit", ["60/min", "200/5m", "5/5s", "100/s", "20/30s"])
+def test_limits_of_other_kinds(limit: str) -> None:
+    """Whatever kind the limit is of: not much slower than a client that knew, after two periods."""
+    cloud = Cloud(limit=Rate.parse(limit))
+    requests = 12 * cloud.limit.count if cloud.limit.count > 20 else 200
+    for seed in SEEDS[:10]:
+        knew = send_all(Finder(cloud.limit), cloud, requests, seed=seed)
+        found = send_all(_finder("auto"), cloud, requests, seed=seed)
+        start_up_s = max(2 * cloud.limit.period_s, 6.0)
+        assert found.seconds - start_up_s <= 1.25 * knew.seconds, f"seed {seed}"
+        assert found.refused_after(cloud.limit.period_s) < 0.03 * requests, f"seed {seed}"
+
+
+def test_refused_requests_that_do_not_count() -> None:
+    """The other way in which clouds count works too."""
+    cloud = Cloud(limit=PER_S, refused_count=False)
+    for seed in SEEDS:
+        found = send_all(_finder("auto"), cloud, 1000, seed=seed)
+        assert found.seconds <= 116
+        assert found.refused_after(1.0) < 30
+
+
+def test_our_own_limit_is_never_exceeded() -> None:
+    """Finding the cloud's limit stops at ours."""
+    found = send_all(Finder(Rate(5, 1.0)), Cloud(limit=Rate(50, 1.0)), 100)
+    assert not found.refused
+    assert found.seconds >= 99 / 5
+
+
+def test_jitter_under_our_own_limit_costs_one_refusal() -> None:
+    """Where the way pushes requests together, each is counted from its answer from then on."""
+    cloud = Cloud(limit=PER_S, latency_s=(0.01, 0.3))
+    for seed in SEEDS:
+        finder = Finder(PER_S)
+        course = send_all(finder, cloud, 300, seed=seed)
+        assert len(course.refused) <= 6  # what left before that included
+        assert finder.rate == PER_S
+
+
+def test_a_named_limit_is_used_and_then_confirmed() -> None:
+    """The limit in the answer's text is gone to at once, and counts as confirmed after a period under it."""
+    finder = Finder(Rate(5, 1.0))
+    course = send_all(finder, Cloud(limit=PER_MINUTE, says_limit=True), 40)
+    assert finder.rate == finder.named == PER_MINUTE
+    assert finder.confirmed
+    assert course.refused_after(60.0) == 0
+
+
+def test_a_named_limit_that_is_wrong_is_dropped() -> None:
+    """A text is no contract: refused under the limit it named, the scope goes on by what it sees."""
+    finder = Finder(None, search=True)
+    for moment in range(10):
+        finder.accepted(float(moment), moment + 0.1)
+    assert finder.turned_away(10.0, 10.1, retry_after_s=None, named=(60, 60.0)) is not None
+    assert finder.rate == Rate(60, 60.0)
+    finder.accepted(20.0, 20.1)
+    for again in (25.0, 40.0, 60.0):
+        finder.turned_away(again, again + 0.1, retry_after_s=None, named=(60, 60.0))
+        finder.accepted(again + 10, again + 10.1)
+    assert finder.named is None
+    assert finder.rate is not None
+    assert finder.rate.per_s < 1
+
+
+def test_a_named_limit_above_ours_is_none_of_ours() -> None:
+    """Somebody else uses the account: the limit it names is not what holds us back."""
+    finder = Finder(Rate(5, 1.0))
+    finder.turned_away(0.0, 0.1, retry_after_s=None, named=(10, 1.0))
+    assert finder.named is None
+    assert finder.rate == Rate(5, 1.0)
+
+
+def test_retry_after_is_kept() -> None:
+    """The scope waits for as long as the answer says."""
+    finder = Finder(Rate(5, 1.0))
+    assert finder.turned_away(0.0, 0.1, retry_after_s=17.0, named=None) == 17.0
+    assert finder.alone
+    assert (finder.turned_away(18.0, 18.1, retry_after_s=2.0, named=None) or 0) > 17.0
+
+
+def test_what_was_under_way_says_nothing_new() -> None:
+    """Ten answers to one mistake are one mistake."""
+    finder = Finder(Rate(5, 1.0))
+    assert finder.turned_away(1.0, 1.5, retry_after_s=None, named=None) is not None
+    assert finder.turned_away(1.2, 1.6, retry_after_s=None, named=None) is None
+    finder.accepted(1.3, 1.7)
+    assert finder.phase is Phase.FEELING
+
+
+def test_each_silence_is_longer_than_the_one_before() -> None:
+    """Refused probes count against the limit: they become rare."""
+    finder = Finder(None, search=True)
+    now, silences = 0.0, []
+    for _ in range(12):
+        silence_s = finder.turned_away(now, now + 0.1, retry_after_s=None, named=None)
+        assert silence_s is not None
+        silences.append(silence_s)
+        now += 0.1 + silence_s
+    assert all(later > earlier for earlier, later in pairwise(silences))
+
+
+def test_a_limit_that_is_raised_is_found_again() -> None:
+    """A wave that was slowed down does not stay slow."""
+    finder = _finder("auto")
+    send_all(finder, Cloud(limit=PER_S), 300)
+    for step in range(4000):
+        finder.accepted(1000 + step * 0.1, 1000.05 + step * 0.1)
+    assert finder.rate is not None
+    assert finder.rate.per_s > 10.5
