@@ -25,6 +25,7 @@ def command(journal: Path, output: str) -> int:
     Where RESULTS exists and says something else it is kept aside, never overwritten. The wave's own results file
     is left alone while the wave runs.
     """
+    import sys
     import time
 
     from batcher.cli.failures import told
@@ -40,11 +41,11 @@ def command(journal: Path, output: str) -> int:
         if output == "-":
             with reading(journal) as store:
                 for line in whole_file(store, time.time()):
-                    click.get_binary_stream("stdout").write(line)
+                    sys.stdout.buffer.write(line)
             return exits.CREATED
         path = Path(output)
         own = journal_beside(path).exists() and journal_beside(path).samefile(journal)
-        with deciding(journal) if own else reading(journal) as store:
+        with (deciding if own else reading)(journal) as store:
             rebuilt = rebuild(store, path, time.time())
     if rebuilt.said:
         click.echo(rebuilt.said, err=True)
