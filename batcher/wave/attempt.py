@@ -42,6 +42,7 @@ class Attempts:
         self._lister = lister
         self._pacer = pacer
         self._cloud_clock = cloud_clock
+        self._glanced = False
         self._throttles = 0  # in a row
 
     async def make(self, held: Held) -> None:
@@ -52,6 +53,8 @@ class Attempts:
             known: frozenset[str] = frozenset()
             if self._context.policy.reconcile is Reconcile.SNAPSHOT and held.state.attempts == 0:
                 known = await self._snapshot(held)
+            elif self._context.policy.reconcile is Reconcile.WINDOW and not self._glanced:
+                await self._glance(held)
             if self._access.halted is not None:
                 return
             if (late := self._too_late(held.entry)) is not None:
@@ -195,6 +198,16 @@ class Attempts:
         self._throttles += 1
         self._pacer.pause(wait_s, "turned away by the cloud's limit")
         log.warning("turned away by the cloud's limit", wait_s=round(wait_s, 1), error_code=trouble.error_code)
+
+    async def _glance(self, held: Held) -> None:
+        """Look before the first request of all: it tells the cloud's time, without which a doubt about that request
+        could not be settled, and that the credential is let in, at no risk."""
+        self._glanced = True
+        if self._cloud_clock.earliest(0.0) is None:
+            try:
+                await self._lister.glance(held.entry.job_id)
+            except Closed:
+                return
 
     async def _snapshot(self, held: Held) -> frozenset[str]:
         """The ids of the job's comparisons before the first attempt; without them the window alone decides."""

@@ -147,7 +147,7 @@ def _next_look(state: EntryState, policy: Policy, moment: Moment) -> float:
 
 def _unsettled(state: EntryState, msg: str) -> Settle:
     cause = next((half.trouble for half in state.halves.values() if half.doubt or half.open), None)
-    if cause is None:
+    if cause is None or cause.sort is not Sort.MAYBE:  # it is from an attempt before the one in doubt
         cause = Trouble(
             sort=Sort.MAYBE,
             kind=ErrorKind.STOPPED,

@@ -82,7 +82,8 @@ class Engine:
         self._sink = sink
         self._stop: Stop | None = None
         self._alarm: asyncio.TimerHandle | None = None
-        self._abandoned = False
+        self._is_cut_off = False
+        self._hurried = False  # not even for the provisional lines is there time
         self._ended = False
         self._tasks: list[asyncio.Task[None]] = []
         self._context = Context(
@@ -119,13 +120,18 @@ class Engine:
         for lane in self._lanes.values():
             lane.stop()
         if not self._ended:
-            self._alarm = asyncio.get_running_loop().call_later(self._context.policy.grace_s, self.abandon)
+            self._alarm = asyncio.get_running_loop().call_later(self._context.policy.grace_s, self._cut_off)
 
     def abandon(self) -> None:
         """End at once. What is in flight stays in doubt in the journal; the next run looks it up."""
-        self._abandoned = True
+        self._hurried = True
         if self._stop is None:
             self._stop = Stop(StopKind.ASKED, "it was told to end at once")
+        self._cut_off()
+
+    def _cut_off(self) -> None:
+        """The grace is over: wait for nothing any more."""
+        self._is_cut_off = True
         for task in self._tasks:
             task.cancel()
 
@@ -134,8 +140,8 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = [group.create_task(lane.run()) for lane in self._lanes.values()]
-                if self._abandoned:
-                    self.abandon()
+                if self._is_cut_off:
+                    self._cut_off()
         finally:
             self._ended = True
             if self._alarm is not None:
@@ -191,7 +197,7 @@ class Engine:
                 counts[result.status] += 1
                 lines.append(result.to_line())
             after = batch[-1][0].index
-            if not self._abandoned:
+            if not self._hurried:
                 self._context.collector.write(lines)
 
     def _provisional(self, entry: PlannedEntry, events: list[Event]) -> Result:

@@ -53,6 +53,7 @@ class Sight(StrEnum):
     """What a look-up says about a half in doubt."""
 
     FOUND = "found"  # exactly one comparison can be ours: it is
+    CANDIDATE = "candidate"  # exactly one can be ours, but another may still come
     ABSENT = "absent"  # none can be ours, but a request on its way may still land
     PROVEN_ABSENT = "proven absent"  # none can be ours, and none can land any more
     AMBIGUOUS = "ambiguous"  # cannot be told apart, now or later

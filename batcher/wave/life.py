@@ -187,7 +187,7 @@ def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
                 halves[name] = replace(half, doubt=state.given_up)
             case Sight.AMBIGUOUS:
                 halves[name] = replace(half, ambiguous=seen.ids)
-            case Sight.ABSENT:
+            case Sight.ABSENT | Sight.CANDIDATE:
                 pass
     proven = any(seen.sight is Sight.PROVEN_ABSENT for seen in event.halves.values())
     if event.since is not None:

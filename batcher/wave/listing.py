@@ -60,6 +60,18 @@ class Lister:
             else:
                 number += 1
 
+    async def glance(self, job_id: str) -> None:
+        """Look once, whatever comes of it; but a credential that is refused is renewed, or ends the scope.
+
+        Raises `Closed`.
+        """
+        outcome, sent_at = await self._ask(job_id, guesses.FIRST_PAGE)
+        trouble = outcome.trouble
+        if trouble is None:
+            self._access.let_in()
+        elif trouble.sort is Sort.NOT_LET_IN and trouble.kind is ErrorKind.AUTH:
+            await self._access.renew_or_halt(trouble, sent_at)
+
     async def _page(self, job_id: str, number: int) -> ListOutcome | None:
         """One page, asked for until the cloud neither turns the request away nor refuses the credential."""
         while True:

@@ -11,6 +11,7 @@ from batcher.wave.course import Course
 from batcher.wave.events import LookedUp
 from batcher.wave.listing import Lister
 from batcher.wave.pace import Closed
+from batcher.wave.policy import Reconcile
 from batcher.wave.reconcile import Look, judge, since
 
 
@@ -56,6 +57,7 @@ class LookUps:
             others=others,
             landed=self._course.since_intent(held) >= policy.landing_s,
             slack_s=policy.slack_s,
+            patient=policy.reconcile is Reconcile.SNAPSHOT,
         )
 
     def _since(self, held: Held) -> float | None:

@@ -7,7 +7,7 @@ plan, and a wave without a plan has sent nothing.
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -121,7 +121,7 @@ def begin(request: Request, store: Store, clock: Clock, watch: Boundary = unwatc
     """Plan the wave in *store*, or take up the one it holds. Raises what `open_wave` does, and `sqlite3.Error`."""
     resumed = store.is_planned()
     said: list[str] = []
-    last_sign = store.last_sign() if resumed else None
+    last_sign = _last_sign(store) if resumed else None
     if resumed:
         said = _take_up(request, store, clock)
     else:
@@ -142,6 +142,13 @@ def begin(request: Request, store: Store, clock: Clock, watch: Boundary = unwatc
     in_doubt, done = store.open_count(), sum(settled.values())
     to_go = start.entries - done - in_doubt
     return start, Found(resumed=resumed, settled=done, in_doubt=in_doubt, to_go=to_go, said=tuple(said))
+
+
+def _last_sign(store: Store) -> float:
+    """When an earlier run last recorded something, Unix seconds by the clock it had."""
+    facts = store.facts()
+    stamps = [facts[name] for name in ("begun_at", "resumed_at") if name in facts]
+    return max([store.last_event_at() or 0.0, *(datetime.fromisoformat(stamp).timestamp() for stamp in stamps)])
 
 
 def _restart(request: Request) -> list[str]:
@@ -301,7 +308,7 @@ def _take_up(request: Request, store: Store, clock: Clock) -> list[str]:
     if reopened and request.results is not None:
         write_all(request.results, store.lines())
         store.commit([Noted(name="rewriting", value=False)])
-    store.commit([Noted(name="resumed_at", value=datetime.now(UTC).isoformat())])
+    store.commit([Noted(name="resumed_at", value=utc(clock.now()).isoformat())])
     return said
 
 

@@ -47,7 +47,7 @@ class Look:
 
     *since* is the cloud's time (Unix seconds) from which a comparison may be ours, None if not known;
     *cloud_now* is the latest it can be there now. *landed* tells that no request of ours can still be on
-    its way.
+    its way; until then a *patient* look takes not even the only candidate for ours, as others make comparisons too.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -56,6 +56,7 @@ class Look:
     others: Others
     landed: bool
     slack_s: float
+    patient: bool = False
 
 
 def rivals(entry: PlannedEntry, state: EntryState, *, lands_within_s: float) -> Iterator[Rival]:
@@ -98,15 +99,15 @@ def _judge_half(half: Half, entry: PlannedEntry, state: EntryState, look: Look) 
             is_ours = None
         if is_ours is not False:
             (certain if is_ours else possible).append(comparison.compare_task_id)
-    return _sight(certain, possible, landed=look.landed)
+    return _sight(certain, possible, look)
 
 
-def _sight(certain: list[str], possible: list[str], *, landed: bool) -> Seen:
+def _sight(certain: list[str], possible: list[str], look: Look) -> Seen:
     if possible or len(certain) > 1:
         return Seen(sight=Sight.AMBIGUOUS, ids=tuple(certain + possible))
     if certain:
-        return Seen(sight=Sight.FOUND, ids=(certain[0],))
-    return Seen(sight=Sight.PROVEN_ABSENT if landed else Sight.ABSENT)
+        return Seen(sight=Sight.CANDIDATE if look.patient and not look.landed else Sight.FOUND, ids=(certain[0],))
+    return Seen(sight=Sight.PROVEN_ABSENT if look.landed else Sight.ABSENT)
 
 
 def _since_intent(comparison: Comparison, half: Half, entry: PlannedEntry, look: Look) -> bool | None:

@@ -358,8 +358,8 @@ class Store:
                     pass
         return True
 
-    def last_sign(self) -> float | None:
-        """When a process last recorded something, by our clock; None: none has yet."""
+    def last_event_at(self) -> float | None:
+        """When the last event happened, by our clock; None: none has yet."""
         row = self._db.execute("SELECT kind, body FROM events ORDER BY id DESC LIMIT 1").fetchone()
         return decode(*row).at if row else None
 

@@ -54,6 +54,15 @@ class Sent:
     ended_at: float | None = None  # for the process
 
 
+@dataclass(frozen=True, slots=True)
+class Read:
+    """One look-up that left."""
+
+    project: str
+    life: int
+    left_at: float
+
+
 class WorldCloud:
     """The cloud itself; outlives processes."""
 
@@ -63,7 +72,7 @@ class WorldCloud:
         self.say = say
         self.ledger = ListLedger()
         self.sent: list[Sent] = []
-        self.reads: list[tuple[str, float]] = []  # (project, when it left)
+        self.reads: list[Read] = []
         self._rng = rng
         self._loop = asyncio.get_running_loop()
         self._model = SimulatedCloud(spec.config, random.Random(spec.seed), ledger=self.ledger)
@@ -336,7 +345,7 @@ class ProcessCloud:
         await self._alive("connect to look up", self._connecting_s())
         if on_sent is not None:
             on_sent()
-        self._cloud.reads.append((self._project, self._loop.time()))
+        self._cloud.reads.append(Read(self._project, self._life, self._loop.time()))
         self._cloud.say(f"look-up of {job_id}, page {current_page}")
         body = orjson.dumps({"job_id": job_id, "current_page": current_page, "per_page": per_page})
         reply: asyncio.Future[Answer] = self._loop.create_future()

@@ -9,6 +9,7 @@ import orjson
 
 from batcher.drs.outcome import Half
 from batcher.rates import Rate
+from batcher.wave.policy import Reconcile
 from batcher.wave.result import Status
 from batcher.wave.stop import StopKind
 from tests.worlds.cloud import Sent
@@ -118,6 +119,8 @@ class _Judge:
             result = self._by_index.get(sent.entry)
             if result is None or sent.entry in self._late:
                 continue
+            if self._spec.has_others and self._spec.policy.reconcile is Reconcile.WINDOW and not self._is_told(sent):
+                continue  # what others made at the same time was taken for it: what `snapshot` is for
             for half, made in sent.created.items():
                 fate = result[_HALF_FIELDS[half]] or {}
                 if fate.get("compare_task_id") == made:
@@ -132,7 +135,10 @@ class _Judge:
     def _is_told(self, sent: Sent) -> bool:
         """Whether the process heard of it, and lived on to write it down."""
         lived = self._history.lives[sent.life] if sent.life < len(self._history.lives) else None
-        return sent.told and lived is not None and lived.end is not None and not lived.life.second_signal_at
+        if not sent.told or lived is None or lived.end is None or lived.life.second_signal_at:
+            return False
+        unrecorded = " ".join(lived.end.unrecorded)
+        return not all(made in unrecorded for made in sent.created.values())  # else it was said, if not written
 
     def nothing_invented(self) -> Iterator[Violation]:
         """A reported id was made by a request of that very entry, for that very half."""
@@ -146,15 +152,15 @@ class _Judge:
                     yield Violation("invented", f"entry {result['index']} reports {half} {task_id}")
 
     def limits(self) -> Iterator[Violation]:
-        """In any window of the period at most so many leave, across restarts too."""
-        creates = [(sent.job[0], sent.left_at) for sent in self._history.cloud.sent]
-        for name, rate, moments in (
-            ("creates", self._spec.rate, creates),
-            ("look-ups", self._spec.read_rate, self._history.cloud.reads),
-        ):
+        """In any window of the period at most so many leave; across restarts too, unless our clock was set meanwhile:
+        how long ago the last run was is then not known."""
+        cloud, apart = self._history.cloud, self._spec.faults.clock_step > 0
+        creates = [((sent.job[0], sent.life * apart), sent.left_at) for sent in cloud.sent]
+        reads = [((read.project, read.life * apart), read.left_at) for read in cloud.reads]
+        for name, rate, moments in (("creates", self._spec.rate, creates), ("look-ups", self._spec.read_rate, reads)):
             if rate is not None:
-                for project in sorted({project for project, _ in moments}):
-                    yield from _limit(name, rate, sorted(at for where, at in moments if where == project))
+                for place in sorted({place for place, _ in moments}):
+                    yield from _limit(name, rate, sorted(at for where, at in moments if where == place))
 
     def one_of_a_job_at_a_time(self) -> Iterator[Violation]:
         """Two requests for one job are never under way together, as far as one process can know."""
