@@ -1,6 +1,7 @@
 """CSV as spreadsheets write it: comma, semicolon or tab, quotes, a header; one entry a row."""
 
 import csv
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ def _header(name: str, lines: _Lines) -> tuple[list[str], str]:
 
 def _cells(line: str, delimiter: str) -> list[str]:
     try:
-        row = next(csv.reader(line.splitlines(keepends=True), delimiter=delimiter), [])
+        row = next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), [])
     except csv.Error:
         return []
     return [cell.strip() for cell in row]

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,6 +41,7 @@ class Source:
         self.encoding = _encoding(encoding)
         self._given_encoding = encoding is not None
         self._file = self._open(path)
+        weakref.finalize(self, self._file.close)
         self.digest = self._digest()
 
     @contextmanager
