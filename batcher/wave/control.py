@@ -14,13 +14,13 @@ import os
 import socket
 import stat
 import struct
+import tempfile
 from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import orjson
-import platformdirs
 
 from batcher.errors import UserError
 
@@ -42,7 +42,12 @@ def socket_of(journal: Path) -> Path:
     if len(os.fsencode(beside)) <= _LONGEST:
         return beside
     name = sha256(os.fsencode(journal.resolve())).hexdigest()[:24]
-    return platformdirs.user_runtime_path("batcher", appauthor=False) / f"{name}.sock"
+    return _runtime_folder() / f"{name}.sock"
+
+
+def _runtime_folder() -> Path:
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return Path(runtime, "batcher") if runtime else Path(tempfile.gettempdir(), f"batcher-{os.getuid()}")
 
 
 class ControlServer:
@@ -129,7 +134,7 @@ def ask(journal: Path, do: str, value: str | None = None) -> dict[str, Any]:
 
 def _bound(path: Path) -> socket.socket:
     """A socket bound to *path*, the owner's alone, that does not listen yet."""
-    if path.parent == platformdirs.user_runtime_path("batcher", appauthor=False):
+    if path.parent == _runtime_folder():
         _make_private(path.parent)
     _remove_stale(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

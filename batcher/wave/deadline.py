@@ -56,7 +56,9 @@ class Deadline:
     def __str__(self) -> str:
         if self.after_s is not None:
             return duration_text(self.after_s)
-        return f"{self.of_day:%H:%M:%S}".removesuffix(":00") if self.of_day is not None else f"{self.moment:%FT%T%:z}"
+        if self.of_day is not None:
+            return f"{self.of_day:%H:%M:%S}".removesuffix(":00")
+        return self.moment.isoformat() if self.moment is not None else ""
 
 
 def _moment(text: str) -> datetime:
