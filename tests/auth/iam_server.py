@@ -27,16 +27,19 @@ class Asked:
 
 @dataclass(slots=True)
 class IamServer:
-    """*answer* is called with each request; *asked* keeps them; while *gate* is cleared, answers wait."""
+    """*answer* is called with each request; *asked* keeps them; while *gate* is cleared, answers wait;
+    *arrived* is set by the first request."""
 
     answer: Callable[[Asked], web.Response]
     url: str = ""
     asked: list[Asked] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    arrived: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = Asked(str(request.rel_url), dict(request.headers), await request.read())
         self.asked.append(asked)
+        self.arrived.set()
         await self.gate.wait()
         return self.answer(asked)
 
@@ -45,9 +48,9 @@ class IamServer:
 async def serving(answer: Callable[[Asked], web.Response]) -> AsyncIterator[IamServer]:
     server = IamServer(answer)
     server.gate.set()
-    runner = web.ServerRunner(web.Server(server.handle), access_log=None)
+    runner = web.ServerRunner(web.Server(server.handle), access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, shutdown_timeout=0.1)
+    site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     try:

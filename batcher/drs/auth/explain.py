@@ -193,8 +193,8 @@ def explain(
     says, do = _MEANS[cause]
     if cause is Cause.CLOCK_WRONG and skew_s is not None:
         side = "behind" if skew_s > 0 else "ahead of"
-        says = f"this machine's clock is {duration_text(round(abs(skew_s)))} {side} the cloud's, and signatures hold "
-        says += "only within 15 minutes"
+        off_by = duration_text(round(abs(skew_s) / 60) * 60)
+        says = f"this machine's clock is {off_by} {side} the cloud's, and signatures hold only within 15 minutes"
     return Explanation(cause=cause, says=says, do=do)
 
 

@@ -132,7 +132,7 @@ def refusal(answer: Answer, *, login: bool = False) -> Refusal | Passing:
     trouble = sort_call(answer)
     if trouble is None or 300 <= status < 400:
         said = trouble.error_msg or "" if trouble else f"status {status} without what was asked for"
-        return Refusal(f"IAM gave an answer that cannot be read: {said}. Is the IAM endpoint right?", None, status)
+        return Refusal(f"IAM gave an answer that cannot be read: {said}. Check that it is IAM's address", None, status)
     code, told = trouble.error_code, trouble.error_msg
     said = ": ".join(filter(None, (code, told)))
     if trouble.sort is Sort.TURNED_AWAY or status in _PASSING:
@@ -140,7 +140,7 @@ def refusal(answer: Answer, *, login: bool = False) -> Refusal | Passing:
         msg = f"IAM cannot answer just now ({said}). {way_out}"
         return Passing(Refusal(msg, code, status, passing=True), retry_after(answer))
     if trouble.kind in (ErrorKind.NOT_FOUND, ErrorKind.PROTOCOL):
-        return Refusal(f"IAM does not serve what was asked for ({said}). Is the IAM endpoint right?", code, status)
+        return Refusal(f"IAM does not serve what was asked for ({said}). Check that it is IAM's address", code, status)
     why = explain(error_code=code, error_msg=told, kind=trouble.kind, login=login)
     return Refusal(refusal_text(why, None, code, told), code, status, why.cause)
 

@@ -50,12 +50,13 @@ class KeyGuard:
         if access is None:
             return await self._transport.send(request)
         known = self._keys.setdefault(access[1], _Known())
-        if known.taken:
-            return await self._send(request, known)
-        async with known.alone:
-            if known.refusal is not None:
-                return _kept_back()
-            return await self._send(request, known)
+        if not known.taken:
+            async with known.alone:
+                if known.refusal is not None:
+                    return _kept_back()
+                if not known.taken:
+                    return await self._send(request, known)
+        return await self._send(request, known)
 
     async def _send(self, request: HttpRequest, known: _Known) -> Answer:
         answer = await self._transport.send(request)

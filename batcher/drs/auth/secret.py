@@ -156,7 +156,7 @@ def _sound(text: str, origin: str) -> str:
     if not value:
         raise Unusable(f"{origin} is empty. Put the secret there, or take it away")
     if len(value) > _LONGEST:
-        raise Unusable(f"{origin} is longer than any secret. Is it the right file?")
+        raise Unusable(f"{origin} is longer than any secret. Check that it is the right file")
     if any(sign in value for sign in "\r\n\0"):
         raise Unusable(f"{origin} has several lines. It must hold the secret and nothing else")
     return value
