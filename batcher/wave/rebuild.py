@@ -63,4 +63,4 @@ def rebuild(store: Store, path: Path, now: float) -> Rebuilt:
         for result in open_results(store, now):
             counts[result.status] += 1
             file.write(result.to_line())
-    return Rebuilt(settled=sum(store.status_counts().values()), open=counts, said=mended.said)
+    return Rebuilt(settled=sum(store.status_counts().values()), open=counts, said=mended.said if mended.aside else None)

@@ -326,6 +326,11 @@ class Store:
         ).fetchone()
         return self._entry(row) if row else None
 
+    def line_of(self, index: int) -> int | None:
+        """The manifest's line of the entry at *index*, be it valid or not; None: there is none."""
+        row = self._db.execute("SELECT line FROM entries WHERE idx = ?", (index,)).fetchone()
+        return int(row[0]) if row else None
+
     def indexes_of_key(self, key: str) -> list[int]:
         """The places of the entries with that key: one, or none."""
         return [index for (index,) in self._db.execute("SELECT idx FROM entries WHERE key = ?", (key,))]

@@ -1,0 +1,117 @@
+"""`batcher select`: some entries of a wave as the manifest of the next one."""
+
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from batcher.cli import exits
+from batcher.cli.entries import journal_option
+from batcher.errors import UserError
+from batcher.nearest import nearest
+
+if TYPE_CHECKING:
+    from batcher.manifest.write import ManifestLine
+    from batcher.wave.result import Status
+    from batcher.wave.selection import Selection
+
+T = TypeVar("T", bound=StrEnum)
+
+_EPILOG = """\b
+Examples:
+  batcher select results.jsonl --status failed,partial -o next.jsonl
+  batcher select results.jsonl --status failed --kind state,conflict -o later.csv
+  batcher select results.jsonl --kind throttled -o - | jq -r .job_id
+
+\b
+Statuses: created, partial, failed, unsettled, not_submitted (invalid ones have no request to write).
+Kinds: validation, auth, permission, not_found, state, conflict, throttled, server, network, timeout,
+protocol, stopped.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--status", metavar="STATUS,…", help="Statuses to choose. [all but created]")
+@click.option("--kind", metavar="KIND,…", help="Of these, only those with one of these values of error_kind.")
+@click.option(
+    "-o", "--output", metavar="MANIFEST", required=True, type=click.Path(allow_dash=True),
+    help="File to write, .csv, .json or .jsonl; - for standard output.",
+)  # fmt: skip
+@click.option("--format", "format_", metavar="csv|json|jsonl", help="Its format. [by its extension; for -: jsonl]")
+@click.option("--force", is_flag=True, help="Replace MANIFEST where it exists.")
+@journal_option
+def command(
+    results: Path,
+    status: str | None,
+    kind: str | None,
+    output: str,
+    format_: str | None,
+    force: bool,
+    journal: Path | None,
+) -> int:
+    """Write the entries of RESULTS that ended in some way as a manifest.
+
+    Keys, labels, projects and languages are kept. Of a partial entry only the half that is missing is asked for.
+    """
+    from batcher.cli.journals import journal_of, reading
+    from batcher.drs.outcome import ErrorKind
+    from batcher.report.read import result_lines
+    from batcher.text import counted
+    from batcher.wave.result import Status
+    from batcher.wave.selection import Selection
+
+    if status is None and kind is None:
+        raise click.UsageError("Say which entries: give --status, --kind, or both.")
+    not_created = frozenset(Status) - {Status.CREATED}
+    statuses = _parsed("--status", status, Status) if status else not_created
+    selection = Selection(statuses=statuses, kinds=_parsed("--kind", kind, ErrorKind) if kind else ())
+    path = None if output == "-" else Path(output)
+    if path is not None and path.exists() and not force:
+        raise UserError(f"{path} exists: choose another file, or replace it with --force.")
+    with reading(journal_of(results, journal)) as store:
+        _write(path, format_, selection.lines(store, (line for _, line in result_lines(results))))
+    _tell(selection, counted(selection.count, "entry", "entries"), output, statuses)
+    return exits.CREATED
+
+
+def _write(path: Path | None, format_: str | None, lines: "Iterable[ManifestLine]") -> None:
+    from batcher.manifest.manifest import format_of
+    from batcher.manifest.write import write_manifest, writer_of
+
+    if path is not None:
+        write_manifest(path, lines, format_)
+        return
+    writer = writer_of(format_of("-", format_ or "jsonl"), sys.stdout, "standard output")
+    for line in lines:
+        writer.write(line)
+    writer.close()
+
+
+def _tell(selection: "Selection", count: str, output: str, statuses: "Iterable[Status]") -> None:
+    from batcher.text import counted
+    from batcher.wave.result import Status
+
+    where = "" if output == "-" else f" in {output}"
+    click.echo(f"{count}{where}", err=True)
+    if selection.unwritable:
+        lines = ", ".join(map(str, selection.unwritable[:10])) + (", …" if len(selection.unwritable) > 10 else "")
+        invalid = counted(len(selection.unwritable), "invalid entry has", "invalid entries have")
+        click.echo(f"note: {invalid} no request to write: mend them in the manifest, at line {lines}", err=True)
+    if Status.UNSETTLED in statuses and selection.count:
+        click.echo("note: an unsettled entry may exist already: submitted again, there may be two", err=True)
+
+
+def _parsed(option: str, text: str, kind: type[T]) -> frozenset[T]:
+    """The values that *text* names, with commas between. Raises `UsageError` with the nearest known one."""
+    found = set()
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        if word not in list(kind):
+            near = nearest(word, list(kind))
+            mend = f"Did you mean {near}?" if near else f"Known are {', '.join(kind)}."
+            raise click.UsageError(f"{option}: there is no {word!r}. {mend}")
+        found.add(kind(word))
+    return frozenset(found)

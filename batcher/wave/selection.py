@@ -1,0 +1,64 @@
+"""Entries of a wave chosen by how they ended, as a manifest for the next one."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from batcher.drs.outcome import Half
+from batcher.errors import UserError
+from batcher.manifest.write import ManifestLine
+from batcher.wave.result import Status
+from batcher.wave.store import Store
+
+_RESULTS = {
+    Half.OBJECT: "object_level_compare_create_result",
+    Half.DATA: "data_level_compare_create_result",
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Selection:
+    """What is chosen: one of *statuses*, and one of *kinds* of error where any are named.
+
+    *count* is how many entries were given out. Invalid ones have no request that could be: *unwritable* has the lines
+    of the manifest where they stand.
+    """
+
+    statuses: Collection[Status]
+    kinds: Collection[str] = ()
+    count: int = 0
+    unwritable: list[int] = field(default_factory=list)
+
+    def lines(self, store: Store, results: Iterable[Mapping[str, Any]]) -> Iterator[ManifestLine]:
+        """The chosen entries of the wave in *store*, in the order of its *results*.
+
+        An entry of which one half exists already asks for the other one only, so that nothing is created twice.
+        Raises `UserError` where the two do not belong together.
+        """
+        for result in results:
+            if result["status"] not in self.statuses or (self.kinds and result["error_kind"] not in self.kinds):
+                continue
+            line = self._line(store, result)
+            if line is not None:
+                self.count += 1
+                yield line
+
+    def _line(self, store: Store, result: Mapping[str, Any]) -> ManifestLine | None:
+        entry = store.entry(result["index"])
+        line = store.line_of(result["index"])
+        if line is None or (entry is not None and entry.key != result["key"]):
+            raise UserError(
+                f"the results and the journal are of two waves: entry {result['key']} is not in the journal."
+            )
+        if entry is None:
+            self.unwritable.append(line)
+            return None
+        made = {half for half, name in _RESULTS.items() if (result[name] or {}).get("compare_task_id")}
+        return ManifestLine.of_body(
+            entry.request_body(entry.asked - made or entry.asked, keep=False),
+            key=entry.key,
+            endpoint=entry.scope.endpoint,
+            project_id=entry.scope.project_id,
+            x_language=entry.x_language,
+            labels=entry.labels,
+        )
