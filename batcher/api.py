@@ -21,6 +21,10 @@ from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Cloud, Credential
 from batcher.errors import UserError
+from batcher.follow.companion import Companion, is_wanted
+from batcher.follow.ending import FollowEnd
+from batcher.follow.follower import FollowStatus
+from batcher.follow.session import read_results
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
 from batcher.rates import Pace, Rate
 from batcher.scopes import open_transport, run_defaults, with_project
@@ -124,6 +128,7 @@ class Wave:
         self.credentials: dict[tuple[str, str], str] = {}  # by (endpoint, project_id): kind and origin, no secret
         self.found: Found | None = None
         self.journal_path: Path | None = None
+        self._companion: Companion | None = None
 
     async def __aenter__(self) -> Self:
         try:
@@ -145,6 +150,21 @@ class Wave:
     async def run(self) -> WaveEnd:
         """Run to the end. Cancelling it ends at once, which leaves the wave resumable."""
         return await self._begin()
+
+    async def follow(self) -> FollowEnd | None:
+        """After `run`: follow what was created to its verdicts, which began with the first; None without `wait`.
+
+        Raises `VerdictsError`.
+        """
+        if self._companion is None:
+            return None
+        if (stop := self.end.stop) is not None:
+            self._companion.stop(stop.text)
+        return await self._companion.follow()
+
+    def following(self) -> FollowStatus | None:
+        """Where the following stands now; None where nothing is followed."""
+        return None if self._companion is None else self._companion.status()
 
     async def __aiter__(self) -> AsyncIterator[Result]:
         """Run to the end, giving each result as it settles; those of earlier runs are in the results file."""
@@ -174,6 +194,9 @@ class Wave:
         self._told_to_stop = self._told_to_stop or stop
         if self._engine is not None:
             self._engine.stop(stop)
+        if self._companion is not None:
+            signal = stop.kind.name if stop.kind in (StopKind.SIGINT, StopKind.SIGTERM) else None
+            self._companion.stop(stop.text, signal)
 
     def abandon(self) -> None:
         """Stop at once; what is in flight is looked up by the next run."""
@@ -200,6 +223,8 @@ class Wave:
                 await self._unread.put(None)
 
     async def _deliver(self, result: Result) -> None:
+        if self._companion is not None:
+            self._companion.settled(result)
         if self._unread is not None:
             await self._unread.put(result)
 
@@ -243,11 +268,15 @@ class Wave:
         sink = self._open_sink(opened)
         self._stack.callback(sink.close)
         clouds = await self._clouds(opened.start.scopes)
+        rng = random.Random()
+        if is_wanted(settings):
+            self._companion = Companion(self._results, settings, self._clock, rng, self.stop)
+            self._stack.push_async_callback(self._companion.aclose)
         self._engine = Engine(
             start=opened.start,
             policy=policy_of(settings),
             clock=self._clock,
-            rng=random.Random(),
+            rng=rng,
             journal=journal,
             sink=sink,
             clouds=clouds,
@@ -255,7 +284,11 @@ class Wave:
             read_rate=_limit(settings.read_pace),
             on_result=self._deliver,
             watch=self._watch,
+            admission=self._companion,
         )
+        if self._companion is not None:
+            earlier = await asyncio.to_thread(read_results, self._results) if self._results is not None else []
+            self._companion.begin(self._engine.reads, earlier)
 
     def _forget_unbegun(self) -> None:
         """Take back a plan that could not begin (for want of a credential, say): the next call plans anew."""

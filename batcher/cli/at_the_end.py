@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from batcher.follow.accepted import Acceptance, read_acceptances
 from batcher.follow.notify import notify_secret, post, run_command, summary
 from batcher.settings import RunSettings
 
@@ -15,6 +16,12 @@ def check_end(settings: RunSettings) -> None:
     """Find out before anything is done what would keep the end from being told. Raises `UserError`."""
     if settings.notify is not None:
         notify_secret()
+
+
+def accepted_by(settings: RunSettings) -> tuple[Acceptance, ...]:
+    """The accepted differences that *settings* name. Raises `AcceptanceError`."""
+    path = settings.allow_inconsistent
+    return () if path is None else read_acceptances(path.expanduser())
 
 
 def tell_end(settings: RunSettings, event: str, text: str, facts: Mapping[str, Any]) -> None:

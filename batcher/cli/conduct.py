@@ -12,11 +12,16 @@ from rich.console import Console
 
 from batcher import logs
 from batcher.api import Wave
+from batcher.cli import exits
+from batcher.cli.at_the_end import accepted_by, check_end, tell_end
 from batcher.cli.ending import exit_code, print_ending, print_next, print_unrecorded
+from batcher.cli.follow_end import Verdicts
+from batcher.cli.following import shown
 from batcher.cli.progress import REFRESH_S, Progress
 from batcher.cli.signals import stopping
 from batcher.cli.start import print_start
 from batcher.cli.terminal import colors_on, console
+from batcher.follow.ending import FollowEnd
 from batcher.report.read import ResultsError, tally_file
 from batcher.report.tally import Tally
 from batcher.settings import RunSettings
@@ -53,18 +58,26 @@ class Manner:
     speed: float = 1.0
 
 
-def play(make: Make, settings: RunSettings, manner: Manner) -> WaveEnd:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """How a wave ended, and how the following of what it created did; None where that was not asked for."""
+
+    end: WaveEnd
+    followed: FollowEnd | None
+
+
+def play(make: Make, settings: RunSettings, manner: Manner) -> Played:
     """Run the wave that *make* gives to its end, shown as *settings* have it. Raises what entering a `Wave` raises."""
     err = console(stderr=True)
     level = "warning" if settings.quiet and settings.log_level in ("debug", "info") else settings.log_level
     logs.configure(settings.log_format, level, stream=err.file, color=colors_on(err.file))
     with asyncio.Runner(loop_factory=manner.loop) as runner:
-        end = runner.run(_run(make, settings, manner, err))
-    print_unrecorded(err, end)
-    return end
+        played = runner.run(_run(make, settings, manner, err))
+    print_unrecorded(err, played.end)
+    return played
 
 
-async def _run(make: Make, settings: RunSettings, manner: Manner, err: Console) -> WaveEnd:
+async def _run(make: Make, settings: RunSettings, manner: Manner, err: Console) -> Played:
     async with AsyncExitStack() as stack:
         wave = await make(stack)
         stack.enter_context(stopping(wave, lambda text: err.print(f"\r{text}", style="yellow", soft_wrap=True)))
@@ -72,7 +85,9 @@ async def _run(make: Make, settings: RunSettings, manner: Manner, err: Console) 
             if not settings.quiet:
                 print_start(err, wave, title=manner.title)
             async with Progress(wave.status, err, quiet=settings.quiet, refresh_s=REFRESH_S * manner.speed):
-                return await wave.run()
+                end = await wave.run()
+            async with shown(wave.following, err, quiet=settings.quiet):
+                return Played(end=end, followed=await wave.follow())
 
 
 def conduct(
@@ -88,15 +103,30 @@ def conduct(
 
     Raises what entering a `Wave` raises.
     """
-    end = play(make, settings, manner)
+    check_end(settings)
+    acceptances = accepted_by(settings)
+    played = play(make, settings, manner)
+    end, code = played.end, exit_code(played.end)
     tally = count(results) if output is None and results is not None else output.tally if output else Tally()
-    if as_json:
-        click.echo(orjson.dumps(summary(end, tally, results=results), option=orjson.OPT_INDENT_2))
+    said = summary(end, tally, results=results)
+    text = f"{manner.title}: {end.status.created:,} of {end.status.entries:,} created"
+    err = console(stderr=True)
     if not settings.quiet:
-        err = console(stderr=True)
         print_ending(err, end, tally, title=str(results or manner.title))
+    if played.followed is not None and results is not None:
+        verdict = Verdicts.of(results, played.followed, acceptances)
+        said |= verdict.as_json()
+        text += f"; {verdict.text}"
+        code = verdict.exit_code if code in (exits.CREATED, exits.INCOMPLETE) and verdict.exit_code else code
+        said["exit_code"] = code
+        if not settings.quiet:
+            verdict.print(err)
+    if not settings.quiet:
         print_next(err, end, results=results, command=manner.command)
-    return exit_code(end)
+    if as_json:
+        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+    tell_end(settings, "run", text, said)
+    return code
 
 
 def count(results: Path) -> Tally:

@@ -38,15 +38,14 @@ def command(results: tuple[Path, ...], junit: Path | None, as_json: bool, **para
 
     from datetime import UTC, datetime
 
-    from batcher.cli.at_the_end import check_end, tell_end
+    from batcher.cli.at_the_end import accepted_by, check_end, tell_end
     from batcher.cli.ruling import headline, print_ruling
-    from batcher.follow.accepted import read_acceptances
     from batcher.follow.gate import rule
     from batcher.follow.junit import write_junit
     from batcher.follow.waves import entries_of
 
     check_end(settings)
-    acceptances = read_acceptances(settings.allow_inconsistent) if settings.allow_inconsistent is not None else ()
+    acceptances = accepted_by(settings)
     entries = list(entries_of(results))
     ruling = rule(entries, acceptances, datetime.now(UTC).date())
     if junit is not None:

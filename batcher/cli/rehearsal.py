@@ -69,7 +69,7 @@ class Rehearsal:
         loop = partial(HurriedLoop, self.speed) if self.speed != 1 else None
         manner = Manner(title=self.title, command=None, loop=loop, speed=self.speed)
         with told(as_json=as_json), throttler_on_loop_time(), self._seen() as seen:
-            return play(partial(self._make, seen), self.settings, manner), seen
+            return play(partial(self._make, seen), self.settings, manner).end, seen
 
     @contextmanager
     def _seen(self) -> Iterator[TallyLedger]:

@@ -106,7 +106,14 @@ def _folder(keep: Path | None) -> Iterator[Path]:
 
 def _on_this_machine(settings: "RunSettings") -> "RunSettings":
     """*settings* without the way to any real cloud."""
-    changes: dict[str, Any] = {"proxy": None, "ca_bundle": None, "restart": False, "retry_failed": False}
+    changes: dict[str, Any] = {
+        "proxy": None,
+        "ca_bundle": None,
+        "restart": False,
+        "retry_failed": False,
+        "notify": None,
+        "on_end": None,
+    }
     if settings.endpoint is None and settings.region is None:
         changes["endpoint"] = _ENDPOINT
     if settings.project_id is None:

@@ -11,7 +11,7 @@ from batcher.cli.options import load_given, settings_options
 
 if TYPE_CHECKING:
     from batcher.drs.auth.sources import CredentialSources
-    from batcher.follow.session import FollowEnd
+    from batcher.follow.ending import FollowEnd
     from batcher.settings import RunSettings
 
 _SETTINGS = (
@@ -66,15 +66,24 @@ def command(results: Path, as_json: bool, **parameters: Any) -> int:
     loaded = load_given(parameters, _SETTINGS)
     settings = loaded.settings
 
-    from batcher.cli.at_the_end import check_end
-    from batcher.cli.follow_end import end_of_following
-    from batcher.follow.accepted import read_acceptances
+    from batcher.cli.at_the_end import accepted_by, check_end, tell_end
+    from batcher.cli.follow_end import Verdicts
+    from batcher.cli.terminal import console
     from batcher.settings.credentials import credential_sources
 
     check_end(settings)
-    acceptances = read_acceptances(settings.allow_inconsistent) if settings.allow_inconsistent is not None else ()
+    acceptances = accepted_by(settings)
     end = _follow(results, settings, credential_sources(settings, loaded.config, options))
-    return end_of_following(results, end, settings, acceptances, event="watch", as_json=as_json)
+    verdicts = Verdicts.of(results, end, acceptances)
+    said = {"results": str(results), "exit_code": verdicts.exit_code, **verdicts.as_json()}
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+    elif not settings.quiet:
+        verdicts.print(console(stderr=True))
+    tell_end(settings, "watch", verdicts.text, said)
+    return verdicts.exit_code
 
 
 def _follow(results: Path, settings: "RunSettings", sources: "CredentialSources") -> "FollowEnd":

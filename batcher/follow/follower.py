@@ -11,11 +11,10 @@ from batcher.follow.followed import Followed, followed, line_of
 from batcher.follow.reader import Reader
 from batcher.follow.schedule import Patience
 from batcher.follow.verdict import Verdict, VerdictLine
-from batcher.follow.verdicts_file import VerdictsFile
+from batcher.follow.verdicts_file import VerdictsError, VerdictsFile
 from batcher.follow.watch import Watch
 from batcher.wave.clocks import Clock
 from batcher.wave.plan import PlannedEntry
-from batcher.wave.reads import Reads
 from batcher.wave.result import Result
 
 ScopeName = tuple[str | None, str | None]  # (endpoint, project_id), as result lines have them
@@ -45,7 +44,7 @@ class Follower:
 
     def __init__(
         self,
-        reads: Mapping[ScopeName, Reads],
+        readers: Mapping[ScopeName, Reader],
         file: VerdictsFile,
         patience: Patience,
         clock: Clock,
@@ -57,15 +56,13 @@ class Follower:
         self._file = file
         self._clock = clock
         self._on_verdict = on_verdict
-        self._readers = {name: Reader(one, clock) for name, one in reads.items()}
+        self._readers = readers
         self._watches = {
             name: Watch(reader, patience, clock, rng, self._ended, at_once=at_once)
             for name, reader in self._readers.items()
         }
         self._entries = 0
         self._verdicts: Counter[Verdict] = Counter()
-        self._patience = patience
-        self._task: asyncio.Task[None] | None = None
 
     def add(self, result: Result, plan: PlannedEntry | None = None) -> None:
         """Follow the entry of *result*; *plan* is what the journal has of it. Raises `VerdictsError`."""
@@ -87,10 +84,13 @@ class Follower:
             watch.complete()
 
     async def run(self) -> None:
-        """Follow until every entry has its verdict or its scope has halted. Raises `TimeoutError`, `VerdictsError`."""
-        async with asyncio.timeout(self._patience.timeout_s), asyncio.TaskGroup() as group:
-            for watch in self._watches.values():
-                group.create_task(watch.run())
+        """Follow until every entry has its verdict or its scope has halted. Raises `VerdictsError`."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                for watch in self._watches.values():
+                    group.create_task(watch.run())
+        except ExceptionGroup as failed:
+            raise first_of(failed, VerdictsError) or failed from None
 
     def finish(self, why: str) -> None:
         """Write a line that is not final for every entry without a verdict. *why* says why the following ended."""
@@ -128,3 +128,13 @@ class Follower:
         self._file.write(line)
         self._verdicts[line.verdict] += 1
         self._on_verdict(line)
+
+
+def first_of(group: BaseExceptionGroup[Exception], kind: type[Exception]) -> Exception | None:
+    """The first exception of *kind* in *group*, however deep."""
+    for error in group.exceptions:
+        if isinstance(error, kind):
+            return error
+        if isinstance(error, BaseExceptionGroup) and (found := first_of(error, kind)) is not None:
+            return found
+    return None

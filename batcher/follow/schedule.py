@@ -2,16 +2,22 @@
 
 from dataclasses import dataclass
 
+from batcher.settings import RunSettings
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How often to look, and for how long to keep on. Times are seconds."""
+    """How often to look, and when to believe what is missing. Times are seconds."""
 
     soonest_s: float = 5.0  # between two looks at one job, at least
     longest_s: float = 120.0  # and at most
     gone_looks: int = 3  # looks in a row that miss a comparison or its results, before that is believed
     odd_answers: int = 6  # answers in a row that mean nothing to us, before we stop asking
-    timeout_s: float | None = None  # for all of it; None: until the last comparison has ended
+
+
+def patience_of(settings: RunSettings) -> Patience:
+    """How often to look, as *settings* have it."""
+    return Patience(soonest_s=settings.poll, longest_s=24 * settings.poll)
 
 
 def next_look_s(age_s: float, done: float | None, patience: Patience, draw: float) -> float:

@@ -5,20 +5,20 @@ import random
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 from pydantic import ValidationError
 
 from batcher.drs.auth.sources import CredentialSources
-from batcher.drs.outcome import Trouble
 from batcher.durations import duration_text
 from batcher.follow.connect import CredentialFor, connected
+from batcher.follow.ending import FollowEnd
 from batcher.follow.followed import identity_of
-from batcher.follow.follower import Follower, FollowStatus, ScopeName
-from batcher.follow.schedule import Patience
-from batcher.follow.verdicts_file import VerdictsError, VerdictsFile, verdicts_beside
+from batcher.follow.follower import Follower, FollowStatus
+from batcher.follow.reader import Reader
+from batcher.follow.schedule import patience_of
+from batcher.follow.verdicts_file import VerdictsFile, verdicts_beside
 from batcher.report.read import ResultsError, result_lines
 from batcher.settings import RunSettings
 from batcher.wave.clocks import Clock, SystemClock
@@ -70,17 +70,6 @@ def plans_beside(results: Path) -> Iterator[PlanOf]:
             store.close()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FollowEnd:
-    """How a following ended. *stopped* is why it ended before the last verdict, *signal* which signal made it."""
-
-    verdicts: Path
-    status: FollowStatus
-    stopped: str | None
-    signal: str | None
-    halted: dict[ScopeName, Trouble]
-
-
 class Session:
     """Follows the file *results*. `stop` may be called at any time: what is known is kept, the rest goes on later."""
 
@@ -126,7 +115,7 @@ class Session:
                 scopes, self._settings, self._clock, sources=self._sources, credential_for=self._credential_for
             ) as reads:
                 follower = Follower(
-                    {(scope.endpoint, scope.project_id): one for scope, one in reads.items()},
+                    {(scope.endpoint, scope.project_id): Reader(one, self._clock) for scope, one in reads.items()},
                     file,
                     self._patience,
                     self._clock,
@@ -155,19 +144,13 @@ class Session:
         if self._stopped is not None:
             self._running.cancel()
         try:
-            await self._running
+            async with asyncio.timeout(self._settings.watch_timeout):
+                await self._running
         except TimeoutError:
-            self._stopped = f"--watch-timeout {duration_text(self._patience.timeout_s or 0)} is over"
+            self._stopped = f"--watch-timeout {duration_text(self._settings.watch_timeout or 0)} is over"
         except asyncio.CancelledError:
             if self._stopped is None:
                 raise
-        except ExceptionGroup as group:
-            raise _first(group, VerdictsError) or group from None
-
-
-def patience_of(settings: RunSettings) -> Patience:
-    """How often to look and for how long, as *settings* have it."""
-    return Patience(soonest_s=settings.poll, longest_s=24 * settings.poll, timeout_s=settings.watch_timeout)
 
 
 def _named(result: Result) -> tuple[str, tuple[str, tuple[str | None, ...]]]:
@@ -182,13 +165,3 @@ def _scopes(results: Iterable[Result]) -> tuple[Scope, ...]:
         if result.endpoint is not None and result.project_id is not None and any(identity_of(result)[1])
     )
     return tuple(Scope(number, endpoint, project_id) for number, (endpoint, project_id) in enumerate(names))
-
-
-def _first(group: BaseExceptionGroup[Exception], kind: type[Exception]) -> Exception | None:
-    """The first exception of *kind* in *group*, however deep."""
-    for error in group.exceptions:
-        if isinstance(error, kind):
-            return error
-        if isinstance(error, BaseExceptionGroup) and (found := _first(error, kind)) is not None:
-            return found
-    return None

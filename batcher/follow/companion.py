@@ -1,0 +1,181 @@
+"""What goes along with a run: it holds entries back where that was asked for, and follows what was created."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from batcher.follow.ending import FollowEnd
+from batcher.follow.followed import identity_of
+from batcher.follow.follower import Follower, FollowStatus
+from batcher.follow.reader import Reader
+from batcher.follow.ready_gate import ReadyGate, ReadyGates
+from batcher.follow.running_gate import RunningGate
+from batcher.follow.schedule import patience_of
+from batcher.follow.verdict import VerdictLine
+from batcher.follow.verdicts_file import VerdictsError, VerdictsFile, verdicts_beside
+from batcher.settings import RunSettings
+from batcher.wave.admission import Admittance, Admitted
+from batcher.wave.clocks import Clock
+from batcher.wave.plan import PlannedEntry, Scope
+from batcher.wave.reads import Reads
+from batcher.wave.result import Result
+from batcher.wave.stop import Stop, StopKind
+
+_READY_POLLS = 6  # a job that is not ready is looked at so many times less often than a comparison
+
+
+def is_wanted(settings: RunSettings) -> bool:
+    """Whether a run with *settings* has a companion."""
+    return settings.follows or settings.wait_ready > 0
+
+
+class Companion:
+    """The admission of a run's entries, and the follower of its comparisons.
+
+    `begin` once the lanes are there, then let `run` go beside the engine; `end` when the engine has.
+    *on_stop* ends the wave: when verdicts cannot be written, or when entries would be held back for ever. Raises
+    `UserError` where there is no file to write verdicts beside.
+    """
+
+    def __init__(
+        self,
+        results: Path | None,
+        settings: RunSettings,
+        clock: Clock,
+        rng: random.Random,
+        on_stop: Callable[[Stop], None],
+    ) -> None:
+        self._results = results
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+        self._on_stop = on_stop
+        self._ready: ReadyGates | None = None
+        self._running = RunningGate(settings.max_running, settings.max_running_per)
+        self._plans: dict[int, PlannedEntry] = {}  # of entries that were admitted and have no result yet
+        self._file: VerdictsFile | None = None
+        self._follower: Follower | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopped: str | None = None
+        self._signal: str | None = None
+        self._failed: VerdictsError | None = None
+
+    def begin(self, reads: Mapping[Scope, Reads], earlier: list[Result]) -> None:
+        """Take up the comparisons of *earlier* runs, and begin. Raises `VerdictsError`."""
+        readers = {scope: Reader(one, self._clock) for scope, one in reads.items()}
+        poll_s = _READY_POLLS * self._settings.poll
+        if self._settings.wait_ready > 0:
+            self._ready = ReadyGates(
+                {
+                    scope: ReadyGate(reader, self._clock, self._rng, wait_s=self._settings.wait_ready, poll_s=poll_s)
+                    for scope, reader in readers.items()
+                }
+            )
+            self._tasks.append(asyncio.create_task(self._ready.run(), name="ready"))
+        if not self._settings.follows or self._results is None:
+            return
+        self._file = VerdictsFile.open(
+            verdicts_beside(self._results), {result.key: identity_of(result) for result in earlier}
+        )
+        self._follower = Follower(
+            {(scope.endpoint, scope.project_id): reader for scope, reader in readers.items()},
+            self._file,
+            patience_of(self._settings),
+            self._clock,
+            self._rng,
+            at_once=self._settings.concurrency,
+            on_verdict=self._decided,
+        )
+        for result in earlier:
+            self._running.taken_up(result, sum(task_id is not None for task_id in identity_of(result)[1]))
+            self._follower.add(result)
+        self._tasks.append(asyncio.create_task(self._follow(self._follower), name="follow"))
+
+    def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
+        """See `Admission.ask`."""
+        if self._ready is not None:
+            admittance = self._ready.ask(entry, again)
+            if not isinstance(admittance, Admitted):
+                return admittance
+        if self._follower is not None:
+            self._plans[entry.index] = entry
+        return self._running.ask(entry, again)
+
+    def settled(self, result: Result) -> None:
+        """An entry has its result: what it created is followed from now on."""
+        plan = self._plans.pop(result.index, None)
+        self._running.settled(result)
+        if self._follower is None or self._failed is not None:
+            return
+        try:
+            self._follower.add(result, plan)
+        except VerdictsError as error:
+            self._fail(error)
+
+    def stop(self, why: str, signal: str | None = None) -> None:
+        """End the following; what is known is kept, the rest goes on later."""
+        self._stopped = self._stopped or why
+        self._signal = self._signal or signal
+        for task in self._tasks:
+            task.cancel()
+
+    def status(self) -> FollowStatus | None:
+        """Where the following stands; None where nothing is followed."""
+        return None if self._follower is None else self._follower.status()
+
+    async def follow(self) -> FollowEnd | None:
+        """The engine has ended: follow the rest to its verdicts. None where nothing was to be followed.
+
+        Raises `VerdictsError`.
+        """
+        for task in self._tasks:
+            if task.get_name() == "ready":
+                task.cancel()
+        if self._follower is None:
+            return None
+        self._follower.complete()
+        try:
+            async with asyncio.timeout(self._settings.watch_timeout):
+                await asyncio.wait(self._tasks)
+        except TimeoutError:
+            self.stop("--watch-timeout is over")
+            await asyncio.wait(self._tasks)
+        if self._failed is not None:
+            raise self._failed
+        self._follower.finish(self._stopped or "the scope was stopped")
+        return FollowEnd(
+            verdicts=verdicts_beside(self._results or Path()),
+            status=self._follower.status(),
+            stopped=self._stopped,
+            signal=self._signal,
+            halted=dict(self._follower.halted),
+        )
+
+    async def aclose(self) -> None:
+        """Let go of everything."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+        if self._file is not None:
+            self._file.close()
+
+    async def _follow(self, follower: Follower) -> None:
+        try:
+            await follower.run()
+        except VerdictsError as error:
+            self._fail(error)
+        if follower.halted and self._running.waits:
+            trouble = next(iter(follower.halted.values()))
+            why = f"how many comparisons are running cannot be told any more: {trouble.error_msg}"
+            self._on_stop(Stop(StopKind.REFUSED, why))
+
+    def _decided(self, line: VerdictLine) -> None:
+        self._running.ended(line.index)
+
+    def _fail(self, error: VerdictsError) -> None:
+        self._failed = error
+        self._on_stop(Stop(StopKind.RESULTS, error.message))

@@ -1,0 +1,102 @@
+"""Holding entries back while enough comparisons are running: each takes about ten sessions on source and target."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from batcher.wave.admission import Admittance, Admitted, Waits
+from batcher.wave.plan import PlannedEntry
+from batcher.wave.result import Result
+
+Again = Callable[[], None]
+Place = tuple[str, str] | None  # (label, its value); None: the whole wave
+
+ADMITTED = Admitted()
+
+
+class RunningGate:
+    """The admission of entries by how many comparisons of the wave are running.
+
+    *most* is for the whole wave, *per* for the entries that share a label's value; an entry without the label is
+    not held back by it. An entry counts from its admission until it failed, or its comparisons have ended. One that
+    asks for two is also admitted where only one fits and nothing else is running. A comparison with a start time
+    of its own neither counts nor waits: when it runs was decided already.
+    """
+
+    def __init__(self, most: int | None, per: Sequence[tuple[str, int]]) -> None:
+        self._most = most
+        self._per = tuple(per)
+        self._running: Counter[Place] = Counter()
+        self._held: dict[int, tuple[int, Mapping[str, str]]] = {}  # by index: comparisons that count, labels
+        self._waiting: dict[int, tuple[PlannedEntry, Again]] = {}  # by index, in the order in which they came
+
+    @property
+    def running(self) -> int:
+        """Comparisons that count now."""
+        return self._running[None]
+
+    @property
+    def waits(self) -> bool:
+        """Whether anybody is held back."""
+        return bool(self._waiting)
+
+    def ask(self, entry: PlannedEntry, again: Again) -> Admittance:
+        """See `Admission.ask`."""
+        if entry.index in self._held or entry.start_time is not None:
+            return ADMITTED
+        if self._fits(entry):
+            self._hold(entry.index, len(entry.asked), entry.labels)
+            return ADMITTED
+        self._waiting[entry.index] = (entry, again)
+        return Waits("enough comparisons are running")
+
+    def settled(self, result: Result) -> None:
+        """The entry of *result* has ended: what was created is running, what was not is not."""
+        created = sum(
+            half is not None and half.compare_task_id is not None and half.error_code is None
+            for half in (result.object_level_compare_create_result, result.data_level_compare_create_result)
+        )
+        if result.index in self._held:
+            self._hold(result.index, created, result.labels)
+            self._let_in()
+
+    def taken_up(self, result: Result, count: int) -> None:
+        """*count* comparisons of an earlier run's *result* may be running still."""
+        self._hold(result.index, count, result.labels)
+
+    def ended(self, index: int) -> None:
+        """The comparisons of the entry at *index* have ended."""
+        if index in self._held:
+            self._hold(index, 0, self._held[index][1])
+            self._let_in()
+
+    def _hold(self, index: int, count: int, labels: Mapping[str, str]) -> None:
+        before, _ = self._held.pop(index, (0, labels))
+        for place, _ in self._limits(labels):
+            self._running[place] += count - before
+        if self._most is None:
+            self._running[None] += count - before
+        if count:
+            self._held[index] = (count, labels)
+
+    def _fits(self, entry: PlannedEntry) -> bool:
+        need = len(entry.asked)
+        return all(
+            self._running[place] + need <= most or not self._running[place]
+            for place, most in self._limits(entry.labels)
+        )
+
+    def _limits(self, labels: Mapping[str, str]) -> Iterator[tuple[Place, int]]:
+        """The limits that concern an entry with *labels*."""
+        if self._most is not None:
+            yield None, self._most
+        for label, most in self._per:
+            if (value := labels.get(label)) is not None:
+                yield (label, value), most
+
+    def _let_in(self) -> None:
+        """Admit whoever fits now, first come first served; those behind a full place do not hold up the rest."""
+        for index, (entry, again) in list(self._waiting.items()):
+            if self._fits(entry):
+                del self._waiting[index]
+                self._hold(index, len(entry.asked), entry.labels)
+                again()
