@@ -11,6 +11,7 @@ from typing import IO, Any
 
 from batcher.manifest.element import Element, Fault
 from batcher.manifest.errors import ManifestError
+from batcher.manifest.findings import shown
 from batcher.manifest.read_jsonl import LONGEST, twice_faults
 from batcher.manifest.source import Source
 from batcher.manifest.strict_json import NotJson, not_json, scanner
@@ -63,21 +64,22 @@ def _object(window: "_Window") -> Iterator[Element | DefaultsElement]:
     """The object form. Its fields are read in the order of the file, so that entries can be streamed."""
     seen: set[str] = set()
     for _ in window.items("{", "}"):
+        place = window.position()
         name, _ = window.value() if window.peek() == '"' else window.fail("a field name in double quotes is expected")
         if name in seen:
-            window.fail(f'the field "{name}" stands twice', "Keep the one that is meant")
+            window.fail(f'the field "{name}" stands twice', "Keep the one that is meant", place)
+        if name not in ("defaults", "entries"):
+            _refuse_field(window, name, place)
         if window.peek() != ":":
             window.fail("a colon is expected here", "Mend the JSON")
         window.skip()
-        if name not in ("defaults", "entries"):
-            _refuse_field(window, name)
         seen.add(name)
         if name == "entries":
             if window.peek() != "[":
                 window.fail("`entries` must be a list", "Write [ … ] around the entries")
             yield from _array(window)
         elif "entries" in seen:
-            window.fail("`defaults` stands after `entries`", "Put it before them: entries are read as they come")
+            window.fail("`defaults` stands after `entries`", "Put it before them: entries are read as they come", place)
         else:
             window.peek()
             line, _ = window.position()
@@ -87,17 +89,18 @@ def _object(window: "_Window") -> Iterator[Element | DefaultsElement]:
         window.fail("the object has no `entries`", 'Write {"defaults": {…}, "entries": […]}, or a plain array')
 
 
-def _refuse_field(window: "_Window", name: str) -> None:
+def _refuse_field(window: "_Window", name: str, place: tuple[int, int]) -> None:
     from batcher.manifest.fields import BODY_FIELDS
 
     if name in BODY_FIELDS:
         window.fail(
             "the file is a single request body",
             "A manifest is a list of them: put [ before it and ] after it (several lines of them: --format jsonl)",
+            place,
         )
     near = nearest(name, ("defaults", "entries"))
     mend = f"Did you mean {near}?" if near else "A manifest has `defaults` and `entries`, or is a plain array"
-    window.fail(f'"{name}" is no field of a manifest', mend)
+    window.fail(f'"{shown(name)}" is no field of a manifest', mend, place)
 
 
 class _Window:
@@ -185,9 +188,9 @@ class _Window:
         self._count(self._at)
         return self._line, self._at - self._line_begin + 1
 
-    def fail(self, problem: str, mend: str = "Mend the JSON") -> Any:
-        """Raise `ManifestError` for what stands here."""
-        line, column = self.position()
+    def fail(self, problem: str, mend: str = "Mend the JSON", place: tuple[int, int] | None = None) -> Any:
+        """Raise `ManifestError` for what stands here, or at *place*."""
+        line, column = place or self.position()
         raise ManifestError(self._name, problem, mend, line=line, column=column)
 
     def _count(self, upto: int) -> None:
@@ -202,9 +205,11 @@ class _Window:
         if self._ended:
             return False
         text = self._text.read(size)
-        self._ended = not text
+        if not text:
+            self._ended = True
+            return False
         self._count(self._at)
         self._buffer = self._buffer[self._at :] + text
         self._line_begin -= self._at
         self._at = self._counted = 0
-        return not self._ended
+        return True

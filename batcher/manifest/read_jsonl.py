@@ -6,6 +6,7 @@ from typing import IO, Any
 import orjson
 
 from batcher.manifest.element import NO_VALUE, Element, Fault
+from batcher.manifest.errors import ManifestError
 from batcher.manifest.source import Source
 from batcher.manifest.strict_json import NotJson, parse, twice_keys
 
@@ -20,6 +21,9 @@ def read_jsonl(source: Source) -> Iterator[Element]:
         for number, line in _lines(text):
             if line.isspace():
                 continue
+            if index == 0 and (line[:1] == "[" or line.strip() in ("[", "{")):
+                problem = "JSONL has one whole entry a line, and this begins a longer piece of JSON"
+                raise ManifestError(source.name, problem, "Is it JSON? Then say --format json", line=number)
             yield _element(line, index, number)
             index += 1
 
@@ -59,12 +63,8 @@ def _careful(line: str, index: int, number: int) -> Element:
 def line_fault(text: str, error: NotJson) -> Fault:
     """What is wrong with a line that is no JSON."""
     begin = text.lstrip()[:1]
-    if begin == "[" or (begin == "{" and text.strip() == "{"):
-        mend = "JSONL has one whole entry a line; for a JSON array say --format json"
-    elif begin != "{":
-        mend = "JSONL has one JSON object a line; is it CSV? Then say --format csv"
-    else:
-        mend = "Mend the line"
+    csv = "JSONL has one JSON object a line; is it CSV? Then say --format csv"
+    mend = "Mend the line" if begin == "{" else csv
     return Fault(None, NO_VALUE, f"the line is not JSON: {error.problem}", mend)
 
 
