@@ -175,7 +175,7 @@ def line_of(entry: Followed, now: float, *, stopped: str | None = None) -> Verdi
         part.judge(None, reasons.not_ended(part.status, stopped))
     halves = {part.half: part.verdict for part in entry.parts} | dict(entry.refused)
     verdict = verdict_of_entry(half.verdict for half in halves.values() if half is not None)
-    said = [half.reason for half in halves.values() if half is not None and half.reason]
+    said = [f"{reasons.label_of(half)}: {half.reason}" for half in halves.values() if half is not None and half.reason]
     if not halves:
         said = [reasons.nothing_created(result.status, result.error_msg)]
     return VerdictLine(

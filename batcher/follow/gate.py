@@ -7,6 +7,7 @@ from datetime import date, datetime
 from typing import Any
 
 from batcher.follow.accepted import Acceptance
+from batcher.follow.reasons import label_of
 from batcher.follow.verdict import Difference, HalfVerdict, Verdict, VerdictLine, verdict_of_entry
 from batcher.text import counted
 from batcher.wave.result import Status
@@ -185,12 +186,27 @@ def _blockers(entry: Waved, acceptances: Sequence[Acceptance], today: date, used
     elif not line.final:
         yield _blocker(entry, line.reason or "the comparison has not ended")
     else:
-        for half in line.halves:
-            if half.verdict is Verdict.CONSISTENT:
-                continue
-            left, expired = _not_accepted(entry, half, acceptances, today, used)
-            if left or not _told_in_full(half):
-                yield _blocker(entry, _why(half, left, expired), half.verdict, tuple(left))
+        yield from _differing(entry, line, acceptances, today, used)
+
+
+def _differing(
+    entry: Waved, line: VerdictLine, acceptances: Sequence[Acceptance], today: date, used: _Used
+) -> Iterator[Blocker]:
+    """The entry as a blocker, where one of its comparisons is neither consistent nor accepted in full."""
+    verdicts: list[Verdict] = []
+    said: list[str] = []
+    differences: list[Difference] = []
+    for half in line.halves:
+        if half.verdict is Verdict.CONSISTENT:
+            continue
+        left, expired = _not_accepted(entry, half, acceptances, today, used)
+        if left or not _told_in_full(half):
+            verdicts.append(half.verdict)
+            said.append(f"{label_of(half)}: {_why(half, left, expired)}")
+            differences += left
+    if verdicts or not line.halves:
+        why = "; ".join(said) or line.reason or "nothing was compared"
+        yield _blocker(entry, why, verdict_of_entry(verdicts), tuple(differences))
 
 
 def _blocker(

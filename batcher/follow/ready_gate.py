@@ -31,6 +31,7 @@ class Awaited:
     since: float
     due: float
     waiting: list[Again] = field(default_factory=list)
+    told: bool = False  # that it is held back
 
 
 class ReadyGate:
@@ -107,7 +108,8 @@ class ReadyGate:
         awaited = self._awaited[state.job_id]
         waited_s = self._clock.monotonic() - awaited.since
         if state.readiness is Readiness.NOT_YET and waited_s < self._wait_s:
-            if waited_s < self._poll_s:
+            if not awaited.told:
+                awaited.told = True
                 log.info("entry.held_back", job_id=state.job_id, status=state.status, why=state.why)
             left_s = self._wait_s - waited_s
             awaited.due = self._clock.monotonic() + min(self._pause_s(), left_s)

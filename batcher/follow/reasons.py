@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from batcher.follow.verdict import Counts, Difference, Verdict
+from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict
 from batcher.text import counted, printable
 from batcher.wave.result import Status
 
@@ -38,6 +38,19 @@ def of_half(
     if status not in ("SUCCESSFUL", "FAILED") and verdict is Verdict.INCONSISTENT:
         said += f"; it ended as {status} and may not have seen all"
     return said if complete or counts is None else f"{said}; not all of its results could be read"
+
+
+def label_of(half: HalfVerdict) -> str:
+    """What was compared, in a word."""
+    match half.compare_type:
+        case "lines":
+            return "rows"
+        case "contents":
+            return "values"
+        case None:
+            return "data"
+        case _:
+            return "objects"
 
 
 def _parts(counts: Counts | None, unit: str) -> str:
