@@ -213,7 +213,7 @@ def test_a_host_that_only_the_manifest_names_gets_no_token_and_no_password(
 ) -> None:
     environ = {**environ, "BATCHER_IAM_ENDPOINT": "https://iam.eu-west-101.myhuaweicloud.eu"}
     sources = CredentialSources(environ=environ, home=tmp_path, endpoints=frozenset())
-    with pytest.raises(UserError, match=f"only the manifest names {ELSEWHERE}"):
+    with pytest.raises(UserError, match=f"nobody but the file names {ELSEWHERE}"):
         CredentialFinder(sources, Wire()).find(ELSEWHERE, "p1")
     named = CredentialSources(environ=environ, home=tmp_path, endpoints=frozenset({ELSEWHERE}))
     assert CredentialFinder(named, Wire()).find(ELSEWHERE, "p1").describe()

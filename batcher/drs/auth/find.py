@@ -186,8 +186,8 @@ class CredentialFinder:
         if region_of_endpoint(endpoint) or is_loopback(urlsplit(endpoint).hostname or ""):
             return
         raise Unusable(
-            f"only the manifest names {endpoint}, and the region table does not know it, so the credential found "
-            f"({found.place.title}) is not sent there. If the endpoint is right, say so yourself: "
+            f"nobody but the file names {endpoint}, and the region table does not know it, so the credential found "
+            f"({found.place.title}) is not sent there. If it is right, say so yourself: "
             f"--endpoint {endpoint}, or a profile for this project with that endpoint"
         )
 
