@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from batcher.drs import guesses
 from batcher.drs.answer import Answer
 
 
@@ -19,7 +20,7 @@ class HttpRequest:
     url: str
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    answer_limit: int = 256 * 1024
+    answer_limit: int = guesses.CREATE_ANSWER_LIMIT
     on_sent: Callable[[], None] | None = None
 
 

@@ -98,7 +98,7 @@ class _Attempt:
     """What is known of one request under way. *body* tells when it begins to leave."""
 
     def __init__(self, request: HttpRequest) -> None:
-        self.body = _TellingBody(request.body, self._leaving)
+        self.body = TellingBody(request.body, self._leaving)
         self.began = self.sent_at = time.time()
         self.sent = False
         self.status: int | None = None
@@ -144,7 +144,7 @@ class _Attempt:
         return Stage.SENT if self.sent else Stage.NOT_SENT
 
 
-class _TellingBody(aiohttp.Payload):
+class TellingBody(aiohttp.Payload):
     """The request's body, which says when it is handed to the connection.
 
     Headers and body leave together in one write, and aiohttp refuses to write into a connection that is closing: then

@@ -7,11 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientConnectionResetError
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_writer import StreamWriter
+from multidict import CIMultiDict
 
 from batcher._version import __version__
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import HttpRequest
-from batcher.drs.transport import AiohttpTransport
+from batcher.drs.transport import AiohttpTransport, TellingBody
 from batcher.errors import UserError
 from tests.drs.raw_server import OK, PEM, Peer, Script, always, once, serve, silent
 
@@ -114,6 +118,20 @@ async def test_waiting_for_a_free_connection_counts_as_connecting() -> None:
         )
     failed(first, Stage.SENT, "timeout")
     failed(second, Stage.NOT_SENT, "timeout", "no connection within 5 s")
+
+
+async def test_a_connection_that_closed_just_before_the_body_takes_none_of_it() -> None:
+    """The race between a kept connection that the server gives up and our next request."""
+    async with serve(silent) as server:
+        loop = asyncio.get_running_loop()
+        connection, protocol = await loop.create_connection(lambda: BaseProtocol(loop), "127.0.0.1", server.port)
+        sent = Sent()
+        writer = StreamWriter(protocol, loop)
+        await writer.write_headers("POST / HTTP/1.1", CIMultiDict())
+        connection.close()
+        with pytest.raises(ClientConnectionResetError):
+            await TellingBody(BODY, sent).write(writer)
+        assert sent.times == 0
 
 
 # --- something has left us ------------------------------------------------------------------------------------

@@ -103,6 +103,7 @@ def test_what_is_not_asked_for_is_not_sent() -> None:
     assert QueryCompareResultReq(job_id="j", current_page=1, per_page=10).to_wire() == (
         b'{"job_id":"j","current_page":1,"per_page":10}'
     )
+    assert BatchQueryJobReqPage(jobs=["j"]).to_wire() == b'{"jobs":["j"]}'
     assert BatchQueryJobReqPage(jobs=["j"], page_req=PageReq(cur_page=1, per_page=1)).to_wire() == (
         b'{"jobs":["j"],"page_req":{"cur_page":1,"per_page":1}}'
     )
