@@ -33,7 +33,7 @@ class Access:
             return False
         refusal = await self._cloud.prepare()
         if refusal is not None:
-            self._halt(_not_let_in(refusal))
+            self.halt(_not_let_in(refusal))
         return self.halted is None
 
     def let_in(self) -> None:
@@ -49,7 +49,7 @@ class Access:
                 self._renewed, self._renewed_at = True, self._clock.monotonic()
                 return True
             why = await self._cloud.prepare() if trouble.kind is ErrorKind.AUTH else None
-        self._halt(explained(trouble) if why is None else _not_let_in(why))
+        self.halt(explained(trouble) if why is None else _not_let_in(why))
         return False
 
     @asynccontextmanager
@@ -66,7 +66,8 @@ class Access:
             self._alone.release()
         yield
 
-    def _halt(self, trouble: Trouble) -> None:
+    def halt(self, trouble: Trouble) -> None:
+        """The scope stops for good, for *trouble*."""
         if self.halted is not None:
             return
         self.halted = trouble

@@ -11,9 +11,10 @@ from batcher.wave.context import Context, log
 from batcher.wave.course import Course
 from batcher.wave.decide import Settle
 from batcher.wave.events import Answered, Event, Intended, Retracted
+from batcher.wave.governor import Governor
 from batcher.wave.life import EntryState, fold
 from batcher.wave.listing import Lister
-from batcher.wave.pace import Closed, Pacer, Turn
+from batcher.wave.pace import Closed, Turn
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.policy import Reconcile
 from batcher.wave.result import Status
@@ -32,7 +33,7 @@ class Attempts:
         access: Access,
         course: Course,
         lister: Lister,
-        pacer: Pacer,
+        governor: Governor,
         cloud_clock: CloudClock,
     ) -> None:
         self._cloud = cloud
@@ -40,10 +41,9 @@ class Attempts:
         self._access = access
         self._course = course
         self._lister = lister
-        self._pacer = pacer
+        self._governor = governor
         self._cloud_clock = cloud_clock
         self._glanced = False
-        self._throttles = 0  # in a row
 
     async def make(self, held: Held) -> None:
         """Send for *held* and lead it on; it stays as it was where the scope may not send."""
@@ -71,7 +71,7 @@ class Attempts:
         context, before = self._context, held.state
         intended = False
         try:
-            async with self._pacer.turn() as turn:
+            async with self._governor.creates.pacer.turn() as turn:
                 context.watch("intent queued")
                 intended = True
                 await self._record_intent(held, before, known)
@@ -144,6 +144,7 @@ class Attempts:
         intent = held.state.intent
         assert intent is not None  # noqa: S101 - an answer follows an intent
         outcome = sort_create(answer, asked=intent.asked, job_id=held.entry.job_id)
+        self._governor.create_answered(held.sent_at or 0.0, outcome.halves.values())
         halves = await self._not_anothers(held, outcome)
         event = Answered(
             at=self._context.clock.now(),
@@ -156,11 +157,8 @@ class Attempts:
         refused = whole is not None and whole.sort is Sort.NOT_LET_IN
         if outcome.http_status is not None and not refused:
             self._access.let_in()
-        turned_away = [v for v in halves.values() if isinstance(v, Trouble) and v.sort is Sort.TURNED_AWAY]
-        if turned_away:
-            self._throttled(turned_away[0])
-        else:
-            self._throttles = 0
+        if any(isinstance(verdict, Trouble) and verdict.sort is Sort.TURNED_AWAY for verdict in halves.values()):
+            self._context.tally.throttled += 1
         if outcome.unasked:
             log.warning("the cloud made what was not asked for", key=held.entry.key, ids=outcome.unasked)
         if whole is not None and refused:
@@ -184,20 +182,6 @@ class Attempts:
                     "conflict_policy cancel",
                 )
         return halves
-
-    def _throttled(self, trouble: Trouble) -> None:
-        """The whole scope waits: as long as the cloud said, else longer each time."""
-        context = self._context
-        context.tally.throttled += 1
-        if self._pacer.paused_s is not None:
-            return  # answers to what was under way when the first one came
-        wait_s = trouble.retry_after_s
-        if wait_s is None:
-            growth = min(2.0**self._throttles, 8.0)
-            wait_s = context.policy.throttle_wait_s * growth * (1 + context.rng.random() / 10)
-        self._throttles += 1
-        self._pacer.pause(wait_s, "turned away by the cloud's limit")
-        log.warning("turned away by the cloud's limit", wait_s=round(wait_s, 1), error_code=trouble.error_code)
 
     async def _glance(self, held: Held) -> None:
         """Look before the first request of all: it tells the cloud's time, without which a doubt about that request

@@ -8,6 +8,7 @@ from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.decide import Action, LookUp, Moment, Settle, decide
 from batcher.wave.events import Answered, Event, LookedUp, task_ids
+from batcher.wave.governor import Governor
 from batcher.wave.life import fold, history
 from batcher.wave.outcome import result_of
 from batcher.wave.plan import PlannedEntry
@@ -18,8 +19,9 @@ from batcher.wave.store import Happened, Op
 class Course:
     """Leads the entries of one scope from step to step, until each is settled."""
 
-    def __init__(self, context: Context, agenda: Agenda, cloud_clock: CloudClock) -> None:
+    def __init__(self, context: Context, agenda: Agenda, cloud_clock: CloudClock, governor: Governor) -> None:
         self._context = context
+        self._governor = governor
         self._agenda = agenda
         self._cloud_clock = cloud_clock
         self._began = context.clock.monotonic()
@@ -38,14 +40,22 @@ class Course:
         context = self._context
         moment = Moment(
             since_intent_s=self.since_intent(held),
-            since_first_s=0.0 if held.first_at is None else context.clock.monotonic() - held.first_at,
+            since_first_s=self._since_first(held),
             draw=context.rng.random(),
         )
         return decide(held.state, context.policy, moment)
 
+    def _since_first(self, held: Held) -> float:
+        """Seconds since this process first sent *held*; the time of an outage does not count."""
+        if held.first_at is None or self._governor.out:
+            return 0.0
+        return self._context.clock.monotonic() - max(held.first_at, self._governor.sound_since)
+
     async def next(self, held: Held, event: Answered | LookedUp) -> None:
         """Fold *event* in, decide, make both durable, and see to it that it is done."""
         context = self._context
+        if self._governor.out:
+            event = replace(event, spared=True)
         was_in_doubt = held.state.in_doubt and isinstance(event, LookedUp)
         held.state = state = fold(held.state, event)
         held.action = action = self._decide(held)

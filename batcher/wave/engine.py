@@ -9,12 +9,13 @@ from functools import partial
 
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
-from batcher.rates import Rate
 from batcher.wave.admission import Admission, OpenDoor
 from batcher.wave.clocks import Clock
 from batcher.wave.collector import Collector
 from batcher.wave.context import Boundary, Context, log, unwatched
 from batcher.wave.events import Event
+from batcher.wave.governor import Limit
+from batcher.wave.hand import Hand
 from batcher.wave.journal import Journal, JournalFailed
 from batcher.wave.lane import Lane
 from batcher.wave.life import history
@@ -72,16 +73,19 @@ class Engine:
         journal: Journal,
         sink: Sink,
         clouds: Mapping[Scope, Cloud],
-        rate: Rate | None,
-        read_rate: Rate | None,
+        rate: Limit,
+        read_rate: Limit,
         on_result: Callable[[Result], Awaitable[None]],
         watch: Boundary = unwatched,
         admission: Admission | None = None,
+        ends_at: float | None = None,
     ) -> None:
+        """*ends_at* is a deadline, in monotonic seconds: nothing new is sent after it."""
         self._start = start
         self._sink = sink
         self._stop: Stop | None = None
         self._alarm: asyncio.TimerHandle | None = None
+        self._ends_at = ends_at
         self._is_cut_off = False
         self._hurried = False  # not even for the provisional lines is there time
         self._ended = False
@@ -102,6 +106,7 @@ class Engine:
         self._lanes = {
             scope: Lane(scope, clouds[scope], self._context, rate=rate, read_rate=read_rate) for scope in start.scopes
         }
+        self.hand = Hand(tuple(self._lanes.values()), clock)
         if start.last_sign_s is not None:
             for lane in self._lanes.values():
                 lane.go_on_after(start.last_sign_s)
@@ -135,8 +140,16 @@ class Engine:
         for task in self._tasks:
             task.cancel()
 
+    def _set_deadline(self) -> asyncio.TimerHandle | None:
+        if self._ends_at is None:
+            return None
+        left_s = max(0.0, self._ends_at - self._context.clock.monotonic())
+        reached = Stop(StopKind.DEADLINE, "the deadline is reached")
+        return asyncio.get_running_loop().call_later(left_s, self.stop, reached)
+
     async def run(self) -> WaveEnd:
         """Run until every entry is settled or the wave has stopped. Raises only on defects and cancellation."""
+        deadline = self._set_deadline()
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = [group.create_task(lane.run()) for lane in self._lanes.values()]
@@ -144,6 +157,8 @@ class Engine:
                     self._cut_off()
         finally:
             self._ended = True
+            if deadline is not None:
+                deadline.cancel()
             if self._alarm is not None:
                 self._alarm.cancel()
         tail = await self._finish()
@@ -248,6 +263,7 @@ class Engine:
             rate_per_s=rate,
             eta_s=left * elapsed / done_here if done_here > 0 else None,
             stopping=self._stop.text if self._stop else None,
+            changed=self.hand.changed,
             scopes=scopes,
         )
 

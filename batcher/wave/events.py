@@ -39,7 +39,10 @@ class Retracted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered:
-    """The create request ended, with or without an answer; *halves* has a verdict for each half asked."""
+    """The create request ended, with or without an answer; *halves* has a verdict for each half asked.
+
+    *spared*: in an outage, where a failure says nothing about the entry and is not charged to it.
+    """
 
     at: float
     sent_at: float
@@ -47,6 +50,7 @@ class Answered:
     http_status: int | None
     request_id: str | None
     decided: str = ""
+    spared: bool = False
 
 
 class Sight(StrEnum):
@@ -85,6 +89,7 @@ class LookedUp:
     http_status: int | None = None
     request_id: str | None = None
     decided: str = ""
+    spared: bool = False  # in an outage, as in `Answered`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,6 @@ from functools import partial
 
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Trouble
-from batcher.rates import Rate
 from batcher.wave.access import Access
 from batcher.wave.admission import Admitted, Refused, Waits
 from batcher.wave.agenda import Agenda, Held
@@ -14,17 +13,18 @@ from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.course import Course
 from batcher.wave.decide import LookUp, Send, Settle
+from batcher.wave.governor import Governor, Limit
 from batcher.wave.journal import JournalFailed
 from batcher.wave.life import fresh, history
 from batcher.wave.listing import Lister
 from batcher.wave.look_up import LookUps
-from batcher.wave.pace import Pacer
 from batcher.wave.plan import Scope
 from batcher.wave.reads import Reads
 from batcher.wave.result import Status
 from batcher.wave.status import ScopeStatus
 from batcher.wave.stop import Stop, StopKind
 from batcher.wave.store import ClockNoted, Store
+from batcher.wave.width import Width
 
 _BATCH = 256  # entries read from the plan at a time
 
@@ -32,20 +32,29 @@ _BATCH = 256  # entries read from the plan at a time
 class Lane:
     """Runs the entries of one scope to their results. `run` ends when all are settled, or after `stop`."""
 
-    def __init__(self, scope: Scope, cloud: Cloud, context: Context, *, rate: Rate | None, read_rate: Rate | None):
+    def __init__(self, scope: Scope, cloud: Cloud, context: Context, *, rate: Limit, read_rate: Limit) -> None:
         self.scope = scope
         self.held_back = 0  # entries that the admission keeps waiting
         self._context = context
         self._agenda = Agenda(context.clock)
-        self._pacer = Pacer(rate, context.clock)
-        self._read_pacer = Pacer(read_rate, context.clock)
         self._cloud_clock = CloudClock()
         self._access = Access(scope, cloud, context.clock, self._halt)
-        self._course = Course(context, self._agenda, self._cloud_clock)
-        lister = Lister(cloud, context, self._access, self._read_pacer, self._cloud_clock)
-        self._attempts = Attempts(cloud, context, self._access, self._course, lister, self._pacer, self._cloud_clock)
+        self.governor = Governor(
+            context.clock,
+            context.rng,
+            limit=rate,
+            read_limit=read_rate,
+            give_up_after_s=context.policy.give_up_after_s,
+            on_give_up=self._access.halt,
+        )
+        self._course = Course(context, self._agenda, self._cloud_clock, self.governor)
+        lister = Lister(cloud, context, self._access, self.governor, self._cloud_clock)
+        self._attempts = Attempts(cloud, context, self._access, self._course, lister, self.governor, self._cloud_clock)
         self._look_ups = LookUps(context, self._access, self._course, lister, self._cloud_clock)
-        self.reads = Reads(cloud=cloud, access=self._access, pacer=self._read_pacer)
+        self.reads = Reads(cloud=cloud, access=self._access, pacer=self.governor.reads.pacer)
+        self._width = Width(context.policy.concurrency)
+        self._workers: asyncio.TaskGroup | None = None
+        self._hired = 0
         self._stopping = False
         self._room = asyncio.Event()
 
@@ -57,7 +66,7 @@ class Lane:
     def go_on_after(self, last_sign_s: float) -> None:
         """An earlier run gave its last sign so long ago: what it sent until then counts for the limits as well."""
         policy = self._context.policy
-        for pacer in (self._pacer, self._read_pacer):
+        for pacer in (self.governor.creates.pacer, self.governor.reads.pacer):
             if pacer.rate is not None and last_sign_s < pacer.rate.period_s + policy.leave_s:
                 pacer.go_on(in_flight=policy.concurrency)
 
@@ -65,23 +74,35 @@ class Lane:
         """Take up what an earlier process left open, then everything planned."""
         try:
             async with asyncio.TaskGroup() as group:
+                self._workers = group
                 group.create_task(self._produce())
-                for _ in range(self._context.policy.concurrency):
-                    group.create_task(self._work())
+                self._hire()
         finally:
-            self._pacer.close()
+            self._workers = None
+            self.governor.close(reads=False)
+
+    def set_concurrency(self, concurrency: int) -> None:
+        """So many requests may be in flight from now on; what is in flight is not touched."""
+        self._width.resize(concurrency)
+        self._hire()
+
+    def _hire(self) -> None:
+        if self._workers is not None:
+            while self._hired < self._width.size:
+                self._hired += 1
+                self._workers.create_task(self._work())
 
     def stop(self) -> None:
         """Send nothing new. What is in flight is awaited; a fresh doubt is looked up once."""
         self._stopping = True
-        self._pacer.close()
+        self.governor.close(reads=False)
         self._agenda.stop()
         self._room.set()
 
     def _halt(self) -> None:
         """The credential is refused: nothing more can be sent or looked up in this scope."""
         self.stop()
-        self._read_pacer.close()
+        self.governor.close(reads=True)
 
     async def _produce(self) -> None:
         try:
@@ -119,18 +140,26 @@ class Lane:
             await self._room.wait()
 
     async def _work(self) -> None:
-        while (held := await self._agenda.next()) is not None:
-            try:
-                match held.action:
-                    case LookUp():
-                        await self._look_ups.make(held)
-                    case Send():
-                        await self._send(held)
-                    case Settle() as action:
-                        await self._course.settle(held, action)
-            except JournalFailed:
-                return  # the wave is stopping for it
-            self._room.set()
+        try:
+            while await self._do_next():
+                self._room.set()
+        except JournalFailed:
+            pass  # the wave is stopping for it
+
+    async def _do_next(self) -> bool:
+        """Work on the entry that is next, as one of so many workers; False: there will be none."""
+        async with self._width.place():
+            held = await self._agenda.next()
+            if held is None:
+                return False
+            match held.action:
+                case LookUp():
+                    await self._look_ups.make(held)
+                case Send():
+                    await self._send(held)
+                case Settle() as action:
+                    await self._course.settle(held, action)
+        return True
 
     async def _send(self, held: Held) -> None:
         match self._context.admission.ask(held.entry, partial(self._ask_again, held)):
@@ -165,7 +194,7 @@ class Lane:
             entries=entries,
             settled=settled_before + self._course.settled,
             in_flight=0,
-            rate_text="off" if self._pacer.rate is None else str(self._pacer.rate),
-            paused_until_s=self._pacer.paused_s,
-            reason=halted.error_msg if halted else self._pacer.pause_reason if self._pacer.paused_s else None,
+            rate_text=self.governor.creates.rate_text,
+            paused_until_s=None if halted else self.governor.paused_until_s,
+            reason=halted.error_msg if halted else self.governor.reason,
         )

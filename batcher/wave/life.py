@@ -139,7 +139,8 @@ def _answered(state: EntryState, event: Answered) -> EntryState:
     troubles = [verdict for verdict in event.halves.values() if isinstance(verdict, Trouble)]
     for name, verdict in event.halves.items():
         halves[name] = _after(verdict)
-    charged = any(trouble.sort not in (Sort.TURNED_AWAY, Sort.NOT_LET_IN) for trouble in troubles)
+    counts = not event.spared
+    charged = counts and any(trouble.sort not in (Sort.TURNED_AWAY, Sort.NOT_LET_IN) for trouble in troubles)
     unlisted = next(((event.http_status, t.error_code) for t in troubles if not t.listed), None)
     after = replace(
         state,
@@ -196,7 +197,7 @@ def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
         state,
         halves=halves,
         looks=state.looks + (event.trouble is None),
-        failed_looks=state.failed_looks + (event.trouble is not None),
+        failed_looks=state.failed_looks + (event.trouble is not None and not event.spared),
         keep=state.keep or (proven and not event.blocked),
         not_found=state.given_up and proven,
     )

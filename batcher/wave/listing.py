@@ -10,7 +10,7 @@ from batcher.drs.outcome import Comparison, ErrorKind, ListOutcome, Sort, Troubl
 from batcher.wave.access import Access
 from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
-from batcher.wave.pace import Pacer
+from batcher.wave.governor import Governor
 from batcher.wave.reconcile import merge
 
 _MAX_PAGES = 1000  # of a job's comparisons: beyond that the list is not sound
@@ -28,11 +28,13 @@ class Listed:
 class Lister:
     """Reads the comparison lists of one scope's jobs, at the pace for look-ups."""
 
-    def __init__(self, cloud: Cloud, context: Context, access: Access, pacer: Pacer, cloud_clock: CloudClock) -> None:
+    def __init__(
+        self, cloud: Cloud, context: Context, access: Access, governor: Governor, cloud_clock: CloudClock
+    ) -> None:
         self._cloud = cloud
         self._context = context
         self._access = access
-        self._pacer = pacer
+        self._governor = governor
         self._cloud_clock = cloud_clock
 
     async def comparisons(self, job_id: str) -> Listed | None:
@@ -78,9 +80,8 @@ class Lister:
             outcome, sent_at = await self._ask(job_id, number)
             trouble = outcome.trouble
             if trouble is not None and trouble.sort is Sort.TURNED_AWAY:
-                wait_s = trouble.retry_after_s or self._context.policy.throttle_wait_s
-                self._pacer.pause(wait_s, "turned away by the cloud's limit")
-            elif trouble is not None and trouble.sort is Sort.NOT_LET_IN:
+                continue  # the governor has seen to the pause
+            if trouble is not None and trouble.sort is Sort.NOT_LET_IN:
                 if not await self._access.renew_or_halt(trouble, sent_at):
                     return None
             else:
@@ -89,7 +90,7 @@ class Lister:
                 return outcome
 
     async def _ask(self, job_id: str, number: int) -> tuple[ListOutcome, float]:
-        async with self._pacer.turn() as turn:
+        async with self._governor.reads.pacer.turn() as turn:
             await turn.due()
         clock = self._context.clock
         sent_at = clock.monotonic()
@@ -103,7 +104,9 @@ class Lister:
         finally:
             turn.ended(sent=sent, answered=answered)
         self._cloud_clock.learn(server_time(answer), sent_at, clock.monotonic())
-        return sort_list(answer), sent_at
+        outcome = sort_list(answer)
+        self._governor.read_answered(sent_at, outcome.trouble)
+        return outcome, sent_at
 
 
 def _listed(outcome: ListOutcome, comparisons: tuple[Comparison, ...] | Trouble) -> Listed:

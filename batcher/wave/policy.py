@@ -36,7 +36,7 @@ class Policy:
     entry_deadline_s: float = 900.0  # no attempt is begun later than this after an entry's first
     backoff_base_s: float = 1.0
     backoff_cap_s: float = 60.0
-    throttle_wait_s: float = guesses.THROTTLE_WAIT_S  # where a throttled answer names no time
+    give_up_after_s: float | None = None  # of an outage; None: the scope waits for as long as it lasts
     landing_s: float = guesses.LANDING_TIME_S  # a request on its way can still land this long
     leave_s: float = 60.0  # a request leaves at most this long after its intent: its slot, its connection
     looks_s: tuple[float, ...] = (2.0, 15.0, 60.0)  # looks before the last, which comes after landing_s

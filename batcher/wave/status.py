@@ -39,6 +39,7 @@ class WaveStatus:
     rate_per_s: float = 0.0  # create requests a second over the last few seconds
     eta_s: float | None = None  # seconds until the end at the present pace; None: not known yet
     stopping: str | None = None  # why the wave is ending early, for people
+    changed: tuple[str, ...] = ()  # what the operator changed while it ran, for people, oldest first
     scopes: tuple[ScopeStatus, ...] = field(default=())
 
     @property

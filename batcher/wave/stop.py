@@ -12,6 +12,7 @@ class StopKind(Enum):
     ASKED = "stopped on request"
     REFUSED = "credentials refused"
     MAX_FAILURES = "too many failures"
+    DEADLINE = "deadline reached"
     JOURNAL = "journal not writable"
     RESULTS = "results not writable"
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import stat
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -104,15 +105,14 @@ async def test_a_successors_socket_is_not_removed(tmp_path: Path) -> None:
 
 async def test_a_long_path_falls_back_to_the_runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A socket's path has about a hundred bytes; the fallback's folder is the owner's alone."""
-    runtime = tmp_path / "run"
-    runtime.mkdir(mode=0o700)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
     folder = tmp_path / ("x" * 120)
     folder.mkdir()
-    async with ControlServer(folder / "j", _handler) as server:
-        assert server.path.is_relative_to(runtime)
-        assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
-        assert (await _asked(folder / "j", "status"))["did"] == "status"
+    with tempfile.TemporaryDirectory(prefix="b") as runtime:  # short: it holds a socket
+        monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
+        async with ControlServer(folder / "j", _handler) as server:
+            assert server.path.is_relative_to(runtime)
+            assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
+            assert (await _asked(folder / "j", "status"))["did"] == "status"
 
 
 async def test_a_shared_runtime_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

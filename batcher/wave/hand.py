@@ -1,0 +1,97 @@
+"""The operator's hand on a running wave: pause, resume, rate and concurrency, each said, logged and remembered."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from batcher.rates import parse_pace
+from batcher.wave.clocks import Clock, utc
+from batcher.wave.context import log
+from batcher.wave.governor import limit_of
+
+if TYPE_CHECKING:
+    from batcher.wave.lane import Lane
+    from batcher.wave.status import WaveStatus
+
+MOST_CONCURRENT = 1000
+_PAUSED = "paused by the operator"
+
+
+class Hand:
+    """What the operator may change while a wave runs, in all its scopes at once."""
+
+    def __init__(self, lanes: "Sequence[Lane]", clock: Clock) -> None:
+        self._lanes = lanes
+        self._clock = clock
+        self._changed: list[str] = []
+
+    @property
+    def changed(self) -> tuple[str, ...]:
+        """What was changed so far, for people, oldest first."""
+        return tuple(self._changed)
+
+    def pause(self) -> str:
+        """Create nothing until `resume`. What is in flight is settled."""
+        for lane in self._lanes:
+            lane.governor.hold(_PAUSED)
+        return self._note("paused")
+
+    def resume(self) -> str:
+        """Go on after `pause`."""
+        for lane in self._lanes:
+            lane.governor.hold(None)
+        return self._note("resumed")
+
+    def set_rate(self, text: str) -> str:
+        """Create at another pace, written as `--rate` is. Raises `ValueError` with the mend."""
+        pace = parse_pace(text)
+        for lane in self._lanes:
+            lane.governor.set_limit(limit_of(pace))
+        return self._note(f"rate {pace} in each scope")
+
+    def set_concurrency(self, text: str) -> str:
+        """Let so many requests of each scope be in flight. Raises `ValueError` with the mend."""
+        if not text.strip().isdecimal() or not 1 <= int(text) <= MOST_CONCURRENT:
+            raise ValueError(f"concurrency {text} is none: write a number from 1 to {MOST_CONCURRENT}")
+        for lane in self._lanes:
+            lane.set_concurrency(int(text))
+        return self._note(f"concurrency {int(text)} in each scope")
+
+    def _note(self, what: str) -> str:
+        log.warning("changed by the operator", what=what)
+        self._changed.append(f"{what} (at {utc(self._clock.now()):%H:%M:%S} UTC)")
+        return what
+
+
+def orders(
+    hand: Hand, status: "Callable[[], WaveStatus]", stop: Callable[[], None]
+) -> Callable[[str, str | None], dict[str, Any]]:
+    """The handler of the control socket: does what was asked, and answers with where the wave stands then."""
+
+    def handle(do: str, value: str | None) -> dict[str, Any]:
+        match do, value:
+            case "status", None:
+                said = None
+            case "pause", None:
+                said = hand.pause()
+            case "resume", None:
+                said = hand.resume()
+            case "stop", None:
+                stop()
+                said = "stopping: what is in flight is settled, and the same command goes on later"
+            case "rate", str():
+                said = _valued("rate", value, hand.set_rate)
+            case "concurrency", str():
+                said = hand.set_concurrency(value)
+            case _:
+                raise ValueError(f"cannot {do} {value or 'without a value'}: see batcher control --help")
+        return {"said": said, "status": asdict(status())}
+
+    return handle
+
+
+def _valued(name: str, value: str, change: Callable[[str], str]) -> str:
+    try:
+        return change(value)
+    except ValueError as error:
+        raise ValueError(f"{name} {value} {error}") from None
