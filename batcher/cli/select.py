@@ -25,11 +25,13 @@ Examples:
   batcher select results.jsonl --status failed,partial -o next.jsonl
   batcher select results.jsonl --status failed --kind state,conflict -o later.csv
   batcher select results.jsonl --kind throttled -o - | jq -r .job_id
+  batcher select results.jsonl --recheck inconsistent,failed -o recheck.jsonl
 
 \b
 Statuses: created, partial, failed, unsettled, not_submitted (invalid ones have no request to write).
 Kinds: validation, auth, permission, not_found, state, conflict, throttled, server, network, timeout,
 protocol, stopped.
+Verdicts, for --recheck: inconsistent, failed, timeout, cancelled, unknown.
 """
 
 
@@ -37,6 +39,7 @@ protocol, stopped.
 @click.argument("results", type=click.Path(path_type=Path))
 @click.option("--status", metavar="STATUS,…", help="Statuses to choose. [all but created]")
 @click.option("--kind", metavar="KIND,…", help="Of these, only those with one of these values of error_kind.")
+@click.option("--recheck", metavar="VERDICT,…", help="Comparisons with one of these verdicts, to be made once more.")
 @click.option(
     "-o", "--output", metavar="MANIFEST", required=True, type=click.Path(allow_dash=True),
     help="File to write, .csv, .json or .jsonl; - for standard output.",
@@ -48,6 +51,7 @@ def command(
     results: Path,
     status: str | None,
     kind: str | None,
+    recheck: str | None,
     output: str,
     format_: str | None,
     force: bool,
@@ -55,7 +59,8 @@ def command(
 ) -> int:
     """Write the entries of RESULTS that ended in some way as a manifest.
 
-    Keys, labels, projects and languages are kept. Of a partial entry only the half that is missing is asked for.
+    Keys, labels, projects and languages are kept. Of a partial entry only the half that is missing is asked for; with
+    --recheck, only the comparisons in question, and of their tables those that are not known to agree.
     """
     from batcher.cli.journals import journal_of, reading
     from batcher.drs.outcome import ErrorKind
@@ -64,17 +69,41 @@ def command(
     from batcher.wave.result import Status
     from batcher.wave.selection import Selection
 
-    if status is None and kind is None:
-        raise click.UsageError("Say which entries: give --status, --kind, or both.")
+    if recheck is not None and (status is not None or kind is not None):
+        raise click.UsageError("--recheck chooses by verdict: leave --status and --kind out.")
+    if status is None and kind is None and recheck is None:
+        raise click.UsageError("Say which entries: give --status, --kind, or both; or --recheck.")
     not_created = frozenset(Status) - {Status.CREATED}
     statuses = _parsed("--status", status, Status) if status else not_created
     selection = Selection(statuses=statuses, kinds=_parsed("--kind", kind, ErrorKind) if kind else ())
     path = None if output == "-" else Path(output)
     if path is not None and path.exists() and not force:
         raise UserError(f"{path} exists: choose another file, or replace it with --force.")
+    if recheck is not None:
+        return _recheck(results, recheck, path, format_, journal)
     with reading(journal_of(results, journal)) as store:
         _write(path, format_, selection.lines(store, (line for _, line in result_lines(results))))
     _tell(selection, counted(selection.count, "entry", "entries"), output, statuses)
+    return exits.CREATED
+
+
+def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None, journal: Path | None) -> int:
+    """Write the comparisons to be made once more."""
+    from batcher.cli.journals import journal_of, reading
+    from batcher.follow.recheck import Recheck
+    from batcher.follow.verdict import Verdict
+    from batcher.follow.verdicts_file import verdict_lines, verdicts_beside
+    from batcher.text import counted
+
+    verdicts = verdicts_beside(results)
+    if not verdicts.exists():
+        raise UserError(f"{results} has no verdicts yet ({verdicts.name}): run `batcher watch {results}` first.")
+    chosen = Recheck(_parsed("--recheck", recheck, Verdict))
+    with reading(journal_of(results, journal)) as store:
+        _write(path, format_, chosen.lines(store, verdict_lines(verdicts)))
+    where = "" if path is None else f" in {path}"
+    cut = f", cut down to {counted(chosen.tables, 'table')}" if chosen.tables else ""
+    click.echo(f"{counted(chosen.count, 'entry', 'entries')}{where}{cut}", err=True)
     return exits.CREATED
 
 
