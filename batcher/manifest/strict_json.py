@@ -65,7 +65,7 @@ def not_json(error: ValueError | RecursionError) -> NotJson:
     if isinstance(error, NotJson):
         return error
     if isinstance(error, RecursionError):
-        return NotJson("is nested too deep")
+        return NotJson("the value is nested too deep")
     if isinstance(error, json.JSONDecodeError):
         return NotJson(_words(error.msg), error.pos)
     return NotJson(str(error))

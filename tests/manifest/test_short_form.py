@@ -43,7 +43,7 @@ def test_both_forms(text: str, infos: Any) -> None:
         ("[", "is not JSON at character 2: a value is expected here"),
         ('[{"db_name": "a", "db_name": "b"}]', 'has the key "db_name" twice in one object'),
         ("[NaN]", "is not JSON: NaN is no JSON value"),
-        ("[" * 5000, "is not JSON: is nested too deep"),
+        ("[" * 5000, "is not JSON: the value is nested too deep"),
     ],
 )
 def test_what_is_neither(text: str, problem: str) -> None:

@@ -144,7 +144,7 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
     "defaults too late": (
         "wave.json",
         f'{{"entries": [{GOOD}], "defaults": {{}}}}'.encode(),
-        "wave.json, line 1, column 71: `defaults` stands after `entries`. "
+        "wave.json, line 1, column 72: `defaults` stands after `entries`. "
         "Put it before them: entries are read as they come.",
     ),
     "no entries field": (
@@ -178,12 +178,12 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
     "nested too deep": (
         "wave.json",
         b'[{"job_id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
-        "wave.json, line 1, column 2: is nested too deep. Mend the JSON.",
+        "wave.json, line 1, column 2: the value is nested too deep. Mend the JSON.",
     ),
     "a line nested too deep": (
         "wave.jsonl",
         b'{"a": ' * 100_000,
-        "wave.jsonl, line 1, index 0: the line is not JSON: is nested too deep. Mend the line.",
+        "wave.jsonl, line 1, index 0: the line is not JSON: the value is nested too deep. Mend the line.",
     ),
     "a huge number": (
         "wave.json",
