@@ -28,10 +28,14 @@ class WindowLimit:
             arrivals.append(now)  # the oldest falls out: the newest *count* arrivals are what counts
         return max(0.0, arrivals[0] + self.rate.period_s - now)
 
-    def describe(self) -> str:
-        """As the gateway words it: "limit:10,time:1 minute"."""
-        period_s = self.rate.period_s
-        for unit, size in (("hour", 3600.0), ("minute", 60.0)):
-            if period_s >= size and period_s % size == 0:
-                return f"limit:{self.rate.count},time:{period_s / size:g} {unit}"
-        return f"limit:{self.rate.count},time:{period_s:g} second"
+
+def throttle_text(rate: Rate) -> str:
+    """What the gateway says to a request that is turned away; it names the limit."""
+    return f"The throttling threshold has been reached: policy user over ratelimit,{_named(rate)}"
+
+
+def _named(rate: Rate) -> str:
+    for unit, size in (("hour", 3600.0), ("minute", 60.0)):
+        if rate.period_s >= size and rate.period_s % size == 0:
+            return f"limit:{rate.count},time:{rate.period_s / size:g} {unit}"
+    return f"limit:{rate.count},time:{rate.period_s:g} second"

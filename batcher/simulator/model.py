@@ -26,7 +26,7 @@ from batcher.simulator.comparisons import Job, Task
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import DELETED, PARENT, READY, Fleet, JobRule
 from batcher.simulator.ledger import Answered, Effect, Ledger, ListLedger, RequestSeen
-from batcher.simulator.limits import WindowLimit
+from batcher.simulator.limits import WindowLimit, throttle_text
 from batcher.simulator.replies import Reply, refusal, reply
 from batcher.simulator.results import result_blocks
 from batcher.simulator.tasks import TaskMaker
@@ -279,9 +279,8 @@ class SimulatedCloud:
                 limit = WindowLimit(rate, count_refused=self.config.count_refused)
                 self._limits[project_id, reading] = limit
             if (wait_s := limit.admit(now)) is not None:
-                text = f"The throttling threshold has been reached: policy user over ratelimit,{limit.describe()}"
                 told = wait_s if self.config.tell_retry_after else None
-                return refusal(request_id, 429, "APIGW.0308", text, retry_after_s=told)
+                return refusal(request_id, 429, "APIGW.0308", throttle_text(rate), retry_after_s=told)
         if self.config.projects is not None and project_id not in self.config.projects:
             return refusal(request_id, 403, "DRS.M00261", "The project ID is invalid.")
         if call in self.config.denied:

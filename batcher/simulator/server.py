@@ -162,7 +162,7 @@ class Simulator:
             self._take_effect(plan)
         if plan.wait_after_s:
             await asyncio.sleep(plan.wait_after_s)
-        reply = answer_seen(plan)
+        reply = answer_seen(plan, self.service.config.cloud)
         self._told(plan, reply)
         if reply is None:
             return await self._no_answer(request, plan)

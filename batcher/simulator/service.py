@@ -13,17 +13,20 @@ import orjson
 
 from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
 from batcher.drs.outcome import Half
+from batcher.rates import Rate
 from batcher.simulator.chance import draw
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.faults import NO_FAULTS, Canned, EffectWhen, Fault, FaultSource, Seen
 from batcher.simulator.iam import IamConfig, IamReply, SimulatedIam
 from batcher.simulator.ledger import Ledger
+from batcher.simulator.limits import throttle_text
 from batcher.simulator.model import Intent, SimulatedCloud
 from batcher.simulator.replies import Reply, refusal
 from batcher.simulator.signatures import SignedRequest
 
 CREATE_PADDING = b"x" * (1 << 20)
 READ_PADDING = b"x" * (12 << 20)
+USUAL_LIMIT = Rate(200, 1.0)  # the gateway's, where none is configured
 LANGUAGES = frozenset({"en-us", "zh-cn"})
 
 
@@ -152,7 +155,7 @@ class SimulatedService:
         return low + (high - low) * draw(self._seed, what, plan.call, plan.job_id, nth)
 
 
-def answer_seen(plan: Plan) -> Reply | None:
+def answer_seen(plan: Plan, config: CloudConfig) -> Reply | None:
     """The answer as *plan*'s fault leaves it, transport apart; None: nothing is sent."""
     fault, reply = plan.fault, plan.reply
     if fault is None:
@@ -160,7 +163,8 @@ def answer_seen(plan: Plan) -> Reply | None:
     if fault.seen in (Seen.NOTHING, Seen.RESET):
         return None
     if fault.canned is not None:
-        return _canned(plan.request_id, fault.canned)
+        limit = config.limit if plan.call == CREATE_COMPARE_TASK else config.read_limit
+        return _canned(plan.request_id, fault.canned, limit or USUAL_LIMIT)
     if reply is None:
         return None
     match fault.seen:
@@ -178,16 +182,15 @@ def _with_body(reply: Reply, body: bytes) -> Reply:
     return Reply(status=reply.status, body=body, request_id=reply.request_id, error_code=reply.error_code)
 
 
-def _canned(request_id: str, canned: Canned) -> Reply:
+def _canned(request_id: str, canned: Canned, limit: Rate) -> Reply:
     if canned.html:
         page = (
             f"<html>\r\n<head><title>{canned.status} {canned.error_msg}</title></head>\r\n"
             f"<body>\r\n<center><h1>{canned.status} {canned.error_msg}</h1></center>\r\n</body>\r\n</html>\r\n"
         )
         return Reply(status=canned.status, body=page.encode(), request_id=request_id, content_type="text/html")
-    return refusal(
-        request_id, canned.status, canned.error_code or "", canned.error_msg, retry_after_s=canned.retry_after_s
-    )
+    text = throttle_text(limit) if canned.status == 429 and not canned.error_msg else canned.error_msg
+    return refusal(request_id, canned.status, canned.error_code or "", text, retry_after_s=canned.retry_after_s)
 
 
 def _job_of(body: bytes) -> str:
@@ -195,8 +198,3 @@ def _job_of(body: bytes) -> str:
     fields: Mapping[str, object] = orjson.loads(body)
     jobs = fields.get("jobs")
     return str(fields.get("job_id") or (jobs[0] if isinstance(jobs, list) and jobs else ""))
-
-
-def delivers_truncated(plan: Plan) -> bool:
-    """Whether only half of the answer goes out."""
-    return plan.fault is not None and plan.fault.seen is Seen.TRUNCATED
