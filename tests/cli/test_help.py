@@ -1,0 +1,61 @@
+"""Help: every command has it, with an example that names the command, and the top of it says where to begin."""
+
+import click
+import pytest
+
+from batcher.cli.main import SECTIONS, cli
+from batcher.settings import RunSettings, flag_name, variable_name
+from tests.cli.conftest import Batcher
+
+COMMANDS = sorted(name for section in SECTIONS.values() for name in section)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_with_an_example(batcher: Batcher, name: str) -> None:
+    ended = batcher(name, "--help")
+    assert ended.code == 0
+    assert ended.err == ""
+    assert f"  batcher {name}" in ended.out
+    assert "Example" in ended.out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_does(name: str) -> None:
+    with click.Context(cli) as context:
+        command = cli.get_command(context, name)
+    assert command is not None
+    assert [p.name for p in command.params if isinstance(p, click.Option) and not p.help and not p.hidden] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_what_prints_a_table_prints_json(name: str) -> None:
+    """Except what prints no table: a manifest, result lines, a script, a schema (which is JSON already)."""
+    with click.Context(cli) as context:
+        command = cli.get_command(context, name)
+    assert command is not None
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert "--json" in options or name in {"completion", "demo", "results", "schema", "select", "serve"}
+
+
+def test_run_has_a_flag_for_every_setting_and_says_its_variable(batcher: Batcher) -> None:
+    said = batcher("run", "--help").out
+    for name in RunSettings.model_fields:
+        assert f"{flag_name(name)}" in said
+        assert variable_name(name) in said
+
+
+def test_help_is_the_answer_to_nothing(batcher: Batcher) -> None:
+    ended = batcher()
+    assert ended.code == 2
+    assert "batcher demo" in ended.err
+
+
+def test_a_mistyped_command_is_named(batcher: Batcher) -> None:
+    ended = batcher("chek")
+    assert ended.code == 2
+    assert "There is no command 'chek'. Did you mean 'check'?" in ended.err
+
+
+def test_every_command_of_the_table_stands_in_the_top_help(batcher: Batcher) -> None:
+    said = batcher("--help").out
+    assert [name for name in COMMANDS if f"  {name} " not in said] == []

@@ -1,0 +1,173 @@
+"""The command as a program: signals, streams, a terminal, and how little it takes to start."""
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from batcher.cli.main import SECTIONS
+from batcher.simulator.faults import Script
+from batcher.simulator.server import ThreadedSimulator
+from batcher.simulator.service import ServiceConfig
+from tests.cli.commands import Program, clean_environment, created_jobs, lines_of, wait_until, write_manifest
+from tests.cli.conftest import environment_for
+
+JOBS = [f"job-{number}" for number in range(40)]
+
+
+def started(folder: Path, environment: dict[str, str], *more: object) -> Program:
+    return Program(["run", "wave.csv", "-o", "results.jsonl", *more], folder=folder, environment=environment)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_stops_in_order_and_the_same_command_goes_on(
+    tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    write_manifest(tmp_path / "wave.csv", JOBS)
+    results = tmp_path / "results.jsonl"
+    with ThreadedSimulator(ServiceConfig(latency_s=(0.05, 0.1))) as simulator:
+        environment = environment_for(simulator) | {"BATCHER_RATE": "20/s"}
+        program = started(tmp_path, environment)
+        wait_until(lambda: results.exists() and results.stat().st_size > 0)
+        program.signal(number)
+        ended = program.end()
+        assert ended.code == code
+        assert "nothing more is sent" in ended.err
+        assert "the same again: it goes on where it stopped" in ended.err
+        lines = lines_of(results)
+        assert len(lines) == len(JOBS)
+        assert {line["status"] for line in lines} == {"created", "not_submitted"}
+        environment["BATCHER_RATE"] = "200/s"
+        again = started(tmp_path, environment).end()
+        assert again.code == 0
+        assert "goes on where it stopped" in again.err
+        assert sorted(created_jobs(simulator.ledger)) == sorted(JOBS)
+    assert [line["status"] for line in lines_of(results)] == ["created"] * len(JOBS)
+
+
+def test_a_second_signal_leaves_at_once_and_loses_nothing(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "wave.csv", ["job-1"])
+    with ThreadedSimulator(ServiceConfig(faults=Script(creates=("silent-after",)))) as simulator:
+        environment = environment_for(simulator)
+        program = started(tmp_path, environment)
+        wait_until(lambda: created_jobs(simulator.ledger) == ["job-1"])
+        program.signal(signal.SIGINT)
+        program.signal(signal.SIGTERM)
+        ended = program.end()
+        assert ended.code == 130
+        assert "leaving at once" in ended.err
+        again = started(tmp_path, environment).end()
+        assert again.code == 0
+        assert "1 in doubt and looked up first" in again.err
+        assert created_jobs(simulator.ledger) == ["job-1"]
+    (line,) = lines_of(tmp_path / "results.jsonl")
+    assert (line["status"], line["recovered"]) == ("created", True)
+
+
+def test_a_full_disk_behind_standard_output_stops_the_wave(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "wave.csv", JOBS)
+    with ThreadedSimulator() as simulator, Path("/dev/full").open("w") as full:
+        ended = Program(
+            ["run", "wave.csv", "-o", "-"], folder=tmp_path, environment=environment_for(simulator), stdout=full
+        ).end()
+    assert ended.code == 3
+    assert "cannot write results to standard output" in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_journal_that_cannot_be_there(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "wave.csv", JOBS)
+    with ThreadedSimulator() as simulator:
+        ended = started(tmp_path, environment_for(simulator), "--journal", tmp_path / "no" / "such" / "folder").end()
+        assert ended.code == 2
+        assert "make it, or choose another" in ended.err
+        assert simulator.ledger == []
+
+
+# --- a terminal -----------------------------------------------------------------------------------------
+
+
+def seen_on_a_terminal(folder: Path, environment: dict[str, str]) -> str:
+    """What `batcher run` writes to a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "batcher", "run", "wave.csv", "-o", "results.jsonl"],
+        cwd=folder, env={**clean_environment(folder), **environment},
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=theirs,
+    ):  # fmt: skip
+        os.close(theirs)
+        seen = b""
+        while True:
+            try:
+                piece = os.read(ours, 65536)
+            except OSError:  # EIO: the other end is closed
+                break
+            if not piece:
+                break
+            seen += piece
+    os.close(ours)
+    return seen.decode()
+
+
+def test_a_terminal_shows_a_live_line_in_colour_unless_asked_not_to(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "wave.csv", JOBS)
+    with ThreadedSimulator(ServiceConfig(latency_s=(0.01, 0.02))) as simulator:
+        environment = environment_for(simulator)
+        colourful = seen_on_a_terminal(tmp_path, environment)
+        assert "━" in colourful
+        assert "\x1b[32m" in colourful
+        (tmp_path / "results.jsonl").unlink()
+        (tmp_path / "results.jsonl.journal").unlink()
+        plain = seen_on_a_terminal(tmp_path, {**environment, "NO_COLOR": "1"})
+    assert "━" in plain
+    assert not [code for code in ("31", "32", "33", "35", "36") if f"\x1b[{code}m" in plain]
+
+
+# --- a light start --------------------------------------------------------------------------------------
+
+HEAVY = ("aiohttp", "pydantic", "rich", "structlog", "sqlite3", "orjson", "asyncio")
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["completion", "bash"]])
+def test_the_front_door_imports_nothing_heavy(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom batcher.cli.main import run\n"
+        f"code = run({arguments!r})\n"
+        f"print('HEAVY', code, [name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.splitlines()[-1] == "HEAVY 0 []"
+
+
+def test_importing_batcher_imports_nothing_heavy_until_a_name_is_used() -> None:
+    code = (
+        "import sys, batcher\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules], 'Wave' in dir(batcher), batcher.Wave)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "[] True <class 'batcher.api.Wave'>"
+
+
+def test_the_shell_completes_commands_and_options() -> None:
+    def completed(*words: str) -> str:
+        environment = {
+            **os.environ,
+            "_BATCHER_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(["batcher", *words]),
+            "COMP_CWORD": str(len(words)),
+        }
+        program = [sys.executable, "-m", "batcher"]
+        return subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert {line.split(",")[1] for line in completed("s").splitlines()} == {
+        "select",
+        "settle",
+        "simulate",
+        "schema",
+    } | {name for section in SECTIONS.values() for name in section if name.startswith("s")}
+    assert "plain,--max-failures" in completed("run", "--max-f")
+    assert completed("run", "--reconcile", "w").strip() == "plain,window"
