@@ -6,7 +6,7 @@ the moment at which it left, what it made and cancelled, and whether its answer 
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from email.utils import formatdate
 from enum import Enum
@@ -165,13 +165,13 @@ class WorldCloud:
             else:
                 self._admitted(sent, admitted, way, reply)
                 return
-        self._answers(sent, reply, back)
+        self._answers(reply, back)
 
     def _admitted(self, sent: Sent, intent: Intent, way: Way, reply: "asyncio.Future[Answer]") -> None:
         landing_s = self.spec.policy.landing_s
         match way:
             case Way.BEFORE:
-                self._answers(sent, reply, self._broken(None))
+                self._answers(reply, self._broken(None))
             case Way.LATE | Way.TOO_LATE:
                 late = self._loop.time() - sent.left_at
                 after_s = self._rng.uniform(0, landing_s - late - 1)
@@ -179,14 +179,14 @@ class WorldCloud:
                     after_s = self._rng.uniform(landing_s, 3 * landing_s)
                 self._loop.call_later(after_s, self._lands, sent, intent, None)
                 if self._rng.random() < 0.3:
-                    self._answers(sent, reply, self._broken(None))
+                    self._answers(reply, self._broken(None))
             case Way.AFTER:
-                self._answers(sent, reply, self._broken(self._lands(sent, intent, None)))
+                self._answers(reply, self._broken(self._lands(sent, intent, None)))
             case Way.PARTIAL if len(intent.asked) == 2:
                 half = self._rng.choice(intent.asked)
-                self._answers(sent, reply, self._reply(self._lands(sent, intent, half)))
+                self._answers(reply, self._reply(self._lands(sent, intent, half)))
             case _:
-                self._answers(sent, reply, self._reply(self._lands(sent, intent, None)))
+                self._answers(reply, self._reply(self._lands(sent, intent, None)))
 
     def _lands(self, sent: Sent, intent: Intent, refuse: Half | None) -> Reply:
         before = len(self.ledger)
@@ -200,7 +200,7 @@ class WorldCloud:
         self.say(f"request {sent.number} of entry {sent.entry} lands: {reply.status} made {made} refused {refuse}")
         return reply
 
-    def _answers(self, sent: Sent | None, reply: "asyncio.Future[Answer]", answer: Answer | None) -> None:
+    def _answers(self, reply: "asyncio.Future[Answer]", answer: Answer | None) -> None:
         if answer is not None:
             self._loop.call_later(self._rng.random() * self.spec.jitter_s, _deliver, reply, answer)
 
@@ -243,17 +243,23 @@ class WorldCloud:
     # --- look-ups ---------------------------------------------------------------------------------------
 
     def query(self, project: str, body: bytes, token: int, reply: "asyncio.Future[Answer]") -> None:
-        """A look-up is on its way."""
-        delay = self._rng.random() * self.spec.jitter_s
-        self._loop.call_later(delay, self._query_arrives, project, body, token, reply)
+        """A look-up of comparisons is on its way."""
+        self._read(token, reply, lambda: self._model.query(self.service_now(), project, body))
 
-    def _query_arrives(self, project: str, body: bytes, token: int, reply: "asyncio.Future[Answer]") -> None:
+    def batch_status(self, project: str, body: bytes, token: int, reply: "asyncio.Future[Answer]") -> None:
+        """A look-up of states is on its way."""
+        self._read(token, reply, lambda: self._model.batch_status(self.service_now(), project, body))
+
+    def _read(self, token: int, reply: "asyncio.Future[Answer]", ask: Callable[[], Reply]) -> None:
+        self._loop.call_later(self._rng.random() * self.spec.jitter_s, self._read_arrives, token, reply, ask)
+
+    def _read_arrives(self, token: int, reply: "asyncio.Future[Answer]", ask: Callable[[], Reply]) -> None:
         answer: Answer | None = self._turned_back(token)
         if answer is None and self._rng.random() < self.faults.list_fails:
             answer = self._bad_list()
         elif answer is None:
-            answer = self._reply(self._model.query(self.service_now(), project, body))
-        self._answers(None, reply, answer)
+            answer = self._reply(ask())
+        self._answers(reply, answer)
 
     def _bad_list(self) -> Answer | None:
         match self._rng.randrange(4):
@@ -265,6 +271,9 @@ class WorldCloud:
                 )
             case _:
                 return self._broken(None)
+
+
+_ReadCall = Callable[[str, bytes, int, "asyncio.Future[Answer]"], None]
 
 
 class ProcessCloud:
@@ -336,20 +345,36 @@ class ProcessCloud:
         return sent
 
     async def query_compare_result(
-        self, job_id: str, *, current_page: int, per_page: int, on_sent: Callable[[], None] | None = None
+        self,
+        job_id: str,
+        *,
+        current_page: int,
+        per_page: int,
+        object_level_compare_id: str | None = None,
+        line_compare_id: str | None = None,
+        content_compare_id: str | None = None,
+        on_sent: Callable[[], None] | None = None,
     ) -> Answer:
-        """See `Cloud.query_compare_result`."""
+        """See `Cloud.query_compare_result`; no world asks for what was found."""
+        body = orjson.dumps({"job_id": job_id, "current_page": current_page, "per_page": per_page})
+        return await self._read(f"look-up of {job_id}, page {current_page}", body, self._cloud.query, on_sent)
+
+    async def batch_status(self, job_ids: Sequence[str], *, on_sent: Callable[[], None] | None = None) -> Answer:
+        """See `Cloud.batch_status`."""
+        body = orjson.dumps({"jobs": job_ids, "page_req": {"cur_page": 1, "per_page": len(job_ids)}})
+        return await self._read(f"states of {', '.join(job_ids)}", body, self._cloud.batch_status, on_sent)
+
+    async def _read(self, what: str, body: bytes, call: _ReadCall, on_sent: Callable[[], None] | None) -> Answer:
         self._cloud.calls += 1
         sent_at = self._process.now()
         self._maybe_step_clock()
-        await self._alive("connect to look up", self._connecting_s())
+        await self._alive("connect to look", self._connecting_s())
         if on_sent is not None:
             on_sent()
         self._cloud.reads.append(Read(self._project, self._life, self._loop.time()))
-        self._cloud.say(f"look-up of {job_id}, page {current_page}")
-        body = orjson.dumps({"job_id": job_id, "current_page": current_page, "per_page": per_page})
+        self._cloud.say(what)
         reply: asyncio.Future[Answer] = self._loop.create_future()
-        self._cloud.query(self._project, body, self._token, reply)
+        call(self._project, body, self._token, reply)
         return await self._await(reply, sent_at)
 
     def _connecting_s(self) -> float:

@@ -85,11 +85,15 @@ class LoopJournal:
         """See `Journal.record`."""
         if not self._process.step("record"):
             await self._process.never()
+        await asyncio.shield(self.submit(ops))
+
+    def submit(self, ops: Sequence[Op]) -> "asyncio.Future[None]":
+        """Hand *ops* over; the future is done when they are durable."""
         done = self._loop.create_future()
         self._pending.append((ops, done))
         if not self._syncing:
             self._begin()
-        await asyncio.shield(done)
+        return done
 
     async def read(self, query: Callable[[Store], T]) -> T:
         """See `Journal.read`."""

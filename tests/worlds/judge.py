@@ -1,7 +1,7 @@
 """The judge: what the contract promises, checked against what the world's cloud has on record."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -13,6 +13,7 @@ from batcher.wave.policy import Reconcile
 from batcher.wave.result import Status
 from batcher.wave.stop import StopKind
 from tests.worlds.cloud import Sent
+from tests.worlds.lines import strays, whole_lines
 from tests.worlds.world import History, Lived
 
 _HALF_FIELDS = {
@@ -47,6 +48,7 @@ def judge(history: History) -> list[Violation]:
             verdict.nothing_invented,
             verdict.limits,
             verdict.one_of_a_job_at_a_time,
+            verdict.stops,
             verdict.refusals,
             verdict.endings,
             verdict.peace,
@@ -73,7 +75,7 @@ class _Judge:
         self._by_entry: dict[int, list[Sent]] = defaultdict(list)
         for sent in history.cloud.sent:
             self._by_entry[sent.entry].append(sent)
-        self._results = [orjson.loads(line) for line in history.file.splitlines()]
+        self._results = [orjson.loads(line) for line in whole_lines(history.file)]
         self._by_index = {result["index"]: result for result in self._results}
 
     def once(self) -> Iterator[Violation]:
@@ -109,9 +111,11 @@ class _Judge:
         journal = b"".join(self._history.lines)
         if not self._history.file.startswith(journal):
             yield Violation("file", "the results file does not begin with the journal's lines")
-        for line in self._history.file[len(journal) :].splitlines():
-            if orjson.loads(line)["status"] not in (Status.NOT_SUBMITTED, Status.UNSETTLED):
-                yield Violation("file", f"a line that is not in the journal: {line!r}")
+        if stray := strays(self._history.file, self._history.lines):
+            yield Violation("file", f"a line that is not in the journal: {stray[0]!r}")
+        for number, lived in enumerate(self._history.lives):
+            if lived.strays:
+                yield Violation("stray", f"life {number} left a line that is not in the journal: {lived.strays[0]!r}")
 
     def nothing_lost(self) -> Iterator[Violation]:
         """What was made is reported, or the entry is left to a person."""
@@ -172,6 +176,17 @@ class _Judge:
                 if one.ended_at is None or one.ended_at > other.left_at + _UNITS:
                     yield Violation("together", f"requests {one.number} and {other.number} for {job} overlap")
 
+    def stops(self) -> Iterator[Violation]:
+        """After a signal nothing leaves that was not on its way: connecting takes time, so that is counted in."""
+        slowest_s = 10.0 if self._spec.faults.slow else 0.02
+        for number, lived in enumerate(self._history.lives):
+            stop_at = lived.told_to_stop_at
+            for sent in self._history.cloud.sent:
+                if stop_at is not None and sent.life == number and sent.left_at > stop_at + slowest_s + _UNITS:
+                    yield Violation(
+                        "stop", f"request {sent.number} left {sent.left_at - stop_at:.3f} s after the signal"
+                    )
+
     def refusals(self) -> Iterator[Violation]:
         """A credential that is refused costs few requests: what was in flight, and one after a renewal."""
         spec = self._spec
@@ -231,6 +246,6 @@ def _limit(name: str, rate: Rate, moments: list[float]) -> Iterator[Violation]:
             return
 
 
-def summary(histories: Iterable[History]) -> Counter[str]:
-    """How the entries of several worlds ended, by status: worlds in which nothing happens prove nothing."""
-    return Counter(orjson.loads(line)["status"] for history in histories for line in history.file.splitlines() if line)
+def statuses(history: History) -> Counter[str]:
+    """How its entries ended: worlds in which nothing happens prove nothing."""
+    return Counter(orjson.loads(line)["status"] for line in whole_lines(history.file))

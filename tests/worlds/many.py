@@ -11,9 +11,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from tests.virtual import Stalled
-from tests.worlds.judge import Violation, judge, late
-from tests.worlds.judge import summary as entries_by_status
-from tests.worlds.world import Seams, play
+from tests.worlds.judge import Violation, judge, late, statuses
+from tests.worlds.world import play
 
 
 @dataclass(slots=True)
@@ -33,15 +32,13 @@ class Tally:
         self.seen += other.seen
 
 
-def play_many(
-    seeds: Iterable[int], *, seams: Seams | None = None, folder: Path | None = None, stop_at_first: bool = False
-) -> Tally:
+def play_many(seeds: Iterable[int], *, folder: Path | None = None, stop_at_first: bool = False) -> Tally:
     """Play and judge the worlds of *seeds*. An exception is a broken promise as well."""
     tally = Tally()
     began = time.perf_counter()
     with quiet():
         for seed in seeds:
-            violations, seen = play_one(seed, seams=seams, folder=folder)
+            violations, seen = play_one(seed, folder=folder)
             tally.worlds += 1
             tally.seen += seen
             if violations:
@@ -52,15 +49,13 @@ def play_many(
     return tally
 
 
-def play_one(
-    seed: int, *, seams: Seams | None = None, folder: Path | None = None
-) -> tuple[list[Violation], Counter[str]]:
+def play_one(seed: int, *, folder: Path | None = None) -> tuple[list[Violation], Counter[str]]:
     """The violations in the world of *seed*, and counts of what was seen there."""
     try:
-        history = play(seed, seams=seams, folder=folder)
+        history = play(seed, folder=folder)
     except (Exception, Stalled) as error:  # noqa: BLE001 - whatever it is, the world has found it
         return [Violation("crash", f"{type(error).__name__}: {error}")], Counter()
-    seen = entries_by_status([history])
+    seen = statuses(history)
     seen["requests"] = len(history.cloud.sent)
     seen["look-ups"] = len(history.cloud.reads)
     seen["lives"] = len(history.lives)

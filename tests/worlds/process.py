@@ -53,6 +53,10 @@ class Process:
             self._loop.call_soon(self.on_signal, 2)
         return True
 
+    def passes(self, boundary: str) -> None:
+        """It passes a boundary of durability: the engine's `watch`."""
+        self.step(boundary)
+
     def step_or_die(self, what: str) -> None:
         """The same for code outside the event loop. Raises `Died`."""
         if not self.step(what):

@@ -3,39 +3,42 @@
 import asyncio
 import random
 import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batcher.manifest import RunDefaults
 from batcher.wave.engine import Engine, WaveEnd
-from batcher.wave.journal import Journal
 from batcher.wave.opening import Request, begin
-from batcher.wave.plan import Scope
 from batcher.wave.result import Result
 from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import Stop, StopKind
-from tests.virtual import WALL_AT_START, run
+from tests.virtual import run
 from tests.worlds.cloud import ProcessCloud, WorldCloud
 from tests.worlds.disk import Disk, DiskStore, LoopJournal, WorldFile
+from tests.worlds.lines import strays
 from tests.worlds.process import Died, Process
 from tests.worlds.spec import Life, Spec, WorldManifest, draw_spec
 
 PATIENCE_S = 10 * 86400.0  # virtual; a wave that takes longer is stuck, and so is
-TURNS = 200_000  # a world that takes more turns of the loop
+TURNS = 20_000  # a world that takes more turns of the loop
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lived:
-    """How one life ended: with *end*, or by a death or a failure to open (then None)."""
+    """How one life ended: with *end*, or by a death or a failure to open (then None).
+
+    *strays* are lines that it left in the results file without having them in the journal.
+    """
 
     life: Life
     began_at: float
     ended_at: float
     end: WaveEnd | None
     results: list[Result]
-    could_not_open: str | None = None
+    could_not_open: str | None
+    told_to_stop_at: float | None
+    strays: tuple[bytes, ...]
 
 
 @dataclass(slots=True)
@@ -51,24 +54,11 @@ class History:
     said: list[str] = field(default_factory=list)
 
 
-Engineer = Callable[..., Engine]
-"""Makes the engine; a mutation makes it otherwise."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seams:
-    """Where a mutation takes hold: what is handed to the engine passes through here first."""
-
-    engine: Engineer = Engine
-    journal: Callable[[LoopJournal], Journal] = lambda journal: journal
-
-
 class World:
     """See the module."""
 
-    def __init__(self, spec: Spec, results: Path, seams: Seams, *, trace: bool) -> None:
+    def __init__(self, spec: Spec, results: Path, *, trace: bool) -> None:
         self.spec = spec
-        self._seams = seams
         self._loop = asyncio.get_running_loop()
         self._rng = random.Random(spec.seed + 1)
         self._trace = trace
@@ -78,7 +68,7 @@ class World:
         self._wall_ahead_s = self._rng.choice((0.0, 0.0, -7200.0, 30.0))
         digest = f"sha256:{spec.seed:064x}"
         self._manifest = WorldManifest(spec.entries, digest)
-        self._scopes: dict[int, Scope] = {}
+        self._told_to_stop_at: float | None = None
 
     def say(self, text: str) -> None:
         """Keep *text* for the trace."""
@@ -103,14 +93,14 @@ class World:
                 await asyncio.sleep(life.again_after_s)
             await asyncio.sleep(4 * self.spec.policy.landing_s)  # let everything land
             calls = self.cloud.calls
-            file = self.disk.results.read_bytes() if self.disk.results.exists() else b""
+            file = self._file()
             end = lives[-1].end
             if end is not None and end.stop is None and not end.halted:
                 await self._again(len(lives))
             return History(
                 spec=self.spec,
                 cloud=self.cloud,
-                lines=[line for (line,) in self.disk.database.execute("SELECT line FROM results ORDER BY seq")],
+                lines=self._journal(),
                 file=file,
                 lives=lives,
                 calls_after_end=self.cloud.calls - calls,
@@ -126,7 +116,7 @@ class World:
         await self._live(number, Life(), calm=True)
 
     async def _live(self, number: int, life: Life, *, calm: bool) -> Lived:
-        began = self._loop.time()
+        began, self._told_to_stop_at = self._loop.time(), None
         process = Process(life, self._fork(), self._wall_ahead_s, self.say)
         results: list[Result] = []
         try:
@@ -140,7 +130,22 @@ class World:
             process.dead = True
             self._wall_ahead_s = process.wall_ahead_s
         self.say(f"--- life {number} ends: {_ending(end) if end else why or 'died'}")
-        return Lived(life, began, self._loop.time(), end, results, why)
+        return Lived(
+            life=life,
+            began_at=began,
+            ended_at=self._loop.time(),
+            end=end,
+            results=results,
+            could_not_open=why,
+            told_to_stop_at=self._told_to_stop_at,
+            strays=() if life.tampers else tuple(strays(self._file(), self._journal())),
+        )
+
+    def _journal(self) -> list[bytes]:
+        return [line for (line,) in self.disk.database.execute("SELECT line FROM results ORDER BY seq")]
+
+    def _file(self) -> bytes:
+        return self.disk.results.read_bytes() if self.disk.results.exists() else b""
 
     async def _run(
         self, number: int, life: Life, process: Process, results: list[Result], *, calm: bool
@@ -163,18 +168,18 @@ class World:
             results.append(result)
             self.say(f"settled entry {result.index}: {result.status} {result.error_msg or ''}")
 
-        engine = self._seams.engine(
+        engine = Engine(
             start=start,
             policy=spec.policy,
             clock=process,
             rng=rng,
-            journal=self._seams.journal(LoopJournal(self.disk, store, process, rng, spec.sync_s, faults.disk_full)),
+            journal=LoopJournal(self.disk, store, process, rng, spec.sync_s, faults.disk_full),
             sink=sink,
             clouds={s: ProcessCloud(self.cloud, process, s.project_id, number, self._fork()) for s in start.scopes},
             rate=spec.rate,
             read_rate=spec.read_rate,
             on_result=on_result,
-            watch=process.step,
+            watch=process.passes,
         )
         process.on_signal = lambda nth: self._signal(engine, nth)
         try:
@@ -200,6 +205,8 @@ class World:
 
     def _signal(self, engine: Engine, nth: int) -> None:
         self.say(f"signal {nth}")
+        if self._told_to_stop_at is None:
+            self._told_to_stop_at = self._loop.time()
         if nth == 1:
             engine.stop(Stop(StopKind.SIGTERM, "terminated"))
         else:
@@ -225,20 +232,16 @@ def _ending(end: WaveEnd) -> str:
     return f"stop={end.stop} halted={bool(end.halted)} {end.status} unrecorded={end.unrecorded}"
 
 
-def play(seed: int, *, seams: Seams | None = None, trace: bool = False, folder: Path | None = None) -> History:
+def play(seed: int, *, trace: bool = False, folder: Path | None = None) -> History:
     """The world of *seed*, played to its end."""
-    return play_spec(draw_spec(seed), seams=seams, trace=trace, folder=folder)
+    return play_spec(draw_spec(seed), trace=trace, folder=folder)
 
 
-def play_spec(spec: Spec, *, seams: Seams | None = None, trace: bool = False, folder: Path | None = None) -> History:
+def play_spec(spec: Spec, *, trace: bool = False, folder: Path | None = None) -> History:
     """The world that *spec* describes, played to its end."""
-    folder = folder or Path(tempfile.gettempdir())
-    results = folder / f"world-{spec.seed}.jsonl"
+    results = (folder or Path(tempfile.gettempdir())) / f"world-{spec.seed}.jsonl"
 
     async def main() -> History:
-        return await World(spec, results, seams or Seams(), trace=trace).play()
+        return await World(spec, results, trace=trace).play()
 
     return run(main, turns=TURNS)
-
-
-__all__ = ["WALL_AT_START", "History", "Lived", "Seams", "World", "play", "play_spec"]

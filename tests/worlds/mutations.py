@@ -1,0 +1,307 @@
+"""The engine, broken on purpose: each mutation is a mistake that somebody could make, and that the worlds must find.
+
+They are the test of the test: a promise whose breach no world would notice is not tested at all.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest import mock
+
+from batcher.drs.outcome import Half, Trouble
+from batcher.wave import life, opening
+from batcher.wave.access import Access
+from batcher.wave.agenda import Agenda, Held
+from batcher.wave.attempt import Attempts
+from batcher.wave.clocks import CloudClock
+from batcher.wave.collector import Collector
+from batcher.wave.context import Context
+from batcher.wave.course import Course
+from batcher.wave.events import Answered, Intended
+from batcher.wave.life import EntryState, HalfState
+from batcher.wave.listing import Listed, Lister
+from batcher.wave.pace import Closed, Pacer
+from batcher.wave.plan import PlannedEntry
+from batcher.wave.reconcile import Others
+from batcher.wave.result import Result
+from batcher.wave.sink import Mended
+from batcher.wave.store import Happened, Op
+from tests.virtual import WALL_AT_START
+from tests.worlds.disk import LoopJournal
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """A mistake: *broken* are the promises of which the worlds must see one broken."""
+
+    name: str
+    broken: frozenset[str]
+    make: Callable[[], AbstractContextManager[None]]
+
+
+MUTATIONS: list[Mutation] = []
+
+
+def mutation(*broken: str) -> Callable[[Callable[[], Iterator[None]]], Callable[[], Iterator[None]]]:
+    """Register a mutation, written as a generator that patches, yields, and takes back."""
+
+    def register(make: Callable[[], Iterator[None]]) -> Callable[[], Iterator[None]]:
+        MUTATIONS.append(Mutation(make.__name__, frozenset(broken), contextmanager(make)))
+        return make
+
+    return register
+
+
+def _patch(target: Any, **changes: Any) -> AbstractContextManager[None]:
+    stack = ExitStack()
+    for name, change in changes.items():
+        stack.enter_context(mock.patch.object(target, name, change))
+    return stack  # type: ignore[return-value]
+
+
+@mutation("once")
+def sends_before_the_intent_is_durable() -> Iterator[None]:
+    """The request leaves while the intent is still being written."""
+    whole = LoopJournal.record
+
+    async def record(self: LoopJournal, *ops: Op) -> None:
+        if any(isinstance(op, Happened) and isinstance(op.event, Intended) for op in ops):
+            self.submit(ops)
+        else:
+            await whole(self, *ops)
+
+    with _patch(LoopJournal, record=record):
+        yield
+
+
+@mutation("once")
+def sends_again_in_doubt() -> Iterator[None]:
+    """No answer is taken for no effect."""
+    whole = life._after
+
+    def after(verdict: Any) -> HalfState:
+        return replace(whole(verdict), doubt=False)
+
+    with _patch(life, _after=after):
+        yield
+
+
+@mutation("once")
+def forgets_doubts_on_resume() -> Iterator[None]:
+    """What an earlier run left in doubt is simply sent again."""
+    whole = Course.take_up
+
+    def take_up(self: Course, held: Held) -> None:
+        halves = {name: replace(half, doubt=False) for name, half in held.state.halves.items()}
+        held.state = replace(held.state, halves=halves)
+        whole(self, held)
+
+    with _patch(Course, take_up=take_up):
+        yield
+
+
+@mutation("stray")
+def writes_results_before_they_are_durable() -> Iterator[None]:
+    """The line goes to the results file first, then to the journal."""
+    whole = Context.settle
+
+    async def settle(self: Context, result: Result, what: str, *before: Op) -> None:
+        self.collector.settled(self.next_seq, result.to_line())
+        with mock.patch.object(self.collector, "settled"):
+            await whole(self, result, what, *before)
+
+    with _patch(Context, settle=settle):
+        yield
+
+
+@mutation("once")
+def reconciles_by_our_own_clock() -> Iterator[None]:
+    """The cloud's clock is taken to be ours."""
+
+    def ours(self: CloudClock, monotonic: float) -> float:
+        return WALL_AT_START + asyncio.get_running_loop().time()
+
+    with _patch(CloudClock, earliest=ours, latest=ours):
+        yield
+
+
+@mutation("once")
+def does_not_wait_for_what_can_still_land() -> Iterator[None]:
+    """Not in the list now is taken for never."""
+    with _patch(Course, since_intent=lambda self, held: 1e9):
+        yield
+
+
+@mutation("once")
+def waits_from_the_intent_only() -> Iterator[None]:
+    """How long a request can still land is counted from an intent that may be far older than the request."""
+    whole = Course.since_intent
+
+    def since_intent(self: Course, held: Held) -> float:
+        policy = replace(self._context.policy, leave_s=-1e6)
+        with mock.patch.object(self._context, "policy", policy):
+            return whole(self, held)
+
+    with _patch(Course, since_intent=since_intent), _patch(Attempts, _intend_anew=mock.AsyncMock()):
+        yield
+
+
+@mutation("once")
+def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
+    """An error is taken as evidence that nothing was made."""
+    whole = Lister.comparisons
+
+    async def comparisons(self: Lister, job_id: str) -> Listed | None:
+        listed = await whole(self, job_id)
+        if listed is not None and isinstance(listed.comparisons, Trouble):
+            return replace(listed, comparisons=())
+        return listed
+
+    with _patch(Lister, comparisons=comparisons):
+        yield
+
+
+@mutation("lost", "invented")
+def takes_what_another_entry_made_for_its_own() -> Iterator[None]:
+    """Entries of one job are not told apart."""
+
+    async def others(self: Course, entry: PlannedEntry) -> Others:
+        return Others()
+
+    with _patch(Course, others=others):
+        yield
+
+
+@mutation("once")
+def asks_for_both_halves_again() -> Iterator[None]:
+    """A repeat asks for what was already made."""
+
+    def to_ask(self: EntryState) -> frozenset[Half]:
+        return frozenset(self.halves) if any(half.open for half in self.halves.values()) else frozenset()
+
+    with _patch(EntryState, to_ask=property(to_ask)):
+        yield
+
+
+@mutation("together")
+def sends_for_one_job_at_the_same_time() -> Iterator[None]:
+    """Entries of one job do not wait for each other."""
+
+    def add(self: Agenda, held: Held) -> None:
+        self.size += 1
+        self._behind.setdefault(held.entry.job_id, type(self._ready)())
+        self.again(held, 0.0)
+
+    def release(self: Agenda, held: Held) -> None:
+        self.size -= 1
+        self._wake_all()
+
+    with _patch(Agenda, add=add, release=release):
+        yield
+
+
+@mutation("lines", "file", "peace")
+def drops_a_line() -> Iterator[None]:
+    """A result is recorded, and its line forgotten."""
+    whole = Collector.write
+
+    def write(self: Collector, lines: list[bytes]) -> None:
+        whole(self, lines[1:] if len(lines) > 1 else lines)
+
+    with _patch(Collector, write=write):
+        yield
+
+
+@mutation("limit")
+def does_not_keep_the_pace() -> Iterator[None]:
+    """Whoever wants to send, sends."""
+
+    async def sleep_until(self: Pacer, moment: Any) -> float:
+        if self._closed:
+            raise Closed
+        return self.clock.monotonic()
+
+    with _patch(Pacer, _sleep_until=sleep_until):
+        yield
+
+
+@mutation("limit")
+def forgets_the_limit_on_resume() -> Iterator[None]:
+    """What an earlier run sent a moment ago does not count."""
+    with _patch(Pacer, go_on=lambda self, in_flight: None):
+        yield
+
+
+@mutation("stop")
+def goes_on_sending_after_a_signal() -> Iterator[None]:
+    """Told to stop, it sends what it has begun to prepare."""
+    with _patch(Pacer, close=lambda self: None):
+        yield
+
+
+@mutation("refusals", "crash")
+def goes_on_with_a_refused_credential() -> Iterator[None]:
+    """A refusal does not stop the scope."""
+
+    async def renew_or_halt(self: Access, trouble: Trouble, sent_at: float) -> bool:
+        await self._cloud.renew()
+        return True
+
+    with _patch(Access, renew_or_halt=renew_or_halt):
+        yield
+
+
+@mutation("lost")
+def gives_up_recording_what_the_cloud_told() -> Iterator[None]:
+    """A full disk makes it forget an answer, and go on as if it had been recorded."""
+
+    async def record_surely(self: Context, what: str, *ops: Op) -> None:
+        try:
+            await self.journal.record(*ops)
+        except Exception:  # noqa: BLE001 - the very mistake
+            return
+
+    with _patch(Context, record_surely=record_surely):
+        yield
+
+
+@mutation("lines", "file", "peace")
+def leaves_the_results_file_as_it_is_on_resume() -> Iterator[None]:
+    """Lines that a crash took away stay away."""
+    with _patch(opening, mend=lambda path, lines: Mended()):
+        yield
+
+
+@mutation("lost")
+def settles_as_failed_what_is_in_doubt() -> Iterator[None]:
+    """Looking up too often is taken for proof."""
+    whole = life._looked_up
+
+    def looked_up(state: EntryState, event: Any) -> EntryState:
+        after = whole(state, event)
+        halves = {
+            name: HalfState(refused=event.trouble, trouble=event.trouble) if half.doubt and event.trouble else half
+            for name, half in after.halves.items()
+        }
+        return replace(after, halves=halves)
+
+    with _patch(life, _looked_up=looked_up):
+        yield
+
+
+@mutation("lost")
+def forgets_the_half_that_was_made() -> Iterator[None]:
+    """A partial answer is taken for a failure of both halves."""
+    whole = Course.next
+
+    async def forget(self: Course, held: Held, event: Any) -> None:
+        if isinstance(event, Answered):
+            trouble = next((v for v in event.halves.values() if isinstance(v, Trouble)), None)
+            if trouble is not None:
+                event = replace(event, halves=dict.fromkeys(event.halves, trouble))
+        await whole(self, held, event)
+
+    with _patch(Course, next=forget):
+        yield
