@@ -37,8 +37,9 @@ class Meter:
         self._rng = rng
         self._name = name
         self._finder = _finder(limit)
-        self.pacer = Pacer(self._finder.rate, clock)
+        self.pacer = Pacer(self._finder.ceiling, clock)
         self._out = False
+        self._steer()
 
     def set_limit(self, limit: Limit) -> None:
         """Our own limit is another one from now on; what was learnt about the cloud's is forgotten."""
@@ -89,10 +90,8 @@ class Meter:
 
     def _steer(self) -> None:
         finder, pacer = self._finder, self.pacer
-        if pacer.rate != finder.rate:
-            log.debug("pace changed", calls=self._name, rate=self.rate_text)
-            pacer.set_rate(finder.rate)
-        pacer.strict(finder.strict)
+        pacer.set_rate(finder.ceiling)
+        pacer.narrow(None if finder.rate == finder.ceiling else finder.rate, strict=finder.strict)
         pacer.alone(finder.alone or self._out)
 
 

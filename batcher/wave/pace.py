@@ -9,7 +9,8 @@ asyncio-throttle stands behind that as the outer guard of the window, on the mom
 whole bursts through and polls while it waits, so it is never what sets the pace; it is there so that no
 mistake above it can exceed the limit.
 
-The rate may change at any time, and departures before the change count by the new one.
+Beside our own limit a narrower one may be kept, which was learnt from the cloud: as it may have another period, both
+hold. Either may change at any time, and departures before the change count by the new one.
 """
 
 import asyncio
@@ -58,46 +59,41 @@ class Guard(Throttler):
 
 
 class Turn:
-    """A caller's turn: `due` waits for its slot; `sent`, `answered` and `ended` say what became of the request."""
+    """A caller's turn: `due` waits for its slot; `sent` and `ended` say what became of the request."""
 
-    __slots__ = ("_pacer", "_place", "_taken", "_window")
+    __slots__ = ("_pacer", "_places")
 
     def __init__(self, pacer: "Pacer") -> None:
         self._pacer = pacer
-        self._taken = False
-        self._window: Window | None = None
-        self._place: Place | None = None
+        self._places: tuple[tuple[Window, Place], ...] | None = None  # None: it has no slot
 
     async def due(self) -> None:
         """Wait until the request may leave, and take the slot. Raises `Closed`."""
-        await self._pacer._take(self)
-
-    def took(self, window: Window | None) -> None:
-        """The slot is this turn's."""
-        self._taken = True
-        self._window = window
-        self._place = None if window is None else window.take()
+        self._places = await self._pacer._take()
 
     def sent(self) -> None:
         """The request leaves now."""
-        if self._window is not None and self._place is not None and self._place.left is None:
-            self._window.left(self._place, self._pacer.clock.monotonic())
-            self._pacer._ring()
+        now = self._pacer.clock.monotonic()
+        for window, place in self._places or ():
+            if place.left is None:
+                window.left(place, now)
+        self._pacer._ring()
 
     def ended(self, *, sent: bool, answered: bool = False) -> None:
         """The request has ended. Not *sent*: it never left, and takes no place in the window. *answered*: by a
         whole answer, so the cloud has counted it by now."""
-        if not self._taken:
+        if self._places is None:
             return
-        self._taken = False
-        self._pacer._outstanding -= 1
-        if self._window is not None and self._place is not None:
+        now = self._pacer.clock.monotonic()
+        for window, place in self._places:
             if answered:
-                self._window.answered(self._place, self._pacer.clock.monotonic())
+                window.answered(place, now)
             elif sent:
-                self._window.lost(self._place, self._pacer.clock.monotonic())
-            elif self._place.left is None:
-                self._window.never_left(self._place)
+                window.lost(place, now)
+            elif place.left is None:
+                window.never_left(place)
+        self._places = None
+        self._pacer._outstanding -= 1
         self._pacer._ring()
 
 
@@ -108,6 +104,7 @@ class Pacer:
         self.clock = clock
         self.rate = rate
         self._window = None if rate is None else Window(rate)
+        self._narrower: Window | None = None
         self._guard = None if rate is None else Guard(rate, clock)
         self._door = asyncio.Lock()  # lets callers in one at a time, first come first served
         self._gate = asyncio.Lock()  # hands out slots, likewise
@@ -122,24 +119,40 @@ class Pacer:
         self._bell: asyncio.Event | None = None  # wakes whoever sleeps towards a moment that may have moved
 
     def set_rate(self, rate: Rate | None) -> None:
-        """Pace by *rate* from now on."""
+        """Our own limit is *rate* from now on."""
         if rate == self.rate:
             return
         self.rate = rate
-        if rate is None:
-            self._window = self._guard = None
-        elif self._window is None or self._guard is None:
-            self._window = Window(rate)
-            self._guard = Guard(rate, self.clock)
-        else:
-            self._window.resize(rate, self.clock.monotonic())
+        self._window = self._resized(self._window, rate)
+        self._guard = None if rate is None else self._guard or Guard(rate, self.clock)
+        if rate is not None and self._guard is not None:
             self._guard.set_rate(rate)
         self._ring()
 
-    def strict(self, strict: bool) -> None:
-        """Whether only an answer proves when a request was counted; see `pace_window`."""
-        if self._window is not None:
-            self._window.strict = strict
+    def narrow(self, rate: Rate | None, *, strict: bool = False) -> None:
+        """Keep *rate* as well, which was learnt; None: our own limit alone.
+
+        *strict*: only an answer proves when a request was counted, see `pace_window`.
+        """
+        if rate != (None if self._narrower is None else self._narrower.rate):
+            self._narrower = self._resized(self._narrower, rate)
+            self._ring()
+        for window in self._windows:
+            window.strict = strict
+
+    def _resized(self, window: Window | None, rate: Rate | None) -> Window | None:
+        if rate is None:
+            return None
+        now = self.clock.monotonic()
+        if window is not None:
+            window.resize(rate, now)
+            return window
+        other = self._window or self._narrower
+        return Window(rate) if other is None else other.copy(rate, now)
+
+    @property
+    def _windows(self) -> tuple[Window, ...]:
+        return tuple(window for window in (self._window, self._narrower) if window is not None)
 
     def go_on(self, *, in_flight: int) -> None:
         """An earlier process has sent up to this moment, at this rate: what leaves from now on comes on top of that.
@@ -204,25 +217,25 @@ class Pacer:
             self._ring()
 
     def _entry_at(self, now: float) -> float:
-        if self._held is not None or (self._alone and self._inside + self._outstanding > 0):
+        if self._alone and self._inside > 0:
             return inf
-        if self._window is None:
-            return self._paused_until
-        slot = max(self._paused_until, self._last + self._gap, self._window.opens_at(now))
-        return slot + self._gap * self._inside - LEAD_S
+        return self._slot_at(now) + self._gap * self._inside - LEAD_S
 
     def _slot_at(self, now: float) -> float:
+        """When the next request may leave: in the past for at once, never below the moment it was due."""
         if self._held is not None or (self._alone and self._outstanding > 0):
             return inf
-        if self._window is None:
+        windows = self._windows
+        if not windows:
             return self._paused_until
-        return max(self._paused_until, self._last + self._gap, self._window.opens_at(now))
+        opens_at = max(window.opens_at(now) for window in windows)
+        return max(self._paused_until, self._last + self._gap, opens_at)
 
     @property
     def _gap(self) -> float:
-        return 0.0 if self.rate is None else _TIGHTER * self.rate.period_s / self.rate.count
+        return max((_TIGHTER * w.rate.period_s / w.rate.count for w in self._windows), default=0.0)
 
-    async def _take(self, turn: Turn) -> None:
+    async def _take(self) -> tuple[tuple[Window, Place], ...]:
         async with self._gate:
             due = await self._sleep_until(self._slot_at)
             if self._guard is not None:
@@ -232,7 +245,7 @@ class Pacer:
             # A timer fires late by a fraction of a gap: the schedule, not the timer, sets the next slot.
             self._last = max(due, self.clock.monotonic() - self._gap)
             self._outstanding += 1
-            turn.took(self._window)
+            return tuple((window, window.take()) for window in self._windows)
 
     async def _sleep_until(self, moment: _Moment) -> float:
         """Sleep until *moment*, a function of now that is asked again whenever something has changed."""

@@ -103,6 +103,16 @@ class Window:
         heapify(self._back)
         self._taken = underway + len(self._back)
 
+    def copy(self, rate: Rate, now: float) -> "Window":
+        """A window of *rate* in which counts what has left through this one."""
+        copied = Window(rate)
+        for place in self._past:
+            again = Place(strict=False)
+            again.left, again.answered = place.left, place.answered
+            copied._past.append(again)
+        copied.resize(rate, now)
+        return copied
+
     def _free_at(self, place: Place) -> float:
         assert place.left is not None  # noqa: S101 - only places that left are given back by time
         period_s = self.rate.period_s
