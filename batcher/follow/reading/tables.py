@@ -38,7 +38,7 @@ class TableReading:
         database.target = told.target or database.target
         database.result = told.result or database.result
         if told.length is not None:
-            database.length = told.length
+            database.length = max(told.length, database.length or 0)
         database.tables.update(told.tables)
 
     def _size(self) -> int:

@@ -1,0 +1,99 @@
+"""Accepted differences: every finding at once, and nothing accepted that was not named."""
+
+from datetime import date
+from pathlib import Path
+
+import pytest
+
+from batcher.follow.accepted import AcceptanceError, read_acceptances
+from tests.follow.make import difference
+
+HEADER = "job_id,database,table,reason,expires\n"
+
+
+def write(tmp_path: Path, text: str, name: str = "accepted.csv") -> Path:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_csv_and_json_say_the_same(tmp_path: Path) -> None:
+    row = "job-1,shop,audit,rows are purged nightly,2026-12-31\n"
+    (from_csv,) = read_acceptances(write(tmp_path, "\ufeff" + HEADER + row))
+    text = (
+        '[{"job_id":"job-1","database":"shop","table":"audit","reason":"rows are purged nightly",'
+        '"expires":"2026-12-31"}]'
+    )
+    (from_json,) = read_acceptances(write(tmp_path, text, "accepted.json"))
+    assert (from_csv.line, from_json.line) == (2, 1)
+    assert from_csv.expires == from_json.expires == date(2026, 12, 31)
+    assert str(from_csv) == str(from_json) == "job job-1, shop.audit"
+
+
+@pytest.mark.parametrize(
+    ("acceptance", "covered"),
+    [
+        ("job-1,shop,orders", True),
+        ("job-1,shop,*", True),
+        ("job-1,*,*", True),
+        ("job-1,shop,items", False),
+        ("job-1,other,orders", False),
+        ("job-2,shop,orders", False),
+    ],
+)
+def test_only_what_is_named_is_covered(tmp_path: Path, acceptance: str, covered: bool) -> None:
+    (accepted,) = read_acceptances(write(tmp_path, f"{HEADER}{acceptance},why,2026-12-31\n"))
+    assert accepted.covers("job-1", difference()) is covered
+
+
+def test_a_whole_database_is_covered_only_by_any_table(tmp_path: Path) -> None:
+    rows = "job-1,shop,orders,why,2026-12-31\njob-1,shop,*,why,2026-12-31\n"
+    table, database = read_acceptances(write(tmp_path, HEADER + rows))
+    whole = difference(None)
+    assert (table.covers("job-1", whole), database.covers("job-1", whole)) == (False, True)
+
+
+def test_it_holds_through_its_last_day(tmp_path: Path) -> None:
+    (accepted,) = read_acceptances(write(tmp_path, f"{HEADER}j,d,t,why,2026-12-31\n"))
+    assert not accepted.expired(date(2026, 12, 31))
+    assert accepted.expired(date(2027, 1, 1))
+
+
+def test_every_finding_is_told_at_once(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, "job_id,database,tabel,reason,expires\njob-1,shop,orders,,2026-13-01\n,shop,x,why,2026-12-31\n"
+    )
+    with pytest.raises(AcceptanceError) as caught:
+        read_acceptances(path)
+    lines = caught.value.message.splitlines()
+    assert [line.removeprefix(f"{path}, ") for line in lines] == [
+        "line 2: unknown field 'tabel'; did you mean table?",
+        "line 2: table is missing; name the source table, or * for any",
+        "line 2: reason is missing; say why it may pass: the next reader has to know",
+        "line 2: expires is '2026-13-01', which is no date; write it as 2026-12-31",
+        "line 3: unknown field 'tabel'; did you mean table?",
+        "line 3: job_id is missing; say whose difference it is",
+        "line 3: table is missing; name the source table, or * for any",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.json", "{", "is no JSON"),
+        ("a.json", '{"job_id":"x"}', "holds no array of objects"),
+        ("a.csv", HEADER + '"open', "is no CSV"),
+        ("a.csv", HEADER + "a,b,c,d,2026-12-31,more\n", "more cells than the header has names"),
+    ],
+)
+def test_what_is_no_such_file_is_told_with_its_place(tmp_path: Path, name: str, text: str, said: str) -> None:
+    with pytest.raises(AcceptanceError, match=said):
+        read_acceptances(write(tmp_path, text, name))
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(AcceptanceError, match="cannot read"):
+        read_acceptances(tmp_path / "none.csv")
+    (tmp_path / "latin.csv").write_bytes(HEADER.encode() + b"j,d,\xe4,why,2026-12-31\n")
+    with pytest.raises(AcceptanceError, match="is not UTF-8"):
+        read_acceptances(tmp_path / "latin.csv")

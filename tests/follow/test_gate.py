@@ -1,0 +1,196 @@
+"""GO is never given by mistake: every entry consistent, or its differences accepted by name, and for now."""
+
+from datetime import date, timedelta
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batcher.follow.accepted import Acceptance
+from batcher.follow.gate import Ruling, Waved, rule
+from batcher.follow.junit import write_junit
+from batcher.follow.verdict import Counts, HalfVerdict, Verdict, VerdictLine
+from batcher.wave.result import Status
+from tests.follow.make import AT, difference, half, line
+
+TODAY = date(2026, 11, 25)
+
+
+def waved(verdict: VerdictLine | None, **changes: Any) -> Waved:
+    return Waved(
+        **{
+            "file": "wave.jsonl",
+            "key": verdict.key if verdict else "k1",
+            "job_id": "job-1",
+            "scope": ("https://drs.example.com", "p"),
+            "status": Status.CREATED,
+            "verdict": verdict,
+            "finished_at": AT,
+            **changes,
+        }
+    )
+
+
+def accept(table: str = "orders", *, line: int = 2, expires: date = TODAY, job_id: str = "job-1") -> Acceptance:
+    return Acceptance(line=line, job_id=job_id, database="shop", table=table, reason="known", expires=expires)
+
+
+def ruled(*verdicts: VerdictLine | None, accepted: tuple[Acceptance, ...] = (), **changes: Any) -> Ruling:
+    return rule([waved(verdict, **changes) for verdict in verdicts], accepted, TODAY)
+
+
+def test_all_consistent_is_go() -> None:
+    ruling = ruled(line(key="a"), line(key="b"))
+    assert ruling.go
+    assert ruling.verdicts == {Verdict.CONSISTENT: 2}
+
+
+def test_no_entries_prove_nothing() -> None:
+    assert not rule([], (), TODAY).go
+
+
+@pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.CONSISTENT])
+def test_any_other_verdict_is_no_go(verdict: Verdict) -> None:
+    ruling = ruled(line(half(difference(), verdict=verdict, reason="because")))
+    assert [blocker.why for blocker in ruling.blockers] == ["rows: because"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "why"),
+    [
+        (waved(None), "not followed yet: run `batcher watch` on its results"),
+        (waved(line(), status=Status.PARTIAL, said="refused"), "partial: refused"),
+        (waved(line(), status=Status.UNSETTLED), "unsettled: not all of it was created"),
+        (waved(line(final=False, reason="still RUNNING")), "still RUNNING"),
+        (waved(line().model_copy(update={"data_level_compare_result": None})), "nothing was compared"),
+    ],
+)
+def test_an_entry_without_a_final_word_on_all_of_it_is_no_go(entry: Waved, why: str) -> None:
+    ruling = rule([entry], (), TODAY)
+    assert not ruling.go
+    assert ruling.blockers[0].why == why
+
+
+def test_an_accepted_difference_passes_and_is_told() -> None:
+    ruling = ruled(line(half(difference())), accepted=(accept(),))
+    assert ruling.go
+    assert [(passed.difference.table, passed.acceptance.reason) for passed in ruling.passed] == [("orders", "known")]
+
+
+def test_one_difference_more_than_was_accepted_is_no_go() -> None:
+    ruling = ruled(line(half(difference(), difference("items"))), accepted=(accept(),))
+    assert [one.table for one in ruling.blockers[0].differences] == ["items"]
+    assert "1 difference accepted" in ruling.blockers[0].why
+
+
+def test_an_expired_acceptance_accepts_nothing_and_is_named() -> None:
+    yesterday = TODAY - timedelta(days=1)
+    ruling = ruled(line(half(difference())), accepted=(accept(expires=yesterday),))
+    assert not ruling.go
+    assert "the acceptance of shop.orders expired on 2026-11-24" in ruling.blockers[0].why
+    assert [one.line for one in ruling.expired] == [2]
+
+
+def test_an_acceptance_of_nothing_is_named() -> None:
+    ruling = ruled(line(), accepted=(accept("odrers", line=7),))
+    assert ruling.go
+    assert [one.line for one in ruling.unused] == [7]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        half(difference(), compare_task_status="TIMEOUT_INTERRUPT", verdict=Verdict.INCONSISTENT),
+        half(difference(), complete=False),
+        half(difference(), counts=None),
+        half(verdict=Verdict.UNKNOWN, counts=Counts()),
+    ],
+)
+def test_what_was_not_compared_to_the_end_cannot_be_accepted(data: HalfVerdict) -> None:
+    assert not ruled(line(data), accepted=(accept(), accept("*", line=3))).go
+
+
+def later(verdict: VerdictLine, **changes: Any) -> VerdictLine:
+    return verdict.model_copy(update={"decided_at": AT + timedelta(hours=1), **changes})
+
+
+@given(st.permutations([0, 1, 2]))
+def test_a_rerun_replaces_the_earlier_verdict_in_whatever_order(order: list[int]) -> None:
+    entries = [
+        waved(line(half(difference()))),
+        waved(later(line()), file="recheck.jsonl"),
+        waved(line(key="other")),
+    ]
+    ruling = rule([entries[n] for n in order], (), TODAY)
+    assert ruling.go
+    assert (ruling.entries, ruling.superseded) == (2, 1)
+
+
+def test_a_rerun_that_is_not_followed_yet_holds_the_gate() -> None:
+    first = waved(line(half(difference())))
+    rerun = waved(None, file="recheck.jsonl", finished_at=AT + timedelta(hours=1))
+    assert not rule([rerun, first], (), TODAY).go
+
+
+def test_a_rerun_of_one_half_leaves_the_other_half_its_word() -> None:
+    objects = half(difference("v", object_type="VIEW"), compare_type="object_comparison")
+    first = line(half(difference()), object_level_compare_result=objects, verdict=Verdict.INCONSISTENT)
+    rows_again = later(line())
+    assert not rule([waved(first), waved(rows_again)], (), TODAY).go
+    healed = later(line(), object_level_compare_result=half(compare_type="object_comparison"))
+    assert rule([waved(first), waved(healed)], (), TODAY).go
+
+
+def test_the_same_key_in_another_project_is_another_entry() -> None:
+    ruling = rule([waved(line()), waved(line(half(difference())), scope=("https://drs.example.com", "q"))], (), TODAY)
+    assert (ruling.entries, ruling.go) == (2, False)
+
+
+@given(
+    st.lists(
+        st.builds(
+            lambda key, differs, status, final: waved(
+                line(half(difference()) if differs else half(), key=key, final=final), status=status
+            ),
+            st.sampled_from("abcdef"),
+            st.booleans(),
+            st.sampled_from([Status.CREATED, Status.CREATED, Status.FAILED]),
+            st.booleans(),
+        ),
+        unique_by=lambda entry: entry.key,
+    )
+)
+def test_go_means_that_every_entry_was_created_ended_and_agreed(entries: list[Waved]) -> None:
+    good = [
+        entry.status is Status.CREATED
+        and entry.verdict is not None
+        and entry.verdict.final
+        and entry.verdict.verdict is Verdict.CONSISTENT
+        for entry in entries
+    ]
+    ruling = rule(entries, (), TODAY)
+    assert ruling.go == (bool(good) and all(good))
+    assert len(ruling.blockers) == good.count(False)
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_junit_is_sound_xml_whatever_names_there_are(
+    tmp_path_factory: pytest.TempPathFactory, key: str, why: str
+) -> None:
+    path = tmp_path_factory.mktemp("junit") / "gate.xml"
+    blocked = waved(line(half(difference(message=why), reason=why), key=f"x{key}"), job_id=key)
+    entries = [blocked, waved(line(key="good")), waved(line(half(difference()), key="accepted"))]
+    ruling = rule(entries, (accept(),), TODAY)
+    write_junit(path, ruling, entries)
+    root = ElementTree.parse(path).getroot()  # noqa: S314 - our own file
+    assert (root.get("tests"), root.get("failures")) == ("3", str(len(ruling.blockers)))
+    assert len(root.findall(".//failure")) == len(ruling.blockers)
+    assert [case.find("system-out") is not None for case in root.iter("testcase")][1:] == [False, True]
+
+
+def test_json_has_every_reason() -> None:
+    said = ruled(line(half(difference()))).as_json()
+    assert said["verdict"] == "NO-GO"
+    assert said["blockers"][0]["differences"][0]["table"] == "orders"
