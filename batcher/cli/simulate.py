@@ -111,7 +111,10 @@ async def _serve(simulator: "Simulator", *, as_json: bool) -> None:
         loop.add_signal_handler(number, stop.set)
     async with simulator:
         _introduce(simulator, as_json=as_json)
-        await stop.wait()
+        waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(simulator.failed())]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        for task in waiting:
+            task.cancel()
 
 
 def _introduce(simulator: "Simulator", *, as_json: bool) -> None:

@@ -92,11 +92,16 @@ class FileLedger:
     """A JSON Lines file, each line written out at once: another process may read it at any time."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file: BinaryIO = path.open("ab", buffering=0)
 
     def record(self, event: Event) -> None:
-        """Write *event*."""
-        self._file.write(orjson.dumps(as_json(event), option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS))
+        """Write *event*. Raises `OSError` with the file's name."""
+        line = orjson.dumps(as_json(event), option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS)
+        try:
+            self._file.write(line)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from None
 
     def close(self) -> None:
         """Close the file."""

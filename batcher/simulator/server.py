@@ -9,6 +9,7 @@ has gone, as a cloud does.
 
 import asyncio
 import errno
+import logging
 import socket
 import struct
 import threading
@@ -32,6 +33,11 @@ from batcher.simulator.service import Plan, ServiceConfig, SimulatedService, ans
 from batcher.simulator.signatures import SignedRequest
 
 CALLS = CREATES | READS
+
+# What aiohttp would log is about clients that are gone or talk nonsense; failures of ours are raised by `close`.
+_QUIET = logging.getLogger("batcher.simulator.http")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
 HELD_OPEN_S = 600.0  # how long a connection stays open and silent, at most
 MAX_BODY = 12 * 1024 * 1024  # the gateway's own limit
 
@@ -76,8 +82,10 @@ class Simulator:
         self._offset_s = clock_offset_s
         self._observer = observer
         self._stopping = asyncio.Event()
-        self._late: set[asyncio.TimerHandle] = set()
+        self._late: dict[str, asyncio.TimerHandle] = {}
         self._runner: web.ServerRunner | None = None
+        self._failure: Exception | None = None
+        self._failed = asyncio.Event()
 
     # Its life -----------------------------------------------------------------------------------------
 
@@ -99,7 +107,7 @@ class Simulator:
 
     async def start(self) -> Self:
         """Begin to serve. Raises `UserError` where the port cannot be had."""
-        server = web.Server(self._handle, request_factory=_request, access_log=None)
+        server = web.Server(self._handle, request_factory=_request, access_log=None, logger=_QUIET)
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -111,12 +119,21 @@ class Simulator:
         return self
 
     async def close(self) -> None:
-        """Stop serving: silent connections are closed, effects that were to come late never come."""
+        """Stop serving: silent connections are closed, effects that were to come late never come.
+
+        Raises whatever kept a request from being served: nothing that goes wrong in here is lost.
+        """
         self._stopping.set()
-        for timer in self._late:
+        for timer in self._late.values():
             timer.cancel()
         if self._runner is not None:
             await self._runner.cleanup()
+        if self._failure is not None:
+            raise self._failure
+
+    async def failed(self) -> None:
+        """Wait until a request could not be served (a ledger that cannot be written, say); `close` raises why."""
+        await self._failed.wait()
 
     async def __aenter__(self) -> Self:
         return await self.start()
@@ -129,6 +146,15 @@ class Simulator:
     # Requests -----------------------------------------------------------------------------------------
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except ConnectionError:  # the client has gone in the middle of its request
+            return web.Response()
+        except Exception as error:  # noqa: BLE001 - raised again by close
+            self._fail(error)
+            return self._response(refusal("", 500, "APIGW.0601", "The simulator has failed."))
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         try:
             body = await request.read()
         except web.HTTPRequestEntityTooLarge:
@@ -147,10 +173,17 @@ class Simulator:
                 return self._response(self.service.tokens(self.now, body))
             case ["", "v3", "projects"] if request.method == "GET":
                 return self._response(self.service.projects(self.now, signed, request.query.get("name", "")))
-        plan = self.service.nowhere(self.now, f"{request.method} {signed.path}")
-        assert plan.reply is not None  # noqa: S101 - nowhere always answers
+            case ["", "v3", project_id, "jobs", job_id, "compare", task_id] if request.method == "DELETE":
+                plan = self.service.cancel(self.now, project_id, job_id, task_id, signed)
+            case _:
+                plan = self.service.nowhere(self.now, f"{request.method} {signed.path}")
+        assert plan.reply is not None  # noqa: S101 - both have answered
         self._told(plan, plan.reply)
         return self._response(plan.reply)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+        self._failed.set()
 
     async def _drs(
         self, request: web.BaseRequest, signed: SignedRequest, project_id: str, call: str
@@ -176,11 +209,15 @@ class Simulator:
         if when is EffectWhen.NOW:
             plan.reply = self.service.apply(self.now, plan)
         elif when is EffectWhen.LATE:
-            timer = asyncio.get_running_loop().call_later(plan.effect_late_s or 0.0, self._late_effect, plan)
-            self._late = {other for other in self._late if other.when() > timer.when() - 3600} | {timer}
+            loop = asyncio.get_running_loop()
+            self._late[plan.request_id] = loop.call_later(plan.effect_late_s or 0.0, self._late_effect, plan)
 
     def _late_effect(self, plan: Plan) -> None:
-        self.service.apply(self.now, plan)
+        del self._late[plan.request_id]
+        try:
+            self.service.apply(self.now, plan)
+        except Exception as error:  # noqa: BLE001 - raised again by close
+            self._fail(error)
 
     def _told(self, plan: Plan, reply: Reply | None) -> None:
         fault = None if plan.fault is None else plan.fault.name
@@ -296,6 +333,8 @@ class ThreadedSimulator:
         if self._loop is not None and self._done is not None:
             self._loop.call_soon_threadsafe(self._done.set)
         self._thread.join()
+        if self._failed is not None:
+            raise self._failed
 
     def _run(self) -> None:
         asyncio.run(self._serve())
@@ -310,4 +349,7 @@ class ThreadedSimulator:
         finally:
             self._ready.set()
         await self._done.wait()
-        await self._sim.close()
+        try:
+            await self._sim.close()
+        except Exception as error:  # noqa: BLE001 - raised again in the thread that leaves the block
+            self._failed = error

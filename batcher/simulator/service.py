@@ -5,7 +5,6 @@ delivers the answer, or what a fault leaves of it.
 """
 
 import random
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -18,16 +17,17 @@ from batcher.simulator.chance import draw
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.faults import NO_FAULTS, Canned, EffectWhen, Fault, FaultSource, Seen
 from batcher.simulator.iam import IamConfig, IamReply, SimulatedIam
+from batcher.simulator.language import ENGLISH, LANGUAGES, in_language
 from batcher.simulator.ledger import Ledger
 from batcher.simulator.limits import throttle_text
 from batcher.simulator.model import Intent, SimulatedCloud
 from batcher.simulator.replies import Reply, refusal
 from batcher.simulator.signatures import SignedRequest
 
+CANCEL = "cancel-compare"
 CREATE_PADDING = b"x" * (1 << 20)
 READ_PADDING = b"x" * (12 << 20)
 USUAL_LIMIT = Rate(200, 1.0)  # the gateway's, where none is configured
-LANGUAGES = frozenset({"en-us", "zh-cn"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +55,7 @@ class Plan:
     wait_before_s: float = 0.0
     wait_after_s: float = 0.0
     effect_late_s: float | None = None
+    language: str = ENGLISH
     refuse: Half | None = None
 
 
@@ -75,20 +76,20 @@ class SimulatedService:
         if self._began_at is None:
             self._began_at = now
         door = partial(self._door, now, project_id, request)
-        reply: Reply | None = None
-        intent: Intent | None = None
         if call == CREATE_COMPARE_TASK:
-            admitted = self.cloud.admit(now, project_id, request.body, door=door)
-            if isinstance(admitted, Intent):
-                intent = admitted
-                request_id, job_id = intent.request_id, intent.request.job_id
-            else:
-                reply, request_id, job_id = admitted, admitted.request_id, ""
+            heard: Intent | Reply = self.cloud.admit(now, project_id, request.body, door=door)
         else:
-            reply = self.cloud.read(now, project_id, call, request.body, door=door)
-            request_id, job_id = reply.request_id, _job_of(request.body) if reply.status == 200 else ""
-        plan = Plan(call=call, project_id=project_id, job_id=job_id, request_id=request_id, reply=reply, intent=intent)
-        self._unfold(now, plan)
+            heard = self.cloud.read(now, project_id, call, request.body, door=door)
+        plan = Plan(
+            call=call,
+            project_id=project_id,
+            job_id=heard.request.job_id if isinstance(heard, Intent) else _job_of(request.body),
+            request_id=heard.request_id,
+            reply=None if isinstance(heard, Intent) else heard,
+            intent=heard if isinstance(heard, Intent) else None,
+            language=request.headers.get("x-language", ENGLISH),
+        )
+        self._unfold(now, plan, refused=not isinstance(heard, Intent) and heard.status != 200)
         return plan
 
     def apply(self, now: float, plan: Plan) -> Reply:
@@ -104,6 +105,16 @@ class SimulatedService:
         request_id = self.cloud.arrived(now, "", path)
         reply = refusal(request_id, 404, "APIGW.0101", "The API does not exist or has not been published.")
         return Plan(call=path, project_id="", job_id="", request_id=request_id, reply=reply)
+
+    def cancel(self, now: float, project_id: str, job_id: str, task_id: str, request: SignedRequest) -> Plan:
+        """DELETE /v3/{project_id}/jobs/{job_id}/compare/{compare_job_id}: somebody cancels a comparison."""
+        request_id = self.cloud.arrived(now, project_id, CANCEL, job_id=job_id)
+        reply = self.iam.let_in(now, request, project_id, request_id)
+        if reply is None and self.cloud.someone_cancels(now, project_id, job_id, task_id):
+            reply = Reply(status=200, body=b"{}", request_id=request_id)
+        if reply is None:
+            reply = refusal(request_id, 400, "DRS.M00202", "There is no unfinished comparison of that id.")
+        return Plan(call=CANCEL, project_id=project_id, job_id=job_id, request_id=request_id, reply=reply)
 
     def tokens(self, now: float, body: bytes) -> IamReply:
         """POST /v3/auth/tokens."""
@@ -122,20 +133,23 @@ class SimulatedService:
             return shut
         if not headers.get("content-type", "").lower().startswith("application/json"):
             return refusal(request_id, 400, "DRS.M00300", "The Content-Type must be application/json.")
-        if headers.get("x-language", "en-us") not in LANGUAGES:
+        if headers.get("x-language", ENGLISH) not in LANGUAGES:
             return refusal(request_id, 400, "DRS.M00202", "X-Language must be en-us or zh-cn.")
         return None
 
-    def _unfold(self, now: float, plan: Plan) -> None:
-        """Latency and fault of *plan*, by the seed, the job and how many such requests it had."""
+    def _unfold(self, now: float, plan: Plan, *, refused: bool) -> None:
+        """Latency and fault of *plan*, by the seed, the job and how many such requests it had.
+
+        *refused*: by the gateway; it meets no fault, and does not count among those that may.
+        """
         config = self.config
-        key = (plan.call, plan.job_id)
+        key = (f"refused {plan.call}" if refused else plan.call, plan.job_id)
         nth = self._asked[key] = self._asked.get(key, 0) + 1
         low, high = config.latency_s
         if high > 0:
             latency_s = low + (high - low) * draw(self._seed, "latency", *key, nth)
             plan.wait_before_s = plan.wait_after_s = latency_s / 2
-        if plan.intent is None and (plan.reply is None or plan.reply.status != 200):
+        if refused:
             return
         elapsed_s = now - (self._began_at or now)
         fault = config.faults.choose(self._seed, call=plan.call, job_id=plan.job_id, nth=nth, elapsed_s=elapsed_s)
@@ -159,14 +173,15 @@ def answer_seen(plan: Plan, config: CloudConfig) -> Reply | None:
     """The answer as *plan*'s fault leaves it, transport apart; None: nothing is sent."""
     fault, reply = plan.fault, plan.reply
     if fault is None:
-        return reply
+        return None if reply is None else in_language(reply, plan.language)
     if fault.seen in (Seen.NOTHING, Seen.RESET):
         return None
     if fault.canned is not None:
         limit = config.limit if plan.call == CREATE_COMPARE_TASK else config.read_limit
-        return _canned(plan.request_id, fault.canned, limit or USUAL_LIMIT)
+        reply = _canned(plan.request_id, fault.canned, limit or USUAL_LIMIT)
     if reply is None:
         return None
+    reply = in_language(reply, plan.language)
     match fault.seen:
         case Seen.EMPTY:
             return _with_body(reply, b"")
@@ -194,7 +209,13 @@ def _canned(request_id: str, canned: Canned, limit: Rate) -> Reply:
 
 
 def _job_of(body: bytes) -> str:
-    """The job a sound look-up is about; for a batch, its first."""
-    fields: Mapping[str, object] = orjson.loads(body)
+    """The job a request is about, where that can be read; for a batch, its first."""
+    try:
+        fields = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return ""
+    if not isinstance(fields, dict):
+        return ""
     jobs = fields.get("jobs")
-    return str(fields.get("job_id") or (jobs[0] if isinstance(jobs, list) and jobs else ""))
+    job_id = jobs[0] if isinstance(jobs, list) and jobs else fields.get("job_id")
+    return job_id if isinstance(job_id, str) else ""

@@ -5,7 +5,9 @@ import io
 import socket
 import urllib.request
 from collections.abc import AsyncIterator
+from contextlib import closing
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -17,7 +19,8 @@ from batcher.rates import Rate
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.faults import FAULTS, EffectWhen, Script, Seen
 from batcher.simulator.iam import IamConfig
-from batcher.simulator.ledger import Answered, Effect, Event, ListLedger, RequestSeen
+from batcher.simulator.jobs import JobRule
+from batcher.simulator.ledger import Answered, Effect, Event, FileLedger, ListLedger, RequestSeen, cancelled
 from batcher.simulator.server import Exchange, Simulator, ThreadedSimulator
 from batcher.simulator.service import ServiceConfig
 from tests.simulator import bodies
@@ -234,6 +237,69 @@ async def test_a_body_over_the_gateways_limit_is_refused(session: aiohttp.Client
         async with session.post(url, data=io.BytesIO(b" " * (13 << 20)), headers=JSON) as response:
             assert response.status == 413
             assert (await response.json())["error_code"] == "APIGW.0201"
+
+
+async def test_somebody_else_cancels_by_request(session: aiohttp.ClientSession) -> None:
+    async with Simulator() as sim:
+        _, body, _ = await post(session, sim, "create-compare-task", bodies.create())
+        task_id = orjson.loads(body)["data_level_compare_create_result"]["compare_task_id"]
+        url = f"{sim.url}/v3/p/jobs/jb1/compare/{task_id}"
+        async with session.delete(url) as response:
+            assert (response.status, await response.read()) == (200, b"{}")
+        async with session.delete(url) as response:
+            assert response.status == 400
+        _, body, _ = await post(session, sim, "query-compare-result", bodies.query())
+        (entry,) = orjson.loads(body)["compare_task_list_results"]["compare_task_list"]
+        assert entry["compare_task_status"] == "CANCELLED"
+        assert not cancelled(sim.ledger)  # by no create request
+
+
+async def test_error_texts_follow_the_language_and_codes_do_not(session: aiohttp.ClientSession) -> None:
+    gone = CloudConfig(jobs=(JobRule(pattern="gone", exists=False),))
+    for language, text in (("en-us", "The job gone does not exist."), ("zh-cn", "任务信息不存在。")):
+        async with Simulator(ServiceConfig(cloud=gone)) as sim:
+            headers = {**JSON, "X-Language": language}
+            _, body, _ = await post(session, sim, "create-compare-task", bodies.create("gone"), headers=headers)
+            assert orjson.loads(body) == {"error_code": "DRS.M05003", "error_msg": text}
+            await post(session, sim, "create-compare-task", bodies.create(), headers=headers)
+            _, body, _ = await post(session, sim, "create-compare-task", bodies.create(), headers=headers)
+            half = orjson.loads(body)["data_level_compare_create_result"]
+            assert half["error_code"] == "DRS.M00304"
+            assert half["error_msg"].isascii() is (language == "en-us")
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        b"POST /v3/p/jobs/create-compare-task HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+        b"POST / HT",
+        b"\x16\x03\x01\x00\r\n\r\n",
+    ],
+)
+async def test_a_client_that_breaks_off_or_talks_nonsense_is_no_failure(
+    broken: bytes, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with Simulator() as sim:
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(sim.url.rsplit(":", 1)[1]))
+        writer.write(broken)
+        writer.write_eof()
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+    assert not any(isinstance(event, Effect) for event in sim.ledger)
+    assert capfd.readouterr().err == ""
+
+
+async def test_what_keeps_a_request_from_being_served_is_raised_at_the_end(session: aiohttp.ClientSession) -> None:
+    async def serve_one(ledger: FileLedger) -> None:
+        async with Simulator(ledger=ledger) as sim:
+            assert (await post(session, sim, "create-compare-task", bodies.create()))[0] == 500
+            await sim.failed()
+
+    with closing(FileLedger(Path("/dev/full"))) as full:
+        with pytest.raises(OSError, match="No space left") as caught:
+            await serve_one(full)
+        assert caught.value.filename == "/dev/full"
 
 
 async def test_a_taken_port_is_told_with_the_way_out() -> None:

@@ -75,7 +75,7 @@ def test_it_serves_until_told_to_end_and_sums_up(tmp_path: Path, number: signal.
     lines = err.splitlines()
     assert len(lines) == 3
     assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} create-compare-task jb0 200", lines[0])
-    assert lines[2].endswith("create-compare-task 429 APIGW.0308")
+    assert lines[2].endswith("create-compare-task jb2 429 APIGW.0308")
 
 
 def test_it_says_what_to_type_and_what_came_of_it() -> None:
@@ -94,6 +94,16 @@ def test_it_says_what_to_type_and_what_came_of_it() -> None:
     assert "Requests: create-compare-task (1)." in out
     assert "Answers: 401 APIGW.0301 (1)." in out
     assert "Comparisons created: 0; cancelled by a later request: 0." in out
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device here that is always full")
+def test_a_ledger_that_cannot_be_written_ends_it() -> None:
+    with simulating("--json", "--ledger", "/dev/full") as process:
+        assert process.stdout is not None
+        assert create(json.loads(process.stdout.readline())["url"], "jb1") == 500
+        _, err = process.communicate(timeout=10)
+    assert process.returncode == 3
+    assert err == "error: cannot write /dev/full: No space left on device. Make room, or write somewhere else.\n"
 
 
 def test_a_taken_port_is_one_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
