@@ -241,7 +241,7 @@ class Simulator:
 
     def _response(self, reply: Reply | IamReply) -> web.Response:
         headers = reply.headers
-        if self._offset_s:
+        if self._offset_s or self._clock is not time.time:
             headers["Date"] = formatdate(self.now, usegmt=True)
         return web.Response(status=reply.status, body=reply.body, headers=headers)
 
