@@ -26,14 +26,16 @@ from batcher.follow.ending import FollowEnd
 from batcher.follow.follower import FollowStatus
 from batcher.follow.session import read_results
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
-from batcher.rates import Pace, Rate
 from batcher.scopes import open_transport, run_defaults, with_project
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
-from batcher.wave.clocks import Clock, SystemClock
-from batcher.wave.context import Boundary, unwatched
+from batcher.wave.clocks import Clock, SystemClock, utc
+from batcher.wave.context import Boundary, log, unwatched
+from batcher.wave.control import ControlServer
 from batcher.wave.engine import Engine, WaveEnd
 from batcher.wave.files import journal_beside, journal_of_output, remove_journal
+from batcher.wave.governor import limit_of
+from batcher.wave.hand import Hand, orders
 from batcher.wave.journal import ThreadedJournal
 from batcher.wave.opening import Found, Opened, Request, open_wave
 from batcher.wave.plan import Scope
@@ -129,6 +131,7 @@ class Wave:
         self.found: Found | None = None
         self.journal_path: Path | None = None
         self._companion: Companion | None = None
+        self._ends_at: float | None = None  # monotonic
 
     async def __aenter__(self) -> Self:
         try:
@@ -198,6 +201,11 @@ class Wave:
             signal = stop.kind.name if stop.kind in (StopKind.SIGINT, StopKind.SIGTERM) else None
             self._companion.stop(stop.text, signal)
 
+    @property
+    def hand(self) -> Hand:
+        """Pause, resume, rate and concurrency of the wave while it runs."""
+        return self._opened_engine.hand
+
     def abandon(self) -> None:
         """Stop at once; what is in flight is looked up by the next run."""
         if self._engine is not None:
@@ -243,6 +251,8 @@ class Wave:
 
     async def _open(self) -> None:
         settings = self.settings
+        if settings.deadline is not None:
+            self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(utc(self._clock.now()))
         manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)
         self.journal_path = self._journal or (
             journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results)
@@ -280,15 +290,26 @@ class Wave:
             journal=journal,
             sink=sink,
             clouds=clouds,
-            rate=_limit(settings.pace),
-            read_rate=_limit(settings.read_pace),
+            rate=limit_of(settings.pace),
+            read_rate=limit_of(settings.read_pace),
             on_result=self._deliver,
             watch=self._watch,
             admission=self._companion,
+            ends_at=self._ends_at,
         )
+        await self._take_orders(self._engine)
         if self._companion is not None:
             earlier = await asyncio.to_thread(read_results, self._results) if self._results is not None else []
             self._companion.begin(self._engine.reads, earlier)
+
+    async def _take_orders(self, engine: Engine) -> None:
+        """Listen for `batcher control`; a wave that cannot runs all the same."""
+        assert self.journal_path is not None  # noqa: S101 - the engine writes to it
+        handle = orders(engine.hand, engine.status, lambda: self.stop(_told_to_stop()))
+        try:
+            await self._stack.enter_async_context(ControlServer(self.journal_path, handle))
+        except OSError as error:
+            log.warning("batcher control cannot reach this wave", reason=str(error))
 
     def _forget_unbegun(self) -> None:
         """Take back a plan that could not begin (for want of a credential, say): the next call plans anew."""
@@ -345,13 +366,12 @@ def policy_of(settings: RunSettings) -> Policy:
         landing_s=settings.landing_time,
         wait_ready_s=settings.wait_ready,
         reconcile=settings.reconcile,
+        give_up_after_s=settings.give_up_after,
         max_failures=settings.max_failures or MaxFailures(),
         concurrency=settings.concurrency,
         grace_s=settings.grace,
     )
 
 
-def _limit(pace: Pace) -> Rate | None:
-    if pace == "auto":
-        raise UserError("--rate auto is not there yet: name a rate, such as 5/s")
-    return None if pace == "off" else pace
+def _told_to_stop() -> Stop:
+    return Stop(StopKind.ASKED, "told to stop by batcher control")

@@ -42,13 +42,14 @@ def print_unrecorded(console: Console, end: WaveEnd) -> None:
 
 def print_ending(console: Console, end: WaveEnd, tally: Tally, *, title: str) -> None:
     """The summary of *tally*, proven against what the wave itself counted."""
-    notes = [*_why_stopped(end), *_disagreement(end.status, tally)]
+    notes = [*_notes(end), *_disagreement(end.status, tally)]
     print_summary(console, tally, title=title, entries=end.status.entries, notes=tuple(notes))
 
 
-def _why_stopped(end: WaveEnd) -> Iterator[str]:
+def _notes(end: WaveEnd) -> Iterator[str]:
     if end.stop is not None:
         yield f"The wave was stopped: {printable(end.stop.text)}."
+    yield from (f"Changed while it ran: {change}." for change in end.status.changed)
     for scope, trouble in end.halted.items():
         yield f"{scope} stopped: {printable(trouble.error_msg or trouble.kind.value)}."
 

@@ -20,6 +20,7 @@ SECTIONS = {
         "preflight": LazyCommand("batcher.cli.preflight", "Ask the cloud which entries could be submitted now."),
         "rehearse": LazyCommand("batcher.cli.rehearse", "Run a manifest against a simulated cloud."),
         "run": LazyCommand("batcher.cli.run", "Create the comparison tasks of a manifest."),
+        "control": LazyCommand("batcher.cli.control", "Steer a running wave: status, pause, rate, stop."),
     },
     "After a wave": {
         "watch": LazyCommand("batcher.cli.watch", "Follow what was created to its verdicts."),

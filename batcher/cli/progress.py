@@ -104,7 +104,8 @@ class Progress:
 
 
 def _notable(told: WaveStatus, status: WaveStatus) -> bool:
-    return told.stopping != status.stopping or _paused(told) != _paused(status)
+    before, after = ((one.stopping, one.changed, _paused(one)) for one in (told, status))
+    return before != after
 
 
 def _paused(status: WaveStatus) -> frozenset[tuple[str, str, str | None]]:
@@ -138,6 +139,8 @@ def log_keys(status: WaveStatus) -> dict[str, object]:
         keys["stopping"] = status.stopping
     if pause := _pause(status):
         keys["paused"] = pause
+    if status.changed:
+        keys["changed"] = status.changed[-1]
     return keys
 
 
@@ -157,7 +160,9 @@ def _pause(status: WaveStatus) -> str | None:
         if scope.paused_until_s is None and scope.reason is None:
             continue
         where = f"{scope.project_id}: " if len(status.scopes) > 1 else ""
-        wait = f"paused for {rough_duration(scope.paused_until_s)}" if scope.paused_until_s is not None else "halted"
+        wait = "halted" if scope.paused_until_s is None else "paused"
+        if scope.paused_until_s:
+            wait += f" for {rough_duration(scope.paused_until_s)}"
         said.append(where + ": ".join(filter(None, [wait, scope.reason])))
     return "; ".join(said) or None
 
@@ -169,6 +174,8 @@ def render(status: WaveStatus, width: int) -> Text:
         lines.append(Text(f"stopping: {printable(status.stopping)}", "yellow"))
     elif pause := _pause(status):
         lines.append(Text(printable(pause), "yellow"))
+    if status.changed:
+        lines.append(Text(f"changed: {status.changed[-1]}", "cyan"))
     for line in lines:
         line.truncate(width, overflow="ellipsis")
     return Text("\n").join(lines)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Where to": ("region", "endpoint", "project_id", "language"),
-    "How fast": ("rate", "read_rate", "concurrency"),
+    "How fast": ("rate", "read_rate", "concurrency", "deadline"),
     "What is submitted": ("skip_invalid", "allow_duplicates", "digest", "retry_failed", "restart"),
     "When things go wrong": (
         "attempts",
@@ -14,6 +14,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "landing_time",
         "reconcile",
         "wait_ready",
+        "give_up_after",
         "max_failures",
         "grace",
     ),

@@ -13,6 +13,7 @@ from batcher.settings.names import ENV_PREFIX
 from batcher.settings.sources import SECTIONS, Environment, Section
 from batcher.settings.values import (
     CaBundle,
+    DeadlineSetting,
     Digest,
     MaxFailuresSetting,
     NotifyUrl,
@@ -53,6 +54,11 @@ class RunSettings(BaseSettings):
     concurrency: int = Field(
         default=16, ge=1, le=1000, description="Requests in flight at once in each scope, 1 to 1000."
     )
+    deadline: DeadlineSetting = Field(
+        default=None,
+        description="Nothing new is sent after it; the rest can be resumed: `30m` from the start, `06:00`, or a time "
+        "with its zone.",
+    )
     attempts: int = Field(
         default=5, ge=1, le=100, description="Create requests for one entry at most; throttled ones not counted."
     )
@@ -66,6 +72,11 @@ class RunSettings(BaseSettings):
         gt=0,
         description="How long a request without an answer may still take effect in the cloud; only after that "
         "is an entry that is not in the cloud's list sent again.",
+    )
+    give_up_after: Seconds | None = Field(
+        default=3600.0,
+        gt=0,
+        description="Stop a scope whose cloud has given no sound answer for so long; until then it waits.",
     )
     max_failures: MaxFailuresSetting = Field(
         default=None, description="Stop the wave at so many failed entries: `20`, or `5%` of the manifest."

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from batcher.durations import parse_duration
 from batcher.masking import mask_text
 from batcher.rates import Rate, parse_pace
+from batcher.wave.deadline import Deadline
 from batcher.wave.policy import MaxFailures
 
 
@@ -39,6 +40,10 @@ def _max_failures_text(value: MaxFailures | None) -> str | None:
     if value is None or (value.count is None and value.percent is None):
         return None
     return str(value.count) if value.count is not None else f"{value.percent:g}%"
+
+
+def _deadline(value: Any) -> Any:
+    return Deadline.parse(value) if isinstance(value, str) else value
 
 
 def _digest(value: str) -> str:
@@ -105,6 +110,9 @@ PaceSetting = Annotated[
     PlainSerializer(str, return_type=str, when_used="unless-none"),
 ]
 MaxFailuresSetting = Annotated[MaxFailures | None, BeforeValidator(_max_failures), PlainSerializer(_max_failures_text)]
+DeadlineSetting = Annotated[
+    Deadline | None, BeforeValidator(_deadline), PlainSerializer(str, return_type=str, when_used="unless-none")
+]
 Digest = Annotated[str, AfterValidator(_digest)]
 CaBundle = Annotated[Path, AfterValidator(_ca_bundle)]
 Proxy = Annotated[str, AfterValidator(_proxy), PlainSerializer(mask_text, return_type=str)]

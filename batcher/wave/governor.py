@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable
 from typing import Literal
 
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
-from batcher.durations import duration_text, rough_duration
+from batcher.durations import duration_text
 from batcher.rates import Pace, Rate
 from batcher.wave.adapt import Finder, Phase
 from batcher.wave.budget import Budget
-from batcher.wave.clocks import Clock
+from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import log
 from batcher.wave.pace import Pacer
 
@@ -158,8 +158,8 @@ class Governor:
         if self._held is not None:
             return self._held
         if self.out:
-            lasted = rough_duration(self._budget.out_for(self._clock.monotonic()))
-            return f"most attempts fail, for {lasted} now ({self._budget.said}); one at a time feels whether it is over"
+            since = utc(self._clock.now() - self._budget.out_for(self._clock.monotonic()))
+            return f"most attempts fail since {since:%H:%M:%S} UTC ({self._budget.said}): one at a time goes out to see"
         return self.creates.pacer.pause_reason or (TURNED_AWAY if self.creates.feeling else None)
 
     def _heard(self, meter: Meter, sent_at: float, troubles: list[Trouble]) -> None:
