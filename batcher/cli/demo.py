@@ -1,4 +1,4 @@
-"""`batcher demo`: see it work in twenty seconds, with files to look at afterwards."""
+"""`batcher demo`: see it work in half a minute, with files to look at afterwards."""
 
 import shlex
 from pathlib import Path
@@ -31,8 +31,10 @@ _MARK = ".batcher-demo"
 @click.option("--folder", metavar="FOLDER", type=click.Path(path_type=Path), default=Path("demo"), show_default=True,
               help="Where manifest, results and report go.")  # fmt: skip
 @click.option("--seed", type=int, default=4, show_default=True, help="The same seed meets the same faults.")
+@click.option("--speed", type=click.FloatRange(1, 30), default=1.0, show_default=True,
+              help="Times as fast as on the wall.")  # fmt: skip
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
-def command(folder: Path, seed: int, quiet: bool) -> int:
+def command(folder: Path, seed: int, speed: float, quiet: bool) -> int:
     """Run a sample wave of 300 entries through a simulated cloud on a bad day, and say where to look at it.
 
     All shapes of comparison, two projects, some jobs that are not well; lost answers, gateway errors and throttling.
@@ -62,6 +64,7 @@ def command(folder: Path, seed: int, quiet: bool) -> int:
         settings=settings,
         config=sample.cloud(seed),
         title=f"{manifest}, through a simulated cloud on a bad day",
+        speed=speed,
         ledger=folder / "ledger.jsonl",
     )
     return _show(rehearsal, folder, quiet=quiet)

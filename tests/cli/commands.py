@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,15 +51,22 @@ class Program:
         environment: Mapping[str, str],
         stdout: Any = subprocess.PIPE,
     ) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "batcher", *map(str, arguments)],
-            cwd=folder,
-            env={**clean_environment(folder), **environment},
-            stdin=subprocess.DEVNULL,
-            stdout=stdout,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        self._told = folder / f"stderr-{uuid.uuid4().hex}"
+        with self._told.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "batcher", *map(str, arguments)],
+                cwd=folder,
+                env={**clean_environment(folder), **environment},
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                text=True,
+            )
+
+    @property
+    def told(self) -> str:
+        """What it has written to standard error so far."""
+        return self._told.read_text(encoding="utf-8")
 
     def signal(self, number: signal.Signals) -> None:
         """Send it *number*."""
@@ -67,11 +75,11 @@ class Program:
     def end(self) -> Ended:
         """Wait for its end."""
         try:
-            out, err = self._process.communicate(timeout=PATIENCE_S)
+            out, _ = self._process.communicate(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._process.kill()
             raise
-        return Ended(self._process.returncode, out or "", err)
+        return Ended(self._process.returncode, out or "", self.told)
 
 
 def wait_until(true: Callable[[], bool]) -> None:
@@ -98,4 +106,5 @@ def lines_of(results: Path) -> list[dict[str, Any]]:
 
 def created_jobs(ledger: Iterable[Event]) -> list[str]:
     """The job of each create request that the cloud saw, in order."""
-    return [event.job_id for event in ledger if isinstance(event, RequestSeen) and event.call == CREATE_COMPARE_TASK]
+    creates = (e for e in ledger if isinstance(e, RequestSeen) and e.call == CREATE_COMPARE_TASK)
+    return [request.job_id or "" for request in creates]

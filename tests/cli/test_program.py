@@ -56,6 +56,7 @@ def test_a_second_signal_leaves_at_once_and_loses_nothing(tmp_path: Path) -> Non
         program = started(tmp_path, environment)
         wait_until(lambda: created_jobs(simulator.ledger) == ["job-1"])
         program.signal(signal.SIGINT)
+        wait_until(lambda: "A second signal leaves at once" in program.told)
         program.signal(signal.SIGTERM)
         ended = program.end()
         assert ended.code == 130

@@ -1,0 +1,133 @@
+"""`batcher rehearse` and `batcher demo`: waves through a cloud in the same process, in a hurry."""
+
+import asyncio
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from batcher.cli.hurry import HurriedLoop, LoopClock
+from tests.cli.commands import lines_of, write_manifest
+from tests.cli.conftest import Batcher
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    return write_manifest(tmp_path / "wave.csv", [f"job-{number}" for number in range(20)])
+
+
+def test_a_rehearsal_says_how_long_the_wave_takes(batcher: Batcher, manifest: Path) -> None:
+    said = batcher("rehearse", manifest, "--rate", "2/s", "--speed", "20", "--json").json
+    assert said["by_status"]["created"] == 20
+    assert 9.0 < said["duration_s"] < 20.0  # 20 entries at 2/s, of which the first goes at once
+    assert said["cloud"]["busiest_window"]["create_requests"] == {"rehearsal": 2}
+    assert said["results"] is None
+
+
+def test_it_needs_no_credential_and_leaves_nothing(batcher: Batcher, manifest: Path) -> None:
+    ended = batcher("rehearse", manifest, "--rate", "20/s", "--latency", "0")
+    assert ended.code == 0
+    assert "This wave takes" in ended.err
+    assert "a simulated token" in ended.err
+    assert {path.name for path in Path().iterdir()} <= {"wave.csv", "home"}
+
+
+def test_nothing_goes_where_the_manifest_points(batcher: Batcher, tmp_path: Path) -> None:
+    """Neither its endpoints nor a proxy of ours is real enough to be asked."""
+    manifest = tmp_path / "wave.jsonl"
+    manifest.write_text(
+        '{"job_id": "job-1", "object_level_compare_type": "objects", "endpoint": "https://drs.example.invalid"}\n'
+        '{"job_id": "job-2", "object_level_compare_type": "objects", "region": "eu-west-101"}\n'
+    )
+    said = batcher("rehearse", manifest, "--proxy", "http://proxy.example.invalid:1", "--json").json
+    assert said["by_status"]["created"] == 2
+
+
+def test_a_tighter_limit_shows(batcher: Batcher, manifest: Path) -> None:
+    said = batcher("rehearse", manifest, "--rate", "10/s", "--limit", "4/s", "--speed", "20", "--json").json
+    assert said["by_status"]["created"] == 20
+    assert said["cloud"]["answers"]["429 APIGW.0308"] >= 1
+
+
+def test_the_same_seed_meets_the_same_faults(batcher: Batcher, manifest: Path) -> None:
+    def faults(seed: int) -> object:
+        arguments = ("--faults", "partial-final=10%,slow=20%", "--seed", seed, "--speed", "20", "--json")
+        return batcher("rehearse", manifest, *arguments).json["cloud"]["faults"]
+
+    assert faults(1) == faults(1)
+    assert faults(1)
+
+
+def test_what_is_kept_can_be_looked_into(batcher: Batcher, manifest: Path) -> None:
+    ended = batcher("rehearse", manifest, "--speed", "20", "--keep", "rehearsal")
+    assert "Results, journal and the cloud's ledger: rehearsal" in ended.err
+    assert len(lines_of(Path("rehearsal/rehearsal.jsonl"))) == 20
+    assert Path("rehearsal/ledger.jsonl").stat().st_size > 0
+    assert batcher("explain", "rehearsal/rehearsal.jsonl", "--index", 0).code == 0
+    assert "exists: name a folder that does not" in batcher("rehearse", manifest, "--keep", "rehearsal").err
+
+
+def test_findings_end_a_rehearsal_as_they_end_a_run(batcher: Batcher, manifest: Path) -> None:
+    manifest.write_text(manifest.read_text().replace("lines", "rows"))
+    ended = batcher("rehearse", manifest)
+    assert ended.code == 2
+    assert "nothing was sent" in ended.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--faults", "flacky", "did you mean flaky?"),
+        ("--limit", "many", "--limit: 'many' is no rate"),
+        ("--latency", "2s..1s", "write the shorter time first"),
+    ],
+)
+def test_what_cannot_be_rehearsed_is_said(batcher: Batcher, manifest: Path, option: str, value: str, said: str) -> None:
+    ended = batcher("rehearse", manifest, option, value)
+    assert ended.code == 2
+    assert said in ended.err
+
+
+def test_a_hurried_loop_waits_less_and_says_it_waited_all() -> None:
+    async def sleep() -> float:
+        clock = LoopClock(asyncio.get_running_loop())
+        before = clock.monotonic(), clock.now()
+        await clock.sleep(60.0)
+        assert clock.now() - before[1] >= 60.0
+        return clock.monotonic() - before[0]
+
+    began = time.monotonic()
+    with asyncio.Runner(loop_factory=lambda: HurriedLoop(1000.0)) as runner:
+        assert runner.run(sleep()) >= 60.0
+    assert time.monotonic() - began < 60.0
+
+
+# --- demo -----------------------------------------------------------------------------------------------
+
+
+def test_the_demo_runs_again_in_the_same_folder_and_leaves_what_it_says(batcher: Batcher) -> None:
+    for _ in range(2):
+        ended = batcher("demo", "--speed", "20", "--seed", "4")
+        assert (ended.code, ended.out) == (0, "")
+    lines = lines_of(Path("demo/results.jsonl"))
+    statuses = [line["status"] for line in lines]
+    assert len(lines) == 300
+    assert {"created", "partial", "failed"} <= set(statuses)
+    assert "unsettled" not in statuses
+    assert any(line["recovered"] for line in lines)
+    assert "none of them twice" in ended.err
+    for name in ("wave.csv", "results.jsonl", "results.jsonl.journal", "ledger.jsonl", "report.html"):
+        assert Path("demo", name).stat().st_size > 0
+    assert batcher("check", "demo/wave.csv", "--region", "eu-west-101").code == 0
+    made = [json.loads(line) for line in Path("demo/results.jsonl").read_text().splitlines()]
+    assert len({line["project_id"] for line in made}) == 2
+
+
+def test_the_demo_touches_nobodys_files(batcher: Batcher) -> None:
+    Path("demo").mkdir()
+    Path("demo/wave.csv").write_text("mine")
+    ended = batcher("demo")
+    assert ended.code == 2
+    assert "files that are not a demo's" in ended.err
+    assert Path("demo/wave.csv").read_text() == "mine"
