@@ -21,6 +21,7 @@ from batcher.wave.clocks import Clock
 log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.follow")
 
 _MAX_PAGES = 1000  # of one list
+_SILENT = 5  # looks in a row without an answer: the cloud is out of reach, not a single request
 _PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER, ErrorKind.STATE})
 
 Told = dict[str, CompareTaskList]
@@ -51,7 +52,7 @@ class Watch:
         self._open: dict[int, Followed] = {}  # by the entry's index
         self._complete = False
         self._list_comes_along: bool | None = None  # with the results; None: not known yet
-        self.silent = False  # the cloud does not answer
+        self._unanswered = 0  # looks in a row, of all entries
         self.halted: Trouble | None = None  # why nothing more can be looked at
 
     def add(self, entry: Followed) -> None:
@@ -75,6 +76,11 @@ class Watch:
     def unfinished(self) -> Sequence[Followed]:
         """The entries without a verdict."""
         return tuple(self._open.values())
+
+    @property
+    def silent(self) -> bool:
+        """Whether the cloud does not answer."""
+        return self._unanswered >= _SILENT
 
     async def run(self) -> None:
         """Look until every entry has its verdict, or nothing can be looked at any more. Cancel it to stop."""
@@ -121,8 +127,8 @@ class Watch:
             return
         entry.failures = 0
         if self.silent:
-            self.silent = False
             log.info("watch.answers_again")
+        self._unanswered = 0
         listed, first = told
         ended: list[Part] = []
         for part in entry.open_parts:
@@ -242,8 +248,8 @@ class Watch:
         ):
             _give_up(entry, reasons.unreadable(trouble.error_msg))
         else:
-            if not self.silent:
-                self.silent = True
+            self._unanswered += 1
+            if self._unanswered == _SILENT:
                 log.warning("watch.no_answer", reason=trouble.error_msg, error_code=trouble.error_code)
             self._again(entry, after_failure_s(entry.failures, self._patience, self._rng.random()))
 
