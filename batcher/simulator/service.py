@@ -49,7 +49,7 @@ class Plan:
     project_id: str
     job_id: str
     request_id: str
-    reply: Reply | None
+    reply: Reply | None = None
     intent: Intent | None = None
     fault: Fault | None = None
     wait_before_s: float = 0.0
@@ -83,13 +83,15 @@ class SimulatedService:
         plan = Plan(
             call=call,
             project_id=project_id,
-            job_id=heard.request.job_id if isinstance(heard, Intent) else _job_of(request.body),
+            job_id=_job_of(request.body),
             request_id=heard.request_id,
-            reply=None if isinstance(heard, Intent) else heard,
-            intent=heard if isinstance(heard, Intent) else None,
             language=request.headers.get("x-language", ENGLISH),
         )
-        self._unfold(now, plan, refused=not isinstance(heard, Intent) and heard.status != 200)
+        if isinstance(heard, Intent):
+            plan.intent = heard
+        else:
+            plan.reply = heard
+        self._unfold(now, plan, refused=plan.reply is not None and plan.reply.status != 200)
         return plan
 
     def apply(self, now: float, plan: Plan) -> Reply:
