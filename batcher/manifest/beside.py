@@ -33,39 +33,42 @@ class Scopes:
         self._defaults = defaults
         self._resolved: dict[tuple[str, str], str | Fault] = {}
 
-    def endpoint(self, data: Mapping[str, Any], faults: list[Fault]) -> str | None:
-        """The endpoint by the entry's own region or endpoint, or by the run's; None where there is a fault."""
-        if "region" not in data and "endpoint" not in data:
-            if self._defaults.endpoint is None:
-                mend = "Give --region or --endpoint, or region or endpoint in the entry"
-                faults.append(Fault("endpoint", NO_VALUE, "is missing, and so is region", mend))
-            return self._defaults.endpoint
-        already = len(faults)
-        region, endpoint = text_of(data, "region", faults), text_of(data, "endpoint", faults)
-        if len(faults) > already:
-            return None
+    def scope_of(self, body: dict[str, Any], faults: list[Fault]) -> tuple[str | None, str | None]:
+        """Endpoint and project, which are taken out of *body*; None for what has a fault or is missing."""
+        endpoint, project_id = self._defaults.endpoint, self._defaults.project_id
+        if "project_id" in body or "region" in body or "endpoint" in body:
+            before = len(faults)
+            own_endpoint, own_project_id = self.own_scope_of(body, faults)
+            wrong = {fault.field for fault in faults[before:]}
+            endpoint = None if wrong & {"region", "endpoint"} else own_endpoint or endpoint
+            project_id = None if "project_id" in wrong else own_project_id or project_id
+        else:
+            wrong = set()
+        if endpoint is None and not wrong & {"region", "endpoint"}:
+            mend = "Give --region or --endpoint, or region or endpoint in the entry"
+            faults.append(Fault("endpoint", NO_VALUE, "is missing, and so is region", mend))
+        if project_id is None and "project_id" not in wrong:
+            mend = "Give --project-id, or project_id in the entry"
+            faults.append(Fault("project_id", NO_VALUE, "is missing", mend))
+        return endpoint, project_id
+
+    def own_scope_of(self, body: dict[str, Any], faults: list[Fault]) -> tuple[str | None, str | None]:
+        """What the entry itself says of its scope; taken out of *body*."""
+        region = text_of(body.pop("region", None), "region", faults)
+        endpoint = text_of(body.pop("endpoint", None), "endpoint", faults)
+        project_id = text_of(body.pop("project_id", None), "project_id", faults)
         if region and endpoint:
             mend = "Give one of them: a region stands for its endpoint"
             faults.append(Fault("region", region, "and endpoint are both given", mend))
-            return None
-        if region:
-            return self._own("region", region, faults)
-        return self._own("endpoint", endpoint, faults) if endpoint else self.endpoint({}, faults)
-
-    def project_id(self, data: Mapping[str, Any], faults: list[Fault]) -> str | None:
-        """The entry's project, or the run's; None where there is a fault."""
-        already = len(faults)
-        project_id = text_of(data, "project_id", faults) if "project_id" in data else None
-        if project_id is None and len(faults) == already:
-            project_id = self._defaults.project_id
-            if project_id is None:
-                mend = "Give --project-id, or project_id in the entry"
-                faults.append(Fault("project_id", NO_VALUE, "is missing", mend))
-        elif project_id is not None and not is_project_id(project_id):
+            endpoint = None
+        elif region:
+            endpoint = self._own("region", region, faults)
+        elif endpoint:
+            endpoint = self._own("endpoint", endpoint, faults)
+        if project_id is not None and not is_project_id(project_id):
             mend = "Copy the id from the console, My Credentials: 32 letters and digits"
             faults.append(Fault("project_id", project_id, "is no project id", mend))
-            return None
-        return project_id
+        return endpoint, project_id
 
     def _own(self, name: str, value: str, faults: list[Fault]) -> str | None:
         found = self._resolved.get((name, value))
@@ -102,9 +105,8 @@ def _address_fault(name: str, value: str, message: str) -> Fault:
     return Fault(name, value, told, mend)
 
 
-def text_of(data: Mapping[str, Any], name: str, faults: list[Fault]) -> str | None:
-    """The text under *name*; None where it is absent, null or empty."""
-    value = data.get(name)
+def text_of(value: Any, name: str, faults: list[Fault]) -> str | None:
+    """The text *value* of the field *name*; None where it is null or empty."""
     if value is None or value == "":
         return None
     if type(value) is not str:
@@ -128,9 +130,9 @@ def _half_a_pair(field: str) -> Fault:
     return Fault(field, NO_VALUE, "holds half of a surrogate pair", "Write the character itself")
 
 
-def language_of(data: Mapping[str, Any], faults: list[Fault]) -> str | None:
+def language_of(x_language: Any, faults: list[Fault]) -> str | None:
     """The language the entry asks for."""
-    value = text_of(data, "x_language", faults)
+    value = text_of(x_language, "x_language", faults)
     if value is None or value in LANGUAGES:
         return value
     near = nearest(value, LANGUAGES)
@@ -139,9 +141,9 @@ def language_of(data: Mapping[str, Any], faults: list[Fault]) -> str | None:
     return None
 
 
-def key_of(data: Mapping[str, Any], faults: list[Fault]) -> str | None:
+def key_of(value: Any, faults: list[Fault]) -> str | None:
     """The key the entry gives itself."""
-    key = text_of(data, "key", faults)
+    key = text_of(value, "key", faults)
     if key is not None and (problem := key_problem(key)):
         mend = f"Use at most {_KEY_LENGTH} printable characters, without spaces at the ends"
         faults.append(Fault("key", key, problem, mend))
@@ -158,9 +160,8 @@ def key_problem(key: str) -> str | None:
     return None if key.isprintable() else "holds characters that cannot be printed"
 
 
-def labels_of(data: Mapping[str, Any], faults: list[Fault]) -> Mapping[str, str]:
+def labels_of(labels: Any, faults: list[Fault]) -> Mapping[str, str]:
     """The entry's labels."""
-    labels = data.get("labels")
     if labels is None:
         return NO_LABELS
     if type(labels) is not dict:

@@ -83,7 +83,7 @@ class Manifest:
                 if not isinstance(item.data, dict):
                     raise ManifestError(self.file, "`defaults` must be an object", "Write {…}", line=item.line)
                 defaults = item.data
-                findings = checker.defaults_findings(item.line, defaults, list(item.faults))
+                findings = checker.defaults_findings(item.line, defaults, item.faults)
                 yield findings
                 wrong = frozenset((finding.field or "").removeprefix("defaults.") for finding in findings)
                 continue

@@ -1,17 +1,31 @@
-"""The rules between the fields of a request body, over plain data of any shape (tables 3 to 7 of the reference)."""
+"""The rules between the fields of a request body, and what a field left empty means (tables 3 to 7 of the reference).
+
+They look at plain data of any shape: what single fields may hold is the request's models' to say.
+"""
 
 from typing import Any
 
 from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.fields import DATA_LEVEL, OBJECT_LISTS
+from batcher.manifest.start_time import BadStartTime, start_time_ms
 
+_OPTIONAL = ("compare_mode", "start_time", *OBJECT_LISTS)
 _LISTS_MEND = 'Give compare_object_infos, or compare_mode "quick_comparison" where the account may use it'
 
 
-def add_rule_faults(body: dict[str, Any], faults: list[Fault]) -> None:
-    """Add to *faults* what is wrong with *body* beyond its single fields. Null counts as absent."""
+def apply_rules(body: dict[str, Any], *, now: float) -> list[Fault]:
+    """Tidy *body*, which is changed, and return what is wrong with it beyond its single fields.
+
+    A field left empty is as if it were null; a start time becomes the digits that are sent. *now* is in seconds.
+    """
+    faults: list[Fault] = []
+    objects = body.get("object_level_compare_type")
+    if objects == "":
+        objects = body["object_level_compare_type"] = None
     info = body.get(DATA_LEVEL)
-    if info is None and body.get("object_level_compare_type") is None:
+    if type(info) is dict:
+        body[DATA_LEVEL] = _apply_data_level(info, objects is not None, now, faults)
+    elif info is None and objects is None:
         problem = "the entry asks for no comparison"
         mend = f'Give object_level_compare_type "objects", or {DATA_LEVEL}, or both'
         faults.append(Fault(None, NO_VALUE, problem, mend))
@@ -19,20 +33,29 @@ def add_rule_faults(body: dict[str, Any], faults: list[Fault]) -> None:
     if type(job_id) is str and (" " in job_id or not job_id.isprintable()):
         mend = "Copy the id from the job's page, without spaces around it"
         faults.append(Fault("job_id", job_id, "holds spaces or control characters", mend))
-    if type(info) is dict:
-        _add_data_level(info, body.get("object_level_compare_type") is not None, faults)
+    return faults
 
 
-def _add_data_level(info: dict[str, Any], object_level: bool, faults: list[Fault]) -> None:
-    if object_level and info.get("compare_type") == "contents":
+def _apply_data_level(info: dict[str, Any], objects: bool, now: float, faults: list[Fault]) -> dict[str, Any]:
+    """The data-level part as it is sent; *info* itself is not changed."""
+    mode, start_time = info.get("compare_mode"), info.get("start_time")
+    plain, with_token = info.get("compare_object_infos"), info.get("compare_object_infos_with_token")
+    if mode == "" or start_time == "" or plain == [] or with_token == []:
+        empty = {name: None for name in _OPTIONAL if info.get(name) in ("", [])}
+        return _apply_data_level({**info, **empty}, objects, now, faults)
+    if type(start_time) is str:
+        try:
+            info = {**info, "start_time": start_time_ms(start_time, now=now)}
+        except BadStartTime as error:
+            faults.append(Fault(f"{DATA_LEVEL}.start_time", start_time, error.problem, error.mend))
+    if objects and info.get("compare_type") == "contents":
         problem, mend = "cannot go with an object-level comparison", "Split it into two entries, or write lines"
         faults.append(Fault(f"{DATA_LEVEL}.compare_type", "contents", problem, mend))
-    if info.get("compare_mode") is not None:
-        return  # the quick mode takes all objects
-    plain, with_token = (info.get(name) is not None for name in OBJECT_LISTS)
-    if not plain and not with_token:
-        faults.append(Fault(f"{DATA_LEVEL}.{OBJECT_LISTS[0]}", NO_VALUE, "is missing", _LISTS_MEND))
-    elif plain and with_token:
-        problem = f"stands beside {OBJECT_LISTS[0]}"
-        mend = "Keep one of them; the one with tokens is for Cassandra disaster recovery only"
-        faults.append(Fault(f"{DATA_LEVEL}.{OBJECT_LISTS[1]}", NO_VALUE, problem, mend))
+    if mode is None:  # the quick mode takes all objects
+        if plain is None and with_token is None:
+            faults.append(Fault(f"{DATA_LEVEL}.{OBJECT_LISTS[0]}", NO_VALUE, "is missing", _LISTS_MEND))
+        elif plain is not None and with_token is not None:
+            problem = f"stands beside {OBJECT_LISTS[0]}"
+            mend = "Keep one of them; the one with tokens is for Cassandra disaster recovery only"
+            faults.append(Fault(f"{DATA_LEVEL}.{OBJECT_LISTS[1]}", NO_VALUE, problem, mend))
+    return info
