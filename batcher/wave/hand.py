@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from batcher.wave.status import WaveStatus
 
 MOST_CONCURRENT = 1000
-_PAUSED = "paused by the operator"
+_PAUSED = "by the operator, until `batcher control RESULTS resume`"
 
 
 class Hand:
