@@ -70,7 +70,7 @@ class Checker:
             if key is None and request is not None:
                 key = default_key(endpoint, project_id, request)
             if self._duplicates is not None:
-                job_id = _data_level_job(body)
+                job_id = body.get("job_id") if body.get(DATA_LEVEL) is not None else None
                 faults += self._duplicates.faults(element.line, (endpoint, project_id), job_id, key, own_key=own_key)
             if not faults and request is not None and key is not None:
                 return Entry(
@@ -138,9 +138,3 @@ class Checker:
         if field.startswith("labels."):
             return f"label.{field.removeprefix('labels.')}"
         return field.removeprefix(_DATA_PREFIX)
-
-
-def _data_level_job(body: Mapping[str, Any]) -> str | None:
-    """The job, where the entry asks for a data-level comparison of it."""
-    job_id = body.get("job_id")
-    return job_id if type(job_id) is str and body.get(DATA_LEVEL) is not None else None

@@ -9,7 +9,7 @@ from typing import IO, Any
 
 from batcher.manifest.element import NO_VALUE, Element, Fault
 from batcher.manifest.errors import ManifestError
-from batcher.manifest.fields import BESIDE_TEXTS, CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
+from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
 from batcher.manifest.short_form import BadCell, parse_cell
 from batcher.manifest.source import Source
 from batcher.nearest import nearest
@@ -17,7 +17,6 @@ from batcher.nearest import nearest
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _EXCEL_HINT = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line by which Excel is told the delimiter
 _LONGEST_CELL = 4 * 1024 * 1024
-_TOP_FIELDS = frozenset({"job_id", "object_level_compare_type", *BESIDE_TEXTS})
 
 
 class HeaderFault:
@@ -55,7 +54,7 @@ def _rows(lines: "_Lines", delimiter: str, columns: "_Columns") -> Iterator[Elem
             continue
         if row is None:
             return
-        if any(row) and any(cell.strip() for cell in row):
+        if any(row) and not "".join(row).isspace():
             yield columns.element(index, begin, row)
             index += 1
 
@@ -129,41 +128,41 @@ class _Columns:
         self._width = len(header)
         self.faults = list(_header_faults(header))
         seen: set[str] = set()
-        self._named: list[tuple[int, str]] = []
+        self._texts: list[tuple[int, str]] = []
+        self._info: list[tuple[int, str]] = []
+        self._lists: list[tuple[int, str]] = []
+        self._labels: list[tuple[int, str]] = []
         self._nameless: list[int] = []
         for place, name in enumerate(header):
             if not name:
                 self._nameless.append(place)
-            elif name not in seen and (name in CSV_FIELDS or name.startswith(LABEL_PREFIX)):
-                self._named.append((place, name))
+            elif name not in seen and (columns := self._columns_of(name)) is not None:
+                columns.append((place, name.removeprefix(LABEL_PREFIX)))
             seen.add(name)
         self.usable = "job_id" in seen
+
+    def _columns_of(self, name: str) -> list[tuple[int, str]] | None:
+        if name in OBJECT_LISTS:
+            return self._lists
+        if name in DATA_FIELDS:
+            return self._info
+        if name in CSV_FIELDS:
+            return self._texts
+        return self._labels if name.startswith(LABEL_PREFIX) else None
 
     def element(self, index: int, line: int, row: list[str]) -> Element:
         """The entry that *row* stands for, nested as the API's body is."""
         if len(row) != self._width and (fault := self._ragged(row)):
             return Element(index, line, None, None, [fault])
         faults: list[Fault] = []
-        data: dict[str, Any] = {}
-        info: dict[str, Any] = {}
-        labels: dict[str, str] = {}
-        for place, name in self._named:
-            cell = row[place]
-            if not cell:
-                continue
-            if name in _TOP_FIELDS:
-                if stripped := cell.strip():
-                    data[name] = stripped
-            elif name in OBJECT_LISTS:
-                _list_cell(info, name, cell.strip(), faults)
-            elif name in DATA_FIELDS:
-                if stripped := cell.strip():
-                    info[name] = stripped
-            else:
-                labels[name[len(LABEL_PREFIX) :]] = cell
+        data: dict[str, Any] = {name: cell for place, name in self._texts if (cell := row[place].strip())}
+        info: dict[str, Any] = {name: cell for place, name in self._info if (cell := row[place].strip())}
+        for place, name in self._lists:
+            if cell := row[place].strip():
+                info[name] = _list_of(name, cell, faults)
         if info:
             data[DATA_LEVEL] = info
-        if labels:
+        if labels := {name: cell for place, name in self._labels if (cell := row[place])}:
             data["labels"] = labels
         for place in self._nameless:
             if place < len(row) and row[place].strip():
@@ -182,14 +181,12 @@ class _Columns:
         return Fault(None, NO_VALUE, f"the row has {len(row)} cells, and the header {self._width}", mend)
 
 
-def _list_cell(info: dict[str, Any], name: str, cell: str, faults: list[Fault]) -> None:
-    if not cell:
-        return
+def _list_of(name: str, cell: str, faults: list[Fault]) -> Any:
     try:
-        info[name] = parse_cell(cell, short_form=name == "compare_object_infos")
+        return parse_cell(cell, short_form=name == "compare_object_infos")
     except BadCell as error:
         faults.append(Fault(name, cell, error.problem, error.mend))
-        info[name] = UNREAD
+        return UNREAD
 
 
 UNREAD: Any = object()

@@ -17,8 +17,9 @@ LONGEST = 16 * 1024 * 1024
 def read_jsonl(source: Source) -> Iterator[Element]:
     """The elements of a JSONL file, in order; a line that is no JSON becomes an element with the fault."""
     with source.text(newline="\n") as text:
-        index = 0
-        for number, line in _lines(text):
+        index = number = 0
+        while line := text.readline(LONGEST):
+            number += 1
             if line.isspace():
                 continue
             if index == 0 and (line[:1] == "[" or line.strip() in ("[", "{")):
@@ -26,16 +27,14 @@ def read_jsonl(source: Source) -> Iterator[Element]:
                 raise ManifestError(source.name, problem, "Is it JSON? Then say --format json", line=number)
             yield _element(line, index, number)
             index += 1
+            if len(line) == LONGEST:
+                _skip_rest(text, line)
 
 
-def _lines(text: IO[str]) -> Iterator[tuple[int, str]]:
-    number = 0
-    while line := text.readline(LONGEST):
-        number += 1
-        yield number, line
-        if len(line) == LONGEST and not line.endswith("\n"):
-            while (rest := text.readline(LONGEST)) and not rest.endswith("\n"):
-                pass
+def _skip_rest(text: IO[str], line: str) -> None:
+    """Go to the end of a line that was too long to be read whole."""
+    while line and not line.endswith("\n"):
+        line = text.readline(LONGEST)
 
 
 def _element(line: str, index: int, number: int) -> Element:
