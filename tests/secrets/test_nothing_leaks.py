@@ -1,0 +1,248 @@
+"""No secret gets out: every command, every fault profile, every kind of credential, at debug level, on real processes.
+
+All that is written is searched: standard output and error, results, journal, report, process list.
+"""
+
+import asyncio
+import os
+import stat
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import orjson
+import pytest
+from aiohttp import web
+
+from batcher.simulator import iam
+from batcher.simulator.config import CloudConfig
+from batcher.simulator.faults import PROFILES, parse_profile
+from batcher.simulator.server import Simulator
+from batcher.simulator.service import ServiceConfig
+from tests.auth.iam_server import Asked, serving
+from tests.secrets import marks
+
+ENTRIES = 5
+IAM = iam.IamConfig(
+    mode="any",
+    tokens=frozenset({marks.TOKEN}),
+    users={"ann": iam.User(marks.PASSWORD, "acme")},
+    keys={
+        marks.AK: iam.AccessKey(marks.SK),
+        "MARKAKTEMP0": iam.AccessKey(marks.SK, security_token=marks.SECURITY_TOKEN),
+    },
+)
+HURRY = (
+    "--rate=off",
+    "--timeout=0.5",
+    "--connect-timeout=0.5",
+    "--landing-time=0.5",
+    "--entry-deadline=1.5",
+    "--attempts=2",
+    "--grace=0.5",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that has ended: its exit code, and all it said."""
+
+    args: tuple[str, ...]
+    code: int
+    said: bytes
+
+    def texts(self) -> list[tuple[str, bytes]]:
+        return [(f"output of {' '.join(self.args)}", self.said)]
+
+
+async def batcher(folder: Path, environ: Mapping[str, str], *args: str, stdin: bytes = b"") -> Ran:
+    """Run a command in *folder* with nothing in its environment but *environ*."""
+    own = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_COLOR": "1", "PYTHONFAULTHANDLER": "1"}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "batcher",
+        *args,
+        cwd=folder,
+        env={**own, "XDG_STATE_HOME": str(folder / "state"), **environ},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await process.communicate(stdin)
+    assert process.returncode is not None
+    assert process.returncode != 70, f"a defect: {said.decode()}"
+    return Ran(args, process.returncode, said)
+
+
+def manifest(folder: Path) -> Path:
+    path = folder / "wave.csv"
+    rows = "".join(f"11112222-0000-0000-0000-0000000{number:02}jb01,objects\n" for number in range(ENTRIES))
+    path.write_text("job_id,object_level_compare_type\n" + rows)
+    return path
+
+
+@pytest.fixture
+def turns() -> asyncio.Semaphore:
+    """How many processes at once."""
+    return asyncio.Semaphore(6)
+
+
+@pytest.mark.slow
+async def test_a_wave_under_every_fault_profile(tmp_path: Path, turns: asyncio.Semaphore) -> None:
+    async def wave(number: int, profile: str) -> None:
+        kind = list(marks.KINDS)[number % len(marks.KINDS)]
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        manifest(folder)
+        config = ServiceConfig(iam=IAM, faults=parse_profile(profile), seed=number)
+        async with turns, Simulator(config) as cloud:
+            environ = {**marks.KINDS[kind], "BATCHER_ENDPOINT": cloud.url, "BATCHER_LOG_LEVEL": "debug"}
+            log_format = ("console", "json")[number % 2]
+            ran = await batcher(
+                folder, environ, "run", "wave.csv", "-o", "results.jsonl", "--project-id=p1",
+                f"--log-format={log_format}", *HURRY,
+            )  # fmt: skip
+            given_out = list(cloud.service.iam._tokens)
+        assert ran.code in (0, 1, 3, 4), ran.said.decode()
+        assert (folder / "results.jsonl").read_bytes().count(b"\n") == ENTRIES
+        found = marks.leaks([*ran.texts(), *marks.written(folder)], [*marks.ALL, *given_out])
+        assert not found, f"{profile}, {kind}: {found}"
+        for journal in folder.glob("*journal*"):
+            assert not journal.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO), f"{journal} is open to others"
+
+    async with asyncio.TaskGroup() as group:
+        for number, profile in enumerate([*PROFILES, "unauthorized=50%"]):
+            group.create_task(wave(number, profile))
+
+
+COMMANDS: tuple[tuple[str, ...], ...] = (
+    ("auth", "wave.csv", "--project-id=p1"),
+    ("auth", "--project-id=p1", "--json"),
+    ("check", "wave.csv", "--project-id=p1"),
+    ("preflight", "wave.csv", "--project-id=p1"),
+    ("run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", *HURRY),
+    ("run", "wave.csv", "-o", "-", "--project-id=p1", *HURRY),
+    ("report", "results.jsonl", "--html", "report.html"),
+    ("report", "results.jsonl", "--json"),
+    ("explain", "results.jsonl", "--key", "KEY"),
+    ("settle", "results.jsonl", "--key", "KEY", "--as", "failed"),
+    ("select", "results.jsonl", "--status", "created", "-o", "next.csv"),
+    ("watch", "results.jsonl"),
+    ("gate", "results.jsonl"),
+    ("rehearse", "wave.csv", "--project-id=p1"),
+    ("schema", "result"),
+    ("completion", "bash"),
+)
+
+
+@pytest.mark.slow
+async def test_every_command(tmp_path: Path, turns: asyncio.Semaphore) -> None:
+    path = manifest(tmp_path)
+    at_once = CloudConfig(speed=1e6)  # comparisons end at once, so that watching them does
+    async with Simulator(ServiceConfig(iam=IAM, cloud=at_once)) as cloud:
+        environ = {
+            **marks.BY_TEMPORARY_KEY,
+            "BATCHER_ENDPOINT": cloud.url,
+            "BATCHER_LOG_LEVEL": "debug",
+            "NO_PROXY": "127.0.0.1",
+            "HTTPS_PROXY": f"http://someone:{marks.PROXY_PASSWORD}@127.0.0.1:9",
+        }
+        first = await batcher(tmp_path, environ, "run", str(path), "-o", "results.jsonl", "--project-id=p1", *HURRY)
+        assert first.code == 0, first.said.decode()
+        key = orjson.loads((tmp_path / "results.jsonl").read_bytes().splitlines()[0])["key"]
+
+        async def command(args: tuple[str, ...]) -> Ran:
+            async with turns:
+                return await batcher(tmp_path, environ, *(key if arg == "KEY" else arg for arg in args))
+
+        ran = await asyncio.gather(*map(command, COMMANDS))
+    texts = [text for one in ran for text in one.texts()]
+    assert not marks.leaks([*first.texts(), *texts, *marks.written(tmp_path)])
+
+
+def echo(asked: Asked) -> web.Response:
+    """A cloud that quotes all it was sent in its refusal, as the gateway quotes the canonical request it built."""
+    said = "|".join(f"{name}:{value}" for name, value in asked.headers.items()) + "|" + asked.body.decode()
+    body = {"error_code": "APIGW.0301", "error_msg": f"verify aksk signature fail, got {asked.path}|{said}"}
+    return web.json_response(body, status=401)
+
+
+ASKING: tuple[tuple[str, ...], ...] = (
+    ("auth", "wave.csv", "--json"),
+    ("run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", *HURRY),
+)
+
+
+@pytest.mark.parametrize("kind", marks.KINDS)
+async def test_a_refusal_that_quotes_the_secrets_back(kind: str, tmp_path: Path, turns: asyncio.Semaphore) -> None:
+    manifest(tmp_path)
+    async with serving(echo) as cloud:
+        environ = {**marks.KINDS[kind], "BATCHER_ENDPOINT": cloud.url, "BATCHER_LOG_LEVEL": "debug"}
+
+        async def command(args: tuple[str, ...]) -> Ran:
+            async with turns:
+                return await batcher(tmp_path, environ, *args)
+
+        ran = await asyncio.gather(*map(command, ASKING))
+    assert {one.code for one in ran} <= {1, 3}, [one.said.decode() for one in ran]
+    texts = [text for one in ran for text in one.texts()]
+    assert any(b"verify aksk" in text or b"IAM" in text for _, text in texts), "the refusals were shown"
+    assert not marks.leaks([*texts, *marks.written(tmp_path)])
+
+
+async def test_secrets_in_files_and_on_standard_input(tmp_path: Path) -> None:
+    manifest(tmp_path)
+    for name, value in (("ak", marks.AK), ("sk", marks.SK)):
+        (tmp_path / name).write_text(value + "\n")
+    async with Simulator(ServiceConfig(iam=IAM)) as cloud:
+        environ = {"BATCHER_ENDPOINT": cloud.url, "BATCHER_LOG_LEVEL": "debug"}
+        by_files = await batcher(
+            tmp_path, environ, "run", "wave.csv", "-o", "one.jsonl", "--project-id=p1",
+            "--ak-file=ak", "--sk-file=sk", *HURRY,
+        )  # fmt: skip
+        by_input = await batcher(
+            tmp_path, environ, "run", "wave.csv", "-o", "two.jsonl", "--project-id=p1", "--token-file=-", *HURRY,
+            stdin=marks.TOKEN.encode(),
+        )  # fmt: skip
+    assert (by_files.code, by_input.code) == (0, 0)
+    secret_files = frozenset({"ak", "sk"})
+    texts = [*by_files.texts(), *by_input.texts(), *marks.written(tmp_path, but=secret_files)]
+    assert not marks.leaks(texts)
+
+
+async def test_the_process_list_shows_no_secret(tmp_path: Path) -> None:
+    """What `ps` shows of a running wave, for every process it consists of."""
+    if not Path("/proc/self/cmdline").exists():
+        pytest.skip("no /proc here")
+    manifest(tmp_path)
+    shown: list[tuple[str, bytes]] = []
+    async with Simulator(ServiceConfig(iam=IAM, latency_s=(0.1, 0.2))) as cloud:
+        environ = {**marks.BY_KEY, "BATCHER_ENDPOINT": cloud.url}
+        running = asyncio.create_task(
+            batcher(tmp_path, environ, "run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", *HURRY)
+        )
+        while not cloud.ledger:
+            await asyncio.wait({running}, timeout=0.02)
+            assert not running.done(), "it ended before it asked the cloud"
+        for process in Path("/proc").glob("[0-9]*"):
+            for name in ("cmdline", "comm"):
+                try:
+                    shown.append((f"{process}/{name}", (process / name).read_bytes()))
+                except OSError:
+                    continue  # it has ended
+        await running
+    assert any(b"results.jsonl" in text for _, text in shown), "the wave was in the list"
+    assert not marks.leaks(shown)
+
+
+def test_the_search_finds_what_it_looks_for() -> None:
+    """The other tests are worth as much as their search."""
+    for disguised in (
+        f"X-Auth-Token: {marks.TOKEN}".encode(),
+        orjson.dumps({"sk": marks.SK}),
+        marks.SK.replace("/", "%2F").replace("+", "%2B").encode(),
+        b"<p>" + marks.PASSWORD.replace("&", "&amp;").encode() + b"</p>",
+    ):
+        assert marks.leaks([("somewhere", disguised)])
