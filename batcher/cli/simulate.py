@@ -210,7 +210,9 @@ def _list_faults(*, as_json: bool) -> int:
         for name, row in rows.items():
             table.add_row(name, row.description)
         console().print(table, "")
-    click.echo("A profile, a fault (then a fifth of requests), or shares of faults: --faults throttled=10%,slow=5%")
+    click.echo(
+        "A profile, a fault (then a fifth of requests), or shares of faults: --faults creates:reset-after=20%,slow=5%"
+    )
     return exits.CREATED
 
 

@@ -9,8 +9,9 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
+from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
 from batcher.nearest import nearest
 from batcher.simulator.chance import draw
 
@@ -171,6 +172,13 @@ FAULTS: Mapping[str, Fault] = {
 }
 
 
+Only = Literal["creates", "reads"]
+
+
+def _kind(call: str) -> Only:
+    return "creates" if call == CREATE_COMPARE_TASK else "reads"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
     """A stretch of time in which every request meets the same fault. Seconds since the simulator's first request."""
@@ -182,20 +190,23 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultProfile:
-    """A mix of faults. *chances* are per request, look-ups included; they add up to at most 1.
+    """A mix of faults. *chances* are per request, and add up to at most 1.
 
-    *late_s* is the span in which late effects come, *slow_s* how much longer slow answers take, in seconds.
+    *only* says which requests meet them, where not all do. *late_s* is the span in which late effects come, *slow_s* how much longer slow answers take, in seconds.
     """
 
     name: str
     description: str
     chances: Mapping[str, float] = field(default_factory=dict)
     windows: Sequence[Window] = ()
+    only: Only | None = None
     late_s: tuple[float, float] = (0.2, 2.0)
     slow_s: tuple[float, float] = (0.5, 3.0)
 
     def choose(self, seed: int, *, call: str, job_id: str, nth: int, elapsed_s: float) -> Fault | None:
         """The fault that the *nth* request (from 1) of *call* for *job_id* meets, *elapsed_s* after the first one."""
+        if self.only is not None and self.only != _kind(call):
+            return None
         for window in self.windows:
             if window.begins_s <= elapsed_s < window.begins_s + window.lasts_s:
                 return FAULTS[window.fault]
@@ -256,7 +267,7 @@ class Script:
         """The next fault of the script for this job."""
         if self.jobs is not None and job_id not in self.jobs:
             return None
-        names = self.creates if call == "create-compare-task" else self.reads
+        names = self.creates if _kind(call) == "creates" else self.reads
         return FAULTS[names[nth - 1]] if nth <= len(names) and names[nth - 1] else None
 
 
@@ -282,8 +293,9 @@ PROFILES: Mapping[str, FaultProfile] = {
         ),
         FaultProfile(
             name="lossy",
-            description="a fifth of all answers is lost after the effect",
+            description="a fifth of create requests is done, and its answer lost",
             chances={"silent-after": 0.05, "reset-after": 0.15},
+            only="creates",
         ),
         FaultProfile(
             name="throttled",
@@ -297,8 +309,9 @@ PROFILES: Mapping[str, FaultProfile] = {
         ),
         FaultProfile(
             name="late",
-            description="a fifth of all creations takes effect only after the client has its error",
+            description="a fifth of create requests takes effect only after the client has given up",
             chances={"504-late": 0.15, "silent-late": 0.05},
+            only="creates",
         ),
         FaultProfile(
             name="mangled",
@@ -316,25 +329,32 @@ NO_FAULTS = PROFILES["none"]
 
 
 def parse_profile(text: str) -> FaultProfile:
-    """A profile by its name, a single fault by its name (every fifth request), or "FAULT=20%,FAULT=5%".
-
-    Raises `ValueError` with the mend.
+    """A profile by its name, a single fault by its name (every fifth request), or "FAULT=20%,FAULT=5%"; before faults
+    may stand `creates:` or `reads:`. Raises `ValueError` with the mend.
     """
     text = text.strip()
     if text in PROFILES:
         return PROFILES[text]
-    chances: dict[str, float] = {}
-    for part in text.split(","):
-        name, sign, share = (piece.strip() for piece in part.partition("="))
-        if name not in FAULTS:
-            near = nearest(name, [*PROFILES, *FAULTS])
-            mend = f"did you mean {near}?" if near else f"profiles are {', '.join(PROFILES)}"
-            raise ValueError(f"{name!r} is neither a fault profile nor a fault: {mend}")
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", share) if sign else None
-        if sign and match is None:
-            raise ValueError(f"{part.strip()!r} names no share: write {name}=20%")
-        chances[name] = float(match[1]) / 100 if match else 0.2
+    scope, sign, faults = text.rpartition(":")
+    only = next((kind for kind in get_args(Only) if kind == scope.strip()), None)
+    if sign and only is None:
+        raise ValueError(f"{text!r}: before the colon stands creates or reads, or nothing")
+    chances = dict(_share(part) for part in faults.split(","))
     if sum(chances.values()) > 1:
         raise ValueError(f"{text!r}: the shares add up to more than 100%")
-    described = ", ".join(f"{chance:.3g} of requests: {FAULTS[name].description}" for name, chance in chances.items())
-    return FaultProfile(name=text, description=described, chances=chances)
+    requests = {"creates": "create requests", "reads": "look-ups", None: "requests"}[only]
+    described = (f"{chance * 100:.3g}% of {requests}: {FAULTS[name].description}" for name, chance in chances.items())
+    return FaultProfile(name=text, description="; ".join(described), chances=chances, only=only)
+
+
+def _share(part: str) -> tuple[str, float]:
+    """A fault and its share, of "FAULT=20%" or "FAULT"."""
+    name, sign, share = (piece.strip() for piece in part.partition("="))
+    if name not in FAULTS:
+        near = nearest(name, [*PROFILES, *FAULTS])
+        mend = f"did you mean {near}?" if near else f"profiles are {', '.join(PROFILES)}"
+        raise ValueError(f"{name!r} is neither a fault profile nor a fault: {mend}")
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", share) if sign else None
+    if sign and match is None:
+        raise ValueError(f"{part.strip()!r} names no share: write {name}=20%")
+    return name, float(match[1]) / 100 if match else 0.2

@@ -62,11 +62,24 @@ def test_profiles_are_named_or_mixed_on_the_spot() -> None:
     assert parse_profile("reset-after=20%, slow=2.5%").chances == {"reset-after": 0.2, "slow": 0.025}
 
 
+def test_faults_can_spare_look_ups_or_create_requests() -> None:
+    def met(text: str) -> list[str]:
+        calls = ("create-compare-task", "query-compare-result", "batch-status")
+        profile = parse_profile(text)
+        return [call for call in calls if profile.choose(1, call=call, job_id="jb1", nth=1, elapsed_s=0.0)]
+
+    assert met("slow=100%") == ["create-compare-task", "query-compare-result", "batch-status"]
+    assert met("creates:slow=100%") == ["create-compare-task"]
+    assert met("reads: slow=100%") == ["query-compare-result", "batch-status"]
+    assert parse_profile("reads:slow=5%").description == "5% of look-ups: done and answered, but slowly"
+
+
 @pytest.mark.parametrize(
     ("text", "mend"),
     [
         ("flakey", "did you mean flaky?"),
         ("reset-after=lots", "write reset-after=20%"),
+        ("writes:slow", "stands creates or reads"),
         ("slow=60%,empty=50%", "more than 100%"),
         ("", "profiles are none, flaky"),
     ],

@@ -86,7 +86,7 @@ def test_it_says_what_to_type_and_what_came_of_it() -> None:
             lines.append(process.stdout.readline())
         exports = dict(re.findall(r"export (\w+)=(.*)", "".join(lines)))
         assert {"BATCHER_ENDPOINT", "BATCHER_PROJECT_ID", "BATCHER_AK", "BATCHER_SK"} <= exports.keys()
-        assert "faults throttled=100%: 1 of requests: 429 APIGW.0308 without Retry-After" in lines[0]
+        assert "faults throttled=100%: 100% of requests: 429 APIGW.0308 without Retry-After" in lines[0]
         assert create(exports["BATCHER_ENDPOINT"], "jb1") == 401  # nobody signed it
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=10)
