@@ -4,10 +4,13 @@ The first net is that no secret is handed to anything that shows. This one knows
 under, by the shapes in which HTTP carries them, and by value where a value was registered.
 """
 
+import json
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+from urllib.parse import quote
 
 MASK = "***"
 
@@ -35,9 +38,10 @@ _registered: set[str] = set()
 
 
 def register_secret(value: str) -> None:
-    """From now on mask *value* wherever it would show; values under six characters are too common to be."""
+    """From now on mask *value* wherever it would show, in an address and inside JSON as well; values under six
+    characters are too common to be masked."""
     if len(value) >= _MIN_LENGTH:
-        _registered.add(value)
+        _registered.update((value, quote(value, safe=""), json.dumps(value)[1:-1]))
 
 
 def register_environment(environ: Mapping[str, str] | None = None) -> None:
@@ -45,6 +49,14 @@ def register_environment(environ: Mapping[str, str] | None = None) -> None:
     for name, value in (os.environ if environ is None else environ).items():
         if name.startswith(_ENVIRONMENT) and is_secret_name(name):
             register_secret(value)
+
+
+def forbid_core_dumps() -> None:
+    """See to it that a crash of the interpreter leaves no image of the memory, with its secrets, on disk."""
+    with suppress(ImportError, OSError, ValueError):  # not on Windows; not where the limit cannot be changed
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
 
 
 def is_secret_name(name: str) -> bool:

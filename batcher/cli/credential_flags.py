@@ -8,6 +8,7 @@ import click
 
 from batcher.cli.lists import Listed
 from batcher.drs.auth.options import OPTION_NAMES, CredentialOptions, flag
+from batcher.masking import forbid_core_dumps
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,7 +39,8 @@ def credential_flags(function: F) -> F:
 
 
 def credential_options(parameters: dict[str, Any]) -> CredentialOptions:
-    """Take the flags out of a command's *parameters*."""
+    """Take the flags out of a command's *parameters*; from here on the process holds secrets."""
+    forbid_core_dumps()
     return CredentialOptions(**{name: parameters.pop(name, None) for name in OPTION_NAMES})
 
 

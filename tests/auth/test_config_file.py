@@ -23,7 +23,7 @@ def described(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., 
     def describe(text: str, project_id: str = "p1", endpoint: str = ENDPOINT, **load_options: str) -> str:
         config = tmp_path / "batcher.toml"
         config.write_text(text)
-        loaded = load({}, config=config, **load_options)  # type: ignore[arg-type]
+        loaded = load({}, config=config, **load_options)
         sources = credential_sources(loaded.settings, loaded.config)
         return CredentialFinder(sources, Wire()).find(endpoint, project_id).describe()
 

@@ -232,7 +232,10 @@ async def test_the_process_list_shows_no_secret(tmp_path: Path) -> None:
                     shown.append((f"{process}/{name}", (process / name).read_bytes()))
                 except OSError:
                     continue  # it has ended
+        limits = [(Path(name).parent / "limits").read_text() for name, text in shown if b"--project-id=p1" in text]
         await running
+    assert limits
+    assert all("Max core file size        0" in each for each in limits), "a crash would leave its memory on disk"
     assert any(b"results.jsonl" in text for _, text in shown), "the wave was in the list"
     assert not marks.leaks(shown)
 

@@ -1,0 +1,62 @@
+"""The second net: whatever is about to be shown is searched once more, by value, by name and by shape."""
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batcher.masking import MASK, is_secret_name, mask, mask_text, register_environment, register_secret
+
+SECRET = st.text(min_size=6, max_size=40).filter(lambda text: "*" not in text)
+
+
+@given(secret=SECRET, before=st.text(max_size=20), after=st.text(max_size=20))
+def test_a_registered_value_never_shows(secret: str, before: str, after: str) -> None:
+    register_secret(secret)
+    assert secret not in mask_text(f"{before} {secret} {after}")
+    assert json.dumps(secret)[1:-1] not in mask_text(json.dumps({"value": secret}))
+    assert quote(secret, safe="") not in mask_text(f"https://h/?q={quote(secret, safe='')}")
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("X-Auth-Token: MIIabc", "X-Auth-Token: ***"),
+        ('{"password": "hunter", "name": "ann"}', '{"password": "***", "name": "ann"}'),
+        ("BATCHER_SK=abc;next", "BATCHER_SK=***;next"),
+        ("Authorization: SDK-HMAC-SHA256 Access=A, Signature=00", "Authorization: ***"),
+        ("got Signature=0123456789abcdef0123", "got Signature=***"),
+        ("proxy http://me:pw@host:3128 refused", "proxy http://***@host:3128 refused"),
+        ("x-security-token:gQpj|x-sdk-date", "x-security-token:***"),
+        ('"min_token": "5", "max_token": "9"', '"min_token": "5", "max_token": "9"'),
+        ("job_id 1111, project p1", "job_id 1111, project p1"),
+    ],
+)
+def test_what_looks_like_a_secret_is_masked_and_nothing_else(text: str, masked: str) -> None:
+    assert mask_text(text) == masked
+
+
+@pytest.mark.parametrize(
+    "name", ["X-Auth-Token", "X-Subject-Token", "BATCHER_SK", "HW_ACCESS_KEY", "password", "ak", "Authorization"]
+)
+def test_names_of_secrets_are_known(name: str) -> None:
+    assert is_secret_name(name)
+    assert mask({name: "value"}) == {name: MASK}
+
+
+@pytest.mark.parametrize("name", ["min_token", "compare_object_infos_with_token", "key", "task", "X-Project-Id"])
+def test_other_names_are_left_alone(name: str) -> None:
+    assert mask({name: "value"}) == {name: "value"}
+
+
+def test_data_is_masked_at_any_depth() -> None:
+    register_secret("deeply-hidden")
+    data = {"a": [{"b": ("x deeply-hidden y", b"deeply-hidden")}], "n": 1, "none": None, "sk": ["s"]}
+    assert mask(data) == {"a": [{"b": ["x *** y", "***"]}], "n": 1, "none": None, "sk": MASK}
+
+
+def test_secrets_of_the_environment_are_registered_by_their_names() -> None:
+    register_environment({"HW_SECRET_KEY": "value-one", "OS_REGION_NAME": "value-two", "MY_PASSWORD": "value-three"})
+    assert mask_text("value-one value-two value-three") == "*** value-two value-three"
