@@ -192,7 +192,8 @@ class Window:
 class FaultProfile:
     """A mix of faults. *chances* are per request, and add up to at most 1.
 
-    *only* says which requests meet them, where not all do. *late_s* is the span in which late effects come, *slow_s* how much longer slow answers take, in seconds.
+    *only* says which requests meet them, where not all do. *late_s* is the span in which late effects come, *slow_s*
+    how much longer slow answers take, in seconds.
     """
 
     name: str
