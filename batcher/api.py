@@ -251,6 +251,9 @@ class Wave:
 
     async def _open(self) -> None:
         settings = self.settings
+        rng = random.Random()
+        if is_wanted(settings):
+            self._companion = Companion(self._results, settings, self._clock, rng, self.stop)
         if settings.deadline is not None:
             self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(utc(self._clock.now()))
         manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)
@@ -278,9 +281,7 @@ class Wave:
         sink = self._open_sink(opened)
         self._stack.callback(sink.close)
         clouds = await self._clouds(opened.start.scopes)
-        rng = random.Random()
-        if is_wanted(settings):
-            self._companion = Companion(self._results, settings, self._clock, rng, self.stop)
+        if self._companion is not None:
             self._stack.push_async_callback(self._companion.aclose)
         self._engine = Engine(
             start=opened.start,

@@ -95,10 +95,10 @@ def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None
     from batcher.follow.verdicts_file import verdict_lines, verdicts_beside
     from batcher.text import counted
 
+    chosen = Recheck(_parsed("--recheck", recheck, Verdict))
     verdicts = verdicts_beside(results)
     if not verdicts.exists():
         raise UserError(f"{results} has no verdicts yet ({verdicts.name}): run `batcher watch {results}` first.")
-    chosen = Recheck(_parsed("--recheck", recheck, Verdict))
     with reading(journal_of(results, journal)) as store:
         _write(path, format_, chosen.lines(store, verdict_lines(verdicts)))
     where = "" if path is None else f" in {path}"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from batcher.errors import UserError
 from batcher.follow.ending import FollowEnd
 from batcher.follow.followed import identity_of
 from batcher.follow.follower import Follower, FollowStatus
@@ -47,6 +48,8 @@ class Companion:
         rng: random.Random,
         on_stop: Callable[[Stop], None],
     ) -> None:
+        if settings.follows and results is None:
+            raise UserError("verdicts are written beside the results: name a file with -o, or leave --wait out.")
         self._results = results
         self._settings = settings
         self._clock = clock
