@@ -52,6 +52,13 @@ It prints the lines that point batcher at it. Profiles, files and ledger: docs/s
 @click.option("--auth", type=click.Choice(["off", "token", "aksk", "any"]), default="off", show_default=True,
               help="Credentials asked for; off takes whatever comes.")  # fmt: skip
 @click.option("--token-life", metavar="TIME", default="24h", help="How long tokens from the IAM last. [24h]")
+@click.option(
+    "--keep-answer",
+    type=click.Choice(["code", "existing", "empty", "absent"]),
+    default="code",
+    show_default=True,
+    help="What keep gets while a comparison is unfinished: an error code, its id, an empty id, or nothing.",
+)
 @click.option("--deny", metavar="CALL", multiple=True, help="A call without permission, like create-compare-task.")
 @click.option("--clock-ahead", metavar="TIME", default="0", help="How far the cloud's clock is ahead; -5m is behind.")
 @click.option("--ledger", metavar="FILE", type=click.Path(path_type=Path), help="Append every request and effect here.")

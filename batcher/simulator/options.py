@@ -9,7 +9,7 @@ from batcher.durations import parse_duration
 from batcher.errors import UserError
 from batcher.nearest import nearest
 from batcher.rates import Rate
-from batcher.simulator.config import CloudConfig
+from batcher.simulator.config import CloudConfig, KeepAnswer
 from batcher.simulator.differences import Differences
 from batcher.simulator.faults import parse_profile
 from batcher.simulator.iam import AuthMode, IamConfig
@@ -33,6 +33,7 @@ def service_config(
     speed: float = 60.0,
     auth: AuthMode = "off",
     token_life: str = "24h",  # noqa: S107 - a time, no token
+    keep_answer: KeepAnswer = "code",
     deny: Sequence[str] = (),
 ) -> ServiceConfig:
     """The configuration that these options name. Raises `UserError` that names the option and the mend."""
@@ -45,6 +46,7 @@ def service_config(
             jobs=() if jobs is None else read_jobs(jobs),
             differences=Differences() if differences is None else _differences(differences),
             speed=speed,
+            keep_answer=keep_answer,
         ),
         iam=IamConfig(mode=auth, token_life_s=_parsed("token-life", token_life, parse_duration)),
         faults=_parsed("faults", faults, parse_profile),

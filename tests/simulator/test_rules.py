@@ -101,6 +101,7 @@ def test_options_make_a_configuration(tmp_path: Path) -> None:
         deny=["batch-status"],
         token_life="10m",
         auth="token",
+        keep_answer="existing",
         seed=7,
     )
     assert config.cloud.limit == Rate(600, 60.0)
@@ -109,6 +110,7 @@ def test_options_make_a_configuration(tmp_path: Path) -> None:
     assert config.faults.name == "flaky"
     assert config.cloud.differences.share == 0.05
     assert [rule.pattern for rule in config.cloud.jobs] == ["a"]
+    assert config.cloud.keep_answer == "existing"
     assert config.cloud.denied == {"batch-status"}
     assert (config.iam.mode, config.iam.token_life_s) == ("token", 600.0)
 
