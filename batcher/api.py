@@ -10,6 +10,7 @@ The command line runs on the same class, so both keep the same promises.
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -343,6 +344,8 @@ class Wave:
         else:
             credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in scopes)
         self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
+        for described, count in Counter(self.credentials.values()).items():
+            log.info("credential.found", credential=described, scopes=count)
         return {
             scope: DrsClient(
                 finder.transport,
