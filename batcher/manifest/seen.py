@@ -1,11 +1,11 @@
-"""What has been seen before, in about nine bytes a thing, so that a million entries fit in little memory."""
+"""What has been seen before, in about ten bytes a thing, so that a million entries fit in little memory."""
 
 from array import array
 from bisect import bisect_left
 from collections.abc import Hashable
 
-_BUCKET_BITS = 14
-_LINE_BITS = 24
+_BUCKET_BITS = 12
+_LINE_BITS = 22
 _LINE_MASK = (1 << _LINE_BITS) - 1
 _WORD = (1 << 64) - 1
 
