@@ -1,0 +1,89 @@
+"""scripts/bench: measures, prints a table, writes JSON."""
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from _bench import pace, size, startup, throughput
+from _bench.common import Row
+from _bench.profile import profile
+
+SUBJECTS: dict[str, Callable[..., Iterator[Row]]] = {
+    "pace": pace.rows,
+    "throughput": throughput.rows,
+    "size": size.rows,
+    "startup": startup.rows,
+}
+
+
+def main() -> int:
+    """Measure what is asked for; 1 where a bound is missed."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure batcher against what is known.")
+    parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"{', '.join(SUBJECTS)}; by default all")
+    parser.add_argument("--quick", action="store_true", help="fewer rounds, 100,000 entries instead of a million")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures here, too")
+    parser.add_argument("--profile", action="store_true", help="show where the time of a wave goes, and end")
+    arguments = parser.parse_args()
+    if unknown := set(arguments.subjects) - set(SUBJECTS):
+        parser.error(f"there is no subject {', '.join(sorted(unknown))}: choose from {', '.join(SUBJECTS)}")
+    if arguments.profile:
+        os.environ.setdefault("BATCHER_TOKEN", "none")
+        sys.stdout.write(profile())
+        return 0
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    found = {}
+    for subject in arguments.subjects or SUBJECTS:
+        console.print(f"measuring {subject} …", style="dim")
+        found[subject] = list(SUBJECTS[subject](quick=arguments.quick))
+        console.print(_table(subject, found[subject]))
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(_as_json(found, quick=arguments.quick), indent=1) + "\n")
+    return int(any(row.good is False for rows in found.values() for row in rows))
+
+
+def machine() -> str:
+    """What it was measured on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = (line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line)
+        model = next(names, model)
+    return f"{model}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
+
+
+def _table(subject: str, rows: list[Row]) -> Table:
+    table = Table(
+        title=f"{subject}, {datetime.now(UTC):%F}, {machine()}", title_justify="left", box=None, pad_edge=False
+    )
+    for column in ("", "measured", "bound", "kept"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        kept = "" if row.good is None else "yes" if row.good else "NO"
+        table.add_row(row.subject, row.figure, row.bound, kept, style="red" if row.good is False else "")
+    return table
+
+
+def _as_json(found: dict[str, list[Row]], *, quick: bool) -> dict[str, object]:
+    return {
+        "at": datetime.now(UTC).isoformat(),
+        "machine": machine(),
+        "quick": quick,
+        "subjects": {
+            subject: [
+                {"subject": row.subject, "figure": row.figure, "bound": row.bound, "kept": row.good, **row.raw}
+                for row in rows
+            ]
+            for subject, rows in found.items()
+        },
+    }
+
+
+sys.exit(main())

@@ -1,0 +1,251 @@
+"""What is measured in an interpreter of its own: `python -m _bench.child KIND '{"entries": …}'` prints its figures."""
+
+import asyncio
+import gc
+import json
+import resource
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import orjson
+
+from _bench.common import request, require, write_manifest
+
+Figures = dict[str, float]
+
+
+class Watch:
+    """Wall and CPU time of a stretch, and how often the youngest garbage was collected in it."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu, self._collected = time.perf_counter(), time.process_time(), _collected()
+
+    def figures(self, entries: int) -> Figures:
+        """What passed since it was made."""
+        wall, cpu = time.perf_counter() - self._wall, time.process_time() - self._cpu
+        return {
+            "wall_s": wall,
+            "cpu_s": cpu,
+            "per_s": entries / wall,
+            "cpu_us_per_entry": cpu / entries * 1e6,
+            "collections_per_1000": (_collected() - self._collected) / entries * 1000,
+            "peak_mb": peak_mb(),
+        }
+
+
+def _collected() -> int:
+    return int(gc.get_stats()[0]["collections"])
+
+
+def peak_mb() -> float:
+    """The most memory this process ever had, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def bare(port: int, entries: int, concurrency: int) -> Figures:
+    """A plain aiohttp loop: no checks, no journal, no results."""
+    import aiohttp
+
+    async def main() -> Figures:
+        left, made = iter(range(entries)), []
+        url = f"http://127.0.0.1:{port}/v3/p/jobs/create-compare-task"
+        headers = {"Content-Type": "application/json", "X-Auth-Token": "none"}
+
+        async def work(session: aiohttp.ClientSession) -> None:
+            for index in left:
+                async with session.post(url, data=orjson.dumps(request(index)), headers=headers) as response:
+                    answer = orjson.loads(await response.read())
+                made.append(answer["object_level_compare_create_result"]["compare_task_id"])
+
+        connector = aiohttp.TCPConnector(limit=concurrency)
+        async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
+            watch = Watch()
+            await asyncio.gather(*(work(session) for _ in range(concurrency)))
+            require(len(made) == entries)
+            return watch.figures(entries)
+
+    return asyncio.run(main())
+
+
+def wave(port: int, entries: int, concurrency: int, rate: str = "off", loop: str = "asyncio") -> Figures:
+    """A whole wave: checked, planned, journalled, with results."""
+    from batcher import Wave
+
+    async def main(folder: Path) -> Figures:
+        manifest = write_manifest(folder / "wave.jsonl", entries)
+        watch = Watch()
+        keywords: dict[str, Any] = {
+            "endpoint": f"http://127.0.0.1:{port}",
+            "project_id": "p",
+            "rate": rate,
+            "concurrency": concurrency,
+        }
+        async with Wave(manifest, folder / "results.jsonl", **keywords) as running:
+            opened = watch.figures(entries)["wall_s"]
+            end = await running.run()
+        require(end.status.created == entries)
+        return {**watch.figures(entries), "open_s": opened}
+
+    with TemporaryDirectory() as folder, asyncio.Runner(loop_factory=_loop(loop)) as runner:
+        return runner.run(main(Path(folder)))
+
+
+def _loop(name: str) -> Any:
+    if name == "uvloop":
+        return import_module("uvloop").new_event_loop  # an optional extra
+    return None
+
+
+def sdk(port: int, entries: int, concurrency: int) -> Figures:
+    """The official SDK in threads."""
+    from huaweicloudsdkcore.auth.credentials import BasicCredentials
+    from huaweicloudsdkcore.http.http_config import HttpConfig
+    from huaweicloudsdkdrs.v3 import CreateCompareTaskReq, CreateCompareTaskRequest, DrsClient
+
+    config = HttpConfig.get_default_config()
+    config.pool_connections = config.pool_maxsize = concurrency
+    client = (
+        DrsClient.new_builder()
+        .with_credentials(BasicCredentials("AK", "SK", "p"))
+        .with_endpoint(f"http://127.0.0.1:{port}")
+        .with_http_config(config)
+        .build()
+    )
+
+    def send(index: int) -> str:
+        body = CreateCompareTaskReq(**request(index))
+        answer = client.create_compare_task(CreateCompareTaskRequest(body=body))
+        return str(answer.object_level_compare_create_result.compare_task_id)
+
+    send(0)
+    watch = Watch()
+    with ThreadPoolExecutor(concurrency) as pool:
+        require(len(list(pool.map(send, range(entries)))) == entries)
+    return watch.figures(entries)
+
+
+def paced(port: int, rate: str, entries: int, concurrency: int) -> dict[str, Any]:
+    """A wave at a limit; the moments at which its requests arrived, by the server's clock."""
+    figures: dict[str, Any] = wave(port, entries, concurrency, rate=rate)
+    from urllib.request import urlopen
+
+    with urlopen(f"http://127.0.0.1:{port}/arrivals") as answer:
+        figures["arrivals"] = json.load(answer)
+    return figures
+
+
+def check(manifest: str) -> Figures:
+    """Reading and checking a manifest."""
+    from batcher.manifest import Entry, RunDefaults, open_manifest
+
+    opened = open_manifest(Path(manifest))
+    defaults = RunDefaults(endpoint="https://drs.example", project_id="p")
+    watch = Watch()
+    entries = sum(isinstance(item, Entry) for item in opened.read(defaults, now=time.time()))
+    return {**watch.figures(entries), "entries": entries}
+
+
+def validate(manifest: str) -> Figures:
+    """Bare pydantic validation of the same rows."""
+    from batcher.drs.create_compare_task import CreateCompareTaskReq
+
+    watch, entries = Watch(), 0
+    with Path(manifest).open("rb") as lines:
+        for line in lines:
+            CreateCompareTaskReq.model_validate(orjson.loads(line))
+            entries += 1
+    return watch.figures(entries)
+
+
+def memory(port: int, manifest: str, sent: int) -> Figures:
+    """Opening a wave, and sending *sent* of its entries: the peak of it."""
+    from batcher import Wave
+
+    async def main(folder: Path) -> Figures:
+        keywords: dict[str, Any] = {"endpoint": f"http://127.0.0.1:{port}", "project_id": "p", "rate": "off"}
+        watch = Watch()
+        async with Wave(Path(manifest), folder / "results.jsonl", **keywords) as running:
+            opened = watch.figures(1)["wall_s"]
+            task = asyncio.create_task(running.run())
+            while running.status().settled < sent and not task.done():  # noqa: ASYNC110 - looked at from outside
+                await asyncio.sleep(0.05)
+            running.abandon()
+            await asyncio.wait({task})
+        return {"peak_mb": peak_mb(), "open_s": opened}
+
+    with TemporaryDirectory() as folder:
+        return asyncio.run(main(Path(folder)))
+
+
+def finish(manifest: str, results: str) -> Figures:
+    """Make a wave that is done, as if the cloud had answered to each entry."""
+    from batcher.drs.outcome import Half, Made
+    from batcher.manifest import RunDefaults, open_manifest
+    from batcher.wave.clocks import SystemClock
+    from batcher.wave.events import Answered, Intended
+    from batcher.wave.files import journal_beside
+    from batcher.wave.life import fold, fresh
+    from batcher.wave.opening import Request, open_wave
+    from batcher.wave.outcome import result_of
+    from batcher.wave.result import Status
+    from batcher.wave.store import Happened, Settled
+
+    opened = open_wave(
+        Request(
+            manifest=open_manifest(Path(manifest)),
+            defaults=RunDefaults(endpoint="http://127.0.0.1:1", project_id="p"),
+            journal=journal_beside(Path(results)),
+            results=Path(results),
+        ),
+        SystemClock(),
+    )
+    store, now, seq, after = opened.store, time.time(), 0, -1
+    with Path(results).open("ab") as lines:
+        while batch := store.planned(scope=0, after=after, limit=10_000):
+            ops: list[Happened | Settled] = []
+            for entry in batch:
+                intent = Intended(at=now, cloud_at=now, asked=entry.asked)
+                made = {Half.OBJECT: Made(f"task-{entry.index}")}
+                answer = Answered(at=now, sent_at=now, halves=made, http_status=200, request_id="r")
+                state = fold(fold(fresh(entry.asked), intent), answer)
+                line = result_of(entry, state, Status.CREATED, None, now).to_line()
+                lines.write(line)
+                ops += [Happened(index=entry.index, event=intent), Happened(index=entry.index, event=answer)]
+                ops.append(Settled(index=entry.index, seq=seq, status=Status.CREATED, line=line))
+                seq += 1
+            store.commit(ops)
+            after = batch[-1].index
+    opened.close()
+    return {"entries": seq}
+
+
+def resume(manifest: str, results: str) -> Figures:
+    """Taking up a wave that is done."""
+    from batcher import Wave
+
+    async def main() -> Figures:
+        keywords: dict[str, Any] = {"endpoint": "http://127.0.0.1:1", "project_id": "p", "rate": "off"}
+        watch = Watch()
+        async with Wave(Path(manifest), Path(results), **keywords) as running:
+            end = await running.run()
+        require(end.status.open == 0)
+        return watch.figures(end.status.entries)
+
+    return asyncio.run(main())
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    kind, arguments = sys.argv[1], json.loads(sys.argv[2])
+    kinds = (bare, wave, sdk, paced, check, validate, memory, finish, resume)
+    measure = {function.__name__: function for function in kinds}[kind]
+    print(json.dumps(measure(**arguments)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""What the benchmarks share: the fast server, children to measure in, and rows to show."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import orjson
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One line of the table. *bound* is what issue and docs promise, *good* whether the figure keeps it."""
+
+    subject: str
+    figure: str
+    bound: str = ""
+    good: bool | None = None
+    raw: dict[str, Any] = field(default_factory=dict)
+
+
+def at_most(subject: str, value: float, most: float, unit: str = "x", raw: dict[str, Any] | None = None) -> Row:
+    """A row for a value that should be *most* or less."""
+    return Row(
+        subject=subject, figure=f"{value:.2f} {unit}", bound=f"≤ {most:g} {unit}", good=value <= most, raw=raw or {}
+    )
+
+
+def at_least(subject: str, value: float, least: float, unit: str = "x", raw: dict[str, Any] | None = None) -> Row:
+    """A row for a value that should be *least* or more."""
+    return Row(
+        subject=subject, figure=f"{value:.2f} {unit}", bound=f"≥ {least:g} {unit}", good=value >= least, raw=raw or {}
+    )
+
+
+@contextmanager
+def cloud(*, jitter_s: float = 0.0) -> Iterator[int]:
+    """The port of a fast server in a process of its own, whose answers take up to *jitter_s*."""
+    arguments = [sys.executable, str(HERE / "server.py"), str(jitter_s)]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        if process.stdout is None or process.stdin is None:
+            raise RuntimeError("the server has no pipes")
+        try:
+            yield int(process.stdout.readline())
+        finally:
+            process.stdin.close()
+
+
+def child(kind: str, **arguments: Any) -> dict[str, Any]:
+    """Measure *kind* in a fresh interpreter; its figures."""
+    done = subprocess.run(
+        [sys.executable, "-m", "_bench.child", kind, json.dumps(arguments)],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "BATCHER_TOKEN": "none", "NO_PROXY": "127.0.0.1"},
+        check=True,
+    )
+    figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return figures
+
+
+def medians(runs: Sequence[dict[str, float]]) -> dict[str, float]:
+    """The median of each figure."""
+    return {name: median(run[name] for run in runs) for name in runs[0]}
+
+
+def require(done: bool) -> None:
+    """A figure counts only where the work was really done."""
+    if not done:
+        raise RuntimeError("not everything was done that was to be measured")
+
+
+def request(index: int) -> dict[str, Any]:
+    """A create request of the smallest common kind."""
+    return {"job_id": f"{index:08d}-0000-4000-8000-00000000jb101", "object_level_compare_type": "objects"}
+
+
+def write_manifest(path: Path, entries: int) -> Path:
+    """A JSONL manifest of *entries*; a million take a second."""
+    with path.open("wb") as file:
+        for start in range(0, entries, 10_000):
+            lines = (orjson.dumps(request(index)) for index in range(start, min(start + 10_000, entries)))
+            file.write(b"\n".join(lines) + b"\n")
+    return path

@@ -1,0 +1,82 @@
+"""A cloud that is never the bottleneck: one asyncio protocol, no framework, answers made from a template.
+
+Run as a program it prints its port and serves until its standard input ends. Its clock is not batcher's: it counts
+what arrives by its own, which is what a limit is counted by.
+"""
+
+import asyncio
+import json
+import random
+import sys
+import time
+from email.utils import formatdate
+from typing import cast
+
+_LISTED = b'{"compare_task_list_results":{"compare_task_list":[],"compare_task_list_count":0}}'
+
+
+class Cloud(asyncio.Protocol):
+    """Answers create-compare-task with a new task each, query-compare-result with an empty list."""
+
+    arrivals: list[float] = []  # noqa: RUF012 - one list for all connections
+    date = b""
+    jitter_s = 0.0
+
+    def __init__(self) -> None:
+        self._buffer = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        buffer = self._buffer + data
+        while (head_end := buffer.find(b"\r\n\r\n")) >= 0:
+            head = buffer[:head_end].lower()
+            at = head.find(b"content-length:")
+            length = int(head[at + 15 :].split(b"\r\n", 1)[0]) if at >= 0 else 0
+            end = head_end + 4 + length
+            if len(buffer) < end:
+                break
+            self._answer(head, buffer[head_end + 4 : end])
+            buffer = buffer[end:]
+        self._buffer = buffer
+
+    def _answer(self, head: bytes, body: bytes) -> None:
+        if b"/arrivals" in head.split(b"\r\n", 1)[0]:
+            said = json.dumps(self.arrivals).encode()
+            self.arrivals.clear()
+        elif b"query-compare-result" in head:
+            said = _LISTED
+        else:
+            self.arrivals.append(time.monotonic())
+            job = body[body.find(b'"job_id":') + 9 :].lstrip()[1:].split(b'"', 1)[0]
+            said = b'{"job_id":"%s","object_level_compare_create_result":{"compare_task_id":"task-%d-%s"}}' % (
+                job,
+                len(self.arrivals),
+                job,
+            )
+        answer = (
+            b"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: application/json\r\nX-Request-Id: %d\r\nContent-Length: %d"
+            b"\r\n\r\n%s" % (self.date, len(self.arrivals), len(said), said)
+        )
+        if self.jitter_s:
+            delay_s = random.random() * self.jitter_s
+            asyncio.get_running_loop().call_later(delay_s, self._transport.write, answer)
+        else:
+            self._transport.write(answer)
+
+
+async def serve(jitter_s: float) -> None:
+    """Serve until standard input ends."""
+    Cloud.jitter_s = jitter_s
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Cloud, "127.0.0.1", 0, backlog=1024)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    ended = loop.run_in_executor(None, sys.stdin.read)
+    while not ended.done():
+        Cloud.date = formatdate(usegmt=True).encode()
+        await asyncio.wait({ended}, timeout=0.5)
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
