@@ -122,7 +122,7 @@ def conduct(
         if not settings.quiet:
             verdict.print(err)
     if not settings.quiet:
-        print_next(err, end, results=results, command=manner.command)
+        print_next(err, end, tally, results=results, command=manner.command)
     if as_json:
         click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
     tell_end(settings, "run", text, said)

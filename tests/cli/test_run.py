@@ -105,7 +105,8 @@ def test_4_what_is_not_known_is_unsettled(batcher: Batcher, cloud: Cloud, manife
     simulator = cloud(creates=("reset-after",))
     ended = batcher("run", manifest, "-o", "results.jsonl", "--reconcile", "off")
     assert ended.code == 4
-    assert "batcher settle results.jsonl --key KEY --as" in ended.err
+    key = next(line["key"] for line in lines_of(Path("results.jsonl")))
+    assert f"batcher settle results.jsonl --key {key} --as" in ended.err
     assert len(created_jobs(simulator.ledger)) == 3
 
 
