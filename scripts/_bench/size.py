@@ -36,8 +36,7 @@ def _checking(manifest: Path, large: int) -> Iterator[Row]:
         f"rate of checking {large:,} rows / bare pydantic",
         ours["per_s"] / theirs["per_s"],
         0.5,
-        ours=ours,
-        theirs=theirs,
+        raw={"ours": ours, "theirs": theirs},
     )
     yield Row(subject="rows checked a second", figure=f"{ours['per_s']:,.0f}/s")
 
@@ -45,4 +44,4 @@ def _checking(manifest: Path, large: int) -> Iterator[Row]:
 def _resuming(manifest: Path, results: Path, large: int) -> Iterator[Row]:
     child("finish", manifest=str(manifest), results=str(results))
     taken = child("resume", manifest=str(manifest), results=str(results))
-    yield at_most(f"taking up a wave of {large:,} that is done", taken["wall_s"], 10, "s", **taken)
+    yield at_most(f"taking up a wave of {large:,} that is done", taken["wall_s"], 10, "s", raw=dict(taken))

@@ -36,7 +36,7 @@ def rows(*, quick: bool) -> Iterator[Row]:
             raw={"seconds": found[name], "heavy": loaded},
         )
     ratio = (found["run"] - found["python"]) / (found["aiohttp and pydantic"] - found["python"])
-    yield at_most("imports of run / of aiohttp and pydantic", ratio, 1.5, seconds=found)
+    yield at_most("imports of run / of aiohttp and pydantic", ratio, 1.5, raw={"seconds": found})
 
 
 def _seconds(command: list[str]) -> float:
