@@ -138,11 +138,14 @@ def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
 
 
 def _next_look(state: EntryState, policy: Policy, moment: Moment) -> float:
-    looks = state.looks + state.failed_looks
-    plan = [*(after for after in policy.looks_s if after < policy.landing_s), policy.landing_s]
-    if looks < len(plan):
-        return max(0.0, plan[looks] - moment.since_intent_s)
-    return max(policy.landing_s - moment.since_intent_s, policy.look_again_s * (0.5 + moment.draw / 2))
+    """Seconds until the next look: soon, ever rarer, then once nothing can land any more; if that one fails, again."""
+    since_s, landing_s = moment.since_intent_s, policy.landing_s
+    plan = [*(after_s for after_s in policy.looks_s if after_s < landing_s), landing_s]
+    if state.looks + state.failed_looks == 0:
+        return max(0.0, plan[0] - since_s)
+    if since_s < landing_s:
+        return next(after_s for after_s in plan if after_s > since_s) - since_s
+    return policy.look_again_s * (0.5 + moment.draw / 2)
 
 
 def _unsettled(state: EntryState, msg: str) -> Settle:

@@ -14,8 +14,9 @@ from typing import Any
 
 import orjson
 
-from batcher.simulator.faults import FaultSource, Script
+from batcher.simulator.faults import Fault, FaultProfile, FaultSource
 from batcher.simulator.ledger import creations, doubles
+from batcher.simulator.model import READS
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 
@@ -30,7 +31,6 @@ SETTINGS: dict[str, Any] = {
     "landing_time": 0.8,
     "log_level": "error",
 }
-LOST_ANSWERS = ("reset-after", "silent-after", "silent-late", "reset-before", "504-after", "truncated", "")
 
 
 @dataclass(slots=True)
@@ -92,13 +92,22 @@ async def nursery() -> AsyncIterator[Nursery]:
         await process.wait()
 
 
-def faulty(rng: random.Random) -> Script:
-    """A cloud that loses many answers, and then some look-ups."""
-    return Script(
-        creates=[rng.choice(LOST_ANSWERS) for _ in range(2)],
-        reads=[rng.choice(("", "", "reset-before", "503-before")) for _ in range(2)],
-        late_s=(0.05, 0.3),
-    )
+class _LossyCreates(FaultProfile):
+    """Loses answers to create requests; look-ups get theirs, as a wave waits a while for each that does not."""
+
+    def choose(self, seed: int, *, call: str, job_id: str, nth: int, elapsed_s: float) -> Fault | None:
+        """See `FaultProfile.choose`."""
+        if call in READS:
+            return None
+        return super().choose(seed, call=call, job_id=job_id, nth=nth, elapsed_s=elapsed_s)
+
+
+LOSSY = _LossyCreates(
+    name="lossy",
+    description="a quarter of all answers is lost, most of them after the effect",
+    chances={"silent-after": 0.05, "silent-late": 0.05, "reset-after": 0.1, "reset-before": 0.02, "504-after": 0.03},
+    late_s=(0.05, 0.3),
+)
 
 
 def at_every_boundary() -> Iterator[dict[str, Any]]:

@@ -24,6 +24,7 @@ def main() -> None:
         order = json.loads(line)
         child = os.fork()
         if child == 0:
+            os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what it logs is not for whoever gives orders
             os._exit(_run(order))
         _say(json.dumps(_wait(child, order.get("kill_after_s"))))
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from batcher.simulator.faults import NO_FAULTS
-from tests.wave.killing import Nursery, at_every_boundary, at_random, faulty, kill_and_resume, nursery
+from tests.wave.killing import LOSSY, Nursery, at_every_boundary, at_random, kill_and_resume, nursery
 
 
 @pytest.fixture
@@ -26,9 +26,7 @@ async def test_killed_at_every_boundary(home: Nursery, tmp_path: Path) -> None:
 
 async def test_killed_while_answers_are_lost(home: Nursery, tmp_path: Path) -> None:
     """The same, where the cloud loses answers, is late, and refuses look-ups."""
-    died = await kill_and_resume(
-        home, tmp_path / "wave", at_every_boundary(), entries=24, faults=faulty(random.Random(2)), seed=2
-    )
+    died = await kill_and_resume(home, tmp_path / "wave", at_every_boundary(), entries=24, faults=LOSSY, seed=2)
     assert died.faults == []
     assert died.kills >= 8
 
@@ -36,6 +34,6 @@ async def test_killed_while_answers_are_lost(home: Nursery, tmp_path: Path) -> N
 async def test_killed_at_random_moments(home: Nursery, tmp_path: Path) -> None:
     """A death at any moment: while opening, sending, waiting, writing."""
     rng = random.Random(3)
-    died = await kill_and_resume(home, tmp_path / "wave", at_random(rng, 8), entries=40, faults=faulty(rng), seed=3)
+    died = await kill_and_resume(home, tmp_path / "wave", at_random(rng, 8), entries=40, faults=LOSSY, seed=3)
     assert died.faults == []
     assert died.kills >= 3
