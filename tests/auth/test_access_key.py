@@ -130,6 +130,22 @@ async def test_a_key_replaced_in_its_files_is_taken_up(tmp_path: Path) -> None:
         assert (await one.batch_status(["j1"])).http_status == 200
 
 
+async def test_a_wrong_key_taken_up_by_many_scopes_is_tried_once(tmp_path: Path) -> None:
+    sk = tmp_path / "sk"
+    sk.write_text("sk-good")
+    shared = AccessKey(GivenSecret("AKGOOD", "AK"), FileSecret(sk, "sk"))
+    async with Simulator(CONFIG) as cloud, transport() as wire:
+        counting = Counting(wire)
+        guard = KeyGuard(counting)
+        clients = [client(guard, cloud.url, shared, f"p{number}") for number in range(10)]
+        assert (await clients[0].batch_status(["j1"])).http_status == 200
+        replaced(sk, "sk-wrong")
+        for one in clients:
+            if await one.prepare() is None:
+                await one.batch_status(["j1"])
+        assert counting.sent == 2
+
+
 async def test_each_attempt_is_signed_anew() -> None:
     now = [1_767_225_600.0]
     credential = AccessKeyCredential(key(), "p1", KeyGuard(Counting(None)), now=lambda: now[0])  # type: ignore[arg-type]

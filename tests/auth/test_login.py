@@ -126,7 +126,7 @@ async def test_after_a_401_it_is_renewed_once_for_all_who_saw_it() -> None:
 
 
 async def test_a_token_that_holds_outlives_a_short_outage_of_iam() -> None:
-    answers = iter([token("token-1", life_s=6000), *(error(503) for _ in range(4)), token("token-2")])
+    answers = iter([token("token-1", life_s=6000), error(503), token("token-2")])
     async with serving(lambda _: next(answers)) as server, transport() as wire:
         bench = Bench(server, wire)
         credential = bench.credential()
@@ -139,6 +139,23 @@ async def test_a_token_that_holds_outlives_a_short_outage_of_iam() -> None:
         assert len(server.asked) == asked, "not asked again at once"
         bench.time.now_s += 40
         assert await credential.prepare() is None
+        assert shown(credential) == "token-2"
+
+
+async def test_nobody_waits_for_a_renewal_while_the_token_holds() -> None:
+    async with serving(numbered(600)) as server, transport() as wire:
+        bench = Bench(server, wire)
+        credential = bench.credential()
+        await credential.prepare()
+        bench.time.now_s += 500
+        server.gate.clear()
+        server.arrived.clear()
+        renewing = asyncio.create_task(credential.prepare())
+        await server.arrived.wait()
+        assert await asyncio.gather(*(credential.prepare() for _ in range(20))) == [None] * 20
+        assert shown(credential) == "token-1"
+        server.gate.set()
+        assert await renewing is None
         assert shown(credential) == "token-2"
 
 

@@ -66,6 +66,7 @@ class AccessKeyCredential:
         self._guard = guard
         self._now = now
         self._values = key.current()
+        guard.goes_with(self._values.ak.reveal(), self._values)
 
     def describe(self) -> str:
         """Kind and origin."""
@@ -107,5 +108,5 @@ class AccessKeyCredential:
         if values == self._values:
             return False
         self._values = values
-        self._guard.forget(values.ak.reveal())
+        self._guard.goes_with(values.ak.reveal(), values)
         return True

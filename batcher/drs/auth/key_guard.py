@@ -18,8 +18,12 @@ _TAKEN = frozenset({200, 201, 202, 204, 400, 403, 422})  # statuses that a wrong
 
 @dataclass(slots=True)
 class _Known:
-    """What is known of one key. *alone* is held by the one request that carries it until it has been taken."""
+    """What is known of one key. *alone* is held by the one request that carries it until it has been taken.
 
+    *secret* stands for the secret key that goes with it, of which alone this is known.
+    """
+
+    secret: object = None
     taken: bool = False
     refusal: Refusal | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -40,9 +44,11 @@ class KeyGuard:
         known = self._keys.get(access_key)
         return None if known is None else known.refusal
 
-    def forget(self, access_key: str) -> None:
-        """What was known of the key was about another secret key."""
-        self._keys.pop(access_key, None)
+    def goes_with(self, access_key: str, secret: object) -> None:
+        """Whoever uses *access_key* signs with *secret* now; what was known of it with another one is forgotten."""
+        known = self._keys.get(access_key)
+        if known is None or known.secret != secret:
+            self._keys[access_key] = _Known(secret)
 
     async def send(self, request: HttpRequest) -> Answer:
         """Send *request*, unless it carries a key that was refused meanwhile: that one does not leave."""

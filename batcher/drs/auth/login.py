@@ -44,15 +44,15 @@ class Login:
         """ "user NAME of DOMAIN, password from BATCHER_PASSWORD"."""
         return f"user {self.user.name} of {self.user.domain}, password from {self._password.origin}"
 
-    async def token(self, scope: TokenScope) -> IssuedToken | Refusal | Passing:
-        """Log in for *scope*; trouble that may pass is tried again a few times."""
+    async def token(self, scope: TokenScope, *, tries: int = _TRIES) -> IssuedToken | Refusal | Passing:
+        """Log in for *scope*; trouble that may pass is tried again, *tries* times in all."""
         async with self._turn:
             password = self._password.current()
             if self._refused is not None and self._refused[0] == password:
                 return self._refused[1]
             request = token_request(self.iam_endpoint, self.user, password, scope)
             outcome: IssuedToken | Refusal | Passing = await self._ask(request)
-            for waited in range(_TRIES - 1):
+            for waited in range(tries - 1):
                 if not isinstance(outcome, Passing):
                     break
                 await self._sleep(min(outcome.wait_s or 2.0**waited * random.uniform(0.75, 1.25), _LONGEST_WAIT_S))
@@ -86,13 +86,11 @@ class LoginCredential:
         return self._login.describe()
 
     async def prepare(self) -> Refusal | None:
-        """Have a token that holds for a while yet."""
-        if self._token is not None and self._now() < self._renew_from:
+        """Have a token that holds for a while yet. While it is renewed ahead of its end, others go on with it."""
+        if self._holds_until(self._renew_from) or (self._fetching.locked() and self._holds_until(self._ends)):
             return None
         async with self._fetching:
-            if self._token is not None and self._now() < self._renew_from:
-                return None
-            return await self._fetch()
+            return None if self._holds_until(self._renew_from) else await self._fetch()
 
     def headers(self, request: HttpRequest) -> Mapping[str, str]:
         """The token's header; none before `prepare`."""
@@ -106,16 +104,19 @@ class LoginCredential:
             self._token = None
             return await self._fetch() is None
 
+    def _holds_until(self, moment: float) -> bool:
+        return self._token is not None and self._now() < moment
+
     async def _fetch(self) -> Refusal | None:
         asked_at = self._now()
-        outcome = await self._login.token(self._scope)
+        outcome = await self._login.token(self._scope, tries=1 if self._holds_until(self._ends) else _TRIES)
         match outcome:
             case IssuedToken():
                 lifetime_s = _LIFETIME_S if outcome.lifetime_s is None else outcome.lifetime_s
                 self._token, self._ends, self.project_id = outcome.token, asked_at + lifetime_s, outcome.project_id
                 self._renew_from = self._ends - min(_AHEAD_S, lifetime_s / 5)
                 return None
-            case Passing() if self._token is not None and self._now() < self._ends:
+            case Passing() if self._holds_until(self._ends):
                 self._renew_from = self._now() + _PATIENCE_S
                 return None
             case Passing():
