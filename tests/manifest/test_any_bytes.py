@@ -14,7 +14,7 @@ from tests.manifest.reading import DEFAULTS, NOW
 from tests.manifest.strategies import elements
 
 FORMATS = st.sampled_from(["csv", "json", "jsonl"])
-relaxed = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+relaxed = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def outcome(content: bytes, format: str, defaults: RunDefaults = DEFAULTS) -> list[Entry | Finding]:

@@ -29,7 +29,7 @@ def again(made: list[Entry], format: Any) -> list[Entry]:
         return entries(read(Path(folder), text, f"wave.{format}", allow_duplicates=True))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(elements(), min_size=1, max_size=4))
 def test_csv_to_entry_to_json_to_entry_is_the_identity(content: list[dict[str, Any]]) -> None:
     """And by way of JSONL."""
