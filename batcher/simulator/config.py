@@ -15,7 +15,8 @@ KeepAnswer = Literal["code", "existing", "empty", "absent"]
 class CloudConfig:
     """One simulated cloud. Durations are seconds.
 
-    *limit* counts create requests, *read_limit* all look-ups together, each per project.
+    *limit* counts create requests, *read_limit* all look-ups together, each per project; *count_refused*: those that
+    are turned away use it up, too; *tell_retry_after*: they are told when to come again. *projects* None: any.
     *keep_answer* is what `keep` gets while a comparison is unfinished: an error code in the data-level half,
     the existing id, a half with an empty id, or no half at all (the reference does not say).
     """
