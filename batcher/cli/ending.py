@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batcher.cli import exits
+from batcher.follow.verdicts_file import verdicts_beside
 from batcher.report.summary import print_summary
 from batcher.report.tally import Tally
 from batcher.text import printable
@@ -85,7 +86,10 @@ def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None)
     if not stopped:
         yield from _about_troubles(name, tally)
         if status.created:
-            yield f"batcher watch {name}", "follow the comparisons to their verdicts"
+            if verdicts_beside(results).exists():
+                yield f"batcher gate {name}", "GO or NO-GO, over this wave and, named beside it, any other"
+            else:
+                yield f"batcher watch {name}", "follow the comparisons to their verdicts"
     yield f"batcher report {name} --html report.html", "all of it as a page to pass on"
 
 

@@ -17,7 +17,7 @@ from batcher.wave.plan import Scope
 from batcher.wave.reads import Reads
 
 _PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
-_TRIES = 5  # of one batch, where no answer comes
+_TRIES = 8  # of one batch, where no answer comes: about a minute
 
 
 @dataclass(slots=True, kw_only=True)
