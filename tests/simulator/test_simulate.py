@@ -130,7 +130,7 @@ def test_wrong_options_end_with_code_2_and_the_mend(
 
 
 def test_all_faults_and_profiles_are_listed() -> None:
-    shown = CliRunner().invoke(cli, ["simulate", "--list-faults"])
+    shown = CliRunner().invoke(cli, ["simulate", "--list-faults"], env={"COLUMNS": "160"})
     listed = json.loads(CliRunner().invoke(cli, ["simulate", "--list-faults", "--json"]).output)
     for name, description in DESCRIBED.items():
         assert re.search(rf"^{re.escape(name)}\s+{re.escape(description)}", shown.output, re.MULTILINE)
