@@ -9,15 +9,13 @@ from batcher.wave.agenda import Held
 from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course
-from batcher.wave.decide import Settle
+from batcher.wave.decide import Settle, give_up
 from batcher.wave.events import Answered, Event, Intended, Retracted
 from batcher.wave.governor import Governor
 from batcher.wave.life import EntryState, fold
 from batcher.wave.listing import Lister
 from batcher.wave.pace import Closed, Turn
-from batcher.wave.plan import PlannedEntry
 from batcher.wave.policy import Reconcile
-from batcher.wave.result import Status
 from batcher.wave.store import Happened
 
 _STALE_S = 10.0  # an intent that old is made anew right before its request leaves
@@ -57,7 +55,7 @@ class Attempts:
                 await self._glance(held)
             if self._access.halted is not None:
                 return
-            if (late := self._too_late(held.entry)) is not None:
+            if (late := self._too_late(held)) is not None:
                 await self._course.settle(held, late)
                 return
             turn = await self._intend(held, known)
@@ -211,9 +209,9 @@ class Attempts:
             return frozenset()
         return frozenset(comparison.compare_task_id for comparison in listed.comparisons)
 
-    def _too_late(self, entry: PlannedEntry) -> Settle | None:
+    def _too_late(self, held: Held) -> Settle | None:
         """An entry whose start time has passed is not sent: how the cloud would take it is not known."""
-        start = entry.start_time
+        start = held.entry.start_time
         if start is None:
             return None
         now = self._cloud_clock.latest(self._context.clock.monotonic()) or self._context.clock.now()
@@ -224,4 +222,4 @@ class Attempts:
             kind=ErrorKind.VALIDATION,
             error_msg=f"start_time {start} passed before the request could be sent. Give a later one, or none",
         )
-        return Settle(Status.FAILED, trouble, "its start time has passed")
+        return give_up(held.state, trouble, "its start time has passed")

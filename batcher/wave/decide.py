@@ -68,7 +68,8 @@ def _settled(state: EntryState) -> Settle:
     return Settle(Status.FAILED, refused, "refused for good")
 
 
-def _give_up(state: EntryState, trouble: Trouble, why: str) -> Settle:
+def give_up(state: EntryState, trouble: Trouble, why: str) -> Settle:
+    """Ask no more for what is still open: it is known not to have been created."""
     made = any(half.made is not None for half in state.halves.values())
     return Settle(Status.PARTIAL if made else Status.FAILED, trouble, why)
 
@@ -85,15 +86,15 @@ def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
         after_s = policy.wait_ready_poll_s * (0.75 + moment.draw / 2)
         if moment.since_first_s + after_s > policy.wait_ready_s:
             waited = f" within {policy.wait_ready_s:g} s" if policy.wait_ready_s else ""
-            return _give_up(state, trouble, f"the job was not ready{waited}")
+            return give_up(state, trouble, f"the job was not ready{waited}")
         return Send(after_s, f"the job is not ready: again in {after_s:.1f} s")
     if not trouble.listed and state.unlisted_times >= 2:
-        return _give_up(state, trouble, "the same unknown answer twice, and proven not taken both times")
+        return give_up(state, trouble, "the same unknown answer twice, and proven not taken both times")
     if state.charged >= policy.attempts:
-        return _give_up(state, trouble, f"all {policy.attempts} attempts used up, and known not to be created")
+        return give_up(state, trouble, f"all {policy.attempts} attempts used up, and known not to be created")
     after_s = back_off(state.charged, policy, moment.draw, trouble.retry_after_s)
     if moment.since_first_s + after_s > policy.entry_deadline_s:
-        return _give_up(state, trouble, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
+        return give_up(state, trouble, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
     if trouble.sort is Sort.MAYBE:
         return Send(0.0, "proven not taken: sent again")
     return Send(after_s, f"{trouble.sort.value}: again in {after_s:.1f} s")

@@ -12,7 +12,7 @@ from batcher.wave.attempt import Attempts
 from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.course import Course
-from batcher.wave.decide import LookUp, Send, Settle
+from batcher.wave.decide import LookUp, Send, Settle, give_up
 from batcher.wave.governor import Governor, Limit
 from batcher.wave.journal import JournalFailed
 from batcher.wave.life import fresh, history
@@ -20,7 +20,6 @@ from batcher.wave.listing import Lister
 from batcher.wave.look_up import LookUps
 from batcher.wave.plan import Scope
 from batcher.wave.reads import Reads
-from batcher.wave.result import Status
 from batcher.wave.status import ScopeStatus
 from batcher.wave.stop import Stop, StopKind
 from batcher.wave.store import ClockNoted, Store
@@ -168,7 +167,7 @@ class Lane:
             case Waits():
                 self.held_back += 1
             case Refused(trouble):
-                await self._course.settle(held, Settle(Status.FAILED, trouble, "not admitted"))
+                await self._course.settle(held, give_up(held.state, trouble, "not admitted"))
 
     def _ask_again(self, held: Held) -> None:
         self.held_back -= 1

@@ -61,9 +61,20 @@ class LookUps:
         )
 
     def _since(self, held: Held) -> float | None:
-        """As `reconcile.since`; where the intent is from before we knew the cloud's clock, as known by now."""
+        """As `reconcile.since`, by all that is known of the cloud's clock by now; None too where it was set back."""
         state, intent = held.state, held.state.intent
         assert intent is not None  # noqa: S101 - a doubt follows an intent
-        if intent.cloud_at is None and held.sent_at is not None:
-            intent = replace(intent, cloud_at=self._cloud_clock.earliest(held.sent_at))
-        return since(replace(state, intent=intent))
+        clock = self._cloud_clock
+        if held.sent_at is not None:
+            now_known = clock.earliest(held.sent_at)
+            then_known = intent.cloud_at if intent.cloud_at is not None else now_known
+            if now_known is None or then_known is None:
+                return since(state)
+            back_s = max(0.0, then_known - now_known)
+            intent = replace(intent, cloud_at=then_known - back_s)
+            earlier = None if state.since is None else state.since - back_s
+            return since(replace(state, intent=intent, since=earlier))
+        latest = clock.latest(self._context.clock.monotonic())
+        if intent.cloud_at is not None and latest is not None and latest < intent.cloud_at:
+            return None
+        return since(state)

@@ -20,6 +20,7 @@ from batcher.wave.engine import Start
 from batcher.wave.events import Reopened
 from batcher.wave.files import Lock, WaveRefused, put_aside, remove_journal
 from batcher.wave.journal import JournalFailed
+from batcher.wave.life import history
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Result, Status
 from batcher.wave.sink import mend, write_all
@@ -139,9 +140,18 @@ def begin(request: Request, store: Store, clock: Clock, watch: Boundary = unwatc
         next_seq=store.next_seq(),
         last_sign_s=None if last_sign is None else clock.now() - last_sign,
     )
-    in_doubt, done = store.open_count(), sum(settled.values())
+    in_doubt, done = _doubts(store), sum(settled.values())
     to_go = start.entries - done - in_doubt
     return start, Found(resumed=resumed, settled=done, in_doubt=in_doubt, to_go=to_go, said=tuple(said))
+
+
+def _doubts(store: Store) -> int:
+    """How many entries are in doubt: those are looked up first."""
+    return sum(
+        history(entry.asked, events).in_doubt
+        for scope in store.scopes()
+        for entry, events in store.open_entries(scope.number)
+    )
 
 
 def _last_sign(store: Store) -> float:

@@ -267,13 +267,6 @@ class Store:
         )
         return dict(rows)
 
-    def open_count(self) -> int:
-        """How many entries have begun and have no result: those are looked at first."""
-        row = self._db.execute(
-            "SELECT count(*) FROM (SELECT idx FROM events EXCEPT SELECT idx FROM results)"
-        ).fetchone()
-        return int(row[0])
-
     def next_seq(self) -> int:
         """The place of the next result in the results file."""
         row = self._db.execute("SELECT max(seq) FROM results").fetchone()
