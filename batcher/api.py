@@ -37,7 +37,7 @@ from batcher.wave.engine import Engine, WaveEnd
 from batcher.wave.files import journal_beside, journal_of_output, remove_journal
 from batcher.wave.governor import limit_of
 from batcher.wave.hand import Hand, orders
-from batcher.wave.journal import ThreadedJournal
+from batcher.wave.journal import Journal, ThreadedJournal
 from batcher.wave.opening import Found, Opened, Request, open_wave
 from batcher.wave.plan import Scope
 from batcher.wave.policy import MaxFailures, Policy
@@ -102,6 +102,7 @@ class Wave:
         credential_for: CredentialFor | None = None,
         credentials: CredentialSources | None = None,
         address_of: Callable[[Scope], str] | None = None,
+        wrap_journal: Callable[[Journal], Journal] | None = None,
         clock: Clock | None = None,
         watch: Boundary = unwatched,
         **keywords: Any,
@@ -121,6 +122,7 @@ class Wave:
         self._output = output
         self._credential_for = credential_for
         self._address_of = address_of or _own_endpoint
+        self._wrap_journal = wrap_journal
         self._clock = clock or SystemClock()
         self._watch = watch
         self._stack = AsyncExitStack()
@@ -277,8 +279,9 @@ class Wave:
         opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch)
         self._stack.callback(opened.lock.release)
         self.found = opened.found
-        journal = ThreadedJournal(opened.store, str(self.journal_path))
-        self._stack.push_async_callback(journal.aclose)
+        threaded = ThreadedJournal(opened.store, str(self.journal_path))
+        self._stack.push_async_callback(threaded.aclose)
+        journal = threaded if self._wrap_journal is None else self._wrap_journal(threaded)
         sink = self._open_sink(opened)
         self._stack.callback(sink.close)
         clouds = await self._clouds(opened.start.scopes)

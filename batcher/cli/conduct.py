@@ -17,7 +17,7 @@ from batcher.cli.at_the_end import accepted_by, check_end, tell_end
 from batcher.cli.ending import exit_code, print_ending, print_next, print_unrecorded
 from batcher.cli.follow_end import Verdicts
 from batcher.cli.following import shown
-from batcher.cli.progress import REFRESH_S, Progress
+from batcher.cli.progress import Progress
 from batcher.cli.signals import stopping
 from batcher.cli.start import print_start
 from batcher.cli.terminal import colors_on, console
@@ -49,13 +49,12 @@ class TalliedOutput(StandardOutput):
 class Manner:
     """How a wave is shown. *title* heads it. *command* is what to type to go on; None where there is no going on.
 
-    *loop* makes the event loop, whose clock runs *speed* times as fast as the world's.
+    *loop* makes the event loop to run on, where that is not asyncio's own.
     """
 
     title: str
     command: str | None
     loop: Callable[[], asyncio.AbstractEventLoop] | None = None
-    speed: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +83,7 @@ async def _run(make: Make, settings: RunSettings, manner: Manner, err: Console) 
         async with wave:
             if not settings.quiet:
                 print_start(err, wave, title=manner.title)
-            async with Progress(wave.status, err, quiet=settings.quiet, refresh_s=REFRESH_S * manner.speed):
+            async with Progress(wave.status, err, quiet=settings.quiet):
                 end = await wave.run()
             async with shown(wave.following, err, quiet=settings.quiet):
                 return Played(end=end, followed=await wave.follow())

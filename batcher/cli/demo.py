@@ -31,10 +31,9 @@ _MARK = ".batcher-demo"
 @click.option("--folder", metavar="FOLDER", type=click.Path(path_type=Path), default=Path("demo"), show_default=True,
               help="Where manifest, results and report go.")  # fmt: skip
 @click.option("--seed", type=int, default=4, show_default=True, help="The same seed meets the same faults.")
-@click.option("--speed", type=click.FloatRange(1, 30), default=1.0, show_default=True,
-              help="Times as fast as on the wall.")  # fmt: skip
+@click.option("--fast", is_flag=True, help="Do not wait: let time leap to the next thing that happens.")
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
-def command(folder: Path, seed: int, speed: float, quiet: bool) -> int:
+def command(folder: Path, seed: int, fast: bool, quiet: bool) -> int:
     """Run a sample wave of 300 entries through a simulated cloud on a bad day, and say where to look at it.
 
     All shapes of comparison, two projects, some jobs that are not well; lost answers, gateway errors and throttling.
@@ -64,7 +63,7 @@ def command(folder: Path, seed: int, speed: float, quiet: bool) -> int:
         settings=settings,
         config=sample.cloud(seed),
         title=f"{manifest}, through a simulated cloud on a bad day",
-        speed=speed,
+        leaps=fast,
         ledger=folder / "ledger.jsonl",
     )
     return _show(rehearsal, folder, quiet=quiet)

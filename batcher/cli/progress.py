@@ -4,6 +4,7 @@ Fed by a snapshot function, four times a second at most, so that it costs the wa
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from types import TracebackType
@@ -35,7 +36,7 @@ class Progress:
 
     *snapshot* is called on the event loop and must not block. *quiet* shows nothing at all. Elsewhere than on a
     terminal `wave.progress` is logged every ten seconds while something changes, and at once when a scope
-    pauses or the wave begins to stop. *refresh_s* is by the event loop's clock.
+    pauses or the wave begins to stop. All of it by the clock on the wall, whatever the event loop's says.
     """
 
     def __init__(
@@ -45,13 +46,11 @@ class Progress:
         *,
         quiet: bool = False,
         log: Log | None = None,
-        refresh_s: float = REFRESH_S,
     ) -> None:
         self._snapshot = snapshot
         self._console = console
         self._quiet = quiet
         self._log = log
-        self._refresh_s = refresh_s
         self._task: asyncio.Task[None] | None = None
         self._live: Live | None = None
         self._exits = ExitStack()
@@ -87,20 +86,23 @@ class Progress:
         self._console.print(Text.from_ansi(line), soft_wrap=True)
 
     async def _draw(self, live: Live) -> None:
+        drawn = -REFRESH_S
         while True:
-            live.update(render(self._snapshot(), self._console.width), refresh=True)
-            await asyncio.sleep(self._refresh_s)
+            if time.monotonic() - drawn >= REFRESH_S * 0.8:  # a loop that leaps comes by far more often
+                live.update(render(self._snapshot(), self._console.width), refresh=True)
+                drawn = time.monotonic()
+            await asyncio.sleep(REFRESH_S)
 
     async def _tell(self, log: Log) -> None:
         told: WaveStatus | None = None
-        waited = 0.0
+        at = time.monotonic()
         while True:
             status = self._snapshot()
-            if told is None or _notable(told, status) or (waited >= LOG_EVERY_S and _moved(told, status)):
+            late = time.monotonic() - at >= LOG_EVERY_S
+            if told is None or _notable(told, status) or (late and _moved(told, status)):
                 log.info("wave.progress", **log_keys(status))
-                told, waited = status, 0.0
-            await asyncio.sleep(self._refresh_s)
-            waited += self._refresh_s
+                told, at = status, time.monotonic()
+            await asyncio.sleep(REFRESH_S)
 
 
 def _notable(told: WaveStatus, status: WaveStatus) -> bool:

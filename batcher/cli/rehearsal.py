@@ -10,7 +10,7 @@ from pathlib import Path
 from batcher.api import Wave
 from batcher.cli.conduct import Manner, play
 from batcher.cli.failures import told
-from batcher.cli.hurry import HurriedLoop, LoopClock, throttler_on_loop_time
+from batcher.cli.leap import LeapingLoop, LoopClock, TimelessJournal, throttler_on_loop_time
 from batcher.drs.cloud import HttpRequest, Refusal
 from batcher.settings import RunSettings
 from batcher.simulator.ledger import FileLedger, NoLedger
@@ -47,8 +47,8 @@ class SimulatedCredential:
 class Rehearsal:
     """A wave over *manifest*, with *settings*, through the cloud that *config* describes.
 
-    Whatever endpoints the manifest names, every request goes to that cloud. *speed* is how many times faster than on
-    the wall time runs, for both. *ledger* is a file for the cloud's ledger.
+    Whatever endpoints the manifest names, every request goes to that cloud. With *leaps* nobody waits: time leaps to
+    the next thing that happens, for both. *ledger* is a file for the cloud's ledger.
     """
 
     manifest: Path
@@ -56,7 +56,7 @@ class Rehearsal:
     settings: RunSettings
     config: ServiceConfig
     title: str
-    speed: float = 1.0
+    leaps: bool = True
     format: str | None = None
     encoding: str | None = None
     ledger: Path | None = None
@@ -66,8 +66,7 @@ class Rehearsal:
 
         Raises `UserError`.
         """
-        loop = partial(HurriedLoop, self.speed) if self.speed != 1 else None
-        manner = Manner(title=self.title, command=None, loop=loop, speed=self.speed)
+        manner = Manner(title=self.title, command=None, loop=LeapingLoop if self.leaps else None)
         with told(as_json=as_json), throttler_on_loop_time(), self._seen() as seen:
             return play(partial(self._make, seen), self.settings, manner).end, seen
 
@@ -85,7 +84,8 @@ class Rehearsal:
             file.close()
 
     async def _make(self, seen: TallyLedger, stack: AsyncExitStack) -> Wave:
-        clock = LoopClock(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        clock = LoopClock(loop)
         simulator = await stack.enter_async_context(Simulator(self.config, ledger=seen, clock=clock.now))
         return Wave(
             self.manifest,
@@ -94,6 +94,7 @@ class Rehearsal:
             format=self.format,
             encoding=self.encoding,
             clock=clock,
+            wrap_journal=partial(TimelessJournal, loop=loop) if isinstance(loop, LeapingLoop) else None,
             address_of=lambda _: simulator.url,
             credential_for=lambda _: SimulatedCredential(),
         )

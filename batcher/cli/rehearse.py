@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from batcher.simulator.tally import TallyLedger
     from batcher.wave.engine import WaveEnd
 
-_BUSIEST_PER_S = 100.0  # real requests a second beyond which hurrying would distort what is measured
-_FASTEST = 30.0
 _ENDPOINT = "https://rehearsal.invalid"  # for manifests and settings that name none; nothing is ever sent there
 _PROJECT_ID = "rehearsal"
 
@@ -30,8 +28,8 @@ Examples:
   batcher rehearse wave.csv --rate 10/s --limit 600/min --latency 200ms..2s
   batcher rehearse wave.csv --faults flaky --seed 7 --keep rehearsal
 
-No credential is used, and nothing leaves this machine, whatever endpoints the manifest names. Time runs faster than
-on the wall where the rate allows it; fault profiles: batcher simulate --list-faults.
+No credential is used, and nothing leaves this machine, whatever endpoints the manifest names. Nobody waits: time
+leaps to the next thing that happens, so an hour's wave is rehearsed in seconds. Faults: batcher simulate --list-faults.
 """
 
 
@@ -42,7 +40,6 @@ on the wall where the rate allows it; fault profiles: batcher simulate --list-fa
               help="How long answers take.")  # fmt: skip
 @click.option("--faults", metavar="PROFILE", default="none", show_default=True, help="What goes wrong.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed has the same faults.")
-@click.option("--speed", type=click.FloatRange(1, 1000), help="Times as fast as on the wall. [as the rate allows]")
 @click.option("--keep", metavar="FOLDER", type=click.Path(path_type=Path),
               help="Keep results, journal and the cloud's ledger in this new folder.")  # fmt: skip
 @click.option("--format", "format_", metavar="csv|json|jsonl", help="Format of MANIFEST; by default by its extension.")
@@ -55,7 +52,6 @@ def command(
     latency: str,
     faults: str,
     seed: int,
-    speed: float | None,
     keep: Path | None,
     format_: str | None,
     encoding: str | None,
@@ -72,7 +68,6 @@ def command(
     config = service_config(limit=limit or str(settings.rate), latency=latency, faults=faults, seed=seed)
     if keep is not None and keep.exists():
         raise UserError(f"{keep} exists: name a folder that does not, or remove it.")
-    speed = speed or _speed(settings)
     with _folder(keep) as folder:
         from batcher.cli.rehearsal import Rehearsal
 
@@ -82,7 +77,6 @@ def command(
             settings=_on_this_machine(settings),
             config=config,
             title=f"{manifest}, rehearsed",
-            speed=speed,
             format=format_,
             encoding=encoding,
             ledger=folder / "ledger.jsonl" if keep is not None else None,
@@ -121,15 +115,6 @@ def _on_this_machine(settings: "RunSettings") -> "RunSettings":
     return settings.model_copy(update=changes)
 
 
-def _speed(settings: "RunSettings") -> float:
-    """As fast as the rate allows without distorting what is measured."""
-    from batcher.rates import Rate
-
-    if not isinstance(settings.pace, Rate):
-        return 1.0
-    return min(max(_BUSIEST_PER_S / settings.pace.per_s, 1.0), _FASTEST)
-
-
 def _rehearse(rehearsal: "Rehearsal", *, kept: bool, as_json: bool) -> int:
     """Run it, tell what came of it, and return the exit code that `run` would have."""
     from batcher.cli.conduct import count, summary
@@ -143,7 +128,6 @@ def _rehearse(rehearsal: "Rehearsal", *, kept: bool, as_json: bool) -> int:
         said = {
             **summary(end, tally, results=rehearsal.results if kept else None),
             "duration_s": round(end.status.elapsed_s, 3),
-            "speed": round(rehearsal.speed, 3),
             "cloud": seen.as_json(),
         }
         click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
@@ -164,9 +148,8 @@ def _tell(rehearsal: "Rehearsal", end: "WaveEnd", tally: "Tally", seen: "TallyLe
     print_ending(err, end, tally, title=rehearsal.title)
     err.print()
     duration = rough_duration(end.status.elapsed_s)
-    took = "" if rehearsal.speed == 1 else f" (seen at {rehearsal.speed:.3g} times its speed)"
     whole = "Stopped after" if end.stop is not None else "This wave takes"
-    err.print(Text(f"  {whole} {duration} with these settings{took}.", "bold"))
+    err.print(Text(f"  {whole} {duration} with these settings.", "bold"))
     limit = rehearsal.config.cloud.limit
     for project_id, most in seen.busiest.most_common(5):
         allowed = "no limit" if limit is None else f"{limit} allowed"

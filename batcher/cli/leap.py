@@ -1,0 +1,131 @@
+"""An event loop that does not wait: where nothing else can happen, its clock leaps to the next timer.
+
+Client and simulated cloud run on the same such loop, so pace, latency, back-off and limits are what they are on the
+wall, and a rehearsal of an hour takes as long as the computing it needs. Threads hold time still while they work.
+"""
+
+import asyncio
+import selectors
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar, cast
+
+from asyncio_throttle import throttler
+
+from batcher.wave.journal import Journal
+from batcher.wave.store import Op, Store
+
+T = TypeVar("T")
+
+_TICK_S = 1e-6  # what is due at the same moment is due together
+_GLANCE_S = 0.0001  # real time in which a byte on its way over loopback is sure to arrive
+
+
+class _LeapingSelector(selectors.DefaultSelector):
+    """Looks at what is real; where there is nothing, moves the clock on instead of waiting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = time.monotonic()
+        self.busy = 0  # threads at work
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        """See `selectors.BaseSelector.select`."""
+        ready: list[tuple[selectors.SelectorKey, int]]
+        if timeout is None or self.busy:
+            ready = super().select(None if timeout != 0 else 0)
+            return ready
+        ready = super().select(_GLANCE_S if timeout > 0 else 0)
+        if not ready and timeout > 0:
+            self.now += timeout + _TICK_S
+        return ready
+
+
+class LeapingLoop(asyncio.SelectorEventLoop):
+    """See the module."""
+
+    def __init__(self) -> None:
+        self._leaping = _LeapingSelector()
+        super().__init__(self._leaping)
+
+    def time(self) -> float:
+        """Seconds on the loop's own clock."""
+        return self._leaping.now
+
+    @contextmanager
+    def busy(self) -> Iterator[None]:
+        """Time stands still inside: a thread is at work, and will wake the loop when it has done."""
+        self._leaping.busy += 1
+        try:
+            yield
+        finally:
+            self._leaping.busy -= 1
+
+    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> "asyncio.Future[T]":  # type: ignore[override]
+        """See `asyncio.loop.run_in_executor`; time stands still until it has ended."""
+        future = super().run_in_executor(executor, func, *args)
+        self._leaping.busy += 1
+        future.add_done_callback(self._no_longer_busy)
+        return future
+
+    def _no_longer_busy(self, _: object) -> None:
+        self._leaping.busy -= 1
+
+
+class LoopClock:
+    """A `Clock` that reads the running loop's time."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._ahead = time.time() - loop.time()
+
+    def now(self) -> float:
+        """Wall time, Unix seconds."""
+        return self._loop.time() + self._ahead
+
+    def monotonic(self) -> float:
+        """Seconds."""
+        return self._loop.time()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        await asyncio.sleep(seconds)
+
+
+class TimelessJournal:
+    """A `Journal` whose commits take no time on the loop: it stands still for as long as *inner*'s thread works."""
+
+    def __init__(self, inner: Journal, loop: LeapingLoop) -> None:
+        self._inner = inner
+        self._loop = loop
+
+    async def record(self, *ops: Op) -> None:
+        """See `Journal.record`."""
+        with self._loop.busy():
+            await self._inner.record(*ops)
+
+    async def read(self, query: Callable[[Store], T]) -> T:
+        """See `Journal.read`."""
+        with self._loop.busy():
+            return await self._inner.read(query)
+
+
+class _LoopTime:
+    """Stands in for the `time` module where a library asks it instead of the loop."""
+
+    @staticmethod
+    def monotonic() -> float:
+        """The running loop's time."""
+        return asyncio.get_running_loop().time()
+
+
+@contextmanager
+def throttler_on_loop_time() -> Iterator[None]:
+    """asyncio-throttle, the outer guard of the pace, reads the loop's clock while this lasts."""
+    library = cast("Any", throttler)
+    before, library.time = library.time, _LoopTime
+    try:
+        yield
+    finally:
+        library.time = before
