@@ -207,6 +207,8 @@ async def test_secrets_in_files_and_on_standard_input(tmp_path: Path) -> None:
             stdin=marks.TOKEN.encode(),
         )  # fmt: skip
     assert (by_files.code, by_input.code) == (0, 0)
+    assert b"access key from file ak (--ak-file) and file sk (--sk-file)" in by_files.said, "said, without the secret"
+    assert b'used="token from standard input (--token-file)"' in by_input.said
     secret_files = frozenset({"ak", "sk"})
     texts = [*by_files.texts(), *by_input.texts(), *marks.written(tmp_path, but=secret_files)]
     assert not marks.leaks(texts)
