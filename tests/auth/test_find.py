@@ -225,6 +225,43 @@ def test_a_password_is_not_sent_to_an_iam_that_is_guessed(tmp_path: Path) -> Non
         CredentialFinder(sources, Wire()).find(ELSEWHERE, "p1")
 
 
+@pytest.mark.parametrize(
+    ("more", "iam_host"),
+    [
+        ({}, "iam.eu-west-101.myhuaweicloud.eu"),
+        ({"OS_AUTH_URL": "https://os.example:443/v3"}, "os.example"),
+        ({"OS_AUTH_URL": "https://os.example/v3", "BATCHER_IAM_ENDPOINT": "https://ours.example"}, "ours.example"),
+    ],
+)
+async def test_passwords_go_to_the_iam_that_is_named_else_the_region_s(
+    more: Mapping[str, str], iam_host: str, tmp_path: Path
+) -> None:
+    wire = Wire()
+    sources = CredentialSources(environ={**PLACES[9][0], **more}, home=tmp_path)
+    await CredentialFinder(sources, wire).find(ENDPOINT, "p1").prepare()
+    assert {request.url for request in wire.requests} == {f"https://{iam_host}/v3/auth/tokens?nocatalog=true"}
+
+
+async def test_a_profile_s_iam_goes_before_the_environment_s_and_after_the_flag_s(tmp_path: Path) -> None:
+    options = CredentialOptions(username="a", domain="d", password_env="PW", iam_endpoint="https://profile.example")
+    profile = ScopeProfile(name="one", origin="[profiles.one]", project_id="p1", options=options)
+    environ = {"PW": "pw", "BATCHER_IAM_ENDPOINT": "https://ours.example"}
+    for flags, host in (
+        (CredentialOptions(), "profile"),
+        (CredentialOptions(iam_endpoint="https://flag.example"), "flag"),
+    ):
+        wire = Wire()
+        sources = CredentialSources(environ=environ, home=tmp_path, profiles=(profile,), options=flags)
+        await CredentialFinder(sources, wire).find(ENDPOINT, "p1").prepare()
+        assert wire.requests[0].url.startswith(f"https://{host}.example/")
+
+
+@pytest.mark.parametrize("address", ["http://iam.example.com", "iam.example.com", "https://iam.example.com/v2/x"])
+def test_an_iam_address_that_cannot_be_used_is_said_with_its_origin(address: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="BATCHER_IAM_ENDPOINT: "):
+        found({**PLACES[2][0], "BATCHER_IAM_ENDPOINT": address}, tmp_path)
+
+
 def test_describing_shows_no_secret(tmp_path: Path) -> None:
     secrets = {"token-a", "AK1", "sk1", "pw", "AK2", "sk2", "st2", "token-b", "AK3", "sk3", "token-c", "AK4", "sk4"}
     for environ, _ in PLACES:

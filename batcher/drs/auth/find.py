@@ -139,16 +139,19 @@ class CredentialFinder:
         return self._logins[key]
 
     def iam_endpoint(self, found: Found, endpoint: str) -> str:
-        """The scope's IAM: as we are told, as the credential's place has it, or by the region table.
+        """The scope's IAM: as a flag, its profile, our variable or the credential's place has it, or by region.
 
         Raises `Unusable` where nothing tells.
         """
-        own = self.places.flags.plain(Item.IAM_ENDPOINT) or self.places.own.plain(Item.IAM_ENDPOINT)
-        if (told_by := own or found.iam_endpoint) is not None:
+        places = self.places
+        of_profile = found.place.strict and not any(found.place is one for one in (places.own, places.file))
+        first = (places.flags, found.place, places.own) if of_profile else (places.flags, places.own)
+        said = next((plain for place in first if (plain := place.plain(Item.IAM_ENDPOINT))), found.iam_endpoint)
+        if said is not None:
             try:
-                return normalise_iam_endpoint(told_by.value, insecure_http=self._sources.insecure_http)
+                return normalise_iam_endpoint(said.value, insecure_http=self._sources.insecure_http)
             except ValueError as error:
-                raise Unusable(f"{told_by.origin}: {error}") from None
+                raise Unusable(f"{said.origin}: {error}") from None
         derived = derived_iam_endpoint(endpoint)
         if derived is None:
             raise Unusable(

@@ -76,7 +76,7 @@ class KeyGuard:
 
 def refused_key(answer: Answer) -> Refusal | None:
     """Why the gateway did not take the signature; None: it did, or *answer* does not tell."""
-    trouble = sort_call(answer) if answer.http_status is not None else None
+    trouble = sort_call(answer) if answer.http_status in (401, 403) else None
     if trouble is None or trouble.sort is not Sort.NOT_LET_IN or trouble.kind is not ErrorKind.AUTH:
         return None
     why = explain(error_code=trouble.error_code, error_msg=trouble.error_msg, skew_s=skew(answer))
