@@ -1,0 +1,52 @@
+"""Small values for the tests of the wave: entries, troubles, comparisons."""
+
+from typing import Any
+
+import orjson
+
+from batcher.drs.outcome import Comparison, ErrorKind, Half, Sort, Trouble
+from batcher.wave.plan import PlannedEntry, Scope
+
+SCOPE = Scope(0, "https://drs.example.invalid", "p")
+OBJECT, DATA = Half.OBJECT, Half.DATA
+NOON = 1_790_000_000.0  # by the cloud's clock
+
+
+def entry(index: int = 0, *, job: str | None = None, policy: str = "cancel", halves: str = "both") -> PlannedEntry:
+    """An entry that asks for `lines`, for objects, or for both."""
+    wire: dict[str, Any] = {"job_id": job or f"job-{index}"}
+    if halves in ("object", "both"):
+        wire["object_level_compare_type"] = "objects"
+    if halves in ("data", "both"):
+        wire["data_level_compare_info"] = {
+            "conflict_policy": policy,
+            "compare_type": "lines",
+            "compare_mode": None,
+            "start_time": None,
+            "compare_object_infos": [{"db_name": f"db{index}"}],
+        }
+    return PlannedEntry(
+        index=index,
+        line=index + 1,
+        key=f"key-{index}",
+        scope=SCOPE,
+        job_id=wire["job_id"],
+        body=orjson.dumps(wire),
+        x_language=None,
+        labels={},
+    )
+
+
+def trouble(sort: Sort, kind: ErrorKind = ErrorKind.SERVER, *, listed: bool = True, **more: Any) -> Trouble:
+    """A trouble of that sort."""
+    return Trouble(sort=sort, kind=kind, error_code="DRS.M00000", error_msg="said so", listed=listed, **more)
+
+
+def comparison(task_id: str, *, at: float | None = NOON, kind: str = "lines", status: str = "RUNNING") -> Comparison:
+    """A listed comparison, created at *at*."""
+    return Comparison(
+        compare_task_id=task_id,
+        compare_type=kind,
+        compare_task_status=status,
+        create_time=None if at is None else round(at * 1000),
+    )

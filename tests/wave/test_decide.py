@@ -1,0 +1,191 @@
+"""What comes next for an entry: the table of the design, row by row."""
+
+from dataclasses import replace
+
+import pytest
+
+from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
+from batcher.wave.decide import LookUp, Moment, Send, Settle, back_off, decide
+from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Seen, Sight
+from batcher.wave.life import EntryState, history
+from batcher.wave.policy import Policy, Reconcile
+from batcher.wave.result import Status
+from tests.wave.made import DATA, NOON, OBJECT, trouble
+
+POLICY = Policy(attempts=3, landing_s=150.0, looks_s=(2.0, 15.0, 60.0), wait_ready_s=120.0)
+NOW = Moment(since_intent_s=1.0, since_first_s=1.0, draw=0.5)
+BOTH = frozenset({OBJECT, DATA})
+INTENT = Intended(at=NOON, cloud_at=NOON, asked=BOTH)
+
+
+def answered(object_level: Made | Trouble, data_level: Made | Trouble) -> Answered:
+    halves = {OBJECT: object_level, DATA: data_level}
+    return Answered(at=NOON, sent_at=NOON, halves=halves, http_status=200, request_id="r")
+
+
+def state(*events: Event) -> EntryState:
+    return history(BOTH, events)
+
+
+MADE = Made("o"), Made("d")
+REFUSED = trouble(Sort.REFUSED, ErrorKind.VALIDATION)
+MAYBE = trouble(Sort.MAYBE)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [
+        (MADE, Status.CREATED),
+        ((REFUSED, REFUSED), Status.FAILED),
+        ((Made("o"), REFUSED), Status.PARTIAL),
+        ((REFUSED, Made("d")), Status.PARTIAL),
+    ],
+)
+def test_final_verdicts_settle(verdicts: tuple[Made | Trouble, Made | Trouble], status: Status) -> None:
+    action = decide(state(INTENT, answered(*verdicts)), POLICY, NOW)
+    assert isinstance(action, Settle)
+    assert action.status is status
+    assert (action.trouble is None) == (status is Status.CREATED)
+
+
+@pytest.mark.parametrize("sort", [Sort.TURNED_AWAY, Sort.NOT_LET_IN])
+def test_what_concerns_the_scope_is_no_used_up_attempt(sort: Sort) -> None:
+    many = [event for _ in range(10) for event in (INTENT, answered(trouble(sort), trouble(sort)))]
+    after = state(*many)
+    assert after.charged == 0
+    assert isinstance(decide(after, POLICY, NOW), Send)
+
+
+def test_attempts_are_bounded() -> None:
+    refused = trouble(Sort.NOT_RECEIVED, ErrorKind.NETWORK)
+    attempt: list[Event] = [INTENT, answered(refused, refused)]
+    for several in range(1, POLICY.attempts):
+        assert isinstance(decide(state(*attempt * several), POLICY, NOW), Send)
+    action = decide(state(*attempt * POLICY.attempts), POLICY, NOW)
+    assert isinstance(action, Settle)
+    assert action.status is Status.FAILED
+
+
+def test_only_the_half_that_failed_is_asked_for_again() -> None:
+    after = state(INTENT, answered(Made("o"), trouble(Sort.NOT_RECEIVED)))
+    assert after.to_ask == {DATA}
+    assert isinstance(decide(after, POLICY, NOW), Send)
+
+
+def test_a_job_that_is_not_ready_is_asked_again_as_long_as_allowed() -> None:
+    not_yet = trouble(Sort.NOT_YET, ErrorKind.STATE)
+    after = state(INTENT, answered(not_yet, not_yet))
+    assert isinstance(decide(after, POLICY, NOW), Send)
+    settled = decide(after, POLICY, replace(NOW, since_first_s=119.0))
+    assert isinstance(settled, Settle)
+    assert settled.status is Status.FAILED
+
+
+def test_a_doubt_is_looked_up_and_never_sent_again() -> None:
+    for events in ([INTENT], [INTENT, answered(MAYBE, MAYBE)], [INTENT, answered(Made("o"), MAYBE)]):
+        assert isinstance(decide(state(*events), POLICY, NOW), LookUp)
+
+
+@pytest.mark.parametrize(
+    ("looks", "since_s", "after_s"),
+    [
+        (0, 0.0, 2.0),
+        (0, 20.0, 0.0),
+        (1, 3.0, 12.0),
+        (2, 16.0, 44.0),
+        (3, 61.0, 89.0),
+        (9, 149.0, 1.0),
+        (4, 150.0, 15.0),
+    ],
+)
+def test_looks_come_rarer_and_one_when_nothing_can_land_any_more(looks: int, since_s: float, after_s: float) -> None:
+    events = [LookedUp(at=NOON, halves={}, since=NOON)] * looks
+    action = decide(state(INTENT, *events), POLICY, Moment(since_intent_s=since_s, since_first_s=since_s, draw=0.5))
+    assert isinstance(action, LookUp)
+    assert action.after_s == pytest.approx(after_s)
+
+
+def look(object_level: Sight, data_level: Sight, *ids: str, blocked: bool = False) -> LookedUp:
+    halves = {OBJECT: Seen(sight=object_level, ids=ids[:1]), DATA: Seen(sight=data_level, ids=ids[1:] or ids[:1])}
+    return LookedUp(at=NOON, halves=halves, since=NOON, blocked=blocked)
+
+
+def test_found_is_created_and_recovered() -> None:
+    after = state(INTENT, look(Sight.FOUND, Sight.FOUND, "o", "d"))
+    action = decide(after, POLICY, NOW)
+    assert isinstance(action, Settle)
+    assert action.status is Status.CREATED
+    assert all(half.recovered for half in after.halves.values())
+
+
+def test_proven_absent_is_sent_again_as_keep() -> None:
+    after = state(INTENT, answered(MAYBE, MAYBE), look(Sight.PROVEN_ABSENT, Sight.PROVEN_ABSENT))
+    assert isinstance(decide(after, POLICY, NOW), Send)
+    assert after.keep
+    assert not state(INTENT, look(Sight.PROVEN_ABSENT, Sight.PROVEN_ABSENT, blocked=True)).keep
+
+
+@pytest.mark.parametrize("sight", [Sight.ABSENT, Sight.CANDIDATE])
+def test_absent_but_it_may_still_land_is_looked_up_again(sight: Sight) -> None:
+    assert isinstance(decide(state(INTENT, look(sight, sight, "x")), POLICY, NOW), LookUp)
+
+
+def unsettled(events: list[Event], policy: Policy = POLICY, since_s: float = 1.0) -> str:
+    action = decide(state(*events), policy, Moment(since_intent_s=since_s, since_first_s=since_s, draw=0.5))
+    assert isinstance(action, Settle)
+    assert action.status is Status.UNSETTLED
+    assert action.trouble is not None
+    assert action.trouble.error_msg is not None
+    return action.trouble.error_msg
+
+
+def test_what_cannot_be_told_is_left_to_the_operator() -> None:
+    assert "x" in unsettled([INTENT, look(Sight.AMBIGUOUS, Sight.ABSENT, "x")])
+    assert "--reconcile off" in unsettled([INTENT], replace(POLICY, reconcile=Reconcile.OFF))
+    failed: list[Event] = [LookedUp(at=NOON, trouble=MAYBE)] * POLICY.failed_looks
+    assert "look-ups failed" in unsettled([INTENT, *failed], since_s=200.0)
+    assert "before the answer" in unsettled([INTENT, look(Sight.AMBIGUOUS, Sight.AMBIGUOUS, "x")])
+
+
+def test_failed_looks_are_not_given_up_before_everything_has_landed() -> None:
+    failed = [LookedUp(at=NOON, trouble=MAYBE)] * 50
+    assert isinstance(decide(state(INTENT, *failed), POLICY, NOW), LookUp)
+
+
+def test_unsettled_once_is_never_sent_again_on_its_own() -> None:
+    again: list[Event] = [
+        INTENT,
+        Reopened(at=NOON, was="unsettled", why="run again", fresh=False),
+        look(Sight.PROVEN_ABSENT, Sight.PROVEN_ABSENT),
+    ]
+    assert "never sent again" in unsettled(again) or "not sent again" in unsettled(again)
+
+
+def test_a_retracted_intent_leaves_no_trace() -> None:
+    before = state(INTENT, answered(trouble(Sort.NOT_RECEIVED), trouble(Sort.NOT_RECEIVED)))
+    after = history(
+        BOTH,
+        [
+            INTENT,
+            answered(trouble(Sort.NOT_RECEIVED), trouble(Sort.NOT_RECEIVED)),
+            INTENT,
+            Retracted(at=NOON, why="stopped"),
+        ],
+    )
+    assert not after.in_doubt
+    assert (after.attempts, after.to_ask) == (before.attempts, before.to_ask)
+
+
+def test_the_same_unknown_answer_twice_is_enough() -> None:
+    odd = trouble(Sort.MAYBE, listed=False)
+    once: list[Event] = [INTENT, answered(odd, odd), look(Sight.PROVEN_ABSENT, Sight.PROVEN_ABSENT)]
+    assert isinstance(decide(state(*once), POLICY, NOW), Send)
+    assert isinstance(decide(state(*once, *once), POLICY, NOW), Settle)
+
+
+@pytest.mark.parametrize("draw", [0.0, 0.5, 0.999])
+def test_back_off_is_jittered_capped_and_honours_the_cloud(draw: float) -> None:
+    policy = Policy(backoff_base_s=1.0, backoff_cap_s=60.0)
+    for charged in range(1, 100):
+        assert 0 <= back_off(charged, policy, draw, None) <= min(60.0, 2.0 ** (charged - 1))
+    assert back_off(1, policy, draw, 90.0) == 90.0

@@ -1,0 +1,141 @@
+"""The journal: many share a sync, what it took is durable, what it could not take is said."""
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Iterable
+from pathlib import Path
+
+import pytest
+
+from batcher.wave.events import Intended
+from batcher.wave.journal import JournalFailed, ThreadedJournal
+from batcher.wave.result import Status
+from batcher.wave.store import FORMAT, Happened, NotAJournal, Noted, Op, Settled, Store
+from tests.wave.made import DATA, NOON, SCOPE, entry
+
+INTENT = Intended(at=NOON, cloud_at=NOON, asked=frozenset({DATA}))
+
+
+class Counted(Store):
+    """A store that counts its commits, and fails while it is told to."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection)
+        self.commits: list[int] = []
+        self.full = False
+
+    def commit(self, ops: Iterable[Op]) -> None:
+        several = list(ops)
+        self.commits.append(len(several))
+        if self.full:
+            raise sqlite3.OperationalError("database or disk is full")
+        super().commit(several)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    store = Counted.open(tmp_path / "journal")
+    plan(store, 300)
+    return store
+
+
+@pytest.fixture
+async def journal(store: Counted) -> AsyncIterator[ThreadedJournal]:
+    journal = ThreadedJournal(store, "the journal")
+    yield journal
+    await journal.aclose()
+
+
+def plan(store: Store, entries: int) -> None:
+    store.begin()
+    store.add_scope(SCOPE)
+    store.add_entries(entry(index) for index in range(entries))
+    store.finish_plan({"digest": "sha256:0"})
+
+
+async def test_hundreds_share_a_sync(journal: ThreadedJournal, store: Counted) -> None:
+    await asyncio.gather(*(journal.record(Happened(index=index, event=INTENT)) for index in range(300)))
+    assert sum(store.commits) == 300
+    assert len(store.commits) < 30
+
+
+async def test_a_read_sees_all_that_was_recorded_before(journal: ThreadedJournal) -> None:
+    recorded = [asyncio.ensure_future(journal.record(Happened(index=7, event=INTENT))) for _ in range(3)]
+    await asyncio.sleep(0)
+    assert await journal.read(lambda store: store.events(7)) == [INTENT] * 3
+    await asyncio.gather(*recorded)
+
+
+async def test_what_is_handed_over_is_written_though_the_caller_is_cancelled(journal: ThreadedJournal) -> None:
+    task = asyncio.ensure_future(journal.record(Happened(index=1, event=INTENT)))
+    await asyncio.sleep(0)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await journal.read(lambda store: store.events(1)) == [INTENT]
+
+
+async def test_a_full_disk_is_said_and_nothing_of_the_group_is_half_there(
+    journal: ThreadedJournal, store: Counted
+) -> None:
+    store.full = True
+    with pytest.raises(JournalFailed, match="the journal: database or disk is full"):
+        await journal.record(Happened(index=1, event=INTENT))
+    store.full = False
+    await journal.record(Happened(index=2, event=INTENT))
+    assert await journal.read(lambda store: (store.events(1), store.events(2))) == ([], [INTENT])
+
+
+async def test_a_commit_is_all_or_nothing(store: Counted) -> None:
+    line = Settled(index=1, seq=0, status=Status.FAILED, line=b"{}\n")
+    store.commit([line])
+    with pytest.raises(sqlite3.IntegrityError):
+        store.commit([Happened(index=2, event=INTENT), line])
+    assert store.events(2) == []
+    store.close()
+
+
+async def test_a_closed_journal_takes_nothing(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "other")
+    journal = ThreadedJournal(store, "the journal")
+    await journal.aclose()
+    with pytest.raises(JournalFailed, match="closed"):
+        await journal.record(Noted(name="a", value=1))
+
+
+async def test_what_was_recorded_is_there_for_the_next_process(tmp_path: Path, store: Counted) -> None:
+    store.commit([Happened(index=3, event=INTENT), Settled(index=4, seq=0, status=Status.CREATED, line=b"{}\n")])
+    store.close()
+    again = Store.open(tmp_path / "journal")
+    assert [item.index for item, _ in again.open_entries(0)] == [3]
+    assert 3 not in [item.index for item in again.planned(0, -1, 500)]
+    assert again.status_counts() == {Status.CREATED: 1}
+    assert again.next_seq() == 1
+    again.close()
+
+
+def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    Store.open(path).close()
+    with sqlite3.connect(path) as database:
+        database.execute(f"PRAGMA user_version = {FORMAT + 1}")
+    database.close()
+    with pytest.raises(NotAJournal, match=f"format {FORMAT + 1}, and this batcher reads format {FORMAT}"):
+        Store.open(path)
+
+
+@pytest.mark.parametrize("content", [b"key,job_id\n" * 100, b"\0" * 4096])
+def test_what_is_no_journal_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "journal"
+    path.write_bytes(content)
+    with pytest.raises(NotAJournal, match="not a batcher journal"):
+        Store.open(path)
+    assert path.read_bytes() == content
+
+
+def test_another_database_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    with sqlite3.connect(path) as database:
+        database.execute("CREATE TABLE t (a)")
+    database.close()
+    with pytest.raises(NotAJournal, match="not a batcher journal"):
+        Store.open(path)
