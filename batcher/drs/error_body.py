@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -117,6 +118,7 @@ def _first(part: Json, names: tuple[str, ...]) -> str | None:
     return next((found for name in names if (found := text(part.get(name))) is not None), None)
 
 
+@lru_cache(maxsize=64)  # a busy second has hundreds of answers, all with the same date
 def _http_date(value: str | None) -> float | None:
     if not value:
         return None

@@ -41,6 +41,7 @@ class ThreadedJournal:
     def __init__(self, store: Store, name: str) -> None:
         self._store = store
         self._name = name
+        self._gathered: list[tuple[Sequence[Op], asyncio.Future[None]]] = []  # in this turn of the event loop
         self._pending: list[tuple[Sequence[Op], asyncio.Future[None]]] = []
         self._queries: list[tuple[Callable[[Store], object], Future[object]]] = []
         self._wake = threading.Condition()
@@ -51,17 +52,26 @@ class ThreadedJournal:
 
     async def record(self, *ops: Op) -> None:
         """See `Journal.record`."""
+        if self._closing:
+            raise JournalFailed(f"{self._name} is closed")
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
         done = self._loop.create_future()
-        with self._wake:
-            if self._closing:
-                raise JournalFailed(f"{self._name} is closed")
-            self._pending.append((ops, done))
-            self._wake.notify()
-        await asyncio.shield(done)
+        self._gathered.append((ops, done))
+        await done  # cancelling it takes nothing back
+
+    def _hand_over(self) -> None:
+        """What was gathered in one turn goes to the thread together: one lock, and one sync for all of it."""
+        if self._gathered:
+            with self._wake:
+                self._pending += self._gathered
+                self._gathered = []
+                self._wake.notify()
 
     async def read(self, query: Callable[[Store], T]) -> T:
         """See `Journal.read`."""
         answer: Future[T] = Future()
+        self._hand_over()
         with self._wake:
             if self._closing:
                 raise JournalFailed(f"{self._name} is closed")
@@ -71,6 +81,7 @@ class ThreadedJournal:
 
     async def aclose(self) -> None:
         """Write what is pending, end the thread and close the store."""
+        self._hand_over()
         with self._wake:
             self._closing = True
             self._wake.notify()

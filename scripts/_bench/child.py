@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from _bench.common import request, require, write_manifest
+from batcher.cli.main import calm_collector
 
 Figures = dict[str, float]
 
@@ -242,6 +243,8 @@ def resume(manifest: str, results: str) -> Figures:
 def main() -> None:
     """Measure what is asked for."""
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
+    if kind != "bare":
+        calm_collector()  # as the command line does
     kinds = (bare, wave, sdk, paced, check, validate, memory, finish, resume)
     measure = {function.__name__: function for function in kinds}[kind]
     print(json.dumps(measure(**arguments)))
