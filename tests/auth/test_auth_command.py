@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -134,6 +134,25 @@ def test_a_token_of_another_project_is_the_wrong_project(auth: Callable[..., Sai
     assert said.standings == {"p1": "taken", "p2": "refused"}
     assert said.causes == {None, "wrong project"}
     assert said.code == 3
+
+
+def test_an_expired_token_is_said(auth: Callable[..., Said]) -> None:
+    with ThreadedSimulator(ServiceConfig(iam=replace(IAM, token_life_s=0.0))) as cloud:
+        token = token_for(cloud, "p1")
+        said = auth("--endpoint", cloud.url, "--project-id", "p1", "--json", BATCHER_TOKEN=token)
+    assert (said.code, said.causes) == (3, {"token expired"})
+
+
+def test_a_locked_key_is_said_and_correcting_the_secret_key_is_not_enough(
+    cloud: ThreadedSimulator, auth: Callable[..., Said]
+) -> None:
+    args = ("--endpoint", cloud.url, "--project-id", "p1", "--json")
+    wrong = {"BATCHER_AK": "MARK-GOOD-AK", "BATCHER_SK": "MARK-bad-sk"}
+    for _ in range(iam.FAILURES_TO_LOCK):
+        assert auth(*args, **wrong).causes == {"secret key wrong"}
+    said = auth(*args, BATCHER_AK="MARK-GOOD-AK", BATCHER_SK="MARK-good-sk")
+    assert (said.code, said.causes) == (3, {"access key locked"})
+    assert "wait five minutes" in said.out
 
 
 def test_no_permission_is_said(auth: Callable[..., Said]) -> None:
