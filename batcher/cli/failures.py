@@ -8,9 +8,9 @@ from batcher.cli import exits
 from batcher.errors import UserError
 from batcher.wave.journal import JournalFailed
 from batcher.wave.opening import BadManifest
+from batcher.wave.schema import NotAJournal
 from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import StopKind
-from batcher.wave.store import NotAJournal
 
 
 @contextmanager

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from batcher.errors import UserError
 from batcher.wave.files import Lock, journal_beside
-from batcher.wave.store import NotAJournal, Store
+from batcher.wave.schema import NotAJournal
+from batcher.wave.store import Store
 
 
 def journal_of(results: Path, journal: Path | None = None) -> Path:

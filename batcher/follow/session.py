@@ -25,7 +25,8 @@ from batcher.wave.clocks import Clock, SystemClock
 from batcher.wave.files import journal_beside
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Result
-from batcher.wave.store import NotAJournal, Store
+from batcher.wave.schema import NotAJournal
+from batcher.wave.store import Store
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.follow")
 
@@ -108,9 +109,9 @@ class Session:
 
     async def run(self) -> FollowEnd:
         """Follow to the end. Raises `VerdictsError` and `UserError`."""
-        file = VerdictsFile.open(self.path, dict(map(_named, self._results)))
+        file = VerdictsFile.open(self.path, {result.index: identity_of(result) for result in self._results})
         try:
-            scopes = _scopes(result for result in self._results if result.key not in file.kept)
+            scopes = _scopes(result for result in self._results if result.index not in file.kept)
             async with connected(
                 scopes, self._settings, self._clock, sources=self._sources, credential_for=self._credential_for
             ) as reads:
@@ -151,10 +152,6 @@ class Session:
         except asyncio.CancelledError:
             if self._stopped is None:
                 raise
-
-
-def _named(result: Result) -> tuple[str, tuple[str, tuple[str | None, ...]]]:
-    return result.key, identity_of(result)
 
 
 def _scopes(results: Iterable[Result]) -> tuple[Scope, ...]:

@@ -16,7 +16,8 @@ from batcher.report.tally import NoResult, Tally
 from batcher.report.timeline import Kind, Sent, Timeline, timeline
 from batcher.wave.files import journal_beside
 from batcher.wave.result import Status
-from batcher.wave.store import NotAJournal, Store
+from batcher.wave.schema import NotAJournal
+from batcher.wave.store import Store
 
 # Entries listed one by one on the page; beyond that those with trouble come first, and the page says so.
 MOST_ROWS = 200_000

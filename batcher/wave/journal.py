@@ -11,8 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-from batcher.wave.store import Op, Store
+import structlog
 
+from batcher.wave.events import Intended
+from batcher.wave.store import Happened, Op, Store
+
+log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.wave")
 T = TypeVar("T")
 
 
@@ -87,7 +91,21 @@ class ThreadedJournal:
             self._wake.notify()
         await asyncio.to_thread(self._thread.join)
         await asyncio.sleep(0)  # let the last futures' callbacks run
-        self._store.close()
+        try:
+            self._rescue()
+        finally:
+            self._store.close()
+
+    def _rescue(self) -> None:
+        """If the file was taken away, leave its content where it can be found, and say where."""
+        if self._store.is_there():
+            return
+        try:
+            path = self._store.rescue()
+        except (sqlite3.Error, OSError) as error:
+            log.error("the journal is lost", journal=self._name, reason=str(error))
+        else:
+            log.error("the journal was deleted or moved; all that it held is kept", journal=self._name, kept=str(path))
 
     def _run(self) -> None:
         while True:
@@ -99,11 +117,25 @@ class ThreadedJournal:
                 if self._closing and not batch and not queries:
                     return
             if batch:
-                failure = self._commit([op for ops, _ in batch for op in ops])
-                self._loop.call_soon_threadsafe(_resolve, [done for _, done in batch], failure)
+                self._commit_batch(batch)
             for query, answer in queries:
                 if answer.set_running_or_notify_cancel():
                     self._answer(query, answer)
+
+    def _commit_batch(self, batch: list[tuple[Sequence[Op], asyncio.Future[None]]]) -> None:
+        if self._store.is_there():
+            failure = self._commit([op for ops, _ in batch for op in ops])
+            self._resolve([done for _, done in batch], failure)
+            return
+        # Somebody took the file away. What the cloud told still goes in, and is rescued at the end; but nothing new
+        # is sent on the word of a file that nobody would find.
+        gone = JournalFailed(f"the journal {self._name} was deleted or moved while the wave was running")
+        self._resolve([done for ops, done in batch if _intends(ops)], gone)
+        told = [(ops, done) for ops, done in batch if not _intends(ops)]
+        self._resolve([done for _, done in told], self._commit([op for ops, _ in told for op in ops]))
+
+    def _resolve(self, futures: list[asyncio.Future[None]], failure: JournalFailed | None) -> None:
+        self._loop.call_soon_threadsafe(_resolve, futures, failure)
 
     def _commit(self, ops: list[Op]) -> JournalFailed | None:
         try:
@@ -119,6 +151,10 @@ class ThreadedJournal:
             answer.set_exception(JournalFailed(f"cannot read the journal {self._name}: {error}"))
         except Exception as error:  # noqa: BLE001 - a defect in a query belongs to whoever asked
             answer.set_exception(error)
+
+
+def _intends(ops: Sequence[Op]) -> bool:
+    return any(isinstance(op, Happened) and isinstance(op.event, Intended) for op in ops)
 
 
 def _resolve(futures: list["asyncio.Future[None]"], failure: JournalFailed | None) -> None:

@@ -23,7 +23,7 @@ from batcher.wave.journal import JournalFailed
 from batcher.wave.life import history
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Result, Status
-from batcher.wave.sink import mend, write_all
+from batcher.wave.sink import SinkFailed, mend, write_all
 from batcher.wave.store import Happened, Noted, Op, Settled, Store
 
 _CHUNK = 1000
@@ -106,16 +106,26 @@ def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Op
     try:
         start, found = begin(request, store, clock, watch)
     except BaseException as error:
-        planned = store.is_planned()
-        store.close()
-        if not planned:
-            remove_journal(request.journal)
-        lock.release()
+        _leave(request, store, lock)
         if isinstance(error, sqlite3.Error):
             raise JournalFailed(f"cannot write the journal {request.journal}: {error}") from error
+        if isinstance(error, OSError):
+            raise SinkFailed(f"cannot write results to {request.results}: {error.strerror}") from error
         raise
     found = replace(found, said=(*said, *found.said))
     return Opened(store=store, lock=lock, start=start, found=found, facts=store.facts())
+
+
+def _leave(request: Request, store: Store, lock: Lock) -> None:
+    """Let go of a wave that could not be opened; a journal without a plan leaves no trace."""
+    try:
+        planned = store.is_planned()
+    except sqlite3.Error:
+        planned = True  # not known: then it stays
+    store.close()
+    if not planned:
+        remove_journal(request.journal)
+    lock.release()
 
 
 def begin(request: Request, store: Store, clock: Clock, watch: Boundary = unwatched) -> tuple[Start, Found]:

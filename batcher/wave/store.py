@@ -8,6 +8,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import orjson
@@ -15,31 +16,7 @@ import orjson
 from batcher.wave.events import Answered, Event, Reopened, decode, encode, kind_of
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Status
-
-FORMAT = 1
-APPLICATION_ID = 0x44525342  # "DRSB": tells our journal from any other SQLite file
-
-_SCHEMA = f"""
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {FORMAT};
-CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE scopes (number INTEGER PRIMARY KEY, endpoint TEXT, project_id TEXT, clock_offset_s REAL);
-CREATE TABLE entries (
-    idx INTEGER PRIMARY KEY, line INTEGER, key TEXT, scope INTEGER, job_id TEXT, x_language TEXT, labels BLOB, body BLOB
-);
-CREATE TABLE events (id INTEGER PRIMARY KEY, idx INTEGER, kind TEXT, body BLOB);
-CREATE TABLE results (seq INTEGER PRIMARY KEY, idx INTEGER UNIQUE, status TEXT, line BLOB);
-"""
-# Made after the plan is in, where one sort is cheaper than a million insertions.
-_INDEXES = """
-CREATE INDEX entries_by_job ON entries (scope, job_id);
-CREATE INDEX entries_by_key ON entries (key);
-CREATE INDEX events_by_entry ON events (idx);
-"""
-
-
-class NotAJournal(Exception):
-    """The file is not a journal that this version can read; the text says what it is and the way out."""
+from batcher.wave.schema import INDEXES, check, prepare
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +59,21 @@ _ENTRY = "e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.bod
 _SHARES = "EXISTS (SELECT 1 FROM entries o WHERE o.scope = e.scope AND o.job_id = e.job_id AND o.idx <> e.idx)"
 
 
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_dev
+
+
 class Store:
     """The database. Methods raise `sqlite3.Error` (and so tell of full or vanished disks)."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
+        self._path: Path | None = None
+        self._file: tuple[int, int] | None = None  # which file the path led to, when it was opened
         self._scopes: dict[int, Scope] = {}
 
     @classmethod
@@ -95,7 +82,8 @@ class Store:
         db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         try:
             store = cls(db)
-            store._prepare(path)
+            prepare(db, path)
+            store._path, store._file = path, None if path is None else _file_at(path)
         except BaseException:
             db.close()
             raise
@@ -107,42 +95,30 @@ class Store:
         db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
         try:
             store = cls(db)
-            store._check(path)
+            check(db, path)
         except BaseException:
             db.close()
             raise
         return store
 
-    def _prepare(self, path: Path | None) -> None:
-        try:
-            empty = not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-                raise NotAJournal(f"{path} is not a batcher journal; name another with --journal") from error
-            raise
-        if not empty:
-            self._check(path)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.execute("PRAGMA wal_autocheckpoint = 4000")
-        if empty:
-            self._db.executescript(_SCHEMA)
+    def relax(self) -> None:
+        """From now on commits are not synced to disk: for a rehearsal, which no power cut can cost anything."""
+        self._db.execute("PRAGMA synchronous = OFF")
 
-    def _check(self, path: Path | None) -> None:
-        try:
-            application = self._db.execute("PRAGMA application_id").fetchone()[0]
-            version = self._db.execute("PRAGMA user_version").fetchone()[0]
-        except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
-                raise NotAJournal(f"{path} is not a batcher journal") from error
-            raise
-        if application != APPLICATION_ID:
-            raise NotAJournal(f"{path} is an SQLite database, but not a batcher journal; name another with --journal")
-        if version != FORMAT:
-            raise NotAJournal(
-                f"{path} is a journal of format {version}, and this batcher reads format {FORMAT}: go on with the "
-                "version of batcher that began the wave, or begin a new one with --restart"
-            )
+    def is_there(self) -> bool:
+        """Whether its path still leads to it. If not, somebody deleted or moved it: it can still be written, but
+        nobody would find it again."""
+        return self._path is None or _file_at(self._path) == self._file
+
+    def rescue(self) -> Path:
+        """Write all of it to a file that can be found: at its old path if that is free, else in a new temporary folder.
+        Raises `sqlite3.Error`."""
+        path = self._path
+        assert path is not None  # noqa: S101 - only files get lost
+        if not path.parent.is_dir() or path.exists():
+            path = Path(mkdtemp(prefix="batcher-")) / path.name
+        self._db.execute("VACUUM INTO ?", (str(path),))
+        return path
 
     def close(self) -> None:
         """Close the database; its write-ahead log is folded in."""
@@ -198,7 +174,7 @@ class Store:
         for name, value in facts.items():
             self._apply(Noted(name=name, value=value))
         self._db.execute("INSERT INTO meta VALUES ('planned', 1)")
-        for statement in _INDEXES.strip().splitlines():
+        for statement in INDEXES.strip().splitlines():
             self._db.execute(statement)
         self._db.execute("COMMIT")
 

@@ -10,7 +10,8 @@ import pytest
 from batcher.wave.events import Intended
 from batcher.wave.journal import JournalFailed, ThreadedJournal
 from batcher.wave.result import Status
-from batcher.wave.store import FORMAT, Happened, NotAJournal, Noted, Op, Settled, Store
+from batcher.wave.schema import FORMAT, NotAJournal
+from batcher.wave.store import Happened, Noted, Op, Settled, Store
 from tests.wave.made import DATA, NOON, SCOPE, entry
 
 INTENT = Intended(at=NOON, cloud_at=NOON, asked=frozenset({DATA}))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from batcher.wave.journal import JournalFailed
+from batcher.wave.schema import prepare
 from batcher.wave.sink import ResultsFile
 from batcher.wave.store import Op, Store
 from tests.worlds.process import Process
@@ -43,7 +44,7 @@ class DiskStore(Store):
         super().__init__(disk.database)
         self._process = process
         if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            self._prepare(None)
+            prepare(self._db, None)
 
     def commit(self, ops: Iterable[Op]) -> None:
         """See `Store.commit`."""
