@@ -348,7 +348,7 @@ class Wave:
             credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in scopes)
         self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
         for described, count in Counter(self.credentials.values()).items():
-            log.info("credential.found", used=described, scopes=count)
+            log.debug("credential.found", used=described, scopes=count)
         return {
             scope: DrsClient(
                 finder.transport,
