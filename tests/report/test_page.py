@@ -1,11 +1,14 @@
-"""The report's page, in a real browser: Debian's Chromium, where it is installed."""
+"""The report's page, in a real browser: Debian's Chromium, where it is installed.
+
+Through playwright's asynchronous face: the other one runs on greenlets, which CPython 3.11's `ast.parse` cannot bear.
+"""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect, sync_playwright
+from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from batcher.report.gather import gather
 from batcher.report.html import page, write_page
@@ -15,104 +18,104 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (on Debian: apt-get install chromium)")
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
+@pytest.fixture
+async def browser() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(
             executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
         )
         yield browser
-        browser.close()
+        await browser.close()
 
 
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Page]:
+async def opened(browser: Browser) -> AsyncIterator[Page]:
     """A page that fails the test on any script error and on any request but for the file itself."""
-    context = browser.new_context()
+    context = await browser.new_context()
     troubles: list[str] = []
 
-    def only_the_file(route: Route) -> None:
+    async def only_the_file(route: Route) -> None:
         if route.request.url.startswith("file://") and route.request.is_navigation_request():
-            route.continue_()
+            await route.continue_()
         else:
             troubles.append(f"asked for {route.request.url}")
-            route.abort()
+            await route.abort()
 
-    context.route("**/*", only_the_file)
-    opened = context.new_page()
+    await context.route("**/*", only_the_file)
+    opened = await context.new_page()
     opened.on("pageerror", lambda error: troubles.append(str(error)))
     opened.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     yield opened
-    context.close()
+    await context.close()
     assert troubles == []
 
 
-def show(opened: Page, path: Path, entries: int, **kinds: bool) -> None:
+async def show(opened: Page, path: Path, entries: int, **kinds: bool) -> None:
     results = path / "results.jsonl"
     write_wave(results, entries, **kinds)
     write_page(path / "report.html", gather(results))
-    opened.goto((path / "report.html").as_uri())
+    await opened.goto((path / "report.html").as_uri())
 
 
 @in_browser
-def test_the_list_filters_sorts_and_opens(opened: Page, tmp_path: Path) -> None:
-    show(opened, tmp_path, 400)
-    expect(opened.locator("#shown")).to_have_text("400 of 400 entries")
-    opened.locator("button[data-status=failed]").click()
-    expect(opened.locator("#shown")).not_to_have_text("400 of 400 entries")
-    for row in opened.locator(".row").all():
-        expect(row).to_contain_text("failed")
-    opened.locator("button[data-status=failed]").click()
-    opened.fill("#search", "wave-7/000123 MYSQL-03")
-    expect(opened.locator("#shown")).to_have_text("1 of 400 entries")
-    opened.fill("#search", "")
-    expect(opened.locator("#shown")).to_have_text("400 of 400 entries")
-    opened.locator(".head button[data-sort=index]").click()
-    expect(opened.locator(".row").first).to_contain_text("wave-7/000399")
-    opened.locator(".row").first.press("Enter")
-    expect(opened.locator("#entry")).to_contain_text("batcher explain")
-    expect(opened.locator("#entry")).to_contain_text("req-0000018f")
-    opened.keyboard.press("Escape")
-    expect(opened.locator("#entry")).to_be_hidden()
+async def test_the_list_filters_sorts_and_opens(opened: Page, tmp_path: Path) -> None:
+    await show(opened, tmp_path, 400)
+    await expect(opened.locator("#shown")).to_have_text("400 of 400 entries")
+    await opened.locator("button[data-status=failed]").click()
+    await expect(opened.locator("#shown")).not_to_have_text("400 of 400 entries")
+    for row in await opened.locator(".row").all():
+        await expect(row).to_contain_text("failed")
+    await opened.locator("button[data-status=failed]").click()
+    await opened.fill("#search", "wave-7/000123 MYSQL-03")
+    await expect(opened.locator("#shown")).to_have_text("1 of 400 entries")
+    await opened.fill("#search", "")
+    await expect(opened.locator("#shown")).to_have_text("400 of 400 entries")
+    await opened.locator(".head button[data-sort=index]").click()
+    await expect(opened.locator(".row").first).to_contain_text("wave-7/000399")
+    await opened.locator(".row").first.press("Enter")
+    await expect(opened.locator("#entry")).to_contain_text("batcher explain")
+    await expect(opened.locator("#entry")).to_contain_text("req-0000018f")
+    await opened.keyboard.press("Escape")
+    await expect(opened.locator("#entry")).to_be_hidden()
 
 
 @in_browser
-def test_only_rows_in_view_exist_and_scrolling_brings_the_others(opened: Page, tmp_path: Path) -> None:
-    show(opened, tmp_path, 5000, journal=False, verdicts=False)
-    assert opened.locator(".row").count() < 100
-    opened.locator("#window").hover()
-    opened.mouse.wheel(0, 30 * 4000)
-    expect(opened.locator("#rows").get_by_text("wave-7/004001", exact=True)).to_be_visible()
+async def test_only_rows_in_view_exist_and_scrolling_brings_the_others(opened: Page, tmp_path: Path) -> None:
+    await show(opened, tmp_path, 5000, journal=False, verdicts=False)
+    assert await opened.locator(".row").count() < 100
+    await opened.locator("#window").hover()
+    await opened.mouse.wheel(0, 30 * 4000)
+    await expect(opened.locator("#rows").get_by_text("wave-7/004001", exact=True)).to_be_visible()
 
 
 @in_browser
 @pytest.mark.slow
-def test_a_hundred_thousand_entries_open_and_can_be_searched(opened: Page, tmp_path: Path) -> None:
-    show(opened, tmp_path, 100_000, journal=False, verdicts=False)
-    expect(opened.locator("#shown")).to_have_text("100,000 of 100,000 entries")
-    opened.fill("#search", "wave-7/099998")
-    expect(opened.locator("#shown")).to_have_text("1 of 100,000 entries")
+async def test_a_hundred_thousand_entries_open_and_can_be_searched(opened: Page, tmp_path: Path) -> None:
+    await show(opened, tmp_path, 100_000, journal=False, verdicts=False)
+    await expect(opened.locator("#shown")).to_have_text("100,000 of 100,000 entries")
+    await opened.fill("#search", "wave-7/099998")
+    await expect(opened.locator("#shown")).to_have_text("1 of 100,000 entries")
 
 
 @in_browser
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_light_and_dark_follow_the_system(browser: Browser, tmp_path: Path, scheme: str) -> None:
-    context = browser.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True)
-    opened = context.new_page()
-    show(opened, tmp_path, 50)
-    paper = opened.evaluate("getComputedStyle(document.body).backgroundColor")
+async def test_light_and_dark_follow_the_system(browser: Browser, tmp_path: Path, scheme: str) -> None:
+    context = await browser.new_context(color_scheme="dark" if scheme == "dark" else "light", bypass_csp=True)
+    opened = await context.new_page()
+    await show(opened, tmp_path, 50)
+    paper = await opened.evaluate("getComputedStyle(document.body).backgroundColor")
     assert paper == ("rgb(18, 22, 29)" if scheme == "dark" else "rgb(255, 255, 255)")
-    context.close()
+    await context.close()
 
 
 @in_browser
-def test_printed_it_has_the_entries_with_trouble_and_no_controls(opened: Page, tmp_path: Path) -> None:
-    show(opened, tmp_path, 300)
-    opened.emulate_media(media="print")
-    expect(opened.locator("#entries")).to_be_hidden()
-    expect(opened.locator(".printed")).to_contain_text("unsettled")
-    expect(opened.locator(".verdict strong")).to_contain_text("NO-GO")
+async def test_printed_it_has_the_entries_with_trouble_and_no_controls(opened: Page, tmp_path: Path) -> None:
+    await show(opened, tmp_path, 300)
+    await opened.emulate_media(media="print")
+    await expect(opened.locator("#entries")).to_be_hidden()
+    await expect(opened.locator(".printed")).to_contain_text("unsettled")
+    await expect(opened.locator(".verdict strong")).to_contain_text("NO-GO")
 
 
 def test_what_came_from_outside_stays_text(tmp_path: Path) -> None:
