@@ -1,7 +1,7 @@
 """What a refusal means: by code, then by words that only choose the wording, then by the clocks."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.drs.auth.explain import Cause, explain, explained
@@ -79,6 +79,7 @@ def test_every_refusal_of_the_table_has_a_way_out(row: object) -> None:
         assert found.cause in {Cause.NO_PERMISSION, Cause.WRONG_PROJECT, Cause.FORBIDDEN_HERE, Cause.USER_UNFIT}
 
 
+@settings(deadline=None)
 @given(code=st.none() | st.text(max_size=12), msg=st.none() | st.text(max_size=40), kind=st.sampled_from(ErrorKind))
 def test_anything_is_explained(code: str | None, msg: str | None, kind: ErrorKind) -> None:
     for login in (False, True):

@@ -6,7 +6,7 @@ import pytest
 from huaweicloudsdkcore.auth.credentials import BasicCredentials
 from huaweicloudsdkcore.sdk_request import SdkRequest
 from huaweicloudsdkcore.signer.signer import Signer
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.drs.auth.signing import host_of, sdk_date, signature
@@ -65,6 +65,7 @@ def test_the_worked_example() -> None:
     )
 
 
+@settings(deadline=None)
 @given(
     method=st.sampled_from(["GET", "POST", "put", "Delete"]),
     host=st.from_regex(r"[a-z]{1,8}(\.[a-z]{1,8}){1,2}(:[1-9][0-9]{1,3})?", fullmatch=True),

@@ -4,7 +4,7 @@ import json
 from urllib.parse import quote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.masking import MASK, is_secret_name, mask, mask_text, register_environment, register_secret
@@ -12,6 +12,7 @@ from batcher.masking import MASK, is_secret_name, mask, mask_text, register_envi
 SECRET = st.text(min_size=6, max_size=40).filter(lambda text: "*" not in text)
 
 
+@settings(deadline=None)
 @given(secret=SECRET, before=st.text(max_size=20), after=st.text(max_size=20))
 def test_a_registered_value_never_shows(secret: str, before: str, after: str) -> None:
     register_secret(secret)

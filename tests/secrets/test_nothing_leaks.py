@@ -33,7 +33,7 @@ IAM = iam.IamConfig(
         "MARKAKTEMP0": iam.AccessKey(marks.SK, security_token=marks.SECURITY_TOKEN),
     },
 )
-HURRY = (
+HURRY = (  # where answers are lost on purpose
     "--rate=off",
     "--timeout=0.5",
     "--connect-timeout=0.5",
@@ -122,8 +122,8 @@ COMMANDS: tuple[tuple[str, ...], ...] = (
     ("auth", "--project-id=p1", "--json"),
     ("check", "wave.csv", "--project-id=p1"),
     ("preflight", "wave.csv", "--project-id=p1"),
-    ("run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", *HURRY),
-    ("run", "wave.csv", "-o", "-", "--project-id=p1", *HURRY),
+    ("run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", "--rate=off"),
+    ("run", "wave.csv", "-o", "-", "--project-id=p1", "--rate=off"),
     ("report", "results.jsonl", "--html", "report.html"),
     ("report", "results.jsonl", "--json"),
     ("explain", "results.jsonl", "--key", "KEY"),
@@ -149,7 +149,9 @@ async def test_every_command(tmp_path: Path, turns: asyncio.Semaphore) -> None:
             "NO_PROXY": "127.0.0.1",
             "HTTPS_PROXY": f"http://someone:{marks.PROXY_PASSWORD}@127.0.0.1:9",
         }
-        first = await batcher(tmp_path, environ, "run", str(path), "-o", "results.jsonl", "--project-id=p1", *HURRY)
+        first = await batcher(
+            tmp_path, environ, "run", str(path), "-o", "results.jsonl", "--project-id=p1", "--rate=off"
+        )
         assert first.code == 0, first.said.decode()
         key = orjson.loads((tmp_path / "results.jsonl").read_bytes().splitlines()[0])["key"]
 
@@ -171,7 +173,7 @@ def echo(asked: Asked) -> web.Response:
 
 ASKING: tuple[tuple[str, ...], ...] = (
     ("auth", "wave.csv", "--json"),
-    ("run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", *HURRY),
+    ("run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", "--rate=off"),
 )
 
 
@@ -200,10 +202,10 @@ async def test_secrets_in_files_and_on_standard_input(tmp_path: Path) -> None:
         environ = {"BATCHER_ENDPOINT": cloud.url, "BATCHER_LOG_LEVEL": "debug"}
         by_files = await batcher(
             tmp_path, environ, "run", "wave.csv", "-o", "one.jsonl", "--project-id=p1",
-            "--ak-file=ak", "--sk-file=sk", *HURRY,
+            "--ak-file=ak", "--sk-file=sk", "--rate=off",
         )  # fmt: skip
         by_input = await batcher(
-            tmp_path, environ, "run", "wave.csv", "-o", "two.jsonl", "--project-id=p1", "--token-file=-", *HURRY,
+            tmp_path, environ, "run", "wave.csv", "-o", "two.jsonl", "--project-id=p1", "--token-file=-", "--rate=off",
             stdin=marks.TOKEN.encode(),
         )  # fmt: skip
     assert (by_files.code, by_input.code) == (0, 0)
@@ -223,7 +225,7 @@ async def test_the_process_list_shows_no_secret(tmp_path: Path) -> None:
     async with Simulator(ServiceConfig(iam=IAM, latency_s=(0.1, 0.2))) as cloud:
         environ = {**marks.BY_KEY, "BATCHER_ENDPOINT": cloud.url}
         running = asyncio.create_task(
-            batcher(tmp_path, environ, "run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", *HURRY)
+            batcher(tmp_path, environ, "run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", "--rate=off")
         )
         while not cloud.ledger:
             await asyncio.wait({running}, timeout=0.02)

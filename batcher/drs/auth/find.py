@@ -203,7 +203,7 @@ class CredentialFinder:
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
+def as_user_error(what: str) -> Iterator[None]:
     """Turns `Unusable` into the error that a user gets."""
     try:
         yield

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from batcher.drs.auth.access_key import AccessKey
-from batcher.drs.auth.find import CredentialFinder, GivenToken, told
+from batcher.drs.auth.find import CredentialFinder, GivenToken, as_user_error
 from batcher.drs.auth.iam import (
     PROJECTS_A_PAGE,
     Passing,
@@ -33,7 +33,7 @@ async def find_project_id(finder: CredentialFinder, endpoint: str, region: str |
     """
     named, hint = finder.places.plain(Item.PROJECT), finder.places.plain(Item.REGION)
     wanted = named.value if named else region or region_of_endpoint(endpoint) or (hint.value if hint else None)
-    with told(f"asking IAM which project is meant at {endpoint}"):
+    with as_user_error(f"asking IAM which project is meant at {endpoint}"):
         credential, iam_endpoint = _for_iam(finder, endpoint, wanted)
     refusal = await credential.prepare()
     if refusal is None and isinstance(credential, LoginCredential) and credential.project_id is not None:
