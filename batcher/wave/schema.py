@@ -6,7 +6,9 @@ from pathlib import Path
 FORMAT = 1
 APPLICATION_ID = 0x44525342  # "DRSB": tells our journal from any other SQLite file
 
+# In one transaction: a process that dies in between leaves an empty database, not half a journal.
 SCHEMA = f"""
+BEGIN IMMEDIATE;
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {FORMAT};
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -16,6 +18,7 @@ CREATE TABLE entries (
 );
 CREATE TABLE events (id INTEGER PRIMARY KEY, idx INTEGER, kind TEXT, body BLOB);
 CREATE TABLE results (seq INTEGER PRIMARY KEY, idx INTEGER UNIQUE, status TEXT, line BLOB);
+COMMIT;
 """
 # Made after the plan is in, where one sort is cheaper than a million insertions.
 INDEXES = """

@@ -10,7 +10,7 @@ import pytest
 from batcher.wave.events import Intended
 from batcher.wave.journal import JournalFailed, ThreadedJournal
 from batcher.wave.result import Status
-from batcher.wave.schema import FORMAT, NotAJournal
+from batcher.wave.schema import FORMAT, NotAJournal, prepare
 from batcher.wave.store import Happened, Noted, Op, Settled, Store
 from tests.wave.made import DATA, NOON, SCOPE, entry
 
@@ -122,6 +122,27 @@ def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(NotAJournal, match=f"format {FORMAT + 1}, and this batcher reads format {FORMAT}"):
         Store.open(path)
+
+
+@pytest.mark.parametrize("nth", range(1, 6))
+def test_a_death_while_it_is_made_leaves_an_empty_database(tmp_path: Path, nth: int) -> None:
+    """Half a schema would be neither a journal nor none."""
+    path = tmp_path / "journal"
+    tables = 0
+
+    def deny(action: int, *_: object) -> int:
+        nonlocal tables
+        tables += action == sqlite3.SQLITE_CREATE_TABLE
+        return sqlite3.SQLITE_DENY if tables == nth else sqlite3.SQLITE_OK
+
+    database = sqlite3.connect(path, isolation_level=None)
+    database.set_authorizer(deny)
+    with pytest.raises(sqlite3.DatabaseError):
+        prepare(database, path)
+    database.close()
+    store = Store.open(path)
+    assert not store.is_planned()
+    store.close()
 
 
 @pytest.mark.parametrize("content", [b"key,job_id\n" * 100, b"\0" * 4096])
