@@ -22,7 +22,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 BATCHER = str(Path(sys.executable).with_name("batcher"))
-DOWN_S = 12.0  # how long the line is down
 SPEED = 200  # comparisons run so many times as fast as real ones
 MARK = "<!-- cutover: {} -->"
 
@@ -88,10 +87,12 @@ async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 class Night:
     """The folder of the night, the commands typed in it, and what they said, step by step."""
 
-    def __init__(self, folder: Path, jobs: int) -> None:
+    def __init__(self, folder: Path, jobs: int, down_s: float) -> None:
         self.folder = folder
         self.jobs = jobs
+        self.down_s = down_s  # how long the line to the cloud is down
         self.said: dict[str, str] = {}
+        self._lines: list[str] = []
         self.environment = {name: value for name, value in os.environ.items() if not name.startswith("BATCHER_")}
 
     def type(self, step: str, command: str, *, expect: int, during: Callable[[], None] | None = None) -> None:
@@ -104,7 +105,7 @@ class Night:
         beside = threading.Thread(target=during) if during else None
         if beside:
             beside.start()
-        lines = [f"$ {command}"]
+        lines = self._lines = [f"$ {command}"]
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         for line in process.stdout:
             print(line, end="", flush=True)
@@ -116,6 +117,11 @@ class Night:
         self.said[step] = "\n".join([self.said[step], *lines] if step in self.said else lines) + f"\n[exit code {code}]"
         if code != expect:
             raise SystemExit(f"cutover: {command!r} ended with {code}, and {expect} was expected")
+
+    def aside(self, text: str) -> None:
+        """Say what happens beside the command."""
+        print(f"    *** {text} ***", flush=True)
+        self._lines.append(f"    *** {text} ***")
 
     def write(self, name: str, text: str) -> None:
         """Write a file of the night."""
@@ -145,13 +151,12 @@ def manifest(wave: int, jobs: int) -> str:
     return "\n".join([header, *rows]) + "\n"
 
 
-FLEET: list[dict[str, object]] = [
-    {
-        "job_id": "cut3-00[123]",
-        "status": "FULL_TRANSFER_STARTED",
-        "becomes": [{"after": "45s", "status": "INCRE_TRANSFER_STARTED"}],
-    }
-]
+def fleet(late_s: float) -> list[dict[str, object]]:
+    """Three jobs of the third wave get ready only so long after the cloud's first request."""
+    later = [{"after": f"{late_s:g}s", "status": "INCRE_TRANSFER_STARTED"}]
+    return [{"job_id": "cut3-00[123]", "status": "FULL_TRANSFER_STARTED", "becomes": later}]
+
+
 DIFFERENCES: list[dict[str, object]] = [
     {"job_id": "cut1-007", "database": "shop", "table": "orders", "rows": 3},
     {"job_id": "cut2-005", "database": "shop", "object_type": "VIEW", "name": "v_revenue"},
@@ -199,10 +204,10 @@ def outage(night: Night, line: Line) -> None:
     while lines_in(results) < night.jobs // 2:
         time.sleep(0.05)
     line.cut()
-    print(f"    *** the line to the cloud is down, for {DOWN_S:g} seconds ***", flush=True)
-    time.sleep(DOWN_S)
+    night.aside(f"the line to the cloud is down, for {night.down_s:g} seconds")
+    time.sleep(night.down_s)
     line.mend()
-    print("    *** the line is up again ***", flush=True)
+    night.aside("the line is up again")
 
 
 def the_night(night: Night, line: Line, repaired: Callable[[], None]) -> None:
@@ -210,7 +215,7 @@ def the_night(night: Night, line: Line, repaired: Callable[[], None]) -> None:
     for wave, expect in ((1, 0), (2, 0), (3, 1)):
         night.write(f"wave{wave}.csv", manifest(wave, night.jobs))
         night.type("preflight", f"batcher preflight wave{wave}.csv", expect=expect)
-    options = "--wait --max-running-per label.source=8"
+    options = "--wait --max-running-per label.source=20"
     night.type("wave1", f"batcher run wave1.csv -o wave1.jsonl {options}", expect=1)
     night.type(
         "wave2",
@@ -260,9 +265,9 @@ def write_into(page: Path, said: dict[str, str]) -> None:
     """Put what was said into the blocks of *page* that stand behind the marks."""
     text = page.read_text(encoding="utf-8")
     for step, words in said.items():
-        pattern = re.escape(MARK.format(step)) + r"\n```console\n.*?\n```"
+        pattern = re.escape(MARK.format(step)) + r"\n```console\n(?:(?!```).*\n)*```"
         block = f"{MARK.format(step)}\n```console\n{words}\n```"
-        text, count = re.subn(pattern, lambda _, block=block: block, text, flags=re.DOTALL)  # type: ignore[misc]
+        text, count = re.subn(pattern, lambda _, block=block: block, text)  # type: ignore[misc]
         if count != 1:
             raise SystemExit(f"cutover: {page} has {count} places for {step!r}")
     page.write_text(text, encoding="utf-8")
@@ -273,12 +278,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/cutover", description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=200, help="jobs in each of the three waves, at least 10 [200]")
     parser.add_argument("--limit", default="25/s", help="the cloud's limit, and batcher's rate [25/s]")
+    parser.add_argument("--down", type=float, default=12.0, help="seconds for which the line is down [12]")
+    parser.add_argument("--late", type=float, default=80.0, help="seconds until the late jobs are ready [80]")
     parser.add_argument("--into", type=Path, help="write the commands and their output into this page")
     given = parser.parse_args()
     with TemporaryDirectory(prefix="cutover-") as name:
         folder = Path(name)
-        (folder / "fleet.json").write_text(json.dumps(FLEET), encoding="utf-8")
-        night = Night(folder, max(10, given.jobs))
+        (folder / "fleet.json").write_text(json.dumps(fleet(given.late)), encoding="utf-8")
+        night = Night(folder, max(10, given.jobs), given.down)
         with (
             simulator(folder, "before", DIFFERENCES, given.limit) as before,
             simulator(folder, "after", DIFFERENCES[2:], given.limit) as after,

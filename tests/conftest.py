@@ -4,8 +4,13 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+from hypothesis import settings
 
 from tests.virtual import VirtualLoop, libraries_on_loop_time
+
+# How long an example takes says more about the machine than about the code.
+settings.register_profile("batcher", deadline=None)
+settings.load_profile("batcher")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -54,15 +54,16 @@ def headline(ruling: Ruling) -> Text:
 
 
 def _counts(ruling: Ruling) -> Text:
-    line = Text("  ")
-    for verdict in (Verdict.CONSISTENT, *(verdict for verdict in Verdict if verdict is not Verdict.CONSISTENT)):
-        if count := ruling.verdicts.get(verdict, 0):
-            line.append(f"{verdict.value} {count:,}  ", _STYLES[verdict])
+    parts = [
+        Text(f"{verdict.value} {count:,}", _STYLES[verdict])
+        for verdict in (Verdict.CONSISTENT, *(verdict for verdict in Verdict if verdict is not Verdict.CONSISTENT))
+        if (count := ruling.verdicts.get(verdict, 0))
+    ]
     if count := ruling.verdicts.get(None, 0):
-        line.append(f"not followed {count:,}  ", "magenta")
+        parts.append(Text(f"not followed {count:,}", "magenta"))
     if ruling.superseded:
-        line.append(f"({counted(ruling.superseded, 'earlier verdict')} replaced by reruns)", "dim")
-    return line
+        parts.append(Text(f"({counted(ruling.superseded, 'earlier verdict')} replaced by reruns)", "dim"))
+    return Text("  ") + Text("  ").join(parts)
 
 
 def _blocker(blocker: Blocker) -> Iterator[Text]:

@@ -2,9 +2,10 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from batcher.errors import UserError
 from batcher.follow.ending import FollowEnd
@@ -76,11 +77,11 @@ class Companion:
                     for scope, reader in readers.items()
                 }
             )
-            self._tasks.append(asyncio.create_task(self._ready.run(), name="ready"))
+            self._go_along(self._ready.run(), "ready")
         if not self._settings.follows or self._results is None:
             return
         self._file = VerdictsFile.open(
-            verdicts_beside(self._results), {result.key: identity_of(result) for result in earlier}
+            verdicts_beside(self._results), {result.index: identity_of(result) for result in earlier}
         )
         self._follower = Follower(
             {(scope.endpoint, scope.project_id): reader for scope, reader in readers.items()},
@@ -94,7 +95,7 @@ class Companion:
         for result in earlier:
             self._running.taken_up(result, sum(task_id is not None for task_id in identity_of(result)[1]))
             self._follower.add(result)
-        self._tasks.append(asyncio.create_task(self._follow(self._follower), name="follow"))
+        self._go_along(self._follow(self._follower), "follow")
 
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
         """See `Admission.ask`."""
@@ -137,6 +138,7 @@ class Companion:
             if task.get_name() == "ready":
                 task.cancel()
         if self._follower is None:
+            self._raise_defects()
             return None
         self._follower.complete()
         try:
@@ -145,6 +147,7 @@ class Companion:
         except TimeoutError:
             self.stop("--watch-timeout is over")
             await asyncio.wait(self._tasks)
+        self._raise_defects()
         if self._failed is not None:
             raise self._failed
         self._follower.finish(self._stopped or "the scope was stopped")
@@ -165,6 +168,21 @@ class Companion:
                 await task
         if self._file is not None:
             self._file.close()
+
+    def _go_along(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._done)
+        self._tasks.append(task)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        """A defect in what goes along must not leave entries held back for ever: it ends the wave."""
+        if not task.cancelled() and task.exception() is not None:
+            self._on_stop(Stop(StopKind.ASKED, f"a defect in batcher: {task.exception()!r}"))
+
+    def _raise_defects(self) -> None:
+        for task in self._tasks:
+            if task.done() and not task.cancelled() and (defect := task.exception()) is not None:
+                raise defect
 
     async def _follow(self, follower: Follower) -> None:
         try:

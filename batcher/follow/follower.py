@@ -67,7 +67,7 @@ class Follower:
     def add(self, result: Result, plan: PlannedEntry | None = None) -> None:
         """Follow the entry of *result*; *plan* is what the journal has of it. Raises `VerdictsError`."""
         self._entries += 1
-        if (kept := self._file.kept.get(result.key)) is not None:
+        if (kept := self._file.kept.get(result.index)) is not None:
             self._verdicts[kept.verdict] += 1
             self._on_verdict(kept)
             return

@@ -17,7 +17,10 @@ SHOWN = 10  # differences named of one entry in a text for people
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waved:
-    """An entry of one of the waves, with its verdict. *verdict* None: nobody has followed it yet."""
+    """An entry of one of the waves, with its verdict. *verdict* None: nobody has followed it yet.
+
+    *nth* counts the entries of its wave with the same key, which `--allow-duplicates` lets repeat, from 0.
+    """
 
     file: str
     key: str
@@ -25,6 +28,7 @@ class Waved:
     scope: tuple[str | None, str | None]
     status: Status
     verdict: VerdictLine | None
+    nth: int = 0
     said: str | None = None  # the result's own message, where nothing was created
     finished_at: datetime | None = None
 
@@ -123,9 +127,9 @@ class _Used:
 
 def rule(entries: Iterable[Waved], acceptances: Sequence[Acceptance], today: date) -> Ruling:
     """The ruling on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one."""
-    by_entry: dict[tuple[str | None, str | None, str], list[Waved]] = {}
+    by_entry: dict[tuple[object, ...], list[Waved]] = {}
     for entry in entries:
-        by_entry.setdefault((*entry.scope, entry.key), []).append(entry)
+        by_entry.setdefault((*entry.scope, entry.key, entry.nth), []).append(entry)
     used = _Used()
     verdicts: Counter[Verdict | None] = Counter()
     blockers: list[Blocker] = []

@@ -61,30 +61,31 @@ def identity(line: VerdictLine) -> Identity:
 
 
 class VerdictsFile:
-    """The file while a watch writes it; one watch at a time. `kept` are the verdicts that were there already."""
+    """The file while a watch writes it; one watch at a time. `kept` are the verdicts that were there already, by the
+    place of their entry: keys may repeat (`--allow-duplicates`).
+    """
 
-    def __init__(self, path: Path, fd: int, kept: Mapping[str, VerdictLine]) -> None:
+    def __init__(self, path: Path, fd: int, kept: Mapping[int, VerdictLine]) -> None:
         self.path = path
         self.kept = dict(kept)
         self._fd = fd
 
     @classmethod
-    def open(cls, path: Path, wanted: Mapping[str, Identity]) -> "VerdictsFile":
+    def open(cls, path: Path, wanted: Mapping[int, Identity]) -> "VerdictsFile":
         """Take the file at *path*, making it if there is none, and keep of it the final verdicts on *wanted*.
 
-        *wanted* has the identity of each entry by its key. What else stands in the file's middle (verdicts of
+        *wanted* has the identity of each entry by its place. What else stands in the file's middle (verdicts of
         a wave that was begun anew) goes to a copy beside it first. Raises `VerdictsError`.
         """
         fd = _take(path)
         try:
-            kept: dict[str, VerdictLine] = {}
-            sizes: list[tuple[bool, int]] = []
+            kept: dict[int, VerdictLine] = {}
+            keeps: list[bool] = []
             for line in verdict_lines(path):
-                keep = line.final and wanted.get(line.key) == identity(line) and line.key not in kept
-                sizes.append((keep, len(line.to_line())))
-                if keep:
-                    kept[line.key] = line
-            _drop_the_rest(path, fd, kept, [keep for keep, _ in sizes])
+                keeps.append(line.final and wanted.get(line.index) == identity(line) and line.index not in kept)
+                if keeps[-1]:
+                    kept[line.index] = line
+            _drop_the_rest(path, fd, kept, keeps)
         except OSError as error:
             os.close(fd)
             raise VerdictsError(f"cannot write {path}: {error.strerror}.") from None
@@ -130,7 +131,7 @@ def _take(path: Path) -> int:
     return fd
 
 
-def _drop_the_rest(path: Path, fd: int, kept: Mapping[str, VerdictLine], keeps: list[bool]) -> None:
+def _drop_the_rest(path: Path, fd: int, kept: Mapping[int, VerdictLine], keeps: list[bool]) -> None:
     """Leave in the file only what is *kept*. *keeps* tells of each whole line whether it is."""
     body = b"".join(line.to_line() for line in kept.values())
     if os.fstat(fd).st_size == len(body) and all(keeps):

@@ -160,8 +160,8 @@ def test_entries_are_held_until_their_jobs_are_ready(batcher: Batcher, fleet: Fl
 
 def test_watch_goes_on_after_a_kill(batcher: Batcher, fleet: Fleet, tmp_path: Path) -> None:
     """SIGKILL in the middle: what had fallen is in the file, and is not asked about again."""
-    sim = fleet(jobs=(JobRule(pattern="slow", runs_s=2500),))
-    manifest = write_manifest(tmp_path / "wave.csv", ["job-1", "job-2", "slow"])
+    sim = fleet(jobs=(JobRule(pattern="endless", ends="NEVER"),))
+    manifest = write_manifest(tmp_path / "wave.csv", ["job-1", "job-2", "endless"])
     results = tmp_path / "r.jsonl"
     assert batcher("run", manifest, "-o", results).code == 0
     program = Program(["watch", results], folder=tmp_path, environment=os.environ)
@@ -169,11 +169,12 @@ def test_watch_goes_on_after_a_kill(batcher: Batcher, fleet: Fleet, tmp_path: Pa
     wait_until(lambda: verdicts.exists() and verdicts.read_bytes().count(b"\n") == 2)
     program.signal(signal.SIGKILL)
     assert program.end().code == -signal.SIGKILL
-    before = len(sim.ledger)
-    assert batcher("watch", results).code == 0
+    before, kept = len(sim.ledger), verdicts.read_bytes()
+    assert batcher("watch", results, "--watch-timeout", "500ms").code == 1
     asked = {event.job_id for event in sim.ledger[before:] if isinstance(event, RequestSeen)}
-    assert asked == {"slow"}
-    assert len(lines_of(verdicts)) == 3
+    assert asked == {"endless"}
+    assert verdicts.read_bytes().startswith(kept)
+    assert [line["final"] for line in lines_of(verdicts)] == [True, True, False]
 
 
 def test_a_signal_ends_watch_in_order(batcher: Batcher, fleet: Fleet, manifest: Path, tmp_path: Path) -> None:
@@ -201,6 +202,18 @@ def test_a_signal_during_run_wait_leaves_both_resumable(batcher: Batcher, fleet:
     assert batcher(*command).code == 0
     assert sorted(created_jobs(sim.ledger)) == sorted(f"job-{n}" for n in range(12))
     assert set(verdicts_of(tmp_path / "r.jsonl").values()) == {"consistent"}
+
+
+def test_a_signal_while_only_verdicts_are_missing(
+    batcher: Batcher, fleet: Fleet, manifest: Path, tmp_path: Path
+) -> None:
+    fleet(jobs=(JobRule(pattern="*", runs_s=1e6),))
+    program = Program(["run", manifest, "-o", tmp_path / "r.jsonl", "--wait"], folder=tmp_path, environment=os.environ)
+    wait_until(lambda: "watch.progress" in program.told)
+    program.signal(signal.SIGINT)
+    ended = program.end()
+    assert ended.code == 130, ended.err
+    assert [line["final"] for line in lines_of(tmp_path / "r.verdicts.jsonl")] == [False] * 3
 
 
 def test_watch_tells_what_is_no_results_file(batcher: Batcher, fleet: Fleet, tmp_path: Path) -> None:

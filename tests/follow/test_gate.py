@@ -190,6 +190,13 @@ def test_junit_is_sound_xml_whatever_names_there_are(
     assert [case.find("system-out") is not None for case in root.iter("testcase")][1:] == [False, True]
 
 
+def test_entries_of_one_wave_that_share_a_key_do_not_replace_each_other() -> None:
+    """`--allow-duplicates` lets keys repeat; the second of a wave is the rerun of no other."""
+    first = waved(line(half(difference())))
+    ruling = rule([first, waved(later(line()), nth=1)], (), TODAY)
+    assert (ruling.entries, ruling.go) == (2, False)
+
+
 def test_json_has_every_reason() -> None:
     said = ruled(line(half(difference()))).as_json()
     assert said["verdict"] == "NO-GO"

@@ -1,23 +1,24 @@
 """The verdicts file is its own journal: whatever state it is found in, no verdict is lost or told twice."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.follow.verdict import VerdictLine
-from batcher.follow.verdicts_file import VerdictsError, VerdictsFile, identity, verdict_lines, verdicts_beside
+from batcher.follow.verdicts_file import Identity, VerdictsError, VerdictsFile, identity, verdict_lines, verdicts_beside
 from tests.follow.make import half, line
 
 LINES = [line(half(compare_task_id=f"task-{n}"), key=f"k{n}", index=n) for n in range(5)]
-WANTED = {one.key: identity(one) for one in LINES}
+WANTED = {one.index: identity(one) for one in LINES}
 
 
-def opened(path: Path, wanted: dict[str, tuple[str, tuple[str | None, ...]]] | None = None) -> dict[str, VerdictLine]:
-    file = VerdictsFile.open(path, WANTED if wanted is None else wanted)
+def opened(path: Path, wanted: Mapping[int, Identity] = WANTED) -> list[str]:
+    """The keys of the verdicts that are kept."""
+    file = VerdictsFile.open(path, wanted)
     file.close()
-    return file.kept
+    return [kept.key for kept in file.kept.values()]
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def test_cut_at_any_byte_it_keeps_the_whole_lines(tmp_path_factory: pytest.TempP
     body = b"".join(one.to_line() for one in LINES)[:cut]
     path.write_bytes(body)
     whole = body.count(b"\n")
-    assert list(opened(path)) == [f"k{n}" for n in range(whole)]
+    assert opened(path) == [f"k{n}" for n in range(whole)]
     assert path.read_bytes() == b"".join(one.to_line() for one in LINES[:whole])
     assert [one.key for one in verdict_lines(path)] == [f"k{n}" for n in range(whole)]
 
@@ -42,7 +43,7 @@ def test_cut_at_any_byte_it_keeps_the_whole_lines(tmp_path_factory: pytest.TempP
 def test_lines_that_are_not_final_are_taken_off(tmp_path: Path) -> None:
     path = tmp_path / "v.jsonl"
     path.write_bytes(LINES[0].to_line() + LINES[1].model_copy(update={"final": False}).to_line())
-    assert list(opened(path)) == ["k0"]
+    assert opened(path) == ["k0"]
     assert path.read_bytes() == LINES[0].to_line()
     assert list(tmp_path.iterdir()) == [path]
 
@@ -51,7 +52,7 @@ def test_verdicts_on_the_comparisons_of_a_wave_begun_anew_go_to_a_copy(tmp_path:
     path = tmp_path / "v.jsonl"
     path.write_bytes(b"".join(one.to_line() for one in LINES[:3]))
     before = path.read_bytes()
-    assert list(opened(path, WANTED | {"k0": ("k0", ("task-new",))})) == ["k1", "k2"]
+    assert opened(path, WANTED | {0: ("k0", ("task-new",))}) == ["k1", "k2"]
     assert path.read_bytes() == b"".join(one.to_line() for one in LINES[1:3])
     (aside,) = [other for other in tmp_path.iterdir() if other != path]
     assert aside.read_bytes() == before
@@ -65,7 +66,7 @@ def test_what_is_written_is_there_at_once(tmp_path: Path) -> None:
     with pytest.raises(VerdictsError, match="another batcher"):
         VerdictsFile.open(path, WANTED)
     file.close()
-    assert list(opened(path)) == ["k3"]
+    assert opened(path) == ["k3"]
 
 
 def test_a_damaged_line_is_told_with_its_place(tmp_path: Path) -> None:
