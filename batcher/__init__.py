@@ -11,6 +11,8 @@ from batcher._version import __version__
 if TYPE_CHECKING:
     from batcher.api import OpeningStopped as OpeningStopped
     from batcher.api import Wave as Wave
+    from batcher.drs.auth.options import CredentialOptions as CredentialOptions
+    from batcher.drs.auth.sources import CredentialSources as CredentialSources
     from batcher.errors import UserError as UserError
     from batcher.manifest import Finding as Finding
     from batcher.manifest import ManifestError as ManifestError
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BadManifest": "batcher.wave.opening",
+    "CredentialOptions": "batcher.drs.auth.options",
+    "CredentialSources": "batcher.drs.auth.sources",
     "Finding": "batcher.manifest",
     "JournalFailed": "batcher.wave.journal",
     "ManifestError": "batcher.manifest",
@@ -51,6 +55,8 @@ _HOMES = {
 
 __all__ = [
     "BadManifest",
+    "CredentialOptions",
+    "CredentialSources",
     "Finding",
     "JournalFailed",
     "ManifestError",
