@@ -134,7 +134,7 @@ async def kill_and_resume(
     """Run one wave through *deaths*, then to its end, and judge it."""
     folder.mkdir(parents=True)
     manifest, results = folder / "manifest.jsonl", folder / "results.jsonl"
-    manifest.write_bytes(b"".join(map(_entry, range(entries))))
+    manifest.write_bytes(b"".join(map(entry_line, range(entries))))
     died = Died(entries=entries)
     async with Simulator(ServiceConfig(faults=faults, seed=seed)) as cloud:
         order = {
@@ -156,7 +156,8 @@ async def kill_and_resume(
     return died
 
 
-def _entry(index: int) -> bytes:
+def entry_line(index: int) -> bytes:
+    """The manifest line of an entry: objects, data, or both."""
     entry: dict[str, Any] = {"job_id": f"job-{index}"}
     if index % 3 != 1:
         entry["object_level_compare_type"] = "objects"

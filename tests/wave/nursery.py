@@ -7,9 +7,11 @@ with a line on how the child ended. The fork spares the start-up of Python; the 
 import asyncio
 import json
 import os
+import resource
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -37,12 +39,14 @@ def _say(text: str) -> None:
 def _run(order: dict[str, Any]) -> int:
     try:
         return asyncio.run(_wave(order))
-    except BaseException as error:  # noqa: BLE001 - whatever it is, the one who gave the order is told
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
+    except BaseException:  # noqa: BLE001 - whatever it is, the one who gave the order is told
+        traceback.print_exc()
         return 70
 
 
 async def _wave(order: dict[str, Any]) -> int:
+    if order.get("file_size"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_size"], order["file_size"]))
     watch = _killer(*order["kill_at"]) if order.get("kill_at") else _nobody
     wave = Wave(Path(order["manifest"]), Path(order["results"]), watch=watch, **order["settings"])
     async with wave:

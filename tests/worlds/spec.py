@@ -144,8 +144,10 @@ def _entries(rng: random.Random, allow_duplicates: bool) -> tuple[Entry, ...]:
                 key=f"key-{index}",
                 endpoint=ENDPOINT,
                 project_id=rng.choice(projects),
-                request=_request(rng, job, index),
+                request=(request := _request(rng, job, index)),
+                body=request.to_wire(),
                 x_language=f"entry-{index}",  # the cloud tells by it whose request it is
+                labels={},
             )
         )
     return tuple(entries)

@@ -1,0 +1,171 @@
+"""Opening a wave: planned once, taken up as it was, refused by name where it is not the same."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from batcher.drs.outcome import ErrorKind, Sort
+from batcher.manifest import RunDefaults, open_manifest
+from batcher.wave.clocks import SystemClock
+from batcher.wave.events import Answered, Intended
+from batcher.wave.files import WaveRefused
+from batcher.wave.opening import BadManifest, Opened, Request, open_wave
+from batcher.wave.result import Status
+from batcher.wave.store import Happened, Settled, Store
+from tests.wave.made import DATA, NOON, trouble
+
+Open = Callable[..., Opened]
+INTENT = Intended(at=NOON, cloud_at=NOON, asked=frozenset({DATA}))
+
+
+def manifest_of(path: Path, entries: int, **more: Any) -> Path:
+    data = {"conflict_policy": "keep", "compare_type": "lines", "compare_object_infos": [{"db_name": "db"}], **more}
+    lines = ({"job_id": f"job-{index}", "data_level_compare_info": data} for index in range(entries))
+    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def request_of(tmp_path: Path) -> Request:
+    path = manifest_of(tmp_path / "manifest.jsonl", 4)
+    return Request(
+        manifest=open_manifest(path),
+        defaults=RunDefaults(
+            endpoint="https://drs.example.invalid", project_id="p", x_language=None, insecure_http=False
+        ),
+        journal=tmp_path / "results.jsonl.journal",
+        results=tmp_path / "results.jsonl",
+    )
+
+
+def opened(request: Request) -> Opened:
+    return open_wave(request, SystemClock())
+
+
+def settle(store: Store, index: int, status: Status) -> None:
+    line = orjson.dumps({"index": index, "status": status}) + b"\n"
+    store.commit([Settled(index=index, seq=store.next_seq(), status=status, line=line)])
+
+
+def test_a_new_wave_is_planned_whole(request_of: Request) -> None:
+    wave = opened(request_of)
+    assert (wave.found.resumed, wave.found.settled, wave.found.in_doubt, wave.found.to_go) == (False, 0, 0, 4)
+    assert wave.start.last_sign_s is None
+    assert wave.facts["digest"] == request_of.manifest.digest
+    wave.close()
+
+
+def test_what_was_found_is_counted(request_of: Request) -> None:
+    """Settled, in doubt, and to go: an entry that waits for its next attempt is not in doubt."""
+    wave = opened(request_of)
+    refused = Answered(
+        at=NOON,
+        sent_at=NOON,
+        halves={DATA: trouble(Sort.NOT_RECEIVED, ErrorKind.NETWORK)},
+        http_status=None,
+        request_id=None,
+    )
+    settle(wave.store, 0, Status.CREATED)
+    wave.store.commit([Happened(index=1, event=INTENT)])
+    wave.store.commit([Happened(index=2, event=INTENT), Happened(index=2, event=refused)])
+    wave.close()
+    again = opened(request_of)
+    assert (again.found.resumed, again.found.settled, again.found.in_doubt, again.found.to_go) == (True, 1, 1, 2)
+    assert again.start.last_sign_s is not None
+    again.close()
+
+
+def test_a_second_process_is_refused(request_of: Request) -> None:
+    wave = opened(request_of)
+    with pytest.raises(WaveRefused, match="another batcher is running this wave: it holds"):
+        opened(request_of)
+    with pytest.raises(WaveRefused, match="another batcher is running this wave"):
+        opened(replace(request_of, restart=True))
+    wave.close()
+    opened(request_of).close()  # no stale lock is left
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"defaults": {"project_id": "q"}}, "begun with project_id p, and now it is q"),
+        ({"defaults": {"endpoint": "https://other.invalid"}}, "begun with endpoint https://drs.example.invalid"),
+        ({"allow_duplicates": True}, "begun without --allow-duplicates"),
+        ({"skip_invalid": True}, "begun without --skip-invalid"),
+        ({"digest": "sha256:0"}, "is not the manifest that was approved"),
+    ],
+)
+def test_another_scope_or_another_way_is_refused(request_of: Request, changes: dict[str, Any], said: str) -> None:
+    opened(request_of).close()
+    if "defaults" in changes:
+        changes = {"defaults": replace(request_of.defaults, **changes["defaults"])}
+    with pytest.raises(WaveRefused, match=said):
+        opened(replace(request_of, **changes))
+
+
+def test_a_changed_manifest_is_refused(request_of: Request, tmp_path: Path) -> None:
+    opened(request_of).close()
+    changed = open_manifest(manifest_of(tmp_path / "manifest.jsonl", 5))
+    with pytest.raises(WaveRefused, match="is not the manifest that this wave was begun with"):
+        opened(replace(request_of, manifest=changed))
+
+
+def test_findings_leave_nothing_behind(request_of: Request, tmp_path: Path) -> None:
+    bad = open_manifest(manifest_of(tmp_path / "bad.jsonl", 3, compare_type="rows"))
+    with pytest.raises(BadManifest) as caught:
+        opened(replace(request_of, manifest=bad))
+    assert len(caught.value.findings) >= 3
+    assert not request_of.journal.exists()
+
+
+def test_results_of_something_else_are_not_touched(request_of: Request) -> None:
+    assert request_of.results is not None
+    request_of.results.write_bytes(b"precious\n")
+    with pytest.raises(WaveRefused, match="belongs to something else"):
+        opened(request_of)
+    assert request_of.results.read_bytes() == b"precious\n"
+
+
+def test_retry_failed_takes_up_what_failed_and_nothing_else(request_of: Request) -> None:
+    wave = opened(request_of)
+    for index, status in enumerate((Status.CREATED, Status.FAILED, Status.PARTIAL)):
+        settle(wave.store, index, status)
+    wave.close()
+    opened(request_of).close()
+    again = opened(replace(request_of, retry_failed=True))
+    assert again.found.settled == 1
+    assert [entry.index for entry, _ in again.store.open_entries(0)] == [1, 2]
+    assert request_of.results is not None
+    assert [orjson.loads(line)["index"] for line in request_of.results.read_bytes().splitlines()] == [0]
+    again.close()
+
+
+def test_what_is_unsettled_is_looked_at_again_by_every_run(request_of: Request) -> None:
+    wave = opened(request_of)
+    wave.store.commit([Happened(index=1, event=INTENT)])
+    settle(wave.store, 1, Status.UNSETTLED)
+    wave.close()
+    again = opened(request_of)
+    assert (again.found.settled, again.found.in_doubt) == (0, 1)
+    again.close()
+
+
+def test_restart_keeps_the_old_files_aside(request_of: Request, tmp_path: Path) -> None:
+    wave = opened(request_of)
+    settle(wave.store, 0, Status.CREATED)
+    wave.close()
+    again = opened(replace(request_of, restart=True))
+    assert again.found.settled == 0
+    assert len(again.found.said) >= 2
+    assert len(list(tmp_path.glob("results.jsonl.journal.*Z"))) == 1
+    again.close()
+
+
+def test_a_folder_that_is_not_there_is_named(request_of: Request, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere" / "results.jsonl"
+    with pytest.raises(WaveRefused, match="there is no folder"):
+        opened(replace(request_of, journal=nowhere.with_suffix(".journal"), results=nowhere))
