@@ -30,7 +30,7 @@ _MARK = ".batcher-demo"
 @click.command(epilog=_EPILOG)
 @click.option("--folder", metavar="FOLDER", type=click.Path(path_type=Path), default=Path("demo"), show_default=True,
               help="Where manifest, results and report go.")  # fmt: skip
-@click.option("--seed", type=int, default=4, show_default=True, help="The same seed meets the same faults.")
+@click.option("--seed", type=int, default=10, show_default=True, help="The same seed meets the same faults.")
 @click.option("--fast", is_flag=True, help="Do not wait: let time leap to the next thing that happens.")
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
 def command(folder: Path, seed: int, fast: bool, quiet: bool) -> int:

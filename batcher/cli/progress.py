@@ -192,7 +192,7 @@ def _bar(status: WaveStatus, width: int) -> Text:
     room = min(max(width - len(right), 10), 60)
     full = int(done * room)
     line = Text("━" * full, "green" if not status.stopping else "yellow")
-    line.append("━" * (room - full), "bright_black")
+    line.append("─" * (room - full), "bright_black")
     line.append(right, "default")
     return line
 
