@@ -7,8 +7,9 @@ after it left and before its answer came, so the place is free again at the earl
     left + period + margin        the margin takes up what the way to the cloud may jitter, and
     answered + period             which needs none: it cannot have been counted later than that.
 
-Whatever the first connections cost, no R + 1 requests are then counted in one period. Where the way jitters by more
-than the margin, `strict` leaves only the second rule, which holds on any way, at the price of the answer's time.
+Whatever the first connections cost, no R + 1 requests are then counted in one period. An answer that is late although
+answers usually are not may have been counted late: only its own moment proves anything then. And where the way jitters
+by more than the margin, `strict` leaves only the second rule: it holds on any way, at the price of the answer's time.
 """
 
 from collections import deque
@@ -42,6 +43,7 @@ class Window:
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
         self.strict = False  # for what leaves from now on
+        self._usual_s = 0.0  # from departure to answer, smoothed
         self._taken = 0  # places held, those on their way included
         self._back: list[tuple[float, int, Place]] = []  # a heap; an item whose moment is not its place's is stale
         self._order = count()
@@ -75,6 +77,9 @@ class Window:
         if place.left is None:
             self.left(place, now)
         place.answered = now
+        took_s = now - (now if place.left is None else place.left)
+        place.strict = place.strict or took_s > self._margin_s >= self._usual_s
+        self._usual_s += (took_s - self._usual_s) / 10
         if place.free_at > now:
             self._schedule(place)
 
@@ -119,7 +124,11 @@ class Window:
         proven = inf if place.answered is None else place.answered + period_s + _TICK_S
         if place.strict:
             return proven
-        return min(place.left + period_s + max(MARGIN * period_s, MARGIN_S), proven)
+        return min(place.left + period_s + self._margin_s, proven)
+
+    @property
+    def _margin_s(self) -> float:
+        return max(MARGIN * self.rate.period_s, MARGIN_S)
 
     def _schedule(self, place: Place) -> None:
         free_at = self._free_at(place)

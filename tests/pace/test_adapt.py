@@ -8,7 +8,7 @@ from batcher.rates import Rate
 from batcher.wave.adapt import Finder, Phase
 from tests.pace.simulated import Cloud, send_all
 
-SEEDS = range(40)
+SEEDS = range(20)
 PER_S, PER_MINUTE = Rate(10, 1.0), Rate(10, 60.0)
 
 

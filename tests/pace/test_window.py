@@ -87,13 +87,25 @@ def test_an_answer_proves_when_it_was_counted() -> None:
     assert window.opens_at(0.002) == 1.003
 
 
-def test_a_late_answer_changes_nothing() -> None:
-    """An answer later than the margin proves nothing that the departure did not."""
+def test_where_answers_take_long_a_late_one_says_nothing() -> None:
+    """Once answers usually come later than the margin, the departure is what counts."""
+    window = Window(Rate(1, 1.0))
+    for second in range(0, 20, 2):
+        place = window.take()
+        window.left(place, float(second))
+        window.answered(place, second + 0.5)
+        free_at = window.opens_at(second + 0.5)
+        window.opens_at(second + 1.9)
+    assert free_at == 18.0 + 1.0 + MARGIN
+
+
+def test_where_answers_are_quick_a_late_one_was_perhaps_counted_late() -> None:
+    """A stall on the way, or in the cloud: the period begins no earlier than its answer."""
     window = Window(Rate(1, 1.0))
     place = window.take()
     window.left(place, 0.0)
-    window.answered(place, 0.5)
-    assert window.opens_at(0.5) == 1.0 + MARGIN
+    window.answered(place, 0.05)
+    assert window.opens_at(0.05) == 1.051
 
 
 def test_what_left_before_a_change_counts_after_it() -> None:

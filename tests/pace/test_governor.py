@@ -1,0 +1,169 @@
+"""A scope under its governor, in virtual time: unknown limits, outages, and other scopes that notice nothing."""
+
+import asyncio
+import random
+from collections import deque
+from dataclasses import dataclass, field
+
+from structlog.testing import capture_logs
+
+from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
+from batcher.rates import Rate
+from batcher.wave.governor import Governor, Limit
+from tests.pace.server import CountingServer, virtual_clock
+from tests.virtual import run
+
+DOWN = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.NETWORK, error_msg="no connection")
+THROTTLED = Trouble(sort=Sort.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="DRS.M01503")
+
+
+@dataclass(slots=True)
+class Scope:
+    """A scope that sends *entries* until each is made, to a cloud that is down between two moments."""
+
+    limit: Limit
+    cloud: CountingServer
+    entries: int
+    down: tuple[float, float] = (0.0, 0.0)
+    give_up_after_s: float | None = None
+    given_up: list[Trouble] = field(default_factory=list)
+    failed_at: list[float] = field(default_factory=list)
+    spared: int = 0
+    took_s: float = 0.0
+
+    async def run(self, workers: int = 16) -> "Scope":
+        clock = virtual_clock()
+        began, rng = clock.monotonic(), random.Random(1)
+        governor = Governor(
+            clock,
+            rng,
+            limit=self.limit,
+            read_limit=None,
+            give_up_after_s=self.give_up_after_s,
+            on_give_up=self.given_up.append,
+        )
+        to_do = deque(range(self.entries))
+
+        async def attempt() -> Made | Trouble:
+            async with governor.creates.pacer.turn() as turn:
+                await turn.due()
+            sent_at = clock.monotonic()
+            turn.sent()
+            await asyncio.sleep(rng.uniform(0.02, 0.025))
+            now = clock.monotonic() - began
+            verdict: Made | Trouble = DOWN
+            if not self.down[0] <= now < self.down[1]:
+                verdict = Made("task") if self.cloud.arrive(clock.monotonic()) else THROTTLED
+            await asyncio.sleep(rng.uniform(0.01, 0.1))
+            turn.ended(sent=True, answered=verdict is not DOWN)
+            governor.create_answered(sent_at, [verdict])
+            return verdict
+
+        async def work() -> None:
+            while to_do and not self.given_up:
+                entry = to_do.popleft()
+                verdict = await attempt()
+                if verdict is DOWN:
+                    self.failed_at.append(clock.monotonic() - began)
+                    self.spared += governor.out
+                if not isinstance(verdict, Made):
+                    to_do.append(entry)
+
+        await asyncio.gather(*(work() for _ in range(workers)))
+        self.took_s = clock.monotonic() - began
+        return self
+
+
+def _run(*scopes: Scope) -> None:
+    async def main() -> None:
+        await asyncio.gather(*(scope.run() for scope in scopes))
+
+    with capture_logs():
+        run(main)
+
+
+def test_an_unknown_limit_through_the_real_pacer() -> None:
+    """As in the pure simulation: close to a client that knew, and hardly ever turned away."""
+    for limit, entries in ((Rate(10, 1.0), 600), (Rate(10, 60.0), 100)):
+        knew, found = (Scope(told, CountingServer(limit), entries) for told in (limit, "auto"))
+        _run(knew)
+        _run(found)
+        assert knew.cloud.turned_away == 0
+        assert found.took_s - limit.period_s <= 1.15 * knew.took_s
+        assert found.cloud.turned_away < 0.03 * entries + limit.period_s
+
+
+def test_a_throttled_scope_leaves_another_at_full_speed() -> None:
+    """Each scope has its own limit and its own fate."""
+    alone = Scope(Rate(20, 1.0), CountingServer(None), 400)
+    _run(alone)
+    throttled = Scope(Rate(20, 1.0), CountingServer(Rate(10, 60.0)), 40)
+    beside = Scope(Rate(20, 1.0), CountingServer(None), 400)
+    _run(throttled, beside)
+    assert throttled.cloud.turned_away > 0
+    assert abs(beside.took_s - alone.took_s) < 0.1
+
+
+def test_an_outage_is_waited_out_without_a_storm() -> None:
+    """Ten minutes without the cloud cost a few probes; it goes on by itself within a minute of its return."""
+    scope = Scope(Rate(20, 1.0), CountingServer(Rate(20, 1.0)), 400, down=(5.0, 605.0))
+    _run(scope)
+    during = [at for at in scope.failed_at if at < 605]
+    assert len(during) < 60
+    assert 605 + 280 / 20 < scope.took_s < 605 + 60 + 400 / 20
+    assert len(during) - scope.spared < 12  # all others are charged to nobody
+    assert scope.cloud.turned_away == 0
+
+
+def test_an_outage_has_a_bound() -> None:
+    """--give-up-after ends the scope, and says what it last heard."""
+    scope = Scope(Rate(20, 1.0), CountingServer(None), 400, down=(1.0, 1e9), give_up_after_s=300.0)
+    _run(scope)
+    (trouble,) = scope.given_up[:1]
+    assert 300 <= scope.failed_at[-1] <= 310
+    assert "5m" in (trouble.error_msg or "")
+    assert "no connection" in (trouble.error_msg or "")
+
+
+def test_a_few_failures_do_not_pause_a_scope() -> None:
+    """Half a second without the cloud is no outage."""
+    scope = Scope(Rate(10, 1.0), CountingServer(None), 100, down=(1.0, 1.5))
+    _run(scope)
+    assert scope.failed_at
+    assert scope.spared == 0
+    assert scope.took_s < 12
+
+
+def test_what_it_says_about_itself() -> None:
+    """The pace and the reason for waiting, as the progress line shows them."""
+
+    async def main() -> None:
+        clock = virtual_clock()
+        governor = Governor(
+            clock,
+            random.Random(1),
+            limit="auto",
+            read_limit=None,
+            give_up_after_s=None,
+            on_give_up=lambda _: None,
+        )
+        assert governor.creates.rate_text == "2/s, searching"
+        assert governor.reason is None
+        assert governor.paused_until_s is None
+        governor.create_answered(clock.monotonic(), [THROTTLED])
+        assert governor.reason == "turned away by the cloud's limit"
+        assert governor.paused_until_s is not None
+        governor.hold("by hand")
+        assert governor.reason == "by hand"
+        governor.hold(None)
+        governor.set_limit(Rate(5, 1.0))
+        assert governor.creates.rate_text == "5/s"
+        governor.set_limit(None)
+        assert governor.creates.rate_text == "off"
+        for _ in range(20):
+            governor.create_answered(clock.monotonic(), [DOWN])
+        assert governor.out
+        assert "no connection" in (governor.reason or "")
+
+    with capture_logs():
+        run(main)
