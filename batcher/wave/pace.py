@@ -25,6 +25,7 @@ from batcher.wave.clocks import Clock
 from batcher.wave.pace_window import Place, Window
 
 LEAD_S = 0.1  # a turn begins so long before its slot, so that the intent is durable in time
+_LATE_S = 0.05  # by which a timer may fire late; after a longer wait the schedule begins anew
 _TIGHTER = 0.96  # of an even gap: what is late catches up within the period
 
 
@@ -243,7 +244,7 @@ class Pacer:
                 if self._closed:
                     raise Closed
             # A timer fires late by a fraction of a gap: the schedule, not the timer, sets the next slot.
-            self._last = max(due, self.clock.monotonic() - self._gap)
+            self._last = max(due, self.clock.monotonic() - min(self._gap, _LATE_S))
             self._outstanding += 1
             return tuple((window, window.take()) for window in self._windows)
 
