@@ -50,9 +50,11 @@ class LookUps:
     async def _look(self, held: Held, comparisons: tuple[Comparison, ...]) -> Look:
         policy, now = self._context.policy, self._context.clock.monotonic()
         others = await self._course.others(held.entry)
+        created_since, set_back_s = self._since(held)
         return Look(
             comparisons=comparisons,
-            since=self._since(held),
+            since=created_since,
+            set_back_s=set_back_s,
             cloud_now=self._cloud_clock.latest(now),
             others=others,
             landed=self._course.since_intent(held) >= policy.landing_s,
@@ -60,21 +62,16 @@ class LookUps:
             patient=policy.reconcile is Reconcile.SNAPSHOT,
         )
 
-    def _since(self, held: Held) -> float | None:
-        """As `reconcile.since`, by all that is known of the cloud's clock by now; None too where it was set back."""
+    def _since(self, held: Held) -> tuple[float | None, float]:
+        """As `reconcile.since`, also for an intent from before we knew the cloud's clock; and by how many seconds
+        that clock was set back since then, as far as we noticed."""
         state, intent = held.state, held.state.intent
         assert intent is not None  # noqa: S101 - a doubt follows an intent
-        clock = self._cloud_clock
-        if held.sent_at is not None:
-            now_known = clock.earliest(held.sent_at)
-            then_known = intent.cloud_at if intent.cloud_at is not None else now_known
-            if now_known is None or then_known is None:
-                return since(state)
-            back_s = max(0.0, then_known - now_known)
-            intent = replace(intent, cloud_at=then_known - back_s)
-            earlier = None if state.since is None else state.since - back_s
-            return since(replace(state, intent=intent, since=earlier))
-        latest = clock.latest(self._context.clock.monotonic())
-        if intent.cloud_at is not None and latest is not None and latest < intent.cloud_at:
-            return None
-        return since(state)
+        if held.sent_at is None:
+            latest = self._cloud_clock.latest(self._context.clock.monotonic())
+            was_set_back = intent.cloud_at is not None and latest is not None and latest < intent.cloud_at
+            return None if was_set_back else since(state), 0.0
+        sent_at = self._cloud_clock.earliest(held.sent_at)
+        if intent.cloud_at is None:
+            return since(replace(state, intent=replace(intent, cloud_at=sent_at))), 0.0
+        return since(state), max(0.0, intent.cloud_at - sent_at) if sent_at is not None else 0.0

@@ -45,9 +45,10 @@ class Others:
 class Look:
     """One whole look at a job's comparisons, and what is needed to judge it.
 
-    *since* is the cloud's time (Unix seconds) from which a comparison may be ours, None if not known;
-    *cloud_now* is the latest it can be there now. *landed* tells that no request of ours can still be on
-    its way; until then a *patient* look takes not even the only candidate for ours, as others make comparisons too.
+    *since* is the cloud's time (Unix seconds) from which a comparison may be ours, None if not known; its clock was
+    set back by *set_back_s* meanwhile. *cloud_now* is the latest it can be there now. *landed* tells that no
+    request of ours can still be on its way; until then a *patient* look takes not even the only candidate for ours,
+    as others make comparisons too.
     """
 
     comparisons: tuple[Comparison, ...]
@@ -56,6 +57,7 @@ class Look:
     others: Others
     landed: bool
     slack_s: float
+    set_back_s: float = 0.0
     patient: bool = False
 
 
@@ -115,12 +117,14 @@ def _since_intent(comparison: Comparison, half: Half, entry: PlannedEntry, look:
     if comparison.create_time is None or look.since is None:
         return None
     created = comparison.create_time / 1000
-    if look.cloud_now is not None and created > look.cloud_now + look.slack_s:
+    if look.cloud_now is not None and created > look.cloud_now + look.slack_s + look.set_back_s:
         # Not documented: create_time of a scheduled comparison may be its planned start. It is ours only with
         # the start that we asked for.
         planned = entry.start_time if half is Half.DATA else None
         return planned is not None and abs(created - planned / 1000) <= look.slack_s
-    return created >= look.since - look.slack_s
+    if created >= look.since - look.slack_s:
+        return True
+    return None if created >= look.since - look.slack_s - look.set_back_s else False
 
 
 def _older_unfinished(comparison: Comparison, look: Look) -> bool:

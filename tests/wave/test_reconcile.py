@@ -42,6 +42,7 @@ def data_sight(made: Look, state: EntryState | None = None) -> Seen:
         (look(comparison("a"), since=None), Sight.AMBIGUOUS),
         (look(comparison("a"), patient=True), Sight.CANDIDATE),
         (look(comparison("a"), patient=True, landed=True), Sight.FOUND),
+        (look(comparison("a", at=NOON - 60), set_back_s=90.0), Sight.AMBIGUOUS),  # before, or by a clock set back
         (look(), Sight.ABSENT),
         (look(landed=True), Sight.PROVEN_ABSENT),
         (look(comparison("a", status="CANCELLED")), Sight.FOUND),  # ours, whatever became of it

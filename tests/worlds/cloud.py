@@ -87,7 +87,9 @@ class WorldCloud:
 
     def service_now(self) -> float:
         """DRS's clock."""
-        return WALL_AT_START + self._loop.time() + self.spec.cloud_ahead_s
+        now, step = self._loop.time(), self.spec.cloud_step
+        stepped_s = step[1] if step is not None and now - 1000.0 >= step[0] else 0.0
+        return WALL_AT_START + now + self.spec.cloud_ahead_s + stepped_s
 
     def _someone_creates(self, job: str, kind: str) -> None:
         for project in sorted({entry.project_id for entry in self.spec.entries if entry.request.job_id == job}):

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from batcher.drs.create_compare_task import CompareObjectInfo, CreateCompareTaskReq, CreateDataLevelCompareReq
@@ -11,6 +11,7 @@ from batcher.rates import Rate
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import Existing, JobRule
 from batcher.wave.policy import MaxFailures, Policy, Reconcile
+from tests.virtual import WALL_AT_START
 
 ENDPOINT = "https://drs.world.invalid"
 TIMEOUT_S = 20.0  # after which our side gives up on an answer
@@ -75,6 +76,7 @@ class Spec:
     gateway_ahead_s: float  # the gateway's clock, which `Date` shows, against DRS's
     dates: float  # share of answers that carry a `Date`
     others: tuple[tuple[float, str, str], ...] = ()  # (true time, job, type) of comparisons made in the console
+    cloud_step: tuple[float, float] | None = None  # true time at which the cloud's clock is set, and by how much
     refused_from: float | None = None  # true time from which no credential is taken any more
     sync_s: float = 0.002  # how long a commit takes
 
@@ -101,7 +103,8 @@ def draw_spec(seed: int) -> Spec:
     """The world of *seed*."""
     rng = random.Random(seed)
     allow_duplicates = rng.random() < 0.25
-    entries = _entries(rng, allow_duplicates)
+    cloud_ahead_s = rng.choice((0.0, 0.0, 3.0, -40.0, 7200.0))
+    entries = _entries(rng, allow_duplicates, WALL_AT_START + 1000.0 + cloud_ahead_s)
     lives = _lives(rng)
     jitter_s = rng.choice((0.0, 0.05, 0.5))
     jobs = sorted({entry.request.job_id for entry in entries})
@@ -111,7 +114,7 @@ def draw_spec(seed: int) -> Spec:
             (rng.uniform(0, 300), rng.choice(jobs), rng.choice(("lines", "contents", "object_comparison", "account")))
             for _ in range(rng.randint(1, 6))
         )
-    return Spec(
+    spec = Spec(
         seed=seed,
         entries=entries,
         allow_duplicates=allow_duplicates,
@@ -122,16 +125,24 @@ def draw_spec(seed: int) -> Spec:
         faults=_faults(rng),
         lives=lives,
         jitter_s=jitter_s,
-        cloud_ahead_s=rng.choice((0.0, 0.0, 3.0, -40.0, 7200.0)),
+        cloud_ahead_s=cloud_ahead_s,
         gateway_ahead_s=rng.choice((0.0, rng.uniform(-SLACK_S, SLACK_S))),
         dates=rng.choice((1.0, 1.0, 1.0, 0.7, 0.0)),
         others=others,
         refused_from=rng.uniform(0, 60) if rng.random() < 0.06 else None,
         sync_s=rng.choice((0.0005, 0.002, 0.05)),
     )
+    return _with_cloud_step(rng, spec) if rng.random() < 0.06 else spec
 
 
-def _entries(rng: random.Random, allow_duplicates: bool) -> tuple[Entry, ...]:
+def _with_cloud_step(rng: random.Random, spec: Spec) -> Spec:
+    """The cloud's clock is set while a wave runs. Only a process that lives through it can notice."""
+    step = (rng.uniform(0, 100), rng.choice((-3600.0, -60.0, 60.0, 3600.0)))
+    config = replace(spec.config, limit=None, read_limit=None)  # the model counts by that clock
+    return replace(spec, cloud_step=step, config=config, lives=spec.lives[-1:], dates=1.0)
+
+
+def _entries(rng: random.Random, allow_duplicates: bool, cloud_now: float) -> tuple[Entry, ...]:
     count = rng.choice((1, 2, 2, 3, 4, 5, 8))
     projects = ["p-0"] if rng.random() < 0.8 else ["p-0", "p-1"]
     entries: list[Entry] = []
@@ -144,7 +155,7 @@ def _entries(rng: random.Random, allow_duplicates: bool) -> tuple[Entry, ...]:
                 key=f"key-{index}",
                 endpoint=ENDPOINT,
                 project_id=rng.choice(projects),
-                request=(request := _request(rng, job, index)),
+                request=(request := _request(rng, job, index, cloud_now)),
                 body=request.to_wire(),
                 x_language=f"entry-{index}",  # the cloud tells by it whose request it is
                 labels={},
@@ -153,13 +164,15 @@ def _entries(rng: random.Random, allow_duplicates: bool) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def _request(rng: random.Random, job: str, index: int) -> CreateCompareTaskReq:
+def _request(rng: random.Random, job: str, index: int, cloud_now: float) -> CreateCompareTaskReq:
     shape = rng.choice(("object", "lines", "lines", "contents", "both", "both"))
     info = None
+    start = cloud_now + rng.choice((30.0, 200.0, 50_000.0)) if rng.random() < 0.1 else None
     if shape != "object":
         info = CreateDataLevelCompareReq(
             conflict_policy=rng.choice(("cancel", "keep")),
             compare_type="contents" if shape == "contents" else "lines",
+            start_time=None if start is None else str(round(start * 1000)),
             compare_object_infos=[CompareObjectInfo(db_name=f"db{index}")],
         )
     return CreateCompareTaskReq(
@@ -209,6 +222,7 @@ def _config(rng: random.Random, jobs: list[str]) -> CloudConfig:
         runs_s={"object_comparison": 20.0, "lines": rng.choice((1.0, 300.0, 100_000.0)), "contents": 900.0},
         keep_answer=rng.choice(("code", "existing", "empty", "absent")),
         empty_list_is_error=rng.random() < 0.2,
+        listed_at_start=rng.random() < 0.3,
     )
 
 
