@@ -11,18 +11,10 @@ from rich.text import Text
 
 from batcher import logs
 from batcher.cli.progress import LOG_EVERY_S, REFRESH_S
+from batcher.cli.ruling import STYLES
 from batcher.follow.follower import FollowStatus
 from batcher.follow.verdict import Verdict
 from batcher.settings import RunSettings
-
-_STYLES = {
-    Verdict.CONSISTENT: "green",
-    Verdict.INCONSISTENT: "red",
-    Verdict.FAILED: "red",
-    Verdict.TIMEOUT: "yellow",
-    Verdict.CANCELLED: "yellow",
-    Verdict.UNKNOWN: "magenta",
-}
 
 
 @asynccontextmanager
@@ -75,7 +67,7 @@ def _keys(status: FollowStatus) -> dict[str, int]:
 def follow_line(status: FollowStatus) -> Text:
     """The live line."""
     line = Text(f"{status.decided:,}/{status.entries:,} decided  ")
-    for verdict, style in _STYLES.items():
+    for verdict, style in STYLES.items():
         if count := status.verdicts.get(verdict, 0):
             line.append(f"{verdict.value} {count:,}  ", style)
     line.append(f"{status.running:,} running  ")

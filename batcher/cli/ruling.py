@@ -11,7 +11,7 @@ from batcher.follow.verdict import Verdict
 from batcher.text import counted, printable
 
 _BLOCKERS = 50  # shown; --json and --junit have them all
-_STYLES = {
+STYLES = {
     Verdict.CONSISTENT: "green",
     Verdict.INCONSISTENT: "red",
     Verdict.FAILED: "red",
@@ -55,7 +55,7 @@ def headline(ruling: Ruling) -> Text:
 
 def _counts(ruling: Ruling) -> Text:
     parts = [
-        Text(f"{verdict.value} {count:,}", _STYLES[verdict])
+        Text(f"{verdict.value} {count:,}", STYLES[verdict])
         for verdict in (Verdict.CONSISTENT, *(verdict for verdict in Verdict if verdict is not Verdict.CONSISTENT))
         if (count := ruling.verdicts.get(verdict, 0))
     ]
@@ -68,7 +68,7 @@ def _counts(ruling: Ruling) -> Text:
 
 def _blocker(blocker: Blocker) -> Iterator[Text]:
     verdict = blocker.verdict or Verdict.UNKNOWN
-    line = Text(f"  {verdict.value:12}", _STYLES[verdict])
+    line = Text(f"  {verdict.value:12}", STYLES[verdict])
     line.append(f"  job {printable(blocker.job_id or '?')}  ", "default")
     line.append(f"key {printable(blocker.key, 40)}", "dim")
     yield line

@@ -13,6 +13,7 @@ class Patience:
     longest_s: float = 120.0  # and at most
     gone_looks: int = 3  # looks in a row that miss a comparison or its results, before that is believed
     odd_answers: int = 6  # answers in a row that mean nothing to us, before we stop asking
+    stubborn_failures: int = 60  # for one job only, while others are answered: about two hours
 
 
 def patience_of(settings: RunSettings) -> Patience:

@@ -243,15 +243,19 @@ class Watch:
         entry.failures += 1
         if trouble.kind is ErrorKind.NOT_FOUND:
             _give_up(entry, reasons.job_gone(trouble.error_msg))
-        elif trouble.kind not in _PASSING and (
-            trouble.sort is Sort.REFUSED or entry.failures >= self._patience.odd_answers
-        ):
+        elif self._is_hopeless(entry, trouble):
             _give_up(entry, reasons.unreadable(trouble.error_msg))
         else:
             self._unanswered += 1
             if self._unanswered == _SILENT:
                 log.warning("watch.no_answer", reason=trouble.error_msg, error_code=trouble.error_code)
             self._again(entry, after_failure_s(entry.failures, self._patience, self._rng.random()))
+
+    def _is_hopeless(self, entry: Followed, trouble: Trouble) -> bool:
+        """Whether asking about *entry* once more would not help. An outage of all is waited out for ever."""
+        if trouble.kind in _PASSING:
+            return entry.failures >= self._patience.stubborn_failures and not self.silent
+        return trouble.sort is Sort.REFUSED or entry.failures >= self._patience.odd_answers
 
 
 _CLOSED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")

@@ -194,6 +194,19 @@ async def test_faults_of_single_looks_do_no_harm(tmp_path: Path) -> None:
     assert {line.verdict for line in lines.values()} == {Verdict.CONSISTENT}
 
 
+@pytest.mark.parametrize("fault", ["500-before", "busy-202", "reset-before"])
+async def test_a_job_that_is_never_answered_does_not_hold_the_watch_for_ever(tmp_path: Path, fault: str) -> None:
+    """While other jobs are answered, it is the job and not the cloud."""
+    faults = Script(reads=(fault,) * 500, jobs=frozenset({"job-0"}))
+    async with cloud(faults=faults, jobs=(JobRule(pattern="job-1", runs_s=300_000),)) as sim:
+        await created(sim, tmp_path / "r.jsonl", 2)
+        end, lines = await watched(tmp_path / "r.jsonl", hurried(poll=60.0))
+    assert end.stopped is None
+    assert lines["k0"].verdict is Verdict.UNKNOWN
+    assert "its results could not be read" in (lines["k0"].reason or "")
+    assert lines["k1"].verdict is Verdict.CONSISTENT
+
+
 async def test_a_watch_that_was_stopped_goes_on(tmp_path: Path) -> None:
     """Those that had ended are not asked about again; the others have lines that are not final."""
     rules = (JobRule(pattern="job-1", runs_s=7200),)
