@@ -277,7 +277,8 @@ def main() -> None:
     """Play the night."""
     parser = argparse.ArgumentParser(prog="scripts/cutover", description=__doc__.splitlines()[0])
     parser.add_argument("--jobs", type=int, default=200, help="jobs in each of the three waves, at least 10 [200]")
-    parser.add_argument("--limit", default="25/s", help="the cloud's limit, and batcher's rate [25/s]")
+    parser.add_argument("--limit", default="25/s", help="the cloud's limit [25/s]")
+    parser.add_argument("--rate", default="20/s", help="batcher's share of it [20/s]")
     parser.add_argument("--down", type=float, default=12.0, help="seconds for which the line is down [12]")
     parser.add_argument("--late", type=float, default=80.0, help="seconds until the late jobs are ready [80]")
     parser.add_argument("--into", type=Path, help="write the commands and their output into this page")
@@ -295,7 +296,7 @@ def main() -> None:
                 "BATCHER_ENDPOINT": f"http://127.0.0.1:{line.port}",
                 "BATCHER_PROJECT_ID": "0123456789abcdef0123456789abcdef",
                 "BATCHER_TOKEN": "simulated-token",
-                "BATCHER_RATE": given.limit,
+                "BATCHER_RATE": given.rate,
                 "BATCHER_POLL": "500ms",
                 "BATCHER_LANDING_TIME": "5s",
                 "BATCHER_TIMEOUT": "5s",
