@@ -5,9 +5,10 @@ strict (an unknown field is an error, as it would be silently dropped by the clo
 whatever they carry, known or not, and never fail on it.
 """
 
-from typing import Annotated, Any, Literal
+from functools import partial
+from operator import is_
+from typing import Annotated, Literal
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 CREATE_COMPARE_TASK = "create-compare-task"
@@ -15,6 +16,9 @@ CREATE_COMPARE_TASK = "create-compare-task"
 ConflictPolicy = Literal["cancel", "keep"]
 DataCompareType = Literal["lines", "contents"]
 Name = Annotated[str, Field(min_length=1)]
+
+_is_none = partial(is_, None)
+"""For fields that are left out where they are absent; a request has all others, as null if need be."""
 
 
 class RequestPart(BaseModel):
@@ -30,6 +34,7 @@ class CompareObjectInfo(RequestPart):
     table_name: list[Name] | None = Field(
         default=None,
         min_length=1,
+        exclude_if=_is_none,
         description="Names of the tables to compare; absent: not sent, the cloud decides (a whole database).",
     )
 
@@ -38,8 +43,8 @@ class CompareTableInfoWithToken(RequestPart):
     """One table with its token range, Cassandra disaster recovery only (table 7)."""
 
     table_name: str = Field(min_length=1, description="Name of the table.")
-    min_token: str | None = Field(default=None, description="Smallest token of the range.")
-    max_token: str | None = Field(default=None, description="Largest token of the range.")
+    min_token: str | None = Field(default=None, exclude_if=_is_none, description="Smallest token of the range.")
+    max_token: str | None = Field(default=None, exclude_if=_is_none, description="Largest token of the range.")
 
 
 class CompareObjectInfoWithToken(RequestPart):
@@ -47,7 +52,9 @@ class CompareObjectInfoWithToken(RequestPart):
 
     db_name: str = Field(min_length=1, description="Name of the source database.")
     table_name_with_token: list[CompareTableInfoWithToken] | None = Field(
-        default=None, description="Tables with their token ranges."
+        default=None,
+        exclude_if=_is_none,
+        description="Tables with their token ranges.",
     )
 
 
@@ -69,10 +76,14 @@ class CreateDataLevelCompareReq(RequestPart):
         description="When the comparison starts: 13 digits, milliseconds since the epoch. Null: at once.",
     )
     compare_object_infos: list[CompareObjectInfo] | None = Field(
-        default=None, description="The objects to compare; outside quick mode exactly one list is given."
+        default=None,
+        exclude_if=_is_none,
+        description="The objects to compare; outside quick mode exactly one list is given.",
     )
     compare_object_infos_with_token: list[CompareObjectInfoWithToken] | None = Field(
-        default=None, description="The objects to compare, with tokens (Cassandra disaster recovery only)."
+        default=None,
+        exclude_if=_is_none,
+        description="The objects to compare, with tokens (Cassandra disaster recovery only).",
     )
 
 
@@ -81,10 +92,14 @@ class CreateCompareTaskReq(RequestPart):
 
     job_id: str = Field(min_length=1, description="Id of the DRS job; of the subtask where a job has several.")
     object_level_compare_type: Literal["objects"] | None = Field(
-        default=None, description="`objects` asks for an object-level comparison; absent: none."
+        default=None,
+        exclude_if=_is_none,
+        description="`objects` asks for an object-level comparison; absent: none.",
     )
     data_level_compare_info: CreateDataLevelCompareReq | None = Field(
-        default=None, description="Asks for a data-level comparison; absent: none."
+        default=None,
+        exclude_if=_is_none,
+        description="Asks for a data-level comparison; absent: none.",
     )
 
     def to_wire(self) -> bytes:
@@ -93,20 +108,7 @@ class CreateCompareTaskReq(RequestPart):
         Absent optional fields are left out, except `compare_mode` and `start_time`, which the API
         reference's own example sends as explicit nulls beside an object list.
         """
-        return orjson.dumps(wire_dict(self))
-
-
-def wire_dict(request: CreateCompareTaskReq) -> dict[str, Any]:
-    """The body of *request* as plain data, in the order of the tables; see `CreateCompareTaskReq.to_wire`."""
-    body = request.model_dump(exclude_none=True)
-    if request.data_level_compare_info is not None:
-        info = body["data_level_compare_info"]
-        body["data_level_compare_info"] = {
-            name: info.get(name)
-            for name in CreateDataLevelCompareReq.model_fields
-            if name in info or name in ("compare_mode", "start_time")
-        }
-    return body
+        return self.__pydantic_serializer__.to_json(self)
 
 
 class AnswerPart(BaseModel):

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.beside import NO_LABELS, RunDefaults, Scopes, key_of, key_problem, labels_of, language_of
-from batcher.manifest.duplicates import Duplicates
+from batcher.manifest.duplicates import Watch
 from batcher.manifest.element import NO_VALUE, Element, Fault
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.fields import DATA_LEVEL
@@ -23,27 +23,28 @@ from batcher.manifest.structure import structure_faults
 _DATA_PREFIX = f"{DATA_LEVEL}."
 
 _validate = CreateCompareTaskReq.__pydantic_validator__.validate_python
-_to_json = CreateCompareTaskReq.__pydantic_serializer__.to_json
 
 
-def default_key(endpoint: str, project_id: str, request: CreateCompareTaskReq) -> str:
-    """The key of an entry that names none: a digest of its scope and of what it asks for."""
-    body = _to_json(request, exclude_none=True)
+def default_key(endpoint: str, project_id: str, body: bytes) -> str:
+    """The key of an entry that names none: a digest of its scope and of the request *body* as it is sent."""
     return sha256(f"{endpoint}\0{project_id}\0".encode() + body).hexdigest()[:16]
 
 
 class Checker:
-    """Judges the elements of one manifest, one after the other. *flat* says that fields are CSV columns."""
+    """Judges the elements of one manifest, one after the other.
+
+    *watch* looks for duplicates, which are allowed without it; *flat* says that fields are CSV columns.
+    """
 
     def __init__(
-        self, file: str, defaults: RunDefaults, *, now: float, allow_duplicates: bool, flat: bool = False
+        self, file: str, defaults: RunDefaults, *, now: float, watch: Watch | None = None, flat: bool = False
     ) -> None:
         self._file = file
         self._x_language = defaults.x_language
         self._scopes = Scopes(defaults)
         self._now = now
         self._flat = flat
-        self._duplicates = None if allow_duplicates else Duplicates()
+        self._watch = watch
 
     def judge(self, element: Element) -> Entry | list[Finding]:
         """The entry that *element* makes, or everything that is wrong with it."""
@@ -51,27 +52,29 @@ class Checker:
         if type(data) is not dict:
             wrong = Fault(None, data, f"is {kind_of(data)}, and an entry is an object", "Write {…}")
             return self._findings(element, element.faults or (wrong,), {})
-        body, faults = data.copy(), list[Fault]()
+        body: dict[str, Any] = data.copy()
+        faults: list[Fault] = []
         endpoint, project_id = self._scopes.scope_of(body, faults)
         x_language = language_of(body.pop("x_language"), faults) if "x_language" in body else None
         key = key_of(body.pop("key"), faults) if "key" in body else None
         labels = labels_of(body.pop("labels"), faults) if "labels" in body else NO_LABELS
-        own_key = key is not None
         rule_faults = apply_rules(body, now=self._now)
-        request: CreateCompareTaskReq | None = None
+        request, wire = None, b""
         try:
             request = _validate(body)
         except ValidationError as error:
             faults = [*element.faults, *structure_faults(error), *rule_faults, *faults]
         else:
+            wire = request.to_wire()
             if element.faults or rule_faults:
                 faults = [*element.faults, *rule_faults, *faults]
         if endpoint is not None and project_id is not None:
+            own_key = key is not None
             if key is None and request is not None:
-                key = default_key(endpoint, project_id, request)
-            if self._duplicates is not None:
-                job_id = body.get("job_id") if body.get(DATA_LEVEL) is not None else None
-                faults += self._duplicates.faults(element.line, (endpoint, project_id), job_id, key, own_key=own_key)
+                key = default_key(endpoint, project_id, wire)
+            if self._watch is not None:
+                job_id = _data_level_job(body)
+                faults += self._watch.faults(element.line, (endpoint, project_id), job_id, key, own_key=own_key)
             if not faults and request is not None and key is not None:
                 return Entry(
                     index=element.index,
@@ -80,6 +83,7 @@ class Checker:
                     endpoint=endpoint,
                     project_id=project_id,
                     request=request,
+                    body=wire,
                     x_language=x_language or self._x_language,
                     labels=labels,
                 )
@@ -138,3 +142,9 @@ class Checker:
         if field.startswith("labels."):
             return f"label.{field.removeprefix('labels.')}"
         return field.removeprefix(_DATA_PREFIX)
+
+
+def _data_level_job(body: Mapping[str, Any]) -> str | None:
+    """The job that *body* asks a data-level comparison of."""
+    job_id = body.get("job_id")
+    return job_id if type(job_id) is str and body.get(DATA_LEVEL) is not None else None

@@ -1,46 +1,95 @@
-"""Entries that would get in each other's way: one key twice, or two data-level comparisons of one job."""
+"""Entries that would get in each other's way: one key twice, or two data-level comparisons of one job.
 
-from collections.abc import Sequence
-from typing import Any
+They are looked for in two ways. `Alarm` needs little memory and less time, and cannot tell a duplicate from two
+entries that look alike to it. Where it goes off, the manifest is read once more from its beginning, with `Duplicates`.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Protocol, TypeVar
 
 from batcher.manifest.element import NO_VALUE, Fault
-from batcher.manifest.seen import Seen
+from batcher.manifest.seen import Glimpses, Places
+
+Judged = TypeVar("Judged")
 
 _MEND = "submit them one after the other with --allow-duplicates"
 
 
-class Duplicates:
-    """Remembers the keys and the jobs of the entries so far."""
-
-    def __init__(self) -> None:
-        self._keys = Seen()
-        self._jobs = Seen()
+class Watch(Protocol):
+    """Looks for duplicates."""
 
     def faults(
-        self, line: int, scope: tuple[str, str], job_id: Any, key: str | None, *, own_key: bool
+        self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
     ) -> Sequence[Fault]:
         """What is wrong with the entry in *line*, and remember it.
 
         *job_id* is that of its data-level comparison, if it asks for one; *own_key* says that it named its key.
         """
-        same_job = self._jobs.first_line((scope, job_id), line) if type(job_id) is str else None
+        ...
+
+
+def watched(walk: Callable[[Watch], Iterable[Judged]]) -> Iterator[Judged]:
+    """What *walk* gives under a watch that is sure of every duplicate it tells; *walk* may be done twice."""
+    done = 0
+    try:
+        for item in walk(Alarm()):
+            yield item
+            done += 1
+    except PerhapsDuplicate:
+        pass
+    else:
+        return
+    yield from islice(walk(Duplicates()), done, None)
+
+
+class PerhapsDuplicate(Exception):
+    """An entry looks like one before it."""
+
+
+class Alarm:
+    """Goes off where there may be a duplicate."""
+
+    def __init__(self) -> None:
+        self._keys = Glimpses()
+        self._jobs = Glimpses()
+
+    def faults(
+        self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
+    ) -> Sequence[Fault]:
+        """None; raises `PerhapsDuplicate`."""
+        if job_id is not None and self._jobs.may_be_known((scope, job_id)):
+            raise PerhapsDuplicate
+        if key is not None and self._keys.may_be_known(key):
+            raise PerhapsDuplicate
+        return ()
+
+
+class Duplicates:
+    """Knows duplicates, and where their firsts are."""
+
+    def __init__(self) -> None:
+        self._keys = Places()
+        self._jobs = Places()
+
+    def faults(
+        self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
+    ) -> Sequence[Fault]:
+        """See `Watch`."""
+        same_job = self._jobs.first_line("\0".join((*scope, job_id)), line) if job_id is not None else None
         same_key = self._keys.first_line(key, line) if key is not None else None
-        if same_job is None and same_key is None:
-            return ()
         faults: list[Fault] = []
-        if (first := same_job) is not None:
-            problem = f"has a data-level comparison in {_there(first)} already, and the second would cancel the first"
+        if same_job is not None:
+            problem = f"has a data-level comparison in the entry in line {same_job} already"
             mend = f"Put both into one entry, or {_MEND}"
-            faults.append(Fault("job_id", job_id, f"{problem} or be dropped", mend))
-        if (first := same_key) is not None:
+            what = f"{problem}, and the second would cancel the first or be dropped"
+            faults.append(Fault("job_id", job_id, what, mend))
+        if same_key is not None:
+            problem = f"the entry in line {same_key}"
             if own_key:
-                problem = f"is also the key of {_there(first)}"
-                faults.append(Fault("key", key, problem, "Give each entry a key of its own"))
-            elif not faults:
-                problem = f"the entry is the same as {_there(first)}"
-                faults.append(Fault(None, NO_VALUE, problem, f"Drop one of them, or {_MEND}"))
+                faults.append(Fault("key", key, f"is also the key of {problem}", "Give each entry a key of its own"))
+            elif same_job is None:
+                faults.append(
+                    Fault(None, NO_VALUE, f"the entry is the same as {problem}", f"Drop one of them, or {_MEND}")
+                )
         return faults
-
-
-def _there(line: int) -> str:
-    return f"the entry in line {line}" if line else "an earlier entry"

@@ -1,17 +1,18 @@
 """The entry: one create-compare-task request to make, checked and complete; and the finding: why one is not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Entry:
-    """One checked entry of a manifest.
+    """One checked entry of a manifest. Nothing changes it: not frozen, it is made in a third of the time.
 
     *index* is its 0-based place in the manifest; *line* the 1-based line of the file it begins on.
     *endpoint* is normalised (scheme and host, no trailing slash); scope is (endpoint, project_id).
+    *body* is *request* as it is sent.
     """
 
     index: int
@@ -20,8 +21,9 @@ class Entry:
     endpoint: str
     project_id: str
     request: CreateCompareTaskReq
-    x_language: str | None = None
-    labels: Mapping[str, str] = field(default_factory=dict)
+    body: bytes
+    x_language: str | None
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

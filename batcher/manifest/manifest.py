@@ -6,6 +6,7 @@ from typing import Literal, cast
 
 from batcher.manifest.beside import RunDefaults
 from batcher.manifest.check import Checker
+from batcher.manifest.duplicates import Watch, watched
 from batcher.manifest.element import Element
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.errors import ManifestError
@@ -51,10 +52,13 @@ class Manifest:
         A finding whose `index` is None is about the whole file: it cannot be skipped, and nothing may come
         after it. *now* (seconds since the epoch) is when the wave starts. One entry is in memory at a time.
         """
-        checker = Checker(self.file, defaults, now=now, allow_duplicates=allow_duplicates, flat=self.format == "csv")
+
+        def walk(watch: Watch | None) -> Iterator[Entry | list[Finding]]:
+            return self._judged(Checker(self.file, defaults, now=now, watch=watch, flat=self.format == "csv"))
+
         try:
             empty = True
-            for item in self._judged(checker):
+            for item in walk(None) if allow_duplicates else watched(walk):
                 empty = False
                 if isinstance(item, list):
                     yield from item

@@ -5,7 +5,8 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import IO, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from batcher.manifest.element import NO_VALUE, Element, Fault
 from batcher.manifest.errors import ManifestError
@@ -13,6 +14,9 @@ from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_P
 from batcher.manifest.short_form import BadCell, parse_cell
 from batcher.manifest.source import Source
 from batcher.nearest import nearest
+
+if TYPE_CHECKING:
+    from _csv import Reader
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _EXCEL_HINT = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line by which Excel is told the delimiter
@@ -33,19 +37,20 @@ def read_csv(source: Source) -> Iterator[Element | HeaderFault]:
     """The rows of a CSV file, in order. Raises `ManifestError` where there is no header to read them by."""
     csv.field_size_limit(_LONGEST_CELL)  # the default, 128 kB, is short for a list of some thousand tables
     with source.text(newline="") as text:
-        lines = _Lines(text)
-        header, delimiter = _header(source.name, lines)
-        columns = _Columns(header)
-        yield from (HeaderFault(lines.number, fault) for fault in columns.faults)
+        # Not the file's own iterator: a line without an end must not fill the memory.
+        lines = iter(partial(text.readline, _LONGEST_CELL), "")
+        header = _header(source.name, lines)
+        columns = _Columns(header.names)
+        yield from (HeaderFault(header.line, fault) for fault in columns.faults)
         if columns.usable:
-            yield from _rows(lines, delimiter, columns)
+            yield from _rows(csv.reader(lines, delimiter=header.delimiter, strict=True), header.line, columns)
 
 
-def _rows(lines: "_Lines", delimiter: str, columns: "_Columns") -> Iterator[Element]:
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
+def _rows(reader: "Reader", above: int, columns: "_Columns") -> Iterator[Element]:
+    """The rows of *reader*, which begin below *above* lines."""
     index = 0
     while True:
-        begin = lines.number + 1
+        begin = above + reader.line_num + 1
         try:
             row = next(reader, None)
         except csv.Error as error:
@@ -59,54 +64,39 @@ def _rows(lines: "_Lines", delimiter: str, columns: "_Columns") -> Iterator[Elem
             index += 1
 
 
-class _Lines:
-    """The lines of the text, counted; csv's own count is not there before a row is read."""
+class _Header(NamedTuple):
+    """The header's cells, the delimiter that makes most sense of them, and the 1-based line they end in."""
 
-    def __init__(self, text: IO[str]) -> None:
-        self._text = text
-        self._kept: list[str] = []
-        self.number = 0
-
-    def __iter__(self) -> "_Lines":
-        return self
-
-    def __next__(self) -> str:
-        line = self._text.readline(_LONGEST_CELL)
-        if not line:
-            raise StopIteration
-        self.number += 1
-        return line
+    names: list[str]
+    delimiter: str
+    line: int
 
 
-def _header(name: str, lines: _Lines) -> tuple[list[str], str]:
-    """The header's cells and the delimiter that makes most sense of them."""
-    line = next(lines, "")
+def _header(name: str, lines: Iterator[str]) -> _Header:
+    line, number = next(lines, ""), 1
     hint = _EXCEL_HINT.fullmatch(line)
     told = hint[1] if hint else None
     if hint:
-        line = next(lines, "")
+        line, number = next(lines, ""), number + 1
     while line and not line.strip():
-        line = next(lines, "")
+        line, number = next(lines, ""), number + 1
     if not line:
         raise ManifestError(name, "the file holds no header", "The first line names the columns, such as job_id")
     if told is not None and told not in _DELIMITERS:
         raise ManifestError(name, f"the delimiter {told!r} is not supported", "Use commas, semicolons or tabs", line=1)
-    while line.count('"') % 2 and (more := next(lines, "")):
-        line += more  # a column name may go over several lines, in quotes
-        if len(line) > _LONGEST_CELL:
-            break
+    while line.count('"') % 2 and len(line) <= _LONGEST_CELL and (more := next(lines, "")):
+        line, number = line + more, number + 1  # a column name may go over several lines, in quotes
     candidates = {delimiter: _cells(line, delimiter) for delimiter in ([told] if told else _DELIMITERS)}
     best = max(candidates, key=lambda delimiter: (_known(candidates[delimiter]), len(candidates[delimiter])))
-    cells = candidates[best]
-    if not _known(cells):
+    if not _known(candidates[best]):
         raise ManifestError(
             name,
             "the first line is no header: it names no field of a manifest",
             "Begin with a line of column names, such as job_id;object_level_compare_type;conflict_policy. "
             "Is it JSON? Then say --format json or --format jsonl",
-            line=lines.number,
+            line=number,
         )
-    return cells, best
+    return _Header(candidates[best], best, number)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -121,54 +111,63 @@ def _known(cells: list[str]) -> int:
     return sum(cell in CSV_FIELDS or cell.startswith(LABEL_PREFIX) for cell in cells)
 
 
+_Home = Literal["entry", "data level", "object list", "labels", "nowhere"]
+"""Where in an entry the cells of a column go; nowhere where its name is none, or not known."""
+
+
+def _home(name: str) -> _Home:
+    if name.startswith(LABEL_PREFIX):
+        return "labels"
+    if name in OBJECT_LISTS:
+        return "object list"
+    if name in DATA_FIELDS:
+        return "data level"
+    return "entry" if name in CSV_FIELDS else "nowhere"
+
+
 class _Columns:
     """The header, understood: what becomes of the cell in each column."""
 
     def __init__(self, header: list[str]) -> None:
         self._width = len(header)
         self.faults = list(_header_faults(header))
-        seen: set[str] = set()
-        self._texts: list[tuple[int, str]] = []
-        self._info: list[tuple[int, str]] = []
-        self._lists: list[tuple[int, str]] = []
-        self._labels: list[tuple[int, str]] = []
-        self._nameless: list[int] = []
-        for place, name in enumerate(header):
-            if not name:
-                self._nameless.append(place)
-            elif name not in seen and (columns := self._columns_of(name)) is not None:
-                columns.append((place, name.removeprefix(LABEL_PREFIX)))
-            seen.add(name)
-        self.usable = "job_id" in seen
-
-    def _columns_of(self, name: str) -> list[tuple[int, str]] | None:
-        if name in OBJECT_LISTS:
-            return self._lists
-        if name in DATA_FIELDS:
-            return self._info
-        if name in CSV_FIELDS:
-            return self._texts
-        return self._labels if name.startswith(LABEL_PREFIX) else None
+        self._columns = [(_home(name), name.removeprefix(LABEL_PREFIX)) for name in header]
+        self._nameless = [place for place, name in enumerate(header) if not name]
+        self.usable = "job_id" in header
 
     def element(self, index: int, line: int, row: list[str]) -> Element:
         """The entry that *row* stands for, nested as the API's body is."""
         if len(row) != self._width and (fault := self._ragged(row)):
             return Element(index, line, None, None, [fault])
         faults: list[Fault] = []
-        data: dict[str, Any] = {name: cell for place, name in self._texts if (cell := row[place].strip())}
-        info: dict[str, Any] = {name: cell for place, name in self._info if (cell := row[place].strip())}
-        for place, name in self._lists:
-            if cell := row[place].strip():
-                info[name] = _list_of(name, cell, faults)
+        data: dict[str, Any] = {}
+        info: dict[str, Any] = {}
+        labels: dict[str, str] = {}
+        for (home, name), cell in zip(self._columns, row, strict=False):
+            if home == "labels":  # kept as they are
+                if cell:
+                    labels[name] = cell
+            elif text := cell.strip():
+                if home == "entry":
+                    data[name] = text
+                elif home == "data level":
+                    info[name] = text
+                elif home == "object list":
+                    info[name] = _list_of(name, text, faults)
+        if self._nameless:
+            faults += self._stray(row)
         if info:
             data[DATA_LEVEL] = info
-        if labels := {name: cell for place, name in self._labels if (cell := row[place])}:
+        if labels:
             data["labels"] = labels
+        return Element(index, line, data, None, faults)
+
+    def _stray(self, row: list[str]) -> Iterator[Fault]:
+        """What stands in columns without a name."""
         for place in self._nameless:
             if place < len(row) and row[place].strip():
                 mend = f"Name column {place + 1} in the header, or empty it"
-                faults.append(Fault(None, row[place], "stands in a column without a name", mend))
-        return Element(index, line, data, None, faults)
+                yield Fault(None, row[place], "stands in a column without a name", mend)
 
     def _ragged(self, row: list[str]) -> Fault | None:
         extra = row[self._width :]

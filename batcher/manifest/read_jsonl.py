@@ -69,5 +69,6 @@ def line_fault(text: str, error: NotJson) -> Fault:
 
 def twice_faults(value: Any, text: str, start: int = 0, end: int | None = None) -> Sequence[Fault]:
     """A fault for each key that stands twice in an object of *value*, which is what *text*[*start*:*end*] says."""
-    twice = twice_keys(value, text, start, end)
+    if not (twice := twice_keys(value, text, start, end)):
+        return ()
     return [Fault(key, NO_VALUE, "stands twice in one object", "Keep the one that is meant") for key in twice]

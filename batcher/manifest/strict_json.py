@@ -92,9 +92,7 @@ def _words(message: str) -> str:
 
 def twice_keys(value: Any, text: str, start: int = 0, end: int | None = None) -> list[str]:
     """The keys that occur twice in an object of *text*[*start*:*end*], which was parsed to *value*."""
-    end = len(text) if end is None else end
-    escaped = text.find("\\", start, end) >= 0 and text.find("\\u003", start, end) >= 0
-    if not escaped and text.count(":", start, end) == _colons(value):
+    if text.count(":", start, end) == _colons(value) and text.find("\\u003", start, end) < 0:
         return []
     pairs = _Pairs()
     try:

@@ -10,7 +10,6 @@ from typing import Any, Protocol, TextIO
 
 import orjson
 
-from batcher.drs.create_compare_task import wire_dict
 from batcher.manifest.entry import Entry
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
@@ -39,7 +38,7 @@ class ManifestLine:
             key=entry.key,
             endpoint=entry.endpoint,
             project_id=entry.project_id,
-            body=wire_dict(entry.request),
+            body=entry.request.model_dump(),
             x_language=entry.x_language,
             labels=entry.labels,
         )

@@ -236,7 +236,7 @@ def _planned(entry: Entry, scope: Scope) -> PlannedEntry:
         key=entry.key,
         scope=scope,
         job_id=entry.request.job_id,
-        body=entry.request.to_wire(),
+        body=entry.body,
         x_language=entry.x_language,
         labels=entry.labels,
     )

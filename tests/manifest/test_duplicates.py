@@ -1,8 +1,14 @@
 """Two entries that would get in each other's way."""
 
+import json
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 
-from batcher.manifest.seen import Seen
+import pytest
+
+from batcher.manifest import Finding
+from batcher.manifest.duplicates import Watch, watched
+from batcher.manifest.seen import Glimpses, Places
 from tests.manifest.reading import data_level, entries, entry, read, texts
 
 
@@ -50,21 +56,65 @@ def test_allow_duplicates_allows_them(tmp_path: Path) -> None:
     assert made[0].key == made[1].key
 
 
-def test_seen_remembers_each_of_many_and_where() -> None:
+def test_each_of_many_is_remembered_and_where() -> None:
     """Nothing is forgotten or made up as buckets fill."""
-    seen = Seen()
-    assert all(seen.first_line(f"thing-{number}", number + 1) is None for number in range(30_000))
-    assert all(seen.first_line(f"thing-{number}", 7) == number + 1 for number in range(30_000))
+    glimpses, places = Glimpses(), Places()
+    things = [f"thing-{number}" for number in range(20_000)]
+    assert not any(map(glimpses.may_be_known, things))
+    assert all(map(glimpses.may_be_known, things))
+    assert all(places.first_line(thing, line) is None for line, thing in enumerate(things, 1))
+    assert [places.first_line(thing, 7) for thing in things] == list(range(1, 20_001))
 
 
-def test_a_line_beyond_what_is_kept_is_still_a_duplicate() -> None:
-    """Then only the place is not known."""
-    seen = Seen()
-    assert seen.first_line("a", 1 << 22) is None
-    assert seen.first_line("a", 5) == 0
+class Alike(Hashable):
+    """Things that all have one hash."""
+
+    def __init__(self, thing: object) -> None:
+        self.thing = thing
+
+    def __hash__(self) -> int:
+        return 7
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Alike) and other.thing == self.thing
+
+
+@pytest.mark.parametrize("name", ["wave.json", "wave.jsonl", "wave.csv"])
+def test_entries_that_only_look_alike_are_no_duplicates(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A weak hash takes them all for one; each is told from the others, and the true duplicate is found."""
+    as_it_is = Glimpses.may_be_known
+    monkeypatch.setattr(Glimpses, "may_be_known", lambda self, thing: as_it_is(self, Alike(thing)))
+    jobs = ["a", "b", "c", "b", "d"]
+    if name == "wave.csv":
+        content = "job_id,compare_type,conflict_policy,compare_object_infos\n"
+        content += "".join(f"{job},lines,keep,shop\n" for job in jobs)
+    else:
+        lines = [_json(entry(job_id=job)) for job in jobs]
+        content = "\n".join(lines) if name == "wave.jsonl" else f"[{','.join(lines)}]"
+    found = read(tmp_path, content, name)
+    assert [item.index for item in found] == [0, 1, 2, 3, 4]
+    assert [item.index for item in found if isinstance(item, Finding)] == [3]
+    place = {"wave.csv": "line 3 ", "wave.jsonl": "line 2 ", "wave.json": "line 1 "}[name]
+    assert f"in the entry in {place}already" in texts(found)[0]
+
+
+def test_the_manifest_is_read_again_only_where_something_looks_alike(tmp_path: Path) -> None:
+    """A sound manifest is read once."""
+    walks: list[object] = []
+
+    def walk(watch: Watch) -> Iterator[int]:
+        walks.append(watch)
+        for number, job in enumerate(jobs):
+            yield len(watch.faults(number, ("e", "p"), job, None, own_key=False))
+
+    jobs = ["a", "b", "c"]
+    assert list(watched(walk)) == [0, 0, 0]
+    jobs = ["a", "b", "a"]
+    assert list(watched(walk)) == [0, 0, 1]
+    assert len(walks) == 3
 
 
 def _json(element: object) -> str:
-    import json
-
     return json.dumps(element)
