@@ -140,7 +140,6 @@ class Wave:
         try:
             await self._open()
         except BaseException:
-            self._forget_unbegun()
             await self._stack.aclose()
             raise
         return self
@@ -279,6 +278,7 @@ class Wave:
         opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch)
         self._stack.callback(opened.lock.release)
         self.found = opened.found
+        self._stack.callback(self._forget_unbegun)  # runs with the journal closed, and the wave still held
         threaded = ThreadedJournal(opened.store, str(self.journal_path))
         self._stack.push_async_callback(threaded.aclose)
         journal = threaded if self._wrap_journal is None else self._wrap_journal(threaded)
@@ -318,7 +318,7 @@ class Wave:
 
     def _forget_unbegun(self) -> None:
         """Take back a plan that could not begin (for want of a credential, say): the next call plans anew."""
-        if self.found is None or self.found.resumed or self.journal_path is None:
+        if self._engine is not None or self.found is None or self.found.resumed or self.journal_path is None:
             return
         remove_journal(self.journal_path)
         if self._results is not None:

@@ -27,14 +27,15 @@ class Sink(Protocol):
 
 
 class _Stream:
-    """Lines to a stream; one write each, so that lines of two processes do not mix."""
+    """Lines to a stream, or to what is stderr by then; one write each, so that lines of two processes do not mix."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str] | None = None) -> None:
         self._stream = stream
 
     def __call__(self, line: str) -> None:
-        self._stream.write(line + "\n")
-        self._stream.flush()
+        stream = self._stream or sys.stderr
+        stream.write(line + "\n")
+        stream.flush()
 
 
 class _Logger:
@@ -46,7 +47,7 @@ class _Logger:
     debug = info = warning = error = critical = exception = msg = log = _write
 
 
-_sink: Sink = _Stream(sys.stderr)
+_sink: Sink = _Stream()
 
 
 def configure(
@@ -58,7 +59,7 @@ def configure(
     """
     global _sink
     register_environment()
-    _sink = _Stream(stream or sys.stderr)
+    _sink = _Stream(stream)
     render = _json if log_format == "json" else _Console(color)
     structlog.configure(
         processors=[

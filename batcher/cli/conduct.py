@@ -69,7 +69,7 @@ def play(make: Make, settings: RunSettings, manner: Manner) -> Played:
     """Run the wave that *make* gives to its end, shown as *settings* have it. Raises what entering a `Wave` raises."""
     err = console(stderr=True)
     level = "warning" if settings.quiet and settings.log_level in ("debug", "info") else settings.log_level
-    logs.configure(settings.log_format, level, stream=err.file, color=colors_on(err.file))
+    logs.configure(settings.log_format, level, color=colors_on(err.file))
     with asyncio.Runner(loop_factory=manner.loop) as runner:
         played = runner.run(_run(make, settings, manner, err))
     print_unrecorded(err, played.end)
