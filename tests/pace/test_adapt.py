@@ -8,7 +8,7 @@ from batcher.rates import Rate
 from batcher.wave.adapt import Finder, Phase
 from tests.pace.simulated import Cloud, send_all
 
-SEEDS = range(20)
+SEEDS = range(8)
 PER_S, PER_MINUTE = Rate(10, 1.0), Rate(10, 60.0)
 
 
@@ -42,7 +42,7 @@ def test_limits_of_other_kinds(limit: str) -> None:
     """Whatever kind the limit is of: not much slower than a client that knew, after two periods."""
     cloud = Cloud(limit=Rate.parse(limit))
     requests = 12 * cloud.limit.count if cloud.limit.count > 20 else 200
-    for seed in SEEDS[:10]:
+    for seed in SEEDS[:3]:
         knew = send_all(Finder(cloud.limit), cloud, requests, seed=seed)
         found = send_all(_finder("auto"), cloud, requests, seed=seed)
         start_up_s = max(2 * cloud.limit.period_s, 6.0)

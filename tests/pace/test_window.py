@@ -2,7 +2,7 @@
 
 from math import inf
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.rates import Rate
@@ -13,6 +13,7 @@ RATES = st.builds(Rate, st.integers(1, 40), st.sampled_from([0.5, 1.0, 5.0, 60.0
 
 
 @given(RATES, st.data(), st.integers(5, 120))
+@settings(max_examples=50, deadline=None)
 def test_never_more_than_the_limit_in_any_period(rate: Rate, data: st.DataObject, requests: int) -> None:
     """Departures, and arrivals that jitter by up to the margin, stay within the limit in every window."""
     margin_s = max(MARGIN * rate.period_s, MARGIN_S)
@@ -37,6 +38,7 @@ def test_never_more_than_the_limit_in_any_period(rate: Rate, data: st.DataObject
 
 
 @given(RATES, st.data(), st.integers(5, 120))
+@settings(max_examples=50, deadline=None)
 def test_strict_holds_on_any_way(rate: Rate, data: st.DataObject, requests: int) -> None:
     """Counted from the answers, arrivals stay within the limit however long the way takes."""
     rng = data.draw(st.randoms(use_true_random=False))
