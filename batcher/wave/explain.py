@@ -106,6 +106,8 @@ def _seen(half: Half, seen: Seen) -> str:
     match seen.sight:
         case Sight.FOUND:
             return f"{_NAMES[half]}: found {ids}"
+        case Sight.CANDIDATE:
+            return f"{_NAMES[half]}: {ids} may be it, unless another still comes"
         case Sight.AMBIGUOUS:
             return f"{_NAMES[half]}: cannot be told apart ({ids})"
     return f"{_NAMES[half]}: {seen.sight.value}"

@@ -14,10 +14,11 @@ from batcher.wave.result import Result
 from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import Stop, StopKind
 from tests.virtual import run
-from tests.worlds.cloud import ProcessCloud, WorldCloud
+from tests.worlds.cloud import WorldCloud
 from tests.worlds.disk import Disk, DiskStore, LoopJournal, WorldFile
 from tests.worlds.lines import strays
 from tests.worlds.process import Died, Process
+from tests.worlds.scope import ProcessCloud
 from tests.worlds.spec import Life, Spec, WorldManifest, draw_spec
 
 PATIENCE_S = 10 * 86400.0  # virtual; a wave that takes longer is stuck, and so is

@@ -1,0 +1,143 @@
+"""The world's cloud as one scope of one process has it: a `batcher.drs.cloud.Cloud` that dies with its process."""
+
+import asyncio
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import orjson
+
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.cloud import Refusal
+from batcher.drs.outcome import Half
+from tests.worlds.cloud import Read, Sent, Way, WorldCloud, no_answer
+from tests.worlds.process import Process
+from tests.worlds.spec import TIMEOUT_S
+
+_ReadCall = Callable[[str, bytes, int, "asyncio.Future[Answer]"], None]
+
+
+class ProcessCloud:
+    """The cloud as one scope of one process has it: a `batcher.drs.cloud.Cloud`."""
+
+    def __init__(self, cloud: WorldCloud, process: Process, project: str, life: int, rng: random.Random) -> None:
+        self._cloud = cloud
+        self._process = process
+        self._project = project
+        self._life = life
+        self._rng = rng
+        self._loop = asyncio.get_running_loop()
+        self._token = 0
+
+    async def prepare(self) -> Refusal | None:
+        """See `Cloud.prepare`."""
+        if self._token == 0:
+            await self._alive("prepare", self._rng.random() * 0.1)
+            self._token = self._cloud.new_token()
+        return None
+
+    async def renew(self) -> bool:
+        """See `Cloud.renew`."""
+        await self._alive("renew", self._rng.random() * 0.1)
+        self._token = self._cloud.new_token()
+        return True
+
+    async def create_compare_task(
+        self, body: bytes, *, x_language: str | None, on_sent: Callable[[], None] | None = None
+    ) -> Answer:
+        """See `Cloud.create_compare_task`."""
+        cloud = self._cloud
+        cloud.calls += 1
+        sent_at = self._process.now()
+        way = cloud.draw_way()
+        self._maybe_step_clock()
+        await self._alive("connect", self._connecting_s())
+        if way is Way.NOT_SENT:
+            return replace(no_answer("network", "connection refused"), stage=Stage.NOT_SENT)
+        assert x_language is not None
+        sent = self._leaves(int(x_language.removeprefix("entry-")), body, way)
+        if on_sent is not None:
+            on_sent()
+        reply: asyncio.Future[Answer] = self._loop.create_future()
+        cloud.create(sent, body, self._token, way, reply)
+        answer = await self._await(reply, sent_at)
+        sent.ended_at = self._loop.time()
+        sent.told = bool(sent.created) and all(made.encode() in answer.body for made in sent.created.values())
+        return answer
+
+    def _leaves(self, entry: int, body: bytes, way: Way) -> Sent:
+        fields = orjson.loads(body)
+        asked = {Half.OBJECT} if fields.get("object_level_compare_type") else set()
+        info = fields.get("data_level_compare_info")
+        if info:
+            asked.add(Half.DATA)
+        sent = Sent(
+            number=len(self._cloud.sent),
+            entry=entry,
+            job=(self._project, fields["job_id"]),
+            life=self._life,
+            left_at=self._loop.time(),
+            asked=frozenset(asked),
+        )
+        self._cloud.sent.append(sent)
+        policy = info["conflict_policy"] if info else "-"
+        halves = "+".join(sorted(asked))
+        self._cloud.say(f"request {sent.number} of entry {entry} leaves for {halves} ({policy}); it {way.value}")
+        return sent
+
+    async def query_compare_result(
+        self,
+        job_id: str,
+        *,
+        current_page: int,
+        per_page: int,
+        object_level_compare_id: str | None = None,
+        line_compare_id: str | None = None,
+        content_compare_id: str | None = None,
+        on_sent: Callable[[], None] | None = None,
+    ) -> Answer:
+        """See `Cloud.query_compare_result`; no world asks for what was found."""
+        body = orjson.dumps({"job_id": job_id, "current_page": current_page, "per_page": per_page})
+        return await self._read(f"look-up of {job_id}, page {current_page}", body, self._cloud.query, on_sent)
+
+    async def batch_status(self, job_ids: Sequence[str], *, on_sent: Callable[[], None] | None = None) -> Answer:
+        """See `Cloud.batch_status`."""
+        body = orjson.dumps({"jobs": job_ids, "page_req": {"cur_page": 1, "per_page": len(job_ids)}})
+        return await self._read(f"states of {', '.join(job_ids)}", body, self._cloud.batch_status, on_sent)
+
+    async def _read(self, what: str, body: bytes, call: _ReadCall, on_sent: Callable[[], None] | None) -> Answer:
+        self._cloud.calls += 1
+        sent_at = self._process.now()
+        self._maybe_step_clock()
+        await self._alive("connect to look", self._connecting_s())
+        if on_sent is not None:
+            on_sent()
+        self._cloud.reads.append(Read(self._project, self._life, self._loop.time()))
+        self._cloud.say(what)
+        reply: asyncio.Future[Answer] = self._loop.create_future()
+        call(self._project, body, self._token, reply)
+        return await self._await(reply, sent_at)
+
+    def _connecting_s(self) -> float:
+        if self._rng.random() < self._cloud.faults.slow:
+            return self._rng.uniform(0, 10)
+        return self._rng.random() * 0.02
+
+    def _maybe_step_clock(self) -> None:
+        if self._rng.random() < self._cloud.faults.clock_step:
+            self._process.wall_ahead_s += self._rng.choice((-86400.0, -3600.0, -2.0, 2.0, 3600.0, 86400.0))
+            self._cloud.say(f"our wall clock is now {self._process.wall_ahead_s:+.1f} s off")
+
+    async def _await(self, reply: "asyncio.Future[Answer]", sent_at: float) -> Answer:
+        done, _ = await asyncio.wait({reply}, timeout=TIMEOUT_S)
+        answer = reply.result() if done else no_answer("timeout", f"no answer within {TIMEOUT_S:g} s")
+        if not self._process.step("answer"):
+            await self._process.never()
+        self._cloud.say(f"  answered: {answer.http_status or answer.error} {answer.body[:160].decode()}")
+        return replace(answer, sent_at=sent_at, answered_at=self._process.now())
+
+    async def _alive(self, what: str, seconds: float) -> None:
+        """Spend *seconds*, if the process lives that long."""
+        await asyncio.sleep(seconds)
+        if not self._process.step(what):
+            await self._process.never()
