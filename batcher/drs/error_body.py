@@ -115,7 +115,10 @@ def excerpt(body: bytes) -> str | None:
 
 
 def _first(part: Json, names: tuple[str, ...]) -> str | None:
-    return next((found for name in names if (found := text(part.get(name))) is not None), None)
+    for name in names:
+        if (value := part.get(name)) is not None and (found := text(value)) is not None:
+            return found
+    return None
 
 
 @lru_cache(maxsize=64)  # a busy second has hundreds of answers, all with the same date
