@@ -43,8 +43,13 @@ def print_unrecorded(console: Console, end: WaveEnd) -> None:
 
 def print_ending(console: Console, end: WaveEnd, tally: Tally, *, title: str) -> None:
     """The summary of *tally*, proven against what the wave itself counted."""
-    notes = [*_notes(end), *_disagreement(end.status, tally)]
+    notes = [*_notes(end), *(() if _is_unwritten(end) else _disagreement(end.status, tally))]
     print_summary(console, tally, title=title, entries=end.status.entries, notes=tuple(notes))
+
+
+def _is_unwritten(end: WaveEnd) -> bool:
+    """Whether the results cannot be expected to hold what the wave counted."""
+    return end.stop is not None and end.stop.kind in (StopKind.RESULTS, StopKind.JOURNAL)
 
 
 def _notes(end: WaveEnd) -> Iterator[str]:

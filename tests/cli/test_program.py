@@ -77,6 +77,8 @@ def test_a_full_disk_behind_standard_output_stops_the_wave(tmp_path: Path) -> No
         ).end()
     assert ended.code == 3
     assert "cannot write results to standard output" in ended.err
+    assert "the same again: it goes on where it stopped" in ended.err
+    assert "the results hold" not in ended.err  # of course they do not
     assert "Traceback" not in ended.err
 
 
