@@ -1,5 +1,8 @@
 """Help: every command has it, with an example that names the command, and the top of it says where to begin."""
 
+import re
+from pathlib import Path
+
 import click
 import pytest
 
@@ -59,3 +62,15 @@ def test_a_mistyped_command_is_named(batcher: Batcher) -> None:
 def test_every_command_of_the_table_stands_in_the_top_help(batcher: Batcher) -> None:
     said = batcher("--help").out
     assert [name for name in COMMANDS if f"  {name} " not in said] == []
+
+
+def test_the_readme_has_every_command_and_no_other() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `batcher ([a-z]+)", readme, flags=re.MULTILINE)
+    assert sorted(listed) == COMMANDS
+
+
+def test_every_link_of_the_readme_leads_somewhere() -> None:
+    root = Path(__file__).parents[2]
+    links = re.findall(r"\]\(([^)#]+)\)", (root / "README.md").read_text(encoding="utf-8"))
+    assert [link for link in links if not (root / link).exists()] == []
