@@ -21,6 +21,9 @@ from batcher.wave.clocks import Clock
 log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.follow")
 
 _MAX_PAGES = 1000  # of one list
+# Tried where small pages do not tell all: it is not documented whether the list of databases is cut to the page
+# together with the tables in it, nor how large a page may be (DRS.M00211 says that it is too large).
+_LARGER_PAGES = (100, 1000)
 _SILENT = 5  # looks in a row without an answer: the cloud is out of reach, not a single request
 _PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER, ErrorKind.STATE})
 
@@ -184,8 +187,10 @@ class Watch:
             answer, told = page, told | _tasks(page)
         return told, first
 
-    async def _page(self, job_id: str, ids: Ids, number: int) -> QueryCompareResultResponse | Trouble:
-        outcome = await self._reader.query(job_id, ids, page=number)
+    async def _page(
+        self, job_id: str, ids: Ids, number: int, size: int = guesses.LIST_PAGE_SIZE
+    ) -> QueryCompareResultResponse | Trouble:
+        outcome = await self._reader.query(job_id, ids, page=number, per_page=size)
         if outcome is None:
             self._halt(self._reader.halted or _CLOSED)
             return self._reader.halted or _CLOSED
@@ -201,33 +206,57 @@ class Watch:
 
     async def _read(self, entry: Followed, ended: Sequence[Part], first: QueryCompareResultResponse) -> bool:
         """Read all that the cloud tells of *ended*, and judge them. False: the look failed, and was seen to."""
-        readings = {part.task_id: reading_of(part.compare_type or "") for part in ended}
-        size = guesses.LIST_PAGE_SIZE
-        more = [part for part in ended if readings[part.task_id].add(first, size) or _untold(part, first)]
-        number = 1 if any(_untold(part, first) for part in more) else 2
-        while more and number <= _MAX_PAGES:
-            ids: Ids = {}
-            for part in more:
-                ids.update(ids_of(part))
-            page = await self._page(entry.job_id, ids, number)
-            if isinstance(page, Trouble):
-                self._failed(entry, page)
+        told = [part for part in ended if not _untold(part, first)]
+        untold = [part for part in ended if part not in told]
+        readings: dict[str, Reading] = {}
+        for parts, answer in ((told, first), (untold, None)):
+            if not parts:
+                continue
+            found = await self._pages(entry.job_id, parts, answer, guesses.LIST_PAGE_SIZE)
+            if isinstance(found, Trouble):
+                self._failed(entry, found)
                 return False
-            more = [part for part in more if readings[part.task_id].add(page, size)]
-            first = page if number == 1 else first
-            number += 1
+            readings |= found
+        for size in _LARGER_PAGES:
+            lacking = [part for part in ended if part.status == "SUCCESSFUL" and not readings[part.task_id].complete]
+            found = await self._pages(entry.job_id, lacking, None, size)
+            if not isinstance(found, Trouble):
+                readings |= {task_id: reading for task_id, reading in found.items() if reading.complete}
+            elif found.kind in _PASSING or self.halted is not None:
+                self._failed(entry, found)
+                return False
         for part in ended:
-            self._judge(part, readings[part.task_id], first)
+            self._judge(part, readings[part.task_id])
         return True
 
-    def _judge(self, part: Part, reading: Reading, answer: QueryCompareResultResponse) -> None:
+    async def _pages(
+        self, job_id: str, parts: Sequence[Part], first: QueryCompareResultResponse | None, size: int
+    ) -> dict[str, Reading] | Trouble:
+        """The readings of *parts*, page by page; *first* is the first page where it is there already."""
+        readings = {part.task_id: reading_of(part.compare_type or "") for part in parts}
+        more, page, number = list(parts), first, 1
+        while more and number <= _MAX_PAGES:
+            if page is None:
+                ids: Ids = {}
+                for part in more:
+                    ids.update(ids_of(part))
+                answer = await self._page(job_id, ids, number, size)
+                if isinstance(answer, Trouble):
+                    return answer
+                page = answer
+            more = [part for part in more if readings[part.task_id].add(page, size)]
+            page = None
+            number += 1
+        return readings
+
+    def _judge(self, part: Part, reading: Reading) -> None:
         """Judge *part*; results that are not there yet, or still move, are looked at again a few times."""
         if part.status == "SUCCESSFUL" and (reading.counts() is None or (reading.done or 0.0) < 1.0):
             part.unread += 1
             if part.unread < self._patience.gone_looks:
                 return
             if reading.counts() is None:
-                part.judge(None, reasons.unreadable(_block_error(part, answer)))
+                part.judge(None, reasons.unreadable(reading.problem))
                 return
         part.judge(reading)
 
@@ -294,8 +323,8 @@ def _length(answer: QueryCompareResultResponse) -> int:
     return (block.compare_task_list_count if block is not None else None) or 0
 
 
-def _blocks(part: Part, answer: QueryCompareResultResponse) -> Iterator[tuple[str | None, str | None, str | None]]:
-    """(id, error code, error text) of the block that *answer* has for *part*."""
+def _blocks(part: Part, answer: QueryCompareResultResponse) -> Iterator[tuple[str | None, str | None]]:
+    """(id, error code) of the block that *answer* has for *part*."""
     named = {
         "object_level_compare_id": answer.object_level_compare_results,
         "line_compare_id": answer.line_compare_results,
@@ -303,16 +332,12 @@ def _blocks(part: Part, answer: QueryCompareResultResponse) -> Iterator[tuple[st
     }
     for name in ids_of(part):
         if (block := named[name]) is not None:
-            yield block.compare_task_id, block.error_code, block.error_msg
+            yield block.compare_task_id, block.error_code
 
 
 def _untold(part: Part, answer: QueryCompareResultResponse) -> bool:
     """Whether *answer* has no word on the results of *part*, not even an error."""
-    return not any(task_id in (part.task_id, None) or error for task_id, error, _ in _blocks(part, answer))
-
-
-def _block_error(part: Part, answer: QueryCompareResultResponse) -> str | None:
-    return next((text or code for _, code, text in _blocks(part, answer)), None)
+    return not any(task_id in (part.task_id, None) or error for task_id, error in _blocks(part, answer))
 
 
 def _done(part: Part, answer: QueryCompareResultResponse) -> float | None:

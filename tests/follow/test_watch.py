@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -13,6 +14,7 @@ from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.follow.verdicts_file import VerdictsError, verdict_lines
 from batcher.rates import Rate
 from batcher.settings import RunSettings
+from batcher.simulator import results
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.differences import Difference, Differences
 from batcher.simulator.faults import Script
@@ -90,6 +92,40 @@ async def test_all_pages_of_details_are_read_where_something_differs(tmp_path: P
     assert half.counts is not None
     assert (half.counts.compared, half.counts.inconsistent, half.complete) == (73, 2, True)
     assert [one.table for one in half.differences] == ["t5", "t72"]
+
+
+async def test_larger_pages_are_tried_where_small_ones_do_not_tell_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A cloud that cuts the list of databases, too, tells of one database's tables only those of the first page."""
+    whole = results._data_level
+
+    def cut(*given: Any) -> dict[str, Any]:
+        block, query = whole(*given), given[-1]
+        return block | {"line_compare_details": results._cut(block["line_compare_details"], query)}
+
+    monkeypatch.setattr(results, "_data_level", cut)
+    tables = [f"t{n}" for n in range(73)]
+    async with cloud(differences=Differences(rules=(Difference(table="t72", rows=3),))) as sim:
+        await created(sim, tmp_path / "r.jsonl", objects=[{"db_name": "shop", "table_name": tables}])
+        _, lines = await watched(tmp_path / "r.jsonl")
+    half = lines["k0"].data_level_compare_result
+    assert half is not None
+    assert (half.complete, [one.table for one in half.differences]) == (True, ["t72"])
+
+
+async def test_both_halves_are_read_in_full_where_one_is_of_a_type_not_known_yet(tmp_path: Path) -> None:
+    """Without a journal the first answer has the objects' results only; they have several pages themselves."""
+    rules = tuple(Difference(object_type="VIEW", name=f"v{n}") for n in range(25))
+    quick = {"object_comparison": 1.0, "lines": 1.0, "contents": 1.0}
+    async with cloud(differences=Differences(rules=rules), runs_s=quick) as sim:
+        await created(sim, tmp_path / "r.jsonl", object_level=True)
+        await asyncio.sleep(60)
+        _, lines = await watched(tmp_path / "r.jsonl")
+    objects, rows = lines["k0"].object_level_compare_result, lines["k0"].data_level_compare_result
+    assert objects is not None
+    assert rows is not None
+    assert (len(objects.differences), objects.complete, rows.verdict) == (25, True, Verdict.CONSISTENT)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,9 @@ from batcher.follow.verdict import Counts, Difference
 
 
 class Reading(Protocol):
-    """The results of one comparison, as far as they have been read."""
+    """The results of one comparison, as far as they have been read. *problem* is why the last page told none."""
+
+    problem: str | None
 
     def add(self, answer: QueryCompareResultResponse, per_page: int) -> bool:
         """Take in one page; True: the next one may tell more."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from batcher.drs.query_compare_result import ObjectCompareResultDetails, QueryCompareResultResponse
-from batcher.follow.reading.result import TABLE, field_of, share_done
+from batcher.follow.reading.result import TABLE, field_of, problem_of, share_done
 from batcher.follow.verdict import CompareResult, Counts, Difference
 
 
@@ -30,11 +30,13 @@ class ObjectReading:
     def __init__(self) -> None:
         self._types: dict[str, ObjectType] = {}
         self._more = True
+        self.problem: str | None = None
 
     def add(self, answer: QueryCompareResultResponse, per_page: int) -> bool:
         """See `Reading.add`. No length is told: a page that is full in any list may not be the last."""
         block = answer.object_level_compare_results
-        if block is None or block.error_code:
+        self.problem = problem_of(block)
+        if block is None or self.problem is not None:
             self._more = False
             return False
         before = self._size()

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from batcher.drs.query_compare_result import ContentCompareDetail, QueryCompareResultResponse
+from batcher.follow.reading.result import problem_of
 from batcher.follow.verdict import CompareResult
 
 
@@ -54,11 +55,12 @@ class Page:
     full: bool  # some list is as long as the page: there may be more of it, whatever the counts say
 
 
-def line_page(answer: QueryCompareResultResponse, per_page: int) -> Page | None:
-    """The row comparison's page; None: the answer has none."""
+def line_page(answer: QueryCompareResultResponse, per_page: int) -> Page | str:
+    """The row comparison's page; a text: why there is none."""
     block = answer.line_compare_results
-    if block is None or block.error_code:
-        return None
+    problem = problem_of(block)
+    if block is None or problem is not None:
+        return problem or ""
     databases = _overviews(
         (one.source_db_name, one.target_db_name, one.line_compare_result) for one in block.line_compare_overview or ()
     )
@@ -83,11 +85,12 @@ def line_page(answer: QueryCompareResultResponse, per_page: int) -> Page | None:
     return Page(databases=tuple(databases.values()), length=block.line_compare_overview_count, full=full)
 
 
-def content_page(answer: QueryCompareResultResponse, per_page: int) -> Page | None:
-    """The value comparison's page; None: the answer has none. Its differing rows are never looked at."""
+def content_page(answer: QueryCompareResultResponse, per_page: int) -> Page | str:
+    """The value comparison's page; a text: why there is none. Its differing rows are never looked at."""
     block = answer.content_compare_results
-    if block is None or block.error_code:
-        return None
+    problem = problem_of(block)
+    if block is None or problem is not None:
+        return problem or ""
     databases = _overviews(
         (one.source_db_name, one.target_db_name, one.content_compare_result)
         for one in block.content_compare_overview or ()

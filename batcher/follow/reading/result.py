@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from batcher.drs.query_compare_result import WithError
 from batcher.follow.verdict import CompareResult
 
 TABLE = "TABLE"
@@ -18,6 +19,13 @@ _FIELDS = {
 def field_of(result: str | None) -> str:
     """The field of `Counts` that *result* counts in; what is unfinished or unheard of was not compared."""
     return _FIELDS.get(result or "", "cannot_be_compared")
+
+
+def problem_of(block: WithError | None) -> str | None:
+    """Why *block* tells no results; None where it does."""
+    if block is None:
+        return "the answer holds no results of it"
+    return (block.error_msg or block.error_code) if block.error_code else None
 
 
 def share_done(results: Iterable[str | None]) -> float | None:

@@ -7,7 +7,7 @@ from batcher.follow.reading.pages import Database, Page
 from batcher.follow.reading.result import TABLE, field_of, share_done
 from batcher.follow.verdict import CompareResult, Counts, Difference
 
-PageOf = Callable[[QueryCompareResultResponse, int], Page | None]
+PageOf = Callable[[QueryCompareResultResponse, int], Page | str]
 
 
 class TableReading:
@@ -18,12 +18,13 @@ class TableReading:
         self._databases: dict[str | None, Database] = {}
         self._length: int | None = None
         self._more = True
+        self.problem: str | None = None
 
     def add(self, answer: QueryCompareResultResponse, per_page: int) -> bool:
         """See `Reading.add`."""
         page = self._page_of(answer, per_page)
-        if page is None:
-            self._more = False
+        if isinstance(page, str):
+            self.problem, self._more = page, False
             return False
         before = self._size()
         self._length = page.length if page.length is not None else self._length
