@@ -27,6 +27,7 @@ from batcher.follow.ending import FollowEnd
 from batcher.follow.follower import FollowStatus
 from batcher.follow.session import read_results
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
+from batcher.masking import mask_text
 from batcher.scopes import open_transport, run_defaults, with_project
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
@@ -78,7 +79,7 @@ class Wave:
 
     *manifest* is the file; *results* where the lines go (None: standard output); *journal* lies beside it unless
     named. *settings* are those of `batcher run`; or give them as keywords, which beat environment and config file as
-    flags do.
+    flags do. *command* is what was typed, for the record in the report.
     *output* takes the lines instead of standard output; *address_of* gives the address to send a scope's requests to,
     where it is not its endpoint but a simulated cloud. *credential_for* gives each scope its credential; by default
     it is looked for in *credentials*, which are the environment and the config file unless given.
@@ -96,6 +97,7 @@ class Wave:
         *,
         settings: RunSettings | None = None,
         journal: Path | str | None = None,
+        command: str | None = None,
         format: str | None = None,
         encoding: str | None = None,
         output: Sink | None = None,
@@ -119,6 +121,7 @@ class Wave:
         self._format, self._encoding = format, encoding
         self._results = None if results is None else Path(results)
         self._journal = None if journal is None else Path(journal)
+        self._command = None if command is None else mask_text(command)
         self._output = output
         self._credential_for = credential_for
         self._address_of = address_of or _own_endpoint
@@ -274,6 +277,7 @@ class Wave:
             retry_failed=settings.retry_failed,
             restart=settings.restart,
             settings=settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"}),
+            command=self._command,
         )
         opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch)
         self._stack.callback(opened.lock.release)

@@ -79,6 +79,7 @@ def command(
             results,
             settings=settings,
             journal=journal,
+            command=_typed(),
             format=format_,
             encoding=encoding,
             output=to_stdout,
