@@ -91,9 +91,11 @@ class Store:
 
     @classmethod
     def open_to_read(cls, path: Path) -> "Store":
-        """Open an existing journal without changing it, also while a wave is running."""
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+        """Open an existing journal to look into it, also while a wave is running."""
+        # Not `mode=ro`: a reader that may not write cannot take its write-ahead log away again.
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, check_same_thread=False)
         try:
+            db.execute("PRAGMA query_only = ON")
             store = cls(db)
             check(db, path)
         except BaseException:
