@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from batcher.drs.auth.find import CredentialFinder
+from batcher.drs.auth.none import NO_CREDENTIAL
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Cloud, Credential
@@ -34,7 +35,7 @@ from batcher.settings.credentials import credential_sources
 from batcher.wave.clocks import Clock, SystemClock, utc
 from batcher.wave.context import Boundary, log, unwatched
 from batcher.wave.control import ControlServer
-from batcher.wave.engine import Engine, WaveEnd
+from batcher.wave.engine import Engine, Start, WaveEnd
 from batcher.wave.files import journal_beside, journal_of_output, remove_journal
 from batcher.wave.governor import limit_of
 from batcher.wave.hand import Hand, orders
@@ -288,7 +289,7 @@ class Wave:
         journal = threaded if self._wrap_journal is None else self._wrap_journal(threaded)
         sink = self._open_sink(opened)
         self._stack.callback(sink.close)
-        clouds = await self._clouds(opened.start.scopes)
+        clouds = await self._clouds(opened.start)
         if self._companion is not None:
             self._stack.push_async_callback(self._companion.aclose)
         self._engine = Engine(
@@ -343,13 +344,15 @@ class Wave:
             return defaults
         return await with_project(manifest, defaults, self.settings, sources, self._clock.now())
 
-    async def _clouds(self, scopes: Mapping[Scope, int]) -> dict[Scope, Cloud]:
-        transport = await self._stack.enter_async_context(open_transport(self.settings, scopes=len(scopes)))
+    async def _clouds(self, start: Start) -> dict[Scope, Cloud]:
+        transport = await self._stack.enter_async_context(open_transport(self.settings, scopes=len(start.scopes)))
         finder = CredentialFinder(self._credential_sources, transport)
+        asking = [scope for scope in start.scopes if self._companion is not None or start.left_in(scope)]
+        credentials: dict[tuple[str, str], Credential]
         if self._credential_for is not None:
-            credentials = {(scope.endpoint, scope.project_id): self._credential_for(scope) for scope in scopes}
+            credentials = {(scope.endpoint, scope.project_id): self._credential_for(scope) for scope in asking}
         else:
-            credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in scopes)
+            credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in asking)
         self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
         for described, count in Counter(self.credentials.values()).items():
             log.debug("credential.found", used=described, scopes=count)
@@ -358,10 +361,10 @@ class Wave:
                 finder.transport,
                 endpoint=self._address_of(scope),
                 project_id=scope.project_id,
-                credential=credentials[scope.endpoint, scope.project_id],
+                credential=credentials.get((scope.endpoint, scope.project_id), NO_CREDENTIAL),
                 x_language=self.settings.language,
             )
-            for scope in scopes
+            for scope in start.scopes
         }
 
 

@@ -59,6 +59,10 @@ class Start:
     next_seq: int
     last_sign_s: float | None = None
 
+    def left_in(self, scope: Scope) -> int:
+        """How many entries of *scope* have no result yet."""
+        return self.scopes[scope] - self.settled_by_scope.get(scope.number, 0)
+
 
 class Engine:
     """Runs what the journal has planned, through the clouds, into the sink."""
@@ -242,8 +246,6 @@ class Engine:
         )
         elapsed = self._context.clock.monotonic() - tally.began
         rate = tally.rate_per_s
-        left = tally.entries - tally.settled
-        done_here = tally.settled - sum(self._start.settled.values())
         return WaveStatus(
             entries=tally.entries,
             created=counts[Status.CREATED],
@@ -261,11 +263,20 @@ class Engine:
             recovered=tally.recovered,
             elapsed_s=elapsed,
             rate_per_s=rate,
-            eta_s=left * elapsed / done_here if done_here > 0 else None,
+            eta_s=self._eta_s(elapsed),
             stopping=self._stop.text if self._stop else None,
             changed=self.hand.changed,
             scopes=scopes,
         )
+
+    def _eta_s(self, elapsed_s: float) -> float | None:
+        """Seconds until the end, if the rest fares like what was settled here, and not before what waits is due."""
+        tally = self._context.tally
+        done_here = tally.settled - sum(self._start.settled.values())
+        if done_here <= 0:
+            return None
+        left = tally.entries - tally.settled
+        return max(left * elapsed_s / done_here, *(lane.due_in_s for lane in self._lanes.values()), 0.0)
 
 
 _GO_ON = "Run the same command again to go on"

@@ -146,3 +146,14 @@ async def test_projects_that_entries_name_are_not_asked_for(tmp_path: Path) -> N
     async with Simulator(config) as cloud:
         end = await to_the_end(wave(tmp_path, cloud, nowhere))
         assert end.status.created == ENTRIES
+
+
+async def test_a_wave_that_is_done_asks_for_no_credential(tmp_path: Path) -> None:
+    manifest(tmp_path, projects=2)
+    key = sources({"BATCHER_AK": "AKGOOD", "BATCHER_SK": "sk-good"}, tmp_path)
+    async with Simulator(ServiceConfig(iam=IAM)) as cloud:
+        await to_the_end(wave(tmp_path, cloud, key))
+        again = wave(tmp_path, cloud, sources({}, tmp_path))
+        end = await to_the_end(again)
+    assert end.status.created == ENTRIES
+    assert not again.credentials
