@@ -39,9 +39,6 @@ class SimulatedCredential:
         """See `Credential`."""
         return True
 
-    def answered(self, used: Mapping[str, str], http_status: int | None) -> None:
-        """See `Credential`."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:

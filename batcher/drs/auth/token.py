@@ -32,9 +32,6 @@ class TokenCredential:
         """Whether the file has another token by now."""
         return self._source.reload().reveal() != used.get(TOKEN_HEADER)
 
-    def answered(self, used: Mapping[str, str], http_status: int | None) -> None:
-        """A token locks nothing, however often it is refused."""
-
 
 def _check_shape(token: str, origin: str) -> None:
     """What people copy beside the token, told before the cloud refuses it. Raises `Unusable`."""
