@@ -97,6 +97,11 @@ class Agenda:
         return len(self._later)
 
     @property
+    def due_in_s(self) -> float:
+        """Seconds until the first of the entries due later is due; 0 where none is."""
+        return max(0.0, self._later[0][0] - self._clock.monotonic()) if self._later else 0.0
+
+    @property
     def ready(self) -> int:
         """Entries that could be handed out now."""
         return len(self._ready)

@@ -42,6 +42,7 @@ class Attempts:
         self._governor = governor
         self._cloud_clock = cloud_clock
         self._glanced = False
+        self.in_flight = 0
 
     async def make(self, held: Held) -> None:
         """Send for *held* and lead it on; it stays as it was where the scope may not send."""
@@ -127,11 +128,13 @@ class Attempts:
         if held.first_at is None:
             held.first_at = began
         context.tally.sent(again=state.attempts > 1)
+        self.in_flight += 1
         sent, answered = True, False
         try:
             answer = await self._cloud.create_compare_task(body, x_language=held.entry.x_language, on_sent=leaves)
             sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
         finally:
+            self.in_flight -= 1
             context.tally.in_flight -= 1
             turn.ended(sent=sent, answered=answered)
         context.watch("answer received")

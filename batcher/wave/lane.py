@@ -178,6 +178,11 @@ class Lane:
         """Entries that wait for their next step."""
         return self._agenda.waiting + self.held_back
 
+    @property
+    def due_in_s(self) -> float:
+        """See `Agenda.due_in_s`."""
+        return self._agenda.due_in_s
+
     async def note_clock(self) -> None:
         """Keep in the journal how far the cloud's clock is ahead of ours."""
         offset = self._cloud_clock.offset(self._context.clock)
@@ -192,7 +197,7 @@ class Lane:
             project_id=self.scope.project_id,
             entries=entries,
             settled=settled_before + self._course.settled,
-            in_flight=0,
+            in_flight=self._attempts.in_flight,
             rate_text=self.governor.creates.rate_text,
             paused_until_s=None if halted else self.governor.paused_until_s,
             reason=halted.error_msg if halted else self.governor.reason,

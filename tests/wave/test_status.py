@@ -1,0 +1,57 @@
+"""What a snapshot of a running wave says."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from batcher import StopKind, Wave
+from batcher.simulator.faults import Script
+from batcher.simulator.server import Simulator
+from batcher.simulator.service import ServiceConfig
+from batcher.wave.stop import Stop
+
+pytestmark = pytest.mark.usefixtures("elsewhere")
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an empty folder, with a token and a manifest of two jobs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
+    Path("jobs.csv").write_text("job_id,object_level_compare_type\njob-1,objects\njob-2,objects\n")
+
+
+async def test_the_wave_does_not_end_before_what_waits_is_due() -> None:
+    """One entry is created at once, the other is looked up in a while: the time left is not what one entry took."""
+    lost = Script(creates=["reset-after"], reads=["", *["502-html-before"] * 9], jobs=frozenset({"job-2"}))
+    async with (
+        Simulator(ServiceConfig(faults=lost)) as cloud,
+        Wave("jobs.csv", "results.jsonl", endpoint=cloud.url, project_id="p", landing_time=60.0) as wave,
+    ):
+        task = asyncio.create_task(wave.run())
+        async with asyncio.timeout(10):
+            while not (wave.status().created == 1 and wave.status().waiting == 1):  # noqa: ASYNC110 - from outside
+                await asyncio.sleep(0.01)
+        status = wave.status()
+        wave.stop(Stop(StopKind.ASKED, "seen enough"))
+        await task
+    assert status.eta_s is not None
+    assert status.eta_s > 1.0
+
+
+async def test_each_scope_says_how_many_requests_it_has_in_flight() -> None:
+    """The scopes' numbers add up to the wave's."""
+    async with (
+        Simulator(ServiceConfig(latency_s=(0.3, 0.3))) as cloud,
+        Wave("jobs.csv", "results.jsonl", endpoint=cloud.url, project_id="p") as wave,
+    ):
+        task = asyncio.create_task(wave.run())
+        async with asyncio.timeout(10):
+            while not wave.status().in_flight:  # noqa: ASYNC110 - from outside
+                await asyncio.sleep(0.01)
+        assert [scope.in_flight for scope in wave.status().scopes] == [1]
+        end = await task
+    assert [scope.in_flight for scope in end.status.scopes] == [0]
