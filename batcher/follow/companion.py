@@ -15,7 +15,6 @@ from batcher.follow.reader import Reader
 from batcher.follow.ready_gate import ReadyGate, ReadyGates
 from batcher.follow.running_gate import RunningGate
 from batcher.follow.schedule import patience_of
-from batcher.follow.verdict import VerdictLine
 from batcher.follow.verdicts_file import VerdictsError, VerdictsFile, verdicts_beside
 from batcher.settings import RunSettings
 from batcher.wave.admission import Admittance, Admitted
@@ -90,7 +89,8 @@ class Companion:
             self._clock,
             self._rng,
             at_once=self._settings.concurrency,
-            on_verdict=self._decided,
+            on_verdict=lambda line: self._running.running_still(line.index, 0),
+            on_part=lambda entry: self._running.running_still(entry.result.index, len(entry.open_parts)),
         )
         for result in earlier:
             self._running.taken_up(result, sum(task_id is not None for task_id in identity_of(result)[1]))
@@ -193,9 +193,6 @@ class Companion:
             trouble = next(iter(follower.halted.values()))
             why = f"how many comparisons are running cannot be told any more: {trouble.error_msg}"
             self._on_stop(Stop(StopKind.REFUSED, why))
-
-    def _decided(self, line: VerdictLine) -> None:
-        self._running.ended(line.index)
 
     def _fail(self, error: VerdictsError) -> None:
         self._failed = error

@@ -39,7 +39,8 @@ class FollowStatus:
 class Follower:
     """Follows entries to their verdicts, and writes these down as they fall.
 
-    *on_verdict* sees every line that is final. Entries whose verdict is in the file already are not asked about again.
+    *on_verdict* sees every line that is final, *on_part* every entry of which one comparison has ended and the other
+    has not. Entries whose verdict is in the file already are not asked about again.
     """
 
     def __init__(
@@ -52,13 +53,14 @@ class Follower:
         *,
         at_once: int = 16,
         on_verdict: Callable[[VerdictLine], None] = lambda _: None,
+        on_part: Callable[[Followed], None] = lambda _: None,
     ) -> None:
         self._file = file
         self._clock = clock
         self._on_verdict = on_verdict
         self._readers = readers
         self._watches = {
-            name: Watch(reader, patience, clock, rng, self._ended, at_once=at_once)
+            name: Watch(reader, patience, clock, rng, self._ended, on_part=on_part, at_once=at_once)
             for name, reader in self._readers.items()
         }
         self._entries = 0

@@ -17,9 +17,9 @@ class RunningGate:
     """The admission of entries by how many comparisons of the wave are running.
 
     *most* is for the whole wave, *per* for the entries that share a label's value; an entry without the label is
-    not held back by it. An entry counts from its admission until it failed, or its comparisons have ended. One that
-    asks for two is also admitted where only one fits and nothing else is running. A comparison with a start time
-    of its own neither counts nor waits: when it runs was decided already.
+    not held back by it. A comparison counts from its entry's admission until the entry failed, or the comparison
+    has ended. An entry that asks for two is also admitted where only one fits and nothing else is running. A comparison
+    with a start time of its own neither counts nor waits: when it runs was decided already.
     """
 
     def __init__(self, most: int | None, per: Sequence[tuple[str, int]]) -> None:
@@ -63,10 +63,10 @@ class RunningGate:
         """*count* comparisons of an earlier run's *result* may be running still."""
         self._hold(result.index, count, result.labels)
 
-    def ended(self, index: int) -> None:
-        """The comparisons of the entry at *index* have ended."""
+    def running_still(self, index: int, count: int) -> None:
+        """Only *count* comparisons of the entry at *index* are running still."""
         if index in self._held:
-            self._hold(index, 0, self._held[index][1])
+            self._hold(index, count, self._held[index][1])
             self._let_in()
 
     def _hold(self, index: int, count: int, labels: Mapping[str, str]) -> None:

@@ -31,7 +31,10 @@ Told = dict[str, CompareTaskList]
 
 
 class Watch:
-    """Follows the entries of one scope. Each that has its verdicts goes to *on_end*, once."""
+    """Follows the entries of one scope. Each that has its verdicts goes to *on_end*, once.
+
+    *on_part* is told when one of an entry's comparisons has ended, and the other has not.
+    """
 
     def __init__(
         self,
@@ -41,6 +44,7 @@ class Watch:
         rng: random.Random,
         on_end: Callable[[Followed], None],
         *,
+        on_part: Callable[[Followed], None] = lambda _: None,
         at_once: int = 16,
     ) -> None:
         self._reader = reader
@@ -48,6 +52,7 @@ class Watch:
         self._clock = clock
         self._rng = rng
         self._on_end = on_end
+        self._on_part = on_part
         self._at_once = at_once  # looks on their way at the same time
         self._due: list[tuple[float, int, Followed]] = []
         self._order = count()
@@ -114,11 +119,14 @@ class Watch:
 
     async def _work(self) -> None:
         while (entry := await self._next()) is not None:
+            before = len(entry.open_parts)
             await self._look(entry)
             if not entry.open_parts:
                 del self._open[entry.result.index]
                 self._on_end(entry)
                 self._changed.set()
+            elif len(entry.open_parts) < before:
+                self._on_part(entry)
 
     # --- one look -----------------------------------------------------------------------------------------
 

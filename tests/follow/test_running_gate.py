@@ -56,7 +56,7 @@ class Wave:
         self.gate.settled(result(index, labels=dict(self.admitted[index].labels)))
 
     def ended(self, index: int) -> None:
-        self.gate.ended(index)
+        self.gate.running_still(index, 0)
         del self.admitted[index]
 
 
@@ -98,6 +98,15 @@ def test_an_entry_counts_each_of_its_comparisons() -> None:
     assert wave.gate.running == 2
 
 
+def test_each_comparison_makes_room_as_it_ends() -> None:
+    wave = Wave(RunningGate(2, ()))
+    wave.ask(entry(0, halves=2))
+    wave.ask(entry(1))
+    wave.gate.running_still(0, 1)
+    assert set(wave.admitted) == {0, 1}
+    assert wave.gate.running == 2
+
+
 def test_two_comparisons_go_where_only_one_fits_if_nothing_else_runs() -> None:
     wave = Wave(RunningGate(1, ()))
     wave.ask(entry(0, halves=2))
@@ -116,7 +125,7 @@ def test_comparisons_of_an_earlier_run_count() -> None:
     wave.gate.taken_up(result(7), 1)
     wave.ask(entry(0))
     assert not wave.admitted
-    wave.gate.ended(7)
+    wave.gate.running_still(7, 0)
     assert set(wave.admitted) == {0}
 
 
