@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from batcher.drs.endpoints import region_of_endpoint
 from batcher.rates import Pace, Rate
 from batcher.settings.names import ENV_PREFIX
 from batcher.settings.sources import SECTIONS, Environment, Section
@@ -40,8 +41,12 @@ class RunSettings(BaseSettings):
         validate_default=False,
     )
 
-    endpoint: str | None = Field(default=None, description="The cloud's DRS endpoint, as a URL; instead of `region`.")
-    region: str | None = Field(default=None, description="The cloud's region; gives the endpoint.")
+    endpoint: str | None = Field(
+        default=None, description="The cloud's DRS endpoint, as a URL; by default the region's."
+    )
+    region: str | None = Field(
+        default=None, description="The cloud's region; gives the endpoint, or, beside one, says whose project is meant."
+    )
     project_id: str | None = Field(default=None, description="Project of entries that name none.")
     rate: PaceSetting = Field(
         default=Rate(5, 1.0),
@@ -189,7 +194,9 @@ class RunSettings(BaseSettings):
 def _misfits(settings: RunSettings) -> Iterator[tuple[tuple[str, ...], str]]:
     """Settings that are each sound but do not go together."""
     if settings.endpoint is not None and settings.region is not None:
-        yield ("endpoint", "region"), "only one of them can be used: drop the one you do not mean"
+        of_endpoint = region_of_endpoint(settings.endpoint.strip().rstrip("/"))
+        if of_endpoint is not None and of_endpoint != settings.region.strip().lower():
+            yield ("endpoint", "region"), f"the endpoint is that of {of_endpoint}: drop the one you do not mean"
     if settings.connect_timeout > settings.timeout:
         yield (
             ("connect_timeout", "timeout"),

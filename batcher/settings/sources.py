@@ -9,7 +9,7 @@ from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSetti
 # The sections of the config file that `load` has read, highest precedence first.
 SECTIONS: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("batcher_config_sections", default=())
 
-# `endpoint` and `region` say the same thing: the one that comes from higher up beats both from further down.
+# `endpoint` and `region` both say where requests go: the one that comes from higher up beats both from further down.
 ALTERNATIVES = frozenset({"endpoint", "region"})
 
 

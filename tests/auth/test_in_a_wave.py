@@ -139,6 +139,15 @@ async def test_nothing_but_a_key_and_a_region_in_the_environment(tmp_path: Path)
         assert opened.credentials[cloud.url, "p-eu"] == "access key from HUAWEICLOUD_SDK_AK and HUAWEICLOUD_SDK_SK"
 
 
+async def test_beside_an_endpoint_the_region_says_whose_project_is_meant(tmp_path: Path) -> None:
+    manifest(tmp_path)
+    key = sources({"HUAWEICLOUD_SDK_AK": "AKGOOD", "HUAWEICLOUD_SDK_SK": "sk-good"}, tmp_path)
+    async with Simulator(ServiceConfig(iam=IAM)) as cloud:
+        opened = wave(tmp_path, cloud, key, region="eu-west-101")
+        assert (await to_the_end(opened)).status.created == ENTRIES
+        assert list(opened.credentials) == [(cloud.url, "p-eu")]
+
+
 async def test_projects_that_entries_name_are_not_asked_for(tmp_path: Path) -> None:
     manifest(tmp_path, projects=2)
     nowhere = sources({"BATCHER_TOKEN": "token-one", "BATCHER_IAM_ENDPOINT": "http://127.0.0.1:1"}, tmp_path)

@@ -75,6 +75,24 @@ async def test_without_a_region_its_name_comes_from_other_tools(
         assert (f"name={name}&" in server.asked[0].path) if name else ("name=" not in server.asked[0].path)
 
 
+async def test_entries_of_another_region_than_the_run_s_get_their_own_region_s_project(tmp_path: Path) -> None:
+    async with serving(lambda _: projects(("p1", "x"))) as server:
+        environ = {**KINDS[0], "BATCHER_IAM_ENDPOINT": server.url}
+        async with transport() as wire:
+            finder = CredentialFinder(CredentialSources(environ=environ, home=tmp_path), wire)
+            assert await find_project_id(finder, "https://drs.sa-brazil-1.myhuaweicloud.com", "eu-west-101") == "p1"
+        assert "name=sa-brazil-1&" in server.asked[0].path
+
+
+async def test_where_iam_is_not_known_the_project_can_still_be_named(tmp_path: Path) -> None:
+    async with transport() as wire:
+        finder = CredentialFinder(CredentialSources(environ=KINDS[1], home=tmp_path), wire)
+        with pytest.raises(
+            UserError, match=r"--iam-endpoint or BATCHER_IAM_ENDPOINT\. Or name the project: --project-id"
+        ):
+            await find_project_id(finder, "https://drs.private.example", None)
+
+
 async def test_several_projects_are_listed_and_none_is_chosen(tmp_path: Path) -> None:
     async with serving(lambda _: projects(("p1", "eu-west-101"), ("p2", "eu-west-101_dev"))) as server:
         with pytest.raises(UserError) as told:

@@ -74,7 +74,10 @@ def test_a_switch_can_be_undone(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"digest": "sha256:12"}, "--digest sha256:12 is no digest"),
         ({"ca_bundle": "nowhere.pem"}, "--ca-bundle nowhere.pem is no file"),
         ({"proxy": "proxy:3128"}, "is no proxy URL"),
-        ({"region": "eu-west-101", "endpoint": "https://x"}, "only one of them can be used"),
+        (
+            {"region": "eu-west-101", "endpoint": "https://drs.sa-brazil-1.myhuaweicloud.com/"},
+            "the endpoint is that of sa-brazil-1",
+        ),
         ({"retry_failed": True, "restart": True}, "a new wave has no failed entries yet"),
         ({"entry_deadline": "60"}, "make entry_deadline longer than landing_time"),
     ],

@@ -203,12 +203,12 @@ class CredentialFinder:
 
 
 @contextmanager
-def as_user_error(what: str) -> Iterator[None]:
-    """Turns `Unusable` into the error that a user gets."""
+def as_user_error(what: str, *, or_else: str) -> Iterator[None]:
+    """Turns `Unusable` into the error that a user gets; *or_else* is another way out."""
     try:
         yield
     except Unusable as error:
-        raise UserError(_no_credential(what, str(error))) from None
+        raise UserError(f"{_no_credential(what, str(error))} {or_else}.") from None
 
 
 def _no_credential(what: str, why: str) -> str:

@@ -23,24 +23,26 @@ from batcher.errors import UserError
 
 _REFUSED = 3  # the exit code for a refused credential
 _MAX_PAGES = 100
+_OR_NAME_IT = "Or name the project: --project-id ID"
 
 
 async def find_project_id(finder: CredentialFinder, endpoint: str, region: str | None = None) -> str:
     """The id of the one project that the credential for *endpoint* may mean.
 
-    It is the one of the region's name, or of a name that the environment has (`HW_PROJECT_NAME`, …). Where neither
-    is known, it is the only one there is. Raises `UserError`: it lists what was found instead.
+    It is the one of a name that the environment has (`HW_PROJECT_NAME`, …), or of the region's name: of the
+    endpoint's own region, else of *region*, else of the environment's. Where none is known, it is the only one there
+    is. Raises `UserError`: it lists what was found instead.
     """
     named, hint = finder.places.plain(Item.PROJECT), finder.places.plain(Item.REGION)
-    wanted = named.value if named else region or region_of_endpoint(endpoint) or (hint.value if hint else None)
-    with as_user_error(f"asking IAM which project is meant at {endpoint}"):
+    wanted = named.value if named else region_of_endpoint(endpoint) or region or (hint.value if hint else None)
+    with as_user_error(f"asking IAM which project is meant at {endpoint}", or_else=_OR_NAME_IT):
         credential, iam_endpoint = _for_iam(finder, endpoint, wanted)
     refusal = await credential.prepare()
     if refusal is None and isinstance(credential, LoginCredential) and credential.project_id is not None:
         return credential.project_id
     projects = refusal or await _projects(finder, credential, iam_endpoint, wanted)
     if isinstance(projects, Refusal):
-        or_else = "" if projects.http_status == 401 else ". Or name the project: --project-id ID"
+        or_else = "" if projects.http_status == 401 else f". {_OR_NAME_IT}"
         raise UserError(f"{projects.error_msg}{or_else}.", exit_code=_REFUSED)
     if len(projects) == 1:
         return projects[0].id
