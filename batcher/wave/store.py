@@ -18,6 +18,8 @@ from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Status
 from batcher.wave.schema import INDEXES, check, prepare
 
+_ROWS = 100  # to a statement
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happened:
@@ -186,27 +188,46 @@ class Store:
         """Apply *ops* in order, in one transaction, durable when this returns. All or none of them."""
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            events: list[Any] = []
+            results: list[Any] = []
             for op in ops:
-                self._apply(op)
+                match op:
+                    case Happened() if not isinstance(op.event, Reopened):
+                        events += (op.index, kind_of(op.event), encode(op.event))
+                    case Settled():
+                        results += (op.seq, op.index, op.status.value, op.line)
+                    case _:
+                        self._insert(events, results)
+                        self._apply(op)
+            self._insert(events, results)
             self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             raise
 
+    def _insert(self, events: list[Any], results: list[Any]) -> None:
+        """Insert the rows of both lists, and empty them.
+
+        Many rows to a statement: Python gives the interpreter away around each, and on a busy event loop it takes
+        milliseconds to have it back.
+        """
+        for into, width, values in (("events (idx, kind, body)", 3, events), ("results", 4, results)):
+            row = f"({', '.join('?' * width)})"
+            for start in range(0, len(values), _ROWS * width):
+                part = values[start : start + _ROWS * width]
+                rows = ", ".join([row] * (len(part) // width))
+                self._db.execute(f"INSERT INTO {into} VALUES {rows}", part)  # noqa: S608 - no value is in the text
+            values.clear()
+
     def _apply(self, op: Op) -> None:
         match op:
             case Happened():
                 if isinstance(op.event, Reopened):
                     self._db.execute("DELETE FROM results WHERE idx = ?", (op.index,))
-                self._db.execute(
-                    "INSERT INTO events (idx, kind, body) VALUES (?, ?, ?)",
-                    (op.index, kind_of(op.event), encode(op.event)),
-                )
+                self._insert([op.index, kind_of(op.event), encode(op.event)], [])
             case Settled():
-                self._db.execute(
-                    "INSERT INTO results VALUES (?, ?, ?, ?)", (op.seq, op.index, op.status.value, op.line)
-                )
+                self._insert([], [op.seq, op.index, op.status.value, op.line])
             case Noted():
                 self._db.execute(
                     "INSERT OR REPLACE INTO meta VALUES (?, ?)", (op.name, orjson.dumps(op.value).decode())
