@@ -1,19 +1,17 @@
-"""From settings to scopes: the way to the cloud, what entries get that they do not say, the project of a region."""
+"""From settings to scopes: the way to the cloud, the project of a region."""
 
 import asyncio
 from dataclasses import replace
 
 from batcher.drs.auth.find import CredentialFinder
-from batcher.drs.auth.places import Item
 from batcher.drs.auth.projects import find_project_id
-from batcher.drs.auth.sources import CredentialSources, nearby
-from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
+from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.transport import AiohttpTransport
-from batcher.errors import UserError
 from batcher.manifest import Entry, Manifest, RunDefaults
+from batcher.run_defaults import UNNAMED_PROJECT, run_defaults
 from batcher.settings import RunSettings
 
-_UNNAMED = "to-be-asked-of-iam"
+__all__ = ["open_transport", "project_at", "run_defaults", "with_project"]
 
 
 def open_transport(settings: RunSettings, *, scopes: int = 1) -> AiohttpTransport:
@@ -24,32 +22,6 @@ def open_transport(settings: RunSettings, *, scopes: int = 1) -> AiohttpTranspor
         total_timeout_s=settings.timeout,
         ca_bundle=settings.ca_bundle,
         proxy=settings.proxy,
-    )
-
-
-def run_defaults(settings: RunSettings, sources: CredentialSources | None = None) -> RunDefaults:
-    """What *settings* give to entries that do not say it themselves. Raises `UserError`.
-
-    Region and project that they leave open are taken from where other tools have them, as credentials are.
-    """
-    region, project_id = settings.region, settings.project_id
-    if region is None and settings.endpoint is None:
-        region = nearby(Item.REGION, sources)
-    if project_id is None:
-        project_id = nearby(Item.PROJECT_ID, sources)
-    endpoint = None
-    try:
-        if region is not None:
-            endpoint = endpoint_of_region(region)
-        elif settings.endpoint is not None:
-            endpoint = normalise_endpoint(settings.endpoint, insecure_http=settings.insecure_http)
-    except ValueError as error:
-        raise UserError(str(error)) from error
-    return RunDefaults(
-        endpoint=endpoint,
-        project_id=project_id,
-        x_language=settings.language,
-        insecure_http=settings.insecure_http,
     )
 
 
@@ -76,5 +48,5 @@ async def project_at(endpoint: str, settings: RunSettings, sources: CredentialSo
 
 def _without_project(manifest: Manifest, defaults: RunDefaults, now: float) -> set[str]:
     """The endpoints of entries for which nobody names a project."""
-    entries = manifest.read(replace(defaults, project_id=_UNNAMED), now=now, allow_duplicates=True)
-    return {entry.endpoint for entry in entries if isinstance(entry, Entry) and entry.project_id == _UNNAMED}
+    entries = manifest.read(replace(defaults, project_id=UNNAMED_PROJECT), now=now, allow_duplicates=True)
+    return {entry.endpoint for entry in entries if isinstance(entry, Entry) and entry.project_id == UNNAMED_PROJECT}

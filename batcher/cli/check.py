@@ -1,8 +1,9 @@
 """`batcher check`: what is wrong with a manifest, or what it asks for; touches no network."""
 
 import shlex
+import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,11 +26,9 @@ if TYPE_CHECKING:
     from batcher.wave.estimate import Estimate
 
 _SETTINGS = (*OF_MANIFEST, "rate")
-_GROUPS = 12  # shown; --json has all
+_GROUPS = 12  # shown
 _SCOPES = 8
 _VALUES = 6
-# Stands for the project where nobody names one: `run` asks IAM for it, and `check` asks nobody.
-_NOT_ASKED_YET = "the-project-that-iam-names"
 
 _EPILOG = """\b
 Examples:
@@ -55,9 +54,9 @@ def command(manifest: str, format_: str | None, encoding: str | None, as_json: b
     flags = {**given(dict(parameters), _SETTINGS), "config": parameters["config"], "profile": parameters["profile"]}
     settings = load_given(parameters, _SETTINGS).settings
 
-    from batcher.manifest import Finding, ManifestError, open_manifest
+    from batcher.manifest import ManifestError, open_manifest
     from batcher.manifest.grouped import GroupedFindings
-    from batcher.scopes import run_defaults
+    from batcher.run_defaults import run_defaults
 
     defaults = run_defaults(settings)
     try:
@@ -65,17 +64,15 @@ def command(manifest: str, format_: str | None, encoding: str | None, as_json: b
     except ManifestError as error:
         if not as_json:
             raise
-        print_findings([error.finding], entries=0, as_json=True)
+        print_findings(GroupedFindings([error.finding]), entries=0, as_json=True)
         return exits.USAGE
-    findings: list[Finding] = []
-    grouped = GroupedFindings()
-    found = findings.append if as_json else grouped.add
-    overview = _read(opened, defaults, found, allow_duplicates=settings.allow_duplicates)
-    if findings:
-        print_findings(findings, entries=overview.entries, as_json=True)
-        return exits.USAGE
-    if grouped.count:
-        _print_groups(grouped, opened.file, overview.entries, stderr=False)
+    found: _JsonFindings | GroupedFindings = _JsonFindings(opened.file) if as_json else GroupedFindings()
+    overview = _read(opened, defaults, found.add, allow_duplicates=settings.allow_duplicates)
+    if found.count:
+        if isinstance(found, _JsonFindings):
+            found.end(overview.entries)
+        else:
+            _print_groups(found, overview.entries, stderr=False)
         return exits.USAGE
     typed = _run_command(manifest, {**flags, "format": format_, "encoding": encoding}, opened.digest)
     if as_json:
@@ -85,15 +82,44 @@ def command(manifest: str, format_: str | None, encoding: str | None, as_json: b
     return exits.CREATED
 
 
-def print_findings(findings: "Sequence[Finding]", *, entries: int, as_json: bool = False) -> None:
-    """Print *findings* for people on stderr, or as a JSON object on standard output. *entries* are the sound ones."""
-    from batcher.manifest.grouped import GroupedFindings
+def print_findings(found: "GroupedFindings", *, entries: int, as_json: bool = False) -> None:
+    """Print what was *found* for people on stderr, or the first thousand findings as a JSON object on standard output.
 
+    *entries* are the sound ones.
+    """
     if as_json:
-        file = findings[0].file if findings else None
-        _print_json({"file": file, "sound": False, "entries": entries, "findings": list(map(asdict, findings))})
+        said = _JsonFindings(found.first[0].file)
+        for finding in found.first:
+            said.add(finding)
+        said.end(entries, count=found.count)
     else:
-        _print_groups(GroupedFindings(findings), findings[0].file, entries, stderr=True)
+        _print_groups(found, entries, stderr=True)
+
+
+class _JsonFindings:
+    """Prints findings as they come, in one JSON object, so that a million of them need no memory."""
+
+    def __init__(self, file: str) -> None:
+        self._out = sys.stdout.buffer
+        self._begin = {"file": file, "sound": False}
+        self.count = 0
+
+    def add(self, finding: "Finding") -> None:
+        """Print one more."""
+        import orjson
+
+        if self.count == 0:
+            self._out.write(orjson.dumps(self._begin)[:-1] + b',"findings":[')
+        self._out.write((b",\n" if self.count else b"\n") + orjson.dumps(asdict(finding)))
+        self.count += 1
+
+    def end(self, entries: int, count: int | None = None) -> None:
+        """End the object. *entries* are the sound ones, *count* all findings where not all of them were printed."""
+        import orjson
+
+        rest = {"count": self.count if count is None else count, "entries": entries}
+        self._out.write(b"\n]," + orjson.dumps(rest)[1:] + b"\n")
+        self._out.flush()
 
 
 def _print_json(said: Mapping[str, Any]) -> None:
@@ -102,11 +128,11 @@ def _print_json(said: Mapping[str, Any]) -> None:
     click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
 
 
-def _print_groups(grouped: "GroupedFindings", file: str, entries: int, *, stderr: bool) -> None:
+def _print_groups(found: "GroupedFindings", entries: int, *, stderr: bool) -> None:
     from batcher.cli.terminal import console
 
     out = console(stderr=stderr)
-    for line in _finding_lines(grouped, file, entries):
+    for line in _finding_lines(found, entries):
         out.print(line, soft_wrap=True)
 
 
@@ -116,15 +142,16 @@ def _read(
     """What *manifest* asks for; *found* is called with everything that is wrong with it."""
     from batcher.manifest import Entry
     from batcher.manifest.overview import Overview
+    from batcher.run_defaults import UNNAMED_PROJECT
 
     overview = Overview()
-    given = defaults if defaults.project_id else replace(defaults, project_id=_NOT_ASKED_YET)
+    given = defaults if defaults.project_id else replace(defaults, project_id=UNNAMED_PROJECT)
     for item in manifest.read(given, now=time.time(), allow_duplicates=allow_duplicates):
         if isinstance(item, Entry):
             overview.add(item)
         else:
             found(item)
-    unnamed = [endpoint for endpoint, project_id in overview.scopes if project_id == _NOT_ASKED_YET]
+    unnamed = [endpoint for endpoint, project_id in overview.scopes if project_id == UNNAMED_PROJECT]
     if len(unnamed) > 1:  # IAM is asked for the project of one region only
         for item in manifest.read(defaults, now=time.time(), allow_duplicates=True):
             if not isinstance(item, Entry) and item.field == "project_id":
@@ -135,9 +162,10 @@ def _read(
 # --- what is wrong --------------------------------------------------------------------------------------
 
 
-def _finding_lines(grouped: "GroupedFindings", file: str, entries: int) -> "Iterator[Text]":
+def _finding_lines(grouped: "GroupedFindings", entries: int) -> "Iterator[Text]":
     from rich.text import Text
 
+    file = grouped.first[0].file
     count = counted(grouped.count, "finding")
     where = f" in {grouped.entries:,} of {counted(grouped.entries + entries, 'entry', 'entries')}"
     yield Text(f"{printable(file)}: {count}{where if grouped.entries else ''}", "bold")
@@ -147,7 +175,7 @@ def _finding_lines(grouped: "GroupedFindings", file: str, entries: int) -> "Iter
     rest = sum(group.count for group in grouped.groups[_GROUPS:]) + grouped.left_out
     if rest:
         yield Text()
-        yield Text(f"  … and {counted(rest, 'more finding')} of other kinds; --json has all.", "dim")
+        yield Text(f"  … and {counted(rest, 'more finding')} of other kinds; batcher check --json has all.", "dim")
 
 
 def _group_lines(group: "Group") -> "Iterator[Text]":
@@ -169,7 +197,9 @@ def _group_lines(group: "Group") -> "Iterator[Text]":
             f": {told or finding_text(finding)}" if told or not shared else ""
         )
     if group.count > len(group.examples):
-        yield Text(f"    … and {group.count - len(group.examples):,} more like it; --json has all.", "dim")
+        yield Text(
+            f"    … and {group.count - len(group.examples):,} more like it; batcher check --json has all.", "dim"
+        )
 
 
 # --- what a sound manifest asks for ---------------------------------------------------------------------
@@ -189,10 +219,12 @@ def _print_overview(manifest: "Manifest", overview: "Overview", settings: "RunSe
 def _overview_lines(manifest: "Manifest", overview: "Overview", settings: "RunSettings") -> "Iterator[Text]":
     from rich.text import Text
 
+    from batcher.run_defaults import UNNAMED_PROJECT
+
     yield Text(printable(manifest.file), "bold") + Text(f"  {counted(overview.entries, 'entry', 'entries')}, all sound")
     yield Text()
     for (endpoint, project_id), count in list(overview.scopes.items())[:_SCOPES]:
-        name = f"project {project_id}" if project_id != _NOT_ASKED_YET else "the project that IAM names for the user"
+        name = f"project {project_id}" if project_id != UNNAMED_PROJECT else "the project that IAM names for the user"
         yield Text(f"  {count:>9,}  {printable(name)} at {printable(endpoint)}")
     if (more := len(overview.scopes) - _SCOPES) > 0:
         rest = sum(list(overview.scopes.values())[_SCOPES:])
@@ -240,17 +272,19 @@ def _time(overview: "Overview", settings: "RunSettings") -> str:
 
 
 def _print_overview_json(manifest: "Manifest", overview: "Overview", settings: "RunSettings", typed: str) -> None:
+    from batcher.run_defaults import UNNAMED_PROJECT
+
     estimated = _estimated(overview, settings)
     scopes = [
         {
             "endpoint": endpoint,
-            "project_id": None if project_id == _NOT_ASKED_YET else project_id,
+            "project_id": None if project_id == UNNAMED_PROJECT else project_id,
             "entries": count,
             "seconds": estimated.seconds_by_scope[endpoint, project_id],
         }
         for (endpoint, project_id), count in overview.scopes.items()
     ]
-    said = {"file": manifest.file, "sound": True, "entries": overview.entries, "findings": []}
+    said = {"file": manifest.file, "sound": True, "findings": [], "count": 0, "entries": overview.entries}
     rest = {"rate": str(settings.rate), "seconds": estimated.seconds, "command": typed}
     _print_json({**said, "digest": manifest.digest, "scopes": scopes, **overview.as_json(), **rest})
 

@@ -21,7 +21,7 @@ def told(*, as_json: bool = False) -> Iterator[None]:
     except BadManifest as error:
         from batcher.cli.check import print_findings
 
-        print_findings(error.findings, entries=error.entries, as_json=as_json)
+        print_findings(error.found, entries=error.entries, as_json=as_json)
         raise UserError("nothing was sent") from error
     except NotAJournal as error:
         raise UserError(f"{error}.") from error

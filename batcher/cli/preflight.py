@@ -111,20 +111,21 @@ async def _entries(
     import time
 
     from batcher.manifest import Entry, open_manifest
+    from batcher.manifest.grouped import GroupedFindings
     from batcher.scopes import run_defaults, with_project
     from batcher.wave.opening import BadManifest
 
     opened = open_manifest(manifest, format_, encoding)
     now = time.time()
     defaults = await with_project(opened, run_defaults(settings, sources), settings, sources, now)
-    entries, findings = [], []
+    entries, found = [], GroupedFindings()
     for item in opened.read(defaults, now=now, allow_duplicates=settings.allow_duplicates):
         if isinstance(item, Entry):
             entries.append(item)
         else:
-            findings.append(item)
-    if findings:
-        raise BadManifest(findings, len(entries))
+            found.add(item)
+    if found.count:
+        raise BadManifest(found, len(entries))
     return entries
 
 

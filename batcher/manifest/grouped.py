@@ -1,4 +1,4 @@
-"""Findings gathered by what is wrong, so that one mistake in a thousand rows is told once."""
+"""Findings gathered: the first of them as they are, all of them by what is wrong, in bounded memory."""
 
 import re
 from collections.abc import Iterable
@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from batcher.manifest.entry import Finding
 
+FIRST = 1000
 EXAMPLES = 5
 _GROUPS = 500  # kept; what comes after them is only counted
 _NUMBER = re.compile(r"\d+")
@@ -20,10 +21,11 @@ class Group:
 
 
 class GroupedFindings:
-    """Takes findings one by one; memory stays bounded."""
+    """Takes findings one by one; one mistake in a thousand rows is one group. Memory stays bounded."""
 
     def __init__(self, findings: Iterable[Finding] = ()) -> None:
         self.count = 0
+        self.first: list[Finding] = []  # at most `FIRST`
         self.entries = 0  # that have findings
         self.left_out = 0  # findings beyond the groups that are kept
         self._last: int | None = None
@@ -34,6 +36,8 @@ class GroupedFindings:
     def add(self, finding: Finding) -> None:
         """Take one; those of one entry come one after the other."""
         self.count += 1
+        if self.count <= FIRST:
+            self.first.append(finding)
         if finding.index is not None and finding.index != self._last:
             self.entries += 1
             self._last = finding.index

@@ -4,6 +4,7 @@ The plan is written in one transaction. A manifest with findings, or a process t
 plan, and a wave without a plan has sent nothing.
 """
 
+import platform
 import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 from batcher._version import __version__
 from batcher.drs.outcome import ErrorKind
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, finding_line
+from batcher.manifest.grouped import GroupedFindings
 from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import Start
@@ -30,11 +32,16 @@ _CHUNK = 1000
 
 
 class BadManifest(Exception):
-    """The manifest has findings: all of them, in the order of the manifest. Nothing was sent or kept."""
+    """The manifest has findings. Nothing was sent or kept.
 
-    def __init__(self, findings: list[Finding], entries: int) -> None:
-        super().__init__(f"{len(findings)} findings")
-        self.findings = findings
+    *findings* are the first thousand in the order of the manifest, *found* knows how many there are and of which kinds,
+    and *entries* are the sound ones.
+    """
+
+    def __init__(self, found: GroupedFindings, entries: int) -> None:
+        super().__init__(f"{found.count} findings")
+        self.found = found
+        self.findings = found.first
         self.entries = entries
 
 
@@ -52,6 +59,7 @@ class Request:
     retry_failed: bool = False
     restart: bool = False
     settings: Mapping[str, Any] | None = None  # for the record; never a secret
+    command: str | None = None  # what was typed, likewise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +206,7 @@ def _plan(request: Request, store: Store, clock: Clock) -> None:
             "begin a new wave with --restart, which keeps the old file aside"
         )
     scopes: dict[tuple[str, str], Scope] = {}
-    findings: list[Finding] = []
+    found = GroupedFindings()
     invalid = _Invalid(store, clock)
     entries = 0
     chunk: list[PlannedEntry] = []
@@ -208,10 +216,10 @@ def _plan(request: Request, store: Store, clock: Clock) -> None:
             if request.skip_invalid and item.index is not None:
                 invalid.add(item)
             else:
-                findings.append(item)
+                found.add(item)
             continue
         entries += 1
-        if findings:
+        if found.count:
             continue  # the rest is only checked
         scope = scopes.get((item.endpoint, item.project_id))
         if scope is None:
@@ -223,9 +231,9 @@ def _plan(request: Request, store: Store, clock: Clock) -> None:
             chunk = []
     store.add_entries(chunk)
     invalid.flush()
-    if findings:
+    if found.count:
         store.rollback()
-        raise BadManifest(findings, entries)
+        raise BadManifest(found, entries)
     store.finish_plan(_facts(request, clock))
 
 
@@ -293,6 +301,8 @@ class _Invalid:
 def _facts(request: Request, clock: Clock) -> dict[str, Any]:
     return {
         "batcher": __version__,
+        "platform": f"Python {platform.python_version()} on {platform.system()}",
+        "command": request.command,
         "begun_at": utc(clock.now()).isoformat(),
         "manifest": str(request.manifest.file),
         "digest": request.manifest.digest,

@@ -4,9 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from batcher.cli.check import print_findings
+from batcher.manifest import Finding
+from batcher.manifest.grouped import GroupedFindings
+from batcher.wave.opening import BadManifest
 
 CSV = (
     "job_id;object_level_compare_type;conflict_policy;compare_type;compare_object_infos;label.team\n"
@@ -88,13 +94,13 @@ def test_findings_are_told_by_kind_and_all_of_them_in_json(tmp_path: Path) -> No
         '    line 4, index 2: "keeep"',
         '    line 5, index 3: "keeep"',
         '    line 6, index 4: "keeep"',
-        "    … and 4 more like it; --json has all.",
+        "    … and 4 more like it; batcher check --json has all.",
         "",
         "  line 11, index 9: compare_object_infos is missing. Give compare_object_infos, or compare_mode "
         '"quick_comparison" where the account may use it.',
     ]
     said = json.loads(check(tmp_path, "wave.csv", *SCOPE, "--json").stdout)
-    assert len(said["findings"]) == 10
+    assert [said["sound"], said["count"], said["entries"], len(said["findings"])] == [False, 10, 0, 10]
     assert said["findings"][0] == {
         "file": "wave.csv",
         "line": 2,
@@ -145,3 +151,46 @@ def test_a_project_that_nobody_names_is_for_iam_to_say(tmp_path: Path) -> None:
     done = check(tmp_path, "wave.jsonl")
     assert done.returncode == 2
     assert "project_id is missing" in done.stdout
+
+
+def test_check_does_without_the_way_to_the_cloud(tmp_path: Path) -> None:
+    """It touches no network, and starts without what would."""
+    (tmp_path / "wave.csv").write_text(CSV)
+    words = ["batcher", "check", "wave.csv", *SCOPE]
+    code = (
+        "import sys; from batcher.cli.main import main\n"
+        f"sys.argv = {words!r}\n"
+        "try: main()\n"
+        "finally: print('aiohttp' in sys.modules, 'pydantic' in sys.modules)"
+    )
+    environment = {**ENVIRONMENT, "XDG_CONFIG_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, text=True, capture_output=True, check=False
+    )
+    assert done.stdout.splitlines()[-1] == "False True", done.stderr
+
+
+def findings(count: int) -> Iterator[Finding]:
+    """Findings of as many entries."""
+    for index in range(count):
+        yield Finding(file="wave.csv", line=index + 2, index=index, field="job_id", value=None, problem="is", mend="Do")
+
+
+def test_of_very_many_findings_the_first_thousand_are_kept_and_all_are_counted() -> None:
+    """A wave's memory does not grow with what is wrong with its manifest."""
+    found = GroupedFindings(findings(200_000))
+    assert [found.count, found.entries, len(found.first), found.first[-1].index] == [200_000, 200_000, 1000, 999]
+    assert [(group.count, len(group.examples)) for group in found.groups] == [(200_000, 5)]
+    assert BadManifest(found, 3).findings == found.first
+
+
+def test_what_is_left_out_of_a_list_of_findings_is_told(capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    """In text and in JSON."""
+    found = GroupedFindings(findings(1500))
+    print_findings(found, entries=3, as_json=True)
+    said = json.loads(capsysbinary.readouterr().out)
+    assert [said["count"], said["entries"], len(said["findings"])] == [1500, 3, 1000]
+    print_findings(found, entries=3)
+    told = capsysbinary.readouterr().err.decode()
+    assert "1,500 findings in 1,500 of 1,503 entries" in told
+    assert "and 1,495 more like it; batcher check --json has all" in told
