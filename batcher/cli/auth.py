@@ -130,7 +130,7 @@ def _print_table(checked: list["Checked"]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from batcher.cli.terminal import console
+    from batcher.cli.terminal import console, say
     from batcher.text import printable
 
     out = console()
@@ -144,10 +144,10 @@ def _print_table(checked: list["Checked"]) -> None:
         table.add_row(printable(each.project_id), printable(each.endpoint), printable(each.credential), said)
     out.print(table)
     for why in dict.fromkeys(each.why for each in checked if each.why):
-        out.print(f"\n{printable(why)}.", soft_wrap=True)
+        say(out, Text(f"\n{printable(why)}."))
     for remark in dict.fromkeys(remark for each in checked for remark in each.remarks):
-        out.print(Text("\nnote: ", "yellow") + Text(printable(remark) + ".", "default"), soft_wrap=True)
-    out.print(f"\n{_HONEST}", style="dim", soft_wrap=True)
+        say(out, Text("\nnote: ", "yellow") + Text(printable(remark) + ".", "default"))
+    say(out, Text(f"\n{_HONEST}", "dim"))
 
 
 _STYLES = {"taken": "green", "refused": "red", "unknown": "yellow"}

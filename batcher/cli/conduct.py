@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import orjson
 from rich.console import Console
+from rich.text import Text
 
 from batcher import logs
 from batcher.api import Wave
@@ -20,7 +21,7 @@ from batcher.cli.following import shown
 from batcher.cli.progress import Progress
 from batcher.cli.signals import stopping
 from batcher.cli.start import print_start
-from batcher.cli.terminal import colors_on, console
+from batcher.cli.terminal import colors_on, console, say
 from batcher.follow.ending import FollowEnd
 from batcher.report.read import ResultsError, tally_file
 from batcher.report.tally import Tally
@@ -79,7 +80,7 @@ def play(make: Make, settings: RunSettings, manner: Manner) -> Played:
 async def _run(make: Make, settings: RunSettings, manner: Manner, err: Console) -> Played:
     async with AsyncExitStack() as stack:
         wave = await make(stack)
-        stack.enter_context(stopping(wave, lambda text: err.print(f"\r{text}", style="yellow", soft_wrap=True)))
+        stack.enter_context(stopping(wave, lambda text: say(err, Text(f"\r{text}", "yellow"))))
         async with wave:
             if not settings.quiet:
                 print_start(err, wave, title=manner.title)

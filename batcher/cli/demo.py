@@ -117,6 +117,7 @@ def _print_judgement(err: "Console", seen: "TallyLedger", tally: "Tally") -> Non
     from rich.text import Text
 
     from batcher.cli import sample
+    from batcher.cli.terminal import say
     from batcher.text import counted
 
     lost = sum(count for name, count in seen.faults.items() if name != "slow")
@@ -130,7 +131,7 @@ def _print_judgement(err: "Console", seen: "TallyLedger", tally: "Tally") -> Non
         f"{tally.recovered} task ids found again after a lost answer",
         f"{busiest} create requests in the busiest second of a project, of {sample.LIMIT.count} allowed",
     ):
-        err.print(Text(f"  · {line}"), soft_wrap=True)
+        say(err, Text(f"  · {line}"))
 
 
 def _print_next(err: "Console", folder: Path, tally: "Tally") -> None:

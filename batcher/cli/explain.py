@@ -88,19 +88,19 @@ def _print_json(about: dict[str, Any], steps: "list[Step]") -> None:
 def _print(about: dict[str, Any], steps: "list[Step]") -> None:
     from rich.text import Text
 
-    from batcher.cli.terminal import console
+    from batcher.cli.terminal import console, say
 
     out = console()
     for line in _head(about):
-        out.print(line, soft_wrap=True)
+        say(out, line)
     for step in steps:
         out.print()
         for line in _step_lines(step):
-            out.print(line, soft_wrap=True)
+            say(out, line)
     if not steps:
         out.print(Text("\n  Nothing was sent for it."))
     out.print()
-    out.print(_end(about["result"]), soft_wrap=True)
+    say(out, _end(about["result"]))
 
 
 def _head(about: dict[str, Any]) -> "Iterator[Text]":

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from batcher.cli import exits
 from batcher.cli.ruling import headline, print_ruling
+from batcher.cli.terminal import say
 from batcher.follow.accepted import Acceptance
 from batcher.follow.ending import FollowEnd
 from batcher.follow.gate import Ruling, rule
@@ -54,7 +55,8 @@ class Verdicts:
         """The ruling, and what to know about the following."""
         print_ruling(console, self.ruling)
         for line in self._why_stopped():
-            console.print(Text(f"\n  {printable(line)}", "yellow"), soft_wrap=True)
+            console.print()
+            say(console, Text(f"  {printable(line)}", "yellow"))
         console.print(Text(f"\n  Verdicts: {printable(str(self.end.verdicts))}", "dim"), soft_wrap=True)
 
     def _why_stopped(self) -> Iterator[str]:

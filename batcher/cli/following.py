@@ -12,6 +12,7 @@ from rich.text import Text
 from batcher import logs
 from batcher.cli.progress import LOG_EVERY_S, REFRESH_S
 from batcher.cli.ruling import STYLES
+from batcher.cli.terminal import say
 from batcher.follow.follower import FollowStatus
 from batcher.follow.verdict import Verdict
 from batcher.settings import RunSettings
@@ -36,7 +37,7 @@ async def shown(snapshot: Callable[[], FollowStatus | None], console: Console, *
 async def _draw(snapshot: Callable[[], FollowStatus | None], console: Console) -> None:
     with (
         Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False) as live,
-        logs.through(lambda line: console.print(Text.from_ansi(line), soft_wrap=True)),
+        logs.through(lambda line: say(console, Text.from_ansi(line))),
     ):
         while True:
             if (status := snapshot()) is not None:

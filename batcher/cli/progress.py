@@ -15,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from batcher import logs
+from batcher.cli.terminal import say
 from batcher.durations import rough_duration
 from batcher.text import printable
 from batcher.wave.status import WaveStatus
@@ -83,7 +84,7 @@ class Progress:
 
     def _above(self, line: str) -> None:
         """Print a finished log line above the live line; its own colours are kept."""
-        self._console.print(Text.from_ansi(line), soft_wrap=True)
+        say(self._console, Text.from_ansi(line))
 
     async def _draw(self, live: Live) -> None:
         drawn = -REFRESH_S

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
+from batcher.cli.terminal import say
 from batcher.follow.gate import Blocker, Ruling
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
@@ -31,11 +32,11 @@ def print_ruling(console: Console, ruling: Ruling) -> None:
             file = blocker.file
             console.print(Text(f"\n{printable(file)}", "bold"))
         for line in _blocker(blocker):
-            console.print(line, soft_wrap=True)
+            say(console, line)
     if (more := len(ruling.blockers) - _BLOCKERS) > 0:
         console.print(Text(f"\n… and {more:,} more; --json has them all", "dim"))
     for line in _acceptances(ruling):
-        console.print(line, soft_wrap=True)
+        say(console, line)
 
 
 def headline(ruling: Ruling) -> Text:

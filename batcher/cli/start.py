@@ -6,6 +6,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batcher.api import Wave
+from batcher.cli.terminal import say
 from batcher.durations import rough_duration
 from batcher.rates import Pace, Rate
 from batcher.settings import RunSettings
@@ -20,7 +21,7 @@ def print_start(console: Console, wave: Wave, *, title: str) -> None:
     """Say on *console* what *wave*, which has been entered, is about to do."""
     assert wave.found is not None  # noqa: S101 - it has been entered
     for line in _lines(title, wave.found, wave.status(), wave.settings, wave.credentials):
-        console.print(line, soft_wrap=True)
+        say(console, line)
     console.print()
 
 

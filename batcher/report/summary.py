@@ -9,6 +9,7 @@ from rich.text import Text
 from batcher.durations import rough_duration
 from batcher.report.changes import Change, ChangeKind
 from batcher.report.tally import ScopeCount, Tally, TroubleCount
+from batcher.report.wrapping import print_wrapped
 from batcher.text import counted, printable
 from batcher.wave.result import Status
 
@@ -33,7 +34,7 @@ def print_summary(
     """
     misfits = [f"{misfit}." for misfit in tally.misfits(entries)]
     for line in _summary(tally, title, entries, (*misfits, *notes)):
-        _print_wrapped(console, line)
+        print_wrapped(console, line)
 
 
 def _summary(tally: Tally, title: str, entries: int | None, notes: tuple[str, ...]) -> Iterator[Text]:
@@ -58,18 +59,6 @@ def _summary(tally: Tally, title: str, entries: int | None, notes: tuple[str, ..
         yield Text()
     for note in notes:
         yield Text(f"  {note}", "yellow")
-
-
-def _print_wrapped(console: Console, line: Text) -> None:
-    """*line* wrapped to the console's width, with its indent on every line and no spaces at the ends."""
-    plain = line.plain
-    indent = len(plain) - len(plain.lstrip(" "))
-    if len(plain) <= console.width:
-        console.print(line)
-        return
-    for piece in line[indent:].wrap(console, console.width - indent):
-        piece.rstrip()
-        console.print(Text(" " * indent) + piece)
 
 
 def _head(title: str, tally: Tally) -> Iterator[Text]:
@@ -162,6 +151,6 @@ def print_changes(console: Console, found: list[Change], *, first: str, second: 
             before = change.before.text if change.before else "not there"
             after = change.after.text if change.after else "not there"
             line = f"    {printable(change.entry.key, 60)}  job {printable(change.entry.job_id or '-', 60)}"
-            _print_wrapped(console, Text(f"{line}  {before} → {after}"))
+            print_wrapped(console, Text(f"{line}  {before} → {after}"))
         if len(of_kind) > _CHANGES:
             console.print(Text(f"    … and {len(of_kind) - _CHANGES:,} more; --json has all.", "dim"))
