@@ -14,6 +14,7 @@ from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_P
 from batcher.manifest.short_form import BadCell, parse_cell
 from batcher.manifest.source import Source
 from batcher.nearest import nearest
+from batcher.text import counted
 
 if TYPE_CHECKING:
     from _csv import Reader
@@ -177,7 +178,7 @@ class _Columns:
             mend = "A cell that holds the delimiter stands in double quotes"
         else:
             mend = "Write a delimiter for each empty cell, too"
-        return Fault(None, NO_VALUE, f"the row has {len(row)} cells, and the header {self._width}", mend)
+        return Fault(None, NO_VALUE, f"the row has {counted(len(row), 'cell')}, and the header {self._width}", mend)
 
 
 def _list_of(name: str, cell: str, faults: list[Fault]) -> Any:

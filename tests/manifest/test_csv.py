@@ -97,7 +97,7 @@ WRONG = {
     ),
     "a row too short": (
         "job_id,object_level_compare_type\nj\n",
-        "wave.csv, line 2, index 0: the row has 1 cells, and the header 2. Write a delimiter for each empty cell, too.",
+        "wave.csv, line 2, index 0: the row has 1 cell, and the header 2. Write a delimiter for each empty cell, too.",
     ),
     "a quote that is not closed": (
         'job_id,object_level_compare_type\nj,objects\n"k,objects\nl,objects\n',
