@@ -11,8 +11,8 @@ _BY_KIND = {
     ErrorKind.AUTH: "Renew the credential, then run the same command again.",
     ErrorKind.PERMISSION: f"Have this user granted the DRS permissions of the project, then {_AGAIN}.",
     ErrorKind.NOT_FOUND: "Compare job_id and project_id with the console: the cloud knows no such job there.",
-    ErrorKind.STATE: "The jobs must be in INCRE_TRANSFER_STARTED, with nothing else going on (under keep: no unfinished "
-    f"comparison). Then {_AGAIN}; --wait-ready waits for that.",
+    ErrorKind.STATE: "Have the jobs in INCRE_TRANSFER_STARTED and, under keep, their unfinished comparisons ended, "
+    f"then {_AGAIN}; --wait-ready waits for that.",
     ErrorKind.CONFLICT: f"Another comparison of the job is in the way: let it end, then {_AGAIN}.",
     ErrorKind.THROTTLED: f"The cloud's limit is lower than ours: lower --rate, then {_AGAIN}.",
     ErrorKind.SERVER: f"The cloud failed: {_AGAIN}; if it stays, its support desk needs the request_id.",
