@@ -4,11 +4,7 @@ All that is written is searched: standard output and error, results, journal, re
 """
 
 import asyncio
-import os
 import stat
-import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import orjson
@@ -22,6 +18,7 @@ from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from tests.auth.iam_server import Asked, serving
 from tests.secrets import marks
+from tests.secrets.commands import Ran, batcher, batcher_alone
 
 ENTRIES = 5
 IAM = iam.IamConfig(
@@ -42,38 +39,6 @@ HURRY = (  # where answers are lost on purpose
     "--attempts=2",
     "--grace=0.5",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Ran:
-    """A command that has ended: its exit code, and all it said."""
-
-    args: tuple[str, ...]
-    code: int
-    said: bytes
-
-    def texts(self) -> list[tuple[str, bytes]]:
-        return [(f"output of {' '.join(self.args)}", self.said)]
-
-
-async def batcher(folder: Path, environ: Mapping[str, str], *args: str, stdin: bytes = b"") -> Ran:
-    """Run a command in *folder* with nothing in its environment but *environ*."""
-    own = {"PATH": os.environ["PATH"], "HOME": str(folder), "NO_COLOR": "1", "PYTHONFAULTHANDLER": "1"}
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "batcher",
-        *args,
-        cwd=folder,
-        env={**own, "XDG_STATE_HOME": str(folder / "state"), **environ},
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.STDOUT,
-    )
-    said, _ = await process.communicate(stdin)
-    assert process.returncode is not None
-    assert process.returncode != 70, f"a defect: {said.decode()}"
-    return Ran(args, process.returncode, said)
 
 
 def manifest(folder: Path) -> Path:
@@ -149,7 +114,7 @@ async def test_every_command(tmp_path: Path, turns: asyncio.Semaphore) -> None:
             "NO_PROXY": "127.0.0.1",
             "HTTPS_PROXY": f"http://someone:{marks.PROXY_PASSWORD}@127.0.0.1:9",
         }
-        first = await batcher(
+        first = await batcher_alone(
             tmp_path, environ, "run", str(path), "-o", "results.jsonl", "--project-id=p1", "--rate=off"
         )
         assert first.code == 0, first.said.decode()
@@ -200,11 +165,11 @@ async def test_secrets_in_files_and_on_standard_input(tmp_path: Path) -> None:
         (tmp_path / name).write_text(value + "\n")
     async with Simulator(ServiceConfig(iam=IAM)) as cloud:
         environ = {"BATCHER_ENDPOINT": cloud.url, "BATCHER_LOG_LEVEL": "debug"}
-        by_files = await batcher(
+        by_files = await batcher_alone(
             tmp_path, environ, "run", "wave.csv", "-o", "one.jsonl", "--project-id=p1",
             "--ak-file=ak", "--sk-file=sk", "--rate=off",
         )  # fmt: skip
-        by_input = await batcher(
+        by_input = await batcher_alone(
             tmp_path, environ, "run", "wave.csv", "-o", "two.jsonl", "--project-id=p1", "--token-file=-", "--rate=off",
             stdin=marks.TOKEN.encode(),
         )  # fmt: skip
@@ -225,7 +190,7 @@ async def test_the_process_list_shows_no_secret(tmp_path: Path) -> None:
     async with Simulator(ServiceConfig(iam=IAM, latency_s=(0.1, 0.2))) as cloud:
         environ = {**marks.BY_KEY, "BATCHER_ENDPOINT": cloud.url}
         running = asyncio.create_task(
-            batcher(tmp_path, environ, "run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", "--rate=off")
+            batcher_alone(tmp_path, environ, "run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", "--rate=off")
         )
         while not cloud.ledger:
             await asyncio.wait({running}, timeout=0.02)
