@@ -118,10 +118,10 @@ def _since_intent(comparison: Comparison, half: Half, entry: PlannedEntry, look:
         return None
     created = comparison.create_time / 1000
     if look.cloud_now is not None and created > look.cloud_now + look.slack_s + look.set_back_s:
-        # Not documented: create_time of a scheduled comparison may be its planned start. It is ours only with
-        # the start that we asked for.
+        # Not documented: create_time of a scheduled comparison may be its planned start. Ours it surely is with the
+        # start that we asked for; with another it is somebody's plan, or ours by a clock that runs ahead of `Date`.
         planned = entry.start_time if half is Half.DATA else None
-        return planned is not None and abs(created - planned / 1000) <= look.slack_s
+        return True if planned is not None and abs(created - planned / 1000) <= look.slack_s else None
     if created >= look.since - look.slack_s:
         return True
     return None if created >= look.since - look.slack_s - look.set_back_s else False
