@@ -83,7 +83,7 @@ def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
     if trouble.sort is Sort.NOT_LET_IN:
         return Send(0.0, "the credential was refused: sent again with a renewed one")
     if trouble.sort is Sort.NOT_YET:
-        after_s = policy.wait_ready_poll_s * (0.75 + moment.draw / 2)
+        after_s = max(policy.wait_ready_poll_s * (0.75 + moment.draw / 2), trouble.retry_after_s or 0.0)
         if moment.since_first_s + after_s > policy.wait_ready_s:
             waited = f" within {policy.wait_ready_s:g} s" if policy.wait_ready_s else ""
             return give_up(state, trouble, f"the job was not ready{waited}")
@@ -96,7 +96,9 @@ def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
     if moment.since_first_s + after_s > policy.entry_deadline_s:
         return give_up(state, trouble, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
     if trouble.sort is Sort.MAYBE:
-        return Send(0.0, "proven not taken: sent again")
+        left_s = (trouble.retry_after_s or 0.0) - moment.since_intent_s  # of what the cloud asked for
+        when = f" in {left_s:.1f} s" if left_s > 0 else ""
+        return Send(max(0.0, left_s), f"proven not taken: sent again{when}")
     return Send(after_s, f"{trouble.sort.value}: again in {after_s:.1f} s")
 
 

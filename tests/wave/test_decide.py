@@ -189,3 +189,20 @@ def test_back_off_is_jittered_capped_and_honours_the_cloud(draw: float) -> None:
     for charged in range(1, 100):
         assert 0 <= back_off(charged, policy, draw, None) <= min(60.0, 2.0 ** (charged - 1))
     assert back_off(1, policy, draw, 90.0) == 90.0
+
+
+def test_what_the_cloud_asked_for_is_waited_for_after_a_look_up_too() -> None:
+    """A 503 with Retry-After: the request was not taken, and the time that has passed since counts."""
+    busy = trouble(Sort.MAYBE, retry_after_s=300.0)
+    absent = state(INTENT, answered(busy, busy), look(Sight.PROVEN_ABSENT, Sight.PROVEN_ABSENT))
+    for since_s, after_s in ((160.0, 140.0), (301.0, 0.0)):
+        action = decide(absent, POLICY, Moment(since_intent_s=since_s, since_first_s=since_s, draw=0.5))
+        assert isinstance(action, Send)
+        assert action.after_s == pytest.approx(after_s)
+
+
+def test_a_job_that_is_not_ready_is_not_asked_before_the_cloud_wants_it() -> None:
+    not_yet = trouble(Sort.NOT_YET, ErrorKind.STATE, retry_after_s=100.0)
+    action = decide(state(INTENT, answered(not_yet, not_yet)), POLICY, NOW)
+    assert isinstance(action, Send)
+    assert action.after_s == 100.0
