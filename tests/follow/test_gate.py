@@ -5,7 +5,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.follow.accepted import Acceptance
@@ -175,6 +175,7 @@ def test_go_means_that_every_entry_was_created_ended_and_agreed(entries: list[Wa
     assert len(ruling.blockers) == good.count(False)
 
 
+@settings(max_examples=40)
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_junit_is_sound_xml_whatever_names_there_are(
     tmp_path_factory: pytest.TempPathFactory, key: str, why: str

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.follow.running_gate import RunningGate
@@ -138,6 +138,7 @@ def test_a_start_of_its_own_neither_waits_nor_counts() -> None:
 
 
 @pytest.mark.parametrize("most", [None, 1, 3])
+@settings(max_examples=30)
 @given(data=st.data())
 def test_in_any_course_limits_hold_and_all_are_admitted_in_the_end(most: int | None, data: st.DataObject) -> None:
     gate = RunningGate(most, (("source", 2),))

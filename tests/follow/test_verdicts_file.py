@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.follow.verdicts_file import Identity, VerdictsError, VerdictsFile, identity, verdict_lines, verdicts_beside
@@ -29,6 +29,7 @@ def test_it_lies_beside_the_results(results: str, verdicts: str) -> None:
     assert verdicts_beside(Path("folder") / results) == Path("folder") / verdicts
 
 
+@settings(max_examples=40)
 @given(st.integers(0, 5000))
 def test_cut_at_any_byte_it_keeps_the_whole_lines(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     path = tmp_path_factory.mktemp("v") / "v.jsonl"

@@ -166,21 +166,21 @@ async def test_a_comparison_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
 async def test_all_jobs_together_keep_to_the_limit_of_look_ups(tmp_path: Path) -> None:
     rate = Rate(5, 1.0)
     async with cloud() as sim:
-        await created(sim, tmp_path / "r.jsonl", 60)
+        await created(sim, tmp_path / "r.jsonl", 25)
         before = len(looks(sim))
         end, _ = await watched(tmp_path / "r.jsonl", hurried(read_rate=rate))
         seen = [look.at for look in looks(sim)[before:]]
-    assert len(seen) == end.status.looks > 60
+    assert len(seen) == end.status.looks > 25
     assert within(seen, rate)
 
 
 async def test_long_comparisons_are_looked_at_ever_more_seldom(tmp_path: Path) -> None:
-    """Ten hours would be 7,200 looks at the shortest pause."""
-    async with cloud(runs_s={"object_comparison": 60.0, "lines": 36_000.0, "contents": 36_000.0}) as sim:
+    """Two and a half hours would be 1,800 looks at the shortest pause."""
+    async with cloud(runs_s={"object_comparison": 60.0, "lines": 9_000.0, "contents": 9_000.0}) as sim:
         await created(sim, tmp_path / "r.jsonl")
         end, lines = await watched(tmp_path / "r.jsonl")
     assert lines["k0"].verdict is Verdict.CONSISTENT
-    assert end.status.looks < 500
+    assert end.status.looks < 200
 
 
 async def test_one_query_serves_both_halves(tmp_path: Path) -> None:
@@ -230,13 +230,13 @@ async def test_faults_of_single_looks_do_no_harm(tmp_path: Path) -> None:
     assert {line.verdict for line in lines.values()} == {Verdict.CONSISTENT}
 
 
-@pytest.mark.parametrize("fault", ["500-before", "busy-202", "reset-before"])
+@pytest.mark.parametrize("fault", ["500-before", "busy-202"])
 async def test_a_job_that_is_never_answered_does_not_hold_the_watch_for_ever(tmp_path: Path, fault: str) -> None:
     """While other jobs are answered, it is the job and not the cloud."""
     faults = Script(reads=(fault,) * 500, jobs=frozenset({"job-0"}))
-    async with cloud(faults=faults, jobs=(JobRule(pattern="job-1", runs_s=300_000),)) as sim:
+    async with cloud(faults=faults, jobs=(JobRule(pattern="job-1", runs_s=1_500_000),)) as sim:
         await created(sim, tmp_path / "r.jsonl", 2)
-        end, lines = await watched(tmp_path / "r.jsonl", hurried(poll=60.0))
+        end, lines = await watched(tmp_path / "r.jsonl", hurried(poll=600.0))
     assert end.stopped is None
     assert lines["k0"].verdict is Verdict.UNKNOWN
     assert "its results could not be read" in (lines["k0"].reason or "")
