@@ -36,6 +36,10 @@ _METAVARS = {
     "digest": "sha256:…",
     "ca_bundle": "FILE",
     "proxy": "URL",
+    "allow_inconsistent": "FILE",
+    "max_running_per": "label.NAME=N",
+    "notify": "URL",
+    "on_end": "COMMAND",
 }
 
 

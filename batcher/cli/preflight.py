@@ -24,7 +24,6 @@ _SETTINGS = (
     "endpoint",
     "project_id",
     "language",
-    "rate",
     "read_rate",
     "concurrency",
     "timeout",

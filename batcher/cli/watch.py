@@ -18,7 +18,6 @@ _SETTINGS = (
     "region",
     "endpoint",
     "insecure_http",
-    "rate",
     "read_rate",
     "concurrency",
     "timeout",
