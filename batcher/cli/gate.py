@@ -42,8 +42,12 @@ def command(results: tuple[Path, ...], junit: Path | None, as_json: bool, **para
     from batcher.cli.ruling import headline, print_ruling
     from batcher.follow.gate import rule
     from batcher.follow.junit import write_junit
+    from batcher.follow.verdicts_file import is_verdicts
     from batcher.follow.waves import entries_of
 
+    results = tuple(path for path in results if not is_verdicts(path))
+    if not results:
+        raise click.UsageError("Name the results files; the verdicts are found beside them.")
     check_end(settings)
     acceptances = accepted_by(settings)
     entries = list(entries_of(results))

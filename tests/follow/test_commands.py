@@ -261,6 +261,14 @@ def test_the_gate_gives_junit_and_json(batcher: Batcher, fleet: Fleet, manifest:
     ]
 
 
+def test_verdicts_files_that_a_glob_catches_do_no_harm(batcher: Batcher, fleet: Fleet, manifest: Path) -> None:
+    fleet()
+    batcher("run", manifest, "-o", "wave.jsonl", "--wait")
+    assert batcher("gate", *sorted(Path().glob("wave*.jsonl"))).code == 0
+    ended = batcher("gate", "wave.verdicts.jsonl")
+    assert (ended.code, "Name the results files" in ended.err) == (2, True)
+
+
 def test_a_wave_that_nobody_followed_is_no_go(batcher: Batcher, fleet: Fleet, manifest: Path) -> None:
     fleet()
     batcher("run", manifest, "-o", "wave.jsonl")
