@@ -16,7 +16,6 @@ from pydantic import ValidationError
 from batcher.errors import UserError
 from batcher.follow.verdict import VerdictLine
 
-
 _SUFFIX = ".verdicts.jsonl"
 
 
