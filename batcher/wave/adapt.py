@@ -24,7 +24,7 @@ from batcher.wave.limits import Seen, fitting
 
 START_PER_S = 2.0
 _FASTER_PER_S = 0.7  # for each request let in while searching: the pace doubles about every second
-_REMEMBERED = 5000  # requests
+_REMEMBERED = 500  # requests: a wave may have hundreds of scopes
 _SILENCE_GAPS = 3  # of the first silence
 _SHORTEST_S = 0.05
 _LONGEST_S = 600.0

@@ -136,7 +136,7 @@ class Governor:
         self.creates.set_limit(limit)
 
     def hold(self, reason: str | None) -> None:
-        """Nothing is created until this is called with None; doubts are looked up all the same."""
+        """Nothing is created until this is called with None; look-ups are not held."""
         self._held = reason
         self.creates.pacer.hold(reason)
 

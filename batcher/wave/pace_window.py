@@ -22,7 +22,7 @@ from batcher.rates import Rate
 MARGIN = 0.01  # of the period: what the way to the cloud may jitter, and
 MARGIN_S = 0.005  # at least this
 _TICK_S = 0.001  # a period is over only after it: clocks round
-_REMEMBERED = 1000  # departures kept for a period that turns out to be longer
+_REMEMBERED = 200  # departures kept for a period that turns out to be longer; a wave may have hundreds of scopes
 
 
 class Place:
