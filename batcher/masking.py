@@ -4,6 +4,7 @@ The first net is that no secret is handed to anything that shows. This one knows
 under, by the shapes in which HTTP carries them, and by value where a value was registered.
 """
 
+import html
 import json
 import os
 import re
@@ -38,10 +39,10 @@ _registered: set[str] = set()
 
 
 def register_secret(value: str) -> None:
-    """From now on mask *value* wherever it would show, in an address and inside JSON as well; values under six
-    characters are too common to be masked."""
+    """From now on mask *value* wherever it would show, in an address and inside JSON or HTML as well; values under
+    six characters are too common to be masked."""
     if len(value) >= _MIN_LENGTH:
-        _registered.update((value, quote(value, safe=""), json.dumps(value)[1:-1]))
+        _registered.update((value, quote(value, safe=""), json.dumps(value)[1:-1], html.escape(value)))
 
 
 def register_environment(environ: Mapping[str, str] | None = None) -> None:
@@ -66,8 +67,21 @@ def is_secret_name(name: str) -> bool:
 
 def mask_text(text: str) -> str:
     """*text* without registered secrets and without what looks like one."""
+    return _without_shapes(_without_registered(text))
+
+
+def mask_start(text: str, limit: int) -> str:
+    """The first *limit* characters of *text*, masked: also a secret that the cut goes through shows no part of it."""
+    return _without_shapes(_without_registered(text)[:limit])
+
+
+def _without_registered(text: str) -> str:
     for secret in sorted(_registered, key=len, reverse=True):
         text = text.replace(secret, MASK)
+    return text
+
+
+def _without_shapes(text: str) -> str:
     for pattern in _IN_TEXT:
         text = pattern.sub(rf"\g<1>{MASK}", text)
     return text

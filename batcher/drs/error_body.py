@@ -13,10 +13,12 @@ import orjson
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer
+from batcher.masking import mask_start
 
 Json = Mapping[str, Any]
 
 _MAX_MSG = 1000  # characters of a foreign message that are kept
+_EXAMINED = 100_000  # bytes of a foreign body that are read, so that a secret in what is kept of it is read whole
 _CODES = ("error_code", "errorCode", "code")
 _MSGS = ("error_msg", "errorMsg", "error_message", "errorMessage", "message")
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
@@ -66,7 +68,7 @@ def _own_error(part: Json, http_status: int) -> Error | None:
     if code == str(http_status):
         code = None  # IAM repeats the status as its code
     msg = _first(part, _MSGS)
-    return None if code is None and msg is None else Error(code, None if msg is None else msg[:_MAX_MSG])
+    return None if code is None and msg is None else Error(code, None if msg is None else mask_start(msg, _MAX_MSG))
 
 
 def item_errors(body: Json, http_status: int) -> Iterator[tuple[str | None, Error]]:
@@ -110,7 +112,8 @@ def limit_of(msg: str | None) -> tuple[int, float] | None:
 
 def excerpt(body: bytes) -> str | None:
     """The beginning of a body that is no JSON, as one line without markup."""
-    plain = re.sub(r"<[^<>]*>", " ", body[:2000].decode("utf-8", "replace"))
+    start = mask_start(body[:_EXAMINED].decode("utf-8", "replace"), 2000)
+    plain = re.sub(r"<[^<>]*>", " ", start)
     return " ".join(plain.split())[:200] or None
 
 

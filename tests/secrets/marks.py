@@ -23,11 +23,15 @@ BY_TEMPORARY_KEY: Mapping[str, str] = {
 BY_USER: Mapping[str, str] = {"OS_USERNAME": "ann", "OS_PASSWORD": PASSWORD, "OS_USER_DOMAIN_NAME": "acme"}
 KINDS = {"token": BY_TOKEN, "key": BY_KEY, "temporary key": BY_TEMPORARY_KEY, "user": BY_USER}
 
+_PIECE = 9  # characters of a secret that are too many to show
+
 
 def spellings(secret: str) -> set[bytes]:
-    """The secret as it is, and as it may be disguised: quoted for an address, escaped for JSON or HTML, in base64."""
+    """The secret as it is, cut off, and as it may be disguised: quoted for an address, escaped for JSON or HTML, in
+    base64."""
     plain = secret.encode()
     spelt = {plain, urllib.parse.quote(secret, safe="").encode(), urllib.parse.quote_plus(secret).encode()}
+    spelt |= {plain[:_PIECE], plain[-_PIECE:]}
     spelt |= {secret.replace("&", "&amp;").encode(), secret.replace("/", "\\/").encode(), plain.hex().encode()}
     for shift in range(3):  # base64 of a text that holds the secret anywhere
         inner = base64.b64encode(b"\0" * shift + plain)

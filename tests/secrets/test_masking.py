@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.failures import sort_call
 from batcher.masking import MASK, is_secret_name, mask, mask_text, register_environment, register_secret
 
 SECRET = st.text(min_size=6, max_size=40).filter(lambda text: "*" not in text)
@@ -50,6 +52,20 @@ def test_names_of_secrets_are_known(name: str) -> None:
 @pytest.mark.parametrize("name", ["min_token", "compare_object_infos_with_token", "key", "task", "X-Project-Id"])
 def test_other_names_are_left_alone(name: str) -> None:
     assert mask({name: "value"}) == {name: "value"}
+
+
+@pytest.mark.parametrize("before", ["", "x" * 150, "x" * 990, "x" * 1990])
+@pytest.mark.parametrize("body", [b'{"error_code":"APIGW.0301","error_msg":"got %s"}', b"<html><p>got %s</p></html>"])
+def test_a_secret_that_is_cut_off_shows_no_part_of_it(before: str, body: bytes) -> None:
+    """Tokens are several kB, and of what the cloud says no more than a line or two is kept."""
+    token = "MII" + "Qq0Zx7" * 500
+    register_secret(token)
+    quoted = body.replace(b"%s", f"{before} {token} and so on".encode())
+    answer = Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=401, body=quoted)
+    trouble = sort_call(answer)
+    assert trouble is not None
+    assert "got" in (trouble.error_msg or "")
+    assert "Qq0Zx7" not in (trouble.error_msg or "")
 
 
 def test_data_is_masked_at_any_depth() -> None:
