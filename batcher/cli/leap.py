@@ -1,7 +1,8 @@
-"""An event loop that does not wait: where nothing else can happen, its clock leaps to the next timer.
+"""Event loops with a clock of their own, on which computing takes no time: it moves on only while nothing can happen.
 
-Client and simulated cloud run on the same such loop, so pace, latency, back-off and limits are what they are on the
-wall, and a rehearsal of an hour takes as long as the computing it needs. Threads hold time still while they work.
+Client and simulated cloud run on the same such loop, so pace, latency, back-off and limits are what they would be on an
+idle machine. `LeapingLoop` leaps to the next timer, and a rehearsal of an hour takes as long as the computing it needs;
+`SteadyLoop` waits for it, for people to watch. Threads hold time still while they work.
 """
 
 import asyncio
@@ -9,9 +10,7 @@ import selectors
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar, cast
-
-from asyncio_throttle import throttler
+from typing import Any, TypeVar
 
 from batcher.wave.journal import Journal
 from batcher.wave.store import Op, Store
@@ -22,12 +21,13 @@ _TICK_S = 1e-6  # what is due at the same moment is due together
 
 
 class _LeapingSelector(selectors.DefaultSelector):
-    """Looks at what is real; where there is nothing, moves the clock on instead of waiting."""
+    """Looks at what is real; where there is nothing, moves the clock on, after waiting for it if it *waits*."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits: bool) -> None:
         super().__init__()
         self.now = time.monotonic()
         self.busy = 0  # threads at work
+        self._waits = waits
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """See `selectors.BaseSelector.select`."""
@@ -38,6 +38,10 @@ class _LeapingSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if not ready and timeout > 0:
             ready = super().select(0)  # a byte over loopback is there at once, or after the other side's turn
+            if not ready and self._waits:
+                began = time.monotonic()
+                if ready := super().select(timeout):  # a signal, say
+                    self.now += min(time.monotonic() - began, timeout)
             if not ready:
                 self.now += timeout + _TICK_S
         return ready
@@ -46,8 +50,10 @@ class _LeapingSelector(selectors.DefaultSelector):
 class LeapingLoop(asyncio.SelectorEventLoop):
     """See the module."""
 
+    _waits = False
+
     def __init__(self) -> None:
-        self._leaping = _LeapingSelector()
+        self._leaping = _LeapingSelector(waits=self._waits)
         super().__init__(self._leaping)
 
     def time(self) -> float:
@@ -72,6 +78,12 @@ class LeapingLoop(asyncio.SelectorEventLoop):
 
     def _no_longer_busy(self, _: object) -> None:
         self._leaping.busy -= 1
+
+
+class SteadyLoop(LeapingLoop):
+    """See the module."""
+
+    _waits = True
 
 
 class LoopClock:
@@ -117,23 +129,3 @@ class TimelessJournal:
         """See `Journal.read`."""
         with self._loop.busy():
             return await self._inner.read(query)
-
-
-class _LoopTime:
-    """Stands in for the `time` module where a library asks it instead of the loop."""
-
-    @staticmethod
-    def monotonic() -> float:
-        """The running loop's time."""
-        return asyncio.get_running_loop().time()
-
-
-@contextmanager
-def throttler_on_loop_time() -> Iterator[None]:
-    """asyncio-throttle, the outer guard of the pace, reads the loop's clock while this lasts."""
-    library = cast("Any", throttler)
-    before, library.time = library.time, _LoopTime
-    try:
-        yield
-    finally:
-        library.time = before

@@ -10,7 +10,7 @@ from pathlib import Path
 from batcher.api import Wave
 from batcher.cli.conduct import Manner, play
 from batcher.cli.failures import told
-from batcher.cli.leap import LeapingLoop, LoopClock, TimelessJournal, throttler_on_loop_time
+from batcher.cli.leap import LeapingLoop, LoopClock, SteadyLoop, TimelessJournal
 from batcher.drs.cloud import HttpRequest, Refusal
 from batcher.settings import RunSettings
 from batcher.simulator.ledger import FileLedger, NoLedger
@@ -45,7 +45,8 @@ class Rehearsal:
     """A wave over *manifest*, with *settings*, through the cloud that *config* describes.
 
     Whatever endpoints the manifest names, every request goes to that cloud. With *leaps* nobody waits: time leaps to
-    the next thing that happens, for both. *ledger* is a file for the cloud's ledger.
+    the next thing that happens, for both. How busy this machine is changes nothing. *ledger* is a file for the cloud's
+    ledger.
     """
 
     manifest: Path
@@ -63,8 +64,8 @@ class Rehearsal:
 
         Raises `UserError`.
         """
-        manner = Manner(title=self.title, command=None, loop=LeapingLoop if self.leaps else None)
-        with told(as_json=as_json), throttler_on_loop_time(), self._seen() as seen:
+        manner = Manner(title=self.title, command=None, loop=LeapingLoop if self.leaps else SteadyLoop)
+        with told(as_json=as_json), self._seen() as seen:
             return play(partial(self._make, seen), self.settings, manner).end, seen
 
     @contextmanager
@@ -82,6 +83,7 @@ class Rehearsal:
 
     async def _make(self, seen: TallyLedger, stack: AsyncExitStack) -> Wave:
         loop = asyncio.get_running_loop()
+        assert isinstance(loop, LeapingLoop)  # noqa: S101 - `run` has it made
         clock = LoopClock(loop)
         simulator = await stack.enter_async_context(Simulator(self.config, ledger=seen, clock=clock.now))
         return Wave(
@@ -91,7 +93,7 @@ class Rehearsal:
             format=self.format,
             encoding=self.encoding,
             clock=clock,
-            wrap_journal=partial(TimelessJournal, loop=loop) if isinstance(loop, LeapingLoop) else None,
+            wrap_journal=partial(TimelessJournal, loop=loop),
             address_of=lambda _: simulator.url,
             credential_for=lambda _: SimulatedCredential(),
         )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.cli.leap import LeapingLoop, LoopClock
+from batcher.cli.leap import LeapingLoop, LoopClock, SteadyLoop
 from tests.cli.commands import lines_of, write_manifest
 from tests.cli.conftest import Batcher
 
@@ -100,6 +100,23 @@ def test_an_hour_passes_on_a_leaping_loop_without_waiting() -> None:
     with asyncio.Runner(loop_factory=LeapingLoop) as runner:
         assert 3600.0 <= runner.run(sleep()) < 3601.0
     assert time.monotonic() - began < 60.0
+
+
+def test_on_a_steady_loop_waiting_takes_its_time_and_computing_none() -> None:
+    async def work() -> tuple[float, float]:
+        loop = asyncio.get_running_loop()
+        before = loop.time()
+        time.sleep(0.2)  # noqa: ASYNC251 - as if computing
+        computed = loop.time() - before
+        await asyncio.sleep(0.05)
+        return computed, loop.time() - before
+
+    began = time.monotonic()
+    with asyncio.Runner(loop_factory=SteadyLoop) as runner:
+        computed, passed = runner.run(work())
+    assert computed == 0.0
+    assert 0.05 <= passed < 0.06
+    assert time.monotonic() - began >= 0.25
 
 
 def test_time_stands_still_while_a_thread_works() -> None:
