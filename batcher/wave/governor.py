@@ -21,6 +21,7 @@ Limit = Rate | Literal["auto"] | None
 """The limit of ours: a rate, `auto` to find the cloud's, None for none."""
 
 TURNED_AWAY = "turned away by the cloud's limit"
+_EMPTY_LIST = "DRS.M00002"  # how a cloud may say that a job has no comparisons: it is there, and answers
 _SILENT_KINDS = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
 
 
@@ -208,6 +209,8 @@ class Governor:
 
 def _is_silence(trouble: Trouble) -> bool:
     """Whether it says that the cloud is not there, rather than something about the entry."""
+    if trouble.error_code == _EMPTY_LIST:
+        return False
     return trouble.sort in (Sort.NOT_RECEIVED, Sort.MAYBE) and trouble.kind in _SILENT_KINDS
 
 

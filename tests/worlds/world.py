@@ -139,7 +139,13 @@ class World:
             results=results,
             could_not_open=why,
             told_to_stop_at=self._told_to_stop_at,
-            strays=() if life.tampers else tuple(strays(self._file(), self._journal())),
+            strays=() if life.tampers or self._rewriting() else tuple(strays(self._file(), self._journal())),
+        )
+
+    def _rewriting(self) -> bool:
+        """Whether the journal knows that the results file is behind, and is to be written anew."""
+        return bool(
+            self.disk.database.execute("SELECT 1 FROM meta WHERE name = 'rewriting' AND value = 'true'").fetchone()
         )
 
     def _journal(self) -> list[bytes]:
