@@ -80,12 +80,12 @@ class Duplicates:
         same_key = self._keys.first_line(key, line) if key is not None else None
         faults: list[Fault] = []
         if same_job is not None:
-            problem = f"has a data-level comparison in the entry in line {same_job} already"
+            problem = f"has a data-level comparison in {_there(same_job, line)} already"
             mend = f"Put both into one entry, or {_MEND}"
             what = f"{problem}, and the second would cancel the first or be dropped"
             faults.append(Fault("job_id", job_id, what, mend))
         if same_key is not None:
-            problem = f"the entry in line {same_key}"
+            problem = _there(same_key, line)
             if own_key:
                 faults.append(Fault("key", key, f"is also the key of {problem}", "Give each entry a key of its own"))
             elif same_job is None:
@@ -93,3 +93,7 @@ class Duplicates:
                     Fault(None, NO_VALUE, f"the entry is the same as {problem}", f"Drop one of them, or {_MEND}")
                 )
         return faults
+
+
+def _there(first: int, line: int) -> str:
+    return f"the entry in line {first}" if first != line else "an earlier entry in this line"

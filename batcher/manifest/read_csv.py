@@ -109,7 +109,13 @@ def _cells(line: str, delimiter: str) -> list[str]:
 
 
 def _known(cells: list[str]) -> int:
-    return sum(cell in CSV_FIELDS or cell.startswith(LABEL_PREFIX) for cell in cells)
+    """How many of *cells* name a column, or seem to be meant to."""
+    return sum(_as_meant(cell) in CSV_FIELDS or cell.startswith(LABEL_PREFIX) for cell in cells)
+
+
+def _as_meant(name: str) -> str:
+    """*name* without capitals, and with underscores for what spreadsheets like better."""
+    return name.lower().replace(" ", "_").replace("-", "_")
 
 
 _Home = Literal["entry", "data level", "object list", "labels", "nowhere"]
@@ -209,7 +215,7 @@ def _column_mend(name: str) -> str:
     last = name.rpartition(".")[2]
     if last != name and last in CSV_FIELDS:
         return f"CSV columns are flat: write {last}"
-    near = nearest(name, CSV_FIELDS)
+    near = _as_meant(name) if _as_meant(name) in CSV_FIELDS else nearest(name, CSV_FIELDS)
     if near:
         return f"Did you mean {near}?"
     return f"For information of your own, call it {LABEL_PREFIX}{re.sub(r'[^A-Za-z0-9_-]+', '_', name).strip('_')}"

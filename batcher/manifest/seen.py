@@ -1,14 +1,15 @@
-"""What has been seen before, in a few bytes a thing, so that a million entries fit in little memory."""
+"""What has been seen before, in a few bytes a thing, so that a million entries fit in little memory.
 
-from array import array
-from bisect import bisect_left
+Records of one length lie one behind the other in buckets, which are searched from their beginning: some hundreds of
+records are gone through faster than a step of Python takes, and adding one moves none.
+"""
+
 from collections import defaultdict
 from collections.abc import Hashable
 from hashlib import blake2b
 
-_BUCKETS = 1024
-_DIGEST = 16  # bytes
-_LINE = 5
+_BUCKETS = 4096
+_LOOK, _DIGEST, _LINE = 8, 16, 5  # bytes
 
 
 class Glimpses:
@@ -18,28 +19,27 @@ class Glimpses:
     """
 
     def __init__(self) -> None:
-        self._buckets: defaultdict[int, array[int]] = defaultdict(_signed)
+        self._buckets: defaultdict[int, bytearray] = defaultdict(bytearray)
 
     def may_be_known(self, thing: Hashable) -> bool:
         """Whether something that looks like *thing* was here before; from now on it was."""
-        look = hash(thing)
-        bucket = self._buckets[look % _BUCKETS]
-        place = bisect_left(bucket, look)
-        if place < len(bucket) and bucket[place] == look:
-            return True
-        bucket.insert(place, look)
+        number = hash(thing)
+        bucket = self._buckets[number % _BUCKETS]
+        look = number.to_bytes(_LOOK, signed=True)
+        place = bucket.find(look)
+        while place >= 0:
+            if place % _LOOK == 0:
+                return True
+            place = bucket.find(look, place + 1)
+        bucket += look
         return False
-
-
-def _signed() -> "array[int]":
-    return array("q")
 
 
 class Places:
     """Remembers texts by 128 bits of a digest, and the line each was first seen in, in some 25 bytes each.
 
-    That two texts of a million are taken for one has a chance of one in 10^26, which is the certainty of the
-    manifest's own digest.
+    That two texts of a million are taken for one has a chance of one in 10^26, far less than that of
+    broken memory.
     """
 
     def __init__(self) -> None:
@@ -50,9 +50,9 @@ class Places:
         digest = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_DIGEST).digest()
         bucket = self._buckets[int.from_bytes(digest[:2]) % _BUCKETS]
         place = bucket.find(digest)
-        while place % (_DIGEST + _LINE) and place >= 0:  # not where a record begins
+        while place >= 0:
+            if place % (_DIGEST + _LINE) == 0:
+                return int.from_bytes(bucket[place + _DIGEST : place + _DIGEST + _LINE])
             place = bucket.find(digest, place + 1)
-        if place < 0:
-            bucket += digest + line.to_bytes(_LINE)
-            return None
-        return int.from_bytes(bucket[place + _DIGEST : place + _DIGEST + _LINE])
+        bucket += digest + line.to_bytes(_LINE)
+        return None

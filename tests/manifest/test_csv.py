@@ -69,6 +69,13 @@ WRONG = {
         "wave.csv, line 1: jobid is no column of a manifest. Did you mean job_id?",
         "wave.csv, line 1: job_id has no column. Every entry names its DRS job in a column job_id.",
     ),
+    "names as a person writes them": (
+        "Job ID;Object-Level_Compare_Type\nj;objects\n",
+        "wave.csv, line 1: Job ID is no column of a manifest. Did you mean job_id?",
+        "wave.csv, line 1: Object-Level_Compare_Type is no column of a manifest. "
+        "Did you mean object_level_compare_type?",
+        "wave.csv, line 1: job_id has no column. Every entry names its DRS job in a column job_id.",
+    ),
     "an unknown column": (
         "job_id,object_level_compare_type,Remark\nj,objects,\n",
         "wave.csv, line 1: Remark is no column of a manifest. For information of your own, call it label.Remark.",
