@@ -1,5 +1,6 @@
 """Requests checked as strictly as the API reference's tables: a value that fits, or the refusal it gets."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +67,7 @@ def read_create(body: bytes) -> CreateCompareTaskReq:
 
 
 def _check_data_level(info: CreateDataLevelCompareReq) -> None:
-    if info.start_time is not None and not (len(info.start_time) == 13 and info.start_time.isdecimal()):
+    if info.start_time is not None and not re.fullmatch(r"[0-9]{13}", info.start_time):
         raise BadRequest("DRS.M00202", "Parameter start_time must be a timestamp in milliseconds.")
     lists = [info.compare_object_infos, info.compare_object_infos_with_token]
     given = sum(bool(objects) for objects in lists)

@@ -36,6 +36,7 @@ BATCH_STATUS = "batch-status"
 BATCH_DETAIL = "batch-detail"
 READS = frozenset({QUERY_COMPARE_RESULT, BATCH_STATUS, BATCH_DETAIL})
 CREATES = frozenset({CREATE_COMPARE_TASK})
+_HALF_REFUSED = {"DRS.M01503": "Too many requests. Try again later."}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ class SimulatedCloud:
         for half in intent.asked:
             name = f"{half}_compare_create_result"
             if half is refuse:
-                answer[name] = {"error_code": code, "error_msg": "The comparison was not created. Try again later."}
+                answer[name] = {"error_code": code, "error_msg": _HALF_REFUSED.get(code, "The parameters are incorrect.")}
                 continue
             info = intent.request.data_level_compare_info if half is Half.DATA else None
             if info is not None:

@@ -52,6 +52,7 @@ def with_info(**fields: Any) -> bytes:
         (with_info(compare_object_infos=[{"table_name": ["t"]}]), "DRS.M00201"),
         (with_info(start_time="1767225600"), "DRS.M00202"),
         (with_info(start_time="2026-01-01T00:00:00Z"), "DRS.M00202"),
+        (with_info(start_time="\u0661" * 13), "DRS.M00202"),
         (bodies.create(object_level=True, compare_type="contents"), "DRS.M00200"),
     ],
 )
