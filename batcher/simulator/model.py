@@ -129,7 +129,10 @@ class SimulatedCloud:
         for half in intent.asked:
             name = f"{half}_compare_create_result"
             if half is refuse:
-                answer[name] = {"error_code": code, "error_msg": _HALF_REFUSED.get(code, "The parameters are incorrect.")}
+                answer[name] = {
+                    "error_code": code,
+                    "error_msg": _HALF_REFUSED.get(code, "The parameters are incorrect."),
+                }
                 continue
             info = intent.request.data_level_compare_info if half is Half.DATA else None
             if info is not None:
