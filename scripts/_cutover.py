@@ -102,21 +102,21 @@ class Night:
         process = subprocess.Popen(
             words, cwd=self.folder, env=self.environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
-        beside = threading.Thread(target=during) if during else None
+        lines = self._lines = [f"$ {command}"]
+        beside = threading.Thread(target=during, daemon=True) if during else None
         if beside:
             beside.start()
-        lines = self._lines = [f"$ {command}"]
         assert process.stdout is not None  # noqa: S101 - it is a pipe
         for line in process.stdout:
             print(line, end="", flush=True)
             lines.append(line.rstrip("\n"))
         code = process.wait()
-        if beside:
-            beside.join()
         print(f"[exit code {code}]", flush=True)
         self.said[step] = "\n".join([self.said[step], *lines] if step in self.said else lines) + f"\n[exit code {code}]"
         if code != expect:
             raise SystemExit(f"cutover: {command!r} ended with {code}, and {expect} was expected")
+        if beside:
+            beside.join()
 
     def aside(self, text: str) -> None:
         """Say what happens beside the command."""
