@@ -18,7 +18,7 @@ def open_transport(settings: RunSettings, *, scopes: int = 1) -> AiohttpTranspor
     """The way to the cloud that *settings* ask for, with connections enough for so many scopes."""
     return AiohttpTransport(
         limit=settings.concurrency * 2 * max(1, scopes),
-        connect_timeout_s=settings.connect_timeout,
+        connect_timeout_s=min(settings.connect_timeout, settings.timeout),
         total_timeout_s=settings.timeout,
         ca_bundle=settings.ca_bundle,
         proxy=settings.proxy,

@@ -138,7 +138,7 @@ def _introduce(simulator: "Simulator", *, as_json: bool) -> None:
     if config.faults.name != "none":
         # A request may lie unanswered, and what is lost is looked for only after the time in which it can still
         # land: with the defaults, meant for a real cloud, a small wave would spend minutes on that.
-        variables["BATCHER_TIMEOUT"] = variables["BATCHER_CONNECT_TIMEOUT"] = "5s"
+        variables["BATCHER_TIMEOUT"] = "5s"
         variables["BATCHER_LANDING_TIME"] = duration_text(config.faults.late_s[1] + 1.0)
     if as_json:
         click.echo(_json({"url": simulator.url, "environment": variables}))

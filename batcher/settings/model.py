@@ -68,7 +68,7 @@ class RunSettings(BaseSettings):
         default=5, ge=1, le=100, description="Create requests for one entry at most; throttled ones not counted."
     )
     timeout: Seconds = Field(default=60.0, gt=0, description="Time for one attempt, connecting included.")
-    connect_timeout: Seconds = Field(default=10.0, gt=0, description="Time for connecting.")
+    connect_timeout: Seconds = Field(default=10.0, gt=0, description="Time for connecting, within `timeout`.")
     entry_deadline: Seconds = Field(
         default=900.0, gt=0, description="No attempt begins later than this after an entry's first one."
     )
@@ -197,7 +197,7 @@ def _misfits(settings: RunSettings) -> Iterator[tuple[tuple[str, ...], str]]:
         of_endpoint = region_of_endpoint(settings.endpoint.strip().rstrip("/"))
         if of_endpoint is not None and of_endpoint != settings.region.strip().lower():
             yield ("endpoint", "region"), f"the endpoint is that of {of_endpoint}: drop the one you do not mean"
-    if settings.connect_timeout > settings.timeout:
+    if settings.connect_timeout > settings.timeout and "connect_timeout" in settings.model_fields_set:
         yield (
             ("connect_timeout", "timeout"),
             "connecting is part of an attempt: make connect_timeout at most timeout",

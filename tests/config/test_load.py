@@ -80,6 +80,7 @@ def test_a_switch_can_be_undone(monkeypatch: pytest.MonkeyPatch) -> None:
         ),
         ({"retry_failed": True, "restart": True}, "a new wave has no failed entries yet"),
         ({"entry_deadline": "60"}, "make entry_deadline longer than landing_time"),
+        ({"timeout": "5", "connect_timeout": "6"}, "make connect_timeout at most timeout"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_source_and_its_mend(flags: dict[str, object], said: str) -> None:
@@ -87,6 +88,10 @@ def test_what_cannot_be_used_is_named_with_its_source_and_its_mend(flags: dict[s
         load(flags)
     assert said in caught.value.message
     assert caught.value.exit_code == 2
+
+
+def test_a_short_timeout_needs_no_word_about_connecting() -> None:
+    assert load({"timeout": "5s"}).settings.timeout == 5.0
 
 
 def test_everything_wrong_is_said_at_once(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
