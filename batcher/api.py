@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from batcher import logs
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.none import NO_CREDENTIAL
 from batcher.drs.auth.sources import CredentialSources
@@ -141,6 +142,7 @@ class Wave:
         self._ends_at: float | None = None  # monotonic
 
     async def __aenter__(self) -> Self:
+        logs.stay_modest()
         try:
             await self._open()
         except BaseException:

@@ -75,6 +75,15 @@ def configure(
     )
 
 
+def stay_modest() -> None:
+    """In a program that has not set structlog up: warnings and errors, to stderr.
+
+    By itself structlog prints everything, and on stdout, which is for that program's data.
+    """
+    if not structlog.is_configured():
+        configure(level="warning")
+
+
 @contextmanager
 def through(sink: Sink) -> Iterator[None]:
     """Send log lines to *sink* for a while: above a live progress line, say."""

@@ -1,29 +1,33 @@
 """The Python face: a wave from a script, as the README has it."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 import batcher
 from batcher import BadManifest, OpeningStopped, RunSettings, Status, Stop, StopKind, UserError, Wave
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
+from batcher.wave.context import log
 
 ROOT = Path(__file__).parents[2]
 HASTE: dict[str, Any] = {"rate": "200/s", "landing_time": 1.0}
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
     monkeypatch.setenv("BATCHER_PROJECT_ID", "project-a")
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -53,6 +57,19 @@ async def test_the_results_come_as_they_settle(simulator: Simulator, jobs: Path)
     assert len(set(keys)) == 30
     assert wave.end.stop is None
     assert wave.end.status.created == 30
+
+
+async def test_a_script_has_its_standard_output_to_itself(
+    simulator: Simulator, jobs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where nobody has set structlog up, only warnings are logged, and to stderr."""
+    structlog.reset_defaults()
+    async with Wave(jobs, "results.jsonl", **HASTE) as wave:
+        await wave.run()
+        log.warning("something to know")
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert [line.split("warning ")[-1] for line in told.err.splitlines()] == ["something to know"]
 
 
 async def test_run_needs_no_iteration(simulator: Simulator, jobs: Path) -> None:
