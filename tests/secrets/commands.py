@@ -44,7 +44,11 @@ async def batcher(folder: Path, environ: Mapping[str, str], *args: str) -> Ran:
         said = Path(kept, "said")
         process = _FORKS.Process(target=_command, args=(args, environment(folder, environ), folder, said))
         process.start()
-        await asyncio.to_thread(process.join)
+        try:
+            await asyncio.to_thread(process.join)
+        except asyncio.CancelledError:
+            process.kill()  # its cloud is gone, and it would wait for it
+            raise
         code = process.exitcode
         process.close()
         assert code is not None
