@@ -194,6 +194,7 @@ async def test_an_iam_that_is_not_there_is_said() -> None:
         (401, "IAM.0062", "", Cause.PASSWORD_WRONG),
         (401, "IAM.0061", "", Cause.USER_LOCKED),
         (401, None, "The account is locked, try again later.", Cause.USER_LOCKED),
+        (403, "IAM.0061", "", Cause.USER_LOCKED),
         (403, "IAM.0081", "", Cause.USER_UNFIT),
         (403, None, "You are not authorized", Cause.NO_PERMISSION),
         (400, "IAM.0011", "bad", Cause.REQUEST_UNFIT),
@@ -209,7 +210,7 @@ async def test_a_refusal_is_never_tried_again_by_any_scope(
         assert refusal is not None
         assert (refusal.cause, refusal.http_status, refusal.passing) == (cause, status, False)
         assert len(server.asked) == 1
-        if status == 401:
+        if cause in (Cause.PASSWORD_WRONG, Cause.USER_LOCKED, Cause.USER_UNFIT):
             assert await one.prepare() == await other.prepare() == refusal
             assert not await one.renew({})
             assert len(server.asked) == 1

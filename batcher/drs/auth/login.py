@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from batcher.drs.auth.explain import Cause
 from batcher.drs.auth.iam import IssuedToken, Passing, TokenScope, User, issued_token, token_request
 from batcher.drs.auth.secret import Secret, SecretSource
 from batcher.drs.auth.token import TOKEN_HEADER
@@ -15,6 +16,8 @@ _LONGEST_WAIT_S = 60.0
 _LIFETIME_S = 24 * 3600.0  # of a token whose answer does not tell
 _AHEAD_S = 1800.0  # a token is renewed so long before its end, or in the last fifth of a shorter life
 _PATIENCE_S = 30.0  # between attempts to renew a token that still holds
+
+_OF_THE_USER = frozenset({Cause.PASSWORD_WRONG, Cause.USER_LOCKED, Cause.USER_UNFIT})  # whatever is logged in for
 
 Sleep = Callable[[float], Awaitable[None]]
 
@@ -57,7 +60,7 @@ class Login:
                     break
                 await self._sleep(min(outcome.wait_s or 2.0**waited * random.uniform(0.75, 1.25), _LONGEST_WAIT_S))
                 outcome = await self._ask(request)
-            if isinstance(outcome, Refusal) and outcome.http_status == 401:
+            if isinstance(outcome, Refusal) and (outcome.http_status == 401 or outcome.cause in _OF_THE_USER):
                 self._refused = password, outcome
             return outcome
 
