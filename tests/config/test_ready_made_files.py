@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from batcher.drs.auth.options import OPTION_NAMES
 from batcher.rates import Rate
 from batcher.settings import RunSettings, load
+from batcher.settings.credentials import credential_sources
 from batcher.settings.groups import FURTHER, GROUPS, group_of
 from batcher.wave.policy import MaxFailures, Reconcile
 
@@ -24,7 +26,8 @@ def test_the_default_file_changes_nothing() -> None:
 def test_the_default_file_speaks_of_every_setting() -> None:
     text = (CONFIG / "default.toml").read_text(encoding="utf-8")
     named = set(re.findall(r"^(?:# )?(\w+) = ", text, flags=re.MULTILINE))
-    assert named == set(RunSettings.model_fields) - OF_ONE_RUN
+    assert named - set(OPTION_NAMES) == set(RunSettings.model_fields) - OF_ONE_RUN
+    assert {"token_file", "ak_file", "sk_file", "username", "domain", "password_file", "iam_endpoint"} <= named
 
 
 def test_what_the_default_file_comments_out_would_be_valid(tmp_path: Path) -> None:
@@ -35,8 +38,23 @@ def test_what_the_default_file_comments_out_would_be_valid(tmp_path: Path) -> No
     for line in re.findall(r"^# (\w+ = .+)", text, flags=re.MULTILINE):
         (values,) = [tomllib.loads(line)]
         ((name, value),) = values.items()
+        if name in OPTION_NAMES:
+            continue  # says where a credential is, which is no setting
         flags: dict[str, Any] = {name: str(bundle) if name == "ca_bundle" else value}
         load(flags)
+
+
+def test_its_credentials_and_the_project_of_its_own_are_sound_without_the_comment_signs(tmp_path: Path) -> None:
+    text = (CONFIG / "default.toml").read_text(encoding="utf-8")
+    block = text[text.index("# --- credentials") : text.index("# --- how fast")]
+    file = tmp_path / "batcher.toml"
+    file.write_text(re.sub(r"^# (?=\w+ = |\[)", "", block, flags=re.MULTILINE))
+    loaded = load(config=file)
+    sources = credential_sources(loaded.settings, loaded.config)
+    assert sources.file_options.sk_file == Path("/run/secrets/sk")
+    (profile,) = sources.profiles
+    assert profile.name == "other-project"
+    assert profile.options.ak_file == Path("/run/secrets/other-ak")
 
 
 @pytest.mark.parametrize("profile", [None, "eu", "singapore", "first-wave"])
