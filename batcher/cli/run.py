@@ -13,6 +13,7 @@ from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.errors import UserError
+from batcher.masking import register_secret
 
 _EPILOG = """\b
 Examples:
@@ -21,8 +22,9 @@ Examples:
   batcher run wave.jsonl -o - | jq 'select(.status != "created")'
 
 The same command again goes on where it stopped. Durations are seconds, or 90s, 5m, 1h30m; a switch that the
-environment or a config file sets is undone by its --no- form. Credentials come from the environment:
-BATCHER_TOKEN, BATCHER_TOKEN_FILE, BATCHER_AK and BATCHER_SK, …
+environment or a config file sets is undone by its --no- form. Credentials are found where you have them:
+BATCHER_TOKEN, BATCHER_TOKEN_FILE, BATCHER_AK and BATCHER_SK, or the variables of the SDK, Terraform and OpenStack;
+batcher auth shows which one is used, and whether the cloud takes it.
 
 \b
 Exit codes: 0 all created; 1 some not; 2 bad usage, manifest or configuration, nothing was sent;
@@ -59,6 +61,8 @@ def command(
     options = credential_options(parameters)
     loaded = load_given(parameters)
     settings = loaded.settings
+    if settings.notify is not None:
+        register_secret(settings.notify)  # whoever has a webhook's address can post to it
     results = None if output == "-" else Path(output)
     if results is None and as_json:
         raise click.UsageError("With -o - standard output carries the results: leave --json out, or name a file.")
