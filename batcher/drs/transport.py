@@ -206,13 +206,17 @@ def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout
         case TimeoutError():
             return f"no answer within {timeout.total:g} s", "timeout"
         case aiohttp.ClientHttpProxyError():
-            return f"the proxy refused the connection (status {error.status})", "network"
+            wants = (
+                ": it wants a user name and password, as in http://USER:PASSWORD@HOST" if error.status == 407 else ""
+            )
+            return f"the proxy refused the connection (status {error.status}{wants})", "network"
         case aiohttp.ClientProxyConnectionError():
             return f"no connection to the proxy: {_reason(error.os_error)}", "network"
         case aiohttp.ClientConnectorDNSError():
             return f"the host's name could not be resolved: {_reason(error.os_error)}", "network"
         case aiohttp.ClientConnectorCertificateError():
-            return f"the server's certificate is not trusted: {_reason(error.certificate_error)}", "network"
+            reason = _reason(error.certificate_error)
+            return f"the server's certificate is not trusted: {reason} (--ca-bundle names whom to trust)", "network"
         case aiohttp.ClientConnectorSSLError():
             return f"TLS failed: {_reason(error.os_error)}", "network"
         case aiohttp.ClientConnectorError():

@@ -72,7 +72,7 @@ async def check_credential(
         answer = await client.batch_status([job_id or NO_JOB])
         trouble = sort_call(answer)
     if (refusal := await client.prepare()) is not None:
-        return _not_at_hand(checked, refusal)
+        return replace(_not_at_hand(checked, refusal), request_id=answer.request_id, skew_s=skew(answer))
     return _judged(checked, answer, trouble)
 
 
