@@ -96,7 +96,7 @@ async def _scopes(
     sources: "CredentialSources",
 ) -> dict[tuple[str, str], str | None]:
     """The scopes to ask about, (endpoint, project id) each, and a job of each to ask for."""
-    from batcher.manifest import Entry, open_manifest
+    from batcher.manifest import Entry, Finding, finding_line, open_manifest
     from batcher.scopes import project_at, run_defaults, with_project
 
     defaults = run_defaults(settings, sources)
@@ -109,11 +109,15 @@ async def _scopes(
     now = time.time()
     defaults = await with_project(opened, defaults, settings, sources, now)
     jobs: dict[tuple[str, str], str | None] = {}
+    unsound: Finding | None = None
     for item in opened.read(defaults, now=now, allow_duplicates=True):
         if isinstance(item, Entry):
             jobs.setdefault((item.endpoint, item.project_id), item.request.job_id)
+        else:
+            unsound = unsound or item
     if not jobs:
-        raise UserError(f"{manifest} has no sound entry, so no scope: see batcher check {manifest}.")
+        first = f"\n{finding_line(unsound)}" if unsound else ""
+        raise UserError(f"{manifest} has no sound entry, so no scope: see batcher check {manifest}.{first}")
     return jobs
 
 

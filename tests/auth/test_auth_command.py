@@ -118,6 +118,8 @@ def test_each_wrong_credential_says_which_it_is_and_what_to_do(
     assert said.code == 3
     assert said.standings == {"p1": "refused", "p2": "refused"}
     assert said.causes == {cause}
+    at_drs = "BATCHER_USERNAME" not in environ  # a wrong password is refused by IAM, and DRS is not asked
+    assert any(scope["request_id"] for scope in json.loads(said.out)["scopes"]) is at_drs
     table = auth("wave.csv", "--endpoint", cloud.url, **environ)
     assert table.code == 3
     assert f"refused: {cause}"[:20] in table.out
@@ -179,6 +181,10 @@ def test_no_credential_and_no_scope_are_usage_errors(auth: Callable[..., Said], 
     unsound = auth("wave.csv", "--region", "eu-west-101", "--project-id", "p1", BATCHER_TOKEN="MARK-good-token")
     assert unsound.code == 2
     assert "batcher check wave.csv" in unsound.err
+    (tmp_path / "wave.csv").write_text(TWO_PROJECTS)
+    regionless = auth("wave.csv", BATCHER_TOKEN="MARK-good-token")
+    assert regionless.code == 2
+    assert "Give --region or --endpoint" in regionless.err, "the first finding is what is wrong with all of them"
 
 
 def test_a_file_that_others_can_read_is_remarked(
