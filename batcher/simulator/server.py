@@ -295,8 +295,17 @@ class ThreadedSimulator:
         ...  # sim.url
     """
 
-    def __init__(self, config: ServiceConfig | None = None, *, ledger: Ledger | None = None, port: int = 0) -> None:
-        self._make: Callable[[], Simulator] = lambda: Simulator(config, ledger=ledger, port=port)
+    def __init__(
+        self,
+        config: ServiceConfig | None = None,
+        *,
+        ledger: Ledger | None = None,
+        port: int = 0,
+        clock_offset_s: float = 0.0,
+    ) -> None:
+        self._make: Callable[[], Simulator] = lambda: Simulator(
+            config, ledger=ledger, port=port, clock_offset_s=clock_offset_s
+        )
         self._ready = threading.Event()
         self._failed: BaseException | None = None
         self._loop: asyncio.AbstractEventLoop | None = None

@@ -138,6 +138,15 @@ def test_a_token_of_another_project_is_the_wrong_project(auth: Callable[..., Sai
     assert said.code == 3
 
 
+@pytest.mark.parametrize(("ahead_s", "side"), [(1200.0, "20m behind"), (-1200.0, "20m ahead of")])
+def test_a_wrong_clock_is_said(ahead_s: float, side: str, auth: Callable[..., Said]) -> None:
+    key = {"BATCHER_AK": "MARK-GOOD-AK", "BATCHER_SK": "MARK-good-sk"}
+    with ThreadedSimulator(ServiceConfig(iam=IAM), clock_offset_s=ahead_s) as cloud:
+        said = auth("--endpoint", cloud.url, "--project-id", "p1", "--json", **key)
+    assert (said.code, said.causes) == (3, {"clock wrong"})
+    assert f"clock is {side} the cloud's" in said.out
+
+
 def test_an_expired_token_is_said(auth: Callable[..., Said]) -> None:
     with ThreadedSimulator(ServiceConfig(iam=replace(IAM, token_life_s=0.0))) as cloud:
         token = token_for(cloud, "p1")
