@@ -4,6 +4,7 @@ What matters here is the line between "cannot have been acted on" and "may have 
 byte of the body is handed to a connection that is up, TLS included. Everything before is `Stage.NOT_SENT`.
 """
 
+import os
 import ssl
 import time
 from collections.abc import Callable
@@ -238,5 +239,7 @@ def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout
 def _reason(error: BaseException) -> str:
     if isinstance(error, ssl.SSLError):
         return getattr(error, "verify_message", "") or error.reason or "handshake failed"
+    if isinstance(error, ConnectionError) and error.errno:
+        return os.strerror(error.errno)  # asyncio's own text is for programmers
     words = getattr(error, "strerror", None) or type(error).__name__
     return str(words)

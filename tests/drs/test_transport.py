@@ -68,7 +68,7 @@ async def test_refused() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # nobody listens
         answer, _ = await send(f"http://127.0.0.1:{bound.getsockname()[1]}")
-    failed(answer, Stage.NOT_SENT, "network", "no connection")
+    failed(answer, Stage.NOT_SENT, "network", "no connection: Connection refused")
 
 
 async def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
