@@ -99,6 +99,7 @@ def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Op
             f"{request.manifest.file} is not the manifest that was approved: its digest is {request.manifest.digest}, "
             f"and --digest asks for {request.digest}"
         )
+    _check_results(request.results)
     said: list[str] = []
     if request.restart:
         said += _restart(request)
@@ -122,6 +123,15 @@ def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Op
         raise
     found = replace(found, said=(*said, *found.said))
     return Opened(store=store, lock=lock, start=start, found=found, facts=store.facts())
+
+
+def _check_results(results: Path | None) -> None:
+    """Refuse what is no file: putting it aside for a new wave would move a folder with all that is in it."""
+    if results is None or results.is_file() or not results.exists():
+        return
+    if results.is_dir():
+        raise WaveRefused(f"{results} is a folder: name a file in it, such as {results / 'results.jsonl'}")
+    raise WaveRefused(f"{results} is no ordinary file: choose another -o, or - for standard output")
 
 
 def _leave(request: Request, store: Store, lock: Lock) -> None:

@@ -169,3 +169,18 @@ def test_a_folder_that_is_not_there_is_named(request_of: Request, tmp_path: Path
     nowhere = tmp_path / "nowhere" / "results.jsonl"
     with pytest.raises(WaveRefused, match="there is no folder"):
         opened(replace(request_of, journal=nowhere.with_suffix(".journal"), results=nowhere))
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_is_no_file_is_neither_written_to_nor_put_aside(
+    request_of: Request, tmp_path: Path, restart: bool
+) -> None:
+    """A folder given for the results stays where it is, `--restart` or not."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    wrong = replace(request_of, results=folder, journal=tmp_path / "results.journal", restart=restart)
+    with pytest.raises(WaveRefused, match=r"is a folder: name a file in it, such as .*results\.jsonl"):
+        opened(wrong)
+    with pytest.raises(WaveRefused, match="no ordinary file"):
+        opened(replace(wrong, results=Path("/dev/null")))
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("results")] == ["results"]
