@@ -129,11 +129,11 @@ def _print_json(said: Mapping[str, Any]) -> None:
 
 
 def _print_groups(found: "GroupedFindings", entries: int, *, stderr: bool) -> None:
-    from batcher.cli.terminal import console
+    from batcher.cli.terminal import console, say
 
     out = console(stderr=stderr)
     for line in _finding_lines(found, entries):
-        out.print(line, soft_wrap=True)
+        say(out, line)
 
 
 def _read(
@@ -206,13 +206,13 @@ def _group_lines(group: "Group") -> "Iterator[Text]":
 
 
 def _print_overview(manifest: "Manifest", overview: "Overview", settings: "RunSettings", typed: str) -> None:
-    from batcher.cli.terminal import console
+    from batcher.cli.terminal import console, say
 
     out = console()
     for line in _overview_lines(manifest, overview, settings):
-        out.print(line, soft_wrap=True)
+        say(out, line)
     out.print()
-    out.print("  To run exactly this:", soft_wrap=True)
+    out.print("  To run exactly this:")
     out.print(f"  {typed}", soft_wrap=True)
 
 

@@ -79,11 +79,11 @@ def command(manifest: str, format_: str | None, encoding: str | None, as_json: b
     if as_json:
         _print_json(manifest, jobs)
     else:
-        from batcher.cli.terminal import console
+        from batcher.cli.terminal import console, say
 
         out = console()
         for line in _table(jobs):
-            out.print(line, soft_wrap=True)
+            say(out, line)
     return exits.CREATED if all(_readiness(job) == "ready" for job in jobs) else exits.INCOMPLETE
 
 
