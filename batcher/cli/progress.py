@@ -201,7 +201,9 @@ def _bar(status: WaveStatus, width: int) -> Text:
 def _end(status: WaveStatus) -> str:
     if status.settled >= status.entries:
         return f"done in {rough_duration(status.elapsed_s)}"
-    return f"{rough_duration(status.eta_s)} left" if status.eta_s is not None else rough_duration(status.elapsed_s)
+    if status.eta_s is None:
+        return f"{rough_duration(status.elapsed_s)} so far"
+    return f"{rough_duration(status.eta_s)} left"
 
 
 _COUNTS = (
