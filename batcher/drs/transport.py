@@ -95,6 +95,11 @@ class AiohttpTransport:
         return attempt.answered(body)
 
 
+def _sound(text: str) -> str:
+    """*text* as one that can be written: aiohttp lets bytes through that are none, as lone surrogates."""
+    return text.encode(errors="replace").decode()
+
+
 class _Attempt:
     """What is known of one request under way. *body* tells when it begins to leave."""
 
@@ -116,7 +121,7 @@ class _Attempt:
     def heard(self, response: aiohttp.ClientResponse) -> None:
         """The answer's head is here."""
         self.status = response.status
-        self._headers = {name.lower(): value for name, value in response.headers.items()}
+        self._headers = {name.lower(): _sound(value) for name, value in response.headers.items()}
 
     def answered(self, body: bytes) -> Answer:
         """The whole answer is here."""
@@ -136,7 +141,7 @@ class _Attempt:
             sent_at=self.sent_at,
             answered_at=time.time(),
             headers=self._headers,
-            error=error,
+            error=_sound(error),
             error_kind=kind,
         )
 

@@ -134,14 +134,16 @@ class ThreadedJournal:
         told = [(ops, done) for ops, done in batch if not _intends(ops)]
         self._resolve([done for _, done in told], self._commit([op for ops, _ in told for op in ops]))
 
-    def _resolve(self, futures: list[asyncio.Future[None]], failure: JournalFailed | None) -> None:
+    def _resolve(self, futures: list[asyncio.Future[None]], failure: Exception | None) -> None:
         self._loop.call_soon_threadsafe(_resolve, futures, failure)
 
-    def _commit(self, ops: list[Op]) -> JournalFailed | None:
+    def _commit(self, ops: list[Op]) -> Exception | None:
         try:
             self._store.commit(ops)
         except (sqlite3.Error, OSError) as error:
             return JournalFailed(f"cannot write the journal {self._name}: {error}")
+        except Exception as error:  # noqa: BLE001 - a defect; were it not handed on, all would wait for a dead thread
+            return error
         return None
 
     def _answer(self, query: Callable[[Store], object], answer: "Future[object]") -> None:
@@ -157,7 +159,7 @@ def _intends(ops: Sequence[Op]) -> bool:
     return any(isinstance(op, Happened) and isinstance(op.event, Intended) for op in ops)
 
 
-def _resolve(futures: list["asyncio.Future[None]"], failure: JournalFailed | None) -> None:
+def _resolve(futures: list["asyncio.Future[None]"], failure: Exception | None) -> None:
     for future in futures:
         if future.done():
             continue

@@ -216,6 +216,13 @@ async def test_a_torn_answer_still_tells_its_request_id() -> None:
     assert answer.request_id == "r-1"
 
 
+async def test_a_header_that_is_no_text_can_be_written_down() -> None:
+    """Such a request id would be one that neither journal nor results can hold."""
+    async with serve(always(OK.replace(b"\r\n", b"\r\nX-Request-Id: r\xff1\r\n", 1))) as server:
+        answer, _ = await send(server.url)
+    assert answer.request_id == "r?1"
+
+
 @pytest.mark.virtual_time
 async def test_no_answer_in_time() -> None:
     async with serve(silent) as server:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.wave.events import Intended
+from batcher.wave.events import Answered, Intended
 from batcher.wave.journal import JournalFailed, ThreadedJournal
 from batcher.wave.result import Status
 from batcher.wave.schema import FORMAT, NotAJournal, prepare
@@ -84,6 +84,14 @@ async def test_a_full_disk_is_said_and_nothing_of_the_group_is_half_there(
     store.full = False
     await journal.record(Happened(index=2, event=INTENT))
     assert await journal.read(lambda store: (store.events(1), store.events(2))) == ([], [INTENT])
+
+
+async def test_what_cannot_be_written_at_all_is_a_defect_that_nobody_waits_for(journal: ThreadedJournal) -> None:
+    """An op that no journal can hold ends in an error for those who asked, and the thread lives on."""
+    unwritable = Answered(at=NOON, sent_at=NOON, halves={}, http_status=200, request_id="\udcff")
+    with pytest.raises(TypeError, match="surrogates"):
+        await asyncio.wait_for(journal.record(Happened(index=1, event=unwritable)), 5)
+    await journal.record(Happened(index=2, event=INTENT))
 
 
 async def test_a_commit_is_all_or_nothing(store: Counted) -> None:
