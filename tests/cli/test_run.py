@@ -90,10 +90,11 @@ def test_3_a_refused_credential_is_tried_once(batcher: Batcher, cloud: Cloud, ma
     assert "simulated-token" not in ended.err
 
 
-def test_3_too_many_failures(batcher: Batcher, cloud: Cloud, tmp_path: Path) -> None:
+@pytest.mark.parametrize("most", ["2", "5%"])
+def test_3_too_many_failures(batcher: Batcher, cloud: Cloud, tmp_path: Path, most: str) -> None:
     cloud(GONE)
     manifest = write_manifest(tmp_path / "w.csv", [f"gone-{number}" for number in range(40)])
-    ended = batcher("run", manifest, "-o", "results.jsonl", "--max-failures", "2", "--rate", "20/s")
+    ended = batcher("run", manifest, "-o", "results.jsonl", "--max-failures", most, "--rate", "20/s")
     assert ended.code == 3
     assert "--max-failures" in ended.err
     statuses = [line["status"] for line in lines_of(Path("results.jsonl"))]

@@ -8,7 +8,7 @@ from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
 from batcher.wave.decide import LookUp, Moment, Send, Settle, back_off, decide
 from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Seen, Sight
 from batcher.wave.life import EntryState, history
-from batcher.wave.policy import Policy, Reconcile
+from batcher.wave.policy import MaxFailures, Policy, Reconcile
 from batcher.wave.result import Status
 from tests.wave.made import DATA, NOON, OBJECT, trouble
 
@@ -206,3 +206,34 @@ def test_a_job_that_is_not_ready_is_not_asked_before_the_cloud_wants_it() -> Non
     action = decide(state(INTENT, answered(not_yet, not_yet)), POLICY, NOW)
     assert isinstance(action, Send)
     assert action.after_s == 100.0
+
+
+def test_no_attempt_begins_after_the_entrys_deadline() -> None:
+    """The wait before it counts; what the scope's limit turned away has no deadline, since it was never tried."""
+    policy = replace(POLICY, entry_deadline_s=100.0)
+    refused = trouble(Sort.NOT_RECEIVED, ErrorKind.NETWORK, retry_after_s=30.0)
+    after = state(INTENT, answered(refused, refused))
+    assert isinstance(decide(after, policy, replace(NOW, since_first_s=69.0)), Send)
+    late = decide(after, policy, replace(NOW, since_first_s=71.0))
+    assert isinstance(late, Settle)
+    assert (late.status, late.trouble) == (Status.FAILED, refused)
+    turned_away = trouble(Sort.TURNED_AWAY, ErrorKind.THROTTLED)
+    waiting = state(INTENT, answered(turned_away, turned_away))
+    assert isinstance(decide(waiting, policy, replace(NOW, since_first_s=1000.0)), Send)
+
+
+@pytest.mark.parametrize(
+    ("most", "failures", "entries", "reached"),
+    [
+        (MaxFailures(), 10, 10, False),
+        (MaxFailures(count=2), 1, 10, False),
+        (MaxFailures(count=2), 2, 10, True),
+        (MaxFailures(percent=5.0), 0, 10, False),
+        (MaxFailures(percent=5.0), 4, 100, False),
+        (MaxFailures(percent=5.0), 5, 100, True),
+        (MaxFailures(percent=5.0), 1, 3, True),
+        (MaxFailures(percent=0.5), 0, 1_000_000, False),
+    ],
+)
+def test_when_too_many_have_failed(most: MaxFailures, failures: int, entries: int, reached: bool) -> None:
+    assert most.reached(failures, entries) is reached
