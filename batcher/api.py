@@ -27,7 +27,6 @@ from batcher.errors import UserError
 from batcher.follow.companion import Companion, is_wanted
 from batcher.follow.ending import FollowEnd
 from batcher.follow.follower import FollowStatus
-from batcher.follow.session import read_results
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
 from batcher.masking import mask_text
 from batcher.scopes import open_transport, run_defaults, with_project
@@ -45,6 +44,7 @@ from batcher.wave.opening import Found, Opened, Request, open_wave
 from batcher.wave.plan import Scope
 from batcher.wave.policy import MaxFailures, Policy
 from batcher.wave.result import Result
+from batcher.wave.results_file import read_results
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
@@ -311,8 +311,10 @@ class Wave:
         )
         await self._take_orders(self._engine)
         if self._companion is not None:
-            earlier = await asyncio.to_thread(read_results, self._results) if self._results is not None else []
-            self._companion.begin(self._engine.reads, earlier)
+            self._companion.begin(self._engine.reads, await asyncio.to_thread(self._earlier))
+
+    def _earlier(self) -> list[Result]:
+        return [] if self._results is None else list(read_results(self._results))
 
     async def _take_orders(self, engine: Engine) -> None:
         """Listen for `batcher control`; a wave that cannot runs all the same."""

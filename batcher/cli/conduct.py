@@ -23,10 +23,11 @@ from batcher.cli.signals import stopping
 from batcher.cli.start import print_start
 from batcher.cli.terminal import colors_on, console, say
 from batcher.follow.ending import FollowEnd
-from batcher.report.read import ResultsError, tally_file
+from batcher.report.read import tally_file
 from batcher.report.tally import Tally
 from batcher.settings import RunSettings
 from batcher.wave.engine import WaveEnd
+from batcher.wave.results_file import ResultsError
 from batcher.wave.sink import StandardOutput
 
 Make = Callable[[AsyncExitStack], Awaitable[Wave]]

@@ -45,7 +45,7 @@ def command(results: tuple[Path, ...], junit: Path | None, as_json: bool, **para
     from batcher.follow.verdicts_file import is_verdicts
     from batcher.follow.waves import entries_of
 
-    results = tuple(path for path in results if not is_verdicts(path))
+    results = tuple(path for path in dict.fromkeys(results) if not is_verdicts(path))
     if not results:
         raise click.UsageError("Name the results files; the verdicts are found beside them.")
     check_end(settings)

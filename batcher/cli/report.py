@@ -1,6 +1,5 @@
 """`batcher report`: what a wave came to, for the terminal, as a page, as tables or for a ticket; or what changed."""
 
-from collections.abc import Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,17 +7,21 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.cli import exits
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from batcher.report.gather import DifferenceRow, Report
+    from batcher.follow.accepted import Acceptance
+
+_SETTINGS = ("allow_inconsistent",)
 
 _EPILOG = """\b
 Examples:
   batcher report results.jsonl
-  batcher report results.jsonl --html report.html
+  batcher report results.jsonl --html report.html --allow-inconsistent accepted.csv
   batcher report results.jsonl --markdown - | xclip
   batcher report monday.jsonl tuesday.jsonl
   batcher report results.jsonl --json | jq .by_status
@@ -27,7 +30,7 @@ Examples:
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=ListedCommand, epilog=_EPILOG)
 @click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
 @click.option("--html", type=_FILE, help="Write one self-contained page: verdict, timeline, entries, differences.")
 @click.option("--csv", type=_FILE, help="Write a row for each entry, for spreadsheets.")
@@ -35,22 +38,24 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option(
     "--markdown", type=click.Path(path_type=Path, allow_dash=True), help="Write a summary for a ticket; - prints it."
 )
-@click.option("--allow-inconsistent", type=_FILE, help="File of accepted differences: they are shown as accepted.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+@settings_options(_SETTINGS)
 def command(
     results: tuple[Path, ...],
     html: Path | None,
     csv: Path | None,
     differences_csv: Path | None,
     markdown: Path | None,
-    allow_inconsistent: Path | None,
     as_json: bool,
+    **parameters: Any,
 ) -> int:
-    """Summarise the results file RESULTS: counts, troubles with an example and a way out, pace.
+    """Summarise the results file RESULTS: counts, troubles with an example and a way out, pace, and the gate's word.
 
     The verdicts and the journal beside it are used where they are there. Two files: what changed from the first
     wave to the second. A wave that is still running can be looked at as well.
     """
+    named = parameters["allow_inconsistent"] is not None
+    settings = load_given(parameters, _SETTINGS).settings
     files = {"--html": html, "--csv": csv, "--differences-csv": differences_csv, "--markdown": markdown}
     asked = [name for name, path in files.items() if path is not None]
     if len(results) > 2:
@@ -58,21 +63,30 @@ def command(
     if len(results) == 2:
         if asked:
             raise click.UsageError(f"{asked[0]} takes one results file; two files are only compared.")
+        if named:
+            raise click.UsageError("Two files are only compared: --allow-inconsistent says nothing about that.")
         return _compare(results[0], results[1], as_json)
+
+    from batcher.cli.at_the_end import accepted_by
+
+    acceptances = accepted_by(settings)
     if not asked:
-        return _summary(results[0], as_json)
+        return _summary(results[0], acceptances, as_json)
     if as_json:
         raise click.UsageError(f"--json prints a summary, {asked[0]} writes one: use one of the two.")
-    return _write(results[0], html, csv, differences_csv, markdown, allow_inconsistent)
+    return _write(results[0], acceptances, html, csv, differences_csv, markdown)
 
 
-def _summary(results: Path, as_json: bool) -> int:
+def _summary(results: Path, acceptances: "Sequence[Acceptance]", as_json: bool) -> int:
+    from batcher.report.gather import read_verdicts
     from batcher.report.read import tally_file
 
     tally, torn = tally_file(results)
+    verdicts = read_verdicts(results, acceptances)
     if as_json:
         problems = list(tally.misfits())
-        _print_json({"file": str(results), "torn": torn, "problems": problems, **tally.as_json()})
+        gate = verdicts and verdicts.ruling.as_json()
+        _print_json({"file": str(results), "torn": torn, "problems": problems, **tally.as_json(), "gate": gate})
         return exits.CREATED
     from batcher.cli.terminal import console
     from batcher.report.summary import print_summary
@@ -82,29 +96,34 @@ def _summary(results: Path, as_json: bool) -> int:
         if torn
         else ()
     )
-    print_summary(console(), tally, title=str(results), notes=notes)
+    out = console()
+    print_summary(out, tally, title=str(results), notes=notes)
+    if verdicts is not None:
+        from batcher.cli.ruling import print_ruling
+
+        out.print()
+        print_ruling(out, verdicts.ruling)
     return exits.CREATED
 
 
 def _write(
     results: Path,
+    acceptances: "Sequence[Acceptance]",
     html: Path | None,
     csv: Path | None,
     differences_csv: Path | None,
     markdown: Path | None,
-    allow_inconsistent: Path | None,
 ) -> int:
     from batcher.report.gather import gather
 
-    report = gather(results)
-    if report.verdicts is None and (differences_csv or allow_inconsistent):
+    report = gather(results, acceptances)
+    if report.verdicts is None and differences_csv:
         raise UserError(f"{results} has no verdicts beside it yet: run `batcher watch {results}` first.")
-    accepted = _accepted(report, allow_inconsistent)
     if html is not None:
         from batcher.report.html import write_page
 
         with _told(html):
-            write_page(html, report, accepted=accepted)
+            write_page(html, report)
     if csv is not None:
         from batcher.report.tables import write_entries
 
@@ -114,11 +133,11 @@ def _write(
         from batcher.report.tables import write_differences
 
         with _told(differences_csv), differences_csv.open("w", encoding="utf-8-sig", newline="") as out:
-            write_differences(out, report.verdicts, accepted)
+            write_differences(out, report.verdicts)
     if markdown is not None:
         from batcher.report.markdown import markdown as as_markdown
 
-        text = as_markdown(report, accepted=accepted)
+        text = as_markdown(report)
         if str(markdown) == "-":
             click.echo(text, nl=False)
         else:
@@ -135,23 +154,6 @@ def _told(path: Path) -> "Iterator[None]":
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}.", exit_code=exits.STOPPED) from None
     click.echo(f"wrote {path}", err=True)
-
-
-def _accepted(report: "Report", file: Path | None) -> "Mapping[DifferenceRow, str]":
-    if file is None or report.verdicts is None:
-        return {}
-    from datetime import UTC, datetime
-
-    from batcher.follow.accepted import read_acceptances
-
-    today = datetime.now(UTC).date()
-    in_force = [acceptance for acceptance in read_acceptances(file) if not acceptance.expired(today)]
-    found = {}
-    for row in report.verdicts.differences:
-        acceptance = next((a for a in in_force if a.covers(row.job_id, row.difference)), None)
-        if acceptance is not None:
-            found[row] = acceptance.reason
-    return found
 
 
 def _compare(first: Path, second: Path, as_json: bool) -> int:

@@ -42,7 +42,7 @@ def print_ruling(console: Console, ruling: Ruling) -> None:
 def headline(ruling: Ruling) -> Text:
     """GO or NO-GO, and how many entries stand in the way."""
     line = Text("GO" if ruling.go else "NO-GO", "bold green" if ruling.go else "bold red")
-    stand = len({(blocker.file, blocker.key) for blocker in ruling.blockers})
+    stand = len(ruling.blockers)
     whole = counted(ruling.entries, "entry", "entries")
     if ruling.go:
         accepted = f", {counted(len(ruling.passed), 'difference')} accepted" if ruling.passed else ""
@@ -62,8 +62,8 @@ def _counts(ruling: Ruling) -> Text:
     ]
     if count := ruling.verdicts.get(None, 0):
         parts.append(Text(f"not followed {count:,}", "magenta"))
-    if ruling.superseded:
-        parts.append(Text(f"({counted(ruling.superseded, 'earlier verdict')} replaced by reruns)", "dim"))
+    if ruling.replaced:
+        parts.append(Text(f"({counted(len(ruling.replaced), 'earlier verdict')} replaced by reruns)", "dim"))
     return Text("  ") + Text("  ").join(parts)
 
 

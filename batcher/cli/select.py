@@ -64,9 +64,9 @@ def command(
     """
     from batcher.cli.journals import journal_of, reading
     from batcher.drs.outcome import ErrorKind
-    from batcher.report.read import result_lines
     from batcher.text import counted
     from batcher.wave.result import Status
+    from batcher.wave.results_file import result_lines
     from batcher.wave.selection import Selection
 
     if recheck is not None and (status is not None or kind is not None):

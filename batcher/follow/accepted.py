@@ -41,9 +41,7 @@ class Acceptance:
     def covers(self, job_id: str | None, difference: Difference) -> bool:
         """Whether *difference* of *job_id* is the one that was accepted, expired or not."""
         return (
-            self.job_id == job_id
-            and self.database in (ANY, difference.database)
-            and self.table in (ANY, difference.table)
+            self.job_id == job_id and self.database in (ANY, difference.place) and self.table in (ANY, difference.name)
         )
 
     def expired(self, today: date) -> bool:
@@ -114,7 +112,7 @@ def _acceptance(path: Path, line: int, row: Mapping[Any, Any], findings: list[st
 _NEEDED = {
     "job_id": "say whose difference it is",
     "database": "name the source database, or * for any",
-    "table": "name the source table, or * for any",
+    "table": "name the source table or object, or * for any",
     "reason": "say why it may pass: the next reader has to know",
     "expires": "say until when, as 2026-12-31: nothing is accepted for ever",
 }

@@ -17,16 +17,18 @@ SHOWN = 10  # differences named of one entry in a text for people
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waved:
-    """An entry of one of the waves, with its verdict. *verdict* None: nobody has followed it yet.
+    """An entry of one of the waves. *status* None: it has no result yet; *verdict* None: nobody has followed it yet.
 
-    *nth* counts the entries of its wave with the same key, which `--allow-duplicates` lets repeat, from 0.
+    *index* is its place in the manifest. *nth* counts the entries of its wave with the same scope and key, which
+    `--allow-duplicates` lets repeat, from 0.
     """
 
     file: str
+    index: int
     key: str
     job_id: str | None
     scope: tuple[str | None, str | None]
-    status: Status
+    status: Status | None
     verdict: VerdictLine | None
     nth: int = 0
     said: str | None = None  # the result's own message, where nothing was created
@@ -38,8 +40,10 @@ class Blocker:
     """An entry that stands in the way, and why. *differences* are those that nobody accepted."""
 
     file: str
+    index: int
     key: str
     job_id: str | None
+    status: Status | None
     verdict: Verdict | None
     why: str
     differences: tuple[Difference, ...] = ()
@@ -49,6 +53,8 @@ class Blocker:
 class Passed:
     """A difference that was accepted."""
 
+    file: str
+    index: int
     key: str
     job_id: str | None
     difference: Difference
@@ -57,7 +63,10 @@ class Passed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """What the gate says. *unused* are acceptances that match no difference, *expired* those that hold no more."""
+    """What the gate says. *unused* are acceptances that match no difference, *expired* those that hold no more.
+
+    *replaced* are the entries, by file and index, in whose place a later comparison speaks.
+    """
 
     entries: int
     verdicts: Mapping[Verdict | None, int]
@@ -65,7 +74,7 @@ class Ruling:
     passed: tuple[Passed, ...]
     unused: tuple[Acceptance, ...]
     expired: tuple[Acceptance, ...]
-    superseded: int = 0
+    replaced: frozenset[tuple[str, int]] = frozenset()
 
     @property
     def go(self) -> bool:
@@ -77,7 +86,7 @@ class Ruling:
         return {
             "verdict": "GO" if self.go else "NO-GO",
             "entries": self.entries,
-            "superseded": self.superseded,
+            "superseded": len(self.replaced),
             "verdicts": {verdict.value: self.verdicts.get(verdict, 0) for verdict in Verdict}
             | {"none": self.verdicts.get(None, 0)},
             "blockers": [
@@ -85,6 +94,7 @@ class Ruling:
                     "file": blocker.file,
                     "key": blocker.key,
                     "job_id": blocker.job_id,
+                    "status": blocker.status and blocker.status.value,
                     "verdict": blocker.verdict and blocker.verdict.value,
                     "why": blocker.why,
                     "differences": [difference.model_dump() for difference in blocker.differences],
@@ -133,10 +143,11 @@ def rule(entries: Iterable[Waved], acceptances: Sequence[Acceptance], today: dat
     used = _Used()
     verdicts: Counter[Verdict | None] = Counter()
     blockers: list[Blocker] = []
-    superseded = 0
+    replaced: set[tuple[str, int]] = set()
     for runs in by_entry.values():
-        superseded += len(runs) - 1
-        latest = _latest(runs)
+        ordered = sorted(runs, key=_compared)
+        replaced.update((run.file, run.index) for run in ordered[:-1])
+        latest = _as_it_stands(ordered)
         verdicts[None if latest.verdict is None else latest.verdict.verdict] += 1
         blockers += _blockers(latest, acceptances, today, used)
     return Ruling(
@@ -146,25 +157,27 @@ def rule(entries: Iterable[Waved], acceptances: Sequence[Acceptance], today: dat
         passed=tuple(used.passed),
         unused=tuple(a for a in acceptances if a.line not in used.lines and not a.expired(today)),
         expired=tuple(a for a in acceptances if a.expired(today)),
-        superseded=superseded,
+        replaced=frozenset(replaced),
     )
 
 
-def _latest(runs: Sequence[Waved]) -> Waved:
+def _as_it_stands(ordered: Sequence[Waved]) -> Waved:
     """The entry as it stands now. A rerun may ask for one half only: the other half's word still counts."""
-    ordered = sorted(runs, key=_decided)
     latest = ordered[-1]
-    if len(ordered) == 1 or latest.verdict is None:
-        return latest
     for earlier in reversed(ordered[:-1]):
         if earlier.verdict is not None and latest.verdict is not None:
             latest = _with_halves_of(latest, latest.verdict, earlier.verdict)
     return latest
 
 
-def _decided(entry: Waved) -> tuple[bool, float]:
-    """Entries in the order of their runs: what has no moment yet is the newest."""
-    moment = entry.verdict.decided_at if entry.verdict is not None else entry.finished_at
+def _compared(entry: Waved) -> tuple[bool, float]:
+    """Entries in the order in which their data was compared; what has no moment is the newest.
+
+    When the verdict was read says nothing: an old wave may have been watched only now.
+    """
+    line = entry.verdict
+    ended = [half.ended_at for half in line.halves if half.ended_at is not None] if line and line.final else []
+    moment = max(ended, default=entry.finished_at)
     return moment is None, moment.timestamp() if moment is not None else 0.0
 
 
@@ -183,7 +196,9 @@ def _with_halves_of(entry: Waved, latest: VerdictLine, earlier: VerdictLine) -> 
 
 def _blockers(entry: Waved, acceptances: Sequence[Acceptance], today: date, used: _Used) -> Iterator[Blocker]:
     line = entry.verdict
-    if entry.status is not Status.CREATED:
+    if entry.status is None:
+        yield _blocker(entry, "no result yet: the wave has not ended; the same `batcher run` goes on with it")
+    elif entry.status is not Status.CREATED:
         yield _blocker(entry, f"{entry.status.value.replace('_', ' ')}: {entry.said or 'not all of it was created'}")
     elif line is None:
         yield _blocker(entry, "not followed yet: run `batcher watch` on its results")
@@ -219,7 +234,14 @@ def _blocker(
     if verdict is None and entry.verdict is not None:
         verdict = entry.verdict.verdict
     return Blocker(
-        file=entry.file, key=entry.key, job_id=entry.job_id, verdict=verdict, why=why, differences=differences
+        file=entry.file,
+        index=entry.index,
+        key=entry.key,
+        job_id=entry.job_id,
+        status=entry.status,
+        verdict=verdict,
+        why=why,
+        differences=differences,
     )
 
 
@@ -237,7 +259,16 @@ def _not_accepted(
             left.append(difference)
             expired += covering
         else:
-            used.passed.append(Passed(key=entry.key, job_id=entry.job_id, difference=difference, acceptance=holding))
+            used.passed.append(
+                Passed(
+                    file=entry.file,
+                    index=entry.index,
+                    key=entry.key,
+                    job_id=entry.job_id,
+                    difference=difference,
+                    acceptance=holding,
+                )
+            )
     return left, expired
 
 

@@ -1,7 +1,7 @@
 """A ruling as JUnit XML, which pipelines show by themselves: a suite for each results file, a case for each entry."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
@@ -9,6 +9,8 @@ from batcher.errors import UserError
 from batcher.follow.gate import Blocker, Passed, Ruling, Waved
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
+
+Case = tuple[str, int]  # file and index of an entry
 
 
 def write_junit(path: Path, ruling: Ruling, entries: Iterable[Waved]) -> None:
@@ -21,38 +23,45 @@ def write_junit(path: Path, ruling: Ruling, entries: Iterable[Waved]) -> None:
 
 
 def _document(ruling: Ruling, entries: Iterable[Waved]) -> Iterator[str]:
-    blockers: dict[tuple[str, str], list[Blocker]] = defaultdict(list)
-    for blocker in ruling.blockers:
-        blockers[blocker.file, blocker.key].append(blocker)
-    passed: dict[str, list[Passed]] = defaultdict(list)
+    blockers = {(blocker.file, blocker.index): blocker for blocker in ruling.blockers}
+    passed: dict[Case, list[Passed]] = defaultdict(list)
     for one in ruling.passed:
-        passed[one.key].append(one)
-    suites: dict[str, list[Waved]] = defaultdict(list)
+        passed[one.file, one.index].append(one)
+    suites: dict[str, list[Case]] = defaultdict(list)
+    names: dict[Case, str] = {}
     for entry in entries:
-        suites[entry.file].append(entry)
-    count, failures = sum(map(len, suites.values())), len(blockers)
+        case = (entry.file, entry.index)
+        suites[entry.file].append(case)
+        names[case] = f"{entry.job_id} ({entry.key})" if entry.job_id else entry.key
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    yield f'<testsuites name="batcher gate" tests="{count}" failures="{failures}">\n'
-    for file, members in suites.items():
-        stopped = sum((file, entry.key) in blockers for entry in members)
-        yield f'  <testsuite name={_attribute(file)} tests="{len(members)}" failures="{stopped}">\n'
-        for entry in members:
-            yield from _case(entry, blockers.get((file, entry.key), ()), passed.get(entry.key, ()))
+    yield f'<testsuites name="batcher gate" {_totals(names, blockers, ruling)}>\n'
+    for file, cases in suites.items():
+        yield f"  <testsuite name={_attribute(file)} {_totals(cases, blockers, ruling)}>\n"
+        for case in cases:
+            inner = [*_failure(blockers.get(case)), *_replaced(case in ruling.replaced), *_accepted(passed[case])]
+            yield f"    <testcase classname={_attribute(file)} name={_attribute(names[case])}"
+            yield ">\n" + "".join(inner) + "    </testcase>\n" if inner else "/>\n"
         yield "  </testsuite>\n"
     yield "</testsuites>\n"
 
 
-def _case(entry: Waved, blockers: Iterable[Blocker], passed: Iterable[Passed]) -> Iterator[str]:
-    name = f"{entry.job_id} ({entry.key})" if entry.job_id else entry.key
-    yield f"    <testcase classname={_attribute(entry.file)} name={_attribute(name)}"
-    inner = [*map(_failure, blockers), *_accepted(passed)]
-    yield ">\n" + "".join(inner) + "    </testcase>\n" if inner else "/>\n"
+def _totals(cases: Collection[Case], blockers: Collection[Case], ruling: Ruling) -> str:
+    failures = sum(case in blockers for case in cases)
+    skipped = sum(case in ruling.replaced for case in cases)
+    return f'tests="{len(cases)}" failures="{failures}" errors="0" skipped="{skipped}"'
 
 
-def _failure(blocker: Blocker) -> str:
+def _replaced(replaced: bool) -> Iterator[str]:
+    if replaced:
+        yield '      <skipped message="a later comparison took its place"/>\n'
+
+
+def _failure(blocker: Blocker | None) -> Iterator[str]:
+    if blocker is None:
+        return
     kind = (blocker.verdict or Verdict.UNKNOWN).value
     lines = "\n".join(map(name_of, blocker.differences))
-    return f'      <failure type="{kind}" message={_attribute(blocker.why)}>{_text(lines)}</failure>\n'
+    yield f'      <failure type="{kind}" message={_attribute(blocker.why)}>{_text(lines)}</failure>\n'
 
 
 def _accepted(passed: Iterable[Passed]) -> Iterator[str]:

@@ -80,13 +80,9 @@ def named(differences: Sequence[Difference], limit: int = _NAMED) -> str:
 
 def name_of(difference: Difference) -> str:
     """One difference in a few words: "shop.orders (1,000 rows at the source, 998 at the target)"."""
-    if difference.table is not None:
-        name = f"{difference.database}.{difference.table}" if difference.database else difference.table
-    elif (value := difference.source_value or difference.target_value) is not None:
-        name = f"{difference.object_type} {difference.database}.{value}"
-    else:
-        name = f"{difference.object_type} {difference.database}" if difference.database else difference.object_type
-    name = printable(name, 120)
+    name = printable(".".join(filter(None, [difference.place, difference.name])), 120)
+    if difference.table is None:
+        name = f"{difference.object_type} {name}".rstrip()
     if difference.source_value and not difference.target_value:
         return f"{name} (missing at the target)"
     if difference.target_value and not difference.source_value:

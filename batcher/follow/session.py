@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
-from pydantic import ValidationError
 
 from batcher.drs.auth.sources import CredentialSources
 from batcher.durations import duration_text
@@ -19,31 +18,18 @@ from batcher.follow.follower import Follower, FollowStatus
 from batcher.follow.reader import Reader
 from batcher.follow.schedule import patience_of
 from batcher.follow.verdicts_file import VerdictsFile, verdicts_beside
-from batcher.report.read import ResultsError, result_lines
 from batcher.settings import RunSettings
 from batcher.wave.clocks import Clock, SystemClock
 from batcher.wave.files import journal_beside
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Result
+from batcher.wave.results_file import read_results
 from batcher.wave.schema import NotAJournal
 from batcher.wave.store import Store
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.follow")
 
 PlanOf = Callable[[Result], PlannedEntry | None]
-
-
-def read_results(path: Path) -> list[Result]:
-    """The result lines of the file at *path*; a torn last one is left out. Raises `ResultsError`."""
-    results = []
-    for number, line in result_lines(path):
-        try:
-            results.append(Result.model_validate(line))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ResultsError(f"{path}, line {number} is no result: {place}: {first['msg']}.") from None
-    return results
 
 
 @contextmanager
@@ -90,7 +76,7 @@ class Session:
         self._sources = sources
         self._credential_for = credential_for
         self._clock = clock or SystemClock()
-        self._results = read_results(results)
+        self._results = list(read_results(results))
         self._follower: Follower | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopped: str | None = None

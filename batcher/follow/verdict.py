@@ -68,6 +68,16 @@ class Difference(LinePart):
     target_value: str | None = Field(description="Object level: what the target has.")
     message: str | None = Field(description="The cloud's remark.")
 
+    @property
+    def place(self) -> str | None:
+        """The database it is in: the source's, where it is there."""
+        return self.database or self.target_database
+
+    @property
+    def name(self) -> str | None:
+        """The table, view or other object that it is about; None where it is of a whole database or type."""
+        return self.table or self.source_value or self.target_value
+
 
 class HalfVerdict(LinePart):
     """What one comparison came to."""

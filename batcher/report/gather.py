@@ -2,20 +2,24 @@
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from batcher.drs.outcome import Sort, Trouble
+from batcher.follow.accepted import Acceptance
+from batcher.follow.gate import Ruling, rule
 from batcher.follow.verdict import Difference, Verdict, VerdictLine
+from batcher.follow.verdicts_file import verdicts_beside
+from batcher.follow.waves import entries_of
 from batcher.rates import Rate
-from batcher.report.read import Torn, result_lines, results_problem, verdict_lines
 from batcher.report.tally import NoResult, Tally
 from batcher.report.timeline import Kind, Sent, Timeline, timeline
 from batcher.wave.files import journal_beside
 from batcher.wave.result import Status
+from batcher.wave.results_file import Torn, result_lines, results_problem
 from batcher.wave.schema import NotAJournal
 from batcher.wave.store import Store
 
@@ -25,29 +29,33 @@ MOST_ROWS = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DifferenceRow:
-    """One difference of one entry; *half* is `object_level` or `data_level`."""
+    """One difference of one entry; *half* is `object_level` or `data_level`, *accepted* the reason why it may pass."""
 
     key: str
     job_id: str | None
     half: str
     compare_type: str | None
     difference: Difference
+    accepted: str | None
 
 
 @dataclass(slots=True, kw_only=True)
 class Verdicts:
-    """What the verdicts file says, summed up; *by_key* has the verdict and its reason for each entry."""
+    """The verdicts summed up, with the gate's *ruling*; *by_index* has each entry's verdict and its reason."""
 
+    ruling: Ruling
     by_verdict: Counter[Verdict] = field(default_factory=Counter)
-    by_key: dict[str, tuple[Verdict, str | None]] = field(default_factory=dict)
+    by_index: dict[int, tuple[Verdict, str | None]] = field(default_factory=dict)
     differences: list[DifferenceRow] = field(default_factory=list)
-    unfinished: int = 0
 
-    def add(self, line: VerdictLine) -> None:
-        """Count one verdict line."""
+    def of(self, index: int) -> tuple[Verdict | None, str | None]:
+        """The verdict on the entry at *index*, and why."""
+        return self.by_index.get(index, (None, None))
+
+    def add(self, line: VerdictLine, acceptances: Sequence[Acceptance]) -> None:
+        """Take in one verdict line. *acceptances* are those that hold."""
         self.by_verdict[line.verdict] += 1
-        self.by_key[line.key] = (line.verdict, line.reason)
-        self.unfinished += not line.final
+        self.by_index[line.index] = (line.verdict, line.reason)
         for half, found in (
             ("object_level", line.object_level_compare_result),
             ("data_level", line.data_level_compare_result),
@@ -56,7 +64,12 @@ class Verdicts:
                 continue
             self.differences += [
                 DifferenceRow(
-                    key=line.key, job_id=line.job_id, half=half, compare_type=found.compare_type, difference=difference
+                    key=line.key,
+                    job_id=line.job_id,
+                    half=half,
+                    compare_type=found.compare_type,
+                    difference=difference,
+                    accepted=next((a.reason for a in acceptances if a.covers(line.job_id, difference)), None),
                 )
                 for difference in found.differences
             ]
@@ -84,6 +97,11 @@ class Report:
         return None if self.facts is None else int(self.facts["entries"])
 
     @property
+    def ruling(self) -> Ruling | None:
+        """What the gate says of the wave; None where it was not followed."""
+        return None if self.verdicts is None else self.verdicts.ruling
+
+    @property
     def rate(self) -> Rate | None:
         """The limit of each scope that the wave was run with; None: not known, or none."""
         text = (self.facts or {}).get("settings", {}).get("rate")
@@ -93,13 +111,8 @@ class Report:
             return None  # `off` or `auto`
 
 
-def verdicts_beside(results: Path) -> Path:
-    """The verdicts file of the wave whose results are in *results*."""
-    return results.with_name(f"{results.name.removesuffix('.jsonl')}.verdicts.jsonl")
-
-
-def gather(results: Path, *, most_rows: int = MOST_ROWS) -> Report:
-    """Read *results* and what lies beside it. Raises `ResultsError`."""
+def gather(results: Path, acceptances: Sequence[Acceptance] = (), *, most_rows: int = MOST_ROWS) -> Report:
+    """Read *results* and what lies beside it, and have the gate rule over it. Raises `UserError`."""
     tally, torn = Tally(), Torn()
     plain: list[dict[str, Any]] = []  # created
     grave: list[dict[str, Any]] = []  # everything else
@@ -113,7 +126,7 @@ def gather(results: Path, *, most_rows: int = MOST_ROWS) -> Report:
             kept.append(line)
     lines = grave + plain[: most_rows - len(grave)]
     facts, whole, problems = _journal(results)
-    verdicts = read_verdicts(results)
+    verdicts = read_verdicts(results, acceptances)
     if torn.torn:
         problems.append("The last line is cut off (the wave is running, or was killed) and not counted.")
     problems += [f"{misfit}." for misfit in tally.misfits(None if facts is None else facts["entries"])]
@@ -129,14 +142,17 @@ def gather(results: Path, *, most_rows: int = MOST_ROWS) -> Report:
     )
 
 
-def read_verdicts(results: Path) -> Verdicts | None:
-    """The verdicts of the wave whose results are in *results*; None where it was not followed."""
-    path = verdicts_beside(results)
-    if not path.exists():
+def read_verdicts(results: Path, acceptances: Sequence[Acceptance] = ()) -> Verdicts | None:
+    """The verdicts of the wave whose results are in *results*; None where it was not followed. Raises `UserError`."""
+    if not verdicts_beside(results).exists():
         return None
-    verdicts = Verdicts()
-    for line in verdict_lines(path):
-        verdicts.add(line)
+    today = datetime.now(UTC).date()
+    entries = list(entries_of([results]))
+    verdicts = Verdicts(ruling=rule(entries, acceptances, today))
+    holding = [acceptance for acceptance in acceptances if not acceptance.expired(today)]
+    for entry in entries:
+        if entry.verdict is not None:
+            verdicts.add(entry.verdict, holding)
     return verdicts
 
 
@@ -173,16 +189,6 @@ def _first_requests(lines: list[dict[str, Any]]) -> Iterator[Sent]:
     for line in lines:
         if isinstance(line["submitted_at"], str):
             yield Sent(datetime.fromisoformat(line["submitted_at"]).timestamp(), Kind.FIRST)
-
-
-def tolerated(verdicts: Verdicts | None, accepted: Mapping[DifferenceRow, str]) -> int:
-    """How many entries are inconsistent by nothing but *accepted* differences."""
-    if verdicts is None or not accepted:
-        return 0
-    with_open = {row.key for row in verdicts.differences if row not in accepted}
-    return sum(
-        verdict is Verdict.INCONSISTENT and key not in with_open for key, (verdict, _) in verdicts.by_key.items()
-    )
 
 
 def task_id(line: Mapping[str, Any], half: str) -> str | None:

@@ -3,13 +3,11 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
+from batcher.follow.gate import Blocker, Ruling
 from batcher.follow.verdict import Verdict
 from batcher.text import counted
 from batcher.wave.result import Status
-
-Kind = TypeVar("Kind", Status, Verdict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +26,7 @@ _STATUSES = {
     Status.UNSETTLED: "unsettled: a person must look whether they were created",
     Status.INVALID: "invalid: not sent",
     Status.NOT_SUBMITTED: "not submitted: the wave stopped before",
+    None: "without a result: the wave has not ended",
 }
 _VERDICTS = {
     Verdict.INCONSISTENT: "inconsistent: source and target differ",
@@ -35,62 +34,65 @@ _VERDICTS = {
     Verdict.TIMEOUT: "broken off by the cloud's time limit",
     Verdict.CANCELLED: "cancelled",
     Verdict.UNKNOWN: "not known",
+    Verdict.CONSISTENT: "not followed to the end",
+    None: "not followed yet",
 }
 
 
-def headline(
-    by_status: Mapping[Status, int], by_verdict: Mapping[Verdict, int] | None, *, accepted: int = 0
-) -> Headline:
-    """The headline for these counts; *by_verdict* is None where the comparisons were not followed.
+def headline(by_status: Mapping[Status, int], ruling: Ruling | None) -> Headline:
+    """The headline: the gate's *ruling* in short; None, where nothing was followed, speaks of what was created."""
+    return _judged(ruling) if ruling is not None and ruling.entries else _created(by_status)
 
-    *accepted* entries are inconsistent, all of it by differences that were accepted.
-    """
+
+def _created(by_status: Mapping[Status, int]) -> Headline:
     entries = sum(by_status.values())
     created = by_status.get(Status.CREATED, 0)
-    if not by_verdict:
-        reasons = tuple(_reasons(by_status, _STATUSES))
-        if not reasons:
-            return Headline(
-                tone="good",
-                title="All created",
-                said=f"{counted(entries, 'entry', 'entries')}, each with its comparison. "
-                "What they came to is not known yet: batcher watch follows them.",
-            )
-        tone = "doubt" if by_status.get(Status.UNSETTLED) else "bad"
-        return Headline(
-            tone=tone,
-            title=f"{created:,} of {entries:,} created",
-            said=f"{counted(entries - created, 'entry is', 'entries are')} not as asked for.",
-            reasons=reasons,
-        )
-    return _judged(by_status, Counter(by_verdict), accepted)
-
-
-def _judged(by_status: Mapping[Status, int], by_verdict: Counter[Verdict], accepted: int) -> Headline:
-    entries = max(sum(by_verdict.values()), sum(by_status.values()))
-    consistent = by_verdict[Verdict.CONSISTENT]
-    unwatched = entries - sum(by_verdict.values())
-    by_verdict[Verdict.INCONSISTENT] -= accepted
-    reasons = tuple(_reasons(by_verdict, _VERDICTS))
-    if unwatched:
-        reasons += (f"{unwatched:,} not watched yet",)
-    notes = (f"{accepted:,} inconsistent only by accepted differences",) if accepted else ()
-    if not reasons:
+    if not entries:
+        return Headline(tone="doubt", title="No results", said="No entry has ended yet.")
+    if created == entries:
         return Headline(
             tone="good",
-            title="GO: consistent" if not accepted else "GO: consistent, but for accepted differences",
-            said=f"{counted(entries, 'entry', 'entries')} compared.",
-            reasons=notes,
+            title="All created",
+            said=f"{counted(entries, 'entry', 'entries')}, each with its comparison. "
+            "What they came to is not known yet: batcher watch follows them.",
         )
     return Headline(
-        tone="bad" if by_verdict[Verdict.INCONSISTENT] > 0 else "warn",
-        title=f"NO-GO: {consistent:,} of {entries:,} consistent",
-        said="What stands in the way:",
-        reasons=reasons + notes,
+        tone="doubt" if by_status.get(Status.UNSETTLED) else "bad",
+        title=f"{created:,} of {entries:,} created",
+        said=f"{counted(entries - created, 'entry is', 'entries are')} not as asked for.",
+        reasons=tuple(f"{by_status[s]:,} {said}" for s, said in _STATUSES.items() if s and by_status.get(s)),
     )
 
 
-def _reasons(counts: Mapping[Kind, int], words: Mapping[Kind, str]) -> Iterator[str]:
-    for kind, said in words.items():
-        if (count := counts.get(kind, 0)) > 0:
-            yield f"{count:,} {said}"
+def _judged(ruling: Ruling) -> Headline:
+    accepted = len({passed.index for passed in ruling.passed})
+    notes: tuple[str, ...] = ()
+    if accepted:
+        notes += (f"{counted(accepted, 'entry has', 'entries have')} differences that were accepted",)
+    if ruling.expired:
+        notes += (f"{counted(len(ruling.expired), 'acceptance')} expired",)
+    if ruling.go:
+        return Headline(
+            tone="good",
+            title="GO: consistent" if not accepted else "GO: consistent, but for accepted differences",
+            said=f"{counted(ruling.entries, 'entry', 'entries')} compared.",
+            reasons=notes,
+        )
+    differ = any(blocker.verdict is Verdict.INCONSISTENT for blocker in ruling.blockers)
+    return Headline(
+        tone="bad" if differ else "warn",
+        title=f"NO-GO: {ruling.verdicts.get(Verdict.CONSISTENT, 0):,} of {ruling.entries:,} consistent",
+        said="What stands in the way:",
+        reasons=(*_reasons(ruling.blockers), *notes),
+    )
+
+
+def _reasons(blockers: tuple[Blocker, ...]) -> Iterator[str]:
+    kinds = Counter(_reason(blocker) for blocker in blockers)
+    for kind in (*_VERDICTS.values(), *_STATUSES.values()):
+        if count := kinds[kind]:
+            yield f"{count:,} {kind}"
+
+
+def _reason(blocker: Blocker) -> str:
+    return _VERDICTS[blocker.verdict] if blocker.status is Status.CREATED else _STATUSES[blocker.status]

@@ -16,7 +16,7 @@ from batcher._version import __version__
 from batcher.durations import duration_text, rough_duration
 from batcher.follow.verdict import Verdict
 from batcher.report.chart import HEIGHT, WIDTH, chart
-from batcher.report.gather import DifferenceRow, Report, task_id, tolerated
+from batcher.report.gather import Report, task_id
 from batcher.report.headline import headline
 from batcher.report.timeline import Kind
 from batcher.text import counted
@@ -58,19 +58,18 @@ _DIFFERENCES = 1000  # rows of the table of differences
 _TROUBLES = 40
 
 
-def write_page(path: Path, report: Report, *, accepted: Mapping[DifferenceRow, str] | None = None) -> None:
-    """Write the page for *report* to *path*, whole or not at all. *accepted* has the reason of each accepted
-    difference. Raises OSError."""
+def write_page(path: Path, report: Report) -> None:
+    """Write the page for *report* to *path*, whole or not at all. Raises OSError."""
     draft = path.with_name(f".{path.name}.draft")
     try:
-        draft.write_text(page(report, accepted=accepted or {}), encoding="utf-8")
+        draft.write_text(page(report), encoding="utf-8")
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
 
 
-def page(report: Report, *, accepted: Mapping[DifferenceRow, str]) -> str:
+def page(report: Report) -> str:
     """The page as text."""
     tally, verdicts = report.tally, report.verdicts
     line = report.timeline
@@ -83,9 +82,7 @@ def page(report: Report, *, accepted: Mapping[DifferenceRow, str]) -> str:
         data=Markup(_payload(report)),  # noqa: S704 - escaped for a script element
         report=report,
         quoted=shlex.quote(str(report.file)),
-        headline=headline(
-            tally.by_status, verdicts.by_verdict if verdicts else None, accepted=tolerated(verdicts, accepted)
-        ),
+        headline=headline(tally.by_status, report.ruling),
         span=_span(report),
         entries=report.entries or tally.lines,
         statuses=[_count(status.value, tally.by_status[status], TONES[status]) for status in Status],
@@ -102,7 +99,7 @@ def page(report: Report, *, accepted: Mapping[DifferenceRow, str]) -> str:
         ],
         bar_text=line and duration_text(line.width_s),
         troubles=list(_troubles(report)),
-        databases=list(_differences(report, accepted)),
+        databases=list(_differences(report)),
         more_differences=max(0, len(verdicts.differences) - _DIFFERENCES) if verdicts else 0,
         scopes=tally.scopes,
         scope_columns=[status.value for status in Status if tally.by_status[status]],
@@ -166,25 +163,37 @@ def _troubles(report: Report) -> Iterator[dict[str, Any]]:
         }
 
 
-def _differences(report: Report, accepted: Mapping[DifferenceRow, str]) -> Iterator[dict[str, Any]]:
+def _differences(report: Report) -> Iterator[dict[str, Any]]:
     found = report.verdicts.differences if report.verdicts else []
     ordered = sorted(
-        found, key=lambda row: (row in accepted, row.difference.database or "", row.difference.table or "", row.key)
+        found,
+        key=lambda row: (
+            row.accepted is not None,
+            row.difference.place or "",
+            row.difference.object_type,
+            row.difference.name or "",
+            row.key,
+        ),
     )
     for row in ordered[:_DIFFERENCES]:
-        reason = f"accepted: {accepted[row]}" if row in accepted else None
-        yield {**row.difference.model_dump(), "job_id": row.job_id, "accepted": reason}
+        yield {
+            **row.difference.model_dump(),
+            "place": row.difference.place,
+            "name": row.difference.table or " ".join(filter(None, [row.difference.object_type, row.difference.name])),
+            "job_id": row.job_id,
+            "accepted": row.accepted and f"accepted: {row.accepted}",
+        }
 
 
 def _grave_rows(report: Report) -> Iterator[dict[str, Any]]:
     for line in report.lines:
-        verdict, reason = _verdict(report, line["key"])
+        verdict, reason = _verdict(report, line["index"])
         if line["status"] != Status.CREATED or verdict not in (None, Verdict.CONSISTENT):
             yield {**line, "verdict": verdict, "why": reason or line["error_msg"]}
 
 
-def _verdict(report: Report, key: str) -> tuple[Verdict | None, str | None]:
-    return report.verdicts.by_key.get(key, (None, None)) if report.verdicts else (None, None)
+def _verdict(report: Report, index: int) -> tuple[Verdict | None, str | None]:
+    return report.verdicts.of(index) if report.verdicts else (None, None)
 
 
 def _run(report: Report) -> Iterator[tuple[str, str]]:
@@ -217,7 +226,7 @@ def _payload(report: Report) -> str:
     pool: dict[Any, int] = {}
     rows = []
     for line in report.lines:
-        verdict, reason = _verdict(report, line["key"])
+        verdict, reason = _verdict(report, line["index"])
         values = {
             **line,
             "verdict": verdict,

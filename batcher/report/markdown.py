@@ -1,10 +1,10 @@
 """The report as Markdown, short enough for a ticket."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from batcher.durations import rough_duration
 from batcher.follow.verdict import Verdict
-from batcher.report.gather import DifferenceRow, Report, tolerated
+from batcher.report.gather import Report
 from batcher.report.headline import headline
 from batcher.text import counted, printable
 from batcher.wave.result import Status
@@ -12,14 +12,14 @@ from batcher.wave.result import Status
 _ROWS = 20  # of each table
 
 
-def markdown(report: Report, *, accepted: Mapping[DifferenceRow, str]) -> str:
+def markdown(report: Report) -> str:
     """*report* as GitHub-flavoured Markdown."""
-    return "\n".join(_lines(report, accepted)) + "\n"
+    return "\n".join(_lines(report)) + "\n"
 
 
-def _lines(report: Report, accepted: Mapping[DifferenceRow, str]) -> Iterator[str]:
+def _lines(report: Report) -> Iterator[str]:
     tally, verdicts = report.tally, report.verdicts
-    head = headline(tally.by_status, verdicts.by_verdict if verdicts else None, accepted=tolerated(verdicts, accepted))
+    head = headline(tally.by_status, report.ruling)
     yield f"## {_text(head.title)}"
     yield ""
     yield _text(head.said)
@@ -56,14 +56,12 @@ def _lines(report: Report, accepted: Mapping[DifferenceRow, str]) -> Iterator[st
         [
             [
                 row.job_id or "",
-                row.difference.database or "",
-                row.difference.table or row.difference.object_type,
+                row.difference.place or "",
+                row.difference.table or " ".join(filter(None, [row.difference.object_type, row.difference.name])),
                 row.difference.result,
-                *(
-                    f"{c:,}" if c is not None else ""
-                    for c in (row.difference.source_count, row.difference.target_count)
-                ),
-                accepted.get(row, ""),
+                _number(row.difference.source_count),
+                _number(row.difference.target_count),
+                row.accepted or "",
             ]
             for row in (verdicts.differences if verdicts else [])
         ],

@@ -1,71 +1,9 @@
-"""Reading a results file: streamed, and exact about what is wrong with it."""
+"""The tally of a whole results file."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import orjson
-from pydantic import ValidationError
-
-from batcher.errors import UserError
-from batcher.follow.verdict import VerdictLine
 from batcher.report.tally import NoResult, Tally
-
-# A result line is a few hundred bytes; what has no newline in this many bytes is no results file.
-_LONGEST = 4 * 1024 * 1024
-
-
-class ResultsError(UserError):
-    """The file is no results file, or damaged; the message names it, the line and the way out."""
-
-
-@dataclass(slots=True)
-class Torn:
-    """Whether the last line was cut off, by a crash or because the wave is writing it right now."""
-
-    torn: bool = False
-
-
-def result_lines(path: Path, torn: Torn | None = None) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each line of the results file at *path* with its 1-based number; a torn last line is left out.
-
-    Raises `ResultsError`.
-    """
-    try:
-        with path.open("rb") as file:
-            number = 0
-            while line := file.readline(_LONGEST):
-                number += 1
-                if not line.endswith(b"\n"):
-                    if len(line) >= _LONGEST or (number == 1 and not line.startswith(b'{"key"')):
-                        raise ResultsError(f"{path} is no results file: its line {number} does not end.")
-                    if torn is not None:
-                        torn.torn = True
-                    return
-                yield number, _parsed(path, number, line)
-    except OSError as error:
-        raise ResultsError(f"cannot read {path}: {error.strerror}.") from None
-
-
-def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    try:
-        parsed = orjson.loads(line)
-    except orjson.JSONDecodeError as error:
-        raise results_problem(path, number, f"is not JSON ({error.msg})") from None
-    if not isinstance(parsed, dict):
-        raise results_problem(path, number, "is no JSON object")
-    return parsed
-
-
-def results_problem(path: Path, number: int, why: str) -> ResultsError:
-    """The error for line *number* (1-based) of *path*, which *why* (a verb phrase) tells."""
-    if number == 1:
-        return ResultsError(f"{path} is no results file: its line 1 {why}. Name the file that `batcher run -o` wrote.")
-    return ResultsError(
-        f"{path}, line {number} {why}: the file was damaged or edited. Running the same `batcher run` again "
-        "writes it anew from the journal."
-    )
+from batcher.wave.results_file import Torn, result_lines, results_problem
 
 
 def tally_file(path: Path) -> tuple[Tally, bool]:
@@ -77,23 +15,3 @@ def tally_file(path: Path) -> tuple[Tally, bool]:
         except NoResult as error:
             raise results_problem(path, number, str(error)) from None
     return tally, torn.torn
-
-
-def verdict_lines(path: Path) -> Iterator[VerdictLine]:
-    """Each line of the verdicts file at *path*; a torn last line is left out. Raises `ResultsError`."""
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                if not line.endswith(b"\n"):
-                    return
-                try:
-                    yield VerdictLine.model_validate_json(line)
-                except ValidationError as error:
-                    first = error.errors(include_url=False, include_input=False)[0]
-                    place = ".".join(map(str, first["loc"])) or "the line"
-                    raise ResultsError(
-                        f"{path}, line {number} is no verdict line ({place}: {first['msg']}). "
-                        "`batcher watch` writes the file again."
-                    ) from None
-    except OSError as error:
-        raise ResultsError(f"cannot read {path}: {error.strerror}.") from None

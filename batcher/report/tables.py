@@ -1,13 +1,13 @@
 """The report as CSV, for spreadsheets: a row an entry, or a row a difference. No cell is ever taken for a formula."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
 from batcher.follow.verdict import Difference
-from batcher.report.gather import DifferenceRow, Verdicts, task_id
-from batcher.report.read import result_lines
+from batcher.report.gather import Verdicts, task_id
+from batcher.wave.results_file import result_lines
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 _ENTRY = (
@@ -36,7 +36,7 @@ def write_entries(out: TextIO, results: Path, verdicts: Verdicts | None) -> None
 
 def _entries(results: Path, verdicts: Verdicts | None, labels: list[str]) -> Iterator[list[Any]]:
     for _, line in result_lines(results):
-        verdict, reason = verdicts.by_key.get(line["key"], (None, None)) if verdicts else (None, None)
+        verdict, reason = verdicts.of(line["index"]) if verdicts else (None, None)
         values = {
             **line,
             "verdict": verdict,
@@ -47,13 +47,13 @@ def _entries(results: Path, verdicts: Verdicts | None, labels: list[str]) -> Ite
         yield [*(values[name] for name in _ENTRY), *(line["labels"].get(name) for name in labels)]
 
 
-def write_differences(out: TextIO, verdicts: Verdicts, accepted: Mapping[DifferenceRow, str]) -> None:
-    """Write a row for each difference; `accepted` has the reason where it was accepted."""
+def write_differences(out: TextIO, verdicts: Verdicts) -> None:
+    """Write a row for each difference; its `accepted` has the reason where it was accepted."""
     names = list(Difference.model_fields)
     rows = (
         [row.key, row.job_id, row.half, row.compare_type]
         + [getattr(row.difference, name) for name in names]
-        + [accepted.get(row)]
+        + [row.accepted]
         for row in verdicts.differences
     )
     _write(out, ["key", "job_id", "half", "compare_type", *names, "accepted"], rows)

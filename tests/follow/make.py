@@ -1,13 +1,19 @@
 """Values that tests of following begin with."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from itertools import count
 from typing import Any
 
+from hypothesis import strategies as st
+
 from batcher.drs.create_compare_task import CreateCompareTaskResult
+from batcher.follow.accepted import Acceptance
+from batcher.follow.gate import Waved
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
 from batcher.wave.result import Result, Status
 
 AT = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
+TODAY = date(2026, 11, 25)
 
 
 def difference(table: str | None = "orders", database: str | None = "shop", **changes: Any) -> Difference:
@@ -103,3 +109,44 @@ def result(index: int = 0, *, object_id: str | None = None, data_id: str | None 
             **changes,
         }
     )
+
+
+places = count()
+
+
+def waved(verdict: VerdictLine | None, **changes: Any) -> Waved:
+    return Waved(
+        **{
+            "file": "wave.jsonl",
+            "index": next(places),
+            "key": verdict.key if verdict else "k1",
+            "job_id": "job-1",
+            "scope": ("https://drs.example.com", "p"),
+            "status": Status.CREATED,
+            "verdict": verdict,
+            "finished_at": AT,
+            **changes,
+        }
+    )
+
+
+def accept(table: str = "orders", *, line: int = 2, expires: date = TODAY, job_id: str = "job-1") -> Acceptance:
+    return Acceptance(line=line, job_id=job_id, database="shop", table=table, reason="known", expires=expires)
+
+
+def waved_entries() -> st.SearchStrategy[list[Waved]]:
+    """Entries as they may stand at the gate, of every status and verdict, each with a key of its own."""
+    halves = st.builds(
+        lambda differs, **changes: half(*[difference()] * differs, **changes),
+        st.booleans(),
+        compare_task_status=st.sampled_from(["SUCCESSFUL", "TIMEOUT_INTERRUPT", "CANCELLED"]),
+        complete=st.booleans(),
+    )
+    lines = st.builds(line, halves, final=st.booleans())
+    entries = st.builds(
+        lambda verdict, status, key: waved(verdict, status=status, key=key),
+        st.none() | lines | st.just(line()),
+        st.sampled_from([Status.CREATED] * 5 + [*Status, None]),
+        st.uuids(),
+    )
+    return st.lists(entries, max_size=6)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from batcher.follow.accepted import AcceptanceError, read_acceptances
-from tests.follow.make import difference
+from tests.follow.make import accept, difference
 
 HEADER = "job_id,database,table,reason,expires\n"
 
@@ -68,12 +68,12 @@ def test_every_finding_is_told_at_once(tmp_path: Path) -> None:
     lines = caught.value.message.splitlines()
     assert [line.removeprefix(f"{path}, ") for line in lines] == [
         "line 2: unknown field 'tabel'; did you mean table?",
-        "line 2: table is missing; name the source table, or * for any",
+        "line 2: table is missing; name the source table or object, or * for any",
         "line 2: reason is missing; say why it may pass: the next reader has to know",
         "line 2: expires is '2026-13-01', which is no date; write it as 2026-12-31",
         "line 3: unknown field 'tabel'; did you mean table?",
         "line 3: job_id is missing; say whose difference it is",
-        "line 3: table is missing; name the source table, or * for any",
+        "line 3: table is missing; name the source table or object, or * for any",
     ]
 
 
@@ -97,3 +97,11 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "latin.csv").write_bytes(HEADER.encode() + b"j,d,\xe4,why,2026-12-31\n")
     with pytest.raises(AcceptanceError, match="is not UTF-8"):
         read_acceptances(tmp_path / "latin.csv")
+
+
+def test_a_view_is_accepted_by_its_name_and_what_only_the_target_has_by_the_targets() -> None:
+    view = difference(None, object_type="VIEW", source_value="v_revenue")
+    extra = difference(None, None, object_type="INDEX", target_database="shop", target_value="ix_new")
+    assert accept("v_revenue").covers("job-1", view)
+    assert not accept("v_other").covers("job-1", view)
+    assert accept("ix_new").covers("job-1", extra)

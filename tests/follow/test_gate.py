@@ -1,6 +1,7 @@
 """GO is never given by mistake: every entry consistent, or its differences accepted by name, and for now."""
 
-from datetime import date, timedelta
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -13,28 +14,7 @@ from batcher.follow.gate import Ruling, Waved, rule
 from batcher.follow.junit import write_junit
 from batcher.follow.verdict import Counts, HalfVerdict, Verdict, VerdictLine
 from batcher.wave.result import Status
-from tests.follow.make import AT, difference, half, line
-
-TODAY = date(2026, 11, 25)
-
-
-def waved(verdict: VerdictLine | None, **changes: Any) -> Waved:
-    return Waved(
-        **{
-            "file": "wave.jsonl",
-            "key": verdict.key if verdict else "k1",
-            "job_id": "job-1",
-            "scope": ("https://drs.example.com", "p"),
-            "status": Status.CREATED,
-            "verdict": verdict,
-            "finished_at": AT,
-            **changes,
-        }
-    )
-
-
-def accept(table: str = "orders", *, line: int = 2, expires: date = TODAY, job_id: str = "job-1") -> Acceptance:
-    return Acceptance(line=line, job_id=job_id, database="shop", table=table, reason="known", expires=expires)
+from tests.follow.make import AT, TODAY, accept, difference, half, line, waved, waved_entries
 
 
 def ruled(*verdicts: VerdictLine | None, accepted: tuple[Acceptance, ...] = (), **changes: Any) -> Ruling:
@@ -113,7 +93,10 @@ def test_what_was_not_compared_to_the_end_cannot_be_accepted(data: HalfVerdict) 
 
 
 def later(verdict: VerdictLine, **changes: Any) -> VerdictLine:
-    return verdict.model_copy(update={"decided_at": AT + timedelta(hours=1), **changes})
+    """*verdict* as if its comparison had ended an hour later."""
+    assert verdict.data_level_compare_result is not None
+    data = verdict.data_level_compare_result.model_copy(update={"ended_at": AT + timedelta(hours=1)})
+    return verdict.model_copy(update={"data_level_compare_result": data, **changes})
 
 
 @given(st.permutations([0, 1, 2]))
@@ -125,7 +108,7 @@ def test_a_rerun_replaces_the_earlier_verdict_in_whatever_order(order: list[int]
     ]
     ruling = rule([entries[n] for n in order], (), TODAY)
     assert ruling.go
-    assert (ruling.entries, ruling.superseded) == (2, 1)
+    assert (ruling.entries, len(ruling.replaced)) == (2, 1)
 
 
 def test_a_rerun_that_is_not_followed_yet_holds_the_gate() -> None:
@@ -148,20 +131,7 @@ def test_the_same_key_in_another_project_is_another_entry() -> None:
     assert (ruling.entries, ruling.go) == (2, False)
 
 
-@given(
-    st.lists(
-        st.builds(
-            lambda key, differs, status, final: waved(
-                line(half(difference()) if differs else half(), key=key, final=final), status=status
-            ),
-            st.sampled_from("abcdef"),
-            st.booleans(),
-            st.sampled_from([Status.CREATED, Status.CREATED, Status.FAILED]),
-            st.booleans(),
-        ),
-        unique_by=lambda entry: entry.key,
-    )
-)
+@given(waved_entries())
 def test_go_means_that_every_entry_was_created_ended_and_agreed(entries: list[Waved]) -> None:
     good = [
         entry.status is Status.CREATED
@@ -202,3 +172,30 @@ def test_json_has_every_reason() -> None:
     said = ruled(line(half(difference()))).as_json()
     assert said["verdict"] == "NO-GO"
     assert said["blockers"][0]["differences"][0]["table"] == "orders"
+
+
+def test_an_old_wave_that_is_watched_only_now_does_not_replace_its_rerun() -> None:
+    """What counts is when the data was compared, not when the verdict was read."""
+    old = line(decided_at=AT + timedelta(hours=9))
+    rerun = later(line(half(difference())))
+    assert not rule([waved(old), waved(rerun, file="recheck.jsonl")], (), TODAY).go
+
+
+def test_an_entry_without_a_result_is_no_go() -> None:
+    ruling = rule([waved(line()), waved(None, key="k2", status=None)], (), TODAY)
+    assert [blocker.why.split(":")[0] for blocker in ruling.blockers] == ["no result yet"]
+
+
+def test_junit_shows_what_was_replaced_as_skipped_and_failures_where_they_are(tmp_path: Path) -> None:
+    entries = [
+        waved(line(half(difference())), file="wave.jsonl"),
+        waved(later(line()), file="again.jsonl"),
+        waved(line(half(difference()), key="k2"), file="wave.jsonl"),
+        waved(line(half(difference()), key="k2"), file="wave.jsonl", nth=1),
+    ]
+    write_junit(tmp_path / "gate.xml", rule(entries, (), TODAY), entries)
+    root = ElementTree.parse(tmp_path / "gate.xml").getroot()  # noqa: S314 - our own file
+    suites = {suite.get("name"): dict(suite.attrib) for suite in root}
+    assert suites["wave.jsonl"] | {"tests": "3", "failures": "2", "skipped": "1"} == suites["wave.jsonl"]
+    assert suites["again.jsonl"] | {"tests": "1", "failures": "0", "skipped": "0"} == suites["again.jsonl"]
+    assert (len(root.findall(".//failure")), len(root.findall(".//skipped"))) == (2, 1)

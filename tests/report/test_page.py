@@ -123,7 +123,7 @@ def test_what_came_from_outside_stays_text(tmp_path: Path) -> None:
     write_wave(results, 300, verdicts=False)
     text = results.read_text().replace("wave-7/000007", "</script><img src=x onerror=alert(1)>")
     results.write_text(text)
-    html = page(gather(results), accepted={})
+    html = page(gather(results))
     assert "<img src=x" not in html
     assert html.count("</script>") == 2  # the data's and the code's own
 
@@ -131,7 +131,7 @@ def test_what_came_from_outside_stays_text(tmp_path: Path) -> None:
 def test_a_wave_without_journal_and_verdicts_says_what_is_missing(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     write_wave(results, 20, journal=False, verdicts=False)
-    html = page(gather(results), accepted={})
+    html = page(gather(results))
     assert "no journal beside the results file" in html
     assert "batcher watch follows them" in html or "created" in html
 

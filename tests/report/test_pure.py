@@ -2,21 +2,25 @@
 
 import csv
 import io
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batcher.follow.gate import Waved, rule
 from batcher.follow.verdict import Verdict
+from batcher.follow.verdicts_file import verdicts_beside
 from batcher.report.changes import ChangeKind, Standing, changes
 from batcher.report.chart import HEIGHT, WIDTH, chart
-from batcher.report.gather import gather, read_verdicts, tolerated
+from batcher.report.gather import gather, read_verdicts
 from batcher.report.headline import headline
 from batcher.report.markdown import markdown
 from batcher.report.tables import write_differences, write_entries
 from batcher.report.timeline import Kind, Sent, timeline
 from batcher.wave.result import Status
+from tests.follow.make import TODAY, accept, waved_entries
 from tests.report.waves import write_wave
 
 requests = st.lists(
@@ -54,28 +58,33 @@ def test_the_drawing_stays_in_its_box(sent: list[Sent], limit: float | None) -> 
 
 
 @pytest.mark.parametrize(
-    ("by_status", "by_verdict", "accepted", "title", "tone"),
+    ("by_status", "title", "tone"),
     [
-        ({Status.CREATED: 3}, None, 0, "All created", "good"),
-        ({Status.CREATED: 3, Status.FAILED: 1}, None, 0, "3 of 4 created", "bad"),
-        ({Status.CREATED: 3, Status.UNSETTLED: 1}, None, 0, "3 of 4 created", "doubt"),
-        ({Status.CREATED: 3}, {Verdict.CONSISTENT: 3}, 0, "GO: consistent", "good"),
-        ({Status.CREATED: 3}, {Verdict.CONSISTENT: 2}, 0, "NO-GO: 2 of 3 consistent", "warn"),
-        ({Status.CREATED: 3}, {Verdict.CONSISTENT: 2, Verdict.INCONSISTENT: 1}, 0, "NO-GO: 2 of 3 consistent", "bad"),
-        (
-            {Status.CREATED: 3},
-            {Verdict.CONSISTENT: 2, Verdict.INCONSISTENT: 1},
-            1,
-            "GO: consistent, but for accepted differences",
-            "good",
-        ),
+        ({}, "No results", "doubt"),
+        ({Status.CREATED: 3}, "All created", "good"),
+        ({Status.CREATED: 3, Status.FAILED: 1}, "3 of 4 created", "bad"),
+        ({Status.CREATED: 3, Status.UNSETTLED: 1}, "3 of 4 created", "doubt"),
     ],
 )
-def test_the_headline(
-    by_status: dict[Status, int], by_verdict: dict[Verdict, int] | None, accepted: int, title: str, tone: str
-) -> None:
-    head = headline(by_status, by_verdict, accepted=accepted)
+def test_the_headline_of_a_wave_that_nobody_followed(by_status: dict[Status, int], title: str, tone: str) -> None:
+    head = headline(by_status, None)
     assert (head.title, head.tone) == (title, tone)
+
+
+@given(waved_entries(), st.booleans())
+def test_the_headline_says_what_the_gate_says_and_counts_every_entry_in_the_way(
+    entries: list[Waved], accepts: bool
+) -> None:
+    acceptances = (accept("*"),) if accepts else ()
+    ruling = rule(entries, acceptances, TODAY)
+    head = headline(Counter(entry.status for entry in entries if entry.status), ruling)
+    if entries:
+        assert head.title.startswith("GO" if ruling.go else "NO-GO")
+        assert (head.tone == "good") == ruling.go
+        counts = [int(reason.split()[0]) for reason in head.reasons if "accepted" not in reason]
+        assert sum(counts) == len(ruling.blockers)
+    else:
+        assert head.tone == "doubt"
 
 
 def standing(
@@ -120,12 +129,13 @@ def test_a_recheck_under_another_key_is_the_same_entry() -> None:
 def test_cells_are_never_formulas(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     write_wave(results, 400, journal=False)
-    results.write_text(results.read_text().replace("wave-7/", "=HYPERLINK/"))
+    for path in (results, verdicts_beside(results)):
+        path.write_text(path.read_text().replace("wave-7/", "=HYPERLINK/"))
     verdicts = read_verdicts(results)
     assert verdicts is not None
     entries, differences = io.StringIO(), io.StringIO()
     write_entries(entries, results, verdicts)
-    write_differences(differences, verdicts, {})
+    write_differences(differences, verdicts)
     for text in (entries.getvalue(), differences.getvalue()):
         rows = list(csv.reader(io.StringIO(text)))
         assert len(rows) > 2
@@ -138,18 +148,7 @@ def test_cells_are_never_formulas(tmp_path: Path) -> None:
 def test_markdown_escapes_what_would_act(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     write_wave(results, 400)
-    text = markdown(gather(results), accepted={})
+    text = markdown(gather(results))
     assert text.startswith("## NO-GO")
     assert "<b>" not in text.replace("\\<b\\>", "")
     assert "| inconsistent |" in text
-
-
-def test_an_entry_is_tolerated_only_if_all_its_differences_are(tmp_path: Path) -> None:
-    results = tmp_path / "results.jsonl"
-    write_wave(results, 400, journal=False)
-    verdicts = read_verdicts(results)
-    assert verdicts is not None
-    one, other = verdicts.differences[:2]
-    assert one.key == other.key
-    assert tolerated(verdicts, {one: "known"}) == 0
-    assert tolerated(verdicts, {one: "known", other: "known"}) == 1
