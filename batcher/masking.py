@@ -24,14 +24,14 @@ _SECRET_NAME = re.compile(
 _NO_SECRETS = {"compare_object_infos_with_token", "table_name_with_token", "min_token", "max_token"}
 # Where credentials come from: ours, the official SDK's, Terraform's and OpenStack's.
 _ENVIRONMENT = ("BATCHER_", "HUAWEICLOUD_SDK_", "CLOUD_SDK_", "HW_", "OS_")
-_IN_TEXT = (
+_IN_TEXT = (  # each begins only where a name does: from every place in a long one it would take for ever
     # a header or an assignment: X-Auth-Token: …, "password": "…", BATCHER_SK=…
     re.compile(
-        r"(?i)(\b(?!\w*(?:min|max|with)_token)[\w.\-]*(?:token|password|passwd|secret|secret_key|_sk)[\"']?\s*[:=]\s*[\"']?)([^\s\"',;&}]+)"
+        r"(?i)((?<![\w.\-])(?!\w*(?:min|max|with)_token)[\w.\-]*(?:token|password|passwd|secret|secret_key|_sk)[\"']?\s*[:=]\s*[\"']?)([^\s\"',;&}]+)"
     ),
     re.compile(r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?)([^\"'\r\n]+)"),
     re.compile(r"(?i)(\bSignature=)([0-9a-f]{16,})"),
-    re.compile(r"(\b[a-z][a-z0-9+.\-]*://)([^/\s@]+)(?=@)"),
+    re.compile(r"(?i)((?<![a-z0-9+.\-])[a-z0-9+.\-]+://)([^/\s@]+)(?=@)"),
 )
 _MIN_LENGTH = 6  # shorter values would mask half of every text
 
