@@ -46,7 +46,7 @@ def data_sight(made: Look, state: EntryState | None = None) -> Seen:
         (look(), Sight.ABSENT),
         (look(landed=True), Sight.PROVEN_ABSENT),
         (look(comparison("a", status="CANCELLED")), Sight.FOUND),  # ours, whatever became of it
-        (look(comparison("a", at=NOON + 3600)), Sight.AMBIGUOUS),  # somebody's planned start, or a clock that runs ahead
+        (look(comparison("a", at=NOON + 3600)), Sight.AMBIGUOUS),  # somebody's plan, or a clock that runs ahead
     ],
 )
 def test_one_look(made: Look, sight: Sight) -> None:
