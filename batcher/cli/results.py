@@ -37,6 +37,8 @@ def command(journal: Path, output: str) -> int:
 
     if not journal.is_file():
         raise UserError(f"there is no journal {journal}. It lies beside the results file, as RESULTS.journal.")
+    if (beside := journal_beside(journal)).is_file():
+        raise UserError(f"{journal} is a results file: name its journal, {beside}.")
     with told():
         if output == "-":
             with reading(journal) as store:

@@ -306,3 +306,9 @@ def test_nothing_of_this_sends_anything(batcher: Batcher, cloud: Cloud, manifest
     batcher("results", "results.jsonl.journal", "-o", "again.jsonl")
     batcher("explain", RESULTS, "--index", 0)
     assert created_jobs(simulator.ledger) == sent
+
+
+@pytest.mark.usefixtures("unsettled")
+def test_results_named_instead_of_their_journal(batcher: Batcher) -> None:
+    ended = batcher("results", RESULTS, "-o", "again.jsonl")
+    assert (ended.code, ended.err) == (2, f"error: {RESULTS} is a results file: name its journal, {RESULTS}.journal.\n")
