@@ -1,6 +1,8 @@
 """`batcher demo`: see it work in half a minute, with files to look at afterwards."""
 
 import shlex
+import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -150,6 +152,9 @@ def _print_next(err: "Console", folder: Path, tally: "Tally") -> None:
     ]
     if failed is not None:
         steps.insert(3, (f"batcher explain {results} --key {failed.example['key']}", "every attempt, and why"))
+    if shutil.which("batcher") is None:  # scripts/demo has begun it by its path
+        here = shlex.quote(str(Path(sys.argv[0]).resolve().parent))
+        steps.insert(0, (f'export PATH={here}:"$PATH"', "have this shell find batcher"))
     err.print()
     err.print(Text(f"  Everything is in {folder}/. Look at", "bold"))
     for typed, why in steps:

@@ -1,6 +1,7 @@
 """`batcher rehearse` and `batcher demo`: waves through a cloud in the same process, in a hurry."""
 
 import asyncio
+import re
 import time
 from pathlib import Path
 
@@ -137,7 +138,10 @@ def test_time_stands_still_while_a_thread_works() -> None:
 # --- demo -----------------------------------------------------------------------------------------------
 
 
-def test_the_demo_replaces_an_old_one_and_leaves_what_it_says(batcher: Batcher) -> None:
+def test_the_demo_replaces_an_old_one_and_leaves_what_it_says(
+    batcher: Batcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")  # as after scripts/demo: what it says to type next must be found
     Path("demo").mkdir()
     for name in (".batcher-demo", "wave.csv", "results.jsonl", "results.jsonl.journal", "ledger.jsonl"):
         Path("demo", name).write_text("of an old demo")
@@ -150,6 +154,8 @@ def test_the_demo_replaces_an_old_one_and_leaves_what_it_says(batcher: Batcher) 
     assert "unsettled" not in statuses
     assert any(line["recovered"] for line in lines)
     assert "none of them twice" in ended.err
+    assert int(re.findall(r"(\d+) create requests in the busiest second of a project, of 25", ended.err)[0]) <= 25
+    assert ended.err.index("export PATH=") < ended.err.index("batcher check ")
     for name in ("wave.csv", "results.jsonl", "results.jsonl.journal", "ledger.jsonl", "report.html"):
         assert Path("demo", name).stat().st_size > 0
     assert batcher("check", "demo/wave.csv", "--region", "eu-west-101").code == 0
