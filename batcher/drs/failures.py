@@ -138,7 +138,7 @@ def _whole(answer: Answer, body: Json | None, job_id: str | None, halves: Iterab
         return _unsound(f"the answer (status {status}) is no JSON object" + _quoted(answer))
     told = text(body.get("job_id"))
     if job_id is not None and told is not None and told != job_id:
-        return _unsound(f"the answer speaks of another job: {told}")
+        return _unsound(f"the answer speaks of another job: {told[:100]}")
     return None
 
 

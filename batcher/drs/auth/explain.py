@@ -166,9 +166,6 @@ class Explanation:
     says: str
     do: str
 
-    def __str__(self) -> str:
-        return f"{self.says}. {self.do}"
-
 
 def explain(
     *,
@@ -198,21 +195,17 @@ def explain(
     return Explanation(cause=cause, says=says, do=do)
 
 
-def explained(trouble: Trouble, *, credential: str | None = None, skew_s: float | None = None) -> Trouble:
-    """*trouble*, a refused credential, with a text that says which it is and what to do; the cloud's own words stay.
-
-    *credential* is its kind and origin, as `Credential.describe` has them.
-    """
-    found = explain(error_code=trouble.error_code, error_msg=trouble.error_msg, kind=trouble.kind, skew_s=skew_s)
-    return replace(trouble, error_msg=refusal_text(found, credential, trouble.error_code, trouble.error_msg))
+def explained(trouble: Trouble) -> Trouble:
+    """*trouble*, a refused credential, with a text that says what is wrong and what to do; the cloud's words stay."""
+    found = explain(error_code=trouble.error_code, error_msg=trouble.error_msg, kind=trouble.kind)
+    return replace(trouble, error_msg=refusal_text(found, trouble.error_code, trouble.error_msg))
 
 
-def refusal_text(why: Explanation, credential: str | None, error_code: str | None, error_msg: str | None) -> str:
+def refusal_text(why: Explanation, error_code: str | None, error_msg: str | None) -> str:
     """One text for logs, results and the terminal; does not end in a full stop."""
-    who = f" ({credential})" if credential else ""
     said = ": ".join(filter(None, (error_code, error_msg))).rstrip(" .")
     quoted = f". The cloud's words: {said}" if said else ""
-    return f"{why.says[:1].upper()}{why.says[1:]}{who}. {why.do}{quoted}"
+    return f"{why.says[:1].upper()}{why.says[1:]}. {why.do}{quoted}"
 
 
 def _by_words(msg: str, kind: ErrorKind, login: bool) -> Cause | None:

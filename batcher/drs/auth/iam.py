@@ -142,7 +142,7 @@ def refusal(answer: Answer, *, login: bool = False) -> Refusal | Passing:
     if trouble.kind in (ErrorKind.NOT_FOUND, ErrorKind.PROTOCOL):
         return Refusal(f"IAM does not serve what was asked for ({said}). Check that it is IAM's address", code, status)
     why = explain(error_code=code, error_msg=told, kind=trouble.kind, login=login)
-    return Refusal(refusal_text(why, None, code, told), code, status, why.cause)
+    return Refusal(refusal_text(why, code, told), code, status, why.cause)
 
 
 _PASSING = frozenset({408, 500, 502, 503, 504})

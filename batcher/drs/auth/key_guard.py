@@ -81,7 +81,7 @@ def refused_key(answer: Answer) -> Refusal | None:
         return None
     why = explain(error_code=trouble.error_code, error_msg=trouble.error_msg, skew_s=skew(answer))
     return Refusal(
-        error_msg=refusal_text(why, None, trouble.error_code, trouble.error_msg),
+        error_msg=refusal_text(why, trouble.error_code, trouble.error_msg),
         error_code=trouble.error_code,
         http_status=answer.http_status,
         cause=why.cause,

@@ -105,7 +105,7 @@ def _judged(checked: Checked, answer: Answer, trouble: Trouble | None) -> Checke
     if trouble is not None and trouble.sort is Sort.NOT_LET_IN:
         code, msg = trouble.error_code, trouble.error_msg
         found = explain(error_code=code, error_msg=msg, kind=trouble.kind, skew_s=skew_s)
-        why = refusal_text(found, None, code, msg)
+        why = refusal_text(found, code, msg)
         return replace(told, standing=Standing.REFUSED, cause=found.cause, why=why, error_code=code)
     if trouble is None or (trouble.error_code or "").startswith("DRS."):
         return replace(told, standing=Standing.TAKEN)
