@@ -58,8 +58,8 @@ class Agenda:
             self.again(held, 0.0 if isinstance(held.action, Settle) else held.action.after_s)
 
     def again(self, held: Held, after_s: float) -> None:
-        """Hand *held*, which keeps its job, out again in *after_s* seconds."""
-        if after_s > 0:
+        """Hand *held*, which keeps its job, out again in *after_s* seconds; when stopping, a fresh doubt at once."""
+        if after_s > 0 and not (self._stopping and _first_look(held)):
             heappush(self._later, (self._clock.monotonic() + after_s, next(self._order), held))
             self._set_alarm()
         else:

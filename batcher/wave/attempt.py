@@ -1,5 +1,7 @@
 """One attempt for an entry: intent, slot, request, answer, in this order and each durable before the next."""
 
+from dataclasses import replace
+
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import Cloud
 from batcher.drs.failures import server_time, sort_create
@@ -8,7 +10,7 @@ from batcher.wave.access import Access
 from batcher.wave.agenda import Held
 from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context, log
-from batcher.wave.course import Course
+from batcher.wave.course import Course, what_is_known
 from batcher.wave.decide import Settle, give_up
 from batcher.wave.events import Answered, Event, Intended, Retracted
 from batcher.wave.governor import Governor
@@ -146,14 +148,20 @@ class Attempts:
         assert intent is not None  # noqa: S101 - an answer follows an intent
         outcome = sort_create(answer, asked=intent.asked, job_id=held.entry.job_id)
         self._governor.create_answered(held.sent_at or 0.0, outcome.halves.values())
-        halves = await self._not_anothers(held, outcome)
         event = Answered(
             at=self._context.clock.now(),
             sent_at=answer.sent_at,
-            halves=halves,
+            halves=outcome.halves,
             http_status=outcome.http_status,
             request_id=outcome.request_id,
         )
+        try:
+            halves = await self._not_anothers(held, outcome)
+        except BaseException:
+            told = Happened(index=held.entry.index, event=event)
+            self._context.unrecorded.append((what_is_known(held, [event]), (told,)))
+            raise
+        event = replace(event, halves=halves)
         whole = outcome.whole
         refused = whole is not None and whole.sort is Sort.NOT_LET_IN
         if outcome.http_status is not None and not refused:

@@ -3,6 +3,7 @@
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import structlog
 
@@ -13,11 +14,12 @@ from batcher.wave.journal import Journal, JournalFailed
 from batcher.wave.policy import Policy
 from batcher.wave.result import Result
 from batcher.wave.stop import Stop, StopKind
-from batcher.wave.store import Op, Settled
+from batcher.wave.store import Op, Settled, Store
 from batcher.wave.tally import Tally
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.wave")
 
+T = TypeVar("T")
 Boundary = Callable[[str], None]
 
 
@@ -45,6 +47,14 @@ class Context:
     admission: Admission = field(default_factory=OpenDoor)
     next_seq: int = 0
     unrecorded: list[tuple[str, Sequence[Op]]] = field(default_factory=list)
+
+    async def read(self, query: Callable[[Store], T]) -> T:
+        """See `Journal.read`. A journal that fails stops the wave; raises `JournalFailed`."""
+        try:
+            return await self.journal.read(query)
+        except JournalFailed as error:
+            self.on_stop(Stop(StopKind.JOURNAL, str(error)))
+            raise
 
     async def record(self, *ops: Op) -> None:
         """Make *ops* durable. A journal that fails stops the wave; raises `JournalFailed`."""

@@ -64,7 +64,7 @@ class Course:
         if isinstance(action, Settle):
             await self.settle(held, action, happened)
         else:
-            await context.record_surely(_what(held, [event]), happened)
+            await context.record_surely(what_is_known(held, [event]), happened)
             context.watch("outcome durable")
             self._agenda.again(held, action.after_s)
 
@@ -73,7 +73,7 @@ class Course:
         context = self._context
         context.tally.in_doubt -= held.state.in_doubt
         result = result_of(held.entry, held.state, action.status, action.trouble, context.clock.now())
-        await context.settle(result, _what(held), *before)
+        await context.settle(result, what_is_known(held), *before)
         self.settled += 1
         self._agenda.release(held)
 
@@ -97,7 +97,7 @@ class Course:
         """What the other entries of the job made, or may have made."""
         if not entry.shares_job:
             return Others()
-        sharing = await self._context.journal.read(lambda store: store.sharing(entry))
+        sharing = await self._context.read(lambda store: store.sharing(entry))
         policy = self._context.policy
         return Others(
             made=frozenset(task_id for _, events in sharing for task_id in task_ids(events)),
@@ -111,7 +111,7 @@ class Course:
         )
 
 
-def _what(held: Held, events: Iterable[Event] | None = None) -> str:
+def what_is_known(held: Held, events: Iterable[Event] | None = None) -> str:
     """What is known of an entry, for the case that it cannot be recorded."""
     ids = task_ids(events) if events is not None else {half.made for half in held.state.halves.values() if half.made}
     made = f"created {', '.join(sorted(ids))}" if ids else "nothing known to be created"

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
@@ -30,7 +31,9 @@ from batcher.wave.stop import Stop, StopKind
 from batcher.wave.store import Store
 from batcher.wave.tally import Tally
 
+T = TypeVar("T")
 _TAIL = 500  # provisional lines written at a time
+_ASKED_AGAIN = 3  # times that the journal is asked anew, should it fail, for what is needed at the end
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,20 +197,28 @@ class Engine:
     async def _catch_up(self) -> None:
         """Take the journal's word for what is settled: a worker that was cancelled may have recorded more than it
         could tell."""
-        context = self._context
-        collector, journal = context.collector, context.journal
+        context, collector = self._context, self._context.collector
         collector.flush()
-        collector.finish(await journal.read(partial(Store.lines_from, seq=collector.next)))
-        context.tally.by_status = Counter(await journal.read(Store.status_counts))
-        held = [await journal.read(partial(Store.holds, ops=ops)) for _, ops in context.unrecorded]
+        collector.finish(await self._ask(partial(Store.lines_from, seq=collector.next)))
+        context.tally.by_status = Counter(await self._ask(Store.status_counts))
+        held = [await self._ask(partial(Store.holds, ops=ops)) for _, ops in context.unrecorded]
         context.unrecorded = [item for item, is_held in zip(context.unrecorded, held, strict=True) if not is_held]
+
+    async def _ask(self, query: Callable[[Store], T]) -> T:
+        """The journal's answer, asked for more than once if need be: without it the counts would not add up."""
+        for _ in range(_ASKED_AGAIN):
+            try:
+                return await self._context.journal.read(query)
+            except JournalFailed:
+                await self._context.clock.sleep(1.0)
+        return await self._context.journal.read(query)
 
     async def _write_tail(self) -> Counter[Status]:
         """A provisional line for each entry that has no result, so that the file speaks of all of them."""
         counts: Counter[Status] = Counter()
         after = -1
         while True:
-            batch = await self._context.journal.read(partial(Store.unfinished, after=after, limit=_TAIL))
+            batch = await self._ask(partial(Store.unfinished, after=after, limit=_TAIL))
             if not batch:
                 return counts
             lines = []

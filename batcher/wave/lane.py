@@ -21,7 +21,6 @@ from batcher.wave.look_up import LookUps
 from batcher.wave.plan import Scope
 from batcher.wave.reads import Reads
 from batcher.wave.status import ScopeStatus
-from batcher.wave.stop import Stop, StopKind
 from batcher.wave.store import ClockNoted, Store
 from batcher.wave.width import Width
 
@@ -108,20 +107,18 @@ class Lane:
             await self._read_open()
             await self._read_plan()
             self._agenda.complete()
-        except JournalFailed as error:
-            self._context.on_stop(Stop(StopKind.JOURNAL, str(error)))
+        except JournalFailed:
+            pass  # the wave is stopping for it
 
     async def _read_open(self) -> None:
         """Take up what has begun: a doubt is looked up before anything else is done for its entry."""
-        for entry, events in await self._context.journal.read(lambda store: store.open_entries(self.scope.number)):
+        for entry, events in await self._context.read(lambda store: store.open_entries(self.scope.number)):
             self._course.take_up(Held(entry, history(entry.asked, events)))
 
     async def _read_plan(self) -> None:
         after = -1
         while not self._stopping:
-            batch = await self._context.journal.read(
-                partial(Store.planned, scope=self.scope.number, after=after, limit=_BATCH)
-            )
+            batch = await self._context.read(partial(Store.planned, scope=self.scope.number, after=after, limit=_BATCH))
             if not batch:
                 return
             for entry in batch:

@@ -104,7 +104,7 @@ class Lister:
         finally:
             turn.ended(sent=sent, answered=answered)
         self._cloud_clock.learn(server_time(answer), sent_at, clock.monotonic())
-        outcome = sort_list(answer)
+        outcome = sort_list(answer, job_id=job_id)
         self._governor.read_answered(sent_at, outcome.trouble)
         return outcome, sent_at
 

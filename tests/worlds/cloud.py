@@ -262,10 +262,13 @@ class WorldCloud:
         self._answers(reply, answer)
 
     def _bad_list(self) -> Answer | None:
-        match self._rng.randrange(4):
+        match self._rng.randrange(5):
             case 0:
                 return self.answer(200, {"compare_task_list_results": {"compare_task_list": []}})
-            case 1:
+            case 1:  # of another job
+                empty = {"compare_task_list": [], "compare_task_list_count": 0}
+                return self.answer(200, {"job_id": "another", "compare_task_list_results": empty})
+            case 2:
                 return self.answer(
                     200, {"compare_task_list_results": {"compare_task_list": [], "compare_task_list_count": 1}}
                 )

@@ -19,6 +19,7 @@ from batcher.wave.schema import prepare
 from batcher.wave.sink import ResultsFile
 from batcher.wave.store import Op, Store
 from tests.worlds.process import Process
+from tests.worlds.spec import Faults
 
 T = TypeVar("T")
 
@@ -68,13 +69,15 @@ class DiskStore(Store):
 class LoopJournal:
     """A `Journal` without a thread: groups share a sync, as in `ThreadedJournal`, but in virtual time."""
 
-    def __init__(self, disk: Disk, store: DiskStore, process: Process, rng: random.Random, sync_s: float, full: float):
+    def __init__(
+        self, disk: Disk, store: DiskStore, process: Process, rng: random.Random, sync_s: float, faults: Faults
+    ) -> None:
         self._disk = disk
         self._store = store
         self._process = process
         self._rng = rng
         self._sync_s = sync_s
-        self._full = full
+        self._full, self._unreadable = faults.disk_full, faults.disk_unreadable
         self._loop = asyncio.get_running_loop()
         self._pending: list[tuple[Sequence[Op], asyncio.Future[None]]] = []
         self._syncing: list[tuple[Sequence[Op], asyncio.Future[None]]] = []
@@ -101,6 +104,9 @@ class LoopJournal:
         await self._idle.wait()
         if self._process.dead:
             await self._process.never()
+        if self._unreadable and self._rng.random() < self._unreadable:
+            self._process.say("the journal cannot be read")
+            raise JournalFailed("cannot read the journal: disk I/O error")
         return query(self._store)
 
     def _begin(self) -> None:

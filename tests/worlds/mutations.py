@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest import mock
 
+from batcher.drs.failures import sort_list
 from batcher.drs.outcome import Half, Trouble
 from batcher.wave import life, opening
 from batcher.wave.access import Access
@@ -160,6 +161,24 @@ def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
         return listed
 
     with _patch(Lister, comparisons=comparisons):
+        yield
+
+
+@mutation("once")
+def takes_the_list_of_another_job() -> Iterator[None]:
+    """Whose comparisons an answer lists is not looked at."""
+    with mock.patch("batcher.wave.listing.sort_list", lambda answer, job_id: sort_list(answer)):
+        yield
+
+
+@mutation("ending", "crash")
+def does_not_stop_for_a_journal_that_cannot_be_read() -> Iterator[None]:
+    """A worker that cannot read just leaves."""
+
+    async def read(self: Context, query: Any) -> Any:
+        return await self.journal.read(query)
+
+    with _patch(Context, read=read):
         yield
 
 

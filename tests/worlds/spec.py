@@ -33,6 +33,7 @@ class Faults:
     expire: float = 0.0  # the token runs out
     list_fails: float = 0.0  # a look-up brings nothing, or half a list
     disk_full: float = 0.0  # the journal cannot be written for a while
+    disk_unreadable: float = 0.0  # nor be read, this once
     results_full: float = 0.0  # the results file cannot be written for the rest of this life
     clock_step: float = 0.0  # at each request: our wall clock jumps
     slow: float = 0.0  # connecting takes seconds
@@ -245,6 +246,7 @@ def _faults(rng: random.Random) -> Faults:
         expire=often(0.05),
         list_fails=often(0.1, 0.5),
         disk_full=often(0.02, 0.1),
+        disk_unreadable=0.05 if rng.random() < 0.1 else 0.0,
         results_full=0.05 if rng.random() < 0.1 else 0.0,
         clock_step=often(0.1),
         slow=often(0.2),

@@ -180,7 +180,7 @@ class World:
             policy=spec.policy,
             clock=process,
             rng=rng,
-            journal=LoopJournal(self.disk, store, process, rng, spec.sync_s, faults.disk_full),
+            journal=LoopJournal(self.disk, store, process, rng, spec.sync_s, faults),
             sink=sink,
             clouds={s: ProcessCloud(self.cloud, process, s.project_id, number, self._fork()) for s in start.scopes},
             rate=spec.rate,
