@@ -110,7 +110,8 @@ def _judged(checked: Checked, answer: Answer, trouble: Trouble | None) -> Checke
     if trouble is None or (trouble.error_code or "").startswith("DRS."):
         return replace(told, standing=Standing.TAKEN)
     said = ": ".join(filter(None, (trouble.error_code, trouble.error_msg)))
-    why = f"The cloud could not be asked: {said}. Look at the endpoint, the network and the proxy"
+    way_out = "" if trouble.kind is ErrorKind.PROTOCOL else ". Look at the endpoint, the network and the proxy"
+    why = f"The cloud could not be asked: {said}{way_out}"
     return replace(told, why=why, error_code=trouble.error_code)
 
 
