@@ -284,6 +284,6 @@ def _why(half: HalfVerdict, left: Sequence[Difference], expired: Sequence[Accept
     said = half.reason or half.verdict.value
     if half.differences and len(left) < len(half.differences):
         said += f"; {counted(len(half.differences) - len(left), 'difference')} accepted"
-    for acceptance in expired[:SHOWN]:
+    for acceptance in list(dict.fromkeys(expired))[:SHOWN]:
         said += f"; the acceptance of {acceptance.database}.{acceptance.table} expired on {acceptance.expires}"
     return said

@@ -67,9 +67,9 @@ class Recheck:
 def objects_again(half: HalfVerdict) -> list[dict[str, Any]] | None:
     """What to compare again of a data-level comparison: the tables that are not known to agree.
 
-    None: that cannot be told, so all of it.
+    None: that cannot be told, so all of it. What did not run to its end may not have listed every table.
     """
-    if not half.complete or not half.differences:
+    if half.compare_task_status != "SUCCESSFUL" or not half.complete or not half.differences:
         return None
     databases: dict[str, list[str] | None] = {}
     for difference in half.differences:

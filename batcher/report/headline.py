@@ -12,12 +12,15 @@ from batcher.wave.result import Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Headline:
-    """*tone* is good, warn, bad or doubt; *said* is one sentence; *reasons* are what stands in the way."""
+    """*tone* is good, warn, bad or doubt; *said* is one sentence; *reasons* are what stands in the way, *notes* what
+    else to know.
+    """
 
     tone: str
     title: str
     said: str
     reasons: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 _STATUSES = {
@@ -65,26 +68,30 @@ def _created(by_status: Mapping[Status, int]) -> Headline:
 
 
 def _judged(ruling: Ruling) -> Headline:
-    accepted = len({passed.index for passed in ruling.passed})
-    notes: tuple[str, ...] = ()
-    if accepted:
-        notes += (f"{counted(accepted, 'entry has', 'entries have')} differences that were accepted",)
-    if ruling.expired:
-        notes += (f"{counted(len(ruling.expired), 'acceptance')} expired",)
+    notes = tuple(_notes(ruling))
     if ruling.go:
         return Headline(
             tone="good",
-            title="GO: consistent" if not accepted else "GO: consistent, but for accepted differences",
+            title="GO: consistent, but for accepted differences" if ruling.passed else "GO: consistent",
             said=f"{counted(ruling.entries, 'entry', 'entries')} compared.",
-            reasons=notes,
+            notes=notes,
         )
     differ = any(blocker.verdict is Verdict.INCONSISTENT for blocker in ruling.blockers)
     return Headline(
         tone="bad" if differ else "warn",
         title=f"NO-GO: {ruling.verdicts.get(Verdict.CONSISTENT, 0):,} of {ruling.entries:,} consistent",
         said="What stands in the way:",
-        reasons=(*_reasons(ruling.blockers), *notes),
+        reasons=tuple(_reasons(ruling.blockers)),
+        notes=notes,
     )
+
+
+def _notes(ruling: Ruling) -> Iterator[str]:
+    if ruling.passed:
+        yield f"Accepted: {counted(len(ruling.passed), 'difference')}."
+    for said, acceptances in (("have expired", ruling.expired), ("match nothing", ruling.unused)):
+        if acceptances:
+            yield f"Acceptances that {said}: {'; '.join(map(str, acceptances))}."
 
 
 def _reasons(blockers: tuple[Blocker, ...]) -> Iterator[str]:

@@ -14,9 +14,9 @@ from markupsafe import Markup
 
 from batcher._version import __version__
 from batcher.durations import duration_text, rough_duration
-from batcher.follow.verdict import Verdict
+from batcher.follow.verdict import CompareResult, Verdict
 from batcher.report.chart import HEIGHT, WIDTH, chart
-from batcher.report.gather import Report, task_id
+from batcher.report.gather import DifferenceRow, Report, task_id
 from batcher.report.headline import headline
 from batcher.report.timeline import Kind
 from batcher.text import counted
@@ -169,6 +169,7 @@ def _differences(report: Report) -> Iterator[dict[str, Any]]:
         found,
         key=lambda row: (
             row.accepted is not None,
+            row.difference.result != CompareResult.INCONSISTENT,
             row.difference.place or "",
             row.difference.object_type,
             row.difference.name or "",
@@ -181,8 +182,15 @@ def _differences(report: Report) -> Iterator[dict[str, Any]]:
             "place": row.difference.place,
             "name": row.difference.table or " ".join(filter(None, [row.difference.object_type, row.difference.name])),
             "job_id": row.job_id,
+            "tone": _tone(row),
             "accepted": row.accepted and f"accepted: {row.accepted}",
         }
+
+
+def _tone(row: DifferenceRow) -> str:
+    if row.accepted is not None:
+        return "idle"
+    return "bad" if row.difference.result == CompareResult.INCONSISTENT else "warn"
 
 
 def _grave_rows(report: Report) -> Iterator[dict[str, Any]]:

@@ -24,6 +24,9 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield _text(head.said)
     yield from (f"- {_text(reason)}" for reason in head.reasons)
+    for note in head.notes:
+        yield ""
+        yield _text(note)
     yield ""
     if tally.span_s is not None:
         entries = counted(tally.lines, "entry", "entries")

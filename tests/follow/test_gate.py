@@ -199,3 +199,9 @@ def test_junit_shows_what_was_replaced_as_skipped_and_failures_where_they_are(tm
     assert suites["wave.jsonl"] | {"tests": "3", "failures": "2", "skipped": "1"} == suites["wave.jsonl"]
     assert suites["again.jsonl"] | {"tests": "1", "failures": "0", "skipped": "0"} == suites["again.jsonl"]
     assert (len(root.findall(".//failure")), len(root.findall(".//skipped"))) == (2, 1)
+
+
+def test_an_expired_acceptance_of_many_is_named_once() -> None:
+    gone = accept("*", expires=TODAY - timedelta(days=1))
+    (blocker,) = ruled(line(half(difference(), difference("items"))), accepted=(gone,)).blockers
+    assert blocker.why.count("expired") == 1

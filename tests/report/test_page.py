@@ -118,6 +118,16 @@ async def test_printed_it_has_the_entries_with_trouble_and_no_controls(opened: P
     await expect(opened.locator(".verdict strong")).to_contain_text("NO-GO")
 
 
+@in_browser
+async def test_on_a_phone_nothing_sticks_out_and_the_verdicts_show(browser: Browser, tmp_path: Path) -> None:
+    context = await browser.new_context(viewport={"width": 390, "height": 844}, is_mobile=True)
+    opened = await context.new_page()
+    await show(opened, tmp_path, 200)
+    assert await opened.evaluate("document.documentElement.scrollWidth") == 390
+    await expect(opened.locator(".row > :nth-child(5)").first).to_be_visible()
+    await context.close()
+
+
 def test_what_came_from_outside_stays_text(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     write_wave(results, 300, verdicts=False)
