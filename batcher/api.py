@@ -42,7 +42,7 @@ from batcher.wave.hand import Hand, orders
 from batcher.wave.journal import Journal, ThreadedJournal
 from batcher.wave.opening import Found, Opened, Request, open_wave
 from batcher.wave.plan import Scope
-from batcher.wave.policy import MaxFailures, Policy
+from batcher.wave.policy import LEEWAY_S, MaxFailures, Policy
 from batcher.wave.result import Result
 from batcher.wave.results_file import read_results
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
@@ -382,6 +382,7 @@ def policy_of(settings: RunSettings) -> Policy:
         attempts=settings.attempts,
         entry_deadline_s=settings.entry_deadline,
         landing_s=settings.landing_time,
+        leave_s=settings.connect_timeout + LEEWAY_S,
         wait_ready_s=settings.wait_ready,
         reconcile=settings.reconcile,
         give_up_after_s=settings.give_up_after,

@@ -44,7 +44,10 @@ def command(results: Path, key: str | None, index: int | None, ruling: str, jour
 
     said = Ruling.parse(ruling)
     with told(), deciding(journal_of(results, journal)) as store:
-        result = settle(store, results, index_of(store, key, index), said, time.time())
+        recorded = settle(store, results, index_of(store, key, index), said, time.time())
+    if recorded.said:
+        click.echo(recorded.said, err=True)
+    result = recorded.result
     if as_json:
         click.echo(result.to_line(), nl=False)
         return exits.CREATED

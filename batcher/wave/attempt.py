@@ -51,8 +51,8 @@ class Attempts:
         async with self._access.first_alone():
             if not await self._access.ready():
                 return
-            known: frozenset[str] = frozenset()
-            if self._context.policy.reconcile is Reconcile.SNAPSHOT and held.state.attempts == 0:
+            known: frozenset[str] | None = None
+            if self._context.policy.reconcile is Reconcile.SNAPSHOT and held.state.snapshot_due:
                 known = await self._snapshot(held)
             elif self._context.policy.reconcile is Reconcile.WINDOW and not self._glanced:
                 await self._glance(held)
@@ -67,7 +67,7 @@ class Attempts:
             answer = await self._send(held, turn)
             await self._answered(held, answer)
 
-    async def _intend(self, held: Held, known: frozenset[str]) -> Turn | None:
+    async def _intend(self, held: Held, known: frozenset[str] | None) -> Turn | None:
         """Make the intent durable and wait for the slot; None: the wave stopped, and nothing will leave."""
         context, before = self._context, held.state
         intended = False
@@ -87,7 +87,7 @@ class Attempts:
                 await self._retract(held, before=before)
             return None
 
-    async def _intend_anew(self, held: Held, turn: Turn, before: EntryState, known: frozenset[str]) -> None:
+    async def _intend_anew(self, held: Held, turn: Turn, before: EntryState, known: frozenset[str] | None) -> None:
         """The scope paused while *held* waited. How late a request can land is counted from its intent."""
         why = "the scope had to wait: the request leaves later than was intended"
         try:
@@ -97,7 +97,7 @@ class Attempts:
             raise
 
     async def _record_intent(
-        self, held: Held, before: EntryState, known: frozenset[str], *instead_of: Retracted
+        self, held: Held, before: EntryState, known: frozenset[str] | None, *instead_of: Retracted
     ) -> None:
         context, entry = self._context, held.entry
         event = Intended(
@@ -105,7 +105,8 @@ class Attempts:
             cloud_at=self._cloud_clock.earliest(context.clock.monotonic()),
             asked=before.to_ask,
             conflict_policy="keep" if before.keep and entry.conflict_policy else entry.conflict_policy,
-            known=known,
+            known=known or frozenset(),
+            snapshot=known is not None,
         )
         events: tuple[Event, ...] = (*instead_of, event)
         await context.record(*(Happened(index=entry.index, event=one) for one in events))
@@ -202,14 +203,14 @@ class Attempts:
             except Closed:
                 return
 
-    async def _snapshot(self, held: Held) -> frozenset[str]:
+    async def _snapshot(self, held: Held) -> frozenset[str] | None:
         """The ids of the job's comparisons before the first attempt; without them the window alone decides."""
         try:
             listed = await self._lister.comparisons(held.entry.job_id)
         except Closed:
-            return frozenset()
+            return None
         if listed is None:
-            return frozenset()
+            return None
         if isinstance(listed.comparisons, Trouble):
             log.warning(
                 "no snapshot of the job's comparisons",
@@ -217,7 +218,7 @@ class Attempts:
                 error_code=listed.comparisons.error_code,
                 error_msg=listed.comparisons.error_msg,
             )
-            return frozenset()
+            return None
         return frozenset(comparison.compare_task_id for comparison in listed.comparisons)
 
     def _too_late(self, held: Held) -> Settle | None:

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
@@ -14,16 +14,14 @@ from batcher.wave.admission import Admission, OpenDoor
 from batcher.wave.clocks import Clock
 from batcher.wave.collector import Collector
 from batcher.wave.context import Boundary, Context, log, unwatched
-from batcher.wave.events import Event
 from batcher.wave.governor import Limit
 from batcher.wave.hand import Hand
 from batcher.wave.journal import Journal, JournalFailed
 from batcher.wave.lane import Lane
-from batcher.wave.life import history
-from batcher.wave.outcome import result_of
-from batcher.wave.plan import PlannedEntry, Scope
+from batcher.wave.plan import Scope
 from batcher.wave.policy import Policy
 from batcher.wave.reads import Reads
+from batcher.wave.rebuild import provisional
 from batcher.wave.result import Result, Status
 from batcher.wave.sink import Sink, SinkFailed
 from batcher.wave.status import WaveStatus
@@ -223,26 +221,18 @@ class Engine:
                 return counts
             lines = []
             for entry, events in batch:
-                result = self._provisional(entry, events)
+                result = provisional(entry, events, self._context.clock.now(), self._why(entry.scope))
                 counts[result.status] += 1
                 lines.append(result.to_line())
             after = batch[-1][0].index
             if not self._hurried:
                 self._context.collector.write(lines)
 
-    def _provisional(self, entry: PlannedEntry, events: list[Event]) -> Result:
-        state = history(entry.asked, events)
-        status = Status.UNSETTLED if state.in_doubt else Status.NOT_SUBMITTED
-        halted = self._lanes[entry.scope].halted
-        trouble = halted or Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg=self._why())
-        if state.in_doubt:
-            said = f"the request may have been taken, and the wave stopped before that was looked up ({self._why()})"
-            trouble = replace(trouble, error_msg=said)
-        said = f"{trouble.error_msg}. {_GO_ON}"
-        return result_of(entry, state, status, replace(trouble, error_msg=said), self._context.clock.now())
-
-    def _why(self) -> str:
-        return self._stop.text if self._stop else "the wave was stopped"
+    def _why(self, scope: Scope) -> Trouble:
+        """Why entries of *scope* stay open."""
+        said = self._stop.text if self._stop else "the wave was stopped"
+        stopped = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg=said)
+        return self._lanes[scope].halted or stopped
 
     def _sink_failed(self, error: SinkFailed) -> None:
         self.stop(Stop(StopKind.RESULTS, str(error)))
@@ -288,6 +278,3 @@ class Engine:
             return None
         left = tally.entries - tally.settled
         return max(left * elapsed_s / done_here, *(lane.due_in_s for lane in self._lanes.values()), 0.0)
-
-
-_GO_ON = "Run the same command again to go on"

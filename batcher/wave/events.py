@@ -19,7 +19,7 @@ class Intended:
 
     *cloud_at* is the earliest the cloud's clock can have shown then, None where that was not known yet.
     *conflict_policy* is the one sent, which for a repeat may differ from the manifest's.
-    *known* are ids of comparisons that a snapshot showed before the first attempt.
+    *known* are ids of comparisons that a snapshot showed before the first attempt; *snapshot*: there was one.
     """
 
     at: float
@@ -27,6 +27,7 @@ class Intended:
     asked: frozenset[Half]
     conflict_policy: str | None = None
     known: frozenset[str] = frozenset()
+    snapshot: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,8 @@ class EntryState:
     since: float | None = None  # the cloud's time from which a comparison may be ours
     timeless: bool = False  # a doubtful intent's time by the cloud's clock is not known
     known: frozenset[str] = frozenset()  # ids a snapshot showed before the first attempt
+    snapshot: bool = False  # there was one: what it did not show is younger than it
+    blocked: bool = False  # the last look-up showed an older data-level comparison, unfinished
     keep: bool = False  # a repeat goes out as `keep`, lest it cancel what the first made
     looks: int = 0  # look-ups since the doubt arose
     failed_looks: int = 0
@@ -60,6 +62,11 @@ class EntryState:
     def in_doubt(self) -> bool:
         """A request may have been sent whose outcome is not known."""
         return any(half.doubt for half in self.halves.values())
+
+    @property
+    def snapshot_due(self) -> bool:
+        """No snapshot was taken, and each request so far is accounted for by its answer."""
+        return not (self.snapshot or self.timeless or self.since is not None)
 
     @property
     def doubtful(self) -> frozenset[Half]:
@@ -115,6 +122,7 @@ def _intended(state: EntryState, event: Intended) -> EntryState:
         first_at=event.at if state.first_at is None else state.first_at,
         intent=event,
         known=state.known | event.known,
+        snapshot=state.snapshot or event.snapshot,
         looks=0,
         failed_looks=0,
     )
@@ -131,6 +139,7 @@ def _retracted(state: EntryState) -> EntryState:
         },
         attempts=attempts,
         first_at=state.first_at if attempts else None,
+        snapshot=state.snapshot and attempts > 0,
     )
 
 
@@ -198,28 +207,40 @@ def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
         halves=halves,
         looks=state.looks + (event.trouble is None),
         failed_looks=state.failed_looks + (event.trouble is not None and not event.spared),
+        blocked=event.blocked if event.trouble is None else state.blocked,
         keep=state.keep or (proven and not event.blocked),
         not_found=state.given_up and proven,
     )
 
 
 def _ruled(state: EntryState, event: Ruled) -> EntryState:
-    """What the operator did not name was not created, and no doubt is left."""
+    """What the operator did not name was not created, and no doubt is left.
+
+    After `retry`, what is listed so far is none of ours; but in case it is after all, the repeat keeps it.
+    """
     halves = {name: replace(half, doubt=False, ambiguous=None) for name, half in state.halves.items()}
     halves |= {name: HalfState(made=task_id) for name, task_id in event.halves.items()}
     after = replace(state, halves=halves, given_up=False, not_found=False)
-    return replace(after, charged=0, first_at=None) if event.ruling == "retry" else after
+    if event.ruling != "retry":
+        return after
+    return replace(_undoubted(after), keep=state.keep or not state.blocked)
 
 
 def _forgotten(state: EntryState) -> EntryState:
-    """Taken up anew: what was made stays made, what was refused is asked for again."""
+    """Taken up anew: what was made stays made, and what is known not to be is asked for again, as at first."""
+    halves = {name: half if half.made is not None else _FRESH for name, half in state.halves.items()}
+    return replace(_undoubted(state), halves=halves, keep=False)
+
+
+def _undoubted(state: EntryState) -> EntryState:
+    """Whatever was sent so far is accounted for: attempts are counted anew, and so is from when on to look."""
     return replace(
         state,
-        halves={
-            name: half if half.made is not None else HalfState(doubt=half.doubt) for name, half in state.halves.items()
-        },
         charged=0,
         first_at=None,
+        since=None,
+        timeless=False,
+        snapshot=False,
         unlisted=None,
         unlisted_times=0,
     )

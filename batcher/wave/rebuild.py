@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
@@ -43,13 +43,16 @@ def open_results(store: Store, now: float) -> Iterator[Result]:
             yield provisional(entry, events, now)
 
 
-def provisional(entry: PlannedEntry, events: list[Event], now: float) -> Result:
-    """What can be said of an open entry: it was not submitted, or it may have been taken."""
+def provisional(entry: PlannedEntry, events: list[Event], now: float, stopped: Trouble | None = None) -> Result:
+    """What can be said of an open entry: it was not submitted, or it may have been taken. *stopped* is why its run
+    ended before it was settled, where that is known."""
     state = history(entry.asked, events)
     status = Status.UNSETTLED if state.in_doubt else Status.NOT_SUBMITTED
-    said = "the request may have been taken, and was not looked up yet" if state.in_doubt else "not submitted yet"
-    trouble = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg=f"{said}. {_GO_ON}")
-    return result_of(entry, state, status, trouble, now)
+    trouble = stopped or Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="not submitted yet")
+    said = trouble.error_msg
+    if state.in_doubt:
+        said = "the request may have been taken, and was not looked up yet" + (f" ({said})" if stopped else "")
+    return result_of(entry, state, status, replace(trouble, error_msg=f"{said}. {_GO_ON}"), now)
 
 
 def rebuild(store: Store, path: Path, now: float) -> Rebuilt:

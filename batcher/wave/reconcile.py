@@ -97,6 +97,8 @@ def _judge_half(half: Half, entry: PlannedEntry, state: EntryState, look: Look) 
         if comparison.compare_type not in types or comparison.compare_task_id in not_ours:
             continue
         is_ours = _since_intent(comparison, half, entry, look)
+        if is_ours is False and state.snapshot:
+            is_ours = None  # it came after the snapshot, whatever the clock says that stamped it
         if is_ours and any(rival.may_have_made(comparison, look.slack_s) for rival in look.others.rivals):
             is_ours = None
         if is_ours is not False:

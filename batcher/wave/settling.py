@@ -1,18 +1,18 @@
 """The operator's word on an unsettled entry, on record: what became of it, or that it is to be sent again."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from batcher.drs.outcome import ErrorKind, Half, Sort, Trouble
 from batcher.errors import UserError
-from batcher.wave.events import Event, Reopened, Ruled
+from batcher.wave.events import Event, Reopened, Ruled, task_ids
 from batcher.wave.life import EntryState, fold, history
 from batcher.wave.outcome import result_of
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.rebuild import provisional, whole_file
 from batcher.wave.result import Result, Status
-from batcher.wave.sink import write_all
+from batcher.wave.sink import mend, write_all
 from batcher.wave.store import Happened, Noted, Op, Settled, Store
 
 _SHORT = {"object": Half.OBJECT, "data": Half.DATA}
@@ -61,8 +61,16 @@ def _is_id(text: str) -> bool:
     return bool(text.strip()) and not any(sign.isspace() or sign in ",=" for sign in text.strip())
 
 
-def settle(store: Store, results: Path | None, index: int, ruling: Ruling, now: float) -> Result:
-    """Record *ruling* for the entry at *index* and bring the file *results* in line; returns what its line now says.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What the entry's *result* is now; *said* is what else had to be done to the results file, for people."""
+
+    result: Result
+    said: str | None
+
+
+def settle(store: Store, results: Path | None, index: int, ruling: Ruling, now: float) -> Recorded:
+    """Record *ruling* for the entry at *index* and bring the file *results* in line.
 
     The caller holds the wave's lock. Raises `NotSettled`, `SinkFailed`, `sqlite3.Error`.
     """
@@ -73,11 +81,13 @@ def settle(store: Store, results: Path | None, index: int, ruling: Ruling, now: 
     before = history(entry.asked, events)
     settled = store.result_of(index)
     _check_open(entry, before, settled[1] if settled else None)
+    made = {} if ruling.retry else _named(entry, before, ruling)
+    ids = {half: task_id for half, task_id in made.items() if task_id is not None}
+    _check_ids(entry, before, ids.values(), store)
+    said = None if results is None or store.facts().get("rewriting") else mend(results, store.lines).said
     added: list[Event] = []
     if settled is not None:
         added.append(Reopened(at=now, was=settled[1].value, why="the operator settles it", fresh=False))
-    made = {} if ruling.retry else _named(entry, before, ruling)
-    ids = {half: task_id for half, task_id in made.items() if task_id is not None}
     added.append(Ruled(at=now, ruling=ruling.text, halves=ids))
     state = before
     for event in added:
@@ -92,7 +102,7 @@ def settle(store: Store, results: Path | None, index: int, ruling: Ruling, now: 
     if results is not None:
         write_all(results, whole_file(store, now))
     store.commit([Noted(name="rewriting", value=False)])
-    return result
+    return Recorded(result=result, said=said)
 
 
 def _check_open(entry: PlannedEntry, state: EntryState, status: Status | None) -> None:
@@ -100,8 +110,8 @@ def _check_open(entry: PlannedEntry, state: EntryState, status: Status | None) -
         return
     if status is None:
         raise NotSettled(f"entry {entry.key} is not settled yet, and not in doubt: `batcher run` goes on with it.")
-    mend = " `batcher run --retry-failed` takes failed entries up again." if status is Status.FAILED else ""
-    raise NotSettled(f"entry {entry.key} is {status.value}, not unsettled: there is nothing to decide.{mend}")
+    way_out = " `batcher run --retry-failed` takes failed entries up again." if status is Status.FAILED else ""
+    raise NotSettled(f"entry {entry.key} is {status.value}, not unsettled: there is nothing to decide.{way_out}")
 
 
 def _named(entry: PlannedEntry, state: EntryState, ruling: Ruling) -> dict[Half, str | None]:
@@ -124,6 +134,18 @@ def _named(entry: PlannedEntry, state: EntryState, ruling: Ruling) -> dict[Half,
     if len(set(ruling.halves.values())) < len(ruling.halves) and None not in ruling.halves.values():
         raise NotSettled("two comparisons never share an id: look again at which is which.")
     return dict(ruling.halves)
+
+
+def _check_ids(entry: PlannedEntry, state: EntryState, ids: Collection[str], store: Store) -> None:
+    """A comparison belongs to one entry, and to one half of it. Raises `NotSettled`."""
+    for half in state.halves.values():
+        if half.made in ids:
+            raise NotSettled(f"{half.made} is what entry {entry.key} made at its other level: look for another one.")
+    for other, events in store.sharing(entry):
+        for task_id in sorted(task_ids(events).intersection(ids)):
+            raise NotSettled(f"{task_id} belongs to entry {other.key} of the same job: look for another one.")
+    if known := sorted(state.known.intersection(ids)):
+        raise NotSettled(f"{known[0]} was there before entry {entry.key} was first sent: look for a younger one.")
 
 
 def _ruled_result(entry: PlannedEntry, state: EntryState, now: float) -> Result:

@@ -48,6 +48,27 @@ def test_created_is_recorded_with_its_id(batcher: Batcher, unsettled: str) -> No
     assert len(lines_of(RESULTS)) == 3
 
 
+def test_the_id_of_another_entry_of_the_job_is_refused(batcher: Batcher, cloud: Cloud, tmp_path: Path) -> None:
+    cloud(creates=("reset-after",))
+    line = BOTH_HALVES.replace('"object_level_compare_type": "objects",', "").replace("keep", "cancel")
+    manifest = tmp_path / "two.jsonl"
+    manifest.write_text(line.replace('"both"', '"one"') + line.replace('"both"', '"two"'))
+    batcher("run", manifest, "-o", RESULTS, "--reconcile", "off", "--allow-duplicates")
+    made = result_of(1)["data_level_compare_create_result"]["compare_task_id"]
+    refused = batcher("settle", RESULTS, "--key", "one", "--as", f"created={made}")
+    assert refused.code == 2
+    assert f"{made} belongs to entry two of the same job" in refused.err
+    assert result_of(0)["status"] == "unsettled"
+
+
+def test_a_results_file_that_somebody_edited_is_kept_aside(batcher: Batcher, unsettled: str) -> None:
+    RESULTS.write_bytes(RESULTS.read_bytes().replace(b'"unsettled"', b'"created"', 1))
+    ended = batcher("settle", RESULTS, "--key", unsettled, "--as", "failed")
+    assert "someone edited it?" in ended.err
+    assert len(list(Path().glob("results.jsonl.edited-*"))) == 1
+    assert result_of(0)["status"] == "failed"
+
+
 def test_failed_is_recorded(batcher: Batcher, unsettled: str) -> None:
     batcher("settle", RESULTS, "--key", unsettled, "--as", "failed")
     line = result_of(0)

@@ -6,7 +6,7 @@ import pytest
 
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
 from batcher.wave.decide import LookUp, Moment, Send, Settle, back_off, decide
-from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Seen, Sight
+from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
 from batcher.wave.life import EntryState, history
 from batcher.wave.policy import MaxFailures, Policy, Reconcile
 from batcher.wave.result import Status
@@ -237,3 +237,32 @@ def test_no_attempt_begins_after_the_entrys_deadline() -> None:
 )
 def test_when_too_many_have_failed(most: MaxFailures, failures: int, entries: int, reached: bool) -> None:
     assert most.reached(failures, entries) is reached
+
+
+UNLISTED = trouble(Sort.MAYBE, listed=False)
+DOUBTED: list[Event] = [INTENT, answered(UNLISTED, UNLISTED)]
+
+
+@pytest.mark.parametrize("blocked", [False, True])
+def test_the_operators_retry_is_sent_whatever_came_before_and_cancels_only_what_is_older(blocked: bool) -> None:
+    seen = {half: Seen(sight=Sight.AMBIGUOUS, ids=("a", "b")) for half in BOTH}
+    after = state(
+        *DOUBTED * 2, LookedUp(at=NOON, halves=seen, since=NOON, blocked=blocked), Ruled(at=NOON, ruling="retry")
+    )
+    assert isinstance(decide(after, POLICY, NOW), Send)
+    assert after.to_ask == BOTH
+    assert after.keep is not blocked
+    assert after.since is None  # the two that could not be told apart are none of the next request's
+
+
+def test_a_failed_entry_that_is_taken_up_again_begins_as_at_first() -> None:
+    """What it made is known; what others made since then is not taken for its own."""
+    absent = {half: Seen(sight=Sight.PROVEN_ABSENT) for half in BOTH}
+    look = LookedUp(at=NOON, halves=absent, since=NOON)
+    failed = state(*DOUBTED, look)
+    assert (failed.since, failed.keep, failed.snapshot_due) == (NOON, True, False)
+    again = state(
+        *DOUBTED, LookedUp(at=NOON, halves=absent, since=NOON), Reopened(at=NOON, was="failed", why="", fresh=True)
+    )
+    assert (again.since, again.keep, again.snapshot_due) == (None, False, True)
+    assert isinstance(decide(again, POLICY, NOW), Send)

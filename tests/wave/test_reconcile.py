@@ -59,6 +59,13 @@ def test_what_is_known_to_be_anothers_is_not_ours() -> None:
     assert data_sight(look(comparison("a"), comparison("b"), others=others)) == Seen(sight=Sight.FOUND, ids=("b",))
 
 
+def test_what_a_snapshot_did_not_show_is_younger_whatever_its_clock_says() -> None:
+    """A service whose clock lags behind its gateway's stamps ours as older than the intent: no proof that it is not."""
+    lagging = look(comparison("a", at=NOON - 60), landed=True)
+    assert data_sight(lagging, in_doubt(snapshot=True)).sight is Sight.AMBIGUOUS
+    assert data_sight(lagging, in_doubt(snapshot=True, known=frozenset({"a"}))).sight is Sight.PROVEN_ABSENT
+
+
 def test_each_half_by_itself() -> None:
     halves, _ = judge(entry(), in_doubt(), look(comparison("o", kind="object_comparison"), landed=True))
     assert halves == {OBJECT: Seen(sight=Sight.FOUND, ids=("o",)), DATA: Seen(sight=Sight.PROVEN_ABSENT)}

@@ -56,6 +56,7 @@ class Life:
     second_signal_at: int | None = None
     again_after_s: float = 1.0
     retry_failed: bool = False
+    settles: bool = False  # before this life the operator settles what is unsettled, truly
     tampers: str | None = None  # with the results file, before this life: "delete", "edit", "cut"
 
 
@@ -267,8 +268,9 @@ def _lives(rng: random.Random) -> tuple[Life, ...]:
                 second_signal_at=at + rng.randint(1, 8) if how == "twice" else None,
                 again_after_s=rng.choice((0.0, 0.5, 10.0, 100.0, 10_000.0)),
                 retry_failed=rng.random() < 0.1,
+                settles=rng.random() < 0.1,
                 tampers=rng.choice(("delete", "edit", "cut")) if rng.random() < 0.08 else None,
             )
         )
-    lives.append(Life(retry_failed=rng.random() < 0.1))
+    lives.append(Life(retry_failed=rng.random() < 0.1, settles=rng.random() < 0.2))
     return tuple(lives)

@@ -9,11 +9,14 @@ from pathlib import Path
 
 from batcher.manifest import RunDefaults
 from batcher.wave.engine import Engine, WaveEnd
+from batcher.wave.life import history
 from batcher.wave.opening import Request, begin
-from batcher.wave.result import Result
+from batcher.wave.result import Result, Status
+from batcher.wave.settling import Ruling, settle
 from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import Stop, StopKind
-from tests.virtual import run
+from batcher.wave.store import Store
+from tests.virtual import WALL_AT_START, run
 from tests.worlds.cloud import WorldCloud
 from tests.worlds.disk import Disk, DiskStore, LoopJournal, WorldFile
 from tests.worlds.lines import strays
@@ -89,6 +92,8 @@ class World:
                     self.cloud.faults = self.cloud.faults.calm()
                     self.disk.full_until = float("-inf")
                 self.say(f"--- life {number}: {life}")
+                if life.settles:
+                    await self._settle()
                 self._tamper(life)
                 lives.append(await self._live(number, life, calm=last))
                 await asyncio.sleep(life.again_after_s)
@@ -218,6 +223,23 @@ class World:
             engine.stop(Stop(StopKind.SIGTERM, "terminated"))
         else:
             engine.abandon()
+
+    async def _settle(self) -> None:
+        """The operator waits until nothing can land any more, looks in the console, and records what is true."""
+        await asyncio.sleep(4 * self.spec.policy.landing_s)
+        if not self._file():
+            return  # nothing has ended yet
+        store = Store(self.disk.database)
+        for index in store.with_status([Status.UNSETTLED]):
+            entry = store.entry(index)
+            assert entry is not None
+            made = dict.fromkeys(history(entry.asked, store.events(index)).doubtful, "failed")
+            for sent in (sent for sent in self.cloud.sent if sent.entry == index):
+                made |= {half: task_id for half, task_id in sent.created.items() if half in made}
+            told = ",".join(f"{half.removesuffix('_level')}={fate}" for half, fate in sorted(made.items()))
+            ruling = told if set(made.values()) != {"failed"} else self._rng.choice(("failed", "retry"))
+            self.say(f"the operator settles entry {index} as {ruling}")
+            settle(store, self.disk.results, index, Ruling.parse(ruling), WALL_AT_START + self._loop.time())
 
     def _tamper(self, life: Life) -> None:
         """Somebody does something to the results file between two runs."""

@@ -1,0 +1,36 @@
+"""What a scope does next: in order, and nothing but fresh doubts once it is told to stop."""
+
+import pytest
+
+from batcher.drs.outcome import Sort
+from batcher.wave.agenda import Agenda, Held
+from batcher.wave.clocks import SystemClock
+from batcher.wave.decide import LookUp, Send
+from batcher.wave.events import Answered, Intended, LookedUp
+from batcher.wave.life import history
+from tests.wave.made import DATA, NOON, entry, trouble
+
+DOUBT = (
+    Intended(at=NOON, cloud_at=NOON, asked=frozenset({DATA})),
+    Answered(at=NOON, sent_at=NOON, halves={DATA: trouble(Sort.MAYBE)}, http_status=None, request_id=None),
+)
+
+
+@pytest.mark.parametrize(("looked", "handed_out"), [(False, True), (True, False)])
+async def test_a_doubt_that_arises_while_stopping_is_looked_up_once_and_at_once(looked: bool, handed_out: bool) -> None:
+    agenda = Agenda(SystemClock())
+    held = Held(entry(halves="data"), history([DATA], []))
+    agenda.add(held)
+    assert await agenda.next() is held
+    agenda.stop()
+    held.state = history([DATA], [*DOUBT, LookedUp(at=NOON)] if looked else DOUBT)
+    held.action = LookUp(60.0, "may have been taken")
+    agenda.again(held, 60.0)
+    assert await agenda.next() is (held if handed_out else None)
+
+
+async def test_nothing_is_sent_while_stopping() -> None:
+    agenda = Agenda(SystemClock())
+    agenda.add(Held(entry(), history([DATA], []), action=Send(0.0, "planned")))
+    agenda.stop()
+    assert await agenda.next() is None
