@@ -1,7 +1,9 @@
 """Holding entries back while enough comparisons are running: each takes about ten sessions on source and target."""
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from heapq import heapify, heappop, heappush
+from itertools import count
 
 from batcher.wave.admission import Admittance, Admitted, Waits
 from batcher.wave.plan import PlannedEntry
@@ -9,6 +11,7 @@ from batcher.wave.result import Result
 
 Again = Callable[[], None]
 Place = tuple[str, str] | None  # (label, its value); None: the whole wave
+Kind = tuple[int, tuple[tuple[Place, int], ...]]  # of entries that fit alike: comparisons each, limits that concern it
 
 ADMITTED = Admitted()
 
@@ -27,7 +30,8 @@ class RunningGate:
         self._per = tuple(per)
         self._running: Counter[Place] = Counter()
         self._held: dict[int, tuple[int, Mapping[str, str]]] = {}  # by index: comparisons that count, labels
-        self._waiting: dict[int, tuple[PlannedEntry, Again]] = {}  # by index, in the order in which they came
+        self._waiting: dict[Kind, deque[tuple[int, PlannedEntry, Again]]] = {}  # each with its number in the queue
+        self._numbers = count()
 
     @property
     def running(self) -> int:
@@ -43,10 +47,11 @@ class RunningGate:
         """See `Admission.ask`."""
         if entry.index in self._held or entry.start_time is not None:
             return ADMITTED
-        if self._fits(entry):
+        if self._fits(len(entry.asked), self._limits(entry.labels)):
             self._hold(entry.index, len(entry.asked), entry.labels)
             return ADMITTED
-        self._waiting[entry.index] = (entry, again)
+        kind = (len(entry.asked), tuple(self._limits(entry.labels)))
+        self._waiting.setdefault(kind, deque()).append((next(self._numbers), entry, again))
         return Waits("enough comparisons are running")
 
     def settled(self, result: Result) -> None:
@@ -78,12 +83,8 @@ class RunningGate:
         if count:
             self._held[index] = (count, labels)
 
-    def _fits(self, entry: PlannedEntry) -> bool:
-        need = len(entry.asked)
-        return all(
-            self._running[place] + need <= most or not self._running[place]
-            for place, most in self._limits(entry.labels)
-        )
+    def _fits(self, need: int, limits: Iterable[tuple[Place, int]]) -> bool:
+        return all(self._running[place] + need <= most or not self._running[place] for place, most in limits)
 
     def _limits(self, labels: Mapping[str, str]) -> Iterator[tuple[Place, int]]:
         """The limits that concern an entry with *labels*."""
@@ -95,8 +96,17 @@ class RunningGate:
 
     def _let_in(self) -> None:
         """Admit whoever fits now, first come first served; those behind a full place do not hold up the rest."""
-        for index, (entry, again) in list(self._waiting.items()):
-            if self._fits(entry):
-                del self._waiting[index]
-                self._hold(index, len(entry.asked), entry.labels)
-                again()
+        heads = [(queue[0][0], kind) for kind, queue in self._waiting.items() if self._fits(*kind)]
+        heapify(heads)
+        while heads:
+            _, kind = heappop(heads)
+            if not self._fits(*kind):
+                continue
+            queue = self._waiting[kind]
+            _, entry, again = queue.popleft()
+            self._hold(entry.index, len(entry.asked), entry.labels)
+            if queue:
+                heappush(heads, (queue[0][0], kind))
+            else:
+                del self._waiting[kind]
+            again()

@@ -130,7 +130,9 @@ class Lane:
         """Read on when the workers are about to run dry, unless too much waits already."""
         policy = self._context.policy
         while not self._stopping and (
-            self._agenda.ready > max(_BATCH // 2, policy.concurrency) or self._agenda.size >= policy.held
+            self._agenda.ready > max(_BATCH // 2, policy.concurrency)
+            or self._agenda.size - self.held_back >= policy.held
+            or self.held_back >= policy.set_aside
         ):
             self._room.clear()
             await self._room.wait()

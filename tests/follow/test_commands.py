@@ -146,6 +146,20 @@ def test_no_more_of_a_source_than_allowed_and_others_go_ahead(batcher: Batcher, 
     assert set(created_jobs(sim.ledger)[:2]) == {"a-0", "b-0"}
 
 
+@pytest.mark.slow
+def test_thousands_held_back_do_not_hold_up_those_behind_them(batcher: Batcher, fleet: Fleet, tmp_path: Path) -> None:
+    sim = fleet(jobs=(JobRule(pattern="*", runs_s=1e6),))
+    rows = [f'a-{n},keep,lines,"shop: orders",one' for n in range(4500)] + ['b-0,keep,lines,"shop: orders",two']
+    (tmp_path / "wave.csv").write_text(
+        "\n".join(["job_id,conflict_policy,compare_type,compare_object_infos,label.source", *rows])
+    )
+    command = ["run", "wave.csv", "-o", "r.jsonl", "--max-running-per", "label.source=1"]
+    program = Program(command, folder=tmp_path, environment=os.environ)
+    wait_until(lambda: created_jobs(sim.ledger) == ["a-0", "b-0"])
+    program.signal(signal.SIGINT)
+    assert program.end().code == 130
+
+
 def test_entries_are_held_until_their_jobs_are_ready(batcher: Batcher, fleet: Fleet, manifest: Path) -> None:
     later = JobRule(pattern="job-1", status="FULL_TRANSFER_STARTED", becomes=((1.5, "INCRE_TRANSFER_STARTED"),))
     sim = fleet(jobs=(later,))

@@ -90,6 +90,21 @@ def test_a_full_source_does_not_hold_up_the_others() -> None:
     assert set(wave.admitted) == {0, 3, 4}
 
 
+def test_first_come_first_served_whatever_they_wait_for() -> None:
+    wave = Wave(RunningGate(2, (("source", 1),)))
+    for index, source in enumerate(["a", "b", "b", "a", None, "a"]):
+        wave.ask(entry(index, source))
+    assert set(wave.admitted) == {0, 1}
+    wave.ended(0)
+    assert set(wave.admitted) == {1, 3}
+    wave.ended(1)
+    assert set(wave.admitted) == {3, 2}
+    wave.ended(2)
+    assert set(wave.admitted) == {3, 4}
+    wave.ended(3)
+    assert set(wave.admitted) == {4, 5}
+
+
 def test_an_entry_counts_each_of_its_comparisons() -> None:
     wave = Wave(RunningGate(3, ()))
     for index in range(2):
