@@ -7,9 +7,10 @@ after it left and before its answer came, so the place is free again at the earl
     left + period + margin        the margin takes up what the way to the cloud may jitter, and
     answered + period             which needs none: it cannot have been counted later than that.
 
-Whatever the first connections cost, no R + 1 requests are then counted in one period. An answer that is late although
-answers usually are not may have been counted late: only its own moment proves anything then. And where the way jitters
-by more than the margin, `strict` leaves only the second rule: it holds on any way, at the price of the answer's time.
+Whatever the first connections cost, no R + 1 requests are then counted in one period. Where answers usually take the
+same time, one that takes longer by more than the margin tells of a stall: its request may have been counted late, and
+only its own moment proves anything then. And where the way jitters by more than the margin, `strict` leaves only the
+second rule: it holds on any way, at the price of the answer's time.
 """
 
 from collections import deque
@@ -43,7 +44,8 @@ class Window:
     def __init__(self, rate: Rate) -> None:
         self.rate = rate
         self.strict = False  # for what leaves from now on
-        self._usual_s = 0.0  # from departure to answer, smoothed
+        self._quickest_s: float | None = None  # from departure to answer, of late
+        self._usually_late_s = 0.0  # how much longer it takes than that, smoothed
         self._taken = 0  # places held, those on their way included
         self._back: list[tuple[float, int, Place]] = []  # a heap; an item whose moment is not its place's is stale
         self._order = count()
@@ -78,10 +80,17 @@ class Window:
             self.left(place, now)
         place.answered = now
         took_s = now - (now if place.left is None else place.left)
-        place.strict = place.strict or took_s > self._margin_s >= self._usual_s
-        self._usual_s += (took_s - self._usual_s) / 10
+        late_s = took_s - (self._quickest_s or 0.0)
+        place.strict = place.strict or late_s > self._margin_s >= self._usually_late_s
+        self._learn(took_s)
         if place.free_at > now:
             self._schedule(place)
+
+    def _learn(self, took_s: float) -> None:
+        """How long answers take: the quickest is forgotten slowly, as the way may have become a longer one."""
+        quickest_s = took_s if self._quickest_s is None else self._quickest_s
+        self._quickest_s = min(took_s, quickest_s + (took_s - quickest_s) / 100)
+        self._usually_late_s += (took_s - self._quickest_s - self._usually_late_s) / 10
 
     def lost(self, place: Place, now: float) -> None:
         """The request of *place* left, and no answer will tell when it was counted."""

@@ -2,6 +2,7 @@
 
 from math import inf
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -89,25 +90,37 @@ def test_an_answer_proves_when_it_was_counted() -> None:
     assert window.opens_at(0.002) == 1.003
 
 
-def test_where_answers_take_long_a_late_one_says_nothing() -> None:
-    """Once answers usually come later than the margin, the departure is what counts."""
-    window = Window(Rate(1, 1.0))
-    for second in range(0, 20, 2):
+def answers_after(window: Window, took_s: list[float]) -> float:
+    """A request every two seconds, answered after so long: how long after the last departure its place is free."""
+    for turn, took in enumerate(took_s):
         place = window.take()
-        window.left(place, float(second))
-        window.answered(place, second + 0.5)
-        free_at = window.opens_at(second + 0.5)
-        window.opens_at(second + 1.9)
-    assert free_at == 18.0 + 1.0 + MARGIN
+        window.left(place, 2.0 * turn)
+        window.answered(place, 2.0 * turn + took)
+        free_at = window.opens_at(2.0 * turn + took)
+        window.opens_at(2.0 * turn + 1.99)
+    return free_at - 2.0 * (len(took_s) - 1)
 
 
-def test_where_answers_are_quick_a_late_one_was_perhaps_counted_late() -> None:
+def test_where_answers_take_long_the_departure_is_what_counts() -> None:
+    """A long way, or a slow cloud, is no stall."""
+    assert answers_after(Window(Rate(1, 1.0)), [0.5] * 10) == pytest.approx(1.0 + MARGIN)
+
+
+def test_where_the_time_of_answers_varies_a_late_one_says_nothing() -> None:
+    """Work that now takes longer and now shorter is done after the request was counted."""
+    assert answers_after(Window(Rate(1, 1.0)), [0.1, 0.4] * 10) == pytest.approx(1.0 + MARGIN)
+
+
+@pytest.mark.parametrize("usual_s", [0.002, 0.3])
+def test_where_answers_take_the_same_a_late_one_was_perhaps_counted_late(usual_s: float) -> None:
     """A stall on the way, or in the cloud: the period begins no earlier than its answer."""
-    window = Window(Rate(1, 1.0))
-    place = window.take()
-    window.left(place, 0.0)
-    window.answered(place, 0.05)
-    assert window.opens_at(0.05) == 1.051
+    free_after = answers_after(Window(Rate(1, 1.0)), [usual_s] * 10 + [usual_s + 0.1])
+    assert free_after == pytest.approx(1.0 + usual_s + 0.1, abs=0.002)
+
+
+def test_the_first_answer_has_nothing_to_be_held_against() -> None:
+    """It is taken for late where it is later than the margin."""
+    assert answers_after(Window(Rate(1, 1.0)), [0.05]) == pytest.approx(1.051)
 
 
 def test_what_left_before_a_change_counts_after_it() -> None:
