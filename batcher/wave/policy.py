@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from batcher.drs import guesses
 
+LEEWAY_S = 20.0  # from an intent to its request, beside connecting: the slot that it waits for, a busy machine
+
 
 class Reconcile(StrEnum):
     """How an entry in doubt is looked up."""
@@ -38,7 +40,7 @@ class Policy:
     backoff_cap_s: float = 60.0
     give_up_after_s: float | None = None  # of an outage; None: the scope waits for as long as it lasts
     landing_s: float = guesses.LANDING_TIME_S  # a request on its way can still land this long
-    leave_s: float = 60.0  # a request leaves at most this long after its intent: its slot, its connection
+    leave_s: float = 10.0 + LEEWAY_S  # a request leaves at most this long after its intent: its connection, its slot
     looks_s: tuple[float, ...] = (2.0, 15.0, 60.0)  # looks before the last, which comes after landing_s
     failed_looks: int = 4  # look-ups that may fail after landing_s before a doubt is unsettled
     look_again_s: float = 20.0  # between those
