@@ -173,9 +173,8 @@ def _stated(body: Json | None, status: int, job_id: str | None) -> Error | None:
     top = error_of(body, status)
     if top is not None and top.code is not None:
         return top
-    items = list(item_errors(body, status))
-    about = [error for item_id, error in items if item_id in (None, job_id)]
-    return next(iter(about or [error for _, error in items]), top)
+    about = (error for item_id, error in item_errors(body, status) if item_id in (None, job_id))
+    return next(about, top)
 
 
 def _sorted(answer: Answer, error: Error) -> Trouble:

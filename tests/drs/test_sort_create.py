@@ -150,6 +150,12 @@ def test_an_answer_about_another_job_is_doubt() -> None:
     assert "d-1" in (doubt.error_msg or "")
 
 
+@pytest.mark.parametrize(("item_id", "found"), [("job-1", Sort.REFUSED), (None, Sort.REFUSED), ("job-2", Sort.MAYBE)])
+def test_an_item_about_another_job_says_nothing_of_ours(item_id: str | None, found: Sort) -> None:
+    outcome = sort(400, {"count": 1, "results": [{"id": item_id, "error_code": "DRS.M05004", "error_msg": "gone"}]})
+    assert whole(outcome).sort is found
+
+
 @pytest.mark.parametrize(
     "body", [b"", b"null", b"[]", b'"text"', b"<html>hello</html>", b'{"job_id": "job-1"', b"\xff"]
 )
