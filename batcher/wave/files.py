@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import platformdirs
@@ -83,13 +83,19 @@ def put_aside(*files: Path) -> list[Path]:
 
     Raises OSError.
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    moved = []
+    files = tuple(file for file in files if file.exists())
+    now = datetime.now(UTC)
+    while any(_aside(file, now).exists() for file in files):
+        now += timedelta(seconds=1)  # two in one second
     for file in files:
-        for path in _parts(file):
-            if path.exists():
-                moved.append(path.rename(path.with_name(f"{path.name}.{stamp}")))
-    return moved
+        for part, new in zip(_parts(file), _parts(_aside(file, now)), strict=True):
+            if part.exists():
+                part.rename(new)  # its log beside it, under a name by which it is found
+    return [_aside(file, now) for file in files]
+
+
+def _aside(path: Path, at: datetime) -> Path:
+    return path.with_name(f"{path.name}.{at:%Y%m%dT%H%M%SZ}")
 
 
 def _parts(journal: Path) -> list[Path]:

@@ -129,7 +129,7 @@ class ThreadedJournal:
             return
         # Somebody took the file away. What the cloud told still goes in, and is rescued at the end; but nothing new
         # is sent on the word of a file that nobody would find.
-        gone = JournalFailed(f"the journal {self._name} was deleted or moved while the wave was running")
+        gone = JournalFailed(f"the journal {self._name} or its -wal was deleted or moved while the wave was running")
         self._resolve([done for ops, done in batch if _intends(ops)], gone)
         told = [(ops, done) for ops, done in batch if not _intends(ops)]
         self._resolve([done for _, done in told], self._commit([op for ops, _ in told for op in ops]))

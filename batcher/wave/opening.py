@@ -20,10 +20,11 @@ from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import Start
 from batcher.wave.events import Reopened
-from batcher.wave.files import Lock, WaveRefused, put_aside, remove_journal
+from batcher.wave.files import Lock, WaveRefused, remove_journal
 from batcher.wave.journal import JournalFailed
-from batcher.wave.life import history
 from batcher.wave.plan import PlannedEntry, Scope
+from batcher.wave.rebuild import count_doubts
+from batcher.wave.restart import put_wave_aside
 from batcher.wave.result import Result, Status
 from batcher.wave.sink import SinkFailed, mend, write_all
 from batcher.wave.store import Happened, Noted, Op, Settled, Store
@@ -102,7 +103,7 @@ def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Op
     _check_results(request.results)
     said: list[str] = []
     if request.restart:
-        said += _restart(request)
+        said += put_wave_aside(request.journal, request.results)
     lock = Lock(request.journal)
     try:
         store = Store.open(request.journal)
@@ -168,18 +169,9 @@ def begin(request: Request, store: Store, clock: Clock, watch: Boundary = unwatc
         next_seq=store.next_seq(),
         last_sign_s=None if last_sign is None else clock.now() - last_sign,
     )
-    in_doubt, done = _doubts(store), sum(settled.values())
+    in_doubt, done = count_doubts(store), sum(settled.values())
     to_go = start.entries - done - in_doubt
     return start, Found(resumed=resumed, settled=done, in_doubt=in_doubt, to_go=to_go, said=tuple(said))
-
-
-def _doubts(store: Store) -> int:
-    """How many entries are in doubt: those are looked up first."""
-    return sum(
-        history(entry.asked, events).in_doubt
-        for scope in store.scopes()
-        for entry, events in store.open_entries(scope.number)
-    )
 
 
 def _last_sign(store: Store) -> float:
@@ -187,22 +179,6 @@ def _last_sign(store: Store) -> float:
     facts = store.facts()
     stamps = [facts[name] for name in ("begun_at", "resumed_at") if name in facts]
     return max([store.last_event_at() or 0.0, *(datetime.fromisoformat(stamp).timestamp() for stamp in stamps)])
-
-
-def _restart(request: Request) -> list[str]:
-    """Put the old wave's files aside. Under its lock, so that a running wave is not pulled away."""
-    if not request.journal.exists() and not (request.results and request.results.exists()):
-        return []
-    lock = Lock(request.journal)
-    try:
-        if request.journal.stat().st_size == 0:
-            remove_journal(request.journal)
-        files = [request.journal, *([request.results] if request.results else [])]
-        return [f"the old wave is kept as {path}" for path in put_aside(*files) if path.suffix != "-shm"]
-    except OSError as error:
-        raise WaveRefused(f"cannot put the old wave aside: {error}") from error
-    finally:
-        lock.release()
 
 
 # --- a new wave -----------------------------------------------------------------------------------------
@@ -348,7 +324,8 @@ def _take_up(request: Request, store: Store, clock: Clock) -> list[str]:
     if reopened and request.results is not None:
         write_all(request.results, store.lines())
         store.commit([Noted(name="rewriting", value=False)])
-    store.commit([Noted(name="resumed_at", value=utc(clock.now()).isoformat())])
+    now = utc(clock.now()).isoformat()
+    store.commit([Noted(name="resumed_at", value=now), Noted(name="settings", value=dict(request.settings or {}))])
     return said
 
 

@@ -55,6 +55,15 @@ def provisional(entry: PlannedEntry, events: list[Event], now: float, stopped: T
     return result_of(entry, state, status, replace(trouble, error_msg=f"{said}. {_GO_ON}"), now)
 
 
+def count_doubts(store: Store) -> int:
+    """How many open entries may have been sent, and are looked up first when the wave goes on."""
+    return sum(
+        history(entry.asked, events).in_doubt
+        for scope in store.scopes()
+        for entry, events in store.open_entries(scope.number)
+    )
+
+
 def rebuild(store: Store, path: Path, now: float) -> Rebuilt:
     """Make the file at *path* say what the journal says. A file that says anything else is kept aside.
 

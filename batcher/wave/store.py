@@ -75,7 +75,7 @@ class Store:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
         self._path: Path | None = None
-        self._file: tuple[int, int] | None = None  # which file the path led to, when it was opened
+        self._files: dict[Path, tuple[int, int] | None] = {}  # what its paths led to, when it was opened
         self._scopes: dict[int, Scope] = {}
 
     @classmethod
@@ -85,7 +85,7 @@ class Store:
         try:
             store = cls(db)
             prepare(db, path)
-            store._path, store._file = path, None if path is None else _file_at(path)
+            store._remember(path)
         except BaseException:
             db.close()
             raise
@@ -109,16 +109,27 @@ class Store:
         """From now on commits are not synced to disk: for a rehearsal, which no power cut can cost anything."""
         self._db.execute("PRAGMA synchronous = OFF")
 
+    def _remember(self, path: Path | None) -> None:
+        """Know the files again: the database, and the log that holds what was committed last."""
+        self._path = path
+        if path is not None:
+            self._db.execute("BEGIN IMMEDIATE")  # the log is made with the first transaction, if there is none yet
+            self._db.execute("COMMIT")
+            self._files = {part: _file_at(part) for part in (path, path.with_name(f"{path.name}-wal"))}
+
     def is_there(self) -> bool:
-        """Whether its path still leads to it. If not, somebody deleted or moved it: it can still be written, but
+        """Whether its paths still lead to it. If not, somebody deleted or moved it: it can still be written, but
         nobody would find it again."""
-        return self._path is None or _file_at(self._path) == self._file
+        return all(_file_at(path) == file for path, file in self._files.items())
 
     def rescue(self) -> Path:
         """Write all of it to a file that can be found: at its old path if that is free, else in a new temporary folder.
         Raises `sqlite3.Error`."""
         path = self._path
         assert path is not None  # noqa: S101 - only files get lost
+        if _file_at(path) == self._files[path]:  # only its log is gone, to whose content we still have the key
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            return path
         if not path.parent.is_dir() or path.exists():
             path = Path(mkdtemp(prefix="batcher-")) / path.name
         self._db.execute("VACUUM INTO ?", (str(path),))

@@ -119,6 +119,19 @@ async def test_the_journal_is_deleted(cloud: Simulator, folder: Path) -> None:
     judge(cloud, folder)
 
 
+async def test_the_journals_log_is_deleted(cloud: Simulator, folder: Path) -> None:
+    """The file beside it that holds what was committed last: a death would take all of that along."""
+    log = folder / "results.jsonl.journal-wal"
+    with capture_logs() as logs:
+        end = await run(cloud, folder, At("outcome durable", 5, log.unlink))
+    assert end.stop is not None
+    assert end.stop.kind is StopKind.JOURNAL
+    assert "-wal was deleted" in end.stop.text
+    assert [line["kept"] for line in logs if line.get("kept")] == [str(folder / "results.jsonl.journal")]
+    assert (await run(cloud, folder)).stop is None
+    judge(cloud, folder)
+
+
 async def test_the_whole_folder_vanishes(cloud: Simulator, folder: Path) -> None:
     """What the cloud told is kept elsewhere, and it is said where."""
     with capture_logs() as logs:

@@ -165,6 +165,36 @@ def test_restart_keeps_the_old_files_aside(request_of: Request, tmp_path: Path) 
     again.close()
 
 
+def test_restart_says_what_the_old_wave_may_have_made_and_keeps_two_of_a_second_apart(
+    request_of: Request, tmp_path: Path
+) -> None:
+    """Also after a kill, whose last commits are in the log beside the journal."""
+    for kept in (1, 2):
+        wave = opened(replace(request_of, restart=True))
+        wave.store.commit([Happened(index=0, event=INTENT)])
+        settle(wave.store, 1, Status.UNSETTLED)
+        settle(wave.store, 2, Status.CREATED)
+        wave.lock.release()  # it was killed
+        again = opened(replace(request_of, restart=True))
+        said = " ".join(again.found.said)
+        assert "the old wave created 1 entry" in said
+        assert "2 entries of the old wave are in doubt" in said
+        again.close()
+        wave.store.close()
+        asides = [path for path in sorted(tmp_path.glob("results.jsonl.journal.*Z"))]
+        assert len(asides) == 2 * kept - 1
+        old = Store.open_to_read(asides[-1])
+        assert old.status_counts() == {Status.UNSETTLED: 1, Status.CREATED: 1}
+        old.close()
+
+
+def test_the_settings_in_force_are_on_record(request_of: Request) -> None:
+    opened(replace(request_of, settings={"rate": "5/s"})).close()
+    wave = opened(replace(request_of, settings={"rate": "9/s"}))
+    assert wave.store.facts()["settings"] == {"rate": "9/s"}
+    wave.close()
+
+
 def test_a_folder_that_is_not_there_is_named(request_of: Request, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere" / "results.jsonl"
     with pytest.raises(WaveRefused, match="there is no folder"):
