@@ -121,6 +121,7 @@ def conduct(
         code = verdict.exit_code if code in (exits.CREATED, exits.INCOMPLETE) and verdict.exit_code else code
         said["exit_code"] = code
         if not settings.quiet:
+            err.print()
             verdict.print(err)
     if not settings.quiet:
         print_next(err, end, tally, results=results, command=manner.command)

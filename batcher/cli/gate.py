@@ -62,6 +62,7 @@ def command(results: tuple[Path, ...], junit: Path | None, as_json: bool, **para
         from batcher.cli.terminal import console
 
         print_ruling(console(), ruling)
-    facts = {"results": [str(path) for path in results], "gate": ruling.as_json()}
+    code = exits.CREATED if ruling.go else exits.INCOMPLETE
+    facts = {"results": [str(path) for path in results], "exit_code": code, "gate": ruling.as_json()}
     tell_end(settings, "gate", headline(ruling).plain, facts)
-    return exits.CREATED if ruling.go else exits.INCOMPLETE
+    return code

@@ -92,7 +92,8 @@ def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None
     from batcher.cli.journals import journal_of, reading
     from batcher.follow.recheck import Recheck
     from batcher.follow.verdict import Verdict
-    from batcher.follow.verdicts_file import verdict_lines, verdicts_beside
+    from batcher.follow.verdicts_file import verdicts_beside
+    from batcher.follow.waves import entries_of
     from batcher.text import counted
 
     chosen = Recheck(_parsed("--recheck", recheck, Verdict))
@@ -100,7 +101,7 @@ def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None
     if not verdicts.exists():
         raise UserError(f"{results} has no verdicts yet ({verdicts.name}): run `batcher watch {results}` first.")
     with reading(journal_of(results, journal)) as store:
-        _write(path, format_, chosen.lines(store, verdict_lines(verdicts)))
+        _write(path, format_, chosen.lines(store, (entry.verdict for entry in entries_of([results]) if entry.verdict)))
     where = "" if path is None else f" in {path}"
     cut = f", cut down to {counted(chosen.tables, 'table')}" if chosen.tables else ""
     click.echo(f"{counted(chosen.count, 'entry', 'entries')}{where}{cut}", err=True)

@@ -7,6 +7,7 @@ The body is JSON. Where there is a secret, `X-Batcher-Signature: sha256=HEX` is 
 import hashlib
 import hmac
 import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,11 +86,17 @@ def run_command(command: str, body: bytes) -> str | None:
     What it prints goes to our stderr: our standard output is for data that was asked for.
     """
     try:
-        done = subprocess.run(  # noqa: S602 - the operator's own command, asked for as one
-            command, shell=True, input=body, stdout=2, timeout=_COMMAND_S, check=False
+        process = subprocess.Popen(  # noqa: S602 - the operator's own command, asked for as one
+            command, shell=True, stdin=subprocess.PIPE, stdout=2, start_new_session=True
         )
-    except subprocess.TimeoutExpired:
-        return f"the command of --on-end did not end within {_COMMAND_S:g} s and was killed"
     except OSError as error:
         return f"the command of --on-end could not be run: {error}"
-    return f"the command of --on-end ended with exit code {done.returncode}" if done.returncode else None
+    with process:
+        try:
+            process.communicate(body, timeout=_COMMAND_S)
+        except BaseException as error:
+            os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            return f"the command of --on-end did not end within {_COMMAND_S:g} s and was killed"
+    return f"the command of --on-end ended with exit code {process.returncode}" if process.returncode else None

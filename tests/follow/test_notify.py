@@ -1,0 +1,30 @@
+"""The command at the end has its time, and no more."""
+
+from pathlib import Path
+
+import pytest
+
+from batcher.follow import notify
+from tests.cli.commands import wait_until
+
+
+def runs(pid: int) -> bool:
+    """Whether the process is there, and no zombie that nobody has buried yet."""
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="tells processes by /proc")
+def test_a_command_that_does_not_end_is_killed_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notify, "_COMMAND_S", 1.0)
+    pid = tmp_path / "pid"
+    said = notify.run_command(f"sleep 600 & echo $! > {pid}; wait", b"{}")
+    assert said == "the command of --on-end did not end within 1 s and was killed"
+    wait_until(lambda: not runs(int(pid.read_text())))
+
+
+def test_a_command_that_does_not_read_the_summary_is_no_trouble() -> None:
+    assert notify.run_command("exec true", b"x" * 1_000_000) is None
+    assert notify.run_command("kill -9 $$", b"") == "the command of --on-end ended with exit code -9"
