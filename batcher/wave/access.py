@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from batcher.drs.auth.explain import explained
 from batcher.drs.cloud import Cloud, Refusal
@@ -52,19 +52,21 @@ class Access:
         self.halt(explained(trouble) if why is None else _not_let_in(why))
         return False
 
-    @asynccontextmanager
-    async def first_alone(self) -> AsyncIterator[None]:
+    def first_alone(self) -> AbstractAsyncContextManager[None]:
         """Until the cloud has let us in, one request at a time: a wrong credential costs one refusal."""
-        if not self._is_in:
-            await self._alone.acquire()
-            if not self._is_in:
-                try:
-                    yield
-                finally:
-                    self._alone.release()
-                return
+        return nullcontext() if self._is_in else self._one_at_a_time()
+
+    @asynccontextmanager
+    async def _one_at_a_time(self) -> AsyncIterator[None]:
+        await self._alone.acquire()
+        if self._is_in:  # meanwhile
             self._alone.release()
-        yield
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._alone.release()
 
     def halt(self, trouble: Trouble) -> None:
         """The scope stops for good, for *trouble*."""

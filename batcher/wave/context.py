@@ -64,7 +64,7 @@ class Context:
             self.on_stop(Stop(StopKind.JOURNAL, str(error)))
             raise
 
-    async def record_surely(self, what: str, *ops: Op) -> None:
+    async def record_surely(self, what: Callable[[], str], *ops: Op) -> None:
         """Make durable what the cloud told: tried again until the wave's grace is over.
 
         *what* says it for people; if it cannot be recorded, it is at least reported.
@@ -76,10 +76,10 @@ class Context:
                 except JournalFailed:
                     await self.clock.sleep(1.0)
         except BaseException:
-            self.unrecorded.append((what, ops))  # as far as we know: what was handed over may still be written
+            self.unrecorded.append((what(), ops))  # as far as we know: what was handed over may still be written
             raise
 
-    async def settle(self, result: Result, what: str, *before: Op) -> None:
+    async def settle(self, result: Result, what: Callable[[], str], *before: Op) -> None:
         """Record *result* (and the ops that led to it), then hand its line to the collector."""
         seq, self.next_seq = self.next_seq, self.next_seq + 1
         line = result.to_line()

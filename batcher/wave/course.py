@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.clocks import CloudClock
@@ -64,7 +65,7 @@ class Course:
         if isinstance(action, Settle):
             await self.settle(held, action, happened)
         else:
-            await context.record_surely(what_is_known(held, [event]), happened)
+            await context.record_surely(partial(what_is_known, held, [event]), happened)
             context.watch("outcome durable")
             self._agenda.again(held, action.after_s)
 
@@ -73,7 +74,7 @@ class Course:
         context = self._context
         context.tally.in_doubt -= held.state.in_doubt
         result = result_of(held.entry, held.state, action.status, action.trouble, context.clock.now())
-        await context.settle(result, what_is_known(held), *before)
+        await context.settle(result, partial(what_is_known, held), *before)
         self.settled += 1
         self._agenda.release(held)
 

@@ -146,7 +146,7 @@ class Lane:
 
     async def _do_next(self) -> bool:
         """Work on the entry that is next, as one of so many workers; False: there will be none."""
-        async with self._width.place():
+        async with self._width:
             held = await self._agenda.next()
             if held is None:
                 return False

@@ -14,9 +14,10 @@ hold. Either may change at any time, and departures before the change count by t
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from math import inf
+from types import TracebackType
+from typing import Self
 
 from asyncio_throttle.throttler import Throttler
 
@@ -60,13 +61,24 @@ class Guard(Throttler):
 
 
 class Turn:
-    """A caller's turn: `due` waits for its slot; `sent` and `ended` say what became of the request."""
+    """A caller's turn. Enter it, which waits until a slot is about to fall due; inside, make the intent durable, then
+    await `due`, which waits for the slot. `sent` and `ended` say what became of the request: whoever had a slot sees to
+    it that it `ended`. Entering and `due` raise `Closed` once the pacer is closed."""
 
     __slots__ = ("_pacer", "_places")
 
     def __init__(self, pacer: "Pacer") -> None:
         self._pacer = pacer
         self._places: tuple[tuple[Window, Place], ...] | None = None  # None: it has no slot
+
+    async def __aenter__(self) -> Self:
+        await self._pacer._enter()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pacer._leave()
 
     async def due(self) -> None:
         """Wait until the request may leave, and take the slot. Raises `Closed`."""
@@ -106,6 +118,8 @@ class Pacer:
         self.rate = rate
         self._window = None if rate is None else Window(rate)
         self._narrower: Window | None = None
+        self._windows: tuple[Window, ...] = ()  # both, as far as they are there
+        self._gap = 0.0  # between two requests that are spread evenly
         self._guard = None if rate is None else Guard(rate, clock)
         self._door = asyncio.Lock()  # lets callers in one at a time, first come first served
         self._gate = asyncio.Lock()  # hands out slots, likewise
@@ -118,6 +132,7 @@ class Pacer:
         self._alone = False
         self._closed = False
         self._bell: asyncio.Event | None = None  # wakes whoever sleeps towards a moment that may have moved
+        self._measure()
 
     def set_rate(self, rate: Rate | None) -> None:
         """Our own limit is *rate* from now on."""
@@ -128,6 +143,7 @@ class Pacer:
         self._guard = None if rate is None else self._guard or Guard(rate, self.clock)
         if rate is not None and self._guard is not None:
             self._guard.set_rate(rate)
+        self._measure()
         self._ring()
 
     def narrow(self, rate: Rate | None, *, strict: bool = False) -> None:
@@ -137,6 +153,7 @@ class Pacer:
         """
         if rate != (None if self._narrower is None else self._narrower.rate):
             self._narrower = self._resized(self._narrower, rate)
+            self._measure()
             self._ring()
         for window in self._windows:
             window.strict = strict
@@ -151,9 +168,9 @@ class Pacer:
         other = self._window or self._narrower
         return Window(rate) if other is None else other.copy(rate, now)
 
-    @property
-    def _windows(self) -> tuple[Window, ...]:
-        return tuple(window for window in (self._window, self._narrower) if window is not None)
+    def _measure(self) -> None:
+        self._windows = tuple(window for window in (self._window, self._narrower) if window is not None)
+        self._gap = max((_TIGHTER * w.rate.period_s / w.rate.count for w in self._windows), default=0.0)
 
     def go_on(self, *, in_flight: int) -> None:
         """An earlier process has sent up to this moment, at this rate: what leaves from now on comes on top of that.
@@ -202,20 +219,18 @@ class Pacer:
             return self._held
         return self._pause_reason if self._paused_until > self.clock.monotonic() else None
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[Turn]:
-        """Enter when a slot is about to fall due; inside, make the intent durable, then await `Turn.due`.
+    def turn(self) -> Turn:
+        """The next turn: a context to enter."""
+        return Turn(self)
 
-        Both raise `Closed` once the pacer is closed. Whoever has a turn sees to it that it `ended`.
-        """
+    async def _enter(self) -> None:
         async with self._door:
             await self._sleep_until(self._entry_at)
             self._inside += 1
-        try:
-            yield Turn(self)
-        finally:
-            self._inside -= 1
-            self._ring()
+
+    def _leave(self) -> None:
+        self._inside -= 1
+        self._ring()
 
     def _entry_at(self, now: float) -> float:
         if self._alone and self._inside > 0:
@@ -231,10 +246,6 @@ class Pacer:
             return self._paused_until
         opens_at = max(window.opens_at(now) for window in windows)
         return max(self._paused_until, self._last + self._gap, opens_at)
-
-    @property
-    def _gap(self) -> float:
-        return max((_TIGHTER * w.rate.period_s / w.rate.count for w in self._windows), default=0.0)
 
     async def _take(self) -> tuple[tuple[Window, Place], ...]:
         async with self._gate:

@@ -2,12 +2,12 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from types import TracebackType
 
 
 class Width:
-    """At most *size* callers inside. Growing takes effect at once, shrinking as callers leave."""
+    """A context that at most *size* callers are in; others wait. Growing takes effect at once, shrinking as callers
+    leave."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -19,9 +19,7 @@ class Width:
         self.size = size
         self._wake()
 
-    @asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
-        """Wait for a place, and hold it."""
+    async def __aenter__(self) -> None:
         while self._inside >= self.size:
             turn = asyncio.get_running_loop().create_future()
             self._waiting.append(turn)
@@ -31,11 +29,12 @@ class Width:
                 self._wake()  # it may have been meant for someone who can take it
                 raise
         self._inside += 1
-        try:
-            yield
-        finally:
-            self._inside -= 1
-            self._wake()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._inside -= 1
+        self._wake()
 
     def _wake(self) -> None:
         """Wake as many as there are places for; who comes too late waits again."""

@@ -13,7 +13,7 @@ async def _busiest(width: Width, callers: int, resize_at: dict[float, int]) -> l
     async def work() -> None:
         nonlocal inside
         for _ in range(100):
-            async with width.place():
+            async with width:
                 inside += 1
                 await asyncio.sleep(1.0)
                 inside -= 1
@@ -43,7 +43,7 @@ def test_who_is_cancelled_takes_no_place_along() -> None:
         entered = []
 
         async def work(name: str) -> None:
-            async with width.place():
+            async with width:
                 entered.append(name)
                 await asyncio.sleep(1.0)
 

@@ -31,25 +31,34 @@ from batcher.wave.sink import Mended
 from batcher.wave.store import Happened, Op
 from tests.virtual import WALL_AT_START
 from tests.worlds.disk import LoopJournal
+from tests.worlds.spec import Spec
 
 
 @dataclass(frozen=True, slots=True)
 class Mutation:
-    """A mistake: *broken* are the promises of which the worlds must see one broken."""
+    """A mistake: *broken* are the promises of which the worlds must see one broken. *where* are the worlds in which it
+    can show at all."""
 
     name: str
     broken: frozenset[str]
+    where: Callable[[Spec], bool]
     make: Callable[[], AbstractContextManager[None]]
 
 
 MUTATIONS: list[Mutation] = []
 
 
-def mutation(*broken: str) -> Callable[[Callable[[], Iterator[None]]], Callable[[], Iterator[None]]]:
+def _anywhere(_: Spec) -> bool:
+    return True
+
+
+def mutation(
+    *broken: str, where: Callable[[Spec], bool] = _anywhere
+) -> Callable[[Callable[[], Iterator[None]]], Callable[[], Iterator[None]]]:
     """Register a mutation, written as a generator that patches, yields, and takes back."""
 
     def register(make: Callable[[], Iterator[None]]) -> Callable[[], Iterator[None]]:
-        MUTATIONS.append(Mutation(make.__name__, frozenset(broken), contextmanager(make)))
+        MUTATIONS.append(Mutation(make.__name__, frozenset(broken), where, contextmanager(make)))
         return make
 
     return register
@@ -135,7 +144,7 @@ def does_not_wait_for_what_can_still_land() -> Iterator[None]:
         yield
 
 
-@mutation("once")
+@mutation("once", where=lambda spec: spec.faults.late > 0 and spec.faults.storm > 0)
 def waits_from_the_intent_only() -> Iterator[None]:
     """How long a request can still land is counted from an intent that may be far older than the request."""
     whole = Course.since_intent
@@ -149,7 +158,7 @@ def waits_from_the_intent_only() -> Iterator[None]:
         yield
 
 
-@mutation("once")
+@mutation("once", where=lambda spec: spec.faults.list_fails > 0 and spec.faults.after + spec.faults.late > 0)
 def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
     """An error is taken as evidence that nothing was made."""
     whole = Lister.comparisons
@@ -164,14 +173,14 @@ def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
         yield
 
 
-@mutation("once")
+@mutation("once", where=lambda spec: spec.faults.list_fails > 0 and spec.faults.after + spec.faults.late > 0)
 def takes_the_list_of_another_job() -> Iterator[None]:
     """Whose comparisons an answer lists is not looked at."""
     with mock.patch("batcher.wave.listing.sort_list", lambda answer, job_id: sort_list(answer)):
         yield
 
 
-@mutation("ending", "crash")
+@mutation("ending", "crash", where=lambda spec: spec.faults.disk_unreadable > 0)
 def does_not_stop_for_a_journal_that_cannot_be_read() -> Iterator[None]:
     """A worker that cannot read just leaves."""
 
@@ -182,7 +191,7 @@ def does_not_stop_for_a_journal_that_cannot_be_read() -> Iterator[None]:
         yield
 
 
-@mutation("lost", "invented")
+@mutation("lost", "invented", where=lambda spec: spec.allow_duplicates)
 def takes_what_another_entry_made_for_its_own() -> Iterator[None]:
     """Entries of one job are not told apart."""
 
@@ -260,7 +269,7 @@ def goes_on_sending_after_a_signal() -> Iterator[None]:
         yield
 
 
-@mutation("refusals", "crash")
+@mutation("refusals", "crash", where=lambda spec: spec.refused_from is not None)
 def goes_on_with_a_refused_credential() -> Iterator[None]:
     """A refusal does not stop the scope."""
 
@@ -272,11 +281,11 @@ def goes_on_with_a_refused_credential() -> Iterator[None]:
         yield
 
 
-@mutation("lost")
+@mutation("lost", where=lambda spec: spec.faults.disk_full > 0)
 def gives_up_recording_what_the_cloud_told() -> Iterator[None]:
     """A full disk makes it forget an answer, and go on as if it had been recorded."""
 
-    async def record_surely(self: Context, what: str, *ops: Op) -> None:
+    async def record_surely(self: Context, what: Callable[[], str], *ops: Op) -> None:
         try:
             await self.journal.record(*ops)
         except Exception:  # noqa: BLE001 - the very mistake
