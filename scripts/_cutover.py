@@ -128,15 +128,7 @@ class Night:
         (self.folder / name).write_text(text, encoding="utf-8")
 
 
-HEADER = (
-    "job_id",
-    "object_level_compare_type",
-    "conflict_policy",
-    "compare_type",
-    "compare_object_infos",
-    "label.wave",
-    "label.source",
-)
+HEADER = "job_id,object_level_compare_type,conflict_policy,compare_type,compare_object_infos,label.wave,label.source"
 
 
 def manifest(wave: int, jobs: int) -> str:
@@ -145,10 +137,7 @@ def manifest(wave: int, jobs: int) -> str:
         f'cut{wave}-{n:03d},objects,keep,lines,"shop: orders, items, customers",wave-{wave},src-{n % 10:02d}'
         for n in range(1, jobs + 1)
     ]
-    header = (
-        "job_id,object_level_compare_type,conflict_policy,compare_type,compare_object_infos,label.wave,label.source"
-    )
-    return "\n".join([header, *rows]) + "\n"
+    return "\n".join([HEADER, *rows]) + "\n"
 
 
 def fleet(late_s: float) -> list[dict[str, object]]:

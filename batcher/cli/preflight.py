@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from batcher.follow.preflight import Job
     from batcher.manifest import Entry
     from batcher.settings import RunSettings
+    from batcher.wave.plan import Scope
 
 _SETTINGS = (
     "region",
@@ -93,22 +94,23 @@ async def _asked(
     import random
 
     from batcher.follow.connect import connected
-    from batcher.follow.preflight import jobs_of, preflight
+    from batcher.follow.preflight import preflight
     from batcher.wave.clocks import SystemClock
 
     clock = SystemClock()
-    jobs = jobs_of(await _entries(manifest, format_, encoding, settings, sources))
+    jobs = await _jobs(manifest, format_, encoding, settings, sources)
     async with connected(jobs, settings, clock, sources=sources) as reads:
         await preflight(jobs, reads, clock, random.Random())
     return [job for of_scope in jobs.values() for job in of_scope.values()]
 
 
-async def _entries(
+async def _jobs(
     manifest: str, format_: str | None, encoding: str | None, settings: "RunSettings", sources: "CredentialSources"
-) -> "list[Entry]":
-    """The entries of a sound manifest. Raises `BadManifest` with everything that is wrong."""
+) -> "Mapping[Scope, Mapping[str, Job]]":
+    """The jobs of a sound manifest. Raises `BadManifest` with everything that is wrong."""
     import time
 
+    from batcher.follow.preflight import jobs_of
     from batcher.manifest import Entry, open_manifest
     from batcher.manifest.grouped import GroupedFindings
     from batcher.scopes import run_defaults, with_project
@@ -117,15 +119,19 @@ async def _entries(
     opened = open_manifest(manifest, format_, encoding)
     now = time.time()
     defaults = await with_project(opened, run_defaults(settings, sources), settings, sources, now)
-    entries, found = [], GroupedFindings()
-    for item in opened.read(defaults, now=now, allow_duplicates=settings.allow_duplicates):
-        if isinstance(item, Entry):
-            entries.append(item)
-        else:
-            found.add(item)
+    found = GroupedFindings()
+
+    def sound() -> "Iterator[Entry]":
+        for item in opened.read(defaults, now=now, allow_duplicates=settings.allow_duplicates):
+            if isinstance(item, Entry):
+                yield item
+            else:
+                found.add(item)
+
+    jobs = jobs_of(sound())
     if found.count:
-        raise BadManifest(found, len(entries))
-    return entries
+        raise BadManifest(found, sum(len(job.keys) for of_scope in jobs.values() for job in of_scope.values()))
+    return jobs
 
 
 def _readiness(job: "Job") -> str:

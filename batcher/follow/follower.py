@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from batcher.drs.outcome import Trouble
@@ -109,18 +109,12 @@ class Follower:
         """The scopes that the cloud lets in no more, and why."""
         return {name: watch.halted for name, watch in self._watches.items() if watch.halted is not None}
 
-    @property
-    def unfinished(self) -> Iterator[Followed]:
-        """Entries without a verdict."""
-        for watch in self._watches.values():
-            yield from watch.unfinished
-
     def status(self) -> FollowStatus:
         """Where it stands now."""
         return FollowStatus(
             entries=self._entries,
             verdicts=Counter(self._verdicts),
-            running=sum(len(watch.unfinished) for watch in self._watches.values()),
+            running=sum(watch.open for watch in self._watches.values()),
             looks=sum(reader.looks for reader in self._readers.values()),
             silent=any(watch.silent for watch in self._watches.values()),
         )

@@ -89,13 +89,27 @@ async def look(reader: Reader, job_ids: Sequence[str]) -> Mapping[str, JobState]
 async def states_of(
     reader: Reader, job_ids: Iterable[str], clock: Clock, rng: random.Random, *, at_once: int = 8
 ) -> dict[str, JobState]:
-    """The state of every job. What the cloud does not answer after several tries is unknown."""
+    """The state of every job. What the cloud does not answer after several tries is unknown.
+
+    Once it has answered nobody for as long as the tries of one batch took, the rest is not asked about.
+    """
     batches = _batches(job_ids)
     states: dict[str, JobState] = {}
+    answers = 0
+    silence: Trouble | None = None
 
     async def work() -> None:
+        nonlocal answers, silence
         for batch in batches:
-            states.update(await _surely(reader, batch, clock, rng))
+            before = answers
+            found = silence or await _surely(reader, batch, clock, rng)
+            if not isinstance(found, Trouble):
+                answers += 1
+                states.update(found)
+                continue
+            if answers == before:
+                silence = found
+            states.update((job_id, state_of_trouble(job_id, found)) for job_id in batch)
 
     async with asyncio.TaskGroup() as group:
         for _ in range(at_once):
@@ -109,18 +123,18 @@ def _batches(job_ids: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-async def _surely(reader: Reader, batch: Sequence[str], clock: Clock, rng: random.Random) -> Mapping[str, JobState]:
+async def _surely(
+    reader: Reader, batch: Sequence[str], clock: Clock, rng: random.Random
+) -> Mapping[str, JobState] | Trouble:
     """The states of *batch*, asked again while that may help."""
     patience = Patience(soonest_s=1.0, longest_s=15.0)
     found = await look(reader, batch)
     for failures in range(1, _TRIES):
         if not isinstance(found, Trouble):
-            return found
+            break
         await clock.sleep(after_failure_s(failures, patience, rng.random()))
         found = await look(reader, batch)
-    if not isinstance(found, Trouble):
-        return found
-    return {job_id: state_of_trouble(job_id, found) for job_id in batch}
+    return found
 
 
 _STOPPED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")

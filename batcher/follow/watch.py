@@ -86,6 +86,11 @@ class Watch:
         return tuple(self._open.values())
 
     @property
+    def open(self) -> int:
+        """How many they are."""
+        return len(self._open)
+
+    @property
     def silent(self) -> bool:
         """Whether the cloud does not answer."""
         return self._unanswered >= _SILENT

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from batcher.follow.connect import connected
-from batcher.follow.preflight import Job, preflight
+from batcher.follow.preflight import Job, preflight, states_of
 from batcher.follow.reader import Reader
 from batcher.follow.readiness import Readiness
 from batcher.follow.ready_gate import ReadyGate
@@ -170,3 +170,13 @@ async def test_preflight_waits_an_outage_out_and_then_says_what_it_does_not_know
             await sim.close()
             await preflight(asked, reads, loop_clock(), random.Random(1))
     assert {job.state.readiness for job in asked[scope].values() if job.state} == {Readiness.UNKNOWN}
+
+
+async def test_a_cloud_that_answers_nobody_is_not_asked_about_every_job() -> None:
+    ids = [f"job-{n}" for n in range(4000)]
+    async with cloud() as sim, reader_of(sim) as reader:
+        await sim.close()
+        states = await states_of(reader, ids, loop_clock(), random.Random(1), at_once=8)
+        assert reader.looks == 8 * 8  # so many tries of each of the first batches
+    assert states.keys() == set(ids)
+    assert {state.readiness for state in states.values()} == {Readiness.UNKNOWN}
