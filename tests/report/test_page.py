@@ -4,10 +4,12 @@ Through playwright's asynchronous face: the other one runs on greenlets, which C
 """
 
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Page, Route, async_playwright, expect
 
 from batcher.report.gather import gather
@@ -15,10 +17,15 @@ from batcher.report.html import page, write_page
 from tests.report.waves import write_wave
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-in_browser = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (on Debian: apt-get install chromium)")
 
 
-@pytest.fixture
+def in_browser(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
+    """Runs *test* where there is a browser, which takes a second to start: all share one, and so its event loop."""
+    there = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (on Debian: apt-get install chromium)")
+    return cast(Callable[..., Awaitable[None]], there(pytest.mark.asyncio(loop_scope="module")(test)))
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -29,7 +36,7 @@ async def browser() -> AsyncIterator[Browser]:
         await browser.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def opened(browser: Browser) -> AsyncIterator[Page]:
     """A page that fails the test on any script error and on any request but for the file itself."""
     context = await browser.new_context()
