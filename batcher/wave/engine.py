@@ -11,7 +11,7 @@ from typing import TypeVar
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.wave.admission import Admission, OpenDoor
-from batcher.wave.clocks import Clock
+from batcher.wave.clocks import Clock, utc
 from batcher.wave.collector import Collector
 from batcher.wave.context import Boundary, Context, log, unwatched
 from batcher.wave.governor import Limit
@@ -26,7 +26,7 @@ from batcher.wave.result import Result, Status
 from batcher.wave.sink import Sink, SinkFailed
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
-from batcher.wave.store import Store
+from batcher.wave.store import Noted, Store
 from batcher.wave.tally import Tally
 
 T = TypeVar("T")
@@ -185,6 +185,8 @@ class Engine:
                 self._sink.sync()
             for lane in self._lanes.values():
                 await lane.note_clock()
+            ended_at = utc(self._context.clock.now()).isoformat()
+            await self._context.record(Noted(name="ended_at", value=ended_at))  # look-ups that fail leave no other sign
             self._context.watch("finished")
         except JournalFailed as error:
             self.stop(Stop(StopKind.JOURNAL, str(error)))
