@@ -2,11 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import click
 
+from batcher.cli import exits
+from batcher.errors import UserError
 from batcher.follow.accepted import Acceptance, read_acceptances
 from batcher.follow.notify import notify_secret, post, run_command, summary
 from batcher.settings import RunSettings
@@ -22,6 +25,17 @@ def accepted_by(settings: RunSettings) -> tuple[Acceptance, ...]:
     """The accepted differences that *settings* name. Raises `AcceptanceError`."""
     path = settings.allow_inconsistent
     return () if path is None else read_acceptances(path.expanduser())
+
+
+@contextmanager
+def telling_stop(settings: RunSettings, event: str) -> Iterator[None]:
+    """Tell also of an *event* (a command) that was stopped by an error: its end is never reached."""
+    try:
+        yield
+    except UserError as error:
+        if error.exit_code == exits.STOPPED:
+            tell_end(settings, event, error.message, {"exit_code": error.exit_code, "stopped": error.message})
+        raise
 
 
 def tell_end(settings: RunSettings, event: str, text: str, facts: Mapping[str, Any]) -> None:

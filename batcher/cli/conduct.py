@@ -14,7 +14,7 @@ from rich.text import Text
 from batcher import logs
 from batcher.api import Wave
 from batcher.cli import exits
-from batcher.cli.at_the_end import accepted_by, check_end, tell_end
+from batcher.cli.at_the_end import accepted_by, check_end, tell_end, telling_stop
 from batcher.cli.ending import exit_code, print_ending, print_next, print_unrecorded
 from batcher.cli.follow_end import Verdicts
 from batcher.cli.following import shown
@@ -106,7 +106,8 @@ def conduct(
     """
     check_end(settings)
     acceptances = accepted_by(settings)
-    played = play(make, settings, manner)
+    with telling_stop(settings, "run"):
+        played = play(make, settings, manner)
     end, code = played.end, exit_code(played.end)
     tally = count(results) if output is None and results is not None else output.tally if output else Tally()
     said = summary(end, tally, results=results)

@@ -65,14 +65,15 @@ def command(results: Path, as_json: bool, **parameters: Any) -> int:
     loaded = load_given(parameters, _SETTINGS)
     settings = loaded.settings
 
-    from batcher.cli.at_the_end import accepted_by, check_end, tell_end
+    from batcher.cli.at_the_end import accepted_by, check_end, tell_end, telling_stop
     from batcher.cli.follow_end import Verdicts
     from batcher.cli.terminal import console
     from batcher.settings.credentials import credential_sources
 
     check_end(settings)
     acceptances = accepted_by(settings)
-    end = _follow(results, settings, credential_sources(settings, loaded.config, options))
+    with telling_stop(settings, "watch"):
+        end = _follow(results, settings, credential_sources(settings, loaded.config, options))
     verdicts = Verdicts.of(results, end, acceptances)
     said = {"results": str(results), "exit_code": verdicts.exit_code, **verdicts.as_json()}
     if as_json:

@@ -1,10 +1,15 @@
 """The command at the end has its time, and no more."""
 
+import json
 from pathlib import Path
 
 import pytest
 
+from batcher.cli import exits
+from batcher.cli.at_the_end import telling_stop
+from batcher.errors import UserError
 from batcher.follow import notify
+from batcher.settings import RunSettings
 from tests.cli.commands import wait_until
 
 
@@ -28,3 +33,16 @@ def test_a_command_that_does_not_end_is_killed_with_what_it_started(
 def test_a_command_that_does_not_read_the_summary_is_no_trouble() -> None:
     assert notify.run_command("exec true", b"x" * 1_000_000) is None
     assert notify.run_command("kill -9 $$", b"") == "the command of --on-end ended with exit code -9"
+
+
+@pytest.mark.parametrize(("code", "told"), [(exits.STOPPED, True), (exits.USAGE, False)])
+def test_a_command_that_an_error_stopped_is_told_of_and_one_that_never_began_is_not(
+    tmp_path: Path, code: int, told: bool
+) -> None:
+    end = tmp_path / "end.json"
+    with pytest.raises(UserError), telling_stop(RunSettings(on_end=f"cat > {end}"), "watch"):
+        raise UserError("the disk is full", exit_code=code)
+    assert end.exists() == told
+    if told:
+        said = json.loads(end.read_text())
+        assert (said["event"], said["text"], said["exit_code"]) == ("watch", "the disk is full", 3)
