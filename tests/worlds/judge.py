@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 import orjson
 
@@ -75,6 +75,7 @@ class _Judge:
         self._by_entry: dict[int, list[Sent]] = defaultdict(list)
         for sent in history.cloud.sent:
             self._by_entry[sent.entry].append(sent)
+        self._others_jobs = {job for _, job, _ in history.spec.others}
         self._results = [orjson.loads(line) for line in whole_lines(history.file)]
         self._by_index = {result["index"]: result for result in self._results}
 
@@ -123,7 +124,8 @@ class _Judge:
             result = self._by_index.get(sent.entry)
             if result is None or sent.entry in self._late:
                 continue
-            if self._spec.has_others and self._spec.policy.reconcile is Reconcile.WINDOW and not self._is_told(sent):
+            beside = sent.job[1] in self._others_jobs and self._spec.policy.reconcile is Reconcile.WINDOW
+            if beside and not self._is_told(sent):
                 continue  # what others made at the same time was taken for it: what `snapshot` is for
             for half, made in sent.created.items():
                 fate = result[_HALF_FIELDS[half]] or {}
@@ -147,21 +149,28 @@ class _Judge:
     def nothing_invented(self) -> Iterator[Violation]:
         """A reported id was made by a request of that very entry, for that very half."""
         spec = self._spec
-        if spec.has_others or spec.cloud_step or spec.config.keep_answer == "existing" or self._late:
-            return  # what others made may look like ours; that is told in the documentation
+        if spec.cloud_step:
+            return
+        # What others made on the same job may look like ours; that is told in the documentation.
+        beside = self._others_jobs | {spec.entries[index].request.job_id for index in self._late}
         for result in self._results:
+            if result["job_id"] in beside:
+                continue
             requests = self._by_entry[result["index"]]
             for half, name in _HALF_FIELDS.items():
+                if half is Half.DATA and spec.config.keep_answer == "existing":
+                    continue
                 task_id = (result[name] or {}).get("compare_task_id")
                 if task_id and task_id not in {sent.created.get(half) for sent in requests}:
                     yield Violation("invented", f"entry {result['index']} reports {half} {task_id}")
 
     def limits(self) -> Iterator[Violation]:
-        """In any window of the period at most so many leave; across restarts too, unless our clock was set meanwhile:
-        how long ago the last run was is then not known."""
-        cloud, apart = self._history.cloud, self._spec.faults.clock_step > 0
-        creates = [((sent.job[0], sent.life * apart), sent.left_at) for sent in cloud.sent]
-        reads = [((read.project, read.life * apart), read.left_at) for read in cloud.reads]
+        """In any window of the period at most so many leave; across restarts too, unless our clock was set in the run
+        before: how long ago that was is then not known."""
+        cloud = self._history.cloud
+        eras = [0, *accumulate(lived.clock_was_set for lived in self._history.lives)]
+        creates = [((sent.job[0], eras[sent.life]), sent.left_at) for sent in cloud.sent]
+        reads = [((read.project, eras[read.life]), read.left_at) for read in cloud.reads]
         for name, rate, moments in (("creates", self._spec.rate, creates), ("look-ups", self._spec.read_rate, reads)):
             if rate is not None:
                 for place in sorted({place for place, _ in moments}):

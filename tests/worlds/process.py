@@ -27,6 +27,7 @@ class Process:
         self._life = life
         self._booted_at = rng.uniform(-5000.0, 900.0)  # the monotonic clock begins anew with each machine
         self.wall_ahead_s = wall_ahead_s
+        self.clock_was_set = False
         self.say = say
         self.steps = 0
         self.dead = False

@@ -125,6 +125,7 @@ class ProcessCloud:
 
     def _maybe_step_clock(self) -> None:
         if self._rng.random() < self._cloud.faults.clock_step:
+            self._process.clock_was_set = True
             self._process.wall_ahead_s += self._rng.choice((-86400.0, -3600.0, -2.0, 2.0, 3600.0, 86400.0))
             self._cloud.say(f"our wall clock is now {self._process.wall_ahead_s:+.1f} s off")
 

@@ -82,11 +82,6 @@ class Spec:
     refused_from: float | None = None  # true time from which no credential is taken any more
     sync_s: float = 0.002  # how long a commit takes
 
-    @property
-    def has_others(self) -> bool:
-        """Whether anybody else makes comparisons meanwhile."""
-        return bool(self.others)
-
 
 @dataclass(frozen=True, slots=True)
 class WorldManifest:

@@ -43,6 +43,7 @@ class Lived:
     could_not_open: str | None
     told_to_stop_at: float | None
     strays: tuple[bytes, ...]
+    clock_was_set: bool  # ours, while it lived
 
 
 @dataclass(slots=True)
@@ -144,6 +145,7 @@ class World:
             results=results,
             could_not_open=why,
             told_to_stop_at=self._told_to_stop_at,
+            clock_was_set=process.clock_was_set,
             strays=() if life.tampers or self._rewriting() else tuple(strays(self._file(), self._journal())),
         )
 
