@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from batcher import logs
 from batcher.drs.auth.find import CredentialFinder
@@ -24,9 +24,6 @@ from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Cloud, Credential
 from batcher.errors import UserError
-from batcher.follow.companion import Companion, is_wanted
-from batcher.follow.ending import FollowEnd
-from batcher.follow.follower import FollowStatus
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
 from batcher.masking import mask_text
 from batcher.scopes import open_transport, run_defaults, with_project
@@ -48,6 +45,11 @@ from batcher.wave.results_file import read_results
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
+
+if TYPE_CHECKING:  # imported where something is followed: that is not every wave
+    from batcher.follow.companion import Companion
+    from batcher.follow.ending import FollowEnd
+    from batcher.follow.follower import FollowStatus
 
 CredentialFor = Callable[[Scope], Credential]
 _UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too
@@ -162,7 +164,7 @@ class Wave:
         """Run to the end. Cancelling it ends at once, which leaves the wave resumable."""
         return await self._begin()
 
-    async def follow(self) -> FollowEnd | None:
+    async def follow(self) -> "FollowEnd | None":
         """After `run`: follow what was created to its verdicts, which began with the first; None without `wait`.
 
         Raises `VerdictsError`.
@@ -173,7 +175,7 @@ class Wave:
             self._companion.stop(stop.text)
         return await self._companion.follow()
 
-    def following(self) -> FollowStatus | None:
+    def following(self) -> "FollowStatus | None":
         """Where the following stands now; None where nothing is followed."""
         return None if self._companion is None else self._companion.status()
 
@@ -260,7 +262,9 @@ class Wave:
     async def _open(self) -> None:
         settings = self.settings
         rng = random.Random()
-        if is_wanted(settings):
+        if settings.follows or settings.wait_ready > 0:
+            from batcher.follow.companion import Companion
+
             self._companion = Companion(self._results, settings, self._clock, rng, self.stop)
         if settings.deadline is not None:
             self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(utc(self._clock.now()))

@@ -4,27 +4,33 @@ import asyncio
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from batcher.cli import exits
 from batcher.errors import UserError
-from batcher.follow.accepted import Acceptance, read_acceptances
-from batcher.follow.notify import notify_secret, post, run_command, summary
 from batcher.settings import RunSettings
+
+if TYPE_CHECKING:
+    from batcher.follow.accepted import Acceptance
 
 
 def check_end(settings: RunSettings) -> None:
     """Find out before anything is done what would keep the end from being told. Raises `UserError`."""
     if settings.notify is not None:
+        from batcher.follow.notify import notify_secret
+
         notify_secret()
 
 
-def accepted_by(settings: RunSettings) -> tuple[Acceptance, ...]:
+def accepted_by(settings: RunSettings) -> "tuple[Acceptance, ...]":
     """The accepted differences that *settings* name. Raises `AcceptanceError`."""
-    path = settings.allow_inconsistent
-    return () if path is None else read_acceptances(path.expanduser())
+    if settings.allow_inconsistent is None:
+        return ()
+    from batcher.follow.accepted import read_acceptances
+
+    return read_acceptances(settings.allow_inconsistent.expanduser())
 
 
 @contextmanager
@@ -42,6 +48,8 @@ def tell_end(settings: RunSettings, event: str, text: str, facts: Mapping[str, A
     """Tell how *event* (a command) ended; what goes wrong with that is said on stderr."""
     if settings.notify is None and settings.on_end is None:
         return
+    from batcher.follow.notify import run_command, summary
+
     body = summary(event, text, facts, time.time())
     problems = []
     if settings.notify is not None:
@@ -54,6 +62,7 @@ def tell_end(settings: RunSettings, event: str, text: str, facts: Mapping[str, A
 
 async def _post(settings: RunSettings, url: str, body: bytes) -> str | None:
     from batcher.drs.transport import AiohttpTransport
+    from batcher.follow.notify import notify_secret, post
     from batcher.wave.clocks import SystemClock
 
     async with AiohttpTransport(

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import orjson
@@ -16,19 +17,19 @@ from batcher.api import Wave
 from batcher.cli import exits
 from batcher.cli.at_the_end import accepted_by, check_end, tell_end, telling_stop
 from batcher.cli.ending import exit_code, print_ending, print_next, print_unrecorded
-from batcher.cli.follow_end import Verdicts
-from batcher.cli.following import shown
 from batcher.cli.progress import Progress
 from batcher.cli.signals import stopping
 from batcher.cli.start import print_start
 from batcher.cli.terminal import colors_on, console, say
-from batcher.follow.ending import FollowEnd
 from batcher.report.read import tally_file
 from batcher.report.tally import Tally
 from batcher.settings import RunSettings
 from batcher.wave.engine import WaveEnd
 from batcher.wave.results_file import ResultsError
 from batcher.wave.sink import StandardOutput
+
+if TYPE_CHECKING:
+    from batcher.follow.ending import FollowEnd
 
 Make = Callable[[AsyncExitStack], Awaitable[Wave]]
 """Gives the wave to run, not entered yet; what it needs around it (a simulated cloud, say) goes onto the stack."""
@@ -64,7 +65,7 @@ class Played:
     """How a wave ended, and how the following of what it created did; None where that was not asked for."""
 
     end: WaveEnd
-    followed: FollowEnd | None
+    followed: "FollowEnd | None"
 
 
 def play(make: Make, settings: RunSettings, manner: Manner) -> Played:
@@ -87,8 +88,16 @@ async def _run(make: Make, settings: RunSettings, manner: Manner, err: Console) 
                 print_start(err, wave, title=manner.title)
             async with Progress(wave.status, err, quiet=settings.quiet):
                 end = await wave.run()
-            async with shown(wave.following, err, quiet=settings.quiet):
-                return Played(end=end, followed=await wave.follow())
+            return Played(end=end, followed=await _follow(wave, settings, err))
+
+
+async def _follow(wave: Wave, settings: RunSettings, err: Console) -> "FollowEnd | None":
+    if wave.following() is None:
+        return await wave.follow()
+    from batcher.cli.following import shown
+
+    async with shown(wave.following, err, quiet=settings.quiet):
+        return await wave.follow()
 
 
 def conduct(
@@ -116,6 +125,8 @@ def conduct(
     if not settings.quiet:
         print_ending(err, end, tally, title=str(results or manner.title))
     if played.followed is not None and results is not None:
+        from batcher.cli.follow_end import Verdicts
+
         verdict = Verdicts.of(results, played.followed, acceptances)
         said |= verdict.as_json()
         text += f"; {verdict.text}"

@@ -27,11 +27,6 @@ from batcher.wave.stop import Stop, StopKind
 _READY_POLLS = 6  # a job that is not ready is looked at so many times less often than a comparison
 
 
-def is_wanted(settings: RunSettings) -> bool:
-    """Whether a run with *settings* has a companion."""
-    return settings.follows or settings.wait_ready > 0
-
-
 class Companion:
     """The admission of a run's entries, and the follower of its comparisons.
 
