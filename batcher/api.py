@@ -363,7 +363,9 @@ class Wave:
             credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in asking)
         self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
         for described, count in Counter(self.credentials.values()).items():
-            log.debug("credential.found", used=described, scopes=count)
+            # For people the start text says it.
+            tell = log.info if self.settings.log_format == "json" else log.debug
+            tell("credential.found", used=described, scopes=count)
         return {
             scope: DrsClient(
                 finder.transport,

@@ -1,5 +1,6 @@
 """`batcher run`: exit codes, what is said where, and that it goes on where it stopped."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -154,6 +155,13 @@ def test_the_start_says_what_was_found(batcher: Batcher, cloud: Cloud, manifest:
 def test_quiet_is_quiet(batcher: Batcher, cloud: Cloud, manifest: Path) -> None:
     cloud()
     assert batcher("run", manifest, "-o", "results.jsonl", "--quiet") == Ended(0, "", "")
+
+
+def test_a_log_for_machines_names_the_credential(batcher: Batcher, cloud: Cloud, manifest: Path) -> None:
+    cloud()
+    ended = batcher("run", manifest, "-o", "results.jsonl", "--log-format", "json")
+    (found,) = [line for line in ended.err.splitlines() if "credential.found" in line]
+    assert json.loads(found)["used"] == "token from BATCHER_TOKEN"
 
 
 def test_the_command_to_go_on_with_is_the_one_that_was_typed(
