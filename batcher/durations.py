@@ -45,6 +45,11 @@ def duration_text(seconds: float) -> str:
     return "".join(f"{count:g}{unit}" for count, unit in parts if count)
 
 
+def about(seconds: float) -> str:
+    """A forecast for reading at a glance: "about 2m05s", or "less than a second"."""
+    return "less than a second" if seconds < 1 else f"about {rough_duration(seconds)}"
+
+
 def rough_duration(seconds: float) -> str:
     """*seconds* for reading at a glance, two units at most: "2m05s", "3h20m", "4.2s"."""
     if seconds < 9.95:

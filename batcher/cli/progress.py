@@ -18,10 +18,12 @@ from batcher import logs
 from batcher.cli.terminal import say
 from batcher.durations import rough_duration
 from batcher.text import printable
-from batcher.wave.status import WaveStatus
+from batcher.wave.governor import TURNED_AWAY
+from batcher.wave.status import ScopeStatus, WaveStatus
 
 REFRESH_S = 0.25
 LOG_EVERY_S = 10.0
+MOMENT_S = 5.0
 
 
 class Log(Protocol):
@@ -112,12 +114,17 @@ def _notable(told: WaveStatus, status: WaveStatus) -> bool:
 
 
 def _paused(status: WaveStatus) -> frozenset[tuple[str, str, str | None]]:
-    """Which scopes are paused or halted, and why."""
+    """Which scopes are halted, or paused for longer than a moment, and why."""
     return frozenset(
         (scope.endpoint, scope.project_id, scope.reason)
         for scope in status.scopes
-        if scope.paused_until_s is not None or scope.reason is not None
+        if (scope.paused_until_s is not None or scope.reason is not None) and not _is_moment(scope)
     )
+
+
+def _is_moment(scope: ScopeStatus) -> bool:
+    """Whether it is turned away for so short that it is over before anybody has read of it."""
+    return scope.reason == TURNED_AWAY and scope.paused_until_s is not None and scope.paused_until_s < MOMENT_S
 
 
 def _moved(told: WaveStatus, status: WaveStatus) -> bool:

@@ -7,7 +7,7 @@ from rich.text import Text
 
 from batcher.api import Wave
 from batcher.cli.terminal import say
-from batcher.durations import rough_duration
+from batcher.durations import about
 from batcher.rates import Pace, Rate
 from batcher.settings import RunSettings
 from batcher.text import counted, printable
@@ -37,7 +37,7 @@ def _lines(
     if (more := len(status.scopes) - _SCOPES) > 0:
         yield Text(f"  … and {counted(more, 'further project')}", "dim")
     if (least_s := shortest_s(status, settings.pace)) is not None and found.to_go:
-        yield Text(f"  about {rough_duration(least_s)} at that rate", "dim")
+        yield Text(f"  {about(least_s)} at that rate", "dim")
 
 
 def _found(found: Found) -> str:

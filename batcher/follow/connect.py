@@ -1,5 +1,6 @@
 """From settings to the clouds of some scopes, for the commands that only look."""
 
+import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
@@ -12,7 +13,7 @@ from batcher.scopes import open_transport
 from batcher.settings import RunSettings
 from batcher.wave.access import Access
 from batcher.wave.clocks import Clock
-from batcher.wave.pace import Pacer
+from batcher.wave.governor import Meter
 from batcher.wave.plan import Scope
 from batcher.wave.reads import Reads
 
@@ -45,8 +46,8 @@ async def connected(
                 credential=credentials[scope.endpoint, scope.project_id],
                 x_language=settings.language,
             )
-            pacer = Pacer(look_up_limit(settings), clock)
-            reads[scope] = Reads(cloud=cloud, access=Access(scope, cloud, clock, pacer.close), pacer=pacer)
+            meter = Meter(look_up_limit(settings), clock, random.Random(), "look-up")
+            reads[scope] = Reads(cloud=cloud, access=Access(scope, cloud, clock, meter.pacer.close), meter=meter)
         yield reads
 
 

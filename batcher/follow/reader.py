@@ -73,26 +73,28 @@ class Reader:
                     return None
                 outcome = sort(answer)
                 trouble = outcome.trouble
+                throttled = trouble if trouble is not None and trouble.sort is Sort.TURNED_AWAY else None
+                if trouble is None or throttled is not None:
+                    self._reads.meter.heard(sent_at, throttled)
                 if trouble is None:
                     access.let_in()
                     return outcome
                 if trouble.sort is Sort.TURNED_AWAY:
-                    wait_s = trouble.retry_after_s or guesses.THROTTLE_WAIT_S
-                    self._reads.pacer.pause(wait_s, "turned away by the cloud's limit")
-                elif trouble.sort is not Sort.NOT_LET_IN or trouble.kind is ErrorKind.PERMISSION:
+                    continue  # the meter has seen to the pause
+                if trouble.sort is not Sort.NOT_LET_IN or trouble.kind is ErrorKind.PERMISSION:
                     return outcome
-                elif not await access.renew_or_halt(trouble, sent_at):
+                if not await access.renew_or_halt(trouble, sent_at):
                     return None
 
     async def _send(self, send: Callable[[OnSent], Awaitable[Answer]]) -> tuple[Answer, float]:
-        async with self._reads.pacer.turn() as turn:
+        async with self._reads.meter.pacer.turn() as turn:
             await turn.due()
         sent_at = self._clock.monotonic()
         self.looks += 1
-        sent = True
+        sent, answered = True, False
         try:
             answer = await send(turn.sent)
-            sent = answer.stage is Stage.SENT
+            sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
         finally:
-            turn.ended(sent=sent)
+            turn.ended(sent=sent, answered=answered)
         return answer, sent_at

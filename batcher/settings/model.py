@@ -70,7 +70,10 @@ class RunSettings(BaseSettings):
     timeout: Seconds = Field(default=60.0, gt=0, description="Time for one attempt, connecting included.")
     connect_timeout: Seconds = Field(default=10.0, gt=0, description="Time for connecting, within `timeout`.")
     entry_deadline: Seconds = Field(
-        default=900.0, gt=0, description="No attempt begins later than this after an entry's first one."
+        default=900.0,
+        gt=0,
+        description="No attempt of an entry begins later than this after its first one. Time in which it only waited "
+        "for its scope, which was paused or slow, does not count.",
     )
     landing_time: Seconds = Field(
         default=150.0,

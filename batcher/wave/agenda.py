@@ -21,8 +21,8 @@ from batcher.wave.plan import PlannedEntry
 class Held:
     """An entry in memory: what the journal has of it, and what only this process knows.
 
-    *action* is what is to be done next; *sent_at* is when this process last sent it and *first_at* when it first
-    did, both monotonic.
+    *action* is what is to be done next, and *due_at* when; *sent_at* is when this process last sent it and *first_at*
+    when it first did, all monotonic. *waited_s* is how long it waited for its scope since then, although it was due.
     """
 
     entry: PlannedEntry
@@ -30,6 +30,13 @@ class Held:
     action: Action = field(default_factory=lambda: Send(0.0, "planned"))
     sent_at: float | None = None
     first_at: float | None = None
+    due_at: float = 0.0
+    waited_s: float = 0.0
+
+    def began(self, now: float) -> None:
+        """What was due is being done: until now the entry waited for its scope, which had to pause or to be slow."""
+        if self.first_at is not None:
+            self.waited_s += max(0.0, now - self.due_at)
 
 
 class Agenda:
@@ -59,8 +66,9 @@ class Agenda:
 
     def again(self, held: Held, after_s: float) -> None:
         """Hand *held*, which keeps its job, out again in *after_s* seconds; when stopping, a fresh doubt at once."""
+        held.due_at = self._clock.monotonic() + after_s
         if after_s > 0 and not (self._stopping and _first_look(held)):
-            heappush(self._later, (self._clock.monotonic() + after_s, next(self._order), held))
+            heappush(self._later, (held.due_at, next(self._order), held))
             self._set_alarm()
         else:
             self._ready.append(held)

@@ -128,6 +128,7 @@ class Attempts:
             turn.sent()
 
         held.sent_at = began = context.clock.monotonic()
+        held.began(began)
         if held.first_at is None:
             held.first_at = began
         context.tally.sent(again=state.attempts > 1)

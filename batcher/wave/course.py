@@ -47,10 +47,12 @@ class Course:
         return decide(held.state, context.policy, moment)
 
     def _since_first(self, held: Held) -> float:
-        """Seconds since this process first sent *held*; the time of an outage does not count."""
+        """Seconds since this process first sent *held*. Neither the time of an outage counts nor any in which it
+        waited for its scope: a deadline bounds an entry's own trouble."""
         if held.first_at is None or self._governor.out:
             return 0.0
-        return self._context.clock.monotonic() - max(held.first_at, self._governor.sound_since)
+        began = max(held.first_at, self._governor.sound_since)
+        return max(0.0, self._context.clock.monotonic() - began - held.waited_s)
 
     async def next(self, held: Held, event: Answered | LookedUp) -> None:
         """Fold *event* in, decide, make both durable, and see to it that it is done."""

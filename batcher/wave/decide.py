@@ -41,7 +41,8 @@ class Moment:
     """The time, as far as decisions need it. Seconds.
 
     *since_intent_s* has passed, at least, since the last request left; *since_first_s* since this process first
-    sent the entry. *draw* is a random number in [0, 1) for jitter.
+    sent the entry, without the time in which it only waited for its scope. *draw* is a random number in [0, 1) for
+    jitter.
     """
 
     since_intent_s: float

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from batcher.durations import rough_duration
+from batcher.durations import about
 from batcher.rates import Rate
 
 S = TypeVar("S")
@@ -24,7 +24,7 @@ class Estimate(Generic[S]):
     @property
     def text(self) -> str:
         """For people: "about 3m20s", or that it depends."""
-        return "as long as the cloud takes" if self.seconds is None else f"about {rough_duration(self.seconds)}"
+        return "as long as the cloud takes" if self.seconds is None else about(self.seconds)
 
 
 def estimate(

@@ -6,12 +6,13 @@ Creates and look-ups have a pace each, but one fate: an outage holds both back. 
 
 import random
 from collections.abc import Callable, Iterable
+from math import inf
 from typing import Literal
 
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
 from batcher.durations import duration_text
 from batcher.rates import Pace, Rate
-from batcher.wave.adapt import Finder, Phase
+from batcher.wave.adapt import Finder
 from batcher.wave.budget import Budget
 from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import log
@@ -21,6 +22,8 @@ Limit = Rate | Literal["auto"] | None
 """The limit of ours: a rate, `auto` to find the cloud's, None for none."""
 
 TURNED_AWAY = "turned away by the cloud's limit"
+_PATIENCE_S = 5.0  # feeling for room, that long for an answer: one that is lost must not hold up the scope
+_LONG_PAUSE_S, _SAY_EVERY_S = 5.0, 60.0
 _EMPTY_LIST = "DRS.M00002"  # how a cloud may say that a job has no comparisons: it is there, and answers
 _SILENT_KINDS = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
 
@@ -40,6 +43,7 @@ class Meter:
         self._finder = _finder(limit)
         self.pacer = Pacer(self._finder.ceiling, clock)
         self._out = False
+        self._said_at = -inf
         self._steer()
 
     def set_limit(self, limit: Limit) -> None:
@@ -60,8 +64,15 @@ class Meter:
             if wait_s is not None:
                 wait_s *= 1 + self._rng.random() / 10
                 self.pacer.pause(wait_s, TURNED_AWAY)
-                log.warning(TURNED_AWAY, calls=self._name, wait_s=round(wait_s, 2), error_code=throttled.error_code)
+                self._say(wait_s, throttled)
         self._steer()
+
+    def _say(self, wait_s: float, throttled: Trouble) -> None:
+        """Log that the cloud turned a request away: every long pause, and of short ones the first in a while."""
+        now = self._clock.monotonic()
+        if wait_s >= _LONG_PAUSE_S or now - self._said_at >= _SAY_EVERY_S:
+            self._said_at = now
+            log.warning(TURNED_AWAY, calls=self._name, wait_s=round(wait_s, 2), error_code=throttled.error_code)
 
     def silence(self, seconds: float | None, reason: str = "") -> None:
         """In an outage: nothing leaves for *seconds*, then one request at a time. None: the outage is over."""
@@ -77,11 +88,10 @@ class Meter:
         rate = finder.rate
         if rate is None:
             return "off"
-        match finder.phase:
-            case Phase.SEARCHING:
-                return f"{_per_s(rate)}, searching"
-            case _ if rate in (finder.ceiling, finder.named):
-                return str(rate)
+        if finder.searching:
+            return f"{_per_s(rate)}, searching"
+        if rate in (finder.ceiling, finder.named):
+            return str(rate)
         return f"{_per_s(rate)}, found" if rate.period_s < 2 else f"{rate}, found"
 
     @property
@@ -93,7 +103,7 @@ class Meter:
         finder, pacer = self._finder, self.pacer
         pacer.set_rate(finder.ceiling)
         pacer.narrow(None if finder.rate == finder.ceiling else finder.rate, strict=finder.strict)
-        pacer.alone(finder.alone or self._out)
+        pacer.alone(finder.alone or self._out, patience_s=inf if self._out else _PATIENCE_S)
 
 
 class Governor:

@@ -49,7 +49,7 @@ class Lane:
         lister = Lister(cloud, context, self._access, self.governor, self._cloud_clock)
         self._attempts = Attempts(cloud, context, self._access, self._course, lister, self.governor, self._cloud_clock)
         self._look_ups = LookUps(context, self._access, self._course, lister, self._cloud_clock)
-        self.reads = Reads(cloud=cloud, access=self._access, pacer=self.governor.reads.pacer)
+        self.reads = Reads(cloud=cloud, access=self._access, meter=self.governor.reads)
         self._width = Width(context.policy.concurrency)
         self._workers: asyncio.TaskGroup | None = None
         self._hired = 0

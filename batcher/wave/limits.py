@@ -64,4 +64,5 @@ def _most_in(moments: Sequence[float], period_s: float) -> int:
 
 def _before(moments: Sequence[float], one: Seen, period_s: float) -> int:
     """How many of *moments*, in order, can have come in the *period_s* before *one* did, itself left out."""
-    return bisect_right(moments, one.answered_at) - bisect_right(moments, one.sent_at - period_s) - 1
+    took_s = one.answered_at - one.sent_at  # others may have been under way for as long
+    return bisect_right(moments, one.answered_at) - bisect_right(moments, one.sent_at - took_s - period_s) - 1

@@ -38,6 +38,7 @@ class LookUps:
                 return
         if listed is None:
             return
+        held.began(self._context.clock.monotonic())
         base = LookedUp(at=self._context.clock.now(), http_status=listed.http_status, request_id=listed.request_id)
         if isinstance(listed.comparisons, Trouble):
             await self._course.next(held, replace(base, trouble=listed.comparisons))

@@ -65,11 +65,12 @@ class Turn:
     await `due`, which waits for the slot. `sent` and `ended` say what became of the request: whoever had a slot sees to
     it that it `ended`. Entering and `due` raise `Closed` once the pacer is closed."""
 
-    __slots__ = ("_pacer", "_places")
+    __slots__ = ("_began_with", "_pacer", "_places")
 
     def __init__(self, pacer: "Pacer") -> None:
         self._pacer = pacer
         self._places: tuple[tuple[Window, Place], ...] | None = None  # None: it has no slot
+        self._began_with = 0
 
     async def __aenter__(self) -> Self:
         await self._pacer._enter()
@@ -83,6 +84,7 @@ class Turn:
     async def due(self) -> None:
         """Wait until the request may leave, and take the slot. Raises `Closed`."""
         self._places = await self._pacer._take()
+        self._began_with = self._pacer._times_alone
 
     def sent(self) -> None:
         """The request leaves now."""
@@ -106,7 +108,8 @@ class Turn:
             elif place.left is None:
                 window.never_left(place)
         self._places = None
-        self._pacer._outstanding -= 1
+        if self._began_with == self._pacer._times_alone:
+            self._pacer._outstanding -= 1
         self._pacer._ring()
 
 
@@ -124,12 +127,14 @@ class Pacer:
         self._door = asyncio.Lock()  # lets callers in one at a time, first come first served
         self._gate = asyncio.Lock()  # hands out slots, likewise
         self._inside = 0  # callers between the two, with their intent open
-        self._outstanding = 0  # slots whose request has not ended
+        self._outstanding = 0  # slots whose request has not ended, since it was last told to let them out alone
+        self._times_alone = 0
         self._last = -inf  # when the last slot was due
         self._paused_until = -inf
         self._pause_reason: str | None = None
         self._held: str | None = None  # why nothing leaves until further notice
         self._alone = False
+        self._patience_s = inf
         self._closed = False
         self._bell: asyncio.Event | None = None  # wakes whoever sleeps towards a moment that may have moved
         self._measure()
@@ -195,10 +200,17 @@ class Pacer:
         self._held = reason
         self._ring()
 
-    def alone(self, alone: bool) -> None:
-        """Whether one request must have ended before the next leaves: for feeling the way after trouble."""
+    def alone(self, alone: bool, *, patience_s: float = inf) -> None:
+        """Whether one request must have ended before the next leaves: for feeling the way after trouble.
+
+        What is under way already does not matter, nor what has no answer after *patience_s*.
+        """
+        self._patience_s = patience_s
         if alone != self._alone:
             self._alone = alone
+            if alone:
+                self._times_alone += 1
+                self._outstanding = 0
             self._ring()
 
     def close(self) -> None:
@@ -239,13 +251,16 @@ class Pacer:
 
     def _slot_at(self, now: float) -> float:
         """When the next request may leave: in the past for at once, never below the moment it was due."""
-        if self._held is not None or (self._alone and self._outstanding > 0):
+        if self._held is not None:
             return inf
+        free_at = self._paused_until
+        if self._alone and self._outstanding > 0:
+            free_at = max(free_at, self._last + self._patience_s)
         windows = self._windows
         if not windows:
-            return self._paused_until
+            return free_at
         opens_at = max(window.opens_at(now) for window in windows)
-        return max(self._paused_until, self._last + self._gap, opens_at)
+        return max(free_at, self._last + self._gap, opens_at)
 
     async def _take(self) -> tuple[tuple[Window, Place], ...]:
         async with self._gate:

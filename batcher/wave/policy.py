@@ -35,7 +35,7 @@ class Policy:
     """How often, how long and how patiently. Defaults are those of `batcher run`."""
 
     attempts: int = 5  # charged attempts an entry; throttled ones are not charged
-    entry_deadline_s: float = 900.0  # no attempt is begun later than this after an entry's first
+    entry_deadline_s: float = 900.0  # from an entry's first attempt to the last one begun; waiting for the scope aside
     backoff_base_s: float = 1.0
     backoff_cap_s: float = 60.0
     give_up_after_s: float | None = None  # of an outage; None: the scope waits for as long as it lasts

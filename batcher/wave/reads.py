@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from batcher.drs.cloud import Cloud
 from batcher.wave.access import Access
-from batcher.wave.pace import Pacer
+from batcher.wave.governor import Meter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,4 +13,4 @@ class Reads:
 
     cloud: Cloud
     access: Access
-    pacer: Pacer
+    meter: Meter

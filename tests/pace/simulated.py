@@ -16,13 +16,23 @@ _TIGHTER = 0.96  # as the pacer spreads them
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cloud:
-    """How the cloud limits, and what it says about it."""
+    """How the cloud limits, and what it says about it.
 
-    limit: Rate
+    *strays* is the share of requests that it turns away beyond that, without a reason that we could see, and
+    *stray_says_s* the `Retry-After` of those. From each moment of *changes* on the limit is another one. A
+    *neighbour* sends under the same limit: from one moment to another, so many a second, evenly.
+    """
+
+    limit: Rate | None
     refused_count: bool = True
     says_when: bool = False  # `Retry-After`, exactly
     says_limit: bool = False
+    says_wrong: Rate | None = None  # names this limit instead
     latency_s: tuple[float, float] = (0.02, 0.12)  # half of it there, half back
+    strays: float = 0.0
+    stray_says_s: float | None = None
+    changes: tuple[tuple[float, Rate], ...] = ()
+    neighbour: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,11 +41,16 @@ class Course:
 
     seconds: float
     arrivals: tuple[float, ...]
+    let_in: tuple[float, ...]
     refused: tuple[float, ...]
 
     def refused_after(self, moment: float) -> int:
         """How many were turned away later than *moment*."""
         return sum(at > moment for at in self.refused)
+
+    def let_in_between(self, since: float, until: float) -> int:
+        """How many were let in between two moments."""
+        return sum(since <= at < until for at in self.let_in)
 
 
 def send_all(finder: Finder, cloud: Cloud, requests: int, *, seed: int = 0, concurrency: int = 16) -> Course:
@@ -55,7 +70,10 @@ class _Scope:
         self.under_way = 0
         self.events: list[tuple[float, int, float, Place | None, bool | None]] = []
         self.order = count()
+        self.let_in: list[float] = []
         self.refused: list[float] = []
+        self.changes = list(cloud.changes)
+        self.neighbours_next = inf if cloud.neighbour is None else cloud.neighbour[0]
 
     def run(self) -> Course:
         while self.to_do:
@@ -65,7 +83,12 @@ class _Scope:
                 self._happen()
             else:
                 self._leave(leaves)
-        return Course(seconds=self.now, arrivals=tuple(self.server.arrivals), refused=tuple(self.refused))
+        return Course(
+            seconds=self.now,
+            arrivals=tuple(self.server.arrivals),
+            let_in=tuple(self.let_in),
+            refused=tuple(self.refused),
+        )
 
     def _steer(self) -> None:
         rate = self.finder.rate
@@ -100,7 +123,7 @@ class _Scope:
     def _happen(self) -> None:
         self.now, _, sent_at, place, let_in = heappop(self.events)
         if let_in is None:  # it arrives
-            let_in = self.server.arrive(self.now)
+            let_in = self._arrive()
             heappush(self.events, (2 * self.now - sent_at, next(self.order), sent_at, place, let_in))
             return
         self.under_way -= 1
@@ -108,16 +131,30 @@ class _Scope:
             self.window.answered(place, self.now)
         if let_in:
             self.to_do -= 1
+            self.let_in.append(self.now)
             self.finder.accepted(sent_at, self.now)
             return
         self.to_send += 1
         self.refused.append(self.now)
-        limit = self.cloud.limit
+        limit = self.server.limit
+        named = self.cloud.says_wrong or (limit if self.cloud.says_limit else None)
+        room_in_s = self.server.room_in(self.now) if self.cloud.says_when and limit is not None else None
         wait_s = self.finder.turned_away(
             sent_at,
             self.now,
-            retry_after_s=self.server.room_in(self.now) if self.cloud.says_when else None,
-            named=(limit.count, limit.period_s) if self.cloud.says_limit else None,
+            retry_after_s=self.cloud.stray_says_s if room_in_s is None else room_in_s,
+            named=None if named is None else (named.count, named.period_s),
         )
         if wait_s is not None:
             self.paused_until = max(self.paused_until, self.now + wait_s * (1 + self.rng.random() / 10))
+
+    def _arrive(self) -> bool:
+        """A request reaches the cloud now, after whatever has happened there until then."""
+        while self.changes and self.changes[0][0] <= self.now:
+            self.server.limit = self.changes.pop(0)[1]
+        if self.cloud.neighbour is not None:
+            _, until, per_s = self.cloud.neighbour
+            while self.neighbours_next <= min(self.now, until):
+                self.server.arrive(self.neighbours_next)
+                self.neighbours_next += 1 / per_s
+        return not (self.cloud.strays and self.rng.random() < self.cloud.strays) and self.server.arrive(self.now)

@@ -1,0 +1,102 @@
+"""Refusals that say nothing about our pace: strays, a neighbour's burst, and limits that change while a wave runs."""
+
+from statistics import mean
+
+import pytest
+
+from batcher.rates import Rate
+from batcher.wave.adapt import Finder
+from tests.pace.simulated import Cloud, Course, send_all
+
+SEEDS = range(40)
+FIVE, TEN, TEN_A_MINUTE = Rate(5, 1.0), Rate(10, 1.0), Rate(10, 60.0)
+ENTRIES = 600
+CLEAN_S = ENTRIES / FIVE.per_s
+
+
+def _courses(cloud: Cloud, *, rate: Rate = FIVE, requests: int = ENTRIES) -> list[Course]:
+    return [send_all(Finder(rate), cloud, requests, seed=seed) for seed in SEEDS]
+
+
+@pytest.mark.parametrize("limit", [None, FIVE], ids=["no limit", "our limit"])
+@pytest.mark.parametrize("says_s", [None, 1.0])
+def test_strays_cost_little(limit: Rate | None, says_s: float | None) -> None:
+    """Every fiftieth request turned away for no reason of ours: at most 1.3 times the time without, on average."""
+    took_s = [course.seconds for course in _courses(Cloud(limit=limit, strays=0.02, stray_says_s=says_s))]
+    assert mean(took_s) <= 1.3 * CLEAN_S
+    assert max(took_s) <= 1.7 * CLEAN_S
+
+
+def test_strays_that_name_our_own_limit_cost_no_more() -> None:
+    """The text of the answer equals our limit: it is the account's, and others use it too."""
+    took_s = [course.seconds for course in _courses(Cloud(limit=FIVE, strays=0.02, says_limit=True))]
+    assert mean(took_s) <= 1.3 * CLEAN_S
+
+
+def test_one_stray_costs_seconds() -> None:
+    """Wherever it comes in the wave, also right at the start, or right after another."""
+    for strays in ({1}, {3}, {10}, {100}, {100, 101}, {100, 110, 120}):
+        finder, now, nth, to_do = Finder(FIVE), 0.0, 0, 300
+        while to_do:
+            nth += 1
+            if nth in strays:
+                now += finder.turned_away(now, now + 0.1, retry_after_s=1.0, named=None) or 0.0
+            else:
+                finder.accepted(now, now + 0.1)
+                to_do -= 1
+            assert finder.rate is not None
+            now += 0.1 if finder.alone else 1 / finder.rate.per_s
+        assert finder.rate == FIVE
+        assert now <= 300 / 5 + 5 * len(strays), strays
+
+
+def test_many_strays_slow_it_down_but_it_recovers() -> None:
+    """One in twenty for minutes; once they are over, the pace climbs back to our limit."""
+    for seed in SEEDS:
+        finder = Finder(FIVE)
+        send_all(finder, Cloud(limit=None, strays=0.05), 400, seed=seed)
+        then = send_all(finder, Cloud(limit=None), 1000, seed=seed)
+        assert finder.rate == FIVE
+        assert then.seconds <= 200 + 240  # some begin at a third of it
+
+
+@pytest.mark.parametrize("says_limit", [False, True])
+def test_a_limit_that_changes_is_followed_both_ways(says_limit: bool) -> None:
+    """10/s, then 3/s, then 10/s again."""
+    cloud = Cloud(limit=TEN, changes=((60.0, Rate(3, 1.0)), (160.0, TEN)), says_limit=says_limit)
+    clean_s = 60 + 100 + (2000 - 900) / 10
+    courses = _courses(cloud, rate=TEN, requests=2000)
+    assert mean(course.seconds for course in courses) <= 1.4 * clean_s
+    for course in courses:
+        assert course.let_in_between(70, 160) >= 0.7 * 3 * 90
+        assert course.let_in_between(300, 330) >= 0.8 * 10 * 30 or course.seconds < 330
+        assert len(course.refused) < 0.03 * 2000
+
+
+@pytest.mark.parametrize("refused_count", [False, True])
+def test_a_neighbour_is_given_way_and_the_pace_taken_back(refused_count: bool) -> None:
+    """Somebody else takes half of the limit for a minute: we use the rest, and the whole soon after."""
+    cloud = Cloud(limit=TEN, neighbour=(60.0, 120.0, 5.0), refused_count=refused_count)
+    for course in _courses(cloud, rate=TEN, requests=2000):
+        assert course.let_in_between(70, 120) >= 0.6 * 5 * 50
+        assert course.let_in_between(150, 180) >= 0.6 * 10 * 30
+        assert course.let_in_between(180, 220) >= 0.85 * 10 * 40
+        assert len(course.refused) < 0.03 * 2000
+
+
+def test_a_slow_pace_does_not_ratchet_down() -> None:
+    """10/min with strays: a minute is not lost for each, and the pace comes back."""
+    courses = _courses(Cloud(limit=TEN_A_MINUTE, strays=0.02), rate=TEN_A_MINUTE, requests=200)
+    assert mean(course.seconds for course in courses) <= 1.15 * 1200
+    assert max(course.seconds for course in courses) <= 1.3 * 1200
+
+
+def test_without_a_limit_of_ours() -> None:
+    """With --rate off a stray does not bring a limit into being that was never there, for long."""
+    finder = Finder(None)
+    for step in range(2000):
+        if step in {500, 900}:
+            finder.turned_away(step / 100, step / 100 + 0.005, retry_after_s=None, named=None)
+        else:
+            finder.accepted(step / 100, step / 100 + 0.005)
+    assert finder.rate is None
