@@ -29,6 +29,7 @@ from batcher.masking import mask_text
 from batcher.scopes import open_transport, run_defaults, with_project
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
+from batcher.settings.policy import policy_of
 from batcher.wave.clocks import Clock, SystemClock, utc
 from batcher.wave.context import Boundary, log, unwatched
 from batcher.wave.control import ControlServer
@@ -39,7 +40,6 @@ from batcher.wave.hand import Hand, orders
 from batcher.wave.journal import Journal, ThreadedJournal
 from batcher.wave.opening import Found, Opened, Request, open_wave
 from batcher.wave.plan import Scope
-from batcher.wave.policy import LEEWAY_S, MaxFailures, Policy
 from batcher.wave.result import Result
 from batcher.wave.results_file import read_results
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
@@ -380,22 +380,6 @@ class Wave:
 
 def _own_endpoint(scope: Scope) -> str:
     return scope.endpoint
-
-
-def policy_of(settings: RunSettings) -> Policy:
-    """The engine's policy that *settings* ask for."""
-    return Policy(
-        attempts=settings.attempts,
-        entry_deadline_s=settings.entry_deadline,
-        landing_s=settings.landing_time,
-        leave_s=settings.connect_timeout + LEEWAY_S,
-        wait_ready_s=settings.wait_ready,
-        reconcile=settings.reconcile,
-        give_up_after_s=settings.give_up_after,
-        max_failures=settings.max_failures or MaxFailures(),
-        concurrency=settings.concurrency,
-        grace_s=settings.grace,
-    )
 
 
 def _told_to_stop() -> Stop:
