@@ -25,6 +25,7 @@ INDEXES = """
 CREATE INDEX entries_by_job ON entries (scope, job_id);
 CREATE INDEX entries_by_key ON entries (key);
 CREATE INDEX events_by_entry ON events (idx);
+CREATE INDEX results_by_status ON results (status, idx);
 """
 
 

@@ -265,6 +265,12 @@ class Store:
         """How many entries the manifest has."""
         return int(self._db.execute("SELECT count(*) FROM entries").fetchone()[0])
 
+    def is_settled(self) -> bool:
+        """Whether every entry has a result. Told from indexes alone: of a million entries, to look at each would take
+        seconds."""
+        settled = self._db.execute("SELECT count(*) FROM results").fetchone()[0]
+        return bool(settled == self.entry_count())
+
     def status_counts(self) -> dict[Status, int]:
         """How many results there are of each status."""
         rows = self._db.execute("SELECT status, count(*) FROM results GROUP BY status")
@@ -284,6 +290,8 @@ class Store:
 
     def planned(self, scope: int, after: int, limit: int) -> list[PlannedEntry]:
         """Up to *limit* entries of *scope* behind index *after* that nothing has happened to."""
+        if after < 0 and self.is_settled():
+            return []
         rows = self._db.execute(
             f"SELECT {_ENTRY}, {_SHARES} FROM entries e WHERE e.idx > ? AND e.scope = ? "  # noqa: S608
             "AND NOT EXISTS (SELECT 1 FROM events v WHERE v.idx = e.idx) "
@@ -294,6 +302,8 @@ class Store:
 
     def open_entries(self, scope: int) -> list[tuple[PlannedEntry, list[Event]]]:
         """The entries of *scope* that something has happened to and that have no result, in manifest order."""
+        if self.is_settled():
+            return []
         rows = self._db.execute(
             f"SELECT {_ENTRY}, {_SHARES} FROM entries e WHERE e.scope = ? "  # noqa: S608
             "AND e.idx IN (SELECT idx FROM events EXCEPT SELECT idx FROM results) ORDER BY e.idx",

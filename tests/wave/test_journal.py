@@ -169,3 +169,17 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
     database.close()
     with pytest.raises(NotAJournal, match="not a batcher journal"):
         Store.open(path)
+
+
+def test_a_wave_that_is_done_is_taken_up_from_indexes(store: Counted) -> None:
+    """No row is read for what each entry came to: a million of them would take many seconds."""
+    store.commit([Settled(index=n, seq=n, status=Status.CREATED, line=b"{}\n") for n in range(300)])
+    asked: list[str] = []
+    store._db.set_trace_callback(asked.append)
+    assert store.status_counts() == {Status.CREATED: 300}
+    assert store.with_status([Status.UNSETTLED]) == []
+    assert store.open_entries(SCOPE.number) == store.planned(SCOPE.number, after=-1, limit=9) == []
+    store._db.set_trace_callback(None)
+    for query in asked:
+        steps = [row[-1] for row in store._db.execute(f"EXPLAIN QUERY PLAN {query}")]
+        assert all("COVERING INDEX" in step for step in steps), (query, steps)
