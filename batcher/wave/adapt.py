@@ -18,6 +18,9 @@ request counts against the limit too. Once one is let in, what happened says whi
   one to go on with. The longer there was no room, the lower a limit is believed; and a pace that was kept for long, or
   one that the answer itself names, is not given up for less than half of it on a single occasion.
 
+Where all that is of no help, because requests are turned away as often at half the pace, the pace is not the reason:
+back to where it began.
+
 A limit below the pace that the answer names is kept at once, and for long.
 
 Where a request was turned away although we kept the limit, the way to the cloud may have carried requests closer
@@ -48,6 +51,7 @@ _FEW_GAPS = 7  # room again after so many: the pace was only just above the limi
 _AT_LEAST_GAPS = 5  # of those in which there was no room: a lower pace is not believed in at once
 _LONG = 10  # times as long as there was no room, and the pace is not given up for less than half of it
 _MANY_GAPS = 30  # no room for so many: it was far above
+_IN_VAIN = 8  # times slowed down in a row
 _BELOW = 0.9  # of a pace that was a little too fast
 
 _STEP = 0.03  # up; each next one is twice as large
@@ -103,6 +107,8 @@ class Finder:
         self._kept = 0  # requests let in at this pace, those before a stray included
         self._kept_from = 0.0
         self._proven_per_s = 0.0 if ceiling is None else ceiling.per_s  # the pace that was kept for long
+        self._slowed = 0  # times, since it last rose
+        self._slowed_from: Rate | None = None  # the pace then
         self._step = _STEP
         self._barrier_per_s = inf  # the pace that was turned away
         self._barrier_until = 0  # how many must have been let in before it is tried again
@@ -199,12 +205,22 @@ class Finder:
         elif not searching and self._credit >= 0 and closed.kept_s >= closed_s:
             self._seen.clear()
             self._go(self.rate, sent_at)
+        elif self._is_in_vain(closed):
+            self._seen.clear()
+            self._go(self._slowed_from, sent_at)
         elif few or self._before is not None:
             self._slow_down(closed, sent_at)
             self._seen.clear()
         else:
             self._fit(closed, sent_at)
         self.searching = False
+
+    def _is_in_vain(self, closed: _Closed) -> bool:
+        """Whether it was slowed down again and again, and never a period was clean: then the pace is not the reason."""
+        if self._slowed == 0:
+            self._slowed_from = self.rate or as_rate(closed.per_s)
+        self._slowed = 0 if self._slowed == _IN_VAIN else self._slowed + 1
+        return self._slowed == 0
 
     def _slow_down(self, closed: _Closed, sent_at: float) -> None:
         """It was a little too fast."""
@@ -267,6 +283,7 @@ class Finder:
                 return
             self._barrier_per_s, self._hold = inf, _HOLD  # it holds
         self._step = min(2 * self._step, 1.0)
+        self._slowed = max(self._slowed - 1, 0)
         self._go(more, sent_at)
         self._before = rate
 

@@ -31,3 +31,9 @@ def test_latency_and_concurrency_bound_it_too(rate: Rate | None, seconds: float)
 def test_nothing_to_do_takes_no_time() -> None:
     """A wave that is done is no reason to divide by nothing."""
     assert estimate({}, None).seconds == 0.0
+
+
+def test_a_moment_is_said_in_words() -> None:
+    """One entry takes no time that a number would tell."""
+    assert estimate({"a": 1}, Rate(5, 1.0)).text == "less than a second"
+    assert estimate({"a": 21}, Rate(5, 1.0)).text == "about 4.0s"

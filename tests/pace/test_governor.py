@@ -3,13 +3,14 @@
 import asyncio
 import random
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from structlog.testing import capture_logs
 
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
 from batcher.rates import Rate
 from batcher.wave.governor import Governor, Limit
+from batcher.wave.pace import Turn
 from tests.pace.server import CountingServer, virtual_clock
 from tests.virtual import run
 
@@ -167,3 +168,64 @@ def test_what_it_says_about_itself() -> None:
 
     with capture_logs():
         run(main)
+
+
+def test_a_probe_without_an_answer_holds_up_nobody() -> None:
+    """Turned away while a request hangs, and with a probe that hangs as well, the scope goes on within seconds."""
+
+    async def main() -> None:
+        clock = virtual_clock()
+        governor = Governor(
+            clock,
+            random.Random(1),
+            limit=Rate(5, 1.0),
+            read_limit=None,
+            give_up_after_s=None,
+            on_give_up=lambda _: None,
+        )
+
+        async def leave() -> tuple[Turn, float]:
+            async with governor.creates.pacer.turn() as turn:
+                await turn.due()
+            turn.sent()
+            return turn, clock.monotonic()
+
+        began = clock.monotonic()
+        await leave()  # and no answer comes
+        turn, sent_at = await leave()
+        turn.ended(sent=True, answered=True)
+        governor.create_answered(sent_at, [THROTTLED])
+        await leave()  # the probe, and no answer comes
+        turn, sent_at = await leave()
+        turn.ended(sent=True, answered=True)
+        governor.create_answered(sent_at, [Made("task")])
+        await leave()
+        assert clock.monotonic() - began < 10
+
+    with capture_logs():
+        run(main)
+
+
+def test_short_pauses_are_logged_once_in_a_while() -> None:
+    """Each stray is no news; a long pause always is."""
+
+    async def main() -> None:
+        clock = virtual_clock()
+        governor = Governor(
+            clock,
+            random.Random(1),
+            limit=Rate(5, 1.0),
+            read_limit=None,
+            give_up_after_s=None,
+            on_give_up=lambda _: None,
+        )
+        for _ in range(20):
+            await asyncio.sleep(2.0)
+            governor.create_answered(clock.monotonic(), [THROTTLED])
+            await asyncio.sleep(0.1)
+            governor.create_answered(clock.monotonic(), [Made("task")])
+        governor.create_answered(clock.monotonic(), [replace(THROTTLED, retry_after_s=30.0)])
+
+    with capture_logs() as logged:
+        run(main)
+    assert [line["wait_s"] > 5 for line in logged] == [False, True]

@@ -60,6 +60,12 @@ def test_many_strays_slow_it_down_but_it_recovers() -> None:
         assert then.seconds <= 200 + 240  # some begin at a third of it
 
 
+def test_where_slowing_down_is_of_no_help_it_is_not_gone_on_with() -> None:
+    """A fifth of all requests is turned away whatever we do: that takes long, not for ever."""
+    for course in _courses(Cloud(limit=None, strays=0.2, stray_says_s=1.0)):
+        assert course.seconds <= 20 * CLEAN_S
+
+
 @pytest.mark.parametrize("says_limit", [False, True])
 def test_a_limit_that_changes_is_followed_both_ways(says_limit: bool) -> None:
     """10/s, then 3/s, then 10/s again."""
