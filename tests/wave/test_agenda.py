@@ -1,5 +1,7 @@
 """What a scope does next: in order, and nothing but fresh doubts once it is told to stop."""
 
+import asyncio
+
 import pytest
 
 from batcher.drs.outcome import Sort
@@ -8,6 +10,7 @@ from batcher.wave.clocks import SystemClock
 from batcher.wave.decide import LookUp, Send
 from batcher.wave.events import Answered, Intended, LookedUp
 from batcher.wave.life import history
+from tests.virtual import VirtualLoop, run
 from tests.wave.made import DATA, NOON, entry, trouble
 
 DOUBT = (
@@ -34,3 +37,23 @@ async def test_nothing_is_sent_while_stopping() -> None:
     agenda.add(Held(entry(), history([DATA], []), action=Send(0.0, "planned")))
     agenda.stop()
     assert await agenda.next() is None
+
+
+def test_waiting_for_the_scope_uses_up_no_entrys_time() -> None:
+    """What was due at noon and left at one waited an hour; before its first request nothing counts."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        agenda, held = Agenda(loop.clock), Held(entry(), history([DATA], []))
+        agenda.add(held)
+        await asyncio.sleep(500.0)
+        held.began(loop.clock.monotonic())
+        assert held.waited_s == 0.0
+        held.first_at = loop.clock.monotonic()
+        agenda.again(held, 10.0)
+        await asyncio.sleep(100.0)
+        held.began(loop.clock.monotonic())
+        assert held.waited_s == pytest.approx(90.0)
+
+    run(main)
