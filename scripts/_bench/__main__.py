@@ -12,13 +12,15 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from _bench import pace, size, startup, throughput
+from _bench import counts, pace, size, startup, throughput
 from _bench.common import Row
+from _bench.page import put_into
 from _bench.profile import profile
 
 SUBJECTS: dict[str, Callable[..., Iterator[Row]]] = {
     "pace": pace.rows,
     "throughput": throughput.rows,
+    "counts": counts.rows,
     "size": size.rows,
     "startup": startup.rows,
 }
@@ -30,14 +32,20 @@ def main() -> int:
     parser.add_argument("subjects", nargs="*", metavar="SUBJECT", help=f"{', '.join(SUBJECTS)}; by default all")
     parser.add_argument("--quick", action="store_true", help="fewer rounds, 100,000 entries instead of a million")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures here, too")
+    parser.add_argument(
+        "--into", metavar="PAGE", type=Path, help="put the tables between the markers of this page, too"
+    )
     parser.add_argument("--profile", action="store_true", help="show where the time of a wave goes, and end")
     arguments = parser.parse_args()
     if unknown := set(arguments.subjects) - set(SUBJECTS):
         parser.error(f"there is no subject {', '.join(sorted(unknown))}: choose from {', '.join(SUBJECTS)}")
+    if arguments.into is not None and arguments.subjects:
+        parser.error("--into takes the place of the whole table: leave the subjects out")
     if arguments.profile:
         os.environ.setdefault("BATCHER_TOKEN", "none")
         sys.stdout.write(profile())
         return 0
+    load = os.getloadavg()[0]
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     found = {}
     for subject in arguments.subjects or SUBJECTS:
@@ -46,6 +54,10 @@ def main() -> int:
         console.print(_table(subject, found[subject]))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(_as_json(found, quick=arguments.quick), indent=1) + "\n")
+    if arguments.into is not None:
+        how = " with `--quick`" if arguments.quick else ""
+        heading = f"Measured on {datetime.now(UTC):%F}{how}: {machine()}, load before {load:.1f}."
+        put_into(arguments.into, heading, found)
     return int(any(row.good is False for rows in found.values() for row in rows))
 
 

@@ -7,7 +7,6 @@ import resource
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -73,7 +72,7 @@ def bare(port: int, entries: int, concurrency: int) -> Figures:
     return asyncio.run(main())
 
 
-def wave(port: int, entries: int, concurrency: int, rate: str = "off", loop: str = "asyncio") -> Figures:
+def wave(port: int, entries: int, concurrency: int, rate: str = "off") -> Figures:
     """A whole wave: checked, planned, journalled, with results."""
     from batcher import Wave
 
@@ -92,14 +91,8 @@ def wave(port: int, entries: int, concurrency: int, rate: str = "off", loop: str
         require(end.status.created == entries)
         return {**watch.figures(entries), "open_s": opened}
 
-    with TemporaryDirectory() as folder, asyncio.Runner(loop_factory=_loop(loop)) as runner:
-        return runner.run(main(Path(folder)))
-
-
-def _loop(name: str) -> Any:
-    if name == "uvloop":
-        return import_module("uvloop").new_event_loop  # an optional extra
-    return None
+    with TemporaryDirectory() as folder:
+        return asyncio.run(main(Path(folder)))
 
 
 def sdk(port: int, entries: int, concurrency: int) -> Figures:

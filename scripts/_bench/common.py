@@ -42,9 +42,9 @@ def at_least(subject: str, value: float, least: float, unit: str = "x", raw: dic
 
 
 @contextmanager
-def cloud(*, jitter_s: float = 0.0) -> Iterator[int]:
-    """The port of a fast server in a process of its own, whose answers take up to *jitter_s*."""
-    arguments = [sys.executable, str(HERE / "server.py"), str(jitter_s)]
+def cloud(*, jitter_s: float = 0.0, delay_s: float = 0.0) -> Iterator[int]:
+    """The port of a fast server in a process of its own, whose answers take *delay_s*, and up to *jitter_s* more."""
+    arguments = [sys.executable, str(HERE / "server.py"), str(jitter_s), str(delay_s)]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         if process.stdout is None or process.stdin is None:
             raise RuntimeError("the server has no pipes")

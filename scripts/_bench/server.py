@@ -21,6 +21,7 @@ class Cloud(asyncio.Protocol):
     arrivals: list[float] = []  # noqa: RUF012 - one list for all connections
     date = b""
     jitter_s = 0.0
+    delay_s = 0.0
 
     def __init__(self) -> None:
         self._buffer = b""
@@ -59,16 +60,16 @@ class Cloud(asyncio.Protocol):
             b"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: application/json\r\nX-Request-Id: %d\r\nContent-Length: %d"
             b"\r\n\r\n%s" % (self.date, len(self.arrivals), len(said), said)
         )
-        if self.jitter_s:
-            delay_s = random.random() * self.jitter_s
+        if self.jitter_s or self.delay_s:
+            delay_s = self.delay_s + random.random() * self.jitter_s
             asyncio.get_running_loop().call_later(delay_s, self._transport.write, answer)
         else:
             self._transport.write(answer)
 
 
-async def serve(jitter_s: float) -> None:
-    """Serve until standard input ends."""
-    Cloud.jitter_s = jitter_s
+async def serve(jitter_s: float, delay_s: float) -> None:
+    """Serve until standard input ends; answers take *delay_s*, and up to *jitter_s* more."""
+    Cloud.jitter_s, Cloud.delay_s = jitter_s, delay_s
     loop = asyncio.get_running_loop()
     server = await loop.create_server(Cloud, "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
@@ -79,4 +80,4 @@ async def serve(jitter_s: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(float(sys.argv[1]) if len(sys.argv) > 1 else 0.0))
+    asyncio.run(serve(*(float(word) for word in sys.argv[1:3])))

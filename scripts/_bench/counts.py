@@ -1,0 +1,59 @@
+"""What a busy machine does not change: instructions and allocations an entry, counted by valgrind where there is one.
+
+A run of some entries and a run of more differ by what the entries cost: start-up and opening cancel out. Python's own
+allocator is set aside for it, so that every block that is asked for counts, also one that is given back at once.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+from _bench.common import Row, at_most, cloud
+
+_FEW, _MANY = 200, 600
+_TOOLS = {
+    "instructions": (["cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"], r"I\s+refs:\s+([\d,]+)"),
+    "allocations": (["dhat", "--dhat-out-file=/dev/null"], r"Total:\s+[\d,]+ bytes in ([\d,]+) blocks"),
+}
+
+
+def rows(*, quick: bool) -> Iterator[Row]:
+    """A wave against the bare loop; nothing without valgrind, and, as it takes minutes, nothing in a hurry."""
+    valgrind = shutil.which("valgrind")
+    if valgrind is None or quick:
+        return
+    with cloud() as port:
+        for what, bound in (("instructions", 2.0), ("allocations", None)):
+            with ThreadPoolExecutor() as pool:  # side by side: it is not time that is measured
+                bare, wave = pool.map(partial(_each, valgrind, what, port), ("bare", "wave"))
+            raw = {"bare": bare, "wave": wave}
+            if bound is not None:
+                yield at_most(f"{what} an entry, wave / bare aiohttp loop", wave / bare, bound, raw=raw)
+            yield Row(subject=f"{what} an entry, bare and wave", figure=f"{bare:,.0f} and {wave:,.0f}", raw=raw)
+
+
+def _each(valgrind: str, what: str, port: int, kind: str) -> float:
+    few, many = (_count(valgrind, kind, what, port, entries) for entries in (_FEW, _MANY))
+    return (many - few) / (_MANY - _FEW)
+
+
+def _count(valgrind: str, kind: str, what: str, port: int, entries: int) -> int:
+    (tool, *options), pattern = _TOOLS[what]
+    order = json.dumps({"port": port, "entries": entries, "concurrency": 32})
+    done = subprocess.run(
+        [valgrind, f"--tool={tool}", *options, sys.executable, "-m", "_bench.child", kind, order],
+        env={**os.environ, "PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0", "BATCHER_TOKEN": "none"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    found = re.search(pattern, done.stderr)
+    if found is None:
+        raise RuntimeError(f"valgrind told no {what}: {done.stderr[-500:]}")
+    return int(found[1].replace(",", ""))
