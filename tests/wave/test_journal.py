@@ -178,7 +178,8 @@ def test_a_wave_that_is_done_is_taken_up_from_indexes(store: Counted) -> None:
     store._db.set_trace_callback(asked.append)
     assert store.status_counts() == {Status.CREATED: 300}
     assert store.with_status([Status.UNSETTLED]) == []
-    assert store.open_entries(SCOPE.number) == store.planned(SCOPE.number, after=-1, limit=9) == []
+    assert store.open_entries(SCOPE.number) == []
+    assert store.planned(SCOPE.number, after=-1, limit=9) == []
     store._db.set_trace_callback(None)
     for query in asked:
         steps = [row[-1] for row in store._db.execute(f"EXPLAIN QUERY PLAN {query}")]
