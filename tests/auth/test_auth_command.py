@@ -55,6 +55,7 @@ def auth(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
     """Run the command in an empty folder, with an environment of its own."""
     for name in ("HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path))
+    monkeypatch.setenv("COLUMNS", "200")  # a cell's text stays on one line
     monkeypatch.chdir(tmp_path)
 
     def said(*args: str, **environ: str) -> Said:

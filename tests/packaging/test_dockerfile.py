@@ -15,8 +15,6 @@ import pytest
 from batcher import __version__
 from tests.packaging.checkout import ROOT, files, run
 
-pytestmark = pytest.mark.xdist_group("image")  # built once
-
 
 @dataclass(frozen=True, slots=True)
 class Step:
