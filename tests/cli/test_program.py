@@ -118,7 +118,7 @@ def seen_on_a_terminal(folder: Path, environment: dict[str, str]) -> str:
 
 def test_a_terminal_shows_a_live_line_in_colour_unless_asked_not_to(tmp_path: Path) -> None:
     write_manifest(tmp_path / "wave.csv", JOBS)
-    with ThreadedSimulator(ServiceConfig(latency_s=(0.01, 0.02))) as simulator:
+    with ThreadedSimulator(ServiceConfig(latency_s=(0.15, 0.25))) as simulator:
         environment = environment_for(simulator)
         colourful = seen_on_a_terminal(tmp_path, environment)
         assert "━" in colourful
