@@ -1,0 +1,80 @@
+"""Plays simulated worlds: the real engine on a virtual clock, in a cloud where anything may go wrong.
+
+    scripts/simulate-worlds --seeds 0:10000        many worlds; says how many a second, and which failed
+    scripts/simulate-worlds --seed 4711 --trace    one world, everything that happened in it
+
+A seed gives the same world every time. Exits 1 where a promise of the contract was broken.
+"""
+
+import argparse
+import os
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from tests.worlds.judge import judge
+from tests.worlds.many import Tally, play_many, quiet
+from tests.worlds.spec import draw_spec
+from tests.worlds.world import play
+
+_SHARE = 250  # worlds that one process plays at a time
+
+
+def main() -> int:
+    """Play what the arguments say."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/simulate-worlds", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", default="0:2000", help="FIRST:END, the end not included (default: 0:2000)")
+    parser.add_argument("--seed", type=int, help="play this one only")
+    parser.add_argument("--trace", action="store_true", help="with --seed: print all that happened")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
+    asked = parser.parse_args()
+    if asked.seed is not None:
+        return _one(asked.seed, trace=asked.trace)
+    first, _, end = asked.seeds.partition(":")
+    return _many(range(int(first), int(end)), asked.jobs)
+
+
+def _one(seed: int, *, trace: bool) -> int:
+    if trace:
+        print(draw_spec(seed), end="\n\n")
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        history = play(seed, trace=trace, folder=Path(folder))
+    if trace:
+        print(*history.said, "", history.file.decode(), sep="\n")
+    violations = judge(history)
+    print("\n".join(map(str, violations)) or "no promise was broken")
+    return 1 if violations else 0
+
+
+def _many(seeds: range, jobs: int) -> int:
+    shares = [seeds[begin : begin + _SHARE] for begin in range(0, len(seeds), _SHARE)]
+    total = Tally()
+    with tempfile.TemporaryDirectory(dir=_memory()) as folder, ProcessPoolExecutor(max_workers=jobs) as pool:
+        for tally in pool.map(_share, shares, [folder] * len(shares)):
+            total.add(tally)
+            for seed, violations in tally.broken.items():
+                print(f"seed {seed}: {violations[0]}")
+                print(f"    replay: scripts/simulate-worlds --seed {seed} --trace")
+    print(f"{total.worlds} worlds, {total.worlds / total.seconds:.0f} a second on each core")
+    print(", ".join(f"{count} {name}" for name, count in sorted(total.seen.items())))
+    print(f"{len(total.broken)} worlds broke a promise")
+    return 1 if total.broken else 0
+
+
+def _share(seeds: range, folder: str) -> Tally:
+    return play_many(seeds, folder=Path(folder))
+
+
+def _memory() -> Path | None:
+    """Files in memory where the machine has that, as disks are simulated anyway."""
+    shm = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+    return shm if shm.is_dir() and os.access(shm, os.W_OK) else None
+
+
+if __name__ == "__main__":
+    sys.exit(main())
