@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from batcher.wave.journal import Journal
-from batcher.wave.store import Op, Store
+from batcher.wave.ops import Op
+from batcher.wave.store import Store
 
 T = TypeVar("T")
 

@@ -1,7 +1,6 @@
 """Manifests written by us: what is read back is the same entries, keys included."""
 
 import csv
-import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -177,13 +176,3 @@ def _list_cell(name: str, infos: list[dict[str, Any]] | None) -> str | None:
         return None
     short = format_cell(infos) if name == "compare_object_infos" else None
     return short if short is not None else orjson.dumps(infos).decode()
-
-
-def manifest_text(lines: Iterable[ManifestLine], format: Format) -> str:
-    """*lines* as the text of a manifest."""
-    file = io.StringIO(newline="")
-    writer = writer_of(format, file, "standard output")
-    for line in lines:
-        writer.write(line)
-    writer.close()
-    return file.getvalue()

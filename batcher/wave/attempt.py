@@ -16,9 +16,9 @@ from batcher.wave.events import Answered, Event, Intended, Retracted
 from batcher.wave.governor import Governor
 from batcher.wave.life import EntryState, fold
 from batcher.wave.listing import Lister
+from batcher.wave.ops import Happened
 from batcher.wave.pace import Closed, Turn
 from batcher.wave.policy import Reconcile
-from batcher.wave.store import Happened
 
 _STALE_S = 10.0  # an intent that old is made anew right before its request leaves
 

@@ -11,10 +11,11 @@ from batcher.wave.admission import Admission, OpenDoor
 from batcher.wave.clocks import Clock
 from batcher.wave.collector import Collector
 from batcher.wave.journal import Journal, JournalFailed
+from batcher.wave.ops import Op, Settled
 from batcher.wave.policy import Policy
 from batcher.wave.result import Result
 from batcher.wave.stop import Stop, StopKind
-from batcher.wave.store import Op, Settled, Store
+from batcher.wave.store import Store
 from batcher.wave.tally import Tally
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.wave")

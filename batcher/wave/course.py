@@ -11,10 +11,10 @@ from batcher.wave.decide import Action, LookUp, Moment, Settle, decide
 from batcher.wave.events import Answered, Event, LookedUp, task_ids
 from batcher.wave.governor import Governor
 from batcher.wave.life import fold, history
+from batcher.wave.ops import Happened, Op
 from batcher.wave.outcome import result_of
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.reconcile import Others, rivals
-from batcher.wave.store import Happened, Op
 
 
 class Course:

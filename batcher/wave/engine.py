@@ -18,6 +18,7 @@ from batcher.wave.governor import Limit
 from batcher.wave.hand import Hand
 from batcher.wave.journal import Journal, JournalFailed
 from batcher.wave.lane import Lane
+from batcher.wave.ops import Noted
 from batcher.wave.plan import Scope
 from batcher.wave.policy import Policy
 from batcher.wave.reads import Reads
@@ -26,7 +27,7 @@ from batcher.wave.result import Result, Status
 from batcher.wave.sink import Sink, SinkFailed
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
-from batcher.wave.store import Noted, Store
+from batcher.wave.store import Store
 from batcher.wave.tally import Tally
 
 T = TypeVar("T")

@@ -14,7 +14,8 @@ from typing import Protocol, TypeVar
 import structlog
 
 from batcher.wave.events import Intended
-from batcher.wave.store import Happened, Op, Store
+from batcher.wave.ops import Happened, Op
+from batcher.wave.store import Store
 
 log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.wave")
 T = TypeVar("T")

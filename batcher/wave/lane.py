@@ -18,10 +18,11 @@ from batcher.wave.journal import JournalFailed
 from batcher.wave.life import fresh, history
 from batcher.wave.listing import Lister
 from batcher.wave.look_up import LookUps
+from batcher.wave.ops import ClockNoted
 from batcher.wave.plan import Scope
 from batcher.wave.reads import Reads
 from batcher.wave.status import ScopeStatus
-from batcher.wave.store import ClockNoted, Store
+from batcher.wave.store import Store
 from batcher.wave.width import Width
 
 _BATCH = 256  # entries read from the plan at a time

@@ -22,12 +22,13 @@ from batcher.wave.engine import Start
 from batcher.wave.events import Reopened
 from batcher.wave.files import Lock, WaveRefused, remove_journal
 from batcher.wave.journal import JournalFailed
+from batcher.wave.ops import Happened, Noted, Op, Settled
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.rebuild import count_doubts
 from batcher.wave.restart import put_wave_aside
 from batcher.wave.result import Result, Status
 from batcher.wave.sink import SinkFailed, mend, write_all
-from batcher.wave.store import Happened, Noted, Op, Settled, Store
+from batcher.wave.store import Store
 
 _CHUNK = 1000
 

@@ -8,12 +8,13 @@ from batcher.drs.outcome import ErrorKind, Half, Sort, Trouble
 from batcher.errors import UserError
 from batcher.wave.events import Event, Reopened, Ruled, task_ids
 from batcher.wave.life import EntryState, fold, history
+from batcher.wave.ops import Happened, Noted, Op, Settled
 from batcher.wave.outcome import result_of
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.rebuild import provisional, whole_file
 from batcher.wave.result import Result, Status
 from batcher.wave.sink import mend, write_all
-from batcher.wave.store import Happened, Noted, Op, Settled, Store
+from batcher.wave.store import Store
 
 _SHORT = {"object": Half.OBJECT, "data": Half.DATA}
 _GRAMMAR = (

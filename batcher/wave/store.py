@@ -6,7 +6,6 @@ result. `synchronous=FULL` makes a commit survive a power cut; write-ahead loggi
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -14,48 +13,13 @@ from typing import Any
 import orjson
 
 from batcher.wave.events import Answered, Event, Reopened, decode, encode, kind_of
+from batcher.wave.ops import ClockNoted, Happened, Noted, Op, Settled
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Status
 from batcher.wave.schema import INDEXES, check, prepare
 
 _ROWS = 100  # to a statement
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
-    """An event of entry *index*."""
-
-    index: int
-    event: Event
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
-    """The final result of entry *index*; *seq* is its place in the results file, *line* what stands there."""
-
-    index: int
-    seq: int
-    status: Status
-    line: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
-    """A fact about the wave, by *name*; a later one replaces it."""
-
-    name: str
-    value: Any
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockNoted:
-    """How far the cloud's clock is ahead of ours, for a scope."""
-
-    scope: int
-    offset_s: float
-
-
-Op = Happened | Settled | Noted | ClockNoted
 
 _ENTRY = "e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.body"
 _SHARES = "EXISTS (SELECT 1 FROM entries o WHERE o.scope = e.scope AND o.job_id = e.job_id AND o.idx <> e.idx)"

@@ -185,9 +185,9 @@ def finish(manifest: str, results: str) -> Figures:
     from batcher.wave.files import journal_beside
     from batcher.wave.life import fold, fresh
     from batcher.wave.opening import Request, open_wave
+    from batcher.wave.ops import Happened, Settled
     from batcher.wave.outcome import result_of
     from batcher.wave.result import Status
-    from batcher.wave.store import Happened, Settled
 
     opened = open_wave(
         Request(

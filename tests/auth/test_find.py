@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.drs.auth.find import CredentialFinder, find_credential
+from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.options import CredentialOptions, ScopeProfile
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.cloud import HttpRequest
@@ -45,7 +45,7 @@ PLACES: list[tuple[Mapping[str, str], str]] = [
 
 def found(environ: Mapping[str, str], home: Path, *, project_id: str = "p1", **sources: object) -> str:
     everything = CredentialSources(environ=environ, home=home, **sources)  # type: ignore[arg-type]
-    return find_credential(endpoint=ENDPOINT, project_id=project_id, transport=Wire(), sources=everything).describe()
+    return CredentialFinder(everything, Wire()).find(ENDPOINT, project_id).describe()
 
 
 @pytest.mark.parametrize("first", range(len(PLACES)))

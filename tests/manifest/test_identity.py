@@ -1,7 +1,9 @@
 """An entry is the same in every format: what is written reads back, keys included."""
 
+import io
 import json
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batcher.manifest import Entry, ManifestError
-from batcher.manifest.write import ManifestLine, manifest_text, write_manifest
+from batcher.manifest.manifest import Format
+from batcher.manifest.write import ManifestLine, write_manifest, writer_of
 from tests.manifest.reading import DEFAULTS, entries, entry, read
 from tests.manifest.strategies import elements
 
 FORMATS = ("csv", "json", "jsonl")
+
+
+def manifest_text(lines: Iterable[ManifestLine], format: Format) -> str:
+    """*lines* as the text of a manifest."""
+    file = io.StringIO(newline="")
+    writer = writer_of(format, file, "standard output")
+    for line in lines:
+        writer.write(line)
+    writer.close()
+    return file.getvalue()
 
 
 def bare(made: Entry) -> tuple[Any, ...]:

@@ -12,7 +12,7 @@ from batcher.rates import Rate
 from batcher.wave.governor import Governor, Limit
 from batcher.wave.pace import Turn
 from tests.pace.server import CountingServer, virtual_clock
-from tests.virtual import run
+from tests.virtual import VirtualClock, run
 
 DOWN = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.NETWORK, error_msg="no connection")
 THROTTLED = Trouble(sort=Sort.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="DRS.M01503")
@@ -170,19 +170,23 @@ def test_what_it_says_about_itself() -> None:
         run(main)
 
 
+def five_a_second(clock: VirtualClock) -> Governor:
+    return Governor(
+        clock,
+        random.Random(1),
+        limit=Rate(5, 1.0),
+        read_limit=None,
+        give_up_after_s=None,
+        on_give_up=lambda _: None,
+    )
+
+
 def test_a_probe_without_an_answer_holds_up_nobody() -> None:
     """Turned away while a request hangs, and with a probe that hangs as well, the scope goes on within seconds."""
 
     async def main() -> None:
         clock = virtual_clock()
-        governor = Governor(
-            clock,
-            random.Random(1),
-            limit=Rate(5, 1.0),
-            read_limit=None,
-            give_up_after_s=None,
-            on_give_up=lambda _: None,
-        )
+        governor = five_a_second(clock)
 
         async def leave() -> tuple[Turn, float]:
             async with governor.creates.pacer.turn() as turn:
@@ -211,14 +215,7 @@ def test_short_pauses_are_logged_once_in_a_while() -> None:
 
     async def main() -> None:
         clock = virtual_clock()
-        governor = Governor(
-            clock,
-            random.Random(1),
-            limit=Rate(5, 1.0),
-            read_limit=None,
-            give_up_after_s=None,
-            on_give_up=lambda _: None,
-        )
+        governor = five_a_second(clock)
         for _ in range(20):
             await asyncio.sleep(2.0)
             governor.create_answered(clock.monotonic(), [THROTTLED])

@@ -11,9 +11,10 @@ from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, Ver
 from batcher.follow.verdicts_file import verdicts_beside
 from batcher.wave.events import Answered, Intended
 from batcher.wave.files import journal_beside
+from batcher.wave.ops import Happened, Op, Settled
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Result, Status
-from batcher.wave.store import Happened, Op, Settled, Store
+from batcher.wave.store import Store
 
 BEGAN = datetime(2026, 3, 1, 1, 30, tzinfo=UTC)
 SCOPES = (

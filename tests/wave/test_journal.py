@@ -9,9 +9,10 @@ import pytest
 
 from batcher.wave.events import Answered, Intended
 from batcher.wave.journal import JournalFailed, ThreadedJournal
+from batcher.wave.ops import Happened, Noted, Op, Settled
 from batcher.wave.result import Status
 from batcher.wave.schema import FORMAT, NotAJournal, prepare
-from batcher.wave.store import Happened, Noted, Op, Settled, Store
+from batcher.wave.store import Store
 from tests.wave.made import DATA, NOON, SCOPE, entry
 
 INTENT = Intended(at=NOON, cloud_at=NOON, asked=frozenset({DATA}))

@@ -14,8 +14,9 @@ from batcher.wave.clocks import SystemClock
 from batcher.wave.events import Answered, Intended
 from batcher.wave.files import WaveRefused
 from batcher.wave.opening import BadManifest, Opened, Request, open_wave
+from batcher.wave.ops import Happened, Settled
 from batcher.wave.result import Status
-from batcher.wave.store import Happened, Settled, Store
+from batcher.wave.store import Store
 from tests.wave.made import DATA, NOON, trouble
 
 Open = Callable[..., Opened]

@@ -15,9 +15,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from batcher.wave.journal import JournalFailed
+from batcher.wave.ops import Op
 from batcher.wave.schema import prepare
 from batcher.wave.sink import ResultsFile
-from batcher.wave.store import Op, Store
+from batcher.wave.store import Store
 from tests.worlds.process import Process
 from tests.worlds.spec import Faults
 

@@ -23,12 +23,12 @@ from batcher.wave.course import Course
 from batcher.wave.events import Answered, Intended
 from batcher.wave.life import EntryState, HalfState
 from batcher.wave.listing import Listed, Lister
+from batcher.wave.ops import Happened, Op
 from batcher.wave.pace import Closed, Pacer
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.reconcile import Others
 from batcher.wave.result import Result
 from batcher.wave.sink import Mended
-from batcher.wave.store import Happened, Op
 from tests.virtual import WALL_AT_START
 from tests.worlds.disk import LoopJournal
 from tests.worlds.spec import Spec

@@ -53,13 +53,6 @@ _KINDS: tuple[tuple[Item, ...], ...] = (
 )
 
 
-def find_credential(
-    *, endpoint: str, project_id: str, transport: Transport, sources: CredentialSources | None = None
-) -> Credential:
-    """The credential of one scope; for several, make one `CredentialFinder`. Raises `UserError`."""
-    return CredentialFinder(sources or CredentialSources(), transport).find(endpoint, project_id)
-
-
 class CredentialFinder:
     """Finds the credentials of a run's scopes; scopes that use the same one share it.
 
