@@ -1,0 +1,65 @@
+"""Prints how well a limit that nobody knows is found, and what requests cost that are turned away without cause.
+
+Simulated in virtual time over forty seeds: the tables of docs/performance.md, in a few seconds.
+"""
+
+import sys
+from pathlib import Path
+from statistics import mean, median
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from batcher.rates import Rate
+from batcher.wave.adapt import Finder
+from tests.pace.simulated import Cloud, send_all
+
+SEEDS = range(40)
+STRAYS_OF = 600  # entries
+
+
+def unknown_limits() -> None:
+    """Against a client that knew the limit, one period aside."""
+    print("| limit, refused requests count too | begun at | time, median | worst | turned away, median | worst |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    for limit, entries in ((Rate(10, 1.0), 1000), (Rate(10, 60.0), 120)):
+        cloud = Cloud(limit=limit)
+        for start in ("auto", "off", "50/s"):
+            times, refused = [], []
+            for seed in SEEDS:
+                knew = send_all(Finder(limit), cloud, entries, seed=seed)
+                found = send_all(_finder(start), cloud, entries, seed=seed)
+                times.append((found.seconds - limit.period_s) / knew.seconds)
+                refused.append(found.refused_after(limit.period_s) / entries)
+            print(
+                f"| {limit}, {entries:,} entries | `--rate {start}` | {median(times):.2f} | {max(times):.2f} "
+                f"| {median(refused):.1%} | {max(refused):.1%} |"
+            )
+
+
+def strays() -> None:
+    """Against the same wave without strays, at 5/s."""
+    rate = Rate(5, 1.0)
+    print("\n| turned away for no reason of ours | `Retry-After` | time, mean | worst |")
+    print("| --- | --- | --- | --- |")
+    for share in (0.02, 0.05, 0.10):
+        for says_s in (None, 1.0):
+            cloud = Cloud(limit=None, strays=share, stray_says_s=says_s)
+            times = [send_all(Finder(rate), cloud, STRAYS_OF, seed=seed).seconds for seed in SEEDS]
+            clean_s = STRAYS_OF / rate.per_s
+            told = "none" if says_s is None else f"{says_s:g} s"
+            print(f"| {share:.0%} | {told} | {mean(times) / clean_s:.2f} | {max(times) / clean_s:.2f} |")
+
+
+def _finder(start: str) -> Finder:
+    match start:
+        case "auto":
+            return Finder(None, search=True)
+        case "off":
+            return Finder(None)
+        case rate:
+            return Finder(Rate.parse(rate))
+
+
+if __name__ == "__main__":
+    unknown_limits()
+    strays()
