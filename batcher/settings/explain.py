@@ -15,27 +15,28 @@ from batcher.settings.model import RunSettings
 from batcher.settings.names import CREDENTIAL_NAMES, ENV_PREFIX, OTHER_NAMES, flag_name, variable_name
 
 
-def origin(name: str, flags: Mapping[str, Any], file: ConfigFile | None) -> str | None:
+def origin(name: str, flags: Mapping[str, Any], environment: Mapping[str, str], file: ConfigFile | None) -> str | None:
     """Where *name* is set: the flag, the variable, or the place in the config file; None where it is not."""
     if name in flags:
         return flag_name(name)
-    variable = variable_name(name)
-    if os.environ.get(variable):
-        return variable
+    if name in environment:
+        return variable_name(name)
     return file.origin(name) if file is not None else None
 
 
-def explained(error: ValidationError, flags: Mapping[str, Any], file: ConfigFile | None) -> Iterator[str]:
+def explained(
+    error: ValidationError, flags: Mapping[str, Any], environment: Mapping[str, str], file: ConfigFile | None
+) -> Iterator[str]:
     """A sentence for each thing that is wrong: source, value, problem and mend."""
     for detail in error.errors(include_url=False):
         if detail["type"] == "misfit":
             for names, problem in detail["ctx"]["misfits"]:
-                sources = [f"{name} ({origin(name, flags, file) or 'by default'})" for name in names]
+                sources = [f"{name} ({origin(name, flags, environment, file) or 'by default'})" for name in names]
                 yield f"{' and '.join(sources)}: {problem}."
             continue
         name = str(detail["loc"][0]) if detail["loc"] else ""
-        source = origin(name, flags, file) or name
-        typed = flags.get(name, os.environ.get(variable_name(name))) if source != name else None
+        source = origin(name, flags, environment, file) or name
+        typed = flags.get(name, environment.get(name)) if source != name else None
         value = mask_text(str(detail["input"] if typed is None else typed))
         if source.startswith("--"):
             shown = f"{source} {value}"

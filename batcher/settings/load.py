@@ -13,7 +13,7 @@ from batcher.settings.errors import SettingsError
 from batcher.settings.explain import explained, origin, warnings
 from batcher.settings.model import RunSettings
 from batcher.settings.names import variable_name
-from batcher.settings.sources import ALTERNATIVES, SECTIONS
+from batcher.settings.sources import ALTERNATIVES, from_environment, merged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,20 +38,19 @@ def load(
     `./batcher.toml` and the user's own. Raises `SettingsError` with everything that is wrong.
     """
     given = dict(flags or {})
+    environment = from_environment(RunSettings.model_fields)
     config = config or os.environ.get(variable_name("config")) or None
     profile = profile or os.environ.get(variable_name("profile")) or None
     file = read_config(find_config(config), profile=profile)
-    token = SECTIONS.set(() if file is None else (file.profile, file.top))
+    sections = () if file is None else (file.profile, file.top)
     try:
-        settings = RunSettings(**given)
+        settings = RunSettings(**merged(given, environment, *sections))
     except ValidationError as error:
-        raise SettingsError(dict.fromkeys(explained(error, given, file))) from None
-    finally:
-        SECTIONS.reset(token)
+        raise SettingsError(dict.fromkeys(explained(error, given, environment, file))) from None
     origins = {
         name: place
         for name in RunSettings.model_fields
-        if (place := origin(name, given, file)) is not None
+        if (place := origin(name, given, environment, file)) is not None
         and not (name in ALTERNATIVES and getattr(settings, name) is None)
     }
     return Loaded(settings=settings, origins=origins, warnings=tuple(warnings(settings, origins, given)), config=file)

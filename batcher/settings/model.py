@@ -4,14 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, cast
 
-from pydantic import Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from batcher.drs.endpoints import region_of_endpoint
 from batcher.rates import Pace, Rate
-from batcher.settings.names import ENV_PREFIX
-from batcher.settings.sources import SECTIONS, Environment, Section
 from batcher.settings.values import (
     CaBundle,
     DeadlineSetting,
@@ -26,20 +23,10 @@ from batcher.settings.values import (
 from batcher.wave.policy import Reconcile
 
 
-class RunSettings(BaseSettings):
-    """Every setting of `batcher run`; durations are seconds. Made by `load`, or in Python by keywords.
+class RunSettings(BaseModel):
+    """Every setting of `batcher run`; durations are seconds. `load` puts one together from all sources."""
 
-    Keywords beat the environment, as flags do.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX,
-        env_ignore_empty=True,
-        enable_decoding=False,
-        extra="forbid",
-        frozen=True,
-        validate_default=False,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
     endpoint: str | None = Field(
         default=None, description="The cloud's DRS endpoint, as a URL; by default the region's."
@@ -176,22 +163,6 @@ class RunSettings(BaseSettings):
             text = "; ".join(f"{' and '.join(names)}: {problem}" for names, problem in misfits)
             raise PydanticCustomError("misfit", "{text}", {"text": text, "misfits": misfits})
         return self
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Highest precedence first; secrets files and dotenv have no part in this."""
-        return (
-            init_settings,
-            Environment(settings_cls),
-            *(Section(settings_cls, section) for section in SECTIONS.get()),
-        )
 
 
 def _misfits(settings: RunSettings) -> Iterator[tuple[tuple[str, ...], str]]:

@@ -1,40 +1,25 @@
 """Where settings come from, in order: flag, environment, the config file's profile, its top level."""
 
-from collections.abc import Mapping
-from contextvars import ContextVar
+import os
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pydantic_settings import BaseSettings, EnvSettingsSource, PydanticBaseSettingsSource
-
-# The sections of the config file that `load` has read, highest precedence first.
-SECTIONS: ContextVar[tuple[Mapping[str, Any], ...]] = ContextVar("batcher_config_sections", default=())
+from batcher.settings.names import variable_name
 
 # `endpoint` and `region` both say where requests go: the one that comes from higher up beats both from further down.
 ALTERNATIVES = frozenset({"endpoint", "region"})
 
 
-def _without_beaten(values: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    if ALTERNATIVES.isdisjoint(above):
-        return values
-    return {name: value for name, value in values.items() if name not in ALTERNATIVES}
+def from_environment(names: Iterable[str]) -> dict[str, str]:
+    """Those of the settings *names* that are set in the environment, in letters of either case; empty is not set."""
+    variables = {variable.upper(): value for variable, value in os.environ.items() if value}
+    return {name: variables[variable] for name in names if (variable := variable_name(name)) in variables}
 
 
-class Environment(EnvSettingsSource):
-    """`BATCHER_…`."""
-
-    def __call__(self) -> dict[str, Any]:
-        return _without_beaten(super().__call__(), self.current_state)
-
-
-class Section(PydanticBaseSettingsSource):
-    """One section of the config file: the top level, or the chosen profile."""
-
-    def __init__(self, settings_cls: type[BaseSettings], values: Mapping[str, Any]) -> None:
-        super().__init__(settings_cls)
-        self._values = values
-
-    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
-        return self._values.get(field_name), field_name, False
-
-    def __call__(self) -> dict[str, Any]:
-        return _without_beaten(dict(self._values), self.current_state)
+def merged(*sources: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of all *sources*, which are given highest precedence first."""
+    values: dict[str, Any] = {}
+    for source in sources:
+        beaten = values.keys() if ALTERNATIVES.isdisjoint(values) else values.keys() | ALTERNATIVES
+        values |= {name: value for name, value in source.items() if name not in beaten}
+    return values

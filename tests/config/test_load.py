@@ -54,6 +54,19 @@ def test_a_region_from_further_up_beats_an_endpoint_from_further_down(
     assert (settings.region, settings.endpoint) == ("eu-west-101", None)
 
 
+def test_a_profile_s_endpoint_beats_the_region_of_its_file(file: Path) -> None:
+    file.write_text('region = "eu-west-101"\n[profiles.lab]\nendpoint = "https://drs.example.com"\n')
+    loaded = load(profile="lab")
+    assert (loaded.settings.region, loaded.settings.endpoint) == (None, "https://drs.example.com")
+    assert list(loaded.origins) == ["endpoint"]
+
+
+def test_a_variable_may_be_written_in_lower_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("batcher_rate", "3/s")
+    loaded = load()
+    assert (loaded.settings.pace, loaded.origins) == (Rate(3, 1.0), {"rate": "BATCHER_RATE"})
+
+
 def test_a_switch_can_be_undone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BATCHER_SKIP_INVALID", "1")
     assert load().settings.skip_invalid
