@@ -1,21 +1,18 @@
-"""structlog, set up for a run: lines for people or a JSON object each, always to stderr, secrets masked.
-
-Imported only when a run starts, since structlog is slow to import. An event is a fixed dotted name plus keys.
-"""
+"""structlog, set up for a run: lines for people or a JSON object each, always to stderr, secrets masked."""
 
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import IO, Any, Literal, Protocol, cast
+from typing import IO, Any, Literal, Protocol
 
 import orjson
-import structlog
 
+from batcher.logger import LEVELS, is_set_up, set_up_with
 from batcher.masking import mask, mask_text, register_environment
 
 LogFormat = Literal["console", "json"]
-LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+Render = Callable[[object, str, MutableMapping[str, Any]], str]
 
 
 class Sink(Protocol):
@@ -61,6 +58,12 @@ def configure(
     register_environment()
     _sink = _Stream(stream)
     render = _json if log_format == "json" else _Console(color)
+    set_up_with(lambda: _configure(level, render), least=level)
+
+
+def _configure(level: str, render: Render) -> None:
+    import structlog
+
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -80,7 +83,7 @@ def stay_modest() -> None:
 
     By itself structlog prints everything, and on stdout, which is for that program's data.
     """
-    if not structlog.is_configured():
+    if not is_set_up():
         configure(level="warning")
 
 
@@ -93,11 +96,6 @@ def through(sink: Sink) -> Iterator[None]:
         yield
     finally:
         _sink = before
-
-
-def get_logger() -> structlog.typing.FilteringBoundLogger:
-    """The logger of the run."""
-    return cast("structlog.typing.FilteringBoundLogger", structlog.get_logger())
 
 
 def _stamp(_: object, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

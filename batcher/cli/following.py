@@ -15,6 +15,7 @@ from batcher.cli.ruling import STYLES
 from batcher.cli.terminal import say
 from batcher.follow.follower import FollowStatus
 from batcher.follow.verdict import Verdict
+from batcher.logger import get_logger
 from batcher.settings import RunSettings
 
 
@@ -53,7 +54,7 @@ async def _tell(snapshot: Callable[[], FollowStatus | None]) -> None:
     while True:
         status = snapshot()
         if status is not None and (told is None or status.verdicts != told.verdicts):
-            logs.get_logger().info("watch.progress", **_keys(status))
+            get_logger().info("watch.progress", **_keys(status))
             told = status
             await asyncio.sleep(LOG_EVERY_S)
         else:

@@ -17,6 +17,7 @@ from rich.text import Text
 from batcher import logs
 from batcher.cli.terminal import say
 from batcher.durations import rough_duration
+from batcher.logger import get_logger
 from batcher.text import printable
 from batcher.wave.governor import TURNED_AWAY
 from batcher.wave.status import ScopeStatus, WaveStatus
@@ -69,7 +70,7 @@ class Progress:
             self._exits.enter_context(logs.through(self._above))
             self._task = asyncio.create_task(self._draw(self._live), name="progress")
         else:
-            self._task = asyncio.create_task(self._tell(self._log or logs.get_logger()), name="progress")
+            self._task = asyncio.create_task(self._tell(self._log or get_logger()), name="progress")
         return self
 
     async def __aexit__(

@@ -5,19 +5,18 @@ import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-import structlog
-
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.durations import rough_duration
 from batcher.follow.preflight import look
 from batcher.follow.reader import Reader
 from batcher.follow.readiness import JobState, Readiness
+from batcher.logger import get_logger
 from batcher.wave.admission import Admittance, Admitted, Refused, Waits
 from batcher.wave.clocks import Clock
 from batcher.wave.plan import PlannedEntry, Scope
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.follow")
+log = get_logger("batcher.follow")
 
 _GATHER_S = 0.05  # so long a batch that is not full waits for more
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import structlog
-
 from batcher.drs.auth.sources import CredentialSources
 from batcher.durations import duration_text
 from batcher.follow.connect import CredentialFor, connected
@@ -18,6 +16,7 @@ from batcher.follow.follower import Follower, FollowStatus
 from batcher.follow.reader import Reader
 from batcher.follow.schedule import patience_of
 from batcher.follow.verdicts_file import VerdictsFile, verdicts_beside
+from batcher.logger import get_logger
 from batcher.settings import RunSettings
 from batcher.wave.clocks import Clock, SystemClock
 from batcher.wave.files import journal_beside
@@ -27,7 +26,7 @@ from batcher.wave.results_file import read_results
 from batcher.wave.schema import NotAJournal
 from batcher.wave.store import Store
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.follow")
+log = get_logger("batcher.follow")
 
 PlanOf = Callable[[Result], PlannedEntry | None]
 

@@ -6,8 +6,6 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
 
-import structlog
-
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.drs.query_compare_result import CompareTaskList, QueryCompareResultResponse
@@ -16,9 +14,10 @@ from batcher.follow.followed import Followed, Part, ids_of
 from batcher.follow.reader import Ids, Reader
 from batcher.follow.reading import Reading, reading_of
 from batcher.follow.schedule import Patience, after_failure_s, next_look_s
+from batcher.logger import get_logger
 from batcher.wave.clocks import Clock
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.follow")
+log = get_logger("batcher.follow")
 
 _MAX_PAGES = 1000  # of one list
 # Tried where small pages do not tell all: it is not documented whether the list of databases is cut to the page

@@ -5,8 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-import structlog
-
+from batcher.logger import get_logger
 from batcher.wave.admission import Admission, OpenDoor
 from batcher.wave.clocks import Clock
 from batcher.wave.collector import Collector
@@ -18,7 +17,7 @@ from batcher.wave.stop import Stop, StopKind
 from batcher.wave.store import Store
 from batcher.wave.tally import Tally
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.wave")
+log = get_logger("batcher.wave")
 
 T = TypeVar("T")
 Boundary = Callable[[str], None]

@@ -11,13 +11,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
-import structlog
-
+from batcher.logger import get_logger
 from batcher.wave.events import Intended
 from batcher.wave.ops import Happened, Op
 from batcher.wave.store import Store
 
-log: structlog.stdlib.BoundLogger = structlog.get_logger("batcher.wave")
+log = get_logger("batcher.wave")
 T = TypeVar("T")
 
 

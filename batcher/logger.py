@@ -1,0 +1,77 @@
+"""The loggers of all modules. structlog, which is slow to import, is loaded by the first line that is to be shown.
+
+A wave in which nothing is worth a line never loads it. Who writes the lines, and how, stands in `batcher.logs`; in a
+program that has set structlog up, that program decides.
+"""
+
+import sys
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+
+_least = 0
+_set_up: Callable[[], None] | None = None  # waits until structlog is loaded
+
+
+class Logger:
+    """structlog's logger of that name. An event is a fixed dotted name plus keys."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def debug(self, event: str, **keys: Any) -> None:
+        """What only a developer asks for."""
+        self._log("debug", event, keys)
+
+    def info(self, event: str, **keys: Any) -> None:
+        """What goes as it should."""
+        self._log("info", event, keys)
+
+    def warning(self, event: str, **keys: Any) -> None:
+        """What may need a look."""
+        self._log("warning", event, keys)
+
+    def error(self, event: str, **keys: Any) -> None:
+        """What has gone wrong for good."""
+        self._log("error", event, keys)
+
+    def _log(self, level: str, event: str, keys: dict[str, Any]) -> None:
+        if "structlog" not in sys.modules and LEVELS[level] < _least:
+            return
+        getattr(_structlog().get_logger(self._name), level)(event, **keys)
+
+
+def get_logger(name: str = "batcher") -> Logger:
+    """The logger *name*."""
+    return Logger(name)
+
+
+def set_up_with(configure: Callable[[], None], *, least: str) -> None:
+    """Have *configure* set structlog up: at once if it is loaded, else when a line of level *least* or above loads it.
+
+    Then it is not called if a program has set structlog up itself in the meantime.
+    """
+    global _least, _set_up
+    if "structlog" in sys.modules:
+        _least, _set_up = 0, None
+        configure()
+    else:
+        _least, _set_up = LEVELS[least], configure
+
+
+def is_set_up() -> bool:
+    """Whether structlog is configured, or will be."""
+    return _set_up is not None or ("structlog" in sys.modules and _structlog().is_configured())
+
+
+def _structlog() -> ModuleType:
+    """structlog, set up."""
+    global _set_up
+    import structlog
+
+    if _set_up is not None and not structlog.is_configured():
+        _set_up()
+    _set_up = None  # only now: a thread that logs meanwhile must find structlog configured
+    return structlog
