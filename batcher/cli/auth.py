@@ -112,7 +112,7 @@ async def _scopes(
     unsound: Finding | None = None
     for item in opened.read(defaults, now=now, allow_duplicates=True):
         if isinstance(item, Entry):
-            jobs.setdefault((item.endpoint, item.project_id), item.request.job_id)
+            jobs.setdefault((item.endpoint, item.project_id), item.job_id)
         else:
             unsound = unsound or item
     if not jobs:

@@ -38,7 +38,7 @@ def jobs_of(entries: Iterable[Entry]) -> dict[Scope, dict[str, Job]]:
     for entry in entries:
         name = (entry.endpoint, entry.project_id)
         scope = scopes.setdefault(name, Scope(len(scopes), *name))
-        job_id = entry.request.job_id
+        job_id = entry.job_id
         job = jobs.setdefault(scope, {}).setdefault(
             job_id, Job(job_id=job_id, endpoint=entry.endpoint, project_id=entry.project_id)
         )

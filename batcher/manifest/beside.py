@@ -6,6 +6,7 @@ from typing import Any
 
 from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
 from batcher.manifest.element import NO_VALUE, Fault
+from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.fields import LANGUAGES
 from batcher.manifest.findings import kind_of, shown
 from batcher.nearest import nearest
@@ -13,7 +14,6 @@ from batcher.nearest import nearest
 _KEY_LENGTH = 200
 _ID_LENGTH = 64
 _ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
-NO_LABELS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,13 +112,16 @@ def text_of(value: Any, name: str, faults: list[Fault]) -> str | None:
     if type(value) is not str:
         faults.append(Fault(name, value, f"must be text, and is {kind_of(value)}", "Put it in double quotes"))
         return None
-    if not value.isascii() and not _is_utf8(value):
+    if not is_whole(value):
         faults.append(_half_a_pair(name))
         return None
     return value
 
 
-def _is_utf8(text: str) -> bool:
+def is_whole(text: str) -> bool:
+    """Whether *text* can be written, as half of a surrogate pair cannot."""
+    if text.isascii():
+        return True
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -175,10 +178,10 @@ def labels_of(labels: Any, faults: list[Fault]) -> Mapping[str, str]:
 
 
 def _label_faults(name: str, value: Any) -> Iterator[Fault]:
-    if not name or not _is_utf8(name):
+    if not name or not is_whole(name):
         yield Fault("labels", NO_VALUE, "has a label without a proper name", "Name the label")
     elif type(value) is not str:
         mend = "Put it in double quotes"
         yield Fault(f"labels.{shown(name)}", value, f"must be text, and is {kind_of(value)}", mend)
-    elif not _is_utf8(value):
+    elif not is_whole(value):
         yield _half_a_pair(f"labels.{shown(name)}")

@@ -1,33 +1,29 @@
 """The checks: one element of a manifest in, an entry out, or every finding about it.
 
 What a field may hold is said once, by the request's models; the rules between fields are in `rules`, what stands
-beside the request body in `beside`. Here they come together.
+beside the request body in `beside`. Here they come together. What is like a sound entry needs none of it: see `alike`.
 """
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any
 
 from pydantic import ValidationError
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq
-from batcher.manifest.beside import NO_LABELS, RunDefaults, Scopes, key_of, key_problem, labels_of, language_of
+from batcher.manifest.alike import Alike
+from batcher.manifest.beside import RunDefaults, Scopes, key_of, key_problem, labels_of, language_of
 from batcher.manifest.duplicates import Watch
-from batcher.manifest.element import NO_VALUE, Element, Fault
-from batcher.manifest.entry import Entry, Finding
+from batcher.manifest.element import NO_VALUE, Element, Fault, Whole
+from batcher.manifest.entry import NO_LABELS, Entry, Finding
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
+from batcher.manifest.merge import merged
 from batcher.manifest.rules import apply_rules
 from batcher.manifest.structure import structure_faults
 
 _DATA_PREFIX = f"{DATA_LEVEL}."
 
 _validate = CreateCompareTaskReq.__pydantic_validator__.validate_python
-
-
-def default_key(endpoint: str, project_id: str, body: bytes) -> str:
-    """The key of an entry that names none: a digest of its scope and of the request *body* as it is sent."""
-    return sha256(f"{endpoint}\0{project_id}\0".encode() + body).hexdigest()[:16]
 
 
 class Checker:
@@ -45,13 +41,30 @@ class Checker:
         self._now = now
         self._flat = flat
         self._watch = watch
+        self._alike: Alike | None = Alike()
+        self._defaults: Mapping[str, Any] = {}
+        self._wrong: frozenset[str | None] = frozenset()  # fields of the defaults
 
     def judge(self, element: Element) -> Entry | list[Finding]:
         """The entry that *element* makes, or everything that is wrong with it."""
-        data = element.data
-        if type(data) is not dict:
-            wrong = Fault(None, data, f"is {kind_of(data)}, and an entry is an object", "Write {…}")
-            return self._findings(element, element.faults or (wrong,), {})
+        usual, alike = element.usual, self._alike
+        if usual is None or alike is None:
+            return self._judge_whole(element)
+        entry = alike.entry_of(element, usual)
+        if entry is not None and (self._watch is None or self._watch.is_single(entry)):
+            return entry
+        judged = self._judge_whole(element)
+        if isinstance(judged, Entry):
+            alike.learn(usual, judged)
+        return judged
+
+    def _judge_whole(self, element: Element) -> Entry | list[Finding]:
+        whole = element.whole()
+        own = whole.data
+        if type(own) is not dict:
+            wrong = Fault(None, own, f"is {kind_of(own)}, and an entry is an object", "Write {…}")
+            return self._findings(element, whole, whole.faults or (wrong,), {})
+        data = merged(self._defaults, own) if self._defaults else own
         body: dict[str, Any] = data.copy()
         faults: list[Fault] = []
         endpoint, project_id = self._scopes.scope_of(body, faults)
@@ -59,38 +72,42 @@ class Checker:
         key = key_of(body.pop("key"), faults) if "key" in body else None
         labels = labels_of(body.pop("labels"), faults) if "labels" in body else NO_LABELS
         rule_faults = apply_rules(body, now=self._now)
-        request, wire = None, b""
+        request = None
         try:
             request = _validate(body)
         except ValidationError as error:
-            faults = [*element.faults, *structure_faults(error), *rule_faults, *faults]
+            faults = [*whole.faults, *structure_faults(error), *rule_faults, *faults]
         else:
-            wire = request.to_wire()
-            if element.faults or rule_faults:
-                faults = [*element.faults, *rule_faults, *faults]
+            faults = [*whole.faults, *rule_faults, *faults]
+        entry = None
         if endpoint is not None and project_id is not None:
-            own_key = key is not None
-            if key is None and request is not None:
-                key = default_key(endpoint, project_id, wire)
-            if self._watch is not None:
-                job_id = _data_level_job(body)
-                faults += self._watch.faults(element.line, (endpoint, project_id), job_id, key, own_key=own_key)
-            if not faults and request is not None and key is not None:
-                return Entry(
+            if request is not None:
+                entry = Entry.of(
+                    request,
                     index=element.index,
                     line=element.line,
-                    key=key,
                     endpoint=endpoint,
                     project_id=project_id,
-                    request=request,
-                    body=wire,
+                    key=key,
                     x_language=x_language or self._x_language,
                     labels=labels,
                 )
-        return self._findings(element, faults, data)
+            if self._watch is not None and (entry is None or not self._watch.is_single(entry)):
+                known_key = key if entry is None else entry.key
+                job_id = _data_level_job(body)
+                scope = (endpoint, project_id)
+                faults += self._watch.faults(element.line, scope, job_id, known_key, own_key=key is not None)
+        if entry is not None and not faults:
+            return entry
+        # What is wrong with the defaults is told once, not once more with every entry that takes it from them.
+        told = [fault for fault in faults if fault.field not in self._wrong or _has(own, fault.field)]
+        return self._findings(element, whole, told, data)
 
-    def defaults_findings(self, line: int, data: Mapping[str, Any], found: Sequence[Fault]) -> list[Finding]:
-        """What is wrong with the manifest's `defaults`; nothing is missing in them, as entries add the rest."""
+    def take_defaults(self, line: int, data: Mapping[str, Any], found: Sequence[Fault]) -> list[Finding]:
+        """Judge the entries to come over the manifest's `defaults`, and return what is wrong with these.
+
+        Nothing is missing in them, as entries add the rest.
+        """
         body, beside = dict(data), list[Fault]()
         for name in ("key", "job_id"):
             if body.pop(name, None) is not None:
@@ -104,6 +121,10 @@ class Checker:
             _validate(body)
         except ValidationError as error:
             faults = [*found, *structure_faults(error, partial=True), *rule_faults, *beside]
+        self._defaults = data
+        self._wrong = frozenset(fault.field for fault in faults if fault.field is not None)
+        labels = data.get("labels")
+        self._alike = None if faults else Alike(labels if type(labels) is dict else NO_LABELS)
         return [
             Finding(
                 file=self._file,
@@ -117,13 +138,15 @@ class Checker:
             for fault in faults
         ]
 
-    def _findings(self, element: Element, faults: Sequence[Fault], data: Mapping[str, Any]) -> list[Finding]:
+    def _findings(
+        self, element: Element, whole: Whole, faults: Sequence[Fault], data: Mapping[str, Any]
+    ) -> list[Finding]:
         job_id, key = data.get("job_id"), data.get("key")
         return [
             Finding(
                 file=self._file,
                 line=element.line,
-                column=element.column,
+                column=whole.column,
                 index=element.index,
                 field=self._field(fault.field),
                 value=shown(fault.value, fault.field),
@@ -142,6 +165,15 @@ class Checker:
         if field.startswith("labels."):
             return f"label.{field.removeprefix('labels.')}"
         return field.removeprefix(_DATA_PREFIX)
+
+
+def _has(data: object, field: str | None) -> bool:
+    """Whether *data* itself has something at the dotted path *field*."""
+    for name in (field or "").partition("[")[0].split("."):
+        if not isinstance(data, dict) or name not in data:
+            return False
+        data = data[name]
+    return True
 
 
 def _data_level_job(body: Mapping[str, Any]) -> str | None:

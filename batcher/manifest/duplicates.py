@@ -9,6 +9,7 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from batcher.manifest.element import NO_VALUE, Fault
+from batcher.manifest.entry import DEFAULT_KEY_LENGTH, Entry
 from batcher.manifest.seen import Glimpses, Places
 
 Judged = TypeVar("Judged")
@@ -26,6 +27,10 @@ class Watch(Protocol):
 
         *job_id* is that of its data-level comparison, if it asks for one; *own_key* says that it named its key.
         """
+        ...
+
+    def is_single(self, entry: Entry) -> bool:
+        """Whether the sound *entry* is sure to be no duplicate; then it is remembered. Otherwise ask for its faults."""
         ...
 
 
@@ -48,11 +53,16 @@ class PerhapsDuplicate(Exception):
 
 
 class Alarm:
-    """Goes off where there may be a duplicate."""
+    """Goes off where there may be a duplicate.
+
+    Two default keys are the same where scope and body are. Then so are the job, and what is asked of it: it is
+    enough to look at jobs, as long as no entry names a key that looks like a default one.
+    """
 
     def __init__(self) -> None:
         self._keys = Glimpses()
         self._jobs = Glimpses()
+        self._default_keys = self._keys_like_them = False
 
     def faults(
         self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
@@ -60,9 +70,35 @@ class Alarm:
         """None; raises `PerhapsDuplicate`."""
         if job_id is not None and self._jobs.may_be_known((scope, job_id)):
             raise PerhapsDuplicate
-        if key is not None and self._keys.may_be_known(key):
-            raise PerhapsDuplicate
+        if key is not None:
+            self._see_key(key)
         return ()
+
+    def is_single(self, entry: Entry) -> bool:
+        """True; raises `PerhapsDuplicate`."""
+        terms, key = entry.terms, entry.own_key
+        if terms.compare_type is not None:
+            if self._jobs.may_be_known((terms.scope, entry.job_id)):
+                raise PerhapsDuplicate
+        elif key is None and self._jobs.may_be_known((terms.scope, entry.job_id, "objects")):
+            raise PerhapsDuplicate
+        if key is not None:
+            self._see_key(key)
+        elif not self._default_keys:
+            self._default_keys = True
+            self._compare_kinds()
+        return True
+
+    def _see_key(self, key: str) -> None:
+        if self._keys.may_be_known(key):
+            raise PerhapsDuplicate
+        if len(key) == DEFAULT_KEY_LENGTH and not self._keys_like_them:
+            self._keys_like_them = True
+            self._compare_kinds()
+
+    def _compare_kinds(self) -> None:
+        if self._default_keys and self._keys_like_them:
+            raise PerhapsDuplicate
 
 
 class Duplicates:
@@ -93,6 +129,10 @@ class Duplicates:
                     Fault(None, NO_VALUE, f"the entry is the same as {problem}", f"Drop one of them, or {_MEND}")
                 )
         return faults
+
+    def is_single(self, entry: Entry) -> bool:
+        """False: it has to be looked at."""
+        return False
 
 
 def _there(first: int, line: int) -> str:

@@ -2,28 +2,135 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
+
+import msgspec
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq
+from batcher.drs.request_body import DataLevelBody, ObjectInfo, ObjectInfoWithToken, RequestBody, to_json
+
+NO_LABELS: Mapping[str, str] = {}
+DEFAULT_KEY_LENGTH = 16
 
 
-@dataclass(slots=True, kw_only=True)
-class Entry:
-    """One checked entry of a manifest. Nothing changes it: not frozen, it is made in a third of the time.
+class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False, cache_hash=True):
+    """What a request asks for beside its job and its objects, and of which scope. Entries alike share one.
 
-    *index* is its 0-based place in the manifest; *line* the 1-based line of the file it begins on.
-    *endpoint* is normalised (scheme and host, no trailing slash); scope is (endpoint, project_id).
-    *body* is *request* as it is sent.
+    *endpoint* is normalised (scheme and host, no trailing slash). Without *compare_type* there is no data-level half.
+    """
+
+    endpoint: str
+    project_id: str
+    x_language: str | None
+    object_level_compare_type: str | None
+    conflict_policy: str | None = None
+    compare_type: str | None = None
+    compare_mode: str | None = None
+    start_time: str | None = None
+
+    @property
+    def scope(self) -> tuple[str, str]:
+        """(endpoint, project_id)."""
+        return self.endpoint, self.project_id
+
+
+class Entry(msgspec.Struct, gc=False):
+    """One checked entry of a manifest. Nothing changes it: not frozen, it is made sooner.
+
+    *index* is its 0-based place in the manifest; *line* the 1-based line of the file it begins on. Key and body are
+    made when they are asked for: checking needs neither.
     """
 
     index: int
     line: int
-    key: str
-    endpoint: str
-    project_id: str
-    request: CreateCompareTaskReq
-    body: bytes
-    x_language: str | None
-    labels: Mapping[str, str]
+    terms: Terms
+    job_id: str
+    own_key: str | None = None
+    labels: Mapping[str, str] = NO_LABELS
+    infos: list[ObjectInfo] | None = None
+    infos_with_token: list[ObjectInfoWithToken] | None = None
+
+    @classmethod
+    def of(
+        cls,
+        request: CreateCompareTaskReq,
+        *,
+        index: int,
+        line: int,
+        endpoint: str,
+        project_id: str,
+        key: str | None = None,
+        x_language: str | None = None,
+        labels: Mapping[str, str] = NO_LABELS,
+    ) -> "Entry":
+        """The entry that makes *request*. Without *key* it has its default one."""
+        body = msgspec.convert(request, RequestBody, from_attributes=True)
+        info = body.data_level_compare_info
+        terms = Terms(
+            endpoint=endpoint,
+            project_id=project_id,
+            x_language=x_language,
+            object_level_compare_type=body.object_level_compare_type,
+            conflict_policy=None if info is None else info.conflict_policy,
+            compare_type=None if info is None else info.compare_type,
+            compare_mode=None if info is None else info.compare_mode,
+            start_time=None if info is None else info.start_time,
+        )
+        return cls(
+            index,
+            line,
+            terms,
+            body.job_id,
+            key,
+            labels,
+            None if info is None else info.compare_object_infos,
+            None if info is None else info.compare_object_infos_with_token,
+        )
+
+    @property
+    def endpoint(self) -> str:
+        """Where the request goes."""
+        return self.terms.endpoint
+
+    @property
+    def project_id(self) -> str:
+        """Whose job it is."""
+        return self.terms.project_id
+
+    @property
+    def x_language(self) -> str | None:
+        """The language asked for."""
+        return self.terms.x_language
+
+    @property
+    def body(self) -> bytes:
+        """The request as it is sent; made anew each time."""
+        terms, info = self.terms, None
+        if terms.conflict_policy is not None and terms.compare_type is not None:
+            info = DataLevelBody(
+                terms.conflict_policy,
+                terms.compare_type,
+                terms.compare_mode,
+                terms.start_time,
+                self.infos,
+                self.infos_with_token,
+            )
+        return to_json(RequestBody(self.job_id, terms.object_level_compare_type, info))
+
+    @property
+    def key(self) -> str:
+        """What results are found by: the entry's own key, or the default one; made anew each time."""
+        return self.own_key or default_key(self.terms, self.body)
+
+    @property
+    def request(self) -> CreateCompareTaskReq:
+        """The request as the model of the API has it; made anew each time."""
+        return CreateCompareTaskReq.model_validate_json(self.body)
+
+
+def default_key(terms: Terms, body: bytes) -> str:
+    """The key of an entry that names none: a digest of its scope and of the request *body* as it is sent."""
+    return sha256(f"{terms.endpoint}\0{terms.project_id}\0".encode() + body).hexdigest()[:DEFAULT_KEY_LENGTH]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

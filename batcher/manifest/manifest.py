@@ -11,9 +11,8 @@ from batcher.manifest.element import Element
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
-from batcher.manifest.merge import merged
 from batcher.manifest.read_csv import HeaderFault, read_csv
-from batcher.manifest.read_json import DefaultsElement, read_json
+from batcher.manifest.read_json import read_json
 from batcher.manifest.read_jsonl import read_jsonl
 from batcher.manifest.source import STANDARD_INPUT, Source
 from batcher.nearest import nearest
@@ -80,31 +79,13 @@ class Manifest:
                 yield checker.judge(item)
 
     def _judged_json(self, checker: Checker) -> Iterator[Entry | list[Finding]]:
-        defaults: dict[str, object] | None = None
-        wrong: frozenset[str] = frozenset()
         for item in read_json(self._source):
-            if isinstance(item, DefaultsElement):
-                if not isinstance(item.data, dict):
-                    raise ManifestError(self.file, "`defaults` must be an object", "Write {…}", line=item.line)
-                defaults = item.data
-                findings = checker.defaults_findings(item.line, defaults, item.faults)
-                yield findings
-                wrong = frozenset((finding.field or "").removeprefix("defaults.") for finding in findings)
-                continue
-            yield self._with_defaults(checker, item, defaults, wrong)
-
-    def _with_defaults(
-        self, checker: Checker, item: Element, defaults: dict[str, object] | None, wrong: frozenset[str]
-    ) -> Entry | list[Finding]:
-        own = item.data
-        if not defaults or type(own) is not dict:
-            return checker.judge(item)
-        item.data = merged(defaults, own)
-        judged = checker.judge(item)
-        if not wrong or isinstance(judged, Entry):
-            return judged
-        # What is wrong with the defaults is told once, not once more with every entry that takes it from them.
-        return [finding for finding in judged if finding.field not in wrong or _has(own, finding.field)]
+            if isinstance(item, Element):
+                yield checker.judge(item)
+            elif isinstance(item.data, dict):
+                yield checker.take_defaults(item.line, item.data, item.faults)
+            else:
+                raise ManifestError(self.file, "`defaults` must be an object", "Write {…}", line=item.line)
 
     def _header_finding(self, item: HeaderFault) -> Finding:
         return Finding(
@@ -116,15 +97,6 @@ class Manifest:
             problem=item.fault.problem,
             mend=item.fault.mend,
         )
-
-
-def _has(data: object, field: str | None) -> bool:
-    """Whether *data* itself has something at the dotted path *field*."""
-    for name in (field or "").partition("[")[0].split("."):
-        if not isinstance(data, dict) or name not in data:
-            return False
-        data = data[name]
-    return True
 
 
 def open_manifest(path: Path | str, format: str | None = None, encoding: str | None = None) -> Manifest:

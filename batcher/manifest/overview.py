@@ -3,10 +3,11 @@
 from collections import Counter
 from typing import Any
 
-from batcher.manifest.entry import Entry
+from batcher.manifest.entry import Entry, Terms
 
 Scope = tuple[str, str]
 _VALUES = 50  # of each label that are counted apart
+_TERMS = 1000
 
 
 class Overview:
@@ -14,28 +15,45 @@ class Overview:
 
     def __init__(self) -> None:
         self.entries = 0
-        self.scopes: Counter[Scope] = Counter()
-        self.asked: Counter[str] = Counter()
         self.labels: dict[str, Counter[str]] = {}
+        self._scopes: Counter[Scope] = Counter()
+        self._asked: Counter[str] = Counter()
+        self._terms: Counter[Terms] = Counter()  # not yet in the two above
 
     def add(self, entry: Entry) -> None:
         """Count one entry."""
         self.entries += 1
-        self.scopes[entry.endpoint, entry.project_id] += 1
-        request = entry.request
-        if request.object_level_compare_type is not None:
-            self.asked["object_level"] += 1
-        if (info := request.data_level_compare_info) is not None:
-            self.asked[info.compare_type] += 1
-            self.asked[info.conflict_policy] += 1
-            if info.compare_mode is not None:
-                self.asked[info.compare_mode] += 1
-            if info.start_time is not None:
-                self.asked["scheduled"] += 1
+        self._terms[entry.terms] += 1
+        if len(self._terms) > _TERMS:
+            self._sum_up()
         for name, value in entry.labels.items():
             values = self.labels.setdefault(name, Counter()) if len(self.labels) < _VALUES else self.labels.get(name)
             if values is not None:
                 values[value if value in values or len(values) < _VALUES else "…"] += 1
+
+    @property
+    def scopes(self) -> Counter[Scope]:
+        """How many entries there are for each scope."""
+        self._sum_up()
+        return self._scopes
+
+    @property
+    def asked(self) -> Counter[str]:
+        """How many entries ask for what."""
+        self._sum_up()
+        return self._asked
+
+    def _sum_up(self) -> None:
+        for terms, count in self._terms.items():
+            self._scopes[terms.scope] += count
+            if terms.object_level_compare_type is not None:
+                self._asked["object_level"] += count
+            for value in (terms.compare_type, terms.conflict_policy, terms.compare_mode):
+                if value is not None:
+                    self._asked[value] += count
+            if terms.start_time is not None:
+                self._asked["scheduled"] += count
+        self._terms.clear()
 
     def as_json(self) -> dict[str, Any]:
         """The counts, as `batcher check --json` shows them."""

@@ -4,11 +4,17 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from batcher.manifest.element import NO_VALUE, Element, Fault
+import msgspec
+
+from batcher.drs.request_body import ObjectInfo
+from batcher.manifest.beside import is_whole
+from batcher.manifest.element import NO_VALUE, Element, Fault, Read, Usual, Whole
+from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
 from batcher.manifest.short_form import BadCell, parse_cell
@@ -55,13 +61,14 @@ def _rows(reader: "Reader", above: int, columns: "_Columns") -> Iterator[Element
         try:
             row = next(reader, None)
         except csv.Error as error:
-            yield Element(index, begin, None, None, [_unreadable(str(error))])
+            yield Read(index, begin, None, Whole(None, None, [_unreadable(str(error))]))
             index += 1
             continue
         if row is None:
             return
-        if any(row) and not "".join(row).isspace():
-            yield columns.element(index, begin, row)
+        usual = columns.usual_of(row)
+        if usual is not None or (any(row) and not "".join(row).isspace()):
+            yield _Row(index, begin, usual, row, columns)
             index += 1
 
 
@@ -132,6 +139,14 @@ def _home(name: str) -> _Home:
     return "entry" if name in CSV_FIELDS else "nowhere"
 
 
+class _Row(Element):
+    cells: list[str]
+    columns: "_Columns"
+
+    def whole(self) -> Whole:
+        return self.columns.nested(self.cells)
+
+
 class _Columns:
     """The header, understood: what becomes of the cell in each column."""
 
@@ -141,11 +156,34 @@ class _Columns:
         self._columns = [(_home(name), name.removeprefix(LABEL_PREFIX)) for name in header]
         self._nameless = [place for place, name in enumerate(header) if not name]
         self.usable = "job_id" in header
+        self._job = header.index("job_id") if self.usable else 0
+        self._key = header.index("key") if "key" in header else None
+        self._infos = header.index(OBJECT_LISTS[0]) if OBJECT_LISTS[0] in header else None
+        self._labels = [(place, name) for place, (home, name) in enumerate(self._columns) if home == "labels"]
+        own = {self._job, self._key, self._infos, *(place for place, _ in self._labels)}
+        rest = [place for place in range(len(header)) if place not in own]
+        self._rest = itemgetter(*rest) if rest else _nothing
 
-    def element(self, index: int, line: int, row: list[str]) -> Element:
+    def usual_of(self, row: list[str]) -> Usual | None:
+        """*row* taken apart; None where there is something odd about it, such as a cell too many."""
+        if len(row) != self._width or self.faults or not (job_id := row[self._job].strip()):
+            return None
+        key = None if self._key is None else row[self._key].strip()
+        labels = {name: cell for place, name in self._labels if (cell := row[place])} if self._labels else NO_LABELS
+        if not all(map(is_whole, labels.values())):
+            return None
+        cell = "" if self._infos is None else row[self._infos].strip()
+        infos = None
+        if cell:
+            infos = _sure_list(cell)
+            if infos is None:
+                return None
+        return Usual((self._rest(row), cell == ""), job_id, key, labels, infos)
+
+    def nested(self, row: list[str]) -> Whole:
         """The entry that *row* stands for, nested as the API's body is."""
         if len(row) != self._width and (fault := self._ragged(row)):
-            return Element(index, line, None, None, [fault])
+            return Whole(None, None, [fault])
         faults: list[Fault] = []
         data: dict[str, Any] = {}
         info: dict[str, Any] = {}
@@ -167,7 +205,7 @@ class _Columns:
             data[DATA_LEVEL] = info
         if labels:
             data["labels"] = labels
-        return Element(index, line, data, None, faults)
+        return Whole(data, None, faults)
 
     def _stray(self, row: list[str]) -> Iterator[Fault]:
         """What stands in columns without a name."""
@@ -185,6 +223,21 @@ class _Columns:
         else:
             mend = "Write a delimiter for each empty cell, too"
         return Fault(None, NO_VALUE, f"the row has {counted(len(row), 'cell')}, and the header {self._width}", mend)
+
+
+def _nothing(row: list[str]) -> Hashable:
+    return ()
+
+
+def _sure_list(cell: str) -> list[ObjectInfo] | None:
+    """The object list in *cell*; None where it needs a closer look."""
+    if not is_whole(cell):
+        return None
+    try:
+        infos: list[ObjectInfo] = msgspec.convert(parse_cell(cell), list[ObjectInfo])
+    except (BadCell, msgspec.ValidationError):
+        return None
+    return infos or None
 
 
 def _list_of(name: str, cell: str, faults: list[Fault]) -> Any:

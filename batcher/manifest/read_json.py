@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from batcher.manifest.element import Element, Fault
+from batcher.manifest.element import Element, Fault, Read, Whole
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
 from batcher.manifest.read_jsonl import LONGEST, twice_faults
@@ -57,7 +57,7 @@ def _array(window: "_Window") -> Iterator[Element]:
     for index, _ in enumerate(window.items("[", "]")):
         line, column = window.position()
         value, faults = window.value()
-        yield Element(index, line, value, column, faults)
+        yield Read(index, line, None, Whole(value, column, faults))
 
 
 def _object(window: "_Window") -> Iterator[Element | DefaultsElement]:

@@ -5,30 +5,51 @@ from typing import IO, Any
 
 import orjson
 
-from batcher.manifest.element import NO_VALUE, Element, Fault
+from batcher.manifest.element import NO_VALUE, Element, Fault, Whole
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.source import Source
 from batcher.manifest.strict_json import NotJson, parse, twice_keys
+from batcher.manifest.usual import usual_of
 
 # A line that does not end is no JSONL; it must not fill the memory.
 LONGEST = 16 * 1024 * 1024
+_BATCH = 1 << 16
 
 
 def read_jsonl(source: Source) -> Iterator[Element]:
     """The elements of a JSONL file, in order; a line that is no JSON becomes an element with the fault."""
     with source.text(newline="\n") as text:
         index = number = 0
+        for lines in _batches(text):
+            for line, usual in zip(lines, usual_of(lines), strict=True):
+                number += 1
+                if usual is None:
+                    if line.isspace():
+                        continue
+                    if index == 0 and (line[:1] == "[" or line.strip() in ("[", "{")):
+                        problem = "JSONL has one whole entry a line, and this begins a longer piece of JSON"
+                        raise ManifestError(source.name, problem, "Is it JSON? Then say --format json", line=number)
+                yield _Line(index, number, usual, line)
+                index += 1
+
+
+def _batches(text: IO[str]) -> Iterator[list[str]]:
+    """The lines of *text*, some at a time; what is beyond `LONGEST` of a line is passed over."""
+    batch: list[str] = []
+    size = 0
+    try:
         while line := text.readline(LONGEST):
-            number += 1
-            if line.isspace():
-                continue
-            if index == 0 and (line[:1] == "[" or line.strip() in ("[", "{")):
-                problem = "JSONL has one whole entry a line, and this begins a longer piece of JSON"
-                raise ManifestError(source.name, problem, "Is it JSON? Then say --format json", line=number)
-            yield _element(line, index, number)
-            index += 1
-            if len(line) == LONGEST:
-                _skip_rest(text, line)
+            batch.append(line)
+            size += len(line)
+            if size >= _BATCH:
+                if len(line) == LONGEST:
+                    _skip_rest(text, line)
+                yield batch
+                batch, size = [], 0
+    except UnicodeDecodeError:
+        yield batch
+        raise
+    yield batch
 
 
 def _skip_rest(text: IO[str], line: str) -> None:
@@ -37,26 +58,28 @@ def _skip_rest(text: IO[str], line: str) -> None:
         line = text.readline(LONGEST)
 
 
-def _element(line: str, index: int, number: int) -> Element:
-    try:
-        data = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return _careful(line, index, number)
-    return Element(index, number, data, None, twice_faults(data, line))
+class _Line(Element):
+    text: str
+
+    def whole(self) -> Whole:
+        try:
+            data = orjson.loads(self.text)
+        except orjson.JSONDecodeError:
+            return _careful(self.text)
+        return Whole(data, None, twice_faults(data, self.text))
 
 
-def _careful(line: str, index: int, number: int) -> Element:
+def _careful(line: str) -> Whole:
     """A line that orjson refuses, parsed by the decoder that can say why."""
     if len(line) >= LONGEST:
-        fault = Fault(None, NO_VALUE, "the line is longer than 16 MB", "Write one entry a line")
-        return Element(index, number, None, None, [fault])
+        return Whole(None, None, [Fault(None, NO_VALUE, "the line is longer than 16 MB", "Write one entry a line")])
     text = line.rstrip()
     try:
         data = parse(text)
     except NotJson as error:
-        return Element(index, number, None, None if error.pos is None else error.pos + 1, [line_fault(text, error)])
+        return Whole(None, None if error.pos is None else error.pos + 1, [line_fault(text, error)])
     # What orjson refuses and this one takes are lone surrogates: the checks tell of them.
-    return Element(index, number, data, None, twice_faults(data, text))
+    return Whole(data, None, twice_faults(data, text))
 
 
 def line_fault(text: str, error: NotJson) -> Fault:

@@ -30,10 +30,15 @@ def apply_rules(body: dict[str, Any], *, now: float) -> list[Fault]:
         mend = f'Give object_level_compare_type "objects", or {DATA_LEVEL}, or both'
         faults.append(Fault(None, NO_VALUE, problem, mend))
     job_id = body.get("job_id")
-    if type(job_id) is str and (" " in job_id or not job_id.isprintable()):
+    if type(job_id) is str and not is_job_id(job_id):
         mend = "Copy the id from the job's page, without spaces around it"
         faults.append(Fault("job_id", job_id, "holds spaces or control characters", mend))
     return faults
+
+
+def is_job_id(text: str) -> bool:
+    """Whether the signs of *text* can be those of a job's id."""
+    return text.isprintable() and " " not in text
 
 
 def _apply_data_level(info: dict[str, Any], objects: bool, now: float, faults: list[Fault]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class ManifestLine:
             key=entry.key,
             endpoint=entry.endpoint,
             project_id=entry.project_id,
-            body=entry.request.model_dump(),
+            body=orjson.loads(entry.body),
             x_language=entry.x_language,
             labels=entry.labels,
         )

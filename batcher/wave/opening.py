@@ -15,6 +15,7 @@ from typing import Any
 from batcher._version import __version__
 from batcher.drs.outcome import ErrorKind
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, finding_line
+from batcher.manifest.entry import default_key
 from batcher.manifest.grouped import GroupedFindings
 from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import Boundary, unwatched
@@ -225,13 +226,14 @@ def _plan(request: Request, store: Store, clock: Clock) -> None:
 
 
 def _planned(entry: Entry, scope: Scope) -> PlannedEntry:
+    body = entry.body
     return PlannedEntry(
         index=entry.index,
         line=entry.line,
-        key=entry.key,
+        key=entry.own_key or default_key(entry.terms, body),
         scope=scope,
-        job_id=entry.request.job_id,
-        body=entry.body,
+        job_id=entry.job_id,
+        body=body,
         x_language=entry.x_language,
         labels=entry.labels,
     )

@@ -146,16 +146,14 @@ def _entries(rng: random.Random, allow_duplicates: bool, cloud_now: float) -> tu
     for index in range(count):
         job = f"job-{rng.randrange(max(1, count // 2))}" if allow_duplicates else f"job-{index}"
         entries.append(
-            Entry(
+            Entry.of(
                 index=index,
                 line=index + 1,
                 key=f"key-{index}",
                 endpoint=ENDPOINT,
                 project_id=rng.choice(projects),
-                request=(request := _request(rng, job, index, cloud_now)),
-                body=request.to_wire(),
+                request=_request(rng, job, index, cloud_now),
                 x_language=f"entry-{index}",  # the cloud tells by it whose request it is
-                labels={},
             )
         )
     return tuple(entries)

@@ -1,0 +1,98 @@
+"""JSON entries without oddities, told at the speed of a typed decoder; what it cannot vouch for gets a closer look.
+
+The decoder takes known fields of the right types only. What it does not see is a field that stands twice, so the
+colons are counted, as `strict_json` does: every field has one, and written again each stands once.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from batcher.drs.request_body import BodyPart, Name, ObjectInfo, ObjectInfoWithToken, to_json
+from batcher.manifest.element import Usual
+
+_Text = str | UnsetType | None
+_SOME = msgspec.Meta(min_length=1)
+
+
+class _DataLevel(BodyPart):
+    """The data-level half of an entry, where nothing needs to be there: it may come from the defaults."""
+
+    conflict_policy: _Text = UNSET
+    compare_type: _Text = UNSET
+    compare_mode: _Text = UNSET
+    start_time: _Text = UNSET
+    compare_object_infos: Annotated[list[ObjectInfo], _SOME] | UnsetType | None = UNSET
+    compare_object_infos_with_token: Annotated[list[ObjectInfoWithToken], _SOME] | UnsetType | None = UNSET
+
+
+class _Row(BodyPart):
+    """An entry as JSON has it."""
+
+    job_id: Name
+    object_level_compare_type: _Text = UNSET
+    data_level_compare_info: _DataLevel | UnsetType | None = UNSET
+    key: _Text = UNSET
+    project_id: _Text = UNSET
+    region: _Text = UNSET
+    endpoint: _Text = UNSET
+    x_language: _Text = UNSET
+    labels: dict[str, str] | UnsetType | None = UNSET
+
+
+_decode = msgspec.json.Decoder(_Row).decode
+
+
+def usual_of(texts: Sequence[str]) -> list[Usual | None]:
+    """What each of *texts* says, one after the other; None where it is no entry without oddities."""
+    try:
+        rows = [_decode(text) for text in texts]
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return [_careful(text) for text in texts]
+    if _each_once("".join(texts), rows):
+        return [_apart(row) for row in rows]
+    return [_apart(row) if _each_once(text, row) else None for text, row in zip(texts, rows, strict=True)]
+
+
+def _careful(text: str) -> Usual | None:
+    try:
+        row = _decode(text)
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return None
+    return _apart(row) if _each_once(text, row) else None
+
+
+def _each_once(text: str, rows: _Row | list[_Row]) -> bool:
+    """Whether no field of *rows*, which *text* was read to, stands twice, and no colon is written as \\u003a."""
+    if "\\" in text and "\\u003" in text:
+        return False
+    return text.count(":") == to_json(rows).count(b":")
+
+
+def _apart(row: _Row) -> Usual:
+    labels, info = row.labels, row.data_level_compare_info
+    own_labels = None if labels is UNSET else labels
+    own_key = None if row.key is UNSET else row.key
+    of_entry = (
+        row.object_level_compare_type,
+        row.project_id,
+        row.region,
+        row.endpoint,
+        row.x_language,
+        labels if own_labels is None else ...,
+    )
+    if info is UNSET or info is None:
+        return Usual((*of_entry, info), row.job_id, own_key, own_labels)
+    plain, with_token = info.compare_object_infos, info.compare_object_infos_with_token
+    common = (
+        *of_entry,
+        info.conflict_policy,
+        info.compare_type,
+        info.compare_mode,
+        info.start_time,
+        ... if plain else plain,
+        ... if with_token else with_token,
+    )
+    return Usual(common, row.job_id, own_key, own_labels, plain or None, with_token or None)
