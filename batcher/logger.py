@@ -4,6 +4,7 @@ A wave in which nothing is worth a line never loads it. Who writes the lines, an
 program that has set structlog up, that program decides.
 """
 
+import asyncio
 import sys
 from collections.abc import Callable
 from types import ModuleType
@@ -38,9 +39,8 @@ class Logger:
         self._log("error", event, keys)
 
     def _log(self, level: str, event: str, keys: dict[str, Any]) -> None:
-        if "structlog" not in sys.modules and LEVELS[level] < _least:
-            return
-        getattr(_structlog().get_logger(self._name), level)(event, **keys)
+        if _is_shown(level):
+            getattr(_structlog().get_logger(self._name), level)(event, **keys)
 
 
 def get_logger(name: str = "batcher") -> Logger:
@@ -61,9 +61,20 @@ def set_up_with(configure: Callable[[], None], *, least: str) -> None:
         _least, _set_up = LEVELS[least], configure
 
 
+async def ready_for(level: str) -> None:
+    """Load structlog, if lines of *level* are shown, in a thread: it takes longer than a wave should stand still."""
+    if _is_shown(level) and "structlog" not in sys.modules:
+        await asyncio.to_thread(_structlog)
+
+
 def is_set_up() -> bool:
     """Whether structlog is configured, or will be."""
     return _set_up is not None or ("structlog" in sys.modules and _structlog().is_configured())
+
+
+def _is_shown(level: str) -> bool:
+    """Whether lines of *level* may be shown; once structlog is there, it decides."""
+    return "structlog" in sys.modules or LEVELS[level] >= _least
 
 
 def _structlog() -> ModuleType:

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 import orjson
-from rich.console import Console
-from rich.text import Text
 
 from batcher import logs
 from batcher.api import Wave
 from batcher.cli import exits
 from batcher.cli.at_the_end import accepted_by, check_end, tell_end, telling_stop
 from batcher.cli.ending import exit_code, print_ending, print_next, print_unrecorded
-from batcher.cli.progress import Progress
+from batcher.cli.progress import progress
 from batcher.cli.signals import stopping
 from batcher.cli.start import print_start
-from batcher.cli.terminal import colors_on, console, say
+from batcher.cli.terminal import Screen, colors_on, screen
 from batcher.report.read import tally_file
 from batcher.report.tally import Tally
 from batcher.settings import RunSettings
@@ -70,28 +68,28 @@ class Played:
 
 def play(make: Make, settings: RunSettings, manner: Manner) -> Played:
     """Run the wave that *make* gives to its end, shown as *settings* have it. Raises what entering a `Wave` raises."""
-    err = console(stderr=True)
+    err = screen()
     level = "warning" if settings.quiet and settings.log_level in ("debug", "info") else settings.log_level
-    logs.configure(settings.log_format, level, color=colors_on(err.file))
+    logs.configure(settings.log_format, level, color=colors_on(err.stream))
     with asyncio.Runner(loop_factory=manner.loop) as runner:
         played = runner.run(_run(make, settings, manner, err))
     print_unrecorded(err, played.end)
     return played
 
 
-async def _run(make: Make, settings: RunSettings, manner: Manner, err: Console) -> Played:
+async def _run(make: Make, settings: RunSettings, manner: Manner, err: Screen) -> Played:
     async with AsyncExitStack() as stack:
         wave = await make(stack)
-        stack.enter_context(stopping(wave, lambda text: say(err, Text(f"\r{text}", "yellow"))))
+        stack.enter_context(stopping(wave, lambda text: err.say((text, "yellow"))))
         async with wave:
             if not settings.quiet:
                 print_start(err, wave, title=manner.title)
-            async with Progress(wave.status, err, quiet=settings.quiet):
+            async with progress(wave.status, err, quiet=settings.quiet):
                 end = await wave.run()
             return Played(end=end, followed=await _follow(wave, settings, err))
 
 
-async def _follow(wave: Wave, settings: RunSettings, err: Console) -> "FollowEnd | None":
+async def _follow(wave: Wave, settings: RunSettings, err: Screen) -> "FollowEnd | None":
     if wave.following() is None:
         return await wave.follow()
     from batcher.cli.following import shown
@@ -121,7 +119,7 @@ def conduct(
     tally = count(results) if output is None and results is not None else output.tally if output else Tally()
     said = summary(end, tally, results=results)
     text = f"{manner.title}: {end.status.created:,} of {end.status.entries:,} created"
-    err = console(stderr=True)
+    err = screen()
     if not settings.quiet:
         print_ending(err, end, tally, title=str(results or manner.title))
     if played.followed is not None and results is not None:
@@ -133,8 +131,8 @@ def conduct(
         code = verdict.exit_code if code in (exits.CREATED, exits.INCOMPLETE) and verdict.exit_code else code
         said["exit_code"] = code
         if not settings.quiet:
-            err.print()
-            verdict.print(err)
+            err.say()
+            verdict.print(err.console)
     if not settings.quiet:
         print_next(err, end, tally, results=results, command=manner.command)
     if as_json:

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from batcher.cli import exits
+from batcher.cli.terminal import Screen, screen
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from batcher.cli.rehearsal import Rehearsal
     from batcher.report.tally import Tally
     from batcher.simulator.tally import TallyLedger
@@ -95,7 +94,6 @@ def _files(folder: Path) -> list[str]:
 def _show(rehearsal: "Rehearsal", folder: Path, *, quiet: bool) -> int:
     from batcher.cli.conduct import count
     from batcher.cli.ending import print_ending
-    from batcher.cli.terminal import console
     from batcher.report.gather import gather
     from batcher.report.html import write_page
 
@@ -106,7 +104,7 @@ def _show(rehearsal: "Rehearsal", folder: Path, *, quiet: bool) -> int:
         return exit_code(end)
     write_page(folder / "report.html", gather(rehearsal.results))
     if not quiet:
-        err = console(stderr=True)
+        err = screen()
         tally = count(rehearsal.results)
         print_ending(err, end, tally, title=str(rehearsal.results))
         _print_judgement(err, seen, tally)
@@ -114,31 +112,26 @@ def _show(rehearsal: "Rehearsal", folder: Path, *, quiet: bool) -> int:
     return exits.CREATED
 
 
-def _print_judgement(err: "Console", seen: "TallyLedger", tally: "Tally") -> None:
+def _print_judgement(err: Screen, seen: "TallyLedger", tally: "Tally") -> None:
     """What the cloud itself says of it: its ledger is the judge."""
-    from rich.text import Text
-
     from batcher.cli import sample
-    from batcher.cli.terminal import say
     from batcher.text import counted
 
     lost = sum(count for name, count in seen.faults.items() if name != "slow")
     repeated = "none of them twice" if not seen.repeated else f"{seen.repeated} of them more than once"
     busiest = max(seen.busiest.values(), default=0)
-    err.print()
-    err.print(Text("  The simulated cloud's own ledger", "bold"))
+    err.say()
+    err.say(("  The simulated cloud's own ledger", "bold"))
     for line in (
         f"{counted(seen.created, 'comparison')} created, {repeated}",
         f"{counted(lost, 'request')} met a fault: {', '.join(sorted(seen.faults))}",
         f"{tally.recovered} task ids found again after a lost answer",
         f"{busiest} create requests in the busiest second of a project, of {sample.LIMIT.count} allowed",
     ):
-        say(err, Text(f"  · {line}"))
+        err.say(f"  · {line}")
 
 
-def _print_next(err: "Console", folder: Path, tally: "Tally") -> None:
-    from rich.text import Text
-
+def _print_next(err: Screen, folder: Path, tally: "Tally") -> None:
     name = shlex.quote(str(folder))
     results = f"{name}/results.jsonl"
     failed = next((trouble for trouble in tally.troubles), None)
@@ -155,9 +148,9 @@ def _print_next(err: "Console", folder: Path, tally: "Tally") -> None:
     if shutil.which("batcher") is None:  # scripts/demo has begun it by its path
         here = shlex.quote(str(Path(sys.argv[0]).resolve().parent))
         steps.insert(0, (f'export PATH={here}:"$PATH"', "have this shell find batcher"))
-    err.print()
-    err.print(Text(f"  Everything is in {folder}/. Look at", "bold"))
+    err.say()
+    err.say((f"  Everything is in {folder}/. Look at", "bold"))
     for typed, why in steps:
-        err.print()
-        err.print(Text(f"  # {why}", "dim"), soft_wrap=True)
-        err.print(Text(f"  {typed}"), soft_wrap=True)
+        err.say()
+        err.offer((f"  # {why}", "dim"))
+        err.offer(f"  {typed}")

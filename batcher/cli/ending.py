@@ -4,12 +4,9 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from rich.console import Console
-from rich.text import Text
-
 from batcher.cli import exits
+from batcher.cli.terminal import Screen
 from batcher.follow.verdicts_file import verdicts_beside
-from batcher.report.summary import print_summary
 from batcher.report.tally import Tally
 from batcher.text import printable
 from batcher.wave.engine import WaveEnd
@@ -31,20 +28,22 @@ def exit_code(end: WaveEnd) -> int:
     return exits.CREATED if end.status.created == end.status.entries else exits.INCOMPLETE
 
 
-def print_unrecorded(console: Console, end: WaveEnd) -> None:
+def print_unrecorded(screen: Screen, end: WaveEnd) -> None:
     """Say what the cloud told and the journal could not take: nobody but the reader of this has it now."""
     if not end.unrecorded:
         return
-    console.print(Text("WRITE THIS DOWN: the cloud said it, and the journal could not be written.", "bold red"))
+    screen.say(("WRITE THIS DOWN: the cloud said it, and the journal could not be written.", "bold red"))
     for what in end.unrecorded:
-        console.print(Text(f"  {printable(what)}", "red"))
-    console.print(Text("  The next run looks these entries up in the cloud before it sends anything for them.", "red"))
+        screen.say((f"  {printable(what)}", "red"))
+    screen.say(("  The next run looks these entries up in the cloud before it sends anything for them.", "red"))
 
 
-def print_ending(console: Console, end: WaveEnd, tally: Tally, *, title: str) -> None:
+def print_ending(screen: Screen, end: WaveEnd, tally: Tally, *, title: str) -> None:
     """The summary of *tally*, proven against what the wave itself counted."""
+    from batcher.report.summary import print_summary
+
     notes = [*_notes(end), *(() if _is_unwritten(end) else _disagreement(end.status, tally))]
-    print_summary(console, tally, title=title, entries=end.status.entries, notes=tuple(notes))
+    print_summary(screen.console, tally, title=title, entries=end.status.entries, notes=tuple(notes))
 
 
 def _is_unwritten(end: WaveEnd) -> bool:
@@ -70,12 +69,12 @@ def _disagreement(status: WaveStatus, tally: Tally) -> Iterator[str]:
             )
 
 
-def print_next(console: Console, end: WaveEnd, tally: Tally, *, results: Path | None, command: str | None) -> None:
+def print_next(screen: Screen, end: WaveEnd, tally: Tally, *, results: Path | None, command: str | None) -> None:
     """What to type next, most urgent first. *results* is None for standard output, *command* what was typed."""
     for typed, why in _next(end, tally, results, command):
-        console.print()
-        console.print(Text(f"  # {why}", "dim"), soft_wrap=True)
-        console.print(Text(f"  {typed}", "bold"), soft_wrap=True)
+        screen.say()
+        screen.offer((f"  # {why}", "dim"))
+        screen.offer((f"  {typed}", "bold"))
 
 
 def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:

@@ -3,16 +3,13 @@
 import asyncio
 import signal
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 
-from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
-from batcher import logs
-from batcher.cli.progress import LOG_EVERY_S, REFRESH_S
+from batcher.cli.progress import LOG_EVERY_S, REFRESH_S, beside
 from batcher.cli.ruling import STYLES
-from batcher.cli.terminal import say
+from batcher.cli.terminal import Screen
 from batcher.follow.follower import FollowStatus
 from batcher.follow.verdict import Verdict
 from batcher.logger import get_logger
@@ -20,32 +17,26 @@ from batcher.settings import RunSettings
 
 
 @asynccontextmanager
-async def shown(snapshot: Callable[[], FollowStatus | None], console: Console, *, quiet: bool) -> AsyncIterator[None]:
+async def shown(snapshot: Callable[[], FollowStatus | None], screen: Screen, *, quiet: bool) -> AsyncIterator[None]:
     """Show what *snapshot* says while the context lasts; it is called on the event loop."""
     if quiet:
         yield
         return
-    live = console.is_terminal and not console.is_dumb_terminal
-    task = asyncio.create_task(_draw(snapshot, console) if live else _tell(snapshot), name="following")
-    try:
+    async with beside(_draw(snapshot, screen) if screen.is_live else _tell(snapshot)):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
-async def _draw(snapshot: Callable[[], FollowStatus | None], console: Console) -> None:
-    with (
-        Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False) as live,
-        logs.through(lambda line: say(console, Text.from_ansi(line))),
-    ):
-        while True:
-            if (status := snapshot()) is not None:
-                line = follow_line(status)
-                line.truncate(console.width, overflow="ellipsis")
-                live.update(line, refresh=True)
-            await asyncio.sleep(REFRESH_S)
+async def _draw(snapshot: Callable[[], FollowStatus | None], screen: Screen) -> None:
+    from batcher.cli.live import draw
+
+    def render(width: int) -> Text | None:
+        if (status := snapshot()) is None:
+            return None
+        line = follow_line(status)
+        line.truncate(width, overflow="ellipsis")
+        return line
+
+    await draw(screen.console, render)
 
 
 async def _tell(snapshot: Callable[[], FollowStatus | None]) -> None:

@@ -10,6 +10,7 @@ import click
 
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
+from batcher.cli.terminal import screen
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
@@ -137,23 +138,20 @@ def _rehearse(rehearsal: "Rehearsal", *, kept: bool, as_json: bool) -> int:
 
 
 def _tell(rehearsal: "Rehearsal", end: "WaveEnd", tally: "Tally", seen: "TallyLedger", *, kept: bool) -> None:
-    from rich.text import Text
-
     from batcher.cli.ending import print_ending
-    from batcher.cli.terminal import console
     from batcher.durations import rough_duration
     from batcher.text import counted
 
-    err = console(stderr=True)
+    err = screen()
     print_ending(err, end, tally, title=rehearsal.title)
-    err.print()
+    err.say()
     duration = rough_duration(end.status.elapsed_s)
     whole = "Stopped after" if end.stop is not None else "This wave takes"
-    err.print(Text(f"  {whole} {duration} with these settings.", "bold"))
+    err.say((f"  {whole} {duration} with these settings.", "bold"))
     limit = rehearsal.config.cloud.limit
     for project_id, most in seen.busiest.most_common(5):
         allowed = "no limit" if limit is None else f"{limit} allowed"
         where = f" to project {project_id}" if len(seen.busiest) > 1 else ""
-        err.print(Text(f"  The cloud got at most {counted(most, 'create request')} in a window{where} ({allowed})."))
+        err.say(f"  The cloud got at most {counted(most, 'create request')} in a window{where} ({allowed}).")
     if kept:
-        err.print(Text(f"  Results, journal and the cloud's ledger: {rehearsal.results.parent}"))
+        err.say(f"  Results, journal and the cloud's ledger: {rehearsal.results.parent}")

@@ -1,15 +1,9 @@
 """What a wave says before it begins: what was found, where it goes, how fast, and how long that takes."""
 
-from collections.abc import Iterator
-
-from rich.console import Console
-from rich.text import Text
-
 from batcher.api import Wave
-from batcher.cli.terminal import say
+from batcher.cli.terminal import Screen
 from batcher.durations import about
 from batcher.rates import Pace, Rate
-from batcher.settings import RunSettings
 from batcher.text import counted, printable
 from batcher.wave.opening import Found
 from batcher.wave.status import ScopeStatus, WaveStatus
@@ -17,27 +11,22 @@ from batcher.wave.status import ScopeStatus, WaveStatus
 _SCOPES = 8  # shown; a wave over hundreds of projects says how many more
 
 
-def print_start(console: Console, wave: Wave, *, title: str) -> None:
-    """Say on *console* what *wave*, which has been entered, is about to do."""
+def print_start(screen: Screen, wave: Wave, *, title: str) -> None:
+    """Say on *screen* what *wave*, which has been entered, is about to do."""
     assert wave.found is not None  # noqa: S101 - it has been entered
-    for line in _lines(title, wave.found, wave.status(), wave.settings, wave.credentials):
-        say(console, line)
-    console.print()
-
-
-def _lines(
-    title: str, found: Found, status: WaveStatus, settings: RunSettings, credentials: dict[tuple[str, str], str]
-) -> Iterator[Text]:
-    yield Text(printable(title), "bold") + Text(f"  {counted(status.entries, 'entry', 'entries')}", "default")
+    found, status, pace = wave.found, wave.status(), wave.settings.pace
+    screen.say((printable(title), "bold"), f"  {counted(status.entries, 'entry', 'entries')}")
     for said in found.said:
-        yield Text(f"  {printable(said)}", "yellow")
-    yield Text(f"  {_found(found)}")
+        screen.say((f"  {printable(said)}", "yellow"))
+    screen.say(f"  {_found(found)}")
     for scope in status.scopes[:_SCOPES]:
-        yield Text(f"  {_scope(scope, settings.pace, credentials.get((scope.endpoint, scope.project_id)))}", "dim")
+        credential = wave.credentials.get((scope.endpoint, scope.project_id))
+        screen.say((f"  {_scope(scope, pace, credential)}", "dim"))
     if (more := len(status.scopes) - _SCOPES) > 0:
-        yield Text(f"  … and {counted(more, 'further project')}", "dim")
-    if (least_s := shortest_s(status, settings.pace)) is not None and found.to_go:
-        yield Text(f"  {about(least_s)} at that rate", "dim")
+        screen.say((f"  … and {counted(more, 'further project')}", "dim"))
+    if (least_s := shortest_s(status, pace)) is not None and found.to_go:
+        screen.say((f"  {about(least_s)} at that rate", "dim"))
+    screen.say()
 
 
 def _found(found: Found) -> str:
@@ -58,15 +47,6 @@ def _scope(scope: ScopeStatus, pace: Pace, credential: str | None) -> str:
     )
     parts = [left, limit, *([credential] if credential else [])]
     return f"project {printable(scope.project_id)} at {printable(scope.endpoint)}: {', '.join(parts)}"
-
-
-def _limit(pace: Pace) -> str:
-    match pace:
-        case "off":
-            return "no limit of ours"
-        case "auto":
-            return "finding the cloud's limit"
-    return f"at most {pace}"
 
 
 def shortest_s(status: WaveStatus, pace: Pace) -> float | None:

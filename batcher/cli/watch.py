@@ -92,10 +92,10 @@ def _follow(results: Path, settings: "RunSettings", sources: "CredentialSources"
 
     from batcher import logs
     from batcher.cli.following import level_of, shown, stopped_by_signals
-    from batcher.cli.terminal import colors_on, console
+    from batcher.cli.terminal import colors_on, screen
     from batcher.follow.session import Session
 
-    err = console(stderr=True)
+    err = screen()
     logs.configure(settings.log_format, level_of(settings), stream=sys.stderr, color=colors_on(sys.stderr))
 
     async def follow() -> "FollowEnd":

@@ -1,55 +1,59 @@
 """What is logged at once while a wave runs, and what can wait for the next line."""
 
 import asyncio
+import io
 
 import pytest
-from rich.console import Console
+from structlog.testing import capture_logs
 
-from batcher.cli.progress import Progress
+from batcher.cli.progress import progress
+from batcher.cli.terminal import Screen
 from batcher.wave.governor import TURNED_AWAY
 from batcher.wave.status import ScopeStatus, WaveStatus
 
 
-class Lines:
-    """Counts the lines of a log."""
+def wave(*, paused_s: float | None = None, reason: str | None = None, settled: int = 0) -> WaveStatus:
+    """A wave of one scope."""
+    scope = ScopeStatus(
+        endpoint="https://drs.example.invalid",
+        project_id="p",
+        entries=9,
+        settled=settled,
+        in_flight=0,
+        rate_text="5/s",
+        paused_until_s=paused_s,
+        reason=reason,
+    )
+    return WaveStatus(entries=9, created=settled, scopes=(scope,))
 
-    def __init__(self) -> None:
-        self.said: list[dict[str, object]] = []
 
-    def info(self, event: str, **keys: object) -> None:
-        """Keep the line."""
-        self.said.append(keys)
+async def lines_about(*statuses: WaveStatus) -> list[int]:
+    """How many entries were done by each line that is logged while a wave goes through *statuses*."""
+    status = statuses[0]
+    with capture_logs() as lines:
+        async with progress(lambda: status, Screen(io.StringIO())):
+            for status in statuses:  # noqa: B007 - the snapshot reads it
+                for _ in range(5):
+                    await asyncio.sleep(0)
+    return [line["done"] for line in lines]
+
+
+@pytest.fixture(autouse=True)
+def _looked_at_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("batcher.cli.progress.REFRESH_S", 0.0)
 
 
 @pytest.mark.parametrize(
     ("paused_s", "reason", "lines"),
-    [(0.9, TURNED_AWAY, 1), (0.0, TURNED_AWAY, 1), (42.0, TURNED_AWAY, 2), (0.0, "paused by the operator", 2)],
+    [(0.9, TURNED_AWAY, []), (0.0, TURNED_AWAY, []), (42.0, TURNED_AWAY, [2]), (0.0, "paused by the operator", [2])],
 )
-async def test_a_moments_pause_is_no_line_of_its_own(
-    paused_s: float, reason: str, lines: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_moments_pause_is_no_line_of_its_own(paused_s: float, reason: str, lines: list[int]) -> None:
     """One that lasts is said at once; one that is over before it is read is left to the ten-second line."""
-    monkeypatch.setattr("batcher.cli.progress.REFRESH_S", 0.0)
-    pause: tuple[float | None, str | None] = (None, None)
+    assert await lines_about(wave(), wave(settled=2, paused_s=paused_s, reason=reason)) == lines
 
-    def snapshot() -> WaveStatus:
-        scope = ScopeStatus(
-            endpoint="https://drs.example.invalid",
-            project_id="p",
-            entries=9,
-            settled=0,
-            in_flight=0,
-            rate_text="5/s",
-            paused_until_s=pause[0],
-            reason=pause[1],
-        )
-        return WaveStatus(entries=9, scopes=(scope,))
 
-    log = Lines()
-    async with Progress(snapshot, Console(file=None, force_terminal=False), log=log):
-        for _ in range(5):
-            await asyncio.sleep(0)
-        pause = (paused_s, reason)
-        for _ in range(5):
-            await asyncio.sleep(0)
-    assert len(log.said) == lines
+async def test_nothing_is_logged_until_something_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How a wave begins is in the start text; a line every ten seconds has what came since."""
+    assert await lines_about(wave(), wave()) == []
+    monkeypatch.setattr("batcher.cli.progress.LOG_EVERY_S", 0.0)
+    assert await lines_about(wave(), wave(), wave(settled=3), wave(settled=3), wave(settled=4)) == [3, 4]

@@ -2,10 +2,11 @@
 
 import io
 
+import pytest
 from rich.console import Console
 from rich.text import Text
 
-from batcher.cli.terminal import say
+from batcher.cli.terminal import Screen, say
 
 LINE = Text("  the job is in no state for it: bring it into INCRE_TRANSFER_STARTED")
 
@@ -24,3 +25,32 @@ def test_elsewhere_a_line_stays_one_line() -> None:
     pipe = io.StringIO()
     say(Console(file=pipe, force_terminal=False, width=32), LINE)
     assert pipe.getvalue() == f"{LINE.plain}\n"
+
+
+def test_a_stream_that_is_no_terminal_gets_plain_lines_and_no_console() -> None:
+    pipe = io.StringIO()
+    screen = Screen(pipe)
+    screen.say(("wave.csv", "bold"), "  3 entries")
+    screen.say()
+    screen.offer(("  batcher watch results.jsonl", "bold"))
+    assert not screen.is_live
+    assert pipe.getvalue() == "wave.csv  3 entries\n\n  batcher watch results.jsonl\n"
+    assert "console" not in vars(screen)
+
+
+def test_the_environment_can_call_a_stream_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    pipe = io.StringIO()
+    screen = Screen(pipe)
+    screen.say(("wave.csv", "bold"), "  3 entries")
+    assert screen.is_live
+    assert pipe.getvalue() == "\x1b[1mwave.csv\x1b[0m  3 entries\n"
+
+
+def test_what_is_to_be_copied_is_never_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "60")
+    pipe = io.StringIO()
+    command = "  batcher run " + "wave-of-a-long-name.csv " * 5
+    Screen(pipe).offer(command)
+    assert pipe.getvalue() == f"{command}\n"

@@ -1,0 +1,27 @@
+"""A live display on a terminal, which what is logged meanwhile goes above."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from batcher import logs
+from batcher.cli.terminal import say
+
+REFRESH_S = 0.25
+
+
+async def draw(console: Console, render: Callable[[int], Text | None]) -> None:
+    """Show what *render* gives for the width of *console*, until cancelled; None leaves it as it is."""
+    live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+    with live, logs.through(lambda line: say(console, Text.from_ansi(line))):
+        drawn = -REFRESH_S
+        while True:
+            if time.monotonic() - drawn >= REFRESH_S * 0.8:  # a loop that leaps comes by far more often
+                if (display := render(console.width)) is not None:
+                    live.update(display, refresh=True)
+                drawn = time.monotonic()
+            await asyncio.sleep(REFRESH_S)
