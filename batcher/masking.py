@@ -4,7 +4,6 @@ The first net is that no secret is handed to anything that shows. This one knows
 under, by the shapes in which HTTP carries them, and by value where a value was registered.
 """
 
-import html
 import json
 import os
 import re
@@ -33,6 +32,7 @@ _IN_TEXT = (  # each begins only where a name does: from every place in a long o
     re.compile(r"(?i)(\bSignature=)([0-9a-f]{16,})"),
     re.compile(r"(?i)((?<![a-z0-9+.\-])[a-z0-9+.\-]+://)([^/\s@]+)(?=@)"),
 )
+_ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})  # in HTML
 _MIN_LENGTH = 6  # shorter values would mask half of every text
 
 _registered: set[str] = set()
@@ -42,7 +42,7 @@ def register_secret(value: str) -> None:
     """From now on mask *value* wherever it would show, in an address and inside JSON or HTML as well; values under
     six characters are too common to be masked."""
     if len(value) >= _MIN_LENGTH:
-        _registered.update((value, quote(value, safe=""), json.dumps(value)[1:-1], html.escape(value)))
+        _registered.update((value, quote(value, safe=""), json.dumps(value)[1:-1], value.translate(_ESCAPED)))
 
 
 def register_environment(environ: Mapping[str, str] | None = None) -> None:

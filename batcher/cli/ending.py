@@ -6,7 +6,7 @@ from pathlib import Path
 
 from batcher.cli import exits
 from batcher.cli.terminal import Screen
-from batcher.follow.verdicts_file import verdicts_beside
+from batcher.follow.files import verdicts_beside
 from batcher.report.tally import Tally
 from batcher.text import printable
 from batcher.wave.engine import WaveEnd

@@ -40,9 +40,9 @@ def command(results: tuple[Path, ...], junit: Path | None, as_json: bool, **para
 
     from batcher.cli.at_the_end import accepted_by, check_end, tell_end
     from batcher.cli.ruling import headline, print_ruling
+    from batcher.follow.files import is_verdicts
     from batcher.follow.gate import rule
     from batcher.follow.junit import write_junit
-    from batcher.follow.verdicts_file import is_verdicts
     from batcher.follow.waves import entries_of
 
     results = tuple(path for path in dict.fromkeys(results) if not is_verdicts(path))

@@ -8,10 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import Enum
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 
 import click
-from click.shell_completion import CompletionItem
 from pydantic.fields import FieldInfo
 
 from batcher.cli.lists import Listed
@@ -19,6 +18,9 @@ from batcher.durations import duration_text
 from batcher.settings import Loaded, RunSettings, flag_name, load, variable_name
 from batcher.settings.groups import by_group, group_of
 from batcher.settings.values import CaBundle, Seconds
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -174,5 +176,10 @@ def _choices(field: FieldInfo) -> list[str]:
     return []
 
 
-def _completer(choices: list[str]) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    return lambda _ctx, _param, begun: [CompletionItem(word) for word in choices if word.startswith(begun)]
+def _completer(choices: list[str]) -> "Callable[[click.Context, click.Parameter, str], list[CompletionItem]]":
+    def complete(_ctx: click.Context, _param: click.Parameter, begun: str) -> "list[CompletionItem]":
+        from click.shell_completion import CompletionItem
+
+        return [CompletionItem(word) for word in choices if word.startswith(begun)]
+
+    return complete

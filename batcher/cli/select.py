@@ -90,9 +90,9 @@ def command(
 def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None, journal: Path | None) -> int:
     """Write the comparisons to be made once more."""
     from batcher.cli.journals import journal_of, reading
+    from batcher.follow.files import verdicts_beside
     from batcher.follow.recheck import Recheck
     from batcher.follow.verdict import Verdict
-    from batcher.follow.verdicts_file import verdicts_beside
     from batcher.follow.waves import entries_of
     from batcher.text import counted
 

@@ -9,13 +9,14 @@ from typing import Any
 
 from batcher.errors import UserError
 from batcher.follow.ending import FollowEnd
+from batcher.follow.files import verdicts_beside
 from batcher.follow.followed import identity_of
 from batcher.follow.follower import Follower, FollowStatus
 from batcher.follow.reader import Reader
 from batcher.follow.ready_gate import ReadyGate, ReadyGates
 from batcher.follow.running_gate import RunningGate
 from batcher.follow.schedule import patience_of
-from batcher.follow.verdicts_file import VerdictsError, VerdictsFile, verdicts_beside
+from batcher.follow.verdicts_file import VerdictsError, VerdictsFile
 from batcher.settings import RunSettings
 from batcher.wave.admission import Admittance, Admitted
 from batcher.wave.clocks import Clock

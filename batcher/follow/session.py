@@ -11,11 +11,12 @@ from batcher.drs.auth.sources import CredentialSources
 from batcher.durations import duration_text
 from batcher.follow.connect import CredentialFor, connected
 from batcher.follow.ending import FollowEnd
+from batcher.follow.files import verdicts_beside
 from batcher.follow.followed import identity_of
 from batcher.follow.follower import Follower, FollowStatus
 from batcher.follow.reader import Reader
 from batcher.follow.schedule import patience_of
-from batcher.follow.verdicts_file import VerdictsFile, verdicts_beside
+from batcher.follow.verdicts_file import VerdictsFile
 from batcher.logger import get_logger
 from batcher.settings import RunSettings
 from batcher.wave.clocks import Clock, SystemClock

@@ -16,22 +16,9 @@ from pydantic import ValidationError
 from batcher.errors import UserError
 from batcher.follow.verdict import VerdictLine
 
-_SUFFIX = ".verdicts.jsonl"
-
 
 class VerdictsError(UserError):
     """The verdicts file cannot be used; the message names it, the place, the cause and the way out."""
-
-
-def verdicts_beside(results: Path) -> Path:
-    """Where the verdicts on the entries of *results* stand: `wave.jsonl` has them in `wave.verdicts.jsonl`."""
-    name = results.name.removesuffix(".jsonl")
-    return results.with_name(f"{name}{_SUFFIX}")
-
-
-def is_verdicts(path: Path) -> bool:
-    """Whether *path* has the name of a verdicts file: `wave*.jsonl` in a shell catches those as well."""
-    return path.name.endswith(_SUFFIX)
 
 
 def verdict_lines(path: Path) -> Iterator[VerdictLine]:

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Set
 from contextlib import closing
 from pathlib import Path
 
+from batcher.follow.files import verdicts_beside
 from batcher.follow.followed import identity_of
 from batcher.follow.gate import Waved
-from batcher.follow.verdicts_file import identity, verdict_lines, verdicts_beside
+from batcher.follow.verdicts_file import identity, verdict_lines
 from batcher.wave.files import journal_beside
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.results_file import read_results

@@ -10,9 +10,9 @@ from typing import Any
 
 from batcher.drs.outcome import Sort, Trouble
 from batcher.follow.accepted import Acceptance
+from batcher.follow.files import verdicts_beside
 from batcher.follow.gate import Ruling, rule
 from batcher.follow.verdict import Difference, Verdict, VerdictLine
-from batcher.follow.verdicts_file import verdicts_beside
 from batcher.follow.waves import entries_of
 from batcher.rates import Rate
 from batcher.report.tally import NoResult, Tally

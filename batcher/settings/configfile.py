@@ -1,7 +1,6 @@
 """The config file: found, read, and checked for what does not belong in it."""
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +72,8 @@ def read_config(path: Path | None, *, profile: str | None = None) -> ConfigFile 
         raise SettingsError([f"config file {path}: cannot be read: {error.strerror}."]) from None
     except UnicodeDecodeError as error:
         raise SettingsError([f"config file {path}: is not UTF-8 (at byte {error.start}). Save it as UTF-8."]) from None
+    import tomllib  # only who has a config file waits for it
+
     try:
         data = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

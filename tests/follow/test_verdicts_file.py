@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.follow.verdicts_file import Identity, VerdictsError, VerdictsFile, identity, verdict_lines, verdicts_beside
+from batcher.follow.files import verdicts_beside
+from batcher.follow.verdicts_file import Identity, VerdictsError, VerdictsFile, identity, verdict_lines
 from tests.follow.make import half, line
 
 LINES = [line(half(compare_task_id=f"task-{n}"), key=f"k{n}", index=n) for n in range(5)]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.follow.verdicts_file import verdicts_beside
+from batcher.follow.files import verdicts_beside
 from batcher.follow.waves import entries_of
 from batcher.report.gather import gather
 from batcher.report.headline import headline

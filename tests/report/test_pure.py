@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batcher.follow.files import verdicts_beside
 from batcher.follow.gate import Waved, rule
 from batcher.follow.verdict import Verdict
-from batcher.follow.verdicts_file import verdicts_beside
 from batcher.report.changes import ChangeKind, Standing, changes
 from batcher.report.chart import HEIGHT, WIDTH, chart
 from batcher.report.gather import gather, read_verdicts

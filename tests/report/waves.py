@@ -7,8 +7,8 @@ from pathlib import Path
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq, CreateCompareTaskResult
 from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
+from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
-from batcher.follow.verdicts_file import verdicts_beside
 from batcher.wave.events import Answered, Intended
 from batcher.wave.files import journal_beside
 from batcher.wave.ops import Happened, Op, Settled
