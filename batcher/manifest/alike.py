@@ -8,7 +8,7 @@ twice for it, and what is not beyond doubt is judged in full.
 from collections.abc import Hashable, Mapping
 
 from batcher.manifest.beside import key_problem
-from batcher.manifest.element import Element, Usual
+from batcher.manifest.element import Usual
 from batcher.manifest.entry import NO_LABELS, Entry
 from batcher.manifest.rules import is_job_id
 
@@ -28,8 +28,8 @@ class Alike:
             self._known.clear()
         self._known[usual.common] = entry
 
-    def entry_of(self, element: Element, usual: Usual) -> Entry | None:
-        """The entry that *element* makes; None where that takes a closer look. Duplicates are not looked for."""
+    def entry_of(self, usual: Usual, index: int, line: int) -> Entry | None:
+        """The entry that *usual* makes; None where that takes a closer look. Duplicates are not looked for."""
         like = self._known.get(usual.common)
         if like is None or not is_job_id(usual.job_id):
             return None
@@ -43,8 +43,8 @@ class Alike:
         elif self._labels:
             labels = {**self._labels, **labels}
         return Entry(
-            element.index,
-            element.line,
+            index,
+            line,
             like.terms,
             usual.job_id,
             key or None,

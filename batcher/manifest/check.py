@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.alike import Alike
 from batcher.manifest.beside import RunDefaults, Scopes, key_of, key_problem, labels_of, language_of
-from batcher.manifest.duplicates import Watch
-from batcher.manifest.element import NO_VALUE, Element, Fault, Whole
+from batcher.manifest.duplicates import Alarm, Watch
+from batcher.manifest.element import NO_VALUE, Batch, Element, Fault
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
@@ -41,29 +41,34 @@ class Checker:
         self._now = now
         self._flat = flat
         self._watch = watch
-        self._alike: Alike | None = Alike()
+        self._alarm = watch if isinstance(watch, Alarm) else None
+        self._alike = Alike() if watch is None or self._alarm is not None else None
         self._defaults: Mapping[str, Any] = {}
         self._wrong: frozenset[str | None] = frozenset()  # fields of the defaults
 
-    def judge(self, element: Element) -> Entry | list[Finding]:
-        """The entry that *element* makes, or everything that is wrong with it."""
-        usual, alike = element.usual, self._alike
-        if usual is None or alike is None:
-            return self._judge_whole(element)
-        entry = alike.entry_of(element, usual)
-        if entry is not None and (self._watch is None or self._watch.is_single(entry)):
-            return entry
-        judged = self._judge_whole(element)
-        if isinstance(judged, Entry):
-            alike.learn(usual, judged)
+    def judge(self, batch: Batch) -> list[Entry | list[Finding]]:
+        """The entry that each element of *batch* makes, or everything that is wrong with it."""
+        alike, judged, sound = self._alike, list[Entry | list[Finding]](), list[Entry]()
+        for place, usual in enumerate(batch.usual):
+            if usual is not None and alike is not None:
+                entry = alike.entry_of(usual, batch.index + place, batch.lines[place])
+                if entry is not None:
+                    judged.append(entry)
+                    sound.append(entry)
+                    continue
+            made = self._judge_whole(batch.element(place))
+            judged.append(made)
+            if usual is not None and alike is not None and isinstance(made, Entry):
+                alike.learn(usual, made)
+        if self._alarm is not None:
+            self._alarm.look_at(sound)
         return judged
 
     def _judge_whole(self, element: Element) -> Entry | list[Finding]:
-        whole = element.whole()
-        own = whole.data
+        own = element.data
         if type(own) is not dict:
             wrong = Fault(None, own, f"is {kind_of(own)}, and an entry is an object", "Write {…}")
-            return self._findings(element, whole, whole.faults or (wrong,), {})
+            return self._findings(element, element.faults or (wrong,), {})
         data = merged(self._defaults, own) if self._defaults else own
         body: dict[str, Any] = data.copy()
         faults: list[Fault] = []
@@ -76,9 +81,9 @@ class Checker:
         try:
             request = _validate(body)
         except ValidationError as error:
-            faults = [*whole.faults, *structure_faults(error), *rule_faults, *faults]
+            faults = [*element.faults, *structure_faults(error), *rule_faults, *faults]
         else:
-            faults = [*whole.faults, *rule_faults, *faults]
+            faults = [*element.faults, *rule_faults, *faults]
         entry = None
         if endpoint is not None and project_id is not None:
             if request is not None:
@@ -92,7 +97,9 @@ class Checker:
                     x_language=x_language or self._x_language,
                     labels=labels,
                 )
-            if self._watch is not None and (entry is None or not self._watch.is_single(entry)):
+            if self._alarm is not None and entry is not None:
+                self._alarm.look_at([entry])
+            elif self._watch is not None:
                 known_key = key if entry is None else entry.key
                 job_id = _data_level_job(body)
                 scope = (endpoint, project_id)
@@ -101,7 +108,7 @@ class Checker:
             return entry
         # What is wrong with the defaults is told once, not once more with every entry that takes it from them.
         told = [fault for fault in faults if fault.field not in self._wrong or _has(own, fault.field)]
-        return self._findings(element, whole, told, data)
+        return self._findings(element, told, data)
 
     def take_defaults(self, line: int, data: Mapping[str, Any], found: Sequence[Fault]) -> list[Finding]:
         """Judge the entries to come over the manifest's `defaults`, and return what is wrong with these.
@@ -124,7 +131,8 @@ class Checker:
         self._defaults = data
         self._wrong = frozenset(fault.field for fault in faults if fault.field is not None)
         labels = data.get("labels")
-        self._alike = None if faults else Alike(labels if type(labels) is dict else NO_LABELS)
+        if self._alike is not None:
+            self._alike = None if faults else Alike(labels if type(labels) is dict else NO_LABELS)
         return [
             Finding(
                 file=self._file,
@@ -138,15 +146,13 @@ class Checker:
             for fault in faults
         ]
 
-    def _findings(
-        self, element: Element, whole: Whole, faults: Sequence[Fault], data: Mapping[str, Any]
-    ) -> list[Finding]:
+    def _findings(self, element: Element, faults: Sequence[Fault], data: Mapping[str, Any]) -> list[Finding]:
         job_id, key = data.get("job_id"), data.get("key")
         return [
             Finding(
                 file=self._file,
                 line=element.line,
-                column=whole.column,
+                column=element.column,
                 index=element.index,
                 field=self._field(fault.field),
                 value=shown(fault.value, fault.field),

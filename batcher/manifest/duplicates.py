@@ -29,10 +29,6 @@ class Watch(Protocol):
         """
         ...
 
-    def is_single(self, entry: Entry) -> bool:
-        """Whether the sound *entry* is sure to be no duplicate; then it is remembered. Otherwise ask for its faults."""
-        ...
-
 
 def watched(walk: Callable[[Watch], Iterable[Judged]]) -> Iterator[Judged]:
     """What *walk* gives under a watch that is sure of every duplicate it tells; *walk* may be done twice."""
@@ -68,26 +64,27 @@ class Alarm:
         self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
     ) -> Sequence[Fault]:
         """None; raises `PerhapsDuplicate`."""
-        if job_id is not None and self._jobs.may_be_known((scope, job_id)):
+        if job_id is not None and self._jobs.may_be_known((scope, job_id, False)):
             raise PerhapsDuplicate
         if key is not None:
             self._see_key(key)
         return ()
 
-    def is_single(self, entry: Entry) -> bool:
-        """True; raises `PerhapsDuplicate`."""
-        terms, key = entry.terms, entry.own_key
-        if terms.compare_type is not None:
-            if self._jobs.may_be_known((terms.scope, entry.job_id)):
-                raise PerhapsDuplicate
-        elif key is None and self._jobs.may_be_known((terms.scope, entry.job_id, "objects")):
+    def look_at(self, entries: Sequence[Entry]) -> None:
+        """Look at *entries*, and remember them. Raises `PerhapsDuplicate`."""
+        things = [
+            (entry.terms.scope, entry.job_id, entry.terms.compare_type is None)
+            for entry in entries
+            if entry.own_key is None or entry.terms.compare_type is not None
+        ]
+        if any(map(self._jobs.may_be_known, things)):
             raise PerhapsDuplicate
-        if key is not None:
-            self._see_key(key)
-        elif not self._default_keys:
-            self._default_keys = True
-            self._compare_kinds()
-        return True
+        for entry in entries:
+            if entry.own_key is not None:
+                self._see_key(entry.own_key)
+            elif not self._default_keys:
+                self._default_keys = True
+                self._compare_kinds()
 
     def _see_key(self, key: str) -> None:
         if self._keys.may_be_known(key):
@@ -129,10 +126,6 @@ class Duplicates:
                     Fault(None, NO_VALUE, f"the entry is the same as {problem}", f"Drop one of them, or {_MEND}")
                 )
         return faults
-
-    def is_single(self, entry: Entry) -> bool:
-        """False: it has to be looked at."""
-        return False
 
 
 def _there(first: int, line: int) -> str:

@@ -1,4 +1,4 @@
-"""What the readers hand to the checks: one element of the file, parsed but not judged."""
+"""What the readers hand to the checks: elements of the file, a batch at a time, parsed but not judged."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,18 +9,19 @@ import msgspec
 from batcher.drs.request_body import ObjectInfo, ObjectInfoWithToken
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """A finding before it has its place. *field* is a dotted path, *value* the offending value as it was parsed."""
+@dataclass(slots=True)
+class Element:
+    """One entry as the file has it. *line* and *column* (1-based) are where it begins; CSV rows have no column.
 
-    field: str | None
-    value: Any
-    problem: str
-    mend: str
+    *data* is what JSON made of it, or what the cells of a row amount to; any type. *faults* is what
+    reading it has already found.
+    """
 
-
-NO_VALUE: Any = object()
-"""A `Fault.value` where there is none to show."""
+    index: int
+    line: int
+    data: Any
+    column: int | None = None
+    faults: Sequence["Fault"] = ()
 
 
 class Usual(msgspec.Struct, gc=False):
@@ -38,33 +39,45 @@ class Usual(msgspec.Struct, gc=False):
     infos_with_token: list[ObjectInfoWithToken] | None = None
 
 
-class Whole(msgspec.Struct, gc=False):
-    """An element to the last detail. *data* is what JSON made of it, or what the cells of a row amount to; any type.
+class Batch(msgspec.Struct):
+    """Some elements, one after the other; *index* is the place of the first, *lines* are where they begin.
 
-    *column* (1-based) is where it begins in its line; CSV rows have none. *faults* is what reading has already found.
+    What is not *usual* needs a closer look, for which there is `element`.
     """
 
-    data: Any
-    column: int | None = None
-    faults: Sequence[Fault] = ()
-
-
-class Element(msgspec.Struct, gc=False):
-    """One entry as the file has it; *line* (1-based) is where it begins. Without *usual* it needs a closer look."""
-
     index: int
-    line: int
-    usual: Usual | None
+    lines: Sequence[int]
+    usual: Sequence[Usual | None]
 
-    def whole(self) -> Whole:
-        """All of it; read anew, as it is seldom asked for."""
+    def element(self, place: int) -> Element:
+        """All there is to know of the element at *place* in the batch; made anew, as it is seldom asked for."""
         raise NotImplementedError
 
 
-class Read(Element):
-    """An element that was read to the last detail at once."""
+class Single(Batch):
+    """A batch of one, which was read in full at once."""
 
-    known: Whole
+    known: Element
 
-    def whole(self) -> Whole:
+    @classmethod
+    def of(cls, element: Element) -> "Single":
+        """The batch of *element* alone."""
+        return cls(element.index, (element.line,), (None,), element)
+
+    def element(self, place: int) -> Element:
+        """It."""
         return self.known
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A finding before it has its place. *field* is a dotted path, *value* the offending value as it was parsed."""
+
+    field: str | None
+    value: Any
+    problem: str
+    mend: str
+
+
+NO_VALUE: Any = object()
+"""A `Fault.value` where there is none to show."""

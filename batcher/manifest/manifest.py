@@ -7,7 +7,7 @@ from typing import Literal, cast
 from batcher.manifest.beside import RunDefaults
 from batcher.manifest.check import Checker
 from batcher.manifest.duplicates import Watch, watched
-from batcher.manifest.element import Element
+from batcher.manifest.element import Batch
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
@@ -76,12 +76,12 @@ class Manifest:
             if isinstance(item, HeaderFault):
                 yield [self._header_finding(item)]
             else:
-                yield checker.judge(item)
+                yield from checker.judge(item)
 
     def _judged_json(self, checker: Checker) -> Iterator[Entry | list[Finding]]:
         for item in read_json(self._source):
-            if isinstance(item, Element):
-                yield checker.judge(item)
+            if isinstance(item, Batch):
+                yield from checker.judge(item)
             elif isinstance(item.data, dict):
                 yield checker.take_defaults(item.line, item.data, item.faults)
             else:

@@ -13,7 +13,7 @@ import msgspec
 
 from batcher.drs.request_body import ObjectInfo
 from batcher.manifest.beside import is_whole
-from batcher.manifest.element import NO_VALUE, Element, Fault, Read, Usual, Whole
+from batcher.manifest.element import NO_VALUE, Batch, Element, Fault, Single, Usual
 from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _EXCEL_HINT = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line by which Excel is told the delimiter
+_BATCH = 256
 _LONGEST_CELL = 4 * 1024 * 1024
 
 
@@ -40,7 +41,7 @@ class HeaderFault:
         self.fault = fault
 
 
-def read_csv(source: Source) -> Iterator[Element | HeaderFault]:
+def read_csv(source: Source) -> Iterator[Batch | HeaderFault]:
     """The rows of a CSV file, in order. Raises `ManifestError` where there is no header to read them by."""
     csv.field_size_limit(_LONGEST_CELL)  # the default, 128 kB, is short for a list of some thousand tables
     with source.text(newline="") as text:
@@ -53,23 +54,32 @@ def read_csv(source: Source) -> Iterator[Element | HeaderFault]:
             yield from _rows(csv.reader(lines, delimiter=header.delimiter, strict=True), header.line, columns)
 
 
-def _rows(reader: "Reader", above: int, columns: "_Columns") -> Iterator[Element]:
+def _rows(reader: "Reader", above: int, columns: "_Columns") -> Iterator[Batch]:
     """The rows of *reader*, which begin below *above* lines."""
-    index = 0
+    batch = _Rows(0, [], [], [], columns)
+    begin = above + 1
     while True:
-        begin = above + reader.line_num + 1
         try:
-            row = next(reader, None)
-        except csv.Error as error:
-            yield Read(index, begin, None, Whole(None, None, [_unreadable(str(error))]))
-            index += 1
-            continue
-        if row is None:
+            for row in reader:
+                usual = columns.usual_of(row)
+                if usual is not None or (any(row) and not "".join(row).isspace()):
+                    batch.rows.append(row)
+                    batch.lines.append(begin)
+                    batch.usual.append(usual)
+                    if len(batch.rows) == _BATCH:
+                        yield batch
+                        batch = batch.next()
+                begin = above + reader.line_num + 1
+            yield batch
             return
-        usual = columns.usual_of(row)
-        if usual is not None or (any(row) and not "".join(row).isspace()):
-            yield _Row(index, begin, usual, row, columns)
-            index += 1
+        except csv.Error as error:
+            yield batch
+            yield Single.of(Element(batch.index + len(batch.rows), begin, None, None, [_unreadable(str(error))]))
+            batch = batch.next(1)
+            begin = above + reader.line_num + 1
+        except UnicodeDecodeError:
+            yield batch
+            raise
 
 
 class _Header(NamedTuple):
@@ -139,12 +149,18 @@ def _home(name: str) -> _Home:
     return "entry" if name in CSV_FIELDS else "nowhere"
 
 
-class _Row(Element):
-    cells: list[str]
+class _Rows(Batch):
+    lines: list[int]
+    usual: list[Usual | None]
+    rows: list[list[str]]
     columns: "_Columns"
 
-    def whole(self) -> Whole:
-        return self.columns.nested(self.cells)
+    def next(self, beyond: int = 0) -> "_Rows":
+        """The one after it, with *beyond* elements in between."""
+        return _Rows(self.index + len(self.rows) + beyond, [], [], [], self.columns)
+
+    def element(self, place: int) -> Element:
+        return self.columns.element(self.index + place, self.lines[place], self.rows[place])
 
 
 class _Columns:
@@ -180,10 +196,10 @@ class _Columns:
                 return None
         return Usual((self._rest(row), cell == ""), job_id, key, labels, infos)
 
-    def nested(self, row: list[str]) -> Whole:
+    def element(self, index: int, line: int, row: list[str]) -> Element:
         """The entry that *row* stands for, nested as the API's body is."""
         if len(row) != self._width and (fault := self._ragged(row)):
-            return Whole(None, None, [fault])
+            return Element(index, line, None, None, [fault])
         faults: list[Fault] = []
         data: dict[str, Any] = {}
         info: dict[str, Any] = {}
@@ -205,7 +221,7 @@ class _Columns:
             data[DATA_LEVEL] = info
         if labels:
             data["labels"] = labels
-        return Whole(data, None, faults)
+        return Element(index, line, data, None, faults)
 
     def _stray(self, row: list[str]) -> Iterator[Fault]:
         """What stands in columns without a name."""

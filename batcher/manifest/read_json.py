@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from batcher.manifest.element import Element, Fault, Read, Whole
+from batcher.manifest.element import Batch, Element, Fault, Single
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
 from batcher.manifest.read_jsonl import LONGEST, twice_faults
@@ -30,7 +30,7 @@ class DefaultsElement:
     faults: Sequence[Fault]
 
 
-def read_json(source: Source) -> Iterator[Element | DefaultsElement]:
+def read_json(source: Source) -> Iterator[Batch | DefaultsElement]:
     """The elements of a JSON file, in order. Raises `ManifestError` where the file as a whole is not JSON."""
     with source.text(newline="") as text:
         window = _Window(text, source.name)
@@ -53,14 +53,14 @@ def read_json(source: Source) -> Iterator[Element | DefaultsElement]:
 _AFTER_END = "Take it out; if each line is an entry of its own, say --format jsonl"
 
 
-def _array(window: "_Window") -> Iterator[Element]:
+def _array(window: "_Window") -> Iterator[Batch]:
     for index, _ in enumerate(window.items("[", "]")):
         line, column = window.position()
         value, faults = window.value()
-        yield Read(index, line, None, Whole(value, column, faults))
+        yield Single.of(Element(index, line, value, column, faults))
 
 
-def _object(window: "_Window") -> Iterator[Element | DefaultsElement]:
+def _object(window: "_Window") -> Iterator[Batch | DefaultsElement]:
     """The object form. Its fields are read in the order of the file, so that entries can be streamed."""
     seen: set[str] = set()
     for _ in window.items("{", "}"):

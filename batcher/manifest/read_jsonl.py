@@ -1,11 +1,11 @@
 """JSON Lines: one entry a line, blank lines let be."""
 
-from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import orjson
 
-from batcher.manifest.element import NO_VALUE, Element, Fault, Whole
+from batcher.manifest.element import NO_VALUE, Batch, Element, Fault
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.source import Source
 from batcher.manifest.strict_json import NotJson, parse, twice_keys
@@ -13,73 +13,68 @@ from batcher.manifest.usual import usual_of
 
 # A line that does not end is no JSONL; it must not fill the memory.
 LONGEST = 16 * 1024 * 1024
-_BATCH = 1 << 16
 
 
-def read_jsonl(source: Source) -> Iterator[Element]:
+def read_jsonl(source: Source) -> Iterator[Batch]:
     """The elements of a JSONL file, in order; a line that is no JSON becomes an element with the fault."""
-    with source.text(newline="\n") as text:
-        index = number = 0
-        for lines in _batches(text):
-            for line, usual in zip(lines, usual_of(lines), strict=True):
-                number += 1
-                if usual is None:
-                    if line.isspace():
-                        continue
-                    if index == 0 and (line[:1] == "[" or line.strip() in ("[", "{")):
-                        problem = "JSONL has one whole entry a line, and this begins a longer piece of JSON"
-                        raise ManifestError(source.name, problem, "Is it JSON? Then say --format json", line=number)
-                yield _Line(index, number, usual, line)
-                index += 1
+    index, number = 0, 1
+    for lines in _lines(source.pieces()):
+        numbers: Sequence[int] = range(number, number + len(lines))
+        number += len(lines)
+        usual = usual_of(lines)
+        if None in usual and not all(map(str.strip, lines)):
+            numbers = [number for number, line in zip(numbers, lines, strict=True) if line.strip()]
+            lines = [line for line in lines if line.strip()]
+            usual = usual_of(lines)
+        if index == 0 and lines and (lines[0][:1] == "[" or lines[0].strip() in ("[", "{")):
+            problem = "JSONL has one whole entry a line, and this begins a longer piece of JSON"
+            raise ManifestError(source.name, problem, "Is it JSON? Then say --format json", line=numbers[0])
+        yield _Lines(index, numbers, usual, lines)
+        index += len(lines)
 
 
-def _batches(text: IO[str]) -> Iterator[list[str]]:
-    """The lines of *text*, some at a time; what is beyond `LONGEST` of a line is passed over."""
-    batch: list[str] = []
-    size = 0
-    try:
-        while line := text.readline(LONGEST):
-            batch.append(line)
-            size += len(line)
-            if size >= _BATCH:
-                if len(line) == LONGEST:
-                    _skip_rest(text, line)
-                yield batch
-                batch, size = [], 0
-    except UnicodeDecodeError:
-        yield batch
-        raise
-    yield batch
+def _lines(pieces: Iterable[str]) -> Iterator[list[str]]:
+    """The lines that end in each of *pieces*; what is beyond `LONGEST` of a line is passed over."""
+    rest, too_long = "", False
+    for piece in pieces:
+        lines = (rest + piece).split("\n")
+        if too_long and len(lines) > 1:
+            lines, too_long = lines[1:], False
+        rest = lines.pop()
+        if too_long:
+            rest = ""
+        elif len(rest) >= LONGEST:
+            lines.append(rest[:LONGEST])
+            rest, too_long = "", True
+        yield lines
+    if rest:
+        yield [rest]
 
 
-def _skip_rest(text: IO[str], line: str) -> None:
-    """Go to the end of a line that was too long to be read whole."""
-    while line and not line.endswith("\n"):
-        line = text.readline(LONGEST)
+class _Lines(Batch):
+    texts: Sequence[str]
 
-
-class _Line(Element):
-    text: str
-
-    def whole(self) -> Whole:
+    def element(self, place: int) -> Element:
+        line, index, number = self.texts[place], self.index + place, self.lines[place]
         try:
-            data = orjson.loads(self.text)
+            data = orjson.loads(line)
         except orjson.JSONDecodeError:
-            return _careful(self.text)
-        return Whole(data, None, twice_faults(data, self.text))
+            return _careful(line, index, number)
+        return Element(index, number, data, None, twice_faults(data, line))
 
 
-def _careful(line: str) -> Whole:
+def _careful(line: str, index: int, number: int) -> Element:
     """A line that orjson refuses, parsed by the decoder that can say why."""
     if len(line) >= LONGEST:
-        return Whole(None, None, [Fault(None, NO_VALUE, "the line is longer than 16 MB", "Write one entry a line")])
+        fault = Fault(None, NO_VALUE, "the line is longer than 16 MB", "Write one entry a line")
+        return Element(index, number, None, None, [fault])
     text = line.rstrip()
     try:
         data = parse(text)
     except NotJson as error:
-        return Whole(None, None if error.pos is None else error.pos + 1, [line_fault(text, error)])
+        return Element(index, number, None, None if error.pos is None else error.pos + 1, [line_fault(text, error)])
     # What orjson refuses and this one takes are lone surrogates: the checks tell of them.
-    return Whole(data, None, twice_faults(data, text))
+    return Element(index, number, data, None, twice_faults(data, text))
 
 
 def line_fault(text: str, error: NotJson) -> Fault:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 STANDARD_INPUT = "-"
 _CHUNK = 1 << 18
+_PIECE = 1 << 16
 _UTF16_MEND = "Save it as UTF-8, or say what it is: --encoding utf-16"
 # Where process substitution and redirections show up as files.
 _DESCRIPTORS = ("/dev/", "/proc/")
@@ -50,21 +51,49 @@ class Source:
 
         Raises `ManifestError` on bytes that are no text, and where the bytes are no longer those of `digest`.
         """
+        with self._reading() as raw:
+            text = io.TextIOWrapper(io.BufferedReader(raw, _CHUNK), self.encoding, newline=newline)
+            try:
+                yield text
+                if not text.read(1):
+                    self._check_digest(raw)
+            finally:
+                text.detach()
+
+    def pieces(self) -> Iterator[str]:
+        """The file as text, piece by piece, wherever lines end. Raises what `text` does, after all that is sound."""
+        decoder = codecs.getincrementaldecoder(self.encoding)()
+        with self._reading() as raw:
+            chunk = b"-"
+            while chunk:
+                chunk = raw.read(_PIECE)
+                before = decoder.getstate()
+                try:
+                    piece = decoder.decode(chunk, final=not chunk)
+                except UnicodeDecodeError as error:
+                    unsound = len(error.object) - error.start
+                    decoder.setstate(before)
+                    yield decoder.decode(chunk[: max(len(chunk) - unsound, 0)])
+                    raise
+                yield piece
+            self._check_digest(raw)
+
+    @contextmanager
+    def _reading(self) -> Iterator["_Digesting"]:
+        """The file's bytes from their beginning; what goes wrong with them becomes a `ManifestError`."""
         self._file.seek(0)
-        raw = _Digesting(self._file)
-        text = io.TextIOWrapper(io.BufferedReader(raw, _CHUNK), self.encoding, newline=newline)
         try:
-            yield text
-            if not text.read(1) and raw.digest() != self.digest:
-                raise ManifestError(self.name, "the file changed while it was being read", "Run the same command again")
+            yield _Digesting(self._file)
         except UnicodeDecodeError as error:
             raise self._undecodable(error) from None
         except UnicodeError as error:  # UTF-16 that does not begin with its byte order mark
             raise ManifestError(self.name, f"the file is not {self.encoding}: {error}", "Name its encoding") from None
         except OSError as error:
             raise self._unreadable(error) from None
-        finally:
-            text.detach()
+
+    def _check_digest(self, raw: "_Digesting") -> None:
+        if raw.digest() != self.digest:
+            raise ManifestError(self.name, "the file changed while it was being read", "Run the same command again")
 
     def _open(self, path: Path | str) -> BinaryIO:
         try:
