@@ -48,7 +48,8 @@ class AiohttpTransport:
     ) -> None:
         self._limit = limit
         self._timeout = aiohttp.ClientTimeout(total=total_timeout_s, connect=connect_timeout_s)
-        self._tls = _tls(ca_bundle)
+        # True is the system's authorities: aiohttp has loaded them already.
+        self._tls = True if ca_bundle is None else _trusting(ca_bundle)
         self._proxies = Proxies(proxy)
         self._session: aiohttp.ClientSession | None = None
 
@@ -179,7 +180,7 @@ def _as_it_is(url: str) -> URL:
     return URL(url, encoded=True)
 
 
-def _tls(ca_bundle: Path | str | None) -> ssl.SSLContext:
+def _trusting(ca_bundle: Path | str) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=ca_bundle)
     except OSError as error:
