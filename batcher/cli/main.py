@@ -72,7 +72,9 @@ _EXPECTED = {
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; see `batcher.cli.exits`."""
-    sys.exit(run(args))
+    code = run(args)
+    gc.freeze()  # or the interpreter, on its way out, would look through all that was loaded for garbage: 0.1 s
+    sys.exit(code)
 
 
 def run(args: list[str] | None = None) -> int:
