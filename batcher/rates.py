@@ -1,9 +1,10 @@
 """Rates as people write them: "10/s", "600/min", "1000/h", "10/5s"; beside them `off` and `auto`."""
 
 import re
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
+
+import msgspec
 
 from batcher.durations import duration_text, parse_duration
 
@@ -17,8 +18,7 @@ _NAMES = {1.0: "s", 60.0: "min", 3600.0: "h", 86400.0: "d"}
 _MEND = "write a count and a period: 10/s, 600/min, 1000/h or 10/5s"
 
 
-@dataclass(frozen=True, slots=True)
-class Rate:
+class Rate(msgspec.Struct, frozen=True, gc=False):
     """At most *count* requests in any window of *period_s* seconds."""
 
     count: int

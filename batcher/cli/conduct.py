@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 import orjson
 
 from batcher import logs
@@ -46,8 +46,7 @@ class TalliedOutput(StandardOutput):
             self.tally.add(orjson.loads(line))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Manner:
+class Manner(msgspec.Struct, frozen=True, kw_only=True):
     """How a wave is shown. *title* heads it. *command* is what to type to go on; None where there is no going on.
 
     *loop* makes the event loop to run on, where that is not asyncio's own.
@@ -58,8 +57,7 @@ class Manner:
     loop: Callable[[], asyncio.AbstractEventLoop] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
+class Played(msgspec.Struct, frozen=True, kw_only=True):
     """How a wave ended, and how the following of what it created did; None where that was not asked for."""
 
     end: WaveEnd

@@ -1,16 +1,15 @@
 """A click group whose commands are imported when they are used, so that `--help` and `--version` are quick."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib import import_module
+from typing import NamedTuple
 
 import click
 
 from batcher.nearest import nearest
 
 
-@dataclass(frozen=True, slots=True)
-class LazyCommand:
+class LazyCommand(NamedTuple):
     """Where a command lives (a module with a `command`), and its line in the group's help."""
 
     module: str

@@ -2,10 +2,10 @@
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import platformdirs
 
 from batcher.drs.auth.options import OPTION_NAMES
@@ -16,8 +16,7 @@ from batcher.settings.model import RunSettings
 from batcher.settings.names import CONFIG_NAME, CREDENTIAL_NAMES, variable_name
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigFile:
+class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     """A config file as read: the settings of its top level and of the chosen profile.
 
     *credentials* says where those for all scopes are; *profiles* are all sections, whole, since one that names a

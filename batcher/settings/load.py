@@ -2,10 +2,10 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from pydantic import ValidationError
 
 from batcher.settings.configfile import ConfigFile, find_config, read_config
@@ -16,8 +16,7 @@ from batcher.settings.names import variable_name
 from batcher.settings.sources import ALTERNATIVES, from_environment, merged
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Settings, and how they came about. *origins* has the source of each setting that is not built in."""
 
     settings: RunSettings
