@@ -77,7 +77,7 @@ class Alarm:
             for entry in entries
             if entry.own_key is None or entry.terms.compare_type is not None
         ]
-        if any(map(self._jobs.may_be_known, things)):
+        if self._jobs.any_may_be_known(things):
             raise PerhapsDuplicate
         for entry in entries:
             if entry.own_key is not None:

@@ -16,22 +16,17 @@ DEFAULT_KEY_LENGTH = 16
 class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False, cache_hash=True):
     """What a request asks for beside its job and its objects, and of which scope. Entries alike share one.
 
-    *endpoint* is normalised (scheme and host, no trailing slash). Without *compare_type* there is no data-level half.
+    *scope* is (endpoint, project_id); the endpoint is normalised: scheme and host, no trailing slash. Without
+    *compare_type* there is no data-level half.
     """
 
-    endpoint: str
-    project_id: str
+    scope: tuple[str, str]
     x_language: str | None
     object_level_compare_type: str | None
     conflict_policy: str | None = None
     compare_type: str | None = None
     compare_mode: str | None = None
     start_time: str | None = None
-
-    @property
-    def scope(self) -> tuple[str, str]:
-        """(endpoint, project_id)."""
-        return self.endpoint, self.project_id
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -67,8 +62,7 @@ class Entry(msgspec.Struct, gc=False):
         body = msgspec.convert(request, RequestBody, from_attributes=True)
         info = body.data_level_compare_info
         terms = Terms(
-            endpoint=endpoint,
-            project_id=project_id,
+            scope=(endpoint, project_id),
             x_language=x_language,
             object_level_compare_type=body.object_level_compare_type,
             conflict_policy=None if info is None else info.conflict_policy,
@@ -90,12 +84,12 @@ class Entry(msgspec.Struct, gc=False):
     @property
     def endpoint(self) -> str:
         """Where the request goes."""
-        return self.terms.endpoint
+        return self.terms.scope[0]
 
     @property
     def project_id(self) -> str:
         """Whose job it is."""
-        return self.terms.project_id
+        return self.terms.scope[1]
 
     @property
     def x_language(self) -> str | None:
@@ -130,7 +124,7 @@ class Entry(msgspec.Struct, gc=False):
 
 def default_key(terms: Terms, body: bytes) -> str:
     """The key of an entry that names none: a digest of its scope and of the request *body* as it is sent."""
-    return sha256(f"{terms.endpoint}\0{terms.project_id}\0".encode() + body).hexdigest()[:DEFAULT_KEY_LENGTH]
+    return sha256("\0".join((*terms.scope, "")).encode() + body).hexdigest()[:DEFAULT_KEY_LENGTH]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 from array import array
 from collections import defaultdict
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from hashlib import blake2b
 
 _BUCKETS = 4096
@@ -17,40 +17,52 @@ class Glimpses:
     """
 
     def __init__(self) -> None:
-        self._use_table(_SMALL)
+        self._table = _table(_SMALL)
+        self._room = _room(_SMALL)
 
     def may_be_known(self, thing: Hashable) -> bool:
         """Whether something that looks like *thing* was here before; from now on it was."""
-        number = hash(thing) or 1  # 0 is an empty place
-        table, mask = self._table, self._mask
-        place = number & mask
-        while there := table[place]:
-            if there == number:
-                return True
-            place = (place + 1) & mask
-        table[place] = number
-        self._room -= 1
-        if not self._room:
+        return self.any_may_be_known((thing,))
+
+    def any_may_be_known(self, things: Collection[Hashable]) -> bool:
+        """The same for each of *things*, up to the first that may be known."""
+        self._room -= len(things)
+        while self._room < 0:
             self._grow()
+        table = self._table
+        mask = len(table) - 1
+        for thing in things:
+            number = hash(thing) or 1  # 0 is an empty place
+            place = number & mask
+            while there := table[place]:
+                if there == number:
+                    return True
+                place = (place + 1) & mask
+            table[place] = number
         return False
 
     def _grow(self) -> None:
         """Move to a larger table: one of eight times the size while that is small, as moving takes its time."""
-        numbers = self._table
-        self._use_table(len(numbers) * (8 if len(numbers) < _LARGE else 2))
-        table, mask = self._table, self._mask
-        for number in filter(None, numbers):
-            place = number & mask
-            while table[place]:
-                place = (place + 1) & mask
-            table[place] = number
-            self._room -= 1
+        old, size = self._table, len(self._table)
+        larger = size * 8 if size < _LARGE else size * 2
+        self._table = table = _table(larger)
+        self._room += _room(larger) - _room(size)
+        mask = larger - 1
+        for number in old:
+            if number:
+                place = number & mask
+                while table[place]:
+                    place = (place + 1) & mask
+                table[place] = number
 
-    def _use_table(self, size: int) -> None:
-        """*size* is a power of two."""
-        self._table = array("q", bytes(8 * size))
-        self._mask = size - 1
-        self._room = size * 2 // 3
+
+def _table(size: int) -> "array[int]":
+    return array("q", bytes(8 * size))
+
+
+def _room(size: int) -> int:
+    """How many a table of *size* takes in; size is a power of two."""
+    return size * 2 // 3
 
 
 class Places:

@@ -72,27 +72,42 @@ def _each_once(text: str, rows: _Row | list[_Row]) -> bool:
 
 
 def _apart(row: _Row) -> Usual:
-    labels, info = row.labels, row.data_level_compare_info
-    own_labels = None if labels is UNSET else labels
-    own_key = None if row.key is UNSET else row.key
-    of_entry = (
-        row.object_level_compare_type,
-        row.project_id,
-        row.region,
-        row.endpoint,
-        row.x_language,
-        labels if own_labels is None else ...,
-    )
+    labels, info = row.labels or None, row.data_level_compare_info
+    labelled = ... if labels else row.labels is None
     if info is UNSET or info is None:
-        return Usual((*of_entry, info), row.job_id, own_key, own_labels)
+        return Usual(
+            (
+                row.object_level_compare_type,
+                row.project_id,
+                row.region,
+                row.endpoint,
+                row.x_language,
+                labelled,
+                info,
+            ),
+            row.job_id,
+            row.key or None,
+            labels,
+        )
     plain, with_token = info.compare_object_infos, info.compare_object_infos_with_token
-    common = (
-        *of_entry,
-        info.conflict_policy,
-        info.compare_type,
-        info.compare_mode,
-        info.start_time,
-        ... if plain else plain,
-        ... if with_token else with_token,
+    return Usual(
+        (
+            row.object_level_compare_type,
+            row.project_id,
+            row.region,
+            row.endpoint,
+            row.x_language,
+            labelled,
+            info.conflict_policy,
+            info.compare_type,
+            info.compare_mode,
+            info.start_time,
+            ... if plain else plain,
+            ... if with_token else with_token,
+        ),
+        row.job_id,
+        row.key or None,
+        labels,
+        plain or None,
+        with_token or None,
     )
-    return Usual(common, row.job_id, own_key, own_labels, plain or None, with_token or None)
