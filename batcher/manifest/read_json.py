@@ -9,16 +9,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
-from batcher.manifest.element import Batch, Element, Fault, Single
+from batcher.manifest.element import Batch, Element, Fault, Single, Usual
 from batcher.manifest.errors import ManifestError
+from batcher.manifest.fields import BODY_FIELDS, ENTRY_FIELDS
 from batcher.manifest.findings import shown
 from batcher.manifest.read_jsonl import LONGEST, twice_faults
 from batcher.manifest.source import Source
-from batcher.manifest.strict_json import NotJson, not_json, scanner
+from batcher.manifest.strict_json import NotJson, not_json, parse, scanner
+from batcher.manifest.usual import usual_of
 from batcher.nearest import nearest
 
 _CHUNK = 1 << 18
+_RUN = 1 << 15
 _SPACE = re.compile(r"[ \t\r\n]*")
+_JOINT = re.compile(r'\}([ \t\r\n]*,[ \t\r\n]*)(\{[ \t\r\n]*"(?:FIELD)")'.replace("FIELD", "|".join(ENTRY_FIELDS)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +58,40 @@ _AFTER_END = "Take it out; if each line is an entry of its own, say --format jso
 
 
 def _array(window: "_Window") -> Iterator[Batch]:
-    for index, _ in enumerate(window.items("[", "]")):
-        line, column = window.position()
-        value, faults = window.value()
-        yield Single.of(Element(index, line, value, column, faults))
+    index = 0
+    for _ in window.items("[", "]"):
+        batch = _batch(window, index)
+        yield batch
+        index += len(batch.lines)
+
+
+def _batch(window: "_Window", index: int) -> Batch:
+    """The element that begins here, and those behind it as far as they are usual and can be seen."""
+    texts = window.texts()
+    usual = usual_of(texts)
+    sound = usual.index(None) if None in usual else len(usual)
+    if sound:
+        return window.take(index, texts[:sound], usual[:sound])
+    line, column = window.position()
+    value, faults = window.value()
+    return Single.of(Element(index, line, value, column, faults))
+
+
+class _Texts(Batch):
+    """Elements in a *buffer*, a *gap* apart; the first of them begins at *at*, and its line at *line_begin*."""
+
+    texts: list[str]
+    gap: int
+    buffer: str
+    at: int
+    line_begin: int
+
+    def element(self, place: int) -> Element:
+        text = self.texts[place]
+        begin = self.at + sum(len(before) + self.gap for before in self.texts[:place])
+        line_begin = self.buffer.rfind("\n", self.at, begin) + 1 or self.line_begin
+        value = parse(text)
+        return Element(self.index + place, self.lines[place], value, begin - line_begin + 1, twice_faults(value, text))
 
 
 def _object(window: "_Window") -> Iterator[Batch | DefaultsElement]:
@@ -90,8 +124,6 @@ def _object(window: "_Window") -> Iterator[Batch | DefaultsElement]:
 
 
 def _refuse_field(window: "_Window", name: str, place: tuple[int, int]) -> None:
-    from batcher.manifest.fields import BODY_FIELDS
-
     if name in BODY_FIELDS:
         window.fail(
             "the file is a single request body",
@@ -115,6 +147,7 @@ class _Window:
         self._line = 1  # of _counted
         self._counted = 0
         self._line_begin = 0  # may be negative: before the buffer
+        self._gap = ""
 
     def peek(self) -> str:
         """The next sign that is no space, which the window now begins with; "" at the end."""
@@ -182,6 +215,31 @@ class _Window:
             self._at = problem.pos
         ended = self._at >= len(self._buffer.rstrip())
         self.fail("the file ends in the middle of an entry" if ended else problem.problem, "Mend the JSON")
+
+    def texts(self) -> list[str]:
+        """The texts of the elements from here on, told by what stands between the first two; none where it is not seen.
+
+        An object's end, a comma, and another object that begins with a field only entries have: inside an entry that
+        is usual this cannot stand. So where each text is usual by itself, they are the elements of the file.
+        """
+        joint = _JOINT.search(self._buffer, self._at, self._at + _RUN)
+        if joint is None:
+            return []
+        self._gap, head = joint[1], joint[2]
+        until = self._buffer.rfind(joint[0], self._at, self._at + _RUN)
+        first, *others = self._buffer[self._at : until].split(joint[0])
+        return [f"{first}}}", *(f"{head}{text}}}" for text in others)]
+
+    def take(self, index: int, texts: list[str], usual: list[Usual | None]) -> Batch:
+        """Go to the end of *texts*, the first of those that begin here."""
+        line, _ = self.position()
+        gap, at = self._gap, self._at
+        lines: list[int] = []
+        for text in texts:
+            lines.append(line)
+            line += text.count("\n") + gap.count("\n")
+        self._at += sum(map(len, texts)) + len(gap) * (len(texts) - 1)
+        return _Texts(index, lines, usual, texts, len(gap), self._buffer, at, self._line_begin)
 
     def position(self) -> tuple[int, int]:
         """Line and column of where the window begins, both 1-based."""
