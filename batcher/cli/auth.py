@@ -122,9 +122,8 @@ async def _scopes(
 
 
 def _print_json(checked: list["Checked"]) -> None:
-    from dataclasses import asdict
-
     import orjson
+    from msgspec.structs import asdict
 
     scopes = [asdict(each) for each in checked]
     click.echo(orjson.dumps({"scopes": scopes, "note": _HONEST}, option=orjson.OPT_INDENT_2))

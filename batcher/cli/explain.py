@@ -74,14 +74,12 @@ def _about(store: "Store", place: int, entry: "PlannedEntry | None") -> dict[str
 
 def _print_json(about: dict[str, Any], steps: "list[Step]") -> None:
     import orjson
+    from msgspec.structs import asdict
 
     from batcher.wave.clocks import utc
     from batcher.wave.result import rfc3339
 
-    plain = [
-        {"at": rfc3339(utc(step.at)), **{name: getattr(step, name) for name in step.__slots__ if name != "at"}}
-        for step in steps
-    ]
+    plain = [{**asdict(step), "at": rfc3339(utc(step.at))} for step in steps]
     click.echo(orjson.dumps({**about, "steps": plain}, option=orjson.OPT_INDENT_2))
 
 

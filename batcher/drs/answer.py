@@ -1,8 +1,9 @@
 """What came back from one HTTP request: a value, whatever happened. Expected trouble is never an exception."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+from msgspec import Struct
 
 
 class Stage(Enum):
@@ -12,8 +13,7 @@ class Stage(Enum):
     SENT = "sent"  # the body began to leave: without a whole answer the outcome is unknown
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """One request's outcome at the transport level.
 
     *http_status* is None when no whole, readable answer arrived; *error* then says why, for people, and
@@ -25,10 +25,14 @@ class Answer:
     sent_at: float
     answered_at: float
     http_status: int | None = None
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # an IAM answer carries its token here
-    body: bytes = field(default=b"", repr=False)
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
     error: str | None = None
     error_kind: str | None = None
+
+    def __repr__(self) -> str:
+        """Without headers and body: an IAM answer carries its token there."""
+        return f"Answer({self.stage.value}, status {self.http_status}, error {self.error!r})"
 
     @property
     def request_id(self) -> str | None:

@@ -1,8 +1,9 @@
 """The client of one scope: the calls of the API that this product makes, each sent once and answered by a value."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer

@@ -1,15 +1,15 @@
 """The cloud as the engine sees it: one scope, a handful of calls, each answer a value."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpRequest:
+class HttpRequest(Struct, frozen=True, kw_only=True):
     """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes.
 
     *on_sent* is called once, the moment the body begins to leave: the pace counts from there. An answer longer than
@@ -18,10 +18,14 @@ class HttpRequest:
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
     answer_limit: int = guesses.CREATE_ANSWER_LIMIT
     on_sent: Callable[[], None] | None = None
+
+    def __repr__(self) -> str:
+        """Without headers and body, where secrets are."""
+        return f"HttpRequest({self.method} {self.url})"
 
 
 class Transport(Protocol):
@@ -32,8 +36,7 @@ class Transport(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(Struct, frozen=True):
     """Why no credential can be had; the scope stops with this. *error_msg* names the way out.
 
     *cause* is one of `auth.explain.Cause`. *passing*: nothing was refused, IAM just could not be asked.

@@ -3,13 +3,13 @@
 import math
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer
@@ -25,8 +25,7 @@ _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _LIMIT = re.compile(r"limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,6})?\s*(second|minute|hour|day)s?", re.IGNORECASE)
 
 
-@dataclass(frozen=True, slots=True)
-class Error:
+class Error(Struct, frozen=True):
     """An error as an answer tells it. *code* is None where it tells none, or only repeats the HTTP status."""
 
     code: str | None

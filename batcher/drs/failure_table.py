@@ -6,7 +6,8 @@ code, "inferred" where a page leaves it open and the row is what is safe.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.drs.outcome import ErrorKind, Sort
 
@@ -17,8 +18,7 @@ ANY_CODE = "*"
 """Row key for every code that has no row of its own under that status."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """What an answer with *http_status* and *code* means."""
 
     http_status: int

@@ -5,8 +5,8 @@ that is not whole, sound and known leaves the matter in doubt.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from batcher.drs.answer import Answer, Stage

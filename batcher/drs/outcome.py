@@ -4,12 +4,12 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from batcher.drs.query_compare_result import QueryCompareResultResponse
+from msgspec import Struct
 
 
 class ErrorKind(StrEnum):
@@ -40,8 +40,7 @@ class Sort(Enum):
     MAYBE = "may have happened"  # no whole, sound, known answer after the body left
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class Trouble(Struct, frozen=True, kw_only=True):
     """Why something asked for was not (or perhaps not) done.
 
     *listed* is False where a whole answer carried a (status, code) pair that no source names: such an answer
@@ -58,8 +57,7 @@ class Trouble:
     listed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A comparison exists, and this is its id."""
 
     compare_task_id: str
@@ -72,8 +70,7 @@ class Half(StrEnum):
     DATA = "data_level"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CreateOutcome:
+class CreateOutcome(Struct, frozen=True, kw_only=True):
     """The verdict on each half that was asked for. Where the call as a whole failed, *whole* holds that
     trouble and every half has it too, save one that the answer gives an id all the same: that one is in doubt.
     *whole* is None where the halves speak for themselves; then none of them is `NOT_LET_IN`.
@@ -88,8 +85,7 @@ class CreateOutcome:
     unasked: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """One entry of a job's list of comparison tasks. Times are milliseconds since the epoch, by the cloud."""
 
     compare_task_id: str
@@ -107,16 +103,14 @@ class Comparison:
 FINISHED = frozenset({"SUCCESSFUL", "FAILED", "CANCELLED", "TIMEOUT_INTERRUPT"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ComparisonPage:
+class ComparisonPage(Struct, frozen=True, kw_only=True):
     """One page of the list, as sound as could be told: *total* is the cloud's own count of all entries."""
 
     comparisons: tuple[Comparison, ...]
     total: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOutcome:
+class ListOutcome(Struct, frozen=True, kw_only=True):
     """Exactly one of *page* and *trouble* is set. An answer that is not a whole, sound list is trouble:
     an error here is never evidence that no comparison exists."""
 
@@ -126,8 +120,7 @@ class ListOutcome:
     request_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResultsOutcome:
+class ResultsOutcome(Struct, frozen=True, kw_only=True):
     """Exactly one of *results* and *trouble* is set. Blocks of *results* may carry an error of their own."""
 
     results: "QueryCompareResultResponse | None"
@@ -136,8 +129,7 @@ class ResultsOutcome:
     request_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusOutcome:
+class StatusOutcome(Struct, frozen=True, kw_only=True):
     """The status of every job asked for, or why it could not be had; *trouble* where the call as a whole failed,
     which every job then has too."""
 

@@ -4,27 +4,25 @@ of the others waits for it.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
+
+from msgspec import Struct
 
 from batcher.drs.outcome import Trouble
 from batcher.wave.plan import PlannedEntry
 
 
-@dataclass(frozen=True, slots=True)
-class Admitted:
+class Admitted(Struct, frozen=True):
     """It may be sent."""
 
 
-@dataclass(frozen=True, slots=True)
-class Waits:
+class Waits(Struct, frozen=True):
     """Not now; *why* is for people. Whoever was asked says when to ask again."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(Struct, frozen=True):
     """It cannot be sent at all: the entry fails with *trouble*."""
 
     trouble: Trouble

@@ -7,9 +7,10 @@ released, and the others of that job wait behind it in manifest order.
 import asyncio
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from itertools import count
+
+from msgspec import Struct, field
 
 from batcher.wave.clocks import Clock
 from batcher.wave.decide import Action, LookUp, Send, Settle
@@ -17,8 +18,7 @@ from batcher.wave.life import EntryState
 from batcher.wave.plan import PlannedEntry
 
 
-@dataclass(slots=True)
-class Held:
+class Held(Struct):
     """An entry in memory: what the journal has of it, and what only this process knows.
 
     *action* is what is to be done next, and *due_at* when; *sent_at* is when this process last sent it and *first_at*

@@ -1,6 +1,6 @@
 """One attempt for an entry: intent, slot, request, answer, in this order and each durable before the next."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import Cloud

@@ -2,8 +2,9 @@
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+from msgspec import Struct, field
 
 from batcher.logger import get_logger
 from batcher.wave.admission import Admission, OpenDoor
@@ -27,8 +28,7 @@ def unwatched(boundary: str) -> None:
     """The boundary watcher of production: nobody watches."""
 
 
-@dataclass(slots=True, kw_only=True)
-class Context:
+class Context(Struct, kw_only=True):
     """The wave's surroundings, and the few things that happen to all of it at once.
 
     *watch* is told each step of durability by name, right after it; tests kill the process there.
@@ -46,7 +46,7 @@ class Context:
     watch: Boundary = unwatched
     admission: Admission = field(default_factory=OpenDoor)
     next_seq: int = 0
-    unrecorded: list[tuple[str, Sequence[Op]]] = field(default_factory=list)
+    unrecorded: list[tuple[str, Sequence[Op]]] = []
 
     async def read(self, query: Callable[[Store], T]) -> T:
         """See `Journal.read`. A journal that fails stops the wave; raises `JournalFailed`."""

@@ -1,8 +1,9 @@
 """The course of an entry: its last step is folded in and made durable with the decision on the next one."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.clocks import CloudClock

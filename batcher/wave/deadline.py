@@ -1,16 +1,16 @@
 """When a wave has to stop sending, as people write it: `30m` from its start, `06:00`, or a time with its zone."""
 
 import re
-from dataclasses import dataclass
 from datetime import datetime, time, timedelta
+
+from msgspec import Struct
 
 from batcher.durations import duration_text, parse_duration
 
 _MEND = "write a duration (30m), a time of day (06:00), or a time with its zone (2026-11-25T06:00:00+01:00)"
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(Struct, frozen=True):
     """Exactly one is set: *after_s* counts from the start of a run, *of_day* is the next such time on the
     machine's own clock, *moment* has its zone."""
 

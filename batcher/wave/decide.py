@@ -1,6 +1,7 @@
 """What comes next for an entry: a pure function of its state, the policy and the time that has passed."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.wave.life import EntryState
@@ -8,24 +9,21 @@ from batcher.wave.policy import Policy, Reconcile
 from batcher.wave.result import Status
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(Struct, frozen=True):
     """Ask for the open halves, *after_s* seconds from now."""
 
     after_s: float
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class LookUp:
+class LookUp(Struct, frozen=True):
     """List the job's comparisons, *after_s* seconds from now."""
 
     after_s: float
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class Settle:
+class Settle(Struct, frozen=True):
     """The entry's outcome is final; *trouble* says what went wrong, None where nothing did."""
 
     status: Status
@@ -36,8 +34,7 @@ class Settle:
 Action = Send | LookUp | Settle
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
+class Moment(Struct, frozen=True, kw_only=True):
     """The time, as far as decisions need it. Seconds.
 
     *since_intent_s* has passed, at least, since the last request left; *since_first_s* since this process first

@@ -4,9 +4,10 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
+
+from msgspec import Struct
 
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
@@ -35,8 +36,7 @@ _TAIL = 500  # provisional lines written at a time
 _ASKED_AGAIN = 3  # times that the journal is asked anew, should it fail, for what is needed at the end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaveEnd:
+class WaveEnd(Struct, frozen=True, kw_only=True):
     """How a run of a wave ended. *stop* is None where every entry was settled.
 
     *halted* are the scopes whose credentials were refused, with the reason. *unrecorded* says what the cloud told
@@ -49,8 +49,7 @@ class WaveEnd:
     unrecorded: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Start:
+class Start(Struct, frozen=True, kw_only=True):
     """What the journal says at the beginning of a run. *last_sign_s* is how long ago an earlier run last recorded
     something, by our clock (so it may be wrong, and even negative); None: there was none."""
 

@@ -1,8 +1,9 @@
 """How long a wave will take, before it runs: a pure function of what each scope has to send and of its pace."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Generic, TypeVar
+
+from msgspec import Struct
 
 from batcher.durations import about
 from batcher.rates import Rate
@@ -10,8 +11,7 @@ from batcher.rates import Rate
 S = TypeVar("S")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate(Generic[S]):
+class Estimate(Struct, Generic[S], frozen=True, kw_only=True):
     """The time for each scope, None where no pace bounds it; scopes run side by side, so *seconds* is the longest.
 
     It is the time without trouble: every request taken, none repeated.

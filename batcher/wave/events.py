@@ -4,17 +4,17 @@ Times named `at` are Unix seconds by our own clock; times named `cloud_…` are 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
 import orjson
+from msgspec import Struct
+from msgspec.json import Encoder
 
 from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Intended:
+class Intended(Struct, frozen=True, kw_only=True):
     """A create request is about to leave. Durable before it does: from here on it may have been sent.
 
     *cloud_at* is the earliest the cloud's clock can have shown then, None where that was not known yet.
@@ -30,16 +30,14 @@ class Intended:
     snapshot: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retracted:
+class Retracted(Struct, frozen=True, kw_only=True):
     """The request of the open intent did not leave after all."""
 
     at: float
     why: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class Answered(Struct, frozen=True, kw_only=True):
     """The create request ended, with or without an answer; *halves* has a verdict for each half asked.
 
     *spared*: in an outage, where a failure says nothing about the entry and is not charged to it.
@@ -64,16 +62,14 @@ class Sight(StrEnum):
     AMBIGUOUS = "ambiguous"  # cannot be told apart, now or later
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(Struct, frozen=True, kw_only=True):
     """The verdict of one look-up on one half. *ids* are the comparisons that could be ours."""
 
     sight: Sight
     ids: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LookedUp:
+class LookedUp(Struct, frozen=True, kw_only=True):
     """The job's comparisons were listed; *trouble* says why that did not work out, and then nothing was seen.
 
     *since* is the cloud's time from which a comparison counted as possibly ours, None where that is not known.
@@ -82,7 +78,7 @@ class LookedUp:
     """
 
     at: float
-    halves: Mapping[Half, Seen] = field(default_factory=dict)
+    halves: Mapping[Half, Seen] = {}
     since: float | None = None
     listed: int = 0
     blocked: bool = False
@@ -93,8 +89,7 @@ class LookedUp:
     spared: bool = False  # in an outage, as in `Answered`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reopened:
+class Reopened(Struct, frozen=True, kw_only=True):
     """A settled entry is taken up again: its result no longer counts. *fresh* forgets the attempts so far."""
 
     at: float
@@ -103,17 +98,17 @@ class Reopened:
     fresh: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruled:
+class Ruled(Struct, frozen=True, kw_only=True):
     """The operator decided what became of an unsettled entry. *halves* are the task ids they named."""
 
     at: float
     ruling: str
-    halves: Mapping[Half, str] = field(default_factory=dict)
+    halves: Mapping[Half, str] = {}
 
 
 Event = Intended | Retracted | Answered | LookedUp | Reopened | Ruled
 
+_ENCODER = Encoder()
 _KINDS: dict[str, type[Any]] = {
     kind.__name__.lower(): kind for kind in (Intended, Retracted, Answered, LookedUp, Reopened, Ruled)
 }
@@ -142,13 +137,7 @@ def kind_of(event: Event) -> str:
 
 def encode(event: Event) -> bytes:
     """*event* as JSON, without its kind."""
-    return orjson.dumps(event, default=_plain, option=orjson.OPT_NON_STR_KEYS)
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, frozenset):
-        return sorted(value)
-    raise TypeError(f"cannot journal a {type(value).__name__}")
+    return _ENCODER.encode(event)
 
 
 def decode(kind: str, body: bytes) -> Event:

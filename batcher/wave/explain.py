@@ -1,7 +1,8 @@
 """What was done for an entry and why, step by step, from the events that the journal keeps."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.drs.outcome import Half, Made, Trouble
 from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
@@ -9,8 +10,7 @@ from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, R
 _NAMES = {Half.OBJECT: "object level", Half.DATA: "data level"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(Struct, frozen=True, kw_only=True):
     """One thing that happened. *at* is Unix seconds by our own clock; *attempt* is 1-based, None for look-ups and
     rulings. *what* names it, *told* is what the cloud (or the operator) said, *decided* what followed from it."""
 

@@ -1,8 +1,9 @@
 """The operator's hand on a running wave: pause, resume, rate and concurrency, each said, logged and remembered."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from msgspec import to_builtins
 
 from batcher.rates import parse_pace
 from batcher.wave.clocks import Clock, utc
@@ -85,7 +86,7 @@ def orders(
                 said = hand.set_concurrency(value)
             case _:
                 raise ValueError(f"cannot {do} {value or 'without a value'}: see batcher control --help")
-        return {"said": said, "status": asdict(status())}
+        return {"said": said, "status": to_builtins(status())}
 
     return handle
 

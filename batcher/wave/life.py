@@ -8,14 +8,15 @@ that dies at any point leaves exactly the doubts it must.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.drs.outcome import Half, Made, Sort, Trouble
 from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Sight
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HalfState:
+class HalfState(Struct, frozen=True, kw_only=True):
     """What is known of one half. *made*, *refused* and *doubt* exclude each other."""
 
     made: str | None = None
@@ -34,11 +35,10 @@ class HalfState:
 _FRESH = HalfState()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EntryState:
+class EntryState(Struct, frozen=True, kw_only=True):
     """Everything the engine remembers of an entry between two steps."""
 
-    halves: Mapping[Half, HalfState] = field(default_factory=dict)
+    halves: Mapping[Half, HalfState] = {}
     attempts: int = 0  # create requests sent
     charged: int = 0  # of them, those that count against the bound on attempts
     first_at: float | None = None  # when the first was sent: `submitted_at`

@@ -1,6 +1,6 @@
 """All of a job's comparisons, read page by page: whole and sound, or not at all."""
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from batcher.drs import guesses
 from batcher.drs.answer import Stage
@@ -16,8 +16,7 @@ from batcher.wave.reconcile import merge
 _MAX_PAGES = 1000  # of a job's comparisons: beyond that the list is not sound
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(Struct, frozen=True):
     """What a look-up brought: the job's comparisons, or why they could not be had in full."""
 
     comparisons: tuple[Comparison, ...] | Trouble

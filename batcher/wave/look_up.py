@@ -1,6 +1,6 @@
 """One look-up for an entry in doubt: the job's comparisons are listed, and each half is judged by them."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from batcher.drs.outcome import Comparison, Trouble
 from batcher.wave.access import Access

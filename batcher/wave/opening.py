@@ -7,10 +7,12 @@ plan, and a wave without a plan has sent nothing.
 import platform
 import sqlite3
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher._version import __version__
 from batcher.drs.outcome import ErrorKind
@@ -48,8 +50,7 @@ class BadManifest(Exception):
         self.entries = entries
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """What is asked for when a wave is opened. *results* is None for standard output."""
 
     manifest: Manifest
@@ -65,8 +66,7 @@ class Request:
     command: str | None = None  # what was typed, likewise
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class Found(Struct, frozen=True, kw_only=True):
     """What was there at the start of this run; *said* are sentences about what was mended or put aside."""
 
     resumed: bool
@@ -76,8 +76,7 @@ class Found:
     said: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class Opened:
+class Opened(Struct):
     """A wave that is ready to run. Whoever has it closes it: the engine's journal takes over the store."""
 
     store: Store

@@ -1,22 +1,21 @@
 """What is made durable in the journal, one value a fact: all that a keeper of journals has to know how to write."""
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from batcher.wave.events import Event
 from batcher.wave.result import Status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
+class Happened(Struct, frozen=True, kw_only=True):
     """An event of entry *index*."""
 
     index: int
     event: Event
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(Struct, frozen=True, kw_only=True):
     """The final result of entry *index*; *seq* is its place in the results file, *line* what stands there."""
 
     index: int
@@ -25,16 +24,14 @@ class Settled:
     line: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Noted:
+class Noted(Struct, frozen=True, kw_only=True):
     """A fact about the wave, by *name*; a later one replaces it."""
 
     name: str
     value: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockNoted:
+class ClockNoted(Struct, frozen=True, kw_only=True):
     """How far the cloud's clock is ahead of ours, for a scope."""
 
     scope: int

@@ -1,18 +1,17 @@
 """An entry as the plan in the journal holds it: the body that is sent, and the few facts the engine needs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.drs.outcome import Half
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(Struct, frozen=True):
     """(endpoint, project_id): what shares credentials, a rate limit and a fate. *number* is the journal's."""
 
     number: int
@@ -23,8 +22,7 @@ class Scope:
         return f"project {self.project_id} at {self.endpoint}"
 
 
-@dataclass(frozen=True, kw_only=True)
-class PlannedEntry:
+class PlannedEntry(Struct, frozen=True, kw_only=True):
     """One row of the plan. *body* is the request as JSON bytes, sent as they are on the first attempt.
 
     *line* is the manifest's 1-based line; *shares_job* tells that other entries name the same job.
@@ -40,27 +38,14 @@ class PlannedEntry:
     labels: Mapping[str, str]
     shares_job: bool = False
 
-    @cached_property
-    def _wire(self) -> dict[str, Any]:
-        wire: dict[str, Any] = orjson.loads(self.body)
-        return wire
-
-    @cached_property
+    @property
     def asked(self) -> frozenset[Half]:
         """The halves the entry wants."""
-        wire = self._wire
-        return frozenset(
-            half
-            for half, field in (
-                (Half.OBJECT, "object_level_compare_type"),
-                (Half.DATA, "data_level_compare_info"),
-            )
-            if wire.get(field)
-        )
+        return _read(self.body)[0]
 
     @property
-    def _data(self) -> dict[str, Any]:
-        return self._wire.get("data_level_compare_info") or {}
+    def _data(self) -> Mapping[str, Any]:
+        return _read(self.body)[1]
 
     @property
     def compare_type(self) -> str | None:
@@ -93,3 +78,18 @@ class PlannedEntry:
                 update={"conflict_policy": "keep"}
             )
         return request.model_copy(update=changes).to_wire()
+
+
+_ASKED = {
+    (has_object, has_data): frozenset(half for half, has in ((Half.OBJECT, has_object), (Half.DATA, has_data)) if has)
+    for has_object in (False, True)
+    for has_data in (False, True)
+}
+
+
+@lru_cache(maxsize=1024)
+def _read(body: bytes) -> tuple[frozenset[Half], Mapping[str, Any]]:
+    """The halves that *body* asks for, and its data-level block; kept for the entries that are in hand."""
+    wire = orjson.loads(body)
+    data = wire.get("data_level_compare_info") or {}
+    return _ASKED[bool(wire.get("object_level_compare_type")), bool(data)], data

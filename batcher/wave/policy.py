@@ -1,7 +1,8 @@
 """The numbers and choices that steer a wave, as one value. All times are seconds."""
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 from batcher.drs import guesses
 
@@ -16,8 +17,7 @@ class Reconcile(StrEnum):
     OFF = "off"  # not at all (the credential may not query): every doubt is unsettled
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MaxFailures:
+class MaxFailures(Struct, frozen=True, kw_only=True):
     """When the wave stops because too much fails: a count, or a share of the manifest's entries."""
 
     count: int | None = None
@@ -30,8 +30,7 @@ class MaxFailures:
         return self.percent is not None and failures > 0 and failures >= entries * self.percent / 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class Policy(Struct, frozen=True, kw_only=True):
     """How often, how long and how patiently. Defaults are those of `batcher run`."""
 
     attempts: int = 5  # charged attempts an entry; throttled ones are not charged

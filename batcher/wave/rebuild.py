@@ -2,8 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.wave.events import Event
@@ -18,8 +20,7 @@ _BATCH = 500
 _GO_ON = "Run the same command again to go on"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rebuilt:
+class Rebuilt(Struct, frozen=True, kw_only=True):
     """What was written: lines that are final, lines of open entries by status, and what was kept aside, for people."""
 
     settled: int

@@ -1,7 +1,8 @@
 """Reconciling, the pure part: which of a job's listed comparisons can be the one our request made."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Half
@@ -10,8 +11,7 @@ from batcher.wave.life import EntryState
 from batcher.wave.plan import PlannedEntry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rival:
+class Rival(Struct, frozen=True, kw_only=True):
     """Another entry of the same job whose request may have made a comparison of these *types*, nobody knows which.
 
     It would have been created between *since* and *until* by the cloud's clock; None: no bound is known.
@@ -33,16 +33,14 @@ class Rival:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Others:
+class Others(Struct, frozen=True, kw_only=True):
     """The other entries of the job: the ids of what they *made*, and those whose fate is open."""
 
     made: frozenset[str] = frozenset()
     rivals: tuple[Rival, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Look(Struct, frozen=True, kw_only=True):
     """One whole look at a job's comparisons, and what is needed to judge it.
 
     *since* is the cloud's time (Unix seconds) from which a comparison may be ours, None if not known; its clock was

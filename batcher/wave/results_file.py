@@ -1,11 +1,11 @@
 """Reading a results file: streamed, and exact about what is wrong with it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
+from msgspec import Struct
 from pydantic import ValidationError
 
 from batcher.errors import UserError
@@ -19,8 +19,7 @@ class ResultsError(UserError):
     """The file is no results file, or damaged; the message names it, the line and the way out."""
 
 
-@dataclass(slots=True)
-class Torn:
+class Torn(Struct):
     """Whether the last line was cut off, by a crash or because the wave is writing it right now."""
 
     torn: bool = False

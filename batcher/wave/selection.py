@@ -1,8 +1,9 @@
 """Entries of a wave chosen by how they ended, as a manifest for the next one."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
+
+from msgspec import Struct
 
 from batcher.drs.outcome import Half
 from batcher.errors import UserError
@@ -16,8 +17,7 @@ _RESULTS = {
 }
 
 
-@dataclass(slots=True, kw_only=True)
-class Selection:
+class Selection(Struct, kw_only=True):
     """What is chosen: one of *statuses*, and one of *kinds* of error where any are named.
 
     *count* is how many entries were given out. Invalid ones have no request that could be: *unwritable* has the lines
@@ -27,7 +27,7 @@ class Selection:
     statuses: Collection[Status]
     kinds: Collection[str] = ()
     count: int = 0
-    unwritable: list[int] = field(default_factory=list)
+    unwritable: list[int] = []
 
     def lines(self, store: Store, results: Iterable[Mapping[str, Any]]) -> Iterator[ManifestLine]:
         """The chosen entries of the wave in *store*, in the order of its *results*.

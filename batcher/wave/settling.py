@@ -1,8 +1,9 @@
 """The operator's word on an unsettled entry, on record: what became of it, or that it is to be sent again."""
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+from msgspec import Struct
 
 from batcher.drs.outcome import ErrorKind, Half, Sort, Trouble
 from batcher.errors import UserError
@@ -26,8 +27,7 @@ class NotSettled(UserError):
     """The ruling cannot be recorded; the text says why and the way out. Nothing was changed."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class Ruling(Struct, frozen=True, kw_only=True):
     """What the operator says, as typed: *text* for the record.
 
     *halves* maps a half to its task id, None to say that it was not created; *whole* is a task id for the one half in
@@ -35,7 +35,7 @@ class Ruling:
     """
 
     text: str
-    halves: Mapping[Half, str | None] = field(default_factory=dict)
+    halves: Mapping[Half, str | None] = {}
     whole: str | None = None
     retry: bool = False
 
@@ -62,8 +62,7 @@ def _is_id(text: str) -> bool:
     return bool(text.strip()) and not any(sign.isspace() or sign in ",=" for sign in text.strip())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recorded:
+class Recorded(Struct, frozen=True, kw_only=True):
     """What the entry's *result* is now; *said* is what else had to be done to the results file, for people."""
 
     result: Result

@@ -6,13 +6,13 @@ The file is theirs, but while a wave runs only we write it: what someone else do
 import os
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
 import orjson
+from msgspec import Struct
 
 from batcher.wave.result import Status
 
@@ -121,8 +121,7 @@ class ResultsFile:
 _WAY_OUT = "every result is in the journal: run the same command again to have the file written anew"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mended:
+class Mended(Struct, frozen=True, kw_only=True):
     """What had to be done to make the results file say what the journal says; *said* is for people."""
 
     appended: int = 0

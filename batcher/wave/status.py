@@ -1,10 +1,9 @@
 """Where a wave stands right now: a snapshot for progress lines, summaries and, later, the control socket."""
 
-from dataclasses import dataclass, field
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeStatus:
+class ScopeStatus(Struct, frozen=True, kw_only=True):
     """One scope of the wave: (endpoint, project_id)."""
 
     endpoint: str
@@ -17,8 +16,7 @@ class ScopeStatus:
     reason: str | None = None  # why it is paused or halted, for people
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WaveStatus:
+class WaveStatus(Struct, frozen=True, kw_only=True):
     """A snapshot. The six counts and `open` add up to `entries` at every moment."""
 
     entries: int
@@ -40,7 +38,7 @@ class WaveStatus:
     eta_s: float | None = None  # seconds until the end at the present pace; None: not known yet
     stopping: str | None = None  # why the wave is ending early, for people
     changed: tuple[str, ...] = ()  # what the operator changed while it ran, for people, oldest first
-    scopes: tuple[ScopeStatus, ...] = field(default=())
+    scopes: tuple[ScopeStatus, ...] = ()
 
     @property
     def settled(self) -> int:

@@ -1,7 +1,8 @@
 """Why a wave ends before its last entry is settled."""
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class StopKind(Enum):
@@ -17,8 +18,7 @@ class StopKind(Enum):
     RESULTS = "results not writable"
 
 
-@dataclass(frozen=True, slots=True)
-class Stop:
+class Stop(Struct, frozen=True):
     """A reason to stop; *text* is a sentence for people."""
 
     kind: StopKind

@@ -3,8 +3,9 @@
 import asyncio
 import random
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
+from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble

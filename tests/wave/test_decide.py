@@ -1,8 +1,7 @@
 """What comes next for an entry: the table of the design, row by row."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
 from batcher.wave.decide import LookUp, Moment, Send, Settle, back_off, decide

@@ -1,12 +1,13 @@
 """Opening a wave: planned once, taken up as it was, refused by name where it is not the same."""
 
+import dataclasses
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind, Sort
 from batcher.manifest import RunDefaults, open_manifest
@@ -103,7 +104,7 @@ def test_a_second_process_is_refused(request_of: Request) -> None:
 def test_another_scope_or_another_way_is_refused(request_of: Request, changes: dict[str, Any], said: str) -> None:
     opened(request_of).close()
     if "defaults" in changes:
-        changes = {"defaults": replace(request_of.defaults, **changes["defaults"])}
+        changes = {"defaults": dataclasses.replace(request_of.defaults, **changes["defaults"])}
     with pytest.raises(WaveRefused, match=said):
         opened(replace(request_of, **changes))
 

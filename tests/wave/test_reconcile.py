@@ -1,9 +1,9 @@
 """Which of a job's comparisons is ours: by type, by the cloud's clock, and not somebody else's."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from batcher.drs.outcome import Comparison, Made
 from batcher.wave.clocks import CloudClock

@@ -6,9 +6,11 @@ They are the test of the test: a promise whose breach no world would notice is n
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from unittest import mock
+
+from msgspec.structs import replace
 
 from batcher.drs.failures import sort_list
 from batcher.drs.outcome import Half, Trouble

@@ -3,9 +3,9 @@
 import asyncio
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import orjson
+from msgspec.structs import replace
 
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import Refusal

@@ -2,7 +2,8 @@
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from batcher.drs.auth.key_guard import KeyGuard
 from batcher.drs.auth.secret import Hidden, Secret, SecretSource
@@ -14,8 +15,7 @@ PROJECT_HEADER = "X-Project-Id"
 SECURITY_TOKEN_HEADER = "X-Security-Token"  # noqa: S105 - a header's name
 
 
-@dataclass(frozen=True, slots=True)
-class _Values:
+class _Values(Struct, frozen=True):
     """The key as read at one moment."""
 
     ak: Secret

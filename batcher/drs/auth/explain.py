@@ -4,8 +4,10 @@ What happens next never depends on this: it goes by (status, code), in `failure_
 here to choose between wordings, since the gateway has one code for a dozen causes.
 """
 
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind, Trouble
 from batcher.durations import duration_text
@@ -158,8 +160,7 @@ _LOGIN_HINTS: tuple[tuple[tuple[str, ...], Cause], ...] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """Why, and the way out. *says* is a clause in lower case, *do* a sentence; neither ends in a full stop."""
 
     cause: Cause

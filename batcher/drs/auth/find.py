@@ -4,8 +4,9 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from urllib.parse import urlsplit
+
+from msgspec import Struct
 
 from batcher.drs.auth.access_key import AccessKey, AccessKeyCredential
 from batcher.drs.auth.iam import User, project_scope
@@ -22,23 +23,20 @@ from batcher.errors import UserError
 from batcher.text import counted
 
 
-@dataclass(frozen=True, slots=True)
-class GivenToken:
+class GivenToken(Struct, frozen=True):
     """A token that is given."""
 
     source: SecretSource
 
 
-@dataclass(frozen=True, slots=True)
-class UserAtIam:
+class UserAtIam(Struct, frozen=True):
     """An IAM user, and where the password is."""
 
     user: User
     source: SecretSource
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(Struct, frozen=True):
     """The parts of a credential, the place they were found in, and the IAM endpoint that stands there too."""
 
     parts: GivenToken | AccessKey | UserAtIam

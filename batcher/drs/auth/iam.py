@@ -1,12 +1,12 @@
 """IAM's two calls that we need: a token for a user name and password, and the projects a credential may see."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
+from msgspec import Struct
 
 from batcher.drs.answer import Answer
 from batcher.drs.auth.explain import explain, refusal_text
@@ -19,8 +19,7 @@ from batcher.drs.outcome import ErrorKind, Sort
 _JSON = {"Content-Type": "application/json;charset=utf8", "Accept": "application/json"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class User(Struct, frozen=True, kw_only=True):
     """An IAM user. *domain* is the account's name, or its id where *domain_is_id*."""
 
     name: str
@@ -33,8 +32,7 @@ class User:
         return {"id" if self.domain_is_id else "name": self.domain}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuedToken:
+class IssuedToken(Struct, frozen=True, kw_only=True):
     """A token as IAM issued it. *lifetime_s* is from its issue to its end, so that no clock of ours plays a part;
     None where the answer does not tell. *project_id* is what it is for; None: for a domain."""
 
@@ -43,16 +41,14 @@ class IssuedToken:
     project_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Passing:
+class Passing(Struct, frozen=True):
     """IAM could not be asked just now; *refusal* is for when that does not pass. *wait_s* is what IAM asked for."""
 
     refusal: Refusal
     wait_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Project:
+class Project(Struct, frozen=True):
     """A project of IAM's list: in the main project of a region, *name* is the region's."""
 
     id: str

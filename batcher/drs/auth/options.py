@@ -1,11 +1,11 @@
 """What flags and config files may say about credentials: where the secrets are, never the secrets themselves."""
 
-from dataclasses import dataclass, fields
 from pathlib import Path
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialOptions:
+
+class CredentialOptions(Struct, frozen=True, kw_only=True):
     """Flags of a command, or one section of the config file: each field is a flag and a key of the same name.
 
     `…_env` names an environment variable, `…_file` a file (`-`: standard input); the secret is in there.
@@ -31,7 +31,7 @@ class CredentialOptions:
 
 
 NO_OPTIONS = CredentialOptions()
-OPTION_NAMES: tuple[str, ...] = tuple(field.name for field in fields(CredentialOptions))
+OPTION_NAMES: tuple[str, ...] = CredentialOptions.__struct_fields__
 
 
 def flag(name: str) -> str:
@@ -39,8 +39,7 @@ def flag(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScopeProfile:
+class ScopeProfile(Struct, frozen=True, kw_only=True):
     """A section `[profiles.NAME]` of the config file that has credentials of its own for one project.
 
     *endpoint* is normalised; None: for the project wherever it is.

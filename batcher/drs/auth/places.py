@@ -8,6 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from msgspec import Struct
+
 from batcher.drs.auth.options import CredentialOptions
 from batcher.drs.auth.secret import FileSecret, GivenSecret, SecretSource, Unusable
 
@@ -32,8 +34,7 @@ class Item(StrEnum):
 SECRETS = (Item.TOKEN, Item.AK, Item.SK, Item.SECURITY_TOKEN, Item.PASSWORD)
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(Struct, frozen=True):
     """A value that is no secret, and where it is from."""
 
     value: str
@@ -147,8 +148,7 @@ class EnvironmentPlace:
         return next((Plain(value, name) for name, value in found if value), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SdkProfilePlace:
+class SdkProfilePlace(Struct, frozen=True, kw_only=True):
     """The official SDK's own file of credentials, section `[basic]`. A file that is not there is no trouble,
     unless the environment names it (*named*)."""
 

@@ -1,8 +1,10 @@
 """Whether the cloud takes a scope's credential, found out by one harmless request."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.drs.answer import Answer
 from batcher.drs.auth.access_key import AccessKey
@@ -28,8 +30,7 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"  # it could not be asked, or its answer tells nothing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class Checked(Struct, frozen=True, kw_only=True):
     """One scope's credential, and what the cloud says to it. *credential* is kind and origin.
 
     *why* says what is wrong and what to do; *remarks* what is not wrong yet. *skew_s* is how many seconds the cloud's

@@ -1,6 +1,6 @@
 """The project of a region, asked of IAM where nobody has named it."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from batcher.drs.auth.access_key import AccessKey
 from batcher.drs.auth.find import CredentialFinder, GivenToken, as_user_error
