@@ -4,21 +4,16 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from functools import partial
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import msgspec
-
-from batcher.drs.request_body import ObjectInfo
-from batcher.manifest.beside import is_whole
 from batcher.manifest.element import NO_VALUE, Batch, Element, Fault, Single, Usual
-from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
 from batcher.manifest.short_form import BadCell, parse_cell
 from batcher.manifest.source import Source
+from batcher.manifest.usual_csv import UsualOf, usual_under
 from batcher.nearest import nearest
 from batcher.text import counted
 
@@ -48,7 +43,7 @@ def read_csv(source: Source) -> Iterator[Batch | HeaderFault]:
         # Not the file's own iterator: a line without an end must not fill the memory.
         lines = iter(partial(text.readline, _LONGEST_CELL), "")
         header = _header(source.name, lines)
-        columns = _Columns(header.names)
+        columns = _Columns(header.names, surely_whole=source.encoding == "utf-8-sig")
         yield from (HeaderFault(header.line, fault) for fault in columns.faults)
         if columns.usable:
             yield from _rows(csv.reader(lines, delimiter=header.delimiter, strict=True), header.line, columns)
@@ -166,35 +161,13 @@ class _Rows(Batch):
 class _Columns:
     """The header, understood: what becomes of the cell in each column."""
 
-    def __init__(self, header: list[str]) -> None:
+    def __init__(self, header: list[str], *, surely_whole: bool) -> None:
         self._width = len(header)
         self.faults = list(_header_faults(header))
         self._columns = [(_home(name), name.removeprefix(LABEL_PREFIX)) for name in header]
         self._nameless = [place for place, name in enumerate(header) if not name]
         self.usable = "job_id" in header
-        self._job = header.index("job_id") if self.usable else 0
-        self._key = header.index("key") if "key" in header else None
-        self._infos = header.index(OBJECT_LISTS[0]) if OBJECT_LISTS[0] in header else None
-        self._labels = [(place, name) for place, (home, name) in enumerate(self._columns) if home == "labels"]
-        own = {self._job, self._key, self._infos, *(place for place, _ in self._labels)}
-        rest = [place for place in range(len(header)) if place not in own]
-        self._rest = itemgetter(*rest) if rest else _nothing
-
-    def usual_of(self, row: list[str]) -> Usual | None:
-        """*row* taken apart; None where there is something odd about it, such as a cell too many."""
-        if len(row) != self._width or self.faults or not (job_id := row[self._job].strip()):
-            return None
-        key = None if self._key is None else row[self._key].strip()
-        labels = {name: cell for place, name in self._labels if (cell := row[place])} if self._labels else NO_LABELS
-        if not all(map(is_whole, labels.values())):
-            return None
-        cell = "" if self._infos is None else row[self._infos].strip()
-        infos = None
-        if cell:
-            infos = _sure_list(cell)
-            if infos is None:
-                return None
-        return Usual((self._rest(row), cell == ""), job_id, key, labels, infos)
+        self.usual_of: UsualOf = _never if self.faults else usual_under(header, surely_whole=surely_whole)
 
     def element(self, index: int, line: int, row: list[str]) -> Element:
         """The entry that *row* stands for, nested as the API's body is."""
@@ -241,19 +214,8 @@ class _Columns:
         return Fault(None, NO_VALUE, f"the row has {counted(len(row), 'cell')}, and the header {self._width}", mend)
 
 
-def _nothing(row: list[str]) -> Hashable:
-    return ()
-
-
-def _sure_list(cell: str) -> list[ObjectInfo] | None:
-    """The object list in *cell*; None where it needs a closer look."""
-    if not is_whole(cell):
-        return None
-    try:
-        infos: list[ObjectInfo] = msgspec.convert(parse_cell(cell), list[ObjectInfo])
-    except (BadCell, msgspec.ValidationError):
-        return None
-    return infos or None
+def _never(row: list[str]) -> Usual | None:
+    return None
 
 
 def _list_of(name: str, cell: str, faults: list[Fault]) -> Any:

@@ -16,7 +16,7 @@ from batcher.manifest.findings import shown
 from batcher.manifest.read_jsonl import LONGEST, twice_faults
 from batcher.manifest.source import Source
 from batcher.manifest.strict_json import NotJson, not_json, parse, scanner
-from batcher.manifest.usual import usual_of
+from batcher.manifest.usual_json import usual_of
 from batcher.nearest import nearest
 
 _CHUNK = 1 << 18

@@ -25,15 +25,21 @@ def parse_cell(text: str, *, short_form: bool = True) -> Any:
     """
     if text[:1] in "[{" or not short_form:
         return _json(text)
-    return [_database(part.strip(), number) for number, part in enumerate(_parts(text), 1)]
+    return [
+        {"db_name": name} if tables is None else {"db_name": name, "table_name": tables}
+        for name, tables in databases(text)
+    ]
 
 
-def _parts(text: str) -> list[str]:
+def databases(text: str) -> list[tuple[str, list[str] | None]]:
+    """Each database of the short form *text*, with its tables if it names any. Raises `BadCell`."""
     parts = text.split(";")
-    return parts[:-1] if len(parts) > 1 and not parts[-1].strip() else parts
+    if len(parts) > 1 and not parts[-1].strip():
+        del parts[-1]
+    return [_database(part.strip(), number) for number, part in enumerate(parts, 1)]
 
 
-def _database(part: str, number: int) -> dict[str, Any]:
+def _database(part: str, number: int) -> tuple[str, list[str] | None]:
     name, colon, tables_text = part.partition(":")
     name = name.strip()
     if not name:
@@ -42,14 +48,14 @@ def _database(part: str, number: int) -> dict[str, Any]:
     if not colon:
         if "," in name:
             raise BadCell(f"has a comma, but no database before a colon, in part {number}", _FORM)
-        return {"db_name": name}
+        return name, None
     tables = [table.strip() for table in tables_text.split(",")]
     if ":" in tables_text:
         mend = 'Databases are separated by semicolons; a name with a colon needs the JSON form, [{"db_name": "…"}]'
         raise BadCell(f"has two colons in part {number}", mend)
     if not all(tables):
         raise BadCell(f"has an empty table name in part {number}", f"{_FORM}; a database alone stands for the whole")
-    return {"db_name": name, "table_name": tables}
+    return name, tables
 
 
 def _json(text: str) -> Any:

@@ -43,6 +43,7 @@ class _Row(BodyPart):
 
 
 _decode = msgspec.json.Decoder(_Row).decode
+_decode_objects = msgspec.json.Decoder(Annotated[list[ObjectInfo], _SOME]).decode
 
 
 def usual_of(texts: Sequence[str]) -> list[Usual | None]:
@@ -56,6 +57,15 @@ def usual_of(texts: Sequence[str]) -> list[Usual | None]:
     return [_apart(row) if _each_once(text, row) else None for text, row in zip(texts, rows, strict=True)]
 
 
+def objects_in(text: str) -> list[ObjectInfo] | None:
+    """The object list that *text* is; None where it is none, or has oddities."""
+    try:
+        infos = _decode_objects(text)
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return None
+    return infos if _each_once(text, infos) else None
+
+
 def _careful(text: str) -> Usual | None:
     try:
         row = _decode(text)
@@ -64,7 +74,7 @@ def _careful(text: str) -> Usual | None:
     return _apart(row) if _each_once(text, row) else None
 
 
-def _each_once(text: str, rows: _Row | list[_Row]) -> bool:
+def _each_once(text: str, rows: _Row | list[_Row] | list[ObjectInfo]) -> bool:
     """Whether no field of *rows*, which *text* was read to, stands twice, and no colon is written as \\u003a."""
     if "\\" in text and "\\u003" in text:
         return False
