@@ -7,10 +7,9 @@ from msgspec.structs import replace
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer
-from batcher.drs.batch_status import BATCH_STATUS, BatchQueryJobReqPage, PageReq
 from batcher.drs.cloud import Credential, HttpRequest, Refusal, Transport
 from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
-from batcher.drs.query_compare_result import QUERY_COMPARE_RESULT, QueryCompareResultReq
+from batcher.drs.query_compare_request import QUERY_COMPARE_RESULT, QueryCompareResultReq
 
 OnSent = Callable[[], None] | None
 
@@ -78,6 +77,8 @@ class DrsClient:
 
     async def batch_status(self, job_ids: Sequence[str], *, on_sent: OnSent = None) -> Answer:
         """The status of at most `guesses.STATUS_BATCH` jobs."""
+        from batcher.drs.batch_status import BATCH_STATUS, BatchQueryJobReqPage, PageReq  # few waves ask for it
+
         if not 0 < len(job_ids) <= guesses.STATUS_BATCH:
             raise ValueError(f"batch_status takes 1 to {guesses.STATUS_BATCH} jobs, not {len(job_ids)}")
         request = BatchQueryJobReqPage(jobs=list(job_ids), page_req=PageReq(cur_page=1, per_page=len(job_ids)))

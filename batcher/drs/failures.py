@@ -37,7 +37,6 @@ from batcher.drs.outcome import (
     StatusOutcome,
     Trouble,
 )
-from batcher.drs.query_compare_result import QueryCompareResultResponse
 from batcher.masking import mask_text
 
 __all__ = ["server_time", "sort_batch_status", "sort_call", "sort_create", "sort_list", "sort_results"]
@@ -75,6 +74,8 @@ def sort_list(answer: Answer, *, job_id: str | None = None) -> ListOutcome:
 def sort_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
     """What a query tells of the comparisons it names. A block that has failed on its own says so in its `error_code`,
     and the others stand; but where one was turned away by a limit, all of it is to be asked again."""
+    from batcher.drs.query_compare_result import QueryCompareResultResponse  # for who follows only
+
     body = read_object(answer.body)
     trouble = _whole(answer, body, job_id)
     results = None

@@ -5,17 +5,16 @@ comparison's results. Paging cuts every list in the answer alike: the overviews,
 differences and the list of comparisons. Counts tell the whole length.
 
 Row counts, names and key values are data of the customer's databases: never log them.
+
+Here is the answer. The request stands in `query_compare_request`: every wave sends one, and most read no results.
 """
 
 import re
 from typing import Annotated, Any, Literal
 
-import orjson
 from pydantic import BeforeValidator, Field, model_validator
 
-from batcher.drs.create_compare_task import AnswerPart, RequestPart
-
-QUERY_COMPARE_RESULT = "query-compare-result"
+from batcher.drs.create_compare_task import AnswerPart
 
 CompareResult = Literal[
     "CONSISTENT",
@@ -27,21 +26,6 @@ CompareResult = Literal[
     "CAN_NOT_COMPARE",
 ]
 """Documented results of one object, database or table. Answers may hold others."""
-
-
-class QueryCompareResultReq(RequestPart):
-    """The body of a query (table 3)."""
-
-    job_id: str = Field(min_length=1, description="Id of the DRS job.")
-    object_level_compare_id: str | None = Field(default=None, description="Tell the results of this object-level one.")
-    line_compare_id: str | None = Field(default=None, description="Tell the results of this row comparison.")
-    content_compare_id: str | None = Field(default=None, description="Tell the results of this value comparison.")
-    current_page: int = Field(ge=1, description="Page to tell; the examples count from 1.")
-    per_page: int = Field(ge=1, description="Length of each list in the answer; the maximum is not documented.")
-
-    def to_wire(self) -> bytes:
-        """The JSON bytes to send; ids that are not asked for are left out."""
-        return orjson.dumps(self.model_dump(exclude_none=True))
 
 
 def _blank_is_none(value: Any) -> Any:

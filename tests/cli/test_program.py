@@ -1,5 +1,6 @@
 """The command as a program: signals, streams, a terminal, and how little it takes to start."""
 
+import json
 import os
 import pty
 import signal
@@ -153,6 +154,61 @@ def test_importing_batcher_imports_nothing_heavy_until_a_name_is_used() -> None:
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said.strip() == "[] True <class 'batcher.api.Wave'>"
+
+
+# What a run loads where it needs it: for a terminal, a summary, a line to log, a config file, a following, a look-up.
+LATER = (
+    "batcher.cli.live",
+    "batcher.drs.batch_status",
+    "batcher.drs.query_compare_result",
+    "batcher.follow.companion",
+    "batcher.follow.verdict",
+    "batcher.report.html",
+    "batcher.report.summary",
+    "batcher.simulator",
+    "click.shell_completion",
+    "html",
+    "jinja2",
+    "pygments",
+    "rich",
+    "structlog",
+    "tomllib",
+)
+_WATCHED = """
+import json, sys
+from batcher.cli.main import run
+first = set()
+def watch(event, arguments):
+    if event == "socket.connect" and isinstance(arguments[1], tuple) and not first:
+        first.update(sys.modules)
+sys.addaudithook(watch)
+code = run(sys.argv[1:])
+print(json.dumps([code, sorted(first), sorted(sys.modules)]))
+"""
+
+
+def loaded_by_a_run(folder: Path, *options: str) -> tuple[set[str], set[str]]:
+    """What of `LATER` is there when the first request of a wave leaves, and when it has ended well."""
+    write_manifest(folder / "wave.csv", JOBS)
+    command = [sys.executable, "-c", _WATCHED, "run", "wave.csv", "-o", "results.jsonl", *options]
+    with ThreadedSimulator() as simulator:
+        environment = {**clean_environment(folder), **environment_for(simulator)}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=True)
+    code, first, last = json.loads(done.stdout)
+    assert code == 0
+    assert "aiohttp" in first
+    return set(LATER).intersection(first), set(LATER).intersection(last)
+
+
+def test_a_run_loads_nothing_before_its_first_request_that_it_does_not_need_for_it(tmp_path: Path) -> None:
+    first, last = loaded_by_a_run(tmp_path)
+    assert first == set()
+    assert "rich" in last  # it prints the summary
+    assert "structlog" not in last  # nothing was logged
+
+
+def test_a_quiet_run_that_goes_well_never_loads_what_shows_things(tmp_path: Path) -> None:
+    assert loaded_by_a_run(tmp_path, "--quiet") == (set(), set())
 
 
 def test_the_shell_completes_commands_and_options() -> None:

@@ -10,12 +10,12 @@ import pytest
 from huaweicloudsdkdrs.v3 import model as sdk
 from pydantic import BaseModel, ValidationError
 
-from batcher.drs import batch_status, create_compare_task, query_compare_result
+from batcher.drs import batch_status, create_compare_task, query_compare_request, query_compare_result
 from batcher.drs.batch_status import BatchQueryJobReqPage, PageReq
 from batcher.drs.create_compare_task import AnswerPart, CreateCompareTaskReq, RequestPart
+from batcher.drs.query_compare_request import QueryCompareResultReq
 from batcher.drs.query_compare_result import (
     CompareTaskList,
-    QueryCompareResultReq,
     QueryCompareResultResponse,
     ResultPart,
     WithError,
@@ -29,7 +29,7 @@ BASES = (RequestPart, AnswerPart, ResultPart, WithError)
 
 
 def ours() -> Iterator[type[BaseModel]]:
-    for module in (create_compare_task, query_compare_result, batch_status):
+    for module in (create_compare_task, query_compare_request, query_compare_result, batch_status):
         for _, kind in inspect.getmembers(module, inspect.isclass):
             if issubclass(kind, BaseModel) and kind not in BASES and kind.__module__ == module.__name__:
                 yield kind

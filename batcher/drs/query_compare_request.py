@@ -1,0 +1,23 @@
+"""The body of `POST /v3/{project_id}/jobs/query-compare-result`; see `query_compare_result` for the answer."""
+
+import orjson
+from pydantic import Field
+
+from batcher.drs.create_compare_task import RequestPart
+
+QUERY_COMPARE_RESULT = "query-compare-result"
+
+
+class QueryCompareResultReq(RequestPart):
+    """The body of a query (table 3)."""
+
+    job_id: str = Field(min_length=1, description="Id of the DRS job.")
+    object_level_compare_id: str | None = Field(default=None, description="Tell the results of this object-level one.")
+    line_compare_id: str | None = Field(default=None, description="Tell the results of this row comparison.")
+    content_compare_id: str | None = Field(default=None, description="Tell the results of this value comparison.")
+    current_page: int = Field(ge=1, description="Page to tell; the examples count from 1.")
+    per_page: int = Field(ge=1, description="Length of each list in the answer; the maximum is not documented.")
+
+    def to_wire(self) -> bytes:
+        """The JSON bytes to send; ids that are not asked for are left out."""
+        return orjson.dumps(self.model_dump(exclude_none=True))
