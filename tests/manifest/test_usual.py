@@ -1,0 +1,249 @@
+"""The short way for usual rows, and the long way for all others, come to the same."""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from batcher.drs.create_compare_task import CreateCompareTaskReq
+from batcher.manifest import Entry, Finding, open_manifest
+from batcher.manifest.alike import Alike
+from batcher.manifest.duplicates import Duplicates
+from batcher.manifest.read_json import _Window
+from batcher.manifest.write import ManifestLine, write_manifest
+from tests.manifest.reading import DEFAULTS, LINES, NOW, entries, entry, read, texts
+from tests.manifest.strategies import NAMES, elements
+
+relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@contextmanager
+def the_long_way() -> Iterator[None]:
+    """Nothing is judged by its likeness, elements are told by parsing alone, duplicates by where their firsts are."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Alike, "entry_of", lambda *_: None)
+        patch.setattr(_Window, "texts", lambda _: [])
+        patch.setattr("batcher.manifest.manifest.watched", lambda walk: walk(Duplicates()))
+        yield
+
+
+def outcome(path: Path, *, allow_duplicates: bool) -> list[Any]:
+    """All that reading *path* gives, with what entries make only when it is asked for."""
+    found = open_manifest(path).read(DEFAULTS, now=NOW, allow_duplicates=allow_duplicates)
+    return [(item, item.key, item.body) if isinstance(item, Entry) else item for item in found]
+
+
+def assert_both_ways_are_one(content: bytes, format: str) -> None:
+    """For the manifest *content*."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"wave.{format}")
+        path.write_bytes(content)
+        for allowed in (False, True):
+            short = outcome(path, allow_duplicates=allowed)
+            with the_long_way():
+                assert short == outcome(path, allow_duplicates=allowed)
+
+
+_OWN = st.fixed_dictionaries(
+    {"job_id": st.sampled_from(["job-1", "job-2", "job-3", "job-4", " j", "", "j\u00a0", 5])},
+    optional={
+        "key": st.sampled_from(["k-1", "k-2", "", None, " k", "0123456789abcdef"]),
+        "labels": st.dictionaries(st.sampled_from(["team", "", "a:b", "ü"]), st.sampled_from(["x", "", "{"])),
+        "x_language": st.sampled_from(["en-us", "", None]),
+    },
+)
+_OBJECTS = st.sampled_from(
+    [[{"db_name": "shop"}], [{"db_name": "ü:", "table_name": ["a", "b"]}], [{"table_name": ["a"]}], [], None]
+)
+
+
+@st.composite
+def rows(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Entries that are alike, as in most manifests, with odd ones among them."""
+    kinds = draw(st.lists(elements(), min_size=1, max_size=2))
+    made = []
+    for own in draw(st.lists(_OWN, min_size=1, max_size=6)):
+        row = {**draw(st.sampled_from(kinds)), **own}
+        if "data_level_compare_info" in row and draw(st.booleans()):
+            objects = {
+                draw(st.sampled_from(["compare_object_infos", "compare_object_infos_with_token"])): draw(_OBJECTS)
+            }
+            row["data_level_compare_info"] = {**row["data_level_compare_info"], **objects}
+        made.append(row)
+    return made
+
+
+_LAYOUTS: Any = st.sampled_from(
+    [{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False, "indent": "\t"}]
+)
+_SLIPS = st.sampled_from(
+    ['"', ":", "{", "}", "},{", ",", "\n", " ", "\\", "\\u003a", '"job_id":"x",', "null", "ü"]
+)
+
+
+def spoilt(text: str, draw: st.DrawFn) -> str:
+    """*text*, at times with a slip of the pen somewhere."""
+    if draw(st.booleans()):
+        return text
+    place = draw(st.integers(0, len(text)))
+    return text[:place] + draw(_SLIPS) + text[place + draw(st.integers(0, 3)) :]
+
+
+@st.composite
+def json_texts(draw: st.DrawFn) -> str:
+    """JSON manifests of any layout, with and without defaults, sound and unsound."""
+    content: Any = draw(rows())
+    if draw(st.booleans()):
+        shared = draw(elements())
+        defaults = {name: shared[name] for name in shared if name not in ("job_id", "key")}
+        own = ("job_id", "key", "labels")
+        short = [{name: row[name] for name in own if name in row} for row in content]
+        content = {"defaults": defaults, "entries": [*draw(st.permutations([*content, *short]))]}
+    return spoilt(json.dumps(content, **draw(_LAYOUTS)), draw)
+
+
+@st.composite
+def line_texts(draw: st.DrawFn) -> str:
+    """The same a line each."""
+    layout = {name: value for name, value in draw(_LAYOUTS).items() if name != "indent"}
+    lines = [
+        json.dumps(row, **layout) + draw(st.sampled_from(["\n", "\n", "\r\n", "\n\n", "\n \t\n"]))
+        for row in draw(rows())
+    ]
+    return spoilt("".join(lines), draw)
+
+
+@st.composite
+def csv_texts(draw: st.DrawFn) -> str:
+    """Rows under a header."""
+    names = [
+        "job_id",
+        "key",
+        "conflict_policy",
+        "compare_type",
+        "compare_object_infos",
+        "label.team",
+        "compare_mode",
+        "",
+    ]
+    header = draw(st.permutations(names))
+    cells = {
+        "job_id": st.sampled_from(["job-1", " job-2 ", "job-3", "", "j 4"]),
+        "key": st.sampled_from(["", "", "k-1", " k-2", "\x07"]),
+        "conflict_policy": st.sampled_from(["keep", "keep", "kep"]),
+        "compare_type": st.sampled_from(["lines", "lines", " contents"]),
+        "compare_object_infos": st.sampled_from(
+            ["shop", " a: b, c; d", "a: ,", "", '"[{""db_name"": ""x""}]"', '"[{""db_name"":""x"",""db_name"":""y""}]"']
+        ),
+        "label.team": st.sampled_from(["", " ", "blue", "ü"]),
+        "compare_mode": st.sampled_from(["", "", "quick_comparison"]),
+        "": st.sampled_from(["", "", "", "x"]),
+    }
+    end = draw(st.sampled_from(["\n", "\r\n", ";\n"]))
+    lines = [[draw(cells[name]) for name in header] for _ in range(draw(st.integers(1, 6)))]
+    return spoilt("".join(";".join(line) + end for line in [header, *lines]), draw)
+
+
+@relaxed
+@given(json_texts())
+def test_json_of_any_layout(text: str) -> None:
+    """A run of entries at a time, or one after the other."""
+    assert_both_ways_are_one(text.encode(), "json")
+
+
+@relaxed
+@given(line_texts())
+def test_json_lines(text: str) -> None:
+    """With blank ones among them."""
+    assert_both_ways_are_one(text.encode(), "jsonl")
+
+
+@relaxed
+@given(csv_texts())
+def test_csv(text: str) -> None:
+    """With columns in any order."""
+    assert_both_ways_are_one(text.encode(), "csv")
+
+
+@relaxed
+@given(elements())
+def test_the_body_is_that_of_the_model(element: dict[str, Any]) -> None:
+    """Byte for byte: keys are made of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        (made,) = entries(read(Path(folder), [element]))
+    assert made.body == CreateCompareTaskReq.model_validate_json(made.body).to_wire()
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "jsonl"])
+def test_what_is_like_a_sound_entry_takes_the_short_way(
+    format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the first of a kind, and the last of a JSON file, behind which no other stands."""
+    as_it_is, taken = Alike.entry_of, list[bool]()
+
+    def entry_of(self: Alike, *arguments: Any) -> Entry | None:
+        made = as_it_is(self, *arguments)
+        taken.append(made is not None)
+        return made
+
+    monkeypatch.setattr(Alike, "entry_of", entry_of)
+    sound = entries(read(tmp_path, [entry(job_id=f"j{number}", labels={"n": f"{number}"}) for number in range(50)]))
+    taken.clear()
+    path = tmp_path / f"next.{format}"
+    write_manifest(path, map(ManifestLine.of, sound))
+    again = entries(read(tmp_path, path.read_bytes(), path.name))
+    assert [(made.key, made.body, made.labels) for made in again] == [(e.key, e.body, e.labels) for e in sound]
+    assert taken == [False] + [True] * (48 if format == "json" else 49)
+
+
+@pytest.mark.parametrize("odd", [LINES | {"start_time": "1"}, LINES | {"compare_object_infos": []}, {**LINES, "x": 1}])
+def test_an_odd_one_is_told_among_its_likes(odd: dict[str, Any], tmp_path: Path) -> None:
+    """Where it is, and the others are not touched by it."""
+    content = [entry(job_id=f"j{number}") for number in range(9)]
+    content[5]["data_level_compare_info"] = odd
+    lines = ",\n".join(map(json.dumps, content))
+    found = read(tmp_path, f"[{lines}]")
+    assert [item.index for item in found] == [*range(9)]
+    assert texts(found)[0].startswith("wave.json, line 6, column 1, index 5: data_level_compare_info.")
+
+
+def test_a_key_that_is_the_default_one_of_another_is_a_duplicate(tmp_path: Path) -> None:
+    """Although only one of the two names a key; whichever comes first."""
+    (first,) = entries(read(tmp_path, [entry()]))
+    objects = {"job_id": "job-2", "object_level_compare_type": "objects", "key": first.key}
+    for content in ([entry(), objects], [objects, entry()]):
+        found = read(tmp_path, content)
+        assert [type(item) for item in found] == [Entry, Finding]
+
+
+def test_all_before_an_undecodable_byte_is_judged(tmp_path: Path) -> None:
+    """And the byte is told last."""
+    line = json.dumps(entry(job_id="j", key="k")) + "\n"
+    content = line.encode() + b'{"job_id": "j2"}\n' + b"\xff\n"
+    found = texts(read(tmp_path, content, "wave.jsonl"))
+    assert [text.partition(":")[0] for text in found] == [
+        "wave.jsonl, line 2, index 1",
+        "wave.jsonl, line 3, column 1",
+    ]
+
+
+@relaxed
+@given(st.lists(NAMES, min_size=1, max_size=3))
+def test_labels_are_merged_over_the_defaults_by_the_short_way_too(names: list[str]) -> None:
+    """What an entry says beats what all say."""
+    content = {
+        "defaults": {"labels": {"team": "a", names[0]: "b"}, "data_level_compare_info": LINES},
+        "entries": [{"job_id": f"j{n}", "labels": {name: str(n) for name in names}} for n in range(4)]
+        + [{"job_id": "j"}],
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        made = entries(read(Path(folder), content))
+    for number, item in enumerate(made[:-1]):
+        assert item.labels == {"team": "a", **{name: str(number) for name in names}}
+    assert made[-1].labels == {"team": "a", names[0]: "b"}
