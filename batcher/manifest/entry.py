@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
@@ -124,7 +125,12 @@ class Entry(msgspec.Struct, gc=False):
 
 def default_key(terms: Terms, body: bytes) -> str:
     """The key of an entry that names none: a digest of its scope and of the request *body* as it is sent."""
-    return sha256("\0".join((*terms.scope, "")).encode() + body).hexdigest()[:DEFAULT_KEY_LENGTH]
+    return sha256(_of_scope(*terms.scope) + body).hexdigest()[:DEFAULT_KEY_LENGTH]
+
+
+@lru_cache(maxsize=64)
+def _of_scope(endpoint: str, project_id: str) -> bytes:
+    return f"{endpoint}\0{project_id}\0".encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -208,9 +208,9 @@ def _plan(request: Request, store: Store, clock: Clock) -> None:
         entries += 1
         if found.count:
             continue  # the rest is only checked
-        scope = scopes.get((item.endpoint, item.project_id))
+        scope = scopes.get(item.terms.scope)
         if scope is None:
-            scope = scopes[item.endpoint, item.project_id] = Scope(len(scopes), item.endpoint, item.project_id)
+            scope = scopes[item.terms.scope] = Scope(len(scopes), *item.terms.scope)
             store.add_scope(scope)
         chunk.append(_planned(item, scope))
         if len(chunk) >= _CHUNK:
