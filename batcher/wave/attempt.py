@@ -19,6 +19,7 @@ from batcher.wave.listing import Lister
 from batcher.wave.ops import Happened
 from batcher.wave.pace import Closed, Turn
 from batcher.wave.policy import Reconcile
+from batcher.wave.width import Berth, Width
 
 _STALE_S = 10.0  # an intent that old is made anew right before its request leaves
 
@@ -35,6 +36,7 @@ class Attempts:
         lister: Lister,
         governor: Governor,
         cloud_clock: CloudClock,
+        width: Width,
     ) -> None:
         self._cloud = cloud
         self._context = context
@@ -43,6 +45,7 @@ class Attempts:
         self._lister = lister
         self._governor = governor
         self._cloud_clock = cloud_clock
+        self._width = width
         self._glanced = False
         self.in_flight = 0
 
@@ -61,23 +64,32 @@ class Attempts:
             if (late := self._too_late(held)) is not None:
                 await self._course.settle(held, late)
                 return
-            turn = await self._intend(held, known)
-            if turn is None:
-                return
-            answer = await self._send(held, turn)
-            await self._answered(held, answer)
+            answer = await self._ask(held, known)
+            if answer is not None:
+                await self._answered(held, answer)
 
-    async def _intend(self, held: Held, known: frozenset[str] | None) -> Turn | None:
-        """Make the intent durable and wait for the slot; None: the wave stopped, and nothing will leave."""
+    async def _ask(self, held: Held, known: frozenset[str] | None) -> Answer | None:
+        """Intend and send; None: the wave stopped, and nothing left."""
+        try:
+            async with self._width.berth() as berth:
+                turn = await self._intend(held, known, berth)
+                return None if turn is None else await self._send(held, turn)
+        except Closed:
+            return None
+
+    async def _intend(self, held: Held, known: frozenset[str] | None, berth: Berth) -> Turn | None:
+        """Make the intent durable, wait for a place and the slot; None: the wave stopped, and nothing will leave."""
         context, before = self._context, held.state
         intended = False
         try:
             async with self._governor.creates.pacer.turn() as turn:
                 context.watch("intent queued")
                 intended = True
+                berth.begins()
                 await self._record_intent(held, before, known)
                 context.watch("intent durable")
                 intended_at = context.clock.monotonic()
+                await berth.take()
                 await turn.due()
                 if context.clock.monotonic() - intended_at > _STALE_S:
                     await self._intend_anew(held, turn, before, known)

@@ -26,6 +26,7 @@ from batcher.wave.store import Store
 from batcher.wave.width import Width
 
 _BATCH = 256  # entries read from the plan at a time
+_WORKERS = 3  # to a place in flight: one has it, one makes its intent durable, one its outcome
 
 
 class Lane:
@@ -47,11 +48,13 @@ class Lane:
             on_give_up=self._access.halt,
         )
         self._course = Course(context, self._agenda, self._cloud_clock, self.governor)
-        lister = Lister(cloud, context, self._access, self.governor, self._cloud_clock)
-        self._attempts = Attempts(cloud, context, self._access, self._course, lister, self.governor, self._cloud_clock)
+        self._width = Width(context.policy.concurrency, context.clock)
+        lister = Lister(cloud, context, self._access, self.governor, self._cloud_clock, self._width)
+        self._attempts = Attempts(
+            cloud, context, self._access, self._course, lister, self.governor, self._cloud_clock, self._width
+        )
         self._look_ups = LookUps(context, self._access, self._course, lister, self._cloud_clock)
         self.reads = Reads(cloud=cloud, access=self._access, meter=self.governor.reads)
-        self._width = Width(context.policy.concurrency)
         self._workers: asyncio.TaskGroup | None = None
         self._hired = 0
         self._stopping = False
@@ -87,7 +90,7 @@ class Lane:
 
     def _hire(self) -> None:
         if self._workers is not None:
-            while self._hired < self._width.size:
+            while self._hired < self._width.size * _WORKERS:
                 self._hired += 1
                 self._workers.create_task(self._work())
 
@@ -95,6 +98,7 @@ class Lane:
         """Send nothing new. What is in flight is awaited; a fresh doubt is looked up once."""
         self._stopping = True
         self.governor.close(reads=False)
+        self._width.close()
         self._agenda.stop()
         self._room.set()
 
@@ -131,7 +135,7 @@ class Lane:
         """Read on when the workers are about to run dry, unless too much waits already."""
         policy = self._context.policy
         while not self._stopping and (
-            self._agenda.ready > max(_BATCH // 2, policy.concurrency)
+            self._agenda.ready > max(_BATCH // 2, _WORKERS * self._width.size)
             or self._agenda.size - self.held_back >= policy.held
             or self.held_back >= policy.set_aside
         ):
@@ -146,18 +150,17 @@ class Lane:
             pass  # the wave is stopping for it
 
     async def _do_next(self) -> bool:
-        """Work on the entry that is next, as one of so many workers; False: there will be none."""
-        async with self._width:
-            held = await self._agenda.next()
-            if held is None:
-                return False
-            match held.action:
-                case LookUp():
-                    await self._look_ups.make(held)
-                case Send():
-                    await self._send(held)
-                case Settle() as action:
-                    await self._course.settle(held, action)
+        """Work on the entry that is next; False: there will be none."""
+        held = await self._agenda.next()
+        if held is None:
+            return False
+        match held.action:
+            case LookUp():
+                await self._look_ups.make(held)
+            case Send():
+                await self._send(held)
+            case Settle() as action:
+                await self._course.settle(held, action)
         return True
 
     async def _send(self, held: Held) -> None:

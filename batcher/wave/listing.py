@@ -11,7 +11,9 @@ from batcher.wave.access import Access
 from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.governor import Governor
+from batcher.wave.pace import Turn
 from batcher.wave.reconcile import merge
+from batcher.wave.width import Width
 
 _MAX_PAGES = 1000  # of a job's comparisons: beyond that the list is not sound
 
@@ -28,13 +30,20 @@ class Lister:
     """Reads the comparison lists of one scope's jobs, at the pace for look-ups."""
 
     def __init__(
-        self, cloud: Cloud, context: Context, access: Access, governor: Governor, cloud_clock: CloudClock
+        self,
+        cloud: Cloud,
+        context: Context,
+        access: Access,
+        governor: Governor,
+        cloud_clock: CloudClock,
+        width: Width,
     ) -> None:
         self._cloud = cloud
         self._context = context
         self._access = access
         self._governor = governor
         self._cloud_clock = cloud_clock
+        self._width = width
 
     async def comparisons(self, job_id: str) -> Listed | None:
         """All of the job's comparisons; None: the scope halted. Raises `Closed` when nothing may leave any more."""
@@ -89,8 +98,13 @@ class Lister:
                 return outcome
 
     async def _ask(self, job_id: str, number: int) -> tuple[ListOutcome, float]:
-        async with self._governor.reads.pacer.turn() as turn:
-            await turn.due()
+        async with self._width.place() as place:
+            async with self._governor.reads.pacer.turn() as turn:
+                await place.take()
+                await turn.due()
+            return await self._send(job_id, number, turn)
+
+    async def _send(self, job_id: str, number: int, turn: Turn) -> tuple[ListOutcome, float]:
         clock = self._context.clock
         sent_at = clock.monotonic()
         self._context.tally.look_ups += 1
