@@ -109,12 +109,25 @@ def run(args: list[str] | None = None) -> int:
         return _defect(error)
 
 
+_LOADED = 100_000  # objects: a little more than a run has loaded when its first request leaves
+_NEW = 20_000
+
+
 def calm_collector() -> None:
     """Look for cyclic garbage less often: thousands of short-lived objects are in use at once, and hardly any cycle.
 
-    By default a fifth of a wave's time, and of an import's, would go into looking.
+    By default a fifth of a wave's time would go into looking, and an eighth of its start: what is loaded stays, so
+    the first look comes only after that.
     """
-    gc.set_threshold(20_000, 20, 20)
+    gc.set_threshold(_LOADED, 20, 20)
+    if _after_the_first_look not in gc.callbacks:
+        gc.callbacks.append(_after_the_first_look)
+
+
+def _after_the_first_look(phase: str, _: dict[str, int]) -> None:
+    if phase == "stop":
+        gc.callbacks.remove(_after_the_first_look)
+        gc.set_threshold(_NEW, 20, 20)
 
 
 def _is_expected(error: Exception) -> bool:
