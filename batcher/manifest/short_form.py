@@ -6,7 +6,7 @@ from typing import Any
 from batcher.manifest.strict_json import NotJson, parse, twice_keys
 
 _FORM = "Write db: table, table; db2: table; db3"
-_RESERVED = re.compile(r'[:,;\[\]{}"]|[^\x20-\U0010ffff]')
+_RESERVED = re.compile(r'[:,;\[\]{}"\x00-\x1f]')
 
 
 class BadCell(ValueError):

@@ -1,6 +1,5 @@
 """Where credentials are looked for, place by place: our flags and variables, then what other tools left there."""
 
-import configparser
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -196,6 +195,8 @@ _SDK_KEYS = (Item.AK, Item.SK, Item.SECURITY_TOKEN, Item.PROJECT_ID, Item.IAM_EN
 
 def _ini(text: str, path: Path) -> Mapping[str, str]:
     """The section of the SDK's file; nothing of the text gets into an error."""
+    import configparser  # few have such a file
+
     parser = configparser.RawConfigParser(strict=False)
     try:
         parser.read_string(text)
