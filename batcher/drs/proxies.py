@@ -2,9 +2,9 @@
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from urllib.request import getproxies_environment, proxy_bypass
 
+from msgspec import Struct
 from yarl import URL
 
 from batcher.drs.endpoints import is_loopback
@@ -14,14 +14,17 @@ class UnusableProxy(Exception):
     """A proxy variable that cannot be followed; the message does not quote it, as it may hold a password."""
 
 
-@dataclass(frozen=True, slots=True)
-class Way:
+class Way(Struct, frozen=True):
     """How a request gets to its host. The proxy's password goes to the proxy alone: in the CONNECT that opens a tunnel,
     or, where there is no TLS and so no tunnel, in the request itself."""
 
     proxy: URL | None = None
-    in_request: Mapping[str, str] = field(default_factory=dict, repr=False)
-    in_connect: Mapping[str, str] | None = field(default=None, repr=False)
+    in_request: Mapping[str, str] = {}
+    in_connect: Mapping[str, str] | None = None
+
+    def __repr__(self) -> str:
+        """Without the headers, which hold the password."""
+        return f"Way({self.proxy!r})"
 
 
 class Proxies:

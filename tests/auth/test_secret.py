@@ -11,7 +11,9 @@ from pathlib import Path
 import orjson
 import pytest
 
+from batcher.drs.auth.options import CredentialOptions
 from batcher.drs.auth.secret import FileSecret, GivenSecret, Hidden, HiddenBytes, Secret, Unusable
+from batcher.drs.auth.sources import CredentialSources, Places
 from batcher.masking import mask_text
 
 VALUE = "MARK-of-a-secret-0123456789"
@@ -24,6 +26,14 @@ def test_no_way_of_printing_shows_it() -> None:
     shown += [json.dumps({"token": secret}, default=str), orjson.dumps({"t": secret}, default=str).decode()]
     assert not [text for text in shown if VALUE in text]
     assert secret.reveal() == VALUE
+
+
+def test_the_places_of_an_environment_do_not_show_it() -> None:
+    sources = CredentialSources(environ={"BATCHER_TOKEN": VALUE}, options=CredentialOptions(token_env="BATCHER_TOKEN"))
+    places = Places(sources)
+    shown = repr([sources, places.flags, places.own, *places.of(None, None)])
+    assert "OptionsPlace('flags')" in shown
+    assert VALUE not in shown
 
 
 def test_it_is_neither_pickled_nor_serialised_by_accident() -> None:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -69,16 +68,18 @@ class Place(Protocol):
 StandardInput = Callable[[str], GivenSecret]  # asked for by an option's name; read once
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OptionsPlace:
+class OptionsPlace(Struct, frozen=True, kw_only=True):
     """Flags, or a section of the config file: *spell* says how a field is written there."""
 
     title: str
     options: CredentialOptions
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Mapping[str, str]
     stdin: StandardInput
     spell: Callable[[str], str]
     strict: bool = True
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
 
     def name(self, item: Item) -> str | None:
         """The options that name it."""
@@ -110,17 +111,19 @@ class OptionsPlace:
         return Plain(value, self.spell(item)) if value else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentPlace:
+class EnvironmentPlace(Struct, frozen=True, kw_only=True):
     """The variables of one tool. *names* has, for each item, those it may be under, the first one set counting.
     With *files*, each secret may be in a file instead, named by the variable with `_FILE` at its end."""
 
     title: str
-    environ: Mapping[str, str] = field(repr=False)
+    environ: Mapping[str, str]
     names: Mapping[Item, tuple[str, ...]]
     stdin: StandardInput
     files: bool = False
     strict: bool = False
+
+    def __repr__(self) -> str:
+        return _without_secrets(self)
 
     def name(self, item: Item) -> str | None:
         """The variables it may be under."""
@@ -205,6 +208,11 @@ def _ini(text: str, path: Path) -> Mapping[str, str]:
         place = f"{path}, line {line}" if line else str(path)
         raise Unusable(f"{place}: is not of the form [{_SECTION}] with lines KEY = VALUE") from None
     return dict(parser[_SECTION]) if parser.has_section(_SECTION) else {}
+
+
+def _without_secrets(place: Place) -> str:
+    """The environment stays out of what is shown of *place*."""
+    return f"{type(place).__name__}({place.title!r})"
 
 
 def _from_file(path: Path, option: str, stdin: StandardInput) -> SecretSource:

@@ -4,9 +4,10 @@ import getpass
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
+
+from msgspec import Struct, field
 
 from batcher.drs.auth.options import NO_OPTIONS, CredentialOptions, ScopeProfile, flag
 from batcher.drs.auth.places import (
@@ -25,8 +26,7 @@ from batcher.drs.auth.secret import GivenSecret, Unusable
 from batcher.errors import UserError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CredentialSources:
+class CredentialSources(Struct, frozen=True, kw_only=True):
     """Everything credentials may come from. *options* are flags, *file_options* what the config file says for all
     scopes, *profiles* its sections for single projects; *environ*, *home*, *stdin* are this process's by default.
 
@@ -38,11 +38,16 @@ class CredentialSources:
     file_options: CredentialOptions = NO_OPTIONS
     file_title: str = "config file"
     profiles: tuple[ScopeProfile, ...] = ()
-    environ: Mapping[str, str] = field(default_factory=lambda: os.environ, repr=False)
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     home: Path = field(default_factory=Path.home)
     stdin: TextIO | None = None
     endpoints: frozenset[str] | None = None
     insecure_http: bool = False
+
+    def __repr__(self) -> str:
+        """Without the environment, which holds secrets."""
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "environ")
+        return f"CredentialSources({', '.join(shown)})"
 
 
 class Places:
