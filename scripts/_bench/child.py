@@ -133,27 +133,11 @@ def paced(port: int, rate: str, entries: int, concurrency: int) -> dict[str, Any
     return figures
 
 
-def check(manifest: str) -> Figures:
-    """Reading and checking a manifest."""
-    from batcher.manifest import Entry, RunDefaults, open_manifest
+def checking(manifest: str, entries: int, short: bool, rounds: int) -> Figures:
+    """How many rows of *manifest* are checked in a second, and how many bare pydantic validates."""
+    from _bench.checking import rates
 
-    opened = open_manifest(Path(manifest))
-    defaults = RunDefaults(endpoint="https://drs.example", project_id="p")
-    watch = Watch()
-    entries = sum(isinstance(item, Entry) for item in opened.read(defaults, now=time.time()))
-    return {**watch.figures(entries), "entries": entries}
-
-
-def validate(manifest: str) -> Figures:
-    """Bare pydantic validation of the same rows."""
-    from batcher.drs.create_compare_task import CreateCompareTaskReq
-
-    watch, entries = Watch(), 0
-    with Path(manifest).open("rb") as lines:
-        for line in lines:
-            CreateCompareTaskReq.model_validate(orjson.loads(line))
-            entries += 1
-    return watch.figures(entries)
+    return rates(Path(manifest), entries, short=short, rounds=rounds)
 
 
 def memory(port: int, manifest: str, sent: int) -> Figures:
@@ -238,7 +222,7 @@ def main() -> None:
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
     if kind != "bare":
         calm_collector()  # as the command line does
-    kinds = (bare, wave, sdk, paced, check, validate, memory, finish, resume)
+    kinds = (bare, wave, sdk, paced, checking, memory, finish, resume)
     measure = {function.__name__: function for function in kinds}[kind]
     print(json.dumps(measure(**arguments)))
 
