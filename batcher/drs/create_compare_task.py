@@ -115,7 +115,7 @@ class AnswerPart(BaseModel):
     """Base of everything we are told: unknown fields are kept, a null is a missing value, numbers and texts that
     stand for each other are taken. What cannot be read as documented fails, since half a list is no list."""
 
-    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True, defer_build=True)
 
 
 class CreateCompareTaskResult(AnswerPart):

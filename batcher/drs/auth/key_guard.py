@@ -3,7 +3,8 @@
 import asyncio
 import re
 import time
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.auth.explain import explain, refusal_text
@@ -16,8 +17,7 @@ _ACCESS = re.compile(r"\bAccess=([^,]+),")
 _TAKEN = frozenset({200, 201, 202, 204, 400, 403, 422})  # statuses that a wrong signature does not get to see
 
 
-@dataclass(slots=True)
-class _Known:
+class _Known(Struct):
     """What is known of one key. *alone* is held by the one request that carries it until it has been taken.
 
     *secret* stands for the secret key that goes with it, of which alone this is known.
