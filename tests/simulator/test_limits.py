@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from batcher.rates import Rate
 from batcher.simulator.limits import WindowLimit, throttle_text
 
+TICKS = 1024  # a second in parts that floats hold exactly, so that the edge of a window is one for both sides
 GAPS = st.lists(st.integers(min_value=0, max_value=700), max_size=60)
 
 
@@ -17,13 +18,13 @@ def test_no_window_holds_more_than_the_rate(gaps: list[int], count: int) -> None
     let_in: list[int] = []
     for gap in gaps:
         now += gap
-        within = [at for at in let_in if now - at < 1000]
-        refused_for = limit.admit(now / 1000)
+        within = [at for at in let_in if now - at < TICKS]
+        refused_for = limit.admit(now / TICKS)
         assert (refused_for is None) == (len(within) < count)
         if refused_for is None:
             let_in.append(now)
         else:
-            assert refused_for == pytest.approx((within[0] + 1000 - now) / 1000)
+            assert refused_for == pytest.approx((within[0] + TICKS - now) / TICKS)
 
 
 @given(gaps=GAPS, count=st.integers(min_value=1, max_value=5))
@@ -33,8 +34,8 @@ def test_refused_requests_can_use_the_limit_up(gaps: list[int], count: int) -> N
     arrived: list[int] = []
     for gap in gaps:
         now += gap
-        within = [at for at in arrived if now - at < 1000]
-        assert (limit.admit(now / 1000) is None) == (len(within) < count)
+        within = [at for at in arrived if now - at < TICKS]
+        assert (limit.admit(now / TICKS) is None) == (len(within) < count)
         arrived.append(now)
 
 
