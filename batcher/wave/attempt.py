@@ -70,12 +70,9 @@ class Attempts:
 
     async def _ask(self, held: Held, known: frozenset[str] | None) -> Answer | None:
         """Intend and send; None: the wave stopped, and nothing left."""
-        try:
-            async with self._width.berth() as berth:
-                turn = await self._intend(held, known, berth)
-                return None if turn is None else await self._send(held, turn)
-        except Closed:
-            return None
+        async with self._width.berth() as berth:
+            turn = await self._intend(held, known, berth)
+            return None if turn is None else await self._send(held, turn)
 
     async def _intend(self, held: Held, known: frozenset[str] | None, berth: Berth) -> Turn | None:
         """Make the intent durable, wait for a place and the slot; None: the wave stopped, and nothing will leave."""
@@ -84,11 +81,11 @@ class Attempts:
         try:
             async with self._governor.creates.pacer.turn() as turn:
                 context.watch("intent queued")
-                intended = True
-                berth.begins()
+                intended, began = True, context.clock.monotonic()
                 await self._record_intent(held, before, known)
                 context.watch("intent durable")
                 intended_at = context.clock.monotonic()
+                self._width.intended(intended_at - began)
                 await berth.take()
                 await turn.due()
                 if context.clock.monotonic() - intended_at > _STALE_S:

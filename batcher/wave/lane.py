@@ -26,7 +26,6 @@ from batcher.wave.store import Store
 from batcher.wave.width import Width
 
 _BATCH = 256  # entries read from the plan at a time
-_WORKERS = 3  # to a place in flight: one has it, one makes its intent durable, one its outcome
 
 
 class Lane:
@@ -90,7 +89,7 @@ class Lane:
 
     def _hire(self) -> None:
         if self._workers is not None:
-            while self._hired < self._width.size * _WORKERS:
+            while self._hired < self._width.workers:
                 self._hired += 1
                 self._workers.create_task(self._work())
 
@@ -135,7 +134,7 @@ class Lane:
         """Read on when the workers are about to run dry, unless too much waits already."""
         policy = self._context.policy
         while not self._stopping and (
-            self._agenda.ready > max(_BATCH // 2, _WORKERS * self._width.size)
+            self._agenda.ready > max(_BATCH // 2, self._width.workers)
             or self._agenda.size - self.held_back >= policy.held
             or self.held_back >= policy.set_aside
         ):
@@ -146,6 +145,10 @@ class Lane:
         try:
             while await self._do_next():
                 self._room.set()
+                if self._hired > self._width.workers:
+                    self._hired -= 1
+                    return
+                self._hire()
         except JournalFailed:
             pass  # the wave is stopping for it
 

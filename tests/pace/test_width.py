@@ -10,33 +10,35 @@ from tests.virtual import VirtualClock, run
 
 
 class Scene:
-    """Requests of a width: each takes *intent_s* to get ready and *answer_s* to be answered."""
+    """Requests of a width, each of which takes *intent_s* to get ready, *answer_s* to be answered and as long as an
+    intent to be recorded, by as many callers as the width wants, up to *callers*."""
 
-    def __init__(self, size: int, *, intent_s: float = 0.0, answer_s: float = 1.0) -> None:
+    def __init__(self, size: int, *, callers: int, intent_s: float = 0.0, answer_s: float = 1.0) -> None:
         self.width = Width(size, VirtualClock(asyncio.get_running_loop()))
         self.intent_s, self.answer_s = intent_s, answer_s
-        self.in_flight = self.ready = self.most_ready = self.done = 0
-        self.tasks: list[asyncio.Task[None]] = []
+        self.in_flight = self.ready = self.done = 0
+        self.tasks = [asyncio.create_task(self._send(nth)) for nth in range(callers)]
 
-    def begin(self, callers: int, requests: int = 100) -> None:
-        """So many callers send so many requests each."""
-        self.tasks += [asyncio.create_task(self._send(requests)) for _ in range(callers)]
-
-    async def _send(self, requests: int) -> None:
-        for _ in range(requests):
+    async def _send(self, nth: int) -> None:
+        while True:
+            if nth >= self.width.workers:
+                await asyncio.sleep(self.answer_s)
+                continue
             async with self.width.berth() as berth:
-                berth.begins()
                 self.ready += 1
-                self.most_ready = max(self.most_ready, self.ready)
                 try:
                     await asyncio.sleep(self.intent_s)
+                    self.width.intended(self.intent_s)
                     await berth.take()
                 finally:
                     self.ready -= 1
                 self.in_flight += 1
-                await asyncio.sleep(self.answer_s)
-                self.in_flight -= 1
+                try:
+                    await asyncio.sleep(self.answer_s)
+                finally:
+                    self.in_flight -= 1
             self.done += 1
+            await asyncio.sleep(self.intent_s)
 
     async def end(self) -> list[BaseException | None]:
         """Cancel what still goes on."""
@@ -49,12 +51,11 @@ def test_growing_and_shrinking() -> None:
     """Both take effect within the time of one request."""
 
     async def main() -> list[int]:
-        scene, seen = Scene(2), []
-        scene.begin(10)
+        scene, seen = Scene(2, callers=20), []
         for moment, size in {0.1: 5, 1.1: 1, 1.2: 10, 1.3: 3}.items():
             await asyncio.sleep(moment)
             scene.width.resize(size)
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(2.5)
             seen.append(scene.in_flight)
         await scene.end()
         return seen
@@ -70,16 +71,14 @@ def test_growing_and_shrinking() -> None:
         pytest.param(0.01, 0.001, 8, id="answers come at once: as many as there are places, no more"),
     ],
 )
-def test_as_many_get_ready_as_fill_the_places(intent_s: float, answer_s: float, ahead: int) -> None:
+def test_as_many_work_as_fill_the_places(intent_s: float, answer_s: float, ahead: int) -> None:
     async def main() -> None:
-        scene = Scene(8, intent_s=intent_s, answer_s=answer_s)
-        scene.begin(40)
+        scene = Scene(8, callers=40, intent_s=intent_s, answer_s=answer_s)
         await asyncio.sleep(50 * (intent_s + answer_s))
-        scene.most_ready = 0
-        done = scene.done
-        await asyncio.sleep(50 * max(answer_s, intent_s))
         assert scene.width.ahead == ahead
-        assert ahead <= scene.most_ready <= 8 + ahead
+        assert scene.width.workers == 8 + 2 * ahead
+        done = scene.done
+        await asyncio.sleep(50 * answer_s)
         if intent_s < answer_s:  # then no place ever stands empty
             assert scene.done - done == pytest.approx(50 * 8, rel=0.05)
         await scene.end()
@@ -87,10 +86,9 @@ def test_as_many_get_ready_as_fill_the_places(intent_s: float, answer_s: float, 
     run(main)
 
 
-def test_nobody_gets_ready_ahead_before_anything_is_known() -> None:
+def test_nobody_works_ahead_before_anything_is_known() -> None:
     async def main() -> None:
-        scene = Scene(4, intent_s=1.0)
-        scene.begin(20)
+        scene = Scene(4, callers=20, intent_s=1.0)
         await asyncio.sleep(0.5)
         assert scene.ready == 4
         await scene.end()
@@ -100,28 +98,28 @@ def test_nobody_gets_ready_ahead_before_anything_is_known() -> None:
 
 def test_closing_sends_away_who_waits_and_lets_look_ups_pass() -> None:
     async def main() -> None:
-        scene = Scene(1, intent_s=0.5, answer_s=3.0)
-        scene.begin(5, requests=1)
-        await asyncio.sleep(2.0)
+        scene = Scene(3, callers=3, intent_s=0.5, answer_s=3.0)
+        await asyncio.sleep(0.1)
+        scene.width.resize(1)
+        await asyncio.sleep(1.9)
+        assert (scene.in_flight, scene.ready) == (1, 2)
         scene.width.close()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.1)
         assert scene.ready == 0
         async with scene.width.place() as place:
             await asyncio.wait_for(place.take(), 10)
             assert scene.in_flight == 0
-        ended = await asyncio.gather(*scene.tasks, return_exceptions=True)
-        assert sum(isinstance(end, Closed) for end in ended) == 4
+        assert [type(end) for end in await scene.end()].count(Closed) >= 2
 
     run(main)
 
 
 def test_look_ups_and_requests_share_the_places() -> None:
     async def main() -> None:
-        scene = Scene(1)
+        scene = Scene(1, callers=0)
         async with scene.width.place() as place:
             await place.take()
-            scene.begin(1)
+            scene.tasks.append(asyncio.create_task(scene._send(0)))
             await asyncio.sleep(5.0)
             assert scene.in_flight == 0
         await asyncio.sleep(0.5)
@@ -135,13 +133,21 @@ def test_who_is_cancelled_takes_no_place_along() -> None:
     """A caller cancelled while it is being woken passes its place on."""
 
     async def main() -> None:
-        scene = Scene(1)
-        scene.begin(3, requests=1)
-        first, second, third = scene.tasks
+        width = Width(1, VirtualClock(asyncio.get_running_loop()))
+        had = []
+
+        async def work(name: str) -> None:
+            async with width.berth() as berth:
+                await berth.take()
+                had.append(name)
+                await asyncio.sleep(1.0)
+
+        first, second, third = (asyncio.create_task(work(name)) for name in ("first", "second", "third"))
         await asyncio.sleep(0.5)
         first.cancel()
         await asyncio.sleep(0)
         second.cancel()
         await asyncio.wait_for(third, 5)
+        assert had[-1] == "third"
 
     run(main)
