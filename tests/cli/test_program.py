@@ -211,6 +211,16 @@ def test_a_quiet_run_that_goes_well_never_loads_what_shows_things(tmp_path: Path
     assert loaded_by_a_run(tmp_path, "--quiet") == (set(), set())
 
 
+def test_the_collector_stays_away_until_all_is_loaded_and_is_as_eager_as_ever_after() -> None:
+    code = (
+        "import gc\nfrom batcher.cli.main import calm_collector\n"
+        "calm_collector(); calm_collector()\nbefore = gc.get_threshold()\n"
+        "gc.collect()\nprint(before, gc.get_threshold(), gc.callbacks)"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.strip() == "(100000, 20, 20) (20000, 20, 20) []"
+
+
 def test_the_shell_completes_commands_and_options() -> None:
     def completed(*words: str) -> str:
         environment = {
