@@ -6,7 +6,6 @@ duplicates, or at rules between fields.
 """
 
 import csv
-import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -58,20 +57,20 @@ def full(number: int) -> dict[str, Any]:
 
 def write_full(path: Path, rows: int) -> Path:
     """A manifest of *rows* entries as `full` makes them, in the format that *path* ends with."""
-    with path.open("w", encoding="utf-8", newline="") as file:
-        if path.suffix == ".csv":
+    if path.suffix == ".csv":
+        with path.open("w", encoding="utf-8", newline="") as file:
             writer = csv.writer(file, delimiter=";")
             writer.writerow(_HEADER)
             for number in range(rows):
                 job_id = request(number)["job_id"]
                 tables = f"shop{number}: orders, items, customers; hr"
                 writer.writerow((job_id, "objects", "keep", "lines", tables, "blue"))
-        elif path.suffix == ".jsonl":
-            file.writelines(f"{json.dumps(full(number))}\n" for number in range(rows))
-        else:
-            file.write("[\n")
-            file.writelines(f"{',' if number else ''}{json.dumps(full(number))}\n" for number in range(rows))
-            file.write("]\n")
+        return path
+    begin, between, end = (b"[\n", b",\n", b"\n]\n") if path.suffix == ".json" else (b"", b"\n", b"\n")
+    with path.open("wb") as lines:
+        for number in range(rows):
+            lines.write((between if number else begin) + orjson.dumps(full(number)))
+        lines.write(end)
     return path
 
 
