@@ -1,7 +1,8 @@
 """From settings to scopes: the way to the cloud, the project of a region."""
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.projects import find_project_id

@@ -1,8 +1,9 @@
 """What stands beside the request body in an entry: its scope, language, key and labels."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
 from batcher.manifest.element import NO_VALUE, Fault
@@ -16,8 +17,7 @@ _ID_LENGTH = 64
 _ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunDefaults:
+class RunDefaults(Struct, frozen=True, kw_only=True):
     """What a run gives to entries that do not say it themselves. *endpoint* is normalised."""
 
     endpoint: str | None = None

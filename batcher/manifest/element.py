@@ -1,16 +1,15 @@
 """What the readers hand to the checks: elements of the file, a batch at a time, parsed but not judged."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from batcher.drs.request_body import ObjectInfo, ObjectInfoWithToken
 
 
-@dataclass(slots=True)
-class Element:
+class Element(Struct):
     """One entry as the file has it. *line* and *column* (1-based) are where it begins; CSV rows have no column.
 
     *data* is what JSON made of it, or what the cells of a row amount to; any type. *faults* is what
@@ -69,8 +68,7 @@ class Single(Batch):
         return self.known
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(Struct, frozen=True):
     """A finding before it has its place. *field* is a dotted path, *value* the offending value as it was parsed."""
 
     field: str | None

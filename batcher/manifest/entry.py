@@ -1,11 +1,11 @@
 """The entry: one create-compare-task request to make, checked and complete; and the finding: why one is not."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 
 import msgspec
+from msgspec import Struct
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.drs.request_body import DataLevelBody, ObjectInfo, ObjectInfoWithToken, RequestBody, to_json
@@ -133,8 +133,7 @@ def _of_scope(endpoint: str, project_id: str) -> bytes:
     return f"{endpoint}\0{project_id}\0".encode()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(Struct, frozen=True, kw_only=True):
     """One thing wrong with a manifest, told so that it can be mended without reading the documentation.
 
     *line* is 1-based; *index* is the entry's 0-based place, None where the finding is about the whole file.

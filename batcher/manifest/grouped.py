@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from batcher.manifest.entry import Finding
 
@@ -12,8 +13,7 @@ _GROUPS = 500  # kept; what comes after them is only counted
 _NUMBER = re.compile(r"\d+")
 
 
-@dataclass(slots=True)
-class Group:
+class Group(Struct):
     """Findings alike in field and problem: the first few of them, and how many there are."""
 
     examples: list[Finding] = field(default_factory=list)

@@ -6,8 +6,9 @@ fast as ijson, and unlike it knows line and column, and needs no second library.
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import IO, Any
+
+from msgspec import Struct
 
 from batcher.manifest.element import Batch, Element, Fault, Single, Usual
 from batcher.manifest.errors import ManifestError
@@ -25,8 +26,7 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 _JOINT = re.compile(r'\}([ \t\r\n]*,[ \t\r\n]*)(\{[ \t\r\n]*"(?:FIELD)")'.replace("FIELD", "|".join(ENTRY_FIELDS)))
 
 
-@dataclass(frozen=True, slots=True)
-class DefaultsElement:
+class DefaultsElement(Struct, frozen=True):
     """The `defaults` of the file, which come before its entries."""
 
     line: int
@@ -66,15 +66,24 @@ def _array(window: "_Window") -> Iterator[Batch]:
 
 
 def _batch(window: "_Window", index: int) -> Batch:
-    """The element that begins here, and those behind it as far as they are usual and can be seen."""
+    """The element that begins here, and those behind it as far as they can be seen."""
     texts = window.texts()
     usual = usual_of(texts)
-    sound = usual.index(None) if None in usual else len(usual)
-    if sound:
-        return window.take(index, texts[:sound], usual[:sound])
+    odd = (place for place, known in enumerate(usual) if known is None)
+    until = next((place for place in odd if not _is_json(texts[place])), len(texts))
+    if until:
+        return window.take(index, texts[:until], usual[:until])
     line, column = window.position()
     value, faults = window.value()
     return Single.of(Element(index, line, value, column, faults))
+
+
+def _is_json(text: str) -> bool:
+    try:
+        parse(text)
+    except NotJson:
+        return False
+    return True
 
 
 class _Texts(Batch):
@@ -219,8 +228,8 @@ class _Window:
     def texts(self) -> list[str]:
         """The texts of the elements from here on, told by what stands between the first two; none where it is not seen.
 
-        An object's end, a comma, and another object that begins with a field only entries have: inside an entry that
-        is usual this cannot stand. So where each text is usual by itself, they are the elements of the file.
+        That is an object's end, a comma, and another object that begins with a field of entries. It could stand inside
+        an entry, too; but as long as each text is JSON by itself, they are the elements of the file.
         """
         joint = _JOINT.search(self._buffer, self._at, self._at + _RUN)
         if joint is None:

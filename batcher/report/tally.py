@@ -2,9 +2,10 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+from msgspec import Struct, field
 
 from batcher.drs.outcome import ErrorKind
 from batcher.report.advice import advice
@@ -24,8 +25,7 @@ class NoResult(ValueError):
     """What was read is no result line; the text says why."""
 
 
-@dataclass(slots=True, kw_only=True)
-class TroubleCount:
+class TroubleCount(Struct, kw_only=True):
     """How often one kind of trouble befell entries, with the first of them as the example."""
 
     status: Status
@@ -40,8 +40,7 @@ class TroubleCount:
         return advice(self.status, ErrorKind(self.error_kind) if self.error_kind in set(ErrorKind) else None)
 
 
-@dataclass(slots=True, kw_only=True)
-class ScopeCount:
+class ScopeCount(Struct, kw_only=True):
     """The counts of one scope."""
 
     endpoint: str | None

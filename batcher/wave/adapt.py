@@ -29,8 +29,9 @@ together than they left: for a while each is counted from its answer (`strict`),
 
 from bisect import bisect_left
 from collections import deque
-from dataclasses import dataclass
 from math import inf
+
+from msgspec import Struct
 
 from batcher.drs.guesses import THROTTLE_WAIT_S
 from batcher.rates import Rate
@@ -66,8 +67,7 @@ _STRICT_FOR = 300  # requests
 _STRICT_AGAIN = 1000  # let in, after it was of no help
 
 
-@dataclass(slots=True, kw_only=True)
-class _Closed:
+class _Closed(Struct, kw_only=True):
     """The scope was turned away: how it was going until then, and since."""
 
     at: float  # when the first left that was turned away

@@ -7,8 +7,9 @@ least, and what was turned away how large at most; where the two contradict each
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
+
+from msgspec import Struct
 
 from batcher.rates import Rate
 
@@ -16,8 +17,7 @@ PERIODS_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.
 _SLACK = 0.1  # of the count: moments of departure are not those of arrival
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(Struct, frozen=True):
     """One request: when it left, when its answer came, and whether it was let in."""
 
     sent_at: float
@@ -25,8 +25,7 @@ class Seen:
     let_in: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Fit:
+class Fit(Struct, frozen=True):
     """A limit that fits; *at_most* is the largest count that does."""
 
     rate: Rate
