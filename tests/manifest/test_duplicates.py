@@ -66,6 +66,17 @@ def test_each_of_many_is_remembered_and_where() -> None:
     assert [places.first_line(thing, 7) for thing in things] == list(range(1, 20_001))
 
 
+def test_nothing_is_forgotten_as_the_table_grows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a small one, many times."""
+    monkeypatch.setattr("batcher.manifest.seen._SMALL", 8)
+    monkeypatch.setattr("batcher.manifest.seen._LARGE", 64)
+    glimpses = Glimpses()
+    batches = [[f"thing-{number}" for number in range(start, start + 50)] for start in range(0, 3000, 50)]
+    assert not any(map(glimpses.any_may_be_known, batches))
+    assert all(glimpses.may_be_known(thing) for batch in batches for thing in batch)
+    assert glimpses.any_may_be_known(["new", "thing-7"])
+
+
 class Alike(Hashable):
     """Things that all have one hash."""
 

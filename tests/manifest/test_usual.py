@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq
-from batcher.manifest import Entry, Finding, open_manifest
+from batcher.manifest import Entry, Finding, finding_line, open_manifest
 from batcher.manifest.alike import Alike
 from batcher.manifest.duplicates import Duplicates
 from batcher.manifest.read_json import _Window
@@ -82,9 +82,7 @@ def rows(draw: st.DrawFn) -> list[dict[str, Any]]:
 _LAYOUTS: Any = st.sampled_from(
     [{}, {"indent": 2}, {"separators": (",", ":")}, {"ensure_ascii": False, "indent": "\t"}]
 )
-_SLIPS = st.sampled_from(
-    ['"', ":", "{", "}", "},{", ",", "\n", " ", "\\", "\\u003a", '"job_id":"x",', "null", "ü"]
-)
+_SLIPS = st.sampled_from(['"', ":", "{", "}", "},{", ",", "\n", " ", "\\", "\\u003a", '"job_id":"x",', "null", "ü"])
 
 
 def spoilt(text: str, draw: st.DrawFn) -> str:
@@ -247,3 +245,81 @@ def test_labels_are_merged_over_the_defaults_by_the_short_way_too(names: list[st
     for number, item in enumerate(made[:-1]):
         assert item.labels == {"team": "a", **{name: str(number) for name in names}}
     assert made[-1].labels == {"team": "a", names[0]: "b"}
+
+
+_LIKE = '{"job_id": "job-1", "object_level_compare_type": "objects"}'
+_ODD = {
+    "a field twice": '{"job_id": "job-2", "job_id": "job-3", "object_level_compare_type": "objects"}',
+    "a field twice, behind a colon that is written as an escape": (
+        '{"job_id": "job-2", "object_level_compare_type": "objects", "key": "a", "key": "a\\u003ab"}'
+    ),
+    "a bad key": '{"job_id": "job-2", "object_level_compare_type": "objects", "key": " k"}',
+    "a job with a space": '{"job_id": "job 2", "object_level_compare_type": "objects"}',
+    "a nameless label": '{"job_id": "job-2", "object_level_compare_type": "objects", "labels": {"": "x"}}',
+    "half a pair": '{"job_id": "job-2", "object_level_compare_type": "objects", "labels": {"x": "\\ud800"}}',
+    "a number for a text": '{"job_id": 2, "object_level_compare_type": "objects"}',
+}
+
+
+@pytest.mark.parametrize("odd", _ODD)
+@pytest.mark.parametrize("format", ["json", "jsonl"])
+def test_what_is_odd_is_never_taken_for_usual(odd: str, format: str, tmp_path: Path) -> None:
+    """Although it is like the sound entries before and behind it in all else."""
+    lines = [_LIKE, _LIKE.replace("-1", "-8"), _ODD[odd], _LIKE.replace("-1", "-9"), _LIKE.replace("-1", "-7")]
+    content = "\n".join(lines) if format == "jsonl" else f"[{','.join(lines)}]"
+    found = read(tmp_path, content, f"wave.{format}")
+    assert [type(item) for item in found] == [Entry, Entry, Finding, Entry, Entry]
+    assert_both_ways_are_one(content.encode(), format)
+
+
+def test_csv_cells_are_judged_by_what_they_mean(tmp_path: Path) -> None:
+    """Spaces around a key are none of it; a row that lacks its objects is not like one that has them."""
+    header = "job_id,key,compare_object_infos,conflict_policy,compare_type"
+    rows = ["j1,,shop,keep,lines", "j2,  k2 ,shop,keep,lines", "j3,,,keep,lines", "j4,, shop: a ,keep,lines"]
+    content = "\n".join([header, *rows])
+    made = read(tmp_path, content, "wave.csv")
+    assert [type(item) for item in made] == [Entry, Entry, Finding, Entry]
+    assert [item.key for item in made][1] == "k2"
+    assert_both_ways_are_one(content.encode(), "csv")
+
+
+def test_half_a_pair_in_csv_is_told(tmp_path: Path) -> None:
+    """UTF-7 can hold one."""
+    rows = "job_id,object_level_compare_type,label.a\nj1,objects,x\nj2,objects,y\nj3,objects,+2AA-\n"
+    found = read(tmp_path, rows, "wave.csv", encoding="utf-7")
+    assert [type(item) for item in found] == [Entry, Entry, Finding]
+    assert "label.a holds half of a surrogate pair" in texts(found)[0]
+
+
+def test_entries_over_unsound_defaults_are_judged_in_full() -> None:
+    """What comes from these defaults cannot be told from an entry's own text."""
+    content = {
+        "defaults": {"key": "k", "object_level_compare_type": "objects"},
+        "entries": [{"job_id": f"j{number}"} for number in range(3)],
+    }
+    assert_both_ways_are_one(json.dumps(content).encode(), "json")
+
+
+def test_only_so_many_kinds_of_entries_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A manifest in which each is of its own kind does not fill the memory."""
+    monkeypatch.setattr("batcher.manifest.alike._MOST", 3)
+    kept: list[int] = []
+    as_it_is = Alike.learn
+
+    def learn(self: Alike, *arguments: Any) -> None:
+        as_it_is(self, *arguments)
+        kept.append(len(self._known))
+
+    monkeypatch.setattr(Alike, "learn", learn)
+    entries(read(tmp_path, [entry(job_id="j", project_id=f"p{number}") for number in range(8)]))
+    assert kept[:7] == [1, 2, 3, 1, 2, 3, 1]
+
+
+def test_a_line_beyond_all_measure_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a finding, and the line behind it has its number."""
+    monkeypatch.setattr("batcher.manifest.read_jsonl.LONGEST", 100_000)
+    content = f'{_LIKE}\n{{"job_id": "{"x" * 500_000}"}}\n{_LIKE.replace("-1", "-2")}\n'
+    first, long, last = read(tmp_path, content, "wave.jsonl")
+    assert [type(item) for item in (first, long, last)] == [Entry, Finding, Entry]
+    assert (long.line, last.line, last.index) == (2, 3, 2)
+    assert "the line is longer than" in finding_line(long)  # type: ignore[arg-type]
