@@ -15,6 +15,8 @@ from batcher.settings import RunSettings
 if TYPE_CHECKING:
     from batcher.follow.accepted import Acceptance
 
+MOST_TOLD = 1000  # of the entries in the way, and of the accepted differences: nobody's hook takes a million
+
 
 def check_end(settings: RunSettings) -> None:
     """Find out before anything is done what would keep the end from being told. Raises `UserError`."""

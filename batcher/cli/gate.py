@@ -38,7 +38,7 @@ def command(results: tuple[Path, ...], junit: Path | None, as_json: bool, **para
 
     from datetime import UTC, datetime
 
-    from batcher.cli.at_the_end import accepted_by, check_end, tell_end
+    from batcher.cli.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end
     from batcher.cli.ruling import headline, print_ruling
     from batcher.follow.files import is_verdicts
     from batcher.follow.gate import rule
@@ -50,19 +50,19 @@ def command(results: tuple[Path, ...], junit: Path | None, as_json: bool, **para
         raise click.UsageError("Name the results files; the verdicts are found beside them.")
     check_end(settings)
     acceptances = accepted_by(settings)
-    entries = list(entries_of(results))
+    entries = entries_of(results)
     ruling = rule(entries, acceptances, datetime.now(UTC).date())
     if junit is not None:
         write_junit(junit, ruling, entries)
     if as_json:
-        import orjson
+        from batcher.cli.json_pieces import print_json
 
-        click.echo(orjson.dumps(ruling.as_json(), option=orjson.OPT_INDENT_2))
+        print_json(ruling.told())
     else:
         from batcher.cli.terminal import console
 
         print_ruling(console(), ruling)
     code = exits.CREATED if ruling.go else exits.INCOMPLETE
-    facts = {"results": [str(path) for path in results], "exit_code": code, "gate": ruling.as_json()}
+    facts = {"results": [str(path) for path in results], "exit_code": code, "gate": ruling.as_json(MOST_TOLD)}
     tell_end(settings, "gate", headline(ruling).plain, facts)
     return code

@@ -85,7 +85,7 @@ def _summary(results: Path, acceptances: "Sequence[Acceptance]", as_json: bool) 
     verdicts = read_verdicts(results, acceptances)
     if as_json:
         problems = list(tally.misfits())
-        gate = verdicts and verdicts.ruling.as_json()
+        gate = verdicts and verdicts.ruling.told()
         _print_json({"file": str(results), "torn": torn, "problems": problems, **tally.as_json(), "gate": gate})
         return exits.CREATED
     from batcher.cli.terminal import console
@@ -187,6 +187,6 @@ def _compare(first: Path, second: Path, as_json: bool) -> int:
 
 
 def _print_json(value: dict[str, Any]) -> None:
-    import orjson
+    from batcher.cli.json_pieces import print_json
 
-    click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
+    print_json(value)

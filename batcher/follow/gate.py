@@ -1,122 +1,159 @@
-"""The gate: may the cutover go ahead? GO only where every entry is consistent, or what differs was accepted."""
+"""The gate: may the cutover go ahead? GO only where every entry is consistent, or what differs was accepted.
 
+However many entries there are, a ruling holds a few bytes of each: what it has to say of one is read from the files
+again when it is asked for.
+"""
+
+from array import array
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import date, datetime
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from itertools import islice
+from typing import Any, TypeVar, overload
 
 from batcher.follow.accepted import Acceptance
-from batcher.follow.reasons import label_of
-from batcher.follow.verdict import Difference, HalfVerdict, Verdict, VerdictLine, verdict_of_entry
-from batcher.text import counted
+from batcher.follow.judge import SHOWN, Blocker, Judge, Judged, Passed
+from batcher.follow.verdict import Verdict
+from batcher.follow.waved import Entries, EntryAt, Kin, Waved, as_entries
 from batcher.wave.result import Status
 
-SHOWN = 10  # differences named of one entry in a text for people
+__all__ = ["SHOWN", "Blocker", "Passed", "Ruling", "Told", "Waved", "rule"]
+
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waved:
-    """An entry of one of the waves. *status* None: it has no result yet; *verdict* None: nobody has followed it yet.
+class Court:
+    """The entries, judged as often as somebody asks."""
 
-    *index* is its place in the manifest. *nth* counts the entries of its wave with the same scope and key, which
-    `--allow-duplicates` lets repeat, from 0.
-    """
+    def __init__(self, entries: Entries, judge: Judge) -> None:
+        self.entries = entries
+        self.judge = judge
+        self._kin = Kin(entries)
 
-    file: str
-    index: int
-    key: str
-    job_id: str | None
-    scope: tuple[str | None, str | None]
-    status: Status | None
-    verdict: VerdictLine | None
-    nth: int = 0
-    said: str | None = None  # the result's own message, where nothing was created
-    finished_at: datetime | None = None
+    def __iter__(self) -> Iterator[Judged]:
+        """Every entry once, in the order of its first run."""
+        with self.entries.reading() as entry_at:
+            for place in range(len(self.entries)):
+                runs = self._kin.of(place)
+                if runs[0] == place:
+                    yield from self.judge.judge({run: entry_at(run) for run in runs})
 
+    def at(self, places: Iterable[int]) -> Iterator[Judged]:
+        """The entries for which the runs at *places* speak."""
+        with self.entries.reading() as entry_at:
+            for place in places:
+                if (judged := self.judged(entry_at, place)) is not None:
+                    yield judged
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blocker:
-    """An entry that stands in the way, and why. *differences* are those that nobody accepted."""
-
-    file: str
-    index: int
-    key: str
-    job_id: str | None
-    status: Status | None
-    verdict: Verdict | None
-    why: str
-    differences: tuple[Difference, ...] = ()
+    def judged(self, entry_at: EntryAt, place: int) -> Judged | None:
+        """The entry for which the run at *place* speaks; None where a later run does."""
+        found = self.judge.judge({run: entry_at(run) for run in self._kin.of(place)})
+        return next((judged for judged in found if judged.place == place), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Passed:
-    """A difference that was accepted."""
+class Told(Sequence[T]):
+    """What there is to say of the entries for which the runs at *places* speak, read again whenever it is asked for."""
 
-    file: str
-    index: int
-    key: str
-    job_id: str | None
-    difference: Difference
-    acceptance: Acceptance
+    def __init__(self, court: Court, places: Sequence[int], count: int, tell: Callable[[Judged], Iterable[T]]) -> None:
+        self._court = court
+        self._places = places
+        self._count = count
+        self._tell = tell
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[T]:
+        for judged in self._court.at(self._places):
+            yield from self._tell(judged)
+
+    @overload
+    def __getitem__(self, which: int) -> T: ...
+    @overload
+    def __getitem__(self, which: slice) -> Sequence[T]: ...
+    def __getitem__(self, which: int | slice) -> T | Sequence[T]:
+        if isinstance(which, slice):
+            return tuple(islice(self, *which.indices(len(self))))
+        for one in islice(self, range(len(self))[which], None):
+            return one
+        raise IndexError(which)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
     """What the gate says. *unused* are acceptances that match no difference, *expired* those that hold no more.
 
-    *replaced* are the entries, by file and index, in whose place a later comparison speaks.
+    *blocked* counts the blockers by status and verdict. *blocking* and *passing* are the places of entries that
+    have a blocker, or differences that passed; *replaced* those in whose stead a later comparison speaks.
     """
 
     entries: int
     verdicts: Mapping[Verdict | None, int]
-    blockers: tuple[Blocker, ...]
-    passed: tuple[Passed, ...]
+    blocked: Mapping[tuple[Status | None, Verdict | None], int]
+    blockers: Sequence[Blocker]
+    passed: Sequence[Passed]
     unused: tuple[Acceptance, ...]
     expired: tuple[Acceptance, ...]
-    replaced: frozenset[tuple[str, int]] = frozenset()
+    blocking: Sequence[int]
+    passing: Sequence[int]
+    replaced: Sequence[int]
+    court: Court
 
     @property
     def go(self) -> bool:
         """GO: there are entries, and none of them stands in the way."""
-        return self.entries > 0 and not self.blockers
+        return self.entries > 0 and not len(self.blockers)
 
-    def as_json(self) -> dict[str, Any]:
-        """The ruling as plain data, for `--json` and notifications."""
+    def as_json(self, most: int | None = None) -> dict[str, Any]:
+        """The ruling as plain data, for `--json` and notifications; at most *most* of each of the long lists.
+
+        `left_out` then says how many more there are.
+        """
+        told = self.told()
+        whole = {"blockers": len(self.blockers), "accepted": len(self.passed)}
+        lists = {name: list(islice(told[name], most)) for name in whole}
+        left = {name: count - len(lists[name]) for name, count in whole.items()}
+        return {**told, **lists, **({"left_out": left} if any(left.values()) else {})}
+
+    def told(self) -> dict[str, Any]:
+        """The same, with an iterator for each list that may be longer than what should be held in memory."""
         return {
             "verdict": "GO" if self.go else "NO-GO",
             "entries": self.entries,
             "superseded": len(self.replaced),
             "verdicts": {verdict.value: self.verdicts.get(verdict, 0) for verdict in Verdict}
             | {"none": self.verdicts.get(None, 0)},
-            "blockers": [
-                {
-                    "file": blocker.file,
-                    "key": blocker.key,
-                    "job_id": blocker.job_id,
-                    "status": blocker.status and blocker.status.value,
-                    "verdict": blocker.verdict and blocker.verdict.value,
-                    "why": blocker.why,
-                    "differences": [difference.model_dump() for difference in blocker.differences],
-                }
-                for blocker in self.blockers
-            ],
-            "accepted": [
-                {
-                    "key": passed.key,
-                    "job_id": passed.job_id,
-                    "difference": passed.difference.model_dump(),
-                    "reason": passed.acceptance.reason,
-                    "expires": passed.acceptance.expires.isoformat(),
-                }
-                for passed in self.passed
-            ],
-            "unused_acceptances": [_plain(acceptance) for acceptance in self.unused],
-            "expired_acceptances": [_plain(acceptance) for acceptance in self.expired],
+            "blockers": map(_blocker, self.blockers),
+            "accepted": map(_passed, self.passed),
+            "unused_acceptances": [_acceptance(acceptance) for acceptance in self.unused],
+            "expired_acceptances": [_acceptance(acceptance) for acceptance in self.expired],
         }
 
 
-def _plain(acceptance: Acceptance) -> dict[str, Any]:
+def _blocker(blocker: Blocker) -> dict[str, Any]:
+    return {
+        "file": blocker.file,
+        "key": blocker.key,
+        "job_id": blocker.job_id,
+        "status": blocker.status and blocker.status.value,
+        "verdict": blocker.verdict and blocker.verdict.value,
+        "why": blocker.why,
+        "differences": [difference.model_dump() for difference in blocker.differences],
+    }
+
+
+def _passed(passed: Passed) -> dict[str, Any]:
+    return {
+        "key": passed.key,
+        "job_id": passed.job_id,
+        "difference": passed.difference.model_dump(),
+        "reason": passed.acceptance.reason,
+        "expires": passed.acceptance.expires.isoformat(),
+    }
+
+
+def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     return {
         "line": acceptance.line,
         "job_id": acceptance.job_id,
@@ -127,163 +164,45 @@ def _plain(acceptance: Acceptance) -> dict[str, Any]:
     }
 
 
-@dataclass(slots=True)
-class _Used:
-    """What became of the acceptances."""
+def rule(
+    entries: Entries | Iterable[Waved],
+    acceptances: Sequence[Acceptance],
+    today: date,
+    *,
+    heard: Callable[[Judged], None] = lambda _: None,
+) -> Ruling:
+    """The ruling on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one.
 
-    passed: list[Passed] = field(default_factory=list)
-    lines: set[int] = field(default_factory=set)
-
-
-def rule(entries: Iterable[Waved], acceptances: Sequence[Acceptance], today: date) -> Ruling:
-    """The ruling on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one."""
-    by_entry: dict[tuple[object, ...], list[Waved]] = {}
-    for entry in entries:
-        by_entry.setdefault((*entry.scope, entry.key, entry.nth), []).append(entry)
-    used = _Used()
-    verdicts: Counter[Verdict | None] = Counter()
-    blockers: list[Blocker] = []
-    replaced: set[tuple[str, int]] = set()
-    for runs in by_entry.values():
-        ordered = sorted(runs, key=_compared)
-        replaced.update((run.file, run.index) for run in ordered[:-1])
-        latest = _as_it_stands(ordered)
-        verdicts[None if latest.verdict is None else latest.verdict.verdict] += 1
-        blockers += _blockers(latest, acceptances, today, used)
-    return Ruling(
-        entries=len(by_entry),
-        verdicts=verdicts,
-        blockers=tuple(blockers),
-        passed=tuple(used.passed),
-        unused=tuple(a for a in acceptances if a.line not in used.lines and not a.expired(today)),
-        expired=tuple(a for a in acceptances if a.expired(today)),
-        replaced=frozenset(replaced),
-    )
-
-
-def _as_it_stands(ordered: Sequence[Waved]) -> Waved:
-    """The entry as it stands now. A rerun may ask for one half only: the other half's word still counts."""
-    latest = ordered[-1]
-    for earlier in reversed(ordered[:-1]):
-        if earlier.verdict is not None and latest.verdict is not None:
-            latest = _with_halves_of(latest, latest.verdict, earlier.verdict)
-    return latest
-
-
-def _compared(entry: Waved) -> tuple[bool, float]:
-    """Entries in the order in which their data was compared; what has no moment is the newest.
-
-    When the verdict was read says nothing: an old wave may have been watched only now.
+    *heard* is told of every entry, as it is judged.
     """
-    line = entry.verdict
-    ended = [half.ended_at for half in line.halves if half.ended_at is not None] if line and line.final else []
-    moment = max(ended, default=entry.finished_at)
-    return moment is None, moment.timestamp() if moment is not None else 0.0
-
-
-def _with_halves_of(entry: Waved, latest: VerdictLine, earlier: VerdictLine) -> Waved:
-    missing = {
-        name: getattr(earlier, name)
-        for name in ("object_level_compare_result", "data_level_compare_result")
-        if getattr(latest, name) is None and getattr(earlier, name) is not None
-    }
-    if not missing:
-        return entry
-    whole = latest.model_copy(update=missing)
-    verdict = verdict_of_entry(half.verdict for half in whole.halves)
-    return replace(entry, verdict=whole.model_copy(update={"verdict": verdict}))
-
-
-def _blockers(entry: Waved, acceptances: Sequence[Acceptance], today: date, used: _Used) -> Iterator[Blocker]:
-    line = entry.verdict
-    if entry.status is None:
-        yield _blocker(entry, "no result yet: the wave has not ended; the same `batcher run` goes on with it")
-    elif entry.status is not Status.CREATED:
-        yield _blocker(entry, f"{entry.status.value.replace('_', ' ')}: {entry.said or 'not all of it was created'}")
-    elif line is None:
-        yield _blocker(entry, "not followed yet: run `batcher watch` on its results")
-    elif not line.final:
-        yield _blocker(entry, line.reason or "the comparison has not ended")
-    else:
-        yield from _differing(entry, line, acceptances, today, used)
-
-
-def _differing(
-    entry: Waved, line: VerdictLine, acceptances: Sequence[Acceptance], today: date, used: _Used
-) -> Iterator[Blocker]:
-    """The entry as a blocker, where one of its comparisons is neither consistent nor accepted in full."""
-    verdicts: list[Verdict] = []
-    said: list[str] = []
-    differences: list[Difference] = []
-    for half in line.halves:
-        if half.verdict is Verdict.CONSISTENT:
-            continue
-        left, expired = _not_accepted(entry, half, acceptances, today, used)
-        if left or not _told_in_full(half):
-            verdicts.append(half.verdict)
-            said.append(f"{label_of(half)}: {_why(half, left, expired)}")
-            differences += left
-    if verdicts or not line.halves:
-        why = "; ".join(said) or line.reason or "nothing was compared"
-        yield _blocker(entry, why, verdict_of_entry(verdicts), tuple(differences))
-
-
-def _blocker(
-    entry: Waved, why: str, verdict: Verdict | None = None, differences: tuple[Difference, ...] = ()
-) -> Blocker:
-    if verdict is None and entry.verdict is not None:
-        verdict = entry.verdict.verdict
-    return Blocker(
-        file=entry.file,
-        index=entry.index,
-        key=entry.key,
-        job_id=entry.job_id,
-        status=entry.status,
-        verdict=verdict,
-        why=why,
-        differences=differences,
+    court = Court(as_entries(entries), Judge(acceptances, today))
+    verdicts: Counter[Verdict | None] = Counter()
+    blocked: Counter[tuple[Status | None, Verdict | None]] = Counter()
+    blocking, passing, replaced = array("I"), array("I"), array("I")
+    passed = 0
+    used: set[int] = set()
+    for judged in court:
+        latest, blocker = judged.latest, judged.blocker
+        verdicts[None if latest.verdict is None else latest.verdict.verdict] += 1
+        replaced.extend(judged.replaced)
+        if blocker is not None:
+            blocked[blocker.status, blocker.verdict] += 1
+            blocking.append(judged.place)
+        if judged.passed:
+            passing.append(judged.place)
+            passed += len(judged.passed)
+        used |= judged.used
+        heard(judged)
+    return Ruling(
+        entries=verdicts.total(),
+        verdicts=verdicts,
+        blocked=blocked,
+        blockers=Told(court, blocking, len(blocking), lambda judged: (judged.blocker,) if judged.blocker else ()),
+        passed=Told(court, passing, passed, lambda judged: judged.passed),
+        unused=tuple(a for a in acceptances if a.line not in used and not a.expired(today)),
+        expired=tuple(a for a in acceptances if a.expired(today)),
+        blocking=blocking,
+        passing=passing,
+        replaced=replaced,
+        court=court,
     )
-
-
-def _not_accepted(
-    entry: Waved, half: HalfVerdict, acceptances: Sequence[Acceptance], today: date, used: _Used
-) -> tuple[list[Difference], list[Acceptance]]:
-    """The differences that nobody accepted, and acceptances of them that hold no more."""
-    left: list[Difference] = []
-    expired: list[Acceptance] = []
-    for difference in half.differences:
-        covering = [acceptance for acceptance in acceptances if acceptance.covers(entry.job_id, difference)]
-        used.lines.update(acceptance.line for acceptance in covering)
-        holding = next((acceptance for acceptance in covering if not acceptance.expired(today)), None)
-        if holding is None:
-            left.append(difference)
-            expired += covering
-        else:
-            used.passed.append(
-                Passed(
-                    file=entry.file,
-                    index=entry.index,
-                    key=entry.key,
-                    job_id=entry.job_id,
-                    difference=difference,
-                    acceptance=holding,
-                )
-            )
-    return left, expired
-
-
-def _told_in_full(half: HalfVerdict) -> bool:
-    """Whether the comparison ran to its end and its differences are all that keeps it from being consistent."""
-    counts = half.counts
-    if half.compare_task_status != "SUCCESSFUL" or counts is None or not half.differences:
-        return False
-    return counts.compared > 0 and half.complete
-
-
-def _why(half: HalfVerdict, left: Sequence[Difference], expired: Sequence[Acceptance]) -> str:
-    said = half.reason or half.verdict.value
-    if half.differences and len(left) < len(half.differences):
-        said += f"; {counted(len(half.differences) - len(left), 'difference')} accepted"
-    for acceptance in list(dict.fromkeys(expired))[:SHOWN]:
-        said += f"; the acceptance of {acceptance.database}.{acceptance.table} expired on {acceptance.expires}"
-    return said

@@ -1,54 +1,65 @@
 """A ruling as JUnit XML, which pipelines show by themselves: a suite for each results file, a case for each entry."""
 
-from collections import defaultdict
+from array import array
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 from xml.sax.saxutils import escape, quoteattr
 
 from batcher.errors import UserError
-from batcher.follow.gate import Blocker, Passed, Ruling, Waved
+from batcher.follow.gate import Ruling
+from batcher.follow.judge import Blocker, Judged, Passed
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
+from batcher.follow.waved import Entries, Waved, as_entries
 
-Case = tuple[str, int]  # file and index of an entry
+_BLOCKED, _REPLACED, _PASSED = 1, 2, 4  # what there is to say of an entry
 
 
-def write_junit(path: Path, ruling: Ruling, entries: Iterable[Waved]) -> None:
-    """Write *ruling* on *entries* to *path*. Raises `UserError`."""
+def write_junit(path: Path, ruling: Ruling, entries: Entries | Iterable[Waved]) -> None:
+    """Write *ruling* on *entries*, the same that it was given on, to *path*. Raises `UserError`."""
     try:
         with path.open("w", encoding="utf-8") as file:
-            file.writelines(_document(ruling, entries))
+            file.writelines(_document(ruling, as_entries(entries)))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}.") from None
 
 
-def _document(ruling: Ruling, entries: Iterable[Waved]) -> Iterator[str]:
-    blockers = {(blocker.file, blocker.index): blocker for blocker in ruling.blockers}
-    passed: dict[Case, list[Passed]] = defaultdict(list)
-    for one in ruling.passed:
-        passed[one.file, one.index].append(one)
-    suites: dict[str, list[Case]] = defaultdict(list)
-    names: dict[Case, str] = {}
-    for entry in entries:
-        case = (entry.file, entry.index)
-        suites[entry.file].append(case)
-        names[case] = f"{entry.job_id} ({entry.key})" if entry.job_id else entry.key
+def _document(ruling: Ruling, entries: Entries) -> Iterator[str]:
+    marks = bytearray(len(entries))
+    for places, mark in ((ruling.blocking, _BLOCKED), (ruling.replaced, _REPLACED), (ruling.passing, _PASSED)):
+        for place in places:
+            marks[place] |= mark
+    suites: dict[str, array[int]] = {}
+    for place in range(len(entries)):
+        suites.setdefault(entries.file_of(place), array("I")).append(place)
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    yield f'<testsuites name="batcher gate" {_totals(names, blockers, ruling)}>\n'
-    for file, cases in suites.items():
-        yield f"  <testsuite name={_attribute(file)} {_totals(cases, blockers, ruling)}>\n"
-        for case in cases:
-            inner = [*_failure(blockers.get(case)), *_replaced(case in ruling.replaced), *_accepted(passed[case])]
-            yield f"    <testcase classname={_attribute(file)} name={_attribute(names[case])}"
-            yield ">\n" + "".join(inner) + "    </testcase>\n" if inner else "/>\n"
-        yield "  </testsuite>\n"
+    yield f'<testsuites name="batcher gate" {_totals(range(len(entries)), marks)}>\n'
+    with entries.reading() as entry_at:
+        for file, places in suites.items():
+            yield f"  <testsuite name={_attribute(file)} {_totals(places, marks)}>\n"
+            for place in places:
+                entry = entry_at(place)
+                judged = ruling.court.judged(entry_at, place) if marks[place] & (_BLOCKED | _PASSED) else None
+                yield from _case(entry, judged, replaced=bool(marks[place] & _REPLACED))
+            yield "  </testsuite>\n"
     yield "</testsuites>\n"
 
 
-def _totals(cases: Collection[Case], blockers: Collection[Case], ruling: Ruling) -> str:
-    failures = sum(case in blockers for case in cases)
-    skipped = sum(case in ruling.replaced for case in cases)
-    return f'tests="{len(cases)}" failures="{failures}" errors="0" skipped="{skipped}"'
+def _case(entry: Waved, judged: Judged | None, *, replaced: bool) -> Iterator[str]:
+    name = f"{entry.job_id} ({entry.key})" if entry.job_id else entry.key
+    inner = [
+        *(_failure(judged.blocker) if judged else ()),
+        *_replaced(replaced),
+        *(_accepted(judged.passed) if judged else ()),
+    ]
+    yield f"    <testcase classname={_attribute(entry.file)} name={_attribute(name)}"
+    yield ">\n" + "".join(inner) + "    </testcase>\n" if inner else "/>\n"
+
+
+def _totals(places: Collection[int], marks: bytearray) -> str:
+    failures = sum(marks[place] & _BLOCKED != 0 for place in places)
+    skipped = sum(marks[place] & _REPLACED != 0 for place in places)
+    return f'tests="{len(places)}" failures="{failures}" errors="0" skipped="{skipped}"'
 
 
 def _replaced(replaced: bool) -> Iterator[str]:

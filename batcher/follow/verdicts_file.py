@@ -23,18 +23,25 @@ class VerdictsError(UserError):
 
 def verdict_lines(path: Path) -> Iterator[VerdictLine]:
     """Each whole line of the verdicts file at *path*; none where there is no file. Raises `VerdictsError`."""
+    for number, line in raw_verdicts(path):
+        yield verdict_in(path, number, line)
+
+
+def raw_verdicts(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The same as they stand in the file, each with its 1-based number."""
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if line.endswith(b"\n"):  # a torn last line is being written, or was when the power went
-                    yield _parsed(path, number, line)
+                    yield number, line
     except FileNotFoundError:
         return
     except OSError as error:
         raise VerdictsError(f"cannot read {path}: {error.strerror}.") from None
 
 
-def _parsed(path: Path, number: int, line: bytes) -> VerdictLine:
+def verdict_in(path: Path, number: int, line: bytes) -> VerdictLine:
+    """The verdict in *line*, which has the 1-based *number* in the file at *path*. Raises `VerdictsError`."""
     try:
         return VerdictLine.model_validate_json(line)
     except ValidationError as error:

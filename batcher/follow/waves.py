@@ -1,77 +1,98 @@
 """The entries of one or several waves with their verdicts, for the gate, the report and reruns."""
 
-import sqlite3
+from array import array
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Set
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import accumulate, groupby
+from operator import itemgetter
 from pathlib import Path
 
-from batcher.follow.files import verdicts_beside
-from batcher.follow.followed import identity_of
-from batcher.follow.gate import Waved
-from batcher.follow.verdicts_file import identity, verdict_lines
-from batcher.wave.files import journal_beside
-from batcher.wave.plan import PlannedEntry
-from batcher.wave.results_file import read_results
-from batcher.wave.schema import NotAJournal
-from batcher.wave.store import Store
+from batcher.follow.wave_index import WaveIndex
+from batcher.follow.waved import EntryAt, Waved
+
+_PART = 1 << 16  # names that are sorted at a time, about; in _PARTS parts at most
+_PARTS = 64
 
 
-def entries_of(files: Iterable[Path]) -> Iterator[Waved]:
+def entries_of(files: Iterable[Path]) -> "Waves":
     """Every entry of the results *files*, with the verdict that stands beside its file. Raises `UserError`.
 
     A verdict on the comparisons of a wave that was begun anew since is none. Entries without a result (the wave runs
     still, or was killed) come last, as far as the journal or a gap in the results tells of them.
     """
-    for path in files:
-        verdicts = {line.index: line for line in verdict_lines(verdicts_beside(path))}
-        names: Counter[tuple[str | None, ...]] = Counter()
-        seen: set[int] = set()
-        for result in read_results(path):
-            line = verdicts.get(result.index)
-            if line is not None and identity(line) != identity_of(result):
-                line = None
-            name = (result.endpoint, result.project_id, result.key)
-            yield Waved(
-                file=str(path),
-                index=result.index,
-                key=result.key,
-                nth=names[name],
-                job_id=result.job_id,
-                scope=(result.endpoint, result.project_id),
-                status=result.status,
-                verdict=line,
-                said=result.error_msg,
-                finished_at=result.finished_at,
-            )
-            names[name] += 1
-            seen.add(result.index)
-        yield from _without_result(path, seen)
+    return Waves([WaveIndex.of(path) for path in files])
 
 
-def _without_result(path: Path, seen: Set[int]) -> Iterator[Waved]:
-    for index, plan in _missing(path, seen):
-        yield Waved(
-            file=str(path),
-            index=index,
-            key=plan.key if plan else f"entry {index + 1}",
-            job_id=plan.job_id if plan else None,
-            scope=(plan.scope.endpoint, plan.scope.project_id) if plan else (None, None),
-            status=None,
-            verdict=None,
-        )
+class Waves:
+    """The entries of several waves, each read from its files when it is asked for; see `Entries`."""
+
+    def __init__(self, waves: Sequence[WaveIndex]) -> None:
+        self.waves = waves
+        self._starts = [0, *accumulate(map(len, waves))]
+        self._nth: dict[int, int] = {}  # by place, where it is not the first
+        self._alike = _alike(waves, self._starts, self._nth)
+
+    def __len__(self) -> int:
+        return self._starts[-1]
+
+    def __iter__(self) -> Iterator[Waved]:
+        with self.reading() as entry_at:
+            yield from map(entry_at, range(len(self)))
+
+    @contextmanager
+    def reading(self) -> Iterator[EntryAt]:
+        """See `Entries`."""
+        with ExitStack() as stack:
+            readers = [stack.enter_context(wave.reading()) for wave in self.waves]
+
+            def entry_at(place: int) -> Waved:
+                wave = bisect_right(self._starts, place) - 1
+                entry = readers[wave](place - self._starts[wave])
+                return replace(entry, nth=self._nth[place]) if place in self._nth else entry
+
+            yield entry_at
+
+    def file_of(self, place: int) -> str:
+        """See `Entries`."""
+        return str(self.waves[bisect_right(self._starts, place) - 1].path)
+
+    def alike(self) -> Iterator[Sequence[int]]:
+        """See `Entries`."""
+        return iter(self._alike)
 
 
-def _missing(path: Path, seen: Set[int]) -> list[tuple[int, PlannedEntry | None]]:
-    """The places that have no result, each with what the journal beside *path* has of it."""
-    gaps: list[tuple[int, PlannedEntry | None]] = [
-        (index, None) for index in range(max(seen, default=-1)) if index not in seen
-    ]
-    journal = journal_beside(path)
-    if not journal.is_file():
-        return gaps
-    try:
-        with closing(Store.open_to_read(journal)) as store:
-            return [(index, store.entry(index)) for index in range(store.entry_count()) if index not in seen]
-    except (NotAJournal, sqlite3.Error):
-        return gaps  # `batcher report` says what is wrong with it
+def _alike(waves: Sequence[WaveIndex], starts: Sequence[int], nth: dict[int, int]) -> "list[array[int]]":
+    """The places that may be runs of one entry; *nth* is given to those whose name their wave had before.
+
+    Two entries whose names have the same digest, one pair among billions, are taken for possible runs of one another,
+    and told apart by whoever loads them; no repeat of a name is ever taken for a rerun of it.
+    """
+    found: list[array[int]] = []
+    names = array("q")
+    for wave in waves:
+        names.extend(wave.names)
+    for places in _same_names(names):
+        seen: Counter[int] = Counter()
+        by_nth: dict[int, array[int]] = {}
+        for place in places:
+            number = bisect_right(starts, place) - 1
+            if seen[number]:
+                nth[place] = seen[number]
+            by_nth.setdefault(seen[number], array("I")).append(place)
+            seen[number] += 1
+        found += [of_one for of_one in by_nth.values() if len(of_one) > 1]
+    return found
+
+
+def _same_names(names: Sequence[int]) -> Iterator[list[int]]:
+    """The places of each name that several have; sorted part by part, to need no memory to speak of."""
+    parts = min(len(names) // _PART + 1, _PARTS)
+    for part in range(parts):
+        of_part = sorted((name, place) for place, name in enumerate(names) if name % parts == part)
+        for _, same in groupby(of_part, key=itemgetter(0)):
+            places = [place for _, place in same]
+            if len(places) > 1:
+                yield places

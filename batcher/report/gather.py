@@ -1,30 +1,35 @@
 """Everything the report's page shows, gathered from what lies beside the results file: journal and verdicts."""
 
 import sqlite3
+from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
+
+import orjson
 
 from batcher.drs.outcome import Sort, Trouble
 from batcher.follow.accepted import Acceptance
 from batcher.follow.files import verdicts_beside
-from batcher.follow.gate import Ruling, rule
-from batcher.follow.verdict import Difference, Verdict, VerdictLine
-from batcher.follow.waves import entries_of
+from batcher.follow.gate import Ruling, Told, rule
+from batcher.follow.judge import Judged
+from batcher.follow.verdict import Difference, Verdict
+from batcher.follow.waves import Waves, entries_of
 from batcher.rates import Rate
 from batcher.report.tally import NoResult, Tally
-from batcher.report.timeline import Kind, Sent, Timeline, timeline
+from batcher.report.timeline import Kind, Sent, Stretches, Timeline, timeline
 from batcher.wave.files import journal_beside
 from batcher.wave.result import Status
-from batcher.wave.results_file import Torn, result_lines, results_problem
+from batcher.wave.results_file import Torn, parsed_line, raw_lines, results_problem
 from batcher.wave.schema import NotAJournal
 from batcher.wave.store import Store
 
 # Entries listed one by one on the page; beyond that those with trouble come first, and the page says so.
-MOST_ROWS = 200_000
+MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,53 +44,113 @@ class DifferenceRow:
     accepted: str | None
 
 
-@dataclass(slots=True, kw_only=True)
+_VERDICTS = tuple(Verdict)
+Word = tuple[Verdict | None, str | None]  # an entry's verdict, and why it is not consistent
+
+
 class Verdicts:
-    """The verdicts summed up, with the gate's *ruling*; *by_index* has each entry's verdict and its reason."""
+    """The verdicts on the entries of one wave, with the gate's *ruling*. A byte an entry; all else is read again."""
 
-    ruling: Ruling
-    by_verdict: Counter[Verdict] = field(default_factory=Counter)
-    by_index: dict[int, tuple[Verdict, str | None]] = field(default_factory=dict)
-    differences: list[DifferenceRow] = field(default_factory=list)
+    def __init__(self, entries: Waves, acceptances: Sequence[Acceptance], today: date) -> None:
+        self._entries = entries
+        self._marks = bytearray(len(entries))  # 0: no verdict; else its place in _VERDICTS and one
+        self._holding = [acceptance for acceptance in acceptances if not acceptance.expired(today)]
+        differing, count = array("I"), 0
 
-    def of(self, index: int) -> tuple[Verdict | None, str | None]:
-        """The verdict on the entry at *index*, and why."""
-        return self.by_index.get(index, (None, None))
+        def hear(judged: Judged) -> None:
+            nonlocal count
+            if (line := judged.latest.verdict) is None:
+                return
+            self._marks[judged.place] = _VERDICTS.index(line.verdict) + 1
+            if found := sum(len(half.differences) for half in line.halves):
+                differing.append(judged.place)
+                count += found
 
-    def add(self, line: VerdictLine, acceptances: Sequence[Acceptance]) -> None:
-        """Take in one verdict line. *acceptances* are those that hold."""
-        self.by_verdict[line.verdict] += 1
-        self.by_index[line.index] = (line.verdict, line.reason)
+        self.ruling: Ruling = rule(entries, acceptances, today, heard=hear)
+        self.by_verdict = Counter({v: count for v, count in self.ruling.verdicts.items() if v is not None})
+        self.differences: Sequence[DifferenceRow] = Told(self.ruling.court, differing, count, self._rows)
+
+    def verdict_at(self, place: int) -> Verdict | None:
+        """The verdict on the entry whose result is the one at *place* of its file."""
+        mark = self._marks[place] if place < len(self._marks) else 0
+        return _VERDICTS[mark - 1] if mark else None
+
+    @contextmanager
+    def reading(self) -> Iterator[Callable[[int], Word]]:
+        """What gives the verdict, and why, on the entry whose result is the one at a place of its file."""
+        with self._entries.reading() as entry_at:
+
+            def word_at(place: int) -> Word:
+                verdict = self.verdict_at(place)
+                if verdict is None or verdict is Verdict.CONSISTENT:
+                    return verdict, None
+                line = entry_at(place).verdict
+                return verdict, line.reason if line else None
+
+            yield word_at
+
+    def _rows(self, judged: Judged) -> Iterator[DifferenceRow]:
+        line = judged.latest.verdict
+        if line is None:
+            return
         for half, found in (
             ("object_level", line.object_level_compare_result),
             ("data_level", line.data_level_compare_result),
         ):
             if found is None:
                 continue
-            self.differences += [
-                DifferenceRow(
+            for difference in found.differences:
+                yield DifferenceRow(
                     key=line.key,
                     job_id=line.job_id,
                     half=half,
                     compare_type=found.compare_type,
                     difference=difference,
-                    accepted=next((a.reason for a in acceptances if a.covers(line.job_id, difference)), None),
+                    accepted=next((a.reason for a in self._holding if a.covers(line.job_id, difference)), None),
                 )
-                for difference in found.differences
-            ]
+
+
+class Lines(Sequence[dict[str, Any]]):
+    """Some result lines of a file, by their *offsets*, read when they are asked for."""
+
+    def __init__(self, path: Path, places: "Sequence[int]", offsets: "Sequence[int]") -> None:
+        self._path = path
+        self._offsets = offsets
+        self.places = places
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        with self._path.open("rb") as file:
+            for place in self.places:
+                file.seek(self._offsets[place])
+                yield orjson.loads(file.readline())
+
+    @overload
+    def __getitem__(self, which: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, which: slice) -> "Lines": ...
+    def __getitem__(self, which: int | slice) -> "dict[str, Any] | Lines":
+        if isinstance(which, slice):
+            return Lines(self._path, self.places[which], self._offsets)
+        return next(iter(Lines(self._path, [self.places[which]], self._offsets)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A wave as the page shows it. *facts* are the journal's, None where there is none to be read.
 
-    *lines* are result lines; *omitted* says how many more there are. *problems* are sentences.
+    *lines* are result lines, those with trouble chosen first; *omitted* says how many more there are. *grave* counts
+    the lines with trouble, *omitted_grave* those of them that are not among *lines*. *problems* are sentences.
     """
 
     file: Path
     tally: Tally
-    lines: list[dict[str, Any]]
+    lines: Lines
     omitted: int
+    grave: int
+    omitted_grave: int
     verdicts: Verdicts | None
     timeline: Timeline | None
     facts: Mapping[str, Any] | None
@@ -113,47 +178,73 @@ class Report:
 
 def gather(results: Path, acceptances: Sequence[Acceptance] = (), *, most_rows: int = MOST_ROWS) -> Report:
     """Read *results* and what lies beside it, and have the gate rule over it. Raises `UserError`."""
-    tally, torn = Tally(), Torn()
-    plain: list[dict[str, Any]] = []  # created
-    grave: list[dict[str, Any]] = []  # everything else
-    for number, line in result_lines(results, torn):
+    verdicts = read_verdicts(results, acceptances)
+    tally, torn, chosen, sent = Tally(), Torn(), _Chosen(most_rows), Stretches()
+    offset = 0
+    for number, raw in raw_lines(results, torn):
+        line = parsed_line(results, number, raw)
         try:
             tally.add(line)
         except NoResult as error:
             raise results_problem(results, number, str(error)) from None
-        kept = plain if line["status"] == Status.CREATED else grave
-        if len(kept) < most_rows:
-            kept.append(line)
-    lines = grave + plain[: most_rows - len(grave)]
+        chosen.see(line["index"], offset, grave=is_grave(line, verdicts.verdict_at(number - 1) if verdicts else None))
+        offset += len(raw)
+        if isinstance(line["submitted_at"], str):
+            sent.add(datetime.fromisoformat(line["submitted_at"]).timestamp(), Kind.FIRST)
     facts, whole, problems = _journal(results)
-    verdicts = read_verdicts(results, acceptances)
     if torn.torn:
         problems.append("The last line is cut off (the wave is running, or was killed) and not counted.")
     problems += [f"{misfit}." for misfit in tally.misfits(None if facts is None else facts["entries"])]
+    places = chosen.places()
     return Report(
         file=results,
         tally=tally,
-        lines=sorted(lines, key=lambda line: line["index"]),
-        omitted=tally.lines - len(lines),
+        lines=Lines(results, places, chosen.offsets),
+        omitted=tally.lines - len(places),
+        grave=chosen.grave_count,
+        omitted_grave=max(0, chosen.grave_count - most_rows),
         verdicts=verdicts,
-        timeline=whole or timeline(_first_requests(lines), whole=False),
+        timeline=whole or sent.timeline(whole=False),
         facts=facts,
         problems=tuple(problems),
     )
+
+
+def is_grave(line: Mapping[str, Any], verdict: Verdict | None) -> bool:
+    """Whether a person should look at the entry of result *line*."""
+    return line["status"] != Status.CREATED or verdict not in (None, Verdict.CONSISTENT)
+
+
+class _Chosen:
+    """Chooses which lines a list of at most *most* has: those with trouble, then others while there is room."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._indexes = array("Q")
+        self._grave, self._plain = array("I"), array("I")
+        self.offsets = array("Q")
+        self.grave_count = 0
+
+    def see(self, index: int, offset: int, *, grave: bool) -> None:
+        """Take note of the next line, whose entry has *index* in the manifest."""
+        kept = self._grave if grave else self._plain
+        if len(kept) < self._most:
+            kept.append(len(self.offsets))
+        self.grave_count += grave
+        self.offsets.append(offset)
+        self._indexes.append(index)
+
+    def places(self) -> Sequence[int]:
+        """The places of the chosen lines in the file, in the order of the manifest."""
+        chosen = self._grave + self._plain[: self._most - len(self._grave)]
+        return array("I", sorted(chosen, key=self._indexes.__getitem__))
 
 
 def read_verdicts(results: Path, acceptances: Sequence[Acceptance] = ()) -> Verdicts | None:
     """The verdicts of the wave whose results are in *results*; None where it was not followed. Raises `UserError`."""
     if not verdicts_beside(results).exists():
         return None
-    today = datetime.now(UTC).date()
-    entries = list(entries_of([results]))
-    verdicts = Verdicts(ruling=rule(entries, acceptances, today))
-    holding = [acceptance for acceptance in acceptances if not acceptance.expired(today)]
-    for entry in entries:
-        if entry.verdict is not None:
-            verdicts.add(entry.verdict, holding)
-    return verdicts
+    return Verdicts(entries_of([results]), acceptances, datetime.now(UTC).date())
 
 
 def _journal(results: Path) -> tuple[dict[str, Any] | None, Timeline | None, list[str]]:
@@ -174,24 +265,23 @@ def _journal(results: Path) -> tuple[dict[str, Any] | None, Timeline | None, lis
 
 
 def _requests(store: Store) -> Iterator[Sent]:
-    begun: set[int] = set()
+    begun = bytearray(store.entry_count())
     for index, answer in store.answers():
         troubles = [verdict for verdict in answer.halves.values() if isinstance(verdict, Trouble)]
         if any(trouble.sort is Sort.TURNED_AWAY for trouble in troubles):
             kind = Kind.THROTTLED
         else:
-            kind = Kind.RETRY if index in begun else Kind.FIRST
-        begun.add(index)
+            kind = Kind.RETRY if begun[index] else Kind.FIRST
+        begun[index] = True
         yield Sent(answer.sent_at, kind)
-
-
-def _first_requests(lines: list[dict[str, Any]]) -> Iterator[Sent]:
-    for line in lines:
-        if isinstance(line["submitted_at"], str):
-            yield Sent(datetime.fromisoformat(line["submitted_at"]).timestamp(), Kind.FIRST)
 
 
 def task_id(line: Mapping[str, Any], half: str) -> str | None:
     """The id of the comparison that result *line* has for *half* (the name of its field), if any."""
     found = line[half]
     return found.get("compare_task_id") if isinstance(found, Mapping) else None
+
+
+def words_of(verdicts: Verdicts | None) -> AbstractContextManager[Callable[[int], Word]]:
+    """`Verdicts.reading`, also where there are none."""
+    return verdicts.reading() if verdicts is not None else nullcontext(lambda _: (None, None))

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from batcher.follow.gate import Blocker, Ruling
+from batcher.follow.gate import Ruling
 from batcher.follow.verdict import Verdict
 from batcher.text import counted
 from batcher.wave.result import Status
@@ -76,12 +76,12 @@ def _judged(ruling: Ruling) -> Headline:
             said=f"{counted(ruling.entries, 'entry', 'entries')} compared.",
             notes=notes,
         )
-    differ = any(blocker.verdict is Verdict.INCONSISTENT for blocker in ruling.blockers)
+    differ = any(verdict is Verdict.INCONSISTENT for _, verdict in ruling.blocked)
     return Headline(
         tone="bad" if differ else "warn",
         title=f"NO-GO: {ruling.verdicts.get(Verdict.CONSISTENT, 0):,} of {ruling.entries:,} consistent",
         said="What stands in the way:",
-        reasons=tuple(_reasons(ruling.blockers)),
+        reasons=tuple(_reasons(ruling.blocked)),
         notes=notes,
     )
 
@@ -94,12 +94,10 @@ def _notes(ruling: Ruling) -> Iterator[str]:
             yield f"Acceptances that {said}: {'; '.join(map(str, acceptances))}."
 
 
-def _reasons(blockers: tuple[Blocker, ...]) -> Iterator[str]:
-    kinds = Counter(_reason(blocker) for blocker in blockers)
+def _reasons(blocked: Mapping[tuple[Status | None, Verdict | None], int]) -> Iterator[str]:
+    kinds: Counter[str] = Counter()
+    for (status, verdict), count in blocked.items():
+        kinds[_VERDICTS[verdict] if status is Status.CREATED else _STATUSES[status]] += count
     for kind in (*_VERDICTS.values(), *_STATUSES.values()):
         if count := kinds[kind]:
             yield f"{count:,} {kind}"
-
-
-def _reason(blocker: Blocker) -> str:
-    return _VERDICTS[blocker.verdict] if blocker.status is Status.CREATED else _STATUSES[blocker.status]

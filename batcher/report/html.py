@@ -4,7 +4,9 @@ import shlex
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
+from heapq import nsmallest
 from importlib.resources import files
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from batcher._version import __version__
 from batcher.durations import duration_text, rough_duration
 from batcher.follow.verdict import CompareResult, Verdict
 from batcher.report.chart import HEIGHT, WIDTH, chart
-from batcher.report.gather import DifferenceRow, Report, task_id
+from batcher.report.gather import DifferenceRow, Report, Word, is_grave, task_id, words_of
 from batcher.report.headline import headline
 from batcher.report.timeline import Kind
 from batcher.text import counted
@@ -56,13 +58,15 @@ _HEADS = (
 _GRAVE = 300  # rows of the printed table
 _DIFFERENCES = 1000  # rows of the table of differences
 _TROUBLES = 40
+_DATA = "\0data\0"
 
 
 def write_page(path: Path, report: Report) -> None:
     """Write the page for *report* to *path*, whole or not at all. Raises OSError."""
     draft = path.with_name(f".{path.name}.draft")
     try:
-        draft.write_text(page(report), encoding="utf-8")
+        with draft.open("w", encoding="utf-8") as file:
+            file.writelines(_pieces(report))
         draft.replace(path)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -71,15 +75,27 @@ def write_page(path: Path, report: Report) -> None:
 
 def page(report: Report) -> str:
     """The page as text."""
+    return "".join(_pieces(report))
+
+
+def _pieces(report: Report) -> Iterator[str]:
+    """The page in pieces: the list's data, which is most of it, is never held as one text."""
+    head, _, rest = _frame(report).rpartition(_DATA)
+    yield head
+    yield from map(_in_script, _payload(report))
+    yield rest
+
+
+def _frame(report: Report) -> str:
+    """The page with _DATA where the list's data go; behind it there is only our own script."""
     tally, verdicts = report.tally, report.verdicts
     line = report.timeline
     limit_per_s, limit_text = _limit(report)
-    grave = list(_grave_rows(report))
     text: str = _template().render(
         version=__version__,
         css=Markup(_part("page.css")),  # noqa: S704 - our own file
         js=Markup(_part("page.js")),  # noqa: S704 - our own file
-        data=Markup(_payload(report)),  # noqa: S704 - escaped for a script element
+        data=Markup(_DATA),  # noqa: S704 - our own text
         report=report,
         quoted=shlex.quote(str(report.file)),
         headline=headline(tally.by_status, report.ruling),
@@ -104,8 +120,8 @@ def page(report: Report) -> str:
         scopes=tally.scopes,
         scope_columns=[status.value for status in Status if tally.by_status[status]],
         heads=_HEADS,
-        grave=grave[:_GRAVE],
-        more_grave=len(grave) - _GRAVE if len(grave) > _GRAVE else 0,
+        grave=list(islice(_grave_rows(report), _GRAVE)),
+        more_grave=max(0, report.grave - _GRAVE),
         run=list(_run(report)),
         settings=sorted((report.facts or {}).get("settings", {}).items()),
     )
@@ -164,9 +180,9 @@ def _troubles(report: Report) -> Iterator[dict[str, Any]]:
 
 
 def _differences(report: Report) -> Iterator[dict[str, Any]]:
-    found = report.verdicts.differences if report.verdicts else []
-    ordered = sorted(
-        found,
+    ordered = nsmallest(
+        _DIFFERENCES,
+        report.verdicts.differences if report.verdicts else (),
         key=lambda row: (
             row.accepted is not None,
             row.difference.result != CompareResult.INCONSISTENT,
@@ -176,7 +192,7 @@ def _differences(report: Report) -> Iterator[dict[str, Any]]:
             row.key,
         ),
     )
-    for row in ordered[:_DIFFERENCES]:
+    for row in ordered:
         yield {
             **row.difference.model_dump(),
             "place": row.difference.place,
@@ -194,14 +210,16 @@ def _tone(row: DifferenceRow) -> str:
 
 
 def _grave_rows(report: Report) -> Iterator[dict[str, Any]]:
-    for line in report.lines:
-        verdict, reason = _verdict(report, line["index"])
-        if line["status"] != Status.CREATED or verdict not in (None, Verdict.CONSISTENT):
+    for line, (verdict, reason) in _rows(report):
+        if is_grave(line, verdict):
             yield {**line, "verdict": verdict, "why": reason or line["error_msg"]}
 
 
-def _verdict(report: Report, index: int) -> tuple[Verdict | None, str | None]:
-    return report.verdicts.of(index) if report.verdicts else (None, None)
+def _rows(report: Report) -> Iterator[tuple[dict[str, Any], Word]]:
+    """The listed lines, each with its verdict and why."""
+    with words_of(report.verdicts) as word_at:
+        for place, line in zip(report.lines.places, report.lines, strict=True):
+            yield line, word_at(place)
 
 
 def _run(report: Report) -> Iterator[tuple[str, str]]:
@@ -229,12 +247,16 @@ _COLUMNS = (
 )
 
 
-def _payload(report: Report) -> str:
-    """The list's data as JSON that may stand in a script element; texts that repeat stand in it once."""
+def _in_script(json: str) -> str:
+    """*json* so that it may stand in a script element."""
+    return json.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+
+
+def _payload(report: Report) -> Iterator[str]:
+    """The list's data as JSON, in pieces; texts that repeat stand in it once."""
     pool: dict[Any, int] = {}
-    rows = []
-    for line in report.lines:
-        verdict, reason = _verdict(report, line["index"])
+    yield '{"rows":['
+    for number, (line, (verdict, reason)) in enumerate(_rows(report)):
         values = {
             **line,
             "verdict": verdict,
@@ -244,21 +266,17 @@ def _payload(report: Report) -> str:
             "took_s": _took(line),
             "labels": ", ".join(f"{name}={text}" for name, text in line["labels"].items()) or None,
         }
-        rows.append(
-            [pool.setdefault(values[name], len(pool)) if name in _POOLED else values[name] for name in _COLUMNS]
-        )
+        row = [pool.setdefault(values[name], len(pool)) if name in _POOLED else values[name] for name in _COLUMNS]
+        yield ("," if number else "") + orjson.dumps(row).decode()
     tones = {**{s.value: tone for s, tone in TONES.items()}, **{v.value: tone for v, tone in VERDICT_TONES.items()}}
-    payload = orjson.dumps(
-        {
-            "columns": _COLUMNS,
-            "pooled": _POOLED,
-            "pool": list(pool),
-            "rows": rows,
-            "tones": tones,
-            "quoted": shlex.quote(str(report.file)),
-        }
-    ).decode()
-    return payload.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
+    rest = {
+        "columns": _COLUMNS,
+        "pooled": _POOLED,
+        "pool": list(pool),
+        "tones": tones,
+        "quoted": shlex.quote(str(report.file)),
+    }
+    yield "]," + orjson.dumps(rest).decode()[1:]
 
 
 def _took(line: Mapping[str, Any]) -> float | None:

@@ -66,21 +66,23 @@ def _lines(report: Report) -> Iterator[str]:
                 _number(row.difference.target_count),
                 row.accepted or "",
             ]
-            for row in (verdicts.differences if verdicts else [])
+            for row in (verdicts.differences[:_ROWS] if verdicts else ())
         ],
+        len(verdicts.differences) if verdicts else 0,
     )
 
 
-def _table(head: list[str], rows: list[list[str]]) -> Iterator[str]:
+def _table(head: list[str], rows: list[list[str]], count: int | None = None) -> Iterator[str]:
+    """A table of the first of *rows*; *count* is how many there are, where these are not all."""
     if not rows:
         return
     yield f"| {' | '.join(head)} |"
     yield f"|{' --- |' * len(head)}"
     for row in rows[:_ROWS]:
         yield f"| {' | '.join(_text(cell) for cell in row)} |"
-    if len(rows) > _ROWS:
+    if (more := (len(rows) if count is None else count) - _ROWS) > 0:
         yield ""
-        yield f"… and {len(rows) - _ROWS:,} more."
+        yield f"… and {more:,} more."
     yield ""
 
 

@@ -12,14 +12,14 @@ from batcher.wave.results_file import read_results
 def standings(results: Path) -> Iterator[Standing]:
     """The standing of each entry of the wave whose results are in *results*. Raises `UserError`."""
     verdicts = read_verdicts(results)
-    for result in read_results(results):
+    for place, result in enumerate(read_results(results)):
         yield Standing(
             key=result.key,
             job_id=result.job_id,
             project_id=result.project_id,
             asked=_made(result),
             status=result.status,
-            verdict=verdicts.of(result.index)[0] if verdicts else None,
+            verdict=verdicts.verdict_at(place) if verdicts else None,
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from batcher.follow.verdict import Difference
-from batcher.report.gather import Verdicts, task_id
+from batcher.report.gather import Verdicts, task_id, words_of
 from batcher.wave.results_file import result_lines
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
@@ -35,16 +35,17 @@ def write_entries(out: TextIO, results: Path, verdicts: Verdicts | None) -> None
 
 
 def _entries(results: Path, verdicts: Verdicts | None, labels: list[str]) -> Iterator[list[Any]]:
-    for _, line in result_lines(results):
-        verdict, reason = verdicts.of(line["index"]) if verdicts else (None, None)
-        values = {
-            **line,
-            "verdict": verdict,
-            "verdict_reason": reason,
-            "object_level_compare_task_id": task_id(line, "object_level_compare_create_result"),
-            "data_level_compare_task_id": task_id(line, "data_level_compare_create_result"),
-        }
-        yield [*(values[name] for name in _ENTRY), *(line["labels"].get(name) for name in labels)]
+    with words_of(verdicts) as word_at:
+        for number, line in result_lines(results):
+            verdict, reason = word_at(number - 1)
+            values = {
+                **line,
+                "verdict": verdict,
+                "verdict_reason": reason,
+                "object_level_compare_task_id": task_id(line, "object_level_compare_create_result"),
+                "data_level_compare_task_id": task_id(line, "data_level_compare_create_result"),
+            }
+            yield [*(values[name] for name in _ENTRY), *(line["labels"].get(name) for name in labels)]
 
 
 def write_differences(out: TextIO, verdicts: Verdicts) -> None:

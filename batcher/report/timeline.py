@@ -8,6 +8,7 @@ from enum import StrEnum
 # Widths a person reads at a glance, in seconds: one of them is the width of every bar.
 _WIDTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)
 _BARS = 120  # at most
+_UNITS_S = (60, 3600)  # every width beyond one of them is a multiple of it, and begins where one of it does
 
 
 class Kind(StrEnum):
@@ -60,22 +61,52 @@ class Timeline:
         return bar.total / self.width_s
 
 
+class Stretches:
+    """Requests counted by the second; where the wave is so long that no bar is narrower, by the minute or the hour."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[tuple[int, Kind]] = Counter()  # by the beginning of the stretch
+        self._unit = 1
+        self._first: int | None = None
+        self._last = 0
+
+    def add(self, at: float, kind: Kind) -> None:
+        """Count a request of *kind* that left *at* (Unix seconds)."""
+        second = int(at)
+        self._first = second if self._first is None else min(self._first, second)
+        self._last = max(self._last, second)
+        self._counts[second - second % self._unit, kind] += 1
+        for unit in _UNITS_S:
+            if unit > self._unit and (self._last - self._first) // unit >= _BARS:
+                self._widen(unit)
+
+    def _widen(self, unit: int) -> None:
+        counts, self._counts, self._unit = self._counts, Counter(), unit
+        for (second, kind), count in counts.items():
+            self._counts[second - second % unit, kind] += count
+
+    def timeline(self, *, whole: bool) -> Timeline | None:
+        """The timeline of them; None where nothing was sent."""
+        if self._first is None:
+            return None
+        span = self._last - self._first
+        width = next((width for width in _WIDTHS_S if span // width < _BARS), None)
+        if width is None:
+            width = _WIDTHS_S[-1] * (span // (_WIDTHS_S[-1] * _BARS) + 1)
+        begin = self._first - self._first % width
+        bars: list[dict[Kind, int]] = [dict.fromkeys(Kind, 0) for _ in range((self._last - begin) // width + 1)]
+        for (second, kind), count in self._counts.items():
+            bars[(second - begin) // width][kind] += count
+        return Timeline(
+            width_s=width,
+            bars=tuple(Bar(at=begin + place * width, counts=counts) for place, counts in enumerate(bars)),
+            whole=whole,
+        )
+
+
 def timeline(sent: Iterable[Sent], *, whole: bool) -> Timeline | None:
     """The timeline of *sent*, in any order; None where nothing was sent. Reads *sent* once."""
-    seconds: Counter[tuple[int, Kind]] = Counter((int(request.at), request.kind) for request in sent)
-    if not seconds:
-        return None
-    first = min(second for second, _ in seconds)
-    last = max(second for second, _ in seconds)
-    width = next((width for width in _WIDTHS_S if (last - first) // width < _BARS), None)
-    if width is None:
-        width = _WIDTHS_S[-1] * ((last - first) // (_WIDTHS_S[-1] * _BARS) + 1)
-    begin = first - first % width
-    bars: list[dict[Kind, int]] = [dict.fromkeys(Kind, 0) for _ in range((last - begin) // width + 1)]
-    for (second, kind), count in seconds.items():
-        bars[(second - begin) // width][kind] += count
-    return Timeline(
-        width_s=width,
-        bars=tuple(Bar(at=begin + place * width, counts=counts) for place, counts in enumerate(bars)),
-        whole=whole,
-    )
+    stretches = Stretches()
+    for request in sent:
+        stretches.add(request.at, request.kind)
+    return stretches.timeline(whole=whole)

@@ -30,6 +30,12 @@ def result_lines(path: Path, torn: Torn | None = None) -> Iterator[tuple[int, di
 
     Raises `ResultsError`.
     """
+    for number, line in raw_lines(path, torn):
+        yield number, parsed_line(path, number, line)
+
+
+def raw_lines(path: Path, torn: Torn | None = None) -> Iterator[tuple[int, bytes]]:
+    """The same as they stand in the file, newline included."""
     try:
         with path.open("rb") as file:
             number = 0
@@ -41,12 +47,13 @@ def result_lines(path: Path, torn: Torn | None = None) -> Iterator[tuple[int, di
                     if torn is not None:
                         torn.torn = True
                     return
-                yield number, _parsed(path, number, line)
+                yield number, line
     except OSError as error:
         raise ResultsError(f"cannot read {path}: {error.strerror}.") from None
 
 
-def _parsed(path: Path, number: int, line: bytes) -> dict[str, Any]:
+def parsed_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
+    """*line*, which has the 1-based *number* in the file at *path*, as an object. Raises `ResultsError`."""
     try:
         parsed = orjson.loads(line)
     except orjson.JSONDecodeError as error:
@@ -68,10 +75,15 @@ def results_problem(path: Path, number: int, why: str) -> ResultsError:
 
 def read_results(path: Path) -> Iterator[Result]:
     """Each result in the file at *path*; a torn last line is left out. Raises `ResultsError`."""
-    for number, line in result_lines(path):
-        try:
-            yield Result.model_validate(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise ResultsError(f"{path}, line {number} is no result: {place}: {first['msg']}.") from None
+    for number, line in raw_lines(path):
+        yield result_in(path, number, line)
+
+
+def result_in(path: Path, number: int, line: bytes) -> Result:
+    """The result in *line*, which has the 1-based *number* in the file at *path*. Raises `ResultsError`."""
+    try:
+        return Result.model_validate(parsed_line(path, number, line))
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"]))
+        raise ResultsError(f"{path}, line {number} is no result: {place}: {first['msg']}.") from None

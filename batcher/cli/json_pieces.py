@@ -1,0 +1,44 @@
+"""JSON for standard output, a piece at a time: a list of a million is never held as one text."""
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+
+
+def print_json(value: Mapping[str, Any]) -> None:
+    """Print *value* with an indent of two; iterators in it are read as they are printed."""
+    out = sys.stdout.buffer
+    sys.stdout.flush()
+    for piece in json_pieces(value):
+        out.write(piece)
+    out.write(b"\n")
+    out.flush()
+
+
+def json_pieces(value: Any, indent: bytes = b"") -> Iterator[bytes]:
+    """*value* as orjson writes it with OPT_INDENT_2; an iterator becomes a list."""
+    deeper = indent + b"  "
+    if isinstance(value, Iterator):
+        yield from _within(b"[", (json_pieces(one, deeper) for one in value), b"]", indent)
+    elif isinstance(value, Mapping) and any(isinstance(one, Iterator | Mapping) for one in value.values()):
+        named = (_named(name, one, deeper) for name, one in value.items())
+        yield from _within(b"{", named, b"}", indent)
+    else:
+        yield orjson.dumps(value, option=orjson.OPT_INDENT_2).replace(b"\n", b"\n" + indent)
+
+
+def _named(name: str, value: Any, indent: bytes) -> Iterator[bytes]:
+    yield orjson.dumps(name) + b": "
+    yield from json_pieces(value, indent)
+
+
+def _within(opening: bytes, items: Iterator[Iterator[bytes]], closing: bytes, indent: bytes) -> Iterator[bytes]:
+    yield opening
+    some = False
+    for item in items:
+        yield b",\n  " + indent if some else b"\n  " + indent
+        some = True
+        yield from item
+    yield b"\n" + indent + closing if some else closing

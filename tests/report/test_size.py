@@ -1,0 +1,111 @@
+"""A wave of any size: gate and report hold a few bytes of an entry, and say all of it when asked."""
+
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import orjson
+import pytest
+
+from batcher.cli.json_pieces import json_pieces
+from batcher.errors import UserError
+from batcher.follow.files import verdicts_beside
+from batcher.follow.gate import Ruling, rule
+from batcher.follow.junit import write_junit
+from batcher.follow.waves import entries_of
+from batcher.report.gather import gather
+from batcher.report.html import page, write_page
+from batcher.report.tables import write_differences, write_entries
+from tests.follow.make import TODAY
+from tests.report.waves import write_wave
+
+SMALL, LARGE = 300, 1500
+MOST_BYTES = 400  # of each further entry, at the peak (some are sorted); one that is held takes thousands
+
+
+def ruled(results: Path) -> Ruling:
+    return rule(entries_of([results]), (), TODAY)
+
+
+def to_json(results: Path) -> None:
+    for _ in json_pieces(ruled(results).told()):
+        pass
+
+
+def to_junit(results: Path) -> None:
+    entries = entries_of([results])
+    write_junit(results.with_suffix(".xml"), rule(entries, (), TODAY), entries)
+
+
+def to_csv(results: Path) -> None:
+    report = gather(results)
+    assert report.verdicts is not None
+    with results.with_suffix(".csv").open("w", encoding="utf-8") as out:
+        write_entries(out, results, report.verdicts)
+        write_differences(out, report.verdicts)
+
+
+def peak(work: Callable[[Path], object], results: Path) -> int:
+    tracemalloc.start()
+    try:
+        work(results)
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("work", [ruled, to_json, to_junit, to_csv, gather])
+def test_memory_hardly_grows_with_the_entries(work: Callable[[Path], object], tmp_path: Path) -> None:
+    waves = [tmp_path / "small.jsonl", tmp_path / "large.jsonl"]
+    for wave, entries in zip(waves, (SMALL, LARGE), strict=True):
+        write_wave(wave, entries, journal=False)
+    work(waves[0])  # what is loaded once does not count
+    small, large = (peak(work, wave) for wave in waves)
+    assert large - small < MOST_BYTES * (LARGE - SMALL)
+
+
+def test_json_in_pieces_is_what_orjson_writes(tmp_path: Path) -> None:
+    write_wave(tmp_path / "r.jsonl", 300)
+    ruling = ruled(tmp_path / "r.jsonl")
+    whole = orjson.dumps({"a": [], "gate": ruling.as_json()}, option=orjson.OPT_INDENT_2)
+    assert b"".join(json_pieces({"a": iter(()), "gate": ruling.told()})) == whole
+
+
+def test_what_is_cut_for_a_hook_is_counted(tmp_path: Path) -> None:
+    write_wave(tmp_path / "r.jsonl", 300)
+    ruling = ruled(tmp_path / "r.jsonl")
+    said = ruling.as_json(2)
+    assert len(said["blockers"]) == 2
+    assert said["left_out"] == {"blockers": len(ruling.blockers) - 2, "accepted": 0}
+
+
+def test_a_file_written_anew_while_it_is_read_is_told(tmp_path: Path) -> None:
+    results = tmp_path / "r.jsonl"
+    write_wave(results, 300)
+    ruling = ruled(results)
+    verdicts_beside(results).write_bytes(b"")
+    with pytest.raises(UserError, match="written anew"):
+        list(ruling.blockers)
+
+
+def test_the_page_says_what_it_leaves_out(tmp_path: Path) -> None:
+    write_wave(tmp_path / "r.jsonl", 400)
+    report = gather(tmp_path / "r.jsonl", most_rows=10)
+    write_page(tmp_path / "r.html", report)
+    assert report.omitted_grave == report.grave - 10
+    said = f"390 more entries, {report.omitted_grave} of them with trouble, are left out"
+    assert said in page(report)
+    assert said in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_entries_whose_digests_meet_are_still_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Digests only narrow down which entries may be runs of one: the names decide."""
+    monkeypatch.setattr("batcher.follow.wave_index.hash", lambda _: 7, raising=False)
+    first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
+    write_wave(first, 1)
+    write_wave(second, 1)
+    second.write_text(second.read_text().replace("wave-7/", "wave-8/"))
+    verdicts = verdicts_beside(second)
+    verdicts.write_text(verdicts.read_text().replace("wave-7/", "wave-8/"))
+    ruling = rule(entries_of([first, second]), (), TODAY)
+    assert (ruling.entries, len(ruling.replaced)) == (2, 0)
