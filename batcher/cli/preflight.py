@@ -1,7 +1,8 @@
 """`batcher preflight`: could these entries be submitted now?"""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -33,6 +34,7 @@ _SETTINGS = (
     "ca_bundle",
     "proxy",
     "insecure_http",
+    "quiet",
 )
 _SHOWN = 20  # jobs of each kind; --json has them all
 
@@ -100,8 +102,33 @@ async def _asked(
     clock = SystemClock()
     jobs = await _jobs(manifest, format_, encoding, settings, sources)
     async with connected(jobs, settings, clock, sources=sources) as reads:
-        await preflight(jobs, reads, clock, random.Random())
+        with _shown(sum(map(len, jobs.values())), quiet=settings.quiet) as on_told:
+            await preflight(jobs, reads, clock, random.Random(), on_told)
     return [job for of_scope in jobs.values() for job in of_scope.values()]
+
+
+@contextmanager
+def _shown(jobs: int, *, quiet: bool) -> "Iterator[Callable[[int], None]]":
+    """What shows, on a terminal, of how many of *jobs* the state is known, when it is told of how many more it is."""
+    from batcher.cli.terminal import console
+
+    err = console(stderr=True)
+    if quiet or not err.is_terminal or err.is_dumb_terminal:
+        yield lambda _: None
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    known = 0
+    with Live(console=err, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
+
+        def on_told(more: int) -> None:
+            nonlocal known
+            known += more
+            live.update(Text(f"asked for {known:,} of {jobs:,} jobs"), refresh=True)
+
+        on_told(0)
+        yield on_told
 
 
 async def _jobs(

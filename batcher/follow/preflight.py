@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -46,13 +46,27 @@ def jobs_of(entries: Iterable[Entry]) -> dict[Scope, dict[str, Job]]:
     return jobs
 
 
+OnTold = Callable[[int], None]
+
+
+def _ignore(_: int) -> None:
+    pass
+
+
 async def preflight(
-    jobs: Mapping[Scope, Mapping[str, Job]], reads: Mapping[Scope, Reads], clock: Clock, rng: random.Random
+    jobs: Mapping[Scope, Mapping[str, Job]],
+    reads: Mapping[Scope, Reads],
+    clock: Clock,
+    rng: random.Random,
+    on_told: OnTold = _ignore,
 ) -> None:
-    """Give every job of *jobs* its state; all scopes are asked at the same time, each at its own pace."""
+    """Give every job of *jobs* its state; all scopes are asked at the same time, each at its own pace.
+
+    *on_told* hears of how many jobs more the state is known.
+    """
 
     async def ask(scope: Scope) -> None:
-        states = await states_of(Reader(reads[scope], clock), jobs[scope], clock, rng)
+        states = await states_of(Reader(reads[scope], clock), jobs[scope], clock, rng, on_told=on_told)
         for job_id, job in jobs[scope].items():
             job.state = states[job_id]
 
@@ -87,7 +101,13 @@ async def look(reader: Reader, job_ids: Sequence[str]) -> Mapping[str, JobState]
 
 
 async def states_of(
-    reader: Reader, job_ids: Iterable[str], clock: Clock, rng: random.Random, *, at_once: int = 8
+    reader: Reader,
+    job_ids: Iterable[str],
+    clock: Clock,
+    rng: random.Random,
+    *,
+    at_once: int = 8,
+    on_told: OnTold = _ignore,
 ) -> dict[str, JobState]:
     """The state of every job. What the cloud does not answer after several tries is unknown.
 
@@ -103,6 +123,7 @@ async def states_of(
         for batch in batches:
             before = answers
             found = silence or await _surely(reader, batch, clock, rng)
+            on_told(len(batch))
             if not isinstance(found, Trouble):
                 answers += 1
                 states.update(found)
