@@ -240,7 +240,10 @@ class Wave:
             if self._unread is not None:
                 await self._unread.put(None)
 
-    async def _deliver(self, result: Result) -> None:
+    async def _deliver(self, line: bytes) -> None:
+        if self._companion is None and self._unread is None:
+            return
+        result = Result.model_validate_json(line)
         if self._companion is not None:
             self._companion.settled(result)
         if self._unread is not None:

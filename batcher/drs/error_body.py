@@ -21,6 +21,7 @@ _MAX_MSG = 1000  # characters of a foreign message that are kept
 _EXAMINED = 100_000  # bytes of a foreign body that are read, so that a secret in what is kept of it is read whole
 _CODES = ("error_code", "errorCode", "code")
 _MSGS = ("error_msg", "errorMsg", "error_message", "errorMessage", "message")
+_TELLING = frozenset((*_CODES, *_MSGS, "error"))
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 _LIMIT = re.compile(r"limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,6})?\s*(second|minute|hour|day)s?", re.IGNORECASE)
 
@@ -43,7 +44,7 @@ def read_object(body: bytes) -> Json | None:
 
 def text(value: object) -> str | None:
     """*value* as text, if it is some: a string with more than blanks in it, or a number."""
-    if isinstance(value, bool) or not isinstance(value, str | int):
+    if isinstance(value, bool) or not isinstance(value, (str, int)):
         return None
     return str(value).strip() or None
 
@@ -53,13 +54,13 @@ def error_of(part: object, http_status: int) -> Error | None:
 
     Nested objects speak for themselves and are not looked into, except the wrapper `{"error": {…}}`.
     """
-    if not isinstance(part, Mapping):
+    if not isinstance(part, dict) or _TELLING.isdisjoint(part):
         return None
     own = _own_error(part, http_status)
     if own is not None and own.code is not None:
         return own
     wrapped = part.get("error")
-    return (_own_error(wrapped, http_status) if isinstance(wrapped, Mapping) else None) or own
+    return (_own_error(wrapped, http_status) if isinstance(wrapped, dict) else None) or own
 
 
 def _own_error(part: Json, http_status: int) -> Error | None:

@@ -55,7 +55,7 @@ def sort_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> Create
         whole=whole,
         http_status=answer.http_status,
         request_id=answer.request_id,
-        unasked=tuple(found for half in Half if half not in wanted and (found := _task_id(parts[half]))),
+        unasked=tuple([found for half, part in parts.items() if half not in wanted and (found := _task_id(part))]),
     )
 
 
@@ -173,6 +173,8 @@ def _stated(body: Json | None, status: int, job_id: str | None) -> Error | None:
         return None
     top = error_of(body, status)
     if top is not None and top.code is not None:
+        return top
+    if "results" not in body:
         return top
     about = (error for item_id, error in item_errors(body, status) if item_id in (None, job_id))
     return next(about, top)

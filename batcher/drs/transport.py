@@ -122,7 +122,9 @@ class _Attempt:
     def heard(self, response: aiohttp.ClientResponse) -> None:
         """The answer's head is here."""
         self.status = response.status
-        self._headers = {name.lower(): _sound(value) for name, value in response.headers.items()}
+        self._headers = {
+            name.lower(): value if value.isascii() else _sound(value) for name, value in response.headers.items()
+        }
 
     def answered(self, body: bytes) -> Answer:
         """The whole answer is here."""

@@ -1,5 +1,7 @@
 """One attempt for an entry: intent, slot, request, answer, in this order and each durable before the next."""
 
+from collections.abc import Mapping
+
 from msgspec.structs import replace
 
 from batcher.drs.answer import Answer, Stage
@@ -172,7 +174,8 @@ class Attempts:
             told = Happened(index=held.entry.index, event=event)
             self._context.unrecorded.append((what_is_known(held, [event]), (told,)))
             raise
-        event = replace(event, halves=halves)
+        if halves is not event.halves:
+            event = replace(event, halves=halves)
         whole = outcome.whole
         refused = whole is not None and whole.sort is Sort.NOT_LET_IN
         if outcome.http_status is not None and not refused:
@@ -185,11 +188,13 @@ class Attempts:
             await self._access.renew_or_halt(whole, held.sent_at or 0.0)
         await self._course.next(held, event)
 
-    async def _not_anothers(self, held: Held, outcome: CreateOutcome) -> dict[Half, Made | Trouble]:
+    async def _not_anothers(self, held: Held, outcome: CreateOutcome) -> Mapping[Half, Made | Trouble]:
         """The verdicts, with a task id that is not this entry's turned into the conflict that it is."""
+        if not (held.entry.shares_job or held.state.known):
+            return outcome.halves
         halves = dict(outcome.halves)
         made = {half: v.compare_task_id for half, v in halves.items() if isinstance(v, Made)}
-        if not made or not (held.entry.shares_job or held.state.known):
+        if not made:
             return halves
         elsewhere = (await self._course.others(held.entry)).made | held.state.known
         for half, task_id in made.items():

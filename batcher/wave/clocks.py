@@ -25,13 +25,8 @@ class Clock(Protocol):
 class SystemClock:
     """The machine's clock."""
 
-    def now(self) -> float:
-        """Wall time, Unix seconds."""
-        return time.time()
-
-    def monotonic(self) -> float:
-        """Seconds; the same clock as the event loop's."""
-        return time.monotonic()
+    now = staticmethod(time.time)
+    monotonic = staticmethod(time.monotonic)  # the same clock as the event loop's
 
     async def sleep(self, seconds: float) -> None:
         """Sleep."""

@@ -6,9 +6,11 @@ from heapq import heappop, heappush
 
 from batcher.wave.sink import Sink, SinkFailed
 
+_GATHER_S = 0.01  # lines are written together that come so close upon each other
+
 
 class Collector:
-    """Writes lines in the order of their numbers, gathering those that settle in one turn of the event loop.
+    """Writes lines in the order of their numbers, gathering those that settle within a moment.
 
     After the sink failed nothing more is written: *on_failure* is told once, and the journal has every line.
     """
@@ -26,7 +28,7 @@ class Collector:
         heappush(self._early, (seq, line))
         if not self._due:
             self._due = True
-            asyncio.get_running_loop().call_soon(self.flush)
+            asyncio.get_running_loop().call_later(_GATHER_S, self.flush)
 
     def flush(self) -> None:
         """Write what is in line; what waits for an earlier number goes on waiting."""

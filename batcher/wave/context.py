@@ -13,7 +13,7 @@ from batcher.wave.collector import Collector
 from batcher.wave.journal import Journal, JournalFailed
 from batcher.wave.ops import Op, Settled
 from batcher.wave.policy import Policy
-from batcher.wave.result import Result
+from batcher.wave.result import Status
 from batcher.wave.stop import Stop, StopKind
 from batcher.wave.store import Store
 from batcher.wave.tally import Tally
@@ -32,7 +32,7 @@ class Context(Struct, kw_only=True):
     """The wave's surroundings, and the few things that happen to all of it at once.
 
     *watch* is told each step of durability by name, right after it; tests kill the process there.
-    *on_stop* begins an orderly end of the wave; *on_result* sees every result that was settled.
+    *on_stop* begins an orderly end of the wave; *on_result* sees the line of every result that was settled.
     """
 
     policy: Policy
@@ -42,7 +42,7 @@ class Context(Struct, kw_only=True):
     collector: Collector
     tally: Tally
     on_stop: Callable[[Stop], None]
-    on_result: Callable[[Result], Awaitable[None]]
+    on_result: Callable[[bytes], Awaitable[None]]
     watch: Boundary = unwatched
     admission: Admission = field(default_factory=OpenDoor)
     next_seq: int = 0
@@ -79,16 +79,17 @@ class Context(Struct, kw_only=True):
             self.unrecorded.append((what(), ops))  # as far as we know: what was handed over may still be written
             raise
 
-    async def settle(self, result: Result, what: Callable[[], str], *before: Op) -> None:
-        """Record *result* (and the ops that led to it), then hand its line to the collector."""
+    async def settle(
+        self, index: int, status: Status, line: bytes, what: Callable[[], str], *before: Op, recovered: bool
+    ) -> None:
+        """Record the result of entry *index* (and the ops that led to it), then hand its line to the collector."""
         seq, self.next_seq = self.next_seq, self.next_seq + 1
-        line = result.to_line()
-        await self.record_surely(what, *before, Settled(index=result.index, seq=seq, status=result.status, line=line))
+        await self.record_surely(what, *before, Settled(index=index, seq=seq, status=status, line=line))
         self.watch("outcome durable")
         self.collector.settled(seq, line)
-        self.tally.by_status[result.status] += 1
-        self.tally.recovered += result.recovered
-        await self.on_result(result)
+        self.tally.by_status[status] += 1
+        self.tally.recovered += recovered
+        await self.on_result(line)
         too_many = self.policy.max_failures
         if too_many.reached(self.tally.failures, self.tally.entries):
             self.on_stop(

@@ -13,7 +13,7 @@ from batcher.wave.events import Answered, Event, LookedUp, task_ids
 from batcher.wave.governor import Governor
 from batcher.wave.life import fold, history
 from batcher.wave.ops import Happened, Op
-from batcher.wave.outcome import result_of
+from batcher.wave.outcome import result_line
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.reconcile import Others, rivals
 
@@ -76,8 +76,10 @@ class Course:
         """Settle *held* for good; *before* led to it and becomes durable with it."""
         context = self._context
         context.tally.in_doubt -= held.state.in_doubt
-        result = result_of(held.entry, held.state, action.status, action.trouble, context.clock.now())
-        await context.settle(result, partial(what_is_known, held), *before)
+        entry, state = held.entry, held.state
+        line = result_line(entry, state, action.status, action.trouble, context.clock.now())
+        what = partial(what_is_known, held)
+        await context.settle(entry.index, action.status, line, what, *before, recovered=state.recovered)
         self.settled += 1
         self._agenda.release(held)
 

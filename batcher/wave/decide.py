@@ -57,13 +57,12 @@ def decide(state: EntryState, policy: Policy, moment: Moment) -> Action:
 
 
 def _settled(state: EntryState) -> Settle:
-    refused = next((half.refused for half in state.halves.values() if half.refused), None)
-    made = any(half.made is not None for half in state.halves.values())
-    if refused is None:
+    refused = [half.refused for half in state.halves.values() if half.refused]
+    if not refused:
         return Settle(Status.CREATED, None, "every comparison asked for exists")
-    if made:
-        return Settle(Status.PARTIAL, refused, "one comparison exists, the other was refused for good")
-    return Settle(Status.FAILED, refused, "refused for good")
+    if len(refused) < len(state.halves):
+        return Settle(Status.PARTIAL, refused[0], "one comparison exists, the other was refused for good")
+    return Settle(Status.FAILED, refused[0], "refused for good")
 
 
 def give_up(state: EntryState, trouble: Trouble, why: str) -> Settle:

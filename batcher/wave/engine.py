@@ -24,7 +24,7 @@ from batcher.wave.plan import Scope
 from batcher.wave.policy import Policy
 from batcher.wave.reads import Reads
 from batcher.wave.rebuild import provisional
-from batcher.wave.result import Result, Status
+from batcher.wave.result import Status
 from batcher.wave.sink import Sink, SinkFailed
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
@@ -80,7 +80,7 @@ class Engine:
         clouds: Mapping[Scope, Cloud],
         rate: Limit,
         read_rate: Limit,
-        on_result: Callable[[Result], Awaitable[None]],
+        on_result: Callable[[bytes], Awaitable[None]],
         watch: Boundary = unwatched,
         admission: Admission | None = None,
         ends_at: float | None = None,

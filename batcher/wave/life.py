@@ -61,7 +61,18 @@ class EntryState(Struct, frozen=True, kw_only=True):
     @property
     def in_doubt(self) -> bool:
         """A request may have been sent whose outcome is not known."""
-        return any(half.doubt for half in self.halves.values())
+        for half in self.halves.values():  # noqa: SIM110 - asked several times for each entry, and twice as fast so
+            if half.doubt:
+                return True
+        return False
+
+    @property
+    def recovered(self) -> bool:
+        """A task id was learnt by a look-up, not from an answer."""
+        for half in self.halves.values():  # noqa: SIM110
+            if half.recovered:
+                return True
+        return False
 
     @property
     def snapshot_due(self) -> bool:
@@ -76,7 +87,7 @@ class EntryState(Struct, frozen=True, kw_only=True):
     @property
     def to_ask(self) -> frozenset[Half]:
         """The halves that the next request asks for."""
-        return frozenset(name for name, half in self.halves.items() if half.open)
+        return frozenset([name for name, half in self.halves.items() if half.open])
 
 
 def fresh(asked: Iterable[Half]) -> EntryState:
@@ -144,13 +155,13 @@ def _retracted(state: EntryState) -> EntryState:
 
 
 def _answered(state: EntryState, event: Answered) -> EntryState:
-    halves = dict(state.halves)
+    halves = {**state.halves, **{name: _after(verdict) for name, verdict in event.halves.items()}}
     troubles = [verdict for verdict in event.halves.values() if isinstance(verdict, Trouble)]
-    for name, verdict in event.halves.items():
-        halves[name] = _after(verdict)
-    counts = not event.spared
-    charged = counts and any(trouble.sort not in (Sort.TURNED_AWAY, Sort.NOT_LET_IN) for trouble in troubles)
-    unlisted = next(((event.http_status, t.error_code) for t in troubles if not t.listed), None)
+    charged, unlisted = False, None
+    if troubles:
+        counts = not event.spared
+        charged = counts and any(trouble.sort not in (Sort.TURNED_AWAY, Sort.NOT_LET_IN) for trouble in troubles)
+        unlisted = next(((event.http_status, t.error_code) for t in troubles if not t.listed), None)
     after = replace(
         state,
         halves=halves,

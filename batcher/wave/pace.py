@@ -235,7 +235,14 @@ class Pacer:
         """The next turn: a context to enter."""
         return Turn(self)
 
+    def _is_free(self, now: float) -> bool:
+        """There is nothing to wait for, whoever else comes."""
+        return not (self._windows or self._alone or self._closed) and self._held is None and self._paused_until <= now
+
     async def _enter(self) -> None:
+        if self._is_free(self.clock.monotonic()):
+            self._inside += 1
+            return
         async with self._door:
             await self._sleep_until(self._entry_at)
             self._inside += 1
@@ -263,6 +270,11 @@ class Pacer:
         return max(free_at, self._last + self._gap, opens_at)
 
     async def _take(self) -> tuple[tuple[Window, Place], ...]:
+        now = self.clock.monotonic()
+        if self._is_free(now):
+            self._last = now
+            self._outstanding += 1
+            return ()
         async with self._gate:
             due = await self._sleep_until(self._slot_at)
             if self._guard is not None:

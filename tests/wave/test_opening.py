@@ -1,6 +1,5 @@
 """Opening a wave: planned once, taken up as it was, refused by name where it is not the same."""
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -104,7 +103,7 @@ def test_a_second_process_is_refused(request_of: Request) -> None:
 def test_another_scope_or_another_way_is_refused(request_of: Request, changes: dict[str, Any], said: str) -> None:
     opened(request_of).close()
     if "defaults" in changes:
-        changes = {"defaults": dataclasses.replace(request_of.defaults, **changes["defaults"])}
+        changes = {"defaults": replace(request_of.defaults, **changes["defaults"])}
     with pytest.raises(WaveRefused, match=said):
         opened(replace(request_of, **changes))
 

@@ -29,7 +29,7 @@ from batcher.wave.ops import Happened, Op
 from batcher.wave.pace import Closed, Pacer
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.reconcile import Others
-from batcher.wave.result import Result
+from batcher.wave.result import Status
 from batcher.wave.sink import Mended
 from tests.virtual import WALL_AT_START
 from tests.worlds.disk import LoopJournal
@@ -119,10 +119,12 @@ def writes_results_before_they_are_durable() -> Iterator[None]:
     """The line goes to the results file first, then to the journal."""
     whole = Context.settle
 
-    async def settle(self: Context, result: Result, what: Callable[[], str], *before: Op) -> None:
-        self.collector.settled(self.next_seq, result.to_line())
+    async def settle(
+        self: Context, index: int, status: Status, line: bytes, what: Callable[[], str], *before: Op, recovered: bool
+    ) -> None:
+        self.collector.settled(self.next_seq, line)
         with mock.patch.object(self.collector, "settled"):
-            await whole(self, result, what, *before)
+            await whole(self, index, status, line, what, *before, recovered=recovered)
 
     with _patch(Context, settle=settle):
         yield

@@ -178,7 +178,8 @@ class World:
         self.say(f"found {found}")
         sink = WorldFile(self.disk.results, process, rng, faults.results_full)
 
-        async def on_result(result: Result) -> None:
+        async def on_result(line: bytes) -> None:
+            result = Result.model_validate_json(line)
             results.append(result)
             self.say(f"settled entry {result.index}: {result.status} {result.error_msg or ''}")
 

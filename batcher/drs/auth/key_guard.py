@@ -52,7 +52,8 @@ class KeyGuard:
 
     async def send(self, request: HttpRequest) -> Answer:
         """Send *request*, unless it carries a key that was refused meanwhile: that one does not leave."""
-        access = _ACCESS.search(request.headers.get("Authorization", ""))
+        signed = request.headers.get("Authorization")
+        access = _ACCESS.search(signed) if signed else None
         if access is None:
             return await self._transport.send(request)
         known = self._keys.setdefault(access[1], _Known())
