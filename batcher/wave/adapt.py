@@ -5,21 +5,22 @@
 
 *Searching* doubles the pace every second. The first request that is turned away *closes* the scope; after a silence
 one request at a time feels whether there is room again, each after a longer silence, since on some APIs a refused
-request counts against the limit too. Once one is let in, what happened says which of three things it was:
+request counts against the limit too. Once one is let in, what happened says which of four things it was:
 
-- **A stray.** Limits are per user, so another tool may have used up the moment. What was let in at a pace is its
-  *credit*: while few are turned away for many let in, slowing down would cost more than it saves. The pace stays.
+- **A stray.** Limits are per user, so another tool may have used up the moment. The pace stays while it has credit
+  left for that (`strays`), which is less than what a limit a little too low for it would use up.
 - **A little too fast.** There was room again after a few gaps. Back to the pace before the last step up, or down by a
-  tenth. From there the pace is found as in TCP (additive increase and multiplicative decrease, Chiu and Jain 1989; the
-  memory of CUBIC, RFC 9438, and the halving of BIC before it): the pace at which it happened is remembered, *rising*
-  climbs to just below it within some periods, waits there, tries it, and goes on by ever larger steps where that holds.
-  Where it does not, the next try waits twice as long.
+  tenth, and by more where little was let in and a limit so low explains it. From there the pace is found as in TCP
+  (additive increase and multiplicative decrease, Chiu and Jain 1989; the memory of CUBIC, RFC 9438, and the halving
+  of BIC before it): the pace at which it happened is remembered, *rising* climbs to just below it within some periods,
+  waits there, tries it, and goes on by ever larger steps where that holds. Where it does not, it rests before any
+  step, and the next try waits twice as long, so that trying costs few of many.
 - **Far too fast.** There was no room for long. What was let in and turned away fits few limits: `limits` names the
   one to go on with. The longer there was no room, the lower a limit is believed; and a pace that was kept for long, or
   one that the answer itself names, is not given up for less than half of it on a single occasion.
-
-Where all that is of no help, because requests are turned away as often at half the pace, the pace is not the reason:
-back to where it began.
+- **Neither.** The pace was cut, requests are turned away all the same, and no limit explains which of them: one
+  that lets some in would have let in others. Then the pace is not the reason: back to where it began, at once, and
+  strays are believed to be many.
 
 A limit below the pace that the answer names is kept at once, and for long.
 
@@ -27,55 +28,52 @@ Where a request was turned away although we kept the limit, the way to the cloud
 together than they left: for a while each is counted from its answer (`strict`), unless that proves to be of no help.
 """
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
+from dataclasses import dataclass
 from math import inf
-
-from msgspec import Struct
 
 from batcher.drs.guesses import THROTTLE_WAIT_S
 from batcher.rates import Rate
-from batcher.wave.limits import Seen, fitting
+from batcher.wave.limits import History
+from batcher.wave.strays import Credit, Trial
+from batcher.wave.strictness import Strictness
 
 START_PER_S = 2.0
 _FASTER_PER_S = 0.7  # for each request let in while searching: the pace doubles about every second
-_REMEMBERED = 500  # requests: a wave may have hundreds of scopes
 _MEASURED = 10  # requests over which the pace really kept is measured
 
 _SILENCE_GAPS = 3  # of the first silence, where the answer names none
 _SHORTEST_S = 0.05
 _LONGEST_S = 600.0
 
-_RARE = 30  # let in for each that is turned away: then slowing down would cost more than it saves
-_CREDIT = 3.0  # turned away, at most, on the credit of what was let in before
 _FEW_GAPS = 7  # room again after so many: the pace was only just above the limit
 _AT_LEAST_GAPS = 5  # of those in which there was no room: a lower pace is not believed in at once
 _LONG = 10  # times as long as there was no room, and the pace is not given up for less than half of it
 _MANY_GAPS = 30  # no room for so many: it was far above
-_IN_VAIN = 8  # times slowed down in a row
-_BELOW = 0.9  # of a pace that was a little too fast
+_BELOW, _FAR_BELOW = 0.9, 0.5  # of a pace that was a little too fast: at most, and at least
 
 _STEP = 0.03  # up; each next one is twice as large
 _CLEAN = 8  # requests let in, and a period, before a step
-_HOLD = 40  # requests let in before the pace that was turned away is tried again, and
-_LONGEST_HOLD = 640  # at most, after it was turned away again and again
+_REST = 40  # requests let in after a step that was too large, before any other
+_HOLD = 60  # requests let in before the pace that was turned away is tried again, and
+_LONGEST_HOLD = 120  # at most, after it was turned away again and again
 _NAMED_HOLD = 160  # where the cloud named the limit
-_PROVEN = 60  # requests let in: not given up for less than half on a single occasion
-
-_STRICT_BELOW = 100  # let in before one was turned away: fewer are worth counting by answers
-_STRICT_FOR = 300  # requests
-_STRICT_AGAIN = 1000  # let in, after it was of no help
+_PROVEN = 50  # requests let in: the pace is a sound one
 
 
-class _Closed(Struct, kw_only=True):
+@dataclass(slots=True, kw_only=True)
+class _Closed:
     """The scope was turned away: how it was going until then, and since."""
 
     at: float  # when the first left that was turned away
     kept_s: float  # for how long the pace had been kept
     let_in: int  # since the scope was last opened
+    rate: Rate | None  # in force then
     per_s: float  # the pace really kept
     silence_s: float
-    until: float = -inf  # there was no room before
+    until: float = -inf  # there was no room: when the last left that was turned away, or as its answer said
+    says_when: bool = False
     refused: int = 1
     named: Rate | None = None  # the limit that the answer named, and
     told: bool = False  # whether it was below the pace, and is kept from now on
@@ -92,30 +90,33 @@ class Finder:
         self.ceiling = ceiling
         self.searching = search
         self.rate: Rate | None = as_rate(START_PER_S) if search else ceiling
-        self.strict = False
         self.named: Rate | None = None  # the limit that the cloud named, unless it proved wrong
         self.confirmed = False  # a whole period has passed under it
-        self._seen: deque[Seen] = deque(maxlen=_REMEMBERED)  # since the scope was last opened
+        self._history = History()
         self._recent: deque[float] = deque(maxlen=_MEASURED)
-        self._let_in = 0  # requests, in all
+        self._let_in = self._refused = 0  # requests, in all
         self._closed: _Closed | None = None
         self._since = -inf  # what left before says nothing new about the pace
         self._run = 0  # requests let in since the scope was last opened, or the pace last changed
         self._run_from = 0.0  # when the first of them left
         self._before: Rate | None = None  # the pace before the last step up
-        self._credit = 0.0  # of the pace: how many may be turned away before it is too fast
+        self._credit = Credit()
+        self._trial: Trial | None = None  # since the pace was cut, until it is proven
         self._kept = 0  # requests let in at this pace, those before a stray included
+        self._refused_before = 0  # how many had been turned away when it was taken up
         self._kept_from = 0.0
         self._proven_per_s = 0.0 if ceiling is None else ceiling.per_s  # the pace that was kept for long
-        self._slowed = 0  # times, since it last rose
-        self._slowed_from: Rate | None = None  # the pace then
         self._step = _STEP
         self._barrier_per_s = inf  # the pace that was turned away
         self._barrier_until = 0  # how many must have been let in before it is tried again
         self._hold = _HOLD
-        self._strict_for = _STRICT_FOR
-        self._strict_from = 0  # let in, before it is tried again
-        self._strict_since = (0.0, 0)  # the moment, and how many had been let in
+        self._rest_until = 0  # how many must have been let in before any step
+        self._strictness = Strictness()
+
+    @property
+    def strict(self) -> bool:
+        """Whether each request is to be counted from its answer."""
+        return self._strictness.on
 
     @property
     def alone(self) -> bool:
@@ -124,7 +125,7 @@ class Finder:
 
     def accepted(self, sent_at: float, now: float) -> None:
         """The cloud let in a request that left at *sent_at*."""
-        self._seen.append(Seen(sent_at, now, let_in=True))
+        self._history.let_in(sent_at, now)
         self._let_in += 1
         if sent_at < self._since:
             return
@@ -136,7 +137,7 @@ class Finder:
         self._run += 1
         self._kept_from = self._kept_from if self._kept else sent_at
         self._kept += 1
-        self._credit = min(self._credit + 1 / _RARE, _CREDIT)
+        self._credit.earn()
         self._recent.append(sent_at)
         rate = self.rate
         if rate is None:
@@ -155,7 +156,8 @@ class Finder:
 
         *named* is the limit in its answer, as count and period in seconds.
         """
-        self._seen.append(Seen(sent_at, now, let_in=False))
+        self._history.refused(sent_at, now)
+        self._refused += 1
         closed = self._closed
         if closed is not None:
             closed.refused += 1
@@ -163,23 +165,33 @@ class Finder:
             return None  # it was under way when the first one came back
         self._since = now
         if closed is None:
-            closed = self._closed = self._close(sent_at, now, retry_after_s)
-            closed.named = _as_rate(named)
-            closed.told = self._keep(closed.named)
+            closed = self._closed = self._close(sent_at, now, retry_after_s, _as_rate(named))
         else:
             longer = 2.0 if closed.silence_s < 1.0 else 1.5
             closed.silence_s = max(min(closed.silence_s * longer, _LONGEST_S), retry_after_s or 0.0)
-        closed.until = (closed.at + sent_at) / 2 if retry_after_s is None else now + 0.9 * retry_after_s
+        closed.says_when = retry_after_s is not None
+        closed.until = sent_at if retry_after_s is None else now + 0.9 * retry_after_s
         return closed.silence_s
 
-    def _close(self, sent_at: float, now: float, retry_after_s: float | None) -> _Closed:
+    def _close(self, sent_at: float, now: float, retry_after_s: float | None, named: Rate | None) -> _Closed:
         per_s = self._measured(sent_at)
         silence_s = retry_after_s
         if silence_s is None:
-            gaps = _SILENCE_GAPS if self._credit < 1 else 1
+            gaps = _SILENCE_GAPS if self._credit.left < 1 else 1
             silence_s = min(max(gaps / per_s + (now - sent_at), _SHORTEST_S), THROTTLE_WAIT_S)
-        kept_s = sent_at - self._kept_from if self._kept else 0.0
-        return _Closed(at=sent_at, kept_s=kept_s, let_in=self._run, per_s=per_s, silence_s=silence_s)
+        closed = _Closed(
+            at=sent_at,
+            kept_s=sent_at - self._kept_from if self._kept else 0.0,
+            let_in=self._run,
+            rate=self.rate,
+            per_s=per_s,
+            silence_s=silence_s,
+            named=named,
+            told=self._keep(named),
+        )
+        if self.rate is None:
+            self.rate = as_rate(per_s)  # the requests that feel for room count under the pace that is found
+        return closed
 
     def _keep(self, limit: Rate | None) -> bool:
         """Keep the limit that the cloud names; False: it names none, or none below the pace."""
@@ -193,60 +205,99 @@ class Finder:
 
     def _reopen(self, closed: _Closed, sent_at: float) -> None:
         """There is room again, for one that left at *sent_at*: see the module for what may have been."""
-        closed_s, searching = sent_at - closed.at, self.searching
-        self._credit -= closed.refused
-        self._drop_strict(closed)
-        few = not searching and closed_s * closed.per_s <= _FEW_GAPS
+        self._credit.spend(closed.refused)
+        if self.rate is not None and self._before is None and not closed.told and self._credit.left < 0:
+            self._strictness.doubt(closed.at, self._let_in, self.rate.period_s)
+        few = not self.searching and (closed.until - closed.at) * closed.per_s <= _FEW_GAPS
         if closed.told:
             self._go(self.rate, sent_at)
         elif few and self._strict_helps(closed):
-            self._strict_since = (sent_at, self._let_in)
+            self._strictness.begin(sent_at, self._let_in)
             self._go(self.rate, sent_at)
-        elif not searching and self._credit >= 0 and closed.kept_s >= closed_s:
-            self._seen.clear()
-            self._go(self.rate, sent_at)
-        elif self._is_in_vain(closed):
-            self._seen.clear()
-            self._go(self._slowed_from, sent_at)
-        elif few or self._before is not None:
+        elif (strays := self._in_vain()) is not None:
+            self._go_back(strays, sent_at)
+        elif self._is_stray(closed, sent_at):
+            if self._trial is None:
+                self._history.excuse(closed.at)
+            self._go(closed.rate, sent_at)
+        elif self._before is not None:
+            self._step_back(self._before, sent_at)
+        elif few:
+            self._try(closed)
             self._slow_down(closed, sent_at)
-            self._seen.clear()
         else:
+            self._try(closed)
             self._fit(closed, sent_at)
         self.searching = False
 
-    def _is_in_vain(self, closed: _Closed) -> bool:
-        """Whether it was slowed down again and again, and never a period was clean: then the pace is not the reason."""
-        if self._slowed == 0:
-            self._slowed_from = self.rate or as_rate(closed.per_s)
-        self._slowed = 0 if self._slowed == _IN_VAIN else self._slowed + 1
-        return self._slowed == 0
+    def _is_stray(self, closed: _Closed, sent_at: float) -> bool:
+        """Whether it is taken for a stray: on credit, and of a pace that was kept for long enough to tell."""
+        if self.searching or self._credit.left < 0:
+            return False
+        return self._credit.believes or closed.kept_s >= sent_at - closed.at
+
+    def _try(self, closed: _Closed) -> None:
+        """A slower pace is on trial; where the limit has changed, what was seen before speaks of another one."""
+        if self._trial is None:
+            self._trial = Trial(closed.rate, closed.at, self._let_in - closed.let_in, self._refused - closed.refused)
+            if not self._is_explained():
+                self._history.begin(closed.at)
+
+    def _in_vain(self) -> float | None:
+        """The share of strays, where slowing down was of no help; None: it may still be."""
+        if self._trial is None or self._is_explained():
+            return None
+        self._history.begin(self._trial.since)  # it may have changed then
+        if self._is_explained():
+            return None
+        return self._trial.strays(self._let_in, self._refused)
+
+    def _go_back(self, strays: float, sent_at: float) -> None:
+        """The pace was not the reason."""
+        if self._trial is not None:
+            self._history.begin(sent_at)
+            self._go(self._trial.rate, sent_at)
+            self._credit.believe(strays)
+            self._trial = None
+
+    def _is_explained(self) -> bool:
+        return self._history.explained(0.0 if self.rate is None else self.rate.period_s)
+
+    def _step_back(self, before: Rate, sent_at: float) -> None:
+        """The last step up was one too many."""
+        per_s = before.per_s if self.rate is None else self.rate.per_s
+        self._rest_until = self._let_in + _REST
+        self._proven_per_s = min(self._proven_per_s, per_s)
+        self._bar(per_s, min(self._hold * 2, _LONGEST_HOLD) if per_s >= self._barrier_per_s else self._hold)
+        self._go(before, sent_at)
 
     def _slow_down(self, closed: _Closed, sent_at: float) -> None:
         """It was a little too fast."""
-        rate, before = self.rate or as_rate(closed.per_s), self._before
-        if before is not None:
-            self._proven_per_s = min(self._proven_per_s, rate.per_s)
-            if rate.per_s >= self._barrier_per_s:
-                self._hold = min(self._hold * 2, _LONGEST_HOLD)
+        rate, fit = self.rate or as_rate(closed.per_s), self._history.fit()
+        factor = _BELOW
+        if fit is not None:
+            least = max(self._kept / (self._kept + self._refused - self._refused_before), _FAR_BELOW)
+            factor = min(max(fit.rate.per_s / rate.per_s, least), _BELOW)
         self._bar(rate.per_s, self._hold)
-        slower = before or _scaled(rate, _BELOW)
-        self._go(slower, sent_at)
+        self._go(_scaled(rate, factor), sent_at)
 
     def _fit(self, closed: _Closed, sent_at: float) -> None:
         """It was far too fast."""
         closed_s = sent_at - closed.at
         gaps = closed_s * closed.per_s
-        fit = fitting(self._seen, closed.until - closed.at)
+        shortest_s = (closed.until - closed.at) * (1.0 if closed.says_when else 0.5)  # requests to feel for room count
+        fit = self._history.fit(shortest_s)
+        if fit is None:
+            self._history.begin(self._run_from)
+            fit = self._history.fit(shortest_s)
         if fit is None:
             rate = as_rate(max(closed.let_in, 1) / (min(closed.kept_s, closed.let_in / closed.per_s) + closed_s))
             barrier = closed.per_s
-            self._seen.clear()
         else:
             rate, barrier = fit.rate, (fit.at_most + 1) / fit.rate.period_s
         if not self.searching and self.rate is not None:
             least_per_s = closed.per_s * _AT_LEAST_GAPS / gaps
-            if closed.kept_s > _LONG * closed_s or closed.named is not None:
+            if closed.kept_s > _LONG * closed_s or closed.named is not None or self._credit.believes:
                 least_per_s = max(least_per_s, self.rate.per_s / 2)
             if rate.per_s < least_per_s:
                 rate, barrier = as_rate(least_per_s), self.rate.per_s
@@ -258,20 +309,20 @@ class Finder:
 
     def _note(self, rate: Rate, sent_at: float) -> None:
         """A request was let in at *rate*: what does that prove?"""
+        if self._run == _PROVEN:
+            self._trial = None
         if self._kept == _PROVEN:
             self._before = None
             self._proven_per_s = max(self._proven_per_s, rate.per_s)
         if rate == self.named and sent_at - self._run_from > rate.period_s:
             self.confirmed = True
-        if self.strict and self._let_in - self._strict_since[1] >= self._strict_for:
-            self.strict = False
-            self._strict_for *= 4
+        self._strictness.note(self._let_in)
 
     def _rise(self, rate: Rate, sent_at: float) -> None:
         """A step up, once a period has passed in which the pace was used and nothing was turned away."""
-        if rate == self.ceiling or self._run < _CLEAN or sent_at - self._run_from < rate.period_s:
+        if rate == self.ceiling or self._kept < _CLEAN or sent_at - self._kept_from < rate.period_s:
             return
-        if not self._is_used(rate):
+        if not self._is_used(rate) or self._let_in < self._rest_until:
             return
         more = _scaled(rate, max(1 + self._step, (self._proven_per_s / rate.per_s) ** 0.5))
         if more.per_s >= self._barrier_per_s and self._let_in < self._barrier_until:
@@ -279,11 +330,10 @@ class Finder:
             if more.per_s >= self._barrier_per_s:
                 return
         if rate.per_s >= self._barrier_per_s:
-            if self._kept < _RARE:
+            if self._kept < _HOLD:
                 return
             self._barrier_per_s, self._hold = inf, _HOLD  # it holds
         self._step = min(2 * self._step, 1.0)
-        self._slowed = max(self._slowed - 1, 0)
         self._go(more, sent_at)
         self._before = rate
 
@@ -297,7 +347,8 @@ class Finder:
             rate = self.ceiling
         if rate != self.rate:
             slower = rate is not None and (self.rate is None or rate.per_s < max(self.rate.per_s, self._proven_per_s))
-            self._kept, self._credit = 0, float(slower)
+            self._kept, self._credit.left = 0, float(slower)
+            self._refused_before = self._refused
             self._before = None
         self.rate = rate
         self._since, self._run = sent_at, 0
@@ -308,24 +359,14 @@ class Finder:
         limit = self.rate
         if limit is None or limit not in (self.ceiling, self.named):
             return False
-        if self.strict or closed.let_in >= _STRICT_BELOW or self._let_in < self._strict_from:
-            return False
-        left = sum(seen.sent_at > closed.at - limit.period_s for seen in self._seen)
-        self.strict = left >= 0.5 * limit.count
-        return self.strict
-
-    def _drop_strict(self, closed: _Closed) -> None:
-        """Counting by answers is of no help where requests are turned away all the same, unless it was a step up."""
-        if closed.told or self._before is not None:
-            return
-        since, _ = self._strict_since
-        if self.strict and self.rate is not None and closed.at > since + 2 * self.rate.period_s:
-            self.strict, self._strict_from = False, self._let_in + _STRICT_AGAIN
+        left = self._history.departures(let_in=False)
+        full = len(left) - bisect_right(left, closed.at - limit.period_s) >= 0.5 * limit.count
+        return full and self._strictness.may_begin(self._let_in, closed.let_in)
 
     def _measured(self, until: float) -> float:
         """The pace really kept up to *until*, a second: over ten requests, or a second; never above the one allowed."""
         most = inf if self.rate is None else self.rate.per_s
-        let_in = sorted(seen.sent_at for seen in self._seen if seen.let_in)
+        let_in = self._history.departures(let_in=True)
         several = min(len(let_in), max(_MEASURED, len(let_in) - bisect_left(let_in, until - 1.0)))
         if several < 2:
             return min(most, START_PER_S)

@@ -1,12 +1,18 @@
-"""Which limit fits what a cloud let in and what it turned away: a pure function over moments.
+"""What a cloud let in and what it turned away, and which limit explains that: no I/O and no clock.
 
 A limit of R requests in P seconds lets a request in if fewer than R came in the P seconds before it, those turned
 away included where they count. So for each period that limits commonly have, what was let in says how large R is at
-least, and what was turned away how large at most; where the two contradict each other, the limit has another period.
+least, and what was turned away how large at most. Where the two contradict each other the limit has another period;
+where they do for every period, no limit that stays as it is explains what was seen.
+
+A request arrived at some moment between its departure and its answer, and both bounds allow for any: however long
+requests travel, the limit that a cloud has always fits.
 """
 
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Sequence
+from math import inf
 from operator import attrgetter
 
 from msgspec import Struct
@@ -14,10 +20,10 @@ from msgspec import Struct
 from batcher.rates import Rate
 
 PERIODS_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
-_SLACK = 0.1  # of the count: moments of departure are not those of arrival
+_REMEMBERED = 500  # requests: a wave may have hundreds of scopes
 
 
-class Seen(Struct, frozen=True):
+class Seen(Struct, frozen=True, gc=False):
     """One request: when it left, when its answer came, and whether it was let in."""
 
     sent_at: float
@@ -25,43 +31,113 @@ class Seen(Struct, frozen=True):
     let_in: bool
 
 
-class Fit(Struct, frozen=True):
+class Fit(Struct, frozen=True, gc=False):
     """A limit that fits; *at_most* is the largest count that does."""
 
     rate: Rate
     at_most: int
 
 
-def fitting(seen: Iterable[Seen], shortest_s: float = 0.0) -> Fit | None:
-    """The limit of the shortest period, *shortest_s* at least, that *seen* fits; None: there is none."""
-    ordered = sorted(seen, key=attrgetter("sent_at"))
-    moments = [one.sent_at for one in ordered]
-    let_in = [one.sent_at for one in ordered if one.let_in]
-    refused = [one for one in ordered if not one.let_in]
-    if not refused or not let_in:
+class History:
+    """The last requests of a scope, and how many there were before. Moments are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[Seen] = deque()
+        self._refused: list[Seen] = []  # those of them that speak of the limit
+        self._first = inf  # when the first request of all left
+        self._since = -inf  # what left before says nothing of the limit as it is now
+        self._forgotten = 0
+        self._forgotten_let_in = 0  # since then
+
+    def let_in(self, sent_at: float, now: float) -> None:
+        """A request was let in."""
+        self._add(Seen(sent_at, now, True))
+
+    def refused(self, sent_at: float, now: float) -> None:
+        """A request was turned away."""
+        one = Seen(sent_at, now, False)
+        self._refused.append(one)
+        self._add(one)
+
+    def _add(self, one: Seen) -> None:
+        seen = self._seen
+        seen.append(one)
+        if one.sent_at < self._first:
+            self._first = one.sent_at
+        if len(seen) > _REMEMBERED:
+            oldest = seen.popleft()
+            self._forgotten += 1
+            self._forgotten_let_in += oldest.let_in and oldest.sent_at >= self._since
+            if self._refused and self._refused[0] is oldest:
+                del self._refused[0]
+
+    def excuse(self, since: float) -> None:
+        """What was turned away and left after *since* says nothing of the limit, though it may count."""
+        self._refused = [one for one in self._refused if one.sent_at < since]
+
+    def begin(self, since: float) -> None:
+        """What left before *since* says nothing of the limit any more, though it may count."""
+        self._refused = [one for one in self._refused if one.sent_at >= since]
+        self._since = since
+        self._forgotten_let_in = 0
+
+    def departures(self, *, let_in: bool) -> list[float]:
+        """When the requests left that are remembered, or only those of them that were let in, in order."""
+        return sorted(one.sent_at for one in self._seen if one.let_in or not let_in)
+
+    def explained(self, period_s: float) -> bool:
+        """Whether a limit explains what was seen: of a period that is remembered as a whole, or *period_s*."""
+        remembered_s = self._seen[-1].answered_at - self._seen[0].sent_at if self._forgotten else inf
+        return self.fit(longest_s=max(remembered_s, period_s)) is not None
+
+    def fit(self, shortest_s: float = 0.0, longest_s: float = inf) -> Fit | None:
+        """The limit of the shortest period that explains what was seen; None: there is none."""
+        ordered = sorted(self._seen, key=attrgetter("sent_at"))
+        let_in = [one for one in ordered if one.let_in and one.sent_at >= self._since]
+        if not self._refused or not let_in:
+            return None
+        left = [one.sent_at for one in ordered]
+        answered = sorted(one.answered_at for one in ordered)
+        for period_s in PERIODS_S:
+            if not shortest_s <= period_s <= longest_s:
+                continue
+            at_most = min(self._before(one, left, answered, period_s) for one in self._refused)
+            at_first = self._at_first(let_in, period_s)
+            if max(at_first, _most_in(let_in, period_s)) <= at_most:
+                likely = max(at_first, _most_departures_in([one.sent_at for one in let_in], period_s))
+                return Fit(Rate(max(1, min(likely, at_most)), period_s), max(1, at_most))
         return None
-    for period_s in PERIODS_S:
-        if period_s < shortest_s:
-            continue
-        at_least = _most_in(let_in, period_s)
-        at_most = min(_before(moments, one, period_s) for one in refused)
-        if at_least <= at_most + 1 + _SLACK * at_most:
-            count = max(1, min(at_least, at_most))
-            return Fit(Rate(count, period_s), max(1, at_most))
-    return None
+
+    def _before(self, one: Seen, left: Sequence[float], answered: Sequence[float], period_s: float) -> int:
+        """How many requests can have come in the *period_s* before *one* did."""
+        forgotten = self._forgotten if left[0] > one.sent_at - period_s else 0
+        return forgotten + bisect_left(left, one.answered_at) - bisect_right(answered, one.sent_at - period_s) - 1
+
+    def _at_first(self, let_in: Sequence[Seen], period_s: float) -> int:
+        """How many were let in within *period_s* of the first, where that reaches to those that are remembered."""
+        until = max(self._since, self._first) + period_s
+        if let_in[0].answered_at > until:
+            return 0
+        return self._forgotten_let_in + sum(one.answered_at <= until for one in let_in)
 
 
-def _most_in(moments: Sequence[float], period_s: float) -> int:
-    """The most of *moments*, in order, in any window of *period_s*."""
+def _most_in(ordered: Sequence[Seen], period_s: float) -> int:
+    """The most of *ordered* that came within *period_s*, for certain."""
+    most = first = 0
+    answered_at = -inf
+    for last, one in enumerate(ordered):
+        answered_at = max(answered_at, one.answered_at)
+        while first < last and ordered[first].sent_at <= answered_at - period_s:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def _most_departures_in(moments: Sequence[float], period_s: float) -> int:
+    """The most of *moments*, in order, within *period_s*: that is near the most arrivals."""
     most = first = 0
     for last, moment in enumerate(moments):
         while moments[first] <= moment - period_s:
             first += 1
         most = max(most, last - first + 1)
     return most
-
-
-def _before(moments: Sequence[float], one: Seen, period_s: float) -> int:
-    """How many of *moments*, in order, can have come in the *period_s* before *one* did, itself left out."""
-    took_s = one.answered_at - one.sent_at  # others may have been under way for as long
-    return bisect_right(moments, one.answered_at) - bisect_right(moments, one.sent_at - took_s - period_s) - 1
