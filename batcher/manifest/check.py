@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.alike import Alike
 from batcher.manifest.beside import RunDefaults, Scopes, key_of, key_problem, labels_of, language_of
-from batcher.manifest.duplicates import Alarm, Watch
+from batcher.manifest.duplicates import Alarm, Duplicates, Watch
 from batcher.manifest.element import NO_VALUE, Batch, Element, Fault
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
 from batcher.manifest.fields import DATA_LEVEL
@@ -42,24 +42,30 @@ class Checker:
         self._flat = flat
         self._watch = watch
         self._alarm = watch if isinstance(watch, Alarm) else None
-        self._alike = Alike() if watch is None or self._alarm is not None else None
+        self._duplicates = watch if isinstance(watch, Duplicates) else None
+        self._alike: Alike | None = Alike()
         self._defaults: Mapping[str, Any] = {}
         self._wrong: frozenset[str | None] = frozenset()  # fields of the defaults
 
     def judge(self, batch: Batch) -> list[Entry | list[Finding]]:
         """The entry that each element of *batch* makes, or everything that is wrong with it."""
-        alike, judged, sound = self._alike, list[Entry | list[Finding]](), list[Entry]()
+        judged, alike = list[Entry | list[Finding]](), self._alike
+        sound: list[Entry] = []
         for place, usual in enumerate(batch.usual):
+            entry = None
             if usual is not None and alike is not None:
                 entry = alike.entry_of(usual, batch.index + place, batch.lines[place])
-                if entry is not None:
-                    judged.append(entry)
-                    sound.append(entry)
-                    continue
-            made = self._judge_whole(batch.element(place))
+            if entry is None:
+                made = self._judge_whole(batch.element(place))
+                if usual is not None and alike is not None and isinstance(made, Entry):
+                    alike.learn(usual, made)
+            elif self._duplicates is not None and (faults := self._duplicates.faults_of(entry)):
+                element = batch.element(place)
+                made = self._findings(element, faults, merged(self._defaults, element.data))
+            else:
+                made = entry
+                sound.append(entry)
             judged.append(made)
-            if usual is not None and alike is not None and isinstance(made, Entry):
-                alike.learn(usual, made)
         if self._alarm is not None:
             self._alarm.look_at(sound)
         return judged
@@ -131,8 +137,7 @@ class Checker:
         self._defaults = data
         self._wrong = frozenset(fault.field for fault in faults if fault.field is not None)
         labels = data.get("labels")
-        if self._alike is not None:
-            self._alike = None if faults else Alike(labels if type(labels) is dict else NO_LABELS)
+        self._alike = None if faults else Alike(labels if type(labels) is dict else NO_LABELS)
         return [
             Finding(
                 file=self._file,

@@ -127,6 +127,11 @@ class Duplicates:
                 )
         return faults
 
+    def faults_of(self, entry: Entry) -> Sequence[Fault]:
+        """The same for an *entry* in which nothing else is wrong."""
+        job_id = entry.job_id if entry.terms.compare_type is not None else None
+        return self.faults(entry.line, entry.terms.scope, job_id, entry.key, own_key=entry.own_key is not None)
+
 
 def _there(first: int, line: int) -> str:
     return f"the entry in line {first}" if first != line else "an earlier entry in this line"
