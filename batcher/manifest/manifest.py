@@ -49,7 +49,7 @@ class Manifest:
         """Each entry, or the findings about it one after the other, in the order of the manifest.
 
         A finding whose `index` is None is about the whole file: it cannot be skipped, and nothing may come
-        after it. *now* (seconds since the epoch) is when the wave starts. One entry is in memory at a time.
+        after it. *now* (seconds since the epoch) is when the wave starts. Some hundred entries are in memory at a time.
         """
 
         def walk(watch: Watch | None) -> Iterator[Entry | list[Finding]]:
