@@ -63,25 +63,26 @@ class Attempts:
                 await self._glance(held)
             if self._access.halted is not None:
                 return
-            if (late := self._too_late(held)) is not None:
-                await self._course.settle(held, late)
-                return
-            answer = await self._ask(held, known)
-            if answer is not None:
-                await self._answered(held, answer)
+            match await self._ask(held, known):
+                case Answer() as answer:
+                    await self._answered(held, answer)
+                case Settle() as late:
+                    await self._course.settle(held, late)
 
-    async def _ask(self, held: Held, known: frozenset[str] | None) -> Answer | None:
-        """Intend and send; None: the wave stopped, and nothing left."""
+    async def _ask(self, held: Held, known: frozenset[str] | None) -> Answer | Settle | None:
+        """Intend and send. Nothing left where it is too late for that, or (None) where the wave stopped."""
         async with self._width.berth() as berth:
             turn = await self._intend(held, known, berth)
-            return None if turn is None else await self._send(held, turn)
+            return await self._send(held, turn) if isinstance(turn, Turn) else turn
 
-    async def _intend(self, held: Held, known: frozenset[str] | None, berth: Berth) -> Turn | None:
-        """Make the intent durable, wait for a place and the slot; None: the wave stopped, and nothing will leave."""
+    async def _intend(self, held: Held, known: frozenset[str] | None, berth: Berth) -> Turn | Settle | None:
+        """Make the intent durable, wait for a place and the slot. For what else it may return see `_ask`."""
         context, before = self._context, held.state
         intended = False
         try:
             async with self._governor.creates.pacer.turn() as turn:
+                if (late := self._too_late(held)) is not None:
+                    return late
                 context.watch("intent queued")
                 intended, began = True, context.clock.monotonic()
                 await self._record_intent(held, before, known)

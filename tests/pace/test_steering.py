@@ -1,6 +1,7 @@
 """A hand on the running wave: the control socket, the deadline, and what is said about them, over real sockets."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from click.testing import CliRunner
 from batcher import Status, StopKind, UserError, Wave
 from batcher.cli.control import command
 from batcher.cli.ending import exit_code
+from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
+from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from batcher.wave.control import ask
@@ -133,6 +136,34 @@ async def test_a_deadline_that_is_past_sends_nothing(endpoint: str, jobs: Path) 
     async with Wave(jobs, "results.jsonl", deadline="2020-01-01T00:00:00Z", **SLOW) as wave:
         end = await wave.run()
     assert end.status.not_submitted == ENTRIES
+
+
+async def test_who_waits_for_its_slot_until_its_start_time_has_passed_is_not_sent(tmp_path: Path) -> None:
+    """The pace lets one in half a second through; the last of four comes to its turn after its start time."""
+    jobs = tmp_path / "jobs.jsonl"
+    start_time = str(int((time.time() + 1.1) * 1000))
+    data = {
+        "compare_type": "lines",
+        "conflict_policy": "keep",
+        "compare_object_infos": [{"db_name": "shop"}],
+        "start_time": start_time,
+    }
+    jobs.write_bytes(
+        b"\n".join(orjson.dumps({"job_id": f"job-{nth}", "data_level_compare_info": data}) for nth in range(4))
+    )
+    async with (
+        Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as serving,
+        Wave(jobs, "results.jsonl", endpoint=serving.url, rate="120/min", landing_time=1.0) as wave,
+    ):
+        results = {result.index: result async for result in wave}
+    sent = {
+        seen.job_id for seen in serving.ledger if isinstance(seen, RequestSeen) and seen.call == CREATE_COMPARE_TASK
+    }
+    assert results[3].status is Status.FAILED
+    assert "passed before the request could be sent" in (results[3].error_msg or "")
+    assert results[3].attempts == 0
+    assert "job-0" in sent
+    assert "job-3" not in sent
 
 
 async def test_the_command_line(endpoint: str, jobs: Path) -> None:
