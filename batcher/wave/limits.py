@@ -21,6 +21,7 @@ from batcher.rates import Rate
 
 PERIODS_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 _REMEMBERED = 500  # requests: a wave may have hundreds of scopes
+_sent_at = attrgetter("sent_at")
 
 
 class Seen(Struct, frozen=True, gc=False):
@@ -85,33 +86,57 @@ class History:
         """When the requests left that are remembered, or only those of them that were let in, in order."""
         return sorted(one.sent_at for one in self._seen if one.let_in or not let_in)
 
-    def explained(self, period_s: float) -> bool:
-        """Whether a limit explains what was seen: of a period that is remembered as a whole, or *period_s*."""
-        remembered_s = self._seen[-1].answered_at - self._seen[0].sent_at if self._forgotten else inf
-        return self.fit(longest_s=max(remembered_s, period_s)) is not None
+    def explained(self, period_s: float, *, sliding: bool) -> bool:
+        """Whether a limit explains what was seen: of a period that is remembered as a whole, or *period_s* at most.
 
-    def fit(self, shortest_s: float = 0.0, longest_s: float = inf) -> Fit | None:
-        """The limit of the shortest period that explains what was seen; None: there is none."""
-        ordered = sorted(self._seen, key=attrgetter("sent_at"))
-        let_in = [one for one in ordered if one.let_in and one.sent_at >= self._since]
+        Limits that are not *sliding*, as they start afresh each period or fill up again bit by bit, let in twice their
+        count within a period, and once more in each further one.
+        """
+        let_in = self._let_in()
+        if not self._refused or not let_in:
+            return False
+        longest_s = max(self._seen[-1].answered_at - self._seen[0].sent_at if self._forgotten else inf, period_s)
+        at_most = {period: self._at_most(period) for period in PERIODS_S if period <= longest_s}
+        at_least = {period: self._at_least(let_in, period) for period in PERIODS_S}
+        if sliding:
+            return any(at_least[period] <= most for period, most in at_most.items())
+        return any(
+            all(at_least[window] <= most * (window / period + 1) for window in PERIODS_S if window >= period)
+            for period, most in at_most.items()
+        )
+
+    def fit(self, shortest_s: float = 0.0) -> Fit | None:
+        """The limit of the shortest period, *shortest_s* at least, that explains what was seen; None: there is none."""
+        let_in = self._let_in()
         if not self._refused or not let_in:
             return None
-        left = [one.sent_at for one in ordered]
-        answered = sorted(one.answered_at for one in ordered)
         for period_s in PERIODS_S:
-            if not shortest_s <= period_s <= longest_s:
+            if period_s < shortest_s:
                 continue
-            at_most = min(self._before(one, left, answered, period_s) for one in self._refused)
-            at_first = self._at_first(let_in, period_s)
-            if max(at_first, _most_in(let_in, period_s)) <= at_most:
-                likely = max(at_first, _most_departures_in([one.sent_at for one in let_in], period_s))
+            at_most = self._at_most(period_s)
+            if self._at_least(let_in, period_s) <= at_most:
+                likely = max(self._at_first(let_in, period_s), _most_departures_in(let_in, period_s))
                 return Fit(Rate(max(1, min(likely, at_most)), period_s), max(1, at_most))
         return None
 
-    def _before(self, one: Seen, left: Sequence[float], answered: Sequence[float], period_s: float) -> int:
-        """How many requests can have come in the *period_s* before *one* did."""
-        forgotten = self._forgotten if left[0] > one.sent_at - period_s else 0
-        return forgotten + bisect_left(left, one.answered_at) - bisect_right(answered, one.sent_at - period_s) - 1
+    def _let_in(self) -> list[Seen]:
+        return sorted((one for one in self._seen if one.let_in and one.sent_at >= self._since), key=_sent_at)
+
+    def _at_least(self, let_in: Sequence[Seen], period_s: float) -> int:
+        """How many were let in within one *period_s*, for certain."""
+        return max(self._at_first(let_in, period_s), _most_in(let_in, period_s))
+
+    def _at_most(self, period_s: float) -> int:
+        """How many can have come in the *period_s* before one that was turned away, whichever had the fewest."""
+        left = sorted(one.sent_at for one in self._seen)
+        answered = sorted(one.answered_at for one in self._seen)
+        return min(
+            (self._forgotten if left[0] > one.sent_at - period_s else 0)
+            + bisect_left(left, one.answered_at)
+            - bisect_right(answered, one.sent_at - period_s)
+            - 1
+            for one in self._refused
+        )
 
     def _at_first(self, let_in: Sequence[Seen], period_s: float) -> int:
         """How many were let in within *period_s* of the first, where that reaches to those that are remembered."""
@@ -133,11 +158,11 @@ def _most_in(ordered: Sequence[Seen], period_s: float) -> int:
     return most
 
 
-def _most_departures_in(moments: Sequence[float], period_s: float) -> int:
-    """The most of *moments*, in order, within *period_s*: that is near the most arrivals."""
+def _most_departures_in(ordered: Sequence[Seen], period_s: float) -> int:
+    """The most of *ordered* that left within *period_s*: that is near the most arrivals."""
     most = first = 0
-    for last, moment in enumerate(moments):
-        while moments[first] <= moment - period_s:
+    for last, one in enumerate(ordered):
+        while ordered[first].sent_at <= one.sent_at - period_s:
             first += 1
         most = max(most, last - first + 1)
     return most
