@@ -5,8 +5,7 @@ import io
 import re
 from collections import Counter
 from collections.abc import Iterator
-from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 from batcher.manifest.element import NO_VALUE, Batch, Element, Fault, Single, Usual
 from batcher.manifest.errors import ManifestError
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 _DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 _EXCEL_HINT = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line by which Excel is told the delimiter
-_BATCH = 256
+_BATCH = 1 << 15  # characters
 _LONGEST_CELL = 4 * 1024 * 1024
 
 
@@ -40,18 +39,31 @@ def read_csv(source: Source) -> Iterator[Batch | HeaderFault]:
     """The rows of a CSV file, in order. Raises `ManifestError` where there is no header to read them by."""
     csv.field_size_limit(_LONGEST_CELL)  # the default, 128 kB, is short for a list of some thousand tables
     with source.text(newline="") as text:
-        # Not the file's own iterator: a line without an end must not fill the memory.
-        lines = iter(partial(text.readline, _LONGEST_CELL), "")
-        header = _header(source.name, lines)
+        lines = _Lines(text)
+        header = _header(source.name, lines.all)
         columns = _Columns(header.names, surely_whole=source.encoding == "utf-8-sig")
         yield from (HeaderFault(header.line, fault) for fault in columns.faults)
         if columns.usable:
-            yield from _rows(csv.reader(lines, delimiter=header.delimiter, strict=True), header.line, columns)
+            reader = csv.reader(lines.all, delimiter=header.delimiter, strict=True)
+            yield from _rows(reader, lines, header.line, columns)
 
 
-def _rows(reader: "Reader", above: int, columns: "_Columns") -> Iterator[Batch]:
+class _Lines:
+    """The lines of *text*, each up to the length of a cell: one without an end must not fill the memory."""
+
+    def __init__(self, text: IO[str]) -> None:
+        self.all = self._read(text)
+        self.size = 0  # of those so far
+
+    def _read(self, text: IO[str]) -> Iterator[str]:
+        while line := text.readline(_LONGEST_CELL):
+            self.size += len(line)
+            yield line
+
+
+def _rows(reader: "Reader", read: "_Lines", above: int, columns: "_Columns") -> Iterator[Batch]:
     """The rows of *reader*, which begin below *above* lines."""
-    batch = _Rows(0, [], [], [], columns)
+    batch, until = _Rows(0, [], [], [], columns), read.size + _BATCH
     begin = above + 1
     while True:
         try:
@@ -61,9 +73,9 @@ def _rows(reader: "Reader", above: int, columns: "_Columns") -> Iterator[Batch]:
                     batch.rows.append(row)
                     batch.lines.append(begin)
                     batch.usual.append(usual)
-                    if len(batch.rows) == _BATCH:
+                    if read.size >= until:
                         yield batch
-                        batch = batch.next()
+                        batch, until = batch.next(), read.size + _BATCH
                 begin = above + reader.line_num + 1
             yield batch
             return

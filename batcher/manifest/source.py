@@ -64,12 +64,12 @@ class Source:
         """The file as text, piece by piece, wherever lines end. Raises what `text` does, after all that is sound."""
         decoder = codecs.getincrementaldecoder(self.encoding)()
         with self._reading() as raw:
-            chunk = b"-"
-            while chunk:
-                chunk = raw.read(_PIECE)
-                before = decoder.getstate()
+            more = True
+            while more:
+                chunk, before = raw.read(_PIECE), decoder.getstate()
+                more = bool(chunk)
                 try:
-                    piece = decoder.decode(chunk, final=not chunk)
+                    piece = decoder.decode(chunk, final=not more)
                 except UnicodeDecodeError as error:
                     unsound = len(error.object) - error.start
                     decoder.setstate(before)
