@@ -1,4 +1,4 @@
-"""Prints how well a limit that nobody knows is found, and what requests cost that are turned away without cause.
+"""Prints how well a limit that nobody knows is found, one that changes followed, and what strays cost.
 
 Simulated in virtual time over forty seeds: the tables of docs/performance.md, in a few seconds.
 """
@@ -50,6 +50,23 @@ def strays() -> None:
             print(f"| {share:.0%} | {told} | {mean(times) / clean_s:.2f} | {max(times) / clean_s:.2f} |")
 
 
+def changes() -> None:
+    """10/s, less from the 60th to the 160th second, and 10/s again."""
+    print("\n| 10/s, then for 100 s | used meanwhile, mean | worst | used after, mean | worst | turned away, worst |")
+    print("| --- | --- | --- | --- | --- | --- |")
+    entries, ten = 2000, Rate(10, 1.0)
+    for lower in (Rate(8, 1.0), Rate(5, 1.0), Rate(3, 1.0)):
+        cloud = Cloud(limit=ten, changes=((60.0, lower), (160.0, ten)))
+        courses = [send_all(Finder(ten), cloud, entries, seed=seed) for seed in SEEDS]
+        meanwhile = [course.let_in_between(70, 160) / (90 * lower.per_s) for course in courses]
+        after = [course.let_in_between(170, 230) / (60 * ten.per_s) for course in courses]
+        refused = max(len(course.refused) for course in courses) / entries
+        print(
+            f"| {lower} | {mean(meanwhile):.0%} | {min(meanwhile):.0%} | {mean(after):.0%} | {min(after):.0%} "
+            f"| {refused:.1%} |"
+        )
+
+
 def _finder(start: str) -> Finder:
     match start:
         case "auto":
@@ -63,3 +80,4 @@ def _finder(start: str) -> Finder:
 if __name__ == "__main__":
     unknown_limits()
     strays()
+    changes()

@@ -1,17 +1,29 @@
 """Pace as the server counts it, over real sockets: the most in any window, and how much of the limit is used."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 from _bench.common import Row, child, cloud
 from batcher.rates import Rate
 
-_LIMITS = ("5/s", "20/s", "200/s")  # of longer periods tests/pace speaks, where time leaps
+_LIMITS = ("5/s", "20/s", "200/s")  # of still longer periods tests/pace speaks, where time leaps
 _PERIODS = 12
+_SLOW_LIMIT, _SLOW_PERIODS = "10/min", 4
 
 
 def rows(*, quick: bool) -> Iterator[Row]:
-    """A row for each limit, without and with answers that jitter by 100 ms."""
-    for text in _LIMITS[1:] if quick else _LIMITS:
+    """A row for each limit, without and with answers that jitter by 100 ms; one that takes minutes, beside them all."""
+    if quick:
+        yield from _seconds(_LIMITS[1:])
+        return
+    with ThreadPoolExecutor(1) as beside:
+        minutes = beside.submit(_row, Rate.parse(_SLOW_LIMIT), 0.0, periods=_SLOW_PERIODS)
+        yield from _seconds(_LIMITS)
+        yield minutes.result()
+
+
+def _seconds(limits: tuple[str, ...]) -> Iterator[Row]:
+    for text in limits:
         for jitter_s in (0.0, 0.1):
             yield _row(Rate.parse(text), jitter_s, periods=_PERIODS)
 

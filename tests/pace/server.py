@@ -13,14 +13,15 @@ Delay = Callable[[random.Random], float]
 
 
 class CountingServer:
-    """Enforces *limit* in a sliding window on arrivals. `answer` is how long a request takes there and back.
+    """Enforces *limit* on arrivals, in a window that *slides* or starts afresh each period.
 
     Moments are monotonic seconds, handed in.
     """
 
-    def __init__(self, limit: Rate | None, *, refused_count: bool = True) -> None:
+    def __init__(self, limit: Rate | None, *, refused_count: bool = True, slides: bool = True) -> None:
         self.limit = limit
         self.refused_count = refused_count
+        self.slides = slides
         self.arrivals: list[float] = []  # of all requests
         self.turned_away = 0
         self._window: deque[float] = deque()
@@ -30,7 +31,9 @@ class CountingServer:
         self.arrivals.append(now)
         if self.limit is None:
             return True
-        while self._window and self._window[0] <= now - self.limit.period_s:
+        period_s = self.limit.period_s
+        begun_at = now - period_s if self.slides else now // period_s * period_s
+        while self._window and self._window[0] <= begun_at:
             self._window.popleft()
         taken = len(self._window) < self.limit.count
         if taken or self.refused_count:

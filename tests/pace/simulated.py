@@ -25,6 +25,7 @@ class Cloud:
 
     limit: Rate | None
     refused_count: bool = True
+    slides: bool = True  # or it starts afresh each period
     says_when: bool = False  # `Retry-After`, exactly
     says_limit: bool = False
     says_wrong: Rate | None = None  # names this limit instead
@@ -61,7 +62,7 @@ def send_all(finder: Finder, cloud: Cloud, requests: int, *, seed: int = 0, conc
 class _Scope:
     def __init__(self, finder: Finder, cloud: Cloud, requests: int, seed: int, concurrency: int) -> None:
         self.finder, self.cloud, self.concurrency = finder, cloud, concurrency
-        self.server = CountingServer(cloud.limit, refused_count=cloud.refused_count)
+        self.server = CountingServer(cloud.limit, refused_count=cloud.refused_count, slides=cloud.slides)
         self.rng = random.Random(seed)
         self.window = Window(finder.rate) if finder.rate else None
         self.to_send = self.to_do = requests

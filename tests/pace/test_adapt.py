@@ -8,7 +8,7 @@ from batcher.rates import Rate
 from batcher.wave.adapt import Finder
 from tests.pace.simulated import Cloud, send_all
 
-SEEDS = range(8)
+SEEDS = range(20)
 PER_S, PER_MINUTE = Rate(10, 1.0), Rate(10, 60.0)
 
 
@@ -35,6 +35,27 @@ def test_an_unknown_limit_is_found(limit: Rate, requests: int, start: str, says:
         found = send_all(_finder(start), cloud, requests, seed=seed)
         assert found.seconds - limit.period_s <= 1.15 * knew.seconds, f"seed {seed}"
         assert found.refused_after(limit.period_s) < 0.03 * requests, f"seed {seed}"
+
+
+@pytest.mark.parametrize(
+    ("limit", "requests"), [("5/s", 600), ("20/s", 2000), ("100/s", 3000), ("30/min", 360), ("1000/h", 3000)]
+)
+def test_other_limits_are_found_as_well(limit: str, requests: int) -> None:
+    """The same holds for them, of more requests than are remembered, too."""
+    true = Rate.parse(limit)
+    for seed in SEEDS[:5]:
+        knew = send_all(Finder(true), Cloud(limit=true), requests, seed=seed)
+        found = send_all(_finder("auto"), Cloud(limit=true), requests, seed=seed)
+        assert found.seconds - true.period_s <= 1.15 * knew.seconds, f"seed {seed}"
+        assert found.refused_after(true.period_s) < 0.03 * requests, f"seed {seed}"
+
+
+def test_limits_that_start_afresh_each_period() -> None:
+    """They let in more than their count within some windows; that is not taken for proof of a higher limit."""
+    for limit, requests in ((PER_S, 1000), (PER_MINUTE, 120)):
+        for seed in SEEDS:
+            found = send_all(_finder("auto"), Cloud(limit=limit, slides=False), requests, seed=seed)
+            assert found.refused_after(limit.period_s) < 0.04 * requests, f"seed {seed}"
 
 
 @pytest.mark.parametrize("limit", ["60/min", "200/5m", "5/5s", "100/s", "20/30s"])

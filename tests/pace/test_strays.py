@@ -27,6 +27,14 @@ def test_strays_cost_little(limit: Rate | None, says_s: float | None) -> None:
     assert max(took_s) <= 1.7 * CLEAN_S
 
 
+@pytest.mark.parametrize(("share", "at_most", "one_at_most"), [(0.05, 1.6, 5), (0.1, 1.6, 3)])
+def test_many_strays_are_believed_in(share: float, at_most: float, one_at_most: float) -> None:
+    """Where cuts are of no help they are taken back: a tenth of all requests does not cost several times the time."""
+    took_s = [course.seconds for course in _courses(Cloud(limit=None, strays=share))]
+    assert mean(took_s) <= at_most * CLEAN_S
+    assert max(took_s) <= one_at_most * CLEAN_S
+
+
 def test_strays_that_name_our_own_limit_cost_no_more() -> None:
     """The text of the answer equals our limit: it is the account's, and others use it too."""
     took_s = [course.seconds for course in _courses(Cloud(limit=FIVE, strays=0.02, says_limit=True))]
@@ -64,6 +72,18 @@ def test_where_slowing_down_is_of_no_help_it_is_not_gone_on_with() -> None:
     """A fifth of all requests is turned away whatever we do: that takes long, not for ever."""
     for course in _courses(Cloud(limit=None, strays=0.2, stray_says_s=1.0)):
         assert course.seconds <= 20 * CLEAN_S
+
+
+@pytest.mark.parametrize("start", ["auto", "10/s"])
+def test_a_limit_that_is_halved_is_no_stray(start: str) -> None:
+    """10/s, then 5/s, then 10/s again: kept within seconds, taken back within a minute, and few are turned away."""
+    cloud = Cloud(limit=TEN, changes=((60.0, FIVE), (160.0, TEN)))
+    for seed in SEEDS:
+        finder = Finder(None, search=True) if start == "auto" else Finder(TEN)
+        course = send_all(finder, cloud, 2000, seed=seed)
+        assert course.let_in_between(70, 160) >= 0.8 * 5 * 90
+        assert course.let_in_between(200, 230) >= 0.8 * 10 * 30
+        assert len(course.refused) < 0.03 * 2000
 
 
 @pytest.mark.parametrize("says_limit", [False, True])

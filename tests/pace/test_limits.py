@@ -1,0 +1,119 @@
+"""Which limit explains what was seen: the one that a cloud has always does, and strays are explained by none."""
+
+import random
+
+import pytest
+
+from batcher.rates import Rate
+from batcher.wave.limits import History
+from batcher.wave.strays import Credit, Trial
+from tests.pace.server import CountingServer
+
+
+def _played(server: CountingServer, gaps_s: list[float], *, latency_s: tuple[float, float], seed: int) -> History:
+    """What is seen of a cloud to which a request leaves after each of *gaps_s*; each travels for a time of its own."""
+    rng = random.Random(seed)
+    sent_at, requests = 0.0, []
+    for gap_s in gaps_s:
+        sent_at += gap_s
+        there_s, back_s = rng.uniform(*latency_s), rng.uniform(*latency_s)
+        requests.append((sent_at + there_s, sent_at, sent_at + there_s + back_s))
+    answers = [(answered_at, left, server.arrive(at)) for at, left, answered_at in sorted(requests)]
+    history = History()
+    for answered_at, left, let_in in sorted(answers):
+        (history.let_in if let_in else history.refused)(left, answered_at)
+    return history
+
+
+@pytest.mark.parametrize("limit", [Rate(10, 1.0), Rate(50, 5.0), Rate(10, 60.0)], ids=str)
+@pytest.mark.parametrize("refused_count", [False, True])
+def test_the_limit_that_there_is_explains_what_was_seen(limit: Rate, refused_count: bool) -> None:
+    """However long requests travel, and after many were forgotten."""
+    for seed in range(20):
+        rng = random.Random(seed)
+        gaps_s = [rng.uniform(0.5, 1.4) / limit.per_s for _ in range(700)]
+        server = CountingServer(limit, refused_count=refused_count)
+        history = _played(server, gaps_s, latency_s=(0.01, 0.3), seed=seed)
+        assert server.turned_away
+        assert history.explained(limit.period_s, sliding=True), f"seed {seed}"
+        assert history.explained(limit.period_s, sliding=False), f"seed {seed}"
+
+
+def test_a_request_turned_away_where_many_more_are_let_in_is_explained_by_nothing() -> None:
+    """Ten a second, with one turned away right after a silence: no limit does that."""
+    history = History()
+    for nth in range(100):
+        history.let_in(nth / 10, nth / 10 + 0.05)
+    history.refused(20.0, 20.05)
+    assert history.explained(1.0, sliding=True)  # it may have been the hundred before
+    for nth in range(300):
+        history.let_in(21 + nth / 10, 21 + nth / 10 + 0.05)
+    assert not history.explained(1.0, sliding=True)
+    assert not history.explained(1.0, sliding=False)
+    assert history.fit() is None
+
+
+def test_limits_that_do_not_slide_are_thought_of() -> None:
+    """Ten each second from the full second on: twenty around one are no proof of more than ten."""
+    history = History()
+    for nth in range(20):
+        history.let_in(0.5 + nth / 20, 0.5 + nth / 20 + 0.01)
+    for nth in range(10):
+        history.let_in(3.0 + nth / 20, 3.0 + nth / 20 + 0.01)
+    history.refused(3.5, 3.51)
+    history.let_in(4.0, 4.01)
+    assert not history.explained(1.0, sliding=True)
+    assert history.explained(1.0, sliding=False)
+
+
+def test_what_is_excused_or_long_ago_counts_but_proves_nothing() -> None:
+    """A stray no longer speaks of the limit, nor does anything before a change."""
+    history = History()
+    history.let_in(0.0, 0.05)
+    history.refused(1.0, 1.05)
+    history.excuse(1.0)
+    history.let_in(2.0, 2.05)
+    assert history.fit() is None
+    history.refused(3.0, 3.05)
+    history.begin(2.5)
+    history.let_in(4.0, 4.05)
+    fit = history.fit()
+    assert fit is not None
+    assert fit.at_most <= 3
+
+
+def test_more_is_counted_than_is_remembered() -> None:
+    """A thousand an hour, let in within minutes: far more than the last requests."""
+    history = History()
+    for nth in range(1000):
+        history.let_in(nth / 5, nth / 5 + 0.05)
+    for nth in range(3):
+        history.refused(200.0 + nth * 900, 200.05 + nth * 900)
+    history.let_in(3700.0, 3700.05)
+    fit = history.fit(1800.0)
+    assert fit is not None
+    assert (fit.rate.count, fit.rate.period_s) == (1000, 3600.0)
+
+
+def test_credit_is_earned_slowly_and_faster_where_strays_are_believed_in() -> None:
+    """One for sixty requests, three at most; after a trial twice the share that was seen."""
+    credit = Credit()
+    for _ in range(600):
+        credit.earn()
+    assert credit.left == pytest.approx(3.0)
+    credit.believe(0.1)
+    assert credit.believes
+    for _ in range(5):
+        credit.earn()
+    assert credit.left == pytest.approx(4.0)
+    for _ in range(500):
+        credit.earn()
+    assert not credit.believes
+    assert credit.left == pytest.approx(3.0)
+
+
+def test_a_trial_tells_the_share_of_strays_unless_there_are_too_many() -> None:
+    """What came before does not count."""
+    trial = Trial(None, 0.0, let_in=100, refused=50)
+    assert trial.strays(118, 52) == pytest.approx(0.1)
+    assert trial.strays(101, 52) is None
