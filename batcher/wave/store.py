@@ -19,6 +19,7 @@ from batcher.wave.result import Status
 from batcher.wave.schema import INDEXES, check, prepare
 
 _ROWS = 100  # to a statement
+_CACHED = 3 * _ROWS  # statements: one for each number of rows, into either table
 
 
 _ENTRY = "e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.body"
@@ -45,7 +46,7 @@ class Store:
     @classmethod
     def open(cls, path: Path | None) -> "Store":
         """Open or create the journal at *path*; None: in memory. Raises `NotAJournal`, `sqlite3.Error`."""
-        db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=_CACHED)
         try:
             store = cls(db)
             prepare(db, path)

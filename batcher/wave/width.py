@@ -7,7 +7,7 @@ whatever has an intent must be looked up after a crash.
     ahead = places * time an intent takes / time a place is held        (Little's law)
 
 Both times are measured; outcomes take as long as intents. Where answers take a second, one is ahead; where they come at
-once, as many as there are places.
+once, two for each place.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from batcher.wave.clocks import Clock
 from batcher.wave.pace import Closed
 
 _NEWEST = 0.1  # weight of the newest measurement
+_MOST_AHEAD = 2  # for each place
 
 
 class Width:
@@ -37,9 +38,9 @@ class Width:
     @property
     def ahead(self) -> int:
         """How many requests may be ready without a place."""
-        if self._intent_s >= self._held_s:
-            return self.size if self._held_s else 0
-        return ceil(self.size * self._intent_s / self._held_s)
+        if not self._held_s:
+            return 0
+        return ceil(self.size * min(self._intent_s / self._held_s, _MOST_AHEAD))
 
     @property
     def workers(self) -> int:

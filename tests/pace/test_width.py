@@ -68,7 +68,7 @@ def test_growing_and_shrinking() -> None:
     [
         pytest.param(0.01, 0.021, 4, id="half as long as an answer: half as many"),
         pytest.param(0.01, 5.0, 1, id="answers take long: one"),
-        pytest.param(0.01, 0.001, 8, id="answers come at once: as many as there are places, no more"),
+        pytest.param(0.01, 0.001, 16, id="answers come at once: two for each place, no more"),
     ],
 )
 def test_as_many_work_as_fill_the_places(intent_s: float, answer_s: float, ahead: int) -> None:
