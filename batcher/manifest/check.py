@@ -26,6 +26,10 @@ _DATA_PREFIX = f"{DATA_LEVEL}."
 _validate = CreateCompareTaskReq.__pydantic_validator__.validate_python
 
 
+Judged = list[Entry | list[Finding]]
+"""What came of some elements: of each its entry, or its findings."""
+
+
 class Checker:
     """Judges the elements of one manifest, one after the other.
 
@@ -47,10 +51,9 @@ class Checker:
         self._defaults: Mapping[str, Any] = {}
         self._wrong: frozenset[str | None] = frozenset()  # fields of the defaults
 
-    def judge(self, batch: Batch) -> list[Entry | list[Finding]]:
+    def judge(self, batch: Batch) -> Judged:
         """The entry that each element of *batch* makes, or everything that is wrong with it."""
-        judged, alike = list[Entry | list[Finding]](), self._alike
-        sound: list[Entry] = []
+        judged, sound, alike = Judged(), list[Entry](), self._alike
         for place, usual in enumerate(batch.usual):
             entry = None
             if usual is not None and alike is not None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from batcher.manifest.beside import RunDefaults
-from batcher.manifest.check import Checker
+from batcher.manifest.check import Checker, Judged
 from batcher.manifest.duplicates import Watch, watched
 from batcher.manifest.element import Batch
 from batcher.manifest.entry import Entry, Finding
@@ -52,38 +52,36 @@ class Manifest:
         after it. *now* (seconds since the epoch) is when the wave starts. Some hundred entries are in memory at a time.
         """
 
-        def walk(watch: Watch | None) -> Iterator[Entry | list[Finding]]:
+        def walk(watch: Watch | None) -> Iterator[Judged]:
             return self._judged(Checker(self.file, defaults, now=now, watch=watch, flat=self.format == "csv"))
 
         try:
             empty = True
-            for item in walk(None) if allow_duplicates else watched(walk):
-                empty = False
-                if isinstance(item, list):
-                    yield from item
-                else:
-                    yield item
+            for judged in walk(None) if allow_duplicates else watched(walk):
+                empty = empty and not judged
+                for item in judged:
+                    if isinstance(item, list):
+                        yield from item
+                    else:
+                        yield item
             if empty:
                 raise ManifestError(self.file, "the manifest has no entries", "Give at least one")
         except ManifestError as error:
             yield error.finding
 
-    def _judged(self, checker: Checker) -> Iterator[Entry | list[Finding]]:
+    def _judged(self, checker: Checker) -> Iterator[Judged]:
         if self.format == "json":
             yield from self._judged_json(checker)
             return
         for item in read_csv(self._source) if self.format == "csv" else read_jsonl(self._source):
-            if isinstance(item, HeaderFault):
-                yield [self._header_finding(item)]
-            else:
-                yield from checker.judge(item)
+            yield checker.judge(item) if isinstance(item, Batch) else [[self._header_finding(item)]]
 
-    def _judged_json(self, checker: Checker) -> Iterator[Entry | list[Finding]]:
+    def _judged_json(self, checker: Checker) -> Iterator[Judged]:
         for item in read_json(self._source):
             if isinstance(item, Batch):
-                yield from checker.judge(item)
+                yield checker.judge(item)
             elif isinstance(item.data, dict):
-                yield checker.take_defaults(item.line, item.data, item.faults)
+                yield [checker.take_defaults(item.line, item.data, item.faults)]
             else:
                 raise ManifestError(self.file, "`defaults` must be an object", "Write {…}", line=item.line)
 
