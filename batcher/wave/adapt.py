@@ -240,15 +240,15 @@ class Finder:
         """A slower pace is on trial; where the limit has changed, what was seen before speaks of another one."""
         if self._trial is None:
             self._trial = Trial(closed.rate, closed.at, self._let_in - closed.let_in, self._refused - closed.refused)
-            if not self._is_explained(sliding=True):
+            if not self._is_explained(2 * (closed.until - closed.at), sliding=True):
                 self._history.begin(closed.at)
 
     def _in_vain(self) -> float | None:
         """The share of strays, where slowing down was of no help; None: it may still be."""
-        if self._trial is None or self._is_explained(sliding=False):
+        if self._trial is None or self._is_explained(0.0, sliding=False):
             return None
         self._history.begin(self._trial.since)  # it may have changed then
-        if self._is_explained(sliding=False):
+        if self._is_explained(0.0, sliding=False):
             return None
         return self._trial.strays(self._let_in, self._refused)
 
@@ -260,8 +260,9 @@ class Finder:
             self._credit.believe(strays)
             self._trial = None
 
-    def _is_explained(self, *, sliding: bool) -> bool:
-        return self._history.explained(0.0 if self.rate is None else self.rate.period_s, sliding=sliding)
+    def _is_explained(self, period_s: float, *, sliding: bool) -> bool:
+        """See `History.explained`; limits of the pace's own period, if that is longer, are thought of as well."""
+        return self._history.explained(max(period_s, self.rate.period_s if self.rate else 0.0), sliding=sliding)
 
     def _step_back(self, before: Rate, sent_at: float) -> None:
         """The last step up was one too many."""

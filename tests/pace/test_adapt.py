@@ -50,6 +50,15 @@ def test_other_limits_are_found_as_well(limit: str, requests: int) -> None:
         assert found.refused_after(true.period_s) < 0.03 * requests, f"seed {seed}"
 
 
+def test_a_limit_of_an_hour_is_reached_at_our_own() -> None:
+    """The pace was kept for minutes, and far more was let in than is remembered: still it is known what it was."""
+    hourly = Rate(1000, 3600.0)
+    for seed in (2, 10, 27, 30):
+        knew = send_all(Finder(hourly), Cloud(limit=hourly), 3000, seed=10_000 + seed)
+        found = send_all(Finder(Rate(5, 1.0)), Cloud(limit=hourly), 3000, seed=10_000 + seed)
+        assert found.seconds - hourly.period_s <= 1.15 * knew.seconds, f"seed {seed}"
+
+
 def test_limits_that_start_afresh_each_period() -> None:
     """They let in more than their count within some windows; that is not taken for proof of a higher limit."""
     for limit, requests in ((PER_S, 1000), (PER_MINUTE, 120)):
