@@ -72,6 +72,7 @@ def command(
     from batcher.api import Wave
     from batcher.cli.conduct import Manner, TalliedOutput, conduct
     from batcher.cli.failures import told
+    from batcher.cli.loops import quickest_loop
     from batcher.settings.credentials import credential_sources
 
     credentials = credential_sources(settings, loaded.config, options)
@@ -90,7 +91,7 @@ def command(
             credentials=credentials,
         )
 
-    manner = Manner(title=str(manifest), command=_typed())
+    manner = Manner(title=str(manifest), command=_typed(), loop=quickest_loop())
     with told(as_json=as_json):
         return conduct(make, settings, manner, results=results, output=to_stdout, as_json=as_json)
 

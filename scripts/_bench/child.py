@@ -72,9 +72,10 @@ def bare(port: int, entries: int, concurrency: int) -> Figures:
     return asyncio.run(main())
 
 
-def wave(port: int, entries: int, concurrency: int, rate: str = "off") -> Figures:
+def wave(port: int, entries: int, concurrency: int, rate: str = "off", loop: str = "asyncio") -> Figures:
     """A whole wave: checked, planned, journalled, with results."""
     from batcher import Wave
+    from batcher.cli.loops import quickest_loop
 
     async def main(folder: Path) -> Figures:
         manifest = write_manifest(folder / "wave.jsonl", entries)
@@ -91,8 +92,9 @@ def wave(port: int, entries: int, concurrency: int, rate: str = "off") -> Figure
         require(end.status.created == entries)
         return {**watch.figures(entries), "open_s": opened}
 
-    with TemporaryDirectory() as folder:
-        return asyncio.run(main(Path(folder)))
+    factory = quickest_loop() if loop == "uvloop" else None
+    with TemporaryDirectory() as folder, asyncio.Runner(loop_factory=factory) as runner:
+        return runner.run(main(Path(folder)))
 
 
 def sdk(port: int, entries: int, concurrency: int) -> Figures:

@@ -42,7 +42,7 @@ def rows(*, quick: bool) -> Iterator[Row]:
     for name, title in _TITLES.items():
         if name in found:
             yield _speed(title, found[name], base)
-    for name in ("bare", "wave"):
+    for name in ("bare", "wave", "uvloop"):
         yield Row(
             subject=f"CPU and collections of garbage, {_TITLES[name]}",
             figure=f"{found[name]['cpu_us_per_entry']:.0f} µs an entry, "
@@ -66,6 +66,7 @@ def _as_to_a_cloud(entries: int) -> Iterator[Row]:
 _TITLES = {
     "bare": "bare aiohttp loop",
     "wave": "batcher, journal on",
+    "uvloop": "batcher on uvloop, journal on",
     "sdk": "official SDK, 32 threads",
     "curl": "curl --parallel",
 }
@@ -82,6 +83,7 @@ def _round(port: int, entries: int) -> Iterator[tuple[str, dict[str, float]]]:
     arguments: dict[str, Any] = {"port": port, "entries": entries, "concurrency": _CONCURRENCY}
     yield "bare", child("bare", **arguments)
     yield "wave", child("wave", **arguments)
+    yield "uvloop", child("wave", **arguments, loop="uvloop")
     yield "sdk", child("sdk", **{**arguments, "entries": entries // 5})
     if curl := shutil.which("curl"):
         yield "curl", _curl(curl, port, entries // 5)
