@@ -46,7 +46,9 @@ class Store:
     @classmethod
     def open(cls, path: Path | None) -> "Store":
         """Open or create the journal at *path*; None: in memory. Raises `NotAJournal`, `sqlite3.Error`."""
-        db = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=_CACHED)
+        db = sqlite3.connect(
+            path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=_CACHED
+        )
         try:
             store = cls(db)
             prepare(db, path)

@@ -17,6 +17,7 @@ from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
+from batcher.wave.clocks import SystemClock
 from batcher.wave.control import ask
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -138,32 +139,49 @@ async def test_a_deadline_that_is_past_sends_nothing(endpoint: str, jobs: Path) 
     assert end.status.not_submitted == ENTRIES
 
 
+class LeapingClock(SystemClock):
+    """The machine's clock, which can be set forward."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.ahead_s
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead_s
+
+
 async def test_who_waits_for_its_slot_until_its_start_time_has_passed_is_not_sent(tmp_path: Path) -> None:
-    """The pace lets one in half a second through; the last of four comes to its turn after its start time."""
-    jobs = tmp_path / "jobs.jsonl"
-    start_time = str(int((time.time() + 1.1) * 1000))
+    """It was in time when its wait began."""
+    jobs, clock = tmp_path / "jobs.jsonl", LeapingClock()
     data = {
         "compare_type": "lines",
         "conflict_policy": "keep",
         "compare_object_infos": [{"db_name": "shop"}],
-        "start_time": start_time,
+        "start_time": str(int((time.time() + 500) * 1000)),
     }
     jobs.write_bytes(
         b"\n".join(orjson.dumps({"job_id": f"job-{nth}", "data_level_compare_info": data}) for nth in range(4))
     )
     async with (
         Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as serving,
-        Wave(jobs, "results.jsonl", endpoint=serving.url, rate="120/min", landing_time=1.0) as wave,
+        Wave(jobs, "results.jsonl", endpoint=serving.url, clock=clock, rate="1/min", landing_time=1.0) as wave,
     ):
-        results = {result.index: result async for result in wave}
-    sent = {
+        results = {}
+        async for result in wave:
+            results[result.index] = result
+            if result.status is Status.CREATED:
+                clock.ahead_s = 1000.0
+                wave.hand.pause()
+                wave.hand.resume()  # so that those who wait look at the clock
+    sent = [
         seen.job_id for seen in serving.ledger if isinstance(seen, RequestSeen) and seen.call == CREATE_COMPARE_TASK
-    }
+    ]
+    assert sent == ["job-0"]
+    assert {index: result.attempts for index, result in results.items()} == {0: 1, 1: 0, 2: 0, 3: 0}
     assert results[3].status is Status.FAILED
     assert "passed before the request could be sent" in (results[3].error_msg or "")
-    assert results[3].attempts == 0
-    assert "job-0" in sent
-    assert "job-3" not in sent
 
 
 async def test_the_command_line(endpoint: str, jobs: Path) -> None:
