@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
+import structlog
 from hypothesis import settings
 
+from batcher import logger
 from tests.virtual import VirtualLoop, libraries_on_loop_time
 
 # How long an example takes says more about the machine than about the code.
@@ -32,3 +34,11 @@ def _libraries_on_loop_time(request: pytest.FixtureRequest) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_at_first() -> Iterator[None]:
+    """A test that sets logging up leaves nothing of it to the next, whichever that is."""
+    yield
+    logger._least, logger._set_up = 0, None
+    structlog.reset_defaults()

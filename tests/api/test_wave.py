@@ -1,12 +1,11 @@
 """The Python face: a wave from a script, as the README has it."""
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
 
 import batcher
 from batcher import BadManifest, OpeningStopped, RunSettings, Status, Stop, StopKind, UserError, Wave
@@ -20,14 +19,12 @@ HASTE: dict[str, Any] = {"rate": "200/s", "landing_time": 1.0}
 
 
 @pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
     monkeypatch.setenv("BATCHER_PROJECT_ID", "project-a")
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture
@@ -63,7 +60,6 @@ async def test_a_script_has_its_standard_output_to_itself(
     simulator: Simulator, jobs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where nobody has set structlog up, only warnings are logged, and to stderr."""
-    structlog.reset_defaults()
     async with Wave(jobs, "results.jsonl", **HASTE) as wave:
         await wave.run()
         log.warning("something to know")

@@ -5,7 +5,6 @@ from contextlib import ExitStack
 from typing import Any
 
 import pytest
-import structlog
 
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.faults import NO_FAULTS, FaultSource
@@ -14,13 +13,6 @@ from batcher.simulator.service import ServiceConfig
 from tests.cli.conftest import _elsewhere, batcher, environment_for, manifest
 
 __all__ = ["_elsewhere", "batcher", "manifest"]
-
-
-@pytest.fixture(autouse=True)
-def _logs_as_they_were() -> Iterator[None]:
-    """A command sets logging up for its process: the next test shares the process, but not its standard error."""
-    yield
-    structlog.reset_defaults()
 
 
 Fleet = Callable[..., ThreadedSimulator]
