@@ -80,6 +80,7 @@ def main(args: list[str] | None = None) -> NoReturn:
 def run(args: list[str] | None = None) -> int:
     """Run the command line; the exit code. Every error has been told on stderr."""
     calm_collector()
+    os.environ.setdefault(PLUGINS, "__all__")
     try:
         code = cli.main(args, prog_name="batcher", standalone_mode=False)
         sys.stdout.flush()
@@ -109,6 +110,8 @@ def run(args: list[str] | None = None) -> int:
         return _defect(error)
 
 
+# pydantic reads the metadata of every installed package for plugins of its own: a twentieth of the start, for nothing.
+PLUGINS = "PYDANTIC_DISABLE_PLUGINS"
 _LOADED = 100_000  # objects: a little more than a run has loaded when its first request leaves
 _NEW = 20_000
 

@@ -58,8 +58,8 @@ class Manifest:
         try:
             empty = True
             for judged in walk(None) if allow_duplicates else watched(walk):
-                empty = empty and not judged
                 for item in judged:
+                    empty = empty and item == []
                     if isinstance(item, list):
                         yield from item
                     else:

@@ -33,7 +33,7 @@ Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_u
 class Result(BaseModel):
     """One line of the results file. Every field is always present; their order is the order of the line."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=False)
+    model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=False, defer_build=True)
 
     key: str = Field(description="The entry's key: given in the manifest, or a digest of scope and body.")
     index: int = Field(ge=0, description="0-based place of the entry in the manifest.")

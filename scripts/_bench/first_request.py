@@ -15,6 +15,7 @@ def _watch(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 used: list[float] = []
+sys.modules["uvloop"] = None  # type: ignore[assignment] # an extra: what is installed without one is measured
 sys.addaudithook(_watch)
 from batcher.cli.main import run  # noqa: E402 - what it imports is watched
 

@@ -29,6 +29,11 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
     "only spaces, JSONL": ("wave.jsonl", b" \n \n", "wave.jsonl: the manifest has no entries. Give at least one."),
     "header only": ("wave.csv", b"job_id\n", "wave.csv: the manifest has no entries. Give at least one."),
     "empty array": ("wave.json", b"[ ]", "wave.json: the manifest has no entries. Give at least one."),
+    "defaults only": (
+        "wave.json",
+        b'{"defaults": {"object_level_compare_type": "objects"}, "entries": []}',
+        "wave.json: the manifest has no entries. Give at least one.",
+    ),
     "no entries in it": ("wave.json", b'{"entries": []}', "wave.json: the manifest has no entries. Give at least one."),
     "Latin-1": (
         "wave.csv",
