@@ -100,10 +100,15 @@ class Attempts:
             return None
 
     async def _intend_anew(self, held: Held, turn: Turn, before: EntryState, known: frozenset[str] | None) -> None:
-        """The scope paused while *held* waited. How late a request can land is counted from its intent."""
+        """*held* waited for its place, or its scope paused. How late a request can land is counted from its intent.
+
+        Raises `Closed` where the wave was stopped meanwhile.
+        """
         why = "the scope had to wait: the request leaves later than was intended"
         try:
             await self._record_intent(held, before, known, Retracted(at=self._context.clock.now(), why=why))
+            if self._governor.creates.pacer.closed:
+                raise Closed
         except BaseException:
             turn.ended(sent=False)
             raise

@@ -219,6 +219,11 @@ class Pacer:
         self._ring()
 
     @property
+    def closed(self) -> bool:
+        """Whether nothing leaves any more."""
+        return self._closed
+
+    @property
     def paused_s(self) -> float | None:
         """Seconds that the pause still lasts; None: not paused."""
         left = self._paused_until - self.clock.monotonic()
