@@ -141,7 +141,9 @@ class WaveIndex:
             def entry_at(place: int) -> Waved:
                 if place >= len(self.results):
                     return self._without_result(self.missing[place - len(self.results)], journal)
-                result = _line_at(results, self.path, self.results[place], result_in)
+                result = line_at(results, self.path, self.results[place], result_in)
+                if result.index != self.indexes[place]:
+                    raise _changed(self.path)
                 return self._waved(result, self._verdict_on(result, verdicts))
 
             yield entry_at
@@ -151,7 +153,7 @@ class WaveIndex:
         offset = self.verdicts[result.index] if result.index < len(self.verdicts) else _NOWHERE
         if file is None or offset == _NOWHERE:
             return None
-        line = _line_at(file, verdicts_beside(self.path), offset, verdict_in)
+        line = line_at(file, verdicts_beside(self.path), offset, verdict_in)
         return line if line.index == result.index and identity(line) == identity_of(result) else None
 
     def _waved(self, result: Result, verdict: VerdictLine | None) -> Waved:
@@ -198,7 +200,7 @@ def _opened(path: Path, error: type[UserError]) -> Iterator[BinaryIO]:
         yield file
 
 
-def _line_at(file: BinaryIO, path: Path, offset: int, parsed: Callable[[Path, int, bytes], L]) -> L:
+def line_at(file: BinaryIO, path: Path, offset: int, parsed: Callable[[Path, int, bytes], L]) -> L:
     """What the line at *offset* holds. Raises `UserError` where that is no whole line (any more)."""
     file.seek(offset)
     line = file.readline()
@@ -208,4 +210,8 @@ def _line_at(file: BinaryIO, path: Path, offset: int, parsed: Callable[[Path, in
     except UserError:
         file.seek(0)
         return parsed(path, file.read(offset).count(b"\n") + 1, line)
-    raise UserError(f"{path} was written anew while it was read: run the same command again.")
+    raise _changed(path)
+
+
+def _changed(path: Path) -> UserError:
+    return UserError(f"{path} was written anew while it was read: run the same command again.")

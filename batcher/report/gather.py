@@ -10,14 +10,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, overload
 
-import orjson
-
 from batcher.drs.outcome import Sort, Trouble
 from batcher.follow.accepted import Acceptance
 from batcher.follow.files import verdicts_beside
 from batcher.follow.gate import Ruling, Told, rule
 from batcher.follow.judge import Judged
 from batcher.follow.verdict import Difference, Verdict
+from batcher.follow.wave_index import line_at
 from batcher.follow.waves import Waves, entries_of
 from batcher.rates import Rate
 from batcher.report.tally import NoResult, Tally
@@ -124,8 +123,7 @@ class Lines(Sequence[dict[str, Any]]):
     def __iter__(self) -> Iterator[dict[str, Any]]:
         with self._path.open("rb") as file:
             for place in self.places:
-                file.seek(self._offsets[place])
-                yield orjson.loads(file.readline())
+                yield line_at(file, self._path, self._offsets[place], parsed_line)
 
     @overload
     def __getitem__(self, which: int) -> dict[str, Any]: ...

@@ -88,6 +88,18 @@ def test_a_file_written_anew_while_it_is_read_is_told(tmp_path: Path) -> None:
         list(ruling.blockers)
 
 
+def test_results_written_anew_while_they_are_read_are_told(tmp_path: Path) -> None:
+    results = tmp_path / "r.jsonl"
+    write_wave(results, 300)
+    ruling, report = ruled(results), gather(results)
+    results.write_bytes(results.read_bytes().replace(b'"index":1', b'"index":2'))
+    with pytest.raises(UserError, match="written anew"):
+        list(ruling.blockers)
+    results.write_bytes(b"")
+    with pytest.raises(UserError, match="written anew"):
+        list(report.lines)
+
+
 def test_the_page_says_what_it_leaves_out(tmp_path: Path) -> None:
     write_wave(tmp_path / "r.jsonl", 400)
     report = gather(tmp_path / "r.jsonl", most_rows=10)
