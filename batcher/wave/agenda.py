@@ -126,6 +126,8 @@ class Agenda:
                     continue
                 if self._ready:
                     self._wake()
+                if self._later and self._alarm is None:
+                    self._set_alarm()  # for whoever is idle: this worker may be long
                 return held
             if self._stopping or (self._complete and self.size == 0):
                 return None

@@ -93,6 +93,10 @@ class Attempts:
                 await turn.due()
                 if context.clock.monotonic() - intended_at > _STALE_S:
                     await self._intend_anew(held, turn, before, known)
+                if (late := self._too_late(held)) is not None:
+                    turn.ended(sent=False)
+                    await self._retract(held, before=before)
+                    return late
                 return turn
         except Closed:
             if intended:
