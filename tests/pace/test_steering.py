@@ -152,32 +152,49 @@ class LeapingClock(SystemClock):
         return time.monotonic() + self.ahead_s
 
 
-async def test_who_waits_for_its_slot_until_its_start_time_has_passed_is_not_sent(tmp_path: Path) -> None:
-    """It was in time when its wait began."""
-    jobs, clock = tmp_path / "jobs.jsonl", LeapingClock()
+def scheduled_jobs(folder: Path, in_s: float) -> Path:
+    """A manifest of four comparisons that are to start so many seconds from now."""
     data = {
         "compare_type": "lines",
         "conflict_policy": "keep",
         "compare_object_infos": [{"db_name": "shop"}],
-        "start_time": str(int((time.time() + 500) * 1000)),
+        "start_time": str(int((time.time() + in_s) * 1000)),
     }
-    jobs.write_bytes(
+    path = folder / "jobs.jsonl"
+    path.write_bytes(
         b"\n".join(orjson.dumps({"job_id": f"job-{nth}", "data_level_compare_info": data}) for nth in range(4))
     )
-    async with (
-        Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as serving,
-        Wave(jobs, "results.jsonl", endpoint=serving.url, clock=clock, rate="1/min", landing_time=1.0) as wave,
-    ):
-        results = {}
-        async for result in wave:
-            results[result.index] = result
-            if result.status is Status.CREATED:
-                clock.ahead_s = 1000.0
-                wave.hand.pause()
-                wave.hand.resume()  # so that those who wait look at the clock
-    sent = [
-        seen.job_id for seen in serving.ledger if isinstance(seen, RequestSeen) and seen.call == CREATE_COMPARE_TASK
-    ]
+    return path
+
+
+@pytest.mark.parametrize(
+    ("rate", "boundary"),
+    [
+        pytest.param("1/min", "outcome durable", id="before its intent, while it waits for its turn"),
+        pytest.param("off", "intent durable", id="after its intent, right before it leaves"),
+    ],
+)
+async def test_what_comes_to_its_turn_after_its_start_time_is_not_sent(
+    tmp_path: Path, rate: str, boundary: str
+) -> None:
+    """The clock leaps behind the first request's outcome, or behind the second intent."""
+    clock, seen = LeapingClock(), 0
+
+    def watch(passed: str) -> None:
+        nonlocal seen
+        seen += passed == boundary
+        if seen == (1 if boundary == "outcome durable" else 2) and not clock.ahead_s:
+            clock.ahead_s = 1000.0
+            wave.hand.pause()
+            wave.hand.resume()  # so that those who wait look at the clock
+
+    settings: dict[str, Any] = {"rate": rate, "landing_time": 1.0, "concurrency": 1}
+    async with Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as serving:
+        jobs = scheduled_jobs(tmp_path, 500)
+        wave = Wave(jobs, "results.jsonl", endpoint=serving.url, clock=clock, watch=watch, **settings)
+        async with wave:
+            results = {result.index: result async for result in wave}
+    sent = [it.job_id for it in serving.ledger if isinstance(it, RequestSeen) and it.call == CREATE_COMPARE_TASK]
     assert sent == ["job-0"]
     assert {index: result.attempts for index, result in results.items()} == {0: 1, 1: 0, 2: 0, 3: 0}
     assert results[3].status is Status.FAILED

@@ -57,3 +57,28 @@ def test_waiting_for_the_scope_uses_up_no_entrys_time() -> None:
         assert held.waited_s == pytest.approx(90.0)
 
     run(main)
+
+
+def test_each_due_entry_finds_an_idle_worker_however_long_the_others_take() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        agenda = Agenda(loop.clock)
+        begun: list[float] = []
+
+        async def work() -> None:
+            while await agenda.next() is not None:
+                begun.append(loop.time())
+                await asyncio.sleep(1000.0)
+
+        workers = [asyncio.create_task(work()) for _ in range(3)]
+        began = loop.time()
+        for after_s in (1.0, 2.0, 3.0):
+            later = Send(after_s, "again")
+            agenda.add(Held(entry(job=f"job-{after_s}"), history([DATA], []), action=later))
+        await asyncio.sleep(10.0)
+        assert begun == [began + 1.0, began + 2.0, began + 3.0]
+        for worker in workers:
+            worker.cancel()
+
+    run(main)
