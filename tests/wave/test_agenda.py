@@ -77,7 +77,7 @@ def test_each_due_entry_finds_an_idle_worker_however_long_the_others_take() -> N
             later = Send(after_s, "again")
             agenda.add(Held(entry(job=f"job-{after_s}"), history([DATA], []), action=later))
         await asyncio.sleep(10.0)
-        assert begun == [began + 1.0, began + 2.0, began + 3.0]
+        assert begun == pytest.approx([began + 1.0, began + 2.0, began + 3.0], abs=0.01)
         for worker in workers:
             worker.cancel()
 
