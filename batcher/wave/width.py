@@ -24,13 +24,13 @@ _MOST_AHEAD = 2  # for each place
 
 
 class Width:
-    """Places for *size* requests. Growing takes effect at once, shrinking as requests end."""
+    """Places for *size* requests, first come first served. Growing takes effect at once, shrinking as requests end."""
 
     def __init__(self, size: int, clock: Clock) -> None:
         self.size = size
         self.clock = clock
         self._inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[None], bool]] = deque()  # and whether it wants to send
         self._intent_s = 0.0  # smoothed; 0 until there is a first measurement
         self._held_s = 0.0
         self._closed = False
@@ -50,12 +50,17 @@ class Width:
     def resize(self, size: int) -> None:
         """Let *size* requests be in flight."""
         self.size = size
-        self._wake(self.size - self._inside)
+        self._admit()
 
     def close(self) -> None:
         """Nothing is sent any more: who waits for a berth gets `Closed`, at once. Look-ups go on."""
         self._closed = True
-        self._wake(len(self._waiting))
+        waiting, self._waiting = self._waiting, deque()
+        for turn, sends in waiting:
+            if not sends:
+                self._waiting.append((turn, sends))
+            elif not turn.done():
+                turn.set_exception(Closed())
 
     def place(self) -> "Place":
         """For a look-up."""
@@ -70,32 +75,33 @@ class Width:
         self._intent_s += (seconds - self._intent_s) * (_NEWEST if self._intent_s else 1.0)
 
     async def _enter(self, *, sends: bool) -> None:
-        while not (sends and self._closed):
-            if self._inside < self.size:
-                self._inside += 1
-                return
-            turn = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                self._wake(self.size - self._inside)  # it may have been meant for someone who can take it
-                raise
-        self._wake(self.size - self._inside)
-        raise Closed
+        if sends and self._closed:
+            raise Closed
+        if self._inside < self.size and not self._waiting:
+            self._inside += 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((turn, sends))
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.exception() is None:
+                self._inside -= 1  # it was given a place, for which there is someone else
+                self._admit()
+            raise
 
     def _leave(self, held_s: float) -> None:
         self._held_s += (held_s - self._held_s) * (_NEWEST if self._held_s else 1.0)
         self._inside -= 1
-        self._wake(self.size - self._inside)
+        self._admit()
 
-    def _wake(self, count: int) -> None:
-        """Wake so many; who comes too late waits again."""
-        while count > 0 and self._waiting:
-            turn = self._waiting.popleft()
+    def _admit(self) -> None:
+        """Give what is free to those who have waited longest."""
+        while self._waiting and self._inside < self.size:
+            turn, _ = self._waiting.popleft()
             if not turn.done():
+                self._inside += 1
                 turn.set_result(None)
-                count -= 1
 
 
 class Place:

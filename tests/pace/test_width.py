@@ -151,3 +151,25 @@ def test_who_is_cancelled_takes_no_place_along() -> None:
         assert had[-1] == "third"
 
     run(main)
+
+
+def test_who_waits_longest_has_the_next_place() -> None:
+    """A newcomer does not get in before them, not even in the moment in which the place falls free."""
+
+    async def main() -> list[str]:
+        width = Width(1, VirtualClock(asyncio.get_running_loop()))
+        had: list[str] = []
+
+        async def work(name: str, times: int) -> None:
+            for _ in range(times):
+                async with width.berth() as berth:
+                    await berth.take()
+                    had.append(name)
+                    await asyncio.sleep(1.0)
+
+        async with asyncio.TaskGroup() as group:
+            for name, times in (("greedy", 3), ("first", 1), ("second", 1)):
+                group.create_task(work(name, times))
+        return had
+
+    assert run(main) == ["greedy", "first", "second", "greedy", "greedy"]
