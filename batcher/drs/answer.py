@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from enum import Enum
 
-from msgspec import Struct
+from batcher.drs.discreet import Discreet
 
 
 class Stage(Enum):
@@ -13,13 +13,15 @@ class Stage(Enum):
     SENT = "sent"  # the body began to leave: without a whole answer the outcome is unknown
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class Answer(Discreet, frozen=True, kw_only=True):
     """One request's outcome at the transport level.
 
     *http_status* is None when no whole, readable answer arrived; *error* then says why, for people, and
     *error_kind* is `timeout`, `network` or `protocol`. *headers* are lower-cased. Times are Unix seconds by
     our own clock: *sent_at* is when the body left (or the attempt began, where it did not leave).
     """
+
+    hidden = frozenset({"headers", "body"})  # an IAM answer carries its token there
 
     stage: Stage
     sent_at: float
@@ -29,10 +31,6 @@ class Answer(Struct, frozen=True, kw_only=True):
     body: bytes = b""
     error: str | None = None
     error_kind: str | None = None
-
-    def __repr__(self) -> str:
-        """Without headers and body: an IAM answer carries its token there."""
-        return f"Answer({self.stage.value}, status {self.http_status}, error {self.error!r})"
 
     @property
     def request_id(self) -> str | None:

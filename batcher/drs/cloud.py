@@ -7,14 +7,17 @@ from msgspec import Struct
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer
+from batcher.drs.discreet import Discreet
 
 
-class HttpRequest(Struct, frozen=True, kw_only=True):
+class HttpRequest(Discreet, frozen=True, kw_only=True):
     """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes.
 
     *on_sent* is called once, the moment the body begins to leave: the pace counts from there. An answer longer than
     *answer_limit* bytes is not read to its end.
     """
+
+    hidden = frozenset({"headers", "body"})
 
     method: str
     url: str
@@ -22,10 +25,6 @@ class HttpRequest(Struct, frozen=True, kw_only=True):
     body: bytes
     answer_limit: int = guesses.CREATE_ANSWER_LIMIT
     on_sent: Callable[[], None] | None = None
-
-    def __repr__(self) -> str:
-        """Without headers and body, where secrets are."""
-        return f"HttpRequest({self.method} {self.url})"
 
 
 class Transport(Protocol):

@@ -4,9 +4,9 @@ import base64
 from collections.abc import Mapping
 from urllib.request import getproxies_environment, proxy_bypass
 
-from msgspec import Struct
 from yarl import URL
 
+from batcher.drs.discreet import Discreet
 from batcher.drs.endpoints import is_loopback
 
 
@@ -14,17 +14,15 @@ class UnusableProxy(Exception):
     """A proxy variable that cannot be followed; the message does not quote it, as it may hold a password."""
 
 
-class Way(Struct, frozen=True):
+class Way(Discreet, frozen=True):
     """How a request gets to its host. The proxy's password goes to the proxy alone: in the CONNECT that opens a tunnel,
     or, where there is no TLS and so no tunnel, in the request itself."""
+
+    hidden = frozenset({"in_request", "in_connect"})
 
     proxy: URL | None = None
     in_request: Mapping[str, str] = {}
     in_connect: Mapping[str, str] | None = None
-
-    def __repr__(self) -> str:
-        """Without the headers, which hold the password."""
-        return f"Way({self.proxy!r})"
 
 
 class Proxies:

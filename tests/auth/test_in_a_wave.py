@@ -26,7 +26,7 @@ IAM = iam.IamConfig(
     keys={"AKGOOD": iam.AccessKey("sk-good")},
     project_ids={"eu-west-101": ("p-eu",)},
 )
-ENTRIES = 12
+ENTRIES = 20
 
 
 def manifest(folder: Path, *, projects: int = 0) -> Path:
@@ -64,14 +64,20 @@ async def to_the_end(opened: Wave) -> WaveEnd:
 
 
 async def test_tokens_that_die_under_way_are_renewed_once_each_time(tmp_path: Path) -> None:
+    """They die at two moments so far apart that no request is under way at both."""
     manifest(tmp_path)
+    settled = 0
     async with Simulator(ServiceConfig(iam=IAM)) as cloud:
-        async with wave(tmp_path, cloud, sources(USER, tmp_path), project_id="p1") as opened:
-            async for result in opened:
-                if result.index in (1, 6):  # so far apart that no request is under way at both
-                    cloud.service.iam.expire_tokens()
-        assert opened.end.status.created == ENTRIES
-        assert not opened.end.halted
+
+        def watch(boundary: str) -> None:
+            nonlocal settled
+            settled += boundary == "outcome durable"
+            if boundary == "outcome durable" and settled in (2, 10):
+                cloud.service.iam.expire_tokens()
+
+        end = await to_the_end(wave(tmp_path, cloud, sources(USER, tmp_path), project_id="p1", watch=watch))
+        assert end.status.created == ENTRIES
+        assert not end.halted
         assert cloud.service.iam.tokens_given == 3
 
 

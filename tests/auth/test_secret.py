@@ -10,6 +10,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from rich.pretty import pretty_repr
 
 from batcher.drs.auth.options import CredentialOptions
 from batcher.drs.auth.secret import FileSecret, GivenSecret, Hidden, HiddenBytes, Secret, Unusable
@@ -31,9 +32,10 @@ def test_no_way_of_printing_shows_it() -> None:
 def test_the_places_of_an_environment_do_not_show_it() -> None:
     sources = CredentialSources(environ={"BATCHER_TOKEN": VALUE}, options=CredentialOptions(token_env="BATCHER_TOKEN"))
     places = Places(sources)
-    shown = repr([sources, places.flags, places.own, *places.of(None, None)])
-    assert "OptionsPlace('flags')" in shown
-    assert VALUE not in shown
+    for show in (repr, pretty_repr):
+        shown = show([sources, places.flags, places.own, *places.of(None, None)])
+        assert "OptionsPlace(" in shown
+        assert VALUE not in shown
 
 
 def test_it_is_neither_pickled_nor_serialised_by_accident() -> None:

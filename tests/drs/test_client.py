@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 import pytest
+from rich.pretty import pretty_repr
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer
@@ -74,6 +75,7 @@ async def test_a_create_is_sent_byte_for_byte() -> None:
     request.on_sent()
     assert told == ["left"]
     assert "token-1" not in repr(request)
+    assert "token-1" not in pretty_repr(request)
 
 
 async def test_the_credential_sees_everything_that_it_may_have_to_sign() -> None:

@@ -1,6 +1,7 @@
 """Which way a request takes, by what was given and what the environment says."""
 
 import pytest
+from rich.pretty import pretty_repr
 from yarl import URL
 
 from batcher.drs.proxies import Proxies, UnusableProxy
@@ -54,6 +55,7 @@ def test_the_password_is_apart_from_the_address_and_does_not_show(url: str) -> N
     way = Proxies("http://some%40body:hunter2@proxy:8080").to(url)
     assert way.proxy == URL("http://proxy:8080")
     assert "hunter2" not in repr(way)
+    assert "hunter2" not in pretty_repr(way)
     sent = {"Proxy-Authorization": "Basic c29tZUBib2R5Omh1bnRlcjI="}
     assert (way.in_connect, way.in_request) == ((sent, {}) if url == HTTPS else (None, sent))
 

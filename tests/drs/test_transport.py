@@ -11,6 +11,7 @@ from aiohttp import ClientConnectionResetError
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http_writer import StreamWriter
 from multidict import CIMultiDict
+from rich.pretty import pretty_repr
 
 from batcher._version import __version__
 from batcher.drs.answer import Answer, Stage
@@ -52,6 +53,7 @@ async def send(url: str, *, transport: AiohttpTransport | None = None, **setting
     assert sent.times == (answer.stage is Stage.SENT), "told exactly when it left"
     assert answer.sent_at <= answer.answered_at
     assert "SECRET" not in repr(answer)
+    assert "SECRET" not in pretty_repr(answer)
     return answer, sent.times
 
 

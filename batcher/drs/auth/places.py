@@ -10,6 +10,7 @@ from msgspec import Struct
 
 from batcher.drs.auth.options import CredentialOptions
 from batcher.drs.auth.secret import FileSecret, GivenSecret, SecretSource, Unusable
+from batcher.drs.discreet import Discreet
 
 
 class Item(StrEnum):
@@ -68,8 +69,10 @@ class Place(Protocol):
 StandardInput = Callable[[str], GivenSecret]  # asked for by an option's name; read once
 
 
-class OptionsPlace(Struct, frozen=True, kw_only=True):
+class OptionsPlace(Discreet, frozen=True, kw_only=True):
     """Flags, or a section of the config file: *spell* says how a field is written there."""
+
+    hidden = frozenset({"environ", "stdin", "spell"})
 
     title: str
     options: CredentialOptions
@@ -77,9 +80,6 @@ class OptionsPlace(Struct, frozen=True, kw_only=True):
     stdin: StandardInput
     spell: Callable[[str], str]
     strict: bool = True
-
-    def __repr__(self) -> str:
-        return _without_secrets(self)
 
     def name(self, item: Item) -> str | None:
         """The options that name it."""
@@ -111,9 +111,11 @@ class OptionsPlace(Struct, frozen=True, kw_only=True):
         return Plain(value, self.spell(item)) if value else None
 
 
-class EnvironmentPlace(Struct, frozen=True, kw_only=True):
+class EnvironmentPlace(Discreet, frozen=True, kw_only=True):
     """The variables of one tool. *names* has, for each item, those it may be under, the first one set counting.
     With *files*, each secret may be in a file instead, named by the variable with `_FILE` at its end."""
+
+    hidden = frozenset({"environ", "stdin"})
 
     title: str
     environ: Mapping[str, str]
@@ -121,9 +123,6 @@ class EnvironmentPlace(Struct, frozen=True, kw_only=True):
     stdin: StandardInput
     files: bool = False
     strict: bool = False
-
-    def __repr__(self) -> str:
-        return _without_secrets(self)
 
     def name(self, item: Item) -> str | None:
         """The variables it may be under."""
@@ -208,11 +207,6 @@ def _ini(text: str, path: Path) -> Mapping[str, str]:
         place = f"{path}, line {line}" if line else str(path)
         raise Unusable(f"{place}: is not of the form [{_SECTION}] with lines KEY = VALUE") from None
     return dict(parser[_SECTION]) if parser.has_section(_SECTION) else {}
-
-
-def _without_secrets(place: Place) -> str:
-    """The environment stays out of what is shown of *place*."""
-    return f"{type(place).__name__}({place.title!r})"
 
 
 def _from_file(path: Path, option: str, stdin: StandardInput) -> SecretSource:

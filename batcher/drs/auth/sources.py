@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
-from msgspec import Struct, field
+from msgspec import field
 
 from batcher.drs.auth.options import NO_OPTIONS, CredentialOptions, ScopeProfile, flag
 from batcher.drs.auth.places import (
@@ -23,16 +23,19 @@ from batcher.drs.auth.places import (
     SdkProfilePlace,
 )
 from batcher.drs.auth.secret import GivenSecret, Unusable
+from batcher.drs.discreet import Discreet
 from batcher.errors import UserError
 
 
-class CredentialSources(Struct, frozen=True, kw_only=True):
+class CredentialSources(Discreet, frozen=True, kw_only=True):
     """Everything credentials may come from. *options* are flags, *file_options* what the config file says for all
     scopes, *profiles* its sections for single projects; *environ*, *home*, *stdin* are this process's by default.
 
     *endpoints* are those that the operator named himself (None: all): a token or a password of his is not sent to a
     host that only a manifest names, unless the region table knows it.
     """
+
+    hidden = frozenset({"environ"})
 
     options: CredentialOptions = NO_OPTIONS
     file_options: CredentialOptions = NO_OPTIONS
@@ -43,11 +46,6 @@ class CredentialSources(Struct, frozen=True, kw_only=True):
     stdin: TextIO | None = None
     endpoints: frozenset[str] | None = None
     insecure_http: bool = False
-
-    def __repr__(self) -> str:
-        """Without the environment, which holds secrets."""
-        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name != "environ")
-        return f"CredentialSources({', '.join(shown)})"
 
 
 class Places:
