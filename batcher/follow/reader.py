@@ -89,6 +89,9 @@ class Reader:
     async def _send(self, send: Callable[[OnSent], Awaitable[Answer]]) -> tuple[Answer, float]:
         async with self._reads.meter.pacer.turn() as turn:
             await turn.due()
+        if not await self._reads.access.ready():  # the credential may have died during the wait
+            turn.ended(sent=False)
+            raise Closed
         sent_at = self._clock.monotonic()
         self.looks += 1
         sent, answered = True, False

@@ -70,7 +70,7 @@ class Attempts:
                     await self._course.settle(held, late)
 
     async def _ask(self, held: Held, known: frozenset[str] | None) -> Answer | Settle | None:
-        """Intend and send. Nothing left where it is too late for that, or (None) where the wave stopped."""
+        """Intend and send. Nothing left where it is too late, or (None) where the wave or its scope stopped."""
         async with self._width.berth() as berth:
             turn = await self._intend(held, known, berth)
             return await self._send(held, turn) if isinstance(turn, Turn) else turn
@@ -91,9 +91,12 @@ class Attempts:
                 self._width.intended(intended_at - began)
                 await berth.take()
                 await turn.due()
-                if context.clock.monotonic() - intended_at > _STALE_S:
+                # The credential may have died during the wait, and while it is renewed the wave may be stopped.
+                is_ready = await self._access.ready() and not self._governor.creates.pacer.closed
+                if is_ready and context.clock.monotonic() - intended_at > _STALE_S:
                     await self._intend_anew(held, turn, before, known)
-                if (late := self._too_late(held)) is not None:
+                late = self._too_late(held)
+                if not is_ready or late is not None:
                     turn.ended(sent=False)
                     await self._retract(held, before=before)
                     return late

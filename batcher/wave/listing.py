@@ -11,7 +11,7 @@ from batcher.wave.access import Access
 from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.governor import Governor
-from batcher.wave.pace import Turn
+from batcher.wave.pace import Closed, Turn
 from batcher.wave.reconcile import merge
 from batcher.wave.width import Width
 
@@ -102,6 +102,9 @@ class Lister:
             async with self._governor.reads.pacer.turn() as turn:
                 await place.take()
                 await turn.due()
+            if not await self._access.ready():  # the credential may have died during the wait
+                turn.ended(sent=False)
+                raise Closed
             return await self._send(job_id, number, turn)
 
     async def _send(self, job_id: str, number: int, turn: Turn) -> tuple[ListOutcome, float]:
