@@ -162,7 +162,7 @@ class Finder:
         if closed is not None:
             closed.refused += 1
         if sent_at < self._since:
-            return None  # it was under way when the first one came back
+            return self._longer(now, retry_after_s)  # it was under way when the first one came back
         self._since = now
         if closed is None:
             closed = self._closed = self._close(sent_at, now, retry_after_s, _as_rate(named))
@@ -172,6 +172,15 @@ class Finder:
         closed.says_when = retry_after_s is not None
         closed.until = sent_at if retry_after_s is None else now + 0.9 * retry_after_s
         return closed.silence_s
+
+    def _longer(self, now: float, retry_after_s: float | None) -> float | None:
+        """A later answer may ask for a longer silence than the first did."""
+        closed = self._closed
+        if closed is None or retry_after_s is None or now + retry_after_s <= self._since + closed.silence_s:
+            return None
+        closed.silence_s, closed.says_when = now + retry_after_s - self._since, True
+        closed.until = now + 0.9 * retry_after_s
+        return retry_after_s
 
     def _close(self, sent_at: float, now: float, retry_after_s: float | None, named: Rate | None) -> _Closed:
         per_s = self._measured(sent_at)

@@ -171,3 +171,13 @@ def test_a_limit_that_is_raised_is_found_again() -> None:
         finder.accepted(1000 + step * 0.1, 1000.05 + step * 0.1)
     assert finder.rate is not None
     assert finder.rate.per_s > 10.5
+
+
+def test_a_longer_retry_after_of_one_that_was_under_way_is_kept() -> None:
+    """Requests left together; the second answer asks for a minute, the third for less than is left of that."""
+    finder = Finder(None)
+    short_s = finder.turned_away(0.0, 0.5, retry_after_s=None, named=None)
+    assert short_s is not None
+    assert short_s < 60.0
+    assert finder.turned_away(0.1, 0.6, retry_after_s=60.0, named=None) == 60.0
+    assert finder.turned_away(0.2, 0.7, retry_after_s=30.0, named=None) is None
