@@ -20,19 +20,20 @@ class Collector:
         self.next = first_seq  # the number of the first line that was not written yet
         self._early: list[tuple[int, bytes]] = []
         self._on_failure = on_failure
-        self._due = False
+        self._timer: asyncio.TimerHandle | None = None
         self.failed = False
 
     def settled(self, seq: int, line: bytes) -> None:
         """Take the line of a result that is durable in the journal."""
         heappush(self._early, (seq, line))
-        if not self._due:
-            self._due = True
-            asyncio.get_running_loop().call_later(_GATHER_S, self.flush)
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_GATHER_S, self.flush)
 
     def flush(self) -> None:
-        """Write what is in line; what waits for an earlier number goes on waiting."""
-        self._due = False
+        """Write what is in line; what waits for an earlier number goes on waiting. Nothing is left to do later."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         lines: list[bytes] = []
         while self._early and self._early[0][0] == self.next:
             self.next, line = self.next + 1, heappop(self._early)[1]

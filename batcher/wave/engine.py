@@ -166,6 +166,7 @@ class Engine:
                 deadline.cancel()
             if self._alarm is not None:
                 self._alarm.cancel()
+            self._context.collector.flush()
         tail = await self._finish()
         return WaveEnd(
             stop=self._stop,
@@ -198,7 +199,6 @@ class Engine:
         """Take the journal's word for what is settled: a worker that was cancelled may have recorded more than it
         could tell."""
         context, collector = self._context, self._context.collector
-        collector.flush()
         collector.finish(await self._ask(partial(Store.lines_from, seq=collector.next)))
         context.tally.by_status = Counter(await self._ask(Store.status_counts))
         held = [await self._ask(partial(Store.holds, ops=ops)) for _, ops in context.unrecorded]
