@@ -1,69 +1,31 @@
 """Opening the journal that belongs to a results file, for the commands that look at a wave or decide about it."""
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from batcher.errors import UserError
-from batcher.wave.files import Lock, journal_beside
-from batcher.wave.schema import NotAJournal
+from batcher.wave.beside import journal_of, reading, require_plan, told
+from batcher.wave.files import Lock
 from batcher.wave.store import Store
 
-
-def journal_of(results: Path, journal: Path | None = None) -> Path:
-    """The journal of *results*: the one named, else the one beside it. Raises `UserError` where there is none."""
-    path = journal or journal_beside(results)
-    if path.is_file():
-        return path
-    if journal is not None:
-        raise UserError(f"there is no journal {path}.")
-    if not results.exists():
-        raise UserError(f"there is no file {results}: name the results file of the wave.")
-    raise UserError(f"{results} has no journal beside it ({path.name}): name it with --journal.")
-
-
-@contextmanager
-def reading(journal: Path) -> Iterator[Store]:
-    """The journal's store, unchanged by this; also while its wave runs. Raises `UserError`."""
-    with _told(journal):
-        store = Store.open_to_read(journal)
-        try:
-            _require_plan(store, journal)
-            yield store
-        finally:
-            store.close()
+__all__ = ["deciding", "index_of", "journal_of", "reading"]
 
 
 @contextmanager
 def deciding(journal: Path) -> Iterator[Store]:
     """The journal's store, to write in, with the wave held. Raises `WaveRefused` while the wave runs, `UserError`."""
-    with _told(journal):
+    with told(journal):
         lock = Lock(journal)
         try:
             store = Store.open(journal)
             try:
-                _require_plan(store, journal)
+                require_plan(store, journal)
                 yield store
             finally:
                 store.close()
         finally:
             lock.release()
-
-
-@contextmanager
-def _told(journal: Path) -> Iterator[None]:
-    try:
-        yield
-    except NotAJournal as error:
-        raise UserError(f"{error}.") from error
-    except sqlite3.Error as error:
-        raise UserError(f"the journal {journal} cannot be used: {error}.") from error
-
-
-def _require_plan(store: Store, journal: Path) -> None:
-    if not store.is_planned():
-        raise UserError(f"{journal} holds no wave: it was never begun, so there is nothing in it.")
 
 
 def index_of(store: Store, key: str | None, index: int | None) -> int:

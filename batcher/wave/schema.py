@@ -43,11 +43,11 @@ def prepare(db: sqlite3.Connection, path: Path | None) -> None:
         raise
     if not empty:
         check(db, path)
+    if empty:
+        db.executescript(SCHEMA)  # before there is a log: the file by itself tells what it is
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA wal_autocheckpoint = 4000")
-    if empty:
-        db.executescript(SCHEMA)
 
 
 def check(db: sqlite3.Connection, path: Path | None) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from batcher.wave.events import Answered, Event, Reopened, decode, encode, kind_of
+from batcher.wave.journal_log import IN_USE, Look, has_log, let_go, mark, require_log, unmark
 from batcher.wave.ops import ClockNoted, Happened, Noted, Op, Settled
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Status
@@ -41,16 +42,20 @@ class Store:
         self._db = connection
         self._path: Path | None = None
         self._files: dict[Path, tuple[int, int] | None] = {}  # what its paths led to, when it was opened
+        self._look: Look | None = None
         self._scopes: dict[int, Scope] = {}
 
     @classmethod
     def open(cls, path: Path | None) -> "Store":
         """Open or create the journal at *path*; None: in memory. Raises `NotAJournal`, `sqlite3.Error`."""
+        had_log = path is not None and has_log(path)
         db = sqlite3.connect(
             path or ":memory:", isolation_level=None, check_same_thread=False, cached_statements=_CACHED
         )
         try:
             store = cls(db)
+            if path is not None:
+                require_log(db, path, had_log=had_log)
             prepare(db, path)
             store._remember(path)
         except BaseException:
@@ -60,16 +65,20 @@ class Store:
 
     @classmethod
     def open_to_read(cls, path: Path) -> "Store":
-        """Open an existing journal to look into it, also while a wave is running."""
-        # Not `mode=ro`: a reader that may not write cannot take its write-ahead log away again.
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, check_same_thread=False)
+        """Open an existing journal to look into it, also while a wave is running; nothing in its folder is changed.
+
+        Raises OSError, `NotAJournal`, `sqlite3.Error`.
+        """
+        look = Look(path)
         try:
-            db.execute("PRAGMA query_only = ON")
-            store = cls(db)
-            check(db, path)
+            look.db.execute("PRAGMA query_only = ON")
+            store = cls(look.db)
+            require_log(look.db, path, had_log=look.had_log)
+            check(look.db, path)
         except BaseException:
-            db.close()
+            look.close()
             raise
+        store._look = look
         return store
 
     def relax(self) -> None:
@@ -80,8 +89,7 @@ class Store:
         """Know the files again: the database, and the log that holds what was committed last."""
         self._path = path
         if path is not None:
-            self._db.execute("BEGIN IMMEDIATE")  # the log is made with the first transaction, if there is none yet
-            self._db.execute("COMMIT")
+            mark(self._db)  # the log is made with it, if there is none yet
             self._files = {part: _file_at(part) for part in (path, path.with_name(f"{path.name}-wal"))}
 
     def is_there(self) -> bool:
@@ -94,6 +102,7 @@ class Store:
         Raises `sqlite3.Error`."""
         path = self._path
         assert path is not None  # noqa: S101 - only files get lost
+        unmark(self._db)
         if _file_at(path) == self._files[path]:  # only its log is gone, to whose content we still have the key
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             return path
@@ -103,8 +112,18 @@ class Store:
         return path
 
     def close(self) -> None:
-        """Close the database; its write-ahead log is folded in."""
-        self._db.close()
+        """Close the database; its write-ahead log is folded in, unless it was only looked into."""
+        if self._look is not None:
+            self._look.close()
+        elif self._path is not None:
+            let_go(self._db, self._path)
+        else:
+            self._db.close()
+
+    @property
+    def was_changed(self) -> bool:
+        """Whether a store that was opened to read was written meanwhile, so that what was read may be void."""
+        return self._look is not None and self._look.changed()
 
     # --- the plan ---------------------------------------------------------------------------------------
 
@@ -217,7 +236,7 @@ class Store:
 
     def facts(self) -> dict[str, Any]:
         """The wave's facts: its manifest's digest, its settings, …"""
-        rows = self._db.execute("SELECT name, value FROM meta WHERE name <> 'planned'")
+        rows = self._db.execute("SELECT name, value FROM meta WHERE name NOT IN ('planned', ?)", (IN_USE,))
         return {name: orjson.loads(value) for name, value in rows}
 
     def scopes(self) -> list[Scope]:
