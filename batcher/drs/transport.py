@@ -79,7 +79,7 @@ class AiohttpTransport:
             async with self._session.request(
                 request.method,
                 _as_it_is(request.url),
-                data=attempt.body,
+                data=TellingBody(request.body, attempt.leaving),
                 headers={**request.headers, **way.in_request} if way.in_request else request.headers,
                 allow_redirects=False,
                 proxy=way.proxy,
@@ -102,17 +102,18 @@ def _sound(text: str) -> str:
 
 
 class _Attempt:
-    """What is known of one request under way. *body* tells when it begins to leave."""
+    """What is known of one request under way. It does not know its body: that would be a cycle, which with all that
+    hangs on it stays in memory until the collector of garbage comes."""
 
     def __init__(self, request: HttpRequest) -> None:
-        self.body = TellingBody(request.body, self._leaving)
         self.began = self.sent_at = time.time()
         self.sent = False
         self.status: int | None = None
         self._headers: dict[str, str] = {}
         self._on_sent = request.on_sent
 
-    def _leaving(self) -> None:
+    def leaving(self) -> None:
+        """The body is handed to the connection."""
         if self.sent:
             return
         self.sent, self.sent_at = True, time.time()

@@ -53,10 +53,12 @@ class Agenda:
         self._complete = False  # no more entries will be added
         self._stopping = False
         self.size = 0  # entries added and not released
+        self.bytes = 0  # that they take, about
 
     def add(self, held: Held) -> None:
         """Add an entry; it waits if its job is busy."""
         self.size += 1
+        self.bytes += held.entry.size
         job = held.entry.job_id
         if job in self._behind:
             self._behind[job].append(held)
@@ -77,6 +79,7 @@ class Agenda:
     def release(self, held: Held) -> None:
         """*held* is done with: its job is free for the next."""
         self.size -= 1
+        self.bytes -= held.entry.size
         behind = self._behind.pop(held.entry.job_id)
         if behind:
             self._behind[held.entry.job_id] = behind

@@ -109,7 +109,8 @@ class Engine:
             next_seq=start.next_seq,
         )
         self._lanes = {
-            scope: Lane(scope, clouds[scope], self._context, rate=rate, read_rate=read_rate) for scope in start.scopes
+            scope: Lane(scope, clouds[scope], self._context, rate=rate, read_rate=read_rate, share=len(start.scopes))
+            for scope in start.scopes
         }
         self.hand = Hand(tuple(self._lanes.values()), clock)
         if start.last_sign_s is not None:

@@ -22,17 +22,22 @@ from batcher.wave.ops import ClockNoted
 from batcher.wave.plan import Scope
 from batcher.wave.reads import Reads
 from batcher.wave.status import ScopeStatus
-from batcher.wave.store import Store
+from batcher.wave.store import MOST_BYTES, Store
 from batcher.wave.width import Width
 
 _BATCH = 256  # entries read from the plan at a time
+_BATCHES = 8  # that fit into a lane's share of the memory, at least, where entries are large
 
 
 class Lane:
     """Runs the entries of one scope to their results. `run` ends when all are settled, or after `stop`."""
 
-    def __init__(self, scope: Scope, cloud: Cloud, context: Context, *, rate: Limit, read_rate: Limit) -> None:
+    def __init__(
+        self, scope: Scope, cloud: Cloud, context: Context, *, rate: Limit, read_rate: Limit, share: int = 1
+    ) -> None:
+        """One of *share* lanes, who share the memory that the policy allows."""
         self.scope = scope
+        self._most_bytes = context.policy.held_bytes // share
         self.held_back = 0  # entries that the admission keeps waiting
         self._context = context
         self._agenda = Agenda(context.clock)
@@ -116,19 +121,32 @@ class Lane:
 
     async def _read_open(self) -> None:
         """Take up what has begun: a doubt is looked up before anything else is done for its entry."""
-        for entry, events in await self._context.read(lambda store: store.open_entries(self.scope.number)):
-            self._course.take_up(Held(entry, history(entry.asked, events)))
+        after = -1
+        while not self._stopping:
+            query = partial(Store.open_entries, scope=self.scope.number, after=after, limit=_BATCH)
+            batch = await self._context.read(partial(query, most_bytes=self._batch_bytes))
+            if not batch:
+                return
+            for entry, events in batch:
+                self._course.take_up(Held(entry, history(entry.asked, events)))
+            after = batch[-1][0].index
+            await self._wait_for_room()
 
     async def _read_plan(self) -> None:
         after = -1
         while not self._stopping:
-            batch = await self._context.read(partial(Store.planned, scope=self.scope.number, after=after, limit=_BATCH))
+            query = partial(Store.planned, scope=self.scope.number, after=after, limit=_BATCH)
+            batch = await self._context.read(partial(query, most_bytes=self._batch_bytes))
             if not batch:
                 return
             for entry in batch:
                 self._agenda.add(Held(entry, fresh(entry.asked)))
             after = batch[-1].index
             await self._wait_for_room()
+
+    @property
+    def _batch_bytes(self) -> int:
+        return min(MOST_BYTES, self._most_bytes // _BATCHES)
 
     async def _wait_for_room(self) -> None:
         """Read on when the workers are about to run dry, unless too much waits already."""
@@ -137,6 +155,7 @@ class Lane:
             self._agenda.ready > max(_BATCH // 2, self._width.workers)
             or self._agenda.size - self.held_back >= policy.held
             or self.held_back >= policy.set_aside
+            or self._agenda.bytes >= self._most_bytes
         ):
             self._room.clear()
             await self._room.wait()

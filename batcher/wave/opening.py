@@ -31,7 +31,7 @@ from batcher.wave.rebuild import count_doubts
 from batcher.wave.restart import put_wave_aside
 from batcher.wave.result import Result, Status
 from batcher.wave.sink import SinkFailed, mend, write_all
-from batcher.wave.store import Store
+from batcher.wave.store import MOST_BYTES, Store
 
 _CHUNK = 1000
 
@@ -197,6 +197,7 @@ def _plan(request: Request, store: Store, clock: Clock) -> None:
     invalid = _Invalid(store, clock)
     entries = 0
     chunk: list[PlannedEntry] = []
+    room = MOST_BYTES
     store.begin()
     for item in request.manifest.read(request.defaults, now=clock.now(), allow_duplicates=request.allow_duplicates):
         if isinstance(item, Finding):
@@ -212,10 +213,11 @@ def _plan(request: Request, store: Store, clock: Clock) -> None:
         if scope is None:
             scope = scopes[item.terms.scope] = Scope(len(scopes), *item.terms.scope)
             store.add_scope(scope)
-        chunk.append(_planned(item, scope))
-        if len(chunk) >= _CHUNK:
+        chunk.append(planned := _planned(item, scope))
+        room -= planned.size
+        if len(chunk) >= _CHUNK or room <= 0:
             store.add_entries(chunk)
-            chunk = []
+            chunk, room = [], MOST_BYTES
     store.add_entries(chunk)
     invalid.flush()
     if found.count:

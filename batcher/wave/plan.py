@@ -39,13 +39,22 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
     shares_job: bool = False
 
     @property
+    def size(self) -> int:
+        """About how many bytes of memory it takes: that of its body and its labels, which may be large."""
+        return _OVERHEAD + len(self.body) + sum(len(name) + len(value) for name, value in self.labels.items())
+
+    @property
     def asked(self) -> frozenset[Half]:
         """The halves the entry wants."""
-        return _read(self.body)[0]
+        return self._read[0]
 
     @property
     def _data(self) -> Mapping[str, Any]:
-        return _read(self.body)[1]
+        return self._read[1]
+
+    @property
+    def _read(self) -> tuple[frozenset[Half], Mapping[str, Any]]:
+        return _read(self.body) if len(self.body) <= _SMALL else _read_large(self.body)
 
     @property
     def compare_type(self) -> str | None:
@@ -80,6 +89,8 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
         return request.model_copy(update=changes).to_wire()
 
 
+_OVERHEAD = 500  # bytes: of the objects around it
+_SMALL = 16_384  # bytes of a body: of larger ones only the last few are kept as they were read
 _ASKED = {
     (has_object, has_data): frozenset(half for half, has in ((Half.OBJECT, has_object), (Half.DATA, has_data)) if has)
     for has_object in (False, True)
@@ -90,6 +101,15 @@ _ASKED = {
 @lru_cache(maxsize=1024)
 def _read(body: bytes) -> tuple[frozenset[Half], Mapping[str, Any]]:
     """The halves that *body* asks for, and its data-level block; kept for the entries that are in hand."""
+    return _parts(body)
+
+
+@lru_cache(maxsize=8)
+def _read_large(body: bytes) -> tuple[frozenset[Half], Mapping[str, Any]]:
+    return _parts(body)
+
+
+def _parts(body: bytes) -> tuple[frozenset[Half], Mapping[str, Any]]:
     wire = orjson.loads(body)
     data = wire.get("data_level_compare_info") or {}
     return _ASKED[bool(wire.get("object_level_compare_type")), bool(data)], data

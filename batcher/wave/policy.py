@@ -52,3 +52,4 @@ class Policy(Struct, frozen=True, kw_only=True):
     slack_s: float = guesses.CLOCK_SLACK_S  # create_time may lie so much before the intent by `Date`
     held: int = 4096  # entries a scope holds in memory: waiting, in doubt, parked behind their job
     set_aside: int = 16_384  # and so many more that the admission holds back: the rest may go ahead of them
+    held_bytes: int = 64 * 1024 * 1024  # that all of these take, in all scopes, where entries are large

@@ -61,8 +61,15 @@ def count_doubts(store: Store) -> int:
     return sum(
         history(entry.asked, events).in_doubt
         for scope in store.scopes()
-        for entry, events in store.open_entries(scope.number)
+        for entry, events in _open_entries(store, scope.number)
     )
+
+
+def _open_entries(store: Store, scope: int) -> Iterator[tuple[PlannedEntry, list[Event]]]:
+    after = -1
+    while batch := store.open_entries(scope, after, _BATCH):
+        yield from batch
+        after = batch[-1][0].index
 
 
 def rebuild(store: Store, path: Path, now: float) -> Rebuilt:

@@ -27,6 +27,8 @@ CREATE INDEX entries_by_key ON entries (key);
 CREATE INDEX events_by_entry ON events (idx);
 CREATE INDEX results_by_status ON results (status, idx);
 """
+# Only where a plan has several: a scope's entries in manifest order, without walking over those of the others.
+INDEX_OF_SCOPES = "CREATE INDEX entries_by_scope ON entries (scope);\n"
 
 
 class NotAJournal(Exception):

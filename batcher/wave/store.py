@@ -17,14 +17,22 @@ from batcher.wave.journal_log import IN_USE, Look, has_log, let_go, mark, requir
 from batcher.wave.ops import ClockNoted, Happened, Noted, Op, Settled
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Status
-from batcher.wave.schema import INDEXES, check, prepare
+from batcher.wave.schema import INDEX_OF_SCOPES, INDEXES, check, prepare
 
 _ROWS = 100  # to a statement
 _CACHED = 3 * _ROWS  # statements: one for each number of rows, into either table
 
 
+MOST_BYTES = 4 * 1024 * 1024  # of entries read from the plan at a time, whose bodies and labels may be large
+_LABELS, _BODY = 6, 7  # their places in
 _ENTRY = "e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.body"
 _SHARES = "EXISTS (SELECT 1 FROM entries o WHERE o.scope = e.scope AND o.job_id = e.job_id AND o.idx <> e.idx)"
+_HAS_EVENTS = "EXISTS (SELECT 1 FROM events v WHERE v.idx = e.idx)"
+_HAS_RESULT = "EXISTS (SELECT 1 FROM results r WHERE r.idx = e.idx)"
+# A scope's entries in manifest order, without a sort: the plan itself, which is that of one scope as a rule. The plus
+# keeps SQLite from the index of jobs, all of whose entries it would sort for each batch.
+_IN_ONE_SCOPE = "entries e WHERE +e.scope = ? AND e.idx > ?"
+_IN_SCOPE = "entries e INDEXED BY entries_by_scope WHERE e.scope = ? AND e.idx > ?"
 
 
 def _file_at(path: Path) -> tuple[int, int] | None:
@@ -44,6 +52,7 @@ class Store:
         self._files: dict[Path, tuple[int, int] | None] = {}  # what its paths led to, when it was opened
         self._look: Look | None = None
         self._scopes: dict[int, Scope] = {}
+        self._walk: str | None = None
 
     @classmethod
     def open(cls, path: Path | None) -> "Store":
@@ -175,7 +184,8 @@ class Store:
         for name, value in facts.items():
             self._apply(Noted(name=name, value=value))
         self._db.execute("INSERT INTO meta VALUES ('planned', 1)")
-        for statement in INDEXES.strip().splitlines():
+        several = INDEX_OF_SCOPES if len(self.scopes()) > 1 else ""
+        for statement in (INDEXES + several).strip().splitlines():
             self._db.execute(statement)
         self._db.execute("COMMIT")
 
@@ -265,7 +275,8 @@ class Store:
     def settled_counts(self) -> dict[int, int]:
         """How many entries of each scope have a result."""
         rows = self._db.execute(
-            "SELECT e.scope, count(*) FROM results r JOIN entries e USING (idx) WHERE e.scope IS NOT NULL GROUP BY 1"
+            "SELECT scope, count(*) FROM entries WHERE scope IS NOT NULL AND idx IN (SELECT idx FROM results) "
+            "GROUP BY scope"
         )
         return dict(rows)
 
@@ -274,28 +285,49 @@ class Store:
         row = self._db.execute("SELECT max(seq) FROM results").fetchone()
         return 0 if row[0] is None else int(row[0]) + 1
 
-    def planned(self, scope: int, after: int, limit: int) -> list[PlannedEntry]:
-        """Up to *limit* entries of *scope* behind index *after* that nothing has happened to."""
+    def planned(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[PlannedEntry]:
+        """The next entries of *scope* behind index *after* that nothing has happened to: *limit* of them, or fewer that
+        come to *most_bytes*. None: there are no more."""
         if after < 0 and self.is_settled():
             return []
         rows = self._db.execute(
-            f"SELECT {_ENTRY}, {_SHARES} FROM entries e WHERE e.idx > ? AND e.scope = ? "  # noqa: S608
-            "AND NOT EXISTS (SELECT 1 FROM events v WHERE v.idx = e.idx) "
-            "AND NOT EXISTS (SELECT 1 FROM results r WHERE r.idx = e.idx) ORDER BY e.idx LIMIT ?",
-            (after, scope, limit),
+            f"SELECT {_ENTRY}, {_SHARES} FROM {self._in_scope} "  # noqa: S608
+            f"AND NOT {_HAS_EVENTS} AND NOT {_HAS_RESULT} ORDER BY e.idx LIMIT ?",
+            (scope, after, limit),
         )
-        return [self._entry(row) for row in rows]
+        return self._entries(rows, most_bytes)
 
-    def open_entries(self, scope: int) -> list[tuple[PlannedEntry, list[Event]]]:
-        """The entries of *scope* that something has happened to and that have no result, in manifest order."""
-        if self.is_settled():
+    def open_entries(
+        self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES
+    ) -> list[tuple[PlannedEntry, list[Event]]]:
+        """Likewise the next that something has happened to and that have no result, each with its events."""
+        if after < 0 and self.is_settled():
             return []
         rows = self._db.execute(
-            f"SELECT {_ENTRY}, {_SHARES} FROM entries e WHERE e.scope = ? "  # noqa: S608
-            "AND e.idx IN (SELECT idx FROM events EXCEPT SELECT idx FROM results) ORDER BY e.idx",
-            (scope,),
-        ).fetchall()
-        return [(entry, self.events(entry.index)) for entry in map(self._entry, rows)]
+            f"SELECT {_ENTRY}, {_SHARES} FROM {self._in_scope} "  # noqa: S608
+            f"AND NOT {_HAS_RESULT} AND {_HAS_EVENTS} ORDER BY e.idx LIMIT ?",
+            (scope, after, limit),
+        )
+        return [(entry, self.events(entry.index)) for entry in self._entries(rows, most_bytes)]
+
+    @property
+    def _in_scope(self) -> str:
+        """See `_IN_SCOPE`. Journals from before have no such index."""
+        if self._walk is None:
+            there = self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'entries_by_scope'").fetchone()
+            self._walk = _IN_SCOPE if there else _IN_ONE_SCOPE
+        return self._walk
+
+    def _entries(self, rows: sqlite3.Cursor, most_bytes: int) -> list[PlannedEntry]:
+        """The entries of *rows*, one at least, until they come to *most_bytes*."""
+        entries: list[PlannedEntry] = []
+        for row in rows:
+            entries.append(self._entry(row))
+            most_bytes -= len(row[_LABELS] or b"") + len(row[_BODY])
+            if most_bytes <= 0:
+                break
+        rows.close()
+        return entries
 
     def events(self, index: int) -> list[Event]:
         """The events of an entry, oldest first."""
@@ -368,20 +400,21 @@ class Store:
         return decode(*row).at if row else None
 
     def unfinished(self, after: int, limit: int) -> list[tuple[PlannedEntry, list[Event]]]:
-        """Up to *limit* entries behind index *after* that have no result, each with its events."""
+        """The next entries behind index *after* that have no result, each with its events: *limit* of them, or fewer
+        that are large."""
         rows = self._db.execute(
-            f"SELECT {_ENTRY}, 0, EXISTS (SELECT 1 FROM events v WHERE v.idx = e.idx) FROM entries e "  # noqa: S608
-            "WHERE e.idx > ? AND NOT EXISTS (SELECT 1 FROM results r WHERE r.idx = e.idx) ORDER BY e.idx LIMIT ?",
+            f"SELECT {_ENTRY}, 0 FROM entries e WHERE e.idx > ? AND NOT {_HAS_RESULT} ORDER BY e.idx LIMIT ?",  # noqa: S608
             (after, limit),
-        ).fetchall()
-        return [(self._entry(row[:-1]), self.events(row[0]) if row[-1] else []) for row in rows]
+        )
+        return [(entry, self.events(entry.index)) for entry in self._entries(rows, MOST_BYTES)]
 
     def with_status(self, statuses: Iterable[Status]) -> list[int]:
         """The places of the entries whose result has one of *statuses*."""
-        wanted = [status.value for status in statuses]
-        marks = ",".join("?" * len(wanted))
-        rows = self._db.execute(f"SELECT idx FROM results WHERE status IN ({marks}) ORDER BY idx", wanted)  # noqa: S608
-        return [index for (index,) in rows]
+        found: list[int] = []
+        for status in statuses:
+            rows = self._db.execute("SELECT idx FROM results WHERE status = ? ORDER BY idx", (status.value,))
+            found += [index for (index,) in rows]
+        return sorted(found)
 
     def _entry(self, row: tuple[Any, ...]) -> PlannedEntry:
         if not self._scopes:

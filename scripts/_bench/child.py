@@ -162,28 +162,49 @@ def memory(port: int, manifest: str, sent: int) -> Figures:
         return asyncio.run(main(Path(folder)))
 
 
+def _planned(manifest: str, results: Path) -> Any:
+    """A wave over *manifest*, checked and planned, with nothing sent."""
+    from batcher.manifest import RunDefaults, open_manifest
+    from batcher.wave.clocks import SystemClock
+    from batcher.wave.files import journal_beside
+    from batcher.wave.opening import Request, open_wave
+
+    return open_wave(
+        Request(
+            manifest=open_manifest(Path(manifest)),
+            defaults=RunDefaults(endpoint="http://127.0.0.1:1", project_id="p"),
+            journal=journal_beside(results),
+            results=results,
+        ),
+        SystemClock(),
+    )
+
+
+def plan(manifest: str, batch: int) -> Figures:
+    """Reading the plan of a wave from its journal, *batch* entries at a time, as a lane does."""
+    with TemporaryDirectory() as folder:
+        opened = _planned(manifest, Path(folder, "results.jsonl"))
+        store, entries, after = opened.store, 0, -1
+        watch = Watch()
+        while read := store.planned(scope=0, after=after, limit=batch):
+            entries += len(read)
+            after = read[-1].index
+        require(entries == opened.start.entries)
+        figures = watch.figures(entries)
+        opened.close()
+    return figures
+
+
 def finish(manifest: str, results: str) -> Figures:
     """Make a wave that is done, as if the cloud had answered to each entry."""
     from batcher.drs.outcome import Half, Made
-    from batcher.manifest import RunDefaults, open_manifest
-    from batcher.wave.clocks import SystemClock
     from batcher.wave.events import Answered, Intended
-    from batcher.wave.files import journal_beside
     from batcher.wave.life import fold, fresh
-    from batcher.wave.opening import Request, open_wave
     from batcher.wave.ops import Happened, Settled
     from batcher.wave.outcome import result_of
     from batcher.wave.result import Status
 
-    opened = open_wave(
-        Request(
-            manifest=open_manifest(Path(manifest)),
-            defaults=RunDefaults(endpoint="http://127.0.0.1:1", project_id="p"),
-            journal=journal_beside(Path(results)),
-            results=Path(results),
-        ),
-        SystemClock(),
-    )
+    opened = _planned(manifest, Path(results))
     store, now, seq, after = opened.store, time.time(), 0, -1
     with Path(results).open("ab") as lines:
         while batch := store.planned(scope=0, after=after, limit=10_000):
@@ -224,7 +245,7 @@ def main() -> None:
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
     if kind != "bare":
         calm_collector()  # as the command line does
-    kinds = (bare, wave, sdk, paced, checking, memory, finish, resume)
+    kinds = (bare, wave, sdk, paced, checking, memory, plan, finish, resume)
     measure = {function.__name__: function for function in kinds}[kind]
     print(json.dumps(measure(**arguments)))
 

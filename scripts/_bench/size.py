@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from _bench.checking import write_full
 from _bench.common import Row, at_least, at_most, child, cloud, write_manifest
 
-_SMALL = 10_000
+_SMALL, _MIDDLE = 10_000, 100_000
 
 
 def rows(*, quick: bool) -> Iterator[Row]:
@@ -17,6 +17,7 @@ def rows(*, quick: bool) -> Iterator[Row]:
         small = write_manifest(Path(folder, "small.jsonl"), _SMALL)
         manifest = write_manifest(Path(folder, "large.jsonl"), large)
         yield from _memory(small, manifest, large)
+        yield from _plan(small, manifest, large, Path(folder))
         yield from _checking(manifest, large, Path(folder))
         yield from _resuming(manifest, Path(folder, "done.jsonl"), large)
 
@@ -27,6 +28,21 @@ def _memory(small: Path, manifest: Path, large: int) -> Iterator[Row]:
         much = child("memory", port=port, manifest=str(manifest), sent=_SMALL // 2)["peak_mb"]
     yield at_most(f"peak memory, {large:,} entries / {_SMALL:,}", much / little, 1.5)
     yield at_most(f"peak memory, {large:,} entries", much, 150, "MB")
+
+
+def _plan(small: Path, manifest: Path, large: int, folder: Path) -> Iterator[Row]:
+    """The plan's entries as lanes read them: flat, as every batch is read where the last one ended."""
+    manifests = {_SMALL: small, _MIDDLE: write_manifest(folder / "middle.jsonl", _MIDDLE), large: manifest}
+    cpu_us = {
+        size: child("plan", manifest=str(path), batch=256)["cpu_us_per_entry"] for size, path in manifests.items()
+    }
+    yield Row(
+        subject=f"reading the plan, CPU µs an entry at {' / '.join(f'{size:,}' for size in cpu_us)}",
+        figure=" / ".join(f"{value:.1f}" for value in cpu_us.values()),
+        bound="≤ 3",
+        good=max(cpu_us.values()) <= 3,
+        raw={str(size): value for size, value in cpu_us.items()},
+    )
 
 
 def _checking(short: Path, large: int, folder: Path) -> Iterator[Row]:

@@ -1,7 +1,9 @@
 """The transport on real sockets: what has left us, what came back, and nothing sent twice."""
 
 import asyncio
+import gc
 import socket
+import weakref
 import zlib
 from pathlib import Path
 from typing import Any
@@ -515,3 +517,22 @@ async def test_a_proxy_variable_that_names_no_http_proxy(monkeypatch: pytest.Mon
     monkeypatch.setenv("https_proxy", address)
     answer, _ = await send("https://drs.example.com")
     failed(answer, Stage.NOT_SENT, "network", "no http proxy", "proxy variable")
+
+
+async def test_nothing_of_a_request_outlives_it() -> None:
+    """No cycle keeps it, and with it the entry that it was for, until garbage is collected: that may take a while."""
+    sent = Sent()
+    alive = weakref.ref(sent)
+    gc.collect()
+    gc.disable()
+    try:
+        async with serve(always(OK)) as server, AiohttpTransport() as transport:
+            request = HttpRequest(
+                method="POST", url=f"{server.url}/v3/p/jobs/x", headers=HEADERS, body=BODY, on_sent=sent
+            )
+            await transport.send(request)
+            del request, sent
+            await asyncio.sleep(0)
+            assert alive() is None
+    finally:
+        gc.enable()

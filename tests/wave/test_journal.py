@@ -116,7 +116,7 @@ async def test_what_was_recorded_is_there_for_the_next_process(tmp_path: Path, s
     store.commit([Happened(index=3, event=INTENT), Settled(index=4, seq=0, status=Status.CREATED, line=b"{}\n")])
     store.close()
     again = Store.open(tmp_path / "journal")
-    assert [item.index for item, _ in again.open_entries(0)] == [3]
+    assert [item.index for item, _ in again.open_entries(0, -1, 500)] == [3]
     assert 3 not in [item.index for item in again.planned(0, -1, 500)]
     assert again.status_counts() == {Status.CREATED: 1}
     assert again.next_seq() == 1
@@ -179,7 +179,7 @@ def test_a_wave_that_is_done_is_taken_up_from_indexes(store: Counted) -> None:
     store._db.set_trace_callback(asked.append)
     assert store.status_counts() == {Status.CREATED: 300}
     assert store.with_status([Status.UNSETTLED]) == []
-    assert store.open_entries(SCOPE.number) == []
+    assert store.open_entries(SCOPE.number, -1, 9) == []
     assert store.planned(SCOPE.number, after=-1, limit=9) == []
     store._db.set_trace_callback(None)
     for query in asked:

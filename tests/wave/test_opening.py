@@ -15,6 +15,7 @@ from batcher.wave.events import Answered, Intended
 from batcher.wave.files import WaveRefused
 from batcher.wave.opening import BadManifest, Opened, Request, open_wave
 from batcher.wave.ops import Happened, Settled
+from batcher.wave.plan import PlannedEntry
 from batcher.wave.result import Status
 from batcher.wave.store import Store
 from tests.wave.made import DATA, NOON, trouble
@@ -139,7 +140,7 @@ def test_retry_failed_takes_up_what_failed_and_nothing_else(request_of: Request)
     opened(request_of).close()
     again = opened(replace(request_of, retry_failed=True))
     assert again.found.settled == 1
-    assert [entry.index for entry, _ in again.store.open_entries(0)] == [1, 2]
+    assert [entry.index for entry, _ in again.store.open_entries(0, -1, 500)] == [1, 2]
     assert request_of.results is not None
     assert [orjson.loads(line)["index"] for line in request_of.results.read_bytes().splitlines()] == [0]
     again.close()
@@ -215,3 +216,23 @@ def test_what_is_no_file_is_neither_written_to_nor_put_aside(
     with pytest.raises(WaveRefused, match="no ordinary file"):
         opened(replace(wrong, results=Path("/dev/null")))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("results")] == ["results"]
+
+
+def test_large_entries_are_planned_a_few_megabytes_at_a_time(
+    tmp_path: Path, request_of: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not a thousand of them, which with labels of a megabyte each are a gigabyte."""
+    manifest = tmp_path / "large.jsonl"
+    label = "x" * 1_000_000
+    manifest.write_text("".join(f'{{"job_id": "j-{n}", "object_level_compare_type": "objects", '
+                                f'"labels": {{"why": "{label}"}}}}\n' for n in range(12)))  # fmt: skip
+    chunks: list[int] = []
+    whole = Store.add_entries
+
+    def add_entries(store: Store, entries: list[PlannedEntry]) -> None:
+        chunks.append(len(entries))
+        whole(store, entries)
+
+    monkeypatch.setattr(Store, "add_entries", add_entries)
+    opened(replace(request_of, manifest=open_manifest(manifest))).close()
+    assert chunks == [5, 5, 2]
