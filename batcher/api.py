@@ -208,7 +208,7 @@ class Wave:
         if self._engine is not None:
             self._engine.stop(stop)
         if self._companion is not None:
-            signal = stop.kind.name if stop.kind in (StopKind.SIGINT, StopKind.SIGTERM) else None
+            signal = stop.kind.name if stop.kind.is_signal else None
             self._companion.stop(stop.text, signal)
 
     @property

@@ -4,13 +4,14 @@ The first net is that no secret is handed to anything that shows. This one knows
 under, by the shapes in which HTTP carries them, and by value where a value was registered.
 """
 
+import base64
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, quote_plus, unquote, urlsplit
 
 MASK = "***"
 
@@ -30,26 +31,68 @@ _IN_TEXT = (  # each begins only where a name does: from every place in a long o
     ),
     re.compile(r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?)([^\"'\r\n]+)"),
     re.compile(r"(?i)(\bSignature=)([0-9a-f]{16,})"),
-    re.compile(r"(?i)((?<![a-z0-9+.\-])[a-z0-9+.\-]+://)([^/\s@]+)(?=@)"),
+    _USER_IN_URL := re.compile(r"(?i)((?<![a-z0-9+.\-])[a-z0-9+.\-]+://)([^/\s]+)(?=@)"),
 )
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})  # in HTML
 _MIN_LENGTH = 6  # shorter values would mask half of every text
+_CUT_SHORT = 20  # of a value so long a beginning or an end is masked too, from
+_PIECE = 8  # characters on: what quotes it may cut it short
 
-_registered: set[str] = set()
+_registered: set[str] = set()  # in every spelling
+_whole: set[str] = set()  # of these, those that are no secret in part
 
 
-def register_secret(value: str) -> None:
+def register_secret(value: str, *, in_part: bool = True) -> None:
     """From now on mask *value* wherever it would show, in an address and inside JSON or HTML as well; values under
-    six characters are too common to be masked."""
-    if len(value) >= _MIN_LENGTH:
-        _registered.update((value, quote(value, safe=""), json.dumps(value)[1:-1], value.translate(_ESCAPED)))
+    six characters are too common to be masked.
+
+    Unless *in_part* is False a piece of it, at its beginning or its end, is masked as well, as whoever quotes a long
+    token may cut it short.
+    """
+    if len(value) < _MIN_LENGTH:
+        return
+    spellings = set(_spellings(value))
+    _registered.update(spellings)
+    if not in_part:
+        _whole.update(spellings)
+
+
+def _spellings(value: str) -> Iterator[str]:
+    """*value* as it is, and as an address, JSON or HTML has it."""
+    yield value
+    sound = value.encode("utf-8", "surrogateescape")
+    for quoted in (quote(sound, safe=""), quote(sound), quote_plus(sound)):
+        yield quoted
+        yield re.sub("%[0-9A-F]{2}", lambda match: match[0].lower(), quoted)
+    for dumped in (json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1]):
+        yield dumped
+        yield dumped.replace("/", "\\/")
+    yield value.translate(_ESCAPED)
+    yield value.translate(_ESCAPED).replace("&#x27;", "&#39;").replace("&quot;", "&#34;")
+
+
+def register_url(url: str) -> None:
+    """Register the password in *url*, as it stands there and as it is meant, and what a Basic header makes of it."""
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+    except ValueError:
+        return
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    if not password:
+        return
+    for spelt in (password, unquote(password)):
+        register_secret(spelt)
+    for pair in (f"{user}:{password}", f"{unquote(user)}:{unquote(password)}"):
+        register_secret(base64.b64encode(pair.encode("utf-8", "surrogateescape")).decode())
 
 
 def register_environment(environ: Mapping[str, str] | None = None) -> None:
-    """Register the values of those environment variables that credentials may come from."""
+    """Register the values of those environment variables that credentials may come from, and proxies' passwords."""
     for name, value in (os.environ if environ is None else environ).items():
         if name.startswith(_ENVIRONMENT) and is_secret_name(name):
-            register_secret(value)
+            register_secret(value.strip())
+        elif name.lower().endswith("_proxy"):
+            register_url(value)
 
 
 def forbid_core_dumps() -> None:
@@ -75,10 +118,53 @@ def mask_start(text: str, limit: int) -> str:
     return _without_shapes(_without_registered(text)[:limit])
 
 
+def mask_values(text: str) -> str:
+    """*text* without registered secrets and without the user in an address; whatever else looks like one stays.
+
+    For what we say ourselves, about options and headers by their names.
+    """
+    text = _without_registered(text)
+    return _USER_IN_URL.sub(rf"\g<1>{MASK}", text) if "@" in text else text
+
+
 def _without_registered(text: str) -> str:
-    for secret in sorted(_registered, key=len, reverse=True):
+    longest_first = sorted(_registered, key=len, reverse=True)
+    for secret in longest_first:
         text = text.replace(secret, MASK)
+    if len(text) < _PIECE:
+        return text
+    for secret in longest_first:
+        if len(secret) >= _CUT_SHORT and secret not in _whole:
+            text = _without_ends_of(secret, text)
     return text
+
+
+def _without_ends_of(secret: str, text: str) -> str:
+    """*text* without pieces of *secret* that are its beginning or its end."""
+    head, tail = secret[:_PIECE], secret[-_PIECE:]
+    at = text.find(head)
+    while at >= 0:
+        text = f"{text[:at]}{MASK}{text[at + _agreement(secret, text[at : at + len(secret)]) :]}"
+        at = text.find(head, at + len(MASK))
+    at = text.rfind(tail)
+    while at >= 0:
+        end = at + _PIECE
+        begin = end - _agreement(secret[::-1], text[max(0, end - len(secret)) : end][::-1])
+        text = f"{text[:begin]}{MASK}{text[end:]}"
+        at = text.rfind(tail, 0, begin)
+    return text
+
+
+def _agreement(one: str, other: str) -> int:
+    """How many characters *one* and *other* have in common at their beginnings."""
+    least, most = 0, min(len(one), len(other))
+    while least < most:
+        middle = (least + most + 1) // 2
+        if one[:middle] == other[:middle]:
+            least = middle
+        else:
+            most = middle - 1
+    return least
 
 
 def _without_shapes(text: str) -> str:

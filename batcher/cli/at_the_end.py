@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from batcher.cli import exits
+from batcher.cli.terminal import note
 from batcher.errors import UserError
 from batcher.settings import RunSettings
 
@@ -59,7 +58,7 @@ def tell_end(settings: RunSettings, event: str, text: str, facts: Mapping[str, A
     if settings.on_end is not None:
         problems.append(run_command(settings.on_end, body))
     for problem in filter(None, problems):
-        click.echo(click.style("note: ", fg="yellow") + problem, err=True)
+        note(problem)
 
 
 async def _post(settings: RunSettings, url: str, body: bytes) -> str | None:

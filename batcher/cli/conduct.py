@@ -10,7 +10,7 @@ import click
 import msgspec
 import orjson
 
-from batcher import logs
+from batcher import logs, streams
 from batcher.api import Wave
 from batcher.cli import exits
 from batcher.cli.at_the_end import accepted_by, check_end, tell_end, telling_stop
@@ -69,7 +69,7 @@ def play(make: Make, settings: RunSettings, manner: Manner) -> Played:
     err = screen()
     level = "warning" if settings.quiet and settings.log_level in ("debug", "info") else settings.log_level
     logs.configure(settings.log_format, level, color=colors_on(err.stream))
-    with asyncio.Runner(loop_factory=manner.loop) as runner:
+    with streams.never_waiting(), asyncio.Runner(loop_factory=manner.loop) as runner:
         played = runner.run(_run(make, settings, manner, err))
     print_unrecorded(err, played.end)
     return played

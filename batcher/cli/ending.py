@@ -14,13 +14,13 @@ from batcher.wave.result import Status
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import StopKind
 
-_CODES = {StopKind.SIGINT: exits.SIGINT, StopKind.SIGTERM: exits.SIGTERM}
+_CODES = {**exits.OF_SIGNALS, StopKind.READER.name: exits.SIGPIPE}
 
 
 def exit_code(end: WaveEnd) -> int:
     """The exit code of a wave that ended so."""
     if end.stop is not None:
-        return _CODES.get(end.stop.kind, exits.STOPPED)
+        return _CODES.get(end.stop.kind.name, exits.STOPPED)
     if end.halted:
         return exits.STOPPED
     if end.status.unsettled:
@@ -48,7 +48,7 @@ def print_ending(screen: Screen, end: WaveEnd, tally: Tally, *, title: str) -> N
 
 def _is_unwritten(end: WaveEnd) -> bool:
     """Whether the results cannot be expected to hold what the wave counted."""
-    return end.stop is not None and end.stop.kind in (StopKind.RESULTS, StopKind.JOURNAL)
+    return end.stop is not None and end.stop.kind in (StopKind.RESULTS, StopKind.READER, StopKind.JOURNAL)
 
 
 def _notes(end: WaveEnd) -> Iterator[str]:

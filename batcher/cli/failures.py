@@ -10,7 +10,6 @@ from batcher.wave.journal import JournalFailed
 from batcher.wave.opening import BadManifest
 from batcher.wave.schema import NotAJournal
 from batcher.wave.sink import SinkFailed
-from batcher.wave.stop import StopKind
 
 
 @contextmanager
@@ -28,5 +27,4 @@ def told(*, as_json: bool = False) -> Iterator[None]:
     except (JournalFailed, SinkFailed) as error:
         raise UserError(f"{error}.", exit_code=exits.STOPPED) from error
     except OpeningStopped as error:
-        code = exits.SIGINT if error.stop.kind is StopKind.SIGINT else exits.SIGTERM
-        raise UserError(error.message, exit_code=code) from error
+        raise UserError(error.message, exit_code=exits.OF_SIGNALS[error.stop.kind.name]) from error

@@ -18,8 +18,6 @@ from batcher.follow.gate import Ruling, rule
 from batcher.follow.waves import entries_of
 from batcher.text import printable
 
-_CODES = {"SIGINT": exits.SIGINT, "SIGTERM": exits.SIGTERM}
-
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
@@ -37,7 +35,7 @@ class Verdicts:
     def exit_code(self) -> int:
         """0 only if all is consistent or accepted."""
         if self.end.signal is not None:
-            return _CODES[self.end.signal]
+            return exits.OF_SIGNALS[self.end.signal]
         if self.end.halted:
             return exits.STOPPED
         return exits.CREATED if self.ruling.go else exits.INCOMPLETE

@@ -1,7 +1,6 @@
 """Showing a wave that is being followed: a live line on a terminal, a log line now and then elsewhere."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -9,6 +8,7 @@ from rich.text import Text
 
 from batcher.cli.progress import LOG_EVERY_S, REFRESH_S, beside
 from batcher.cli.ruling import STYLES
+from batcher.cli.signals import caught
 from batcher.cli.terminal import Screen
 from batcher.follow.follower import FollowStatus
 from batcher.follow.verdict import Verdict
@@ -72,15 +72,9 @@ def follow_line(status: FollowStatus) -> Text:
 
 @contextmanager
 def stopped_by_signals(stop: Callable[[str, str | None], None]) -> Iterator[None]:
-    """Have SIGINT and SIGTERM end a following while the context lasts; to be entered on its event loop."""
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop, f"{number.name} received", number.name)
-    try:
+    """Have signals end a following while the context lasts; to be entered on its event loop."""
+    with caught(lambda number: stop(f"{number.name} received", number.name)):
         yield
-    finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
 
 
 def level_of(settings: RunSettings) -> str:

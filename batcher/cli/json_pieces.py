@@ -6,12 +6,14 @@ from typing import Any
 
 import orjson
 
+from batcher.streams import while_read
+
 
 def print_json(value: Mapping[str, Any]) -> None:
     """Print *value* with an indent of two; iterators in it are read as they are printed."""
     out = sys.stdout.buffer
     sys.stdout.flush()
-    for piece in json_pieces(value):
+    for piece in while_read(json_pieces(value)):
         out.write(piece)
     out.write(b"\n")
     out.flush()

@@ -9,9 +9,11 @@ from typing import NoReturn
 
 import click
 
+from batcher import streams
 from batcher._version import __version__
 from batcher.cli import exits
 from batcher.cli.lazy import LazyCommand, LazyGroup
+from batcher.cli.terminal import tell
 from batcher.errors import UserError
 
 SECTIONS = {
@@ -72,7 +74,14 @@ _EXPECTED = {
 
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; see `batcher.cli.exits`."""
-    code = run(args)
+    if os.name == "nt":
+        sys.exit("batcher runs on Linux and macOS. On Windows, run it in WSL (https://aka.ms/wsl) or in its container.")
+    streams.secure()
+    code = _read(run(args))
+    try:
+        streams.finish()
+    except KeyboardInterrupt:
+        code = exits.SIGINT
     gc.freeze()  # or the interpreter, on its way out, would look through all that was loaded for garbage: 0.1 s
     sys.exit(code)
 
@@ -86,28 +95,34 @@ def run(args: list[str] | None = None) -> int:
         sys.stdout.flush()
         return code if isinstance(code, int) else exits.CREATED
     except (click.exceptions.Abort, KeyboardInterrupt):
-        _say("interrupted")
+        tell("interrupted")
         return exits.SIGINT
     except click.ClickException as error:
         return _click_error(error)
     except UserError as error:
-        _say(error.message, label="error")
+        _error(error.message)
         return error.exit_code
-    except BrokenPipeError:
-        _abandon_stdout()
-        return exits.SIGPIPE
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EROFS):
-            return _defect(error)
-        _abandon_stdout()
-        name = f" {error.filename}" if error.filename else ""
-        _say(f"cannot write{name}: {error.strerror}. Make room, or write somewhere else.", label="error")
-        return exits.STOPPED
+        return _os_error(error)
     except Exception as error:  # noqa: BLE001 - the top of the program: whatever comes here is told, none is lost
         if _is_expected(error):
-            _say(str(error), label="error")
+            _error(str(error))
             return exits.USAGE
         return _defect(error)
+
+
+def _read(code: int) -> int:
+    """*code*, or the one that says that asked-for data did not get to whoever asked for it.
+
+    It takes the place of those that speak of what is in that data, not of those that say that something else is wrong.
+    """
+    trouble = streams.trouble()
+    if trouble is None or code not in (exits.CREATED, exits.INCOMPLETE):
+        return code
+    if streams.is_reader_gone(trouble):
+        return exits.SIGPIPE
+    _error(f"cannot write to standard output: {trouble.strerror}. Make room, or write somewhere else.")
+    return exits.STOPPED
 
 
 # pydantic reads the metadata of every installed package for plugins of its own: a twentieth of the start, for nothing.
@@ -141,25 +156,43 @@ def _is_expected(error: Exception) -> bool:
     )
 
 
-def _say(message: str, *, label: str | None = None) -> None:
-    styled = click.style(f"{label}: ", fg="red", bold=True) if label else ""
-    click.echo(styled + message, err=True, color=_color())
+def _error(message: str) -> None:
+    tell(message, label="error", color="red")
 
 
-def _color() -> bool | None:
-    """False under NO_COLOR; None leaves it to click, which looks whether stderr is a terminal."""
-    return False if os.environ.get("NO_COLOR") else None
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+_NO_MORE_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+# What is wrong with a name that somebody typed, or with what is found under it.
+_OF_NAMES = frozenset(
+    {errno.EACCES, errno.EPERM, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.EEXIST, errno.ELOOP,
+     errno.ENAMETOOLONG, errno.ENXIO, errno.ENODEV, errno.ESTALE}
+)  # fmt: skip
+
+
+def _os_error(error: OSError) -> int:
+    """A trouble of the system's that nobody has put into words of its own."""
+    if error.errno in _NO_ROOM:
+        name = f" {error.filename}" if error.filename else ""
+        _error(f"cannot write{name}: {error.strerror}. Make room, or write somewhere else.")
+        return exits.STOPPED
+    if error.errno in _NO_MORE_FILES:
+        _error("too many files are open: raise the limit (ulimit -n), or take a lower --concurrency.")
+        return exits.STOPPED
+    if error.errno in _OF_NAMES and error.filename:
+        _error(f"{error.filename} cannot be used: {error.strerror}.")
+        return exits.USAGE
+    return _defect(error)
 
 
 def _click_error(error: click.ClickException) -> int:
     message = error.format_message()
     if isinstance(error, click.exceptions.NoArgsIsHelpError):
-        click.echo(message, err=True)
+        tell(message)
         return exits.USAGE
-    _say(message, label="error")
+    _error(message)
     context = error.ctx if isinstance(error, click.UsageError) else None
     if context is not None:
-        click.echo(f"See {context.command_path} --help.", err=True)
+        tell(f"See {context.command_path} --help.")
     return exits.USAGE
 
 
@@ -168,15 +201,9 @@ def _defect(error: Exception) -> int:
 
     register_environment()
     trace = mask_text("".join(traceback.format_exception(error)))
-    _say(
+    _error(
         f"this is a defect in batcher {__version__}, not in what you typed. What was on disk is safe: "
-        "the same command goes on from there. Please report it with the text below.",
-        label="error",
+        "the same command goes on from there. Please report it with the text below."
     )
-    click.echo(trace, err=True, nl=False)
+    tell(trace.rstrip("\n"))
     return exits.DEFECT
-
-
-def _abandon_stdout() -> None:
-    """Point stdout nowhere, so that the interpreter's last flush does not fail a second time."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -14,6 +14,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from batcher.cli.lists import Listed
+from batcher.cli.terminal import note
 from batcher.durations import duration_text
 from batcher.settings import Loaded, RunSettings, flag_name, load, variable_name
 from batcher.settings.groups import by_group, group_of
@@ -70,7 +71,7 @@ def load_given(parameters: dict[str, Any], names: Sequence[str] = ALL) -> Loaded
     flags = given(parameters, names)
     loaded = load(flags, config=parameters.pop("config"), profile=parameters.pop("profile"))
     for warning in loaded.warnings:
-        click.echo(click.style("note: ", fg="yellow") + warning, err=True)
+        note(warning)
     return loaded
 
 

@@ -110,17 +110,19 @@ async def _asked(
 @contextmanager
 def _shown(jobs: int, *, quiet: bool) -> "Iterator[Callable[[int], None]]":
     """What shows, on a terminal, of how many of *jobs* the state is known, when it is told of how many more it is."""
-    from batcher.cli.terminal import console
+    from batcher.cli.terminal import screen
 
-    err = console(stderr=True)
-    if quiet or not err.is_terminal or err.is_dumb_terminal:
+    err = screen()
+    if quiet or not err.is_live:
         yield lambda _: None
         return
     from rich.live import Live
     from rich.text import Text
 
     known = 0
-    with Live(console=err, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False) as live:
+    with Live(
+        console=err.console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as live:
 
         def on_told(more: int) -> None:
             nonlocal known

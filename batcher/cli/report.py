@@ -9,6 +9,7 @@ import click
 from batcher.cli import exits
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
+from batcher.cli.terminal import tell
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _told(path: Path) -> "Iterator[None]":
         yield
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}.", exit_code=exits.STOPPED) from None
-    click.echo(f"wrote {path}", err=True)
+    tell(f"wrote {path}")
 
 
 def _compare(first: Path, second: Path, as_json: bool) -> int:

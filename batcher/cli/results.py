@@ -4,7 +4,9 @@ from pathlib import Path
 
 import click
 
+from batcher import streams
 from batcher.cli import exits
+from batcher.cli.terminal import tell
 
 _EPILOG = """\b
 Examples:
@@ -42,7 +44,7 @@ def command(journal: Path, output: str) -> int:
     with told():
         if output == "-":
             with reading(journal) as store:
-                for line in whole_file(store, time.time()):
+                for line in streams.while_read(whole_file(store, time.time())):
                     sys.stdout.buffer.write(line)
             return exits.CREATED
         path = Path(output)
@@ -50,8 +52,8 @@ def command(journal: Path, output: str) -> int:
         with (deciding if own else reading)(journal) as store:
             rebuilt = rebuild(store, path, time.time())
     if rebuilt.said:
-        click.echo(rebuilt.said, err=True)
+        tell(rebuilt.said)
     still_open = sum(rebuilt.open.values())
     rest = f", and {counted(still_open, 'entry', 'entries')} still open" if still_open else ""
-    click.echo(f"{path}: {counted(rebuilt.settled, 'settled result')}{rest}", err=True)
+    tell(f"{path}: {counted(rebuilt.settled, 'settled result')}{rest}")
     return exits.CREATED

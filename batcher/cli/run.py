@@ -28,7 +28,8 @@ batcher auth shows which one is used, and whether the cloud takes it.
 
 \b
 Exit codes: 0 all created; 1 some not; 2 bad usage, manifest or configuration, nothing was sent;
-3 stopped early; 4 some unsettled, a person must look; 130/143 interrupted, resumable.
+3 stopped early; 4 some unsettled, a person must look; 129/130/143 stopped by a signal, resumable;
+141 standard output was not read to its end.
 """
 
 

@@ -1,5 +1,6 @@
 """`batcher select`: some entries of a wave as the manifest of the next one."""
 
+import io
 import sys
 from collections.abc import Iterable
 from enum import StrEnum
@@ -8,8 +9,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
+from batcher import streams
 from batcher.cli import exits
 from batcher.cli.entries import journal_option
+from batcher.cli.terminal import note, tell
 from batcher.errors import UserError
 from batcher.nearest import nearest
 
@@ -104,7 +107,7 @@ def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None
         _write(path, format_, chosen.lines(store, (entry.verdict for entry in entries_of([results]) if entry.verdict)))
     where = "" if path is None else f" in {path}"
     cut = f", cut down to {counted(chosen.tables, 'table')}" if chosen.tables else ""
-    click.echo(f"{counted(chosen.count, 'entry', 'entries')}{where}{cut}", err=True)
+    tell(f"{counted(chosen.count, 'entry', 'entries')}{where}{cut}")
     return exits.CREATED
 
 
@@ -115,10 +118,15 @@ def _write(path: Path | None, format_: str | None, lines: "Iterable[ManifestLine
     if path is not None:
         write_manifest(path, lines, format_)
         return
-    writer = writer_of(format_of("-", format_ or "jsonl"), sys.stdout, "standard output")
-    for line in lines:
-        writer.write(line)
-    writer.close()
+    # A manifest is UTF-8, whatever this terminal's encoding is.
+    out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+    try:
+        writer = writer_of(format_of("-", format_ or "jsonl"), out, "standard output")
+        for line in streams.while_read(lines):
+            writer.write(line)
+        writer.close()
+    finally:
+        out.detach()
 
 
 def _tell(selection: "Selection", count: str, output: str, statuses: "Iterable[Status]") -> None:
@@ -126,13 +134,13 @@ def _tell(selection: "Selection", count: str, output: str, statuses: "Iterable[S
     from batcher.wave.result import Status
 
     where = "" if output == "-" else f" in {output}"
-    click.echo(f"{count}{where}", err=True)
+    tell(f"{count}{where}")
     if selection.unwritable:
         lines = ", ".join(map(str, selection.unwritable[:10])) + (", …" if len(selection.unwritable) > 10 else "")
         invalid = counted(len(selection.unwritable), "invalid entry has", "invalid entries have")
-        click.echo(f"note: {invalid} no request to write: mend them in the manifest, at line {lines}", err=True)
+        note(f"{invalid} no request to write: mend them in the manifest, at line {lines}")
     if Status.UNSETTLED in statuses and selection.count:
-        click.echo("note: an unsettled entry may exist already: submitted again, there may be two", err=True)
+        note("an unsettled entry may exist already: submitted again, there may be two")
 
 
 def _parsed(option: str, text: str, kind: type[T]) -> frozenset[T]:

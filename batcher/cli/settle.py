@@ -6,6 +6,7 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.entries import entry_options, journal_option, one_entry
+from batcher.cli.terminal import tell
 
 _EPILOG = """\b
 Examples:
@@ -46,11 +47,11 @@ def command(results: Path, key: str | None, index: int | None, ruling: str, jour
     with told(), deciding(journal_of(results, journal)) as store:
         recorded = settle(store, results, index_of(store, key, index), said, time.time())
     if recorded.said:
-        click.echo(recorded.said, err=True)
+        tell(recorded.said)
     result = recorded.result
     if as_json:
         click.echo(result.to_line(), nl=False)
         return exits.CREATED
     now = "sent again when the wave goes on" if said.retry else f"{result.status.value} now"
-    click.echo(f"{printable(result.key)} is {now}; the decision is on record in the journal.", err=True)
+    tell(f"{printable(result.key)} is {now}; the decision is on record in the journal.")
     return exits.CREATED

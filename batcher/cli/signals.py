@@ -1,43 +1,70 @@
-"""SIGINT and SIGTERM while a wave runs: the first stops it in order, the second leaves at once."""
+"""SIGINT, SIGTERM and SIGHUP while something runs: the first stops it in order, the second leaves at once.
+
+A third one ends the process there and then, as it would without us. What the parent has set to be ignored (nohup, a
+shell script's background job) stays ignored.
+"""
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
+from batcher import streams
 from batcher.api import Wave
 from batcher.durations import rough_duration
 from batcher.wave.stop import Stop, StopKind
 
-_KINDS = {signal.SIGINT: StopKind.SIGINT, signal.SIGTERM: StopKind.SIGTERM}
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def caught(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Have *handle* called on the running event loop for each signal that stops, while the context lasts."""
+    loop = asyncio.get_running_loop()
+    count = 0
+
+    def came(number: int, _: FrameType | None) -> None:
+        nonlocal count
+        count += 1
+        streams.end_soon()
+        if count > 2:  # the loop may be stuck, in a write that nobody reads
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        loop.call_soon_threadsafe(handle, signal.Signals(number))
+
+    before = {number: signal.getsignal(number) for number in STOPPING}
+    caught_here = [number for number in STOPPING if before[number] is not signal.SIG_IGN]
+    for number in caught_here:
+        signal.signal(number, came)
+    try:
+        yield
+    finally:
+        for number in caught_here:
+            signal.signal(number, before[number])
 
 
 @contextmanager
 def stopping(wave: Wave, say: Callable[[str], None]) -> Iterator[None]:
-    """Have signals stop *wave* while the context lasts; *say* tells the person what will happen.
+    """Have signals stop *wave* while the context lasts; *say* tells the person what will happen, after it has begun.
 
     To be entered on the event loop that runs the wave.
     """
-    loop = asyncio.get_running_loop()
     told = False
 
     def stop(number: signal.Signals) -> None:
         nonlocal told
         if told:
-            say("leaving at once: what is in flight is looked up when the wave goes on")
             wave.abandon()
+            say("leaving at once: what is in flight is looked up when the wave goes on")
             return
         told = True
+        wave.stop(Stop(StopKind[number.name], f"{number.name} received"))
         say(_promise(wave, number))
-        wave.stop(Stop(_KINDS[number], f"{number.name} received"))
 
-    for number in _KINDS:
-        loop.add_signal_handler(number, stop, number)
-    try:
+    with caught(stop):
         yield
-    finally:
-        for number in _KINDS:
-            loop.remove_signal_handler(number)
 
 
 def _promise(wave: Wave, number: signal.Signals) -> str:

@@ -1,6 +1,5 @@
 """`batcher simulate`: the simulated DRS and IAM, to try things out without a cloud."""
 
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.cli import exits
+from batcher.cli.terminal import tell
 from batcher.durations import duration_text
 from batcher.errors import UserError
 
@@ -112,16 +112,16 @@ async def _serve(simulator: "Simulator", *, as_json: bool) -> None:
     """Serve until SIGINT or SIGTERM, which is how it is meant to end."""
     import asyncio
 
+    from batcher.cli.signals import caught
+
     stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    async with simulator:
-        _introduce(simulator, as_json=as_json)
-        waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(simulator.failed())]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for task in waiting:
-            task.cancel()
+    with caught(lambda _: stop.set()):
+        async with simulator:
+            _introduce(simulator, as_json=as_json)
+            waiting = [asyncio.create_task(stop.wait()), asyncio.create_task(simulator.failed())]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in waiting:
+                task.cancel()
 
 
 def _introduce(simulator: "Simulator", *, as_json: bool) -> None:
@@ -173,7 +173,7 @@ def _show(exchange: "Exchange") -> None:
     answer = "no answer" if exchange.http_status is None else str(exchange.http_status)
     fault = "" if exchange.fault is None else f"[{exchange.fault}]"
     parts = (at, exchange.call, printable(exchange.job_id, 60), answer, exchange.error_code or "", fault)
-    click.echo(" ".join(filter(None, parts)), err=True)
+    tell(" ".join(filter(None, parts)))
 
 
 def _sum_up(tally: "TallyLedger", ledger: Path | None, *, as_json: bool) -> None:

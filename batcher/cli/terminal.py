@@ -1,15 +1,19 @@
-"""What goes to people's eyes, with NO_COLOR honoured and widths kept within reason."""
+"""What goes to people's eyes: in colour where it is wanted, wrapped on a terminal, whole elsewhere.
+
+NO_COLOR beats FORCE_COLOR. Whatever the environment says, only a terminal is drawn over.
+"""
 
 import os
 import sys
 from functools import cached_property
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
-NARROWEST, WIDEST = 60, 200
+NARROWEST, WIDEST = 60, 200  # columns, on a terminal
+_WHOLE = 1_000_000  # elsewhere no line is broken: ids stay ids, for grep and logs
 
 Span = str | tuple[str, str]
 """A piece of a line, alone or with its style."""
@@ -23,8 +27,8 @@ class Screen:
 
     @property
     def is_live(self) -> bool:
-        """Whether lines can be drawn over: on a terminal that is no dumb one, or what the environment calls one."""
-        return not self._is_plain and self.console.is_terminal and not self.console.is_dumb_terminal
+        """Whether lines can be drawn over: on a terminal that is no dumb one."""
+        return self.stream.isatty() and not self.console.is_dumb_terminal
 
     @cached_property
     def console(self) -> "Console":
@@ -51,9 +55,8 @@ class Screen:
 
     @property
     def _is_plain(self) -> bool:
-        """No terminal, and nothing in the environment that has rich take it for one: then rich would style nothing."""
-        named = "FORCE_COLOR" in os.environ or "TTY_COMPATIBLE" in os.environ
-        return not (named or self.stream.isatty())
+        """Neither a terminal nor to be coloured: rich would change nothing."""
+        return not (self.stream.isatty() or colors_on(self.stream))
 
     def _write(self, spans: tuple[Span, ...]) -> None:
         self.stream.write("".join(span if isinstance(span, str) else span[0] for span in spans) + "\n")
@@ -71,13 +74,18 @@ def console(*, stderr: bool = False) -> "Console":
 
 
 def console_on(stream: IO[str]) -> "Console":
-    """A rich console. Elsewhere than on a terminal: no colours, 100 columns unless COLUMNS says."""
+    """A rich console. Elsewhere than on a terminal no line is broken, and colours are there where they are forced."""
     from rich.console import Console
 
-    width: int | None = None if stream.isatty() or os.environ.get("COLUMNS") else 100
-    made = Console(file=stream, highlight=False, markup=False, emoji=False, soft_wrap=False, width=width)
-    made.width = min(max(made.width, NARROWEST), WIDEST)
-    return made
+    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False, "soft_wrap": False}
+    if stream.isatty():
+        made = Console(file=stream, **plain)
+        made.width = min(max(made.width, NARROWEST), WIDEST)
+        return made
+    forced = colors_on(stream)
+    return Console(
+        file=stream, width=_WHOLE, force_terminal=forced, color_system="standard" if forced else None, **plain
+    )
 
 
 def say(out: "Console", line: "Text") -> None:
@@ -85,9 +93,6 @@ def say(out: "Console", line: "Text") -> None:
 
     What is to be typed or copied is printed with `soft_wrap=True` instead: the terminal then copies it as one line.
     """
-    if not out.is_terminal:
-        out.print(line, soft_wrap=True)
-        return
     from batcher.report.wrapping import print_wrapped
 
     print_wrapped(out, line)
@@ -95,4 +100,22 @@ def say(out: "Console", line: "Text") -> None:
 
 def colors_on(stream: IO[str]) -> bool:
     """Whether to colour what goes to *stream*."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def tell(message: str, *, label: str = "", color: str = "") -> None:
+    """Say *message* on standard error, after a *label* in *color* ("error", "note")."""
+    if label:
+        code = {"red": "31;1", "yellow": "33"}[color]
+        message = f"\x1b[{code}m{label}: \x1b[0m{message}" if colors_on(sys.stderr) else f"{label}: {message}"
+    sys.stderr.write(message + "\n")
+    sys.stderr.flush()
+
+
+def note(message: str) -> None:
+    """Say on standard error what is worth knowing and stops nothing."""
+    tell(message, label="note", color="yellow")

@@ -46,7 +46,7 @@ like: the same command goes on where it was.
 
 \b
 Exit codes: 0 every verdict is consistent (or accepted); 1 not; 2 bad usage or files;
-3 a scope's credential was refused; 130/143 interrupted, resumable.
+3 a scope's credential was refused; 129/130/143 stopped by a signal, resumable.
 """
 
 
@@ -88,15 +88,14 @@ def command(results: Path, as_json: bool, **parameters: Any) -> int:
 
 def _follow(results: Path, settings: "RunSettings", sources: "CredentialSources") -> "FollowEnd":
     import asyncio
-    import sys
 
-    from batcher import logs
+    from batcher import logs, streams
     from batcher.cli.following import level_of, shown, stopped_by_signals
     from batcher.cli.terminal import colors_on, screen
     from batcher.follow.session import Session
 
     err = screen()
-    logs.configure(settings.log_format, level_of(settings), stream=sys.stderr, color=colors_on(sys.stderr))
+    logs.configure(settings.log_format, level_of(settings), color=colors_on(err.stream))
 
     async def follow() -> "FollowEnd":
         session = Session(results, settings, sources=sources)
@@ -104,4 +103,5 @@ def _follow(results: Path, settings: "RunSettings", sources: "CredentialSources"
             async with shown(session.status, err, quiet=settings.quiet):
                 return await session.run()
 
-    return asyncio.run(follow())
+    with streams.never_waiting():
+        return asyncio.run(follow())

@@ -25,7 +25,7 @@ from batcher.wave.policy import Policy
 from batcher.wave.reads import Reads
 from batcher.wave.rebuild import provisional
 from batcher.wave.result import Status
-from batcher.wave.sink import Sink, SinkFailed
+from batcher.wave.sink import ReaderGone, Sink, SinkFailed
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
 from batcher.wave.store import Store
@@ -238,7 +238,7 @@ class Engine:
         return self._lanes[scope].halted or stopped
 
     def _sink_failed(self, error: SinkFailed) -> None:
-        self.stop(Stop(StopKind.RESULTS, str(error)))
+        self.stop(Stop(StopKind.READER if isinstance(error, ReaderGone) else StopKind.RESULTS, str(error)))
 
     def status(self, tail: Mapping[Status, int] | None = None) -> WaveStatus:
         """Where the wave stands; *tail* counts the entries that stay open at its end."""

@@ -14,11 +14,16 @@ from typing import Protocol
 import orjson
 from msgspec import Struct
 
+from batcher import streams
 from batcher.wave.result import Status
 
 
 class SinkFailed(Exception):
     """Results cannot be written; the text says where, why and the way out. The journal has them all."""
+
+
+class ReaderGone(SinkFailed):
+    """Whoever read the results went away; there is no more to be done for them."""
 
 
 class Sink(Protocol):
@@ -53,13 +58,21 @@ class StandardOutput:
             sys.stdout.buffer.write(lines)
             sys.stdout.buffer.flush()
         except OSError as error:
-            raise SinkFailed(f"cannot write results to standard output: {error.strerror or error}") from error
+            raise _unwritten(error) from error
+        if (trouble := streams.trouble()) is not None:
+            raise _unwritten(trouble)
 
     def sync(self) -> None:
         """Nothing to do: what reads the other end has it."""
 
     def close(self) -> None:
         """Nothing to do."""
+
+
+def _unwritten(error: OSError) -> SinkFailed:
+    if streams.is_reader_gone(error):
+        return ReaderGone("whoever read standard output went away. The journal has every result")
+    return SinkFailed(f"cannot write results to standard output: {error.strerror or error}")
 
 
 class ResultsFile:

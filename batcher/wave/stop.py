@@ -10,12 +10,19 @@ class StopKind(Enum):
 
     SIGINT = "interrupted"
     SIGTERM = "terminated"
+    SIGHUP = "hung up"
     ASKED = "stopped on request"
     REFUSED = "credentials refused"
     MAX_FAILURES = "too many failures"
     DEADLINE = "deadline reached"
     JOURNAL = "journal not writable"
     RESULTS = "results not writable"
+    READER = "whoever read the results went away"
+
+    @property
+    def is_signal(self) -> bool:
+        """Whether it is a signal, of the member's name."""
+        return self in (StopKind.SIGINT, StopKind.SIGTERM, StopKind.SIGHUP)
 
 
 class Stop(Struct, frozen=True):

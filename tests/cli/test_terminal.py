@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from batcher.cli.terminal import Screen, say
+from batcher.cli.terminal import Screen, console_on, say
 
 LINE = Text("  the job is in no state for it: bring it into INCRE_TRANSFER_STARTED")
 
@@ -23,8 +23,8 @@ def test_on_a_terminal_lines_are_wrapped_at_words_and_keep_their_indent() -> Non
 def test_elsewhere_a_line_stays_one_line() -> None:
     """What is piped into grep is not cut into pieces."""
     pipe = io.StringIO()
-    say(Console(file=pipe, force_terminal=False, width=32), LINE)
-    assert pipe.getvalue() == f"{LINE.plain}\n"
+    say(console_on(pipe), Text(f"{LINE.plain} " * 50))
+    assert pipe.getvalue() == f"{LINE.plain} " * 50 + "\n"
 
 
 def test_a_stream_that_is_no_terminal_gets_plain_lines_and_no_console() -> None:
@@ -38,12 +38,12 @@ def test_a_stream_that_is_no_terminal_gets_plain_lines_and_no_console() -> None:
     assert "console" not in vars(screen)
 
 
-def test_the_environment_can_call_a_stream_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_environment_can_ask_for_colour_but_not_for_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     pipe = io.StringIO()
     screen = Screen(pipe)
     screen.say(("wave.csv", "bold"), "  3 entries")
-    assert screen.is_live
+    assert not screen.is_live  # nothing may be drawn over in a log
     assert pipe.getvalue() == "\x1b[1mwave.csv\x1b[0m  3 entries\n"
 
 

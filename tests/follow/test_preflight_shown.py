@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from batcher.cli.terminal import Screen
 from tests.cli.commands import write_manifest
 from tests.cli.conftest import Batcher
 from tests.follow.conftest import Fleet
@@ -11,7 +12,8 @@ from tests.follow.conftest import Fleet
 
 @pytest.fixture
 def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Has rich take standard error for a terminal."""
+    """Has standard error taken for a terminal."""
+    monkeypatch.setattr(Screen, "is_live", True)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.delenv("NO_COLOR", raising=False)

@@ -1,0 +1,128 @@
+"""Commands as processes of their own, with streams and surroundings as bad as they get, forked from one that has all
+imports: a tenth of what an interpreter of its own takes."""
+
+import faulthandler
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from typing import Literal
+
+from tests.cli.commands import PATIENCE_S, Ended, clean_environment
+
+_FORKS = multiprocessing.get_context("forkserver")
+_FORKS.set_forkserver_preload(
+    ["pytest", "rich.table", "structlog"]
+    + [f"batcher.cli.{name}" for name in ("auth", "check", "conduct", "preflight", "report", "run", "watch")]
+)
+
+State = Literal["file", "null", "closed", "full", "broken", "stuck"]
+"""What a stream is: a file that is looked at afterwards, nothing, closed, a full disk, a pipe whose reader has left, a
+full pipe whose reader does not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plumbing:
+    """What the standard streams are."""
+
+    stdin: State = "null"
+    stdout: State = "file"
+    stderr: State = "file"
+
+
+class Forked:
+    """A command under way in *folder*, with nothing but *environ* (and a home in *folder*).
+
+    *before* is called in its process first; it must be a function of a module.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[object],
+        folder: Path,
+        environ: Mapping[str, str],
+        plumbing: Plumbing = Plumbing(),
+        before: Callable[[], None] | None = None,
+    ) -> None:
+        self.out, self.err = (folder / f".{name}" for name in ("stdout", "stderr"))
+        for path in (self.out, self.err):
+            path.write_bytes(b"")
+        environment = {**clean_environment(folder), "PYTHONFAULTHANDLER": "1", **environ}
+        told = (list(map(os.fspath, map(str, arguments))), folder, environment, plumbing, before)
+        self.process: ForkServerProcess = _FORKS.Process(target=_command, args=told)
+        self.process.start()
+
+    @property
+    def told(self) -> str:
+        """What it has written to standard error so far."""
+        return self.err.read_bytes().decode(errors="surrogateescape")
+
+    def end(self) -> Ended:
+        """Wait for its end."""
+        self.process.join(PATIENCE_S)
+        code = self.process.exitcode
+        if code is None:
+            self.process.kill()
+            raise AssertionError(f"it does not end; it has said: {self.told}")
+        self.process.close()
+        return Ended(code, self.out.read_bytes().decode(errors="surrogateescape"), self.told)
+
+
+def ran(
+    arguments: Sequence[object],
+    folder: Path,
+    environ: Mapping[str, str],
+    plumbing: Plumbing = Plumbing(),
+    before: Callable[[], None] | None = None,
+) -> Ended:
+    """A command that has ended."""
+    return Forked(arguments, folder, environ, plumbing, before).end()
+
+
+def _command(
+    arguments: list[str],
+    folder: Path,
+    environ: Mapping[str, str],
+    plumbing: Plumbing,
+    before: Callable[[], None] | None,
+) -> None:
+    for number, state in enumerate((plumbing.stdin, plumbing.stdout, plumbing.stderr)):
+        _plumb(number, state, folder / (".stdout" if number == 1 else ".stderr"))
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environ)
+    if plumbing.stderr == "file":
+        faulthandler.enable()
+    sys.argv = ["batcher", *arguments]
+    if before is not None:
+        before()
+    from batcher.cli.main import main
+
+    main()
+
+
+def _plumb(number: int, state: State, file: Path) -> None:
+    match state:
+        case "closed":
+            os.close(number)
+            return
+        case "file":
+            fd = os.open(file, os.O_WRONLY | os.O_APPEND)
+        case "null" | "full":
+            fd = os.open(f"/dev/{state}", os.O_RDWR)
+        case "broken":
+            reading, fd = os.pipe()
+            os.close(reading)
+        case "stuck":
+            _, fd = os.pipe()  # the other end stays open, here
+            os.set_blocking(fd, False)
+            try:
+                while True:
+                    os.write(fd, b"." * 512)
+            except BlockingIOError:
+                os.set_blocking(fd, True)
+    os.dup2(fd, number)
+    os.close(fd)
