@@ -24,6 +24,7 @@ from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Cloud, Credential
 from batcher.errors import UserError
+from batcher.follow.files import verdicts_beside
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
 from batcher.masking import mask_text
 from batcher.scopes import open_transport, run_defaults, with_project
@@ -34,10 +35,11 @@ from batcher.wave.clocks import Clock, SystemClock, utc
 from batcher.wave.context import Boundary, log, unwatched
 from batcher.wave.control import ControlServer
 from batcher.wave.engine import Engine, Start, WaveEnd
-from batcher.wave.files import journal_beside, journal_of_output, remove_journal
+from batcher.wave.files import followed, journal_beside, journal_of_output, remove_journal
 from batcher.wave.governor import limit_of
 from batcher.wave.hand import Hand, orders
 from batcher.wave.journal import Journal, ThreadedJournal
+from batcher.wave.lock import Lock
 from batcher.wave.opening import Found, Opened, Request, open_wave
 from batcher.wave.plan import Scope
 from batcher.wave.result import Result
@@ -134,6 +136,7 @@ class Wave:
         self._watch = watch
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
+        self._lock: Lock | None = None
         self._task: asyncio.Task[WaveEnd] | None = None
         self._unread: asyncio.Queue[Result | None] | None = None
         self._told_to_stop: Stop | None = None
@@ -271,9 +274,12 @@ class Wave:
             self._companion = Companion(self._results, settings, self._clock, rng, self.stop)
         if settings.deadline is not None:
             self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(utc(self._clock.now()))
+        if self._results is not None:
+            self._results = followed(self._results)
         manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)
-        self.journal_path = self._journal or (
-            journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results)
+        self.journal_path = followed(
+            self._journal
+            or (journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results))
         )
         defaults = await self._defaults(manifest)
         request = Request(
@@ -281,6 +287,8 @@ class Wave:
             defaults=defaults,
             journal=self.journal_path,
             results=self._results,
+            is_named=self._journal is not None,
+            beside=() if self._results is None else (verdicts_beside(self._results),),
             allow_duplicates=settings.allow_duplicates,
             skip_invalid=settings.skip_invalid,
             digest=settings.digest,
@@ -290,6 +298,7 @@ class Wave:
             command=self._command,
         )
         opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch)
+        self._lock = opened.lock
         self._stack.callback(opened.lock.release)
         self.found = opened.found
         self._stack.callback(self._forget_unbegun)  # runs with the journal closed, and the wave still held
@@ -337,6 +346,8 @@ class Wave:
         if self._engine is not None or self.found is None or self.found.resumed or self.journal_path is None:
             return
         remove_journal(self.journal_path)
+        if self._lock is not None:
+            self._lock.forget()
         if self._results is not None:
             self._results.unlink(missing_ok=True)
 

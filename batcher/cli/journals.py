@@ -6,7 +6,8 @@ from pathlib import Path
 
 from batcher.errors import UserError
 from batcher.wave.beside import journal_of, reading, require_plan, told
-from batcher.wave.files import Lock
+from batcher.wave.lock import Lock
+from batcher.wave.older import OlderJournal, behind_its_sign
 from batcher.wave.store import Store
 
 __all__ = ["deciding", "index_of", "journal_of", "reading"]
@@ -21,6 +22,9 @@ def deciding(journal: Path) -> Iterator[Store]:
             store = Store.open(journal)
             try:
                 require_plan(store, journal)
+                if (why := behind_its_sign(store, journal, lock.sign())) is not None:
+                    raise OlderJournal(journal, why)
+                store.keep_sign(lock)
                 yield store
             finally:
                 store.close()

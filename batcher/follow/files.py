@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+from batcher.wave.files import followed
+
 _SUFFIX = ".verdicts.jsonl"
 
 
 def verdicts_beside(results: Path) -> Path:
     """Where the verdicts on the entries of *results* stand: `wave.jsonl` has them in `wave.verdicts.jsonl`."""
+    results = followed(results)
     name = results.name.removesuffix(".jsonl")
     return results.with_name(f"{name}{_SUFFIX}")
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from batcher.errors import UserError
-from batcher.wave.files import journal_beside
+from batcher.wave.files import followed, journal_beside
 from batcher.wave.journal_log import log_of
 from batcher.wave.schema import NotAJournal
 from batcher.wave.store import Store
@@ -27,7 +27,7 @@ def journal_of(results: Path, named: Path | None = None) -> Path:
     path = named or journal_beside(results)
     with told(path):
         if path.exists():
-            return path
+            return followed(path)
         if path.is_symlink():
             raise JournalUnusable(f"the journal {path} is a link that leads nowhere: copy the file itself along.")
         if log_of(path).exists():

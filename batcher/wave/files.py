@@ -1,7 +1,5 @@
-"""The files of a wave: where its journal lies, who holds it, and how an old one is put aside."""
+"""The files of a wave: where its journal lies, and how an old one is put aside."""
 
-import fcntl
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,8 +12,23 @@ class WaveRefused(UserError):
     """The wave cannot begin or go on as asked; nothing was sent. The text says why and the way out."""
 
 
+def followed(path: Path) -> Path:
+    """Where *path* leads, if it is a symbolic link, and *path* itself if not.
+
+    A link given for the results stays: the wave belongs to the file that it leads to, and its other files lie beside
+    that one. Raises `WaveRefused`.
+    """
+    if not path.is_symlink():
+        return path
+    try:
+        return path.resolve()
+    except (OSError, RuntimeError) as error:
+        raise WaveRefused(f"{path} is a link that leads nowhere: {error}") from error
+
+
 def journal_beside(results: Path) -> Path:
-    """The journal of the wave whose results go to *results*."""
+    """The journal of the wave whose results go to *results*. Raises `WaveRefused`."""
+    results = followed(results)
     return results.with_name(f"{results.name}.journal")
 
 
@@ -24,52 +37,6 @@ def journal_of_output(digest: str) -> Path:
     folder = platformdirs.user_state_path("batcher", appauthor=False) / "waves"
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder / f"{digest.removeprefix('sha256:')[:32]}.journal"
-
-
-class Lock:
-    """Holds a journal for this process. The kernel lets go of it with the process: no stale lock is possible."""
-
-    def __init__(self, journal: Path) -> None:
-        """Take the lock, creating an empty journal file if there is none. Raises `WaveRefused`."""
-        self._fd = _take(journal)
-
-    def release(self) -> None:
-        """Let go."""
-        os.close(self._fd)
-
-
-def _take(journal: Path) -> int:
-    while True:
-        try:
-            fd = os.open(journal, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except FileNotFoundError as error:
-            raise WaveRefused(
-                f"there is no folder {journal.parent} to write in: make it, or choose another -o"
-            ) from error
-        except OSError as error:
-            raise WaveRefused(f"cannot open the journal {journal}: {error.strerror}") from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(fd, journal):
-                return fd
-        except BlockingIOError as error:
-            os.close(fd)
-            raise WaveRefused(
-                f"another batcher is running this wave: it holds {journal}. Wait for it, or choose another -o"
-            ) from error
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)  # the file was moved or removed between opening and locking
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    ours = os.fstat(fd)
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    return (ours.st_ino, ours.st_dev) == (there.st_ino, there.st_dev)
 
 
 def remove_journal(journal: Path) -> None:

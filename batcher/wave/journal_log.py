@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from batcher.wave.schema import APPLICATION_ID, NotAJournal
+from batcher.wave.sign import identity_of, sign_beside
 
 IN_USE = "in_use"  # the mark's name in the table `meta`: 1 or 0; old journals have none
 _TRIES = 5  # of copying a journal that is being written
@@ -53,7 +54,7 @@ def require_log(db: sqlite3.Connection, journal: Path, *, had_log: bool) -> None
     if had_log:
         return
     try:
-        lost = _is_marked(db) or _lost_its_tables(db, journal)
+        lost = (_is_marked(db) and not _reached_its_sign(db, journal)) or _lost_its_tables(db, journal)
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             raise
@@ -66,6 +67,12 @@ def _is_marked(db: sqlite3.Connection) -> bool:
     if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
         return False
     return bool(db.execute("SELECT 1 FROM meta WHERE name = ? AND value = 1", (IN_USE,)).fetchone())
+
+
+def _reached_its_sign(db: sqlite3.Connection, journal: Path) -> bool:
+    """Whether all that was recorded is in the file by itself: another program folded the log in, and left the mark."""
+    sign = sign_beside(journal)
+    return sign is not None and identity_of(db) == (sign.wave, sign.generation)
 
 
 def _lost_its_tables(db: sqlite3.Connection, journal: Path) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -23,13 +24,17 @@ from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import Start
 from batcher.wave.events import Reopened
-from batcher.wave.files import Lock, WaveRefused, remove_journal
+from batcher.wave.files import WaveRefused, remove_journal
+from batcher.wave.filesystem import unfit
 from batcher.wave.journal import JournalFailed
+from batcher.wave.lock import Lock
+from batcher.wave.older import OlderJournal, behind_its_sign, refuse_untold, untold_verdicts
 from batcher.wave.ops import Happened, Noted, Op, Settled
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.rebuild import count_doubts
-from batcher.wave.restart import put_wave_aside
+from batcher.wave.restart import put_wave_aside, where_results_go
 from batcher.wave.result import Result, Status
+from batcher.wave.sign import sign_beside
 from batcher.wave.sink import SinkFailed, mend, write_all
 from batcher.wave.store import MOST_BYTES, Store
 
@@ -57,6 +62,8 @@ class Request(Struct, frozen=True, kw_only=True):
     defaults: RunDefaults
     journal: Path
     results: Path | None
+    is_named: bool = False  # the journal was named, and is not simply the one beside the results
+    beside: tuple[Path, ...] = ()  # what else tells of the wave: its verdicts
     allow_duplicates: bool = False
     skip_invalid: bool = False
     digest: str | None = None
@@ -104,18 +111,20 @@ def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Op
     _check_results(request.results)
     said: list[str] = []
     if request.restart:
-        said += put_wave_aside(request.journal, request.results)
+        said += put_wave_aside(request.journal, request.results, request.beside, is_named=request.is_named)
     lock = Lock(request.journal)
     try:
         store = Store.open(request.journal)
     except sqlite3.Error as error:
         lock.release()
+        if (why := unfit(error, request.journal)) is not None:
+            raise WaveRefused(why) from error
         raise JournalFailed(f"cannot open the journal {request.journal}: {error}") from error
     except BaseException:
         lock.release()
         raise
     try:
-        start, found = begin(request, store, clock, watch)
+        start, found = begin(request, store, clock, watch, lock)
     except BaseException as error:
         _leave(request, store, lock)
         if isinstance(error, sqlite3.Error):
@@ -145,18 +154,30 @@ def _leave(request: Request, store: Store, lock: Lock) -> None:
     store.close()
     if not planned:
         remove_journal(request.journal)
+        if sign_beside(request.journal) is None:
+            lock.forget()
     lock.release()
 
 
-def begin(request: Request, store: Store, clock: Clock, watch: Boundary = unwatched) -> tuple[Start, Found]:
-    """Plan the wave in *store*, or take up the one it holds. Raises what `open_wave` does, and `sqlite3.Error`."""
+def begin(
+    request: Request, store: Store, clock: Clock, watch: Boundary = unwatched, lock: Lock | None = None
+) -> tuple[Start, Found]:
+    """Plan the wave in *store*, or take up the one it holds; *lock* keeps its sign of life.
+
+    Raises what `open_wave` does, `sqlite3.Error` and OSError.
+    """
     resumed = store.is_planned()
     said: list[str] = []
     last_sign = _last_sign(store) if resumed else None
     if resumed:
-        said = _take_up(request, store, clock)
+        said = _take_up(request, store, clock, lock)
     else:
+        _refuse_leftovers(request)
+        if lock is not None:
+            lock.clear()
         _plan(request, store, clock)
+        if lock is not None:
+            store.keep_sign(lock)
         watch("plan durable")
         if request.results is not None:
             write_all(request.results, store.lines())
@@ -185,13 +206,25 @@ def _last_sign(store: Store) -> float:
 # --- a new wave -----------------------------------------------------------------------------------------
 
 
-def _plan(request: Request, store: Store, clock: Clock) -> None:
-    results = request.results
-    if results is not None and results.exists() and results.stat().st_size > 0:
+def _refuse_leftovers(request: Request) -> None:
+    """A new wave does not begin beside what an earlier one left: its journal may have got lost."""
+    sign = sign_beside(request.journal)
+    for file in (request.results, *request.beside):
+        if file is None or not file.exists() or not file.stat().st_size:
+            continue
+        if sign is not None:
+            raise WaveRefused(
+                f"{file} is there, and {request.journal.name}.lock says that its wave had a journal, which is gone: "
+                f"put {request.journal} back to go on. Or begin a new wave with --restart, which keeps the old files "
+                "aside and creates again what they tell of"
+            )
         raise WaveRefused(
-            f"{results} exists and has no journal beside it, so it belongs to something else. Choose another -o, or "
+            f"{file} exists and has no journal beside it, so it belongs to something else. Choose another -o, or "
             "begin a new wave with --restart, which keeps the old file aside"
         )
+
+
+def _plan(request: Request, store: Store, clock: Clock) -> None:
     scopes: dict[tuple[str, str], Scope] = {}
     found = GroupedFindings()
     invalid = _Invalid(store, clock)
@@ -294,7 +327,9 @@ def _facts(request: Request, clock: Clock) -> dict[str, Any]:
         "platform": f"Python {platform.python_version()} on {platform.system()}",
         "command": request.command,
         "begun_at": utc(clock.now()).isoformat(),
+        "wave": uuid4().hex,
         "manifest": str(request.manifest.file),
+        **where_results_go(request.journal, request.results),
         "digest": request.manifest.digest,
         "allow_duplicates": request.allow_duplicates,
         "skip_invalid": request.skip_invalid,
@@ -310,18 +345,26 @@ def _facts(request: Request, clock: Clock) -> dict[str, Any]:
 # --- an old wave ----------------------------------------------------------------------------------------
 
 
-def _take_up(request: Request, store: Store, clock: Clock) -> list[str]:
+def _take_up(request: Request, store: Store, clock: Clock, lock: Lock | None) -> list[str]:
     """Check that it is the same wave, make the results file agree, and reopen what is to be looked at again."""
     facts = store.facts()
     _same_wave(request, store, facts)
+    _refuse_older(request, store, lock)
     said: list[str] = []
-    if request.results is not None:
+    results = request.results
+    if results is not None:
+        check = refuse_untold(store, results)
         if facts.get("rewriting"):
-            write_all(request.results, store.lines())
-            store.commit([Noted(name="rewriting", value=False)])
+            if results.exists():
+                check(0)
+            write_all(results, store.lines())
         else:
-            mended = mend(request.results, store.lines)
+            mended = mend(results, store.lines, check)
             said += [mended.said] if mended.said else []
+    if lock is not None:
+        store.keep_sign(lock)
+    if facts.get("rewriting"):
+        store.commit([Noted(name="rewriting", value=False)])
     reopened = _reopen(store, [Status.UNSETTLED], clock, why="the wave was run again", fresh=False)
     if request.retry_failed:
         reopened += _reopen(store, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
@@ -331,6 +374,19 @@ def _take_up(request: Request, store: Store, clock: Clock) -> list[str]:
     now = utc(clock.now()).isoformat()
     store.commit([Noted(name="resumed_at", value=now), Noted(name="settings", value=dict(request.settings or {}))])
     return said
+
+
+def _refuse_older(request: Request, store: Store, lock: Lock | None) -> None:
+    """Going on with an older journal would create again what was created since. Raises `OlderJournal`."""
+    if lock is not None and (sign := lock.sign()) is not None:
+        _refuse(request, behind_its_sign(store, request.journal, sign))
+    for file in request.beside:
+        _refuse(request, untold_verdicts(store, file))
+
+
+def _refuse(request: Request, why: str | None) -> None:
+    if why is not None:
+        raise OlderJournal(request.journal, why)
 
 
 def _same_wave(request: Request, store: Store, facts: Mapping[str, Any]) -> None:

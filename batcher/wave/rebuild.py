@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.wave.events import Event
 from batcher.wave.life import history
+from batcher.wave.older import refuse_untold
 from batcher.wave.outcome import result_of
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.result import Result, Status
@@ -75,9 +76,9 @@ def _open_entries(store: Store, scope: int) -> Iterator[tuple[PlannedEntry, list
 def rebuild(store: Store, path: Path, now: float) -> Rebuilt:
     """Make the file at *path* say what the journal says. A file that says anything else is kept aside.
 
-    Raises `SinkFailed`, `sqlite3.Error`.
+    Raises `OlderJournal` where the file knows more, `SinkFailed`, `sqlite3.Error`.
     """
-    mended = mend(path, store.lines)
+    mended = mend(path, store.lines, refuse_untold(store, path))
     counts: Counter[Status] = Counter()
     with path.open("ab") as file:
         for result in open_results(store, now):

@@ -3,6 +3,8 @@
 import sqlite3
 from pathlib import Path
 
+from batcher.wave.filesystem import elsewhere, named
+
 FORMAT = 1
 APPLICATION_ID = 0x44525342  # "DRSB": tells our journal from any other SQLite file
 
@@ -47,7 +49,12 @@ def prepare(db: sqlite3.Connection, path: Path | None) -> None:
         check(db, path)
     if empty:
         db.executescript(SCHEMA)  # before there is a log: the file by itself tells what it is
-    db.execute("PRAGMA journal_mode = WAL")
+    mode = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+    if path is not None and mode != "wal":
+        raise NotAJournal(
+            f"{named(path)} has no shared memory, which the write-ahead log of the journal {path} needs. "
+            f"{elsewhere(path)}"
+        )
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA wal_autocheckpoint = 4000")
 

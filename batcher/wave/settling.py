@@ -9,6 +9,7 @@ from batcher.drs.outcome import ErrorKind, Half, Sort, Trouble
 from batcher.errors import UserError
 from batcher.wave.events import Event, Reopened, Ruled, task_ids
 from batcher.wave.life import EntryState, fold, history
+from batcher.wave.older import refuse_untold
 from batcher.wave.ops import Happened, Noted, Op, Settled
 from batcher.wave.outcome import result_of
 from batcher.wave.plan import PlannedEntry
@@ -72,7 +73,7 @@ class Recorded(Struct, frozen=True, kw_only=True):
 def settle(store: Store, results: Path | None, index: int, ruling: Ruling, now: float) -> Recorded:
     """Record *ruling* for the entry at *index* and bring the file *results* in line.
 
-    The caller holds the wave's lock. Raises `NotSettled`, `SinkFailed`, `sqlite3.Error`.
+    The caller holds the wave's lock. Raises `NotSettled`, `OlderJournal`, `SinkFailed`, `sqlite3.Error`.
     """
     entry = store.entry(index)
     if entry is None:
@@ -84,7 +85,9 @@ def settle(store: Store, results: Path | None, index: int, ruling: Ruling, now: 
     made = {} if ruling.retry else _named(entry, before, ruling)
     ids = {half: task_id for half, task_id in made.items() if task_id is not None}
     _check_ids(entry, before, ids.values(), store)
-    said = None if results is None or store.facts().get("rewriting") else mend(results, store.lines).said
+    said = None
+    if results is not None and not store.facts().get("rewriting"):
+        said = mend(results, store.lines, refuse_untold(store, results)).said
     added: list[Event] = []
     if settled is not None:
         added.append(Reopened(at=now, was=settled[1].value, why="the operator settles it", fresh=False))

@@ -15,6 +15,7 @@ import orjson
 from msgspec import Struct
 
 from batcher import streams
+from batcher.wave.files import followed
 from batcher.wave.result import Status
 
 
@@ -134,6 +135,10 @@ class ResultsFile:
 _WAY_OUT = "every result is in the journal: run the same command again to have the file written anew"
 
 
+def _go_on(_: int) -> None:
+    pass
+
+
 class Mended(Struct, frozen=True, kw_only=True):
     """What had to be done to make the results file say what the journal says; *said* is for people."""
 
@@ -142,20 +147,22 @@ class Mended(Struct, frozen=True, kw_only=True):
     said: str | None = None
 
 
-def mend(path: Path, lines: Callable[[], Iterable[bytes]]) -> Mended:
+def mend(path: Path, lines: Callable[[], Iterable[bytes]], before: Callable[[int], None] = _go_on) -> Mended:
     """Make the file at *path* hold exactly what *lines* gives, anew at each call.
 
     It may lack some at its end (a crash), end in a torn line, or go on after them with the provisional lines of a
     stopped wave, which are taken off. Anything else is someone's edit: that file is kept aside.
-    Raises `SinkFailed`.
+    *before* is called with the place in the file from which it says something else; where it raises, the file stays as
+    it is. Raises `SinkFailed`.
     """
+    path = followed(path)
     try:
-        return _mend(path, lines)
+        return _mend(path, lines, before)
     except OSError as error:
         raise SinkFailed(f"cannot write results to {path}: {error.strerror}") from error
 
 
-def _mend(path: Path, lines: Callable[[], Iterable[bytes]]) -> Mended:
+def _mend(path: Path, lines: Callable[[], Iterable[bytes]], before: Callable[[int], None]) -> Mended:
     if not path.exists():
         written = write_all(path, lines())
         return Mended(appended=written, said=f"{path} was gone and is written again" if written else None)
@@ -168,6 +175,7 @@ def _mend(path: Path, lines: Callable[[], Iterable[bytes]]) -> Mended:
                 missing = [line]
                 break
             agreed += len(line)
+        before(agreed)
         file.seek(agreed)
         torn = file.readline()
         if not (missing and missing[0].startswith(torn)) and not all(map(_provisional, chain([torn], file))):
@@ -215,6 +223,7 @@ def _anew(path: Path, lines: Iterable[bytes]) -> Mended:
 
 def write_all(path: Path, lines: Iterable[bytes]) -> int:
     """Write *lines* to *path* in one step: whole or not at all. Returns how many. Raises OSError."""
+    path = followed(path)  # a link stays one
     draft = path.with_name(f".{path.name}.draft")
     count = 0
     try:

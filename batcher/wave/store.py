@@ -6,9 +6,11 @@ result. `synchronous=FULL` makes a commit survive a power cut; write-ahead loggi
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import Any
+from typing import Any, Protocol
+from uuid import uuid4
 
 import orjson
 
@@ -18,6 +20,7 @@ from batcher.wave.ops import ClockNoted, Happened, Noted, Op, Settled
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Status
 from batcher.wave.schema import INDEX_OF_SCOPES, INDEXES, check, prepare
+from batcher.wave.sign import Sign, identity_of
 
 _ROWS = 100  # to a statement
 _CACHED = 3 * _ROWS  # statements: one for each number of rows, into either table
@@ -43,16 +46,30 @@ def _file_at(path: Path) -> tuple[int, int] | None:
     return found.st_ino, found.st_dev
 
 
+class SignKeeper(Protocol):
+    """Keeps the journal's sign of life outside of it: the wave's `Lock`."""
+
+    def sign(self) -> Sign | None:
+        """The sign as it is."""
+        ...
+
+    def write(self, wave: str, generation: int) -> None:
+        """Make a new one durable. Raises OSError."""
+        ...
+
+
 class Store:
     """The database. Methods raise `sqlite3.Error` (and so tell of full or vanished disks)."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
-        self._path: Path | None = None
+        self.path: Path | None = None
         self._files: dict[Path, tuple[int, int] | None] = {}  # what its paths led to, when it was opened
         self._look: Look | None = None
         self._scopes: dict[int, Scope] = {}
         self._walk: str | None = None
+        self._keeper: SignKeeper | None = None
+        self._folded_at: int | None = None  # when the database was last written to: its log was folded in
 
     @classmethod
     def open(cls, path: Path | None) -> "Store":
@@ -82,6 +99,7 @@ class Store:
         try:
             look.db.execute("PRAGMA query_only = ON")
             store = cls(look.db)
+            store.path = path
             require_log(look.db, path, had_log=look.had_log)
             check(look.db, path)
         except BaseException:
@@ -96,7 +114,7 @@ class Store:
 
     def _remember(self, path: Path | None) -> None:
         """Know the files again: the database, and the log that holds what was committed last."""
-        self._path = path
+        self.path = path
         if path is not None:
             mark(self._db)  # the log is made with it, if there is none yet
             self._files = {part: _file_at(part) for part in (path, path.with_name(f"{path.name}-wal"))}
@@ -109,7 +127,7 @@ class Store:
     def rescue(self) -> Path:
         """Write all of it to a file that can be found: at its old path if that is free, else in a new temporary folder.
         Raises `sqlite3.Error`."""
-        path = self._path
+        path = self.path
         assert path is not None  # noqa: S101 - only files get lost
         unmark(self._db)
         if _file_at(path) == self._files[path]:  # only its log is gone, to whose content we still have the key
@@ -124,8 +142,11 @@ class Store:
         """Close the database; its write-ahead log is folded in, unless it was only looked into."""
         if self._look is not None:
             self._look.close()
-        elif self._path is not None:
-            let_go(self._db, self._path)
+        elif self.path is not None:
+            if self._keeper is not None and self.is_there():
+                with suppress(sqlite3.Error, OSError):  # a sign behind its journal says nothing against it
+                    self._grow(self._keeper)  # a copy that was made while it was open is older now
+            let_go(self._db, self.path)
         else:
             self._db.close()
 
@@ -133,6 +154,41 @@ class Store:
     def was_changed(self) -> bool:
         """Whether a store that was opened to read was written meanwhile, so that what was read may be void."""
         return self._look is not None and self._look.changed()
+
+    # --- its sign of life -------------------------------------------------------------------------------
+
+    def identity(self) -> tuple[str | None, int]:
+        """The name of the wave, None where it was begun by a version without names, and the journal's generation."""
+        return identity_of(self._db)
+
+    def keep_sign(self, keeper: SignKeeper) -> None:
+        """From now on *keeper* has the journal's sign of life: see `batcher.wave.sign`. Raises OSError."""
+        self._grow(keeper)
+        self._keeper = keeper
+
+    def _grow(self, keeper: SignKeeper) -> None:
+        """Begin a new generation, in the journal first and in its sign then. Again where that folded the log in."""
+        while True:
+            wave, generation = self.identity()
+            sign = keeper.sign()
+            if sign is not None and sign.wave == wave:
+                generation = max(generation, sign.generation)
+            named = wave or uuid4().hex
+            self._db.execute("BEGIN IMMEDIATE")
+            self._apply(Noted(name="wave", value=named))
+            self._apply(Noted(name="generation", value=generation + 1))
+            before = self._written_at()
+            self._db.execute("COMMIT")
+            keeper.write(named, generation + 1)
+            self._folded_at = self._written_at()
+            if self._folded_at == before:
+                return
+
+    def _written_at(self) -> int | None:
+        try:
+            return None if self.path is None else self.path.stat().st_mtime_ns
+        except OSError:
+            return None
 
     # --- the plan ---------------------------------------------------------------------------------------
 
@@ -188,11 +244,17 @@ class Store:
         for statement in (INDEXES + several).strip().splitlines():
             self._db.execute(statement)
         self._db.execute("COMMIT")
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that a copy without the log has at least the plan
 
     # --- writing ----------------------------------------------------------------------------------------
 
     def commit(self, ops: Iterable[Op]) -> None:
-        """Apply *ops* in order, in one transaction, durable when this returns. All or none of them."""
+        """Apply *ops* in order, in one transaction, durable when this returns. All or none of them.
+
+        Raises `sqlite3.Error`, and OSError where the sign of life cannot be written.
+        """
+        if self._keeper is not None and self._written_at() != self._folded_at:
+            self._grow(self._keeper)
         self._db.execute("BEGIN IMMEDIATE")
         try:
             events: list[Any] = []

@@ -9,7 +9,7 @@ import pytest
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.service import ServiceConfig
-from batcher.wave.files import Lock
+from batcher.wave.lock import Lock
 from tests.cli.commands import created_jobs, lines_of, write_manifest
 from tests.cli.conftest import Batcher, Cloud
 

@@ -21,6 +21,7 @@ ANSWER = Answered(at=NOON, sent_at=NOON, halves={}, http_status=200, request_id=
 
 # Every public method that asks the database, and how it is called.
 CALLS: dict[str, Callable[[Store], object]] = {
+    "identity": Store.identity,
     "is_planned": Store.is_planned,
     "facts": Store.facts,
     "scopes": Store.scopes,
@@ -49,7 +50,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
 # What only writes, or asks the file system.
 OTHERS = {
     "open", "open_to_read", "relax", "is_there", "rescue", "close", "begin", "rollback", "add_scope", "add_entries",
-    "add_invalid", "add_result", "finish_plan", "commit",
+    "add_invalid", "add_result", "finish_plan", "commit", "keep_sign",
 }  # fmt: skip
 # What is about the whole wave, and called once in a run, may walk over all of it; what is called for each entry not.
 OF_ALL = {"facts", "scopes", "scope_sizes", "entry_count", "is_settled", "status_counts", "settled_counts"}

@@ -1,0 +1,144 @@
+"""An older journal, noticed: one put back from a backup or a snapshot, or whose write-ahead log got lost.
+
+It is a sound journal, and it has forgotten what was sent since. Whoever goes on with it creates that again. What
+gives it away lies beside it: the sign of life in the lock file, and results and verdicts that it knows nothing of.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from batcher.text import counted, printable
+from batcher.wave.events import Event, Intended, Retracted, task_ids
+from batcher.wave.files import WaveRefused
+from batcher.wave.result import Status
+from batcher.wave.sign import Sign, sign_beside
+from batcher.wave.store import Store
+
+_WAY_OUT = (
+    "It is a backup, part of a restored snapshot, or a copy without the `-wal` beside it, which holds what was "
+    "recorded last: put the newest journal back, with its -wal and .lock where it has them"
+)
+
+
+class OlderJournal(WaveRefused):
+    """The journal has forgotten what was sent. Nothing was sent or changed; the text says what tells so."""
+
+    def __init__(self, journal: Path, why: str) -> None:
+        super().__init__(f"{journal} is older than what happened: {why}. {_WAY_OUT}")
+
+
+_HALVES = ("object_level_compare_create_result", "data_level_compare_create_result")
+_FINAL = frozenset({Status.CREATED, Status.PARTIAL, Status.FAILED})
+_TAIL = 1024 * 1024  # bytes at the end of a verdicts file that are looked at
+
+
+def refuse_untold(store: Store, results: Path) -> Callable[[int], None]:
+    """What `mend` has to call before it changes *results*. It raises `OlderJournal` where they know more."""
+
+    def refuse(offset: int) -> None:
+        if (why := untold_results(store, results, offset)) is not None:
+            raise OlderJournal(store.path or results, why)
+
+    return refuse
+
+
+def behind_its_sign(store: Store, journal: Path, sign: Sign | None = None) -> str | None:
+    """Why *journal* is older than the sign beside it says, a sentence; None: it is not, or there is no sign.
+
+    Of a wave that is running, *sign* has to be read before the store is opened.
+    """
+    sign = sign or sign_beside(journal)
+    if sign is None:
+        return None
+    wave, generation = store.identity()
+    if wave == sign.wave and generation >= sign.generation:
+        return None
+    if wave is not None and wave != sign.wave:
+        return (
+            f"{journal} is not the journal that was here last, but that of another wave: put the right one back, or "
+            f"remove {journal.name}.lock if this one is"
+        )
+    return f"{journal} lacks what was recorded last: it is at {generation}, and was at {sign.generation}"
+
+
+def untold_results(store: Store, results: Path, offset: int = 0) -> str | None:
+    """What the results file at *results*, from byte *offset* on, says and the journal does not know, as a sentence.
+
+    The file is never ahead of its journal, so the journal is older. Raises OSError.
+    """
+    count, first = 0, ""
+    for line, told in _lines(results, offset):
+        if _is_untold(store, line, told):
+            count += 1
+            first = first or _words(told, _ids_of(told))
+    if not count:
+        return None
+    return f"{results} has {counted(count, 'result', 'results')} that the journal does not know, such as {first}"
+
+
+def untold_verdicts(store: Store, verdicts: Path) -> str | None:
+    """The same of a verdicts file: verdicts on comparisons that the journal does not know. Raises OSError."""
+    if not verdicts.exists():
+        return None
+    size = verdicts.stat().st_size
+    for _, told in _lines(verdicts, max(0, size - _TAIL)):
+        halves = told.get("halves")
+        index = told.get("index")
+        if not isinstance(halves, list) or not isinstance(index, int):
+            continue
+        ids = {
+            str(half["compare_task_id"]) for half in halves if isinstance(half, dict) and half.get("compare_task_id")
+        }
+        if ids - task_ids(store.events(index)):
+            return f"{verdicts} has a verdict that the journal knows no comparison of: {_words(told, sorted(ids))}"
+    return None
+
+
+def _lines(path: Path, offset: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
+    """The whole lines of *path* from byte *offset* on that are JSON objects."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        for line in file:
+            try:
+                told = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue
+            if line.endswith(b"\n") and isinstance(told, dict):
+                yield line, told
+
+
+def _is_untold(store: Store, line: bytes, told: dict[str, Any]) -> bool:
+    index, status = told.get("index"), told.get("status")
+    if not isinstance(index, int) or not 0 <= index < 2**63 or status == Status.INVALID:
+        return False
+    if (found := store.result_of(index)) is not None and found[2] == line:
+        return False
+    ids, attempts = _ids_of(told), told.get("attempts")
+    if status == Status.NOT_SUBMITTED and not attempts and not ids:
+        return False  # nothing was done, and nobody has to know
+    events = store.events(index)
+    if set(ids) - task_ids(events):
+        return True
+    if isinstance(attempts, int) and attempts > attempts_in(events):
+        return True
+    return status in _FINAL and found is None and not events
+
+
+def attempts_in(events: Iterable[Event]) -> int:
+    """How many requests *events* say were sent."""
+    return sum(isinstance(event, Intended) - isinstance(event, Retracted) for event in events)
+
+
+def _ids_of(told: dict[str, Any]) -> list[str]:
+    halves = (told.get(name) for name in _HALVES)
+    ids = (half.get("compare_task_id") for half in halves if isinstance(half, dict))
+    return [task_id for task_id in ids if isinstance(task_id, str)]
+
+
+def _words(told: dict[str, Any], ids: Iterable[str]) -> str:
+    made = ", ".join(ids)
+    said = f" ({printable(made)})" if made else f" ({told.get('status')})"
+    return f"entry {told.get('index')}{said}"

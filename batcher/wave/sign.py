@@ -1,0 +1,65 @@
+"""The sign of life of a journal: how far it was, on record outside of it.
+
+A journal that was put back from a backup, or whose write-ahead log (`-wal`) got lost, is a sound database that has
+forgotten what was sent since. So each journal has a *generation*, a number in it that grows with each run and each time
+that its log is folded into the database; and the lock file beside it says which one the journal has reached, durable
+before anything of that generation is sent. A journal of a lower generation than its sign is older than what happened.
+
+The number grows right *after* the log was folded in. So the database without its log is always older than the sign,
+until the journal is closed in order; and with its log it never is.
+"""
+
+import sqlite3
+from pathlib import Path
+
+import orjson
+from msgspec import Struct
+
+SIZE = 200  # bytes of the record, well within one sector: it is there whole, or not at all
+
+
+class Sign(Struct, frozen=True, kw_only=True):
+    """*wave* names the wave (it is drawn when the wave is planned), *generation* is the least its journal has reached;
+    *inode* is the number of the file that holds the sign, where that is a lasting one."""
+
+    wave: str
+    generation: int
+    inode: int | None
+
+    @classmethod
+    def of(cls, record: bytes) -> "Sign | None":
+        """The sign in *record*; None where there is none."""
+        try:
+            told = orjson.loads(record)
+            return cls(wave=str(told["wave"]), generation=int(told["generation"]), inode=told["inode"])
+        except (ValueError, TypeError, KeyError):
+            return None
+
+    def line(self) -> bytes:
+        """The record, as long as every other."""
+        told = {"wave": self.wave, "generation": self.generation, "inode": self.inode}
+        return orjson.dumps(told).ljust(SIZE - 1) + b"\n"
+
+
+def identity_of(db: sqlite3.Connection) -> tuple[str | None, int]:
+    """The name of the wave in the journal *db*, None where an earlier version began it, and the journal's generation.
+
+    Raises `sqlite3.Error`.
+    """
+    rows = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('wave', 'generation')"))
+    wave = orjson.loads(rows["wave"]) if "wave" in rows else None
+    return wave, int(orjson.loads(rows.get("generation", "0")))
+
+
+def lock_file_of(journal: Path) -> Path:
+    """The file whose lock says who has the wave of *journal*, and which holds the sign."""
+    return journal.with_name(f"{journal.name}.lock")
+
+
+def sign_beside(journal: Path) -> Sign | None:
+    """The sign beside *journal*; None where there is none that can be read."""
+    try:
+        with lock_file_of(journal).open("rb") as file:
+            return Sign.of(file.read(SIZE))
+    except OSError:
+        return None
