@@ -17,6 +17,13 @@ _Text = str | UnsetType | None
 _SOME = msgspec.Meta(min_length=1)
 
 
+class _ObjectInfo(BodyPart):
+    """An `ObjectInfo` as it is written: a null is told from a field that is not there, as colons are counted."""
+
+    db_name: Name
+    table_name: Annotated[list[Name], _SOME] | UnsetType | None = UNSET
+
+
 class _DataLevel(BodyPart):
     """The data-level half of an entry, where nothing needs to be there: it may come from the defaults."""
 
@@ -24,7 +31,7 @@ class _DataLevel(BodyPart):
     compare_type: _Text = UNSET
     compare_mode: _Text = UNSET
     start_time: _Text = UNSET
-    compare_object_infos: Annotated[list[ObjectInfo], _SOME] | UnsetType | None = UNSET
+    compare_object_infos: Annotated[list[_ObjectInfo], _SOME] | UnsetType | None = UNSET
     compare_object_infos_with_token: Annotated[list[ObjectInfoWithToken], _SOME] | UnsetType | None = UNSET
 
 
@@ -118,6 +125,6 @@ def _apart(row: _Row) -> Usual:
         row.job_id,
         row.key or None,
         labels,
-        plain or None,
+        [ObjectInfo(one.db_name, one.table_name or None) for one in plain] if plain else None,
         with_token or None,
     )

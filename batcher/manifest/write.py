@@ -9,6 +9,13 @@ from typing import Any, Protocol, TextIO
 
 import orjson
 
+from batcher.drs.create_compare_task import (
+    CompareObjectInfo,
+    CompareObjectInfoWithToken,
+    CompareTableInfoWithToken,
+    CreateDataLevelCompareReq,
+    RequestPart,
+)
 from batcher.manifest.entry import Entry
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
@@ -17,6 +24,8 @@ from batcher.manifest.short_form import format_cell
 
 _TOP = ("job_id", "object_level_compare_type")
 _BESIDE = ("key", "project_id", "endpoint", "x_language")
+BESIDE = ("key", "endpoint", "project_id", "x_language", "labels")
+"""What stands beside the request body in JSON, in the order in which it is written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,10 +66,31 @@ class ManifestLine:
         )
 
     def as_element(self) -> dict[str, Any]:
-        """The entry as JSON has it."""
-        element = {"key": self.key, "endpoint": self.endpoint, "project_id": self.project_id}
-        rest: dict[str, Any] = {"x_language": self.x_language, "labels": dict(self.labels)}
-        return {**element, **{name: value for name, value in rest.items() if value}, **self.body}
+        """The entry as JSON has it, with every field: what it lacks is null.
+
+        Programs that make a table of it (DuckDB, polars, pandas) take from the first lines which columns there are.
+        """
+        element: dict[str, Any] = {name: getattr(self, name) for name in BESIDE}
+        element |= {name: self.body.get(name) for name in (*_TOP, DATA_LEVEL)}
+        if (info := element[DATA_LEVEL]) is not None:
+            element[DATA_LEVEL] = {name: _with_nulls(name, info.get(name)) for name in _DATA_FIELDS}
+        return element
+
+
+_DATA_FIELDS = tuple(CreateDataLevelCompareReq.model_fields)
+_PARTS: dict[str, type[RequestPart]] = {
+    "compare_object_infos": CompareObjectInfo,
+    "compare_object_infos_with_token": CompareObjectInfoWithToken,
+    "table_name_with_token": CompareTableInfoWithToken,
+}
+
+
+def _with_nulls(name: str, value: Any) -> Any:
+    """*value* of the field *name*; where it is a list of objects, each with every field."""
+    if name not in _PARTS or value is None:
+        return value
+    fields = _PARTS[name].model_fields
+    return [{field: _with_nulls(field, item.get(field)) for field in fields} for item in value]
 
 
 class Writer(Protocol):
@@ -166,9 +196,9 @@ class _CsvWriter:
         used = {name: None for row in self._rows for name in row}
         labels = [name for name in used if name.startswith(LABEL_PREFIX)]
         header = [name for name in CSV_FIELDS if name in used or name == "job_id"] + labels
-        writer = csv.DictWriter(self._file, header, restval="")
-        writer.writeheader()
-        writer.writerows(self._rows)
+        # DuckDB learns from the first 20,480 lines what a quote looks like; in the first of all there are some.
+        csv.writer(self._file, quoting=csv.QUOTE_ALL).writerow(header)
+        csv.DictWriter(self._file, header, restval="").writerows(self._rows)
 
 
 def _list_cell(name: str, infos: list[dict[str, Any]] | None) -> str | None:

@@ -231,8 +231,8 @@ def test_of_a_partial_entry_only_the_missing_half_is_asked_for(batcher: Batcher,
         json.loads(text) for text in batcher("select", RESULTS, "--status", "partial", "-o", "-").out.splitlines()
     ]
     object_level_is_made = bool(line["object_level_compare_create_result"].get("compare_task_id"))
-    assert ("data_level_compare_info" in entry) == object_level_is_made
-    assert ("object_level_compare_type" in entry) != object_level_is_made
+    assert (entry["data_level_compare_info"] is not None) == object_level_is_made
+    assert (entry["object_level_compare_type"] is not None) != object_level_is_made
     assert entry["key"] == "both"
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from batcher.manifest import Entry, ManifestError
 from batcher.manifest.manifest import Format
 from batcher.manifest.write import ManifestLine, write_manifest, writer_of
-from tests.manifest.reading import DEFAULTS, entries, entry, read
+from tests.manifest.reading import DEFAULTS, LINES, entries, entry, read
 from tests.manifest.strategies import elements
 
 FORMATS = ("csv", "json", "jsonl")
@@ -95,7 +95,15 @@ def test_the_body_of_the_plan_makes_the_same_line(tmp_path: Path) -> None:
         "project_id": DEFAULTS.project_id,
         "x_language": "zh-cn",
         "labels": {"a": "b"},
-        **json.loads(made.request.to_wire()),
+        "job_id": "job-1",
+        "object_level_compare_type": None,
+        "data_level_compare_info": {
+            **LINES,
+            "compare_mode": None,
+            "start_time": None,
+            "compare_object_infos": [{"db_name": "shop", "table_name": None}],
+            "compare_object_infos_with_token": None,
+        },
     }
 
 

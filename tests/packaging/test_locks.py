@@ -19,12 +19,15 @@ def pins(lock: str) -> dict[str, Version]:
     """The packages of *lock* with their versions; fails on a line that is neither pin, hash nor comment."""
     text = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ")
     found: dict[str, Version] = {}
+    without_marker: set[str] = set()
     for line in text.splitlines():
         if line.startswith("#"):
             continue
-        match = re.fullmatch(r"([a-z0-9-]+)==([^ ;]+)(?: ; .+?)?((?: +--hash=sha256:[0-9a-f]{64})+)", line)
+        match = re.fullmatch(r"([a-z0-9-]+)==([^ ;]+)( ; .+?)?((?: +--hash=sha256:[0-9a-f]{64})+)", line)
         assert match, f"{lock}: {line[:100]!r} is not a version with its hashes"
-        assert match[1] not in found, f"{lock}: {match[1]} stands there twice"
+        # One whose newest version is not for every Python stands there once for each kind, with a marker.
+        assert match[1] not in found or (match[3] and match[1] not in without_marker), f"{lock}: {match[1]} twice"
+        without_marker |= set() if match[3] else {match[1]}
         found[match[1]] = Version(match[2])
     return found
 

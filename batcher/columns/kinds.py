@@ -1,0 +1,80 @@
+"""What a column holds, in words of our own: made from the models of the lines, so that they cannot fall apart."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import Enum
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from msgspec import Struct
+from pydantic import BaseModel
+
+from batcher.drs.create_compare_task import CreateCompareTaskReq
+
+
+class Plain(Enum):
+    """A column of single values; any of them may be null."""
+
+    TEXT = "text"
+    WHOLE = "whole number"
+    TRUTH = "true or false"
+    MOMENT = "moment"  # RFC 3339, UTC
+    LABELS = "labels"  # an object of texts, with names that are not known beforehand
+
+
+class ListOf(Struct, frozen=True):
+    """A column of lists."""
+
+    item: "Kind"
+
+
+class Record(Struct, frozen=True):
+    """A column of objects, each with the same fields. A whole line is one as well."""
+
+    fields: Mapping[str, "Kind"]
+
+
+_PLAIN: Mapping[type, Plain] = {str: Plain.TEXT, bool: Plain.TRUTH, int: Plain.WHOLE, datetime: Plain.MOMENT}
+Kind = Plain | ListOf | Record
+
+
+def columns_of(what: str) -> Record:
+    """The columns of a line of *what*: `result`, `verdict`, or `manifest` (as `batcher select` writes it)."""
+    if what == "result":
+        from batcher.wave.result import Result
+
+        return _record(Result)
+    if what == "verdict":
+        from batcher.follow.verdict import VerdictLine
+
+        return _record(VerdictLine)
+    from batcher.manifest.write import BESIDE
+
+    beside = {name: Plain.LABELS if name == "labels" else Plain.TEXT for name in BESIDE}
+    return Record({**beside, **_record(CreateCompareTaskReq).fields})
+
+
+def _record(model: type[BaseModel]) -> Record:
+    return Record({name: _kind(field.annotation) for name, field in model.model_fields.items()})
+
+
+def _kind(annotation: Any) -> Kind:
+    """The kind of a field's *annotation*. Raises TypeError for one that no line has had so far."""
+    origin, arguments = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(arguments[0])
+    if origin is Literal:
+        return Plain.TEXT
+    if origin in (Union, UnionType):
+        return _kind(next(one for one in arguments if one is not NoneType))
+    if origin in (list, tuple):
+        return ListOf(_kind(arguments[0]))
+    if origin is Mapping and arguments == (str, str):
+        return Plain.LABELS
+    if isinstance(annotation, type):
+        if issubclass(annotation, BaseModel):
+            return _record(annotation)
+        for base, plain in _PLAIN.items():
+            if issubclass(annotation, base):
+                return plain
+    raise TypeError(f"no column is known for {annotation!r}")
