@@ -16,7 +16,7 @@ from batcher.manifest.fields import BODY_FIELDS, ENTRY_FIELDS
 from batcher.manifest.findings import shown
 from batcher.manifest.read_jsonl import LONGEST, twice_faults
 from batcher.manifest.source import Source
-from batcher.manifest.strict_json import NotJson, not_json, parse, scanner
+from batcher.manifest.strict_json import NotJson, parse, value_at
 from batcher.manifest.usual_json import usual_of
 from batcher.nearest import nearest
 
@@ -198,9 +198,9 @@ class _Window:
         while True:
             problem: NotJson | None = None
             try:
-                value, end = scanner.raw_decode(self._buffer, self._at)
-            except (ValueError, RecursionError) as error:
-                problem = not_json(error)
+                value, end = value_at(self._buffer, self._at)
+            except NotJson as error:
+                problem = error
                 end = len(self._buffer)
             # What reaches to the end of the buffer may go on behind it: 12 of 123, a text without its end.
             if end < len(self._buffer) or not self._may_grow(size):

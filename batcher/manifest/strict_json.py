@@ -7,6 +7,7 @@ that looks, which takes five times as long.
 """
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -48,36 +49,76 @@ class _Pairs:
         return made
 
 
-scanner = json.JSONDecoder(parse_int=_sane_int, parse_constant=_no_constant)
-"""Parses a value at an offset (`raw_decode`); equal keys pass unnoticed."""
+_scanner = json.JSONDecoder(parse_int=_sane_int, parse_constant=_no_constant)  # equal keys pass unnoticed
 
 
 def parse(text: str) -> Any:
     """The value of *text*, which holds nothing else. Raises `NotJson`. Equal keys pass: see `twice_keys`."""
     try:
-        return scanner.decode(text)
+        value = _scanner.decode(text)
     except (ValueError, RecursionError) as error:
-        raise not_json(error) from None
+        raise _not_json(error, 0) from None
+    if _too_deep(text, 0, len(text)):
+        raise NotJson(_TOO_DEEP)
+    return value
 
 
-def not_json(error: ValueError | RecursionError) -> NotJson:
-    """The decoder's *error* in words for people."""
+def value_at(text: str, at: int) -> tuple[Any, int]:
+    """The value that begins at the offset *at* of *text*, and the offset of its end. Raises `NotJson`."""
+    try:
+        value, end = _scanner.raw_decode(text, at)
+    except (ValueError, RecursionError) as error:
+        raise _not_json(error, at) from None
+    if _too_deep(text, at, end):
+        raise NotJson(_TOO_DEEP)
+    return value, end
+
+
+def _not_json(error: ValueError | RecursionError, at: int) -> NotJson:
+    """The decoder's *error* on what begins at *at*, in words for people. They are the same under every Python."""
     if isinstance(error, NotJson):
         return error
     if isinstance(error, RecursionError):
-        return NotJson("the value is nested too deep")
-    if isinstance(error, json.JSONDecodeError):
-        return NotJson(_words(error.msg), error.pos)
-    return NotJson(str(error))
+        return NotJson(_TOO_DEEP)
+    if not isinstance(error, json.JSONDecodeError):
+        return NotJson(str(error))
+    if _too_deep(error.doc, at, error.pos):
+        return NotJson(_TOO_DEEP)
+    # Python 3.13 points at a comma too many and calls it one; before, the sign behind it was what was not expected.
+    before = error.doc[at : error.pos].rstrip(" \t\r\n")
+    closing = error.doc[error.pos : error.pos + 1]
+    if before.endswith(",") and closing in _COMMA:
+        return NotJson(_COMMA[closing], at + len(before) - 1)
+    return NotJson(_words(error.msg), error.pos)
 
+
+_TOO_DEEP = "the value is nested too deep"
+_DEEPEST = 100  # an entry has eight levels; how many Python takes depends on its version and on the stack
+_BRACKET = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+
+
+def _too_deep(text: str, start: int, end: int) -> bool:
+    """Whether *text*[*start*:*end*] opens more objects and lists inside each other than any entry has."""
+    if text.count("[", start, end) + text.count("{", start, end) <= _DEEPEST:
+        return False
+    depth = 0
+    for found in _BRACKET.finditer(text, start, end):
+        sign = text[found.start()]
+        depth += (sign in "[{") - (sign in "]}")
+        if depth > _DEEPEST:
+            return True
+    return False
+
+
+_COMMA = {"}": "there is a comma before the closing brace", "]": "there is a comma before the closing bracket"}
 
 _WORDS = {
     "Expecting value": "a value is expected here",
     "Expecting ',' delimiter": "a comma is expected here, or the end of the list or object",
     "Expecting ':' delimiter": "a colon is expected here",
     "Expecting property name enclosed in double quotes": "a field name in double quotes is expected here",
-    "Illegal trailing comma before end of object": "there is a comma before the closing brace",
-    "Illegal trailing comma before end of array": "there is a comma before the closing bracket",
+    "Illegal trailing comma before end of object": _COMMA["}"],
+    "Illegal trailing comma before end of array": _COMMA["]"],
     "Unterminated string starting at": "the text that begins here has no closing quote",
     "Invalid control character at": "there is a line break or control character inside a text",
     "Invalid \\escape": "a backslash begins no known escape; write \\\\ for a backslash",

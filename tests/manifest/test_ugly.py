@@ -97,7 +97,17 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
     "a comma too many inside": (
         "wave.json",
         b'[{"job_id": "j",}]',
-        "wave.json, line 1, column 17: a field name in double quotes is expected here. Mend the JSON.",
+        "wave.json, line 1, column 16: there is a comma before the closing brace. Mend the JSON.",
+    ),
+    "a comma too many in a list": (
+        "wave.json",
+        b'[{"data_level_compare_info": {"compare_object_infos": [{"db_name": "a"} ,\n ]}}]',
+        "wave.json, line 1, column 73: there is a comma before the closing bracket. Mend the JSON.",
+    ),
+    "a comma too many in a line": (
+        "wave.jsonl",
+        b'{"job_id": "j", }\n',
+        "wave.jsonl, line 1, column 15, index 0: the line is not JSON: there is a comma before the closing brace.",
     ),
     "a comma too few": (
         "wave.json",
@@ -184,6 +194,16 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
         "wave.json",
         b'[{"job_id": ' + b"[" * 100_000 + b"]" * 100_000 + b"}]",
         "wave.json, line 1, column 2: the value is nested too deep. Mend the JSON.",
+    ),
+    "nested deeper than any entry": (
+        "wave.json",
+        b'[{"job_id": ' + b"[" * 101 + b"]" * 101 + b"}]",
+        "wave.json, line 1, column 2: the value is nested too deep. Mend the JSON.",
+    ),
+    "brackets in a text are no nesting": (
+        "wave.json",
+        b'[{"job_id": 1, "object_level_compare_type": "objects", "labels": {"a": "' + b'[\\"' * 200 + b'"}}]',
+        'wave.json, line 1, column 2, index 0: job_id "1" must be text, and is a number.',
     ),
     "a line nested too deep": (
         "wave.jsonl",
