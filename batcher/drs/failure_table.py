@@ -94,11 +94,16 @@ ROWS: tuple[Row, ...] = (
     *_rows(Sort.REFUSED, ErrorKind.NOT_FOUND, _SEEN, (200, 400, 404), {"DRS.10000010": "no such job"}),
     *_drs(Sort.REFUSED, ErrorKind.STATE, (400,), {"DRS.KE0002": "database user or password wrong"}),
     *_drs(Sort.NOT_YET, ErrorKind.STATE, (400,), {"DRS.M00304": "not allowed in the job's present status"}),
-    *_drs(
-        Sort.NOT_YET, ErrorKind.STATE, (202,), {"DRS.M01504": "another operation is running, or the job is abnormal"}
+    *_drs(Sort.BUSY, ErrorKind.STATE, (202,), {"DRS.M01504": "another operation is running, or the job is abnormal"}),
+    *_rows(
+        Sort.BUSY,
+        ErrorKind.STATE,
+        "inferred: as its sibling DRS.10000024",
+        (400,),
+        {"DRS.M01504": "another operation is running, or the job is abnormal"},
     ),
     *_rows(
-        Sort.NOT_YET,
+        Sort.BUSY,
         ErrorKind.STATE,
         "drs_03_0255 (example of a sibling call)",
         (200, 400),

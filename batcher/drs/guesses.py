@@ -27,6 +27,10 @@ CLOCK_SLACK_S = 5.0
 # into a connection that is just being closed is in doubt, so ours are given up well before.
 KEEP_ALIVE_S = 15.0
 
+# Whose "too frequent" this is, is not documented: that of the caller, or of one job that was asked too soon after
+# something else. So it slows a scope only where several of its jobs are told so.
+TOO_FREQUENT = "DRS.M01503"
+
 # --- the list of comparisons ------------------------------------------------------------------------------
 
 # The page to begin with: the examples start at 1, and a code exists for a bad page number.

@@ -36,7 +36,8 @@ class Sort(Enum):
     TURNED_AWAY = "turned away"  # throttled: the scope waits; not a used-up attempt
     NOT_LET_IN = "not let in"  # credential refused: renew once, else the scope stops
     REFUSED = "refused"  # no repetition can change it
-    NOT_YET = "not yet"  # the job is not in a state for it, or another operation is running
+    NOT_YET = "not yet"  # the job is not in a state for it
+    BUSY = "busy"  # another operation is running on the job: it passes by itself
     MAYBE = "may have happened"  # no whole, sound, known answer after the body left
 
 

@@ -190,7 +190,8 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultProfile:
-    """A mix of faults. *chances* are per request, and add up to at most 1.
+    """A mix of faults. *chances* are per request, and add up to at most 1; the first requests for each job meet
+    *firsts* instead, one each.
 
     *only* says which requests meet them, where not all do. *late_s* is the span in which late effects come, *slow_s*
     how much longer slow answers take, in seconds.
@@ -199,6 +200,7 @@ class FaultProfile:
     name: str
     description: str
     chances: Mapping[str, float] = field(default_factory=dict)
+    firsts: Sequence[str] = ()
     windows: Sequence[Window] = ()
     only: Only | None = None
     late_s: tuple[float, float] = (0.2, 2.0)
@@ -211,6 +213,8 @@ class FaultProfile:
         for window in self.windows:
             if window.begins_s <= elapsed_s < window.begins_s + window.lasts_s:
                 return FAULTS[window.fault]
+        if nth <= len(self.firsts):
+            return FAULTS[self.firsts[nth - 1]]
         if not self.chances:
             return None
         left = draw(seed, "fault", call, job_id, nth)
@@ -330,8 +334,10 @@ NO_FAULTS = PROFILES["none"]
 
 
 def parse_profile(text: str) -> FaultProfile:
-    """A profile by its name, a single fault by its name (every fifth request), or "FAULT=20%,FAULT=5%"; before faults
-    may stand `creates:` or `reads:`. Raises `ValueError` with the mend.
+    """A profile by its name, a single fault by its name (every fifth request), or "FAULT=20%,FAULT=5%"; "FAULT=first"
+    is the first request for each job, and another the second. Before faults may stand `creates:` or `reads:`.
+
+    Raises `ValueError` with the mend.
     """
     text = text.strip()
     if text in PROFILES:
@@ -340,22 +346,27 @@ def parse_profile(text: str) -> FaultProfile:
     only = next((kind for kind in get_args(Only) if kind == scope.strip()), None)
     if sign and only is None:
         raise ValueError(f"{text!r}: before the colon stands creates or reads, or nothing")
-    chances = dict(_share(part) for part in faults.split(","))
+    shares = [_share(part) for part in faults.split(",")]
+    firsts = [name for name, share in shares if share is None]
+    chances = {name: share for name, share in shares if share is not None}
     if sum(chances.values()) > 1:
         raise ValueError(f"{text!r}: the shares add up to more than 100%")
     requests = {"creates": "create requests", "reads": "look-ups", None: "requests"}[only]
-    described = (f"{chance * 100:.3g}% of {requests}: {FAULTS[name].description}" for name, chance in chances.items())
-    return FaultProfile(name=text, description="; ".join(described), chances=chances, only=only)
+    described = [f"number {n} of each job's {requests}: {FAULTS[name].description}" for n, name in enumerate(firsts, 1)]
+    described += [f"{chance * 100:.3g}% of {requests}: {FAULTS[name].description}" for name, chance in chances.items()]
+    return FaultProfile(name=text, description="; ".join(described), chances=chances, firsts=tuple(firsts), only=only)
 
 
-def _share(part: str) -> tuple[str, float]:
-    """A fault and its share, of "FAULT=20%" or "FAULT"."""
+def _share(part: str) -> tuple[str, float | None]:
+    """A fault and its share, of "FAULT=20%" or "FAULT"; None for "FAULT=first"."""
     name, sign, share = (piece.strip() for piece in part.partition("="))
     if name not in FAULTS:
         near = nearest(name, [*PROFILES, *FAULTS])
         mend = f"did you mean {near}?" if near else f"profiles are {', '.join(PROFILES)}"
         raise ValueError(f"{name!r} is neither a fault profile nor a fault: {mend}")
+    if share == "first":
+        return name, None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", share) if sign else None
     if sign and match is None:
-        raise ValueError(f"{part.strip()!r} names no share: write {name}=20%")
+        raise ValueError(f"{part.strip()!r} names no share: write {name}=20%, or {name}=first")
     return name, float(match[1]) / 100 if match else 0.2

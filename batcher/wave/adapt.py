@@ -374,13 +374,19 @@ class Finder:
         return full and self._strictness.may_begin(self._let_in, closed.let_in)
 
     def _measured(self, until: float) -> float:
-        """The pace really kept up to *until*, a second: over ten requests, or a second; never above the one allowed."""
+        """The pace really kept up to *until*, a second: over ten requests, or a second; never above the one allowed.
+
+        Where hardly any was let in yet, those that were turned away tell it too.
+        """
         most = inf if self.rate is None else self.rate.per_s
-        let_in = self._history.departures(let_in=True)
-        several = min(len(let_in), max(_MEASURED, len(let_in) - bisect_left(let_in, until - 1.0)))
+        left = self._history.departures(let_in=True)
+        if len(left) < 2:
+            left = self._history.departures(let_in=False)
+            left = left[: bisect_right(left, until)]
+        several = min(len(left), max(_MEASURED, len(left) - bisect_left(left, until - 1.0)))
         if several < 2:
             return min(most, START_PER_S)
-        return min(most, several / max(until - let_in[-several], 1e-3))
+        return min(most, several / max(until - left[-several], 1e-3))
 
     def _is_used(self, rate: Rate) -> bool:
         """Whether the pace is what holds the scope back: only then does it say anything that it went well."""

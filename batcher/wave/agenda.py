@@ -121,8 +121,10 @@ class Agenda:
         """The next entry to work on, when it is due; None: there will be none."""
         while True:
             now = self._clock.monotonic()
+            due: list[Held] = []
             while self._later and self._later[0][0] <= now:
-                self._ready.append(heappop(self._later)[2])
+                due.append(heappop(self._later)[2])
+            self._ready.extendleft(reversed(due))  # what was begun goes on before anything new
             if self._ready:
                 held = self._ready.popleft()
                 if self._stopping and not _first_look(held):

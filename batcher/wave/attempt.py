@@ -173,7 +173,7 @@ class Attempts:
         intent = held.state.intent
         assert intent is not None  # noqa: S101 - an answer follows an intent
         outcome = sort_create(answer, asked=intent.asked, job_id=held.entry.job_id)
-        self._governor.create_answered(held.sent_at or 0.0, outcome.halves.values())
+        self._governor.create_answered(held.entry.job_id, held.sent_at or 0.0, outcome.halves.values())
         event = Answered(
             at=self._context.clock.now(),
             sent_at=answer.sent_at,

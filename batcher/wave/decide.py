@@ -3,6 +3,7 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
+from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.wave.life import EntryState
 from batcher.wave.policy import Policy, Reconcile
@@ -76,10 +77,14 @@ def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
     if trouble is None:
         return Send(0.0, "not sent yet")
     if trouble.sort is Sort.TURNED_AWAY:
-        return Send(0.0, "turned away by the cloud's limit: sent again when the scope may send")
+        return _turned_away(state, trouble, policy, moment)
     if trouble.sort is Sort.NOT_LET_IN:
         return Send(0.0, "the credential was refused: sent again with a renewed one")
-    if trouble.sort is Sort.NOT_YET:
+    if trouble.sort is Sort.BUSY and state.charged < policy.attempts:
+        after_s = max(_patient(state.charged, policy, moment.draw), trouble.retry_after_s or 0.0)
+        if moment.since_first_s + after_s <= policy.entry_deadline_s:
+            return Send(after_s, f"another operation is running on the job: again in {after_s:.1f} s")
+    if trouble.sort is Sort.NOT_YET or (trouble.sort is Sort.BUSY and policy.wait_ready_s):
         after_s = max(policy.wait_ready_poll_s * (0.75 + moment.draw / 2), trouble.retry_after_s or 0.0)
         if moment.since_first_s + after_s > policy.wait_ready_s:
             waited = f" within {policy.wait_ready_s:g} s" if policy.wait_ready_s else ""
@@ -97,6 +102,22 @@ def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
         when = f" in {left_s:.1f} s" if left_s > 0 else ""
         return Send(max(0.0, left_s), f"proven not taken: sent again{when}")
     return Send(after_s, f"{trouble.sort.value}: again in {after_s:.1f} s")
+
+
+def _turned_away(state: EntryState, trouble: Trouble, policy: Policy, moment: Moment) -> Action:
+    if trouble.error_code != guesses.TOO_FREQUENT:
+        return Send(0.0, "turned away by the cloud's limit: sent again when the scope may send")
+    after_s = max(_patient(state.attempts - state.charged, policy, moment.draw), trouble.retry_after_s or 0.0)
+    if moment.since_first_s + after_s > policy.entry_deadline_s:
+        return give_up(state, trouble, f"told for {policy.entry_deadline_s:g} s that it is asked too frequently")
+    return Send(after_s, f"too frequent for the job, or for the scope: again in {after_s:.1f} s")
+
+
+def _patient(times: int, policy: Policy, draw: float) -> float:
+    """Seconds until the next attempt after *times* of them that only came at a bad moment: each wait twice as long as
+    the one before, give or take."""
+    ceiling = min(policy.backoff_cap_s, 2 * policy.backoff_base_s * 2.0 ** min(times - 1, 30))
+    return ceiling * (0.5 + draw / 2)
 
 
 def back_off(charged: int, policy: Policy, draw: float, retry_after_s: float | None) -> float:

@@ -5,10 +5,11 @@ Creates and look-ups have a pace each, but one fate: an outage holds both back. 
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from math import inf
 from typing import Literal
 
+from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
 from batcher.durations import duration_text
 from batcher.rates import Pace, Rate
@@ -16,6 +17,7 @@ from batcher.wave.adapt import Finder
 from batcher.wave.budget import Budget
 from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import log
+from batcher.wave.hearsay import Hearsay
 from batcher.wave.pace import Pacer
 
 Limit = Rate | Literal["auto"] | None
@@ -123,6 +125,7 @@ class Governor:
         self.creates = Meter(limit, clock, rng, "create")
         self.reads = Meter(read_limit, clock, rng, "look-up")
         self._budget = Budget()
+        self._hearsay = Hearsay()
         self._give_up_after_s = give_up_after_s
         self._on_give_up = on_give_up
         self._held: str | None = None
@@ -133,14 +136,26 @@ class Governor:
         """Whether the scope is in an outage: what fails now says nothing about its entry."""
         return self._budget.out
 
-    def create_answered(self, sent_at: float, verdicts: Iterable[Made | Trouble]) -> None:
-        """A create request ended with *verdicts*; call it before they are decided upon."""
+    def create_answered(self, job_id: str, sent_at: float, verdicts: Collection[Made | Trouble]) -> None:
+        """A create request for *job_id* ended with *verdicts*; call it before they are decided upon."""
         troubles = [verdict for verdict in verdicts if isinstance(verdict, Trouble)]
-        self._heard(self.creates, sent_at, troubles)
+        if not self._is_there(sent_at, troubles):
+            return
+        throttled = _throttled(troubles)
+        if throttled is None or len(troubles) < len(verdicts):  # what made something was let in
+            self._hearsay.let_in()
+            self.creates.heard(sent_at, None)
+        elif throttled.error_code == guesses.TOO_FREQUENT:
+            for moment in self._hearsay.refused(job_id, sent_at, self._clock.monotonic()):
+                self.creates.heard(moment, throttled)
+        else:
+            self.creates.heard(sent_at, throttled)
 
     def read_answered(self, sent_at: float, trouble: Trouble | None) -> None:
         """A look-up ended."""
-        self._heard(self.reads, sent_at, [] if trouble is None else [trouble])
+        troubles = [] if trouble is None else [trouble]
+        if self._is_there(sent_at, troubles):
+            self.reads.heard(sent_at, _throttled(troubles))
 
     def set_limit(self, limit: Limit) -> None:
         """Our limit of create requests is another one from now on."""
@@ -173,20 +188,20 @@ class Governor:
             return f"most attempts fail since {since:%H:%M:%S} UTC ({self._budget.said}): one at a time goes out to see"
         return self.creates.pacer.pause_reason or (TURNED_AWAY if self.creates.feeling else None)
 
-    def _heard(self, meter: Meter, sent_at: float, troubles: list[Trouble]) -> None:
+    def _is_there(self, sent_at: float, troubles: list[Trouble]) -> bool:
+        """Whether an answer with *troubles* shows that the cloud is there, and says something about its limit."""
         failed = next((t for t in troubles if _is_silence(t)), None)
-        throttled = next((t for t in troubles if t.sort is Sort.TURNED_AWAY), None)
         if failed is not None:
             self._failed(sent_at, failed)
-            return
+            return False
         if any(t.sort is Sort.NOT_LET_IN for t in troubles):
-            return
+            return False
         if self._budget.sound(sent_at):
             self.sound_since = self._clock.monotonic()
             log.warning("the cloud answers again")
             self.creates.silence(None)
             self.reads.silence(None)
-        meter.heard(sent_at, throttled)
+        return True
 
     def _failed(self, sent_at: float, trouble: Trouble) -> None:
         now, was_out = self._clock.monotonic(), self.out
@@ -215,6 +230,10 @@ class Governor:
                 f"--give-up-after allows; the last was: {self._budget.said}",
             )
         )
+
+
+def _throttled(troubles: list[Trouble]) -> Trouble | None:
+    return next((trouble for trouble in troubles if trouble.sort is Sort.TURNED_AWAY), None)
 
 
 def _is_silence(trouble: Trouble) -> bool:

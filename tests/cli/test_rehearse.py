@@ -50,6 +50,20 @@ def test_a_tighter_limit_shows(batcher: Batcher, manifest: Path) -> None:
     assert said["cloud"]["answers"]["429 APIGW.0308"] >= 1
 
 
+@pytest.mark.parametrize("fault", ["partial", "busy-202"])
+def test_what_passes_by_itself_costs_seconds(batcher: Batcher, tmp_path: Path, fault: str) -> None:
+    """Each job's first request is told to come again: in one half that it came too often, or that the job is busy."""
+    manifest = tmp_path / "both.csv"
+    rows = "".join(f"job-{number},objects,keep,lines,db\n" for number in range(20))
+    columns = "job_id,object_level_compare_type,conflict_policy,compare_type,compare_object_infos"
+    manifest.write_text(f"{columns}\n{rows}")
+    ended = batcher("rehearse", manifest, "--rate", "200/s", "--faults", f"creates:{fault}=first", "--json")
+    assert (ended.code, ended.json["cloud"]["faults"]) == (0, {fault: 20})
+    assert (ended.json["attempts"], ended.json["cloud"]["created"]) == (40, 40)
+    assert ended.json["duration_s"] < 10
+    assert "turned away" not in ended.err
+
+
 def test_the_same_seed_meets_the_same_faults(batcher: Batcher, manifest: Path) -> None:
     def faults(seed: int) -> object:
         arguments = ("--faults", "partial-final=10%,slow=20%", "--seed", seed, "--json")

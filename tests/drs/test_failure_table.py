@@ -39,6 +39,7 @@ def test_kinds_fit_their_sorts() -> None:
         Sort.NOT_LET_IN: {ErrorKind.AUTH, ErrorKind.PERMISSION},
         Sort.REFUSED: {ErrorKind.VALIDATION, ErrorKind.NOT_FOUND, ErrorKind.STATE},
         Sort.NOT_YET: {ErrorKind.STATE},
+        Sort.BUSY: {ErrorKind.STATE},
         Sort.MAYBE: {ErrorKind.SERVER, ErrorKind.TIMEOUT},
     }
     for row in ROWS:

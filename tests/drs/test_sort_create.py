@@ -180,7 +180,9 @@ def test_every_row_is_what_the_whole_call_comes_to(row: Row) -> None:
 @pytest.mark.parametrize(
     ("http_status", "error_code", "sort_", "kind"),
     [
-        (202, "DRS.M01504", Sort.NOT_YET, ErrorKind.STATE),
+        (202, "DRS.M01504", Sort.BUSY, ErrorKind.STATE),
+        (400, "DRS.M01504", Sort.BUSY, ErrorKind.STATE),
+        (400, "DRS.10000024", Sort.BUSY, ErrorKind.STATE),
         (400, "DRS.M01503", Sort.TURNED_AWAY, ErrorKind.THROTTLED),
         (400, "DRS.M00289", Sort.REFUSED, ErrorKind.NOT_FOUND),
         (422, "DRS.M00004", Sort.MAYBE, ErrorKind.SERVER),

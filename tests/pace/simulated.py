@@ -8,6 +8,7 @@ from math import inf
 
 from batcher.rates import Rate
 from batcher.wave.adapt import Finder
+from batcher.wave.hearsay import Hearsay
 from batcher.wave.pace_window import Place, Window
 from tests.pace.server import CountingServer
 
@@ -20,7 +21,8 @@ class Cloud:
 
     *strays* is the share of requests that it turns away beyond that, without a reason that we could see, and
     *stray_says_s* the `Retry-After` of those. From each moment of *changes* on the limit is another one. A
-    *neighbour* sends under the same limit: from one moment to another, so many a second, evenly.
+    *neighbour* sends under the same limit: from one moment to another, so many a second, evenly. What is refused is
+    *too_frequent*: it may speak of the job alone, and each request is for another job.
     """
 
     limit: Rate | None
@@ -34,6 +36,7 @@ class Cloud:
     stray_says_s: float | None = None
     changes: tuple[tuple[float, Rate], ...] = ()
     neighbour: tuple[float, float, float] | None = None
+    too_frequent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +66,7 @@ class _Scope:
     def __init__(self, finder: Finder, cloud: Cloud, requests: int, seed: int, concurrency: int) -> None:
         self.finder, self.cloud, self.concurrency = finder, cloud, concurrency
         self.server = CountingServer(cloud.limit, refused_count=cloud.refused_count, slides=cloud.slides)
+        self.hearsay = Hearsay()
         self.rng = random.Random(seed)
         self.window = Window(finder.rate) if finder.rate else None
         self.to_send = self.to_do = requests
@@ -133,6 +137,7 @@ class _Scope:
         if let_in:
             self.to_do -= 1
             self.let_in.append(self.now)
+            self.hearsay.let_in()
             self.finder.accepted(sent_at, self.now)
             return
         self.to_send += 1
@@ -140,14 +145,18 @@ class _Scope:
         limit = self.server.limit
         named = self.cloud.says_wrong or (limit if self.cloud.says_limit else None)
         room_in_s = self.server.room_in(self.now) if self.cloud.says_when and limit is not None else None
-        wait_s = self.finder.turned_away(
-            sent_at,
-            self.now,
-            retry_after_s=self.cloud.stray_says_s if room_in_s is None else room_in_s,
-            named=None if named is None else (named.count, named.period_s),
-        )
-        if wait_s is not None:
-            self.paused_until = max(self.paused_until, self.now + wait_s * (1 + self.rng.random() / 10))
+        moments = [sent_at]
+        if self.cloud.too_frequent:
+            moments = self.hearsay.refused(f"job-{len(self.server.arrivals)}", sent_at, self.now)
+        for moment in moments:
+            wait_s = self.finder.turned_away(
+                moment,
+                self.now,
+                retry_after_s=self.cloud.stray_says_s if room_in_s is None else room_in_s,
+                named=None if named is None else (named.count, named.period_s),
+            )
+            if wait_s is not None:
+                self.paused_until = max(self.paused_until, self.now + wait_s * (1 + self.rng.random() / 10))
 
     def _arrive(self) -> bool:
         """A request reaches the cloud now, after whatever has happened there until then."""

@@ -16,7 +16,7 @@ from tests.pace.server import CountingServer, virtual_clock
 from tests.virtual import VirtualClock, run
 
 DOWN = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.NETWORK, error_msg="no connection")
-THROTTLED = Trouble(sort=Sort.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="DRS.M01503")
+THROTTLED = Trouble(sort=Sort.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="APIGW.0308")
 
 
 @dataclass(slots=True)
@@ -58,7 +58,7 @@ class Scope:
                 verdict = Made("task") if self.cloud.arrive(clock.monotonic()) else THROTTLED
             await asyncio.sleep(rng.uniform(0.01, 0.1))
             turn.ended(sent=True, answered=verdict is not DOWN)
-            governor.create_answered(sent_at, [verdict])
+            governor.create_answered("job", sent_at, [verdict])
             return verdict
 
         async def work() -> None:
@@ -152,7 +152,7 @@ def test_what_it_says_about_itself() -> None:
         assert governor.creates.rate_text == "2/s, searching"
         assert governor.reason is None
         assert governor.paused_until_s is None
-        governor.create_answered(clock.monotonic(), [THROTTLED])
+        governor.create_answered("job", clock.monotonic(), [THROTTLED])
         assert governor.reason == "turned away by the cloud's limit"
         assert governor.paused_until_s is not None
         governor.hold("by hand")
@@ -163,7 +163,7 @@ def test_what_it_says_about_itself() -> None:
         governor.set_limit(None)
         assert governor.creates.rate_text == "off"
         for _ in range(20):
-            governor.create_answered(clock.monotonic(), [DOWN])
+            governor.create_answered("job", clock.monotonic(), [DOWN])
         assert governor.out
         assert "no connection" in (governor.reason or "")
 
@@ -199,11 +199,11 @@ def test_a_probe_without_an_answer_holds_up_nobody() -> None:
         await leave()  # and no answer comes
         turn, sent_at = await leave()
         turn.ended(sent=True, answered=True)
-        governor.create_answered(sent_at, [THROTTLED])
+        governor.create_answered("job", sent_at, [THROTTLED])
         await leave()  # the probe, and no answer comes
         turn, sent_at = await leave()
         turn.ended(sent=True, answered=True)
-        governor.create_answered(sent_at, [Made("task")])
+        governor.create_answered("job", sent_at, [Made("task")])
         await leave()
         assert clock.monotonic() - began < 10
 
@@ -219,10 +219,10 @@ def test_short_pauses_are_logged_once_in_a_while() -> None:
         governor = five_a_second(clock)
         for _ in range(20):
             await asyncio.sleep(2.0)
-            governor.create_answered(clock.monotonic(), [THROTTLED])
+            governor.create_answered("job", clock.monotonic(), [THROTTLED])
             await asyncio.sleep(0.1)
-            governor.create_answered(clock.monotonic(), [Made("task")])
-        governor.create_answered(clock.monotonic(), [replace(THROTTLED, retry_after_s=30.0)])
+            governor.create_answered("job", clock.monotonic(), [Made("task")])
+        governor.create_answered("job", clock.monotonic(), [replace(THROTTLED, retry_after_s=30.0)])
 
     with capture_logs() as logged:
         run(main)

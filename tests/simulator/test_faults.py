@@ -56,6 +56,13 @@ def test_a_script_tells_faults_one_by_one() -> None:
     assert met("jb2", 1) is None
 
 
+def test_the_first_requests_of_each_job_can_be_named() -> None:
+    profile = parse_profile("creates:partial=first, busy-202=first,slow=100%")
+    assert [chosen(profile, 1, "jb1", nth) for nth in (1, 2, 3)] == ["partial", "busy-202", "slow"]
+    assert profile.choose(1, call="query-compare-result", job_id="jb1", nth=1, elapsed_s=0.0) is None
+    assert "number 2 of each job's create requests: 202 DRS.M01504" in profile.description
+
+
 def test_profiles_are_named_or_mixed_on_the_spot() -> None:
     assert parse_profile("flaky") is PROFILES["flaky"]
     assert parse_profile("slow").chances == {"slow": 0.2}

@@ -71,6 +71,42 @@ def test_only_the_half_that_failed_is_asked_for_again() -> None:
     assert isinstance(decide(after, POLICY, NOW), Send)
 
 
+BUSY = trouble(Sort.BUSY, ErrorKind.STATE)
+TOO_FREQUENT = replace(trouble(Sort.TURNED_AWAY, ErrorKind.THROTTLED), error_code="DRS.M01503")
+
+
+def test_a_busy_job_is_asked_again_within_the_attempts_each_time_later() -> None:
+    """Another operation on it passes by itself, also where nobody asked to wait for jobs."""
+    policy = replace(POLICY, wait_ready_s=0.0)
+    attempt: list[Event] = [INTENT, answered(BUSY, BUSY)]
+    waits = []
+    for several in range(1, POLICY.attempts):
+        action = decide(state(*attempt * several), policy, NOW)
+        assert isinstance(action, Send)
+        waits.append(action.after_s)
+    assert waits == [1.5, 3.0]
+    settled = decide(state(*attempt * POLICY.attempts), policy, NOW)
+    assert isinstance(settled, Settle)
+    assert settled.status is Status.FAILED
+    # Who waits for jobs waits for this one, too.
+    assert isinstance(decide(state(*attempt * POLICY.attempts), POLICY, NOW), Send)
+    late = decide(state(*attempt * POLICY.attempts), POLICY, replace(NOW, since_first_s=119.0))
+    assert isinstance(late, Settle)
+
+
+def test_a_job_that_is_told_too_frequent_backs_off_by_itself() -> None:
+    """At no cost of attempts, each time for longer, and not for ever."""
+    attempt: list[Event] = [INTENT, answered(TOO_FREQUENT, TOO_FREQUENT)]
+    actions = [decide(state(*attempt * several), POLICY, NOW) for several in (1, 2, 3, 4, 10)]
+    assert [action.after_s for action in actions if isinstance(action, Send)] == [1.5, 3.0, 6.0, 12.0, 45.0]
+    told = answered(replace(TOO_FREQUENT, retry_after_s=30.0), replace(TOO_FREQUENT, retry_after_s=30.0))
+    assert isinstance(later := decide(state(INTENT, told), POLICY, NOW), Send)
+    assert later.after_s == 30.0
+    settled = decide(state(*attempt * 10), POLICY, replace(NOW, since_first_s=POLICY.entry_deadline_s))
+    assert isinstance(settled, Settle)
+    assert settled.status is Status.FAILED
+
+
 def test_a_job_that_is_not_ready_is_asked_again_as_long_as_allowed() -> None:
     not_yet = trouble(Sort.NOT_YET, ErrorKind.STATE)
     after = state(INTENT, answered(not_yet, not_yet))
