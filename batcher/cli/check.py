@@ -29,6 +29,11 @@ _SETTINGS = (*OF_MANIFEST, "rate")
 _GROUPS = 12  # shown
 _SCOPES = 8
 _VALUES = 6
+_REMARKS = {
+    "digits": "with a job id of digits alone. Compare it with the console: a spreadsheet drops zeros in front, and "
+    "all digits behind the 15th",
+    "nothings": "with a database or table called NULL, None or nan. Is there one? Programs write it for nothing",
+}
 
 _EPILOG = """\b
 Examples:
@@ -221,7 +226,8 @@ def _overview_lines(manifest: "Manifest", overview: "Overview", settings: "RunSe
 
     from batcher.run_defaults import UNNAMED_PROJECT
 
-    yield Text(printable(manifest.file), "bold") + Text(f"  {counted(overview.entries, 'entry', 'entries')}, all sound")
+    sound = "no findings, but something to look at" if overview.remarks else "all sound"
+    yield Text(printable(manifest.file), "bold") + Text(f"  {counted(overview.entries, 'entry', 'entries')}, {sound}")
     yield Text()
     for (endpoint, project_id), count in list(overview.scopes.items())[:_SCOPES]:
         name = f"project {project_id}" if project_id != UNNAMED_PROJECT else "the project that IAM names for the user"
@@ -236,6 +242,10 @@ def _overview_lines(manifest: "Manifest", overview: "Overview", settings: "RunSe
         shown = [f"{printable(value, 30)} {count:,}" for value, count in values.most_common(_VALUES)]
         more_values = ["…"] if len(values) > _VALUES else []
         yield Text(f"  label {printable(name, 40)}: {', '.join(shown + more_values)}", "dim")
+    for remark, remarked in overview.remarks.items():
+        yield Text()
+        yield Text(f"  {remarked.count:>9,}  {_REMARKS[remark.value]}", "yellow")
+        yield Text(f"             The first is in line {remarked.line}, index {remarked.index}.", "dim")
     yield Text()
     yield Text(f"  digest  {manifest.digest}")
     yield Text(f"  time    {_time(overview, settings)}")

@@ -5,14 +5,17 @@ with the first of them; of the others only what is their own is looked at: job, 
 twice for it, and what is not beyond doubt is judged in full.
 """
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
+from typing import cast
 
-from batcher.manifest.beside import key_problem
+from batcher.manifest.beside import LONGEST_KEY, key_problem
+from batcher.manifest.damage import Place, damage_of, surely_sound
 from batcher.manifest.element import Usual
 from batcher.manifest.entry import NO_LABELS, Entry
 from batcher.manifest.rules import is_job_id
 
 _MOST = 4096  # kept; an entry seldom comes back after that many others
+_LONG = 64  # characters of a label's value; a longer one is looked at each time, as it would fill the memory
 
 
 class Alike:
@@ -21,6 +24,7 @@ class Alike:
     def __init__(self, labels: Mapping[str, str] = NO_LABELS) -> None:
         self._labels = labels
         self._known: dict[Hashable, Entry] = {}
+        self._sound: set[str] = set()  # values of labels
 
     def learn(self, usual: Usual, entry: Entry) -> None:
         """Remember that *entry*, which was made of *usual*, is sound."""
@@ -28,27 +32,53 @@ class Alike:
             self._known.clear()
         self._known[usual.common] = entry
 
-    def entry_of(self, usual: Usual, index: int, line: int) -> Entry | None:
-        """The entry that *usual* makes; None where that takes a closer look. Duplicates are not looked for."""
+    def entry_of(self, usual: Usual, index: int, line: int, *, plain: bool) -> Entry | None:
+        """The entry that *usual* makes; None where that takes a closer look. Duplicates are not looked for.
+
+        *plain* says that job and key are surely ids without damage.
+        """
         like = self._known.get(usual.common)
-        if like is None or not is_job_id(usual.job_id):
+        if like is None:
             return None
         key, labels = usual.key, usual.labels
-        if key and key_problem(key):
+        if plain:
+            if key and len(key) > LONGEST_KEY:
+                return None
+        elif (
+            not is_job_id(usual.job_id)
+            or damage_of(usual.job_id, Place.ID)
+            or (key and (key_problem(key) or damage_of(key, Place.KEY)))
+        ):
             return None
-        if labels is None:
-            labels = like.labels
-        elif "" in labels:
+        texts = like.labels if labels is None else self._labels_of(labels)
+        if texts is None:
             return None
-        elif self._labels:
-            labels = {**self._labels, **labels}
         return Entry(
             index,
             line,
             like.terms,
             usual.job_id,
             key or None,
-            labels,
+            texts,
             usual.infos or like.infos,
             usual.infos_with_token or like.infos_with_token,
         )
+
+    def _labels_of(self, own: Mapping[str, str | None]) -> Mapping[str, str] | None:
+        """The labels of an element that has its *own*; None where they take a closer look."""
+        labels = {**self._labels, **own} if self._labels else own
+        if "" in labels:
+            return None
+        if self._sound.issuperset(labels.values()):
+            return cast("Mapping[str, str]", labels)
+        known = {name: value for name, value in labels.items() if value is not None}
+        return known if self._are_sound(known.values()) else None
+
+    def _are_sound(self, values: Collection[str]) -> bool:
+        """Whether *values* of labels are as they were meant; those that are will be known again."""
+        if not surely_sound(values) and any(damage_of(value, Place.LABEL) for value in values):
+            return False
+        if len(self._sound) >= _MOST:
+            self._sound.clear()
+        self._sound.update(value for value in values if len(value) <= _LONG)
+        return True

@@ -6,13 +6,14 @@ from typing import Any
 from msgspec import Struct
 
 from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
+from batcher.manifest.damage import Place, damage_of, nothing
 from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.fields import LANGUAGES
 from batcher.manifest.findings import kind_of, shown
 from batcher.nearest import nearest
 
-_KEY_LENGTH = 200
+LONGEST_KEY = 200
 _ID_LENGTH = 64
 _ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
@@ -65,7 +66,9 @@ class Scopes:
             endpoint = self._own("region", region, faults)
         elif endpoint:
             endpoint = self._own("endpoint", endpoint, faults)
-        if project_id is not None and not is_project_id(project_id):
+        if project_id is not None and (damage := damage_of(project_id, Place.ID)):
+            faults.append(Fault("project_id", project_id, damage.problem, damage.mend))
+        elif project_id is not None and not is_project_id(project_id):
             mend = "Copy the id from the console, My Credentials: 32 letters and digits"
             faults.append(Fault("project_id", project_id, "is no project id", mend))
         return endpoint, project_id
@@ -82,6 +85,8 @@ class Scopes:
         return found
 
     def _resolve(self, name: str, value: str) -> str | Fault:
+        if who := nothing(value):
+            return Fault(name, value, f"is a word for nothing: {who}", "Leave it empty")
         try:
             if name == "region":
                 return endpoint_of_region(value)
@@ -138,6 +143,9 @@ def language_of(x_language: Any, faults: list[Fault]) -> str | None:
     value = text_of(x_language, "x_language", faults)
     if value is None or value in LANGUAGES:
         return value
+    if who := nothing(value):
+        faults.append(Fault("x_language", value, f"is a word for nothing: {who}", "Leave it empty"))
+        return None
     near = nearest(value, LANGUAGES)
     mend = f"Did you mean {near}?" if near else f"Write {' or '.join(LANGUAGES)}"
     faults.append(Fault("x_language", value, "is no language of the API", mend))
@@ -148,15 +156,18 @@ def key_of(value: Any, faults: list[Fault]) -> str | None:
     """The key the entry gives itself."""
     key = text_of(value, "key", faults)
     if key is not None and (problem := key_problem(key)):
-        mend = f"Use at most {_KEY_LENGTH} printable characters, without spaces at the ends"
+        mend = f"Use at most {LONGEST_KEY} printable characters, without spaces at the ends"
         faults.append(Fault("key", key, problem, mend))
+        return None
+    if key is not None and (damage := damage_of(key, Place.KEY)):
+        faults.append(Fault("key", key, damage.problem, damage.mend))
         return None
     return key
 
 
 def key_problem(key: str) -> str | None:
     """Why *key* is no proper key."""
-    if len(key) > _KEY_LENGTH:
+    if len(key) > LONGEST_KEY:
         return f"has {len(key)} characters"
     if key != key.strip():
         return "begins or ends with a space"
@@ -171,10 +182,12 @@ def labels_of(labels: Any, faults: list[Fault]) -> Mapping[str, str]:
         mend = 'Write {"name": "value"}'
         faults.append(Fault("labels", labels, f"must be an object, and is {kind_of(labels)}", mend))
         return NO_LABELS
-    for name, value in labels.items():
-        if not (name and name.isascii() and type(value) is str and value.isascii()):
-            faults.extend(_label_faults(name, value))
-    return labels
+    if None in labels.values():
+        labels = {name: value for name, value in labels.items() if value is not None}
+    given: dict[str, str] = labels
+    for name, value in given.items():
+        faults.extend(_label_faults(name, value))
+    return given
 
 
 def _label_faults(name: str, value: Any) -> Iterator[Fault]:
@@ -185,3 +198,5 @@ def _label_faults(name: str, value: Any) -> Iterator[Fault]:
         yield Fault(f"labels.{shown(name)}", value, f"must be text, and is {kind_of(value)}", mend)
     elif not is_whole(value):
         yield _half_a_pair(f"labels.{shown(name)}")
+    elif damage := damage_of(value, Place.LABEL):
+        yield Fault(f"labels.{shown(name)}", value, damage.problem, damage.mend)

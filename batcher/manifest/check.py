@@ -5,6 +5,7 @@ beside the request body in `beside`. Here they come together. What is like a sou
 """
 
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,8 +13,9 @@ from pydantic import ValidationError
 from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.alike import Alike
 from batcher.manifest.beside import RunDefaults, Scopes, key_of, key_problem, labels_of, language_of
+from batcher.manifest.damage import surely_plain
 from batcher.manifest.duplicates import Alarm, Duplicates, Watch
-from batcher.manifest.element import NO_VALUE, Batch, Element, Fault
+from batcher.manifest.element import NO_VALUE, Batch, Element, Fault, Usual
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
@@ -23,6 +25,7 @@ from batcher.manifest.structure import structure_faults
 
 _DATA_PREFIX = f"{DATA_LEVEL}."
 
+_job_of, _key_of = attrgetter("job_id"), attrgetter("key")
 _validate = CreateCompareTaskReq.__pydantic_validator__.validate_python
 
 
@@ -54,10 +57,11 @@ class Checker:
     def judge(self, batch: Batch) -> Judged:
         """The entry that each element of *batch* makes, or everything that is wrong with it."""
         judged, sound, alike = Judged(), list[Entry](), self._alike
+        plain = alike is not None and _are_plain(batch.usual)
         for place, usual in enumerate(batch.usual):
             entry = None
             if usual is not None and alike is not None:
-                entry = alike.entry_of(usual, batch.index + place, batch.lines[place])
+                entry = alike.entry_of(usual, batch.index + place, batch.lines[place], plain=plain)
             if entry is None:
                 made = self._judge_whole(batch.element(place))
                 if usual is not None and alike is not None and isinstance(made, Entry):
@@ -179,6 +183,12 @@ class Checker:
         if field.startswith("labels."):
             return f"label.{field.removeprefix('labels.')}"
         return field.removeprefix(_DATA_PREFIX)
+
+
+def _are_plain(usual: Sequence[Usual | None]) -> bool:
+    """Whether the jobs and keys of a whole batch are surely ids without damage."""
+    known = [one for one in usual if one is not None] if None in usual else usual
+    return surely_plain(list(map(_job_of, known))) and surely_plain(list(filter(None, map(_key_of, known))))
 
 
 def _has(data: object, field: str | None) -> bool:

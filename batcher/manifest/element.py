@@ -33,7 +33,7 @@ class Usual(msgspec.Struct, gc=False):
     common: Hashable
     job_id: str
     key: str | None
-    labels: Mapping[str, str] | None
+    labels: Mapping[str, str | None] | None
     infos: list[ObjectInfo] | None = None
     infos_with_token: list[ObjectInfoWithToken] | None = None
 

@@ -90,7 +90,7 @@ class Manifest:
             file=self.file,
             line=item.line,
             index=None,
-            field=shown(item.fault.field),
+            field=None if item.fault.field is None else shown(item.fault.field),
             value=None,
             problem=item.fault.problem,
             mend=item.fault.mend,

@@ -1,13 +1,33 @@
 """What a sound manifest asks for, summed up for whoever approves it."""
 
 from collections import Counter
+from enum import Enum
 from typing import Any
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 from batcher.manifest.entry import Entry, Terms
+from batcher.manifest.names import names_nothing
 
 Scope = tuple[str, str]
 _VALUES = 50  # of each label that are counted apart
 _TERMS = 1000
+
+
+class Remark(Enum):
+    """What may be right, and is worth a look."""
+
+    DIGITS = "digits"
+    NOTHINGS = "nothings"
+
+
+class Remarked(Struct):
+    """How many entries a remark is about; *line* and *index* are of the first of them."""
+
+    line: int
+    index: int
+    count: int = 0
 
 
 class Overview:
@@ -18,6 +38,7 @@ class Overview:
         self.labels: dict[str, Counter[str]] = {}
         self._scopes: Counter[Scope] = Counter()
         self._asked: Counter[str] = Counter()
+        self.remarks: dict[Remark, Remarked] = {}
         self._terms: Counter[Terms] = Counter()  # not yet in the two above
 
     def add(self, entry: Entry) -> None:
@@ -26,10 +47,22 @@ class Overview:
         self._terms[entry.terms] += 1
         if len(self._terms) > _TERMS:
             self._sum_up()
+        if entry.job_id.isdigit():
+            self._remark(Remark.DIGITS, entry)
+        if entry.infos is not None and names_nothing(entry.infos):
+            self._remark(Remark.NOTHINGS, entry)
         for name, value in entry.labels.items():
-            values = self.labels.setdefault(name, Counter()) if len(self.labels) < _VALUES else self.labels.get(name)
-            if values is not None:
-                values[value if value in values or len(values) < _VALUES else "…"] += 1
+            if (values := self.labels.get(name)) is None:
+                if len(self.labels) >= _VALUES:
+                    continue
+                values = self.labels[name] = Counter()
+            values[value if value in values or len(values) < _VALUES else "…"] += 1
+
+    def _remark(self, remark: Remark, entry: Entry) -> None:
+        known = self.remarks.get(remark)
+        if known is None:
+            known = self.remarks[remark] = Remarked(entry.line, entry.index)
+        known.count += 1
 
     @property
     def scopes(self) -> Counter[Scope]:
@@ -61,4 +94,5 @@ class Overview:
         return {
             "asked": {name: self.asked[name] for name in names},
             "labels": {name: dict(values) for name, values in self.labels.items()},
+            "remarks": [{"about": about.value, **asdict(remarked)} for about, remarked in self.remarks.items()],
         }

@@ -1,28 +1,26 @@
 """CSV as spreadsheets write it: comma, semicolon or tab, quotes, a header; one entry a row."""
 
 import csv
-import io
-import re
-from collections import Counter
 from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 from batcher.manifest.element import NO_VALUE, Batch, Element, Fault, Single, Usual
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
+from batcher.manifest.header import DELIMITERS, INDEX_MEND, drawn_table, header_faults, is_rule, read_header
 from batcher.manifest.short_form import BadCell, parse_cell
 from batcher.manifest.source import Source
 from batcher.manifest.usual_csv import UsualOf, usual_under
-from batcher.nearest import nearest
 from batcher.text import counted
 
 if TYPE_CHECKING:
     from _csv import Reader
 
-_DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-_EXCEL_HINT = re.compile(r"sep=(.)\r?\n?", re.IGNORECASE)  # a first line by which Excel is told the delimiter
 _BATCH = 1 << 15  # characters
 _LONGEST_CELL = 4 * 1024 * 1024
+
+
+_NO_FURTHER = "What stands below cannot be told until then"
 
 
 class HeaderFault:
@@ -40,12 +38,17 @@ def read_csv(source: Source) -> Iterator[Batch | HeaderFault]:
     csv.field_size_limit(_LONGEST_CELL)  # the default, 128 kB, is short for a list of some thousand tables
     with source.text(newline="") as text:
         lines = _Lines(text)
-        header = _header(source.name, lines.all)
-        columns = _Columns(header.names, surely_whole=source.encoding == "utf-8-sig")
+        header = read_header(source.name, lines.all)
+        columns = _Columns(header.names, header.delimiter, surely_whole=source.encoding == "utf-8-sig")
         yield from (HeaderFault(header.line, fault) for fault in columns.faults)
         if columns.usable:
             reader = csv.reader(lines.all, delimiter=header.delimiter, strict=True)
-            yield from _rows(reader, lines, header.line, columns)
+            rows = _rows(source.name, reader, lines, header.line, columns)
+            first = next(rows)
+            if first.lines:
+                yield from columns.faults_of_first(source.name, first)
+            yield first
+            yield from rows
 
 
 class _Lines:
@@ -61,8 +64,8 @@ class _Lines:
             yield line
 
 
-def _rows(reader: "Reader", read: "_Lines", above: int, columns: "_Columns") -> Iterator[Batch]:
-    """The rows of *reader*, which begin below *above* lines."""
+def _rows(name: str, reader: "Reader", read: "_Lines", above: int, columns: "_Columns") -> Iterator["_Rows | Single"]:
+    """The rows of *reader*, which begin below *above* lines. Raises `ManifestError` where rows are lost in a cell."""
     batch, until = _Rows(0, [], [], [], columns), read.size + _BATCH
     begin = above + 1
     while True:
@@ -81,65 +84,15 @@ def _rows(reader: "Reader", read: "_Lines", above: int, columns: "_Columns") -> 
             return
         except csv.Error as error:
             yield batch
-            yield Single.of(Element(batch.index + len(batch.rows), begin, None, None, [_unreadable(str(error))]))
+            fault, end = _unreadable(str(error)), above + reader.line_num
+            if end > begin or "field larger" in str(error):
+                raise ManifestError(name, fault.problem, f"{fault.mend}. {_NO_FURTHER}", line=begin) from None
+            yield Single.of(Element(batch.index + len(batch.rows), begin, None, None, [fault]))
             batch = batch.next(1)
-            begin = above + reader.line_num + 1
+            begin = end + 1
         except UnicodeDecodeError:
             yield batch
             raise
-
-
-class _Header(NamedTuple):
-    """The header's cells, the delimiter that makes most sense of them, and the 1-based line they end in."""
-
-    names: list[str]
-    delimiter: str
-    line: int
-
-
-def _header(name: str, lines: Iterator[str]) -> _Header:
-    line, number = next(lines, ""), 1
-    hint = _EXCEL_HINT.fullmatch(line)
-    told = hint[1] if hint else None
-    if hint:
-        line, number = next(lines, ""), number + 1
-    while line and not line.strip():
-        line, number = next(lines, ""), number + 1
-    if not line:
-        raise ManifestError(name, "the file holds no header", "The first line names the columns, such as job_id")
-    if told is not None and told not in _DELIMITERS:
-        raise ManifestError(name, f"the delimiter {told!r} is not supported", "Use commas, semicolons or tabs", line=1)
-    while line.count('"') % 2 and len(line) <= _LONGEST_CELL and (more := next(lines, "")):
-        line, number = line + more, number + 1  # a column name may go over several lines, in quotes
-    candidates = {delimiter: _cells(line, delimiter) for delimiter in ([told] if told else _DELIMITERS)}
-    best = max(candidates, key=lambda delimiter: (_known(candidates[delimiter]), len(candidates[delimiter])))
-    if not _known(candidates[best]):
-        raise ManifestError(
-            name,
-            "the first line is no header: it names no field of a manifest",
-            "Begin with a line of column names, such as job_id;object_level_compare_type;conflict_policy. "
-            "Is it JSON? Then say --format json or --format jsonl",
-            line=number,
-        )
-    return _Header(candidates[best], best, number)
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    try:
-        row = next(csv.reader(io.StringIO(line, newline=""), delimiter=delimiter), [])
-    except csv.Error:
-        return []
-    return [cell.strip() for cell in row]
-
-
-def _known(cells: list[str]) -> int:
-    """How many of *cells* name a column, or seem to be meant to."""
-    return sum(_as_meant(cell) in CSV_FIELDS or cell.startswith(LABEL_PREFIX) for cell in cells)
-
-
-def _as_meant(name: str) -> str:
-    """*name* without capitals, and with underscores for what spreadsheets like better."""
-    return name.lower().replace(" ", "_").replace("-", "_")
 
 
 _Home = Literal["entry", "data level", "object list", "labels", "nowhere"]
@@ -173,9 +126,10 @@ class _Rows(Batch):
 class _Columns:
     """The header, understood: what becomes of the cell in each column."""
 
-    def __init__(self, header: list[str], *, surely_whole: bool) -> None:
+    def __init__(self, header: list[str], delimiter: str, *, surely_whole: bool) -> None:
         self._width = len(header)
-        self.faults = list(_header_faults(header))
+        self._delimiter = delimiter
+        self.faults = list(header_faults(header))
         self._columns = [(_home(name), name.removeprefix(LABEL_PREFIX)) for name in header]
         self._nameless = [place for place, name in enumerate(header) if not name]
         self.usable = "job_id" in header
@@ -208,6 +162,23 @@ class _Columns:
             data["labels"] = labels
         return Element(index, line, data, None, faults)
 
+    def faults_of_first(self, name: str, first: "Batch") -> Iterator[HeaderFault]:
+        """What the *first* row says of the whole file *name*. Raises `ManifestError` where no row can be read."""
+        if not isinstance(first, _Rows):
+            return
+        row, line = first.rows[0], first.lines[0]
+        if is_rule(row):
+            raise drawn_table(name, line)
+        if (fault := self._other_delimiter(row)) is not None:
+            raise ManifestError(name, fault.problem, fault.mend, line=line)
+        if len(row) == self._width + 1 and row[0].strip().isdigit():
+            problem = "the rows have one cell more than the header, a number in front"
+            raise ManifestError(name, problem, INDEX_MEND, line=line)
+        if 0 in self._nameless and row[0].strip():
+            self._nameless.remove(0)
+            mend = f"{INDEX_MEND}. Otherwise name the column"
+            yield HeaderFault(line, Fault(None, NO_VALUE, "the first column has no name in the header", mend))
+
     def _stray(self, row: list[str]) -> Iterator[Fault]:
         """What stands in columns without a name."""
         for place in self._nameless:
@@ -216,14 +187,27 @@ class _Columns:
                 yield Fault(None, row[place], "stands in a column without a name", mend)
 
     def _ragged(self, row: list[str]) -> Fault | None:
+        """What is wrong with a row of another width; nothing where only empty cells at its end are too many or few."""
         extra = row[self._width :]
-        if extra and not any(cell.strip() for cell in extra):
-            return None  # delimiters at the end, as spreadsheets like to leave them
-        if extra:
+        if any(cell.strip() for cell in extra):
             mend = "A cell that holds the delimiter stands in double quotes"
-        else:
-            mend = "Write a delimiter for each empty cell, too"
-        return Fault(None, NO_VALUE, f"the row has {counted(len(row), 'cell')}, and the header {self._width}", mend)
+            return Fault(None, NO_VALUE, f"the row has {counted(len(row), 'cell')}, and the header {self._width}", mend)
+        if extra:
+            return None
+        if len(row) == 1 and row[0].lstrip()[:1] == "#":
+            return Fault(None, row[0], "is a comment, and a manifest has none", "Take the line out")
+        return self._other_delimiter(row)
+
+    def _other_delimiter(self, row: list[str]) -> Fault | None:
+        """What tells that *row* is written with another delimiter than the header."""
+        for delimiter, name in DELIMITERS.items():
+            count = sum(cell.count(delimiter) for cell in row)
+            if delimiter == self._delimiter or not count or len(row) >= self._width:
+                continue
+            if len(row) == 1 or count == self._width - 1:
+                problem = f"the row has its cells separated by {name}, and the header by {DELIMITERS[self._delimiter]}"
+                return Fault(None, NO_VALUE, problem, "Use one delimiter in the whole file")
+        return None
 
 
 def _never(row: list[str]) -> Usual | None:
@@ -232,7 +216,7 @@ def _never(row: list[str]) -> Usual | None:
 
 def _list_of(name: str, cell: str, faults: list[Fault]) -> Any:
     try:
-        return parse_cell(cell, short_form=name == "compare_object_infos")
+        return parse_cell(cell, name)
     except BadCell as error:
         faults.append(Fault(name, cell, error.problem, error.mend))
         return UNREAD
@@ -240,28 +224,6 @@ def _list_of(name: str, cell: str, faults: list[Fault]) -> Any:
 
 UNREAD: Any = object()
 """Stands for a list that was given but cannot be read; the checks take it as given."""
-
-
-def _header_faults(header: list[str]) -> Iterator[Fault]:
-    for name, count in Counter(name for name in header if name).items():
-        if count > 1:
-            yield Fault(name, NO_VALUE, f"is the name of {count} columns", "Keep one of them, or rename the others")
-        if name == LABEL_PREFIX:
-            yield Fault(name, NO_VALUE, "names no label", "Write label.NAME, such as label.team")
-        elif name not in CSV_FIELDS and not name.startswith(LABEL_PREFIX):
-            yield Fault(name, NO_VALUE, "is no column of a manifest", _column_mend(name))
-    if "job_id" not in header:
-        yield Fault("job_id", NO_VALUE, "has no column", "Every entry names its DRS job in a column job_id")
-
-
-def _column_mend(name: str) -> str:
-    last = name.rpartition(".")[2]
-    if last != name and last in CSV_FIELDS:
-        return f"CSV columns are flat: write {last}"
-    near = _as_meant(name) if _as_meant(name) in CSV_FIELDS else nearest(name, CSV_FIELDS)
-    if near:
-        return f"Did you mean {near}?"
-    return f"For information of your own, call it {LABEL_PREFIX}{re.sub(r'[^A-Za-z0-9_-]+', '_', name).strip('_')}"
 
 
 def _unreadable(message: str) -> Fault:

@@ -5,8 +5,10 @@ They look at plain data of any shape: what single fields may hold is the request
 
 from typing import Any
 
+from batcher.manifest.damage import Place, damage_of
 from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.fields import DATA_LEVEL, OBJECT_LISTS
+from batcher.manifest.names import name_faults
 from batcher.manifest.start_time import BadStartTime, start_time_ms
 
 _OPTIONAL = ("compare_mode", "start_time", *OBJECT_LISTS)
@@ -30,7 +32,9 @@ def apply_rules(body: dict[str, Any], *, now: float) -> list[Fault]:
         mend = f'Give object_level_compare_type "objects", or {DATA_LEVEL}, or both'
         faults.append(Fault(None, NO_VALUE, problem, mend))
     job_id = body.get("job_id")
-    if type(job_id) is str and not is_job_id(job_id):
+    if type(job_id) is str and (damage := damage_of(job_id, Place.ID)):
+        faults.append(Fault("job_id", job_id, damage.problem, damage.mend))
+    elif type(job_id) is str and not is_job_id(job_id):
         mend = "Copy the id from the job's page, without spaces around it"
         faults.append(Fault("job_id", job_id, "holds spaces or control characters", mend))
     return faults
@@ -48,11 +52,13 @@ def _apply_data_level(info: dict[str, Any], objects: bool, now: float, faults: l
     if mode == "" or start_time == "" or plain == [] or with_token == []:
         empty = {name: None for name in _OPTIONAL if info.get(name) in ("", [])}
         return _apply_data_level({**info, **empty}, objects, now, faults)
-    if type(start_time) is str:
+    if isinstance(start_time, str | int | float) and type(start_time) is not bool:
         try:
             info = {**info, "start_time": start_time_ms(start_time, now=now)}
         except BadStartTime as error:
             faults.append(Fault(f"{DATA_LEVEL}.start_time", start_time, error.problem, error.mend))
+            info = {**info, "start_time": None}  # told
+    faults.extend(name_faults(info))
     if objects and info.get("compare_type") == "contents":
         problem, mend = "cannot go with an object-level comparison", "Split it into two entries, or write lines"
         faults.append(Fault(f"{DATA_LEVEL}.compare_type", "contents", problem, mend))

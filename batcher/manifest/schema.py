@@ -17,7 +17,7 @@ _BESIDE: dict[str, dict[str, Any]] = {
     "x_language": {"enum": [*LANGUAGES, "", None], "description": "Language of the cloud's messages for the entry."},
     "labels": {
         "type": ["object", "null"],
-        "additionalProperties": {"type": "string"},
+        "additionalProperties": _TEXT,
         "description": "Texts of your own; carried into the result.",
     },
 }
@@ -30,6 +30,7 @@ def manifest_schema() -> dict[str, Any]:
     _allow_empty(request, "object_level_compare_type")
     for name in ("compare_mode", "start_time"):
         _allow_empty(definitions["CreateDataLevelCompareReq"], name)
+    definitions["CreateDataLevelCompareReq"]["properties"]["start_time"]["anyOf"].append({"type": "number"})
     entry = {**request, "title": "Entry", "properties": {**request["properties"], **_BESIDE}}
     entry["description"] = "The API's request body; beside it what batcher needs to know."
     # What an entry must have may come from the defaults, and what the defaults have may be partial.

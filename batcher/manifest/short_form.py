@@ -3,10 +3,26 @@
 import re
 from typing import Any
 
+from batcher.manifest.damage import KNOWN_NOTHINGS, QUOTE_SIGNS
+from batcher.manifest.meant import FULL_WIDTH, Databases, meant, oddity, written
 from batcher.manifest.strict_json import NotJson, parse, twice_keys
+from batcher.masking import mask_text
+from batcher.text import printable
 
 _FORM = "Write db: table, table; db2: table; db3"
+_JSON_FORM = {
+    "compare_object_infos": 'Write [{"db_name": "db", "table_name": ["t1", "t2"]}]',
+    "compare_object_infos_with_token": (
+        'Write [{"db_name": "db", "table_name_with_token": [{"table_name": "t", "min_token": "1", "max_token": "9"}]}]'
+    ),
+}
 _RESERVED = re.compile(r'[:,;\[\]{}"\x00-\x1f]')
+_BRACKETS = re.compile(r"\[[^][{}\",]+\][.:]")  # SQL Server's quotes
+_ODD = re.compile(r"[^\w:,; $-]")  # in a cell without these, only words for nothing are odd
+_TO_ASCII = str.maketrans(FULL_WIDTH)
+_NOTHINGS = frozenset(KNOWN_NOTHINGS)
+_LONGEST_MEND = 200  # characters of the form that was meant
+_REALLY_SO = "A name that is really so needs the JSON form"
 
 
 class BadCell(ValueError):
@@ -18,21 +34,50 @@ class BadCell(ValueError):
         self.mend = mend
 
 
-def parse_cell(text: str, *, short_form: bool = True) -> Any:
-    """The list that the cell *text* stands for. Raises `BadCell`.
+def parse_cell(text: str, name: str = "compare_object_infos") -> Any:
+    """The list that the cell *text* of the column *name* stands for. Raises `BadCell`.
 
     A database alone stands for itself without `table_name`. What the JSON form holds is not checked here.
     """
-    if text[:1] in "[{" or not short_form:
-        return _json(text)
+    if name != "compare_object_infos" or (text[:1] in "[{" and not _BRACKETS.match(text)):
+        return _json(text, name)
     return [
         {"db_name": name} if tables is None else {"db_name": name, "table_name": tables}
         for name, tables in databases(text)
     ]
 
 
-def databases(text: str) -> list[tuple[str, list[str] | None]]:
+def databases(text: str) -> Databases:
     """Each database of the short form *text*, with its tables if it names any. Raises `BadCell`."""
+    odd = _ODD.search(text) is not None
+    if odd and any(sign in text for sign in FULL_WIDTH):
+        raise BadCell("has full-width signs between its names", _mend(text))
+    try:
+        found = _databases(text)
+    except BadCell as error:
+        raise BadCell(error.problem, _mend(text) if odd else error.mend) from None
+    odd = odd or (len(found) > 1 and len(dict(found)) != len(found))
+    for name, tables in found:
+        odd = odd or name in _NOTHINGS or (tables is not None and not _are_usual(tables))
+    if odd and (told := oddity(found)) is not None:
+        raise BadCell(told[0], told[1] or _mend(text))
+    return found
+
+
+def tables_in(text: str) -> list[str] | None:
+    """The tables that *text*, which stands behind a colon, names; None where it takes a closer look."""
+    if _ODD.search(text) is not None or ":" in text or ";" in text:
+        return None
+    tables = [table.strip() for table in text.split(",")]
+    return tables if all(tables) and _are_usual(tables) else None
+
+
+def _are_usual(tables: list[str]) -> bool:
+    names = set(tables)
+    return len(names) == len(tables) and names.isdisjoint(_NOTHINGS)
+
+
+def _databases(text: str) -> Databases:
     parts = text.split(";")
     if len(parts) > 1 and not parts[-1].strip():
         del parts[-1]
@@ -58,26 +103,42 @@ def _database(part: str, number: int) -> tuple[str, list[str] | None]:
     return name, tables
 
 
-def _json(text: str) -> Any:
+def _json(text: str, name: str) -> Any:
     try:
         value = parse(text)
     except NotJson as error:
         place = "" if error.pos is None else f" at character {error.pos + 1}"
-        raise BadCell(
-            f"is not JSON{place}: {error.problem}", 'Write [{"db_name": "db", "table_name": ["t1", "t2"]}]'
-        ) from None
+        raise BadCell(f"is not JSON{place}: {error.problem}", _JSON_FORM[name]) from None
     if twice := twice_keys(value, text):
-        raise BadCell(f'has the key "{twice[0]}" twice in one object', "Keep the one that is meant")
+        raise BadCell(f'has the key "{printable(twice[0], 80)}" twice in one object', "Keep the one that is meant")
     return value
 
 
 def format_cell(infos: list[dict[str, Any]]) -> str | None:
     """*infos* in the short form; None where a name needs the JSON form."""
-    parts = []
-    for info in infos:
-        names = [info["db_name"], *(info.get("table_name") or [])]
-        if any(_RESERVED.search(name) or name != name.strip() or not name for name in names):
-            return None
-        tables = info.get("table_name")
-        parts.append(f"{names[0]}: {', '.join(names[1:])}" if tables else names[0])
-    return "; ".join(parts)
+    form: Databases = [(info["db_name"], info.get("table_name") or None) for info in infos]
+    if any(_RESERVED.search(name) or not name for known, tables in form for name in (known, *(tables or ()))):
+        return None
+    text = written(form)
+    try:
+        return text if databases(text) == form else None
+    except BadCell:
+        return None
+
+
+def _mend(text: str) -> str:
+    """How *text* is written in the short form, where it can be told what is meant."""
+    try:
+        form = meant(_databases_of(text.translate(_TO_ASCII)))
+        found = _databases(written(form))
+    except BadCell:
+        return f"{_FORM}. {_REALLY_SO}"
+    if found != form or oddity(form) is not None or not QUOTE_SIGNS.isdisjoint(written(form)):
+        return f"{_FORM}. {_REALLY_SO}"
+    return f"Write {printable(mask_text(written(form)), _LONGEST_MEND)}. {_REALLY_SO}"
+
+
+def _databases_of(text: str) -> Databases:
+    """As `_databases`; but `shop.orders, shop.items` without a colon are two of them."""
+    parts = [part.split(",") if ":" not in part and "." in part else [part] for part in text.split(";")]
+    return _databases("; ".join(piece for pieces in parts for piece in pieces if piece.strip()))

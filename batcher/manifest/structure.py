@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from batcher.manifest.damage import nothing
 from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.fields import BODY_FIELDS, DATA_FIELDS, DATA_LEVEL, ENTRY_FIELDS, KNOWN_AT, MISSING_MENDS
 from batcher.manifest.findings import kind_of, shown
@@ -12,6 +13,7 @@ from batcher.manifest.read_csv import UNREAD
 from batcher.nearest import nearest
 
 Loc = tuple[int | str, ...]
+_OPTIONAL = ("object_level_compare_type", "compare_mode")
 
 
 def structure_faults(error: ValidationError, *, partial: bool = False) -> Iterator[Fault]:
@@ -65,6 +67,10 @@ def _not_allowed(field: str, value: Any, expected: str) -> Fault:
     allowed = " or ".join(known)
     if value == "" or value is None:
         return Fault(field, NO_VALUE, "is empty" if value == "" else "is null", f"Write {allowed}")
+    if who := nothing(value):
+        optional = field.rpartition(".")[2] in _OPTIONAL
+        mend = "Leave it empty" if optional else f"Write {allowed}"
+        return Fault(field, value, f"is a word for nothing: {who}", mend)
     near = nearest(value, known) if isinstance(value, str) and len(known) > 1 else None
     mend = f"Did you mean {near}?" if near else f"Write {allowed}"
     return Fault(field, value, f"must be {allowed}", mend)

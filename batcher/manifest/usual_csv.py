@@ -5,13 +5,16 @@ from operator import itemgetter
 
 from batcher.drs.request_body import ObjectInfo
 from batcher.manifest.beside import is_whole
+from batcher.manifest.damage import KNOWN_NOTHINGS
 from batcher.manifest.element import Usual
 from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.fields import LABEL_PREFIX, OBJECT_LISTS
-from batcher.manifest.short_form import BadCell, databases
+from batcher.manifest.short_form import BadCell, databases, tables_in
 from batcher.manifest.usual_json import objects_in
 
 UsualOf = Callable[[list[str]], Usual | None]
+_MOST = 4096  # lists of tables that are kept
+_LONG = 4096  # characters of a list that is not kept
 
 
 def usual_under(header: Sequence[str], *, surely_whole: bool) -> UsualOf:
@@ -26,9 +29,14 @@ def usual_under(header: Sequence[str], *, surely_whole: bool) -> UsualOf:
     own = {job, key, objects, *(place for place, _ in labels)}
     shared = [place for place in range(width) if place not in own]
     common: Callable[[list[str]], Hashable] = itemgetter(*shared) if shared else _nothing
+    short_form = _ShortForm()
 
     def usual_of(row: list[str]) -> Usual | None:
-        if len(row) != width or not (job_id := row[job].strip()):
+        if len(row) != width:
+            if len(row) > width or len(row) == 1:
+                return None
+            row = [*row, *[""] * (width - len(row))]  # empty cells at the end may be left out
+        if not (job_id := row[job].strip()):
             return None
         if not (surely_whole or is_whole("".join(row))):
             return None
@@ -36,7 +44,7 @@ def usual_under(header: Sequence[str], *, surely_whole: bool) -> UsualOf:
         own_labels = {name: cell for place, name in labels if (cell := row[place])} if labels else NO_LABELS
         infos = None
         if objects is not None and (cell := row[objects].strip()):
-            infos = _objects_in(cell)
+            infos = objects_in(cell) if cell[0] in "[{" else short_form.objects_in(cell)
             if infos is None:
                 return None
         return Usual((common(row), infos is None), job_id, own_key, own_labels, infos)
@@ -52,10 +60,42 @@ def _nothing(row: list[str]) -> Hashable:
     return None
 
 
-def _objects_in(cell: str) -> list[ObjectInfo] | None:
-    if cell[0] in "[{":
-        return objects_in(cell)
-    try:
-        return [ObjectInfo(name, tables) for name, tables in databases(cell)]
-    except BadCell:
-        return None
+class _ShortForm:
+    """Reads object lists in their short form; the same tables in many databases are read once."""
+
+    def __init__(self) -> None:
+        self._tables: dict[str, list[str] | None] = {}
+
+    def objects_in(self, cell: str) -> list[ObjectInfo] | None:
+        """The objects of *cell*; None where it takes a closer look."""
+        infos = self._plain(cell)
+        if infos is None:
+            try:
+                return [ObjectInfo(name, tables) for name, tables in databases(cell)]
+            except BadCell:
+                return None
+        return infos
+
+    def _plain(self, cell: str) -> list[ObjectInfo] | None:
+        infos = []
+        for part in cell.split(";"):
+            name, colon, text = part.partition(":")
+            name = name.strip()
+            if not (name.isalnum() or name.replace("_", "").isalnum()) or name in KNOWN_NOTHINGS:
+                return None
+            if not colon:
+                infos.append(ObjectInfo(name))
+                continue
+            tables = self._tables[text] if text in self._tables else self._read(text)
+            if tables is None:
+                return None
+            infos.append(ObjectInfo(name, tables))
+        return infos if len(infos) == 1 or len({info.db_name for info in infos}) == len(infos) else None
+
+    def _read(self, text: str) -> list[str] | None:
+        tables = tables_in(text)
+        if len(text) <= _LONG:
+            if len(self._tables) >= _MOST:
+                self._tables.clear()
+            self._tables[text] = tables
+        return tables

@@ -11,7 +11,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from batcher.drs.request_body import BodyPart, Name, ObjectInfo, ObjectInfoWithToken, to_json
+from batcher.manifest.damage import has_signs
 from batcher.manifest.element import Usual
+from batcher.manifest.names import any_ruined
 
 _Text = str | UnsetType | None
 _SOME = msgspec.Meta(min_length=1)
@@ -30,7 +32,7 @@ class _DataLevel(BodyPart):
     conflict_policy: _Text = UNSET
     compare_type: _Text = UNSET
     compare_mode: _Text = UNSET
-    start_time: _Text = UNSET
+    start_time: int | _Text = UNSET
     compare_object_infos: Annotated[list[_ObjectInfo], _SOME] | UnsetType | None = UNSET
     compare_object_infos_with_token: Annotated[list[ObjectInfoWithToken], _SOME] | UnsetType | None = UNSET
 
@@ -46,7 +48,7 @@ class _Row(BodyPart):
     region: _Text = UNSET
     endpoint: _Text = UNSET
     x_language: _Text = UNSET
-    labels: dict[str, str] | UnsetType | None = UNSET
+    labels: dict[str, str | None] | UnsetType | None = UNSET
 
 
 _decode = msgspec.json.Decoder(_Row).decode
@@ -59,7 +61,10 @@ def usual_of(texts: Sequence[str]) -> list[Usual | None]:
         rows = [_decode(text) for text in texts]
     except (msgspec.MsgspecError, UnicodeEncodeError):
         return [_careful(text) for text in texts]
-    if _each_once("".join(texts), rows):
+    joined = "".join(texts)
+    if has_signs(joined):
+        return [_sound(text, row) for text, row in zip(texts, rows, strict=True)]
+    if _each_once(joined, rows):
         return [_apart(row) for row in rows]
     return [_apart(row) if _each_once(text, row) else None for text, row in zip(texts, rows, strict=True)]
 
@@ -67,10 +72,12 @@ def usual_of(texts: Sequence[str]) -> list[Usual | None]:
 def objects_in(text: str) -> list[ObjectInfo] | None:
     """The object list that *text* is; None where it is none, or has oddities."""
     try:
-        infos = _decode_objects(text)
+        infos: list[ObjectInfo] = _decode_objects(text)
     except (msgspec.MsgspecError, UnicodeEncodeError):
         return None
-    return infos if _each_once(text, infos) else None
+    if not _each_once(text, infos) or (has_signs(text) and any_ruined(infos, None)):
+        return None
+    return infos
 
 
 def _careful(text: str) -> Usual | None:
@@ -78,7 +85,14 @@ def _careful(text: str) -> Usual | None:
         row = _decode(text)
     except (msgspec.MsgspecError, UnicodeEncodeError):
         return None
-    return _apart(row) if _each_once(text, row) else None
+    return _sound(text, row)
+
+
+def _sound(text: str, row: _Row) -> Usual | None:
+    if not _each_once(text, row):
+        return None
+    usual = _apart(row)
+    return None if has_signs(text) and any_ruined(usual.infos, usual.infos_with_token) else usual
 
 
 def _each_once(text: str, rows: _Row | list[_Row] | list[ObjectInfo]) -> bool:

@@ -79,6 +79,31 @@ def test_the_summary_as_json(tmp_path: Path) -> None:
     assert said["command"].startswith("batcher run - -o wave.results.jsonl --region eu-west-101")
 
 
+def test_what_may_be_right_is_counted_and_said(tmp_path: Path) -> None:
+    """Ids of digits alone, names that are words for nothing; the manifest is not called all sound."""
+    infos = '[{"db_name": "shop", "table_name": ["nan"]}]'
+    info = f'{{"conflict_policy": "keep", "compare_type": "lines", "compare_object_infos": {infos}}}'
+    rows = [
+        '{"job_id": "j1", "object_level_compare_type": "objects"}',
+        '{"job_id": "0123", "object_level_compare_type": "objects"}',
+        '{"job_id": "456", "object_level_compare_type": "objects"}',
+        f'{{"job_id": "j2", "data_level_compare_info": {info}}}',
+    ]
+    (tmp_path / "wave.jsonl").write_text("\n".join(rows))
+    done = check(tmp_path, "wave.jsonl", *SCOPE)
+    assert done.returncode == 0, done.stderr
+    lines = [line.strip() for line in done.stdout.splitlines()]
+    assert lines[0] == "wave.jsonl  4 entries, no findings, but something to look at"
+    at = lines.index("The first is in line 2, index 1.")
+    assert lines[at - 1].startswith("2  with a job id of digits alone. Compare it with the console: a sp")
+    assert "1  with a database or table called NULL, None or nan. Is there one? " in done.stdout
+    said = json.loads(check(tmp_path, "wave.jsonl", *SCOPE, "--json").stdout)
+    assert said["remarks"] == [
+        {"about": "digits", "line": 2, "index": 1, "count": 2},
+        {"about": "nothings", "line": 4, "index": 3, "count": 1},
+    ]
+
+
 def test_findings_are_told_by_kind_and_all_of_them_in_json(tmp_path: Path) -> None:
     """One mistake in many rows is told once."""
     rows = "".join(f"j{number},keeep,lines,db\n" for number in range(9)) + "j9,keep,lines,\n"

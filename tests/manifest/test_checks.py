@@ -1,5 +1,6 @@
 """One entry, one thing wrong: each check, with the text that a person reads."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -183,9 +184,14 @@ WRONG: dict[str, tuple[Any, str]] = {
         f'{INFO}.start_time "1700000000000" is past (2023-11-14 22:13:20 UTC). '
         "Leave it empty to start at once, or give a time to come.",
     ),
-    "start is a number": (
-        data_level(start_time=int(LATER)),
-        f'{INFO}.start_time "{LATER}" must be text, and is a number. Write it in double quotes.',
+    "start is a number with a fraction": (
+        data_level(start_time=int(LATER) + 0.5),
+        f'{INFO}.start_time "{LATER}.5" has a fraction of a millisecond. Round it to whole milliseconds: '
+        "CAST(… AS BIGINT) in SQL, astype('Int64') in pandas, cast(pl.Int64) in polars.",
+    ),
+    "start is true": (
+        data_level(start_time=True),
+        f'{INFO}.start_time "true" must be text, and is true or false. Write it in double quotes.',
     ),
     "key is a number": (
         entry(key=7),
@@ -328,6 +334,26 @@ def test_the_quick_mode_needs_no_list(tmp_path: Path) -> None:
     (made,) = entries(read(tmp_path, [element]))
     assert made.request.data_level_compare_info is not None
     assert made.request.data_level_compare_info.compare_mode == "quick_comparison"
+
+
+@pytest.mark.parametrize("number", [int(LATER), float(LATER)])
+@pytest.mark.parametrize("name", ["wave.json", "wave.jsonl"])
+def test_a_start_time_may_be_a_number(name: str, number: float, tmp_path: Path) -> None:
+    """As every program writes milliseconds; the API is sent its digits."""
+    elements = [{**data_level(start_time=number), "job_id": f"job-{place}"} for place in range(3)]
+    content = elements if name == "wave.json" else "\n".join(map(json.dumps, elements))
+    for made in entries(read(tmp_path, content, name)):
+        assert made.terms.start_time == LATER
+
+
+@pytest.mark.parametrize("name", ["wave.json", "wave.jsonl"])
+def test_a_null_label_is_as_if_absent(name: str, tmp_path: Path) -> None:
+    """Polars and DuckDB write one for every label that another entry has. Over defaults it takes theirs away."""
+    elements = [entry(job_id=f"job-{place}", labels={"team": "blue", "wave": None}) for place in range(3)]
+    content = elements if name == "wave.json" else "\n".join(map(json.dumps, elements))
+    assert [made.labels for made in entries(read(tmp_path, content, name))] == [{"team": "blue"}] * 3
+    with_defaults = {"defaults": {"labels": {"wave": "7", "team": "red"}}, "entries": elements}
+    assert [made.labels for made in entries(read(tmp_path, with_defaults))] == [{"team": "blue"}] * 3
 
 
 def test_a_start_time_with_a_zone_becomes_milliseconds(tmp_path: Path) -> None:

@@ -102,14 +102,42 @@ WRONG = {
         "wave.csv, line 2, index 0: the row has 3 cells, and the header 2. "
         "A cell that holds the delimiter stands in double quotes.",
     ),
-    "a row too short": (
-        "job_id,object_level_compare_type\nj\n",
-        "wave.csv, line 2, index 0: the row has 1 cell, and the header 2. Write a delimiter for each empty cell, too.",
-    ),
     "a quote that is not closed": (
         'job_id,object_level_compare_type\nj,objects\n"k,objects\nl,objects\n',
+        "wave.csv, line 3: the double quote that opens a cell in this row is never closed. "
+        "Close it; a double quote inside a quoted cell is written twice. "
+        "What stands below cannot be told until then.",
+    ),
+    "a quote that is not closed, in the last line": (
+        'job_id,object_level_compare_type\nj,objects\n"k,objects',
         "wave.csv, line 3, index 1: the double quote that opens a cell in this row is never closed. "
         "Close it; a double quote inside a quoted cell is written twice.",
+    ),
+    "a quote that swallows rows until another": (
+        'job_id,object_level_compare_type\n"j,objects\nk,objects\nl,"objects"\n',
+        "wave.csv, line 2: something follows a closing double quote before the next delimiter. "
+        "Put the whole cell in double quotes, and write a double quote inside it twice. "
+        "What stands below cannot be told until then.",
+    ),
+    "a quote in the header that is not closed": (
+        'job_id,"object_level_compare_type\nj,objects\n',
+        "wave.csv, line 1: the header has a double quote that is never closed. Close it, or take it out.",
+    ),
+    "a comment among the rows": (
+        "job_id,object_level_compare_type\nj,objects\n# wave 7\n",
+        'wave.csv, line 3, index 1: "# wave 7" is a comment, and a manifest has none. Take the line out.',
+    ),
+    "one row with another delimiter": (
+        "job_id,object_level_compare_type\nj,objects\nk;objects\n",
+        "wave.csv, line 3, index 1: the row has its cells separated by semicolons, and the header by commas. "
+        "Use one delimiter in the whole file.",
+    ),
+    "psql's count of rows": (
+        "job_id;object_level_compare_type\nj;objects\n(1 row);\n",
+        "wave.csv, line 3, index 1: the entry asks for no comparison. "
+        'Give object_level_compare_type "objects", or data_level_compare_info, or both.',
+        'wave.csv, line 3, index 1: job_id "(1 row)" is the count of rows that psql writes at the end. '
+        "Export with psql --csv, or take it out.",
     ),
     "something after a quote": (
         'job_id,object_level_compare_type\n"j"x,objects\nk,objects\n',
@@ -141,8 +169,9 @@ WRONG = {
     ),
     "a rounded time": (
         "job_id;conflict_policy;compare_type;compare_object_infos;start_time\nj;keep;lines;db;1,8E+12\n",
-        'wave.csv, line 2, index 0: start_time "1,8E+12" was rounded by a spreadsheet. '
-        "Format the column as text and enter the 13 digits again.",
+        'wave.csv, line 2, index 0: start_time "1,8E+12" is a number with an exponent, which may have lost digits. '
+        "Write all 13 digits: format the column as text in a spreadsheet and enter them again; otherwise "
+        "CAST(… AS BIGINT) in SQL, astype('Int64') in pandas, cast(pl.Int64) in polars.",
     ),
 }
 
@@ -161,3 +190,79 @@ def test_a_cell_that_is_too_long_is_told(tmp_path: Path) -> None:
     assert len(entries(read(tmp_path, f"{head}j;keep;lines;db: {tables}\n", "wave.csv"))) == 1
     (said,) = texts(read(tmp_path, f'{head}j;keep;lines;"{"x" * 5_000_000}"\n', "wave.csv"))[:1]
     assert "a cell in this row is longer than 4 MB" in said
+
+
+def test_empty_cells_at_the_end_may_be_left_out(tmp_path: Path) -> None:
+    """With their delimiters, as several programs do; the row is as if they were there."""
+    header = "job_id;object_level_compare_type;conflict_policy;compare_type;label.team;key\n"
+    short = entries(read(tmp_path, header + "j1;objects;;;blue\nj2;objects\nj3;objects;;;red\n", "wave.csv"))
+    long = entries(read(tmp_path, header + "j1;objects;;;blue;\nj2;objects;;;;\nj3;objects;;;red;\n", "wave.csv"))
+    assert short == long
+    assert [made.labels for made in short] == [{"team": "blue"}, {}, {"team": "red"}]
+
+
+NO_TABLE = "this is a table drawn for people, not CSV. Export CSV"
+NO_CSV = {
+    "PowerShell's types": (
+        "#TYPE System.Management.Automation.PSCustomObject\njob_id\n",
+        "line 1: the first line is PowerShell's word on types, not the header. "
+        "Export with Export-Csv -NoTypeInformation, or take the line out.",
+    ),
+    "a comment first": (
+        "# wave 7\njob_id\nj\n",
+        "line 1: the file begins with a comment, and a manifest has none. Take it out: the first line names",
+    ),
+    "bars": ("job_id|key\nj|k\n", "line 1: the columns are separated by |. Use commas, semicolons or tabs. Export CSV"),
+    "psql's table": (" job_id | key \n--------+-----\n j | k\n(1 row)\n", f"line 1: {NO_TABLE}"),
+    "psql's table of one column": (" job_id \n--------\n j\n(1 row)\n", f"line 2: {NO_TABLE}"),
+    "MariaDB's table": ("+--------+-----+\n| job_id | key |\n+--------+-----+\n| j | k |\n", f"line 1: {NO_TABLE}"),
+    "a table of Markdown": ("| job_id | key |\n| --- | --- |\n| j | k |\n", f"line 1: {NO_TABLE}"),
+    "sqlite's columns": (
+        "job_id  key\n------  ---\nj       k\n",
+        "line 1: the columns are separated by spaces. Export",
+    ),
+    "rows with another delimiter": (
+        "job_id,object_level_compare_type\nj;objects\nk;objects\n",
+        "line 2: the row has its cells separated by semicolons, and the header by commas. Use one delimiter",
+    ),
+    "an index under a header without it": (
+        '"job_id","object_level_compare_type"\n"1","j","objects"\n"2","k","objects"\n',
+        "line 2: the rows have one cell more than the header, a number in front. "
+        "Export without the index of the data frame: index=False in pandas, row.names=FALSE in R.",
+    ),
+    "an index without a name": (
+        ",job_id,object_level_compare_type\n0,j,objects\n1,k,objects\n",
+        "line 2: the first column has no name in the header. Export without the index of the data frame: index=False",
+    ),
+    "an index that came back": (
+        "Unnamed: 0,job_id,object_level_compare_type\n0,j,objects\n1,k,objects\n",
+        "line 1: Unnamed: 0 is no column of a manifest. Export without the index of the data frame: index=False",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_CSV)
+def test_what_is_no_csv_is_told_once_with_the_way_out(name: str, tmp_path: Path) -> None:
+    """However many rows there are."""
+    content, text = NO_CSV[name]
+    (said,) = texts(read(tmp_path, content, "wave.csv"))
+    assert said.startswith(f"wave.csv, {text}")
+
+
+def test_where_all_names_are_nearly_right_the_nearest_is_told_for_each(tmp_path: Path) -> None:
+    """Not one of them is known."""
+    said = texts(read(tmp_path, "jobid,objects_level_type,conflictpolicy\nj,objects,keep\n", "wave.csv"))
+    assert [text.partition("Did you mean ")[2] for text in said] == [
+        "job_id?",
+        "object_level_compare_type?",
+        "conflict_policy?",
+        "",
+    ]
+
+
+@pytest.mark.parametrize("end", ["", '"y"'])
+def test_an_unclosed_quote_in_a_large_file_is_one_finding(end: str, tmp_path: Path) -> None:
+    """Not one for each of the lines behind it."""
+    content = 'job_id,object_level_compare_type\nj,objects\n"k,objects\n' + "x,y\n" * 2_000_000 + end
+    (said,) = texts(read(tmp_path, content, "wave.csv"))
+    assert said.startswith("wave.csv, line 3: a cell in this row is longer than 4 MB. ")

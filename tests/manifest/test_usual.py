@@ -27,7 +27,7 @@ relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[Healt
 def the_long_way() -> Iterator[None]:
     """Nothing is judged by its likeness, elements are told by parsing alone, duplicates by where their firsts are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Alike, "entry_of", lambda *_: None)
+        patch.setattr(Alike, "entry_of", lambda *_, **__: None)
         patch.setattr(_Window, "texts", lambda _: [])
         patch.setattr("batcher.manifest.manifest.watched", lambda walk: walk(Duplicates()))
         yield
@@ -185,8 +185,8 @@ def test_what_is_like_a_sound_entry_takes_the_short_way(
     """All but the first of a kind, and the last of a JSON file, behind which no other stands."""
     as_it_is, taken = Alike.entry_of, list[bool]()
 
-    def entry_of(self: Alike, *arguments: Any) -> Entry | None:
-        made = as_it_is(self, *arguments)
+    def entry_of(self: Alike, *arguments: Any, plain: bool) -> Entry | None:
+        made = as_it_is(self, *arguments, plain=plain)
         taken.append(made is not None)
         return made
 
