@@ -101,6 +101,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._not_busy)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        with self.busy():
+            await super().shutdown_default_executor()
+
     def _not_busy(self, _: object) -> None:
         self._jump.busy -= 1
 

@@ -77,6 +77,11 @@ class LeapingLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._no_longer_busy)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
+        """See `asyncio.loop.shutdown_default_executor`; time stands still, so that no *timeout* can pass meanwhile."""
+        with self.busy():
+            await super().shutdown_default_executor()
+
     def _no_longer_busy(self, _: object) -> None:
         self._leaping.busy -= 1
 
