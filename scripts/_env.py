@@ -1,9 +1,10 @@
 """Makes the checkout's `.venv` what a lock file says, and does nothing where it already is.
 
 `_env.py run` installs what batcher needs to run, `_env.py dev` that and the tools for working on it; a
-`dev` environment serves for `run` too. Standard library only: any Python 3.11 or newer can run this.
+`dev` environment serves for `run` too. `_env.py dev .venv-3.13` does the same with another folder. Standard library
+only: any Python 3.11 or newer can run this.
 
-The stamp in `.venv` tells what stands there, and where. It is written last, and says "unfinished" while
+The stamp in the environment tells what stands there, and where. It is written last, and says "unfinished" while
 anything is being installed: an environment whose making was interrupted is made anew, not trusted.
 """
 
@@ -33,12 +34,12 @@ class SetupError(Exception):
 
 def main(argv: list[str]) -> int:
     """Makes the environment named in *argv*; returns the exit code, 2 for a setup that failed."""
-    if len(argv) != 1 or argv[0] not in LOCKS:
-        print("usage: scripts/_env run|dev", file=sys.stderr)
+    if len(argv) not in (1, 2) or argv[0] not in LOCKS or not all(name.startswith(".venv") for name in argv[1:]):
+        print("usage: scripts/_env run|dev [.venv-NAME]", file=sys.stderr)
         return 2
     try:
         with only_one():
-            make_ready(ROOT, argv[0])
+            make_ready(ROOT, *argv)
     except SetupError as problem:
         print(problem, file=sys.stderr)
         return 2
@@ -55,14 +56,14 @@ def only_one() -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            print("Another command is setting up .venv; waiting for it.", file=sys.stderr)
+            print("Another command is setting up an environment; waiting for it.", file=sys.stderr)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
 
-def make_ready(root: Path, purpose: str) -> None:
-    """Brings `.venv` under *root* to *purpose* (a key of `LOCKS`); raises SetupError."""
-    venv = root / ".venv"
+def make_ready(root: Path, purpose: str, name: str = ".venv") -> None:
+    """Brings the environment *name* under *root* to *purpose* (a key of `LOCKS`); raises SetupError."""
+    venv = root / name
     stamp = venv / ".stamp"
     stood = stamp.read_text(encoding="utf-8").strip() if stamp.is_file() else ""
     found = version_of(venv)
@@ -75,7 +76,7 @@ def make_ready(root: Path, purpose: str) -> None:
     elsewhere_or_unfinished = stood != "" and not stood.endswith(f" {root}")
     anew = found is None or found < (3, 11) or elsewhere_or_unfinished
     # What was made by hand, without a stamp, is added to as well, not replaced.
-    print("Making .venv (takes about half a minute) …" if anew else "Updating .venv …", file=sys.stderr)
+    print(f"Making {name} (takes up to a minute) …" if anew else f"Updating {name} …", file=sys.stderr)
     python = create(venv) if found is None or anew else found
     stamp.write_text(UNFINISHED + "\n", encoding="utf-8")
     try:
@@ -87,7 +88,7 @@ def make_ready(root: Path, purpose: str) -> None:
             stamp.write_text(f"{MIXED} {root}\n", encoding="utf-8")
         raise
     stamp.write_text(stamp_of(root, purpose, python) + "\n", encoding="utf-8")
-    print(f".venv is ready ({time.monotonic() - started:.0f} s).", file=sys.stderr)
+    print(f"{name} is ready ({time.monotonic() - started:.0f} s).", file=sys.stderr)
 
 
 def stamp_of(root: Path, purpose: str, python: tuple[int, int]) -> str:

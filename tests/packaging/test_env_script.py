@@ -228,3 +228,17 @@ def test_the_second_of_two_waits_for_the_first() -> None:
         assert second.poll() is None
     out, _ = second.communicate(timeout=30)
     assert (second.returncode, out) == (0, "through\n")
+
+
+def test_another_environment_stands_beside_it(checkout: Checkout) -> None:
+    """`scripts/test --pythons` has one for each Python."""
+    env_script.make_ready(checkout.root, "dev", ".venv-3.13")
+    assert checkout.done == ["create", *DEV]
+    assert (checkout.root / ".venv-3.13" / ".stamp").read_text().startswith("dev ")
+    assert not (checkout.root / ".venv").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["all"], ["dev", "elsewhere"], ["dev", ".venv", ".venv-3.13"]])
+def test_what_it_does_not_know_is_refused(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert env_script.main(arguments) == 2
+    assert capsys.readouterr().err == "usage: scripts/_env run|dev [.venv-NAME]\n"
