@@ -37,6 +37,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--csv", type=_FILE, help="Write a row for each entry, for spreadsheets.")
 @click.option("--differences-csv", type=_FILE, help="Write a row for each difference that was found.")
 @click.option(
+    "--delimiter", type=click.Choice([",", ";", "|", "tab"]),
+    help="Between the cells of the CSV files. Spreadsheets set to many a European language expect ;. [,]",
+)  # fmt: skip
+@click.option(
     "--markdown", type=click.Path(path_type=Path, allow_dash=True), help="Write a summary for a ticket; - prints it."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
@@ -46,6 +50,7 @@ def command(
     html: Path | None,
     csv: Path | None,
     differences_csv: Path | None,
+    delimiter: str | None,
     markdown: Path | None,
     as_json: bool,
     **parameters: Any,
@@ -59,6 +64,8 @@ def command(
     settings = load_given(parameters, _SETTINGS).settings
     files = {"--html": html, "--csv": csv, "--differences-csv": differences_csv, "--markdown": markdown}
     asked = [name for name, path in files.items() if path is not None]
+    if delimiter and csv is None and differences_csv is None:
+        raise click.UsageError("--delimiter is for --csv and --differences-csv: give one of them.")
     if len(results) > 2:
         raise click.UsageError("Name one results file, or two to see what changed between them.")
     if len(results) == 2:
@@ -75,7 +82,7 @@ def command(
         return _summary(results[0], acceptances, as_json)
     if as_json:
         raise click.UsageError(f"--json prints a summary, {asked[0]} writes one: use one of the two.")
-    return _write(results[0], acceptances, html, csv, differences_csv, markdown)
+    return _write(results[0], acceptances, html, csv, differences_csv, delimiter or ",", markdown)
 
 
 def _summary(results: Path, acceptances: "Sequence[Acceptance]", as_json: bool) -> int:
@@ -113,6 +120,7 @@ def _write(
     html: Path | None,
     csv: Path | None,
     differences_csv: Path | None,
+    delimiter: str,
     markdown: Path | None,
 ) -> int:
     from batcher.report.gather import gather
@@ -126,15 +134,15 @@ def _write(
         with _told(html):
             write_page(html, report)
     if csv is not None:
-        from batcher.report.tables import write_entries
+        from batcher.report.tables import DELIMITERS, write_entries
 
         with _told(csv), csv.open("w", encoding="utf-8-sig", newline="") as out:
-            write_entries(out, results, report.verdicts)
+            write_entries(out, results, report.verdicts, DELIMITERS[delimiter])
     if differences_csv is not None and report.verdicts is not None:
-        from batcher.report.tables import write_differences
+        from batcher.report.tables import DELIMITERS, write_differences
 
         with _told(differences_csv), differences_csv.open("w", encoding="utf-8-sig", newline="") as out:
-            write_differences(out, report.verdicts)
+            write_differences(out, report.verdicts, DELIMITERS[delimiter])
     if markdown is not None:
         from batcher.report.markdown import markdown as as_markdown
 

@@ -201,6 +201,52 @@ def test_junit_shows_what_was_replaced_as_skipped_and_failures_where_they_are(tm
     assert (len(root.findall(".//failure")), len(root.findall(".//skipped"))) == (2, 1)
 
 
+# What Jenkins' xUnit plugin lets through (its schema junit-10): elements, their attributes, what may be in them.
+_XUNIT = {
+    "testsuites": ({"name", "time", "tests", "failures", "errors"}, {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors", "skipped", "time", "timestamp", "hostname", "id", "package", "file"},
+        {"testsuite", "properties", "testcase", "system-out", "system-err"},
+    ),
+    "testcase": ({"name", "classname", "time", "group"}, {"skipped", "error", "failure", "system-out", "system-err"}),
+    "failure": ({"type", "message"}, set[str]()),
+    "skipped": ({"type", "message"}, set[str]()),
+    "system-out": (set[str](), set[str]()),
+}
+_NEEDED = {"testsuite": {"name", "tests", "failures", "errors"}, "testcase": {"name"}}
+
+
+def test_junit_is_what_the_strictest_reader_takes(tmp_path: Path) -> None:
+    entries = [
+        waved(line(half(difference(), difference("items"))), file="night.1/wave.jsonl"),
+        waved(later(line(half(difference()))), file="again.jsonl"),
+        waved(line(half(difference()), key="k2"), file="wave.jsonl"),
+        waved(None, key="k3", status=None, file="wave.jsonl"),
+        waved(line(key="k4"), file="wave.jsonl"),
+    ]
+    write_junit(tmp_path / "gate.xml", rule(entries, (accept("*"),), TODAY), entries)
+    root = ElementTree.parse(tmp_path / "gate.xml").getroot()  # noqa: S314 - our own file
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        attributes, children = _XUNIT[element.tag]
+        assert _NEEDED.get(element.tag, set()) <= set(element.attrib) <= attributes
+        assert {child.tag for child in element} <= children
+
+
+def test_junit_names_a_wave_without_dots_and_a_reason_in_the_text(tmp_path: Path) -> None:
+    """Jenkins takes what stands before the last dot for a package; GitLab shows the text and not the message."""
+    entries = [waved(line(half(difference(), reason="1 of 4 tables differs")), file="night/wave.1.jsonl")]
+    write_junit(tmp_path / "gate.xml", rule(entries, (), TODAY), entries)
+    root = ElementTree.parse(tmp_path / "gate.xml").getroot()  # noqa: S314 - our own file
+    (case,) = root.iter("testcase")
+    assert (case.get("classname"), root[0].get("name")) == ("night/wave_1", "night/wave.1.jsonl")
+    failure = case.find("failure")
+    assert failure is not None
+    assert failure.get("message") == "rows: 1 of 4 tables differs"
+    assert (failure.text or "").splitlines()[0] == "rows: 1 of 4 tables differs"
+    assert "shop.orders" in (failure.text or "").splitlines()[1]
+
+
 def test_an_expired_acceptance_of_many_is_named_once() -> None:
     gone = accept("*", expires=TODAY - timedelta(days=1))
     (blocker,) = ruled(line(half(difference(), difference("items"))), accepted=(gone,)).blockers
