@@ -59,14 +59,15 @@ def sort_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> Create
     )
 
 
-def sort_list(answer: Answer, *, job_id: str | None = None) -> ListOutcome:
-    """One page of a job's comparisons. With *job_id*, an answer that speaks of another job is trouble."""
+def sort_list(answer: Answer, *, job_id: str | None = None, most: int | None = None) -> ListOutcome:
+    """One page of a job's comparisons. With *job_id*, an answer that speaks of another job is trouble, and so is with
+    *most* one that brings more than so many, which were asked for."""
     body = read_object(answer.body)
     trouble = _whole(answer, body, job_id)
     page = None
     if trouble is None:
         assert body is not None and answer.http_status is not None  # noqa: S101, PT018 - else there is trouble
-        found = _page(body.get("compare_task_list_results"), answer)
+        found = _page(body.get("compare_task_list_results"), answer, most)
         page, trouble = (found, None) if isinstance(found, ComparisonPage) else (None, found)
     return ListOutcome(page=page, trouble=trouble, http_status=answer.http_status, request_id=answer.request_id)
 
@@ -260,7 +261,7 @@ def _task_id(part: object) -> str | None:
     return text(part.get("compare_task_id")) if isinstance(part, dict) else None
 
 
-def _page(block: object, answer: Answer) -> ComparisonPage | Trouble:
+def _page(block: object, answer: Answer, most: int | None) -> ComparisonPage | Trouble:
     if not isinstance(block, dict):
         return _unsound("the answer has no list of comparisons")
     assert answer.http_status is not None  # noqa: S101 - the whole was sound
@@ -273,6 +274,8 @@ def _page(block: object, answer: Answer) -> ComparisonPage | Trouble:
         items = []
     if not isinstance(items, list) or total is None or total < len(items):
         return _unsound("the list of comparisons and its count do not agree")
+    if most is not None and len(items) > most:
+        return _unsound(f"a page of the list holds {len(items)} comparisons where at most {most} were asked for")
     comparisons = [_comparison(item) for item in items]
     sound = tuple(comparison for comparison in comparisons if comparison is not None)
     if len(sound) < len(comparisons):

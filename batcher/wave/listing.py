@@ -12,10 +12,9 @@ from batcher.wave.clocks import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.governor import Governor
 from batcher.wave.pace import Closed, Turn
-from batcher.wave.reconcile import merge
 from batcher.wave.width import Width
 
-_MAX_PAGES = 1000  # of a job's comparisons: beyond that the list is not sound
+_MOST = 1000 * guesses.LIST_PAGE_SIZE  # comparisons of a job: beyond that the list is not read
 
 
 class Listed(Struct, frozen=True):
@@ -47,8 +46,8 @@ class Lister:
 
     async def comparisons(self, job_id: str) -> Listed | None:
         """All of the job's comparisons; None: the scope halted. Raises `Closed` when nothing may leave any more."""
-        pages: list[tuple[Comparison, ...]] = []
-        number = guesses.FIRST_PAGE
+        found: dict[str, Comparison] = {}  # by id, the freshest reading of each
+        number, pages = guesses.FIRST_PAGE, 0
         while True:
             outcome = await self._page(job_id, number)
             if outcome is None:
@@ -56,16 +55,18 @@ class Lister:
             page = outcome.page
             if page is None:
                 return _listed(outcome, outcome.trouble or _unsound())
-            again = number == guesses.FIRST_PAGE and bool(pages)
-            pages.append(page.comparisons)
-            comparisons = merge(pages)
+            again = number == guesses.FIRST_PAGE and pages > 0
+            pages += 1
+            found |= {comparison.compare_task_id: comparison for comparison in page.comparisons}
+            if page.total > _MOST:
+                return _listed(outcome, _too_long(page.total))
             if again:
-                return _listed(outcome, comparisons if len(comparisons) >= page.total else _unsound())
-            if len(comparisons) >= page.total:
+                return _listed(outcome, tuple(found.values()) if len(found) >= page.total else _unsound())
+            if len(found) >= page.total:
                 if number == guesses.FIRST_PAGE:
-                    return _listed(outcome, comparisons)
+                    return _listed(outcome, tuple(found.values()))
                 number = guesses.FIRST_PAGE  # the list may have shifted while it was read
-            elif not page.comparisons or number >= _MAX_PAGES:
+            elif not page.comparisons or pages * guesses.LIST_PAGE_SIZE >= _MOST:
                 return _listed(outcome, _unsound())
             else:
                 number += 1
@@ -120,7 +121,7 @@ class Lister:
         finally:
             turn.ended(sent=sent, answered=answered)
         self._cloud_clock.learn(server_time(answer), sent_at, clock.monotonic())
-        outcome = sort_list(answer, job_id=job_id)
+        outcome = sort_list(answer, job_id=job_id, most=guesses.LIST_PAGE_SIZE)
         self._governor.read_answered(sent_at, outcome.trouble)
         return outcome, sent_at
 
@@ -129,7 +130,10 @@ def _listed(outcome: ListOutcome, comparisons: tuple[Comparison, ...] | Trouble)
     return Listed(comparisons, outcome.http_status, outcome.request_id)
 
 
-def _unsound() -> Trouble:
-    return Trouble(
-        sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg="the job's list of comparisons could not be read in full"
-    )
+def _unsound(why: str = "") -> Trouble:
+    said = f"the job's list of comparisons could not be read in full{why}"
+    return Trouble(sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=said)
+
+
+def _too_long(total: int) -> Trouble:
+    return _unsound(f": it holds {total:,}, and at most {_MOST:,} are read")

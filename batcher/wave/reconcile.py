@@ -1,6 +1,6 @@
 """Reconciling, the pure part: which of a job's listed comparisons can be the one our request made."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -135,8 +135,3 @@ def _older_unfinished(comparison: Comparison, look: Look) -> bool:
         and look.since is not None
         and comparison.create_time / 1000 < look.since - look.slack_s
     )
-
-
-def merge(pages: Iterable[Iterable[Comparison]]) -> tuple[Comparison, ...]:
-    """The comparisons of several pages, each id once, the freshest reading of it kept."""
-    return tuple({c.compare_task_id: c for page in pages for c in page}.values())

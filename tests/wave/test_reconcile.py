@@ -9,7 +9,7 @@ from batcher.drs.outcome import Comparison, Made
 from batcher.wave.clocks import CloudClock
 from batcher.wave.events import Answered, Intended, Seen, Sight
 from batcher.wave.life import EntryState, history
-from batcher.wave.reconcile import Look, Others, judge, merge, rivals, since
+from batcher.wave.reconcile import Look, Others, judge, rivals, since
 from tests.wave.made import DATA, NOON, OBJECT, comparison, entry
 
 BOTH = frozenset({OBJECT, DATA})
@@ -99,11 +99,6 @@ def test_an_older_unfinished_comparison_is_noticed() -> None:
 def test_from_when_a_comparison_may_be_ours() -> None:
     assert since(in_doubt()) == NOON
     assert since(in_doubt(cloud_at=None)) is None
-
-
-def test_the_freshest_reading_of_a_comparison_is_kept() -> None:
-    one, other = comparison("a", status="RUNNING"), comparison("a", status="SUCCESSFUL")
-    assert merge([[one], [other, comparison("b")]]) == (other, comparison("b"))
 
 
 def test_the_clouds_clock_is_an_interval_that_narrows() -> None:

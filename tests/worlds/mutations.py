@@ -180,7 +180,7 @@ def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
 @mutation("once", where=lambda spec: spec.faults.list_fails > 0 and spec.faults.after + spec.faults.late > 0)
 def takes_the_list_of_another_job() -> Iterator[None]:
     """Whose comparisons an answer lists is not looked at."""
-    with mock.patch("batcher.wave.listing.sort_list", lambda answer, job_id: sort_list(answer)):
+    with mock.patch("batcher.wave.listing.sort_list", lambda answer, job_id, most: sort_list(answer, most=most)):
         yield
 
 

@@ -1,0 +1,110 @@
+"""Reading a job's list of comparisons: whole and sound, freshest readings kept, and never more than was asked for."""
+
+import random
+from collections.abc import Callable
+from typing import Any, cast
+
+import orjson
+import pytest
+
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.cloud import Cloud
+from batcher.drs.outcome import Comparison, Trouble
+from batcher.wave.access import Access
+from batcher.wave.clocks import CloudClock
+from batcher.wave.context import Context
+from batcher.wave.governor import Governor
+from batcher.wave.listing import Lister
+from batcher.wave.policy import Policy
+from batcher.wave.tally import Tally
+from batcher.wave.width import Width
+from tests.pace.server import virtual_clock
+from tests.virtual import run
+from tests.wave.made import SCOPE
+
+Page = Callable[[int], tuple[list[dict[str, Any]], Any]]
+"""The rows and the count of a page, by the page's number."""
+
+
+class ListCloud:
+    """A cloud that answers with pages."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.asked: list[int] = []
+
+    async def prepare(self) -> None:
+        """Always ready."""
+
+    async def query_compare_result(self, job_id: str, *, current_page: int, per_page: int, on_sent: object) -> Answer:
+        """Page *current_page*."""
+        self.asked.append(current_page)
+        rows, count = self.page(current_page)
+        listed = {"compare_task_list": rows, "compare_task_list_count": count}
+        body = orjson.dumps({"job_id": job_id, "compare_task_list_results": listed})
+        return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=200, headers={}, body=body)
+
+
+def row(task_id: object, status: str = "RUNNING") -> dict[str, Any]:
+    return {"compare_task_id": f"task-{task_id}", "compare_type": "lines", "compare_task_status": status}
+
+
+def read(cloud: ListCloud) -> tuple[Comparison, ...] | Trouble:
+    """What the lister makes of it."""
+
+    async def main() -> tuple[Comparison, ...] | Trouble:
+        clock, rng = virtual_clock(), random.Random(1)
+        governor = Governor(clock, rng, limit=None, read_limit=None, give_up_after_s=None, on_give_up=print)
+        nobody = cast("Any", None)
+        context = Context(
+            policy=Policy(), clock=clock, rng=rng, journal=nobody, collector=nobody, tally=Tally(clock, 1, {}),
+            on_stop=print, on_result=nobody,
+        )  # fmt: skip
+        lent = cast("Cloud", cloud)
+        access = Access(SCOPE, lent, clock, lambda: None)
+        listed = await Lister(lent, context, access, governor, CloudClock(), Width(4, clock)).comparisons("job-1")
+        assert listed is not None
+        return listed.comparisons
+
+    return run(main)
+
+
+@pytest.mark.parametrize("total", [0, 1, 10, 11, 25, 1000])
+def test_all_pages_are_read_and_the_first_once_more(total: int) -> None:
+    cloud = ListCloud(lambda number: ([row(n) for n in range(total)][10 * (number - 1) : 10 * number], total))
+    found = read(cloud)
+    assert isinstance(found, tuple)
+    assert len(found) == total
+    pages = max(1, -(-total // 10))
+    assert cloud.asked == [*range(1, pages + 1), *([1] if pages > 1 else [])]
+
+
+def test_the_freshest_reading_is_kept() -> None:
+    """A comparison that ended while the list was read has ended."""
+    ended = iter(["RUNNING", "SUCCESSFUL"])
+
+    def page(number: int) -> tuple[list[dict[str, Any]], int]:
+        return ([row(0, next(ended)), *(row(n) for n in range(1, 10))], 11) if number == 1 else ([row(10)], 11)
+
+    found = read(ListCloud(page))
+    assert isinstance(found, tuple)
+    assert found[0].compare_task_status == "SUCCESSFUL"
+
+
+@pytest.mark.parametrize(
+    ("page", "said", "requests"),
+    [
+        (lambda number: ([row(n) for n in range(20_000)], 20_000_000), "holds 20000 comparisons where at most 10", 1),
+        (lambda number: ([row(f"{number}-{n}") for n in range(10)], 20_000_000), "holds 20,000,000, and at most", 1),
+        (lambda number: ([row(f"{number}-{n}") for n in range(10)], str(2**64)), "do not agree", 1),
+        (lambda number: ([row(f"{number}-{n}") for n in range(10)], "9" * 5000), "do not agree", 1),
+        (lambda number: ([row(f"{number}-0")], 10_000), "could not be read in full", 1000),
+    ],
+)
+def test_more_than_was_asked_for_is_not_sound(page: Page, said: str, requests: int) -> None:
+    """Nor is a list without end: neither memory nor the loop is the cloud's to fill."""
+    cloud = ListCloud(page)
+    found = read(cloud)
+    assert isinstance(found, Trouble)
+    assert said in (found.error_msg or "")
+    assert len(cloud.asked) == requests
