@@ -15,6 +15,8 @@ _PERIODS_S = {
     **dict.fromkeys(("d", "day"), 86400.0),
 }
 _NAMES = {1.0: "s", 60.0: "min", 3600.0: "h", 86400.0: "d"}
+MOST = 1_000_000  # requests in a period: each of them is remembered until it has passed
+_LONGEST = 20  # digits
 _MEND = "write a count and a period: 10/s, 600/min, 1000/h or 10/5s"
 
 
@@ -34,10 +36,12 @@ class Rate(msgspec.Struct, frozen=True, gc=False):
 
         Raises `ValueError` with the mend.
         """
-        match = re.fullmatch(r"(\d+(?:\.\d{1,3})?)\s*/\s*(\w[\w.]*)", text.strip().lower())
+        match = re.fullmatch(r"([0-9]+(?:\.[0-9]{1,3})?)\s*/\s*(\w[\w.]*)", text.strip().lower())
         if match is None:
             raise ValueError(f"is no rate; {_MEND}")
-        count = Fraction(match[1])
+        count = Fraction(match[1]) if len(match[1]) < _LONGEST else Fraction(MOST + 1)
+        if count.numerator > MOST:
+            raise ValueError(f"counts more than {MOST:,} requests in a period; take a shorter one, or off for no limit")
         period_s = _PERIODS_S.get(match[2])
         if period_s is None:
             if match[2].replace(".", "").isdigit():

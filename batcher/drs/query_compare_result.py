@@ -33,7 +33,8 @@ def _blank_is_none(value: Any) -> Any:
 
 
 _CAPITALS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-Count = Annotated[int | None, BeforeValidator(_blank_is_none)]
+_MOST = 10**15  # of anything: beyond that it is no count, and sums of such would exceed what JSON readers take
+Count = Annotated[Annotated[int, Field(ge=-_MOST, le=_MOST)] | None, BeforeValidator(_blank_is_none)]
 
 
 class ResultPart(AnswerPart):

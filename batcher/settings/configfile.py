@@ -75,7 +75,7 @@ def read_config(path: Path | None, *, profile: str | None = None) -> ConfigFile 
 
     try:
         data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # what TOML is not, or an integer of thousands of digits
         raise SettingsError([f"config file {path}: is not valid TOML: {error}."]) from None
     profiles = data.pop("profiles", {})
     findings = list(_wrong_keys(path, text, None, data))

@@ -13,6 +13,9 @@ from batcher.nearest import nearest
 from batcher.settings.configfile import ConfigFile
 from batcher.settings.model import RunSettings
 from batcher.settings.names import CREDENTIAL_NAMES, ENV_PREFIX, OTHER_NAMES, flag_name, variable_name
+from batcher.text import printable
+
+_LONGEST = 100  # characters of a value that are quoted
 
 
 def origin(name: str, flags: Mapping[str, Any], environment: Mapping[str, str], file: ConfigFile | None) -> str | None:
@@ -37,15 +40,27 @@ def explained(
         name = str(detail["loc"][0]) if detail["loc"] else ""
         source = origin(name, flags, environment, file) or name
         typed = flags.get(name, environment.get(name)) if source != name else None
-        value = mask_text(str(detail["input"] if typed is None else typed))
+        value = _shown(detail["input"] if typed is None else typed)
         if source.startswith("--"):
             shown = f"{source} {value}"
         elif source.startswith(ENV_PREFIX):
             shown = f"{source}={value}"
         else:
-            shown = f"{source}: {name} = {detail['input']!r}" if value == str(detail["input"]) else source
+            shown = f"{source}: {name} = {detail['input']!r}" if value == _text(detail["input"]) else source
         problem = _problem(name, detail)
         yield f"{shown} {problem}" + ("" if problem.endswith("?") else ".")
+
+
+def _text(value: object) -> str:
+    try:
+        return str(value)
+    except ValueError:  # an integer of thousands of digits
+        return "a number of thousands of digits"
+
+
+def _shown(value: object) -> str:
+    """*value* as messages quote it: on one line, no secret, no longer than it takes to know it again."""
+    return printable(mask_text(_text(value)), _LONGEST)
 
 
 def _problem(name: str, detail: Mapping[str, Any]) -> str:
@@ -54,8 +69,8 @@ def _problem(name: str, detail: Mapping[str, Any]) -> str:
     match detail["type"]:
         case "value_error":
             return str(context["error"])
-        case "int_parsing" | "int_type" | "int_from_float":
-            return "is no whole number"
+        case "int_parsing" | "int_type" | "int_from_float" | "int_parsing_size" | "finite_number":
+            return "is no whole number of a sensible size"
         case "bool_parsing" | "bool_type":
             return "is neither true nor false"
         case "greater_than":
@@ -66,7 +81,7 @@ def _problem(name: str, detail: Mapping[str, Any]) -> str:
             return f"must be at most {_number(name, context['le'])}"
         case "literal_error" | "enum":
             known = re.findall(r"'([^']*)'", context["expected"])
-            near = nearest(str(detail["input"]), known)
+            near = nearest(_text(detail["input"]), known)
             return f"must be one of {', '.join(known)}" + (f"; did you mean {near}?" if near else "")
         case "string_type":
             return "must be text, in quotes"

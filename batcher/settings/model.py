@@ -16,6 +16,7 @@ from batcher.settings.values import (
     MaxFailuresSetting,
     NotifyUrl,
     PaceSetting,
+    ProjectId,
     Proxy,
     RunningPer,
     Seconds,
@@ -34,7 +35,7 @@ class RunSettings(BaseModel):
     region: str | None = Field(
         default=None, description="The cloud's region; gives the endpoint, or, beside one, says whose project is meant."
     )
-    project_id: str | None = Field(default=None, description="Project of entries that name none.")
+    project_id: ProjectId | None = Field(default=None, description="Project of entries that name none.")
     rate: PaceSetting = Field(
         default=Rate(5, 1.0),
         description="Create requests allowed in each scope: `5/s`, `600/min`, `1000/h`, `10/5s`; `off` means no "
@@ -116,6 +117,7 @@ class RunSettings(BaseModel):
     max_running: int | None = Field(
         default=None,
         ge=1,
+        le=1_000_000,
         description="Hold entries back while so many comparisons of the wave are running; implies `wait`.",
     )
     max_running_per: RunningPer = Field(

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from batcher.durations import parse_duration
+from batcher.manifest.beside import is_project_id
 from batcher.masking import mask_text
 from batcher.rates import Rate, parse_pace
 from batcher.wave.deadline import Deadline
@@ -28,12 +29,12 @@ def _max_failures(value: Any) -> Any:
     if isinstance(value, MaxFailures):
         return value
     text = str(value).strip()
-    percent = re.fullmatch(r"(\d+(?:\.\d+)?)\s*%", text)
+    percent = re.fullmatch(r"([0-9]{1,3}(?:\.[0-9]+)?)\s*%", text)
     if percent and 0 < float(percent[1]) <= 100:
         return MaxFailures(percent=float(percent[1]))
-    if re.fullmatch(r"[1-9]\d*", text) and not isinstance(value, bool):
+    if re.fullmatch(r"[1-9][0-9]{0,8}", text) and not isinstance(value, bool):
         return MaxFailures(count=int(text))
-    raise ValueError("is neither a count nor a share; write 20 or 5% (at least 1, at most 100%)")
+    raise ValueError("is neither a count nor a share; write 20 or 5% (at least 1, at most 999,999,999 or 100%)")
 
 
 def _max_failures_text(value: MaxFailures | None) -> str | None:
@@ -44,6 +45,13 @@ def _max_failures_text(value: MaxFailures | None) -> str | None:
 
 def _deadline(value: Any) -> Any:
     return Deadline.parse(value) if isinstance(value, str) else value
+
+
+def _project_id(value: str) -> str:
+    value = value.strip()
+    if not is_project_id(value):
+        raise ValueError("is no project id; copy the id from the console, My Credentials: 32 letters and digits")
+    return value
 
 
 def _digest(value: str) -> str:
@@ -73,8 +81,8 @@ def _running_per(value: Any) -> Any:
         return value
     limits: dict[str, int] = {}
     for part in value.split(","):
-        match = re.fullmatch(r"label\.([^=]+)=([1-9]\d{0,5})", part.strip())
-        if match is None:
+        match = re.fullmatch(r"label\.([^=]+)=([1-9][0-9]{0,5})", part.strip())
+        if match is None or not match[1].isprintable():
             raise ValueError("is no limit by label; write label.NAME=N, several with commas between")
         if match[1] in limits:
             raise ValueError(f"names label.{match[1]} twice; keep one of the two")
@@ -113,6 +121,7 @@ MaxFailuresSetting = Annotated[MaxFailures | None, BeforeValidator(_max_failures
 DeadlineSetting = Annotated[
     Deadline | None, BeforeValidator(_deadline), PlainSerializer(str, return_type=str, when_used="unless-none")
 ]
+ProjectId = Annotated[str, AfterValidator(_project_id)]
 Digest = Annotated[str, AfterValidator(_digest)]
 CaBundle = Annotated[Path, AfterValidator(_ca_bundle)]
 Proxy = Annotated[str, AfterValidator(_proxy), PlainSerializer(mask_text, return_type=str)]

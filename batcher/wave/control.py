@@ -26,6 +26,7 @@ from batcher.errors import UserError
 
 _LONGEST = 100  # bytes of a path; Linux allows 107, macOS 103
 _LINE_LIMIT = 64 * 1024
+_LONGEST_VALUE = 1000  # characters
 _PATIENCE_S = 10.0
 
 Handler = Callable[[str, str | None], dict[str, Any]]
@@ -108,6 +109,8 @@ class ControlServer:
 
 def ask(journal: Path, do: str, value: str | None = None) -> dict[str, Any]:
     """Ask the wave with this *journal*; its answer. Raises `NoWave`, and `UserError` where it says no."""
+    if value is not None and len(value) > _LONGEST_VALUE:
+        raise UserError(f"{do} takes no value of {len(value):,} characters")
     path = socket_of(journal)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_PATIENCE_S)

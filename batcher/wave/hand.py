@@ -1,11 +1,13 @@
 """The operator's hand on a running wave: pause, resume, rate and concurrency, each said, logged and remembered."""
 
+import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
 from batcher.rates import parse_pace
+from batcher.text import printable
 from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import log
 from batcher.wave.governor import limit_of
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from batcher.wave.status import WaveStatus
 
 MOST_CONCURRENT = 1000
+_QUOTED = 100  # characters of what was asked
 _PAUSED = "by the operator, until `batcher control RESULTS resume`"
 
 
@@ -52,11 +55,13 @@ class Hand:
 
     def set_concurrency(self, text: str) -> str:
         """Let so many requests of each scope be in flight. Raises `ValueError` with the mend."""
-        if not text.strip().isdecimal() or not 1 <= int(text) <= MOST_CONCURRENT:
-            raise ValueError(f"concurrency {text} is none: write a number from 1 to {MOST_CONCURRENT}")
+        told = text.strip()
+        if re.fullmatch("[0-9]{1,4}", told) is None or not 1 <= int(told) <= MOST_CONCURRENT:
+            said = printable(told, _QUOTED)
+            raise ValueError(f"concurrency {said} is none: write a number from 1 to {MOST_CONCURRENT}")
         for lane in self._lanes:
-            lane.set_concurrency(int(text))
-        return self._note(f"concurrency {int(text)} in each scope")
+            lane.set_concurrency(int(told))
+        return self._note(f"concurrency {int(told)} in each scope")
 
     def _note(self, what: str) -> str:
         log.warning("changed by the operator", what=what)
@@ -85,7 +90,8 @@ def orders(
             case "concurrency", str():
                 said = hand.set_concurrency(value)
             case _:
-                raise ValueError(f"cannot {do} {value or 'without a value'}: see batcher control --help")
+                asked = printable(f"{do} {value or 'without a value'}", _QUOTED)
+                raise ValueError(f"cannot {asked}: see batcher control --help")
         return {"said": said, "status": to_builtins(status())}
 
     return handle
@@ -95,4 +101,4 @@ def _valued(name: str, value: str, change: Callable[[str], str]) -> str:
     try:
         return change(value)
     except ValueError as error:
-        raise ValueError(f"{name} {value} {error}") from None
+        raise ValueError(f"{name} {printable(value, _QUOTED)} {error}") from None

@@ -94,6 +94,25 @@ def test_a_switch_can_be_undone(monkeypatch: pytest.MonkeyPatch) -> None:
         ({"retry_failed": True, "restart": True}, "a new wave has no failed entries yet"),
         ({"entry_deadline": "60"}, "make entry_deadline longer than landing_time"),
         ({"timeout": "5", "connect_timeout": "6"}, "make connect_timeout at most timeout"),
+        (
+            {"rate": f"{'9' * 24}/s"},
+            "999/s counts more than 1,000,000 requests in a period; take a shorter one, or off",
+        ),
+        ({"rate": f"{'9' * 5000}/s"}, "… counts more than 1,000,000 requests"),
+        ({"rate": "999999.999/s"}, "counts more than 1,000,000 requests"),
+        ({"rate": "١٢/s"}, "is no rate"),
+        ({"max_running": "9" * 26}, "must be at most 1000000"),
+        ({"max_running": "9" * 5000}, "is no whole number of a sensible size"),
+        ({"max_failures": "9" * 26}, "is neither a count nor a share"),
+        ({"max_failures": "9" * 5000}, "is neither a count nor a share"),
+        ({"max_failures": "9" * 400 + "%"}, "is neither a count nor a share"),
+        ({"max_running_per": f"label.a={'9' * 26}"}, "is no limit by label"),
+        ({"max_running_per": "label.a\x1b[31m=2"}, "--max-running-per label.a\\x1b[31m=2 is no limit by label"),
+        ({"project_id": "p\x1b[31m\n/x"}, "--project-id p\\x1b[31m /x is no project id"),
+        ({"concurrency": float("inf")}, "is no whole number"),
+        ({"attempts": 10**5000}, "--attempts a number of thousands of digits must be at most 100"),
+        ({"landing_time": 1e400}, "is no duration"),
+        ({"deadline": f"{'9' * 400}h"}, "is no deadline"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_source_and_its_mend(flags: dict[str, object], said: str) -> None:
@@ -125,6 +144,11 @@ def test_everything_wrong_is_said_at_once(file: Path, monkeypatch: pytest.Monkey
         ('[profiles.eu]\ntoken = "abc"\n', "batcher.toml, line 2: token is a credential"),
         ("rate = \n", "is not valid TOML"),
         ("profiles = 3\n", "profiles are sections"),
+        (f"attempts = {'9' * 5000}\n", "is not valid TOML"),
+        (f"max_running = {'9' * 26}\n", "must be at most 1000000"),
+        (f"max_failures = {'9' * 26}\n", "is neither a count nor a share"),
+        ("attempts = 1e400\n", "attempts = inf is no whole number"),
+        ("language = 3\n", "must be one of"),
     ],
 )
 def test_a_config_file_is_checked_before_it_is_used(file: Path, text: str, said: str) -> None:

@@ -162,6 +162,16 @@ def test_results_that_are_not_as_documented_are_trouble_not_half_a_verdict() -> 
     assert "many" not in (outcome.trouble.error_msg or ""), "it could be anybody's data"
 
 
+@pytest.mark.parametrize("told", [2**63, str(2**64), "9" * 5000, -(10**18), 1e300])
+def test_a_count_that_is_none_is_trouble(told: object) -> None:
+    """No verdict holds a number that its readers could not read, and nothing that writes one breaks."""
+    rows = [{"source_db_name": "shop", "line_compare_detail": [{"source_row_num": told}]}]
+    outcome = sort_results(answer(200, {"line_compare_results": {"line_compare_details": rows}}), job_id=JOB)
+    assert outcome.results is None
+    assert outcome.trouble is not None
+    assert "source_row_num" in (outcome.trouble.error_msg or "")
+
+
 # --- job states -----------------------------------------------------------------------------------------------
 
 

@@ -106,6 +106,13 @@ async def test_a_wave_is_stopped_by_its_socket(endpoint: str, jobs: Path) -> Non
     [
         ("rate", "9", "rate 9 is no rate"),
         ("concurrency", "0", "from 1 to 1000"),
+        ("concurrency", "9" * 24, "concurrency 9{24} is none"),
+        ("concurrency", "9" * 900, "9… is none"),
+        ("concurrency", "٣", "from 1 to 1000"),
+        ("rate", f"{'9' * 24}/s", "counts more than 1,000,000 requests"),
+        ("rate", f"{'9' * 900}/s", "9… counts more than 1,000,000 requests"),
+        ("rate", "5/s\x1b[31m", r"rate 5/s\\x1b\[31m is no rate"),
+        ("rate", "9" * 70_000, "rate takes no value of 70,000 characters"),
         ("dance", None, "cannot dance"),
     ],
 )
