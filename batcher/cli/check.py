@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _SETTINGS = (*OF_MANIFEST, "rate")
 _GROUPS = 12  # shown
 _SCOPES = 8
+_OF_INVALID = ("endpoint", "project_id", "labels")  # of a finding; for `run --skip-invalid`
 _VALUES = 6
 _REMARKS = {
     "digits": "with a job id of digits alone. Compare it with the console: a spreadsheet drops zeros in front, and "
@@ -115,7 +116,8 @@ class _JsonFindings:
 
         if self.count == 0:
             self._out.write(orjson.dumps(self._begin)[:-1] + b',"findings":[')
-        self._out.write((b",\n" if self.count else b"\n") + orjson.dumps(asdict(finding)))
+        told = {name: value for name, value in asdict(finding).items() if name not in _OF_INVALID}
+        self._out.write((b",\n" if self.count else b"\n") + orjson.dumps(told))
         self.count += 1
 
     def end(self, entries: int, count: int | None = None) -> None:

@@ -8,7 +8,7 @@ twice for it, and what is not beyond doubt is judged in full.
 from collections.abc import Collection, Hashable, Mapping
 from typing import cast
 
-from batcher.manifest.beside import LONGEST_KEY, key_problem
+from batcher.manifest.beside import LONGEST_KEY, is_key
 from batcher.manifest.damage import Place, damage_of, surely_sound
 from batcher.manifest.element import Usual
 from batcher.manifest.entry import NO_LABELS, Entry
@@ -44,11 +44,7 @@ class Alike:
         if plain:
             if key and len(key) > LONGEST_KEY:
                 return None
-        elif (
-            not is_job_id(usual.job_id)
-            or damage_of(usual.job_id, Place.ID)
-            or (key and (key_problem(key) or damage_of(key, Place.KEY)))
-        ):
+        elif not is_job_id(usual.job_id) or damage_of(usual.job_id, Place.ID) or (key and not is_key(key)):
             return None
         texts = like.labels if labels is None else self._labels_of(labels)
         if texts is None:

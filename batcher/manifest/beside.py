@@ -123,6 +123,11 @@ def text_of(value: Any, name: str, faults: list[Fault]) -> str | None:
     return value
 
 
+def is_text(value: Any) -> bool:
+    """Whether *value* is a text that can be written."""
+    return type(value) is str and is_whole(value)
+
+
 def is_whole(text: str) -> bool:
     """Whether *text* can be written, as half of a surrogate pair cannot."""
     if text.isascii():
@@ -172,6 +177,11 @@ def key_problem(key: str) -> str | None:
     if key != key.strip():
         return "begins or ends with a space"
     return None if key.isprintable() else "holds characters that cannot be printed"
+
+
+def is_key(text: str) -> bool:
+    """Whether *text* can be the key of an entry."""
+    return key_problem(text) is None and damage_of(text, Place.KEY) is None
 
 
 def labels_of(labels: Any, faults: list[Fault]) -> Mapping[str, str]:

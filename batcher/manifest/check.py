@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.alike import Alike
-from batcher.manifest.beside import RunDefaults, Scopes, key_of, key_problem, labels_of, language_of
+from batcher.manifest.beside import RunDefaults, Scopes, is_key, is_text, key_of, labels_of, language_of
 from batcher.manifest.damage import surely_plain
 from batcher.manifest.duplicates import Alarm, Duplicates, Watch
 from batcher.manifest.element import NO_VALUE, Batch, Element, Fault, Usual
@@ -68,7 +68,8 @@ class Checker:
                     alike.learn(usual, made)
             elif self._duplicates is not None and (faults := self._duplicates.faults_of(entry)):
                 element = batch.element(place)
-                made = self._findings(element, faults, merged(self._defaults, element.data))
+                data, scope = merged(self._defaults, element.data), entry.terms.scope
+                made = self._findings(element, faults, data, *scope, entry.labels)
             else:
                 made = entry
                 sound.append(entry)
@@ -121,7 +122,7 @@ class Checker:
             return entry
         # What is wrong with the defaults is told once, not once more with every entry that takes it from them.
         told = [fault for fault in faults if fault.field not in self._wrong or _has(own, fault.field)]
-        return self._findings(element, told, data)
+        return self._findings(element, told, data, endpoint, project_id, labels)
 
     def take_defaults(self, line: int, data: Mapping[str, Any], found: Sequence[Fault]) -> list[Finding]:
         """Judge the entries to come over the manifest's `defaults`, and return what is wrong with these.
@@ -158,8 +159,18 @@ class Checker:
             for fault in faults
         ]
 
-    def _findings(self, element: Element, faults: Sequence[Fault], data: Mapping[str, Any]) -> list[Finding]:
+    def _findings(
+        self,
+        element: Element,
+        faults: Sequence[Fault],
+        data: Mapping[str, Any],
+        endpoint: str | None = None,
+        project_id: str | None = None,
+        labels: Mapping[str, Any] = NO_LABELS,
+    ) -> list[Finding]:
+        """The findings about *element*, whose *data* is merged with the defaults, each with what is known of it."""
         job_id, key = data.get("job_id"), data.get("key")
+        told = {name: value for name, value in labels.items() if name and is_text(name) and is_text(value)}
         return [
             Finding(
                 file=self._file,
@@ -171,7 +182,10 @@ class Checker:
                 problem=fault.problem,
                 mend=fault.mend,
                 job_id=shown(job_id) if type(job_id) is str and job_id else None,
-                key=key if type(key) is str and key and not key_problem(key) else None,
+                key=key if type(key) is str and key and is_key(key) else None,
+                endpoint=endpoint,
+                project_id=project_id,
+                labels=told,
             )
             for fault in faults
         ]

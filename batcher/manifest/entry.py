@@ -11,7 +11,9 @@ from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.drs.request_body import DataLevelBody, ObjectInfo, ObjectInfoWithToken, RequestBody, to_json
 
 NO_LABELS: Mapping[str, str] = {}
-DEFAULT_KEY_LENGTH = 16
+_KEY_LETTER = "k"  # no number has it, so that a spreadsheet leaves a key of digits as it is
+_KEY_DIGITS = 16
+DEFAULT_KEY_LENGTH = len(_KEY_LETTER) + _KEY_DIGITS
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True, gc=False, cache_hash=True):
@@ -124,8 +126,11 @@ class Entry(msgspec.Struct, gc=False):
 
 
 def default_key(terms: Terms, body: bytes) -> str:
-    """The key of an entry that names none: a digest of its scope and of the request *body* as it is sent."""
-    return sha256(_of_scope(*terms.scope) + body).hexdigest()[:DEFAULT_KEY_LENGTH]
+    """The key of an entry that names none: a digest of its scope and of the request *body* as it is sent.
+
+    A wave that is there already keeps the keys that its journal has, whatever they are made of.
+    """
+    return _KEY_LETTER + sha256(_of_scope(*terms.scope) + body).hexdigest()[:_KEY_DIGITS]
 
 
 @lru_cache(maxsize=64)
@@ -139,7 +144,8 @@ class Finding(Struct, frozen=True, kw_only=True):
     *line* is 1-based; *index* is the entry's 0-based place, None where the finding is about the whole file.
     *field* is a dotted path in the API's own names (`data_level_compare_info.start_time`) or a CSV header.
     *value* is the offending value as text, shortened; *mend* says what to do instead.
-    *job_id* and *key* are set where the entry got far enough to have them (`--skip-invalid` reports them).
+    *job_id*, *key*, scope and *labels* are set where the entry got far enough to have them (`--skip-invalid` reports
+    them).
     """
 
     file: str
@@ -152,3 +158,6 @@ class Finding(Struct, frozen=True, kw_only=True):
     column: int | None = None
     job_id: str | None = None
     key: str | None = None
+    endpoint: str | None = None
+    project_id: str | None = None
+    labels: Mapping[str, str] = NO_LABELS

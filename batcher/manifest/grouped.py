@@ -4,8 +4,9 @@ import re
 from collections.abc import Iterable
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
-from batcher.manifest.entry import Finding
+from batcher.manifest.entry import NO_LABELS, Finding
 
 FIRST = 1000
 EXAMPLES = 5
@@ -36,6 +37,8 @@ class GroupedFindings:
     def add(self, finding: Finding) -> None:
         """Take one; those of one entry come one after the other."""
         self.count += 1
+        if finding.labels:
+            finding = replace(finding, labels=NO_LABELS)  # they may be large, and many are kept
         if self.count <= FIRST:
             self.first.append(finding)
         if finding.index is not None and finding.index != self._last:

@@ -300,8 +300,8 @@ class _Invalid:
             key=key,
             index=index,
             job_id=first.job_id,
-            project_id=None,
-            endpoint=None,
+            project_id=first.project_id,
+            endpoint=first.endpoint,
             status=Status.INVALID,
             attempts=0,
             recovered=False,
@@ -314,7 +314,7 @@ class _Invalid:
             request_id=None,
             submitted_at=None,
             finished_at=utc(self._clock.now()),
-            labels={},
+            labels=first.labels,
         )
         self._store.add_invalid(index, first.line or 0, key, first.job_id)
         self._store.add_result(Settled(index=index, seq=self._seq, status=Status.INVALID, line=result.to_line()))

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 
+from batcher.manifest.entry import Terms, default_key
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.service import ServiceConfig
+from batcher.wave import opening
 from batcher.wave.lock import Lock
 from tests.cli.commands import created_jobs, lines_of, write_manifest
 from tests.cli.conftest import Batcher, Cloud
@@ -136,6 +138,31 @@ def test_only_what_is_in_doubt_can_be_settled(batcher: Batcher, cloud: Cloud, ma
     assert "is created, not unsettled" in ended.err
 
 
+def test_a_wave_begun_with_other_default_keys_keeps_them(
+    batcher: Batcher, cloud: Cloud, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They stand in its journal: `settle`, the next `run`, `explain`, `select` and what it selects all go by them."""
+
+    def sixteen_digits(terms: Terms, body: bytes) -> str:
+        return default_key(terms, body)[1:]
+
+    cloud(creates=("reset-after",))
+    with monkeypatch.context() as before:
+        before.setattr(opening, "default_key", sixteen_digits)
+        assert batcher("run", manifest, "-o", RESULTS, "--reconcile", "off").code == 4
+    keys = [result_of(index)["key"] for index in range(3)]
+    assert all(len(key) == 16 for key in keys)
+    assert batcher("settle", RESULTS, "--key", keys[0], "--as", "created=cmp-1").code == 0
+    assert batcher("settle", RESULTS, "--key", keys[1], "--as", "retry").code == 0
+    batcher("run", manifest, "-o", RESULTS, "--reconcile", "off")
+    assert [result_of(index)["key"] for index in range(3)] == keys
+    assert (result_of(0)["status"], result_of(1)["attempts"]) == ("created", 2)
+    assert batcher("explain", RESULTS, "--key", keys[2]).code == 0
+    assert batcher("select", RESULTS, "--status", "created,unsettled,failed", "-o", "next.csv").code == 0
+    assert batcher("run", "next.csv", "-o", "next.results.jsonl", "--reconcile", "off").code in (0, 1, 4)
+    assert sorted(line["key"] for line in lines_of(Path("next.results.jsonl"))) == sorted(keys)
+
+
 def test_nothing_is_settled_while_the_wave_runs(batcher: Batcher, unsettled: str) -> None:
     lock = Lock(Path("results.jsonl.journal"))
     try:
@@ -256,6 +283,35 @@ def test_invalid_entries_are_told_by_their_lines(batcher: Batcher, cloud: Cloud,
     ended = batcher("select", RESULTS, "--status", "invalid", "-o", "-")
     assert ended.out == ""
     assert "mend them in the manifest, at line 3" in ended.err
+
+
+def test_an_invalid_line_carries_what_the_entry_tells(batcher: Batcher, cloud: Cloud, tmp_path: Path) -> None:
+    """Key, labels and scope; of a line that cannot be read nothing but its place."""
+    simulated = cloud()
+    rows = [
+        {"job_id": "job-1", "object_level_compare_type": "objects", "labels": {"team": "a"}},
+        {"job_id": "job-2", "object_level_compare_type": "object", "key": "mine", "labels": {"team": "b", "n": None}},
+        {"job_id": "", "object_level_compare_type": "objects", "project_id": "project-b", "labels": {"team": "c"}},
+        {"job_id": "job-4", "object_level_compare_type": "objects", "project_id": "#REF!", "labels": {"team": "NULL"}},
+        {"job_id": "job-1", "object_level_compare_type": "objects", "labels": {"team": "twice"}},
+        {"job_id": "job-6", "object_level_compare_type": "objects", "labels": {"team": 7, "wave": "8"}},
+    ]
+    manifest = tmp_path / "w.jsonl"
+    manifest.write_text("\n".join([*map(json.dumps, rows), "{"]))
+    assert batcher("run", manifest, "-o", RESULTS, "--skip-invalid").code == 1
+    url = simulated.url
+    told = [
+        (line["status"], line["key"], line["job_id"], line["project_id"], line["endpoint"], line["labels"])
+        for line in map(result_of, range(1, 7))
+    ]
+    assert told == [
+        ("invalid", "mine", "job-2", "project-a", url, {"team": "b"}),
+        ("invalid", "invalid-2", None, "project-b", url, {"team": "c"}),
+        ("invalid", "invalid-3", "job-4", None, url, {"team": "NULL"}),
+        ("invalid", "invalid-4", "job-1", "project-a", url, {"team": "twice"}),
+        ("invalid", "invalid-5", "job-6", "project-a", url, {"wave": "8"}),
+        ("invalid", "invalid-6", None, None, None, {}),
+    ]
 
 
 def test_nothing_is_overwritten_by_a_selection(batcher: Batcher, unsettled: str) -> None:

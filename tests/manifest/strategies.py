@@ -4,13 +4,16 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from batcher.manifest.beside import is_key
+from batcher.manifest.damage import Place, damage_of, ruined_name
 from tests.manifest.reading import LATER
 
 # Everything that can stand in a name: not NUL, which CSV cannot hold, and no half of a surrogate pair.
 _SIGNS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
-NAMES = st.text(_SIGNS, min_size=1, max_size=8)
-_IDS = st.text("abcdef0123456789-_", min_size=1, max_size=12).filter(lambda text: text != "-")
-_KEYS = st.text(min_size=1, max_size=12).filter(lambda key: key.isprintable() and key == key.strip())
+NAMES = st.text(_SIGNS, min_size=1, max_size=8).filter(lambda name: ruined_name(name) is None)
+_LABELS = NAMES.filter(lambda text: damage_of(text, Place.LABEL) is None)
+_IDS = st.text("abcdef0123456789-_", min_size=1, max_size=12).filter(lambda text: damage_of(text, Place.ID) is None)
+_KEYS = st.text(min_size=1, max_size=12).filter(is_key)
 
 
 def _maybe(strategy: st.SearchStrategy[Any], *empty: Any) -> st.SearchStrategy[Any]:
@@ -65,6 +68,6 @@ def elements(draw: st.DrawFn) -> dict[str, Any]:
             "project_id": draw(_maybe(_IDS, None, "")),
             "region": draw(st.sampled_from([None, "", "eu-west-101"])),
             "x_language": draw(st.sampled_from([None, "", "en-us", "zh-cn"])),
-            "labels": draw(_maybe(st.dictionaries(NAMES, NAMES, max_size=2), None)),
+            "labels": draw(_maybe(st.dictionaries(NAMES, _LABELS, max_size=2), None)),
         }
     )

@@ -369,4 +369,5 @@ def test_the_default_key_is_that_of_scope_and_body_alone(tmp_path: Path) -> None
     other_way = data_level(start_time="2027-01-15T09:00:00Z", compare_mode="")
     assert entries(read(tmp_path, [{**other_way, "labels": {"a": "b"}}]))[0].key == plain
     assert entries(read(tmp_path, [{**other_way, "project_id": "p1"}]))[0].key != plain
-    assert len(plain) == 16
+    assert len(plain) == 17
+    assert plain[0] == "k"
