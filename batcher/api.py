@@ -367,9 +367,10 @@ class Wave:
         return await with_project(manifest, defaults, self.settings, sources, self._clock.now())
 
     async def _clouds(self, start: Start) -> dict[Scope, Cloud]:
-        transport = await self._stack.enter_async_context(open_transport(self.settings, scopes=len(start.scopes)))
-        finder = CredentialFinder(self._credential_sources, transport)
         asking = [scope for scope in start.scopes if self._companion is not None or start.left_in(scope)]
+        way = open_transport(self.settings, scopes=len(start.scopes), to=map(self._address_of, asking))
+        transport = await self._stack.enter_async_context(way)
+        finder = CredentialFinder(self._credential_sources, transport)
         credentials: dict[tuple[str, str], Credential]
         if self._credential_for is not None:
             credentials = {(scope.endpoint, scope.project_id): self._credential_for(scope) for scope in asking}

@@ -1,6 +1,7 @@
 """From settings to scopes: the way to the cloud, the project of a region."""
 
 import asyncio
+from collections.abc import Iterable
 
 from msgspec.structs import replace
 
@@ -15,15 +16,20 @@ from batcher.settings import RunSettings
 __all__ = ["open_transport", "project_at", "run_defaults", "with_project"]
 
 
-def open_transport(settings: RunSettings, *, scopes: int = 1) -> AiohttpTransport:
-    """The way to the cloud that *settings* ask for, with connections enough for so many scopes."""
-    return AiohttpTransport(
+def open_transport(settings: RunSettings, *, scopes: int = 1, to: Iterable[str] = ()) -> AiohttpTransport:
+    """The way to the cloud that *settings* ask for, with connections enough for so many scopes.
+
+    *to* are the endpoints: raises `UserError` where a proxy that is named for one of them cannot be used.
+    """
+    transport = AiohttpTransport(
         limit=settings.concurrency * 2 * max(1, scopes),
         connect_timeout_s=min(settings.connect_timeout, settings.timeout),
         total_timeout_s=settings.timeout,
         ca_bundle=settings.ca_bundle,
         proxy=settings.proxy,
     )
+    transport.check(to)
+    return transport
 
 
 async def with_project(
@@ -43,7 +49,7 @@ async def with_project(
 
 async def project_at(endpoint: str, settings: RunSettings, sources: CredentialSources) -> str:
     """The id of the project that the credential for *endpoint* means, asked of IAM. Raises `UserError`."""
-    async with open_transport(settings) as transport:
+    async with open_transport(settings, to=[endpoint]) as transport:
         return await find_project_id(CredentialFinder(sources, transport), endpoint, settings.region)
 
 

@@ -77,7 +77,7 @@ async def _check(
 
     jobs = await _scopes(manifest, format_, encoding, settings, sources)
     turns = asyncio.Semaphore(_AT_ONCE)
-    async with open_transport(settings) as transport:
+    async with open_transport(settings, to=[endpoint for endpoint, _ in jobs]) as transport:
         finder = CredentialFinder(sources, transport)
         credentials = finder.find_all(jobs)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from batcher.cli import exits
 from batcher.cli.terminal import Screen
+from batcher.drs.outcome import Sort
 from batcher.follow.files import verdicts_beside
 from batcher.report.tally import Tally
 from batcher.text import printable
@@ -80,7 +81,7 @@ def print_next(screen: Screen, end: WaveEnd, tally: Tally, *, results: Path | No
 def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:
     status = end.status
     stopped = end.stop is not None or bool(end.halted)
-    if end.halted:
+    if any(trouble.sort is Sort.NOT_LET_IN for trouble in end.halted.values()):
         yield "batcher auth", "which credential is used, and whether the cloud takes it"
     if command is not None and stopped:
         yield command, "the same again: it goes on where it stopped"

@@ -17,7 +17,8 @@ class Answer(Discreet, frozen=True, kw_only=True):
     """One request's outcome at the transport level.
 
     *http_status* is None when no whole, readable answer arrived; *error* then says why, for people, and
-    *error_kind* is `timeout`, `network` or `protocol`. *headers* are lower-cased. Times are Unix seconds by
+    *error_kind* is `timeout`, `network`, `protocol`, `foreign` (what came is no HTTP) or `barred` (a proxy refuses to
+    open the way). *headers* are lower-cased. Times are Unix seconds by
     our own clock: *sent_at* is when the body left (or the attempt began, where it did not leave).
     """
 

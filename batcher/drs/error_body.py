@@ -23,6 +23,13 @@ _CODES = ("error_code", "errorCode", "code")
 _MSGS = ("error_msg", "errorMsg", "error_message", "errorMessage", "message")
 _TELLING = frozenset((*_CODES, *_MSGS, "error"))
 _UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
+# Of a page: comments (squid's begins with its licence), styles and scripts. One that does not end is the rest.
+_UNSEEN = (
+    re.compile(r"<!--.*?(?:-->|\Z)", re.DOTALL),
+    re.compile(r"<style\b.*?(?:</style\s*>|\Z)", re.DOTALL | re.IGNORECASE),
+    re.compile(r"<script\b.*?(?:</script\s*>|\Z)", re.DOTALL | re.IGNORECASE),
+)
+_TAG = re.compile(r"<[^<>]*>")
 _LIMIT = re.compile(r"limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,6})?\s*(second|minute|hour|day)s?", re.IGNORECASE)
 
 
@@ -111,9 +118,11 @@ def limit_of(msg: str | None) -> tuple[int, float] | None:
 
 
 def excerpt(body: bytes) -> str | None:
-    """The beginning of a body that is no JSON, as one line without markup."""
-    start = mask_start(body[:_EXAMINED].decode("utf-8", "replace"), 2000)
-    plain = re.sub(r"<[^<>]*>", " ", start)
+    """The beginning of a body that is no JSON, as one line: what a browser would show of it, its title first."""
+    start = body[:_EXAMINED].decode("utf-8", "replace")
+    for unseen in _UNSEEN:
+        start = unseen.sub(" ", start)
+    plain = _TAG.sub(" ", mask_start(start, 2000))
     return " ".join(plain.split())[:200] or None
 
 

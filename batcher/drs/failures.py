@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from batcher.drs.answer import Answer, Stage
+from batcher.drs.authorship import PROXY_LOGIN, SAME_FROM_ANYBODY, never_passed_on, says_the_cloud, speaker
 from batcher.drs.error_body import (
     Error,
     Json,
@@ -29,6 +30,7 @@ from batcher.drs.outcome import (
     ComparisonPage,
     CreateOutcome,
     ErrorKind,
+    Foreign,
     Half,
     ListOutcome,
     Made,
@@ -126,8 +128,8 @@ def _whole(answer: Answer, body: Json | None, job_id: str | None, halves: Iterab
     status = answer.http_status
     if status is None:
         return _no_answer(answer)
-    if 300 <= status < 400:
-        return _redirected(answer)
+    if not says_the_cloud(answer, body):
+        return _foreign(answer, body)
     error = _stated(body, status, job_id)
     if error is not None and error.code is not None:
         return _sorted(answer, error)
@@ -136,8 +138,7 @@ def _whole(answer: Answer, body: Json | None, job_id: str | None, halves: Iterab
         if says_nothing and any((inner := error_of(half, status)) and inner.code for half in halves):
             return None
         return _sorted(answer, error or Error(None, None))
-    if body is None:
-        return _unsound(f"the answer (status {status}) is no JSON object" + _quoted(answer))
+    assert body is not None  # noqa: S101 - the cloud's own answers are objects
     told = text(body.get("job_id"))
     if job_id is not None and told is not None and told != job_id:
         return _unsound(f"the answer speaks of another job: {told[:100]}")
@@ -146,8 +147,9 @@ def _whole(answer: Answer, body: Json | None, job_id: str | None, halves: Iterab
 
 def _no_answer(answer: Answer) -> Trouble:
     sent = answer.stage is Stage.SENT
+    foreign = _FOREIGN_KINDS.get(answer.error_kind or "")
     try:
-        kind = ErrorKind(answer.error_kind or "")
+        kind = ErrorKind.PROTOCOL if foreign else ErrorKind(answer.error_kind or "")
     except ValueError:
         kind = ErrorKind.NETWORK
     return Trouble(
@@ -155,17 +157,43 @@ def _no_answer(answer: Answer) -> Trouble:
         kind=kind,
         error_msg=mask_text(answer.error or "no whole answer arrived"),
         retry_after_s=retry_after(answer),
+        foreign=foreign,
     )
 
 
-def _redirected(answer: Answer) -> Trouble:
-    return Trouble(
-        sort=Sort.MAYBE,
-        kind=ErrorKind.PROTOCOL,
-        error_msg=f"the answer is a redirect (status {answer.http_status}), which is not followed: check the endpoint, "
-        "and the proxy if there is one",
-        listed=False,
-    )
+_FOREIGN_KINDS = {"foreign": Foreign.PAGE, "barred": Foreign.BARRED}
+
+
+def _foreign(answer: Answer, body: Json | None) -> Trouble:
+    """What somebody else said in the cloud's place: nothing of the entry, save in the few cases of `authorship`."""
+    status = answer.http_status
+    assert status is not None  # noqa: S101 - something was said
+    said = _their_words(answer, body)
+    row = find(status, NO_CODE) if status in SAME_FROM_ANYBODY else None
+    sort, kind, foreign = Sort.MAYBE, ErrorKind.PROTOCOL, Foreign.PAGE
+    if never_passed_on(answer):
+        sort, kind = Sort.NOT_RECEIVED, ErrorKind.NETWORK
+        msg = f"the proxy could not pass the request on ({said})"
+    elif row is not None and row.sort is not Sort.MAYBE:
+        return _sorted(answer, Error(NO_CODE, f"{row.meaning} ({said})"))
+    elif row is not None:
+        kind, msg = row.kind, f"{row.meaning} ({said})"
+    elif status == PROXY_LOGIN:
+        foreign = Foreign.BARRED
+        msg = f"a proxy wants a user name and password, or others than those it was given ({said})"
+    elif 300 <= status < 400:
+        msg = f"the answer is a redirect, which is not followed, and not the cloud's ({said})"
+    else:
+        msg = f"something on the way answers in the cloud's place ({said})"
+    return Trouble(sort=sort, kind=kind, error_msg=mask_text(msg), retry_after_s=retry_after(answer), foreign=foreign)
+
+
+def _their_words(answer: Answer, body: Json | None) -> str:
+    """Status, who says it, and the beginning of what is said."""
+    stated = error_of(body, answer.http_status or 0) if body is not None else None
+    said = stated.msg if stated is not None and stated.msg else excerpt(answer.body)
+    by = speaker(answer.headers)
+    return f"status {answer.http_status}" + (f" from {by}" if by else "") + (f": {said}" if said else "")
 
 
 def _stated(body: Json | None, status: int, job_id: str | None) -> Error | None:
@@ -190,8 +218,6 @@ def _sorted(answer: Answer, error: Error) -> Trouble:
         msg = f"{row.meaning} (status {answer.http_status})"
     elif msg is None:
         msg = f"status {answer.http_status} with error code {error.code or 'none'}, which is in no documentation"
-    if error.code is None and error.msg is None:
-        msg += _quoted(answer)
     turned_away = row is not None and row.sort is Sort.TURNED_AWAY
     return Trouble(
         sort=Sort.MAYBE if row is None else row.sort,
@@ -210,11 +236,6 @@ def _kind_of(status: int) -> ErrorKind:
 
 def _unsound(msg: str, *, listed: bool = True) -> Trouble:
     return Trouble(sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=mask_text(msg), listed=listed)
-
-
-def _quoted(answer: Answer) -> str:
-    words = excerpt(answer.body)
-    return f": {words}" if words else ""
 
 
 def _first_error(error: ValidationError) -> str:

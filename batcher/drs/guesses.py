@@ -23,9 +23,10 @@ LANDING_TIME_S = 150.0
 # left unsettled; narrower could overlook our own.
 CLOCK_SLACK_S = 5.0
 
-# How long an unused connection is kept. The gateway's idle time is not documented; 60 s is common. A request sent
-# into a connection that is just being closed is in doubt, so ours are given up well before.
-KEEP_ALIVE_S = 15.0
+# How long an unused connection is kept. The gateway's idle time is not documented, and 60 s is common; but Apache,
+# Varnish, Privoxy, Node and uvicorn, any of which may stand before it, close after 5 s. A request sent into a
+# connection that is just being closed is in doubt, so ours are given up before that.
+KEEP_ALIVE_S = 4.0
 
 # Whose "too frequent" this is, is not documented: that of the caller, or of one job that was asked too soon after
 # something else. So it slows a scope only where several of its jobs are told so.

@@ -41,12 +41,20 @@ class Sort(Enum):
     MAYBE = "may have happened"  # no whole, sound, known answer after the body left
 
 
+class Foreign(StrEnum):
+    """What somebody else than the cloud said, in its place (see `authorship`)."""
+
+    PAGE = "page"  # an answer that tells nothing of the entry: the way to the cloud is out
+    BARRED = "barred"  # it does not let us through, and asking again may lock an account: the scope stops
+
+
 class Trouble(Struct, frozen=True, kw_only=True):
     """Why something asked for was not (or perhaps not) done.
 
     *listed* is False where a whole answer carried a (status, code) pair that no source names: such an answer
     is sorted `MAYBE`. *retry_after_s* is seconds from the answer (`Retry-After`, number or date).
     *limit* is the (count, period in seconds) that a throttled answer's text names, a hint and no contract.
+    *foreign* is set where it was not the cloud that said so; None where it was, or nobody answered.
     """
 
     sort: Sort
@@ -56,6 +64,7 @@ class Trouble(Struct, frozen=True, kw_only=True):
     retry_after_s: float | None = None
     limit: tuple[int, float] | None = None
     listed: bool = True
+    foreign: Foreign | None = None
 
 
 class Made(Struct, frozen=True):

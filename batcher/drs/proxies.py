@@ -1,28 +1,79 @@
 """The way to a host: straight, or through a proxy that was given or that the environment names."""
 
+import asyncio
 import base64
+import os
 from collections.abc import Mapping
+from urllib.parse import urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 from yarl import URL
 
 from batcher.drs.discreet import Discreet
 from batcher.drs.endpoints import is_loopback
+from batcher.errors import UserError
 
 
-class UnusableProxy(Exception):
-    """A proxy variable that cannot be followed; the message does not quote it, as it may hold a password."""
+class UnusableProxy(UserError):
+    """A proxy that cannot be followed; the message does not quote it, as it may hold a password."""
 
 
-class Way(Discreet, frozen=True):
+class Gate:
+    """One proxy's, for all that goes through it: what it refuses once is not asked again.
+
+    A proxy that wants a login locks an account after a few wrong ones. So until it has let one request through, one at
+    a time goes there.
+    """
+
+    def __init__(self) -> None:
+        self._is_open = False
+        self._trial: asyncio.Event | None = None
+        self._refusals: dict[str | None, str] = {}
+
+    async def enter(self) -> None:
+        """Wait until it is this request's turn; `leave` ends that."""
+        while not self._is_open and self._trial is not None:
+            await self._trial.wait()
+        if not self._is_open:
+            self._trial = asyncio.Event()
+
+    def passed(self) -> None:
+        """It let a request through."""
+        self._is_open = True
+        self.leave()
+
+    def leave(self) -> None:
+        """The request is over."""
+        if self._trial is not None:
+            self._trial.set()
+            self._trial = None
+
+    def refusal(self, origin: str) -> str | None:
+        """Why nothing goes through it to *origin* any more; None: it may."""
+        return self._refusals.get(None) or self._refusals.get(origin)
+
+    def refused(self, origin: str | None, why: str) -> None:
+        """It does not let us through: to *origin*, or (None) to anywhere."""
+        self._is_open = False
+        self._refusals[origin] = why
+
+
+class Way(Discreet, frozen=True, kw_only=True):
     """How a request gets to its host. The proxy's password goes to the proxy alone: in the CONNECT that opens a tunnel,
     or, where there is no TLS and so no tunnel, in the request itself."""
 
     hidden = frozenset({"in_request", "in_connect"})
 
+    origin: str
     proxy: URL | None = None
+    gate: Gate | None = None
     in_request: Mapping[str, str] = {}
     in_connect: Mapping[str, str] | None = None
+
+    @property
+    def tunnel(self) -> bool:
+        """Whether the proxy is asked to open a tunnel."""
+        return self.proxy is not None and self.origin.startswith("https:")
 
 
 class Proxies:
@@ -31,35 +82,55 @@ class Proxies:
     def __init__(self, proxy: str | None) -> None:
         self._given = proxy
         self._ways: dict[str, Way] = {}
+        self._gates: dict[str, Gate] = {}
 
     def to(self, url: str) -> Way:
         """The way to *url*; the environment is asked once for each host. Raises `UnusableProxy`."""
-        origin = url[: url.index("/", len("https://"))]
+        end = url.find("/", len("https://"))
+        origin = url if end < 0 else url[:end]
         if origin not in self._ways:
-            self._ways[origin] = _way(self._given or _from_environment(URL(url)), tunnel=url.startswith("https:"))
+            proxy, source = (self._given, "--proxy") if self._given else _from_environment(URL(url))
+            gate = self._gates.setdefault(proxy, Gate()) if proxy else None
+            self._ways[origin] = _way(origin, proxy, source, gate)
         return self._ways[origin]
 
 
-def _from_environment(url: URL) -> str | None:
+def _from_environment(url: URL) -> tuple[str | None, str]:
+    """The proxy for *url*, and the variable that names it."""
     host = url.host or ""
     proxies = getproxies_environment()
     if is_loopback(host) or proxy_bypass(f"{host}:{url.port}"):
-        return None
-    return proxies.get(url.scheme) or proxies.get("all")
+        return None, ""
+    scheme = url.scheme if proxies.get(url.scheme) else "all"
+    proxy = proxies.get(scheme)
+    names = (name for name, value in os.environ.items() if name.lower() == f"{scheme}_proxy" and value == proxy)
+    return proxy, next(names, f"{scheme}_proxy")
 
 
-def _way(proxy: str | None, *, tunnel: bool) -> Way:
+def _way(origin: str, proxy: str | None, source: str, gate: Gate | None) -> Way:
     if not proxy:
-        return Way()
+        return Way(origin=origin)
     try:
         url = URL(proxy if "://" in proxy else f"http://{proxy}")
     except ValueError:
         url = URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        raise UnusableProxy("the proxy is no http proxy: name one as http://HOST:PORT, or unset the proxy variable")
+    if url.scheme not in ("http", "https") or not url.host or not url.port:
+        raise UnusableProxy(_unusable(proxy, source, urlsplit(origin).hostname))
     if url.user is None:
-        return Way(url)
+        return Way(origin=origin, proxy=url, gate=gate)
     word = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
     authorization = {"Proxy-Authorization": f"Basic {word}"}
     url = url.with_user(None)
-    return Way(url, in_connect=authorization) if tunnel else Way(url, in_request=authorization)
+    if origin.startswith("https:"):
+        return Way(origin=origin, proxy=url, gate=gate, in_connect=authorization)
+    return Way(origin=origin, proxy=url, gate=gate, in_request=authorization)
+
+
+def _unusable(proxy: str, source: str, host: str | None) -> str:
+    scheme = proxy.partition("://")[0].lower() if "://" in proxy else "http"
+    named = scheme.isascii() and scheme.isalnum() and len(scheme) < 10 and scheme not in ("http", "https")
+    wrong = f"a {scheme} proxy, and only http proxies can be used" if named else "no proxy that can be used"
+    way_out = "Name one as http://HOST:PORT"
+    if source != "--proxy":
+        way_out += f", unset {source}, or put {host} into NO_PROXY"
+    return f"{source} names {wrong}. {way_out}"

@@ -7,7 +7,7 @@ byte of the body is handed to a connection that is up, TLS included. Everything 
 import os
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -20,8 +20,9 @@ from yarl import URL
 from batcher._version import __version__
 from batcher.drs import guesses
 from batcher.drs.answer import Answer, Stage
+from batcher.drs.authorship import PROXY_LOGIN, speaker
 from batcher.drs.cloud import HttpRequest
-from batcher.drs.proxies import Proxies, UnusableProxy
+from batcher.drs.proxies import Proxies, UnusableProxy, Way
 from batcher.errors import UserError
 
 USER_AGENT = f"batcher/{__version__}"
@@ -34,7 +35,7 @@ class AiohttpTransport:
     no cookie kept; `.netrc` is not read. A POST is never repeated, also where a kept connection turns out to be dead.
     *connect_timeout_s* covers waiting for a connection, name, TCP, proxy and TLS; *total_timeout_s* all of it,
     the answer's body included. *ca_bundle* replaces the system's authorities. *proxy* beats the proxy variables of the
-    environment, which never apply to loopback.
+    environment, which never apply to loopback. What a proxy has refused once is not asked of it again.
     """
 
     def __init__(
@@ -52,6 +53,11 @@ class AiohttpTransport:
         self._tls = True if ca_bundle is None else _trusting(ca_bundle)
         self._proxies = Proxies(proxy)
         self._session: aiohttp.ClientSession | None = None
+
+    def check(self, urls: Iterable[str]) -> None:
+        """Raises `UserError` where a proxy that is named for one of *urls* cannot be used."""
+        for url in urls:
+            self._proxies.to(url)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -73,9 +79,30 @@ class AiohttpTransport:
         """Send *request* once and read the whole answer. Every trouble on the way is in the `Answer`."""
         if self._session is None:
             raise RuntimeError("use the transport as a context manager: `async with AiohttpTransport(…)`")
-        attempt = _Attempt(request)
         try:
             way = self._proxies.to(request.url)
+        except UnusableProxy as error:
+            return _Attempt(request).failed(error.message, "barred")
+        gate = way.gate
+        if gate is None:
+            return await self._send(request, way)
+        await gate.enter()
+        try:
+            if (why := gate.refusal(way.origin)) is not None:
+                return _Attempt(request).failed(why, "barred")
+            answer = await self._send(request, way)
+            if answer.http_status == PROXY_LOGIN:
+                gate.refused(None, "not sent: the proxy refused the login just now")
+            elif answer.http_status is not None:
+                gate.passed()
+            return answer
+        finally:
+            gate.leave()
+
+    async def _send(self, request: HttpRequest, way: Way) -> Answer:
+        assert self._session is not None  # noqa: S101 - `send` looks
+        attempt = _Attempt(request, way)
+        try:
             async with self._session.request(
                 request.method,
                 _as_it_is(request.url),
@@ -87,12 +114,14 @@ class AiohttpTransport:
             ) as response:
                 attempt.heard(response)
                 body = await _read(response, request.answer_limit)
-        except UnusableProxy as error:
-            return attempt.failed(str(error), "network")
+        except aiohttp.ClientHttpProxyError as error:
+            return attempt.failed(*_not_through(error, way))
         except (aiohttp.ClientError, OSError) as error:
             return attempt.failed(*_explain(error, attempt, self._timeout))
         if body is None:
             return attempt.failed(f"the answer is longer than {request.answer_limit:,} bytes", "protocol")
+        if not attempt.sent:
+            return attempt.failed("the connection brought an answer before the request had left", "network")
         return attempt.answered(body)
 
 
@@ -105,18 +134,21 @@ class _Attempt:
     """What is known of one request under way. It does not know its body: that would be a cycle, which with all that
     hangs on it stays in memory until the collector of garbage comes."""
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: HttpRequest, way: Way | None = None) -> None:
         self.began = self.sent_at = time.time()
         self.sent = False
         self.status: int | None = None
         self._headers: dict[str, str] = {}
         self._on_sent = request.on_sent
+        self._through = way.gate if way is not None and way.tunnel else None
 
     def leaving(self) -> None:
         """The body is handed to the connection."""
         if self.sent:
             return
         self.sent, self.sent_at = True, time.time()
+        if self._through is not None:
+            self._through.passed()
         if self._on_sent is not None:
             self._on_sent()
 
@@ -215,11 +247,6 @@ def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout
             return f"the answer (status {attempt.status}) was not whole within {timeout.total:g} s", "timeout"
         case TimeoutError():
             return f"no answer within {timeout.total:g} s", "timeout"
-        case aiohttp.ClientHttpProxyError():
-            wants = (
-                ": it wants a user name and password, as in http://USER:PASSWORD@HOST" if error.status == 407 else ""
-            )
-            return f"the proxy refused the connection (status {error.status}{wants})", "network"
         case aiohttp.ClientProxyConnectionError():
             return f"no connection to the proxy: {_reason(error.os_error)}", "network"
         case aiohttp.ClientConnectorDNSError():
@@ -236,13 +263,34 @@ def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout
         case aiohttp.ClientPayloadError():
             return f"the answer (status {attempt.status}) broke off", "network"
         case aiohttp.ClientResponseError():
-            return "the answer is no HTTP", "protocol"
+            return "the answer is no HTTP", "foreign"
         case aiohttp.ClientConnectionResetError() if not attempt.sent:
             return "the connection was closed before the request could leave", "network"
         case OSError():
             return f"the connection broke: {_reason(error)}", "network"
         case _:
             return f"the connection broke ({type(error).__name__})", "network"
+
+
+def _not_through(error: aiohttp.ClientHttpProxyError, way: Way) -> tuple[str, str]:
+    """What a proxy's answer to `CONNECT` says, and its kind. It is kept in mind where it must not be asked again."""
+    assert way.gate is not None  # noqa: S101 - there is a proxy
+    headers = {name.lower(): _sound(value) for name, value in (error.headers or {}).items()}
+    by = speaker(headers)
+    said = f"status {error.status}" + (f" from {by}" if by else "")
+    host = way.origin.partition("://")[2]
+    if error.status in (401, PROXY_LOGIN):
+        has_login = way.in_connect is not None
+        why = "does not take the user name and password it was given" if has_login else "wants a user name and password"
+        how = ": correct them" if has_login else ": put USER:PASSWORD@ before its host"
+        how += " in --proxy or the proxy variable; nothing more is asked of it, lest it lock the account"
+        way.gate.refused(None, f"not sent: the proxy refused the login just now ({said})")
+        return f"the proxy {why} ({said}){how}", "barred"
+    if error.status == 403:
+        why = f"the proxy does not allow connections to {host} ({said}): that is its own rule, not the cloud's"
+        way.gate.refused(way.origin, f"not sent: {why}")
+        return why, "barred"
+    return f"the proxy could not open the way to {host} ({said})", "network"
 
 
 def _reason(error: BaseException) -> str:

@@ -31,7 +31,7 @@ async def connected(
 ) -> AsyncIterator[dict[Scope, Reads]]:
     """What the look-ups of each of *scopes* go through, while the context lasts. Raises `UserError`."""
     named = tuple(scopes)
-    async with open_transport(settings, scopes=len(named)) as transport:
+    async with open_transport(settings, scopes=len(named), to=[scope.endpoint for scope in named]) as transport:
         finder = CredentialFinder(sources or CredentialSources(), transport)
         if credential_for is not None:
             credentials = {(scope.endpoint, scope.project_id): credential_for(scope) for scope in named}

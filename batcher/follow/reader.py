@@ -7,7 +7,7 @@ from typing import Protocol, TypedDict, TypeVar
 from batcher.drs import guesses
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.failures import sort_batch_status, sort_results
-from batcher.drs.outcome import ErrorKind, ResultsOutcome, Sort, StatusOutcome, Trouble
+from batcher.drs.outcome import ErrorKind, Foreign, ResultsOutcome, Sort, StatusOutcome, Trouble
 from batcher.wave.clocks import Clock
 from batcher.wave.pace import Closed
 from batcher.wave.reads import Reads
@@ -79,6 +79,9 @@ class Reader:
                 if trouble is None:
                     access.let_in()
                     return outcome
+                if trouble.foreign is Foreign.BARRED:
+                    access.halt(trouble)
+                    return None
                 if trouble.sort is Sort.TURNED_AWAY:
                     continue  # the meter has seen to the pause
                 if trouble.sort is not Sort.NOT_LET_IN or trouble.kind is ErrorKind.PERMISSION:

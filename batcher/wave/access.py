@@ -11,17 +11,34 @@ from batcher.wave.clocks import Clock
 from batcher.wave.context import log
 from batcher.wave.plan import Scope
 
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
+_LISTENS_S = 1.0  # while it waits, it looks so often whether the wave is to stop
+
 
 class Access:
-    """The fate of one scope's credential. *on_halt* is called once, when it is refused for good."""
+    """The fate of one scope's credential. *on_halt* is called once, when it is refused for good.
 
-    def __init__(self, scope: Scope, cloud: Cloud, clock: Clock, on_halt: Callable[[], None]) -> None:
+    *give_up_after_s*: so long is waited for an IAM that cannot be asked, once it has worked; None: for ever.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        cloud: Cloud,
+        clock: Clock,
+        on_halt: Callable[[], None],
+        *,
+        give_up_after_s: float | None = None,
+    ) -> None:
+        self._give_up_after_s = give_up_after_s
         self.halted: Trouble | None = None  # why the scope stopped for good
         self._scope = scope
         self._cloud = cloud
         self._clock = clock
         self._on_halt = on_halt
         self._is_in = False
+        self._stopping = False
+        self._asking = asyncio.Lock()
         self._alone = asyncio.Lock()
         self._renewing = asyncio.Lock()
         self._renewed_at: float | None = None  # monotonic
@@ -32,9 +49,36 @@ class Access:
         if self.halted is not None:
             return False
         refusal = await self._cloud.prepare()
+        if refusal is not None and refusal.passing and self._is_in:
+            refusal = await self._outlast(refusal)
+            if refusal is not None and self._stopping:
+                return False
         if refusal is not None:
             self.halt(_not_let_in(refusal))
         return self.halted is None
+
+    async def _outlast(self, refusal: Refusal) -> Refusal | None:
+        """IAM cannot be asked, and the credential was good until now: ask until it can, as in any outage."""
+        async with self._asking:
+            began, pause_s = self._clock.monotonic(), _FIRST_PAUSE_S
+            log.warning("IAM cannot be asked: the scope waits", scope=str(self._scope), reason=refusal.error_msg)
+            while not self._stopping and self.halted is None:
+                lasted_s = self._clock.monotonic() - began
+                if self._give_up_after_s is not None and lasted_s >= self._give_up_after_s:
+                    return refusal
+                until = self._clock.monotonic() + pause_s
+                while not self._stopping and (left_s := until - self._clock.monotonic()) > 0:
+                    await self._clock.sleep(min(left_s, _LISTENS_S))
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                again = await self._cloud.prepare()
+                if again is None or not again.passing:
+                    return again
+                refusal = again
+        return refusal
+
+    def stop(self) -> None:
+        """Wait for IAM no longer."""
+        self._stopping = True
 
     def let_in(self) -> None:
         """The cloud has answered to a request, and not by refusing its credential."""

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from msgspec.structs import replace
 
 from batcher.drs.answer import Answer, Stage
+from batcher.drs.authorship import is_the_clouds
 from batcher.drs.cloud import Cloud
 from batcher.drs.failures import server_time, sort_create
 from batcher.drs.outcome import CreateOutcome, ErrorKind, Half, Made, Sort, Trouble
@@ -166,7 +167,8 @@ class Attempts:
             context.tally.in_flight -= 1
             turn.ended(sent=sent, answered=answered)
         context.watch("answer received")
-        self._cloud_clock.learn(server_time(answer), held.sent_at, context.clock.monotonic())
+        if is_the_clouds(answer):
+            self._cloud_clock.learn(server_time(answer), held.sent_at, context.clock.monotonic())
         return answer
 
     async def _answered(self, held: Held, answer: Answer) -> None:
@@ -191,7 +193,7 @@ class Attempts:
             event = replace(event, halves=halves)
         whole = outcome.whole
         refused = whole is not None and whole.sort is Sort.NOT_LET_IN
-        if outcome.http_status is not None and not refused:
+        if outcome.http_status is not None and not refused and (whole is None or whole.foreign is None):
             self._access.let_in()
         if any(isinstance(verdict, Trouble) and verdict.sort is Sort.TURNED_AWAY for verdict in halves.values()):
             self._context.tally.throttled += 1
@@ -223,11 +225,13 @@ class Attempts:
 
     async def _glance(self, held: Held) -> None:
         """Look before the first request of all: it tells the cloud's time, without which a doubt about that request
-        could not be settled, and that the credential is let in, at no risk."""
+        could not be settled, that the credential is let in, and that it is the cloud that answers, all at no risk."""
         self._glanced = True
         if self._cloud_clock.earliest(0.0) is None:
             try:
                 await self._lister.glance(held.entry.job_id)
+                while not self._governor.worked and self._access.halted is None:
+                    await self._lister.glance(held.entry.job_id)
             except Closed:
                 return
 

@@ -39,8 +39,8 @@ _ASKED_AGAIN = 3  # times that the journal is asked anew, should it fail, for wh
 class WaveEnd(Struct, frozen=True, kw_only=True):
     """How a run of a wave ended. *stop* is None where every entry was settled.
 
-    *halted* are the scopes whose credentials were refused, with the reason. *unrecorded* says what the cloud told
-    and the journal could not take.
+    *halted* are the scopes that stopped for good (a credential refused, no way to the cloud), with the reason.
+    *unrecorded* says what the cloud told and the journal could not take.
     """
 
     stop: Stop | None

@@ -11,7 +11,7 @@ import orjson
 from msgspec import Struct
 from msgspec.json import Encoder
 
-from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Foreign, Half, Made, Sort, Trouble
 
 
 class Intended(Struct, frozen=True, kw_only=True):
@@ -166,12 +166,13 @@ def _verdict(raw: dict[str, Any]) -> Made | Trouble:
 
 
 def _trouble(raw: dict[str, Any]) -> Trouble:
-    limit = raw["limit"]
+    limit, foreign = raw["limit"], raw.get("foreign")  # which older journals do not have
     return Trouble(
         **{
             **raw,
             "sort": Sort(raw["sort"]),
             "kind": ErrorKind(raw["kind"]),
             "limit": limit and (limit[0], limit[1]),
+            "foreign": foreign and Foreign(foreign),
         }
     )

@@ -9,8 +9,10 @@ from collections.abc import Callable, Collection
 from math import inf
 from typing import Literal
 
+from msgspec.structs import replace
+
 from batcher.drs import guesses
-from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Foreign, Made, Sort, Trouble
 from batcher.durations import duration_text
 from batcher.rates import Pace, Rate
 from batcher.wave.adapt import Finder
@@ -26,6 +28,7 @@ Limit = Rate | Literal["auto"] | None
 TURNED_AWAY = "turned away by the cloud's limit"
 _PATIENCE_S = 5.0  # feeling for room, that long for an answer: one that is lost must not hold up the scope
 _LONG_PAUSE_S, _SAY_EVERY_S = 5.0, 60.0
+_NEVER_WORKED_S, _NEVER_WORKED = 45.0, 3  # so long, and so many failures, is waited for a way that has never worked
 _EMPTY_LIST = "DRS.M00002"  # how a cloud may say that a job has no comparisons: it is there, and answers
 _SILENT_KINDS = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
 
@@ -109,7 +112,9 @@ class Meter:
 
 
 class Governor:
-    """See the module. *on_give_up* is called once, when an outage has lasted for *give_up_after_s*."""
+    """See the module. *on_give_up* is called when an outage has lasted for *give_up_after_s*, or the better part of a
+    minute where the cloud has never answered this run; and at once where something on the way does not let us through.
+    """
 
     def __init__(
         self,
@@ -128,6 +133,7 @@ class Governor:
         self._hearsay = Hearsay()
         self._give_up_after_s = give_up_after_s
         self._on_give_up = on_give_up
+        self.worked = False  # the cloud itself has answered
         self._held: str | None = None
         self.sound_since = float("-inf")  # when the last outage ended
 
@@ -191,6 +197,11 @@ class Governor:
     def _is_there(self, sent_at: float, troubles: list[Trouble]) -> bool:
         """Whether an answer with *troubles* shows that the cloud is there, and says something about its limit."""
         failed = next((t for t in troubles if _is_silence(t)), None)
+        if failed is None or (failed.foreign is None and failed.kind is ErrorKind.SERVER):
+            self.worked = True
+        if failed is not None and failed.foreign is Foreign.BARRED:
+            self._on_give_up(failed)
+            return False
         if failed is not None:
             self._failed(sent_at, failed)
             return False
@@ -206,13 +217,19 @@ class Governor:
     def _failed(self, sent_at: float, trouble: Trouble) -> None:
         now, was_out = self._clock.monotonic(), self.out
         said = trouble.error_msg or trouble.error_code or trouble.kind.value
-        silence_s = self._budget.failed(sent_at, now, said)
+        page = trouble.foreign is Foreign.PAGE
+        silence_s = self._budget.failed(sent_at, now, said, page=page, worked=self.worked)
         if silence_s is None:
             return
         lasted_s, bound_s = self._budget.out_for(now), self._give_up_after_s
         if bound_s is not None and lasted_s >= bound_s:
             self._give_up(trouble, bound_s)
             return
+        if not self.worked:
+            if lasted_s >= _NEVER_WORKED_S and self._budget.probes >= _NEVER_WORKED:
+                self._on_give_up(_never_worked(trouble, lasted_s))
+                return
+            bound_s = min(bound_s or inf, max(_NEVER_WORKED_S, lasted_s + 1.0))
         if bound_s is not None:
             silence_s = min(silence_s, bound_s - lasted_s)
         if not was_out:
@@ -236,8 +253,24 @@ def _throttled(troubles: list[Trouble]) -> Trouble | None:
     return next((trouble for trouble in troubles if trouble.sort is Sort.TURNED_AWAY), None)
 
 
+def _never_worked(trouble: Trouble, lasted_s: float) -> Trouble:
+    """Why the scope stops although no outage has lasted that long: nothing says that waiting mends this."""
+    said = trouble.error_msg or trouble.kind.value
+    if trouble.foreign is not None:
+        mend = "Check that the endpoint is that of DRS, and what stands before it: a proxy, a login page, an ingress"
+    else:
+        mend = "Check the endpoint, the network and the proxy"
+    return replace(
+        trouble,
+        error_msg=f"the cloud itself has not answered once in {duration_text(round(lasted_s))}: {said}. {mend}; then "
+        "run the same command again",
+    )
+
+
 def _is_silence(trouble: Trouble) -> bool:
     """Whether it says that the cloud is not there, rather than something about the entry."""
+    if trouble.foreign is not None:
+        return True
     if trouble.error_code == _EMPTY_LIST:
         return False
     return trouble.sort in (Sort.NOT_RECEIVED, Sort.MAYBE) and trouble.kind in _SILENT_KINDS

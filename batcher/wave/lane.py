@@ -42,7 +42,7 @@ class Lane:
         self._context = context
         self._agenda = Agenda(context.clock)
         self._cloud_clock = CloudClock()
-        self._access = Access(scope, cloud, context.clock, self._halt)
+        self._access = Access(scope, cloud, context.clock, self._halt, give_up_after_s=context.policy.give_up_after_s)
         self.governor = Governor(
             context.clock,
             context.rng,
@@ -66,7 +66,7 @@ class Lane:
 
     @property
     def halted(self) -> Trouble | None:
-        """Why the scope stopped for good: its credential was refused."""
+        """Why the scope stopped for good: its credential was refused, or the way to the cloud."""
         return self._access.halted
 
     def go_on_after(self, last_sign_s: float) -> None:
@@ -101,13 +101,14 @@ class Lane:
     def stop(self) -> None:
         """Send nothing new. What is in flight is awaited; a fresh doubt is looked up once."""
         self._stopping = True
+        self._access.stop()
         self.governor.close(reads=False)
         self._width.close()
         self._agenda.stop()
         self._room.set()
 
     def _halt(self) -> None:
-        """The credential is refused: nothing more can be sent or looked up in this scope."""
+        """The credential or the way is refused: nothing more can be sent or looked up in this scope."""
         self.stop()
         self.governor.close(reads=True)
 

@@ -120,8 +120,9 @@ class Lister:
             sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
         finally:
             turn.ended(sent=sent, answered=answered)
-        self._cloud_clock.learn(server_time(answer), sent_at, clock.monotonic())
         outcome = sort_list(answer, job_id=job_id, most=guesses.LIST_PAGE_SIZE)
+        if outcome.trouble is None or outcome.trouble.foreign is None:
+            self._cloud_clock.learn(server_time(answer), sent_at, clock.monotonic())
         self._governor.read_answered(sent_at, outcome.trouble)
         return outcome, sent_at
 

@@ -123,7 +123,7 @@ async def test_all_pages_are_read(tmp_path: Path) -> None:
         (lambda: error(401, "The username or password is wrong."), "The credential was refused", 3),
         (lambda: error(403, "not authorized"), "Or name the project: --project-id", 3),
         (lambda: error(503), "IAM cannot answer just now", 3),
-        (lambda: web.Response(text="<html>proxy"), "Check that it is IAM's address", 3),
+        (lambda: web.Response(text="<html>proxy"), "something on the way answers .* the proxy and the IAM endpoint", 3),
         (lambda: web.json_response({"projects": "none"}), "without what was asked for", 3),
     ],
 )

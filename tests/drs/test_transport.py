@@ -21,6 +21,7 @@ from batcher.drs.cloud import HttpRequest
 from batcher.drs.transport import AiohttpTransport, TellingBody
 from batcher.errors import UserError
 from tests.drs.raw_server import OK, PEM, Peer, Script, always, once, serve, silent
+from tests.middleman.middleman import Middleman
 
 BODY = b'{"job_id":"job-1"}'
 HEADERS = {"Content-Type": "application/json", "X-Auth-Token": "SECRET-TOKEN"}
@@ -200,7 +201,7 @@ async def test_a_connection_that_breaks_after_the_body_began_to_leave(script: Sc
 async def test_what_is_no_http(response: bytes) -> None:
     async with serve(once(response)) as server:
         answer, _ = await send(server.url)
-    failed(answer, Stage.SENT, "protocol", "no HTTP")
+    failed(answer, Stage.SENT, "foreign", "no HTTP")
 
 
 @pytest.mark.parametrize(
@@ -459,13 +460,22 @@ async def test_through_a_proxy() -> None:
     assert b"Proxy-Authorization: Basic c29tZWJvZHk6cEBzcw==\r\n" in proxy.requests[0]
 
 
-@pytest.mark.parametrize("status", [b"403 Forbidden", b"407 Who", b"502 Bad", b"504 Late"])
-async def test_a_proxy_that_opens_no_tunnel(status: bytes) -> None:
+@pytest.mark.parametrize(
+    ("status", "kind", "told"),
+    [
+        (b"401 Who", "barred", "does not take the user name and password"),
+        (b"403 Forbidden", "barred", "its own rule, not the cloud's"),
+        (b"407 Who", "barred", "does not take the user name and password"),
+        (b"502 Bad", "network", "could not open the way to drs.example.com"),
+        (b"504 Late", "network", "could not open the way to drs.example.com"),
+    ],
+)
+async def test_a_proxy_that_opens_no_tunnel(status: bytes, kind: str, told: str) -> None:
     """Nothing of the request has left: the proxy was only asked for a way."""
     async with serve(always(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")) as proxy:
         address = proxy.url.replace("http://", "http://somebody:hunter2@")
         answer, _ = await send("https://drs.example.com", proxy=address)
-    failed(answer, Stage.NOT_SENT, "network", "proxy refused", status[:3].decode())
+    failed(answer, Stage.NOT_SENT, kind, told, f"status {status[:3].decode()}")
     assert "hunter2" not in (answer.error or "")
     asked = proxy.requests[0]
     assert asked.startswith(b"CONNECT drs.example.com:443 HTTP/1.1\r\n")
@@ -512,11 +522,16 @@ async def test_the_usual_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> Non
         assert (len(proxy.requests), len(server.requests)) == (1, 1), "never for loopback"
 
 
-@pytest.mark.parametrize("address", ["socks5://127.0.0.1:1", "http://", "http://[::1"])
+@pytest.mark.parametrize("address", ["socks5://127.0.0.1:1", "http://", "http://[::1", "http://p:99999", "p:x"])
 async def test_a_proxy_variable_that_names_no_http_proxy(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("https_proxy", address)
+    async with AiohttpTransport() as transport:
+        transport.check(["http://drs.example.com", "https://127.0.0.1:1"])  # for which it is not used
+        with pytest.raises(UserError, match=r"https_proxy names .* proxy") as refused:
+            transport.check(["https://drs.example.com"])
+    assert refused.value.exit_code == 2
     answer, _ = await send("https://drs.example.com")
-    failed(answer, Stage.NOT_SENT, "network", "no http proxy", "proxy variable")
+    failed(answer, Stage.NOT_SENT, "barred", "https_proxy names")
 
 
 async def test_nothing_of_a_request_outlives_it() -> None:
@@ -536,3 +551,59 @@ async def test_nothing_of_a_request_outlives_it() -> None:
             assert alive() is None
     finally:
         gc.enable()
+
+
+# --- what a proxy has refused once ------------------------------------------------------------------------------
+
+
+async def send_all(transport: AiohttpTransport, *urls: str) -> list[Answer]:
+    return [answer for answer, _ in await asyncio.gather(*(send(url, transport=transport) for url in urls))]
+
+
+async def test_a_refused_proxy_login_is_shown_once_however_many_ask() -> None:
+    """A few wrong ones lock an account."""
+    async with serve(always(b"HTTP/1.1 407 Who\r\nServer: squid/5.7\r\nContent-Length: 0\r\n\r\n")) as proxy:
+        address = proxy.url.replace("http://", "http://somebody:hunter2@")
+        async with AiohttpTransport(proxy=address) as transport:
+            urls = [f"https://{name}.example.com" for name in "abcdefgh"]
+            answers = await send_all(transport, *urls, *urls)
+    assert len(proxy.requests) == 1
+    assert {(answer.stage, answer.error_kind) for answer in answers} == {(Stage.NOT_SENT, "barred")}
+    assert "squid/5.7" in (answers[0].error or "")
+    assert "not sent" in (answers[-1].error or "")
+
+
+async def test_a_host_that_the_proxy_does_not_allow_is_asked_for_once_and_others_are() -> None:
+    denied = always(b"HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n")
+    async with serve(denied) as proxy, AiohttpTransport(proxy=proxy.url) as transport:
+        await send_all(transport, *["https://a.example.com"] * 4, *["https://b.example.com"] * 4)
+    assert len(proxy.requests) == 2
+
+
+async def test_a_login_that_is_wanted_without_a_tunnel_is_not_given_again() -> None:
+    wants = always(b"HTTP/1.1 407 Who\r\nContent-Length: 0\r\n\r\n")
+    async with serve(wants) as proxy, AiohttpTransport(proxy=proxy.url) as transport:
+        answers = await send_all(transport, *["http://a.example.com"] * 4)
+    assert len(proxy.requests) == 1
+    assert answers[0].http_status == 407
+    assert {answer.error_kind for answer in answers[1:]} == {"barred"}
+
+
+async def test_a_proxy_that_lets_through_is_used_by_many_at_once() -> None:
+    """The first goes alone until it is through, not until it is answered."""
+    released = asyncio.Event()
+
+    async def late(peer: Peer) -> None:
+        await peer.request()
+        if len(server.requests) == 4:
+            released.set()
+        await released.wait()
+        await peer.say(OK)
+
+    async with (
+        serve(late, tls=True) as server,
+        Middleman(server.url) as proxy,
+        AiohttpTransport(proxy=proxy.url.replace("http://", "http://somebody:hunter2@"), ca_bundle=PEM) as transport,
+    ):
+        answers = await send_all(transport, *[server.url] * 4)
+    assert [answer.http_status for answer in answers] == [200] * 4

@@ -14,7 +14,7 @@ from batcher.drs.auth.secret import HiddenBytes, Secret
 from batcher.drs.cloud import HttpRequest, Refusal
 from batcher.drs.error_body import read_object, retry_after, text
 from batcher.drs.failures import sort_call
-from batcher.drs.outcome import ErrorKind, Sort
+from batcher.drs.outcome import ErrorKind, Foreign, Sort, Trouble
 
 _JSON = {"Content-Type": "application/json;charset=utf8", "Accept": "application/json"}
 
@@ -121,14 +121,12 @@ def listed_projects(answer: Answer) -> tuple[Project, ...] | Refusal | Passing:
 def refusal(answer: Answer, *, login: bool = False) -> Refusal | Passing:
     """Why IAM's answer is not what was asked for: for good, or `Passing`. By (status, code), never by text."""
     status = answer.http_status
-    if status is None:
-        said = answer.error or "no whole answer arrived"
-        way_out = "Check the network, the proxy and the IAM endpoint, then run the same command again"
-        return Passing(Refusal(f"IAM could not be reached: {said}. {way_out}", passing=True))
     trouble = sort_call(answer)
-    if trouble is None or 300 <= status < 400:
-        said = trouble.error_msg or "" if trouble else f"status {status} without what was asked for"
+    if trouble is None:
+        said = f"status {status} without what was asked for"
         return Refusal(f"IAM gave an answer that cannot be read: {said}. Check that it is IAM's address", None, status)
+    if status is None or trouble.foreign is not None:
+        return _not_reached(answer, trouble)
     code, told = trouble.error_code, trouble.error_msg
     said = ": ".join(filter(None, (code, told)))
     if trouble.sort is Sort.TURNED_AWAY or status in _PASSING:
@@ -139,6 +137,17 @@ def refusal(answer: Answer, *, login: bool = False) -> Refusal | Passing:
         return Refusal(f"IAM does not serve what was asked for ({said}). Check that it is IAM's address", code, status)
     why = explain(error_code=code, error_msg=told, kind=trouble.kind, login=login)
     return Refusal(refusal_text(why, code, told), code, status, why.cause)
+
+
+def _not_reached(answer: Answer, trouble: Trouble) -> Refusal | Passing:
+    """Nobody answered, or somebody else than IAM. A login that somebody refuses is not tried again: it may be IAM's
+    own refusal, in another form, and wrong passwords lock the user."""
+    status = answer.http_status
+    way_out = "Check the network, the proxy and the IAM endpoint, then run the same command again"
+    msg = f"IAM could not be reached: {trouble.error_msg}. {way_out}"
+    if trouble.foreign is Foreign.BARRED or status == 401:
+        return Refusal(msg, None, status)
+    return Passing(Refusal(msg, None, status, passing=True), retry_after(answer))
 
 
 _PASSING = frozenset({408, 500, 502, 503, 504})

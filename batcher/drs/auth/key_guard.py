@@ -8,12 +8,14 @@ from msgspec import Struct, field
 
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.auth.explain import explain, refusal_text
+from batcher.drs.authorship import is_the_clouds
 from batcher.drs.cloud import HttpRequest, Refusal, Transport
 from batcher.drs.error_body import server_time
 from batcher.drs.failures import sort_call
 from batcher.drs.outcome import ErrorKind, Sort
 
 _ACCESS = re.compile(r"\bAccess=([^,]+),")
+_MOST_UNCLEAR = 3  # in a row: what answers in the cloud's place may hide that the signature was refused
 _TAKEN = frozenset({200, 201, 202, 204, 400, 403, 422})  # statuses that a wrong signature does not get to see
 
 
@@ -25,6 +27,7 @@ class _Known(Struct):
 
     secret: object = None
     taken: bool = False
+    unclear: int = 0  # times it met a 401 that is not the cloud's own since it was taken
     refusal: Refusal | None = None
     alone: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -68,11 +71,25 @@ class KeyGuard:
     async def _send(self, request: HttpRequest, known: _Known) -> Answer:
         answer = await self._transport.send(request)
         refusal = refused_key(answer)
+        if refusal is None and answer.http_status == 401:
+            known.unclear += 1
+            if known.unclear >= _MOST_UNCLEAR:
+                refusal = _unclear(answer)
         if refusal is not None:
             known.taken, known.refusal = False, refusal
-        elif answer.http_status in _TAKEN:
-            known.taken = True
+        elif answer.http_status in _TAKEN and ((known.taken and not known.unclear) or is_the_clouds(answer)):
+            known.taken, known.unclear = True, 0
         return answer
+
+
+def _unclear(answer: Answer) -> Refusal:
+    trouble = sort_call(answer)
+    said = trouble.error_msg if trouble is not None else ""
+    return Refusal(
+        error_msg=f"The access key met {_MOST_UNCLEAR} refusals in a row that are not in the cloud's own form, and is "
+        f"not used any more, since wrong signatures lock a key: {said}. Look at what stands before the cloud",
+        http_status=answer.http_status,
+    )
 
 
 def refused_key(answer: Answer) -> Refusal | None:
