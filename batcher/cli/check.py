@@ -41,8 +41,9 @@ Examples:
   batcher check wave.csv --region eu-west-101 --project-id 0123…
   batcher check wave.csv --json | jq '.findings[].line'
   batcher check - --format jsonl < wave.jsonl
+  batcher check wave.csv --against approved.csv
 
-Exits with 0 where the manifest is sound, and with 2 where it is not.
+Exits with 0 where the manifest is sound, and with 2 where it is not; with --against, 1 where it is sound and differs.
 """
 
 
@@ -51,8 +52,21 @@ Exits with 0 where the manifest is sound, and with 2 where it is not.
 @click.option("--format", "format_", metavar="csv|json|jsonl", help="Format of MANIFEST; by default by its extension.")
 @click.option("--encoding", metavar="NAME", help="Encoding of MANIFEST; by default UTF-8.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead, with every finding.")
+@click.option(
+    "--against",
+    metavar="APPROVED",
+    type=click.Path(path_type=Path),
+    help="Tell what differs from this manifest.",
+)
 @settings_options(_SETTINGS)
-def command(manifest: str, format_: str | None, encoding: str | None, as_json: bool, **parameters: Any) -> int:
+def command(
+    manifest: str,
+    format_: str | None,
+    encoding: str | None,
+    as_json: bool,
+    against: Path | None,
+    **parameters: Any,
+) -> int:
     """Check the whole of MANIFEST, and show what it asks for; nothing is sent and no network touched.
 
     The digest it shows belongs to this very file: `batcher run --digest` runs no other.
@@ -80,12 +94,32 @@ def command(manifest: str, format_: str | None, encoding: str | None, as_json: b
         else:
             _print_groups(found, overview.entries, stderr=False)
         return exits.USAGE
+    if against is not None:
+        return _compared(against, opened, defaults, as_json=as_json)
     typed = _run_command(manifest, {**flags, "format": format_, "encoding": encoding}, opened.digest)
     if as_json:
         _print_overview_json(opened, overview, settings, typed)
     else:
         _print_overview(opened, overview, settings, typed)
     return exits.CREATED
+
+
+def _compared(against: Path, opened: "Manifest", defaults: "RunDefaults", *, as_json: bool) -> int:
+    """Print what came, went and changed in *opened* since the manifest *against*. Both may hold past start times."""
+    from batcher.cli import changed
+    from batcher.cli.failures import told
+    from batcher.manifest.changes import changes
+
+    with told(as_json=as_json):
+        before = changed.entries_of(against, defaults, now=0.0)
+        after = changed.entries_of(opened, defaults, now=0.0)
+    found = list(changes(before, after))
+    if as_json:
+        _print_json({"file": str(opened.file), "against": str(against), "changes": changed.as_json(found)})
+    else:
+        for line in changed.table(found, str(against)):
+            click.echo(line)
+    return exits.INCOMPLETE if found else exits.CREATED
 
 
 def print_findings(found: "GroupedFindings", *, entries: int, as_json: bool = False) -> None:

@@ -2,7 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from rich.console import Console
 from rich.live import Live
@@ -25,3 +26,26 @@ async def draw(console: Console, render: Callable[[int], Text | None]) -> None:
                     live.update(display, refresh=True)
                 drawn = time.monotonic()
             await asyncio.sleep(REFRESH_S)
+
+
+@contextmanager
+def live_count(text: Callable[[], str], *, quiet: bool) -> Iterator[Callable[[], None]]:
+    """A live line of what *text* says by then, where standard error is a terminal; what it gives draws it anew."""
+    from batcher.cli.terminal import screen
+
+    err = screen()
+    if quiet or not err.is_live:
+        yield lambda: None
+        return
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(
+        console=err.console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as live:
+
+        def draw() -> None:
+            live.update(Text(text()), refresh=True)
+
+        draw()
+        yield draw

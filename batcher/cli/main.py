@@ -18,6 +18,7 @@ from batcher.errors import UserError
 
 SECTIONS = {
     "Submitting a wave": {
+        "discover": LazyCommand("batcher.cli.discover", "Write the manifest that compares the jobs there are."),
         "auth": LazyCommand("batcher.cli.auth", "Show which credential is used, and whether the cloud takes it."),
         "check": LazyCommand("batcher.cli.check", "Check a manifest; touches no network."),
         "preflight": LazyCommand("batcher.cli.preflight", "Ask the cloud which entries could be submitted now."),

@@ -109,27 +109,17 @@ async def _asked(
 
 @contextmanager
 def _shown(jobs: int, *, quiet: bool) -> "Iterator[Callable[[int], None]]":
-    """What shows, on a terminal, of how many of *jobs* the state is known, when it is told of how many more it is."""
-    from batcher.cli.terminal import screen
-
-    err = screen()
-    if quiet or not err.is_live:
-        yield lambda _: None
-        return
-    from rich.live import Live
-    from rich.text import Text
+    """Tells, on a terminal, of how many of *jobs* the state is known, when it is told of how many more it is."""
+    from batcher.cli.live import live_count
 
     known = 0
-    with Live(
-        console=err.console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
-    ) as live:
+    with live_count(lambda: f"asked for {known:,} of {jobs:,} jobs", quiet=quiet) as draw:
 
         def on_told(more: int) -> None:
             nonlocal known
             known += more
-            live.update(Text(f"asked for {known:,} of {jobs:,} jobs"), refresh=True)
+            draw()
 
-        on_told(0)
         yield on_told
 
 

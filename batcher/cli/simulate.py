@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from batcher.simulator.server import Exchange, Simulator
     from batcher.simulator.tally import TallyLedger
 
-PROJECT_ID = "0123456789abcdef0123456789abcdef"
-
 _EPILOG = """\b
 Examples:
   batcher simulate
@@ -46,6 +44,11 @@ It prints the lines that point batcher at it. Profiles, files and ledger: docs/s
 @click.option(
     "--jobs", metavar="FILE", type=click.Path(path_type=Path), help="The fleet, in JSON; else any job exists."
 )
+@click.option(
+    "--fleet", metavar="N", type=click.IntRange(1, 100_000), help="A believable fleet of N jobs, by the seed."
+)
+@click.option("--projects", type=click.IntRange(1, 100), default=1, show_default=True,
+              help="Projects that the fleet is spread over.")  # fmt: skip
 @click.option("--differences", metavar="FILE|N%", help="What differs: a JSON file, or a share of the jobs. [nothing]")
 @click.option("--speed", type=click.FloatRange(0.01, 1e6), default=60.0, show_default=True,
               help="Comparisons run so many times as fast.")  # fmt: skip
@@ -126,11 +129,13 @@ async def _serve(simulator: "Simulator", *, as_json: bool) -> None:
 
 def _introduce(simulator: "Simulator", *, as_json: bool) -> None:
     """Where it serves, and the lines to type in another terminal."""
+    from batcher.simulator.options import PROJECT_ID
+
     config = simulator.service.config
     variables = {
         "BATCHER_ENDPOINT": simulator.url,
         "BATCHER_IAM_ENDPOINT": simulator.url,
-        "BATCHER_PROJECT_ID": PROJECT_ID,
+        **({"BATCHER_PROJECT_ID": PROJECT_ID} if not config.iam.project_ids else {}),
         **_credentials(config.iam),
     }
     if config.cloud.limit is not None:
@@ -151,6 +156,8 @@ def _introduce(simulator: "Simulator", *, as_json: bool) -> None:
     click.echo("In another terminal:\n")
     for name, value in variables.items():
         click.echo(f"  export {name}={value}")
+    if config.cloud.jobs:
+        click.echo(f"  batcher discover {'--all-projects ' if config.iam.project_ids else ''}-o wave.csv")
     click.echo("  batcher run wave.csv -o results.jsonl\n")
     click.echo("Ctrl-C ends it.")
 

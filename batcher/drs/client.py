@@ -30,7 +30,9 @@ class DrsClient:
         x_language: str | None = None,
     ) -> None:
         self._transport = transport
-        self._jobs = f"{endpoint}/v3/{quote(project_id, safe='')}/jobs/"
+        self._endpoint = endpoint
+        self._project = quote(project_id, safe="")
+        self._jobs = f"{endpoint}/v3/{self._project}/jobs/"
         self._credential = credential
         self._x_language = x_language
         self._refused: Mapping[str, str] = {}  # the credential's headers on the request that last got a 401
@@ -87,12 +89,16 @@ class DrsClient:
     async def _post(
         self, call: str, body: bytes, *, limit: int, x_language: str | None = None, on_sent: OnSent = None
     ) -> Answer:
+        return await self._ask("POST", self._jobs + call, body, limit=limit, x_language=x_language, on_sent=on_sent)
+
+    async def _ask(
+        self, method: str, url: str, body: bytes, *, limit: int, x_language: str | None = None, on_sent: OnSent = None
+    ) -> Answer:
+        """Send one request to *url*, which begins with the endpoint, with what lets it in."""
         headers = {"Content-Type": "application/json"}
         if language := x_language or self._x_language:
             headers["X-Language"] = language
-        bare = HttpRequest(
-            method="POST", url=self._jobs + call, headers=headers, body=body, answer_limit=limit, on_sent=on_sent
-        )
+        bare = HttpRequest(method=method, url=url, headers=headers, body=body, answer_limit=limit, on_sent=on_sent)
         credential = self._credential.headers(bare)
         answer = await self._transport.send(replace(bare, headers={**headers, **credential}))
         if answer.http_status == 401:

@@ -82,6 +82,10 @@ ROWS: tuple[Row, ...] = (
             "DRS.M00306": "start equals end",
             "DRS.M00307": "only subtasks may be used: name the job's subtask",
             "DRS.M00308": "only parent tasks may be used",
+            "DRS.M00269": "a tag key stands twice",
+            "DRS.M00270": "a tag key is too long",
+            "DRS.M00271": "too many tags",
+            "DRS.M00273": "a parameter holds something that is not allowed",
         },
     ),
     *_drs(
@@ -93,6 +97,17 @@ ROWS: tuple[Row, ...] = (
     *_rows(Sort.REFUSED, ErrorKind.NOT_FOUND, _SEEN, (200, 400), {"DRS.M00289": "no such job"}),
     *_rows(Sort.REFUSED, ErrorKind.NOT_FOUND, _SEEN, (200, 400, 404), {"DRS.10000010": "no such job"}),
     *_drs(Sort.REFUSED, ErrorKind.STATE, (400,), {"DRS.KE0002": "database user or password wrong"}),
+    *_drs(
+        Sort.REFUSED,
+        ErrorKind.STATE,
+        (400,),
+        {
+            "DRS.M00401": "not supported for this link",
+            "DRS.M00402": "there is a subtask already",
+            "DRS.M10018": "the version of the job cannot pause or resume comparisons",
+        },
+    ),
+    *_drs(Sort.MAYBE, ErrorKind.SERVER, (422,), {"DRS.M05006": "the instance is not valid: its endpoint may be gone"}),
     *_drs(Sort.NOT_YET, ErrorKind.STATE, (400,), {"DRS.M00304": "not allowed in the job's present status"}),
     *_drs(Sort.BUSY, ErrorKind.STATE, (202,), {"DRS.M01504": "another operation is running, or the job is abnormal"}),
     *_rows(

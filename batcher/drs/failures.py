@@ -41,7 +41,7 @@ from batcher.drs.outcome import (
 )
 from batcher.masking import mask_text
 
-__all__ = ["server_time", "sort_batch_status", "sort_call", "sort_create", "sort_list", "sort_results"]
+__all__ = ["server_time", "sort_batch_status", "sort_call", "sort_create", "sort_item", "sort_list", "sort_results"]
 
 _RESULT = {half: f"{half}_compare_create_result" for half in Half}  # table 8 of drs_03_0136
 
@@ -118,6 +118,11 @@ def sort_batch_status(answer: Answer, *, asked: Iterable[str]) -> StatusOutcome:
 def sort_call(answer: Answer) -> Trouble | None:
     """The trouble of any call that answers with a JSON object; None where it succeeded."""
     return _whole(answer, read_object(answer.body), None)
+
+
+def sort_item(answer: Answer, item: Json) -> Trouble:
+    """The trouble that *item* of a batch-shaped answer states of its own job."""
+    return _of_part(_sorted(answer, error_of(item, answer.http_status or 0) or Error(None, None)))
 
 
 # --- the answer as a whole ------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 Everything else in `batcher.drs` has a source. A value here has none: change it here, and nowhere else.
 """
 
+from typing import Literal
+
 # --- time -------------------------------------------------------------------------------------------------
 
 # How long to wait after a throttled answer that names no time. Limits that were seen elsewhere in this cloud count
@@ -53,6 +55,32 @@ DATA_LEVEL_TYPES = frozenset({"lines", "contents", "random"})
 
 # Ids to a batch-status call. Its maximum is not documented; its sister batch-detail advises at most 10.
 STATUS_BATCH = 10
+
+# --- the fleet --------------------------------------------------------------------------------------------
+
+# Jobs to a page of the list: the most that is documented.
+JOBS_PAGE_SIZE = 100
+
+# Ids to a batch-detail call: at most 10 are advised.
+DETAIL_BATCH = 10
+
+# Rows to a page of object mappings: the most that is documented.
+MAPPINGS_PAGE_SIZE = 1000
+
+# Engines with a schema between database and table (PostgreSQL, GaussDB, SQL Server, Oracle) have no place for it in
+# `compare_object_infos`. batch-detail calls a schema of theirs `database`, so that is what we write as `db_name`.
+SCHEMA_AS: Literal["database", "prefix"] = "database"
+
+# Where source and target call an object differently: results are keyed by the source's names, so requests are too.
+NAMES_OF: Literal["source", "target"] = "source"
+
+# A database without tables (`table_name` absent) is not documented to mean all of them. It is the only form in which
+# a database whose tables nobody tells can be compared, so it is written, and the report says so.
+BARE_DATABASES: Literal["keep", "leave-out"] = "keep"
+
+# Tables to one comparison. A row comparison has 60 minutes for all of its tables; how many that allows is not
+# documented. A job with more is split.
+MAX_TABLES = 1000
 
 # --- answers ----------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ import random
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
+from batcher import logs
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.client import DrsClient
@@ -30,6 +31,7 @@ async def connected(
     credential_for: CredentialFor | None = None,
 ) -> AsyncIterator[dict[Scope, Reads]]:
     """What the look-ups of each of *scopes* go through, while the context lasts. Raises `UserError`."""
+    logs.stay_modest()
     named = tuple(scopes)
     async with open_transport(settings, scopes=len(named), to=[scope.endpoint for scope in named]) as transport:
         finder = CredentialFinder(sources or CredentialSources(), transport)

@@ -113,7 +113,7 @@ def write_manifest(path: Path, lines: Iterable[ManifestLine], format: str | None
     """
     chosen = format_of(path, format)
     count = 0
-    with _replacing(path) as file:
+    with replacing(path) as file:
         writer = writer_of(chosen, file, str(path))
         for line in lines:
             writer.write(line)
@@ -134,7 +134,7 @@ def writer_of(format: Format, file: TextIO, name: str) -> Writer:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[TextIO]:
+def replacing(path: Path) -> Iterator[TextIO]:
     """A new file beside *path* that takes its name when all went well."""
     part = path.with_name(f"{path.name}.part")
     try:

@@ -12,6 +12,10 @@ from batcher.drs.outcome import Half
 
 MAX_PER_PAGE = 100
 _QUERY_FIELDS = {"job_id": str, "current_page": int, "per_page": int}
+_LIST_FIELDS = {
+    *("cur_page", "per_page", "db_use_type", "engine_type", "enterprise_project_id", "name", "net_type"),
+    *("service_name", "status", "tags", "instance_ids", "instance_ip"),
+}
 RESULT_IDS = ("object_level_compare_id", "line_compare_id", "content_compare_id")
 
 
@@ -139,6 +143,30 @@ def read_batch(body: bytes) -> BatchReq:
     if type(per_page) is not int or not 0 <= per_page <= 100:
         raise BadRequest("DRS.M00211", "The page size exceeds the limit.")
     return BatchReq(tuple(jobs), page, per_page)
+
+
+def read_fleet(call: str, body: bytes) -> dict[str, Any]:
+    """A request for the list of jobs or for the objects of one; db-object has no body. Raises `BadRequest`."""
+    if call == "db-object":
+        return {}
+    fields = _read_object(body)
+    if call == "object-mappings":
+        _refuse_unknown(fields, {"db_name", "schema_name", "table_name", "offset", "limit", "has_column_info"})
+        fields = {"offset": 0, "limit": 10} | fields
+        if type(fields["offset"]) is not int or fields["offset"] < 0:
+            raise BadRequest("DRS.M00202", "Parameter offset is invalid.")
+        if type(fields["limit"]) is not int or not 1 <= fields["limit"] <= 1000:
+            raise BadRequest("DRS.M00211", "The page size exceeds the limit.")
+        return fields
+    _refuse_unknown(fields, _LIST_FIELDS)
+    fields = {"cur_page": 1, "per_page": 10} | fields
+    if fields.get("db_use_type") not in ("migration", "sync", "cloudDataGuard"):
+        raise BadRequest("DRS.M00201", "Parameter db_use_type is mandatory.")
+    if type(fields["cur_page"]) is not int or fields["cur_page"] < 1:
+        raise BadRequest("DRS.M00210", "The page number is invalid.")
+    if type(fields["per_page"]) is not int or not 0 <= fields["per_page"] <= 100:
+        raise BadRequest("DRS.M00211", "The page size exceeds the limit.")
+    return fields
 
 
 def _read_object(body: bytes) -> dict[str, Any]:

@@ -147,10 +147,12 @@ class SimulatedIam:
         return IamReply(status=201, body=orjson.dumps(answer), trace_id=self._trace_id(), subject_token=token)
 
     def find_projects(self, name: str) -> IamReply:
-        """GET /v3/projects?name=…: the projects of that name."""
+        """GET /v3/projects?name=…: the projects of that name; without a name, all that are configured."""
+        names = [name] if name else list(self.config.project_ids)
         projects = [
-            {"id": project_id, "name": name, "domain_id": draw_hex(0, "domain"), "enabled": True}
-            for project_id in self._projects_named(name)
+            {"id": project_id, "name": one, "domain_id": draw_hex(0, "domain"), "enabled": True}
+            for one in names
+            for project_id in self._projects_named(one)
         ]
         answer = {"projects": projects, "links": {"self": "", "previous": None, "next": None}}
         return IamReply(status=200, body=orjson.dumps(answer), trace_id=self._trace_id())

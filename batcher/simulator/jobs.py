@@ -1,7 +1,7 @@
 """The simulated fleet: which jobs there are, in which state when, and what becomes of their comparisons."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
 READY = "INCRE_TRANSFER_STARTED"
@@ -44,13 +44,20 @@ class Existing:
         return self.status in UNFINISHED
 
 
+TELLING = frozenset({"object-mappings", "db-object", "batch-detail"})
+"""The calls that can tell the objects of a job."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobRule:
     """What holds for the jobs whose id matches *pattern* (`*`, `?` and `[…]` as in file names).
 
     *becomes* are later states, each with the seconds since the cloud began. *children* make it a parent job.
     *ends* (see `ENDS`) is how its comparisons end, *runs_s* how long each runs, give or take a half, before
-    the cloud's speed is applied (None: as configured).
+    the cloud's speed is applied (None: as configured). *project_id* None: it is in every project.
+
+    The rest is what the list of jobs and the calls about objects tell, of jobs that a rule names. *objects* are
+    database, schema (or None) and tables; *tells* says which calls know them; *takes_all*: it replicates everything.
     """
 
     pattern: str = "*"
@@ -62,6 +69,20 @@ class JobRule:
     ends: str = "SUCCESSFUL"
     runs_s: float | None = None
     existing: tuple[Existing, ...] = ()
+    project_id: str | None = None
+    name: str = ""
+    kind: str = "migration"
+    engine: str = "mysql"
+    direction: str = "up"
+    task_type: str = "FULL_INCR_TRANS"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    enterprise_project_id: str = "0"
+    source_instance: str = ""
+    target_instance: str = ""
+    master_job_id: str | None = None
+    objects: tuple[tuple[str, str | None, tuple[str, ...]], ...] = ()
+    takes_all: bool = False
+    tells: frozenset[str] = TELLING
 
     def status_at(self, age_s: float) -> str:
         """The job's status *age_s* seconds after the cloud began."""
@@ -73,13 +94,17 @@ class JobRule:
 
 
 ANY_JOB = JobRule()
+NO_JOB = JobRule(exists=False)
 
 
 class Fleet:
     """Finds a job's rule: the one that names it, else the first whose pattern matches, else any job's."""
 
     def __init__(self, rules: Sequence[JobRule]) -> None:
-        self._named = {rule.pattern: rule for rule in reversed(rules) if not _is_pattern(rule)}
+        self._named: dict[str, JobRule] = {}
+        for rule in rules:
+            if not _is_pattern(rule):
+                self._named.setdefault(rule.pattern, rule)
         self._patterns = [rule for rule in rules if _is_pattern(rule)]
 
     def rule_for(self, job_id: str) -> JobRule:
@@ -87,6 +112,10 @@ class Fleet:
         if (named := self._named.get(job_id)) is not None:
             return named
         return next((rule for rule in self._patterns if fnmatchcase(job_id, rule.pattern)), ANY_JOB)
+
+    def in_project(self, project_id: str) -> Iterator[JobRule]:
+        """The rules that name a job of *project_id*, in their order; what only a pattern speaks of is in no list."""
+        return (rule for rule in self._named.values() if rule.exists and rule.project_id in (None, project_id))
 
 
 def _is_pattern(rule: JobRule) -> bool:

@@ -19,12 +19,12 @@ from typing import Any
 
 from batcher.drs.create_compare_task import CREATE_COMPARE_TASK, CreateCompareTaskReq
 from batcher.drs.outcome import Half
-from batcher.simulator import checks
+from batcher.simulator import checks, fleet
 from batcher.simulator.chance import draw_hex
 from batcher.simulator.checks import BadRequest, BatchReq, QueryReq
 from batcher.simulator.comparisons import Job, Task
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.jobs import DELETED, PARENT, READY, Fleet, JobRule
+from batcher.simulator.jobs import DELETED, NO_JOB, PARENT, READY, Fleet, JobRule
 from batcher.simulator.ledger import Answered, Effect, Ledger, ListLedger, RequestSeen
 from batcher.simulator.limits import WindowLimit, throttle_text
 from batcher.simulator.replies import Reply, refusal, reply
@@ -34,7 +34,11 @@ from batcher.simulator.tasks import TaskMaker
 QUERY_COMPARE_RESULT = "query-compare-result"
 BATCH_STATUS = "batch-status"
 BATCH_DETAIL = "batch-detail"
-READS = frozenset({QUERY_COMPARE_RESULT, BATCH_STATUS, BATCH_DETAIL})
+LIST_JOBS = "list-jobs"  # POST /v3/{project_id}/jobs
+OBJECT_MAPPINGS = "object-mappings"
+DB_OBJECT = "db-object"
+FLEET_READS = frozenset({LIST_JOBS, OBJECT_MAPPINGS, DB_OBJECT})
+READS = frozenset({QUERY_COMPARE_RESULT, BATCH_STATUS, BATCH_DETAIL, *FLEET_READS})
 CREATES = frozenset({CREATE_COMPARE_TASK})
 _HALF_REFUSED = {"DRS.M01503": "Too many requests. Try again later."}
 
@@ -172,8 +176,44 @@ class SimulatedCloud:
         """batch-detail: what a job is; of use here is what tells parents from their subtasks."""
         return self.read(now, project_id, BATCH_DETAIL, body)
 
+    def fleet(
+        self,
+        now: float,
+        project_id: str,
+        call: str,
+        body: bytes,
+        *,
+        job_id: str | None = None,
+        door: Door | None = None,
+    ) -> Reply:
+        """The look-up *call*, one of `FLEET_READS`, about *job_id* where it has one; *door* as for `admit`."""
+        request_id = self.arrived(now, project_id, call, job_id=job_id)
+        if door is not None and (shut := door(request_id)) is not None:
+            return shut
+        if (turned_away := self._turned_away(now, request_id, project_id, call)) is not None:
+            return turned_away
+        try:
+            wanted = checks.read_fleet(call, body)
+        except BadRequest as wrong:
+            return refusal(request_id, 400, wrong.error_code, wrong.error_msg)
+        if call == LIST_JOBS:
+            began_at = self.began_at or now
+            return reply(
+                request_id,
+                200,
+                fleet.listed(self._fleet, project_id, wanted, lambda rule: self._status(now, rule), began_at),
+            )
+        rule = self.job(now, project_id, job_id or "").rule
+        if not rule.exists:
+            return refusal(request_id, 400, "DRS.M00202", "The job does not exist.")
+        if not fleet.told_by(call, rule):
+            return refusal(request_id, 400, "DRS.M00401", "The operation is not supported for this link.")
+        if call == DB_OBJECT:
+            return reply(request_id, 200, fleet.db_object(rule))
+        return reply(request_id, 200, fleet.mappings(rule, wanted["offset"], wanted["limit"]))
+
     def read(self, now: float, project_id: str, call: str, body: bytes, *, door: Door | None = None) -> Reply:
-        """The look-up *call*, one of `READS`; *door* as for `admit`."""
+        """The look-up *call*, one of `READS` but not of `FLEET_READS`; *door* as for `admit`."""
         read = checks.read_query if call == QUERY_COMPARE_RESULT else checks.read_batch
         try:
             request: QueryReq | BatchReq | BadRequest = read(body)
@@ -238,7 +278,10 @@ class SimulatedCloud:
             self.began_at = now
         job = self._jobs.get((project_id, job_id))
         if job is None:
-            job = self._jobs[project_id, job_id] = Job(job_id, self._fleet.rule_for(job_id))
+            rule = self._fleet.rule_for(job_id)
+            if rule.project_id not in (None, project_id):
+                rule = NO_JOB
+            job = self._jobs[project_id, job_id] = Job(job_id, rule)
             for existing in job.rule.existing:
                 self._make.existing(self.began_at, job, existing)
         return job
@@ -357,20 +400,7 @@ class SimulatedCloud:
                 results.append({"id": job_id, "error_code": "DRS.M05004", "error_msg": text})
             else:
                 found = True
-                results.append({"id": job_id, "status": status, **(_detail(rule) if detailed else {})})
+                results.append({"id": job_id, "status": status, **(fleet.detail(rule) if detailed else {})})
         # One missing job beside others spoils only its own item; with nothing found the whole answer is a 400.
         status_code = 400 if results and not found else 200
         return reply(request_id, status_code, {"count": len(batch.jobs), "results": results})
-
-
-def _detail(rule: JobRule) -> dict[str, Any]:
-    """A job's details as far as they follow from its rule."""
-    return {
-        "parent_id": rule.parent_id or "",
-        "master_job_id": rule.children[0] if rule.children else "",
-        "is_multi_az": False,
-        "task_type": "FULL_INCR_TRANS",
-        "db_use_type": "migration",
-        "job_direction": "up",
-        "children": [],
-    }

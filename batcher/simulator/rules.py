@@ -10,7 +10,7 @@ from batcher.durations import parse_duration
 from batcher.errors import UserError
 from batcher.nearest import nearest
 from batcher.simulator.differences import Difference, Differences
-from batcher.simulator.jobs import READY, STATUSES, Existing, JobRule
+from batcher.simulator.jobs import READY, STATUSES, TELLING, Existing, JobRule
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -44,6 +44,16 @@ class _Existing(_Part):
     age: Seconds = 3600.0
 
 
+def _all_tell() -> list[Any]:
+    return sorted(TELLING)
+
+
+class _Objects(_Part):
+    database: str = Field(min_length=1)
+    schema_name: str | None = Field(default=None, alias="schema")
+    tables: list[str] = []
+
+
 class _Job(_Part):
     job_id: str = Field(min_length=1)
     exists: bool = True
@@ -54,6 +64,20 @@ class _Job(_Part):
     ends: Literal["SUCCESSFUL", "FAILED", "TIMEOUT_INTERRUPT", "CANCELLED", "NEVER"] = "SUCCESSFUL"
     runs: Seconds | None = None
     existing: list[_Existing] = []
+    project_id: str | None = None
+    name: str = ""
+    kind: Literal["migration", "sync", "cloudDataGuard"] = "migration"
+    engine: str = "mysql"
+    direction: Literal["up", "down", "non-dbs"] = "up"
+    task_type: Literal["FULL_TRANS", "FULL_INCR_TRANS", "INCR_TRANS"] = "FULL_INCR_TRANS"
+    tags: dict[str, str] = {}
+    enterprise_project_id: str = "0"
+    source_instance: str = ""
+    target_instance: str = ""
+    master_job_id: str | None = None
+    objects: list[_Objects] = []
+    takes_all: bool = False
+    tells: list[Literal["object-mappings", "db-object", "batch-detail"]] = Field(default_factory=_all_tell)
 
     def rule(self) -> JobRule:
         return JobRule(
@@ -69,6 +93,20 @@ class _Job(_Part):
                 Existing(compare_type=there.compare_type, status=there.status, age_s=there.age)
                 for there in self.existing
             ),
+            project_id=self.project_id,
+            name=self.name,
+            kind=self.kind,
+            engine=self.engine,
+            direction=self.direction,
+            task_type=self.task_type,
+            tags=self.tags,
+            enterprise_project_id=self.enterprise_project_id,
+            source_instance=self.source_instance,
+            target_instance=self.target_instance,
+            master_job_id=self.master_job_id,
+            objects=tuple((part.database, part.schema_name, tuple(part.tables)) for part in self.objects),
+            takes_all=self.takes_all,
+            tells=frozenset(self.tells),
         )
 
 

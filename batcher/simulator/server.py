@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import unquote
 
 from aiohttp import web
 
@@ -27,12 +28,12 @@ from batcher.errors import UserError
 from batcher.simulator.faults import EffectWhen, Seen
 from batcher.simulator.iam import IamReply
 from batcher.simulator.ledger import Event, Ledger, ListLedger
-from batcher.simulator.model import CREATES, READS
+from batcher.simulator.model import CREATES, FLEET_READS, LIST_JOBS, READS
 from batcher.simulator.replies import Reply, refusal
 from batcher.simulator.service import Plan, ServiceConfig, SimulatedService, answer_seen
 from batcher.simulator.signatures import SignedRequest
 
-CALLS = CREATES | READS
+CALLS = (CREATES | READS) - FLEET_READS
 
 # What aiohttp would log is about clients that are gone or talk nonsense; failures of ours are raised by `close`.
 _QUIET = logging.getLogger("batcher.simulator.http")
@@ -169,6 +170,14 @@ class Simulator:
         match signed.path.split("/"):
             case ["", "v3", project_id, "jobs", call] if call in CALLS and request.method == "POST":
                 return await self._drs(request, signed, project_id, call)
+            case ["", "v3", project_id, "jobs"] if request.method == "POST":
+                return await self._deliver(request, self.service.fleet(self.now, project_id, LIST_JOBS, signed))
+            case ["", "v5", project_id, "jobs", job_id, "object-mappings" as call] if request.method == "POST":
+                plan = self.service.fleet(self.now, project_id, call, signed, job_id=unquote(job_id))
+                return await self._deliver(request, plan)
+            case ["", "v5.1", project_id, "jobs", job_id, "db-object" as call] if request.method == "GET":
+                plan = self.service.fleet(self.now, project_id, call, signed, job_id=unquote(job_id))
+                return await self._deliver(request, plan)
             case ["", "v3", "auth", "tokens"] if request.method == "POST":
                 return self._response(self.service.tokens(self.now, body))
             case ["", "v3", "projects"] if request.method == "GET":
@@ -188,7 +197,10 @@ class Simulator:
     async def _drs(
         self, request: web.BaseRequest, signed: SignedRequest, project_id: str, call: str
     ) -> web.StreamResponse:
-        plan = self.service.drs(self.now, project_id, call, signed)
+        return await self._deliver(request, self.service.drs(self.now, project_id, call, signed))
+
+    async def _deliver(self, request: web.BaseRequest, plan: Plan) -> web.StreamResponse:
+        """Carry *plan* out."""
         if plan.wait_before_s:
             await asyncio.sleep(plan.wait_before_s)
         if plan.intent is not None:

@@ -94,6 +94,25 @@ class SimulatedService:
         self._unfold(now, plan, refused=plan.reply is not None and plan.reply.status != 200)
         return plan
 
+    def fleet(
+        self, now: float, project_id: str, call: str, request: SignedRequest, *, job_id: str | None = None
+    ) -> Plan:
+        """A request that asks for the fleet; faults befall it as any look-up."""
+        if self._began_at is None:
+            self._began_at = now
+        door = partial(self._door, now, project_id, request)
+        reply = self.cloud.fleet(now, project_id, call, request.body, job_id=job_id, door=door)
+        plan = Plan(
+            call=call,
+            project_id=project_id,
+            job_id=job_id or "",
+            request_id=reply.request_id,
+            reply=reply,
+            language=request.headers.get("x-language", ENGLISH),
+        )
+        self._unfold(now, plan, refused=reply.status != 200)
+        return plan
+
     def apply(self, now: float, plan: Plan) -> Reply:
         """Let the effect of *plan* happen now; the answer to it."""
         assert plan.intent is not None  # noqa: S101 - asked only of plans that have one

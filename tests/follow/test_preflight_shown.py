@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from batcher.cli.terminal import Screen
+from batcher.simulator.faults import parse_profile
 from tests.cli.commands import write_manifest
 from tests.cli.conftest import Batcher
 from tests.follow.conftest import Fleet
@@ -35,3 +36,9 @@ def test_it_says_nothing_where_quiet_is_asked_for(batcher: Batcher, fleet: Fleet
     fleet()
     ended = batcher("preflight", manifest, "--quiet")
     assert (ended.code, ended.err) == (0, "")
+
+
+def test_what_is_logged_does_not_mix_with_the_json(batcher: Batcher, fleet: Fleet, manifest: Path) -> None:
+    fleet(faults=parse_profile("reads:throttled=50%"))
+    ended = batcher("preflight", manifest, "--json", "--read-rate", "50/s")
+    assert ended.json["counts"]["ready"]["jobs"] == 3

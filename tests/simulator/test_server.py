@@ -100,7 +100,7 @@ async def test_headers_are_checked(session: aiohttp.ClientSession, headers: dict
 
 async def test_anything_else_is_not_there(session: aiohttp.ClientSession) -> None:
     async with Simulator() as sim:
-        for path in ("/", "/v3/p/jobs", "/v3/p/jobs/create-compare-tasks", "/v3/p/jobs/create-compare-task/x"):
+        for path in ("/", "/v3/p/job", "/v3/p/jobs/create-compare-tasks", "/v3/p/jobs/create-compare-task/x"):
             async with session.post(sim.url + path, data=b"{}", headers=JSON) as response:
                 assert response.status == 404
                 assert (await response.json())["error_code"] == "APIGW.0101"

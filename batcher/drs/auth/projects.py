@@ -53,6 +53,16 @@ async def find_project_id(finder: CredentialFinder, endpoint: str, region: str |
     raise UserError(f"IAM shows this credential several projects. Choose one with --project-id:\n{listed}")
 
 
+async def visible_projects(finder: CredentialFinder, endpoint: str) -> tuple[Project, ...]:
+    """Every project that the credential for *endpoint* may see, in all regions of its IAM. Raises `UserError`."""
+    with as_user_error(f"asking IAM which projects there are at {endpoint}", or_else=_OR_NAME_IT):
+        credential, iam_endpoint = _for_iam(finder, endpoint, None)
+    projects = await credential.prepare() or await _projects(finder, credential, iam_endpoint, None)
+    if isinstance(projects, Refusal):
+        raise UserError(f"{projects.error_msg}. {_OR_NAME_IT}.", exit_code=_REFUSED)
+    return projects
+
+
 def _for_iam(finder: CredentialFinder, endpoint: str, wanted: str | None) -> tuple[Credential, str]:
     """The credential for *endpoint*, as IAM takes it, and where that IAM is. Raises `Unusable`."""
     found = finder.look(endpoint, None)

@@ -1,0 +1,135 @@
+"""The objects that a job replicates: asked for where the cloud may tell them, from the best source to the last.
+
+    object-mappings (v5) → db-object (v5.1) → batch-detail → the last row comparison
+
+A source that is not served for a kind of job and its engine is not asked again for others of that kind.
+"""
+
+from collections.abc import AsyncIterator
+from enum import StrEnum
+
+from msgspec import Struct
+
+from batcher.discover.reader import FleetReader
+from batcher.drs import guesses
+from batcher.drs.fleet_answers import JobDetail, ListedJob, ObjectPage, SelectedObject
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+
+_MAX_PAGES = 1000
+
+
+class ObjectSource(StrEnum):
+    """Where a job's objects were learnt from."""
+
+    MAPPINGS = "object-mappings"
+    DB_OBJECT = "db-object"
+    DETAIL = "batch-detail"
+    COMPARISON = "last-comparison"
+    NONE = "none"
+
+
+class Objects(Struct, frozen=True, kw_only=True):
+    """What a job replicates; *source* told it."""
+
+    objects: tuple[SelectedObject, ...]
+    source: ObjectSource
+
+
+NO_OBJECTS = Objects(objects=(), source=ObjectSource.NONE)
+
+
+class ObjectFinder:
+    """Finds the objects of the jobs of one project."""
+
+    def __init__(self, reader: FleetReader) -> None:
+        self._reader = reader
+        self._not_served: set[tuple[ObjectSource, str, str]] = set()
+
+    async def find(self, job: ListedJob, detail: JobDetail) -> Objects | Trouble:
+        """What *job* replicates; nothing where no source tells. Trouble: the cloud gave no answer at all."""
+        mapped = await self._asked(ObjectSource.MAPPINGS, job)
+        if isinstance(mapped, Trouble):
+            return mapped
+        if mapped is not None and mapped.objects:
+            return Objects(objects=mapped.objects, source=ObjectSource.MAPPINGS)
+        listed = await self._asked(ObjectSource.DB_OBJECT, job)
+        if isinstance(listed, Trouble):
+            return listed
+        if listed is not None and listed.objects and listed.complete:
+            return Objects(objects=listed.objects, source=ObjectSource.DB_OBJECT)
+        if any(item.table for item in detail.objects) or (detail.objects and listed is None):
+            return Objects(objects=detail.objects, source=ObjectSource.DETAIL)
+        compared = await self._last_compared(job.id)
+        if isinstance(compared, Trouble):
+            return compared
+        if compared:
+            return Objects(objects=compared, source=ObjectSource.COMPARISON)
+        if listed is not None and listed.objects:  # some tables are missing: their databases stand alone
+            return Objects(objects=_without_gaps(listed), source=ObjectSource.DB_OBJECT)
+        return NO_OBJECTS
+
+    async def _asked(self, source: ObjectSource, job: ListedJob) -> ObjectPage | Trouble | None:
+        """What *source* tells; None where it does not serve such jobs."""
+        kind = (source, job.kind, job.engine)
+        if kind in self._not_served:
+            return None
+        ask = self._mappings if source is ObjectSource.MAPPINGS else self._reader.db_object
+        found = await ask(job.id)
+        if not isinstance(found, Trouble):
+            return found
+        is_answer = found.sort in (Sort.REFUSED, Sort.NOT_LET_IN) or not found.listed
+        if not is_answer or found.error_code is None or self._reader.halted is not None:
+            return found  # it says nothing about what is served
+        if found.kind is not ErrorKind.NOT_FOUND:
+            self._not_served.add(kind)
+        return None
+
+    async def _mappings(self, job_id: str) -> ObjectPage | Trouble:
+        objects: list[SelectedObject] = []
+        rows = 0
+        for _ in range(_MAX_PAGES):
+            page = await self._reader.object_mappings(job_id, offset=rows)
+            if isinstance(page, Trouble):
+                return page
+            objects += page.objects
+            rows += page.rows
+            if page.rows == 0 or rows >= page.total:
+                break
+        unique = tuple(dict.fromkeys(objects))
+        return ObjectPage(objects=unique, rows=len(unique), total=len(unique))
+
+    async def _last_compared(self, job_id: str) -> tuple[SelectedObject, ...] | Trouble:
+        """The tables of the newest row comparison that has ended, where the cloud still has it."""
+        newest: tuple[int, str] | None = None
+        async for task_id, created in self._row_comparisons(job_id):
+            newest = max(newest or (0, ""), (created, task_id))
+        if newest is None:
+            return ()
+        objects: dict[SelectedObject, None] = {}
+        for number in range(1, _MAX_PAGES):
+            told = await self._reader.query(job_id, {"line_compare_id": newest[1]}, page=number)
+            results = None if told is None else told.results
+            block = None if results is None else results.line_compare_results
+            before = len(objects)
+            for database in (block.line_compare_details if block is not None else None) or ():
+                for row in database.line_compare_detail or ():
+                    if database.source_db_name and row.source_table_name:
+                        objects[SelectedObject(database=database.source_db_name, table=row.source_table_name)] = None
+            if len(objects) == before:
+                break
+        return tuple(objects)
+
+    async def _row_comparisons(self, job_id: str) -> AsyncIterator[tuple[str, int]]:
+        """(id, when created) of each row comparison on the first page of the job's list, which is newest first."""
+        told = await self._reader.query(job_id, {}, page=guesses.FIRST_PAGE)
+        results = None if told is None else told.results
+        block = None if results is None else results.compare_task_list_results
+        for task in (block.compare_task_list if block is not None else None) or ():
+            ended = task.compare_task_status in ("SUCCESSFUL", "TIMEOUT_INTERRUPT")
+            if task.compare_task_id and task.compare_type == "lines" and ended:
+                created = task.create_time or ""
+                yield task.compare_task_id, int(created) if created.isascii() and created.isdigit() else 0
+
+
+def _without_gaps(page: ObjectPage) -> tuple[SelectedObject, ...]:
+    return tuple(dict.fromkeys(SelectedObject(database=item.database) for item in page.objects))

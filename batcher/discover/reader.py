@@ -1,0 +1,95 @@
+"""Reading the fleet of one project: at the pace for look-ups, through its one credential, again where that may help."""
+
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TypeVar
+
+from batcher.drs.fleet_answers import (
+    JobDetail,
+    JobPage,
+    ObjectPage,
+    Told,
+    sort_batch_detail,
+    sort_db_object,
+    sort_job_page,
+    sort_object_mappings,
+)
+from batcher.drs.fleet_client import FleetClient
+from batcher.drs.fleet_requests import JobKind
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.follow.reader import Reader
+from batcher.follow.schedule import Patience, after_failure_s
+from batcher.wave.clocks import Clock
+from batcher.wave.reads import Reads
+
+T = TypeVar("T")
+
+_TRIES = 6  # of one call, where no answer comes: about half a minute
+_PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
+_PATIENCE = Patience(soonest_s=1.0, longest_s=15.0)
+_STOPPED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
+
+
+def _passes(trouble: Trouble) -> bool:
+    """Whether asking again may help: there was no sound answer. A code that no source names is an answer."""
+    return trouble.kind in _PASSING or (trouble.kind is ErrorKind.PROTOCOL and trouble.error_code is None)
+
+
+class FleetReader(Reader):
+    """The look-ups of a discovery. Each gives what was told, or the trouble that did not pass."""
+
+    def __init__(self, client: FleetClient, reads: Reads, clock: Clock, rng: random.Random) -> None:
+        super().__init__(reads, clock)
+        self._client = client
+        self._rng = rng
+
+    async def job_page(
+        self, kind: JobKind, page: int, *, enterprise_project_id: str | None, tags: Mapping[str, str]
+    ) -> JobPage | Trouble:
+        """A page of the jobs of *kind*."""
+        return await self._surely(
+            lambda: self._ask(
+                lambda on_sent: self._client.list_jobs(
+                    kind, cur_page=page, enterprise_project_id=enterprise_project_id, tags=tags, on_sent=on_sent
+                ),
+                sort_job_page,
+            )
+        )
+
+    async def details(self, job_ids: Sequence[str]) -> Mapping[str, JobDetail | Trouble] | Trouble:
+        """The details of at most `guesses.DETAIL_BATCH` jobs."""
+        return await self._surely(
+            lambda: self._ask(
+                lambda on_sent: self._client.batch_detail(job_ids, on_sent=on_sent),
+                lambda answer: sort_batch_detail(answer, asked=job_ids),
+            )
+        )
+
+    async def object_mappings(self, job_id: str, offset: int) -> ObjectPage | Trouble:
+        """A page of what the job replicates."""
+        return await self._surely(
+            lambda: self._ask(
+                lambda on_sent: self._client.object_mappings(job_id, offset=offset, on_sent=on_sent),
+                sort_object_mappings,
+            )
+        )
+
+    async def db_object(self, job_id: str) -> ObjectPage | Trouble:
+        """What the job replicates, in one piece."""
+        return await self._surely(
+            lambda: self._ask(lambda on_sent: self._client.db_object(job_id, on_sent=on_sent), sort_db_object)
+        )
+
+    async def _surely(self, ask: Callable[[], Awaitable[Told[T] | None]]) -> T | Trouble:
+        failures = 0
+        while True:
+            told = await ask()
+            if told is None:
+                return self.halted or _STOPPED
+            if told.trouble is None:
+                assert told.value is not None  # noqa: S101 - exactly one of the two
+                return told.value
+            failures += 1
+            if not _passes(told.trouble) or failures >= _TRIES:
+                return told.trouble
+            await self._clock.sleep(after_failure_s(failures, _PATIENCE, self._rng.random()))

@@ -1,0 +1,272 @@
+"""What the cloud tells of its fleet, as values: a page of jobs, the details of some, the objects of one.
+
+Of each answer only what a manifest needs is taken. Descriptions, messages, addresses and users stay where they are:
+answers of these calls hold them, and nothing of ours may.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Generic, TypeVar
+
+from msgspec import Struct
+
+from batcher.drs.answer import Answer
+from batcher.drs.error_body import Json, error_of, read_object, text
+from batcher.drs.failures import sort_call, sort_item
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+
+T = TypeVar("T")
+
+
+class ListedJob(Struct, frozen=True, kw_only=True):
+    """A job as the list has it. *kind* is its `db_use_type`; what the list does not say is empty."""
+
+    id: str
+    name: str = ""
+    status: str = ""
+    kind: str = ""
+    engine: str = ""  # engine_type
+    direction: str = ""  # job_direction: up (into the cloud), down, non-dbs
+    task_type: str = ""  # FULL_TRANS, FULL_INCR_TRANS, INCR_TRANS
+    children: "tuple[ListedJob, ...]" = ()
+    parent_id: str | None = None  # of a subtask
+
+
+class JobPage(Struct, frozen=True, kw_only=True):
+    """One page of the list; *total* is the cloud's own count of all its jobs of that kind, subtasks aside."""
+
+    jobs: tuple[ListedJob, ...]
+    total: int
+
+
+class SelectedObject(Struct, frozen=True, kw_only=True):
+    """A table that a job replicates, or, without *table*, a whole database (or schema). None: there is none of that.
+
+    The names at the target are None where the answer does not tell them.
+    """
+
+    database: str
+    schema: str | None = None
+    table: str | None = None
+    target_database: str | None = None
+    target_schema: str | None = None
+    target_table: str | None = None
+
+
+class ObjectPage(Struct, frozen=True, kw_only=True):
+    """A page of the objects of a job. *complete* is False where the cloud left tables out on its own account."""
+
+    objects: tuple[SelectedObject, ...]
+    rows: int  # how many rows the page has
+    total: int
+    complete: bool = True
+
+
+class JobDetail(Struct, frozen=True, kw_only=True):
+    """The details of a job that decide whether and how it can be compared."""
+
+    id: str
+    parent_id: str | None = None
+    is_multi_az: bool = False
+    master_job_id: str | None = None
+    takes_all: bool = False  # `object_switch` is off: everything is replicated, and no objects are listed
+    source_instance: str | None = None
+    target_instance: str | None = None
+    objects: tuple[SelectedObject, ...] = ()
+
+
+class Told(Struct, Generic[T], frozen=True, kw_only=True):
+    """Exactly one of *value* and *trouble* is set."""
+
+    value: T | None = None
+    trouble: Trouble | None = None
+
+
+def sort_job_page(answer: Answer) -> Told[JobPage]:
+    """A page of the list of jobs."""
+    return _sorted(answer, _job_page)
+
+
+def sort_object_mappings(answer: Answer) -> Told[ObjectPage]:
+    """A page of a job's object mappings."""
+    return _sorted(answer, _mappings)
+
+
+def sort_db_object(answer: Answer) -> Told[ObjectPage]:
+    """The objects of a job, in one piece. Of databases with too many tables the answer leaves the tables out."""
+    return _sorted(answer, _db_object)
+
+
+def sort_batch_detail(answer: Answer, *, asked: Iterable[str]) -> Told[Mapping[str, JobDetail | Trouble]]:
+    """The details of each *asked* job; an id that the answer leaves out is trouble of that id."""
+
+    def read(body: Json) -> Mapping[str, JobDetail | Trouble] | None:
+        details: dict[str, JobDetail | Trouble] = {}
+        for item in _objects_in(body.get("results")):
+            job_id = text(item.get("id"))
+            if job_id is None:
+                continue
+            error = error_of(item, answer.http_status or 0)
+            failed = error is not None and error.code is not None
+            details[job_id] = sort_item(answer, item) if failed else _detail(job_id, item)
+        return details
+
+    told = _sorted(answer, read, items=True)
+    if told.value is None:
+        return told
+    missing = _unsound("the answer leaves this job out")
+    return Told(value={job_id: told.value.get(job_id, missing) for job_id in asked})
+
+
+def _sorted(answer: Answer, read: Callable[[Json], T | None], *, items: bool = False) -> Told[T]:
+    body = read_object(answer.body)
+    trouble = sort_call(answer)
+    if items and trouble is not None and body is not None and answer.http_status == 400:
+        trouble = None if list(_objects_in(body.get("results"))) else trouble  # each item speaks of its own job
+    if trouble is not None:
+        return Told(trouble=trouble)
+    assert body is not None  # noqa: S101 - else there is trouble
+    value = read(body)
+    return Told(trouble=_unsound("the answer is not as documented")) if value is None else Told(value=value)
+
+
+def _unsound(msg: str) -> Trouble:
+    return Trouble(sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=msg)
+
+
+# --- jobs -----------------------------------------------------------------------------------------------------
+
+
+def _job_page(body: Json) -> JobPage | None:
+    total, jobs = body.get("total_record"), body.get("jobs")
+    if jobs is None and total == 0:
+        jobs = []
+    if not isinstance(total, int) or isinstance(total, bool) or total < 0 or not isinstance(jobs, list):
+        return None
+    listed = [_job(item) for item in jobs]
+    sound = tuple(job for job in listed if job is not None)
+    return JobPage(jobs=sound, total=total) if len(sound) == len(listed) else None
+
+
+def _job(item: object, parent: ListedJob | None = None) -> ListedJob | None:
+    """A job of the list. What a subtask does not say of itself it has from its parent. None: it has no id."""
+    if not isinstance(item, dict) or (job_id := text(item.get("id"))) is None:
+        return None
+
+    def of(field: str, inherited: str = "") -> str:
+        return text(item.get(field)) or inherited
+
+    job = ListedJob(
+        id=job_id,
+        name=of("name"),
+        status=of("status").upper(),
+        kind=of("db_use_type", parent.kind if parent else ""),
+        engine=of("engine_type", parent.engine if parent else ""),
+        direction=of("job_direction", parent.direction if parent else ""),
+        task_type=of("task_type", parent.task_type if parent else "").upper(),
+        parent_id=parent.id if parent else None,
+    )
+    if parent is not None:
+        return job
+    children = (_job(child, job) for child in _objects_in(item.get("children")))
+    return ListedJob(
+        **{name: getattr(job, name) for name in ListedJob.__struct_fields__ if name != "children"},
+        children=tuple(child for child in children if child is not None),
+    )
+
+
+def _detail(job_id: str, item: Json) -> JobDetail:
+    return JobDetail(
+        id=job_id,
+        parent_id=text(item.get("parent_id")),
+        is_multi_az=item.get("is_multi_az") is True,
+        master_job_id=text(item.get("master_job_id")),
+        takes_all=item.get("object_switch") is False,
+        source_instance=_instance(item.get("source_endpoint")),
+        target_instance=_instance(item.get("target_endpoint")),
+        objects=tuple(_of_object_infos(item.get("object_infos"))),
+    )
+
+
+def _instance(endpoint: object) -> str | None:
+    """The instance that an endpoint is, by its id, else by its name; an address is nothing to hand on."""
+    if not isinstance(endpoint, dict):
+        return None
+    return text(endpoint.get("inst_id")) or text(endpoint.get("inst_name"))
+
+
+# --- objects --------------------------------------------------------------------------------------------------
+
+
+def _of_object_infos(infos: object) -> Iterator[SelectedObject]:
+    """Tables, and databases without one of their own; functions and procedures are no part of a data comparison."""
+    parts = [(text(info.get("name")), text(info.get("parent_id")), info) for info in _objects_in(infos)]
+    tables = [(name, parent, info) for name, parent, info in parts if name and info.get("type") in ("table", "view")]
+    parents = {parent for _, parent, _ in tables}
+    for name, _, info in parts:
+        if name and info.get("type") == "database" and not parents.intersection({name, text(info.get("id"))}):
+            yield SelectedObject(database=name, target_database=text(info.get("alias_name")))
+    for name, parent, info in tables:
+        if parent and info.get("type") == "table":
+            yield SelectedObject(database=parent, table=name, target_table=text(info.get("alias_name")))
+
+
+def _mappings(body: Json) -> ObjectPage | None:
+    count, rows = body.get("count"), body.get("object_mapping_list")
+    if rows is None and count == 0:
+        rows = []
+    if not isinstance(count, int) or isinstance(count, bool) or count < 0 or not isinstance(rows, list):
+        return None
+    objects = [
+        SelectedObject(
+            database=database,
+            schema=text(row.get("source_schema_name")),
+            table=text(row.get("source_table_name")),
+            target_database=text(row.get("target_db_name")),
+            target_schema=text(row.get("target_schema_name")),
+            target_table=text(row.get("target_table_name")),
+        )
+        for row in _objects_in(rows)
+        if (database := text(row.get("source_db_name"))) is not None
+    ]
+    return ObjectPage(objects=tuple(objects), rows=len(rows), total=count)
+
+
+def _db_object(body: Json) -> ObjectPage | None:
+    databases = body.get("object_info")
+    if not isinstance(databases, dict):
+        return None
+    objects: list[SelectedObject] = []
+    complete = True
+    for database, info in databases.items():
+        if not database or not isinstance(info, dict):
+            return None
+        alias = text(info.get("name"))
+        schemas = info.get("schemas")
+        parts = schemas.items() if isinstance(schemas, dict) and schemas else [(None, info)]
+        found = [
+            SelectedObject(
+                database=database,
+                schema=schema or None,
+                table=table,
+                target_database=alias,
+                target_schema=None if schema is None else text(part.get("name")),
+                target_table=text(told.get("name")) if isinstance(told, dict) else None,
+            )
+            for schema, part in parts
+            if isinstance(part, dict)
+            for table, told in _named(part.get("tables"))
+        ]
+        total = info.get("total_table_num")
+        if isinstance(total, int) and not isinstance(total, bool) and total > len(found):
+            complete = False
+        objects += found or [SelectedObject(database=database, target_database=alias)]
+    return ObjectPage(objects=tuple(objects), rows=len(objects), total=len(objects), complete=complete)
+
+
+def _named(tables: object) -> Iterator[tuple[str, object]]:
+    if isinstance(tables, dict):
+        yield from ((name, told) for name, told in tables.items() if name)
+
+
+def _objects_in(items: object) -> Iterator[Json]:
+    yield from (item for item in items if isinstance(item, dict)) if isinstance(items, list) else ()
