@@ -2,10 +2,12 @@
 
 from batcher.drs.auth.places import Item
 from batcher.drs.auth.sources import CredentialSources, nearby
-from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
+from batcher.drs.endpoints import endpoint_of_region, is_project_id, normalise_endpoint
 from batcher.errors import UserError
 from batcher.manifest import RunDefaults
+from batcher.masking import mask_text
 from batcher.settings import RunSettings
+from batcher.text import printable
 
 UNNAMED_PROJECT = "asked of IAM"
 """Stands for the project where nobody names one, until IAM is asked. No id of a project has a space."""
@@ -21,6 +23,11 @@ def run_defaults(settings: RunSettings, sources: CredentialSources | None = None
         region = nearby(Item.REGION, sources)
     if project_id is None:
         project_id = nearby(Item.PROJECT_ID, sources)
+        if project_id is not None and not is_project_id(project_id):
+            said = printable(mask_text(project_id), 70)
+            raise UserError(
+                f"the environment's project {said!r} is no project id: give the right one with --project-id."
+            )
     endpoint = None
     try:
         if settings.endpoint is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from batcher.cli import exits
 from batcher.cli.terminal import note
 from batcher.errors import UserError
+from batcher.masking import mask_values
 from batcher.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def tell_end(settings: RunSettings, event: str, text: str, facts: Mapping[str, A
         return
     from batcher.follow.notify import run_command, summary
 
-    body = summary(event, text, facts, time.time())
+    body = mask_values(summary(event, text, facts, time.time()).decode()).encode()
     problems = []
     if settings.notify is not None:
         problems.append(asyncio.run(_post(settings, settings.notify, body)))

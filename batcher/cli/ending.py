@@ -8,6 +8,7 @@ from batcher.cli import exits
 from batcher.cli.terminal import Screen
 from batcher.drs.outcome import Sort
 from batcher.follow.files import verdicts_beside
+from batcher.masking import MASK
 from batcher.report.tally import Tally
 from batcher.text import printable
 from batcher.wave.engine import WaveEnd
@@ -84,7 +85,8 @@ def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None)
     if any(trouble.sort is Sort.NOT_LET_IN for trouble in end.halted.values()):
         yield "batcher auth", "which credential is used, and whether the cloud takes it"
     if command is not None and stopped:
-        yield command, "the same again: it goes on where it stopped"
+        hidden = ", with what you gave for ***" if MASK in command else ""
+        yield command, f"the same again{hidden}: it goes on where it stopped"
     if results is None:
         return
     name = shlex.quote(str(results))

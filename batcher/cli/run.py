@@ -1,6 +1,5 @@
 """`batcher run`: the main job."""
 
-import shlex
 import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -12,8 +11,8 @@ from batcher.cli import exits
 from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
+from batcher.cli.typed import typed
 from batcher.errors import UserError
-from batcher.masking import register_secret
 
 _EPILOG = """\b
 Examples:
@@ -62,8 +61,6 @@ def command(
     options = credential_options(parameters)
     loaded = load_given(parameters)
     settings = loaded.settings
-    if settings.notify is not None:
-        register_secret(settings.notify)  # whoever has a webhook's address can post to it
     results = None if output == "-" else Path(output)
     if results is None and as_json:
         raise click.UsageError("With -o - standard output carries the results: leave --json out, or name a file.")
@@ -77,6 +74,7 @@ def command(
     from batcher.settings.credentials import credential_sources
 
     credentials = credential_sources(settings, loaded.config, options)
+    again = typed(sys.argv[1:])
     to_stdout = TalliedOutput() if results is None else None
 
     async def make(_: AsyncExitStack) -> Wave:
@@ -85,14 +83,14 @@ def command(
             results,
             settings=settings,
             journal=journal,
-            command=_typed(),
+            command=again,
             format=format_,
             encoding=encoding,
             output=to_stdout,
             credentials=credentials,
         )
 
-    manner = Manner(title=str(manifest), command=_typed(), loop=quickest_loop())
+    manner = Manner(title=str(manifest), command=again, loop=quickest_loop())
     with told(as_json=as_json):
         return conduct(make, settings, manner, results=results, output=to_stdout, as_json=as_json)
 
@@ -101,8 +99,3 @@ def _refuse_same(manifest: Path, results: Path) -> None:
     """Writing results over the manifest would end the wave before it begins."""
     if results.exists() and manifest.exists() and results.samefile(manifest):
         raise UserError(f"{results} is the manifest itself: choose another file for -o.", exit_code=exits.USAGE)
-
-
-def _typed() -> str:
-    """The command as it can be typed again, without what must not happen twice."""
-    return shlex.join(["batcher", *(word for word in sys.argv[1:] if word not in ("--restart", "--retry-failed"))])

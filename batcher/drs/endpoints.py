@@ -10,6 +10,8 @@ from urllib.parse import SplitResult, urlsplit
 from batcher.nearest import nearest
 
 _DEFAULT_PORTS = {"https": 443, "http": 80}
+_ID_LENGTH = 64
+_ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 class Region(TypedDict):
@@ -78,6 +80,11 @@ def normalise_endpoint(url: str, *, insecure_http: bool) -> str:
     port = parts.port
     tail = "" if port is None or port == _DEFAULT_PORTS[parts.scheme] else f":{port}"
     return f"{parts.scheme}://{shown}{tail}"
+
+
+def is_project_id(text: str) -> bool:
+    """Whether *text* can be a project's id; it becomes a part of the URL."""
+    return 0 < len(text) <= _ID_LENGTH and _ID_SIGNS.issuperset(text)
 
 
 def is_loopback(host: str) -> bool:

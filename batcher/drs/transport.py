@@ -26,6 +26,7 @@ from batcher.drs.proxies import Proxies, UnusableProxy, Way
 from batcher.errors import UserError
 
 USER_AGENT = f"batcher/{__version__}"
+_LONGEST_FIELD = 64 * 1024  # bytes of a header: IAM's tokens grow with the roles of their user
 
 
 class AiohttpTransport:
@@ -65,6 +66,7 @@ class AiohttpTransport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT},
             timeout=self._timeout,
+            max_field_size=_LONGEST_FIELD,
             trust_env=False,  # it would look into .netrc and the proxy variables for every request
         )
         return self

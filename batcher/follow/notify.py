@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from batcher._version import __version__
+from batcher.drs.auth.secret import Unusable, read_text
 from batcher.drs.cloud import HttpRequest, Transport
 from batcher.errors import UserError
 from batcher.masking import register_secret
@@ -49,9 +50,9 @@ def notify_secret(environ: Mapping[str, str] | None = None) -> str | None:
     path = environ.get("BATCHER_NOTIFY_SECRET_FILE", "").strip()
     if not secret and path:
         try:
-            secret = Path(path).expanduser().read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"BATCHER_NOTIFY_SECRET_FILE names {path}, which cannot be read: {error}.") from None
+            secret = read_text(Path(path).expanduser(), f"file {path} (BATCHER_NOTIFY_SECRET_FILE)").strip()
+        except Unusable as error:
+            raise UserError(f"{error}.") from None
     if secret:
         register_secret(secret)
     return secret or None

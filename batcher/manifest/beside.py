@@ -5,7 +5,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
+from batcher.drs.endpoints import endpoint_of_region, is_project_id, normalise_endpoint
 from batcher.manifest.damage import Place, damage_of, nothing
 from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.entry import NO_LABELS
@@ -14,8 +14,6 @@ from batcher.manifest.findings import kind_of, shown
 from batcher.nearest import nearest
 
 LONGEST_KEY = 200
-_ID_LENGTH = 64
-_ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")
 
 
 class RunDefaults(Struct, frozen=True, kw_only=True):
@@ -93,11 +91,6 @@ class Scopes:
             return normalise_endpoint(value, insecure_http=self._defaults.insecure_http)
         except ValueError as error:
             return _address_fault(name, value, str(error))
-
-
-def is_project_id(text: str) -> bool:
-    """Whether *text* can be a project's id; it becomes a part of the URL."""
-    return 0 < len(text) <= _ID_LENGTH and _ID_SIGNS.issuperset(text)
 
 
 def _address_fault(name: str, value: str, message: str) -> Fault:

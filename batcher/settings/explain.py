@@ -4,11 +4,12 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from batcher.durations import duration_text
-from batcher.masking import mask_text
+from batcher.masking import mask_text, register_secret, register_url
 from batcher.nearest import nearest
 from batcher.settings.configfile import ConfigFile
 from batcher.settings.model import RunSettings
@@ -41,7 +42,10 @@ def explained(
         source = origin(name, flags, environment, file) or name
         typed = flags.get(name, environment.get(name)) if source != name else None
         value = _shown(detail["input"] if typed is None else typed)
-        if source.startswith("--"):
+        is_shown = name not in RunSettings.model_fields or RunSettings.model_fields[name].repr
+        if not is_shown:
+            shown = f"{source}: {name}" if source != name and not source.startswith(("--", ENV_PREFIX)) else source
+        elif source.startswith("--"):
             shown = f"{source} {value}"
         elif source.startswith(ENV_PREFIX):
             shown = f"{source}={value}"
@@ -97,6 +101,20 @@ def _number(name: str, bound: float) -> str:
     return duration_text(bound) if isinstance(RunSettings.model_fields[name].default, float) else str(bound)
 
 
+def register_secrets(settings: RunSettings) -> None:
+    """Have what is secret in *settings* masked wherever it would show."""
+    if settings.proxy is not None:
+        register_url(settings.proxy)
+    if settings.notify is not None:  # whoever has a webhook's address can post to it
+        parts = urlsplit(settings.notify)
+        register_secret(settings.notify, in_part=False)
+        register_secret(parts.path.strip("/"), in_part=False)
+        register_secret(parts.query, in_part=False)
+        register_url(settings.notify)
+    if settings.on_end is not None:
+        register_secret(settings.on_end, in_part=False)
+
+
 def warnings(settings: RunSettings, origins: Mapping[str, str], flags: Mapping[str, Any]) -> Iterator[str]:
     """What is set to no effect, or better not set where it is."""
     fields = RunSettings.model_fields
@@ -105,6 +123,8 @@ def warnings(settings: RunSettings, origins: Mapping[str, str], flags: Mapping[s
         if variable.startswith(ENV_PREFIX) and variable not in known:
             near = nearest(variable, known)
             yield f"{variable} is set, but means nothing to batcher." + (f" Did you mean {near}?" if near else "")
+    if "proxy" in flags and "@" in (settings.proxy or ""):
+        yield "everybody on this machine can see the user in --proxy, in the process list: set BATCHER_PROXY instead."
     for name in ("restart", "retry_failed"):
         if getattr(settings, name) and name not in flags:
             yield (

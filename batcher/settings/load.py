@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from batcher.settings.configfile import ConfigFile, find_config, read_config
 from batcher.settings.errors import SettingsError
-from batcher.settings.explain import explained, origin, warnings
+from batcher.settings.explain import explained, origin, register_secrets, warnings
 from batcher.settings.model import RunSettings
 from batcher.settings.names import variable_name
 from batcher.settings.sources import ALTERNATIVES, from_environment, merged
@@ -46,6 +46,7 @@ def load(
         settings = RunSettings(**merged(given, environment, *sections))
     except ValidationError as error:
         raise SettingsError(dict.fromkeys(explained(error, given, environment, file))) from None
+    register_secrets(settings)
     origins = {
         name: place
         for name in RunSettings.model_fields

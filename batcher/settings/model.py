@@ -15,6 +15,7 @@ from batcher.settings.values import (
     Digest,
     MaxFailuresSetting,
     NotifyUrl,
+    OnEnd,
     PaceSetting,
     ProjectId,
     Proxy,
@@ -25,7 +26,10 @@ from batcher.wave.policy import Reconcile
 
 
 class RunSettings(BaseModel):
-    """Every setting of `batcher run`; durations are seconds. `load` puts one together from all sources."""
+    """Every setting of `batcher run`; durations are seconds. `load` puts one together from all sources.
+
+    What may hold a secret has `repr=False`: it is quoted nowhere.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
@@ -128,9 +132,10 @@ class RunSettings(BaseModel):
     notify: NotifyUrl | None = Field(
         default=None, repr=False, description="Post a signed JSON summary to this URL at the end."
     )
-    on_end: str | None = Field(
+    on_end: OnEnd | None = Field(
         default=None,
         min_length=1,
+        repr=False,
         description="Shell command to run at the end, with the JSON summary on its standard input.",
     )
     grace: Seconds = Field(default=30.0, ge=0, description="Time for what is in flight to be settled after a signal.")

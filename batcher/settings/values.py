@@ -7,8 +7,8 @@ from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
+from batcher.drs.endpoints import is_project_id
 from batcher.durations import parse_duration
-from batcher.manifest.beside import is_project_id
 from batcher.masking import mask_text
 from batcher.rates import Rate, parse_pace
 from batcher.wave.deadline import Deadline
@@ -68,18 +68,26 @@ def _ca_bundle(value: Path) -> Path:
     return path
 
 
-def _is_port(parts: SplitResult) -> bool:
-    try:
-        return parts.port != 0
-    except ValueError:
-        return False
-
-
 def _proxy(value: str) -> str:
     parts = urlsplit(value.strip())
-    if parts.scheme not in ("http", "https") or not parts.hostname or not _is_port(parts):
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _is_plain(parts.hostname):
         raise ValueError("is no proxy URL; write http://HOST:PORT")
+    _require_port(parts)
     return value.strip()
+
+
+def _is_plain(host: str) -> bool:
+    """Whether it can be a host's name at all; what names it may have the resolver knows."""
+    return host.isprintable() and not any(sign in host for sign in " \"'<>\\^`{|}")
+
+
+def _require_port(parts: SplitResult) -> None:
+    try:
+        unusable = parts.port == 0
+    except ValueError:
+        unusable = True
+    if unusable:
+        raise ValueError("has no usable port; ports are numbers from 1 to 65535")
 
 
 def _running_per(value: Any) -> Any:
@@ -106,9 +114,16 @@ def _notify(value: str) -> str:
     loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
     if not parts.hostname or parts.scheme not in ("http", "https"):
         raise ValueError("is no URL to post to; write https://HOST/PATH")
+    _require_port(parts)
     if parts.scheme == "http" and not loopback:
         raise ValueError("would send the summary without TLS; write https://…")
     return value.strip()
+
+
+def _program_only(value: str) -> str:
+    """A shell command as it may be shown: its first word. Any other may hold a secret, and so may an assignment."""
+    first = next(iter(value.split()), "")
+    return f"{first} …" if re.fullmatch(r"[\w./+-]+", first) else "…"
 
 
 def _host_only(value: str) -> str:
@@ -128,11 +143,12 @@ MaxFailuresSetting = Annotated[MaxFailures | None, BeforeValidator(_max_failures
 DeadlineSetting = Annotated[
     Deadline | None, BeforeValidator(_deadline), PlainSerializer(str, return_type=str, when_used="unless-none")
 ]
-ProjectId = Annotated[str, AfterValidator(_project_id)]
 Digest = Annotated[str, AfterValidator(_digest)]
+ProjectId = Annotated[str, AfterValidator(_project_id)]
 CaBundle = Annotated[Path, AfterValidator(_ca_bundle)]
 Proxy = Annotated[str, AfterValidator(_proxy), PlainSerializer(mask_text, return_type=str)]
 RunningPer = Annotated[
     tuple[tuple[str, int], ...], BeforeValidator(_running_per), PlainSerializer(_running_per_text, return_type=str)
 ]
+OnEnd = Annotated[str, PlainSerializer(_program_only, return_type=str)]
 NotifyUrl = Annotated[str, AfterValidator(_notify), PlainSerializer(_host_only, return_type=str)]

@@ -275,3 +275,12 @@ async def test_a_domain_may_be_given_by_its_id() -> None:
         auth = server.asked[0].json["auth"]
         assert auth["identity"]["password"]["user"]["domain"] == {"id": "d-77"}
         assert auth["scope"] == {"project": {"name": "eu-west-101"}}
+
+
+@pytest.mark.parametrize("length", [8_191, 60_000])
+async def test_a_token_may_be_as_long_as_its_user_has_roles(length: int) -> None:
+    """aiohttp's own limit of 8,190 bytes would make it no HTTP."""
+    async with serving(lambda _: token("x" * length)) as server, transport() as wire:
+        credential = Bench(server, wire).credential()
+        assert await credential.prepare() is None
+        assert shown(credential) == "x" * length

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pickle
+import threading
 import traceback
 from pathlib import Path
 
@@ -138,3 +139,26 @@ def replaced(path: Path, text: str) -> None:
     beside = path.with_suffix(".new")
     beside.write_text(text)
     beside.replace(path)
+
+
+def test_a_pipe_is_read_once_and_one_that_nobody_writes_to_is_not_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `--token-file <(vault read …)`. Nothing but SIGKILL would end a wait for a writer."""
+    monkeypatch.setattr("batcher.drs.auth.secret._PATIENCE_S", 0.05)
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(Unusable, match="is a pipe, and nobody has written to it"):
+        FileSecret(path, "the file")
+    monkeypatch.undo()
+    writer = threading.Thread(target=path.write_text, args=("from-a-pipe\n",))
+    writer.start()
+    source = FileSecret(path, "the file")
+    writer.join()
+    assert [source.current().reveal(), source.reload().reveal()] == ["from-a-pipe"] * 2
+
+
+@pytest.mark.parametrize("value", ["a\x1bb", "a\tb", "a\udcffb", "a\x7fb"])
+def test_what_no_secret_holds_is_said_without_it(value: str) -> None:
+    with pytest.raises(Unusable, match="BATCHER_SK holds control characters or bytes that are no UTF-8"):
+        GivenSecret(value, "BATCHER_SK")

@@ -205,3 +205,9 @@ def test_max_failures_is_read_as_it_is_written(number: object) -> None:
     text = str(number) if isinstance(number, int) else f"{number}%"
     value = RunSettings.model_validate({"max_failures": text}).max_failures
     assert value == (MaxFailures(count=number) if isinstance(number, int) else MaxFailures(percent=float(str(number))))
+
+
+@pytest.mark.parametrize("value", ["../..", "p 1", "p/1", "", "p\udcff", "x" * 65, "p\n1\x1b"])
+def test_a_project_id_that_would_change_the_address_is_refused_as_in_a_manifest(value: str) -> None:
+    with pytest.raises(SettingsError, match=r"--project-id .*is no project id"):
+        load({"project_id": value})

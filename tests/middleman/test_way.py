@@ -156,7 +156,7 @@ def test_a_proxy_that_begins_to_refuse_stops_the_scope(
     [
         ({"ALL_PROXY": "socks5://u:hunter2@127.0.0.1:1"}, (), "ALL_PROXY names a socks5 proxy"),
         ({"HTTPS_PROXY": "http://127.0.0.1:99999"}, (), "HTTPS_PROXY names no proxy that can be used"),
-        ({}, ("--proxy", "http://127.0.0.1:99999"), "is no proxy URL"),
+        ({}, ("--proxy", "http://127.0.0.1:99999"), "has no usable port"),
         ({}, ("--ca-bundle", "wave.csv"), "wave.csv"),
         ({}, ("--ca-bundle", "nowhere.pem"), "nowhere.pem"),
     ],

@@ -10,7 +10,15 @@ from hypothesis import strategies as st
 
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.failures import sort_call
-from batcher.masking import MASK, is_secret_name, mask, mask_text, register_environment, register_secret
+from batcher.masking import (
+    MASK,
+    is_secret_name,
+    mask,
+    mask_text,
+    mask_values,
+    register_environment,
+    register_secret,
+)
 
 SECRET = st.text(min_size=6, max_size=40).filter(lambda text: "*" not in text)
 
@@ -96,3 +104,40 @@ def test_data_is_masked_at_any_depth() -> None:
 def test_secrets_of_the_environment_are_registered_by_their_names() -> None:
     register_environment({"HW_SECRET_KEY": "value-one", "OS_REGION_NAME": "value-two", "MY_PASSWORD": "value-three"})
     assert mask_text("value-one value-two value-three") == "*** value-two value-three"
+
+
+@pytest.mark.parametrize("length", [8, 9, 40, 2999])
+def test_a_piece_of_a_secret_at_either_end_of_it_is_masked_too(length: int) -> None:
+    """A gateway that quotes a token cuts it short."""
+    token = "MII" + "".join(f"{number:x}Zx" for number in range(1000))[:2997]
+    register_secret(token)
+    assert mask_text(f"bad token {token[:length]}… here") == "bad token ***… here"
+    assert mask_text(f"bad token …{token[-length:]}, here") == "bad token …***, here"
+    assert mask_text(f"{token[:length]} {token[:length]}") == "*** ***"
+
+
+def test_words_that_a_password_has_in_it_are_left_alone() -> None:
+    register_secret("simulated-token")
+    assert mask_text("batcher simulate") == "batcher simulate"
+
+
+def test_every_spelling_of_an_address_is_known() -> None:
+    register_secret("a/b+c=d&e f-0123456789")
+    for spelt in (
+        "a/b%2Bc%3Dd%26e%20f-0123456789",
+        "a%2fb%2bc%3dd%26e%20f-0123456789",
+        "a%2Fb%2Bc%3Dd%26e+f-0123456789",
+    ):
+        assert mask_text(f"GET /?q={spelt}") == "GET /?q=***"
+
+
+def test_a_password_in_an_address_is_known_by_itself_and_as_a_header_has_it() -> None:
+    register_environment({"https_proxy": "http://me:p%40w%2Fsecret@proxy.example:3128"})
+    assert mask_text("p@w/secret, p%40w%2Fsecret, Basic bWU6cEB3L3NlY3JldA==") == "***, ***, Basic ***"
+
+
+def test_what_we_say_ourselves_keeps_its_names_and_loses_its_values() -> None:
+    register_secret("MARK-of-a-secret-0123456789")
+    line = '{"at":"https://drs.example.com","BATCHER_TOKEN":"MARK-of-a-secret-0123456789","to":"a@b"}'
+    assert mask_values(line) == line.replace("MARK-of-a-secret-0123456789", "***")
+    assert mask_values("--token-file: is empty; http://me:pw@h:1") == "--token-file: is empty; http://***@h:1"

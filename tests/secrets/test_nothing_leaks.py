@@ -159,6 +159,48 @@ async def test_a_refusal_that_quotes_the_secrets_back(kind: str, tmp_path: Path,
     assert not marks.leaks([*texts, *marks.written(tmp_path)])
 
 
+async def test_secrets_in_options(tmp_path: Path) -> None:
+    """They come back in the journal, on the report's page, and in what is offered to be typed again."""
+    manifest(tmp_path)
+    async with Simulator(ServiceConfig(iam=IAM)) as cloud:
+        environ = {**marks.BY_TOKEN, "BATCHER_ENDPOINT": cloud.url, "BATCHER_LOG_LEVEL": "debug"}
+        ran = await batcher_alone(
+            tmp_path, environ, "run", "wave.csv", "-o", "results.jsonl", "--project-id=p1", "--deadline=0.2s",
+            "--rate=1/s", "--proxy", f"http://someone:{marks.PROXY_PASSWORD}@127.0.0.1:9",
+            "--notify", f"http://127.0.0.1:9/{marks.HOOK}", f"--on-end=echo {marks.ON_END} >/dev/null; exit 3",
+        )  # fmt: skip
+        page = await batcher(tmp_path, environ, "report", "results.jsonl", "--html", "report.html")
+    assert (ran.code, page.code) == (3, 0)
+    assert b"batcher run wave.csv -o results.jsonl" in ran.said
+    assert b"--on-end=***" in ran.said
+    assert b"the command of --on-end ended with exit code 3" in ran.said
+    assert not marks.leaks([*ran.texts(), *page.texts(), *marks.written(tmp_path)])
+
+
+WRONG: tuple[tuple[str, str], ...] = (
+    ("proxy", f"user:{marks.PROXY_PASSWORD}@127.0.0.1:1"),
+    ("proxy", f"http://user:{marks.PROXY_PASSWORD}@127.0.0.1:99999999"),
+    ("proxy", f"http://user:{marks.PROXY_PASSWORD}@127.0.0.1:x"),
+    ("proxy", f"socks5://user:{marks.PROXY_PASSWORD}@127.0.0.1:1"),
+    ("notify", f"http://hooks.example.com/{marks.HOOK}"),
+    ("notify", f"hooks.example.com/{marks.HOOK}"),
+)
+
+
+@pytest.mark.parametrize("where", ["flag", "environment", "file"])
+async def test_settings_that_cannot_be_used_are_not_quoted(tmp_path: Path, where: str) -> None:
+    manifest(tmp_path)
+    for name, value in WRONG:
+        flags = [f"--{name}", value] if where == "flag" else []
+        environ = {f"BATCHER_{name.upper()}": value} if where == "environment" else {}
+        config = f'{name} = "{value}"\n' if where == "file" else ""
+        (tmp_path / "batcher.toml").write_text(config)
+        ran = await batcher(tmp_path, environ, "run", "wave.csv", "-o", "results.jsonl", *flags)
+        assert ran.code == 2
+        assert name in ran.said.decode().lower()
+        assert not marks.leaks(ran.texts())
+
+
 async def test_secrets_in_files_and_on_standard_input(tmp_path: Path) -> None:
     manifest(tmp_path)
     for name, value in (("ak", marks.AK), ("sk", marks.SK)):
@@ -198,6 +240,8 @@ async def test_the_process_list_shows_no_secret(tmp_path: Path) -> None:
         for process in Path("/proc").glob("[0-9]*"):
             for name in ("cmdline", "comm"):
                 try:
+                    if (process / "cwd").readlink() != tmp_path:
+                        continue  # another test's
                     shown.append((f"{process}/{name}", (process / name).read_bytes()))
                 except OSError:
                     continue  # it has ended

@@ -2,10 +2,13 @@
 
 import hmac
 import os
+import select
 import stat
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
+from unicodedata import category
 
 from batcher.masking import MASK, register_secret
 
@@ -108,8 +111,10 @@ class FileSecret:
         return self._secret
 
     def reload(self) -> Secret:
-        """Read the file, whether it seems to have changed or not."""
+        """Read the file, whether it seems to have changed or not; what is no file (a pipe, say) has said all it had."""
         stamp = self._stamped()
+        if self._secret is not None and not os.path.isfile(self.path):  # noqa: PTH113 - never raises
+            return self._secret
         try:
             self._secret = Secret(_sound(self._read(), self.origin))
         except Unusable:
@@ -134,19 +139,52 @@ class FileSecret:
         return found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
 
     def _read(self) -> str:
-        try:
-            with self.path.open("rb") as file:
-                data = file.read(_LONGEST + 1)
-            text = data.decode("utf-8-sig")
-        except OSError as error:
-            raise Unusable(f"{self.origin} cannot be read: {error.strerror}. Mend it, or name another file") from None
-        except UnicodeDecodeError:
-            raise Unusable(f"{self.origin} is not text. Write nothing but the secret into it, as UTF-8") from None
+        text = read_text(self.path, self.origin)
         return text if self._part is None else self._part(text)
+
+
+def read_text(path: Path, origin: str) -> str:
+    """The text of a small file, or of a pipe that somebody writes to; never waits for long. Raises `Unusable`."""
+    try:
+        return _read_whole(path).decode("utf-8-sig")
+    except TimeoutError:
+        raise Unusable(
+            f"{origin} is a pipe, and nobody has written to it for {_PATIENCE_S:g} s. Write the secret to it, or name "
+            "a file"
+        ) from None
+    except OSError as error:
+        raise Unusable(f"{origin} cannot be read: {error.strerror}. Mend it, or name another file") from None
+    except UnicodeDecodeError:
+        raise Unusable(f"{origin} is not text. Write nothing but the secret into it, as UTF-8") from None
+
+
+def _read_whole(path: Path) -> bytes:
+    """All bytes, but no more than tell that it is too long. Raises OSError, `TimeoutError`."""
+    # Without O_NONBLOCK a pipe that has no writer would hold us up for ever.
+    fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        data = b""
+        until = time.monotonic() + _PATIENCE_S
+        while len(data) <= _LONGEST:
+            # Before a first writer has come, reading from a pipe would find its end.
+            left_s = until - time.monotonic()
+            if not stat.S_ISREG(os.fstat(fd).st_mode) and not select.select([fd], [], [], max(0.0, left_s))[0]:
+                raise TimeoutError
+            try:
+                piece = os.read(fd, _LONGEST + 1 - len(data))
+            except BlockingIOError:
+                continue
+            if not piece:
+                break
+            data += piece
+        return data
+    finally:
+        os.close(fd)
 
 
 SecretSource = GivenSecret | FileSecret
 
+_PATIENCE_S = 5.0  # with whoever writes to a pipe
 _LONGEST = 64 * 1024  # tokens are several kB; what is longer is some other file
 
 
@@ -159,4 +197,6 @@ def _sound(text: str, origin: str) -> str:
         raise Unusable(f"{origin} is longer than any secret. Check that it is the right file")
     if any(sign in value for sign in "\r\n\0"):
         raise Unusable(f"{origin} has several lines. It must hold the secret and nothing else")
+    if any(category(sign) in ("Cc", "Cs") for sign in value):
+        raise Unusable(f"{origin} holds control characters or bytes that are no UTF-8. Copy the secret anew")
     return value
