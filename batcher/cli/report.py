@@ -37,8 +37,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--csv", type=_FILE, help="Write a row for each entry, for spreadsheets.")
 @click.option("--differences-csv", type=_FILE, help="Write a row for each difference that was found.")
 @click.option(
-    "--delimiter", type=click.Choice([",", ";", "|", "tab"]),
-    help="Between the cells of the CSV files. Spreadsheets set to many a European language expect ;. [,]",
+    "--delimiter", metavar="SIGN", type=click.Choice([",", ";", "|", "tab"]),
+    help="What stands between the cells of the CSV files: , ; | or tab. [,]",
 )  # fmt: skip
 @click.option(
     "--markdown", type=click.Path(path_type=Path, allow_dash=True), help="Write a summary for a ticket; - prints it."
