@@ -17,7 +17,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OLDEST = (3, 11)
 NEWEST_LOOKED_FOR = 20
-_ASK = "import sys, ensurepip; print(*sys.version_info[:3], sys.implementation.name, sys.executable, sep='\\n')"
+_ASK = "import sys, ensurepip; print(*sys.version_info[:3], sys.implementation.name, sys._base_executable, sep='\\n')"
 
 Version = tuple[int, int, int]
 
@@ -64,9 +64,9 @@ def pythons(paths: Iterable[Path]) -> dict[Version, Path]:
 
 
 def ask(path: Path) -> tuple[Version, Path] | None:
-    """The version of the Python at *path* and what it calls itself; None where it is none that serves.
+    """The version of the Python at *path*, and its file; None where it is none that serves.
 
-    A shim of pyenv's answers only for the version that is chosen in this folder.
+    An environment tells what it was made from. A shim of pyenv's answers only for the version chosen in this folder.
     """
     try:
         said = subprocess.run([path, "-I", "-c", _ASK], capture_output=True, text=True, timeout=30, check=True).stdout
