@@ -62,6 +62,7 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
 
     end: WaveEnd
     followed: "FollowEnd | None"
+    journal: Path | None
 
 
 def play(make: Make, settings: RunSettings, manner: Manner) -> Played:
@@ -84,7 +85,7 @@ async def _run(make: Make, settings: RunSettings, manner: Manner, err: Screen) -
                 print_start(err, wave, title=manner.title)
             async with progress(wave.status, err, quiet=settings.quiet):
                 end = await wave.run()
-            return Played(end=end, followed=await _follow(wave, settings, err))
+            return Played(end=end, followed=await _follow(wave, settings, err), journal=wave.journal_path)
 
 
 async def _follow(wave: Wave, settings: RunSettings, err: Screen) -> "FollowEnd | None":
@@ -123,7 +124,7 @@ def conduct(
     if played.followed is not None and results is not None:
         from batcher.cli.follow_end import Verdicts
 
-        verdict = Verdicts.of(results, played.followed, acceptances)
+        verdict = Verdicts.of(results, played.followed, acceptances, journal=played.journal)
         said |= verdict.as_json()
         text += f"; {verdict.text}"
         code = verdict.exit_code if code in (exits.CREATED, exits.INCOMPLETE) and verdict.exit_code else code

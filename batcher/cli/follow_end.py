@@ -1,6 +1,6 @@
 """How a following ended: the ruling over it, in words, as data and as an exit code."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from batcher.cli import exits
-from batcher.cli.ruling import headline, print_ruling
+from batcher.cli.ruling import exit_code, headline, print_ruling
 from batcher.cli.terminal import say
 from batcher.follow.accepted import Acceptance
 from batcher.follow.ending import FollowEnd
@@ -27,18 +27,27 @@ class Verdicts:
     ruling: Ruling
 
     @classmethod
-    def of(cls, results: Path, end: FollowEnd, acceptances: Sequence[Acceptance]) -> Self:
-        """Rule over the wave of *results* as its verdicts stand now."""
-        return cls(end, rule(entries_of([results]), acceptances, datetime.now(UTC).date()))
+    def of(
+        cls,
+        results: Path,
+        end: FollowEnd,
+        acceptances: Sequence[Acceptance],
+        *,
+        journal: Path | None = None,
+        entries: Mapping[Path, int] | None = None,
+    ) -> Self:
+        """Rule over the wave of *results* as its verdicts stand now; *journal* and *entries* are of `entries_of`."""
+        seen = entries_of([results], journal=journal, entries=entries)
+        return cls(end, rule(seen, acceptances, datetime.now(UTC).date()))
 
     @property
     def exit_code(self) -> int:
-        """0 only if all is consistent or accepted."""
+        """0 only if all is consistent or accepted, and all of the wave was seen."""
         if self.end.signal is not None:
             return exits.OF_SIGNALS[self.end.signal]
         if self.end.halted:
             return exits.STOPPED
-        return exits.CREATED if self.ruling.go else exits.INCOMPLETE
+        return exit_code(self.ruling)
 
     @property
     def text(self) -> str:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.cli import exits
+from batcher.cli.all_of_it import counts_of, entries_option
+from batcher.cli.entries import journal_option
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.terminal import tell
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from batcher.follow.accepted import Acceptance
+    from batcher.report.gather import Report
 
 _SETTINGS = ("allow_inconsistent",)
 
@@ -33,6 +36,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.command(cls=ListedCommand, epilog=_EPILOG)
 @click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
+@journal_option
+@entries_option
 @click.option("--html", type=_FILE, help="Write one self-contained page: verdict, timeline, entries, differences.")
 @click.option("--csv", type=_FILE, help="Write a row for each entry, for spreadsheets.")
 @click.option("--differences-csv", type=_FILE, help="Write a row for each difference that was found.")
@@ -47,6 +52,8 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @settings_options(_SETTINGS)
 def command(
     results: tuple[Path, ...],
+    journal: Path | None,
+    entries: tuple[str, ...],
     html: Path | None,
     csv: Path | None,
     differences_csv: Path | None,
@@ -73,39 +80,48 @@ def command(
             raise click.UsageError(f"{asked[0]} takes one results file; two files are only compared.")
         if named:
             raise click.UsageError("Two files are only compared: --allow-inconsistent says nothing about that.")
+        if journal is not None or entries:
+            raise click.UsageError("Two files are only compared: --journal and --entries say nothing about that.")
         return _compare(results[0], results[1], as_json)
 
     from batcher.cli.at_the_end import accepted_by
+    from batcher.report.gather import gather
 
+    said = counts_of(results, entries).get(results[0])
     acceptances = accepted_by(settings)
     if not asked:
-        return _summary(results[0], acceptances, as_json)
+        return _summary(results[0], journal, said, acceptances, as_json)
     if as_json:
         raise click.UsageError(f"--json prints a summary, {asked[0]} writes one: use one of the two.")
-    return _write(results[0], acceptances, html, csv, differences_csv, delimiter or ",", markdown)
+    report = gather(results[0], acceptances, journal=journal, entries=said)
+    return _write(report, html, csv, differences_csv, delimiter or ",", markdown)
 
 
-def _summary(results: Path, acceptances: "Sequence[Acceptance]", as_json: bool) -> int:
-    from batcher.report.gather import read_verdicts
+def _summary(
+    results: Path, journal: Path | None, entries: int | None, acceptances: "Sequence[Acceptance]", as_json: bool
+) -> int:
+    from batcher.report.gather import read_verdicts, seen_of_file
     from batcher.report.read import tally_file
 
     tally, torn = tally_file(results)
-    verdicts = read_verdicts(results, acceptances)
+    seen = seen_of_file(results, tally, journal, entries)
+    verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries)
     if as_json:
-        problems = list(tally.misfits())
+        problems = [*tally.misfits(seen.entries), *([seen.unproven] if seen.unproven else [])]
         gate = verdicts and verdicts.ruling.told()
-        _print_json({"file": str(results), "torn": torn, "problems": problems, **tally.as_json(), "gate": gate})
+        told = {"file": str(results), "torn": torn, "problems": problems, **tally.as_json()}
+        _print_json({**told, "wave": seen.as_json(), "gate": gate})
         return exits.CREATED
     from batcher.cli.terminal import console
     from batcher.report.summary import print_summary
 
-    notes = (
-        ("The last line is cut off (the wave is running, or was killed) and not counted. A resumed wave mends it.",)
-        if torn
-        else ()
-    )
+    notes = [said for said in (seen.unproven or seen.note,) if said is not None and verdicts is None]
+    if torn:
+        notes.append(
+            "The last line is cut off (the wave is running, or was killed) and not counted. A resumed wave mends it."
+        )
     out = console()
-    print_summary(out, tally, title=str(results), notes=notes)
+    print_summary(out, tally, title=str(results), entries=seen.entries, notes=tuple(notes))
     if verdicts is not None:
         from batcher.cli.ruling import print_ruling
 
@@ -115,17 +131,14 @@ def _summary(results: Path, acceptances: "Sequence[Acceptance]", as_json: bool) 
 
 
 def _write(
-    results: Path,
-    acceptances: "Sequence[Acceptance]",
+    report: "Report",
     html: Path | None,
     csv: Path | None,
     differences_csv: Path | None,
     delimiter: str,
     markdown: Path | None,
 ) -> int:
-    from batcher.report.gather import gather
-
-    report = gather(results, acceptances)
+    results = report.file
     if report.verdicts is None and differences_csv:
         raise UserError(f"{results} has no verdicts beside it yet: run `batcher watch {results}` first.")
     if html is not None:

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
+from batcher.cli import exits
 from batcher.cli.terminal import say
-from batcher.follow.gate import Blocker, Ruling
+from batcher.follow.gate import Blocker, Ruling, Word
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
 from batcher.text import counted, printable
 
 _BLOCKERS = 50  # shown; --json and --junit have them all
+_WORDS = {Word.GO: "bold green", Word.NO_GO: "bold red", Word.UNKNOWN: "bold magenta"}
 STYLES = {
     Verdict.CONSISTENT: "green",
     Verdict.INCONSISTENT: "red",
@@ -26,6 +28,8 @@ def print_ruling(console: Console, ruling: Ruling) -> None:
     """Print *ruling*: the verdict first, then what a person has to look at."""
     console.print(headline(ruling))
     console.print(_counts(ruling))
+    for line in _waves(ruling):
+        say(console, line)
     file = None
     for blocker in ruling.blockers[:_BLOCKERS]:
         if blocker.file != file:
@@ -39,19 +43,33 @@ def print_ruling(console: Console, ruling: Ruling) -> None:
         say(console, line)
 
 
+def exit_code(ruling: Ruling) -> int:
+    """The exit code that says it: 0 GO, 1 NO-GO, 2 it cannot be told."""
+    return {Word.GO: exits.CREATED, Word.NO_GO: exits.INCOMPLETE, Word.UNKNOWN: exits.USAGE}[ruling.word]
+
+
 def headline(ruling: Ruling) -> Text:
     """GO or NO-GO, and how many entries stand in the way."""
-    line = Text("GO" if ruling.go else "NO-GO", "bold green" if ruling.go else "bold red")
+    line = Text(ruling.word.value, _WORDS[ruling.word])
     stand = len(ruling.blockers)
     whole = counted(ruling.entries, "entry", "entries")
     if ruling.go:
         accepted = f", {counted(len(ruling.passed), 'difference')} accepted" if ruling.passed else ""
         line.append(f"  {whole}: nothing stands in the way{accepted}", "default")
+    elif ruling.word is Word.UNKNOWN:
+        line.append(f"  {whole} seen, and it cannot be told whether these are all", "default")
     elif not ruling.entries:
         line.append("  there are no entries: nothing is proven", "default")
     else:
         line.append(f"  {stand:,} of {whole} {'stands' if stand == 1 else 'stand'} in the way", "default")
     return line
+
+
+def _waves(ruling: Ruling) -> Iterator[Text]:
+    """Of waves that were judged without their journal, or of which not all may have been seen, what to know."""
+    for wave in ruling.waves:
+        if (told := wave.unproven or wave.note) is not None:
+            yield Text(f"  {printable(told)}", "yellow" if wave.unproven else "dim")
 
 
 def _counts(ruling: Ruling) -> Text:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from batcher.cli.all_of_it import counts_of, entries_option
 from batcher.cli.credential_flags import credential_flags, credential_options
+from batcher.cli.entries import journal_option
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 
@@ -45,17 +47,20 @@ The verdicts stand in results.verdicts.jsonl, one line an entry, as soon as they
 like: the same command goes on where it was.
 
 \b
-Exit codes: 0 every verdict is consistent (or accepted); 1 not; 2 bad usage or files;
+Exit codes: 0 every verdict is consistent (or accepted); 1 not; 2 bad usage or files, or it cannot be told whether
+all entries of the wave were seen;
 3 a scope's credential was refused; 129/130/143 stopped by a signal, resumable.
 """
 
 
 @click.command(cls=ListedCommand, epilog=_EPILOG)
 @click.argument("results", type=click.Path(path_type=Path))
+@journal_option
+@entries_option
 @click.option("--json", "as_json", is_flag=True, help="Print the gate's ruling as a JSON object.")
 @settings_options(_SETTINGS)
 @credential_flags
-def command(results: Path, as_json: bool, **parameters: Any) -> int:
+def command(results: Path, journal: Path | None, entries: tuple[str, ...], as_json: bool, **parameters: Any) -> int:
     """Follow the comparison tasks that the wave of RESULTS created, each until it ends, to a verdict.
 
     All jobs together are looked at within the limit of look-ups. Where something differs, all of its details are
@@ -70,11 +75,12 @@ def command(results: Path, as_json: bool, **parameters: Any) -> int:
     from batcher.cli.terminal import console
     from batcher.settings.credentials import credential_sources
 
+    counts = counts_of([results], entries)
     check_end(settings)
     acceptances = accepted_by(settings)
     with telling_stop(settings, "watch"):
-        end = _follow(results, settings, credential_sources(settings, loaded.config, options))
-    verdicts = Verdicts.of(results, end, acceptances)
+        end = _follow(results, journal, settings, credential_sources(settings, loaded.config, options))
+    verdicts = Verdicts.of(results, end, acceptances, journal=journal, entries=counts)
     said = {"results": str(results), "exit_code": verdicts.exit_code, **verdicts.as_json()}
     if as_json:
         import orjson
@@ -86,7 +92,7 @@ def command(results: Path, as_json: bool, **parameters: Any) -> int:
     return verdicts.exit_code
 
 
-def _follow(results: Path, settings: "RunSettings", sources: "CredentialSources") -> "FollowEnd":
+def _follow(results: Path, journal: Path | None, settings: "RunSettings", sources: "CredentialSources") -> "FollowEnd":
     import asyncio
 
     from batcher import logs, streams
@@ -98,7 +104,7 @@ def _follow(results: Path, settings: "RunSettings", sources: "CredentialSources"
     logs.configure(settings.log_format, level_of(settings), color=colors_on(err.stream))
 
     async def follow() -> "FollowEnd":
-        session = Session(results, settings, sources=sources)
+        session = Session(results, settings, journal=journal, sources=sources)
         with stopped_by_signals(session.stop):
             async with shown(session.status, err, quiet=settings.quiet):
                 return await session.run()

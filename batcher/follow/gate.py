@@ -9,11 +9,13 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from enum import StrEnum
 from itertools import islice
 from typing import Any, TypeVar, overload
 
 from batcher.follow.accepted import Acceptance
 from batcher.follow.judge import SHOWN, Blocker, Judge, Judged, Passed
+from batcher.follow.seen import Seen
 from batcher.follow.verdict import Verdict
 from batcher.follow.waved import Entries, EntryAt, Kin, Waved, as_entries
 from batcher.wave.result import Status
@@ -21,6 +23,14 @@ from batcher.wave.result import Status
 __all__ = ["SHOWN", "Blocker", "Passed", "Ruling", "Told", "Waved", "rule"]
 
 T = TypeVar("T")
+
+
+class Word(StrEnum):
+    """What the gate says."""
+
+    GO = "GO"
+    NO_GO = "NO-GO"
+    UNKNOWN = "UNKNOWN"  # nothing that was seen stands in the way, and it cannot be told whether all was seen
 
 
 class Court:
@@ -84,8 +94,9 @@ class Told(Sequence[T]):
 class Ruling:
     """What the gate says. *unused* are acceptances that match no difference, *expired* those that hold no more.
 
-    *blocked* counts the blockers by status and verdict. *blocking* and *passing* are the places of entries that
-    have a blocker, or differences that passed; *replaced* those in whose stead a later comparison speaks.
+    *waves* tell of each wave whether all of it was seen. *blocked* counts the blockers by status and verdict.
+    *blocking* and *passing* are the places of entries that have a blocker, or differences that passed; *replaced* those
+    in whose stead a later comparison speaks.
     """
 
     entries: int
@@ -98,12 +109,27 @@ class Ruling:
     blocking: Sequence[int]
     passing: Sequence[int]
     replaced: Sequence[int]
+    waves: Sequence[Seen]
     court: Court
 
     @property
+    def word(self) -> Word:
+        """GO: there are entries, all of them were seen, and none stands in the way. NO-GO: one does."""
+        if len(self.blockers):
+            return Word.NO_GO
+        if self.unproven:
+            return Word.UNKNOWN
+        return Word.GO if self.entries else Word.NO_GO
+
+    @property
     def go(self) -> bool:
-        """GO: there are entries, and none of them stands in the way."""
-        return self.entries > 0 and not len(self.blockers)
+        """Whether it is GO."""
+        return self.word is Word.GO
+
+    @property
+    def unproven(self) -> Sequence[str]:
+        """Why it cannot be told whether every entry was seen, and the way out: a sentence for each such wave."""
+        return [said for wave in self.waves if (said := wave.unproven) is not None]
 
     def as_json(self, most: int | None = None) -> dict[str, Any]:
         """The ruling as plain data, for `--json` and notifications; at most *most* of each of the long lists.
@@ -119,7 +145,9 @@ class Ruling:
     def told(self) -> dict[str, Any]:
         """The same, with an iterator for each list that may be longer than what should be held in memory."""
         return {
-            "verdict": "GO" if self.go else "NO-GO",
+            "verdict": self.word.value,
+            "unproven": list(self.unproven),
+            "waves": [wave.as_json() for wave in self.waves],
             "entries": self.entries,
             "superseded": len(self.replaced),
             "verdicts": {verdict.value: self.verdicts.get(verdict, 0) for verdict in Verdict}
@@ -204,5 +232,6 @@ def rule(
         blocking=blocking,
         passing=passing,
         replaced=replaced,
+        waves=tuple(court.entries.seen),
         court=court,
     )

@@ -134,7 +134,8 @@ def _with_halves_of(entry: Waved, latest: VerdictLine, earlier: VerdictLine) -> 
 def _blockers(entry: Waved, acceptances: Sequence[Acceptance], today: date, used: _Used) -> Iterator[Blocker]:
     line = entry.verdict
     if entry.status is None:
-        yield _blocker(entry, "no result yet: the wave has not ended; the same `batcher run` goes on with it")
+        why = entry.said or "no result yet: the wave has not ended; the same `batcher run` goes on with it"
+        yield _blocker(entry, why)
     elif entry.status is not Status.CREATED:
         yield _blocker(entry, f"{entry.status.value.replace('_', ' ')}: {entry.said or 'not all of it was created'}")
     elif line is None:

@@ -36,10 +36,16 @@ def _document(ruling: Ruling, entries: Entries) -> Iterator[str]:
     for place in range(len(entries)):
         suites.setdefault(entries.file_of(place), array("I")).append(place)
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    yield f'<testsuites name="batcher gate" {_totals(range(len(entries)), marks)}>\n'
+    unseen = {wave.file: said for wave in ruling.waves if (said := wave.unproven) is not None}
+    for file in unseen:
+        suites.setdefault(file, array("I"))
+    yield f'<testsuites name="batcher gate" {_totals(range(len(entries)), marks, errors=len(unseen))}>\n'
     with entries.reading() as entry_at:
         for file, places in suites.items():
-            yield f"  <testsuite name={_attribute(file)} {_totals(places, marks)} {_skipped(places, marks)}>\n"
+            counts = f"{_totals(places, marks, errors=file in unseen)} {_skipped(places, marks)}"
+            yield f"  <testsuite name={_attribute(file)} {counts}>\n"
+            if file in unseen:
+                yield from _unseen(file, unseen[file])
             for place in places:
                 entry = entry_at(place)
                 judged = ruling.court.judged(entry_at, place) if marks[place] & (_BLOCKED | _PASSED) else None
@@ -59,9 +65,15 @@ def _case(entry: Waved, judged: Judged | None, *, replaced: bool) -> Iterator[st
     yield ">\n" + "".join(inner) + "    </testcase>\n" if inner else "/>\n"
 
 
-def _totals(places: Collection[int], marks: bytearray) -> str:
+def _unseen(file: str, why: str) -> Iterator[str]:
+    """A case of its own: nothing that was seen stands for what was not."""
+    yield f'    <testcase classname={_attribute(_class(file))} name="every entry was seen">\n'
+    yield f'      <error type="unproven" message={_attribute(why)}>{_text(why)}</error>\n    </testcase>\n'
+
+
+def _totals(places: Collection[int], marks: bytearray, *, errors: int) -> str:
     failures = sum(marks[place] & _BLOCKED != 0 for place in places)
-    return f'tests="{len(places)}" failures="{failures}" errors="0"'
+    return f'tests="{len(places) + errors}" failures="{failures}" errors="{errors:d}"'
 
 
 def _skipped(places: Collection[int], marks: bytearray) -> str:

@@ -4,7 +4,7 @@ import asyncio
 import random
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from batcher.drs.auth.sources import CredentialSources
@@ -16,16 +16,15 @@ from batcher.follow.followed import identity_of
 from batcher.follow.follower import Follower, FollowStatus
 from batcher.follow.reader import Reader
 from batcher.follow.schedule import patience_of
+from batcher.follow.seen import plan_beside
 from batcher.follow.verdicts_file import VerdictsFile
 from batcher.logger import get_logger
 from batcher.settings import RunSettings
+from batcher.wave.beside import JournalUnusable
 from batcher.wave.clocks import Clock, SystemClock
-from batcher.wave.files import journal_beside
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.result import Result
 from batcher.wave.results_file import read_results
-from batcher.wave.schema import NotAJournal
-from batcher.wave.store import Store
 
 log = get_logger("batcher.follow")
 
@@ -33,44 +32,44 @@ PlanOf = Callable[[Result], PlannedEntry | None]
 
 
 @contextmanager
-def plans_beside(results: Path) -> Iterator[PlanOf]:
-    """What the journal beside *results* has of each entry: its comparison's type and start. Without one, nothing."""
-    journal = journal_beside(results)
-    store: Store | None = None
-    if journal.is_file():
-        try:
-            store = Store.open_to_read(journal)
-        except (NotAJournal, sqlite3.Error) as error:
-            log.warning("watch.no_journal", journal=str(journal), reason=str(error))
+def plans_beside(results: Path, journal: Path | None = None) -> Iterator[PlanOf]:
+    """What the journal of *results* has of each entry: its comparison's type and start. Without one, nothing."""
+    with ExitStack() as stack:
+        store, why = stack.enter_context(plan_beside(results, journal))
+        if why is not None:
+            log.warning("watch.no_journal", reason=why)
 
-    def plan_of(result: Result) -> PlannedEntry | None:
-        try:
-            entry = store.entry(result.index) if store is not None else None
-        except sqlite3.Error:
-            return None
-        return entry if entry is not None and entry.key == result.key else None
+        def plan_of(result: Result) -> PlannedEntry | None:
+            try:
+                entry = store.entry(result.index) if store is not None else None
+            except sqlite3.Error:
+                return None
+            return entry if entry is not None and entry.key == result.key else None
 
-    try:
         yield plan_of
-    finally:
-        if store is not None:
-            store.close()
+        with suppress(JournalUnusable):  # a wave that goes on meanwhile changes nothing of its plan
+            stack.close()
 
 
 class Session:
-    """Follows the file *results*. `stop` may be called at any time: what is known is kept, the rest goes on later."""
+    """Follows the file *results*, whose *journal* lies beside it where none is named.
+
+    `stop` may be called at any time: what is known is kept, the rest goes on later.
+    """
 
     def __init__(
         self,
         results: Path,
         settings: RunSettings,
         *,
+        journal: Path | None = None,
         sources: CredentialSources | None = None,
         credential_for: CredentialFor | None = None,
         clock: Clock | None = None,
     ) -> None:
         self.path = verdicts_beside(results)
         self._results_path = results
+        self._journal = journal
         self._settings = settings
         self._patience = patience_of(settings)
         self._sources = sources
@@ -110,7 +109,7 @@ class Session:
                     at_once=self._settings.concurrency,
                 )
                 self._follower = follower
-                with plans_beside(self._results_path) as plan_of:
+                with plans_beside(self._results_path, self._journal) as plan_of:
                     for result in self._results:
                         follower.add(result, plan_of(result))
                 follower.complete()

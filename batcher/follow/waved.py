@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from batcher.follow.seen import Seen
 from batcher.follow.verdict import VerdictLine
 from batcher.wave.result import Status
 
@@ -55,6 +56,11 @@ class Entries(Protocol):
         """The file that the entry at *place* is in, without loading it."""
         ...
 
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """Of each wave, whether all of it is here."""
+        ...
+
     def alike(self) -> Iterator[Sequence[int]]:
         """Places, ascending, of entries that may be runs of the same one; all that are stand together in one of these.
 
@@ -75,6 +81,11 @@ class Held:
     def reading(self) -> AbstractContextManager[EntryAt]:
         """See `Entries`."""
         return nullcontext(self._entries.__getitem__)
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """See `Entries`; whoever holds them in a list says that it is whole."""
+        return ()
 
     def file_of(self, place: int) -> str:
         """See `Entries`."""

@@ -3,13 +3,14 @@
 from array import array
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from itertools import accumulate, groupby
 from operator import itemgetter
 from pathlib import Path
 
+from batcher.follow.seen import Seen
 from batcher.follow.wave_index import WaveIndex
 from batcher.follow.waved import EntryAt, Waved
 
@@ -17,13 +18,17 @@ _PART = 1 << 16  # names that are sorted at a time, about; in _PARTS parts at mo
 _PARTS = 64
 
 
-def entries_of(files: Iterable[Path]) -> "Waves":
+def entries_of(
+    files: Iterable[Path], *, journal: Path | None = None, entries: Mapping[Path, int] | None = None
+) -> "Waves":
     """Every entry of the results *files*, with the verdict that stands beside its file. Raises `UserError`.
 
     A verdict on the comparisons of a wave that was begun anew since is none. Entries without a result (the wave runs
-    still, or was killed) come last, as far as the journal or a gap in the results tells of them.
+    still, or was killed) come last; `Waves.seen` says of each wave whether that is known of all of them. *journal* is
+    that of the one file, where it is not beside it; *entries* is how many the operator says that there are.
     """
-    return Waves([WaveIndex.of(path) for path in files])
+    said = entries or {}
+    return Waves([WaveIndex.of(path, journal=journal, entries=said.get(path)) for path in files])
 
 
 class Waves:
@@ -54,6 +59,11 @@ class Waves:
                 return replace(entry, nth=self._nth[place]) if place in self._nth else entry
 
             yield entry_at
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """See `Entries`."""
+        return [wave.seen for wave in self.waves]
 
     def file_of(self, place: int) -> str:
         """See `Entries`."""

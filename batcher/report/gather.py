@@ -1,6 +1,5 @@
 """Everything the report's page shows, gathered from what lies beside the results file: journal and verdicts."""
 
-import sqlite3
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,16 +14,16 @@ from batcher.follow.accepted import Acceptance
 from batcher.follow.files import verdicts_beside
 from batcher.follow.gate import Ruling, Told, rule
 from batcher.follow.judge import Judged
+from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import Difference, Verdict
 from batcher.follow.wave_index import line_at
 from batcher.follow.waves import Waves, entries_of
 from batcher.rates import Rate
 from batcher.report.tally import NoResult, Tally
 from batcher.report.timeline import Kind, Sent, Stretches, Timeline, timeline
-from batcher.wave.files import journal_beside
+from batcher.wave.beside import JournalUnusable
 from batcher.wave.result import Status
 from batcher.wave.results_file import Torn, parsed_line, raw_lines, results_problem
-from batcher.wave.schema import NotAJournal
 from batcher.wave.store import Store
 
 # Entries listed one by one on the page; beyond that those with trouble come first, and the page says so.
@@ -139,8 +138,9 @@ class Lines(Sequence[dict[str, Any]]):
 class Report:
     """A wave as the page shows it. *facts* are the journal's, None where there is none to be read.
 
-    *lines* are result lines, those with trouble chosen first; *omitted* says how many more there are. *grave* counts
-    the lines with trouble, *omitted_grave* those of them that are not among *lines*. *problems* are sentences.
+    *seen* tells whether all of the wave is here. *lines* are result lines, those with trouble chosen first; *omitted*
+    says how many more there are. *grave* counts the lines with trouble, *omitted_grave* those of them that are not
+    among *lines*. *problems* are sentences.
     """
 
     file: Path
@@ -152,12 +152,13 @@ class Report:
     verdicts: Verdicts | None
     timeline: Timeline | None
     facts: Mapping[str, Any] | None
+    seen: Seen
     problems: tuple[str, ...]
 
     @property
     def entries(self) -> int | None:
-        """How many entries the manifest has; None where only the journal could tell and there is none."""
-        return None if self.facts is None else int(self.facts["entries"])
+        """How many entries the wave has; None where that cannot be told."""
+        return self.seen.entries
 
     @property
     def ruling(self) -> Ruling | None:
@@ -174,9 +175,19 @@ class Report:
             return None  # `off` or `auto`
 
 
-def gather(results: Path, acceptances: Sequence[Acceptance] = (), *, most_rows: int = MOST_ROWS) -> Report:
-    """Read *results* and what lies beside it, and have the gate rule over it. Raises `UserError`."""
-    verdicts = read_verdicts(results, acceptances)
+def gather(
+    results: Path,
+    acceptances: Sequence[Acceptance] = (),
+    *,
+    journal: Path | None = None,
+    entries: int | None = None,
+    most_rows: int = MOST_ROWS,
+) -> Report:
+    """Read *results* and what lies beside it, and have the gate rule over it. Raises `UserError`.
+
+    *journal* is the wave's, where it is not beside; *entries* is how many the operator says that the wave has.
+    """
+    verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries)
     tally, torn, chosen, sent = Tally(), Torn(), _Chosen(most_rows), Stretches()
     offset = 0
     for number, raw in raw_lines(results, torn):
@@ -189,10 +200,12 @@ def gather(results: Path, acceptances: Sequence[Acceptance] = (), *, most_rows: 
         offset += len(raw)
         if isinstance(line["submitted_at"], str):
             sent.add(datetime.fromisoformat(line["submitted_at"]).timestamp(), Kind.FIRST)
-    facts, whole, problems = _journal(results)
+    facts, whole, why = _journal(results, journal)
+    seen = seen_of(results, tally, None if facts is None else facts["entries"], why, entries)
+    problems = [] if why is None else [f"{seen.unproven or why} Retries and throttling are not shown."]
     if torn.torn:
         problems.append("The last line is cut off (the wave is running, or was killed) and not counted.")
-    problems += [f"{misfit}." for misfit in tally.misfits(None if facts is None else facts["entries"])]
+    problems += [f"{misfit}." for misfit in tally.misfits(seen.entries)]
     places = chosen.places()
     return Report(
         file=results,
@@ -204,6 +217,7 @@ def gather(results: Path, acceptances: Sequence[Acceptance] = (), *, most_rows: 
         verdicts=verdicts,
         timeline=whole or sent.timeline(whole=False),
         facts=facts,
+        seen=seen,
         problems=tuple(problems),
     )
 
@@ -238,28 +252,54 @@ class _Chosen:
         return array("I", sorted(chosen, key=self._indexes.__getitem__))
 
 
-def read_verdicts(results: Path, acceptances: Sequence[Acceptance] = ()) -> Verdicts | None:
-    """The verdicts of the wave whose results are in *results*; None where it was not followed. Raises `UserError`."""
+def seen_of(results: Path, tally: Tally, planned: int | None, why: str | None, said: int | None) -> Seen:
+    """Whether *tally* counts all of the wave of *results*, whose journal has *planned* entries, or is not read: *why*.
+
+    *said* is how many the operator says that it has. Raises `UserError` where they contradict each other.
+    """
+    entries, source = how_many(results, planned=planned, stated=tally.wave_entries, said=said, highest=tally.highest)
+    return Seen(
+        file=str(results),
+        lines=tally.lines,
+        repeated=tally.repeated,
+        entries=entries,
+        source=source,
+        journal=why,
+    )
+
+
+def seen_of_file(results: Path, tally: Tally, journal: Path | None, said: int | None) -> Seen:
+    """The same, with the journal that was named, or lies beside. Raises `UserError`."""
+    with plan_beside(results, journal) as (store, why):
+        return seen_of(results, tally, None if store is None else store.entry_count(), why, said)
+
+
+def read_verdicts(
+    results: Path, acceptances: Sequence[Acceptance] = (), *, journal: Path | None = None, entries: int | None = None
+) -> Verdicts | None:
+    """The verdicts of the wave whose results are in *results*; None where it was not followed. Raises `UserError`.
+
+    *journal* and *entries* are of `gather`.
+    """
     if not verdicts_beside(results).exists():
         return None
-    return Verdicts(entries_of([results]), acceptances, datetime.now(UTC).date())
+    said = None if entries is None else {results: entries}
+    read = entries_of([results], journal=journal, entries=said)
+    return Verdicts(read, acceptances, datetime.now(UTC).date())
 
 
-def _journal(results: Path) -> tuple[dict[str, Any] | None, Timeline | None, list[str]]:
-    path = journal_beside(results)
-    if not path.exists():
-        return None, None, ["There is no journal beside the results file: retries and throttling are not shown."]
+def _journal(results: Path, journal: Path | None) -> tuple[dict[str, Any] | None, Timeline | None, str | None]:
+    """What the journal tells; or, where it cannot be read, why."""
     try:
-        store = Store.open_to_read(path)
-    except (NotAJournal, sqlite3.Error) as error:
-        return None, None, [f"The journal could not be read ({error}): retries and throttling are not shown."]
-    try:
-        facts = {**store.facts(), "entries": store.entry_count()}
-        return facts, timeline(_requests(store), whole=True), []
-    except sqlite3.Error as error:
-        return None, None, [f"The journal {path} could not be read ({error}): retries and throttling are not shown."]
-    finally:
-        store.close()
+        with plan_beside(results, journal) as (store, why):
+            if store is None:
+                return None, None, why
+            facts = {**store.facts(), "entries": store.entry_count()}
+            return facts, timeline(_requests(store), whole=True), None
+    except JournalUnusable as error:
+        if journal is not None:
+            raise
+        return None, None, sentence(error)
 
 
 def _requests(store: Store) -> Iterator[Sent]:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from batcher.follow.gate import Ruling
+from batcher.follow.gate import Ruling, Word
 from batcher.follow.verdict import Verdict
 from batcher.text import counted
 from batcher.wave.result import Status
@@ -42,16 +42,26 @@ _VERDICTS = {
 }
 
 
-def headline(by_status: Mapping[Status, int], ruling: Ruling | None) -> Headline:
-    """The headline: the gate's *ruling* in short; None, where nothing was followed, speaks of what was created."""
-    return _judged(ruling) if ruling is not None and ruling.entries else _created(by_status)
+def headline(by_status: Mapping[Status, int], ruling: Ruling | None, entries: int | None) -> Headline:
+    """The headline: the gate's *ruling* in short; None, where nothing was followed, speaks of what was created.
+
+    *entries* is how many the wave has; None: that is not known.
+    """
+    return _judged(ruling) if ruling is not None and ruling.entries else _created(by_status, entries)
 
 
-def _created(by_status: Mapping[Status, int]) -> Headline:
-    entries = sum(by_status.values())
+def _created(by_status: Mapping[Status, int], known: int | None) -> Headline:
+    lines = sum(by_status.values())
+    entries = max(lines, known or 0)
     created = by_status.get(Status.CREATED, 0)
-    if not entries:
+    if not lines:
         return Headline(tone="doubt", title="No results", said="No entry has ended yet.")
+    if known is None and created == lines:
+        return Headline(
+            tone="doubt",
+            title=f"{created:,} created, of nobody knows how many",
+            said="How many entries the wave has cannot be told from these files.",
+        )
     if created == entries:
         return Headline(
             tone="good",
@@ -59,11 +69,13 @@ def _created(by_status: Mapping[Status, int]) -> Headline:
             said=f"{counted(entries, 'entry', 'entries')}, each with its comparison. "
             "What they came to is not known yet: batcher watch follows them.",
         )
+    counts: dict[Status | None, int] = {status: by_status.get(status, 0) for status in Status}
+    counts[None] = entries - lines
     return Headline(
         tone="doubt" if by_status.get(Status.UNSETTLED) else "bad",
         title=f"{created:,} of {entries:,} created",
         said=f"{counted(entries - created, 'entry is', 'entries are')} not as asked for.",
-        reasons=tuple(f"{by_status[s]:,} {said}" for s, said in _STATUSES.items() if s and by_status.get(s)),
+        reasons=tuple(f"{count:,} {said}" for s, said in _STATUSES.items() if (count := counts.get(s))),
     )
 
 
@@ -74,6 +86,14 @@ def _judged(ruling: Ruling) -> Headline:
             tone="good",
             title="GO: consistent, but for accepted differences" if ruling.passed else "GO: consistent",
             said=f"{counted(ruling.entries, 'entry', 'entries')} compared.",
+            notes=notes,
+        )
+    if ruling.word is Word.UNKNOWN:
+        return Headline(
+            tone="doubt",
+            title="UNKNOWN: not proven to be all",
+            said=f"{counted(ruling.entries, 'entry', 'entries')} seen, none of which stands in the way.",
+            reasons=tuple(ruling.unproven),
             notes=notes,
         )
     differ = any(verdict is Verdict.INCONSISTENT for _, verdict in ruling.blocked)
@@ -87,6 +107,8 @@ def _judged(ruling: Ruling) -> Headline:
 
 
 def _notes(ruling: Ruling) -> Iterator[str]:
+    if ruling.word is not Word.UNKNOWN:
+        yield from ruling.unproven
     if ruling.passed:
         yield f"Accepted: {counted(len(ruling.passed), 'difference')}."
     for said, acceptances in (("have expired", ruling.expired), ("match nothing", ruling.unused)):

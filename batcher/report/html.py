@@ -98,7 +98,7 @@ def _frame(report: Report) -> str:
         data=Markup(_DATA),  # noqa: S704 - our own text
         report=report,
         quoted=shlex.quote(str(report.file)),
-        headline=headline(tally.by_status, report.ruling),
+        headline=headline(tally.by_status, report.ruling, report.entries),
         span=_span(report),
         entries=report.entries or tally.lines,
         statuses=[_count(status.value, tally.by_status[status], TONES[status]) for status in Status],

@@ -17,7 +17,7 @@ _GROUPS = 500
 # Places in the manifest beyond this are not checked for gaps and repeats (8 MB of bits).
 _PLACES = 64 * 1024 * 1024
 
-_FIELDS = frozenset(Result.model_fields)
+_FIELDS = frozenset(name for name, field in Result.model_fields.items() if field.is_required())
 _STATUSES = frozenset(Status)
 
 
@@ -63,6 +63,7 @@ class Tally:
         self._seen = bytearray()
         self._last_place = -1
         self._repeated = 0
+        self.wave_entries: int | None = None  # as its lines say; old ones do not
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Count one result line. Raises `NoResult` where it is none."""
@@ -74,6 +75,7 @@ class Tally:
         status = Status(line["status"])
         if type(line["index"]) is not int or type(line["attempts"]) is not int or line["index"] < 0:
             raise NoResult("has an index or attempts that are no counts")
+        self._state(line.get("wave_entries"))
         self.lines += 1
         self.by_status[status] += 1
         self.attempts += line["attempts"]
@@ -83,6 +85,25 @@ class Tally:
         self._scope(line)[status] += 1
         if status is not Status.CREATED:
             self._trouble(status, line)
+
+    def _state(self, entries: Any) -> None:
+        if entries is None:
+            return
+        if type(entries) is not int or entries < 1:
+            raise NoResult(f"has {entries!r} as wave_entries, which is no count")
+        if self.wave_entries not in (None, entries):
+            raise NoResult(f"says that its wave has {entries:,} entries, and an earlier line {self.wave_entries:,}")
+        self.wave_entries = entries
+
+    @property
+    def repeated(self) -> int:
+        """Lines of entries that have one already."""
+        return self._repeated
+
+    @property
+    def highest(self) -> int:
+        """The last place in the manifest that has a line; -1: none has."""
+        return self._last_place
 
     def add_result(self, result: Result) -> None:
         """Count one result."""

@@ -63,9 +63,13 @@ def told(journal: Path) -> Iterator[None]:
         yield
     except NotAJournal as error:
         raise JournalUnusable(f"{error}.") from error
-    except PermissionError as error:
+    except OSError as error:
         if error.filename is not None and Path(error.filename).absolute() != journal.absolute():
             raise
+        if not isinstance(error, PermissionError):
+            raise JournalUnusable(
+                f"the journal {journal} cannot be read: {error.strerror}. Copy all of the wave's files again, RESULTS*."
+            ) from error
         raise JournalUnusable(
             f"the journal {journal} may not be read ({error.strerror}): {_whose(journal)}look as the user who ran the "
             "wave, or with a copy that they made of all its files, RESULTS*."

@@ -37,6 +37,7 @@ def result_line(
         "submitted_at": None if state.first_at is None else rfc3339(utc(state.first_at)),
         "finished_at": rfc3339(utc(finished_at)),
         "labels": entry.labels,
+        "wave_entries": entry.wave_entries,
     }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
 

@@ -26,6 +26,7 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
     """One row of the plan. *body* is the request as JSON bytes, sent as they are on the first attempt.
 
     *line* is the manifest's 1-based line; *shares_job* tells that other entries name the same job.
+    *wave_entries* is how many entries the wave has; None while it is being planned.
     """
 
     index: int
@@ -37,6 +38,7 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
     x_language: str | None
     labels: Mapping[str, str]
     shares_job: bool = False
+    wave_entries: int | None = None
 
     @property
     def size(self) -> int:

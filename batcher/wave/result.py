@@ -31,7 +31,10 @@ Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_u
 
 
 class Result(BaseModel):
-    """One line of the results file. Every field is always present; their order is the order of the line."""
+    """One line of the results file. Every field is always present; their order is the order of the line.
+
+    Lines of before there was `wave_entries` are read as well.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_enum_values=False, defer_build=True)
 
@@ -57,6 +60,9 @@ class Result(BaseModel):
     submitted_at: Timestamp | None = Field(description="When the first attempt was sent (RFC 3339, UTC).")
     finished_at: Timestamp = Field(description="When the entry was settled (RFC 3339, UTC).")
     labels: Mapping[str, str] = Field(description="The entry's labels, as the manifest has them.")
+    wave_entries: int | None = Field(
+        default=None, ge=1, description="How many entries the wave has: so many lines are all of it."
+    )
 
     def to_line(self) -> bytes:
         """The line as written, newline included."""

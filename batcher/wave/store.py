@@ -70,6 +70,7 @@ class Store:
         self._walk: str | None = None
         self._keeper: SignKeeper | None = None
         self._folded_at: int | None = None  # when the database was last written to: its log was folded in
+        self._wave_entries: int | None = None
 
     @classmethod
     def open(cls, path: Path | None) -> "Store":
@@ -240,11 +241,18 @@ class Store:
         for name, value in facts.items():
             self._apply(Noted(name=name, value=value))
         self._db.execute("INSERT INTO meta VALUES ('planned', 1)")
+        entries = self.entry_count()
+        self._apply(Noted(name="entries", value=entries))
+        self._db.execute(  # the invalid entries', from when nobody knew how many there would be
+            "UPDATE results SET line = CAST(replace(CAST(line AS TEXT), ?, ?) AS BLOB)",
+            ('"wave_entries":null}', f'"wave_entries":{entries}}}'),
+        )
         several = INDEX_OF_SCOPES if len(self.scopes()) > 1 else ""
         for statement in (INDEXES + several).strip().splitlines():
             self._db.execute(statement)
         self._db.execute("COMMIT")
-        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # so that a copy without the log has at least the plan
+        # So that a copy without the log has at least the plan. The log is not emptied: an empty one counts as lost.
+        self._db.execute("PRAGMA wal_checkpoint(FULL)")
 
     # --- writing ----------------------------------------------------------------------------------------
 
@@ -419,6 +427,10 @@ class Store:
         ).fetchone()
         return self._entry(row) if row else None
 
+    def planned_keys(self) -> Iterator[tuple[int, str]]:
+        """The place and the key of every entry, in manifest order."""
+        yield from self._db.execute("SELECT idx, key FROM entries ORDER BY idx")
+
     def line_of(self, index: int) -> int | None:
         """The manifest's line of the entry at *index*, be it valid or not; None: there is none."""
         row = self._db.execute("SELECT line FROM entries WHERE idx = ?", (index,)).fetchone()
@@ -481,6 +493,8 @@ class Store:
     def _entry(self, row: tuple[Any, ...]) -> PlannedEntry:
         if not self._scopes:
             self._scopes = {scope.number: scope for scope in self.scopes()}
+            counted = self._db.execute("SELECT value FROM meta WHERE name = 'entries'").fetchone()
+            self._wave_entries = int(counted[0]) if counted else self.entry_count()  # old journals have no such fact
         index, line, key, scope, job_id, x_language, labels, body, shares_job = row
         return PlannedEntry(
             index=index,
@@ -492,4 +506,5 @@ class Store:
             x_language=x_language,
             labels=orjson.loads(labels) if labels else {},
             shares_job=bool(shares_job),
+            wave_entries=self._wave_entries,
         )

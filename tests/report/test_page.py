@@ -148,7 +148,7 @@ def test_a_wave_without_journal_and_verdicts_says_what_is_missing(tmp_path: Path
     results = tmp_path / "results.jsonl"
     write_wave(results, 20, journal=False, verdicts=False)
     html = page(gather(results))
-    assert "no journal beside the results file" in html
+    assert "There is no journal beside it" in html
     assert "batcher watch follows them" in html or "created" in html
 
 

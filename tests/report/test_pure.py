@@ -67,7 +67,7 @@ def test_the_drawing_stays_in_its_box(sent: list[Sent], limit: float | None) -> 
     ],
 )
 def test_the_headline_of_a_wave_that_nobody_followed(by_status: dict[Status, int], title: str, tone: str) -> None:
-    head = headline(by_status, None)
+    head = headline(by_status, None, sum(by_status.values()))
     assert (head.title, head.tone) == (title, tone)
 
 
@@ -77,7 +77,7 @@ def test_the_headline_says_what_the_gate_says_and_counts_every_entry_in_the_way(
 ) -> None:
     acceptances = (accept("*"),) if accepts else ()
     ruling = rule(entries, acceptances, TODAY)
-    head = headline(Counter(entry.status for entry in entries if entry.status), ruling)
+    head = headline(Counter(entry.status for entry in entries if entry.status), ruling, len(entries))
     if entries:
         assert head.title.startswith("GO" if ruling.go else "NO-GO")
         assert (head.tone == "good") == ruling.go

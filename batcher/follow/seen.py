@@ -1,0 +1,126 @@
+"""Whether all of a wave was seen: how many entries it has, who says so, and what is to be done where nobody does."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from batcher.errors import UserError
+from batcher.text import counted
+from batcher.wave.beside import JournalAbsent, JournalUnusable, journal_of, reading
+from batcher.wave.store import Store
+
+
+class Source(StrEnum):
+    """Who says how many entries a wave has."""
+
+    JOURNAL = "journal"
+    RESULTS = "results"  # each of its lines does
+    OPERATOR = "--entries"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """Of one wave: how many *entries* it has, as *source* says, and how many *lines* its results *file*.
+
+    *entries* and *source* are None where nobody can say. *journal* tells why the journal did not; None: it did.
+    *repeated* counts lines of entries that have one already.
+    """
+
+    file: str
+    lines: int
+    repeated: int
+    entries: int | None
+    source: Source | None
+    journal: str | None
+
+    @property
+    def unproven(self) -> str | None:
+        """Why it cannot be told whether every entry was seen, and the way out; None: it can."""
+        if self.repeated:
+            return (
+                f"{self.file} was edited, or put together: {counted(self.repeated, 'line repeats', 'lines repeat')} an "
+                "entry that has one already. `batcher results` writes it anew from the journal."
+            )
+        if self.entries is not None:
+            return None
+        return (
+            f"{self.file} has {counted(self.lines, 'line')}, and how many entries its wave has cannot be told. "
+            f"{self.journal} Or say how many entries the manifest has: --entries N."
+        )
+
+    @property
+    def note(self) -> str | None:
+        """What else to know of a wave whose journal was not read; None: nothing."""
+        if self.journal is None or self.entries is None:
+            return None
+        said = "its lines say" if self.source is Source.RESULTS else "--entries says"
+        return f"{self.file}: judged without its journal; {said} that the wave has {self.entries:,}. {self.journal}"
+
+    def as_json(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "file": self.file,
+            "lines": self.lines,
+            "entries": self.entries,
+            "entries_known_from": self.source and self.source.value,
+            "journal": self.journal,
+        }
+
+
+@contextmanager
+def plan_beside(results: Path, journal: Path | None = None) -> Iterator[tuple[Store | None, str | None]]:
+    """The store of the journal of *results*, to be read, or None and why there is none that can be.
+
+    *journal* is where it was said to be; None: beside the results. Raises `UserError` where it was named and is not
+    there, or fails while it is read.
+    """
+    with ExitStack() as stack:
+        store, why = None, None
+        try:
+            store = stack.enter_context(reading(journal_of(results, journal)))
+        except (JournalAbsent, JournalUnusable) as error:
+            if journal is not None:
+                raise
+            why = sentence(error)
+        yield store, why
+
+
+def sentence(error: JournalAbsent | JournalUnusable) -> str:
+    """Why there is no journal to be read, and the way out."""
+    if isinstance(error, JournalAbsent):
+        return "There is no journal beside it: copy the files of a wave together, RESULTS*."
+    return f"{error.message[0].upper()}{error.message[1:]}"
+
+
+def how_many(
+    file: Path, *, planned: int | None, stated: int | None, said: int | None, highest: int
+) -> tuple[int | None, Source | None]:
+    """How many entries the wave of *file* has, and who says so: the journal (*planned*), its lines (*stated*), or the
+    operator (*said*). *highest* is the last place in the manifest that has a line, -1 for none.
+
+    Raises `UserError` where they contradict each other.
+    """
+    if planned is not None and stated is not None and planned != stated:
+        raise UserError(
+            f"{file} is of a wave of {counted(stated, 'entry', 'entries')}, and the journal beside it of one of "
+            f"{planned:,}: they do not belong together. Copy all files of one wave, RESULTS*."
+        )
+    known = [(planned, Source.JOURNAL), (stated, Source.RESULTS), (said, Source.OPERATOR)]
+    entries, source = next(((count, who) for count, who in known if count is not None), (None, None))
+    if entries is None:
+        return None, None
+    if said is not None and said != entries:
+        raise UserError(f"--entries says that the wave of {file} has {said:,}, and its files say {entries:,}.")
+    if highest >= entries:
+        whose = (
+            "--entries says" if source is Source.OPERATOR else "its journal says" if planned is not None else "it says"
+        )
+        raise UserError(
+            f"{file} has a line of the manifest's entry {highest + 1:,} (index {highest}), and {whose} that there are "
+            f"{entries:,}: "
+            + ("count again." if source is Source.OPERATOR else "it was edited, or is of another wave.")
+        )
+    return entries, source
