@@ -182,19 +182,20 @@ def _read(
 ) -> "Overview":
     """What *manifest* asks for; *found* is called with everything that is wrong with it."""
     from batcher.manifest import Entry
+    from batcher.manifest.grouped import once
     from batcher.manifest.overview import Overview
     from batcher.run_defaults import UNNAMED_PROJECT
 
     overview = Overview()
     given = defaults if defaults.project_id else replace(defaults, project_id=UNNAMED_PROJECT)
-    for item in manifest.read(given, now=time.time(), allow_duplicates=allow_duplicates):
+    for item in once(manifest.read(given, now=time.time(), allow_duplicates=allow_duplicates)):
         if isinstance(item, Entry):
             overview.add(item)
         else:
             found(item)
     unnamed = [endpoint for endpoint, project_id in overview.scopes if project_id == UNNAMED_PROJECT]
     if len(unnamed) > 1:  # IAM is asked for the project of one region only
-        for item in manifest.read(defaults, now=time.time(), allow_duplicates=True):
+        for item in once(manifest.read(defaults, now=time.time(), allow_duplicates=True)):
             if not isinstance(item, Entry) and item.field == "project_id":
                 found(item)
     return overview
@@ -209,7 +210,7 @@ def _finding_lines(grouped: "GroupedFindings", entries: int) -> "Iterator[Text]"
     file = grouped.first[0].file
     count = counted(grouped.count, "finding")
     where = f" in {grouped.entries:,} of {counted(grouped.entries + entries, 'entry', 'entries')}"
-    yield Text(f"{printable(file)}: {count}{where if grouped.entries else ''}", "bold")
+    yield Text(f"{printable(file)}: {count}{where if grouped.entries and not grouped.whole else ''}", "bold")
     for group in grouped.groups[:_GROUPS]:
         yield Text()
         yield from _group_lines(group)

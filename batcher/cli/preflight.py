@@ -131,7 +131,7 @@ async def _jobs(
 
     from batcher.follow.preflight import jobs_of
     from batcher.manifest import Entry, open_manifest
-    from batcher.manifest.grouped import GroupedFindings
+    from batcher.manifest.grouped import GroupedFindings, once
     from batcher.scopes import run_defaults, with_project
     from batcher.wave.opening import BadManifest
 
@@ -141,7 +141,7 @@ async def _jobs(
     found = GroupedFindings()
 
     def sound() -> "Iterator[Entry]":
-        for item in opened.read(defaults, now=now, allow_duplicates=settings.allow_duplicates):
+        for item in once(opened.read(defaults, now=now, allow_duplicates=settings.allow_duplicates)):
             if isinstance(item, Entry):
                 yield item
             else:

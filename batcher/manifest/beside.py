@@ -14,6 +14,8 @@ from batcher.manifest.findings import kind_of, shown
 from batcher.nearest import nearest
 
 LONGEST_KEY = 200
+SCOPE_FIELDS = ("endpoint", "project_id")
+"""What every entry needs, and the run may give to all. A finding about one that has no value is that it is missing."""
 
 
 class RunDefaults(Struct, frozen=True, kw_only=True):

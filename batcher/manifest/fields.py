@@ -31,6 +31,15 @@ KNOWN_AT = {
     "table_name_with_token": tuple(CompareTableInfoWithToken.model_fields),
 }
 
+_RANGE = '{"table_name": "t", "min_token": "1", "max_token": "9"}'
+EXAMPLES = {
+    "compare_object_infos": '[{"db_name": "db", "table_name": ["t1", "t2"]}]',
+    "compare_object_infos_with_token": f'[{{"db_name": "db", "table_name_with_token": [{_RANGE}]}}]',
+    "table_name": '["t1", "t2"]',
+    "table_name_with_token": f"[{_RANGE}]",
+}
+"""What lists look like in JSON; `table_name` as it stands beside `db_name`."""
+
 MISSING_MENDS = {
     "job_id": "Give the id of the DRS job; of its subtask, where the job has several",
     "conflict_policy": "Write keep (the job's unfinished comparison stays, and none is created) or cancel (it ends)",

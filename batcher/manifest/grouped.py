@@ -1,17 +1,39 @@
 """Findings gathered: the first of them as they are, all of them by what is wrong, in bounded memory."""
 
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from batcher.manifest.entry import NO_LABELS, Finding
+from batcher.manifest.beside import SCOPE_FIELDS
+from batcher.manifest.entry import NO_LABELS, Entry, Finding
 
 FIRST = 1000
 EXAMPLES = 5
 _GROUPS = 500  # kept; what comes after them is only counted
 _NUMBER = re.compile(r"\d+")
+
+
+def once(items: Iterable[Entry | Finding]) -> Iterator[Entry | Finding]:
+    """*items*, but that nobody names a region or a project is one finding about the whole file, at its end.
+
+    One that is about one entry alone stays where it is.
+    """
+    first: dict[str, Finding] = {}
+    missing: Counter[str] = Counter()
+    for item in items:
+        if isinstance(item, Finding) and item.field in SCOPE_FIELDS and item.value is None and item.index is not None:
+            first.setdefault(item.field, item)
+            missing[item.field] += 1
+        else:
+            yield item
+    for field_, finding in first.items():
+        if (count := missing[field_]) > 1:
+            problem = f"{finding.problem}, in {count:,} entries"
+            finding = replace(finding, index=None, column=None, problem=problem, job_id=None, key=None)
+        yield finding
 
 
 class Group(Struct):
@@ -28,6 +50,7 @@ class GroupedFindings:
         self.count = 0
         self.first: list[Finding] = []  # at most `FIRST`
         self.entries = 0  # that have findings
+        self.whole = False  # whether one is about the whole file, so that entries were not all counted
         self.left_out = 0  # findings beyond the groups that are kept
         self._last: int | None = None
         self._groups: dict[tuple[str | None, str], Group] = {}
@@ -41,7 +64,9 @@ class GroupedFindings:
             finding = replace(finding, labels=NO_LABELS)  # they may be large, and many are kept
         if self.count <= FIRST:
             self.first.append(finding)
-        if finding.index is not None and finding.index != self._last:
+        if finding.index is None:
+            self.whole = True
+        elif finding.index != self._last:
             self.entries += 1
             self._last = finding.index
         kind = (finding.field and _NUMBER.sub("#", finding.field), _NUMBER.sub("#", finding.problem))

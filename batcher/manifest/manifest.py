@@ -11,6 +11,7 @@ from batcher.manifest.element import Batch
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
+from batcher.manifest.other_files import refuse_other_files
 from batcher.manifest.read_csv import HeaderFault, read_csv
 from batcher.manifest.read_json import read_json
 from batcher.manifest.read_jsonl import read_jsonl
@@ -73,11 +74,12 @@ class Manifest:
         if self.format == "json":
             yield from self._judged_json(checker)
             return
-        for item in read_csv(self._source) if self.format == "csv" else read_jsonl(self._source):
+        lines = refuse_other_files(self.file, read_jsonl(self._source)) if self.format == "jsonl" else None
+        for item in lines or read_csv(self._source):
             yield checker.judge(item) if isinstance(item, Batch) else [[self._header_finding(item)]]
 
     def _judged_json(self, checker: Checker) -> Iterator[Judged]:
-        for item in read_json(self._source):
+        for item in refuse_other_files(self.file, read_json(self._source)):
             if isinstance(item, Batch):
                 yield checker.judge(item)
             elif isinstance(item.data, dict):

@@ -23,6 +23,7 @@ from batcher.nearest import nearest
 _CHUNK = 1 << 18
 _RUN = 1 << 15
 _SPACE = re.compile(r"[ \t\r\n]*")
+_COLUMN = re.compile(r'\s*:\s*(?:\[|\{\s*"\d+")')
 _JOINT = re.compile(r'\}([ \t\r\n]*,[ \t\r\n]*)(\{[ \t\r\n]*"(?:FIELD)")'.replace("FIELD", "|".join(ENTRY_FIELDS)))
 
 
@@ -133,10 +134,17 @@ def _object(window: "_Window") -> Iterator[Batch | DefaultsElement]:
 
 
 def _refuse_field(window: "_Window", name: str, place: tuple[int, int]) -> None:
+    if name in BODY_FIELDS and window.columns_follow():
+        window.fail(
+            "the file holds columns, and not entries",
+            'Write entries: to_json(orient="records") in pandas, write_json() in polars, toJSON(x) in R',
+            place,
+        )
     if name in BODY_FIELDS:
         window.fail(
             "the file is a single request body",
-            "A manifest is a list of them: put [ before it and ] after it (several lines of them: --format jsonl)",
+            "A manifest is a list of them: put [ before it and ] after it (several of them: jq -s . FILE, or "
+            "--format jsonl for one a line)",
             place,
         )
     near = nearest(name, ("defaults", "entries"))
@@ -167,6 +175,11 @@ class _Window:
                 return self._buffer[self._at]
             if not self._more():
                 return ""
+
+    def columns_follow(self) -> bool:
+        """Whether a colon follows, and then a list, or an object with numbers for names, as data frames are written."""
+        self.peek()
+        return _COLUMN.match(self._buffer, self._at) is not None
 
     def skip(self) -> None:
         """Go past the sign that `peek` gave."""

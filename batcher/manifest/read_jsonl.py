@@ -26,11 +26,22 @@ def read_jsonl(source: Source) -> Iterator[Batch]:
             numbers = [number for number, line in zip(numbers, lines, strict=True) if line.strip()]
             lines = [line for line in lines if line.strip()]
             usual = usual_of(lines)
-        if index == 0 and lines and (lines[0][:1] == "[" or lines[0].strip() in ("[", "{")):
-            problem = "JSONL has one whole entry a line, and this begins a longer piece of JSON"
-            raise ManifestError(source.name, problem, "Is it JSON? Then say --format json", line=numbers[0])
+        if index == 0 and lines:
+            _refuse_other_json(source.name, lines, numbers[0])
         yield _Lines(index, numbers, usual, lines)
         index += len(lines)
+
+
+def _refuse_other_json(name: str, lines: Sequence[str], number: int) -> None:
+    """Raise `ManifestError` where the first *lines* are JSON that goes over several of them."""
+    first = lines[0].strip()
+    if first[:1] == "[":
+        problem = "JSONL has one whole entry a line, and this begins a longer piece of JSON"
+        raise ManifestError(name, problem, "Is it JSON? Then say --format json", line=number)
+    if first == "{" or (first[:1] == "{" and first[-1:] in "{[," and len(lines) > 1 and lines[1][:1] in (" ", "\t")):
+        problem = "JSONL has one whole entry a line, and this one goes over several"
+        mend = "Write each on a line of its own: jq -c . FILE. Is it one piece of JSON? Then say --format json"
+        raise ManifestError(name, problem, mend, line=number)
 
 
 def _lines(pieces: Iterable[str]) -> Iterator[list[str]]:

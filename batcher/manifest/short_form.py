@@ -4,18 +4,13 @@ import re
 from typing import Any
 
 from batcher.manifest.damage import KNOWN_NOTHINGS, QUOTE_SIGNS
+from batcher.manifest.fields import EXAMPLES
 from batcher.manifest.meant import FULL_WIDTH, Databases, meant, oddity, written
 from batcher.manifest.strict_json import NotJson, parse, twice_keys
 from batcher.masking import mask_text
 from batcher.text import printable
 
 _FORM = "Write db: table, table; db2: table; db3"
-_JSON_FORM = {
-    "compare_object_infos": 'Write [{"db_name": "db", "table_name": ["t1", "t2"]}]',
-    "compare_object_infos_with_token": (
-        'Write [{"db_name": "db", "table_name_with_token": [{"table_name": "t", "min_token": "1", "max_token": "9"}]}]'
-    ),
-}
 _RESERVED = re.compile(r'[:,;\[\]{}"\x00-\x1f]')
 _BRACKETS = re.compile(r"\[[^][{}\",]+\][.:]")  # SQL Server's quotes
 _ODD = re.compile(r"[^\w:,; $-]")  # in a cell without these, only words for nothing are odd
@@ -108,7 +103,7 @@ def _json(text: str, name: str) -> Any:
         value = parse(text)
     except NotJson as error:
         place = "" if error.pos is None else f" at character {error.pos + 1}"
-        raise BadCell(f"is not JSON{place}: {error.problem}", _JSON_FORM[name]) from None
+        raise BadCell(f"is not JSON{place}: {error.problem}", f"Write {EXAMPLES[name]}") from None
     if twice := twice_keys(value, text):
         raise BadCell(f'has the key "{printable(twice[0], 80)}" twice in one object', "Keep the one that is meant")
     return value

@@ -30,7 +30,18 @@ _SIGNATURES = {
     b"\x1f\x8b": "compressed with gzip",
     b"%PDF": "a PDF",
     b"SQLite format 3\x00": "an SQLite database (a journal?)",
+    b"PAR1": "Parquet",
+    b"ARROW1": "Arrow (Feather)",
+    b"Obj\x01": "Avro",
+    b"ORC": "ORC",
+    b"\x28\xb5\x2f\xfd": "compressed with zstd",
+    b"BZh": "compressed with bzip2",
+    b"\xfd7zXZ": "compressed with xz",
+    b"{\\rtf": "rich text",
 }
+_TABLES = ("Parquet", "Arrow (Feather)", "Avro", "ORC")
+_FROM_TABLES = "Export it as CSV or JSONL, for example with DuckDB: COPY (FROM 'wave.parquet') TO 'wave.csv'"
+_PAGES = (b"<!doctype", b"<html", b"<?xml")
 
 
 class Source:
@@ -98,7 +109,7 @@ class Source:
     def _open(self, path: Path | str) -> BinaryIO:
         try:
             if str(path) == STANDARD_INPUT:
-                return _spooled(sys.stdin.buffer)
+                return self._spooled(sys.stdin.buffer)
             mode = Path(path).stat().st_mode
             if stat.S_ISDIR(mode):
                 raise ManifestError(self.name, "this is a folder", "Name the manifest file in it")
@@ -126,7 +137,29 @@ class Source:
                 "Name a file, or hand the manifest over on standard input: batcher check - --format csv < PIPE",
             )
         with Path(path).open("rb") as pipe:
-            return _spooled(pipe)
+            return self._spooled(pipe)
+
+    def _spooled(self, stream: BinaryIO) -> BinaryIO:
+        """What can be read only once, kept in an unnamed file so that it can be digested first."""
+        try:
+            spool = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
+        except OSError as error:
+            raise self._no_room(error) from None
+        while chunk := stream.read(_CHUNK):
+            try:
+                spool.write(chunk)
+            except OSError as error:
+                spool.close()
+                raise self._no_room(error) from None
+        try:
+            spool.flush()
+        except OSError as error:
+            raise self._no_room(error) from None
+        return spool
+
+    def _no_room(self, error: OSError) -> ManifestError:
+        problem = f"it cannot be kept in a temporary file while it is checked: {error.strerror}"
+        return ManifestError(self.name, problem, "Set TMPDIR to a folder with room, or name a file")
 
     def _digest(self) -> str:
         sha = hashlib.sha256()
@@ -158,9 +191,13 @@ class Source:
         """Files that are something else by their first bytes."""
         for signature, what in _SIGNATURES.items():
             if head.startswith(signature):
-                raise ManifestError(self.name, f"this is {what}, not text", "Save it as CSV, JSON or JSONL in UTF-8")
+                mend = _FROM_TABLES if what in _TABLES else "Save it as CSV, JSON or JSONL in UTF-8"
+                raise ManifestError(self.name, f"this is {what}, not text", mend)
         if not narrow:
             return
+        if head.lstrip(codecs.BOM_UTF8 + b" \t\r\n")[:20].lower().startswith(_PAGES):
+            mend = "Is it a login page, or a workbook saved as a page? Get the file itself, as CSV, JSON or JSONL"
+            raise ManifestError(self.name, "this is a page (HTML or XML)", mend)
         if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
             raise ManifestError(self.name, "the file is in UTF-16", _UTF16_MEND)
         sample = head[:4096]
@@ -232,15 +269,6 @@ class _Digesting(io.RawIOBase):
 
     def digest(self) -> str:
         return f"sha256:{self._sha.hexdigest()}"
-
-
-def _spooled(stream: BinaryIO) -> BinaryIO:
-    """What can be read only once, kept in an unnamed file so that it can be digested first."""
-    spool = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the source
-    while chunk := stream.read(_CHUNK):
-        spool.write(chunk)
-    spool.flush()
-    return spool
 
 
 def _encoding(name: str | None) -> str:

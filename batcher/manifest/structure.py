@@ -7,7 +7,15 @@ from pydantic import ValidationError
 
 from batcher.manifest.damage import nothing
 from batcher.manifest.element import NO_VALUE, Fault
-from batcher.manifest.fields import BODY_FIELDS, DATA_FIELDS, DATA_LEVEL, ENTRY_FIELDS, KNOWN_AT, MISSING_MENDS
+from batcher.manifest.fields import (
+    BODY_FIELDS,
+    DATA_FIELDS,
+    DATA_LEVEL,
+    ENTRY_FIELDS,
+    EXAMPLES,
+    KNOWN_AT,
+    MISSING_MENDS,
+)
 from batcher.manifest.findings import kind_of, shown
 from batcher.manifest.read_csv import UNREAD
 from batcher.nearest import nearest
@@ -50,9 +58,10 @@ def _fault(kind: str, loc: Loc, value: Any, context: Mapping[str, Any], message:
             mend = "Write it in double quotes" if isinstance(value, int | float) else "Write one text in double quotes"
             return Fault(field, value, f"must be text, and is {kind_of(value)}", mend)
         case "list_type":
-            return Fault(field, value, f"must be a list, and is {kind_of(value)}", "Put it in [ ]")
+            return Fault(field, value, f"must be a list, and is {kind_of(value)}", f"Write {EXAMPLES[name]}")
         case "model_type":
-            return Fault(field, value, f"must be an object, and is {kind_of(value)}", "Write {…}")
+            example = EXAMPLES.get(_field_of(loc), "[{…}]")[1:-1]
+            return Fault(field, value, f"must be an object, and is {kind_of(value)}", f"Write {example}")
         case "string_unicode":
             return Fault(field, NO_VALUE, "holds half of a surrogate pair", "Write the character itself")
     return Fault(field, value, message[:1].lower() + message[1:], "See batcher schema manifest")
@@ -85,6 +94,10 @@ def _unknown_mend(loc: Loc) -> str:
         return f"Move it out of {DATA_LEVEL}" + ("" if name in BODY_FIELDS else ", beside it")
     if parent == "" and name.startswith("label."):
         return 'Write "labels": {"name": "value"}; label.NAME is for CSV'
+    if parent == "compare_object_infos_with_token" and name == "table_name":
+        return f'Write "table_name_with_token": {EXAMPLES["table_name_with_token"]}'
+    if parent == "compare_object_infos" and name == "table_name_with_token":
+        return "Write table_name, or call the list compare_object_infos_with_token"
     known = KNOWN_AT.get(parent, ())
     near = nearest(name, known)
     if near:

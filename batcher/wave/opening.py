@@ -19,7 +19,7 @@ from batcher._version import __version__
 from batcher.drs.outcome import ErrorKind
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, finding_line
 from batcher.manifest.entry import default_key
-from batcher.manifest.grouped import GroupedFindings
+from batcher.manifest.grouped import GroupedFindings, once
 from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import Start
@@ -232,7 +232,8 @@ def _plan(request: Request, store: Store, clock: Clock) -> None:
     chunk: list[PlannedEntry] = []
     room = MOST_BYTES
     store.begin()
-    for item in request.manifest.read(request.defaults, now=clock.now(), allow_duplicates=request.allow_duplicates):
+    items = request.manifest.read(request.defaults, now=clock.now(), allow_duplicates=request.allow_duplicates)
+    for item in items if request.skip_invalid else once(items):
         if isinstance(item, Finding):
             if request.skip_invalid and item.index is not None:
                 invalid.add(item)

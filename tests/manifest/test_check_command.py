@@ -178,6 +178,27 @@ def test_a_project_that_nobody_names_is_for_iam_to_say(tmp_path: Path) -> None:
     assert "project_id is missing" in done.stdout
 
 
+def test_a_region_that_nobody_names_is_one_finding(tmp_path: Path) -> None:
+    """However many entries there are; what else is wrong is told beside it."""
+    rows = "".join(f"j{number},objects\n" for number in range(119))
+    (tmp_path / "wave.csv").write_text(f"job_id,object_level_compare_type\n{rows}j,object\n")
+    done = check(tmp_path, "wave.csv", "--project-id", "p1")
+    assert done.returncode == 2
+    assert done.stdout.splitlines() == [
+        "wave.csv: 2 findings",
+        "",
+        '  line 121, index 119: object_level_compare_type "object" must be objects. Write objects.',
+        "",
+        "  line 2: endpoint is missing, and so is region, in 120 entries. "
+        "Give --region or --endpoint, or region or endpoint in the entry.",
+    ]
+    said = json.loads(check(tmp_path, "wave.csv", "--project-id", "p1", "--json").stdout)
+    assert [(finding["field"], finding["index"]) for finding in said["findings"]] == [
+        ("object_level_compare_type", 119),
+        ("endpoint", None),
+    ]
+
+
 def test_check_does_without_the_way_to_the_cloud(tmp_path: Path) -> None:
     """It touches no network, and starts without what would."""
     (tmp_path / "wave.csv").write_text(CSV)

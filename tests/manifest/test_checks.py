@@ -108,7 +108,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "list is text": (
         data_level(compare_object_infos="shop: orders"),
-        f'{INFO}.compare_object_infos "shop: orders" must be a list, and is text. Put it in [ ].',
+        f'{INFO}.compare_object_infos "shop: orders" must be a list, and is text. '
+        'Write [{"db_name": "db", "table_name": ["t1", "t2"]}].',
     ),
     "database without a name": (
         data_level(compare_object_infos=[{"db_name": "a"}, {"db_name": ""}]),
@@ -120,7 +121,20 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "table is text": (
         data_level(compare_object_infos=[{"db_name": "a", "table_name": "t"}]),
-        f'{INFO}.compare_object_infos[0].table_name "t" must be a list, and is text. Put it in [ ].',
+        f'{INFO}.compare_object_infos[0].table_name "t" must be a list, and is text. Write ["t1", "t2"].',
+    ),
+    "tables without their tokens": (
+        data_level(compare_object_infos=None, compare_object_infos_with_token=[{"db_name": "ks", "table_name": ["t"]}]),
+        f'{INFO}.compare_object_infos_with_token[0].table_name "["t"]" is no known field. '
+        'Write "table_name_with_token": [{"table_name": "t", "min_token": "1", "max_token": "9"}].',
+    ),
+    "a table with tokens that is a text": (
+        data_level(
+            compare_object_infos=None,
+            compare_object_infos_with_token=[{"db_name": "ks", "table_name_with_token": ["t"]}],
+        ),
+        f'{INFO}.compare_object_infos_with_token[0].table_name_with_token[0] "t" must be an object, and is text. '
+        'Write {"table_name": "t", "min_token": "1", "max_token": "9"}.',
     ),
     "no tables": (
         data_level(compare_object_infos=[{"db_name": "a", "table_name": []}]),

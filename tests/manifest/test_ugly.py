@@ -118,7 +118,7 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
         "wave.json",
         f"{GOOD}\n{GOOD}\n".encode(),
         "wave.json, line 1, column 2: the file is a single request body. A manifest is a list of them: "
-        "put [ before it and ] after it (several lines of them: --format jsonl).",
+        "put [ before it and ] after it (several of them: jq -s . FILE, or --format jsonl for one a line).",
     ),
     "JSON called JSONL": (
         "wave.jsonl",
