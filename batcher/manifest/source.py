@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from batcher.manifest.errors import ManifestError
+from batcher.manifest.guess_encoding import guess_encoding
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 STANDARD_INPUT = "-"
 _CHUNK = 1 << 18
+_AROUND = 1 << 12
 _PIECE = 1 << 16
 _UTF16_MEND = "Save it as UTF-8, or say what it is: --encoding utf-16"
 # Where process substitution and redirections show up as files.
@@ -223,14 +225,29 @@ class Source:
         if found is not None:
             place, what = found
             line, column = self._position(place)
-        if self._given_encoding:
+        guess = self._guess(found[0]) if found is not None else None
+        if guess is not None:
+            name, word = guess
+            mend = f"With --encoding {name} it reads “{word}” here; otherwise name its encoding, or save it as UTF-8"
+        elif self._given_encoding:
             mend = f"It is not in {self.encoding}: name its true encoding with --encoding, or save it as UTF-8"
         else:
-            mend = "Save the file as UTF-8, or name its encoding, for example --encoding cp1252"
-        name = "UTF-8" if self.encoding == "utf-8-sig" else self.encoding
+            mend = "Save the file as UTF-8, or name its encoding with --encoding"
+        told = "UTF-8" if self.encoding == "utf-8-sig" else self.encoding
         return ManifestError(
-            self.name, f"the byte 0x{what.hex() or '??'} is not {name}", mend, line=line, column=column
+            self.name, f"the byte 0x{what.hex() or '??'} is not {told}", mend, line=line, column=column
         )
+
+    def _guess(self, place: int) -> tuple[str, str] | None:
+        """The encoding that the lines around *place* look like, and a word that shows it."""
+        begin = max(place - _AROUND, 0)
+        self._file.seek(begin)
+        lines = self._file.read(_CHUNK).split(b"\n")
+        if begin:
+            del lines[0]  # a part of a line may begin inside of a sign
+        if len(lines) > 1:
+            del lines[-1]
+        return guess_encoding(b"\n".join(lines))
 
     def _first_undecodable(self) -> tuple[int, bytes] | None:
         """Offset of the first byte that is not in the encoding, and that byte; found by reading once more."""

@@ -1,7 +1,10 @@
 """Files that are no manifest: one clear error each, never a traceback."""
 
+import errno
+import io
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +42,7 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
         "wave.csv",
         b"job_id,label.a\nj1,x\nj2,caf\xe9\n",
         "wave.csv, line 3, column 7: the byte 0xe9 is not UTF-8. "
-        "Save the file as UTF-8, or name its encoding, for example --encoding cp1252.",
+        "With --encoding cp1252 it reads “café” here; otherwise name its encoding, or save it as UTF-8.",
     ),
     "Latin-1 in JSON": ("wave.json", b'["caf\xe9"]', "wave.json, line 1, column 6: the byte 0xe9 is not UTF-8."),
     "cut off inside a character": (
@@ -72,6 +75,54 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
         "wave.csv",
         b"PK\x03\x04xxxx",
         "wave.csv: this is a spreadsheet or zip archive, not text. Save it as CSV, JSON or JSONL in UTF-8.",
+    ),
+    "Parquet": (
+        "wave.jsonl",
+        b"PAR1\x15\x04",
+        "wave.jsonl: this is Parquet, not text. Export it as CSV or JSONL, for example with DuckDB: "
+        "COPY (FROM 'wave.parquet') TO 'wave.csv'.",
+    ),
+    "a login page": (
+        "wave.csv",
+        b"\xef\xbb\xbf\n<!DOCTYPE html><html>",
+        "wave.csv: this is a page (HTML or XML). Is it a login page, or a workbook saved as a page? ",
+    ),
+    "JSON printed for people, called JSONL": (
+        "wave.jsonl",
+        b'{"job_id": "j",\n "object_level_compare_type": "objects"}\n{"job_id": "k",\n "x": 1}\n',
+        "wave.jsonl, line 1: JSONL has one whole entry a line, and this one goes over several. "
+        "Write each on a line of its own: jq -c . FILE. Is it one piece of JSON? Then say --format json.",
+    ),
+    "columns of a data frame": (
+        "wave.json",
+        b'{"job_id": {"0": "j", "1": "k"}, "object_level_compare_type": {"0": "objects", "1": "objects"}}',
+        "wave.json, line 1, column 2: the file holds columns, and not entries. "
+        'Write entries: to_json(orient="records") in pandas',
+    ),
+    "columns of a data frame, as lists": (
+        "wave.json",
+        b'{"job_id": ["j", "k"]}',
+        "wave.json, line 1, column 2: the file holds columns, and not entries. ",
+    ),
+    "results": (
+        "wave.jsonl",
+        b'{"key": "k", "index": 0, "job_id": "j", "status": "created", "attempts": 1, "recovered": false}\n',
+        "wave.jsonl, line 1: this is a file of results, not a manifest. Write the manifest of those to do again: ",
+    ),
+    "verdicts": (
+        "wave.jsonl",
+        b'{"key": "k", "index": 0, "job_id": "j", "status": "created", "verdict": "consistent", "final": true}\n',
+        "wave.jsonl, line 1: this is a file of verdicts, not a manifest. Name the manifest, or select from it: ",
+    ),
+    "a fleet": (
+        "wave.json",
+        b'[\n  {"job_id": "gone-*", "exists": false},\n  {"job_id": "p-1", "status": "PAUSING"}]',
+        "wave.json, line 2: this is the fleet of a simulation, not a manifest. It is for batcher simulate --jobs; ",
+    ),
+    "accepted differences": (
+        "wave.json",
+        b'[{"job_id": "j", "database": "d", "table": "t", "reason": "r", "expires": "2027-01-01"}]',
+        "wave.json, line 1: this is a file of accepted differences, not a manifest. It is for batcher gate ",
     ),
     "compressed": ("wave.json", b"\x1f\x8bxxxxxx", "wave.json: this is compressed with gzip, not text."),
     "broken JSON": (
@@ -349,3 +400,20 @@ def test_a_manifest_can_be_read_again(tmp_path: Path) -> None:
     manifest = open_manifest(path)
     assert list(manifest.read(DEFAULTS, now=NOW)) == list(manifest.read(DEFAULTS, now=NOW))
     assert manifest.digest == "sha256:" + __import__("hashlib").sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("problem", [errno.ENOENT, errno.ENOSPC])
+def test_standard_input_needs_a_temporary_folder(problem: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is said so, and not that the manifest is not there."""
+
+    def no_folder() -> Any:
+        raise OSError(problem, os.strerror(problem))
+
+    monkeypatch.setattr("tempfile.TemporaryFile", no_folder)
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"job_id\n")))
+    with pytest.raises(ManifestError) as caught:
+        open_manifest("-", "csv")
+    assert caught.value.message == (
+        f"standard input: it cannot be kept in a temporary file while it is checked: {os.strerror(problem)}. "
+        "Set TMPDIR to a folder with room, or name a file."
+    )
