@@ -112,6 +112,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 class VirtualClock:
     """A `Clock` on a virtual loop. `step` moves the wall clock only, as an administrator or NTP does."""
 
+    timebase = "virtual"
+
     def __init__(self, loop: asyncio.AbstractEventLoop, wall: float = WALL_AT_START) -> None:
         self._loop = loop
         self._offset = wall - loop.time()

@@ -95,6 +95,8 @@ class SteadyLoop(LeapingLoop):
 class LoopClock:
     """A `Clock` that reads the running loop's time."""
 
+    timebase = "loop"  # no other process goes on with what is timed by it
+
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._ahead = time.time() - loop.time()

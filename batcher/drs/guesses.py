@@ -20,10 +20,15 @@ RETRY_AFTER_CAP_S = 3600.0
 # costs waiting, too short could make a second comparison.
 LANDING_TIME_S = 150.0
 
-# How much earlier than the intent, by the cloud's `Date`, a comparison of ours may seem to be created:
-# gateway and service are different machines, each with its own clock. Wider means more candidates, so more entries
-# left unsettled; narrower could overlook our own.
+# How much earlier than its request a comparison of ours may seem to be created, by the cloud's own clock as it was
+# learnt from another comparison: the service is several machines, each with its own clock. Wider means more
+# candidates, so more entries left unsettled; narrower could overlook our own.
 CLOCK_SLACK_S = 5.0
+
+# While the cloud's time is not known, a comparison that was created so much before a request, both by our clock and by
+# `Date`, is taken for older than it. Each of the two may be hours off, on a machine without time service or behind a
+# gateway without one; that both are, by a week and the same way, is not.
+ANCIENT_S = 7 * 86400.0
 
 # How long an unused connection is kept. The gateway's idle time is not documented, and 60 s is common; but Apache,
 # Varnish, Privoxy, Node and uvicorn, any of which may stand before it, close after 5 s. A request sent into a

@@ -6,12 +6,13 @@ released, and the others of that job wait behind it in manifest order.
 
 import asyncio
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 
 from msgspec import Struct, field
 
+from batcher.drs.outcome import Comparison
 from batcher.wave.clocks import Clock
 from batcher.wave.decide import Action, LookUp, Send, Settle
 from batcher.wave.life import EntryState
@@ -21,8 +22,9 @@ from batcher.wave.plan import PlannedEntry
 class Held(Struct):
     """An entry in memory: what the journal has of it, and what only this process knows.
 
-    *action* is what is to be done next, and *due_at* when; *sent_at* is when this process last sent it and *first_at*
-    when it first did, all monotonic. *waited_s* is how long it waited for its scope since then, although it was due.
+    *action* is what is to be done next, and *due_at* when; *sent_at* is when this process last sent it, *first_at* when
+    it first did, and *listed_at* when its job's comparisons were last listed, which are *listed*, all monotonic.
+    *waited_s* is how long it waited for its scope since then, although it was due.
     """
 
     entry: PlannedEntry
@@ -30,8 +32,15 @@ class Held(Struct):
     action: Action = field(default_factory=lambda: Send(0.0, "planned"))
     sent_at: float | None = None
     first_at: float | None = None
+    listed_at: float | None = None
+    listed: frozenset[str] = frozenset()
     due_at: float = 0.0
     waited_s: float = 0.0
+
+    def saw(self, comparisons: Iterable[Comparison], began: float) -> None:
+        """All of the job's comparisons, as they were listed: not before *began*."""
+        self.listed = frozenset(comparison.compare_task_id for comparison in comparisons)
+        self.listed_at = began
 
     def began(self, now: float) -> None:
         """What was due is being done: until now the entry waited for its scope, which had to pause or to be slow."""
@@ -101,6 +110,10 @@ class Agenda:
         self._later.clear()
         self._ready = deque(doubts)
         self._wake_all()
+
+    def may_send(self, but: int) -> bool:
+        """Whether entries are left, or to come, other than so many."""
+        return not self._complete or self.size > but
 
     @property
     def waiting(self) -> int:

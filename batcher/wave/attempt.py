@@ -11,9 +11,10 @@ from batcher.drs.failures import server_time, sort_create
 from batcher.drs.outcome import CreateOutcome, ErrorKind, Half, Made, Sort, Trouble
 from batcher.wave.access import Access
 from batcher.wave.agenda import Held
-from batcher.wave.clocks import CloudClock
+from batcher.wave.cloud_clock import CloudClock
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course, what_is_known
+from batcher.wave.creation import Creation
 from batcher.wave.decide import Settle, give_up
 from batcher.wave.events import Answered, Event, Intended, Retracted
 from batcher.wave.governor import Governor
@@ -25,6 +26,7 @@ from batcher.wave.policy import Reconcile
 from batcher.wave.width import Berth, Width
 
 _STALE_S = 10.0  # an intent that old is made anew right before its request leaves
+_GLANCES = 3  # that may bring nothing, one after the other; then a scope goes without
 
 
 class Attempts:
@@ -49,7 +51,7 @@ class Attempts:
         self._governor = governor
         self._cloud_clock = cloud_clock
         self._width = width
-        self._glanced = False
+        self._glances = 0  # before requests, that brought nothing
         self.in_flight = 0
 
     async def make(self, held: Held) -> None:
@@ -60,8 +62,8 @@ class Attempts:
             known: frozenset[str] | None = None
             if self._context.policy.reconcile is Reconcile.SNAPSHOT and held.state.snapshot_due:
                 known = await self._snapshot(held)
-            elif self._context.policy.reconcile is Reconcile.WINDOW and not self._glanced:
-                await self._glance(held)
+            elif self._context.policy.reconcile is Reconcile.WINDOW and self._must_glance:
+                known = await self._glance(held)
             if self._access.halted is not None:
                 return
             match await self._ask(held, known):
@@ -125,10 +127,14 @@ class Attempts:
         self, held: Held, before: EntryState, known: frozenset[str] | None, *instead_of: Retracted
     ) -> None:
         context, entry = self._context, held.entry
+        now = context.clock.monotonic()
+        by_date = self._cloud_clock.by_date(now)
         event = Intended(
             at=context.clock.now(),
-            cloud_at=self._cloud_clock.earliest(context.clock.monotonic()),
             asked=before.to_ask,
+            timebase=context.clock.timebase,
+            monotonic=now,
+            date_at=None if by_date is None else by_date.earliest,
             conflict_policy="keep" if before.keep and entry.conflict_policy else entry.conflict_policy,
             known=known or frozenset(),
             snapshot=known is not None,
@@ -168,11 +174,11 @@ class Attempts:
             turn.ended(sent=sent, answered=answered)
         context.watch("answer received")
         if is_the_clouds(answer):
-            self._cloud_clock.learn(server_time(answer), held.sent_at, context.clock.monotonic())
+            self._cloud_clock.heard(server_time(answer), held.sent_at, context.clock.monotonic())
         return answer
 
     async def _answered(self, held: Held, answer: Answer) -> None:
-        intent = held.state.intent
+        intent, now = held.state.intent, self._context.clock.monotonic()
         assert intent is not None  # noqa: S101 - an answer follows an intent
         outcome = sort_create(answer, asked=intent.asked, job_id=held.entry.job_id)
         self._governor.create_answered(held.entry.job_id, held.sent_at or 0.0, outcome.halves.values())
@@ -182,6 +188,8 @@ class Attempts:
             halves=outcome.halves,
             http_status=outcome.http_status,
             request_id=outcome.request_id,
+            monotonic=now,
+            took_s=now - (now if held.sent_at is None else held.sent_at),
         )
         try:
             halves = await self._not_anothers(held, outcome)
@@ -201,6 +209,8 @@ class Attempts:
             log.warning("the cloud made what was not asked for", key=held.entry.key, ids=outcome.unasked)
         if whole is not None and refused:
             await self._access.renew_or_halt(whole, held.sent_at or 0.0)
+        if (created := Creation(held.entry, intent, event).known) is not None:
+            self._cloud_clock.remember(created)
         await self._course.next(held, event)
 
     async def _not_anothers(self, held: Held, outcome: CreateOutcome) -> Mapping[Half, Made | Trouble]:
@@ -223,20 +233,31 @@ class Attempts:
                 )
         return halves
 
-    async def _glance(self, held: Held) -> None:
-        """Look before the first request of all: it tells the cloud's time, without which a doubt about that request
-        could not be settled, that the credential is let in, and that it is the cloud that answers, all at no risk."""
-        self._glanced = True
-        if self._cloud_clock.earliest(0.0) is None:
+    @property
+    def _must_glance(self) -> bool:
+        """Until something was created that could tell the cloud's time, a doubt is settled by a snapshot only."""
+        return self._glances < _GLANCES and not self._cloud_clock.can_be_told
+
+    async def _glance(self, held: Held) -> frozenset[str] | None:
+        """A snapshot, if it can be had at no risk: whoever may not look goes on without. It also tells that the
+        credential is let in, and that it is the cloud that answers, before anything is sent."""
+        while self._must_glance and self._access.halted is None:
+            began = self._context.clock.monotonic()
             try:
-                await self._lister.glance(held.entry.job_id)
-                while not self._governor.worked and self._access.halted is None:
-                    await self._lister.glance(held.entry.job_id)
+                comparisons = await self._lister.glance(held.entry.job_id)
             except Closed:
-                return
+                return None
+            if comparisons is not None:
+                self._glances = 0
+                held.saw(comparisons, began)
+                return held.listed if held.state.snapshot_due else None
+            if self._governor.worked:
+                self._glances += 1
+        return None
 
     async def _snapshot(self, held: Held) -> frozenset[str] | None:
         """The ids of the job's comparisons before the first attempt; without them the window alone decides."""
+        began = self._context.clock.monotonic()
         try:
             listed = await self._lister.comparisons(held.entry.job_id)
         except Closed:
@@ -251,14 +272,16 @@ class Attempts:
                 error_msg=listed.comparisons.error_msg,
             )
             return None
-        return frozenset(comparison.compare_task_id for comparison in listed.comparisons)
+        held.saw(listed.comparisons, began)
+        return held.listed
 
     def _too_late(self, held: Held) -> Settle | None:
         """An entry whose start time has passed is not sent: how the cloud would take it is not known."""
         start = held.entry.start_time
         if start is None:
             return None
-        now = self._cloud_clock.latest(self._context.clock.monotonic()) or self._context.clock.now()
+        known = self._cloud_clock.now() or self._cloud_clock.by_date(self._context.clock.monotonic())
+        now = known.latest if known is not None else self._context.clock.now()
         if now * 1000 < start:
             return None
         trouble = Trouble(

@@ -1,13 +1,23 @@
-"""Our clock, handed in; and what we know of the cloud's clock, learnt from `Date` headers."""
+"""Our clock, handed in. What we know of the cloud's is in `cloud_clock.py`."""
 
 import asyncio
+import hashlib
+import os
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Protocol
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 
 class Clock(Protocol):
     """Time as the engine sees it."""
+
+    @property
+    def timebase(self) -> str:
+        """Names what `monotonic` counts from: times of two processes compare only where this is the same."""
+        ...
 
     def now(self) -> float:
         """Wall time, Unix seconds: for what people read. It may step."""
@@ -22,53 +32,41 @@ class Clock(Protocol):
         ...
 
 
+class Instant(NamedTuple):
+    """A moment on the monotonic clock of some process, this one or an earlier one."""
+
+    timebase: str
+    monotonic: float
+
+
 class SystemClock:
     """The machine's clock."""
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)  # the same clock as the event loop's
 
+    @property
+    def timebase(self) -> str:
+        """See `Clock.timebase`: the machine's last start, where it tells; else this process."""
+        return _timebase()
+
     async def sleep(self, seconds: float) -> None:
         """Sleep."""
         await asyncio.sleep(seconds)
 
 
+@cache
+def _timebase() -> str:
+    """Linux counts from its start, which has an id; a time namespace may shift that."""
+    try:
+        known = Path("/proc/sys/kernel/random/boot_id").read_bytes()
+        with suppress(FileNotFoundError):
+            known += Path("/proc/self/timens_offsets").read_bytes()
+    except OSError:
+        known = os.urandom(16)
+    return hashlib.sha256(known).hexdigest()[:12]
+
+
 def utc(moment: float) -> datetime:
     """*moment* (Unix seconds) as an aware datetime."""
     return datetime.fromtimestamp(moment, UTC)
-
-
-class CloudClock:
-    """The cloud's clock against our monotonic one, as an interval.
-
-    A `Date` of D seconds, stamped between sending and answering, says that the cloud's clock ran in [D, D + 1)
-    then. Several answers narrow the interval; one that contradicts it (a step, another host) replaces it.
-    """
-
-    def __init__(self) -> None:
-        self._low: float | None = None  # bounds of (cloud's clock - our monotonic clock)
-        self._high: float | None = None
-
-    def learn(self, date: float | None, sent: float, answered: float) -> None:
-        """*date* is the answer's `Date` in Unix seconds, if it had one; *sent* and *answered* are monotonic."""
-        if date is None:
-            return
-        low, high = date - answered, date + 1.0 - sent
-        if self._low is None or self._high is None or low > self._high or high < self._low:
-            self._low, self._high = low, high
-        else:
-            self._low, self._high = max(self._low, low), min(self._high, high)
-
-    def earliest(self, monotonic: float) -> float | None:
-        """The earliest the cloud's clock can have shown at *monotonic*; None: nothing learnt yet."""
-        return None if self._low is None else monotonic + self._low
-
-    def latest(self, monotonic: float) -> float | None:
-        """The latest it can have shown."""
-        return None if self._high is None else monotonic + self._high
-
-    def offset(self, clock: Clock) -> float | None:
-        """Seconds by which the cloud's clock is ahead of our wall clock; None: nothing learnt yet."""
-        if self._low is None or self._high is None:
-            return None
-        return (self._low + self._high) / 2 + clock.monotonic() - clock.now()

@@ -6,12 +6,13 @@ from functools import partial
 from msgspec.structs import replace
 
 from batcher.wave.agenda import Agenda, Held
-from batcher.wave.clocks import CloudClock
+from batcher.wave.clocks import Instant
+from batcher.wave.cloud_clock import Bounds, CloudClock
 from batcher.wave.context import Context
 from batcher.wave.decide import Action, LookUp, Moment, Settle, decide
-from batcher.wave.events import Answered, Event, LookedUp, task_ids
+from batcher.wave.events import Answered, Event, Intended, LookedUp, task_ids
 from batcher.wave.governor import Governor
-from batcher.wave.life import fold, history
+from batcher.wave.life import anew, fold, history, is_unclear
 from batcher.wave.ops import Happened, Op
 from batcher.wave.outcome import result_line
 from batcher.wave.plan import PlannedEntry
@@ -28,11 +29,15 @@ class Course:
         self._cloud_clock = cloud_clock
         self._began = context.clock.monotonic()
         self.settled = 0
+        self._unclear: set[int] = set()  # entries that wait for something to tell the cloud's time
 
     def take_up(self, held: Held) -> None:
         """Decide what comes next for an entry that an earlier run left open; a doubt is looked up at once."""
+        held.state = state = anew(held.state)
+        if state.intent is not None:
+            self._cloud_clock.heard_then(state.intent)
         held.action = self._decide(held)
-        if held.state.in_doubt:
+        if state.in_doubt:
             self._context.tally.in_doubt += 1
         if isinstance(held.action, LookUp):
             held.action = LookUp(0.0, "may have been sent by an earlier run")
@@ -44,8 +49,17 @@ class Course:
             since_intent_s=self.since_intent(held),
             since_first_s=self._since_first(held),
             draw=context.rng.random(),
+            time_may_be_told=self._time_may_be_told(held),
         )
         return decide(held.state, context.policy, moment)
+
+    def _time_may_be_told(self, held: Held) -> bool:
+        """Whether something of the scope may still be created, other than by entries that wait for that themselves."""
+        if is_unclear(held.state):
+            self._unclear.add(held.entry.index)
+        else:
+            self._unclear.discard(held.entry.index)
+        return self._agenda.may_send(len(self._unclear))
 
     def _since_first(self, held: Held) -> float:
         """Seconds since this process first sent *held*. Neither the time of an outage counts nor any in which it
@@ -81,23 +95,36 @@ class Course:
         what = partial(what_is_known, held)
         await context.settle(entry.index, action.status, line, what, *before, recovered=state.recovered)
         self.settled += 1
+        self._unclear.discard(entry.index)
         self._agenda.release(held)
 
     def since_intent(self, held: Held) -> float:
         """Seconds since the last request for *held* left, at least.
 
-        One of an earlier process left before this one began. When exactly, only the cloud's clock can tell: it left
-        soon after its intent, and the cloud's time at the intent is in the journal.
+        One of an earlier process left soon after its intent, and before this process began. How long ago that was tells
+        our own clock, where the machine was not started anew; else the cloud's, where it is known at both ends.
         """
-        now = self._context.clock.monotonic()
+        clock, policy = self._context.clock, self._context.policy
+        now = clock.monotonic()
         if held.sent_at is not None:
             return now - held.sent_at
-        here = now - self._began
-        intent, cloud_now = held.state.intent, self._cloud_clock.earliest(now)
-        if intent is None or intent.cloud_at is None or cloud_now is None:
+        here, intent = now - self._began, held.state.intent
+        if intent is None or intent.monotonic is None:
             return here
-        policy = self._context.policy
-        return max(here, cloud_now - intent.cloud_at - policy.leave_s - 2 * policy.slack_s)
+        if intent.timebase == clock.timebase:
+            return max(here, now - intent.monotonic - policy.leave_s)
+        then, cloud_now = self.when(intent), self._cloud_clock.now()
+        if then is None or cloud_now is None:
+            return here
+        return max(here, cloud_now.earliest - then.latest - policy.leave_s - 2 * policy.slack_s)
+
+    def when(self, intent: Intended) -> Bounds | None:
+        """What the cloud's clock showed at *intent*; None: not known, or it was set back since then."""
+        if intent.monotonic is None:
+            return None
+        then = self._cloud_clock.at(Instant(intent.timebase, intent.monotonic))
+        now = self._cloud_clock.now()
+        return None if then is not None and now is not None and now.latest < then.earliest else then
 
     async def others(self, entry: PlannedEntry) -> Others:
         """What the other entries of the job made, or may have made."""
@@ -111,7 +138,7 @@ class Course:
                 rival
                 for other, events in sharing
                 for rival in rivals(
-                    other, history(other.asked, events), lands_within_s=policy.leave_s + policy.landing_s
+                    other, history(other.asked, events), self.when, lands_within_s=policy.leave_s + policy.landing_s
                 )
             ),
         )

@@ -40,25 +40,41 @@ class Moment(Struct, frozen=True, kw_only=True):
 
     *since_intent_s* has passed, at least, since the last request left; *since_first_s* since this process first
     sent the entry, without the time in which it only waited for its scope. *draw* is a random number in [0, 1) for
-    jitter.
+    jitter. *time_may_be_told*: something of the scope may still be created that tells the cloud's time.
     """
 
     since_intent_s: float
     since_first_s: float
     draw: float
+    time_may_be_told: bool = False
 
 
 def decide(state: EntryState, policy: Policy, moment: Moment) -> Action:
     """The next step for an entry whose last step has ended."""
     if state.in_doubt:
         return _in_doubt(state, policy, moment)
-    if not state.to_ask:
-        return _settled(state)
-    return _again(state, policy, moment)
+    action = _again(state, policy, moment) if state.to_ask else _settled(state)
+    if isinstance(action, Settle) and state.in_the_way and policy.reconcile is not Reconcile.OFF:
+        return _look_at_what_is_in_the_way(state, policy, action)
+    return action
+
+
+def _look_at_what_is_in_the_way(state: EntryState, policy: Policy, refused: Settle) -> LookUp | Settle:
+    """A comparison that is unfinished may be this entry's own, if something on the way repeats requests."""
+    made = state.looks + state.failed_looks
+    if made > len(policy.own_looks_s) - 1:
+        return refused
+    after_s = policy.own_looks_s[made]
+    return LookUp(after_s, f"looked up in {after_s:g} s whether what is in its way is its own")
 
 
 def _settled(state: EntryState) -> Settle:
     refused = [half.refused for half in state.halves.values() if half.refused]
+    if not refused and any(half.was_its_own for half in state.halves.values()):
+        why = (
+            "something on the way repeats requests" if state.attempts == 1 else "an earlier request was taken after all"
+        )
+        return Settle(Status.CREATED, None, f"what was in its way is its own: {why}")
     if not refused:
         return Settle(Status.CREATED, None, "every comparison asked for exists")
     if len(refused) < len(state.halves):
@@ -148,6 +164,15 @@ def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
             "--reconcile off forbids looking it up. Look at the job's comparisons in the console, then record what is "
             "true with `batcher settle`",
         )
+    unclear = [task_id for half in state.halves.values() for task_id in half.unclear or ()]
+    left_s = policy.landing_s + (policy.learn_s if moment.time_may_be_told else 0.0) - moment.since_intent_s
+    if unclear and left_s <= 0:
+        return _unsettled(
+            state,
+            f"comparison {unclear[0]} could be what this entry made, or an older one: nothing of this project was "
+            "created by which the cloud's time could be told. Look in the console, then record what is true with "
+            "`batcher settle`",
+        )
     if state.failed_looks >= policy.failed_looks and moment.since_intent_s >= policy.landing_s:
         return _unsettled(
             state,
@@ -159,8 +184,12 @@ def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
 
 
 def _next_look(state: EntryState, policy: Policy, moment: Moment) -> float:
-    """Seconds until the next look: soon, ever rarer, then once nothing can land any more; if that one fails, again."""
+    """Seconds until the next look: soon, ever rarer, then once nothing can land any more; one that failed, again soon.
+    None of this passes over the moment from which nothing can land."""
     since_s, landing_s = moment.since_intent_s, policy.landing_s
+    if state.failed_looks:
+        after_s = min(policy.look_again_s, 2.0 ** min(state.failed_looks - 1, 30)) * (0.75 + moment.draw / 4)
+        return min(after_s, landing_s - since_s) if since_s < landing_s else after_s
     plan = [*(after_s for after_s in policy.looks_s if after_s < landing_s), landing_s]
     if state.looks + state.failed_looks == 0:
         return max(0.0, plan[0] - since_s)

@@ -1,6 +1,7 @@
 """What happened to an entry, as values: the journal holds these, in order, and an entry's state is their fold.
 
-Times named `at` are Unix seconds by our own clock; times named `cloud_…` are Unix seconds by the cloud's.
+Times named `at` are Unix seconds by our own wall clock, for people. What is decided by is *monotonic*: seconds that
+compare with others of the same *timebase* (see `Clock`), also with those of an earlier process on the same machine.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,14 +18,17 @@ from batcher.drs.outcome import ErrorKind, Foreign, Half, Made, Sort, Trouble
 class Intended(Struct, frozen=True, kw_only=True):
     """A create request is about to leave. Durable before it does: from here on it may have been sent.
 
-    *cloud_at* is the earliest the cloud's clock can have shown then, None where that was not known yet.
-    *conflict_policy* is the one sent, which for a repeat may differ from the manifest's.
+    *date_at* is what the `Date` of the last answer made of that moment, None where there was none: anybody's word, as
+    it comes from whoever stands last on the way. *conflict_policy* is the one sent, which for a repeat may differ from
+    the manifest's.
     *known* are ids of comparisons that a snapshot showed before the first attempt; *snapshot*: there was one.
     """
 
     at: float
-    cloud_at: float | None
     asked: frozenset[Half]
+    timebase: str = ""
+    monotonic: float | None = None
+    date_at: float | None = None
     conflict_policy: str | None = None
     known: frozenset[str] = frozenset()
     snapshot: bool = False
@@ -40,7 +44,8 @@ class Retracted(Struct, frozen=True, kw_only=True):
 class Answered(Struct, frozen=True, kw_only=True):
     """The create request ended, with or without an answer; *halves* has a verdict for each half asked.
 
-    *spared*: in an outage, where a failure says nothing about the entry and is not charged to it.
+    *spared*: in an outage, where a failure says nothing about the entry and is not charged to it. *monotonic* is when
+    the answer was there, *took_s* seconds after the request had left, on the timebase of its intent.
     """
 
     at: float
@@ -50,6 +55,8 @@ class Answered(Struct, frozen=True, kw_only=True):
     request_id: str | None
     decided: str = ""
     spared: bool = False
+    monotonic: float | None = None
+    took_s: float = 0.0
 
 
 class Sight(StrEnum):
@@ -59,6 +66,7 @@ class Sight(StrEnum):
     CANDIDATE = "candidate"  # exactly one can be ours, but another may still come
     ABSENT = "absent"  # none can be ours, but a request on its way may still land
     PROVEN_ABSENT = "proven absent"  # none can be ours, and none can land any more
+    UNCLEAR = "unclear"  # one can be ours or an older one, until the cloud's time is known better
     AMBIGUOUS = "ambiguous"  # cannot be told apart, now or later
 
 
@@ -145,6 +153,7 @@ def decode(kind: str, body: bytes) -> Event:
     raw = orjson.loads(body)
     match kind:
         case "intended":
+            raw.pop("cloud_at", None)  # of journals before calibration: by a gateway's clock
             raw["asked"] = frozenset(Half(half) for half in raw["asked"])
             raw["known"] = frozenset(raw["known"])
         case "answered":

@@ -108,6 +108,8 @@ def _seen(half: Half, seen: Seen) -> str:
             return f"{_NAMES[half]}: found {ids}"
         case Sight.CANDIDATE:
             return f"{_NAMES[half]}: {ids} may be it, unless another still comes"
+        case Sight.UNCLEAR:
+            return f"{_NAMES[half]}: {ids} may be it or older, until the cloud's time is known better"
         case Sight.AMBIGUOUS:
             return f"{_NAMES[half]}: cannot be told apart ({ids})"
     return f"{_NAMES[half]}: {seen.sight.value}"

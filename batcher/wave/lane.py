@@ -9,7 +9,7 @@ from batcher.wave.access import Access
 from batcher.wave.admission import Admitted, Refused, Waits
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
-from batcher.wave.clocks import CloudClock
+from batcher.wave.cloud_clock import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.course import Course
 from batcher.wave.decide import LookUp, Send, Settle, give_up
@@ -41,7 +41,7 @@ class Lane:
         self.held_back = 0  # entries that the admission keeps waiting
         self._context = context
         self._agenda = Agenda(context.clock)
-        self._cloud_clock = CloudClock()
+        self._cloud_clock = CloudClock(context.clock, context.policy.slack_s)
         self._access = Access(scope, cloud, context.clock, self._halt, give_up_after_s=context.policy.give_up_after_s)
         self.governor = Governor(
             context.clock,
@@ -211,7 +211,7 @@ class Lane:
 
     async def note_clock(self) -> None:
         """Keep in the journal how far the cloud's clock is ahead of ours."""
-        offset = self._cloud_clock.offset(self._context.clock)
+        offset = self._cloud_clock.offset_s
         if offset is not None:
             await self._context.record(ClockNoted(scope=self.scope.number, offset_s=round(offset, 3)))
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batcher.drs.outcome import Half, Made, Sort, Trouble
-from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Sight
+from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
+from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
 
 
 class HalfState(Struct, frozen=True, kw_only=True):
@@ -25,6 +25,9 @@ class HalfState(Struct, frozen=True, kw_only=True):
     trouble: Trouble | None = None  # the last trouble, of any sort
     doubt: bool = False
     ambiguous: tuple[str, ...] | None = None  # ids that a look-up could not tell apart
+    unclear: tuple[str, ...] | None = None  # ids that the last look-up could not tell from older ones
+    in_the_way: bool = False  # refused by an answer that may mean: another comparison is unfinished
+    was_its_own: bool = False  # and that was the one this entry had made
 
     @property
     def open(self) -> bool:
@@ -43,14 +46,13 @@ class EntryState(Struct, frozen=True, kw_only=True):
     charged: int = 0  # of them, those that count against the bound on attempts
     first_at: float | None = None  # when the first was sent: `submitted_at`
     intent: Intended | None = None  # the last intent
-    since: float | None = None  # the cloud's time from which a comparison may be ours
-    timeless: bool = False  # a doubtful intent's time by the cloud's clock is not known
+    since: Intended | None = None  # the first intent of which something may have come that is not accounted for
     known: frozenset[str] = frozenset()  # ids a snapshot showed before the first attempt
     snapshot: bool = False  # there was one: what it did not show is younger than it
     blocked: bool = False  # the last look-up showed an older data-level comparison, unfinished
     keep: bool = False  # a repeat goes out as `keep`, lest it cancel what the first made
     looks: int = 0  # look-ups since the doubt arose
-    failed_looks: int = 0
+    failed_looks: int = 0  # of them, one after the other until now
     unlisted: tuple[int | None, str | None] | None = None  # last unlisted (status, code)
     unlisted_times: int = 0
     http_status: int | None = None
@@ -77,7 +79,7 @@ class EntryState(Struct, frozen=True, kw_only=True):
     @property
     def snapshot_due(self) -> bool:
         """No snapshot was taken, and each request so far is accounted for by its answer."""
-        return not (self.snapshot or self.timeless or self.since is not None)
+        return not self.snapshot and self.since is None
 
     @property
     def doubtful(self) -> frozenset[Half]:
@@ -88,6 +90,16 @@ class EntryState(Struct, frozen=True, kw_only=True):
     def to_ask(self) -> frozenset[Half]:
         """The halves that the next request asks for."""
         return frozenset([name for name, half in self.halves.items() if half.open])
+
+    @property
+    def in_the_way(self) -> frozenset[Half]:
+        """The halves that were refused because a comparison was in the way, which may be our own."""
+        return frozenset([name for name, half in self.halves.items() if half.in_the_way])
+
+    @property
+    def may_be_ours_since(self) -> Intended | None:
+        """The intent since which a comparison may be ours; None: nothing was sent."""
+        return self.since or self.intent
 
 
 def fresh(asked: Iterable[Half]) -> EntryState:
@@ -112,6 +124,16 @@ def fold(state: EntryState, event: Event) -> EntryState:
             return replace(state, looks=0, failed_looks=0, given_up=True, not_found=False, halves=_unambiguous(state))
         case Ruled():
             return _ruled(state, event)
+
+
+def is_unclear(state: EntryState) -> bool:
+    """A comparison is listed that may be ours or an older one."""
+    return any(half.doubt and half.unclear for half in state.halves.values())
+
+
+def anew(state: EntryState) -> EntryState:
+    """*state* for a process that goes on with it: what an earlier one could not tell is looked up again."""
+    return replace(state, halves=_unambiguous(state), failed_looks=0) if state.in_doubt else state
 
 
 def history(asked: Iterable[Half], events: Iterable[Event]) -> EntryState:
@@ -156,6 +178,8 @@ def _retracted(state: EntryState) -> EntryState:
 
 def _answered(state: EntryState, event: Answered) -> EntryState:
     halves = {**state.halves, **{name: _after(verdict) for name, verdict in event.halves.items()}}
+    if _is_in_the_way(state, event.halves.get(Half.DATA)):
+        halves[Half.DATA] = replace(halves[Half.DATA], in_the_way=True)
     troubles = [verdict for verdict in event.halves.values() if isinstance(verdict, Trouble)]
     charged, unlisted = False, None
     if troubles:
@@ -173,7 +197,7 @@ def _answered(state: EntryState, event: Answered) -> EntryState:
         http_status=event.http_status,
         request_id=event.request_id,
     )
-    return _doubted(after) if after.in_doubt else after
+    return _doubted(after) if after.in_doubt or after.in_the_way else after
 
 
 def _after(verdict: Made | Trouble) -> HalfState:
@@ -184,44 +208,50 @@ def _after(verdict: Made | Trouble) -> HalfState:
     return HalfState(trouble=verdict, doubt=verdict.sort is Sort.MAYBE)
 
 
+def _is_in_the_way(state: EntryState, verdict: Made | Trouble | None) -> bool:
+    """Whether *verdict* may mean that an unfinished comparison was kept. Which codes say so is not documented."""
+    keeps = state.intent is not None and state.intent.conflict_policy == "keep"
+    return (
+        keeps
+        and isinstance(verdict, Trouble)
+        and verdict.sort in (Sort.REFUSED, Sort.NOT_YET)
+        and verdict.kind in (ErrorKind.STATE, ErrorKind.CONFLICT)
+        and verdict.error_code is not None
+    )
+
+
 def _doubted(state: EntryState) -> EntryState:
     """The last intent may have landed: comparisons made since then may be ours from now on."""
-    intent = state.intent
-    assert intent is not None  # noqa: S101 - an answer follows an intent
-    if intent.cloud_at is None:
-        return replace(state, timeless=True)
-    return replace(state, since=_earlier(state.since, intent.cloud_at))
-
-
-def _earlier(one: float | None, other: float) -> float:
-    return other if one is None else min(one, other)
+    return state if state.since is not None else replace(state, since=state.intent)
 
 
 def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
-    halves = dict(state.halves)
-    for name, seen in event.halves.items():
-        half = halves[name]
-        match seen.sight:
-            case Sight.FOUND:
-                halves[name] = HalfState(made=seen.ids[0], recovered=True)
-            case Sight.PROVEN_ABSENT:
-                halves[name] = replace(half, doubt=state.given_up)
-            case Sight.AMBIGUOUS:
-                halves[name] = replace(half, ambiguous=seen.ids)
-            case Sight.ABSENT | Sight.CANDIDATE:
-                pass
-    proven = any(seen.sight is Sight.PROVEN_ABSENT for seen in event.halves.values())
-    if event.since is not None:
-        state = replace(state, since=_earlier(state.since, event.since), timeless=False)
+    state = _doubted(state)
+    proven = any(seen.sight is Sight.PROVEN_ABSENT and state.halves[name].doubt for name, seen in event.halves.items())
     return replace(
         state,
-        halves=halves,
+        halves={**state.halves, **{name: _told(state, name, seen) for name, seen in event.halves.items()}},
         looks=state.looks + (event.trouble is None),
-        failed_looks=state.failed_looks + (event.trouble is not None and not event.spared),
+        failed_looks=0 if event.trouble is None else state.failed_looks + (not event.spared),
         blocked=event.blocked if event.trouble is None else state.blocked,
         keep=state.keep or (proven and not event.blocked),
         not_found=state.given_up and proven,
     )
+
+
+def _told(state: EntryState, name: Half, seen: Seen) -> HalfState:
+    """A half after a look-up that was sound. A refusal stands, unless what was in the way is our own."""
+    half = replace(state.halves[name], unclear=None)
+    match seen.sight:
+        case Sight.FOUND:
+            return HalfState(made=seen.ids[0], recovered=True, was_its_own=half.in_the_way)
+        case Sight.UNCLEAR:
+            return replace(half, unclear=seen.ids)
+        case Sight.AMBIGUOUS:
+            return replace(half, ambiguous=seen.ids, doubt=True, refused=None, in_the_way=False)
+        case Sight.PROVEN_ABSENT if half.doubt:
+            return replace(half, doubt=state.given_up)
+    return replace(half, in_the_way=False)
 
 
 def _ruled(state: EntryState, event: Ruled) -> EntryState:
@@ -229,7 +259,7 @@ def _ruled(state: EntryState, event: Ruled) -> EntryState:
 
     After `retry`, what is listed so far is none of ours; but in case it is after all, the repeat keeps it.
     """
-    halves = {name: replace(half, doubt=False, ambiguous=None) for name, half in state.halves.items()}
+    halves = {name: replace(half, doubt=False, ambiguous=None, unclear=None) for name, half in state.halves.items()}
     halves |= {name: HalfState(made=task_id) for name, task_id in event.halves.items()}
     after = replace(state, halves=halves, given_up=False, not_found=False)
     if event.ruling != "retry":
@@ -250,7 +280,6 @@ def _undoubted(state: EntryState) -> EntryState:
         charged=0,
         first_at=None,
         since=None,
-        timeless=False,
         snapshot=False,
         unlisted=None,
         unlisted_times=0,
@@ -258,4 +287,4 @@ def _undoubted(state: EntryState) -> EntryState:
 
 
 def _unambiguous(state: EntryState) -> dict[Half, HalfState]:
-    return {name: replace(half, ambiguous=None) for name, half in state.halves.items()}
+    return {name: replace(half, ambiguous=None, unclear=None) for name, half in state.halves.items()}

@@ -8,12 +8,15 @@ from batcher.drs.cloud import Cloud
 from batcher.drs.failures import server_time, sort_list
 from batcher.drs.outcome import Comparison, ErrorKind, ListOutcome, Sort, Trouble
 from batcher.wave.access import Access
-from batcher.wave.clocks import CloudClock
+from batcher.wave.clocks import utc
+from batcher.wave.cloud_clock import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.governor import Governor
+from batcher.wave.ops import Noted
 from batcher.wave.pace import Closed, Turn
 from batcher.wave.width import Width
 
+_SIGN_S = 15.0  # less than what `Lane.go_on_after` counts back
 _MOST = 1000 * guesses.LIST_PAGE_SIZE  # comparisons of a job: beyond that the list is not read
 
 
@@ -43,6 +46,7 @@ class Lister:
         self._governor = governor
         self._cloud_clock = cloud_clock
         self._width = width
+        self._signed_at: float | None = None
 
     async def comparisons(self, job_id: str) -> Listed | None:
         """All of the job's comparisons; None: the scope halted. Raises `Closed` when nothing may leave any more."""
@@ -57,6 +61,7 @@ class Lister:
                 return _listed(outcome, outcome.trouble or _unsound())
             again = number == guesses.FIRST_PAGE and pages > 0
             pages += 1
+            self._cloud_clock.listed(page.comparisons)
             found |= {comparison.compare_task_id: comparison for comparison in page.comparisons}
             if page.total > _MOST:
                 return _listed(outcome, _too_long(page.total))
@@ -71,10 +76,10 @@ class Lister:
             else:
                 number += 1
 
-    async def glance(self, job_id: str) -> None:
-        """Look once, whatever comes of it; but a credential that is refused is renewed, or ends the scope.
+    async def glance(self, job_id: str) -> tuple[Comparison, ...] | None:
+        """Look, whatever comes of it; but a credential that is refused is renewed, or ends the scope.
 
-        Raises `Closed`.
+        All of the job's comparisons; None where they were not to be had at once. Raises `Closed`.
         """
         outcome, sent_at = await self._ask(job_id, guesses.FIRST_PAGE)
         trouble = outcome.trouble
@@ -82,6 +87,11 @@ class Lister:
             self._access.let_in()
         elif trouble.sort is Sort.NOT_LET_IN and trouble.kind is ErrorKind.AUTH:
             await self._access.renew_or_halt(trouble, sent_at)
+        page = outcome.page
+        if page is None or len(page.comparisons) >= page.total:
+            return None if page is None else page.comparisons
+        listed = await self.comparisons(job_id)
+        return None if listed is None or isinstance(listed.comparisons, Trouble) else listed.comparisons
 
     async def _page(self, job_id: str, number: int) -> ListOutcome | None:
         """One page, asked for until the cloud neither turns the request away nor refuses the credential."""
@@ -103,10 +113,23 @@ class Lister:
             async with self._governor.reads.pacer.turn() as turn:
                 await place.take()
                 await turn.due()
-            if not await self._access.ready():  # the credential may have died during the wait
+            try:
+                await self._leave_sign()
+                if not await self._access.ready():  # the credential may have died during the wait
+                    raise Closed
+            except BaseException:
                 turn.ended(sent=False)
-                raise Closed
+                raise
             return await self._send(job_id, number, turn)
+
+    async def _leave_sign(self) -> None:
+        """Let the journal know that look-ups leave: the next run's count for the limit as well, also where this process
+        dies before it has recorded what came of one."""
+        now = self._context.clock.monotonic()
+        if self._signed_at is None or now - self._signed_at >= _SIGN_S:
+            at = utc(self._context.clock.now()).isoformat()
+            await self._context.record(Noted(name="looked_at", value=at))
+            self._signed_at = now
 
     async def _send(self, job_id: str, number: int, turn: Turn) -> tuple[ListOutcome, float]:
         clock = self._context.clock
@@ -122,7 +145,7 @@ class Lister:
             turn.ended(sent=sent, answered=answered)
         outcome = sort_list(answer, job_id=job_id, most=guesses.LIST_PAGE_SIZE)
         if outcome.trouble is None or outcome.trouble.foreign is None:
-            self._cloud_clock.learn(server_time(answer), sent_at, clock.monotonic())
+            self._cloud_clock.heard(server_time(answer), sent_at, clock.monotonic())
         self._governor.read_answered(sent_at, outcome.trouble)
         return outcome, sent_at
 

@@ -1,18 +1,31 @@
-"""One look-up for an entry in doubt: the job's comparisons are listed, and each half is judged by them."""
+"""One look-up for an entry in doubt: the job's comparisons are listed, and each half is judged by them.
+
+Where it takes the cloud's time to tell ours from an older one, and that is not known well enough, a comparison whose
+creation we know is looked up as well: one more read, for the whole scope.
+"""
+
+import asyncio
+from functools import partial
 
 from msgspec.structs import replace
 
+from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
 from batcher.wave.access import Access
 from batcher.wave.agenda import Held
-from batcher.wave.clocks import CloudClock
-from batcher.wave.context import Context
+from batcher.wave.clocks import Instant
+from batcher.wave.cloud_clock import CloudClock, Known
+from batcher.wave.context import Context, log
 from batcher.wave.course import Course
-from batcher.wave.events import LookedUp
+from batcher.wave.creation import creations
+from batcher.wave.events import Intended, LookedUp, Sight
 from batcher.wave.listing import Lister
 from batcher.wave.pace import Closed
 from batcher.wave.policy import Reconcile
-from batcher.wave.reconcile import Look, judge, since
+from batcher.wave.reconcile import Look, Others, judge
+from batcher.wave.store import Store
+
+_TRIES = 2  # comparisons that are looked up for the cloud's time, for one look-up of a doubt
 
 
 class LookUps:
@@ -26,9 +39,12 @@ class LookUps:
         self._course = course
         self._lister = lister
         self._cloud_clock = cloud_clock
+        self._learning = asyncio.Lock()
+        self._read_journal: set[str] = set()  # timebases whose comparisons were looked for there
 
     async def make(self, held: Held) -> None:
         """Look *held* up and lead it on; it stays in doubt where the scope may not ask."""
+        began = self._context.clock.monotonic()
         async with self._access.first_alone():
             if not await self._access.ready():
                 return
@@ -38,41 +54,129 @@ class LookUps:
                 return
         if listed is None:
             return
-        held.began(self._context.clock.monotonic())
+        now = self._context.clock.monotonic()
+        held.began(now)
         base = LookedUp(at=self._context.clock.now(), http_status=listed.http_status, request_id=listed.request_id)
         if isinstance(listed.comparisons, Trouble):
             await self._course.next(held, replace(base, trouble=listed.comparisons))
             return
-        look = await self._look(held, listed.comparisons)
-        halves, blocked = judge(held.entry, held.state, look)
-        found = replace(base, halves=halves, blocked=blocked, listed=len(listed.comparisons), since=look.since)
-        await self._course.next(held, found)
+        look = self._look(held, listed.comparisons, now)
+        held.saw(listed.comparisons, began)
+        seen = await self._judged(held, look, base)
+        for _ in range(_TRIES):
+            if not any(each.sight is Sight.UNCLEAR for each in seen.halves.values()) or not await self._learn(held):
+                break
+            seen = await self._judged(held, look, base)
+        self._warn(held, seen)
+        await self._course.next(held, seen)
 
-    async def _look(self, held: Held, comparisons: tuple[Comparison, ...]) -> Look:
-        policy, now = self._context.policy, self._context.clock.monotonic()
-        others = await self._course.others(held.entry)
-        created_since, set_back_s = self._since(held)
+    def _look(self, held: Held, comparisons: tuple[Comparison, ...], now: float) -> Look:
+        """The look at *comparisons*, as far as no clock of the cloud's is needed for it."""
+        policy, first = self._context.policy, held.state.may_be_ours_since
+        appeared = self._appeared(held, comparisons, now)
+        after_intent = held.listed_at is not None and first is not None and self._is_after(held.listed_at, first)
         return Look(
             comparisons=comparisons,
-            since=created_since,
-            set_back_s=set_back_s,
-            cloud_now=self._cloud_clock.latest(now),
-            others=others,
+            since=None,
+            cloud_now=None,
+            ancient=None if first is None else self._ancient(first),
+            appeared=appeared if after_intent else frozenset(),
+            others=Others(),
             landed=self._course.since_intent(held) >= policy.landing_s,
             slack_s=policy.slack_s,
             patient=policy.reconcile is Reconcile.SNAPSHOT,
         )
 
-    def _since(self, held: Held) -> tuple[float | None, float]:
-        """As `reconcile.since`, also for an intent from before we knew the cloud's clock; and by how many seconds
-        that clock was set back since then, as far as we noticed."""
-        state, intent = held.state, held.state.intent
-        assert intent is not None  # noqa: S101 - a doubt follows an intent
-        if held.sent_at is None:
-            latest = self._cloud_clock.latest(self._context.clock.monotonic())
-            was_set_back = intent.cloud_at is not None and latest is not None and latest < intent.cloud_at
-            return None if was_set_back else since(state), 0.0
-        sent_at = self._cloud_clock.earliest(held.sent_at)
-        if intent.cloud_at is None:
-            return since(replace(state, intent=replace(intent, cloud_at=sent_at))), 0.0
-        return since(state), max(0.0, intent.cloud_at - sent_at) if sent_at is not None else 0.0
+    async def _judged(self, held: Held, look: Look, base: LookedUp) -> LookedUp:
+        first = held.state.may_be_ours_since
+        since, now = None if first is None else self._course.when(first), self._cloud_clock.now()
+        look = replace(
+            look,
+            since=since,
+            cloud_now=None if now is None else now.latest,
+            others=await self._course.others(held.entry),
+        )
+        halves, blocked = judge(held.entry, held.state, look)
+        earliest = None if since is None else since.earliest
+        return replace(base, halves=halves, blocked=blocked, listed=len(look.comparisons), since=earliest)
+
+    def _is_after(self, moment: float, intent: Intended) -> bool:
+        """Whether *moment*, of this process, came after *intent*."""
+        here = intent.timebase == self._context.clock.timebase
+        return not here or (intent.monotonic is not None and moment > intent.monotonic)
+
+    def _ancient(self, intent: Intended) -> float | None:
+        """By neither our clock nor `Date`, which may both be wrong, something before that is younger than *intent*."""
+        return None if intent.date_at is None else min(intent.at, intent.date_at) - guesses.ANCIENT_S
+
+    # --- the cloud's time -------------------------------------------------------------------------------
+
+    def _appeared(self, held: Held, comparisons: tuple[Comparison, ...], now: float) -> frozenset[str]:
+        """What an earlier list of this process did not show was created in between, whoever made it."""
+        if held.listed_at is None:
+            return frozenset()
+        new = [comparison for comparison in comparisons if comparison.compare_task_id not in held.listed]
+        for comparison in new:
+            known = Known(
+                task_id=comparison.compare_task_id,
+                job_id=held.entry.job_id,
+                timebase=self._context.clock.timebase,
+                after=held.listed_at,
+                before=now,
+            )
+            self._cloud_clock.learn(known, comparison)
+        return frozenset(comparison.compare_task_id for comparison in new)
+
+    async def _learn(self, held: Held) -> bool:
+        """Learn the cloud's time at the moment of *held*'s first intent, if there is something to learn it from.
+
+        False where nothing was learnt.
+        """
+        intent = held.state.may_be_ours_since
+        if intent is None or intent.monotonic is None:
+            return False
+        instant = Instant(intent.timebase, intent.monotonic)
+        before = self._cloud_clock.at(instant)
+        async with self._learning:
+            if self._cloud_clock.at(instant) != before:
+                return True  # another look-up has just learnt it
+            known = self._cloud_clock.wanted(instant)
+            if known is None and instant.timebase not in self._read_journal:
+                await self._recall(held, instant)
+                known = self._cloud_clock.wanted(instant)
+            return known is not None and await self._ask(known)
+
+    async def _recall(self, held: Held, instant: Instant) -> None:
+        """What an earlier run created can tell the time of its intents."""
+        self._read_journal.add(instant.timebase)
+        for other, events in await self._context.read(partial(Store.answered_around, entry=held.entry)):
+            for creation in creations(other, events):
+                known = creation.known
+                if known is not None and known.timebase == instant.timebase:
+                    self._cloud_clock.remember(known)
+
+    async def _ask(self, known: Known) -> bool:
+        """Look *known* up. False: that did not work out, now."""
+        try:
+            listed = await self._lister.comparisons(known.job_id)
+        except Closed:
+            return False
+        if listed is None or isinstance(listed.comparisons, Trouble):
+            return False
+        self._cloud_clock.forget(known)  # it may be gone, or not say when it was created
+        return True
+
+    def _warn(self, held: Held, seen: LookedUp) -> None:
+        """Say so where what was in the way of a first request turns out to be its own."""
+        ids = [
+            each.ids[0]
+            for half, each in seen.halves.items()
+            if half in held.state.in_the_way and each.sight is Sight.FOUND
+        ]
+        if ids and held.state.attempts == 1:
+            log.warning(
+                "something on the way to the cloud repeats requests: what was in an entry's way is its own comparison",
+                key=held.entry.key,
+                job_id=held.entry.job_id,
+                compare_task_id=ids[0],
+            )

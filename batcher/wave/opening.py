@@ -199,7 +199,7 @@ def begin(
 def _last_sign(store: Store) -> float:
     """When an earlier run last recorded something, Unix seconds by the clock it had."""
     facts = store.facts()
-    stamps = [facts[name] for name in ("begun_at", "resumed_at", "ended_at") if name in facts]
+    stamps = [facts[name] for name in ("begun_at", "resumed_at", "looked_at", "ended_at") if name in facts]
     return max([store.last_event_at() or 0.0, *(datetime.fromisoformat(stamp).timestamp() for stamp in stamps)])
 
 

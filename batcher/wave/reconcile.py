@@ -1,12 +1,14 @@
 """Reconciling, the pure part: which of a job's listed comparisons can be the one our request made."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from enum import Enum
 
 from msgspec import Struct
 
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Half
-from batcher.wave.events import Seen, Sight
+from batcher.wave.cloud_clock import Bounds
+from batcher.wave.events import Intended, Seen, Sight
 from batcher.wave.life import EntryState
 from batcher.wave.plan import PlannedEntry
 
@@ -41,45 +43,47 @@ class Others(Struct, frozen=True, kw_only=True):
 
 
 class Look(Struct, frozen=True, kw_only=True):
-    """One whole look at a job's comparisons, and what is needed to judge it.
+    """One whole look at a job's comparisons, and what is needed to judge it. Times are the cloud's, in Unix seconds.
 
-    *since* is the cloud's time (Unix seconds) from which a comparison may be ours, None if not known; its clock was
-    set back by *set_back_s* meanwhile. *cloud_now* is the latest it can be there now. *landed* tells that no
-    request of ours can still be on its way; until then a *patient* look takes not even the only candidate for ours,
-    as others make comparisons too.
+    *since* bounds the moment from which a comparison may be ours; None where that clock is not known: then only what
+    is older than *ancient* is certainly not ours. *appeared* are ids that a list did not show that was read after that
+    moment. *cloud_now* is the latest it can be there now. *landed* tells that
+    no request of ours can still be on its way; until then a *patient* look takes not even the only candidate for
+    ours, as others make comparisons too.
     """
 
     comparisons: tuple[Comparison, ...]
-    since: float | None
+    since: Bounds | None
     cloud_now: float | None
     others: Others
     landed: bool
     slack_s: float
-    set_back_s: float = 0.0
+    ancient: float | None = None
+    appeared: frozenset[str] = frozenset()
     patient: bool = False
 
 
-def rivals(entry: PlannedEntry, state: EntryState, *, lands_within_s: float) -> Iterator[Rival]:
+When = Callable[[Intended], Bounds | None]
+"""What the cloud's clock showed when a request was intended; None: not known."""
+
+
+def rivals(entry: PlannedEntry, state: EntryState, when: When, *, lands_within_s: float) -> Iterator[Rival]:
     """What *entry* may have made without knowing, where it is in doubt."""
-    intent = state.intent
-    until = None if intent is None or intent.cloud_at is None else intent.cloud_at + lands_within_s
+    first, last = state.may_be_ours_since, state.intent
+    since, until = (None if intent is None else when(intent) for intent in (first, last))
     for half in sorted(state.doubtful):
-        yield Rival(types=_types(half, entry), since=since(state), until=until)
-
-
-def since(state: EntryState) -> float | None:
-    """The cloud's time from which a comparison may be that of an entry in doubt; None: not known."""
-    last = state.intent.cloud_at if state.intent is not None else None
-    if last is None or (state.timeless and state.attempts > 1):
-        return None
-    return last if state.since is None else min(state.since, last)
+        yield Rival(
+            types=_types(half, entry),
+            since=None if since is None else since.earliest,
+            until=None if until is None else until.latest + lands_within_s,
+        )
 
 
 def judge(entry: PlannedEntry, state: EntryState, look: Look) -> tuple[Mapping[Half, Seen], bool]:
-    """The verdict on each half in doubt, and whether a data-level comparison that is older than our first
-    doubtful request is still unfinished."""
-    seen = {half: _judge_half(half, entry, state, look) for half in sorted(state.doubtful)}
-    return seen, any(_older_unfinished(comparison, look) for comparison in look.comparisons)
+    """The verdict on each half in doubt, or refused for what was in its way, and whether a data-level comparison that
+    is older than our first doubtful request is still unfinished."""
+    seen = {half: _judge_half(half, entry, state, look) for half in sorted(state.doubtful | state.in_the_way)}
+    return seen, any(_older_unfinished(comparison, state, look) for comparison in look.comparisons)
 
 
 def _types(half: Half, entry: PlannedEntry) -> frozenset[str]:
@@ -89,49 +93,74 @@ def _types(half: Half, entry: PlannedEntry) -> frozenset[str]:
 def _judge_half(half: Half, entry: PlannedEntry, state: EntryState, look: Look) -> Seen:
     types = _types(half, entry)
     not_ours = look.others.made | state.known | {state_half.made for state_half in state.halves.values()}
-    certain: list[str] = []
-    possible: list[str] = []
+    ids: dict[_Age, list[str]] = {age: [] for age in _Age}
     for comparison in look.comparisons:
         if comparison.compare_type not in types or comparison.compare_task_id in not_ours:
             continue
-        is_ours = _since_intent(comparison, half, entry, look)
-        if is_ours is False and state.snapshot:
-            is_ours = None  # it came after the snapshot, whatever the clock says that stamped it
-        if is_ours and any(rival.may_have_made(comparison, look.slack_s) for rival in look.others.rivals):
-            is_ours = None
-        if is_ours is not False:
-            (certain if is_ours else possible).append(comparison.compare_task_id)
-    return _sight(certain, possible, look)
+        age = _age(comparison, half, entry, look)
+        if state.snapshot:
+            age = _AFTER_SNAPSHOT[age]
+        if age is _Age.YOUNGER and any(rival.may_have_made(comparison, look.slack_s) for rival in look.others.rivals):
+            age = _Age.ODD
+        ids[age].append(comparison.compare_task_id)
+    return _sight(ids, look)
 
 
-def _sight(certain: list[str], possible: list[str], look: Look) -> Seen:
-    if possible or len(certain) > 1:
-        return Seen(sight=Sight.AMBIGUOUS, ids=tuple(certain + possible))
-    if certain:
-        return Seen(sight=Sight.CANDIDATE if look.patient and not look.landed else Sight.FOUND, ids=(certain[0],))
+class _Age(Enum):
+    """How old a comparison is, against the first request of ours that may have made it."""
+
+    OLDER = "older"
+    YOUNGER = "younger"
+    UNCLEAR = "cannot be told, until the cloud's time is known better"
+    ODD = "cannot be told"
+
+
+# What a snapshot did not show came after it. A clock that says otherwise, or nothing, is no proof that it is ours.
+_AFTER_SNAPSHOT = {
+    _Age.OLDER: _Age.ODD,
+    _Age.YOUNGER: _Age.YOUNGER,
+    _Age.UNCLEAR: _Age.YOUNGER,
+    _Age.ODD: _Age.ODD,
+}
+
+
+def _sight(ids: Mapping[_Age, list[str]], look: Look) -> Seen:
+    younger, unclear, odd = ids[_Age.YOUNGER], ids[_Age.UNCLEAR], ids[_Age.ODD]
+    could_be = (*younger, *unclear, *odd)
+    if odd or len(younger) > 1:
+        return Seen(sight=Sight.AMBIGUOUS, ids=could_be)
+    if unclear:
+        return Seen(sight=Sight.UNCLEAR, ids=could_be)
+    if younger:
+        return Seen(sight=Sight.CANDIDATE if look.patient and not look.landed else Sight.FOUND, ids=could_be)
     return Seen(sight=Sight.PROVEN_ABSENT if look.landed else Sight.ABSENT)
 
 
-def _since_intent(comparison: Comparison, half: Half, entry: PlannedEntry, look: Look) -> bool | None:
-    """Whether *comparison* was created since the intent; None where that cannot be told."""
-    if comparison.create_time is None or look.since is None:
-        return None
-    created = comparison.create_time / 1000
-    if look.cloud_now is not None and created > look.cloud_now + look.slack_s + look.set_back_s:
+def _age(comparison: Comparison, half: Half, entry: PlannedEntry, look: Look) -> _Age:
+    created = None if comparison.create_time is None else comparison.create_time / 1000
+    if created is not None and look.cloud_now is not None and created > look.cloud_now + look.slack_s:
         # Not documented: create_time of a scheduled comparison may be its planned start. Ours it surely is with the
-        # start that we asked for; with another it is somebody's plan, or ours by a clock that runs ahead of `Date`.
+        # start that we asked for; with another it is somebody's plan, or ours by a clock that was set.
         planned = entry.start_time if half is Half.DATA else None
-        return True if planned is not None and abs(created - planned / 1000) <= look.slack_s else None
-    if created >= look.since - look.slack_s:
+        return _Age.YOUNGER if planned is not None and abs(created - planned / 1000) <= look.slack_s else _Age.ODD
+    if comparison.compare_task_id in look.appeared:
+        return _Age.YOUNGER
+    if created is None:
+        return _Age.ODD
+    if look.since is None:
+        return _Age.OLDER if look.ancient is not None and created < look.ancient else _Age.UNCLEAR
+    if created < look.since.earliest - look.slack_s:
+        return _Age.OLDER
+    return _Age.YOUNGER if created >= look.since.latest - look.slack_s else _Age.UNCLEAR
+
+
+def _older_unfinished(comparison: Comparison, state: EntryState, look: Look) -> bool:
+    if comparison.compare_type not in guesses.DATA_LEVEL_TYPES or comparison.finished:
+        return False
+    if comparison.compare_task_id in state.known:
         return True
-    return None if created >= look.since - look.slack_s - look.set_back_s else False
-
-
-def _older_unfinished(comparison: Comparison, look: Look) -> bool:
     return (
-        comparison.compare_type in guesses.DATA_LEVEL_TYPES
-        and not comparison.finished
-        and comparison.create_time is not None
+        comparison.create_time is not None
         and look.since is not None
-        and comparison.create_time / 1000 < look.since - look.slack_s
+        and comparison.create_time / 1000 < look.since.earliest - look.slack_s
     )

@@ -411,6 +411,21 @@ class Store:
             if isinstance(event, Answered):
                 yield index, event
 
+    def answered_around(self, entry: PlannedEntry) -> list[tuple[PlannedEntry, list[Event]]]:
+        """Some entries of the same scope with an answer shortly before or after *entry*'s first event."""
+        at = self._db.execute("SELECT min(id) FROM events WHERE idx = ?", (entry.index,)).fetchone()[0]
+        if at is None:
+            return []
+        rows: list[tuple[int]] = []
+        for near, order in (("v.id < ?1 AND v.id > ?1 - 2000", "DESC"), ("v.id > ?1 AND v.id < ?1 + 2000", "ASC")):
+            rows += self._db.execute(
+                f"SELECT e.idx FROM events v CROSS JOIN entries e USING (idx) WHERE {near} "  # noqa: S608
+                f"AND v.kind = 'answered' AND e.scope = ?2 ORDER BY v.id {order} LIMIT 8",
+                (at, entry.scope.number),
+            )
+        found = {index: self.entry(index) for (index,) in rows}
+        return [(other, self.events(index)) for index, other in found.items() if other is not None]
+
     def sharing(self, entry: PlannedEntry) -> list[tuple[PlannedEntry, list[Event]]]:
         """The other entries of the same job, each with its events."""
         rows = self._db.execute(

@@ -210,7 +210,7 @@ def finish(manifest: str, results: str) -> Figures:
         while batch := store.planned(scope=0, after=after, limit=10_000):
             ops: list[Happened | Settled] = []
             for entry in batch:
-                intent = Intended(at=now, cloud_at=now, asked=entry.asked)
+                intent = Intended(at=now, asked=entry.asked)
                 made = {Half.OBJECT: Made(f"task-{entry.index}")}
                 answer = Answered(at=now, sent_at=now, halves=made, http_status=200, request_id="r")
                 state = fold(fold(fresh(entry.asked), intent), answer)

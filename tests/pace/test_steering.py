@@ -196,7 +196,7 @@ async def test_what_comes_to_its_turn_after_its_start_time_is_not_sent(
             wave.hand.resume()  # so that those who wait look at the clock
 
     settings: dict[str, Any] = {"rate": rate, "landing_time": 1.0, "concurrency": 1}
-    async with Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as serving:
+    async with Simulator(ServiceConfig(latency_s=(0.0, 0.01)), clock=clock.now) as serving:
         jobs = scheduled_jobs(tmp_path, 500)
         wave = Wave(jobs, "results.jsonl", endpoint=serving.url, clock=clock, watch=watch, **settings)
         async with wave:

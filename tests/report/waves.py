@@ -183,7 +183,7 @@ def _planned(result: Result) -> PlannedEntry:
 
 
 def _attempt(result: Result, at: float, trouble: Trouble | None) -> Iterator[Op]:
-    yield Happened(index=result.index, event=Intended(at=at, cloud_at=at, asked=frozenset({Half.DATA})))
+    yield Happened(index=result.index, event=Intended(at=at, asked=frozenset({Half.DATA})))
     yield Happened(
         index=result.index,
         event=Answered(

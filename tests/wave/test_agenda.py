@@ -14,7 +14,7 @@ from tests.virtual import VirtualLoop, run
 from tests.wave.made import DATA, NOON, entry, trouble
 
 DOUBT = (
-    Intended(at=NOON, cloud_at=NOON, asked=frozenset({DATA})),
+    Intended(at=NOON, asked=frozenset({DATA})),
     Answered(at=NOON, sent_at=NOON, halves={DATA: trouble(Sort.MAYBE)}, http_status=None, request_id=None),
 )
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
 from batcher.wave.decide import LookUp, Moment, Send, Settle, back_off, decide
 from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
-from batcher.wave.life import EntryState, history
+from batcher.wave.life import EntryState, fold, history
 from batcher.wave.policy import MaxFailures, Policy, Reconcile
 from batcher.wave.result import Status
 from tests.wave.made import DATA, NOON, OBJECT, trouble
@@ -14,7 +14,7 @@ from tests.wave.made import DATA, NOON, OBJECT, trouble
 POLICY = Policy(attempts=3, landing_s=150.0, looks_s=(2.0, 15.0, 60.0), wait_ready_s=120.0)
 NOW = Moment(since_intent_s=1.0, since_first_s=1.0, draw=0.5)
 BOTH = frozenset({OBJECT, DATA})
-INTENT = Intended(at=NOON, cloud_at=NOON, asked=BOTH)
+INTENT = Intended(at=NOON, asked=BOTH)
 
 
 def answered(object_level: Made | Trouble, data_level: Made | Trouble) -> Answered:
@@ -134,10 +134,63 @@ def test_a_doubt_is_looked_up_and_never_sent_again() -> None:
     ],
 )
 def test_looks_come_rarer_and_one_when_nothing_can_land_any_more(looks: int, since_s: float, after_s: float) -> None:
-    events = [LookedUp(at=NOON, halves={}, since=NOON)] * looks
+    events = [LookedUp(at=NOON, since=NOON)] * looks
     action = decide(state(INTENT, *events), POLICY, Moment(since_intent_s=since_s, since_first_s=since_s, draw=0.5))
     assert isinstance(action, LookUp)
     assert action.after_s == pytest.approx(after_s)
+
+
+@pytest.mark.parametrize(
+    ("failed", "since_s", "after_s"), [(1, 2.0, 1.0), (2, 3.0, 2.0), (3, 5.0, 4.0), (9, 60.0, 20.0), (9, 140.0, 10.0)]
+)
+def test_a_look_that_failed_is_soon_made_again(failed: int, since_s: float, after_s: float) -> None:
+    """After 1, 2, 4 s; never past the moment from which nothing can land."""
+    events = [LookedUp(at=NOON), *[LookedUp(at=NOON, trouble=MAYBE)] * failed]
+    moment = Moment(since_intent_s=since_s, since_first_s=since_s, draw=1.0)
+    action = decide(state(INTENT, *events), POLICY, moment)
+    assert isinstance(action, LookUp)
+    assert action.after_s == pytest.approx(after_s)
+
+
+def test_what_only_the_clouds_time_can_tell_waits_for_it() -> None:
+    """As long as something may still be created that tells it, and not for ever."""
+    after = state(INTENT, look(Sight.UNCLEAR, Sight.ABSENT, "x"))
+    landed = replace(NOW, since_intent_s=POLICY.landing_s)
+    assert isinstance(decide(after, POLICY, NOW), LookUp)
+    assert isinstance(decide(after, POLICY, replace(landed, time_may_be_told=True)), LookUp)
+    late = replace(landed, since_intent_s=POLICY.landing_s + POLICY.learn_s, time_may_be_told=True)
+    for moment in (landed, late):
+        action = decide(after, POLICY, moment)
+        assert isinstance(action, Settle)
+        assert action.status is Status.UNSETTLED
+    told = state(INTENT, look(Sight.UNCLEAR, Sight.ABSENT, "x"), look(Sight.FOUND, Sight.ABSENT, "x"))
+    assert isinstance(decide(told, POLICY, NOW), LookUp)
+    assert told.halves[OBJECT].made == "x"
+
+
+IN_THE_WAY = trouble(Sort.NOT_YET, ErrorKind.STATE)
+
+
+@pytest.mark.parametrize("policy", ["keep", "cancel"])
+def test_what_is_in_the_way_of_a_request_is_looked_at_before_it_is_final(policy: str) -> None:
+    """It may be what that very request made, if something on the way repeats requests. Under `cancel` nothing is."""
+    intent = replace(INTENT, conflict_policy=policy)
+    refused = state(intent, answered(Made("o"), IN_THE_WAY))
+    now = replace(NOW, since_first_s=POLICY.wait_ready_s)
+    action = decide(refused, POLICY, now)
+    if policy == "cancel":
+        assert isinstance(action, Settle)
+        return
+    assert isinstance(action, LookUp)
+    seen = {DATA: Seen(sight=Sight.FOUND, ids=("d",))}
+    found = decide(fold(refused, LookedUp(at=NOON, halves=seen)), POLICY, now)
+    assert isinstance(found, Settle)
+    assert found.status is Status.CREATED
+    absent = {DATA: Seen(sight=Sight.ABSENT)}
+    stands = decide(fold(refused, LookedUp(at=NOON, halves=absent)), POLICY, now)
+    assert isinstance(stands, Settle)
+    assert stands.status is Status.PARTIAL
+    assert isinstance(decide(refused, replace(POLICY, reconcile=Reconcile.OFF), now), Settle)
 
 
 def look(object_level: Sight, data_level: Sight, *ids: str, blocked: bool = False) -> LookedUp:
@@ -295,7 +348,7 @@ def test_a_failed_entry_that_is_taken_up_again_begins_as_at_first() -> None:
     absent = {half: Seen(sight=Sight.PROVEN_ABSENT) for half in BOTH}
     look = LookedUp(at=NOON, halves=absent, since=NOON)
     failed = state(*DOUBTED, look)
-    assert (failed.since, failed.keep, failed.snapshot_due) == (NOON, True, False)
+    assert (failed.since, failed.keep, failed.snapshot_due) == (INTENT, True, False)
     again = state(
         *DOUBTED, LookedUp(at=NOON, halves=absent, since=NOON), Reopened(at=NOON, was="failed", why="", fresh=True)
     )

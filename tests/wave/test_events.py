@@ -49,8 +49,10 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(
         Intended,
         at=moments,
-        cloud_at=st.none() | moments,
         asked=halves,
+        timebase=texts,
+        monotonic=st.none() | moments,
+        date_at=st.none() | moments,
         conflict_policy=st.sampled_from([None, "keep", "cancel"]),
         known=st.frozensets(ids, max_size=3),
     ),
@@ -87,7 +89,7 @@ def test_the_journal_gives_back_what_it_was_given(event: Event) -> None:
 
 lives = st.lists(
     st.tuples(
-        st.builds(Intended, at=moments, cloud_at=st.none() | moments, asked=st.just(frozenset(Half))),
+        st.builds(Intended, at=moments, asked=st.just(frozenset(Half))),
         st.builds(
             Answered,
             at=moments,

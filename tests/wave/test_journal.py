@@ -15,7 +15,7 @@ from batcher.wave.schema import FORMAT, NotAJournal, prepare
 from batcher.wave.store import Store
 from tests.wave.made import DATA, NOON, SCOPE, entry
 
-INTENT = Intended(at=NOON, cloud_at=NOON, asked=frozenset({DATA}))
+INTENT = Intended(at=NOON, asked=frozenset({DATA}))
 
 
 class Counted(Store):

@@ -11,7 +11,7 @@ from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Comparison, Trouble
 from batcher.wave.access import Access
-from batcher.wave.clocks import CloudClock
+from batcher.wave.cloud_clock import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.governor import Governor
 from batcher.wave.listing import Lister
@@ -45,6 +45,13 @@ class ListCloud:
         return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=200, headers={}, body=body)
 
 
+class Deaf:
+    """A journal that takes what it is told."""
+
+    async def record(self, *ops: object) -> None:
+        """Nothing is kept."""
+
+
 def row(task_id: object, status: str = "RUNNING") -> dict[str, Any]:
     return {"compare_task_id": f"task-{task_id}", "compare_type": "lines", "compare_task_status": status}
 
@@ -55,14 +62,16 @@ def read(cloud: ListCloud) -> tuple[Comparison, ...] | Trouble:
     async def main() -> tuple[Comparison, ...] | Trouble:
         clock, rng = virtual_clock(), random.Random(1)
         governor = Governor(clock, rng, limit=None, read_limit=None, give_up_after_s=None, on_give_up=print)
-        nobody = cast("Any", None)
+        nobody, deaf = cast("Any", None), cast("Any", Deaf())
         context = Context(
-            policy=Policy(), clock=clock, rng=rng, journal=nobody, collector=nobody, tally=Tally(clock, 1, {}),
+            policy=Policy(), clock=clock, rng=rng, journal=deaf, collector=nobody, tally=Tally(clock, 1, {}),
             on_stop=print, on_result=nobody,
         )  # fmt: skip
         lent = cast("Cloud", cloud)
         access = Access(SCOPE, lent, clock, lambda: None)
-        listed = await Lister(lent, context, access, governor, CloudClock(), Width(4, clock)).comparisons("job-1")
+        listed = await Lister(lent, context, access, governor, CloudClock(clock, 5.0), Width(4, clock)).comparisons(
+            "job-1"
+        )
         assert listed is not None
         return listed.comparisons
 

@@ -21,7 +21,7 @@ from batcher.wave.store import Store
 from tests.wave.made import DATA, NOON, trouble
 
 Open = Callable[..., Opened]
-INTENT = Intended(at=NOON, cloud_at=NOON, asked=frozenset({DATA}))
+INTENT = Intended(at=NOON, asked=frozenset({DATA}))
 
 
 def manifest_of(path: Path, entries: int, **more: Any) -> Path:

@@ -16,7 +16,7 @@ from batcher.wave.store import Store
 from tests.wave.made import DATA, NOON, SCOPE, entry
 
 OTHER = Scope(1, SCOPE.endpoint, "another")
-INTENT = Happened(index=0, event=Intended(at=NOON, cloud_at=NOON, asked=frozenset({DATA})))
+INTENT = Happened(index=0, event=Intended(at=NOON, asked=frozenset({DATA})))
 ANSWER = Answered(at=NOON, sent_at=NOON, halves={}, http_status=200, request_id=None)
 
 # Every public method that asks the database, and how it is called.
@@ -35,6 +35,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "open_entries": lambda store: store.open_entries(0, 0, 256),
     "events": lambda store: store.events(0),
     "answers": lambda store: list(store.answers()),
+    "answered_around": lambda store: store.answered_around(entry(1)),
     "sharing": lambda store: store.sharing(entry(2)),
     "entry": lambda store: store.entry(2),
     "planned_keys": lambda store: list(store.planned_keys()),

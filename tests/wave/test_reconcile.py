@@ -6,14 +6,15 @@ import pytest
 from msgspec.structs import replace
 
 from batcher.drs.outcome import Comparison, Made
-from batcher.wave.clocks import CloudClock
+from batcher.wave.cloud_clock import Bounds
 from batcher.wave.events import Answered, Intended, Seen, Sight
 from batcher.wave.life import EntryState, history
-from batcher.wave.reconcile import Look, Others, judge, rivals, since
+from batcher.wave.reconcile import Look, Others, judge, rivals
 from tests.wave.made import DATA, NOON, OBJECT, comparison, entry
 
 BOTH = frozenset({OBJECT, DATA})
-INTENT = Intended(at=NOON, cloud_at=NOON, asked=BOTH)
+INTENT = Intended(at=NOON, asked=BOTH)
+KNOWN = Bounds(NOON, NOON)
 
 
 def in_doubt(**changes: Any) -> EntryState:
@@ -21,7 +22,7 @@ def in_doubt(**changes: Any) -> EntryState:
 
 
 def look(*comparisons: Comparison, **changes: Any) -> Look:
-    base = Look(comparisons=comparisons, since=NOON, cloud_now=NOON + 60, others=Others(), landed=False, slack_s=5.0)
+    base = Look(comparisons=comparisons, since=KNOWN, cloud_now=NOON + 60, others=Others(), landed=False, slack_s=5.0)
     return replace(base, **changes)
 
 
@@ -39,10 +40,19 @@ def data_sight(made: Look, state: EntryState | None = None) -> Seen:
         (look(comparison("a", kind="object_comparison")), Sight.ABSENT),
         (look(comparison("a"), comparison("b")), Sight.AMBIGUOUS),
         (look(comparison("a", at=None)), Sight.AMBIGUOUS),  # nobody knows when
-        (look(comparison("a"), since=None), Sight.AMBIGUOUS),
+        (look(comparison("a"), since=None), Sight.UNCLEAR),  # ours or an older one
+        (look(comparison("a"), since=None, landed=True), Sight.UNCLEAR),  # and never absent
+        (look(since=None, landed=True), Sight.PROVEN_ABSENT),  # an empty list needs no clock
+        (look(comparison("a"), since=None, ancient=NOON + 1), Sight.ABSENT),
+        (
+            look(comparison("a"), since=None, appeared=frozenset({"a"})),
+            Sight.FOUND,
+        ),  # a list lacked it
+        (look(comparison("a"), comparison("b"), since=None), Sight.UNCLEAR),
         (look(comparison("a"), patient=True), Sight.CANDIDATE),
         (look(comparison("a"), patient=True, landed=True), Sight.FOUND),
-        (look(comparison("a", at=NOON - 60), set_back_s=90.0), Sight.AMBIGUOUS),  # before, or by a clock set back
+        (look(comparison("a", at=NOON - 60), since=Bounds(NOON - 90, NOON)), Sight.UNCLEAR),  # within what is known
+        (look(comparison("a", at=NOON - 96), since=Bounds(NOON - 90, NOON)), Sight.ABSENT),
         (look(), Sight.ABSENT),
         (look(landed=True), Sight.PROVEN_ABSENT),
         (look(comparison("a", status="CANCELLED")), Sight.FOUND),  # ours, whatever became of it
@@ -64,6 +74,7 @@ def test_what_a_snapshot_did_not_show_is_younger_whatever_its_clock_says() -> No
     lagging = look(comparison("a", at=NOON - 60), landed=True)
     assert data_sight(lagging, in_doubt(snapshot=True)).sight is Sight.AMBIGUOUS
     assert data_sight(lagging, in_doubt(snapshot=True, known=frozenset({"a"}))).sight is Sight.PROVEN_ABSENT
+    assert data_sight(look(comparison("a"), since=None), in_doubt(snapshot=True)).sight is Sight.FOUND
 
 
 def test_each_half_by_itself() -> None:
@@ -80,9 +91,12 @@ def test_only_halves_in_doubt_are_judged() -> None:
 def test_two_doubts_of_one_job_are_not_told_apart() -> None:
     """Another entry of the job that is in doubt may have made what would else be ours, while it could still land."""
     other = entry(1, job="job-0", halves="data")
-    doubt = history(frozenset({DATA}), [Intended(at=NOON, cloud_at=NOON - 100, asked=frozenset({DATA}))])
-    near = tuple(rivals(other, doubt, lands_within_s=200.0))
-    far = tuple(rivals(other, doubt, lands_within_s=50.0))
+    doubt = history(frozenset({DATA}), [Intended(at=NOON, asked=frozenset({DATA}))])
+    then = Bounds(NOON - 100, NOON - 100)
+    near = tuple(rivals(other, doubt, lambda _: then, lands_within_s=200.0))
+    far = tuple(rivals(other, doubt, lambda _: then, lands_within_s=50.0))
+    unknown = tuple(rivals(other, doubt, lambda _: None, lands_within_s=50.0))
+    assert data_sight(look(comparison("a"), others=Others(rivals=unknown))).sight is Sight.AMBIGUOUS
     assert data_sight(look(comparison("a"), others=Others(rivals=near))).sight is Sight.AMBIGUOUS
     assert data_sight(look(comparison("a"), others=Others(rivals=far))).sight is Sight.FOUND
     object_level = look(comparison("o", kind="object_comparison"), others=Others(rivals=near))
@@ -94,22 +108,6 @@ def test_an_older_unfinished_comparison_is_noticed() -> None:
     assert judge(entry(), in_doubt(), look(comparison("old", at=NOON - 900)))[1]
     assert not judge(entry(), in_doubt(), look(comparison("old", at=NOON - 900, status="SUCCESSFUL")))[1]
     assert not judge(entry(), in_doubt(), look(comparison("ours")))[1]
-
-
-def test_from_when_a_comparison_may_be_ours() -> None:
-    assert since(in_doubt()) == NOON
-    assert since(in_doubt(cloud_at=None)) is None
-
-
-def test_the_clouds_clock_is_an_interval_that_narrows() -> None:
-    clock = CloudClock()
-    assert clock.earliest(0.0) is None
-    clock.learn(None, 10.0, 10.1)
-    assert clock.latest(0.0) is None
-    clock.learn(1000.0, 10.0, 10.2)  # the cloud showed [1000, 1001) somewhere in [10.0, 10.2]
-    assert (clock.earliest(10.2), clock.latest(10.0)) == (1000.0, 1001.0)
-    clock.learn(1001.0, 10.9, 11.0)
-    assert clock.earliest(11.0) == pytest.approx(1001.0)
-    assert clock.latest(10.0) == pytest.approx(1001.0)
-    clock.learn(900.0, 12.0, 12.1)  # it was set back
-    assert clock.earliest(12.1) == 900.0
+    unknown = look(comparison("old", at=NOON - 900), since=None)
+    assert not judge(entry(), in_doubt(), unknown)[1]  # as far as we know it may be ours
+    assert judge(entry(), in_doubt(known=frozenset({"old"})), unknown)[1]

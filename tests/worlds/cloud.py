@@ -211,7 +211,9 @@ class WorldCloud:
         raw = body if isinstance(body, bytes) else orjson.dumps(body)
         stamped = {"x-request-id": f"r-{self._rng.getrandbits(32):08x}", **(headers or {})}
         if self._rng.random() < self.spec.dates:
-            stamped["date"] = formatdate(int(self.service_now() + self.spec.gateway_ahead_s), usegmt=True)
+            gateway = self._rng.choice(self.spec.gateways)
+            ahead_s = gateway.ahead_at(self._loop.time() - 1000.0)
+            stamped["date"] = formatdate(int(self.service_now() + ahead_s), usegmt=True)
         return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=status, headers=stamped, body=raw)
 
     def _reply(self, reply: Reply) -> Answer:

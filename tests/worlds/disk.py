@@ -107,6 +107,7 @@ class LoopJournal:
             await self._process.never()
         if self._unreadable and self._rng.random() < self._unreadable:
             self._process.say("the journal cannot be read")
+            self._process.journal_was_unreadable = True
             raise JournalFailed("cannot read the journal: disk I/O error")
         return query(self._store)
 

@@ -217,7 +217,8 @@ class _Judge:
         assert end is not None
         status = end.status
         total = status.created + status.partial + status.failed + status.unsettled + status.invalid
-        if total + status.not_submitted != status.entries and not _journal_failed(lived):
+        excused = _journal_failed(lived) or lived.journal_was_unreadable
+        if total + status.not_submitted != status.entries and not excused:
             yield Violation("counts", f"life {number}: {status}")
         if status.not_submitted and end.stop is None and not end.halted:
             yield Violation("ending", f"life {number} ended without a reason, and left {status.not_submitted}")

@@ -14,6 +14,10 @@ from tests.virtual import Stalled
 from tests.worlds.judge import Violation, judge, late, statuses
 from tests.worlds.world import play
 
+# Where clocks agree, look-ups work and nobody else makes comparisons:
+DOUBTS = "doubts that can be told"
+LEFT = "of these left to a person"
+
 
 @dataclass(slots=True)
 class Tally:
@@ -61,6 +65,9 @@ def play_one(seed: int, *, folder: Path | None = None) -> tuple[list[Violation],
     seen["lives"] = len(history.lives)
     seen["deaths"] = sum(lived.end is None for lived in history.lives)
     seen["entries with a request that landed too late"] = len(late(history))
+    if history.spec.can_tell:
+        seen[DOUBTS] = len(history.doubted)
+        seen[LEFT] = sum(history.doubted.values())
     return judge(history), seen
 
 

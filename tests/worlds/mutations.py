@@ -3,7 +3,6 @@
 They are the test of the test: a promise whose breach no world would notice is not tested at all.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,8 @@ from batcher.wave import life, opening
 from batcher.wave.access import Access
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
-from batcher.wave.clocks import CloudClock
+from batcher.wave.clocks import Instant
+from batcher.wave.cloud_clock import Bounds, CloudClock
 from batcher.wave.collector import Collector
 from batcher.wave.context import Context
 from batcher.wave.course import Course
@@ -31,7 +31,6 @@ from batcher.wave.plan import PlannedEntry
 from batcher.wave.reconcile import Others
 from batcher.wave.result import Status
 from batcher.wave.sink import Mended
-from tests.virtual import WALL_AT_START
 from tests.worlds.disk import LoopJournal
 from tests.worlds.spec import Spec
 
@@ -45,9 +44,11 @@ class Mutation:
     broken: frozenset[str]
     where: Callable[[Spec], bool]
     make: Callable[[], AbstractContextManager[None]]
+    worlds: int  # of which those must find it
 
 
 MUTATIONS: list[Mutation] = []
+ENOUGH = 600  # worlds in which a mutation must be found
 
 
 def _anywhere(_: Spec) -> bool:
@@ -55,12 +56,12 @@ def _anywhere(_: Spec) -> bool:
 
 
 def mutation(
-    *broken: str, where: Callable[[Spec], bool] = _anywhere
+    *broken: str, where: Callable[[Spec], bool] = _anywhere, worlds: int = ENOUGH
 ) -> Callable[[Callable[[], Iterator[None]]], Callable[[], Iterator[None]]]:
     """Register a mutation, written as a generator that patches, yields, and takes back."""
 
     def register(make: Callable[[], Iterator[None]]) -> Callable[[], Iterator[None]]:
-        MUTATIONS.append(Mutation(make.__name__, frozenset(broken), where, contextmanager(make)))
+        MUTATIONS.append(Mutation(make.__name__, frozenset(broken), where, contextmanager(make), worlds))
         return make
 
     return register
@@ -71,6 +72,9 @@ def _patch(target: Any, **changes: Any) -> AbstractContextManager[None]:
     for name, change in changes.items():
         stack.enter_context(mock.patch.object(target, name, change))
     return stack  # type: ignore[return-value]
+
+
+_HEARS_DATE = property(lambda self: self.by_date(0.0) is not None)  # so no snapshot is thought to be needed
 
 
 @mutation("once")
@@ -134,10 +138,35 @@ def writes_results_before_they_are_durable() -> Iterator[None]:
 def reconciles_by_our_own_clock() -> Iterator[None]:
     """The cloud's clock is taken to be ours."""
 
-    def ours(self: CloudClock, monotonic: float) -> float:
-        return WALL_AT_START + asyncio.get_running_loop().time()
+    def ours(self: CloudClock, instant: Instant) -> Bounds | None:
+        at = self._clock.now() + instant.monotonic - self._clock.monotonic()
+        return Bounds(at, at) if instant.timebase == self._clock.timebase else None
 
-    with _patch(CloudClock, earliest=ours, latest=ours):
+    with _patch(CloudClock, at=ours):
+        yield
+
+
+@mutation("once", "lost", where=lambda spec: spec.faults.after > 0 and not spec.clocks_agree)
+def trusts_the_gateways_clock() -> Iterator[None]:
+    """The cloud's clock is taken to be what `Date` shows."""
+
+    def shown(self: CloudClock, instant: Instant) -> Bounds | None:
+        return self.by_date(instant.monotonic) if instant.timebase == self._clock.timebase else None
+
+    with _patch(CloudClock, at=shown, can_be_told=_HEARS_DATE):
+        yield
+
+
+@mutation("invented", "lost", "once", where=lambda spec: spec.has_older and not spec.clocks_agree, worlds=3000)
+def finds_by_the_gateways_clock() -> Iterator[None]:
+    """`Date` proves nothing absent, but what is younger by it is taken for ours."""
+    whole = CloudClock.at
+
+    def shown(self: CloudClock, instant: Instant) -> Bounds | None:
+        known, date = whole(self, instant), self.by_date(instant.monotonic)
+        return Bounds(date.earliest - 1e6, date.latest) if known is None and date is not None else known
+
+    with _patch(CloudClock, at=shown, can_be_told=_HEARS_DATE):
         yield
 
 

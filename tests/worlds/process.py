@@ -7,7 +7,6 @@ being cleared away, has no effect on the world.
 """
 
 import asyncio
-import random
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -22,12 +21,14 @@ class Died(BaseException):
 class Process:
     """See the module. It is also the `Clock` that the engine gets."""
 
-    def __init__(self, life: Life, rng: random.Random, wall_ahead_s: float, say: Callable[[str], None]) -> None:
+    def __init__(self, life: Life, booted_at: float, wall_ahead_s: float, say: Callable[[str], None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._life = life
-        self._booted_at = rng.uniform(-5000.0, 900.0)  # the monotonic clock begins anew with each machine
+        self._booted_at = booted_at  # the monotonic clock begins anew with each start of a machine
+        self.timebase = f"since {self._booted_at:.6f}"
         self.wall_ahead_s = wall_ahead_s
         self.clock_was_set = False
+        self.journal_was_unreadable = False
         self.say = say
         self.steps = 0
         self.dead = False

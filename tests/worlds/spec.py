@@ -15,7 +15,25 @@ from tests.virtual import WALL_AT_START
 
 ENDPOINT = "https://drs.world.invalid"
 TIMEOUT_S = 20.0  # after which our side gives up on an answer
-SLACK_S = 2.0  # by how much two of the cloud's clocks differ at most
+SLACK_S = 2.0  # by how much a gateway's clock strays from the cloud's where it is a sound one
+AGREE_S = 1.0  # by how much clocks may differ that are said to agree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gateway:
+    """A machine on the way that puts its own clock in the place of the cloud's `Date`.
+
+    It is *ahead_s* of the cloud's, gains *drift* seconds a second, and is set by *step*: (true time, seconds).
+    """
+
+    ahead_s: float = 0.0
+    drift: float = 0.0
+    step: tuple[float, float] | None = None
+
+    def ahead_at(self, passed_s: float) -> float:
+        """How far it is ahead of the cloud's clock, *passed_s* after the world began."""
+        stepped_s = self.step[1] if self.step is not None and passed_s >= self.step[0] else 0.0
+        return self.ahead_s + self.drift * passed_s + stepped_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +93,32 @@ class Spec:
     lives: tuple[Life, ...]
     jitter_s: float  # of the way to the cloud
     cloud_ahead_s: float  # the cloud's clock against true time
-    gateway_ahead_s: float  # the gateway's clock, which `Date` shows, against DRS's
+    gateways: tuple[Gateway, ...]  # one of them stamps each answer
     dates: float  # share of answers that carry a `Date`
     others: tuple[tuple[float, str, str], ...] = ()  # (true time, job, type) of comparisons made in the console
     cloud_step: tuple[float, float] | None = None  # true time at which the cloud's clock is set, and by how much
     refused_from: float | None = None  # true time from which no credential is taken any more
     sync_s: float = 0.002  # how long a commit takes
+
+    @property
+    def clocks_agree(self) -> bool:
+        """Whether what `Date` shows and what stamps comparisons are the same, but for a second."""
+        sound = all(
+            abs(gateway.ahead_s) <= AGREE_S and not gateway.drift and gateway.step is None for gateway in self.gateways
+        )
+        return sound and self.dates == 1.0 and self.cloud_step is None
+
+    @property
+    def has_older(self) -> bool:
+        """Whether a job has comparisons from before."""
+        return any(rule.existing for rule in self.config.jobs)
+
+    @property
+    def can_tell(self) -> bool:
+        """Whether every doubt can be settled without a person, with clocks that agree."""
+        listed = not self.faults.list_fails and not self.config.empty_list_is_error
+        alone = not self.others and all(rule.exists for rule in self.config.jobs)
+        return self.clocks_agree and listed and alone and self.policy.reconcile is not Reconcile.OFF
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +161,29 @@ def draw_spec(seed: int) -> Spec:
         lives=lives,
         jitter_s=jitter_s,
         cloud_ahead_s=cloud_ahead_s,
-        gateway_ahead_s=rng.choice((0.0, rng.uniform(-SLACK_S, SLACK_S))),
+        gateways=_gateways(rng),
         dates=rng.choice((1.0, 1.0, 1.0, 0.7, 0.0)),
         others=others,
         refused_from=rng.uniform(0, 60) if rng.random() < 0.06 else None,
         sync_s=rng.choice((0.0005, 0.002, 0.05)),
     )
     return _with_cloud_step(rng, spec) if rng.random() < 0.06 else spec
+
+
+def _gateways(rng: random.Random) -> tuple[Gateway, ...]:
+    """Mostly one whose clock is sound; else one that is off, drifts or is set, or two that differ."""
+    if rng.random() < 0.7:
+        return (Gateway(ahead_s=rng.choice((0.0, rng.uniform(-SLACK_S, SLACK_S)))),)
+    off = (7.0, -7.0, 30.0, -30.0, 1200.0, -1200.0, 86_400.0)
+    match rng.randrange(4):
+        case 0:
+            return (Gateway(ahead_s=rng.choice(off)),)
+        case 1:
+            return (Gateway(ahead_s=rng.choice((0.0, *off)), drift=rng.choice((-0.05, -0.001, 0.001, 0.05))),)
+        case 2:
+            return (Gateway(ahead_s=rng.choice((0.0, *off)), step=(rng.uniform(0, 200), rng.choice(off))),)
+        case _:
+            return (Gateway(), Gateway(ahead_s=rng.choice(off)))
 
 
 def _with_cloud_step(rng: random.Random, spec: Spec) -> Spec:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from batcher.manifest import RunDefaults
 from batcher.wave.engine import Engine, WaveEnd
+from batcher.wave.events import LookedUp, Ruled
 from batcher.wave.life import history
 from batcher.wave.opening import Request, begin
 from batcher.wave.result import Result, Status
@@ -44,6 +45,7 @@ class Lived:
     told_to_stop_at: float | None
     strays: tuple[bytes, ...]
     clock_was_set: bool  # ours, while it lived
+    journal_was_unreadable: bool  # at least once: then its last counts may be those of before
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class History:
     lives: list[Lived]
     calls_after_end: int  # requests of one more run, after everything was settled
     said: list[str] = field(default_factory=list)
+    doubted: dict[int, bool] = field(default_factory=dict)  # entries that were in doubt; whether a person had to look
 
 
 class World:
@@ -71,6 +74,7 @@ class World:
         self.disk = Disk(results)
         self.cloud = WorldCloud(spec, self._fork(), self.say)
         self._wall_ahead_s = self._rng.choice((0.0, 0.0, -7200.0, 30.0))
+        self._booted_at = self._starts()
         digest = f"sha256:{spec.seed:064x}"
         self._manifest = WorldManifest(spec.entries, digest)
         self._told_to_stop_at: float | None = None
@@ -79,6 +83,10 @@ class World:
         """Keep *text* for the trace."""
         if self._trace:
             self.said.append(f"{self._loop.time() - 1000:10.3f}  {text}")
+
+    def _starts(self) -> float:
+        """When a machine was started, on the loop's clock."""
+        return self._rng.uniform(-5000.0, 900.0)
 
     def _fork(self) -> random.Random:
         return random.Random(self._rng.getrandbits(64))
@@ -112,9 +120,21 @@ class World:
                 lives=lives,
                 calls_after_end=self.cloud.calls - calls,
                 said=self.said,
+                doubted=self._doubted(),
             )
         finally:
             self.disk.close()
+
+    def _doubted(self) -> dict[int, bool]:
+        """Entries that were looked up, and whether one needed a person all the same."""
+        store, doubted = Store(self.disk.database), {}
+        for entry in self.spec.entries:
+            events = store.events(entry.index)
+            if any(isinstance(event, LookedUp) for event in events):
+                result = store.result_of(entry.index)
+                is_open = result is not None and result[1] is Status.UNSETTLED
+                doubted[entry.index] = is_open or any(isinstance(event, Ruled) for event in events)
+        return doubted
 
     async def _again(self, number: int) -> None:
         """The same command once more. What is unsettled is looked up anew, so only then may it call the cloud."""
@@ -124,7 +144,7 @@ class World:
 
     async def _live(self, number: int, life: Life, *, calm: bool) -> Lived:
         began, self._told_to_stop_at = self._loop.time(), None
-        process = Process(life, self._fork(), self._wall_ahead_s, self.say)
+        process = Process(life, self._booted_at, self._wall_ahead_s, self.say)
         results: list[Result] = []
         try:
             end = await self._run(number, life, process, results, calm=calm)
@@ -136,6 +156,8 @@ class World:
         finally:
             process.dead = True
             self._wall_ahead_s = process.wall_ahead_s
+            if life.power or self._rng.random() < 0.2:  # or it goes on elsewhere
+                self._booted_at = self._starts()
         self.say(f"--- life {number} ends: {_ending(end) if end else why or 'died'}")
         return Lived(
             life=life,
@@ -146,6 +168,7 @@ class World:
             could_not_open=why,
             told_to_stop_at=self._told_to_stop_at,
             clock_was_set=process.clock_was_set,
+            journal_was_unreadable=process.journal_was_unreadable,
             strays=() if life.tampers or self._rewriting() else tuple(strays(self._file(), self._journal())),
         )
 
