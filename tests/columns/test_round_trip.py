@@ -25,6 +25,10 @@ duckdb.sql("COPY (FROM read_manifests('next.jsonl')) TO 'wave.jsonl' (FORMAT jso
 import duckdb
 duckdb.sql("COPY (FROM read_csv('next.csv', all_varchar = true)) TO 'wave.csv'")
 """,
+    "polars": """
+from read import read_manifests
+read_manifests("next.jsonl").write_ndjson("wave.jsonl")
+""",
     "polars csv": """
 import polars as pl
 pl.read_csv("next.csv", infer_schema=False).write_csv("wave.csv")

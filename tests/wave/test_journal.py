@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -35,10 +35,11 @@ class Counted(Store):
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def store(tmp_path: Path) -> Iterator[Store]:
     store = Counted.open(tmp_path / "journal")
     plan(store, 300)
-    return store
+    yield store
+    store.close()
 
 
 @pytest.fixture

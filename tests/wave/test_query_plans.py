@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,7 +61,7 @@ SORTS = {"settled_counts"}  # by scope, of which there are few: quicker than any
 
 
 @pytest.fixture(params=[1, 2], ids=["one scope", "two scopes"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     scopes = [SCOPE, OTHER][: request.param]
     store = Store.open(tmp_path / "journal")
     store.begin()
@@ -72,7 +72,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     store.commit([INTENT, Happened(index=1, event=ANSWER)])
     store.commit([Settled(index=1, seq=0, status=Status.CREATED, line=b"{}\n"), Noted(name="a", value=1)])
     store.commit([ClockNoted(scope=0, offset_s=1.0)])
-    return store
+    yield store
+    store.close()
 
 
 def plans(store: Store, call: Callable[[Store], object]) -> list[str]:
@@ -124,3 +125,4 @@ def test_a_batch_is_bounded_in_bytes_as_well(tmp_path: Path) -> None:
     assert [item.index for item, _ in with_labels.unfinished(9, 256)] == [10, 11]
     with_labels.commit(Happened(index=index, event=INTENT.event) for index in range(12))
     assert [item.index for item, _ in with_labels.open_entries(0, 2, 256)] == [3, 4, 5, 6, 7]
+    with_labels.close()
