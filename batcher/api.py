@@ -368,7 +368,9 @@ class Wave:
 
     async def _clouds(self, start: Start) -> dict[Scope, Cloud]:
         asking = [scope for scope in start.scopes if self._companion is not None or start.left_in(scope)]
-        way = open_transport(self.settings, scopes=len(start.scopes), to=map(self._address_of, asking))
+        way = open_transport(
+            self.settings, scopes=len(start.scopes), to=map(self._address_of, asking), now=self._clock.now
+        )
         transport = await self._stack.enter_async_context(way)
         finder = CredentialFinder(self._credential_sources, transport)
         credentials: dict[tuple[str, str], Credential]

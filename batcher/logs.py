@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import IO, Any, Literal, Protocol
 
 import orjson
 
+from batcher.clock import utc_now
 from batcher.logger import LEVELS, is_set_up, set_up_with
 from batcher.masking import mask, mask_text, register_environment
 
@@ -103,7 +104,7 @@ def _stamp(_: object, level: str, event: MutableMapping[str, Any]) -> MutableMap
     stamped = {
         "event": event.pop("event", ""),
         "level": "error" if level == "exception" else level,
-        "at": datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "at": utc_now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
     }
     return {**stamped, **event}
 

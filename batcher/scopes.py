@@ -1,10 +1,11 @@
 """From settings to scopes: the way to the cloud, the project of a region."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
+from batcher.clock import SystemClock
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.projects import find_project_id
 from batcher.drs.auth.sources import CredentialSources
@@ -16,10 +17,13 @@ from batcher.settings import RunSettings
 __all__ = ["open_transport", "project_at", "run_defaults", "with_project"]
 
 
-def open_transport(settings: RunSettings, *, scopes: int = 1, to: Iterable[str] = ()) -> AiohttpTransport:
+def open_transport(
+    settings: RunSettings, *, scopes: int = 1, to: Iterable[str] = (), now: Callable[[], float] = SystemClock.now
+) -> AiohttpTransport:
     """The way to the cloud that *settings* ask for, with connections enough for so many scopes.
 
-    *to* are the endpoints: raises `UserError` where a proxy that is named for one of them cannot be used.
+    *to* are the endpoints: raises `UserError` where a proxy that is named for one of them cannot be used. *now* gives
+    Unix seconds, for when requests left.
     """
     transport = AiohttpTransport(
         limit=settings.concurrency * 2 * max(1, scopes),
@@ -27,6 +31,7 @@ def open_transport(settings: RunSettings, *, scopes: int = 1, to: Iterable[str] 
         total_timeout_s=settings.timeout,
         ca_bundle=settings.ca_bundle,
         proxy=settings.proxy,
+        now=now,
     )
     transport.check(to)
     return transport

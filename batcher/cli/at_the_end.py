@@ -1,13 +1,13 @@
 """What happens last: the summary goes where --notify and --on-end say. Neither changes the exit code."""
 
 import asyncio
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from batcher.cli import exits
 from batcher.cli.terminal import note
+from batcher.clock import SystemClock
 from batcher.errors import UserError
 from batcher.masking import mask_values
 from batcher.settings import RunSettings
@@ -52,7 +52,7 @@ def tell_end(settings: RunSettings, event: str, text: str, facts: Mapping[str, A
         return
     from batcher.follow.notify import run_command, summary
 
-    body = mask_values(summary(event, text, facts, time.time()).decode()).encode()
+    body = mask_values(summary(event, text, facts, SystemClock.now()).decode()).encode()
     problems = []
     if settings.notify is not None:
         problems.append(asyncio.run(_post(settings, settings.notify, body)))

@@ -1,7 +1,6 @@
 """`batcher auth`: which credential each scope uses, and whether the cloud takes it."""
 
 import asyncio
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ from batcher.cli import exits
 from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import OF_MANIFEST, load_given, settings_options
+from batcher.clock import SystemClock
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ async def _scopes(
         project_id = defaults.project_id or await project_at(defaults.endpoint, settings, sources)
         return {(defaults.endpoint, project_id): None}
     opened = open_manifest(manifest, format=format_, encoding=encoding)
-    now = time.time()
+    now = SystemClock.now()
     defaults = await with_project(opened, defaults, settings, sources, now)
     jobs: dict[tuple[str, str], str | None] = {}
     unsound: Finding | None = None

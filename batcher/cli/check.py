@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from msgspec.structs import asdict, replace
 from batcher.cli import exits
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import OF_MANIFEST, given, load_given, settings_options
+from batcher.clock import SystemClock
 from batcher.settings import flag_name
 from batcher.text import counted, printable
 
@@ -188,14 +188,14 @@ def _read(
 
     overview = Overview()
     given = defaults if defaults.project_id else replace(defaults, project_id=UNNAMED_PROJECT)
-    for item in once(manifest.read(given, now=time.time(), allow_duplicates=allow_duplicates)):
+    for item in once(manifest.read(given, now=SystemClock.now(), allow_duplicates=allow_duplicates)):
         if isinstance(item, Entry):
             overview.add(item)
         else:
             found(item)
     unnamed = [endpoint for endpoint, project_id in overview.scopes if project_id == UNNAMED_PROJECT]
     if len(unnamed) > 1:  # IAM is asked for the project of one region only
-        for item in once(manifest.read(defaults, now=time.time(), allow_duplicates=True)):
+        for item in once(manifest.read(defaults, now=SystemClock.now(), allow_duplicates=True)):
             if not isinstance(item, Entry) and item.field == "project_id":
                 found(item)
     return overview

@@ -10,6 +10,7 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.terminal import Screen, screen
+from batcher.clock import utc_now
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ def command(folder: Path, seed: int, fast: bool, quiet: bool) -> int:
 
     All shapes of comparison, two projects, some jobs that are not well; lost answers, gateway errors and throttling.
     """
-    from datetime import UTC, datetime
 
     from batcher.cli import sample
     from batcher.cli.rehearsal import Rehearsal
@@ -47,7 +47,7 @@ def command(folder: Path, seed: int, fast: bool, quiet: bool) -> int:
 
     _make_room(folder)
     manifest = folder / "wave.csv"
-    manifest.write_text(sample.manifest_csv(datetime.now(UTC)), encoding="utf-8-sig", newline="")
+    manifest.write_text(sample.manifest_csv(utc_now()), encoding="utf-8-sig", newline="")
     settings = RunSettings.model_construct(
         **{name: field.get_default() for name, field in RunSettings.model_fields.items()}
         | {

@@ -12,6 +12,7 @@ from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.lists import Listed, ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.terminal import tell
+from batcher.clock import SystemClock
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
@@ -113,7 +114,6 @@ def command(output: str, format_: str | None, force: bool, as_json: bool, **para
     loaded = load_given(parameters | flags, (*_SETTINGS, "region", "project_id"))
 
     import asyncio
-    import time
 
     from batcher.cli.changed import entries_of
     from batcher.cli.failures import told
@@ -124,7 +124,7 @@ def command(output: str, format_: str | None, force: bool, as_json: bool, **para
     sources = credential_sources(loaded.settings, loaded.config, options)
     with told(as_json=False):
         defaults = RunDefaults(endpoint=None, project_id=None, x_language=loaded.settings.language)
-        old = entries_of(mine["since"], defaults, now=time.time()) if mine["since"] is not None else None
+        old = entries_of(mine["since"], defaults, now=SystemClock.now()) if mine["since"] is not None else None
         found = asyncio.run(_discovered(mine, loaded.settings, sources, question))
     if all(project.trouble is not None and not project.jobs for project in found):
         _say_trouble(found)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,6 +11,7 @@ from rich.text import Text
 from batcher.cli import exits
 from batcher.cli.ruling import exit_code, headline, print_ruling
 from batcher.cli.terminal import say
+from batcher.clock import utc_now
 from batcher.follow.accepted import Acceptance
 from batcher.follow.ending import FollowEnd
 from batcher.follow.gate import Ruling, rule
@@ -38,7 +38,7 @@ class Verdicts:
     ) -> Self:
         """Rule over the wave of *results* as its verdicts stand now; *journal* and *entries* are of `entries_of`."""
         seen = entries_of([results], journal=journal, entries=entries)
-        return cls(end, rule(seen, acceptances, datetime.now(UTC).date()))
+        return cls(end, rule(seen, acceptances, utc_now().date()))
 
     @property
     def exit_code(self) -> int:

@@ -9,6 +9,7 @@ from batcher.cli.all_of_it import counts_of, entries_option, one_journal
 from batcher.cli.entries import journal_option
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
+from batcher.clock import utc_now
 
 _SETTINGS = ("allow_inconsistent", "notify", "on_end", "ca_bundle", "proxy")
 
@@ -47,8 +48,6 @@ def command(
     """
     settings = load_given(parameters, _SETTINGS).settings
 
-    from datetime import UTC, datetime
-
     from batcher.cli.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end
     from batcher.cli.ruling import exit_code, headline, print_ruling
     from batcher.follow.files import is_verdicts
@@ -63,7 +62,7 @@ def command(
     check_end(settings)
     acceptances = accepted_by(settings)
     read = entries_of(results, journal=journal, entries=counts_of(results, entries))
-    ruling = rule(read, acceptances, datetime.now(UTC).date())
+    ruling = rule(read, acceptances, utc_now().date())
     if junit is not None:
         write_junit(junit, ruling, read)
     if as_json:

@@ -7,11 +7,11 @@ idle machine. `LeapingLoop` leaps to the next timer, and a rehearsal of an hour 
 
 import asyncio
 import selectors
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from batcher.clock import SystemClock
 from batcher.wave.journal import Journal
 from batcher.wave.ops import Op
 from batcher.wave.store import Store
@@ -26,7 +26,7 @@ class _LeapingSelector(selectors.DefaultSelector):
 
     def __init__(self, *, waits: bool) -> None:
         super().__init__()
-        self.now = time.monotonic()
+        self.now = SystemClock.monotonic()
         self.busy = 0  # threads at work
         self._waits = waits
 
@@ -40,9 +40,9 @@ class _LeapingSelector(selectors.DefaultSelector):
         if not ready and timeout > 0:
             ready = super().select(0)  # a byte over loopback is there at once, or after the other side's turn
             if not ready and self._waits:
-                began = time.monotonic()
+                began = SystemClock.monotonic()
                 if ready := super().select(timeout):  # a signal, say
-                    self.now += min(time.monotonic() - began, timeout)
+                    self.now += min(SystemClock.monotonic() - began, timeout)
             if not ready:
                 self.now += timeout + _TICK_S
         return ready
@@ -99,7 +99,7 @@ class LoopClock:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._ahead = time.time() - loop.time()
+        self._ahead = SystemClock.now() - loop.time()
 
     def now(self) -> float:
         """Wall time, Unix seconds."""

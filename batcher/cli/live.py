@@ -1,7 +1,6 @@
 """A live display on a terminal, which what is logged meanwhile goes above."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from batcher import logs
 from batcher.cli.terminal import say
+from batcher.clock import SystemClock
 
 REFRESH_S = 0.25
 
@@ -21,10 +21,10 @@ async def draw(console: Console, render: Callable[[int], Text | None]) -> None:
     with live, logs.through(lambda line: say(console, Text.from_ansi(line))):
         drawn = -REFRESH_S
         while True:
-            if time.monotonic() - drawn >= REFRESH_S * 0.8:  # a loop that leaps comes by far more often
+            if SystemClock.monotonic() - drawn >= REFRESH_S * 0.8:  # a loop that leaps comes by far more often
                 if (display := render(console.width)) is not None:
                     live.update(display, refresh=True)
-                drawn = time.monotonic()
+                drawn = SystemClock.monotonic()
             await asyncio.sleep(REFRESH_S)
 
 

@@ -11,6 +11,7 @@ from batcher.cli import exits
 from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
+from batcher.clock import SystemClock
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -127,7 +128,6 @@ async def _jobs(
     manifest: str, format_: str | None, encoding: str | None, settings: "RunSettings", sources: "CredentialSources"
 ) -> "Mapping[Scope, Mapping[str, Job]]":
     """The jobs of a sound manifest. Raises `BadManifest` with everything that is wrong."""
-    import time
 
     from batcher.follow.preflight import jobs_of
     from batcher.manifest import Entry, open_manifest
@@ -136,7 +136,7 @@ async def _jobs(
     from batcher.wave.opening import BadManifest
 
     opened = open_manifest(manifest, format_, encoding)
-    now = time.time()
+    now = SystemClock.now()
     defaults = await with_project(opened, run_defaults(settings, sources), settings, sources, now)
     found = GroupedFindings()
 

@@ -4,13 +4,13 @@ Fed by a snapshot function, four times a second at most, so that it costs the wa
 """
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 from batcher import logger
 from batcher.cli.terminal import Screen
+from batcher.clock import SystemClock
 from batcher.durations import rough_duration
 from batcher.wave.governor import TURNED_AWAY
 from batcher.wave.status import ScopeStatus, WaveStatus
@@ -57,15 +57,15 @@ async def _draw(snapshot: Callable[[], WaveStatus], screen: Screen) -> None:
 
 async def _tell(snapshot: Callable[[], WaveStatus]) -> None:
     """The start text has said how the wave begins: the first line is about what has changed since."""
-    told, at = snapshot(), time.monotonic()
+    told, at = snapshot(), SystemClock.monotonic()
     notable = _NOTHING
     while True:
         status = snapshot()
-        late = time.monotonic() - at >= LOG_EVERY_S
+        late = SystemClock.monotonic() - at >= LOG_EVERY_S
         if _notable(status) != notable or (late and _moved(told, status)):
             await logger.ready_for("info")
             logger.get_logger().info("wave.progress", **log_keys(status))
-            told, notable, at = status, _notable(status), time.monotonic()
+            told, notable, at = status, _notable(status), SystemClock.monotonic()
         await asyncio.sleep(REFRESH_S)
 
 

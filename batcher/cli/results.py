@@ -7,6 +7,7 @@ import click
 from batcher import streams
 from batcher.cli import exits
 from batcher.cli.terminal import tell
+from batcher.clock import SystemClock
 
 _EPILOG = """\b
 Examples:
@@ -28,7 +29,6 @@ def command(journal: Path, output: str) -> int:
     is left alone while the wave runs.
     """
     import sys
-    import time
 
     from batcher.cli.failures import told
     from batcher.cli.journals import deciding, reading
@@ -44,13 +44,13 @@ def command(journal: Path, output: str) -> int:
     with told():
         if output == "-":
             with reading(journal) as store:
-                for line in streams.while_read(whole_file(store, time.time())):
+                for line in streams.while_read(whole_file(store, SystemClock.now())):
                     sys.stdout.buffer.write(line)
             return exits.CREATED
         path = Path(output)
         own = journal_beside(path).exists() and journal_beside(path).samefile(journal)
         with (deciding if own else reading)(journal) as store:
-            rebuilt = rebuild(store, path, time.time())
+            rebuilt = rebuild(store, path, SystemClock.now())
     if rebuilt.said:
         tell(rebuilt.said)
     still_open = sum(rebuilt.open.values())

@@ -7,6 +7,7 @@ import click
 from batcher.cli import exits
 from batcher.cli.entries import entry_options, journal_option, one_entry
 from batcher.cli.terminal import tell
+from batcher.clock import SystemClock
 
 _EPILOG = """\b
 Examples:
@@ -36,7 +37,6 @@ def command(results: Path, key: str | None, index: int | None, ruling: str, jour
     the wave runs, and for entries that are not in doubt.
     """
     one_entry(key, index)
-    import time
 
     from batcher.cli.failures import told
     from batcher.cli.journals import deciding, index_of, journal_of
@@ -45,7 +45,7 @@ def command(results: Path, key: str | None, index: int | None, ruling: str, jour
 
     said = Ruling.parse(ruling)
     with told(), deciding(journal_of(results, journal)) as store:
-        recorded = settle(store, results, index_of(store, key, index), said, time.time())
+        recorded = settle(store, results, index_of(store, key, index), said, SystemClock.now())
     if recorded.said:
         tell(recorded.said)
     result = recorded.result

@@ -6,7 +6,6 @@ byte of the body is handed to a connection that is up, TLS included. Everything 
 
 import os
 import ssl
-import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from aiohttp.abc import AbstractStreamWriter
 from yarl import URL
 
 from batcher._version import __version__
+from batcher.clock import SystemClock
 from batcher.drs import guesses
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.authorship import PROXY_LOGIN, speaker
@@ -36,7 +36,8 @@ class AiohttpTransport:
     no cookie kept; `.netrc` is not read. A POST is never repeated, also where a kept connection turns out to be dead.
     *connect_timeout_s* covers waiting for a connection, name, TCP, proxy and TLS; *total_timeout_s* all of it,
     the answer's body included. *ca_bundle* replaces the system's authorities. *proxy* beats the proxy variables of the
-    environment, which never apply to loopback. What a proxy has refused once is not asked of it again.
+    environment, which never apply to loopback. What a proxy has refused once is not asked of it again. *now* gives Unix
+    seconds, for what an `Answer` says of when it was.
     """
 
     def __init__(
@@ -47,8 +48,10 @@ class AiohttpTransport:
         total_timeout_s: float = 60.0,
         ca_bundle: Path | str | None = None,
         proxy: str | None = None,
+        now: Callable[[], float] = SystemClock.now,
     ) -> None:
         self._limit = limit
+        self._now = now
         self._timeout = aiohttp.ClientTimeout(total=total_timeout_s, connect=connect_timeout_s)
         # True is the system's authorities: aiohttp has loaded them already.
         self._tls = True if ca_bundle is None else _trusting(ca_bundle)
@@ -84,14 +87,14 @@ class AiohttpTransport:
         try:
             way = self._proxies.to(request.url)
         except UnusableProxy as error:
-            return _Attempt(request).failed(error.message, "barred")
+            return _Attempt(request, self._now).failed(error.message, "barred")
         gate = way.gate
         if gate is None:
             return await self._send(request, way)
         await gate.enter()
         try:
             if (why := gate.refusal(way.origin)) is not None:
-                return _Attempt(request).failed(why, "barred")
+                return _Attempt(request, self._now).failed(why, "barred")
             answer = await self._send(request, way)
             if answer.http_status == PROXY_LOGIN:
                 gate.refused(None, "not sent: the proxy refused the login just now")
@@ -103,7 +106,7 @@ class AiohttpTransport:
 
     async def _send(self, request: HttpRequest, way: Way) -> Answer:
         assert self._session is not None  # noqa: S101 - `send` looks
-        attempt = _Attempt(request, way)
+        attempt = _Attempt(request, self._now, way)
         try:
             async with self._session.request(
                 request.method,
@@ -136,8 +139,9 @@ class _Attempt:
     """What is known of one request under way. It does not know its body: that would be a cycle, which with all that
     hangs on it stays in memory until the collector of garbage comes."""
 
-    def __init__(self, request: HttpRequest, way: Way | None = None) -> None:
-        self.began = self.sent_at = time.time()
+    def __init__(self, request: HttpRequest, now: Callable[[], float], way: Way | None = None) -> None:
+        self._now = now
+        self.began = self.sent_at = now()
         self.sent = False
         self.status: int | None = None
         self._headers: dict[str, str] = {}
@@ -148,7 +152,7 @@ class _Attempt:
         """The body is handed to the connection."""
         if self.sent:
             return
-        self.sent, self.sent_at = True, time.time()
+        self.sent, self.sent_at = True, self._now()
         if self._through is not None:
             self._through.passed()
         if self._on_sent is not None:
@@ -166,7 +170,7 @@ class _Attempt:
         return Answer(
             stage=self._stage,
             sent_at=self.sent_at,
-            answered_at=time.time(),
+            answered_at=self._now(),
             http_status=self.status,
             headers=self._headers,
             body=body,
@@ -177,7 +181,7 @@ class _Attempt:
         return Answer(
             stage=self._stage,
             sent_at=self.sent_at,
-            answered_at=time.time(),
+            answered_at=self._now(),
             headers=self._headers,
             error=_sound(error),
             error_kind=kind,

@@ -8,11 +8,11 @@ the watch that goes on takes them off.
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from batcher.clock import utc_now
 from batcher.errors import UserError
 from batcher.follow.verdict import VerdictLine
 
@@ -138,7 +138,7 @@ def _drop_the_rest(path: Path, fd: int, kept: Mapping[int, VerdictLine], keeps: 
     if os.fstat(fd).st_size == len(body) and all(keeps):
         return
     if False in keeps[: len(kept)]:
-        aside = path.with_name(f"{path.name}.{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}")
+        aside = path.with_name(f"{path.name}.{utc_now().strftime('%Y%m%dT%H%M%SZ')}")
         aside.write_bytes(path.read_bytes())
     os.ftruncate(fd, 0)
     os.write(fd, body)

@@ -5,10 +5,11 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any, overload
 
+from batcher.clock import utc_now
 from batcher.drs.outcome import Sort, Trouble
 from batcher.follow.accepted import Acceptance
 from batcher.follow.files import verdicts_beside
@@ -285,7 +286,7 @@ def read_verdicts(
         return None
     said = None if entries is None else {results: entries}
     read = entries_of([results], journal=journal, entries=said)
-    return Verdicts(read, acceptances, datetime.now(UTC).date())
+    return Verdicts(read, acceptances, utc_now().date())
 
 
 def _journal(results: Path, journal: Path | None) -> tuple[dict[str, Any] | None, Timeline | None, str | None]:

@@ -15,6 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from batcher._version import __version__
+from batcher.clock import utc_now
 from batcher.durations import duration_text, rough_duration
 from batcher.follow.verdict import CompareResult, Verdict
 from batcher.report.chart import HEIGHT, WIDTH, chart
@@ -145,7 +146,7 @@ def _count(name: str, number: int, tone: str) -> dict[str, Any]:
 
 def _span(report: Report) -> str:
     tally = report.tally
-    made = f"report made {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    made = f"report made {utc_now():%Y-%m-%d %H:%M} UTC"
     if tally.span_s is None or tally.first_submitted_at is None:
         return made
     began = datetime.fromisoformat(tally.first_submitted_at).astimezone(UTC)

@@ -13,7 +13,6 @@ import logging
 import socket
 import struct
 import threading
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from urllib.parse import unquote
 
 from aiohttp import web
 
+from batcher.clock import SystemClock
 from batcher.errors import UserError
 from batcher.simulator.faults import EffectWhen, Seen
 from batcher.simulator.iam import IamReply
@@ -71,7 +71,7 @@ class Simulator:
         host: str = "127.0.0.1",
         port: int = 0,
         ledger: Ledger | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = SystemClock.now,
         clock_offset_s: float = 0.0,
         observer: Callable[[Exchange], None] | None = None,
     ) -> None:
@@ -253,7 +253,7 @@ class Simulator:
 
     def _response(self, reply: Reply | IamReply) -> web.Response:
         headers = reply.headers
-        if self._offset_s or self._clock is not time.time:
+        if self._offset_s or self._clock is not SystemClock.now:
             headers["Date"] = formatdate(self.now, usegmt=True)
         return web.Response(status=reply.status, body=reply.body, headers=headers)
 

@@ -1,14 +1,10 @@
 """Our clock, handed in. What we know of the cloud's is in `cloud_clock.py`."""
 
-import asyncio
-import hashlib
-import os
-import time
-from contextlib import suppress
-from datetime import UTC, datetime
-from functools import cache
-from pathlib import Path
 from typing import NamedTuple, Protocol
+
+from batcher.clock import SystemClock, utc
+
+__all__ = ["Clock", "Instant", "SystemClock", "utc"]
 
 
 class Clock(Protocol):
@@ -37,36 +33,3 @@ class Instant(NamedTuple):
 
     timebase: str
     monotonic: float
-
-
-class SystemClock:
-    """The machine's clock."""
-
-    now = staticmethod(time.time)
-    monotonic = staticmethod(time.monotonic)  # the same clock as the event loop's
-
-    @property
-    def timebase(self) -> str:
-        """See `Clock.timebase`: the machine's last start, where it tells; else this process."""
-        return _timebase()
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep."""
-        await asyncio.sleep(seconds)
-
-
-@cache
-def _timebase() -> str:
-    """Linux counts from its start, which has an id; a time namespace may shift that."""
-    try:
-        known = Path("/proc/sys/kernel/random/boot_id").read_bytes()
-        with suppress(FileNotFoundError):
-            known += Path("/proc/self/timens_offsets").read_bytes()
-    except OSError:
-        known = os.urandom(16)
-    return hashlib.sha256(known).hexdigest()[:12]
-
-
-def utc(moment: float) -> datetime:
-    """*moment* (Unix seconds) as an aware datetime."""
-    return datetime.fromtimestamp(moment, UTC)

@@ -1,10 +1,11 @@
 """The files of a wave: where its journal lies, and how an old one is put aside."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import platformdirs
 
+from batcher.clock import utc_now
 from batcher.errors import UserError
 
 
@@ -51,7 +52,7 @@ def put_aside(*files: Path) -> list[Path]:
     Raises OSError.
     """
     files = tuple(file for file in files if file.exists())
-    now = datetime.now(UTC)
+    now = utc_now()
     while any(_aside(file, now).exists() for file in files):
         now += timedelta(seconds=1)  # two in one second
     for file in files:

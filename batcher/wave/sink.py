@@ -6,7 +6,6 @@ The file is theirs, but while a wave runs only we write it: what someone else do
 import os
 import sys
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +14,7 @@ import orjson
 from msgspec import Struct
 
 from batcher import streams
+from batcher.clock import utc_now
 from batcher.wave.files import followed
 from batcher.wave.result import Status
 
@@ -210,7 +210,7 @@ def _append(path: Path, lines: Iterable[bytes]) -> int:
 
 
 def _anew(path: Path, lines: Iterable[bytes]) -> Mended:
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    stamp = utc_now().strftime("%Y%m%dT%H%M%SZ")
     aside = path.with_name(f"{path.name}.edited-{stamp}")
     path.rename(aside)
     written = write_all(path, lines)

@@ -3,11 +3,14 @@
 import asyncio
 import re
 import time
+from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from batcher.cli.leap import LeapingLoop, LoopClock, SteadyLoop
+from batcher.wave.store import Store
 from tests.cli.commands import lines_of, write_manifest
 from tests.cli.conftest import Batcher
 
@@ -42,6 +45,18 @@ def test_nothing_goes_where_the_manifest_points(batcher: Batcher, tmp_path: Path
     )
     said = batcher("rehearse", manifest, "--proxy", "http://proxy.example.invalid:1", "--json").json
     assert said["by_status"]["created"] == 2
+
+
+def test_a_kept_rehearsal_has_the_times_of_the_rehearsed_night(
+    batcher: Batcher, manifest: Path, tmp_path: Path
+) -> None:
+    """What its journal and its report say of the pace is what the wave kept, not how fast it was rehearsed."""
+    kept = tmp_path / "kept"
+    assert batcher("rehearse", manifest, "--rate", "60/min", "--keep", kept).code == 0
+    with closing(Store.open_to_read(kept / "rehearsal.jsonl.journal")) as store:
+        sent = sorted(answer.sent_at for _, answer in store.answers())
+    assert len(sent) == 20
+    assert all(later - earlier > 0.9 for earlier, later in pairwise(sent))
 
 
 def test_a_tighter_limit_shows(batcher: Batcher, manifest: Path) -> None:

@@ -1,10 +1,10 @@
 """Access keys, permanent and temporary: nothing of them is sent but a signature over each request."""
 
-import time
 from collections.abc import Callable, Mapping
 
 from msgspec import Struct
 
+from batcher.clock import SystemClock
 from batcher.drs.auth.key_guard import KeyGuard
 from batcher.drs.auth.secret import Hidden, Secret, SecretSource
 from batcher.drs.auth.signing import DATE_HEADER, host_of, sdk_date, signature
@@ -59,7 +59,7 @@ class AccessKeyCredential:
     """
 
     def __init__(
-        self, key: AccessKey, project_id: str | None, guard: KeyGuard, *, now: Callable[[], float] = time.time
+        self, key: AccessKey, project_id: str | None, guard: KeyGuard, *, now: Callable[[], float] = SystemClock.now
     ) -> None:
         self._key = key
         self._project_id = project_id

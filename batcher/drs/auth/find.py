@@ -1,13 +1,13 @@
 """Which credential a scope uses: the first that is complete, place by place."""
 
 import asyncio
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
+from batcher.clock import SystemClock
 from batcher.drs.auth.access_key import AccessKey, AccessKeyCredential
 from batcher.drs.auth.iam import User, project_scope
 from batcher.drs.auth.iam_endpoint import derived_iam_endpoint, normalise_iam_endpoint
@@ -62,7 +62,7 @@ class CredentialFinder:
         sources: CredentialSources,
         transport: Transport,
         *,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] = SystemClock.now,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.transport = KeyGuard(transport)

@@ -2,10 +2,10 @@
 
 import asyncio
 import re
-import time
 
 from msgspec import Struct, field
 
+from batcher.clock import SystemClock
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.auth.explain import explain, refusal_text
 from batcher.drs.authorship import is_the_clouds
@@ -113,7 +113,7 @@ def skew(answer: Answer) -> float | None:
 
 
 def _kept_back() -> Answer:
-    now = time.time()
+    now = SystemClock.now()
     return Answer(
         stage=Stage.NOT_SENT,
         sent_at=now,

@@ -2,9 +2,9 @@
 
 import asyncio
 import random
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from batcher.clock import SystemClock
 from batcher.drs.auth.explain import Cause
 from batcher.drs.auth.iam import IssuedToken, Passing, TokenScope, User, issued_token, token_request
 from batcher.drs.auth.secret import Secret, SecretSource
@@ -74,7 +74,7 @@ class LoginCredential:
     *project_id* is that of the token at hand, as IAM told it.
     """
 
-    def __init__(self, login: Login, scope: TokenScope, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(self, login: Login, scope: TokenScope, *, now: Callable[[], float] = SystemClock.now) -> None:
         self.project_id: str | None = None
         self._login = login
         self._scope = scope

@@ -4,12 +4,12 @@ import hmac
 import os
 import select
 import stat
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 from unicodedata import category
 
+from batcher.clock import SystemClock
 from batcher.masking import MASK, register_secret
 
 
@@ -164,10 +164,10 @@ def _read_whole(path: Path) -> bytes:
     fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         data = b""
-        until = time.monotonic() + _PATIENCE_S
+        until = SystemClock.monotonic() + _PATIENCE_S
         while len(data) <= _LONGEST:
             # Before a first writer has come, reading from a pipe would find its end.
-            left_s = until - time.monotonic()
+            left_s = until - SystemClock.monotonic()
             if not stat.S_ISREG(os.fstat(fd).st_mode) and not select.select([fd], [], [], max(0.0, left_s))[0]:
                 raise TimeoutError
             try:
