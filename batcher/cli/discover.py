@@ -150,11 +150,15 @@ _OWN = (
 
 
 def _refuse_existing(path: Path | None, report: Path | None, *, force: bool) -> None:
+    from batcher.wave.known_files import MANIFEST, refuse_known
+
     if report is not None and report.suffix not in (".csv", ".jsonl"):
         raise UserError(f"--report {report}: name a file that ends in .csv or .jsonl.")
     for taken in (path, report):
         if taken is not None and taken.exists() and not force:
             raise UserError(f"{taken} exists: choose another file, or replace it with --force.")
+    refuse_known("-o", path, but=[MANIFEST])
+    refuse_known("--report", report)
 
 
 def _question(mine: dict[str, Any], *, to_stdout: bool) -> "Question":
@@ -294,9 +298,9 @@ def _written(found: "Sequence[ProjectFound]", path: Path | None, format_: str | 
 
 def _write_report(path: Path, found: "Sequence[ProjectFound]") -> None:
     from batcher.discover.written import report_rows, write_report
-    from batcher.manifest.write import replacing
+    from batcher.whole import whole_text
 
-    with replacing(path) as file:
+    with whole_text(path, newline="") as file:
         write_report(file, report_rows(found), as_csv=path.suffix == ".csv")
 
 

@@ -49,6 +49,7 @@ def command(
     settings = load_given(parameters, _SETTINGS).settings
 
     from batcher.cli.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end
+    from batcher.cli.outputs import refuse_outputs
     from batcher.cli.ruling import exit_code, headline, print_ruling
     from batcher.follow.files import is_verdicts
     from batcher.follow.gate import rule
@@ -61,6 +62,7 @@ def command(
     one_journal(results, journal)
     check_end(settings)
     acceptances = accepted_by(settings)
+    refuse_outputs(results, {"--junit": junit})
     read = entries_of(results, journal=journal, entries=counts_of(results, entries))
     ruling = rule(read, acceptances, utc_now().date())
     if junit is not None:

@@ -93,6 +93,9 @@ def command(
         return _summary(results[0], journal, said, acceptances, as_json)
     if as_json:
         raise click.UsageError(f"--json prints a summary, {asked[0]} writes one: use one of the two.")
+    from batcher.cli.outputs import refuse_outputs
+
+    refuse_outputs(results, files)
     report = gather(results[0], acceptances, journal=journal, entries=said)
     return _write(report, html, csv, differences_csv, delimiter or ",", markdown)
 
@@ -138,6 +141,8 @@ def _write(
     delimiter: str,
     markdown: Path | None,
 ) -> int:
+    from batcher.whole import whole_text
+
     results = report.file
     if report.verdicts is None and differences_csv:
         raise UserError(f"{results} has no verdicts beside it yet: run `batcher watch {results}` first.")
@@ -149,12 +154,12 @@ def _write(
     if csv is not None:
         from batcher.report.tables import DELIMITERS, write_entries
 
-        with _told(csv), csv.open("w", encoding="utf-8-sig", newline="") as out:
+        with _told(csv), whole_text(csv, encoding="utf-8-sig", newline="") as out:
             write_entries(out, results, report.verdicts, DELIMITERS[delimiter])
     if differences_csv is not None and report.verdicts is not None:
         from batcher.report.tables import DELIMITERS, write_differences
 
-        with _told(differences_csv), differences_csv.open("w", encoding="utf-8-sig", newline="") as out:
+        with _told(differences_csv), whole_text(differences_csv, encoding="utf-8-sig", newline="") as out:
             write_differences(out, report.verdicts, DELIMITERS[delimiter])
     if markdown is not None:
         from batcher.report.markdown import markdown as as_markdown
@@ -163,8 +168,8 @@ def _write(
         if str(markdown) == "-":
             click.echo(text, nl=False)
         else:
-            with _told(markdown):
-                markdown.write_text(text, encoding="utf-8")
+            with _told(markdown), whole_text(markdown) as out:
+                out.write(text)
     return exits.CREATED
 
 

@@ -32,9 +32,11 @@ def command(journal: Path, output: str) -> int:
 
     from batcher.cli.failures import told
     from batcher.cli.journals import deciding, reading
+    from batcher.cli.outputs import refuse_outputs
     from batcher.errors import UserError
     from batcher.text import counted
     from batcher.wave.files import journal_beside
+    from batcher.wave.known_files import RESULTS
     from batcher.wave.rebuild import rebuild, whole_file
 
     if not journal.is_file():
@@ -48,6 +50,7 @@ def command(journal: Path, output: str) -> int:
                     sys.stdout.buffer.write(line)
             return exits.CREATED
         path = Path(output)
+        refuse_outputs([], {"-o": path}, but=[RESULTS], and_not=[journal])
         own = journal_beside(path).exists() and journal_beside(path).samefile(journal)
         with (deciding if own else reading)(journal) as store:
             rebuilt = rebuild(store, path, SystemClock.now())

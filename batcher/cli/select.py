@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from batcher.manifest.write import ManifestLine
     from batcher.wave.result import Status
     from batcher.wave.selection import Selection
+    from batcher.wave.store import Store
 
 T = TypeVar("T", bound=StrEnum)
 
@@ -66,8 +67,10 @@ def command(
     --recheck, only the comparisons in question, and of their tables those that are not known to agree.
     """
     from batcher.cli.journals import journal_of, reading
+    from batcher.cli.outputs import refuse_outputs
     from batcher.drs.outcome import ErrorKind
     from batcher.text import counted
+    from batcher.wave.known_files import MANIFEST
     from batcher.wave.result import Status
     from batcher.wave.results_file import result_lines
     from batcher.wave.selection import Selection
@@ -82,9 +85,11 @@ def command(
     path = None if output == "-" else Path(output)
     if path is not None and path.exists() and not force:
         raise UserError(f"{path} exists: choose another file, or replace it with --force.")
+    refuse_outputs([results], {"-o": path}, but=[MANIFEST])
     if recheck is not None:
         return _recheck(results, recheck, path, format_, journal)
     with reading(journal_of(results, journal)) as store:
+        refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(store))
         _write(path, format_, selection.lines(store, (line for _, line in result_lines(results))))
     _tell(selection, counted(selection.count, "entry", "entries"), output, statuses)
     return exits.CREATED
@@ -93,22 +98,31 @@ def command(
 def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None, journal: Path | None) -> int:
     """Write the comparisons to be made once more."""
     from batcher.cli.journals import journal_of, reading
+    from batcher.cli.outputs import refuse_outputs
     from batcher.follow.files import verdicts_beside
     from batcher.follow.recheck import Recheck
     from batcher.follow.verdict import Verdict
     from batcher.follow.waves import entries_of
     from batcher.text import counted
+    from batcher.wave.known_files import MANIFEST
 
     chosen = Recheck(_parsed("--recheck", recheck, Verdict))
     verdicts = verdicts_beside(results)
     if not verdicts.exists():
         raise UserError(f"{results} has no verdicts yet ({verdicts.name}): run `batcher watch {results}` first.")
     with reading(journal_of(results, journal)) as store:
+        refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(store))
         _write(path, format_, chosen.lines(store, (entry.verdict for entry in entries_of([results]) if entry.verdict)))
     where = "" if path is None else f" in {path}"
     cut = f", cut down to {counted(chosen.tables, 'table')}" if chosen.tables else ""
     tell(f"{counted(chosen.count, 'entry', 'entries')}{where}{cut}")
     return exits.CREATED
+
+
+def _manifest_of(store: "Store") -> list[Path]:
+    """The wave's own manifest: the wave cannot go on with any other."""
+    manifest = store.facts().get("manifest")
+    return [Path(manifest)] if isinstance(manifest, str) else []
 
 
 def _write(path: Path | None, format_: str | None, lines: "Iterable[ManifestLine]") -> None:

@@ -14,14 +14,15 @@ from batcher.follow.judge import Blocker, Judged, Passed
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
 from batcher.follow.waved import Entries, Waved, as_entries
+from batcher.whole import whole_text
 
 _BLOCKED, _REPLACED, _PASSED = 1, 2, 4  # what there is to say of an entry
 
 
 def write_junit(path: Path, ruling: Ruling, entries: Entries | Iterable[Waved]) -> None:
-    """Write *ruling* on *entries*, the same that it was given on, to *path*. Raises `UserError`."""
+    """Write *ruling* on *entries*, those that it was given on, to *path*, whole or not at all. Raises `UserError`."""
     try:
-        with path.open("w", encoding="utf-8") as file:
+        with whole_text(path) as file:
             file.writelines(_document(ruling, as_entries(entries)))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}.") from None

@@ -7,6 +7,7 @@ the watch that goes on takes them off.
 
 import fcntl
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pydantic import ValidationError
 from batcher.clock import utc_now
 from batcher.errors import UserError
 from batcher.follow.verdict import VerdictLine
+from batcher.whole import draft_beside, sync_folder, whole_bytes
 
 
 class VerdictsError(UserError):
@@ -86,7 +88,7 @@ class VerdictsFile:
                 keeps.append(line.final and wanted.get(line.index) == identity(line) and line.index not in kept)
                 if keeps[-1]:
                     kept[line.index] = line
-            _drop_the_rest(path, fd, kept, keeps)
+            fd = _only(path, fd, kept, keeps)
         except OSError as error:
             os.close(fd)
             raise VerdictsError(f"cannot write {path}: {error.strerror}.") from None
@@ -99,10 +101,8 @@ class VerdictsFile:
         """Append *line*; it survives the end of this process. Raises `VerdictsError`."""
         body = line.to_line()
         size = os.fstat(self._fd).st_size
-        written = 0
         try:
-            while written < len(body):
-                written += os.write(self._fd, memoryview(body)[written:])
+            _append(self._fd, body)
         except OSError as error:
             os.ftruncate(self._fd, size)
             raise VerdictsError(
@@ -120,26 +120,68 @@ class VerdictsFile:
 
 
 def _take(path: Path) -> int:
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise VerdictsError(f"cannot open {path} for verdicts: {error.strerror}.") from None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise VerdictsError(f"another batcher follows these results: it holds {path}. Wait for it to end.") from None
-    return fd
+    """The file at *path*, made if there is none, and locked: nobody else has it while this process does."""
+    while True:
+        try:
+            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise VerdictsError(f"cannot open {path} for verdicts: {error.strerror}.") from None
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(fd, path):
+                return fd
+        except BlockingIOError:
+            os.close(fd)
+            raise VerdictsError(
+                f"another batcher follows these results: it holds {path}. Wait for it to end."
+            ) from None
+        except OSError as error:
+            os.close(fd)
+            raise VerdictsError(f"cannot lock {path}: {error.strerror}.") from None
+        os.close(fd)  # another put a new file in its place between opening and locking
 
 
-def _drop_the_rest(path: Path, fd: int, kept: Mapping[int, VerdictLine], keeps: list[bool]) -> None:
-    """Leave in the file only what is *kept*. *keeps* tells of each whole line whether it is."""
+def _is_at(fd: int, path: Path) -> bool:
+    ours = os.fstat(fd)
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return (ours.st_ino, ours.st_dev) == (there.st_ino, there.st_dev)
+
+
+def _only(path: Path, fd: int, kept: Mapping[int, VerdictLine], keeps: list[bool]) -> int:
+    """The file at *path*, locked, with only what is *kept*. *keeps* tells of each whole line whether it is.
+
+    *fd* is the locked file as it was, which is closed where another takes its place: whole, and locked before it does.
+    Raises OSError; then all is as it was.
+    """
     body = b"".join(line.to_line() for line in kept.values())
     if os.fstat(fd).st_size == len(body) and all(keeps):
-        return
+        return fd
+    path = path.resolve()
     if False in keeps[: len(kept)]:
-        aside = path.with_name(f"{path.name}.{utc_now().strftime('%Y%m%dT%H%M%SZ')}")
-        aside.write_bytes(path.read_bytes())
-    os.ftruncate(fd, 0)
-    os.write(fd, body)
-    os.fsync(fd)
+        with whole_bytes(path.with_name(f"{path.name}.{utc_now():%Y%m%dT%H%M%SZ}")) as aside:
+            aside.write(path.read_bytes())
+    draft = draft_beside(path)
+    new = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.fchmod(new, stat.S_IMODE(os.fstat(fd).st_mode))
+        _append(new, body)
+        os.fsync(new)
+        draft.replace(path)
+    except BaseException:
+        os.close(new)
+        draft.unlink(missing_ok=True)
+        raise
+    os.close(fd)
+    sync_folder(path.parent)
+    return new
+
+
+def _append(fd: int, body: bytes) -> None:
+    """Append all of *body*. Raises OSError."""
+    written = 0
+    while written < len(body):
+        written += os.write(fd, memoryview(body)[written:])

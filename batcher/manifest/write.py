@@ -1,8 +1,7 @@
 """Manifests written by us: what is read back is the same entries, keys included."""
 
 import csv
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -21,6 +20,7 @@ from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
 from batcher.manifest.manifest import Format, format_of
 from batcher.manifest.short_form import format_cell
+from batcher.whole import whole_text
 
 _TOP = ("job_id", "object_level_compare_type")
 _BESIDE = ("key", "project_id", "endpoint", "x_language")
@@ -113,7 +113,7 @@ def write_manifest(path: Path, lines: Iterable[ManifestLine], format: str | None
     """
     chosen = format_of(path, format)
     count = 0
-    with replacing(path) as file:
+    with whole_text(path, newline="") as file:
         writer = writer_of(chosen, file, str(path))
         for line in lines:
             writer.write(line)
@@ -131,18 +131,6 @@ def writer_of(format: Format, file: TextIO, name: str) -> Writer:
             return _JsonWriter(file)
         case "jsonl":
             return _JsonlWriter(file)
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[TextIO]:
-    """A new file beside *path* that takes its name when all went well."""
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 class _JsonlWriter:

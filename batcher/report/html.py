@@ -24,6 +24,7 @@ from batcher.report.headline import headline
 from batcher.report.timeline import Kind
 from batcher.text import counted
 from batcher.wave.result import Status
+from batcher.whole import whole_text
 
 TONES = {
     Status.CREATED: "good",
@@ -64,14 +65,8 @@ _DATA = "\0data\0"
 
 def write_page(path: Path, report: Report) -> None:
     """Write the page for *report* to *path*, whole or not at all. Raises OSError."""
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.writelines(_pieces(report))
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with whole_text(path) as file:
+        file.writelines(_pieces(report))
 
 
 def page(report: Report) -> str:

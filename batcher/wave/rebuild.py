@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from batcher.wave.older import refuse_untold
 from batcher.wave.outcome import result_of
 from batcher.wave.plan import PlannedEntry
 from batcher.wave.result import Result, Status
-from batcher.wave.sink import mend
+from batcher.wave.sink import SinkFailed, mend, write_all
 from batcher.wave.store import Store
 
 _BATCH = 500
@@ -80,8 +81,14 @@ def rebuild(store: Store, path: Path, now: float) -> Rebuilt:
     """
     mended = mend(path, store.lines, refuse_untold(store, path))
     counts: Counter[Status] = Counter()
-    with path.open("ab") as file:
+
+    def still_open() -> Iterator[bytes]:
         for result in open_results(store, now):
             counts[result.status] += 1
-            file.write(result.to_line())
+            yield result.to_line()
+
+    try:
+        write_all(path, chain(store.lines(), still_open()))
+    except OSError as error:
+        raise SinkFailed(f"cannot write results to {path}: {error.strerror}") from error
     return Rebuilt(settled=sum(store.status_counts().values()), open=counts, said=mended.said if mended.aside else None)

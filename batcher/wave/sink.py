@@ -17,6 +17,7 @@ from batcher import streams
 from batcher.clock import utc_now
 from batcher.wave.files import followed
 from batcher.wave.result import Status
+from batcher.whole import whole_bytes
 
 
 class SinkFailed(Exception):
@@ -223,18 +224,9 @@ def _anew(path: Path, lines: Iterable[bytes]) -> Mended:
 
 def write_all(path: Path, lines: Iterable[bytes]) -> int:
     """Write *lines* to *path* in one step: whole or not at all. Returns how many. Raises OSError."""
-    path = followed(path)  # a link stays one
-    draft = path.with_name(f".{path.name}.draft")
     count = 0
-    try:
-        with draft.open("wb") as file:
-            for line in lines:
-                file.write(line)
-                count += 1
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+    with whole_bytes(path) as file:
+        for line in lines:
+            file.write(line)
+            count += 1
     return count

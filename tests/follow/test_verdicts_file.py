@@ -1,5 +1,8 @@
 """The verdicts file is its own journal: whatever state it is found in, no verdict is lost or told twice."""
 
+import errno
+import fcntl
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -82,3 +85,61 @@ def test_a_damaged_line_is_told_with_its_place(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     with pytest.raises(VerdictsError, match="cannot open"):
         VerdictsFile.open(tmp_path / "none" / "v.jsonl", WANTED)
+
+
+BEFORE = LINES[0].to_line() + LINES[1].model_copy(update={"final": False}).to_line()
+
+
+def test_written_anew_it_is_still_held_and_whoever_waited_for_the_old_one_finds_the_new(tmp_path: Path) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_bytes(BEFORE)
+    waiting = os.open(path, os.O_RDWR)
+    file = VerdictsFile.open(path, WANTED)
+    fcntl.flock(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody's any more
+    with pytest.raises(VerdictsError, match="another batcher"):
+        VerdictsFile.open(path, WANTED)
+    file.write(LINES[2])
+    file.close()
+    os.close(waiting)
+    assert path.read_bytes() == LINES[0].to_line() + LINES[2].to_line()
+    assert opened(path) == ["k0", "k2"]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("call", ["write", "fsync", "replace"])
+def test_a_disk_that_fails_while_it_is_written_anew_leaves_it_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_bytes(BEFORE)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path if call == "replace" else os, call, full)
+    with pytest.raises(VerdictsError, match="No space left"):
+        VerdictsFile.open(path, WANTED)
+    monkeypatch.undo()
+    assert path.read_bytes() == BEFORE
+    assert list(tmp_path.iterdir()) == [path]
+    assert opened(path) == ["k0"]
+
+
+def test_a_write_that_takes_only_a_part_at_a_time_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "v.jsonl"
+    path.write_bytes(BEFORE + b"".join(one.to_line() for one in LINES[2:]))
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, body: write(fd, bytes(body)[:100]))
+    assert opened(path) == ["k0", "k2", "k3", "k4"]
+    assert path.read_bytes() == b"".join(one.to_line() for one in (LINES[0], *LINES[2:]))
+
+
+def test_a_link_to_it_stays_one(tmp_path: Path) -> None:
+    path, link = tmp_path / "v.jsonl", tmp_path / "link.jsonl"
+    path.write_bytes(BEFORE)
+    link.symlink_to(path.name)
+    assert opened(link) == ["k0"]
+    assert link.is_symlink()
+    assert path.read_bytes() == LINES[0].to_line()

@@ -1,0 +1,83 @@
+"""Writing a file whole or not at all: beside it first, and into its place in one step when all of it is on disk."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, TextIO
+from uuid import uuid4
+
+
+@contextmanager
+def whole_text(path: Path, *, encoding: str = "utf-8", newline: str | None = None) -> Iterator[TextIO]:
+    """A text file that takes the place of *path* when the context ends well. Raises OSError."""
+    with whole(path) as fd, open(fd, "w", encoding=encoding, newline=newline, closefd=False) as out:
+        yield out
+
+
+@contextmanager
+def whole_bytes(path: Path) -> Iterator[BinaryIO]:
+    """The same for bytes."""
+    with whole(path) as fd, open(fd, "wb", closefd=False) as out:
+        yield out
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[int]:
+    """The same as a file descriptor, which is closed at the end.
+
+    A link is followed, not replaced. A device or a pipe (`/dev/stdout`) has no place to be taken: it is written as it
+    is. The file keeps its mode.
+    """
+    try:
+        path = path.resolve()
+    except RuntimeError as error:  # links that lead to each other
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+    mode = _mode(path)
+    if mode is not None and not stat.S_ISREG(mode):
+        yield from _written(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
+        return
+    draft = draft_beside(path)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        if mode is not None:
+            os.fchmod(fd, stat.S_IMODE(mode))
+        yield from _written(fd, sync=True)
+        draft.replace(path)
+        sync_folder(path.parent)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def draft_beside(path: Path) -> Path:
+    """A name beside *path* that nothing has: hidden, and short enough whatever the file's own is."""
+    return path.with_name(f".{path.name[:40]}.{uuid4().hex[:12]}.draft")
+
+
+def sync_folder(folder: Path) -> None:
+    """Have on disk which files *folder* has; not every file system knows how, and none needs it to go on."""
+    with suppress(OSError):
+        fd = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def _mode(path: Path) -> int | None:
+    try:
+        return path.stat().st_mode
+    except FileNotFoundError:
+        return None
+
+
+def _written(fd: int, *, sync: bool = False) -> Iterator[int]:
+    try:
+        yield fd
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
