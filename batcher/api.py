@@ -17,7 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from batcher import logs
+from msgspec.structs import replace
+
+from batcher import logs, open_files
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.none import NO_CREDENTIAL
 from batcher.drs.auth.sources import CredentialSources
@@ -312,7 +314,7 @@ class Wave:
             self._stack.push_async_callback(self._companion.aclose)
         self._engine = Engine(
             start=opened.start,
-            policy=policy_of(settings),
+            policy=replace(policy_of(settings), concurrency=self._width(len(opened.start.scopes))),
             clock=self._clock,
             rng=rng,
             journal=journal,
@@ -365,6 +367,16 @@ class Wave:
         if self._credential_for is not None:
             return defaults
         return await with_project(manifest, defaults, self.settings, sources, self._clock.now())
+
+    def _width(self, scopes: int) -> int:
+        """Requests in flight at once in each scope: as the settings have it, or as many as files may be open."""
+        asked = self.settings.concurrency
+        wanted = asked * 2 * scopes
+        if (room := open_files.room(wanted)) == wanted:
+            return asked
+        width = max(1, room // (2 * scopes))
+        log.warning("few files may be open at once (ulimit -n): fewer requests go out at once", instead=width, of=asked)
+        return width
 
     async def _clouds(self, start: Start) -> dict[Scope, Cloud]:
         asking = [scope for scope in start.scopes if self._companion is not None or start.left_in(scope)]

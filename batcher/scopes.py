@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from msgspec.structs import replace
 
+from batcher import open_files
 from batcher.clock import SystemClock
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.projects import find_project_id
@@ -26,7 +27,7 @@ def open_transport(
     Unix seconds, for when requests left.
     """
     transport = AiohttpTransport(
-        limit=settings.concurrency * 2 * max(1, scopes),
+        limit=open_files.room(settings.concurrency * 2 * max(1, scopes)),
         connect_timeout_s=min(settings.connect_timeout, settings.timeout),
         total_timeout_s=settings.timeout,
         ca_bundle=settings.ca_bundle,

@@ -5,8 +5,10 @@ import faulthandler
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Literal
@@ -15,9 +17,11 @@ from tests.cli.commands import PATIENCE_S, Ended, clean_environment
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["pytest", "rich.table", "structlog"]
+    ["pytest", "rich.table", "structlog", "tests.surroundings"]
     + [f"batcher.cli.{name}" for name in ("auth", "check", "conduct", "preflight", "report", "run", "watch")]
 )
+
+_ONE_AT_A_TIME = threading.Lock()  # whoever starts a process looks for the end of all others, and it is told only once
 
 State = Literal["file", "null", "closed", "full", "broken", "stuck"]
 """What a stream is: a file that is looked at afterwards, nothing, closed, a full disk, a pipe whose reader has left, a
@@ -34,7 +38,7 @@ class Plumbing:
 
 
 class Forked:
-    """A command under way in *folder*, with nothing but *environ* (and a home in *folder*).
+    """A command under way in *folder*, with nothing but *environ* and a home in *folder*, less the names in *without*.
 
     *before* is called in its process first; it must be a function of a module.
     """
@@ -46,14 +50,18 @@ class Forked:
         environ: Mapping[str, str],
         plumbing: Plumbing = Plumbing(),
         before: Callable[[], None] | None = None,
+        without: Sequence[str] = (),
     ) -> None:
         self.out, self.err = (folder / f".{name}" for name in ("stdout", "stderr"))
         for path in (self.out, self.err):
             path.write_bytes(b"")
         environment = {**clean_environment(folder), "PYTHONFAULTHANDLER": "1", **environ}
+        for name in without:
+            environment.pop(name, None)
         told = (list(map(os.fspath, map(str, arguments))), folder, environment, plumbing, before)
         self.process: ForkServerProcess = _FORKS.Process(target=_command, args=told)
-        self.process.start()
+        with _ONE_AT_A_TIME:
+            self.process.start()
 
     @property
     def told(self) -> str:
@@ -62,12 +70,14 @@ class Forked:
 
     def end(self) -> Ended:
         """Wait for its end."""
-        self.process.join(PATIENCE_S)
-        code = self.process.exitcode
+        wait([self.process.sentinel], PATIENCE_S)
+        with _ONE_AT_A_TIME:
+            code = self.process.exitcode
         if code is None:
             self.process.kill()
             raise AssertionError(f"it does not end; it has said: {self.told}")
-        self.process.close()
+        with _ONE_AT_A_TIME:
+            self.process.close()
         return Ended(code, self.out.read_bytes().decode(errors="surrogateescape"), self.told)
 
 
@@ -77,9 +87,10 @@ def ran(
     environ: Mapping[str, str],
     plumbing: Plumbing = Plumbing(),
     before: Callable[[], None] | None = None,
+    without: Sequence[str] = (),
 ) -> Ended:
     """A command that has ended."""
-    return Forked(arguments, folder, environ, plumbing, before).end()
+    return Forked(arguments, folder, environ, plumbing, before, without).end()
 
 
 def _command(

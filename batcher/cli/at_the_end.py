@@ -9,6 +9,7 @@ from batcher.cli import exits
 from batcher.cli.terminal import note
 from batcher.clock import SystemClock
 from batcher.errors import UserError
+from batcher.homes import expanded
 from batcher.masking import mask_values
 from batcher.settings import RunSettings
 
@@ -32,7 +33,7 @@ def accepted_by(settings: RunSettings) -> "tuple[Acceptance, ...]":
         return ()
     from batcher.follow.accepted import read_acceptances
 
-    return read_acceptances(settings.allow_inconsistent.expanduser())
+    return read_acceptances(expanded(settings.allow_inconsistent))
 
 
 @contextmanager

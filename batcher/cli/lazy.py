@@ -1,8 +1,9 @@
 """A click group whose commands are imported when they are used, so that `--help` and `--version` are quick."""
 
+import os
 from collections.abc import Mapping
 from importlib import import_module
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -14,6 +15,27 @@ class LazyCommand(NamedTuple):
 
     module: str
     short_help: str
+
+
+_LONGEST_PART, _LONGEST_PATH = 255, 4095  # bytes, as Linux and macOS have it at the most
+
+
+class SoundPath(click.Path):
+    """A path that a system can have: what is wrong with the words alone is said before anything is looked at."""
+
+    def __init__(self, path: click.Path) -> None:
+        super().__init__(allow_dash=path.allow_dash, path_type=path.type)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """See `click.ParamType.convert`."""
+        text = os.fspath(value)
+        if not text:
+            self.fail("is empty: name a file.", param, ctx)
+        if "\0" in text:
+            self.fail(f"{text[:60]!r} has a NUL in it, which no file's name has.", param, ctx)
+        if len(os.fsencode(text)) > _LONGEST_PATH or any(len(os.fsencode(p)) > _LONGEST_PART for p in text.split("/")):
+            self.fail(f"'{text[:60]}…' is longer than a file's name can be.", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 class LazyGroup(click.Group):
@@ -35,6 +57,9 @@ class LazyGroup(click.Group):
         command = import_module(self.lazy[cmd_name].module).command
         if not isinstance(command, click.Command):
             raise TypeError(f"{self.lazy[cmd_name].module}.command is no click command")
+        for parameter in command.params:
+            if type(parameter.type) is click.Path:
+                parameter.type = SoundPath(parameter.type)
         return command
 
     def resolve_command(

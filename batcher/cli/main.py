@@ -9,7 +9,7 @@ from typing import NoReturn
 
 import click
 
-from batcher import streams
+from batcher import open_files, streams
 from batcher._version import __version__
 from batcher.cli import exits
 from batcher.cli.lazy import LazyCommand, LazyGroup
@@ -92,6 +92,8 @@ def run(args: list[str] | None = None) -> int:
     calm_collector()
     os.environ.setdefault(PLUGINS, "__all__")
     try:
+        open_files.require()
+        _require_text(sys.argv[1:] if args is None else args)
         code = cli.main(args, prog_name="batcher", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else exits.CREATED
@@ -110,6 +112,16 @@ def run(args: list[str] | None = None) -> int:
             _error(str(error))
             return exits.USAGE
         return _defect(error)
+
+
+def _require_text(words: list[str]) -> None:
+    """Names and values go into JSON, into SQLite and to the cloud: none of these takes bytes that are no UTF-8."""
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError:
+            shown = word.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+            raise UserError(f"{shown[:200]!r} is not UTF-8, and batcher takes only such names and values.") from None
 
 
 def _read(code: int) -> int:
@@ -179,10 +191,23 @@ def _os_error(error: OSError) -> int:
     if error.errno in _NO_MORE_FILES:
         _error("too many files are open: raise the limit (ulimit -n), or take a lower --concurrency.")
         return exits.STOPPED
-    if error.errno in _OF_NAMES and error.filename:
+    if error.errno not in _OF_NAMES:
+        return _defect(error)
+    if error.filename:
         _error(f"{error.filename} cannot be used: {error.strerror}.")
-        return exits.USAGE
-    return _defect(error)
+    elif not _is_folder_there():
+        _error("the current folder is gone: change into one that is there.")
+    else:
+        _error(f"{error.strerror}.")
+    return exits.USAGE
+
+
+def _is_folder_there() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - nothing else is wanted
+    except OSError:
+        return False
+    return True
 
 
 def _click_error(error: click.ClickException) -> int:

@@ -10,7 +10,6 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,6 +19,7 @@ from batcher._version import __version__
 from batcher.drs.auth.secret import Unusable, read_text
 from batcher.drs.cloud import HttpRequest, Transport
 from batcher.errors import UserError
+from batcher.homes import expanded
 from batcher.masking import register_secret
 from batcher.wave.clocks import Clock, utc
 from batcher.wave.result import rfc3339
@@ -50,7 +50,7 @@ def notify_secret(environ: Mapping[str, str] | None = None) -> str | None:
     path = environ.get("BATCHER_NOTIFY_SECRET_FILE", "").strip()
     if not secret and path:
         try:
-            secret = read_text(Path(path).expanduser(), f"file {path} (BATCHER_NOTIFY_SECRET_FILE)").strip()
+            secret = read_text(expanded(path), f"file {path} (BATCHER_NOTIFY_SECRET_FILE)").strip()
         except Unusable as error:
             raise UserError(f"{error}.") from None
     if secret:

@@ -9,6 +9,7 @@ import msgspec
 import platformdirs
 
 from batcher.drs.auth.options import OPTION_NAMES
+from batcher.homes import expanded, is_file
 from batcher.masking import is_secret_name
 from batcher.nearest import nearest
 from batcher.settings.errors import SettingsError
@@ -41,17 +42,20 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
 def find_config(named: Path | str | None = None) -> Path | None:
     """The config file to read: the one *named*, else `./batcher.toml`, else the user's own, else None."""
     if named is not None:
-        path = Path(named).expanduser()
+        path = expanded(named)
         if not path.exists() or path.is_dir():
             raise SettingsError([f"config file {path}: {'is a folder' if path.is_dir() else 'does not exist'}."])
         return path
     candidates = (Path(CONFIG_NAME), user_config())
-    return next((path for path in candidates if path.is_file()), None)
+    return next((path for path in candidates if path is not None and is_file(path)), None)
 
 
-def user_config() -> Path:
-    """Where the user's own config file lies, whether it exists or not."""
-    return platformdirs.user_config_path("batcher") / CONFIG_NAME
+def user_config() -> Path | None:
+    """Where the user's own config file lies, whether it exists or not; None for a user without a home."""
+    try:
+        return platformdirs.user_config_path("batcher") / CONFIG_NAME
+    except RuntimeError:  # there is no home
+        return None
 
 
 def read_config(path: Path | None, *, profile: str | None = None) -> ConfigFile | None:
@@ -61,7 +65,7 @@ def read_config(path: Path | None, *, profile: str | None = None) -> ConfigFile 
             raise SettingsError(
                 [
                     f"profile {profile!r}: there is no config file to find it in. Name one with --config, "
-                    f"or write ./{CONFIG_NAME} or {user_config()}."
+                    f"or write ./{CONFIG_NAME}{f' or {own}' if (own := user_config()) else ''}."
                 ]
             )
         return None

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
+from unicodedata import category
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -99,6 +100,19 @@ def _problem(name: str, detail: Mapping[str, Any]) -> str:
 
 def _number(name: str, bound: float) -> str:
     return duration_text(bound) if isinstance(RunSettings.model_fields[name].default, float) else str(bound)
+
+
+def unsound_texts(
+    values: Mapping[str, Any], flags: Mapping[str, Any], environment: Mapping[str, str], file: ConfigFile | None
+) -> Iterator[str]:
+    """A sentence for each of *values* that holds what no setting does; it is not quoted."""
+    for name, value in values.items():
+        if not isinstance(value, str):
+            continue
+        bad = ("Cs",) if name == "on_end" else ("Cs", "Cc")  # a shell command may have several lines
+        if any(category(sign) in bad for sign in value.strip()):
+            place = origin(name, flags, environment, file) or name
+            yield f"{place}: {name} holds control characters or bytes that are no UTF-8. Write it anew."
 
 
 def register_secrets(settings: RunSettings) -> None:

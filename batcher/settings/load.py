@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from batcher.settings.configfile import ConfigFile, find_config, read_config
 from batcher.settings.errors import SettingsError
-from batcher.settings.explain import explained, origin, register_secrets, warnings
+from batcher.settings.explain import explained, origin, register_secrets, unsound_texts, warnings
 from batcher.settings.model import RunSettings
 from batcher.settings.names import variable_name
 from batcher.settings.sources import ALTERNATIVES, from_environment, merged
@@ -42,10 +42,13 @@ def load(
     profile = profile or os.environ.get(variable_name("profile")) or None
     file = read_config(find_config(config), profile=profile)
     sections = () if file is None else (file.profile, file.top)
+    values = merged(given, environment, *sections)
     try:
-        settings = RunSettings(**merged(given, environment, *sections))
+        settings = RunSettings(**values)
     except ValidationError as error:
         raise SettingsError(dict.fromkeys(explained(error, given, environment, file))) from None
+    if unsound := tuple(unsound_texts(values, given, environment, file)):
+        raise SettingsError(unsound)
     register_secrets(settings)
     origins = {
         name: place

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 
 from batcher.drs.endpoints import is_project_id
 from batcher.durations import parse_duration
+from batcher.homes import expanded, is_file
 from batcher.masking import mask_text
 from batcher.rates import Rate, parse_pace
 from batcher.wave.deadline import Deadline
@@ -62,8 +63,8 @@ def _digest(value: str) -> str:
 
 
 def _ca_bundle(value: Path) -> Path:
-    path = value.expanduser()
-    if not path.is_file():
+    path = expanded(value)
+    if not is_file(path):
         raise ValueError("is no file; name a PEM file with the certificates to trust")
     return path
 

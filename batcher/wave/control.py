@@ -23,8 +23,10 @@ from typing import Any
 import orjson
 
 from batcher.errors import UserError
+from batcher.wave.lock import is_held
 
 _LONGEST = 100  # bytes of a path; Linux allows 107, macOS 103
+_LONGEST_FOLDER = 60  # of these, for the runtime folder; a name of ours below it takes the rest
 _LINE_LIMIT = 64 * 1024
 _LONGEST_VALUE = 1000  # characters
 _PATIENCE_S = 10.0
@@ -48,7 +50,9 @@ def socket_of(journal: Path) -> Path:
 
 def _runtime_folder() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return Path(runtime, "batcher") if runtime else Path(tempfile.gettempdir(), f"batcher-{os.getuid()}")
+    if runtime and len(os.fsencode(runtime)) < _LONGEST_FOLDER:
+        return Path(runtime, "batcher")
+    return Path(tempfile.gettempdir(), f"batcher-{os.getuid()}")
 
 
 class ControlServer:
@@ -111,7 +115,10 @@ def ask(journal: Path, do: str, value: str | None = None) -> dict[str, Any]:
     """Ask the wave with this *journal*; its answer. Raises `NoWave`, and `UserError` where it says no."""
     if value is not None and len(value) > _LONGEST_VALUE:
         raise UserError(f"{do} takes no value of {len(value):,} characters")
-    path = socket_of(journal)
+    try:
+        path = socket_of(journal)
+    except OSError as error:
+        raise UserError(f"nobody can tell where the wave on {journal} listens: {error.strerror}") from None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(_PATIENCE_S)
         try:
@@ -119,7 +126,12 @@ def ask(journal: Path, do: str, value: str | None = None) -> dict[str, Any]:
             connection.sendall(orjson.dumps({"do": do, "value": value}) + b"\n")
             with connection.makefile("rb") as lines:
                 answer = lines.readline()
-        except (FileNotFoundError, ConnectionRefusedError):
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError):
+            if is_held(journal):
+                raise UserError(
+                    f"the wave on {journal} is running, and does not listen: it could not make {path} (its log says "
+                    "why). A signal to its process stops it in order: kill -TERM PID"
+                ) from None
             raise NoWave(
                 f"no wave is running on {journal}: nothing listens at {path}. It has ended, or was started elsewhere"
             ) from None
@@ -127,6 +139,8 @@ def ask(journal: Path, do: str, value: str | None = None) -> dict[str, Any]:
             raise UserError(f"{path} belongs to somebody else: only the user who runs the wave may steer it") from None
         except TimeoutError:
             raise UserError(f"the wave on {journal} does not answer; is its process stopped?") from None
+        except OSError as error:
+            raise UserError(f"{path} cannot be used to steer the wave: {error.strerror or error}") from None
     if not answer:
         raise UserError(f"the wave on {journal} has just ended")
     said: dict[str, Any] = orjson.loads(answer)

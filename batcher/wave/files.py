@@ -19,6 +19,8 @@ def followed(path: Path) -> Path:
     A link given for the results stays: the wave belongs to the file that it leads to, and its other files lie beside
     that one. Raises `WaveRefused`.
     """
+    if not path.name:
+        raise WaveRefused(f"{path} is a folder: name a file in it")
     if not path.is_symlink():
         return path
     try:
@@ -35,8 +37,15 @@ def journal_beside(results: Path) -> Path:
 
 def journal_of_output(digest: str) -> Path:
     """The journal of a wave whose results go to standard output, by its manifest's digest."""
-    folder = platformdirs.user_state_path("batcher", appauthor=False) / "waves"
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        folder = platformdirs.user_state_path("batcher", appauthor=False) / "waves"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except (OSError, RuntimeError) as error:  # RuntimeError: there is no home
+        why = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else "there is none"
+        raise WaveRefused(
+            f"with -o - the journal lies in the user's state folder, which cannot be used ({why}). Name another place "
+            "with --journal"
+        ) from None
     return folder / f"{digest.removeprefix('sha256:')[:32]}.journal"
 
 

@@ -84,6 +84,23 @@ class Lock:
         os.fsync(self._fd)
 
 
+def is_held(journal: Path) -> bool:
+    """Whether some process has the wave with this *journal*, as far as this machine can tell."""
+    try:
+        fd = os.open(lock_file_of(journal), os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False
+
+
 def _take(path: Path, journal: Path) -> int:
     while True:
         try:

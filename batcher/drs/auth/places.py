@@ -11,6 +11,7 @@ from msgspec import Struct
 from batcher.drs.auth.options import CredentialOptions
 from batcher.drs.auth.secret import FileSecret, GivenSecret, SecretSource, Unusable
 from batcher.drs.discreet import Discreet
+from batcher.homes import expanded, is_file
 
 
 class Item(StrEnum):
@@ -62,7 +63,7 @@ class Place(Protocol):
         ...
 
     def plain(self, item: Item) -> Plain | None:
-        """The plain value *item*."""
+        """The plain value *item*. Raises `Unusable` where it can be none."""
         ...
 
 
@@ -108,7 +109,7 @@ class OptionsPlace(Discreet, frozen=True, kw_only=True):
     def plain(self, item: Item) -> Plain | None:
         """From the option of that name."""
         value: str | None = getattr(self.options, item, None)
-        return Plain(value, self.spell(item)) if value else None
+        return _sound(Plain(value, self.spell(item))) if value else None
 
 
 class EnvironmentPlace(Discreet, frozen=True, kw_only=True):
@@ -146,7 +147,7 @@ class EnvironmentPlace(Discreet, frozen=True, kw_only=True):
     def plain(self, item: Item) -> Plain | None:
         """From the first of its variables that is set."""
         found = ((name, self.environ.get(name, "").strip()) for name in self.names.get(item, ()))
-        return next((Plain(value, name) for name, value in found if value), None)
+        return next((_sound(Plain(value, name)) for name, value in found if value), None)
 
 
 class SdkProfilePlace(Struct, frozen=True, kw_only=True):
@@ -175,10 +176,10 @@ class SdkProfilePlace(Struct, frozen=True, kw_only=True):
     def plain(self, item: Item) -> Plain | None:
         """From its key."""
         value = self._value(item) if item in _SDK_KEYS else ""
-        return Plain(value, f"{item} in {self.path}") if value else None
+        return _sound(Plain(value, f"{item} in {self.path}")) if value else None
 
     def _value(self, item: Item) -> str:
-        if not self.path.is_file():
+        if not is_file(self.path):
             if self.named:
                 raise Unusable(f"HUAWEICLOUD_SDK_CREDENTIALS_FILE names {self.path}, which is no file")
             return ""
@@ -209,10 +210,16 @@ def _ini(text: str, path: Path) -> Mapping[str, str]:
     return dict(parser[_SECTION]) if parser.has_section(_SECTION) else {}
 
 
+def _sound(plain: Plain) -> Plain:
+    if not plain.value.isprintable():
+        raise Unusable(f"{plain.origin} holds control characters or bytes that are no UTF-8. Mend it, or take it away")
+    return plain
+
+
 def _from_file(path: Path, option: str, stdin: StandardInput) -> SecretSource:
     if str(path) == "-":
         return stdin(option)
-    path = path.expanduser()
+    path = expanded(path)
     return FileSecret(path, f"file {path} ({option})")
 
 

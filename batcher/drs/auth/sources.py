@@ -25,6 +25,7 @@ from batcher.drs.auth.places import (
 from batcher.drs.auth.secret import GivenSecret, Unusable
 from batcher.drs.discreet import Discreet
 from batcher.errors import UserError
+from batcher.homes import expanded, home
 
 
 class CredentialSources(Discreet, frozen=True, kw_only=True):
@@ -42,7 +43,7 @@ class CredentialSources(Discreet, frozen=True, kw_only=True):
     file_title: str = "config file"
     profiles: tuple[ScopeProfile, ...] = ()
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    home: Path = field(default_factory=Path.home)
+    home: Path | None = field(default_factory=home)
     stdin: TextIO | None = None
     endpoints: frozenset[str] | None = None
     insecure_http: bool = False
@@ -83,8 +84,10 @@ class Places:
     def _of_others(self) -> Iterator[Place]:
         yield self._environment("official SDK", SDK_NAMES)
         named = self._sources.environ.get("HUAWEICLOUD_SDK_CREDENTIALS_FILE")
-        path = Path(named).expanduser() if named else self._sources.home / ".huaweicloud" / "credentials"
-        yield SdkProfilePlace(path=path, named=bool(named))
+        if named:
+            yield SdkProfilePlace(path=expanded(named), named=True)
+        elif self._sources.home is not None:
+            yield SdkProfilePlace(path=self._sources.home / ".huaweicloud" / "credentials", named=False)
         yield self._environment("Terraform", TERRAFORM_NAMES)
         yield self._environment("OpenStack", OPENSTACK_NAMES)
 
