@@ -153,6 +153,9 @@ def _tell(selection: "Selection", count: str, output: str, statuses: "Iterable[S
         lines = ", ".join(map(str, selection.unwritable[:10])) + (", …" if len(selection.unwritable) > 10 else "")
         invalid = counted(len(selection.unwritable), "invalid entry has", "invalid entries have")
         note(f"{invalid} no request to write: mend them in the manifest, at line {lines}")
+    if selection.unended > 0:
+        rest = counted(selection.unended, "entry has", "entries have")
+        tell(f"note: {rest} no result line (yet): not chosen; the same `batcher run` goes on with what is open")
     if Status.UNSETTLED in statuses and selection.count:
         note("an unsettled entry may exist already: submitted again, there may be two")
 

@@ -92,7 +92,8 @@ def sentence(error: JournalAbsent | JournalUnusable) -> str:
     """Why there is no journal to be read, and the way out."""
     if isinstance(error, JournalAbsent):
         return "There is no journal beside it: copy the files of a wave together, RESULTS*."
-    return f"{error.message[0].upper()}{error.message[1:]}"
+    said = error.message
+    return f"T{said[1:]}" if said.startswith("the ") else said  # else it begins with a path
 
 
 def how_many(

@@ -27,9 +27,9 @@ class LogMissing(NotAJournal):
 
     def __init__(self, journal: Path) -> None:
         super().__init__(
-            f"{journal} is not all there: its batcher was killed or still runs, and {log_of(journal).name}, which has "
-            "what was recorded last, is missing. Copy it along from where the wave ran: a wave's files belong "
-            "together, RESULTS* all of them"
+            f"the journal {journal} is not all there: its batcher was killed or still runs, and "
+            f"{log_of(journal).name}, which has what was recorded last, is missing. Copy it along from where the "
+            "wave ran: a wave's files belong together, RESULTS* all of them"
         )
 
 

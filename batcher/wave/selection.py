@@ -20,13 +20,14 @@ _RESULTS = {
 class Selection(Struct, kw_only=True):
     """What is chosen: one of *statuses*, and one of *kinds* of error where any are named.
 
-    *count* is how many entries were given out. Invalid ones have no request that could be: *unwritable* has the lines
-    of the manifest where they stand.
+    *count* is how many entries were given out, *unended* how many the results have no line of. Invalid ones have no
+    request that could be: *unwritable* has the lines of the manifest where they stand.
     """
 
     statuses: Collection[Status]
     kinds: Collection[str] = ()
     count: int = 0
+    unended: int = 0
     unwritable: list[int] = []
 
     def lines(self, store: Store, results: Iterable[Mapping[str, Any]]) -> Iterator[ManifestLine]:
@@ -35,7 +36,9 @@ class Selection(Struct, kw_only=True):
         An entry of which one half exists already asks for the other one only, so that nothing is created twice.
         Raises `UserError` where the two do not belong together.
         """
+        self.unended = store.entry_count()
         for result in results:
+            self.unended -= 1
             if result["status"] not in self.statuses or (self.kinds and result["error_kind"] not in self.kinds):
                 continue
             line = self._line(store, result)

@@ -366,3 +366,19 @@ def test_every_line_of_a_wave_says_how_many_it_has(batcher: Batcher) -> None:
     assert batcher("rehearse", "wave.jsonl", *options).code in (0, 1)
     (results,) = [path for path in Path("kept").glob("*.jsonl") if "ledger" not in path.name]
     assert [json.loads(one)["wave_entries"] for one in results.read_text().splitlines()] == [4] * 4
+
+
+@pytest.mark.parametrize("journal", READABLE)
+def test_a_selection_says_what_it_could_not_choose_from(batcher: Batcher, journal: Callable[[Path, int], None]) -> None:
+    left(4, ENTRIES, journal)
+    ended = batcher("select", RESULTS, "--status", "failed,not_submitted", "-o", "-")
+    assert (ended.code, ended.out) == (0, "")
+    assert "note: 2 entries have no result line (yet): not chosen" in ended.err
+
+
+def test_why_there_is_no_journal_is_told_as_it_stands(batcher: Batcher) -> None:
+    left(4, ENTRIES, without_log)
+    assert "The journal r.jsonl.journal is not all there" in " ".join(batcher("gate", RESULTS).out.split())
+    batcher("gate", RESULTS)
+    journal_beside(RESULTS).write_bytes(b"")
+    assert "The journal r.jsonl.journal is empty" in " ".join(batcher("gate", RESULTS).out.split())
