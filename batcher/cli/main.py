@@ -18,6 +18,8 @@ from batcher.errors import UserError
 
 SECTIONS = {
     "Submitting a wave": {
+        "init": LazyCommand("batcher.cli.init", "Write a first config file."),
+        "doctor": LazyCommand("batcher.cli.doctor", "Check settings, the way, clock, permissions and disk."),
         "discover": LazyCommand("batcher.cli.discover", "Write the manifest that compares the jobs there are."),
         "auth": LazyCommand("batcher.cli.auth", "Show which credential is used, and whether the cloud takes it."),
         "check": LazyCommand("batcher.cli.check", "Check a manifest; touches no network."),

@@ -135,7 +135,7 @@ def _introduce(simulator: "Simulator", *, as_json: bool) -> None:
     variables = {
         "BATCHER_ENDPOINT": simulator.url,
         "BATCHER_IAM_ENDPOINT": simulator.url,
-        **({"BATCHER_PROJECT_ID": PROJECT_ID} if not config.iam.project_ids else {}),
+        **({"BATCHER_PROJECT_ID": PROJECT_ID} if len(config.iam.project_ids) == 1 else {}),
         **_credentials(config.iam),
     }
     if config.cloud.limit is not None:
@@ -157,7 +157,7 @@ def _introduce(simulator: "Simulator", *, as_json: bool) -> None:
     for name, value in variables.items():
         click.echo(f"  export {name}={value}")
     if config.cloud.jobs:
-        click.echo(f"  batcher discover {'--all-projects ' if config.iam.project_ids else ''}-o wave.csv")
+        click.echo(f"  batcher discover {'--all-projects ' if len(config.iam.project_ids) > 1 else ''}-o wave.csv")
     click.echo("  batcher run wave.csv -o results.jsonl\n")
     click.echo("Ctrl-C ends it.")
 

@@ -42,6 +42,9 @@ _RESULTS = frozenset(
         "line_compare_results",
         "content_compare_results",
         "results",
+        "total_record",
+        "object_mapping_list",
+        "object_info",
         "token",
         "projects",
     }

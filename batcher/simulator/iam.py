@@ -147,8 +147,8 @@ class SimulatedIam:
         return IamReply(status=201, body=orjson.dumps(answer), trace_id=self._trace_id(), subject_token=token)
 
     def find_projects(self, name: str) -> IamReply:
-        """GET /v3/projects?name=…: the projects of that name; without a name, all that are configured."""
-        names = [name] if name else list(self.config.project_ids)
+        """GET /v3/projects?name=…: the projects of that name; without a name, all that are configured, or one."""
+        names = [name] if name else list(self.config.project_ids) or [""]
         projects = [
             {"id": project_id, "name": one, "domain_id": draw_hex(0, "domain"), "enabled": True}
             for one in names

@@ -62,7 +62,7 @@ def service_config(
         iam=IamConfig(
             mode=auth,
             token_life_s=_parsed("token-life", token_life, parse_duration),
-            project_ids={} if projects == 1 else _named(project_ids),
+            project_ids=_named(project_ids),
         ),
         faults=_parsed("faults", faults, parse_profile),
         seed=seed,

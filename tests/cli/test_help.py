@@ -37,7 +37,7 @@ def test_what_prints_a_table_prints_json(name: str) -> None:
         command = cli.get_command(context, name)
     assert command is not None
     options = {option for parameter in command.params for option in parameter.opts}
-    assert "--json" in options or name in {"completion", "demo", "results", "schema", "select", "serve"}
+    assert "--json" in options or name in {"completion", "demo", "init", "results", "schema", "select", "serve"}
 
 
 def test_run_has_a_flag_for_every_setting_and_says_its_variable(batcher: Batcher) -> None:

@@ -13,6 +13,7 @@ from batcher.drs.auth.iam import User, project_scope
 from batcher.drs.auth.iam_endpoint import derived_iam_endpoint, normalise_iam_endpoint
 from batcher.drs.auth.key_guard import KeyGuard
 from batcher.drs.auth.login import Login, LoginCredential, Sleep
+from batcher.drs.auth.other_cloud import another_cloud
 from batcher.drs.auth.places import Item, Place, Plain
 from batcher.drs.auth.secret import SecretSource, Unusable
 from batcher.drs.auth.sources import CredentialSources, Places
@@ -105,7 +106,10 @@ class CredentialFinder:
         return AccessKeyCredential(key, project_id, self.transport, now=self._now)
 
     def look(self, endpoint: str, project_id: str | None) -> Found:
-        """The first complete credential. Raises `Unusable`."""
+        """The first complete credential. Raises `Unusable`, also where the environment speaks of another cloud."""
+        named = self._sources.endpoints
+        if named is not None and endpoint not in named and (other := another_cloud(endpoint, self._sources.environ)):
+            raise Unusable(other)
         halves: list[str] = []
         for place in self.places.of(endpoint, project_id):
             if place.title not in self._found:
