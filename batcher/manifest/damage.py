@@ -125,7 +125,9 @@ def _exponent(found: re.Match[str], place: Place) -> Damage | None:
         return None
     if letter == "e":
         who = (
-            "as R, pandas, polars, SQLite and PostgreSQL write floats" if sign else "as MySQL and MariaDB write doubles"
+            "as R, pandas, polars, DuckDB, SQLite and PostgreSQL write floats"
+            if sign
+            else "as MySQL and MariaDB write doubles"
         )
     elif not sign:
         who = "as Java tools such as DBeaver and Spark write doubles"

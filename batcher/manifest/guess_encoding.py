@@ -23,7 +23,8 @@ def guess_encoding(data: bytes) -> tuple[str, str] | None:
             continue
         signs = [sign for sign in text if not sign.isascii()][:_MOST]
         if signs and share(text, signs) >= _ENOUGH:
-            return name, next((word for word in _WORD.findall(text) if not word.isascii()), signs[0])[:20]
+            word = next((word for word in _WORD.findall(text) if not word.isascii()), signs[0])[:20]
+            return (name, word) if word.isprintable() else None
     return None
 
 

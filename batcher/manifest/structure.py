@@ -21,6 +21,7 @@ from batcher.manifest.read_csv import UNREAD
 from batcher.nearest import nearest
 
 Loc = tuple[int | str, ...]
+NUMBER_MEND = "A number loses zeros in front, and digits: keep it as text, in double quotes"
 _OPTIONAL = ("object_level_compare_type", "compare_mode")
 
 
@@ -54,8 +55,12 @@ def _fault(kind: str, loc: Loc, value: Any, context: Mapping[str, Any], message:
             return Fault(field, NO_VALUE, "is an empty list", mend)
         case "literal_error":
             return _not_allowed(field, value, context["expected"])
+        case "string_type" if value is None and name in MISSING_MENDS:
+            return Fault(field, NO_VALUE, "is null", MISSING_MENDS[name])
         case "string_type":
             mend = "Write it in double quotes" if isinstance(value, int | float) else "Write one text in double quotes"
+            if field == "job_id" and type(value) in (int, float):
+                mend = f"{NUMBER_MEND}: dtype=str in pandas, pl.String in polars, VARCHAR in DuckDB"
             return Fault(field, value, f"must be text, and is {kind_of(value)}", mend)
         case "list_type":
             return Fault(field, value, f"must be a list, and is {kind_of(value)}", f"Write {EXAMPLES[name]}")

@@ -27,7 +27,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     ),
     "job is a number": (
         entry(job_id=17),
-        'job_id "17" must be text, and is a number. Write it in double quotes.',
+        'job_id "17" must be text, and is a number. A number loses zeros in front, and digits: '
+        "keep it as text, in double quotes: dtype=str in pandas, pl.String in polars, VARCHAR in DuckDB.",
     ),
     "job with a space": (
         entry(job_id=" job-1"),

@@ -39,6 +39,7 @@ def test_the_advice_reads_the_text(name: str, tmp_path: Path) -> None:
         b"\xff\xfe\x80\x81",
         b"cut \xc3",
         b"\xe9",
+        b"\xa0",
         b"",
     ],
 )
