@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
-from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Foreign, Made, Sort, Trouble
 from batcher.rates import Rate
 from batcher.wave.governor import Governor, Limit
 from batcher.wave.pace import Turn
@@ -227,3 +227,72 @@ def test_short_pauses_are_logged_once_in_a_while() -> None:
     with capture_logs() as logged:
         run(main)
     assert [line["wait_s"] > 5 for line in logged] == [False, True]
+
+
+# --- the way to the cloud -----------------------------------------------------------------------------------------
+
+PAGE = Trouble(sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg="a login page", foreign=Foreign.PAGE)
+BARRED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.PROTOCOL, error_msg="a login", foreign=Foreign.BARRED)
+FAULTY = Trouble(sort=Sort.MAYBE, kind=ErrorKind.SERVER, error_code="DRS.M00004")
+REFUSED = Trouble(sort=Sort.NOT_LET_IN, kind=ErrorKind.AUTH)
+
+
+@dataclass(slots=True)
+class Heard:
+    """A governor that is told how requests ended, in virtual time: each after so many seconds."""
+
+    verdicts: list[tuple[float, Made | Trouble]]
+    out: bool = False
+    given_up: list[Trouble] = field(default_factory=list)
+    given_up_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        with capture_logs():
+            run(self._hear)
+
+    async def _hear(self) -> None:
+        clock, rng = virtual_clock(), random.Random(1)
+        began = clock.monotonic()
+        governor = Governor(
+            clock, rng, limit=None, read_limit=None, give_up_after_s=3600.0, on_give_up=self.given_up.append
+        )
+        for after_s, verdict in self.verdicts:
+            sent_at = clock.monotonic()
+            await asyncio.sleep(after_s)
+            governor.create_answered("job-1", sent_at, [verdict])
+            self.out = governor.out
+            if self.given_up:
+                self.given_up_at = clock.monotonic() - began
+                return
+
+
+def test_a_few_pages_in_a_row_are_an_outage() -> None:
+    sound: tuple[float, Made | Trouble] = (0.1, Made("task"))
+    page: tuple[float, Made | Trouble] = (0.1, PAGE)
+    assert Heard([sound, page, page, page]).out
+    assert not Heard([sound, page, page]).out
+    assert not Heard([sound, page] * 15).out, "an entry that a firewall refuses stops no scope"
+
+
+def test_before_anything_has_worked_the_first_failure_is_an_outage_that_ends_soon() -> None:
+    for trouble in (DOWN, PAGE):
+        assert Heard([(0.0, trouble)]).out
+        heard = Heard([(8.0, trouble)] * 20)
+        assert 45.0 <= heard.given_up_at < 60.0
+        told = heard.given_up[0].error_msg or ""
+        assert (trouble.error_msg or "") in told
+        assert "has not answered once" in told
+
+
+def test_two_requests_without_an_answer_are_not_enough_to_stop_for_good() -> None:
+    assert Heard([(60.0, DOWN)] * 2).given_up == []
+
+
+def test_a_way_that_has_worked_is_waited_for() -> None:
+    """Whatever the cloud itself has said: also that it has a fault."""
+    for before in (Made("task"), FAULTY, THROTTLED, REFUSED):
+        assert Heard([(0.1, before), *[(8.0, PAGE)] * 40]).given_up == []
+
+
+def test_who_does_not_let_us_through_is_not_asked_again() -> None:
+    assert Heard([(0.1, Made("task")), (0.1, BARRED)]).given_up == [BARRED]

@@ -76,6 +76,8 @@ class WorldCloud:
         self._model = SimulatedCloud(spec.config, random.Random(spec.seed), ledger=self.ledger)
         self._model.began_at = self.service_now()
         self._storm_until = float("-inf")
+        self._pages_until = float("-inf")
+        self._page = PAGES[0]
         self._token = 0  # the newest that was given out
         self._dead_tokens = 0  # those below are refused
         self.refusals = 0
@@ -146,6 +148,22 @@ class WorldCloud:
             return self.answer(429, {"error_code": "APIGW.0308", "error_msg": "throttled"}, retry)
         return None
 
+    def _pages(self) -> Answer | None:
+        """What something on the way says in the cloud's place, if it does now: it has a clock of its own, too."""
+        if not self.faults.pages:
+            return None
+        now = self._loop.time()
+        if now >= self._pages_until and self._rng.random() < self.faults.pages:
+            self._pages_until = now + self._rng.choice((1.0, 8.0, 110.0))
+            self._page = self._rng.choice(PAGES)
+            self.say(f"something on the way answers with {self._page[0]} until {self._pages_until:.3f}")
+        if now >= self._pages_until:
+            return None
+        status, body = self._page
+        date = formatdate(int(self.service_now() + self._rng.uniform(-3600.0, 3600.0)), usegmt=True)
+        headers = {"server": "nginx/1.22.1", "date": date}
+        return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=status, headers=headers, body=body)
+
     def create(self, sent: Sent, body: bytes, token: int, way: Way, reply: "asyncio.Future[Answer]") -> None:
         """A create request is on its way."""
         if way is Way.LOST:
@@ -156,16 +174,22 @@ class WorldCloud:
         self._loop.call_later(delay, self._arrives, sent, body, token, way, reply)
 
     def _arrives(self, sent: Sent, body: bytes, token: int, way: Way, reply: "asyncio.Future[Answer]") -> None:
-        back = self._turned_back(token)
+        page = self._pages()
+        if page is not None and self._rng.random() < 0.7:
+            self._answers(reply, page)
+            return
+        back = self._turned_back(token) if page is None else None
         if back is None:
             project = sent.job[0]
             admitted = self._model.admit(self.service_now(), project, body)
             if isinstance(admitted, Reply):
                 back = self._reply(admitted)
+            elif page is not None:  # it had been passed on
+                self._lands(sent, admitted, None)
             else:
                 self._admitted(sent, admitted, way, reply)
                 return
-        self._answers(reply, back)
+        self._answers(reply, back if page is None else page)
 
     def _admitted(self, sent: Sent, intent: Intent, way: Way, reply: "asyncio.Future[Answer]") -> None:
         landing_s = self.spec.policy.landing_s
@@ -256,7 +280,7 @@ class WorldCloud:
         self._loop.call_later(self._rng.random() * self.spec.jitter_s, self._read_arrives, token, reply, ask)
 
     def _read_arrives(self, token: int, reply: "asyncio.Future[Answer]", ask: Callable[[], Reply]) -> None:
-        answer: Answer | None = self._turned_back(token)
+        answer: Answer | None = self._pages() or self._turned_back(token)
         if answer is None and self._rng.random() < self.faults.list_fails:
             answer = self._bad_list()
         elif answer is None:
@@ -281,6 +305,21 @@ class WorldCloud:
 def _deliver(reply: "asyncio.Future[Answer]", answer: Answer) -> None:
     if not reply.done():
         reply.set_result(answer)
+
+
+PAGES = (
+    (404, b""),
+    (404, b"default backend - 404"),
+    (404, b'{"message": "no Route matched with those values"}'),
+    (405, b"<html>405 Not Allowed</html>"),
+    (403, b"<html>Forbidden</html>"),
+    (401, b""),
+    (302, b""),
+    (200, b""),
+    (200, b"{}"),
+    (200, b"<html>Please log in</html>"),
+)
+"""What somebody else than the cloud says: status and body."""
 
 
 def no_answer(kind: str, error: str) -> Answer:

@@ -11,6 +11,8 @@ from unittest import mock
 
 from msgspec.structs import replace
 
+from batcher.drs.answer import Answer
+from batcher.drs.authorship import says_the_cloud
 from batcher.drs.failures import sort_list
 from batcher.drs.outcome import Half, Trouble
 from batcher.wave import life, opening
@@ -191,6 +193,17 @@ def waits_from_the_intent_only() -> Iterator[None]:
         yield
 
 
+@mutation("lost", where=lambda spec: spec.faults.pages > 0)
+def takes_a_strangers_page_for_the_clouds_word() -> Iterator[None]:
+    """404 is taken for a refusal, whoever says so."""
+
+    def believes(answer: Answer, body: Any) -> bool:
+        return says_the_cloud(answer, body) or answer.http_status in (404, 405)
+
+    with mock.patch("batcher.drs.failures.says_the_cloud", believes):
+        yield
+
+
 @mutation("once", where=lambda spec: spec.faults.list_fails > 0 and spec.faults.after + spec.faults.late > 0)
 def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
     """An error is taken as evidence that nothing was made."""
@@ -331,7 +344,7 @@ def gives_up_recording_what_the_cloud_told() -> Iterator[None]:
 @mutation("lines", "file", "peace")
 def leaves_the_results_file_as_it_is_on_resume() -> Iterator[None]:
     """Lines that a crash took away stay away."""
-    with _patch(opening, mend=lambda path, lines: Mended()):
+    with _patch(opening, mend=lambda *_: Mended()):
         yield
 
 

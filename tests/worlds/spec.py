@@ -55,6 +55,7 @@ class Faults:
     results_full: float = 0.0  # the results file cannot be written for the rest of this life
     clock_step: float = 0.0  # at each request: our wall clock jumps
     slow: float = 0.0  # connecting takes seconds
+    pages: float = 0.0  # something on the way begins to answer everything in the cloud's place, for a while
 
     def calm(self) -> "Faults":
         """Without any fault."""
@@ -167,7 +168,10 @@ def draw_spec(seed: int) -> Spec:
         refused_from=rng.uniform(0, 60) if rng.random() < 0.06 else None,
         sync_s=rng.choice((0.0005, 0.002, 0.05)),
     )
-    return _with_cloud_step(rng, spec) if rng.random() < 0.06 else spec
+    spec = _with_cloud_step(rng, spec) if rng.random() < 0.06 else spec
+    return replace(
+        spec, faults=replace(spec.faults, pages=random.Random(f"pages {seed}").choice((0.0, 0.0, 0.03, 0.1)))
+    )
 
 
 def _gateways(rng: random.Random) -> tuple[Gateway, ...]:
