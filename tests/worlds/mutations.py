@@ -50,7 +50,7 @@ class Mutation:
 
 
 MUTATIONS: list[Mutation] = []
-ENOUGH = 600  # worlds in which a mutation must be found
+ENOUGH = 1000  # worlds in which a mutation must be found
 
 
 def _anywhere(_: Spec) -> bool:
