@@ -44,6 +44,7 @@ from batcher.wave.journal import Journal, ThreadedJournal
 from batcher.wave.lock import Lock
 from batcher.wave.opening import Found, Opened, Request, open_wave
 from batcher.wave.plan import Scope
+from batcher.wave.rebuild import begun
 from batcher.wave.result import Result
 from batcher.wave.results_file import read_results
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
@@ -329,7 +330,8 @@ class Wave:
         )
         await self._take_orders(self._engine)
         if self._companion is not None:
-            self._companion.begin(self._engine.reads, await asyncio.to_thread(self._earlier))
+            earlier = await asyncio.to_thread(self._earlier)
+            self._companion.begin(self._engine.reads, earlier, await journal.read(begun))
 
     def _earlier(self) -> list[Result]:
         return [] if self._results is None else list(read_results(self._results))

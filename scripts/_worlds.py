@@ -15,9 +15,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tests.worlds.extras import world_of
 from tests.worlds.judge import judge
 from tests.worlds.many import DOUBTS, LEFT, Tally, play_many, quiet
-from tests.worlds.spec import draw_spec
 from tests.worlds.world import play
 
 _SHARE = 250  # worlds that one process plays at a time
@@ -41,7 +41,7 @@ def main() -> int:
 
 def _one(seed: int, *, trace: bool) -> int:
     if trace:
-        print(draw_spec(seed), end="\n\n")
+        print(world_of(seed), end="\n\n")
     with tempfile.TemporaryDirectory() as folder, quiet():
         history = play(seed, trace=trace, folder=Path(folder))
     if trace:

@@ -2,11 +2,12 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
 from batcher.follow.ending import FollowEnd
 from batcher.follow.files import verdicts_beside
@@ -60,9 +61,10 @@ class Companion:
         self._stopped: str | None = None
         self._signal: str | None = None
         self._failed: VerdictsError | None = None
+        self._lost: Trouble | None = None  # why a scope stopped for good
 
-    def begin(self, reads: Mapping[Scope, Reads], earlier: list[Result]) -> None:
-        """Take up the comparisons of *earlier* runs, and begin. Raises `VerdictsError`."""
+    def begin(self, reads: Mapping[Scope, Reads], earlier: list[Result], begun: Iterable[PlannedEntry]) -> None:
+        """Take up the comparisons of *earlier* runs and of what they had *begun*. Raises `VerdictsError`."""
         readers = {scope: Reader(one, self._clock) for scope, one in reads.items()}
         poll_s = _READY_POLLS * self._settings.poll
         if self._settings.wait_ready > 0:
@@ -91,6 +93,8 @@ class Companion:
         for result in earlier:
             self._running.taken_up(result, sum(task_id is not None for task_id in identity_of(result)[1]))
             self._follower.add(result)
+        for entry in begun:
+            self._running.begun(entry)
         self._go_along(self._follow(self._follower), "follow")
 
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
@@ -101,7 +105,20 @@ class Companion:
                 return admittance
         if self._follower is not None:
             self._plans[entry.index] = entry
-        return self._running.ask(entry, again)
+        admittance = self._running.ask(entry, again)
+        if self._lost is not None and self._running.waits:
+            self._stop_counting(self._lost)
+        return admittance
+
+    def halted(self, scope: Scope, trouble: Trouble) -> None:
+        """See `Admission.halted`. What runs there is followed no more, so nobody may wait for its end."""
+        self._lost = trouble
+        if self._running.waits:
+            self._stop_counting(trouble)
+
+    def _stop_counting(self, trouble: Trouble) -> None:
+        why = f"how many comparisons are running cannot be told any more: {trouble.error_msg}"
+        self._on_stop(Stop(StopKind.REFUSED, why))
 
     def settled(self, result: Result) -> None:
         """An entry has its result: what it created is followed from now on."""
@@ -186,9 +203,7 @@ class Companion:
         except VerdictsError as error:
             self._fail(error)
         if follower.halted and self._running.waits:
-            trouble = next(iter(follower.halted.values()))
-            why = f"how many comparisons are running cannot be told any more: {trouble.error_msg}"
-            self._on_stop(Stop(StopKind.REFUSED, why))
+            self._stop_counting(next(iter(follower.halted.values())))
 
     def _fail(self, error: VerdictsError) -> None:
         self._failed = error

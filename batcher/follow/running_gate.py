@@ -21,8 +21,9 @@ class RunningGate:
 
     *most* is for the whole wave, *per* for the entries that share a label's value; an entry without the label is
     not held back by it. A comparison counts from its entry's admission until the entry failed, or the comparison
-    has ended. An entry that asks for two is also admitted where only one fits and nothing else is running. A comparison
-    with a start time of its own neither counts nor waits: when it runs was decided already.
+    has ended; one that is unsettled counts no more, as nobody can tell when it ends. An entry that asks for two is also
+    admitted where only one fits and nothing else is running. A comparison with a start time of its own neither counts
+    nor waits: when it runs was decided already.
     """
 
     def __init__(self, most: int | None, per: Sequence[tuple[str, int]]) -> None:
@@ -67,6 +68,11 @@ class RunningGate:
     def taken_up(self, result: Result, count: int) -> None:
         """*count* comparisons of an earlier run's *result* may be running still."""
         self._hold(result.index, count, result.labels)
+
+    def begun(self, entry: PlannedEntry) -> None:
+        """An earlier run sent *entry*, and has not come to its end: what it asks for may be running."""
+        if entry.start_time is None:
+            self._hold(entry.index, len(entry.asked), entry.labels)
 
     def running_still(self, index: int, count: int) -> None:
         """Only *count* comparisons of the entry at *index* are running still."""

@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from batcher.drs.outcome import Trouble
-from batcher.wave.plan import PlannedEntry
+from batcher.wave.plan import PlannedEntry, Scope
 
 
 class Admitted(Struct, frozen=True):
@@ -38,6 +38,10 @@ class Admission(Protocol):
         """Whether *entry* may be sent now. After `Waits`, *again* is called once, when it is worth asking again."""
         ...
 
+    def halted(self, scope: Scope, trouble: Trouble) -> None:
+        """*scope* stopped for good: what it has begun is not settled in this run any more."""
+        ...
+
 
 class OpenDoor:
     """The admission of a wave that holds nothing back."""
@@ -45,3 +49,6 @@ class OpenDoor:
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
         """See `Admission.ask`."""
         return Admitted()
+
+    def halted(self, scope: Scope, trouble: Trouble) -> None:
+        """See `Admission.halted`."""

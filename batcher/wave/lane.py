@@ -37,7 +37,7 @@ class Lane:
     ) -> None:
         """One of *share* lanes, who share the memory that the policy allows."""
         self.scope = scope
-        self._most_bytes = context.policy.held_bytes // share
+        self._most_bytes = max(1, context.policy.held_bytes // share)
         self.held_back = 0  # entries that the admission keeps waiting
         self._context = context
         self._agenda = Agenda(context.clock)
@@ -111,6 +111,8 @@ class Lane:
         """The credential or the way is refused: nothing more can be sent or looked up in this scope."""
         self.stop()
         self.governor.close(reads=True)
+        if self.halted is not None:
+            self._context.admission.halted(self.scope, self.halted)
 
     async def _produce(self) -> None:
         try:
@@ -121,17 +123,25 @@ class Lane:
             pass  # the wave is stopping for it
 
     async def _read_open(self) -> None:
-        """Take up what has begun: a doubt is looked up before anything else is done for its entry."""
-        after = -1
-        while not self._stopping:
-            query = partial(Store.open_entries, scope=self.scope.number, after=after, limit=_BATCH)
-            batch = await self._context.read(partial(query, most_bytes=self._batch_bytes))
-            if not batch:
-                return
-            for entry, events in batch:
-                self._course.take_up(Held(entry, history(entry.asked, events)))
-            after = batch[-1][0].index
-            await self._wait_for_room()
+        """Take up what has begun: a doubt is looked up before anything else is done for its entry.
+
+        First come those of which a comparison may exist: they may take a place that another of their job waits for.
+        """
+        taken: set[int] = set()
+        for all_of_them in (False, True):
+            after = -1
+            while not self._stopping:
+                query = partial(Store.open_entries, scope=self.scope.number, after=after, limit=_BATCH)
+                batch = await self._context.read(partial(query, most_bytes=self._batch_bytes))
+                if not batch:
+                    break
+                for entry, events in batch:
+                    state = history(entry.asked, events)
+                    if entry.index not in taken and (all_of_them or state.exists):
+                        taken.add(entry.index)
+                        self._course.take_up(Held(entry, state))
+                after = batch[-1][0].index
+                await self._wait_for_room()
 
     async def _read_plan(self) -> None:
         after = -1

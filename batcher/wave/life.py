@@ -69,6 +69,11 @@ class EntryState(Struct, frozen=True, kw_only=True):
         return False
 
     @property
+    def exists(self) -> bool:
+        """A comparison of it was made, or may have been."""
+        return any(half.doubt or half.made is not None for half in self.halves.values())
+
+    @property
     def recovered(self) -> bool:
         """A task id was learnt by a look-up, not from an answer."""
         for half in self.halves.values():  # noqa: SIM110

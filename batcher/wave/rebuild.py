@@ -67,6 +67,16 @@ def count_doubts(store: Store) -> int:
     )
 
 
+def begun(store: Store) -> list[PlannedEntry]:
+    """The open entries of which a comparison exists, or may exist."""
+    return [
+        entry
+        for scope in store.scopes()
+        for entry, events in _open_entries(store, scope.number)
+        if history(entry.asked, events).exists
+    ]
+
+
 def _open_entries(store: Store, scope: int) -> Iterator[tuple[PlannedEntry, list[Event]]]:
     after = -1
     while batch := store.open_entries(scope, after, _BATCH):

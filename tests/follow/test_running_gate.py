@@ -180,3 +180,18 @@ def test_in_any_course_limits_hold_and_all_are_admitted_in_the_end(most: int | N
         assert all(count <= 2 or alone[name] == 1 for name, count in sources.items() if name)
     assert seen == {one.index for one in entries}
     assert not gate.waits
+
+
+def test_what_an_earlier_run_had_begun_counts_until_it_failed_or_ended() -> None:
+    """It may be running, so nobody takes its place; but it goes on itself without waiting."""
+    gate = RunningGate(most=2, per=())
+    gate.begun(entry(0, halves=2))
+    wave = Wave(gate)
+    wave.ask(entry(1))
+    assert gate.waits
+    wave.ask(entry(0, halves=2))
+    assert wave.admitted.keys() == {0}
+    gate.settled(result(0, status=Status.FAILED, data_level_compare_create_result=None))
+    assert wave.admitted.keys() == {0, 1}
+    gate.begun(entry(5, start_time="1790000000000"))
+    assert gate.running == 1

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from enum import Enum
+from itertools import count
 
 import orjson
 
@@ -48,6 +49,7 @@ class Sent:
     landed_at: float | None = None
     created: dict[Half, str] = field(default_factory=dict)
     cancelled: tuple[str, ...] = ()
+    ends_at: dict[str, float] = field(default_factory=dict)  # when what it created ends by itself
     told: bool = False  # an answer with all that it made reached a process that lived
     ended_at: float | None = None  # for the process
 
@@ -61,6 +63,16 @@ class Read:
     left_at: float
 
 
+@dataclass(slots=True)
+class Traffic:
+    """What one wave sent, and how often it called at all."""
+
+    sent: list[Sent] = field(default_factory=list)
+    reads: list[Read] = field(default_factory=list)
+    calls: int = 0
+    refusals: int = 0  # of credentials, whoever's they were
+
+
 class WorldCloud:
     """The cloud itself; outlives processes."""
 
@@ -69,8 +81,7 @@ class WorldCloud:
         self.faults: Faults = spec.faults
         self.say = say
         self.ledger = ListLedger()
-        self.sent: list[Sent] = []
-        self.reads: list[Read] = []
+        self.numbers = count()  # of requests, in the order in which they leave
         self._rng = rng
         self._loop = asyncio.get_running_loop()
         self._model = SimulatedCloud(spec.config, random.Random(spec.seed), ledger=self.ledger)
@@ -81,7 +92,6 @@ class WorldCloud:
         self._token = 0  # the newest that was given out
         self._dead_tokens = 0  # those below are refused
         self.refusals = 0
-        self.calls = 0
         for at, job, kind in spec.others:
             self._loop.call_at(max(at + self._loop.time(), self._loop.time()), self._someone_creates, job, kind)
 
@@ -220,9 +230,19 @@ class WorldCloud:
         for event in self.ledger[before:]:
             if isinstance(event, Effect):
                 sent.created, sent.cancelled = dict(event.created), event.cancelled
+                sent.ends_at = self._ends_of(sent)
         made = {half.value: task_id[:8] for half, task_id in sent.created.items()}
         self.say(f"request {sent.number} of entry {sent.entry} lands: {reply.status} made {made} refused {refuse}")
         return reply
+
+    def _ends_of(self, sent: Sent) -> dict[str, float]:
+        """When what *sent* created ends by itself, in true time, by its id."""
+        ahead_s = self.service_now() - self._loop.time()
+        return {
+            task.compare_task_id: float("inf") if task.ends_at is None else task.ends_at - ahead_s
+            for task in self._model._jobs[sent.job].tasks
+            if task.compare_task_id in sent.created.values()
+        }
 
     def _answers(self, reply: "asyncio.Future[Answer]", answer: Answer | None) -> None:
         if answer is not None:

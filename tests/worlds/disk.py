@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from batcher.follow.files import verdicts_beside
 from batcher.wave.journal import JournalFailed
 from batcher.wave.ops import Op
 from batcher.wave.schema import prepare
@@ -36,7 +37,8 @@ class Disk:
     def close(self) -> None:
         """Throw it away."""
         self.database.close()
-        self.results.unlink(missing_ok=True)
+        for path in (self.results, verdicts_beside(self.results)):
+            path.unlink(missing_ok=True)
 
 
 class DiskStore(Store):

@@ -2,7 +2,6 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 
 import orjson
@@ -13,47 +12,50 @@ from batcher.wave.policy import Reconcile
 from batcher.wave.result import Status
 from batcher.wave.stop import StopKind
 from tests.worlds.cloud import Sent
+from tests.worlds.judge_hand import UNITS as _UNITS
+from tests.worlds.judge_hand import paces, running, slowest_s, steered, strangers
 from tests.worlds.lines import strays, whole_lines
+from tests.worlds.violation import Violation
 from tests.worlds.world import History, Lived
 
 _HALF_FIELDS = {
     Half.OBJECT: "object_level_compare_create_result",
     Half.DATA: "data_level_compare_create_result",
 }
-_UNITS = 1e-3  # what floating point and the loop's tick may move
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A promise that was broken: its *name*, and how."""
-
-    name: str
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.name}: {self.text}"
 
 
 def judge(history: History) -> list[Violation]:
-    """Every promise that this world saw broken."""
-    verdict = _Judge(history)
+    """Every promise that this world saw broken, by either wave."""
+    second = history.second
+    if second is None:
+        return _judge(history, None)
+    return _judge(history, second) + _judge(second, history)
+
+
+def _judge(history: History, beside: History | None) -> list[Violation]:
+    verdict = _Judge(history, beside)
     return [
-        violation
-        for check in (
-            verdict.once,
-            verdict.own_first_lives,
-            verdict.one_line_each,
-            verdict.file_is_journal,
-            verdict.nothing_lost,
-            verdict.nothing_invented,
-            verdict.limits,
-            verdict.one_of_a_job_at_a_time,
-            verdict.stops,
-            verdict.refusals,
-            verdict.endings,
-            verdict.peace,
-        )
-        for violation in check()
+        *steered(history),
+        *running(history),
+        *strangers(history, beside),
+        *(
+            violation
+            for check in (
+                verdict.once,
+                verdict.own_first_lives,
+                verdict.one_line_each,
+                verdict.file_is_journal,
+                verdict.nothing_lost,
+                verdict.nothing_invented,
+                verdict.limits,
+                verdict.one_of_a_job_at_a_time,
+                verdict.stops,
+                verdict.refusals,
+                verdict.endings,
+                verdict.peace,
+            )
+            for violation in check()
+        ),
     ]
 
 
@@ -68,7 +70,7 @@ def late(history: History) -> set[int]:
 
 
 class _Judge:
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, beside: History | None) -> None:
         self._history = history
         self._spec = history.spec
         self._late = late(history)
@@ -76,7 +78,9 @@ class _Judge:
         for sent in history.cloud.sent:
             self._by_entry[sent.entry].append(sent)
         self._others_jobs = {job for _, job, _ in history.spec.others}
-        self._results = [orjson.loads(line) for line in whole_lines(history.file)]
+        if beside is not None:
+            self._others_jobs |= {entry.job_id for entry in beside.spec.entries}
+        self._results = history.results()
         self._by_index = {result["index"]: result for result in self._results}
 
     def once(self) -> Iterator[Violation]:
@@ -171,10 +175,13 @@ class _Judge:
         eras = [0, *accumulate(lived.clock_was_set for lived in self._history.lives)]
         creates = [((sent.job[0], eras[sent.life]), sent.left_at) for sent in cloud.sent]
         reads = [((read.project, eras[read.life]), read.left_at) for read in cloud.reads]
-        for name, rate, moments in (("creates", self._spec.rate, creates), ("look-ups", self._spec.read_rate, reads)):
-            if rate is not None:
-                for place in sorted({place for place, _ in moments}):
-                    yield from _limit(name, rate, sorted(at for where, at in moments if where == place))
+        read_pace = (0.0, float("inf"), self._spec.read_rate)
+        for name, limits, moments in (("creates", paces(self._history), creates), ("look-ups", [read_pace], reads)):
+            for since, until, rate in limits:
+                if rate is not None:
+                    chosen = [(where, at) for where, at in moments if since <= at < until]
+                    for place in sorted({place for place, _ in chosen}):
+                        yield from _limit(name, rate, sorted(at for where, at in chosen if where == place))
 
     def one_of_a_job_at_a_time(self) -> Iterator[Violation]:
         """Two requests for one job are never under way together, as far as one process can know."""
@@ -188,11 +195,14 @@ class _Judge:
 
     def stops(self) -> Iterator[Violation]:
         """After a signal nothing leaves that was not on its way: connecting takes time, so that is counted in."""
-        slowest_s = 10.0 if self._spec.faults.slow else 0.02
         for number, lived in enumerate(self._history.lives):
             stop_at = lived.told_to_stop_at
             for sent in self._history.cloud.sent:
-                if stop_at is not None and sent.life == number and sent.left_at > stop_at + slowest_s + _UNITS:
+                if (
+                    stop_at is not None
+                    and sent.life == number
+                    and sent.left_at > stop_at + slowest_s(self._history) + _UNITS
+                ):
                     yield Violation(
                         "stop", f"request {sent.number} left {sent.left_at - stop_at:.3f} s after the signal"
                     )

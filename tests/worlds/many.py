@@ -11,7 +11,8 @@ import structlog
 from structlog.testing import capture_logs
 
 from tests.virtual import Stalled
-from tests.worlds.judge import Violation, judge, late, statuses
+from tests.worlds.judge import judge, late, statuses
+from tests.worlds.violation import Violation
 from tests.worlds.world import play
 
 # Where clocks agree, look-ups work and nobody else makes comparisons:
@@ -62,6 +63,14 @@ def play_one(seed: int, *, folder: Path | None = None) -> tuple[list[Violation],
     seen = statuses(history)
     seen["requests"] = len(history.cloud.sent)
     seen["look-ups"] = len(history.cloud.reads)
+    for extra, is_there in (
+        ("with admission", history.spec.settings is not None),
+        ("with a pace to be found", history.spec.auto),
+        ("with a deadline", any(lived.life.deadline_s is not None for lived in history.lives)),
+        ("with orders", any(lived.orders for lived in history.lives)),
+        ("with a second wave", history.second is not None),
+    ):
+        seen[f"worlds {extra}"] = int(is_there)
     seen["lives"] = len(history.lives)
     seen["deaths"] = sum(lived.end is None for lived in history.lives)
     seen["entries with a request that landed too late"] = len(late(history))

@@ -15,6 +15,7 @@ from batcher.drs.answer import Answer
 from batcher.drs.authorship import says_the_cloud
 from batcher.drs.failures import sort_list
 from batcher.drs.outcome import Half, Trouble
+from batcher.follow.running_gate import RunningGate
 from batcher.wave import life, opening
 from batcher.wave.access import Access
 from batcher.wave.agenda import Agenda, Held
@@ -24,7 +25,9 @@ from batcher.wave.cloud_clock import Bounds, CloudClock
 from batcher.wave.collector import Collector
 from batcher.wave.context import Context
 from batcher.wave.course import Course
+from batcher.wave.engine import Engine
 from batcher.wave.events import Answered, Intended
+from batcher.wave.governor import Governor
 from batcher.wave.life import EntryState, HalfState
 from batcher.wave.listing import Listed, Lister
 from batcher.wave.ops import Happened, Op
@@ -50,7 +53,7 @@ class Mutation:
 
 
 MUTATIONS: list[Mutation] = []
-ENOUGH = 1000  # worlds in which a mutation must be found
+ENOUGH = 600  # worlds in which a mutation must be found
 
 
 def _anywhere(_: Spec) -> bool:
@@ -204,7 +207,7 @@ def takes_a_strangers_page_for_the_clouds_word() -> Iterator[None]:
         yield
 
 
-@mutation("once", where=lambda spec: spec.faults.list_fails > 0 and spec.faults.after + spec.faults.late > 0)
+@mutation("once", "lost", where=lambda spec: spec.faults.list_fails > 0 and spec.faults.after + spec.faults.late > 0)
 def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
     """An error is taken as evidence that nothing was made."""
     whole = Lister.comparisons
@@ -308,7 +311,11 @@ def forgets_the_limit_on_resume() -> Iterator[None]:
         yield
 
 
-@mutation("stop")
+def _is_stopped(spec: Spec) -> bool:
+    return any(life.signal_at is not None for life in spec.lives) or _orders(spec, "stop")
+
+
+@mutation("stop", where=_is_stopped, worlds=1500)
 def goes_on_sending_after_a_signal() -> Iterator[None]:
     """Told to stop, it sends what it has begun to prepare."""
     with _patch(Pacer, close=lambda self: None):
@@ -327,7 +334,7 @@ def goes_on_with_a_refused_credential() -> Iterator[None]:
         yield
 
 
-@mutation("lost", where=lambda spec: spec.faults.disk_full > 0)
+@mutation("lost", "crash", where=lambda spec: spec.faults.disk_full > 0)
 def gives_up_recording_what_the_cloud_told() -> Iterator[None]:
     """A full disk makes it forget an answer, and go on as if it had been recorded."""
 
@@ -378,4 +385,40 @@ def forgets_the_half_that_was_made() -> Iterator[None]:
         await whole(self, held, event)
 
     with _patch(Course, next=forget):
+        yield
+
+
+def _orders(spec: Spec, *names: str) -> bool:
+    return any(order.do in names for life in spec.lives for order in life.orders)
+
+
+@mutation("deadline", where=lambda spec: any(life.deadline_s is not None for life in spec.lives))
+def goes_on_after_the_deadline() -> Iterator[None]:
+    """The deadline is looked at when the wave begins, and then forgotten."""
+    with _patch(Engine, _set_deadline=lambda self: None):
+        yield
+
+
+@mutation("pause", where=lambda spec: _orders(spec, "pause"))
+def goes_on_while_it_is_paused() -> Iterator[None]:
+    """What already stands in line for its turn does not hear of the pause."""
+    with _patch(Pacer, hold=lambda self, reason: None):
+        yield
+
+
+@mutation("limit", where=lambda spec: _orders(spec, "rate"))
+def keeps_the_pace_it_began_with() -> Iterator[None]:
+    """The operator's new rate is said and remembered, but not kept."""
+    with _patch(Governor, set_limit=lambda self, limit: None):
+        yield
+
+
+def _holds_back(spec: Spec) -> bool:
+    return spec.settings is not None and spec.settings.max_running is not None
+
+
+@mutation("running", where=_holds_back)
+def forgets_what_was_let_in() -> Iterator[None]:
+    """An entry that was admitted counts only once its comparison is reported."""
+    with _patch(RunningGate, _fits=lambda self, need, limits: True):
         yield

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import Refusal
 from batcher.drs.outcome import Half
-from tests.worlds.cloud import Read, Sent, Way, WorldCloud, no_answer
+from tests.worlds.cloud import Read, Sent, Traffic, Way, WorldCloud, no_answer
 from tests.worlds.process import Process
 from tests.worlds.spec import TIMEOUT_S
 
@@ -20,8 +20,11 @@ _ReadCall = Callable[[str, bytes, int, "asyncio.Future[Answer]"], None]
 class ProcessCloud:
     """The cloud as one scope of one process has it: a `batcher.drs.cloud.Cloud`."""
 
-    def __init__(self, cloud: WorldCloud, process: Process, project: str, life: int, rng: random.Random) -> None:
+    def __init__(
+        self, cloud: WorldCloud, traffic: Traffic, process: Process, project: str, life: int, rng: random.Random
+    ) -> None:
         self._cloud = cloud
+        self._traffic = traffic
         self._process = process
         self._project = project
         self._life = life
@@ -47,7 +50,7 @@ class ProcessCloud:
     ) -> Answer:
         """See `Cloud.create_compare_task`."""
         cloud = self._cloud
-        cloud.calls += 1
+        self._traffic.calls += 1
         sent_at = self._process.now()
         way = cloud.draw_way()
         self._maybe_step_clock()
@@ -72,14 +75,14 @@ class ProcessCloud:
         if info:
             asked.add(Half.DATA)
         sent = Sent(
-            number=len(self._cloud.sent),
+            number=next(self._cloud.numbers),
             entry=entry,
             job=(self._project, fields["job_id"]),
             life=self._life,
             left_at=self._loop.time(),
             asked=frozenset(asked),
         )
-        self._cloud.sent.append(sent)
+        self._traffic.sent.append(sent)
         policy = info["conflict_policy"] if info else "-"
         halves = "+".join(sorted(asked))
         self._cloud.say(f"request {sent.number} of entry {entry} leaves for {halves} ({policy}); it {way.value}")
@@ -96,8 +99,14 @@ class ProcessCloud:
         content_compare_id: str | None = None,
         on_sent: Callable[[], None] | None = None,
     ) -> Answer:
-        """See `Cloud.query_compare_result`; no world asks for what was found."""
-        body = orjson.dumps({"job_id": job_id, "current_page": current_page, "per_page": per_page})
+        """See `Cloud.query_compare_result`."""
+        ids = {
+            "object_level_compare_id": object_level_compare_id,
+            "line_compare_id": line_compare_id,
+            "content_compare_id": content_compare_id,
+        }
+        asked = {name: task_id for name, task_id in ids.items() if task_id is not None}
+        body = orjson.dumps({"job_id": job_id, "current_page": current_page, "per_page": per_page, **asked})
         return await self._read(f"look-up of {job_id}, page {current_page}", body, self._cloud.query, on_sent)
 
     async def batch_status(self, job_ids: Sequence[str], *, on_sent: Callable[[], None] | None = None) -> Answer:
@@ -106,13 +115,13 @@ class ProcessCloud:
         return await self._read(f"states of {', '.join(job_ids)}", body, self._cloud.batch_status, on_sent)
 
     async def _read(self, what: str, body: bytes, call: _ReadCall, on_sent: Callable[[], None] | None) -> Answer:
-        self._cloud.calls += 1
+        self._traffic.calls += 1
         sent_at = self._process.now()
         self._maybe_step_clock()
         await self._alive("connect to look", self._connecting_s())
         if on_sent is not None:
             on_sent()
-        self._cloud.reads.append(Read(self._project, self._life, self._loop.time()))
+        self._traffic.reads.append(Read(self._project, self._life, self._loop.time()))
         self._cloud.say(what)
         reply: asyncio.Future[Answer] = self._loop.create_future()
         call(self._project, body, self._token, reply)

@@ -8,6 +8,7 @@ from pathlib import Path
 from batcher.drs.create_compare_task import CompareObjectInfo, CreateCompareTaskReq, CreateDataLevelCompareReq
 from batcher.manifest import Entry, RunDefaults
 from batcher.rates import Rate
+from batcher.settings import RunSettings
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import Existing, JobRule
 from batcher.wave.policy import MaxFailures, Policy, Reconcile
@@ -62,11 +63,21 @@ class Faults:
         return Faults()
 
 
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What the operator does to a running wave, so many seconds after it began: as `batcher control` has it."""
+
+    after_s: float
+    do: str
+    value: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Life:
     """One run of the process. *dies_at* and *signal_at* count steps in which it touches the world.
 
-    *power* tells a power cut from a kill; *again_after_s* passes until the next run.
+    *power* tells a power cut from a kill; *again_after_s* passes until the next run. *deadline_s* counts from where it
+    begins.
     """
 
     dies_at: int | None = None
@@ -77,6 +88,8 @@ class Life:
     retry_failed: bool = False
     settles: bool = False  # before this life the operator settles what is unsettled, truly
     tampers: str | None = None  # with the results file, before this life: "delete", "edit", "cut"
+    deadline_s: float | None = None
+    orders: tuple[Order, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +113,8 @@ class Spec:
     cloud_step: tuple[float, float] | None = None  # true time at which the cloud's clock is set, and by how much
     refused_from: float | None = None  # true time from which no credential is taken any more
     sync_s: float = 0.002  # how long a commit takes
+    auto: bool = False  # the cloud's limit is to be found; then there is no *rate*
+    settings: RunSettings | None = None  # of what goes along and holds entries back; None: nothing does
 
     @property
     def clocks_agree(self) -> bool:

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.worlds.extras import world_of
 from tests.worlds.judge import judge
 from tests.worlds.many import play_many, play_one, quiet
 from tests.worlds.mutations import MUTATIONS, Mutation
-from tests.worlds.spec import draw_spec
 from tests.worlds.world import play
 
 WORLDS = 2000
@@ -34,7 +34,7 @@ def test_the_worlds_find(mutation: Mutation, tmp_path: Path) -> None:
     """A test of the test: the engine with this mistake breaks a promise that the judge names."""
     seen: set[str] = set()
     with mutation.make(), quiet():
-        for seed in (seed for seed in range(mutation.worlds) if mutation.where(draw_spec(seed))):
+        for seed in (seed for seed in range(mutation.worlds) if mutation.where(world_of(seed))):
             seen |= {violation.name for violation in play_one(seed, folder=tmp_path)[0]}
             if seen & mutation.broken:
                 return

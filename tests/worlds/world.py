@@ -4,29 +4,45 @@ import asyncio
 import random
 import tempfile
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
+import orjson
+
+from batcher.follow.companion import Companion
 from batcher.manifest import RunDefaults
 from batcher.wave.engine import Engine, WaveEnd
 from batcher.wave.events import LookedUp, Ruled
+from batcher.wave.hand import orders
 from batcher.wave.life import history
 from batcher.wave.opening import Request, begin
+from batcher.wave.rebuild import begun
 from batcher.wave.result import Result, Status
 from batcher.wave.settling import Ruling, settle
 from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import Stop, StopKind
 from batcher.wave.store import Store
 from tests.virtual import WALL_AT_START, run
-from tests.worlds.cloud import WorldCloud
+from tests.worlds.cloud import Traffic, WorldCloud
 from tests.worlds.disk import Disk, DiskStore, LoopJournal, WorldFile
-from tests.worlds.lines import strays
+from tests.worlds.extras import second_of, world_of
+from tests.worlds.lines import strays, whole_lines
 from tests.worlds.process import Died, Process
 from tests.worlds.scope import ProcessCloud
-from tests.worlds.spec import Life, Spec, WorldManifest, draw_spec
+from tests.worlds.spec import Life, Order, Spec, WorldManifest
 
 PATIENCE_S = 10 * 86400.0  # virtual; a wave that takes longer is stuck, and so is
 TURNS = 20_000  # a world that takes more turns of the loop
+
+
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """An order of the operator's that the wave took, and when (true time)."""
+
+    at: float
+    do: str
+    value: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +62,7 @@ class Lived:
     strays: tuple[bytes, ...]
     clock_was_set: bool  # ours, while it lived
     journal_was_unreadable: bool  # at least once: then its last counts may be those of before
+    orders: tuple[Obeyed, ...] = ()
 
 
 @dataclass(slots=True)
@@ -53,31 +70,39 @@ class History:
     """All that happened in a world, for the judge."""
 
     spec: Spec
-    cloud: WorldCloud
+    cloud: Traffic
     lines: list[bytes]  # of the journal, in order
     file: bytes  # the results file at the end
     lives: list[Lived]
     calls_after_end: int  # requests of one more run, after everything was settled
     said: list[str] = field(default_factory=list)
     doubted: dict[int, bool] = field(default_factory=dict)  # entries that were in doubt; whether a person had to look
+    second: "History | None" = None  # of the other wave
+
+    def results(self) -> list[dict[str, Any]]:
+        """The results file's lines, as far as they are whole."""
+        return [orjson.loads(line) for line in whole_lines(self.file)]
 
 
 class World:
-    """See the module."""
+    """See the module: one wave in it, beside which there may be another in the same *cloud*."""
 
-    def __init__(self, spec: Spec, results: Path, *, trace: bool) -> None:
+    def __init__(self, spec: Spec, results: Path, *, trace: bool, beside: "World | None" = None) -> None:
         self.spec = spec
         self._loop = asyncio.get_running_loop()
         self._rng = random.Random(spec.seed + 1)
         self._trace = trace
-        self.said: list[str] = []
+        self.said: list[str] = [] if beside is None else beside.said
         self.disk = Disk(results)
-        self.cloud = WorldCloud(spec, self._fork(), self.say)
+        rng = self._fork()
+        self.cloud: WorldCloud = WorldCloud(spec, rng, self.say) if beside is None else beside.cloud
+        self.traffic = Traffic()
         self._wall_ahead_s = self._rng.choice((0.0, 0.0, -7200.0, 30.0))
         self._booted_at = self._starts()
         digest = f"sha256:{spec.seed:064x}"
         self._manifest = WorldManifest(spec.entries, digest)
         self._told_to_stop_at: float | None = None
+        self._obeyed: list[Obeyed] = []
 
     def say(self, text: str) -> None:
         """Keep *text* for the trace."""
@@ -107,18 +132,19 @@ class World:
                 lives.append(await self._live(number, life, calm=last))
                 await asyncio.sleep(life.again_after_s)
             await asyncio.sleep(4 * self.spec.policy.landing_s)  # let everything land
-            calls = self.cloud.calls
+            calls = self.traffic.calls
             file = self._file()
             end = lives[-1].end
             if end is not None and end.stop is None and not end.halted:
                 await self._again(len(lives))
+            self.traffic.refusals = self.cloud.refusals
             return History(
                 spec=self.spec,
-                cloud=self.cloud,
+                cloud=self.traffic,
                 lines=self._journal(),
                 file=file,
                 lives=lives,
-                calls_after_end=self.cloud.calls - calls,
+                calls_after_end=self.traffic.calls - calls,
                 said=self.said,
                 doubted=self._doubted(),
             )
@@ -140,14 +166,15 @@ class World:
         """The same command once more. What is unsettled is looked up anew, so only then may it call the cloud."""
         if self.disk.database.execute("SELECT 1 FROM results WHERE status = 'unsettled'").fetchone():
             return
-        await self._live(number, Life(), calm=True)
+        await self._live(number, Life(), calm=True, alone=True)
 
-    async def _live(self, number: int, life: Life, *, calm: bool) -> Lived:
+    async def _live(self, number: int, life: Life, *, calm: bool, alone: bool = False) -> Lived:
         began, self._told_to_stop_at = self._loop.time(), None
+        self._obeyed = []
         process = Process(life, self._booted_at, self._wall_ahead_s, self.say)
         results: list[Result] = []
         try:
-            end = await self._run(number, life, process, results, calm=calm)
+            end = await self._run(number, life, process, results, alone=alone)
             why = None
         except Died:
             end, why = None, None
@@ -169,6 +196,7 @@ class World:
             told_to_stop_at=self._told_to_stop_at,
             clock_was_set=process.clock_was_set,
             journal_was_unreadable=process.journal_was_unreadable,
+            orders=tuple(self._obeyed),
             strays=() if life.tampers or self._rewriting() else tuple(strays(self._file(), self._journal())),
         )
 
@@ -185,7 +213,7 @@ class World:
         return self.disk.results.read_bytes() if self.disk.results.exists() else b""
 
     async def _run(
-        self, number: int, life: Life, process: Process, results: list[Result], *, calm: bool
+        self, number: int, life: Life, process: Process, results: list[Result], *, alone: bool
     ) -> WaveEnd | None:
         spec, faults, rng = self.spec, self.cloud.faults, self._fork()
         store = DiskStore(self.disk, process)
@@ -200,10 +228,15 @@ class World:
         start, found = begin(request, store, process)
         self.say(f"found {found}")
         sink = WorldFile(self.disk.results, process, rng, faults.results_full)
+        beside = None
+        if spec.settings is not None and not alone:
+            beside = Companion(self.disk.results, spec.settings, process, self._fork(), lambda stop: engine.stop(stop))
 
         async def on_result(line: bytes) -> None:
             result = Result.model_validate_json(line)
             results.append(result)
+            if beside is not None:
+                beside.settled(result)
             self.say(f"settled entry {result.index}: {result.status} {result.error_msg or ''}")
 
         engine = Engine(
@@ -213,18 +246,40 @@ class World:
             rng=rng,
             journal=LoopJournal(self.disk, store, process, rng, spec.sync_s, faults),
             sink=sink,
-            clouds={s: ProcessCloud(self.cloud, process, s.project_id, number, self._fork()) for s in start.scopes},
-            rate=spec.rate,
+            clouds={
+                scope: ProcessCloud(self.cloud, self.traffic, process, scope.project_id, number, self._fork())
+                for scope in start.scopes
+            },
+            rate="auto" if spec.auto else spec.rate,
             read_rate=spec.read_rate,
             on_result=on_result,
             watch=process.passes,
+            admission=beside,
+            ends_at=None if life.deadline_s is None else process.monotonic() + life.deadline_s,
         )
         process.on_signal = lambda nth: self._signal(engine, nth)
+        hand = [self._loop.call_later(order.after_s, self._order, engine, process, order) for order in life.orders]
         try:
+            if beside is not None:
+                earlier = [Result.model_validate_json(line) for line in store.lines()]
+                beside.begin(engine.reads, earlier, begun(store))
             return await self._until_end(process, engine)
         finally:
             process.dead = True
+            for order in hand:
+                order.cancel()
+            if beside is not None:
+                await beside.aclose()
             sink.close()
+
+    def _order(self, engine: Engine, process: Process, order: Order) -> None:
+        """The operator's hand on the wave, by the handler of its control socket."""
+        if process.dead:
+            return
+        handle = orders(engine.hand, engine.status, lambda: engine.stop(Stop(StopKind.ASKED, "told to stop")))
+        handle(order.do, order.value)
+        self.say(f"the operator: {order.do} {order.value or ''}")
+        self._obeyed.append(Obeyed(self._loop.time(), order.do, order.value))
 
     async def _until_end(self, process: Process, engine: Engine) -> WaveEnd | None:
         wave = asyncio.create_task(engine.run())
@@ -260,7 +315,7 @@ class World:
             entry = store.entry(index)
             assert entry is not None
             made = dict.fromkeys(history(entry.asked, store.events(index)).doubtful, "failed")
-            for sent in (sent for sent in self.cloud.sent if sent.entry == index):
+            for sent in (sent for sent in self.traffic.sent if sent.entry == index):
                 made |= {half: task_id for half, task_id in sent.created.items() if half in made}
             told = ",".join(f"{half.removesuffix('_level')}={fate}" for half, fate in sorted(made.items()))
             ruling = told if set(made.values()) != {"failed"} else self._rng.choice(("failed", "retry"))
@@ -289,14 +344,25 @@ def _ending(end: WaveEnd) -> str:
 
 def play(seed: int, *, trace: bool = False, folder: Path | None = None) -> History:
     """The world of *seed*, played to its end."""
-    return play_spec(draw_spec(seed), trace=trace, folder=folder)
+    return play_spec(world_of(seed), trace=trace, folder=folder)
 
 
 def play_spec(spec: Spec, *, trace: bool = False, folder: Path | None = None) -> History:
     """The world that *spec* describes, played to its end."""
     results = (folder or Path(tempfile.gettempdir())) / f"world-{spec.seed}.jsonl"
+    second = second_of(spec)
 
     async def main() -> History:
-        return await World(spec, results, trace=trace).play()
+        first = World(spec, results, trace=trace)
+        if second is None:
+            return await first.play()
+        other = World(second.spec, results.with_suffix(".second.jsonl"), trace=trace, beside=first)
+
+        async def later() -> History:
+            await asyncio.sleep(second.after_s)
+            return await other.play()
+
+        one, two = await asyncio.gather(first.play(), later())
+        return replace(one, second=two)
 
     return run(main, turns=TURNS)

@@ -1,0 +1,35 @@
+"""What goes along with a run: where running comparisons cannot be counted any more, nobody waits for their end."""
+
+import random
+from pathlib import Path
+
+import pytest
+
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.follow.companion import Companion
+from batcher.settings import RunSettings
+from batcher.wave.clocks import SystemClock
+from batcher.wave.stop import Stop, StopKind
+from tests.follow.test_running_gate import SCOPE, entry
+
+REFUSED = Trouble(sort=Sort.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg="the token has expired")
+
+
+@pytest.mark.parametrize("waits_first", [True, False])
+async def test_a_scope_that_halts_with_a_place_taken_stops_who_waits_for_it(tmp_path: Path, waits_first: bool) -> None:
+    """Its entry is in doubt and will not be settled in this run: the others would wait for ever."""
+    stops: list[Stop] = []
+    settings = RunSettings(max_running=1)
+    companion = Companion(tmp_path / "r.jsonl", settings, SystemClock(), random.Random(1), stops.append)
+    companion.begin({}, [], [])
+    companion.ask(entry(0), lambda: None)
+    if waits_first:
+        companion.ask(entry(1), lambda: None)
+        assert stops == []
+    companion.halted(SCOPE, REFUSED)
+    if not waits_first:
+        assert stops == []
+        companion.ask(entry(1), lambda: None)
+    await companion.aclose()
+    assert [stop.kind for stop in stops] == [StopKind.REFUSED]
+    assert "the token has expired" in stops[0].text
