@@ -42,9 +42,10 @@ from batcher.wave.governor import limit_of
 from batcher.wave.hand import Hand, orders
 from batcher.wave.journal import Journal, ThreadedJournal
 from batcher.wave.lock import Lock
-from batcher.wave.opening import Found, Opened, Request, open_wave
+from batcher.wave.opening import Found, Opened, open_wave
 from batcher.wave.plan import Scope
 from batcher.wave.rebuild import begun
+from batcher.wave.request import Request
 from batcher.wave.result import Result
 from batcher.wave.results_file import read_results
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
@@ -297,6 +298,7 @@ class Wave:
             digest=settings.digest,
             retry_failed=settings.retry_failed,
             restart=settings.restart,
+            look_first=settings.look_first,
             settings=settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"}),
             command=self._command,
         )

@@ -13,6 +13,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "entry_deadline",
         "landing_time",
         "reconcile",
+        "look_first",
         "wait_ready",
         "give_up_after",
         "max_failures",

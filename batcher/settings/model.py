@@ -22,7 +22,7 @@ from batcher.settings.values import (
     RunningPer,
     Seconds,
 )
-from batcher.wave.policy import Reconcile
+from batcher.wave.policy import LookFirst, Reconcile
 
 
 class RunSettings(BaseModel):
@@ -100,6 +100,12 @@ class RunSettings(BaseModel):
     retry_failed: bool = Field(default=False, description="Take up failed entries of the wave again.")
     restart: bool = Field(
         default=False, description="Begin a new wave and keep the old files aside. Submits everything again."
+    )
+    look_first: LookFirst = Field(
+        default=LookFirst.AUTO,
+        description="When a wave is resumed, look entries up before they are sent, as another run may have sent them: "
+        "`auto` (the first few; all, where these or a copied folder give reason to), `always` (the newest journal is "
+        "lost), `never` (no other run went on with the wave).",
     )
     wait_ready: Seconds = Field(
         default=0.0, ge=0, description="Hold an entry for so long while its job is not ready yet."
@@ -189,5 +195,7 @@ def _misfits(settings: RunSettings) -> Iterator[tuple[tuple[str, ...], str]]:
             ("entry_deadline", "landing_time"),
             "an entry without an answer could never be sent again: make entry_deadline longer than landing_time",
         )
+    if settings.look_first is LookFirst.ALWAYS and settings.reconcile is Reconcile.OFF:
+        yield ("look_first", "reconcile"), "to look an entry up it has to be allowed to ask: use one of the two"
     if settings.retry_failed and settings.restart:
         yield ("retry_failed", "restart"), "a new wave has no failed entries yet: use one of the two"

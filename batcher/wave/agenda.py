@@ -36,6 +36,8 @@ class Held(Struct):
     listed: frozenset[str] = frozenset()
     due_at: float = 0.0
     waited_s: float = 0.0
+    failed_looks: int = 0  # before it was first sent
+    probed: bool = False  # it was looked up before it was sent, and is not there
 
     def saw(self, comparisons: Iterable[Comparison], began: float) -> None:
         """All of the job's comparisons, as they were listed: not before *began*."""

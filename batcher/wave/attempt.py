@@ -20,6 +20,7 @@ from batcher.wave.events import Answered, Event, Intended, Retracted
 from batcher.wave.governor import Governor
 from batcher.wave.life import EntryState, fold
 from batcher.wave.listing import Lister
+from batcher.wave.look_first import Foresight
 from batcher.wave.ops import Happened
 from batcher.wave.pace import Closed, Turn
 from batcher.wave.policy import Reconcile
@@ -42,8 +43,10 @@ class Attempts:
         governor: Governor,
         cloud_clock: CloudClock,
         width: Width,
+        foresight: Foresight,
     ) -> None:
         self._cloud = cloud
+        self._foresight = foresight
         self._context = context
         self._access = access
         self._course = course
@@ -60,6 +63,8 @@ class Attempts:
             if not await self._access.ready():
                 return
             known: frozenset[str] | None = None
+            if not await self._foresight.clears(held):
+                return
             if self._context.policy.reconcile is Reconcile.SNAPSHOT and held.state.snapshot_due:
                 known = await self._snapshot(held)
             elif self._context.policy.reconcile is Reconcile.WINDOW and self._must_glance:
@@ -205,6 +210,8 @@ class Attempts:
             self._access.let_in()
         if any(isinstance(verdict, Trouble) and verdict.sort is Sort.TURNED_AWAY for verdict in halves.values()):
             self._context.tally.throttled += 1
+        if not any(isinstance(verdict, Made) for verdict in halves.values()):
+            self._foresight.tells_nothing(held)
         if outcome.unasked:
             log.warning("the cloud made what was not asked for", key=held.entry.key, ids=outcome.unasked)
         if whole is not None and refused:

@@ -10,7 +10,7 @@ from batcher.wave.clocks import Instant
 from batcher.wave.cloud_clock import Bounds, CloudClock
 from batcher.wave.context import Context
 from batcher.wave.decide import Action, LookUp, Moment, Settle, decide
-from batcher.wave.events import Answered, Event, Intended, LookedUp, task_ids
+from batcher.wave.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
 from batcher.wave.governor import Governor
 from batcher.wave.life import anew, fold, history, is_unclear
 from batcher.wave.ops import Happened, Op
@@ -69,10 +69,10 @@ class Course:
         began = max(held.first_at, self._governor.sound_since)
         return max(0.0, self._context.clock.monotonic() - began - held.waited_s)
 
-    async def next(self, held: Held, event: Answered | LookedUp) -> None:
+    async def next(self, held: Held, event: Answered | LookedUp | Suspected) -> None:
         """Fold *event* in, decide, make both durable, and see to it that it is done."""
         context = self._context
-        if self._governor.out:
+        if self._governor.out and not isinstance(event, Suspected):
             event = replace(event, spared=True)
         was_in_doubt = held.state.in_doubt and isinstance(event, LookedUp)
         held.state = state = fold(held.state, event)

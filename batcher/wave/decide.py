@@ -144,6 +144,9 @@ def back_off(charged: int, policy: Policy, draw: float, retry_after_s: float | N
 
 
 def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
+    if state.suspicion and not state.given_up:
+        cause = Trouble(sort=Sort.MAYBE, kind=ErrorKind.STOPPED, error_msg=state.suspicion)
+        return Settle(Status.UNSETTLED, cause, "another run may have sent it: left to the operator")
     ambiguous = [task_id for half in state.halves.values() for task_id in half.ambiguous or ()]
     if ambiguous:
         those = f"comparison {ambiguous[0]} could" if len(ambiguous) == 1 else f"{', '.join(ambiguous)} could each"

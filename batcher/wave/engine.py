@@ -21,7 +21,7 @@ from batcher.wave.journal import Journal, JournalFailed
 from batcher.wave.lane import Lane
 from batcher.wave.ops import Noted
 from batcher.wave.plan import Scope
-from batcher.wave.policy import Policy
+from batcher.wave.policy import LookFirst, Policy
 from batcher.wave.reads import Reads
 from batcher.wave.rebuild import provisional
 from batcher.wave.result import Status
@@ -51,7 +51,8 @@ class WaveEnd(Struct, frozen=True, kw_only=True):
 
 class Start(Struct, frozen=True, kw_only=True):
     """What the journal says at the beginning of a run. *last_sign_s* is how long ago an earlier run last recorded
-    something, by our clock (so it may be wrong, and even negative); None: there was none."""
+    something, by our clock (so it may be wrong, and even negative), and *begun_at* when it planned the wave, Unix
+    seconds by that clock; None: there was none."""
 
     entries: int
     settled: Mapping[Status, int]
@@ -59,6 +60,8 @@ class Start(Struct, frozen=True, kw_only=True):
     settled_by_scope: Mapping[int, int]
     next_seq: int
     last_sign_s: float | None = None
+    begun_at: float | None = None
+    look_first: LookFirst = LookFirst.AUTO
 
     def left_in(self, scope: Scope) -> int:
         """How many entries of *scope* have no result yet."""
@@ -109,7 +112,16 @@ class Engine:
             next_seq=start.next_seq,
         )
         self._lanes = {
-            scope: Lane(scope, clouds[scope], self._context, rate=rate, read_rate=read_rate, share=len(start.scopes))
+            scope: Lane(
+                scope,
+                clouds[scope],
+                self._context,
+                rate=rate,
+                read_rate=read_rate,
+                share=len(start.scopes),
+                look_first=start.look_first,
+                begun_at=start.begun_at,
+            )
             for scope in start.scopes
         }
         self.hand = Hand(tuple(self._lanes.values()), clock)

@@ -114,11 +114,25 @@ class Ruled(Struct, frozen=True, kw_only=True):
     halves: Mapping[Half, str] = {}
 
 
-Event = Intended | Retracted | Answered | LookedUp | Reopened | Ruled
+class Suspected(Struct, frozen=True, kw_only=True):
+    """Another run may have sent it, of which this journal knows nothing: it is not sent, and in doubt.
+
+    *halves* are those that may exist, each with the ids of comparisons that are newer than the wave and that nothing in
+    the journal made (none: it could not be seen). *since* is the cloud's time of that; *why* is for people.
+    """
+
+    at: float
+    halves: Mapping[Half, tuple[str, ...]]
+    since: float | None
+    why: str
+    decided: str = ""
+
+
+Event = Intended | Retracted | Answered | LookedUp | Reopened | Ruled | Suspected
 
 _ENCODER = Encoder()
 _KINDS: dict[str, type[Any]] = {
-    kind.__name__.lower(): kind for kind in (Intended, Retracted, Answered, LookedUp, Reopened, Ruled)
+    kind.__name__.lower(): kind for kind in (Intended, Retracted, Answered, LookedUp, Reopened, Ruled, Suspected)
 }
 
 
@@ -164,6 +178,8 @@ def decode(kind: str, body: bytes) -> Event:
                 for half, seen in raw["halves"].items()
             }
             raw["trouble"] = raw["trouble"] and _trouble(raw["trouble"])
+        case "suspected":
+            raw["halves"] = {Half(half): tuple(ids) for half, ids in raw["halves"].items()}
         case "ruled":
             raw["halves"] = {Half(half): task_id for half, task_id in raw["halves"].items()}
     event: Event = _KINDS[kind](**raw)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct
 
 from batcher.drs.outcome import Half, Made, Trouble
-from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
+from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight, Suspected
 
 _NAMES = {Half.OBJECT: "object level", Half.DATA: "data level"}
 
@@ -45,6 +45,8 @@ def _step(event: Event, attempt: int) -> Step:
             return _looked_up(event)
         case Reopened():
             return Step(at=event.at, what="taken up again", told=f"it was {event.was}: {event.why}")
+        case Suspected():
+            return Step(at=event.at, what="not sent", told=event.why, decided=event.decided)
         case Ruled():
             ids = ", ".join(f"{_NAMES[half]} is {task_id}" for half, task_id in sorted(event.halves.items()))
             return Step(at=event.at, what="settled by the operator", told=ids, decided=event.ruling)

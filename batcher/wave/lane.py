@@ -17,9 +17,11 @@ from batcher.wave.governor import Governor, Limit
 from batcher.wave.journal import JournalFailed
 from batcher.wave.life import fresh, history
 from batcher.wave.listing import Lister
+from batcher.wave.look_first import Foresight
 from batcher.wave.look_up import LookUps
 from batcher.wave.ops import ClockNoted
 from batcher.wave.plan import Scope
+from batcher.wave.policy import LookFirst, Reconcile
 from batcher.wave.reads import Reads
 from batcher.wave.status import ScopeStatus
 from batcher.wave.store import MOST_BYTES, Store
@@ -33,9 +35,18 @@ class Lane:
     """Runs the entries of one scope to their results. `run` ends when all are settled, or after `stop`."""
 
     def __init__(
-        self, scope: Scope, cloud: Cloud, context: Context, *, rate: Limit, read_rate: Limit, share: int = 1
+        self,
+        scope: Scope,
+        cloud: Cloud,
+        context: Context,
+        *,
+        rate: Limit,
+        read_rate: Limit,
+        share: int = 1,
+        look_first: LookFirst = LookFirst.NEVER,
+        begun_at: float | None = None,
     ) -> None:
-        """One of *share* lanes, who share the memory that the policy allows."""
+        """One of *share* lanes, who share the memory that the policy allows. For the rest see `Foresight`."""
         self.scope = scope
         self._most_bytes = max(1, context.policy.held_bytes // share)
         self.held_back = 0  # entries that the admission keeps waiting
@@ -54,8 +65,18 @@ class Lane:
         self._course = Course(context, self._agenda, self._cloud_clock, self.governor)
         self._width = Width(context.policy.concurrency, context.clock)
         lister = Lister(cloud, context, self._access, self.governor, self._cloud_clock, self._width)
+        foresight = Foresight(
+            scope,
+            context,
+            lister,
+            self._course,
+            self._agenda,
+            self._cloud_clock,
+            look_first=LookFirst.NEVER if context.policy.reconcile is Reconcile.OFF else look_first,
+            begun_at=begun_at,
+        )
         self._attempts = Attempts(
-            cloud, context, self._access, self._course, lister, self.governor, self._cloud_clock, self._width
+            cloud, context, self._access, self._course, lister, self.governor, self._cloud_clock, self._width, foresight
         )
         self._look_ups = LookUps(context, self._access, self._course, lister, self._cloud_clock)
         self.reads = Reads(cloud=cloud, access=self._access, meter=self.governor.reads)

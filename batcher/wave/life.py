@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
-from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
+from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight, Suspected
 
 
 class HalfState(Struct, frozen=True, kw_only=True):
@@ -59,6 +59,8 @@ class EntryState(Struct, frozen=True, kw_only=True):
     request_id: str | None = None
     given_up: bool = False  # settled `unsettled` once: looked up again, never sent again
     not_found: bool = False  # and that look-up found nothing
+    suspicion: str = ""  # why another run may have sent it, of which the journal knows nothing
+    suspected_since: float | None = None  # and the cloud's time since which that can be
 
     @property
     def in_doubt(self) -> bool:
@@ -129,6 +131,8 @@ def fold(state: EntryState, event: Event) -> EntryState:
             return replace(state, looks=0, failed_looks=0, given_up=True, not_found=False, halves=_unambiguous(state))
         case Ruled():
             return _ruled(state, event)
+        case Suspected():
+            return _suspected(state, event)
 
 
 def is_unclear(state: EntryState) -> bool:
@@ -259,6 +263,14 @@ def _told(state: EntryState, name: Half, seen: Seen) -> HalfState:
     return replace(half, in_the_way=False)
 
 
+def _suspected(state: EntryState, event: Suspected) -> EntryState:
+    halves = {
+        name: replace(half, doubt=True, ambiguous=event.halves[name]) if name in event.halves else half
+        for name, half in state.halves.items()
+    }
+    return replace(state, halves=halves, suspicion=event.why, suspected_since=event.since)
+
+
 def _ruled(state: EntryState, event: Ruled) -> EntryState:
     """What the operator did not name was not created, and no doubt is left.
 
@@ -266,7 +278,7 @@ def _ruled(state: EntryState, event: Ruled) -> EntryState:
     """
     halves = {name: replace(half, doubt=False, ambiguous=None, unclear=None) for name, half in state.halves.items()}
     halves |= {name: HalfState(made=task_id) for name, task_id in event.halves.items()}
-    after = replace(state, halves=halves, given_up=False, not_found=False)
+    after = replace(state, halves=halves, given_up=False, not_found=False, suspicion="")
     if event.ruling != "retry":
         return after
     return replace(_undoubted(after), keep=state.keep or not state.blocked)
@@ -275,7 +287,7 @@ def _ruled(state: EntryState, event: Ruled) -> EntryState:
 def _forgotten(state: EntryState) -> EntryState:
     """Taken up anew: what was made stays made, and what is known not to be is asked for again, as at first."""
     halves = {name: half if half.made is not None else _FRESH for name, half in state.halves.items()}
-    return replace(_undoubted(state), halves=halves, keep=False)
+    return replace(_undoubted(state), halves=halves, keep=False, suspicion="")
 
 
 def _undoubted(state: EntryState) -> EntryState:

@@ -10,16 +10,21 @@ from typing import Any
 
 import orjson
 
+from batcher.drs.outcome import Half
 from batcher.text import counted, printable
-from batcher.wave.events import Event, Intended, Retracted, task_ids
+from batcher.wave.events import Event, Intended, Reopened, Retracted, Ruled, Suspected, task_ids
 from batcher.wave.files import WaveRefused
+from batcher.wave.ops import Happened, Op, Settled
+from batcher.wave.plan import PlannedEntry
 from batcher.wave.result import Status
 from batcher.wave.sign import Sign, sign_beside
 from batcher.wave.store import Store
 
 _WAY_OUT = (
     "It is a backup, part of a restored snapshot, or a copy without the `-wal` beside it, which holds what was "
-    "recorded last: put the newest journal back, with its -wal and .lock where it has them"
+    "recorded last: put the newest journal back, with its -wal and .lock where it has them. If that is lost, "
+    "--look-first always goes on with this one: it takes over what the results tell, looks every other entry up "
+    "before it is sent, and leaves to you what may be there already"
 )
 
 
@@ -30,7 +35,8 @@ class OlderJournal(WaveRefused):
         super().__init__(f"{journal} is older than what happened: {why}. {_WAY_OUT}")
 
 
-_HALVES = ("object_level_compare_create_result", "data_level_compare_create_result")
+_HALVES = {Half.OBJECT: "object_level_compare_create_result", Half.DATA: "data_level_compare_create_result"}
+_TAKEN = "the results file says so, and the newest journal is lost"
 _FINAL = frozenset({Status.CREATED, Status.PARTIAL, Status.FAILED})
 _TAIL = 1024 * 1024  # bytes at the end of a verdicts file that are looked at
 
@@ -62,6 +68,41 @@ def behind_its_sign(store: Store, journal: Path, sign: Sign | None = None) -> st
             f"remove {journal.name}.lock if this one is"
         )
     return f"{journal} lacks what was recorded last: it is at {generation}, and was at {sign.generation}"
+
+
+def take_results(store: Store, results: Path, now: float) -> Iterator[str]:
+    """Take into the journal what the results file says and it does not know: the newest journal is lost, and what the
+    file says was written by the run that had it. Says how much that was. Raises OSError, `sqlite3.Error`."""
+    taken, seq = 0, store.next_seq()
+    for line, told in _lines(results, 0):
+        if not _is_untold(store, line, told):
+            continue
+        entry = store.entry(told["index"])
+        if entry is None or (told.get("key"), told.get("job_id")) != (entry.key, entry.job_id):
+            raise OlderJournal(store.path or results, f"{results} has another entry {told['index']} than it has")
+        found = store.result_of(entry.index)
+        ops: list[Op] = []
+        if found is not None:
+            ops.append(_happened(entry, Reopened(at=now, was=found[1].value, why=_TAKEN, fresh=False)))
+        status = Status(told["status"])
+        if status is Status.UNSETTLED:
+            ops.append(
+                _happened(entry, Suspected(at=now, halves=dict.fromkeys(entry.asked, ()), since=None, why=_TAKEN))
+            )
+        else:
+            ids = {half: task_id for half, name in _HALVES.items() if (task_id := _id_of(told, name)) is not None}
+            ops.append(_happened(entry, Ruled(at=now, ruling=_TAKEN, halves=ids)))
+        if status is not Status.NOT_SUBMITTED:
+            ops.append(Settled(index=entry.index, seq=seq, status=status, line=line))
+            seq += 1
+        store.commit(ops)
+        taken += 1
+    if taken:
+        yield f"{counted(taken, 'result')} that {results} has and the journal did not know were taken from there"
+
+
+def _happened(entry: PlannedEntry, event: Event) -> Happened:
+    return Happened(index=entry.index, event=event)
 
 
 def untold_results(store: Store, results: Path, offset: int = 0) -> str | None:
@@ -133,9 +174,13 @@ def attempts_in(events: Iterable[Event]) -> int:
 
 
 def _ids_of(told: dict[str, Any]) -> list[str]:
-    halves = (told.get(name) for name in _HALVES)
-    ids = (half.get("compare_task_id") for half in halves if isinstance(half, dict))
-    return [task_id for task_id in ids if isinstance(task_id, str)]
+    return [task_id for name in _HALVES.values() if (task_id := _id_of(told, name)) is not None]
+
+
+def _id_of(told: dict[str, Any], name: str) -> str | None:
+    half = told.get(name)
+    task_id = half.get("compare_task_id") if isinstance(half, dict) else None
+    return task_id if isinstance(task_id, str) else None
 
 
 def _words(told: dict[str, Any], ids: Iterable[str]) -> str:

@@ -17,25 +17,25 @@ from msgspec.structs import replace
 
 from batcher._version import __version__
 from batcher.drs.outcome import ErrorKind
-from batcher.manifest import Entry, Finding, Manifest, RunDefaults, finding_line
+from batcher.manifest import Entry, Finding, finding_line
 from batcher.manifest.entry import default_key
 from batcher.manifest.grouped import GroupedFindings, once
 from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import Start
-from batcher.wave.events import Reopened
 from batcher.wave.files import WaveRefused, remove_journal
 from batcher.wave.filesystem import unfit
 from batcher.wave.journal import JournalFailed
 from batcher.wave.lock import Lock
-from batcher.wave.older import OlderJournal, behind_its_sign, refuse_untold, untold_verdicts
-from batcher.wave.ops import Happened, Noted, Op, Settled
+from batcher.wave.ops import Settled
 from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.rebuild import count_doubts
+from batcher.wave.request import Request
 from batcher.wave.restart import put_wave_aside, where_results_go
 from batcher.wave.result import Result, Status
+from batcher.wave.resuming import looks_first, take_up
 from batcher.wave.sign import sign_beside
-from batcher.wave.sink import SinkFailed, mend, write_all
+from batcher.wave.sink import SinkFailed, write_all
 from batcher.wave.store import MOST_BYTES, Store
 
 _CHUNK = 1000
@@ -53,24 +53,6 @@ class BadManifest(Exception):
         self.found = found
         self.findings = found.first
         self.entries = entries
-
-
-class Request(Struct, frozen=True, kw_only=True):
-    """What is asked for when a wave is opened. *results* is None for standard output."""
-
-    manifest: Manifest
-    defaults: RunDefaults
-    journal: Path
-    results: Path | None
-    is_named: bool = False  # the journal was named, and is not simply the one beside the results
-    beside: tuple[Path, ...] = ()  # what else tells of the wave: its verdicts
-    allow_duplicates: bool = False
-    skip_invalid: bool = False
-    digest: str | None = None
-    retry_failed: bool = False
-    restart: bool = False
-    settings: Mapping[str, Any] | None = None  # for the record; never a secret
-    command: str | None = None  # what was typed, likewise
 
 
 class Found(Struct, frozen=True, kw_only=True):
@@ -170,7 +152,7 @@ def begin(
     said: list[str] = []
     last_sign = _last_sign(store) if resumed else None
     if resumed:
-        said = _take_up(request, store, clock, lock)
+        said = take_up(request, store, clock, lock)
     else:
         _refuse_leftovers(request)
         if lock is not None:
@@ -190,10 +172,16 @@ def begin(
         settled_by_scope=store.settled_counts(),
         next_seq=store.next_seq(),
         last_sign_s=None if last_sign is None else clock.now() - last_sign,
+        begun_at=_begun_at(store) if resumed else None,
+        look_first=looks_first(request, store),
     )
     in_doubt, done = count_doubts(store), sum(settled.values())
     to_go = start.entries - done - in_doubt
     return start, Found(resumed=resumed, settled=done, in_doubt=in_doubt, to_go=to_go, said=tuple(said))
+
+
+def _begun_at(store: Store) -> float:
+    return datetime.fromisoformat(store.facts()["begun_at"]).timestamp()
 
 
 def _last_sign(store: Store) -> float:
@@ -341,86 +329,3 @@ def _facts(request: Request, clock: Clock) -> dict[str, Any]:
         },
         "settings": dict(request.settings or {}),
     }
-
-
-# --- an old wave ----------------------------------------------------------------------------------------
-
-
-def _take_up(request: Request, store: Store, clock: Clock, lock: Lock | None) -> list[str]:
-    """Check that it is the same wave, make the results file agree, and reopen what is to be looked at again."""
-    facts = store.facts()
-    _same_wave(request, store, facts)
-    _refuse_older(request, store, lock)
-    said: list[str] = []
-    results = request.results
-    if results is not None:
-        check = refuse_untold(store, results)
-        if facts.get("rewriting"):
-            if results.exists():
-                check(0)
-            write_all(results, store.lines())
-        else:
-            mended = mend(results, store.lines, check)
-            said += [mended.said] if mended.said else []
-    if lock is not None:
-        store.keep_sign(lock)
-    if facts.get("rewriting"):
-        store.commit([Noted(name="rewriting", value=False)])
-    reopened = _reopen(store, [Status.UNSETTLED], clock, why="the wave was run again", fresh=False)
-    if request.retry_failed:
-        reopened += _reopen(store, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
-    if reopened and request.results is not None:
-        write_all(request.results, store.lines())
-        store.commit([Noted(name="rewriting", value=False)])
-    now = utc(clock.now()).isoformat()
-    store.commit([Noted(name="resumed_at", value=now), Noted(name="settings", value=dict(request.settings or {}))])
-    return said
-
-
-def _refuse_older(request: Request, store: Store, lock: Lock | None) -> None:
-    """Going on with an older journal would create again what was created since. Raises `OlderJournal`."""
-    if lock is not None and (sign := lock.sign()) is not None:
-        _refuse(request, behind_its_sign(store, request.journal, sign))
-    for file in request.beside:
-        _refuse(request, untold_verdicts(store, file))
-
-
-def _refuse(request: Request, why: str | None) -> None:
-    if why is not None:
-        raise OlderJournal(request.journal, why)
-
-
-def _same_wave(request: Request, store: Store, facts: Mapping[str, Any]) -> None:
-    old, new = facts["digest"], request.manifest.digest
-    if old != new:
-        raise WaveRefused(
-            f"{request.manifest.file} is not the manifest that this wave was begun with ({facts['manifest']}, {old}; "
-            f"now {new}). Run that one to go on, choose another -o for a new wave, or begin anew with --restart"
-        )
-    for name in ("allow_duplicates", "skip_invalid"):
-        if facts[name] != getattr(request, name):
-            option = name.replace("_", "-")
-            was = "with" if facts[name] else "without"
-            raise WaveRefused(f"this wave was begun {was} --{option}: run the same command again to go on")
-    defaults = facts["defaults"]
-    for name, option in (("endpoint", "--endpoint or --region"), ("project_id", "--project-id")):
-        was, now = defaults[name], getattr(request.defaults, name)
-        used = any(getattr(scope, name) == was for scope in store.scopes())
-        if was != now and used:
-            raise WaveRefused(
-                f"this wave was begun with {name} {was}, and now it is {now} ({option}). Run the same command again to "
-                "go on, choose another -o for a new wave, or begin anew with --restart"
-            )
-
-
-def _reopen(store: Store, statuses: list[Status], clock: Clock, *, why: str, fresh: bool) -> int:
-    """Take up again the entries with one of *statuses*; their lines leave the results file."""
-    indexes = store.with_status(statuses)
-    for begin in range(0, len(indexes), _CHUNK):
-        ops: list[Op] = [Noted(name="rewriting", value=True)]
-        for index in indexes[begin : begin + _CHUNK]:
-            found = store.result_of(index)
-            was = found[1].value if found else ""
-            ops.append(Happened(index=index, event=Reopened(at=clock.now(), was=was, why=why, fresh=fresh)))
-        store.commit(ops)
-    return len(indexes)

@@ -17,6 +17,14 @@ class Reconcile(StrEnum):
     OFF = "off"  # not at all (the credential may not query): every doubt is unsettled
 
 
+class LookFirst(StrEnum):
+    """Whether a resumed wave looks an entry up before it sends it, in case another run has sent it already."""
+
+    AUTO = "auto"  # the first few; all of them, where these or the journal's place give reason to
+    ALWAYS = "always"  # all of them: the newest journal is lost
+    NEVER = "never"  # none: the operator knows that no other run went on with the wave
+
+
 class MaxFailures(Struct, frozen=True, kw_only=True):
     """When the wave stops because too much fails: a count, or a share of the manifest's entries."""
 
@@ -53,5 +61,6 @@ class Policy(Struct, frozen=True, kw_only=True):
     slack_s: float = guesses.CLOCK_SLACK_S  # create_time may lie so much before the intent by the cloud's clock
     learn_s: float = 300.0  # after landing_s, for something to be created that tells the cloud's time
     held: int = 4096  # entries a scope holds in memory: waiting, in doubt, parked behind their job
+    probes: int = 5  # entries of a resumed wave that are looked up before they are sent, whatever its journal says
     set_aside: int = 16_384  # and so many more that the admission holds back: the rest may go ahead of them
     held_bytes: int = 64 * 1024 * 1024  # that all of these take, in all scopes, where entries are large

@@ -63,7 +63,7 @@ def count_doubts(store: Store) -> int:
     return sum(
         history(entry.asked, events).in_doubt
         for scope in store.scopes()
-        for entry, events in _open_entries(store, scope.number)
+        for entry, events in every_open_entry(store, scope.number)
     )
 
 
@@ -72,12 +72,13 @@ def begun(store: Store) -> list[PlannedEntry]:
     return [
         entry
         for scope in store.scopes()
-        for entry, events in _open_entries(store, scope.number)
+        for entry, events in every_open_entry(store, scope.number)
         if history(entry.asked, events).exists
     ]
 
 
-def _open_entries(store: Store, scope: int) -> Iterator[tuple[PlannedEntry, list[Event]]]:
+def every_open_entry(store: Store, scope: int) -> Iterator[tuple[PlannedEntry, list[Event]]]:
+    """The entries of *scope* that something has happened to and that have no result, with their events."""
     after = -1
     while batch := store.open_entries(scope, after, _BATCH):
         yield from batch

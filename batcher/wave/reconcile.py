@@ -73,7 +73,7 @@ def rivals(entry: PlannedEntry, state: EntryState, when: When, *, lands_within_s
     since, until = (None if intent is None else when(intent) for intent in (first, last))
     for half in sorted(state.doubtful):
         yield Rival(
-            types=_types(half, entry),
+            types=types_of(half, entry),
             since=None if since is None else since.earliest,
             until=None if until is None else until.latest + lands_within_s,
         )
@@ -86,19 +86,22 @@ def judge(entry: PlannedEntry, state: EntryState, look: Look) -> tuple[Mapping[H
     return seen, any(_older_unfinished(comparison, state, look) for comparison in look.comparisons)
 
 
-def _types(half: Half, entry: PlannedEntry) -> frozenset[str]:
+def types_of(half: Half, entry: PlannedEntry) -> frozenset[str]:
+    """How the list names what *half* of *entry* makes."""
     return guesses.OBJECT_LEVEL_TYPES if half is Half.OBJECT else frozenset({entry.compare_type or ""})
 
 
 def _judge_half(half: Half, entry: PlannedEntry, state: EntryState, look: Look) -> Seen:
-    types = _types(half, entry)
+    types = types_of(half, entry)
     not_ours = look.others.made | state.known | {state_half.made for state_half in state.halves.values()}
     ids: dict[_Age, list[str]] = {age: [] for age in _Age}
     for comparison in look.comparisons:
         if comparison.compare_type not in types or comparison.compare_task_id in not_ours:
             continue
         age = _age(comparison, half, entry, look)
-        if state.snapshot:
+        if state.suspicion:
+            age = _age_of_suspected(comparison, state)
+        elif state.snapshot:
             age = _AFTER_SNAPSHOT[age]
         if age is _Age.YOUNGER and any(rival.may_have_made(comparison, look.slack_s) for rival in look.others.rivals):
             age = _Age.ODD
@@ -152,6 +155,12 @@ def _age(comparison: Comparison, half: Half, entry: PlannedEntry, look: Look) ->
     if created < look.since.earliest - look.slack_s:
         return _Age.OLDER
     return _Age.YOUNGER if created >= look.since.latest - look.slack_s else _Age.UNCLEAR
+
+
+def _age_of_suspected(comparison: Comparison, state: EntryState) -> _Age:
+    """It was never sent by this journal: what is young enough is another run's, or somebody else's."""
+    since, created = state.suspected_since, comparison.create_time
+    return _Age.OLDER if since is not None and created is not None and created / 1000 < since else _Age.ODD
 
 
 def _older_unfinished(comparison: Comparison, state: EntryState, look: Look) -> bool:

@@ -465,6 +465,15 @@ class Store:
         for (line,) in self._db.execute("SELECT line FROM results ORDER BY seq"):
             yield line
 
+    def first_created(self, scope: int, limit: int) -> list[tuple[PlannedEntry, list[Event]]]:
+        """Up to *limit* of the entries of *scope* that were created first, in order, each with its events."""
+        rows = self._db.execute(
+            f"SELECT {_ENTRY}, 0 FROM results r CROSS JOIN entries e ON e.idx = r.idx "  # noqa: S608
+            "WHERE r.seq < 10000 AND +r.status = 'created' AND e.scope = ? ORDER BY r.seq LIMIT ?",
+            (scope, limit),  # of many scopes one may have none: not all results are looked through for that
+        ).fetchall()
+        return [(entry, self.events(entry.index)) for entry in map(self._entry, rows)]
+
     def lines_from(self, seq: int) -> list[bytes]:
         """The result lines from number *seq* on."""
         return [line for (line,) in self._db.execute("SELECT line FROM results WHERE seq >= ? ORDER BY seq", (seq,))]

@@ -167,7 +167,8 @@ def _planned(manifest: str, results: Path) -> Any:
     from batcher.manifest import RunDefaults, open_manifest
     from batcher.wave.clocks import SystemClock
     from batcher.wave.files import journal_beside
-    from batcher.wave.opening import Request, open_wave
+    from batcher.wave.opening import open_wave
+    from batcher.wave.request import Request
 
     return open_wave(
         Request(

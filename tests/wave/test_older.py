@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -45,7 +46,8 @@ class Site:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {**SETTINGS, "endpoint": self.cloud.url, "concurrency": 1}
+        steady = {"concurrency": 1, "rate": "20/s", "read_rate": "off"}  # so that not all are sent before a kill
+        return {**SETTINGS, "endpoint": self.cloud.url, **steady}
 
     async def run(self, **more: Any) -> dict[str, Any]:
         """Run the wave in a process of its own."""
@@ -240,3 +242,97 @@ async def test_a_link_given_for_the_results_is_followed_and_stays(site: Site, ma
 async def test_a_link_that_leads_in_a_circle_is_refused(site: Site) -> None:
     site.results.symlink_to("results.jsonl")
     assert "is a link that leads nowhere" in await site.refused()
+
+
+def ledger_of(site: Site) -> tuple[int, list[Any]]:
+    """How many comparisons there are, and which were made twice."""
+    return len(list(creations(site.cloud.ledger))), list(doubles(site.cloud.ledger))
+
+
+async def test_a_restored_snapshot_creates_nothing_again(site: Site) -> None:
+    """All its files are of one moment: only the cloud's lists tell that the wave had gone on."""
+    await site.run(kill_at=["outcome durable", 3])
+    snapshot = site.copy("snapshot")
+    assert (await site.run())["code"] == 0
+    made = ledger_of(site)
+    assert made[1] == []
+    for path in snapshot.folder.iterdir():
+        (site.folder / path.name).write_bytes(
+            path.read_bytes()
+        )  # into the files that are there, as a snapshot has them
+    for name in ("results.jsonl.journal-wal", "results.jsonl"):
+        if not (snapshot.folder / name).exists():
+            (site.folder / name).unlink(missing_ok=True)
+    assert (await site.run())["code"] == 0
+    assert ledger_of(site) == made
+    assert site.statuses()["created"] >= 3
+    assert site.statuses()["created"] + site.statuses()["unsettled"] == ENTRIES
+    suspected = [line for line in map(json.loads, site.results.read_text().splitlines()) if not line["attempts"]]
+    assert suspected
+    assert all("another run may have gone on" in line["error_msg"] for line in suspected)
+    assert (await site.run())["code"] == 0  # and once more, with what is unsettled looked up again
+    assert ledger_of(site) == made
+
+
+async def test_two_continuations_of_a_copied_wave_recognise_each_other(site: Site) -> None:
+    await site.run(kill_at=["outcome durable", 3])
+    other = site.copy("copy")
+    assert (await site.run())["code"] == 0
+    made = ledger_of(site)
+    async with Wave(other.folder / "manifest.jsonl", other.results, **other.settings) as wave:
+        assert wave.found is not None
+        assert any("the wave's files were copied or moved here" in said for said in wave.found.said)
+        await wave.run()
+    assert ledger_of(site) == made
+    assert other.statuses()["created"] + other.statuses()["unsettled"] == ENTRIES
+
+
+async def test_two_continuations_at_the_same_time_share_the_work(site: Site) -> None:
+    """Neither makes what it sees that the other has made; what both look up before either sends nobody can tell."""
+    await site.run(kill_at=["outcome durable", 2])
+    other = site.copy("copy")
+    assert (await site.run(kill_at=["outcome durable", 3]))["signal"] == 9
+    assert (await other.run(kill_at=["outcome durable", 6]))["signal"] == 9
+    assert (await site.run())["code"] == 0
+    assert (await other.run())["code"] == 0
+    assert ledger_of(site)[1] == []
+
+
+async def test_a_wave_that_was_only_moved_goes_on(site: Site) -> None:
+    """Each of its entries is looked up first, and none of them is in the cloud."""
+    await site.run(kill_at=["outcome durable", 3])
+    moved = site.copy("moved")
+    assert (await moved.run())["code"] == 0
+    assert moved.statuses() == {"created": ENTRIES}
+    assert ledger_of(site)[1] == []
+
+
+async def test_look_first_goes_on_with_an_older_journal(site: Site) -> None:
+    """The newest journal is lost. What the results tell is taken over, and the rest is looked up before it is sent."""
+    await site.run(kill_at=["outcome durable", 3])
+    backup = site.copy("backup", "results.jsonl.journal", "results.jsonl.journal-wal")
+    assert (await site.run(kill_at=["answer received", 2]))["signal"] == 9
+    told = len(site.results.read_text().splitlines())
+    made = ledger_of(site)
+    for path in backup.folder.iterdir():
+        if path.name != "manifest.jsonl":
+            shutil.copy2(path, site.folder / path.name)
+    assert "--look-first always" in await site.refused()
+    before = site.results.read_bytes()
+    assert (await site.run(settings={"look_first": "always"}))["code"] == 0
+    assert site.results.read_bytes().startswith(before)
+    assert site.statuses()["created"] >= told
+    assert site.statuses()["created"] + site.statuses()["unsettled"] == ENTRIES
+    after = ledger_of(site)
+    assert after[1] == []
+    assert after[0] > made[0]  # what nobody had sent yet
+
+
+async def test_never_says_that_others_made_what_is_newer(site: Site) -> None:
+    """Somebody makes comparisons in the console while the wave is stopped: one word of the operator's lets it go on."""
+    await site.run(kill_at=["intent durable", 1])
+    site.cloud.service.cloud.someone_creates(time.time(), "p", "job-3", "object_comparison")
+    assert (await site.run())["code"] == 0
+    assert site.statuses() == {"created": ENTRIES - 1, "unsettled": 1}
+    assert (await site.run(settings={"look_first": "never"}))["code"] == 0
+    assert site.statuses() == {"created": ENTRIES}

@@ -13,9 +13,10 @@ from batcher.manifest import RunDefaults, open_manifest
 from batcher.wave.clocks import SystemClock
 from batcher.wave.events import Answered, Intended
 from batcher.wave.files import WaveRefused
-from batcher.wave.opening import BadManifest, Opened, Request, open_wave
+from batcher.wave.opening import BadManifest, Opened, open_wave
 from batcher.wave.ops import Happened, Settled
 from batcher.wave.plan import PlannedEntry
+from batcher.wave.request import Request
 from batcher.wave.result import Status
 from batcher.wave.store import Store
 from tests.wave.made import DATA, NOON, trouble

@@ -43,6 +43,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "indexes_of_key": lambda store: store.indexes_of_key("key-2"),
     "result_of": lambda store: store.result_of(1),
     "lines": lambda store: list(store.lines()),
+    "first_created": lambda store: store.first_created(0, 1),
     "lines_from": lambda store: store.lines_from(0),
     "holds": lambda store: store.holds([INTENT, Settled(index=1, seq=0, status=Status.CREATED, line=b"{}\n")]),
     "last_event_at": Store.last_event_at,

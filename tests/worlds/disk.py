@@ -33,10 +33,33 @@ class Disk:
         self.database = sqlite3.connect(":memory:", isolation_level=None)
         self.results = results
         self.full_until = float("-inf")  # true time
+        self._copy: sqlite3.Connection | None = None
+        self._results_copy: bytes | None = None
+
+    def copy(self) -> None:
+        """Somebody copies the journal and the results file. Not in the middle of a transaction, as SQLite sees to."""
+        if self.database.in_transaction:
+            return
+        self._copy = sqlite3.connect(":memory:")
+        self.database.backup(self._copy)
+        self._results_copy = self.results.read_bytes() if self.results.exists() else None
+
+    def restore(self, what: str) -> bool:
+        """Put the copy of the journal back, and that of the results ("both"), or without ("journal", "gone")."""
+        if self._copy is None:
+            return False
+        self._copy.backup(self.database)
+        if what != "journal":
+            self.results.unlink(missing_ok=True)
+        if what == "both" and self._results_copy is not None:
+            self.results.write_bytes(self._results_copy)
+        return True
 
     def close(self) -> None:
         """Throw it away."""
         self.database.close()
+        if self._copy is not None:
+            self._copy.close()
         for path in (self.results, verdicts_beside(self.results)):
             path.unlink(missing_ok=True)
 

@@ -135,6 +135,8 @@ class _Judge:
                 fate = result[_HALF_FIELDS[half]] or {}
                 if fate.get("compare_task_id") == made:
                     continue
+                if result["status"] == Status.NOT_SUBMITTED and sent.life < self._history.forgotten:
+                    continue  # an older journal cannot know; the next run looks before it sends
                 if self._is_told(sent) or result["status"] != Status.UNSETTLED:
                     told = "whose answer arrived" if self._is_told(sent) else "that was made"
                     yield Violation(
@@ -143,7 +145,9 @@ class _Judge:
                     )
 
     def _is_told(self, sent: Sent) -> bool:
-        """Whether the process heard of it, and lived on to write it down."""
+        """Whether the process heard of it, and lived on to write it down where it is still known."""
+        if sent.life < self._history.forgotten:
+            return False  # the journal that knew was replaced by an older one
         lived = self._history.lives[sent.life] if sent.life < len(self._history.lives) else None
         if not sent.told or lived is None or lived.end is None or lived.life.second_signal_at:
             return False

@@ -16,7 +16,7 @@ from batcher.drs.authorship import says_the_cloud
 from batcher.drs.failures import sort_list
 from batcher.drs.outcome import Half, Trouble
 from batcher.follow.running_gate import RunningGate
-from batcher.wave import life, opening
+from batcher.wave import life, resuming
 from batcher.wave.access import Access
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
@@ -30,6 +30,7 @@ from batcher.wave.events import Answered, Intended
 from batcher.wave.governor import Governor
 from batcher.wave.life import EntryState, HalfState
 from batcher.wave.listing import Listed, Lister
+from batcher.wave.look_first import Foresight
 from batcher.wave.ops import Happened, Op
 from batcher.wave.pace import Closed, Pacer
 from batcher.wave.plan import PlannedEntry
@@ -120,6 +121,17 @@ def forgets_doubts_on_resume() -> Iterator[None]:
         whole(self, held)
 
     with _patch(Course, take_up=take_up):
+        yield
+
+
+@mutation("once", where=lambda spec: any(life.restores for life in spec.lives))
+def trusts_its_journal_to_be_the_newest() -> Iterator[None]:
+    """A resumed wave sends what its journal says was not sent, and does not look."""
+
+    async def clears(self: Foresight, held: Held) -> bool:
+        return True
+
+    with _patch(Foresight, clears=clears):
         yield
 
 
@@ -334,7 +346,7 @@ def goes_on_with_a_refused_credential() -> Iterator[None]:
         yield
 
 
-@mutation("lost", "crash", where=lambda spec: spec.faults.disk_full > 0)
+@mutation("lost", "crash", "stray", where=lambda spec: spec.faults.disk_full > 0)
 def gives_up_recording_what_the_cloud_told() -> Iterator[None]:
     """A full disk makes it forget an answer, and go on as if it had been recorded."""
 
@@ -351,7 +363,7 @@ def gives_up_recording_what_the_cloud_told() -> Iterator[None]:
 @mutation("lines", "file", "peace")
 def leaves_the_results_file_as_it_is_on_resume() -> Iterator[None]:
     """Lines that a crash took away stay away."""
-    with _patch(opening, mend=lambda *_: Mended()):
+    with _patch(resuming, mend=lambda *_: Mended()):
         yield
 
 

@@ -35,6 +35,7 @@ class Process:
         self.death = asyncio.Event()
         self.at_death: list[Callable[[], None]] = []
         self.on_signal: Callable[[int], None] = lambda _: None
+        self.on_copy: Callable[[], None] = lambda: None
         self.power = life.power
 
     def step(self, what: str) -> bool:
@@ -49,6 +50,8 @@ class Process:
                 act()
             self.death.set()
             return False
+        if self.steps == self._life.copies_at:
+            self.on_copy()
         if self.steps == self._life.signal_at:
             self._loop.call_soon(self.on_signal, 1)
         if self.steps == self._life.second_signal_at:

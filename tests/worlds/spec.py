@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
 from batcher.drs.create_compare_task import CompareObjectInfo, CreateCompareTaskReq, CreateDataLevelCompareReq
 from batcher.manifest import Entry, RunDefaults
 from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import Existing, JobRule
-from batcher.wave.policy import MaxFailures, Policy, Reconcile
+from batcher.wave.policy import LookFirst, MaxFailures, Policy, Reconcile
 from tests.virtual import WALL_AT_START
 
 ENDPOINT = "https://drs.world.invalid"
@@ -87,6 +89,8 @@ class Life:
     again_after_s: float = 1.0
     retry_failed: bool = False
     settles: bool = False  # before this life the operator settles what is unsettled, truly
+    copies_at: int | None = None  # step at which somebody copies the journal and the results
+    restores: str | None = None  # before this life that copy is put back: "journal", "both", "gone" (without results)
     tampers: str | None = None  # with the results file, before this life: "delete", "edit", "cut"
     deadline_s: float | None = None
     orders: tuple[Order, ...] = ()
@@ -115,6 +119,7 @@ class Spec:
     sync_s: float = 0.002  # how long a commit takes
     auto: bool = False  # the cloud's limit is to be found; then there is no *rate*
     settings: RunSettings | None = None  # of what goes along and holds entries back; None: nothing does
+    look_first: LookFirst = LookFirst.AUTO
 
     @property
     def clocks_agree(self) -> bool:
@@ -184,8 +189,36 @@ def draw_spec(seed: int) -> Spec:
         sync_s=rng.choice((0.0005, 0.002, 0.05)),
     )
     spec = _with_cloud_step(rng, spec) if rng.random() < 0.06 else spec
-    return replace(
+    spec = replace(
         spec, faults=replace(spec.faults, pages=random.Random(f"pages {seed}").choice((0.0, 0.0, 0.03, 0.1)))
+    )
+    if spec.cloud_step is not None:
+        return spec
+    if seed % 8 != 7:  # the others stay as they are
+        return replace(spec, look_first=LookFirst.NEVER)
+    return _with_older_journal(rng, spec) if len(spec.lives) > 1 else spec
+
+
+def _with_older_journal(rng: random.Random, spec: Spec) -> Spec:
+    """A copy of the journal is put back before the last life, or one before. Only look-ups can show that, if the
+    results went back as well; so they work, and each entry is one of the first few."""
+    at = rng.randrange(1, len(spec.lives))
+    copied = rng.randrange(at)
+    lives = list(spec.lives)
+    lives[copied] = replace(lives[copied], copies_at=rng.choice((1, rng.randint(2, 30), rng.randint(2, 100))))
+    lives[at] = replace(lives[at], restores=rng.choice(("journal", "both", "both", "gone")), tampers=None)
+    sound = tuple(g for g in spec.gateways if abs(g.ahead_s) < 300.0 and not g.drift and g.step is None)
+    policy = msgspec.structs.replace(spec.policy, probes=8)
+    if policy.reconcile is Reconcile.OFF:
+        policy = msgspec.structs.replace(policy, reconcile=Reconcile.WINDOW)
+    return replace(
+        spec,
+        policy=policy,
+        lives=tuple(lives),
+        dates=1.0,
+        gateways=sound or (Gateway(),),
+        config=replace(spec.config, empty_list_is_error=False),
+        faults=replace(spec.faults, list_fails=0.0, too_late=0.0, clock_step=0.0, pages=0.0),
     )
 
 

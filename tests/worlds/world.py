@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from batcher.follow.companion import Companion
@@ -16,8 +17,11 @@ from batcher.wave.engine import Engine, WaveEnd
 from batcher.wave.events import LookedUp, Ruled
 from batcher.wave.hand import orders
 from batcher.wave.life import history
-from batcher.wave.opening import Request, begin
+from batcher.wave.older import OlderJournal
+from batcher.wave.opening import begin
+from batcher.wave.policy import LookFirst
 from batcher.wave.rebuild import begun
+from batcher.wave.request import Request
 from batcher.wave.result import Result, Status
 from batcher.wave.settling import Ruling, settle
 from batcher.wave.sink import SinkFailed
@@ -75,6 +79,7 @@ class History:
     file: bytes  # the results file at the end
     lives: list[Lived]
     calls_after_end: int  # requests of one more run, after everything was settled
+    forgotten: int  # what lives before this one were told, the journal may not know any more
     said: list[str] = field(default_factory=list)
     doubted: dict[int, bool] = field(default_factory=dict)  # entries that were in doubt; whether a person had to look
     second: "History | None" = None  # of the other wave
@@ -103,6 +108,8 @@ class World:
         self._manifest = WorldManifest(spec.entries, digest)
         self._told_to_stop_at: float | None = None
         self._obeyed: list[Obeyed] = []
+        self._look_first = spec.look_first
+        self.forgotten = 0  # lives before this one may be unknown to the journal
 
     def say(self, text: str) -> None:
         """Keep *text* for the trace."""
@@ -129,6 +136,8 @@ class World:
                 if life.settles:
                     await self._settle()
                 self._tamper(life)
+                if life.restores:
+                    await self._restore(number, life.restores)
                 lives.append(await self._live(number, life, calm=last))
                 await asyncio.sleep(life.again_after_s)
             await asyncio.sleep(4 * self.spec.policy.landing_s)  # let everything land
@@ -145,6 +154,7 @@ class World:
                 file=file,
                 lives=lives,
                 calls_after_end=self.traffic.calls - calls,
+                forgotten=self.forgotten,
                 said=self.said,
                 doubted=self._doubted(),
             )
@@ -167,6 +177,13 @@ class World:
         if self.disk.database.execute("SELECT 1 FROM results WHERE status = 'unsettled'").fetchone():
             return
         await self._live(number, Life(), calm=True, alone=True)
+
+    async def _restore(self, number: int, what: str) -> None:
+        """Long after the last run an older journal is put back: what is still on its way nobody could know of."""
+        await asyncio.sleep(4 * self.spec.policy.landing_s)
+        if self.disk.restore(what):
+            self.say(f"an older journal is put back ({what})")
+            self.forgotten = number
 
     async def _live(self, number: int, life: Life, *, calm: bool, alone: bool = False) -> Lived:
         began, self._told_to_stop_at = self._loop.time(), None
@@ -197,7 +214,9 @@ class World:
             clock_was_set=process.clock_was_set,
             journal_was_unreadable=process.journal_was_unreadable,
             orders=tuple(self._obeyed),
-            strays=() if life.tampers or self._rewriting() else tuple(strays(self._file(), self._journal())),
+            strays=()
+            if life.tampers or life.restores or self._rewriting()
+            else tuple(strays(self._file(), self._journal())),
         )
 
     def _rewriting(self) -> bool:
@@ -224,8 +243,17 @@ class World:
             results=self.disk.results,
             allow_duplicates=spec.allow_duplicates,
             retry_failed=life.retry_failed,
+            look_first=self._look_first,
         )
-        start, found = begin(request, store, process)
+        process.on_copy = self.disk.copy
+        try:
+            start, found = begin(request, store, process)
+        except OlderJournal as error:
+            if not self.forgotten or request.look_first is LookFirst.ALWAYS:
+                raise
+            self.say(f"refused: {error}")
+            self._look_first = LookFirst.ALWAYS
+            start, found = begin(msgspec.structs.replace(request, look_first=LookFirst.ALWAYS), store, process)
         self.say(f"found {found}")
         sink = WorldFile(self.disk.results, process, rng, faults.results_full)
         beside = None
