@@ -84,8 +84,8 @@ async def look(reader: Reader, job_ids: Sequence[str]) -> Mapping[str, JobState]
     if outcome is None:
         halted = reader.halted
         return {job_id: state_of_trouble(job_id, halted) for job_id in job_ids} if halted else _STOPPED
-    if outcome.trouble is not None and outcome.trouble.kind in _PASSING:
-        return outcome.trouble
+    if (trouble := outcome.trouble) is not None and (trouble.kind in _PASSING or trouble.foreign is not None):
+        return trouble
     states: dict[str, JobState] = {}
     for job_id, told in outcome.jobs.items():
         if not isinstance(told, Trouble):

@@ -234,7 +234,7 @@ class Watch:
             found = await self._pages(entry.job_id, lacking, None, size)
             if not isinstance(found, Trouble):
                 readings |= {task_id: reading for task_id, reading in found.items() if reading.complete}
-            elif found.kind in _PASSING or self.halted is not None:
+            elif _passes(found) or self.halted is not None:
                 self._failed(entry, found)
                 return False
         for part in ended:
@@ -294,9 +294,14 @@ class Watch:
 
     def _is_hopeless(self, entry: Followed, trouble: Trouble) -> bool:
         """Whether asking about *entry* once more would not help. An outage of all is waited out for ever."""
-        if trouble.kind in _PASSING:
+        if _passes(trouble):
             return entry.failures >= self._patience.stubborn_failures and not self.silent
         return trouble.sort is Sort.REFUSED or entry.failures >= self._patience.odd_answers
+
+
+def _passes(trouble: Trouble) -> bool:
+    """Whether it tells nothing of the entry, so that asking again may bring an answer."""
+    return trouble.kind in _PASSING or trouble.foreign is not None
 
 
 _CLOSED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")

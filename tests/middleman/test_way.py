@@ -11,6 +11,7 @@ import pytest
 from batcher.api import Wave
 from batcher.drs import guesses
 from batcher.drs.auth.sources import CredentialSources
+from batcher.simulator.config import CloudConfig
 from batcher.simulator.faults import Script
 from batcher.simulator.ledger import Effect
 from batcher.simulator.server import Simulator
@@ -208,3 +209,19 @@ def test_look_ups_and_login_know_the_page_too(
     ended = batcher("auth", "--json")
     assert "something on the way" in ended.json["scopes"][0]["why"]
     assert len(middleman.asked("nocatalog=true")) == 1, "a login that is refused is not tried again"
+
+
+@pytest.mark.parametrize("page", [pages.BARE_403, pages.NGINX_404, pages.LOGIN_PAGE], ids=["403", "404", "login"])
+def test_a_page_is_no_verdict_and_no_state_of_a_job(
+    batcher: Batcher, cloud: Cloud, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: bytes
+) -> None:
+    """Following a wave waits it out: it says neither that the job is gone nor that its results cannot be read."""
+    monkeypatch.setenv("BATCHER_POLL", "50ms")
+    middleman = gateway(cloud(ServiceConfig(cloud=CloudConfig(speed=1000.0))))
+    manifest = write_manifest(tmp_path / "w.csv", ["job-1"])
+    assert batcher("run", manifest, "-o", "results.jsonl").code == 0
+    middleman.show(page, times=7)
+    ended = batcher("watch", "results.jsonl")
+    assert ended.code == 0, ended.err
+    middleman.show(page, times=1, only="batch-status")
+    assert batcher("preflight", manifest).code == 0
