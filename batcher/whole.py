@@ -31,10 +31,7 @@ def whole(path: Path) -> Iterator[int]:
     A link is followed, not replaced. A device or a pipe (`/dev/stdout`) has no place to be taken: it is written as it
     is. The file keeps its mode.
     """
-    try:
-        path = path.resolve()
-    except RuntimeError as error:  # links that lead to each other
-        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+    path = led_to(path)
     mode = _mode(path)
     if mode is not None and not stat.S_ISREG(mode):
         yield from _written(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
@@ -50,6 +47,17 @@ def whole(path: Path) -> Iterator[int]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def led_to(path: Path) -> Path:
+    """Where *path* leads, all links followed. Raises OSError where they lead in a circle, under every Python."""
+    try:
+        real = path.resolve()
+    except RuntimeError as error:  # so before Python 3.13
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
+    if real.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return real
 
 
 def draft_beside(path: Path) -> Path:

@@ -7,6 +7,7 @@ import platformdirs
 
 from batcher.clock import utc_now
 from batcher.errors import UserError
+from batcher.whole import led_to
 
 
 class WaveRefused(UserError):
@@ -24,9 +25,9 @@ def followed(path: Path) -> Path:
     if not path.is_symlink():
         return path
     try:
-        return path.resolve()
-    except (OSError, RuntimeError) as error:
-        raise WaveRefused(f"{path} is a link that leads nowhere: {error}") from error
+        return led_to(path)
+    except OSError as error:
+        raise WaveRefused(f"{path} is a link that leads nowhere: {error.strerror}") from error
 
 
 def journal_beside(results: Path) -> Path:
