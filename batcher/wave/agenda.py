@@ -51,15 +51,21 @@ class Held(Struct):
 
 
 class Agenda:
-    """Hands entries to the workers of one scope: each to one at a time, one of a job at a time."""
+    """Hands entries to the workers of one scope: each to one at a time, one of a job at a time.
+
+    Workers take look-ups that are due before all else. Lookers take nothing but look-ups: those go on while every
+    worker waits for its turn to send, which may take minutes.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._ready: deque[Held] = deque()
+        self._looks: deque[Held] = deque()  # look-ups that are due
+        self._ready: deque[Held] = deque()  # everything else that is
         self._later: list[tuple[float, int, Held]] = []
         self._order = count()
         self._behind: dict[str, deque[Held]] = {}  # by job: entries that wait for the one in hand
-        self._idle: deque[asyncio.Future[None]] = deque()
+        self._idle: deque[asyncio.Future[None]] = deque()  # workers
+        self._idle_lookers: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
         self._complete = False  # no more entries will be added
         self._stopping = False
@@ -84,7 +90,7 @@ class Agenda:
             heappush(self._later, (held.due_at, next(self._order), held))
             self._set_alarm()
         else:
-            self._ready.append(held)
+            (self._looks if isinstance(held.action, LookUp) else self._ready).append(held)
         self._wake()
 
     def release(self, held: Held) -> None:
@@ -94,7 +100,8 @@ class Agenda:
         behind = self._behind.pop(held.entry.job_id)
         if behind:
             self._behind[held.entry.job_id] = behind
-            self._ready.append(behind.popleft())
+            first = behind.popleft()
+            (self._looks if isinstance(first.action, LookUp) else self._ready).append(first)
         if self._complete and self.size == 0:
             self._wake_all()
         else:
@@ -110,7 +117,7 @@ class Agenda:
         self._stopping = True
         doubts = [held for held in self._everything() if _first_look(held)]
         self._later.clear()
-        self._ready = deque(doubts)
+        self._looks, self._ready = deque(doubts), deque()
         self._wake_all()
 
     def may_send(self, but: int) -> bool:
@@ -132,36 +139,44 @@ class Agenda:
         """Entries that could be handed out now."""
         return len(self._ready)
 
-    async def next(self) -> Held | None:
-        """The next entry to work on, when it is due; None: there will be none."""
+    def doubts(self) -> Iterator[Held]:
+        """The entries in doubt whose next look-up is due later, in no order."""
+        return (held for _, _, held in self._later if held.state.in_doubt)
+
+    async def next(self, *, looks: bool = False) -> Held | None:
+        """The next entry to work on, when it is due; for a looker with *looks*. None: there will be none."""
         while True:
-            now = self._clock.monotonic()
-            due: list[Held] = []
-            while self._later and self._later[0][0] <= now:
-                due.append(heappop(self._later)[2])
-            self._ready.extendleft(reversed(due))  # what was begun goes on before anything new
-            if self._ready:
-                held = self._ready.popleft()
+            self._collect_due()
+            if self._looks or (self._ready and not looks):
+                held = (self._looks or self._ready).popleft()
                 if self._stopping and not _first_look(held):
                     continue
-                if self._ready:
-                    self._wake()
+                self._wake()
                 if self._later and self._alarm is None:
                     self._set_alarm()  # for whoever is idle: this worker may be long
                 return held
             if self._stopping or (self._complete and self.size == 0):
                 return None
-            await self._wait()
+            await self._wait(self._idle_lookers if looks else self._idle)
+
+    def _collect_due(self) -> None:
+        now = self._clock.monotonic()
+        begun: list[Held] = []
+        while self._later and self._later[0][0] <= now:
+            held = heappop(self._later)[2]
+            (self._looks if isinstance(held.action, LookUp) else begun).append(held)
+        self._ready.extendleft(reversed(begun))  # what was begun goes on before anything new
 
     def _everything(self) -> Iterator[Held]:
+        yield from self._looks
         yield from self._ready
         for _, _, held in sorted(self._later, key=lambda item: item[:2]):
             yield held
 
-    async def _wait(self) -> None:
+    async def _wait(self, among: deque[asyncio.Future[None]]) -> None:
         self._set_alarm()
         turn = asyncio.get_running_loop().create_future()
-        self._idle.append(turn)
+        among.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
@@ -180,19 +195,32 @@ class Agenda:
 
     def _ring(self) -> None:
         self._alarm = None
+        self._collect_due()
+        self._set_alarm()  # for the next; or for this one, where the loop's timer came a trifle early
         self._wake()
 
     def _wake(self) -> None:
-        while self._idle:
-            turn = self._idle.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
+        """Wake whoever can take what is due."""
+        if self._looks and _rouse(self._idle_lookers) and len(self._looks) == 1 and not self._ready:
+            return
+        if self._looks or self._ready:
+            _rouse(self._idle)
 
     def _wake_all(self) -> None:
-        while self._idle:
-            self._wake()
+        for idle in (self._idle, self._idle_lookers):
+            while _rouse(idle):
+                pass
 
 
 def _first_look(held: Held) -> bool:
     return isinstance(held.action, LookUp) and held.state.looks + held.state.failed_looks == 0
+
+
+def _rouse(idle: "deque[asyncio.Future[None]]") -> bool:
+    """Wake the one that has been idle longest; False: there is none."""
+    while idle:
+        turn = idle.popleft()
+        if not turn.done():
+            turn.set_result(None)
+            return True
+    return False

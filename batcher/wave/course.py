@@ -118,6 +118,14 @@ class Course:
             return here
         return max(here, cloud_now.earliest - then.latest - policy.leave_s - 2 * policy.slack_s)
 
+    @property
+    def doubts_end_in_s(self) -> float:
+        """Seconds until nothing can land any more of what was looked for and is not there."""
+        landing_s = self._context.policy.landing_s
+        return max(
+            (landing_s - self.since_intent(held) for held in self._agenda.doubts() if held.state.looks), default=0.0
+        )
+
     def when(self, intent: Intended) -> Bounds | None:
         """What the cloud's clock showed at *intent*; None: not known, or it was set back since then."""
         if intent.monotonic is None:

@@ -28,6 +28,7 @@ from batcher.wave.store import MOST_BYTES, Store
 from batcher.wave.width import Width
 
 _BATCH = 256  # entries read from the plan at a time
+_LOOKERS = 2  # beside the workers
 _BATCHES = 8  # that fit into a lane's share of the memory, at least, where entries are large
 
 
@@ -104,6 +105,8 @@ class Lane:
                 self._workers = group
                 group.create_task(self._produce())
                 self._hire()
+                for _ in range(_LOOKERS):
+                    group.create_task(self._look())
         finally:
             self._workers = None
             self.governor.close(reads=False)
@@ -203,9 +206,17 @@ class Lane:
         except JournalFailed:
             pass  # the wave is stopping for it
 
-    async def _do_next(self) -> bool:
-        """Work on the entry that is next; False: there will be none."""
-        held = await self._agenda.next()
+    async def _look(self) -> None:
+        """Look doubts up that are due, also while every worker waits for its turn to send."""
+        try:
+            while await self._do_next(looks=True):
+                self._room.set()
+        except JournalFailed:
+            pass  # the wave is stopping for it
+
+    async def _do_next(self, *, looks: bool = False) -> bool:
+        """Work on the entry that is next, of look-ups only with *looks*; False: there will be none."""
+        held = await self._agenda.next(looks=looks)
         if held is None:
             return False
         match held.action:
@@ -237,8 +248,9 @@ class Lane:
 
     @property
     def due_in_s(self) -> float:
-        """See `Agenda.due_in_s`."""
-        return self._agenda.due_in_s
+        """The least that it still takes: until something is due, and until nothing that was looked for in vain can land
+        any more."""
+        return max(self._agenda.due_in_s, self._course.doubts_end_in_s)
 
     async def note_clock(self) -> None:
         """Keep in the journal how far the cloud's clock is ahead of ours."""

@@ -10,7 +10,7 @@ from batcher.wave.clocks import SystemClock
 from batcher.wave.decide import LookUp, Send
 from batcher.wave.events import Answered, Intended, LookedUp
 from batcher.wave.life import history
-from tests.virtual import VirtualLoop, run
+from tests.virtual import VirtualClock, VirtualLoop, run
 from tests.wave.made import DATA, NOON, entry, trouble
 
 DOUBT = (
@@ -55,6 +55,54 @@ def test_waiting_for_the_scope_uses_up_no_entrys_time() -> None:
         await asyncio.sleep(100.0)
         held.began(loop.clock.monotonic())
         assert held.waited_s == pytest.approx(90.0)
+
+    run(main)
+
+
+def test_a_look_up_is_made_when_it_is_due_however_many_wait_to_be_sent() -> None:
+    """All workers may wait for their turn to send, for minutes; and hundreds of entries may be ready to be sent."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        agenda = Agenda(loop.clock)
+        looked: list[float] = []
+
+        async def work(*, looks: bool) -> None:
+            while (held := await agenda.next(looks=looks)) is not None:
+                if isinstance(held.action, LookUp):
+                    looked.append(loop.time())
+                    agenda.release(held)
+                else:
+                    await asyncio.sleep(1000.0)
+
+        for number in range(300):
+            agenda.add(Held(entry(job=f"job-{number}"), history([DATA], []), action=Send(0.0, "planned")))
+        tasks = [asyncio.create_task(work(looks=looks)) for looks in (False, False, False, True)]
+        began = loop.time()
+        for number in (1, 2):
+            agenda.add(Held(entry(job=f"doubt-{number}"), history([DATA], DOUBT), action=LookUp(2.0 * number, "doubt")))
+        await asyncio.sleep(10.0)
+        assert looked == pytest.approx([began + 2.0, began + 4.0], abs=0.01)
+        for task in tasks:
+            task.cancel()
+
+    run(main)
+
+
+def test_a_timer_that_comes_too_early_is_set_again() -> None:
+    """The loop rounds: by the clock, what the timer is for may not be due yet when it goes off."""
+
+    class Slow(VirtualClock):
+        def monotonic(self) -> float:
+            return super().monotonic() * 0.999
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        agenda = Agenda(Slow(loop))
+        agenda.add(Held(entry(), history([DATA], DOUBT), action=LookUp(2.0, "doubt")))
+        async with asyncio.timeout(5.0):
+            assert await agenda.next(looks=True) is not None
 
     run(main)
 

@@ -42,6 +42,21 @@ async def test_the_wave_does_not_end_before_what_waits_is_due() -> None:
     assert status.eta_s > 1.0
 
 
+async def test_what_was_looked_for_in_vain_takes_its_landing_time() -> None:
+    """A request that nobody answered, and that the cloud's list does not show, may still land for minutes."""
+    lost = Script(creates=["reset-before"], jobs=frozenset({"job-2"}))
+    async with (
+        Simulator(ServiceConfig(faults=lost)) as cloud,
+        Wave("jobs.csv", "results.jsonl", endpoint=cloud.url, project_id="p", landing_time=150.0) as wave,
+    ):
+        task = asyncio.create_task(wave.run())
+        async with asyncio.timeout(20):
+            while not (wave.status().in_doubt == 1 and (wave.status().eta_s or 0.0) > 100.0):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        wave.stop(Stop(StopKind.ASKED, "seen enough"))
+        await task
+
+
 async def test_each_scope_says_how_many_requests_it_has_in_flight() -> None:
     """The scopes' numbers add up to the wave's."""
     async with (
