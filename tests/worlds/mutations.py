@@ -208,7 +208,7 @@ def waits_from_the_intent_only() -> Iterator[None]:
         yield
 
 
-@mutation("lost", where=lambda spec: spec.faults.pages > 0)
+@mutation("lost", where=lambda spec: spec.faults.pages > 0, worlds=1500)
 def takes_a_strangers_page_for_the_clouds_word() -> Iterator[None]:
     """404 is taken for a refusal, whoever says so."""
 
