@@ -74,7 +74,7 @@ def play_one(seed: int, *, folder: Path | None = None) -> tuple[list[Violation],
     seen["lives"] = len(history.lives)
     seen["deaths"] = sum(lived.end is None for lived in history.lives)
     seen["entries with a request that landed too late"] = len(late(history))
-    if history.spec.can_tell:
+    if history.spec.can_tell and history.second is None:
         seen[DOUBTS] = len(history.doubted)
         seen[LEFT] = sum(history.doubted.values())
     return judge(history), seen
