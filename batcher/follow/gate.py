@@ -1,7 +1,7 @@
 """The gate: may the cutover go ahead? GO only where every entry is consistent, or what differs was accepted.
 
-However many entries there are, a ruling holds a few bytes of each: what it has to say of one is read from the files
-again when it is asked for.
+However many entries there are, a ruling holds a few bytes of those that stand in the way: what it has to say of one is
+read from the files again when it is asked for.
 """
 
 from array import array
@@ -17,7 +17,7 @@ from batcher.follow.accepted import Acceptance
 from batcher.follow.judge import SHOWN, Blocker, Judge, Judged, Passed
 from batcher.follow.seen import Seen
 from batcher.follow.verdict import Verdict
-from batcher.follow.waved import Entries, EntryAt, Kin, Waved, as_entries
+from batcher.follow.waved import Entries, EntryAt, Waved, as_entries
 from batcher.wave.result import Status
 
 __all__ = ["SHOWN", "Blocker", "Passed", "Ruling", "Told", "Waved", "rule"]
@@ -39,15 +39,23 @@ class Court:
     def __init__(self, entries: Entries, judge: Judge) -> None:
         self.entries = entries
         self.judge = judge
-        self._kin = Kin(entries)
 
     def __iter__(self) -> Iterator[Judged]:
         """Every entry once, in the order of its first run."""
+        runs = map(self.entries.runs_of, range(len(self.entries)))
+        return self._judged(of_one[0] for place, of_one in enumerate(runs) if of_one[0] == place)
+
+    def in_question(self) -> Iterator[Judged]:
+        """The same without those that nobody has to judge."""
+        return self._judged(self.entries.in_question())
+
+    def _judged(self, places: Iterable[int]) -> Iterator[Judged]:
         with self.entries.reading() as entry_at:
-            for place in range(len(self.entries)):
-                runs = self._kin.of(place)
-                if runs[0] == place:
-                    yield from self.judge.judge({run: entry_at(run) for run in runs})
+            for place in places:
+                yield self._judge(entry_at, place)
+
+    def _judge(self, entry_at: EntryAt, place: int) -> Judged:
+        return self.judge.judge({run: entry_at(run) for run in self.entries.runs_of(place)})
 
     def at(self, places: Iterable[int]) -> Iterator[Judged]:
         """The entries for which the runs at *places* speak."""
@@ -58,8 +66,8 @@ class Court:
 
     def judged(self, entry_at: EntryAt, place: int) -> Judged | None:
         """The entry for which the run at *place* speaks; None where a later run does."""
-        found = self.judge.judge({run: entry_at(run) for run in self._kin.of(place)})
-        return next((judged for judged in found if judged.place == place), None)
+        judged = self._judge(entry_at, place)
+        return judged if judged.place == place else None
 
 
 class Told(Sequence[T]):
@@ -197,19 +205,19 @@ def rule(
     acceptances: Sequence[Acceptance],
     today: date,
     *,
-    heard: Callable[[Judged], None] = lambda _: None,
+    heard: Callable[[Judged], None] | None = None,
 ) -> Ruling:
     """The ruling on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one.
 
-    *heard* is told of every entry, as it is judged.
+    *heard* is told of every entry, as it is judged; without it, those that leave nothing to be judged are only counted.
     """
     court = Court(as_entries(entries), Judge(acceptances, today))
-    verdicts: Counter[Verdict | None] = Counter()
+    verdicts: Counter[Verdict | None] = Counter(court.entries.sound() if heard is None else {})
     blocked: Counter[tuple[Status | None, Verdict | None]] = Counter()
     blocking, passing, replaced = array("I"), array("I"), array("I")
     passed = 0
     used: set[int] = set()
-    for judged in court:
+    for judged in court.in_question() if heard is None else court:
         latest, blocker = judged.latest, judged.blocker
         verdicts[None if latest.verdict is None else latest.verdict.verdict] += 1
         replaced.extend(judged.replaced)
@@ -220,7 +228,8 @@ def rule(
             passing.append(judged.place)
             passed += len(judged.passed)
         used |= judged.used
-        heard(judged)
+        if heard is not None:
+            heard(judged)
     return Ruling(
         entries=verdicts.total(),
         verdicts=verdicts,

@@ -1,6 +1,6 @@
 """One entry at the gate: consistent, accepted, or in the way, and why. Pure."""
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -55,6 +55,12 @@ class Judged:
     used: frozenset[int]
 
 
+def is_sound(final: bool, halves: Iterable[HalfVerdict]) -> bool:
+    """Whether *halves*, those of a verdict line, leave nothing to be judged, whatever was accepted."""
+    verdicts = [half.verdict for half in halves]
+    return final and bool(verdicts) and all(verdict is Verdict.CONSISTENT for verdict in verdicts)
+
+
 class Judge:
     """Judges entries by what was accepted, as of *today*."""
 
@@ -65,18 +71,9 @@ class Judge:
         for acceptance in acceptances:
             self._by_job.setdefault(acceptance.job_id, []).append(acceptance)
 
-    def judge(self, runs: Mapping[int, Waved]) -> Iterator[Judged]:
-        """Judge the entries of *runs*, which are by place, ascending. A later run of an entry replaces the earlier."""
-        if len(runs) == 1:
-            yield self._judged(list(runs.items()))
-            return
-        by_name: dict[tuple[Hashable, ...], list[tuple[int, Waved]]] = {}
-        for place, run in runs.items():
-            by_name.setdefault(run.name, []).append((place, run))
-        for of_one in by_name.values():
-            yield self._judged(sorted(of_one, key=lambda run: _compared(run[1])))
-
-    def _judged(self, ordered: Sequence[tuple[int, Waved]]) -> Judged:
+    def judge(self, runs: Mapping[int, Waved]) -> Judged:
+        """Judge the entry of *runs*, which are by place. A later run replaces the earlier."""
+        ordered = sorted(runs.items(), key=lambda run: _compared(run[1]))
         latest = _as_it_stands([run for _, run in ordered])
         used = _Used()
         blocker = next(_blockers(latest, self._by_job.get(latest.job_id, ()), self.today, used), None)

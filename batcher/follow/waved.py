@@ -1,14 +1,13 @@
 """The entries that the gate rules over: loaded one at a time, so that a wave may have as many as it likes."""
 
-from array import array
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
 from batcher.follow.seen import Seen
-from batcher.follow.verdict import VerdictLine
+from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.wave.result import Status
 
 
@@ -61,11 +60,16 @@ class Entries(Protocol):
         """Of each wave, whether all of it is here."""
         ...
 
-    def alike(self) -> Iterator[Sequence[int]]:
-        """Places, ascending, of entries that may be runs of the same one; all that are stand together in one of these.
+    def runs_of(self, place: int) -> Sequence[int]:
+        """The places of all runs of the entry at *place*, ascending, itself among them."""
+        ...
 
-        An entry of which there is but one run is not among them.
-        """
+    def sound(self) -> Mapping[Verdict | None, int]:
+        """How many entries nobody has to judge, by verdict: created, compared to the end, consistent, and run once."""
+        ...
+
+    def in_question(self) -> Iterator[int]:
+        """The place of the first run of each other entry, ascending."""
         ...
 
 
@@ -74,6 +78,9 @@ class Held:
 
     def __init__(self, entries: Iterable[Waved]) -> None:
         self._entries = list(entries)
+        self._runs: dict[tuple[Hashable, ...], list[int]] = {}
+        for place, entry in enumerate(self._entries):
+            self._runs.setdefault(entry.name, []).append(place)
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -91,31 +98,19 @@ class Held:
         """See `Entries`."""
         return self._entries[place].file
 
-    def alike(self) -> Iterator[Sequence[int]]:
+    def runs_of(self, place: int) -> Sequence[int]:
         """See `Entries`."""
-        by_name: dict[tuple[Hashable, ...], list[int]] = {}
-        for place, entry in enumerate(self._entries):
-            by_name.setdefault(entry.name, []).append(place)
-        return (places for places in by_name.values() if len(places) > 1)
+        return self._runs[self._entries[place].name]
+
+    def sound(self) -> Mapping[Verdict | None, int]:
+        """See `Entries`; all are judged."""
+        return {}
+
+    def in_question(self) -> Iterator[int]:
+        """See `Entries`."""
+        return (runs[0] for runs in self._runs.values())
 
 
 def as_entries(entries: "Entries | Iterable[Waved]") -> Entries:
     """*entries* by their places."""
     return entries if isinstance(entries, Entries) else Held(entries)
-
-
-class Kin:
-    """Which places belong together: each knows the next one, and the last of them the first. Four bytes a place."""
-
-    def __init__(self, entries: Entries) -> None:
-        self._next = array("I", range(len(entries)))
-        for places in entries.alike():
-            for place, following in zip(places, [*places[1:], places[0]], strict=True):
-                self._next[place] = following
-
-    def of(self, place: int) -> list[int]:
-        """The places that belong together with *place*, ascending, itself among them."""
-        found = [place]
-        while (following := self._next[found[-1]]) != place:
-            found.append(following)
-        return sorted(found)

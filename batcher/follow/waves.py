@@ -1,21 +1,15 @@
 """The entries of one or several waves with their verdicts, for the gate, the report and reruns."""
 
-from array import array
 from bisect import bisect_right
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from itertools import accumulate, groupby
-from operator import itemgetter
 from pathlib import Path
 
+from batcher.follow.entry_table import EntryTable, Row
 from batcher.follow.seen import Seen
-from batcher.follow.wave_index import WaveIndex
+from batcher.follow.verdict import Verdict
+from batcher.follow.wave_index import WaveFiles
 from batcher.follow.waved import EntryAt, Waved
-
-_PART = 1 << 16  # names that are sorted at a time, about; in _PARTS parts at most
-_PARTS = 64
 
 
 def entries_of(
@@ -28,20 +22,28 @@ def entries_of(
     that of the one file, where it is not beside it; *entries* is how many the operator says that there are.
     """
     said = entries or {}
-    return Waves([WaveIndex.of(path, journal=journal, entries=said.get(path)) for path in files])
+    return Waves(
+        [WaveFiles(number, path, journal) for number, path in enumerate(files)], lambda wave: said.get(wave.path)
+    )
 
 
 class Waves:
-    """The entries of several waves, each read from its files when it is asked for; see `Entries`."""
+    """The entries of several waves; see `Entries`. What is not in their table is read from their files again."""
 
-    def __init__(self, waves: Sequence[WaveIndex]) -> None:
-        self.waves = waves
-        self._starts = [0, *accumulate(map(len, waves))]
-        self._nth: dict[int, int] = {}  # by place, where it is not the first
-        self._alike = _alike(waves, self._starts, self._nth)
+    def __init__(self, waves: Sequence[WaveFiles], said: Callable[[WaveFiles], int | None]) -> None:
+        self._waves = waves
+        self._table = EntryTable()
+        self._starts: list[int] = []
+        seen: list[Seen] = []
+        for wave in waves:
+            self._starts.append(len(self._table))
+            seen.append(wave.read_into(self._table, said(wave)))
+        self.seen: Sequence[Seen] = seen
+        self._table.complete()
+        self._count = len(self._table)
 
     def __len__(self) -> int:
-        return self._starts[-1]
+        return self._count
 
     def __iter__(self) -> Iterator[Waved]:
         with self.reading() as entry_at:
@@ -51,58 +53,36 @@ class Waves:
     def reading(self) -> Iterator[EntryAt]:
         """See `Entries`."""
         with ExitStack() as stack:
-            readers = [stack.enter_context(wave.reading()) for wave in self.waves]
+            readers: dict[int, Callable[[Row], Waved]] = {}
 
             def entry_at(place: int) -> Waved:
-                wave = bisect_right(self._starts, place) - 1
-                entry = readers[wave](place - self._starts[wave])
-                return replace(entry, nth=self._nth[place]) if place in self._nth else entry
+                row = self._table.row(place)
+                if row.wave not in readers:
+                    readers[row.wave] = stack.enter_context(self._waves[row.wave].reading())
+                return readers[row.wave](row)
 
             yield entry_at
 
-    @property
-    def seen(self) -> Sequence[Seen]:
-        """See `Entries`."""
-        return [wave.seen for wave in self.waves]
-
     def file_of(self, place: int) -> str:
         """See `Entries`."""
-        return str(self.waves[bisect_right(self._starts, place) - 1].path)
+        return str(self._waves[bisect_right(self._starts, place) - 1].path)
 
-    def alike(self) -> Iterator[Sequence[int]]:
+    def runs_of(self, place: int) -> Sequence[int]:
         """See `Entries`."""
-        return iter(self._alike)
+        return self._table.runs_of(place)
 
+    def sound(self) -> Mapping[Verdict | None, int]:
+        """See `Entries`."""
+        return self._table.sound()
 
-def _alike(waves: Sequence[WaveIndex], starts: Sequence[int], nth: dict[int, int]) -> "list[array[int]]":
-    """The places that may be runs of one entry; *nth* is given to those whose name their wave had before.
+    def in_question(self) -> Iterator[int]:
+        """See `Entries`."""
+        return self._table.in_question()
 
-    Two entries whose names have the same digest, one pair among billions, are taken for possible runs of one another,
-    and told apart by whoever loads them; no repeat of a name is ever taken for a rerun of it.
-    """
-    found: list[array[int]] = []
-    names = array("q")
-    for wave in waves:
-        names.extend(wave.names)
-    for places in _same_names(names):
-        seen: Counter[int] = Counter()
-        by_nth: dict[int, array[int]] = {}
-        for place in places:
-            number = bisect_right(starts, place) - 1
-            if seen[number]:
-                nth[place] = seen[number]
-            by_nth.setdefault(seen[number], array("I")).append(place)
-            seen[number] += 1
-        found += [of_one for of_one in by_nth.values() if len(of_one) > 1]
-    return found
+    def verdict_at(self, place: int) -> Verdict | None:
+        """The verdict on the run at *place*; None: there is none."""
+        return self._table.verdict_at(place)
 
-
-def _same_names(names: Sequence[int]) -> Iterator[list[int]]:
-    """The places of each name that several have; sorted part by part, to need no memory to speak of."""
-    parts = min(len(names) // _PART + 1, _PARTS)
-    for part in range(parts):
-        of_part = sorted((name, place) for place, name in enumerate(names) if name % parts == part)
-        for _, same in groupby(of_part, key=itemgetter(0)):
-            places = [place for _, place in same]
-            if len(places) > 1:
-                yield places
+    def differing(self) -> Iterator[tuple[int, int]]:
+        """The place of each run whose verdict has differences, ascending, and how many there are."""
+        return self._table.differing()

@@ -43,36 +43,26 @@ class DifferenceRow:
     accepted: str | None
 
 
-_VERDICTS = tuple(Verdict)
 Word = tuple[Verdict | None, str | None]  # an entry's verdict, and why it is not consistent
 
 
 class Verdicts:
-    """The verdicts on the entries of one wave, with the gate's *ruling*. A byte an entry; all else is read again."""
+    """The verdicts on the entries of one wave, with the gate's *ruling*."""
 
     def __init__(self, entries: Waves, acceptances: Sequence[Acceptance], today: date) -> None:
         self._entries = entries
-        self._marks = bytearray(len(entries))  # 0: no verdict; else its place in _VERDICTS and one
         self._holding = [acceptance for acceptance in acceptances if not acceptance.expired(today)]
-        differing, count = array("I"), 0
-
-        def hear(judged: Judged) -> None:
-            nonlocal count
-            if (line := judged.latest.verdict) is None:
-                return
-            self._marks[judged.place] = _VERDICTS.index(line.verdict) + 1
-            if found := sum(len(half.differences) for half in line.halves):
-                differing.append(judged.place)
-                count += found
-
-        self.ruling: Ruling = rule(entries, acceptances, today, heard=hear)
+        self.ruling: Ruling = rule(entries, acceptances, today)
         self.by_verdict = Counter({v: count for v, count in self.ruling.verdicts.items() if v is not None})
+        differing, count = array("I"), 0
+        for place, differences in entries.differing():
+            differing.append(place)
+            count += differences
         self.differences: Sequence[DifferenceRow] = Told(self.ruling.court, differing, count, self._rows)
 
     def verdict_at(self, place: int) -> Verdict | None:
         """The verdict on the entry whose result is the one at *place* of its file."""
-        mark = self._marks[place] if place < len(self._marks) else 0
-        return _VERDICTS[mark - 1] if mark else None
+        return self._entries.verdict_at(place)
 
     @contextmanager
     def reading(self) -> Iterator[Callable[[int], Word]]:

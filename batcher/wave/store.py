@@ -442,9 +442,11 @@ class Store:
         ).fetchone()
         return self._entry(row) if row else None
 
-    def planned_keys(self) -> Iterator[tuple[int, str]]:
-        """The place and the key of every entry, in manifest order."""
-        yield from self._db.execute("SELECT idx, key FROM entries ORDER BY idx")
+    def outline(self) -> Iterator[tuple[int, str, str | None, Scope | None]]:
+        """The place, the key, the job and the scope of every entry, in manifest order; an invalid one has no scope."""
+        scopes = {scope.number: scope for scope in self.scopes()}
+        for index, key, job_id, scope in self._db.execute("SELECT idx, key, job_id, scope FROM entries ORDER BY idx"):
+            yield index, key, job_id, scopes.get(scope)
 
     def line_of(self, index: int) -> int | None:
         """The manifest's line of the entry at *index*, be it valid or not; None: there is none."""

@@ -88,6 +88,16 @@ def test_a_file_written_anew_while_it_is_read_is_told(tmp_path: Path) -> None:
         list(ruling.blockers)
 
 
+def test_a_verdict_on_another_comparison_put_in_while_it_is_read_is_told(tmp_path: Path) -> None:
+    results = tmp_path / "r.jsonl"
+    write_wave(results, 300)
+    ruling = ruled(results)
+    verdicts = verdicts_beside(results)
+    verdicts.write_bytes(verdicts.read_bytes().replace(b"-data", b"-atad"))
+    with pytest.raises(UserError, match="written anew"):
+        list(ruling.blockers)
+
+
 def test_results_written_anew_while_they_are_read_are_told(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     write_wave(results, 300)
@@ -110,14 +120,11 @@ def test_the_page_says_what_it_leaves_out(tmp_path: Path) -> None:
     assert said in (tmp_path / "r.html").read_text(encoding="utf-8")
 
 
-def test_entries_whose_digests_meet_are_still_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Digests only narrow down which entries may be runs of one: the names decide."""
-    monkeypatch.setattr("batcher.follow.wave_index.hash", lambda _: 7, raising=False)
+def test_only_the_same_name_makes_two_lines_runs_of_one_entry(tmp_path: Path) -> None:
     first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
-    write_wave(first, 1)
-    write_wave(second, 1)
-    second.write_text(second.read_text().replace("wave-7/", "wave-8/"))
-    verdicts = verdicts_beside(second)
-    verdicts.write_text(verdicts.read_text().replace("wave-7/", "wave-8/"))
+    write_wave(first, 4, journal=False)
+    write_wave(second, 4, journal=False)
+    for path in (second, verdicts_beside(second)):
+        path.write_text(path.read_text().replace("wave-7/000001", "wave-8/000001"))
     ruling = rule(entries_of([first, second]), (), TODAY)
-    assert (ruling.entries, len(ruling.replaced)) == (2, 0)
+    assert (ruling.entries, len(ruling.replaced)) == (5, 3)

@@ -38,7 +38,7 @@ CALLS: dict[str, Callable[[Store], object]] = {
     "answered_around": lambda store: store.answered_around(entry(1)),
     "sharing": lambda store: store.sharing(entry(2)),
     "entry": lambda store: store.entry(2),
-    "planned_keys": lambda store: list(store.planned_keys()),
+    "outline": lambda store: list(store.outline()),
     "line_of": lambda store: store.line_of(2),
     "indexes_of_key": lambda store: store.indexes_of_key("key-2"),
     "result_of": lambda store: store.result_of(1),
@@ -57,7 +57,7 @@ OTHERS = {
 }  # fmt: skip
 # What is about the whole wave, and called once in a run, may walk over all of it; what is called for each entry not.
 OF_ALL = {"facts", "scopes", "scope_sizes", "entry_count", "is_settled", "status_counts", "settled_counts"}
-OF_ALL |= {"answers", "lines", "last_event_at", "planned_keys"}
+OF_ALL |= {"answers", "lines", "last_event_at", "outline"}
 SORTS = {"settled_counts"}  # by scope, of which there are few: quicker than any index would be, and once in a run
 
 
