@@ -44,6 +44,10 @@ class Held(Struct):
         self.listed = frozenset(comparison.compare_task_id for comparison in comparisons)
         self.listed_at = began
 
+    def was_listed_since(self, moment: float) -> bool:
+        """Whether a list of its job was begun after *moment*."""
+        return self.listed_at is not None and self.listed_at >= moment
+
     def began(self, now: float) -> None:
         """What was due is being done: until now the entry waited for its scope, which had to pause or to be slow."""
         if self.first_at is not None:

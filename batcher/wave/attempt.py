@@ -63,9 +63,12 @@ class Attempts:
             if not await self._access.ready():
                 return
             known: frozenset[str] | None = None
+            began = self._context.clock.monotonic()
             if not await self._foresight.clears(held):
                 return
-            if self._context.policy.reconcile is Reconcile.SNAPSHOT and held.state.snapshot_due:
+            if held.state.snapshot_due and held.was_listed_since(began):
+                known = held.listed
+            elif self._context.policy.reconcile is Reconcile.SNAPSHOT and held.state.snapshot_due:
                 known = await self._snapshot(held)
             elif self._context.policy.reconcile is Reconcile.WINDOW and self._must_glance:
                 known = await self._glance(held)

@@ -88,6 +88,7 @@ class Foresight:
             self._probes += 1
 
     async def _look(self, held: Held) -> bool:
+        began = self._context.clock.monotonic()
         try:
             listed = await self._lister.comparisons(held.entry.job_id)
             await self._learn_since()
@@ -107,6 +108,7 @@ class Foresight:
         )
         if not newer:
             held.probed = True
+            held.saw(listed.comparisons, began)
             return True
         if not self._always:
             self._always = True

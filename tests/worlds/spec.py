@@ -137,8 +137,9 @@ class Spec:
     @property
     def can_tell(self) -> bool:
         """Whether every doubt can be settled without a person, with clocks that agree."""
-        listed = not self.faults.list_fails and not self.config.empty_list_is_error
+        listed = not (self.faults.list_fails or self.faults.pages or self.config.empty_list_is_error)
         alone = not self.others and all(rule.exists for rule in self.config.jobs)
+        alone = alone and not any(life.restores for life in self.lives)  # of what a newer journal knows
         return self.clocks_agree and listed and alone and self.policy.reconcile is not Reconcile.OFF
 
 
