@@ -94,15 +94,15 @@ def _files(folder: Path) -> list[str]:
 def _show(rehearsal: "Rehearsal", folder: Path, *, quiet: bool) -> int:
     from batcher.cli.conduct import count
     from batcher.cli.ending import print_ending
-    from batcher.report.gather import gather
     from batcher.report.html import write_page
+    from batcher.report.page_data import gather_page
 
     end, seen = rehearsal.run()
     if end.stop is not None:
         from batcher.cli.ending import exit_code
 
         return exit_code(end)
-    write_page(folder / "report.html", gather(rehearsal.results))
+    write_page(folder / "report.html", gather_page([rehearsal.results]))
     if not quiet:
         err = screen()
         tally = count(rehearsal.results)

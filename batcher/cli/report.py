@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.cli import exits
-from batcher.cli.all_of_it import counts_of, entries_option
+from batcher.cli.all_of_it import counts_of, entries_option, one_journal
 from batcher.cli.entries import journal_option
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
@@ -15,7 +15,7 @@ from batcher.cli.terminal import tell
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from batcher.follow.accepted import Acceptance
     from batcher.report.gather import Report
@@ -27,6 +27,7 @@ Examples:
   batcher report results.jsonl
   batcher report results.jsonl --html report.html --allow-inconsistent accepted.csv
   batcher report results.jsonl --markdown - | xclip
+  batcher report wave1.jsonl wave1-again.jsonl wave2.jsonl --html night.html
   batcher report monday.jsonl tuesday.jsonl
   batcher report results.jsonl --json | jq .by_status
 """
@@ -38,7 +39,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
 @journal_option
 @entries_option
-@click.option("--html", type=_FILE, help="Write one self-contained page: verdict, timeline, entries, differences.")
+@click.option("--html", type=_FILE, help="Write one self-contained page: verdict, what to do, entries, differences.")
 @click.option("--csv", type=_FILE, help="Write a row for each entry, for spreadsheets.")
 @click.option("--differences-csv", type=_FILE, help="Write a row for each difference that was found.")
 @click.option(
@@ -65,7 +66,8 @@ def command(
     """Summarise the results file RESULTS: counts, troubles with an example and a way out, pace, and the gate's word.
 
     The verdicts and the journal beside it are used where they are there. Two files: what changed from the first
-    wave to the second. A wave that is still running can be looked at as well.
+    wave to the second. With --html any number of files: one page over these waves and their reruns, as the gate sees
+    them. A wave that is still running can be looked at as well.
     """
     named = parameters["allow_inconsistent"] is not None
     settings = load_given(parameters, _SETTINGS).settings
@@ -73,9 +75,11 @@ def command(
     asked = [name for name, path in files.items() if path is not None]
     if delimiter and csv is None and differences_csv is None:
         raise click.UsageError("--delimiter is for --csv and --differences-csv: give one of them.")
-    if len(results) > 2:
-        raise click.UsageError("Name one results file, or two to see what changed between them.")
-    if len(results) == 2:
+    if len(results) > 1 and html is not None:
+        results = _of_one_page(results, journal, as_json, [name for name in asked if name != "--html"])
+    elif len(results) > 2:
+        raise click.UsageError("Name one results file, two to see what changed between them, or several with --html.")
+    elif len(results) == 2:
         if asked:
             raise click.UsageError(f"{asked[0]} takes one results file; two files are only compared.")
         if named:
@@ -85,19 +89,56 @@ def command(
         return _compare(results[0], results[1], as_json)
 
     from batcher.cli.at_the_end import accepted_by
-    from batcher.report.gather import gather
 
-    said = counts_of(results, entries).get(results[0])
+    said = counts_of(results, entries)
     acceptances = accepted_by(settings)
     if not asked:
-        return _summary(results[0], journal, said, acceptances, as_json)
+        return _summary(results[0], journal, said.get(results[0]), acceptances, as_json)
     if as_json:
         raise click.UsageError(f"--json prints a summary, {asked[0]} writes one: use one of the two.")
     from batcher.cli.outputs import refuse_outputs
 
     refuse_outputs(results, files)
-    report = gather(results[0], acceptances, journal=journal, entries=said)
-    return _write(report, html, csv, differences_csv, delimiter or ",", markdown)
+    if html is not None:
+        _write_page(html, results, acceptances, journal, said)
+    if len(asked) > (html is not None):
+        from batcher.report.gather import gather
+
+        report = gather(results[0], acceptances, journal=journal, entries=said.get(results[0]))
+        _write(report, csv, differences_csv, delimiter or ",", markdown)
+    return exits.CREATED
+
+
+def _of_one_page(
+    results: "Sequence[Path]", journal: Path | None, as_json: bool, also: "Sequence[str]"
+) -> tuple[Path, ...]:
+    """The results files of a page over several waves, each once. Raises `UsageError`."""
+    from batcher.follow.files import is_verdicts
+
+    if also or as_json:
+        raise click.UsageError(
+            f"{also[0] if also else '--json'} takes one results file; of several --html makes one page."
+        )
+    one_journal(results, journal)
+    kept = tuple(path for path in dict.fromkeys(results) if not is_verdicts(path))
+    if not kept:
+        raise click.UsageError("Name the results files; the verdicts are found beside them.")
+    return kept
+
+
+def _write_page(
+    html: Path,
+    results: "Sequence[Path]",
+    acceptances: "Sequence[Acceptance]",
+    journal: Path | None,
+    entries: "Mapping[Path, int]",
+) -> None:
+    from batcher.report.html import write_page
+    from batcher.report.page_data import gather_page
+
+    data = gather_page(results, acceptances, journal=journal, entries=entries)
+    with _told(html):
+        write_page(html, data)
 
 
 def _summary(
@@ -135,22 +176,16 @@ def _summary(
 
 def _write(
     report: "Report",
-    html: Path | None,
     csv: Path | None,
     differences_csv: Path | None,
     delimiter: str,
     markdown: Path | None,
-) -> int:
+) -> None:
     from batcher.whole import whole_text
 
     results = report.file
     if report.verdicts is None and differences_csv:
         raise UserError(f"{results} has no verdicts beside it yet: run `batcher watch {results}` first.")
-    if html is not None:
-        from batcher.report.html import write_page
-
-        with _told(html):
-            write_page(html, report)
     if csv is not None:
         from batcher.report.tables import DELIMITERS, write_entries
 
@@ -170,7 +205,6 @@ def _write(
         else:
             with _told(markdown), whole_text(markdown) as out:
                 out.write(text)
-    return exits.CREATED
 
 
 @contextmanager

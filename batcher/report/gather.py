@@ -1,4 +1,4 @@
-"""Everything the report's page shows, gathered from what lies beside the results file: journal and verdicts."""
+"""What a report tells of one wave, gathered from what lies beside its results file: journal and verdicts."""
 
 from array import array
 from collections import Counter
@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 from batcher.clock import utc_now
 from batcher.drs.outcome import Sort, Trouble
@@ -17,18 +17,13 @@ from batcher.follow.gate import Ruling, Told, rule
 from batcher.follow.judge import Judged
 from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import Difference, Verdict
-from batcher.follow.wave_index import line_at
 from batcher.follow.waves import Waves, entries_of
 from batcher.rates import Rate
 from batcher.report.tally import NoResult, Tally
 from batcher.report.timeline import Kind, Sent, Stretches, Timeline, timeline
 from batcher.wave.beside import JournalUnusable
-from batcher.wave.result import Status
 from batcher.wave.results_file import Torn, parsed_line, raw_lines, results_problem
 from batcher.wave.store import Store
-
-# Entries listed one by one on the page; beyond that those with trouble come first, and the page says so.
-MOST_ROWS = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,62 +94,19 @@ class Verdicts:
                 )
 
 
-class Lines(Sequence[dict[str, Any]]):
-    """Some result lines of a file, by their *offsets*, read when they are asked for."""
-
-    def __init__(self, path: Path, places: "Sequence[int]", offsets: "Sequence[int]") -> None:
-        self._path = path
-        self._offsets = offsets
-        self.places = places
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        with self._path.open("rb") as file:
-            for place in self.places:
-                yield line_at(file, self._path, self._offsets[place], parsed_line)
-
-    @overload
-    def __getitem__(self, which: int) -> dict[str, Any]: ...
-    @overload
-    def __getitem__(self, which: slice) -> "Lines": ...
-    def __getitem__(self, which: int | slice) -> "dict[str, Any] | Lines":
-        if isinstance(which, slice):
-            return Lines(self._path, self.places[which], self._offsets)
-        return next(iter(Lines(self._path, [self.places[which]], self._offsets)))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """A wave as the page shows it. *facts* are the journal's, None where there is none to be read.
+class WaveRead:
+    """What the files of one wave tell of it, but for its verdicts. *facts* are the journal's; None: it is not read.
 
-    *seen* tells whether all of the wave is here. *lines* are result lines, those with trouble chosen first; *omitted*
-    says how many more there are. *grave* counts the lines with trouble, *omitted_grave* those of them that are not
-    among *lines*. *problems* are sentences.
+    *seen* tells whether all of the wave is here. *problems* are sentences.
     """
 
     file: Path
     tally: Tally
-    lines: Lines
-    omitted: int
-    grave: int
-    omitted_grave: int
-    verdicts: Verdicts | None
     timeline: Timeline | None
     facts: Mapping[str, Any] | None
     seen: Seen
     problems: tuple[str, ...]
-
-    @property
-    def entries(self) -> int | None:
-        """How many entries the wave has; None where that cannot be told."""
-        return self.seen.entries
-
-    @property
-    def ruling(self) -> Ruling | None:
-        """What the gate says of the wave; None where it was not followed."""
-        return None if self.verdicts is None else self.verdicts.ruling
 
     @property
     def rate(self) -> Rate | None:
@@ -166,20 +118,66 @@ class Report:
             return None  # `off` or `auto`
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A wave with its verdicts, as the summaries show it."""
+
+    wave: WaveRead
+    verdicts: Verdicts | None
+
+    @property
+    def file(self) -> Path:
+        """The results file."""
+        return self.wave.file
+
+    @property
+    def tally(self) -> Tally:
+        """The counts of its lines."""
+        return self.wave.tally
+
+    @property
+    def entries(self) -> int | None:
+        """How many entries the wave has; None where that cannot be told."""
+        return self.wave.seen.entries
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What is wrong with the files, in sentences."""
+        return self.wave.problems
+
+    @property
+    def ruling(self) -> Ruling | None:
+        """What the gate says of the wave; None where it was not followed."""
+        return None if self.verdicts is None else self.verdicts.ruling
+
+
 def gather(
     results: Path,
     acceptances: Sequence[Acceptance] = (),
     *,
     journal: Path | None = None,
     entries: int | None = None,
-    most_rows: int = MOST_ROWS,
 ) -> Report:
     """Read *results* and what lies beside it, and have the gate rule over it. Raises `UserError`.
 
     *journal* is the wave's, where it is not beside; *entries* is how many the operator says that the wave has.
     """
     verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries)
-    tally, torn, chosen, sent = Tally(), Torn(), _Chosen(most_rows), Stretches()
+    return Report(wave=read_wave(results, journal=journal, entries=entries), verdicts=verdicts)
+
+
+def read_wave(
+    results: Path,
+    *,
+    journal: Path | None = None,
+    entries: int | None = None,
+    heard: Callable[[Mapping[str, Any], int], None] = lambda line, offset: None,
+) -> WaveRead:
+    """Read *results* and the journal, as `gather` does. Raises `UserError`.
+
+    *heard* is told of every result line and where in the file it begins.
+    """
+    tally, torn, sent = Tally(), Torn(), Stretches()
     offset = 0
     for number, raw in raw_lines(results, torn):
         line = parsed_line(results, number, raw)
@@ -187,7 +185,7 @@ def gather(
             tally.add(line)
         except NoResult as error:
             raise results_problem(results, number, str(error)) from None
-        chosen.see(line["index"], offset, grave=is_grave(line, verdicts.verdict_at(number - 1) if verdicts else None))
+        heard(line, offset)
         offset += len(raw)
         if isinstance(line["submitted_at"], str):
             sent.add(datetime.fromisoformat(line["submitted_at"]).timestamp(), Kind.FIRST)
@@ -197,50 +195,14 @@ def gather(
     if torn.torn:
         problems.append("The last line is cut off (the wave is running, or was killed) and not counted.")
     problems += [f"{misfit}." for misfit in tally.misfits(seen.entries)]
-    places = chosen.places()
-    return Report(
+    return WaveRead(
         file=results,
         tally=tally,
-        lines=Lines(results, places, chosen.offsets),
-        omitted=tally.lines - len(places),
-        grave=chosen.grave_count,
-        omitted_grave=max(0, chosen.grave_count - most_rows),
-        verdicts=verdicts,
         timeline=whole or sent.timeline(whole=False),
         facts=facts,
         seen=seen,
         problems=tuple(problems),
     )
-
-
-def is_grave(line: Mapping[str, Any], verdict: Verdict | None) -> bool:
-    """Whether a person should look at the entry of result *line*."""
-    return line["status"] != Status.CREATED or verdict not in (None, Verdict.CONSISTENT)
-
-
-class _Chosen:
-    """Chooses which lines a list of at most *most* has: those with trouble, then others while there is room."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._indexes = array("Q")
-        self._grave, self._plain = array("I"), array("I")
-        self.offsets = array("Q")
-        self.grave_count = 0
-
-    def see(self, index: int, offset: int, *, grave: bool) -> None:
-        """Take note of the next line, whose entry has *index* in the manifest."""
-        kept = self._grave if grave else self._plain
-        if len(kept) < self._most:
-            kept.append(len(self.offsets))
-        self.grave_count += grave
-        self.offsets.append(offset)
-        self._indexes.append(index)
-
-    def places(self) -> Sequence[int]:
-        """The places of the chosen lines in the file, in the order of the manifest."""
-        chosen = self._grave + self._plain[: self._most - len(self._grave)]
-        return array("I", sorted(chosen, key=self._indexes.__getitem__))
 
 
 def seen_of(results: Path, tally: Tally, planned: int | None, why: str | None, said: int | None) -> Seen:

@@ -6,8 +6,17 @@ from dataclasses import dataclass
 
 from batcher.follow.gate import Ruling, Word
 from batcher.follow.verdict import Verdict
+from batcher.report.state import State, state_in_the_way
 from batcher.text import counted
 from batcher.wave.result import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Something that stands in the way; *state* is that of the entries it is about, if it is about some."""
+
+    text: str
+    state: State | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,27 +28,8 @@ class Headline:
     tone: str
     title: str
     said: str
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Reason, ...] = ()
     notes: tuple[str, ...] = ()
-
-
-_STATUSES = {
-    Status.PARTIAL: "created in part: one of two comparisons was refused",
-    Status.FAILED: "failed: nothing was created",
-    Status.UNSETTLED: "unsettled: a person must look whether they were created",
-    Status.INVALID: "invalid: not sent",
-    Status.NOT_SUBMITTED: "not submitted: the wave stopped before",
-    None: "without a result: the wave has not ended",
-}
-_VERDICTS = {
-    Verdict.INCONSISTENT: "inconsistent: source and target differ",
-    Verdict.FAILED: "failed to compare",
-    Verdict.TIMEOUT: "broken off by the cloud's time limit",
-    Verdict.CANCELLED: "cancelled",
-    Verdict.UNKNOWN: "not known",
-    Verdict.CONSISTENT: "not followed to the end",
-    None: "not followed yet",
-}
 
 
 def headline(by_status: Mapping[Status, int], ruling: Ruling | None, entries: int | None) -> Headline:
@@ -69,13 +59,13 @@ def _created(by_status: Mapping[Status, int], known: int | None) -> Headline:
             said=f"{counted(entries, 'entry', 'entries')}, each with its comparison. "
             "What they came to is not known yet: batcher watch follows them.",
         )
-    counts: dict[Status | None, int] = {status: by_status.get(status, 0) for status in Status}
-    counts[None] = entries - lines
+    counts = {State(status.value): by_status.get(status, 0) for status in Status if status is not Status.CREATED}
+    counts[State.NO_RESULT] = entries - lines
     return Headline(
         tone="doubt" if by_status.get(Status.UNSETTLED) else "bad",
         title=f"{created:,} of {entries:,} created",
         said=f"{counted(entries - created, 'entry is', 'entries are')} not as asked for.",
-        reasons=tuple(f"{count:,} {said}" for s, said in _STATUSES.items() if (count := counts.get(s))),
+        reasons=tuple(_counted(counts)),
     )
 
 
@@ -93,7 +83,7 @@ def _judged(ruling: Ruling) -> Headline:
             tone="doubt",
             title="UNKNOWN: not proven to be all",
             said=f"{counted(ruling.entries, 'entry', 'entries')} seen, none of which stands in the way.",
-            reasons=tuple(ruling.unproven),
+            reasons=tuple(Reason(text=said) for said in ruling.unproven),
             notes=notes,
         )
     differ = any(verdict is Verdict.INCONSISTENT for _, verdict in ruling.blocked)
@@ -101,7 +91,7 @@ def _judged(ruling: Ruling) -> Headline:
         tone="bad" if differ else "warn",
         title=f"NO-GO: {ruling.verdicts.get(Verdict.CONSISTENT, 0):,} of {ruling.entries:,} consistent",
         said="What stands in the way:",
-        reasons=tuple(_reasons(ruling.blocked)),
+        reasons=tuple(_counted(in_the_way(ruling.blocked))),
         notes=notes,
     )
 
@@ -116,10 +106,15 @@ def _notes(ruling: Ruling) -> Iterator[str]:
             yield f"Acceptances that {said}: {'; '.join(map(str, acceptances))}."
 
 
-def _reasons(blocked: Mapping[tuple[Status | None, Verdict | None], int]) -> Iterator[str]:
-    kinds: Counter[str] = Counter()
+def in_the_way(blocked: Mapping[tuple[Status | None, Verdict | None], int]) -> Mapping[State, int]:
+    """How many entries of each state stand in the way."""
+    counts: Counter[State] = Counter()
     for (status, verdict), count in blocked.items():
-        kinds[_VERDICTS[verdict] if status is Status.CREATED else _STATUSES[status]] += count
-    for kind in (*_VERDICTS.values(), *_STATUSES.values()):
-        if count := kinds[kind]:
-            yield f"{count:,} {kind}"
+        counts[state_in_the_way(status, verdict)] += count
+    return counts
+
+
+def _counted(counts: Mapping[State, int]) -> Iterator[Reason]:
+    for state in State:
+        if count := counts.get(state):
+            yield Reason(text=f"{count:,} {state.said}", state=state)

@@ -1,125 +1,99 @@
 """The report's page: one file with everything in it, no network, for a browser, a printer or a ticket's attachment."""
 
+import base64
+import hashlib
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from heapq import nsmallest
 from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import orjson
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from batcher._version import __version__
 from batcher.clock import utc_now
 from batcher.durations import duration_text, rough_duration
-from batcher.follow.verdict import CompareResult, Verdict
+from batcher.follow.verdict import Verdict
 from batcher.report.chart import HEIGHT, WIDTH, chart
-from batcher.report.gather import DifferenceRow, Report, Word, is_grave, task_id, words_of
+from batcher.report.differing import folded
+from batcher.report.gather import WaveRead
 from batcher.report.headline import headline
+from batcher.report.page_data import PageData
+from batcher.report.page_rows import STATUS_TONES, VERDICT_TONES, payload
+from batcher.report.state import State
+from batcher.report.steps import link_to, steps
 from batcher.report.timeline import Kind
 from batcher.text import counted
 from batcher.wave.result import Status
 from batcher.whole import whole_text
 
-TONES = {
-    Status.CREATED: "good",
-    Status.PARTIAL: "warn",
-    Status.FAILED: "bad",
-    Status.UNSETTLED: "doubt",
-    Status.INVALID: "bad",
-    Status.NOT_SUBMITTED: "warn",
-}
-VERDICT_TONES = {
-    Verdict.CONSISTENT: "good",
-    Verdict.INCONSISTENT: "bad",
-    Verdict.FAILED: "bad",
-    Verdict.TIMEOUT: "warn",
-    Verdict.CANCELLED: "warn",
-    Verdict.UNKNOWN: "doubt",
-}
 _KINDS = {
     Kind.FIRST: "first requests",
     Kind.RETRY: "repeats",
     Kind.THROTTLED: "turned away by the cloud's limit",
 }
-_HEADS = (
-    ("index", "#"),
-    ("key", "Key"),
-    ("job_id", "Job"),
-    ("status", "Status"),
-    ("verdict", "Verdict"),
-    ("attempts", "Attempts"),
-    ("took_s", "Took"),
-    ("error_code", "Trouble"),
-)
-_GRAVE = 300  # rows of the printed table
-_DIFFERENCES = 1000  # rows of the table of differences
-_TROUBLES = 40
+_LISTED = 300  # entries of the table that stands there where scripts do not run
+_STEPS = 40
 _DATA = "\0data\0"
+_HEAD = 'document.documentElement.classList.add("scripts");'
+_SCRIPTS = ("parts", "entries", "address", "facets", "list", "entry", "save", "page")  # each uses those before it
 
 
-def write_page(path: Path, report: Report) -> None:
-    """Write the page for *report* to *path*, whole or not at all. Raises OSError."""
+def write_page(path: Path, data: PageData) -> None:
+    """Write the page for *data* to *path*, whole or not at all. Raises OSError."""
     with whole_text(path) as file:
-        file.writelines(_pieces(report))
+        file.writelines(_pieces(data))
 
 
-def page(report: Report) -> str:
+def page(data: PageData) -> str:
     """The page as text."""
-    return "".join(_pieces(report))
+    return "".join(_pieces(data))
 
 
-def _pieces(report: Report) -> Iterator[str]:
+def _pieces(data: PageData) -> Iterator[str]:
     """The page in pieces: the list's data, which is most of it, is never held as one text."""
-    head, _, rest = _frame(report).rpartition(_DATA)
+    head, _, rest = _frame(data).rpartition(_DATA)
     yield head
-    yield from map(_in_script, _payload(report))
+    yield from payload(data)
     yield rest
 
 
-def _frame(report: Report) -> str:
+def _frame(data: PageData) -> str:
     """The page with _DATA where the list's data go; behind it there is only our own script."""
-    tally, verdicts = report.tally, report.verdicts
-    line = report.timeline
-    limit_per_s, limit_text = _limit(report)
+    scripts = _scripts()
+    standing = data.standing
+    differences = folded(data)
+    all_steps = list(islice(steps(data), _STEPS))
     text: str = _template().render(
         version=__version__,
         css=Markup(_part("page.css")),  # noqa: S704 - our own file
-        js=Markup(_part("page.js")),  # noqa: S704 - our own file
+        head=Markup(_HEAD),  # noqa: S704 - our own text
+        js=Markup(scripts),  # noqa: S704 - our own files
+        hashes=[_digest(_HEAD), _digest(scripts)],
         data=Markup(_DATA),  # noqa: S704 - our own text
-        report=report,
-        quoted=shlex.quote(str(report.file)),
-        headline=headline(tally.by_status, report.ruling, report.entries),
-        span=_span(report),
-        entries=report.entries or tally.lines,
-        statuses=[_count(status.value, tally.by_status[status], TONES[status]) for status in Status],
-        verdicts=verdicts
-        and [_count(verdict.value, verdicts.by_verdict[verdict], VERDICT_TONES[verdict]) for verdict in Verdict],
-        verdict_total=verdicts and sum(verdicts.by_verdict.values()),
-        chart=line and chart(line, limit_per_s=limit_per_s, limit_text=limit_text),
+        title=_title(data),
+        several=len(data.waves) > 1,
+        headline=headline(_plain(data.by_status), data.word, data.entries),
+        made=f"{utc_now():%Y-%m-%dT%H:%M:%SZ}",
+        problems=[_of_wave(data, wave, problem) for wave in data.waves for problem in wave.problems],
+        steps=all_steps,
+        shares=list(_shares(data)),
+        entries=data.ruling.entries,
+        waves=[_wave(data, number, wave) for number, wave in enumerate(data.waves)],
+        scopes=standing.scopes,
+        scope_columns=[status.value for status in Status if standing.by_status[status]],
+        differences=differences,
+        omitted=data.omitted,
+        omitted_grave=data.omitted_grave,
+        quoted=" ".join(shlex.quote(str(wave.file)) for wave in data.waves),
+        groups=list(_groups(data)),
+        unlisted=max(0, sum(count for (state, _), count in data.states.items() if state.grave) - _LISTED),
         width=WIDTH,
         height=HEIGHT,
-        kinds=[
-            {"name": kind.value, "said": _KINDS[kind], "number": count}
-            for kind, count in (line.totals if line else {}).items()
-            if count
-        ],
-        bar_text=line and duration_text(line.width_s),
-        troubles=list(_troubles(report)),
-        databases=list(_differences(report)),
-        more_differences=max(0, len(verdicts.differences) - _DIFFERENCES) if verdicts else 0,
-        scopes=tally.scopes,
-        scope_columns=[status.value for status in Status if tally.by_status[status]],
-        heads=_HEADS,
-        grave=list(islice(_grave_rows(report), _GRAVE)),
-        more_grave=max(0, report.grave - _GRAVE),
-        run=list(_run(report)),
-        settings=sorted((report.facts or {}).get("settings", {}).items()),
     )
     return text
 
@@ -129,97 +103,150 @@ def _part(name: str) -> str:
 
 
 @cache
+def _scripts() -> str:
+    return '"use strict";\n' + "\n".join(_part(f"{name}.js") for name in _SCRIPTS)
+
+
+def _digest(script: str) -> str:
+    """What the page's policy knows *script* by: no other one runs."""
+    return "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+
+
+@cache
 def _template() -> Any:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["number"] = lambda number: "" if number is None else f"{number:,}"
+    environment.filters["number"] = lambda number: "\u2013" if number is None else f"{number:,}"
+    environment.filters["time"] = _time
+    environment.globals["link_to"] = link_to
     return environment.from_string(_part("page.html"))
 
 
-def _count(name: str, number: int, tone: str) -> dict[str, Any]:
-    return {"name": name, "number": number, "tone": tone}
-
-
-def _span(report: Report) -> str:
-    tally = report.tally
-    made = f"report made {utc_now():%Y-%m-%d %H:%M} UTC"
-    if tally.span_s is None or tally.first_submitted_at is None:
-        return made
-    began = datetime.fromisoformat(tally.first_submitted_at).astimezone(UTC)
-    recovered = f", {tally.recovered:,} recovered after a lost answer" if tally.recovered else ""
-    return (
-        f"begun {began:%Y-%m-%d %H:%M:%S} UTC, {rough_duration(tally.span_s)}, "
-        f"{counted(tally.attempts, 'request')}{recovered}; {made}"
+def _time(text: str) -> Markup:
+    """The moment *text* (RFC 3339) in UTC; a script adds the reader's own time."""
+    moment = datetime.fromisoformat(text).astimezone(UTC)
+    return Markup('<time datetime="{}">{} UTC</time>').format(
+        f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%Y-%m-%d %H:%M:%S}"
     )
 
 
-def _limit(report: Report) -> tuple[float | None, str | None]:
+def _title(data: PageData) -> str:
+    first = data.waves[0].file.name
+    return first if len(data.waves) == 1 else f"{first} and {counted(len(data.waves) - 1, 'more wave')}"
+
+
+def _of_wave(data: PageData, wave: WaveRead, problem: str) -> str:
+    return problem if len(data.waves) == 1 or wave.file.name in problem else f"{wave.file}: {problem}"
+
+
+def _plain(by_status: Mapping[Status | None, int]) -> Mapping[Status, int]:
+    return {status: count for status, count in by_status.items() if status is not None}
+
+
+def _shares(data: PageData) -> Iterator[dict[str, Any]]:
+    """The two bars: what was created, and what the comparisons came to."""
+    statuses: list[tuple[Status | None, str]] = [
+        *((s, s.value.replace("_", " ")) for s in Status),
+        (None, "no result yet"),
+    ]
+    yield {
+        "title": "What was created",
+        "counts": [
+            _count("status", status, said, data.by_status.get(status, 0), STATUS_TONES[status])
+            for status, said in statuses
+        ],
+    }
+    if not data.followed:
+        return
+    verdicts: list[tuple[Verdict | None, str]] = [*((v, v.value) for v in Verdict), (None, "none yet")]
+    yield {
+        "title": "What the comparisons came to",
+        "counts": [
+            _count("verdict", verdict, said, data.by_verdict.get(verdict, 0), VERDICT_TONES[verdict])
+            for verdict, said in verdicts
+        ],
+    }
+
+
+def _count(facet: str, value: Status | Verdict | None, said: str, number: int, tone: str) -> dict[str, Any]:
+    return {"said": said, "number": number, "tone": tone, "link": link_to(**{facet: value and value.value})}
+
+
+def _wave(data: PageData, number: int, wave: WaveRead) -> dict[str, Any]:
+    """What the tables say of one wave, with its pace."""
+    tally, line = wave.tally, wave.timeline
+    limit_per_s, limit_text = _limit(wave)
+    drawn = line and chart(line, limit_per_s=limit_per_s, limit_text=limit_text)
+    totals = line.totals if line else {}
+    return {
+        "file": wave.file,
+        "number": number,
+        "entries": wave.seen.entries if wave.seen.entries is not None else tally.lines,
+        "standing": sum(count for (_, of), count in data.states.items() if of == number),
+        "grave": sum(count for (state, of), count in data.states.items() if of == number and state.grave),
+        "replaced": data.replaced.get(number, 0),
+        "begun": tally.first_submitted_at,
+        "took": None if tally.span_s is None else rough_duration(tally.span_s),
+        "requests": tally.attempts,
+        "recovered": tally.recovered,
+        "per_s": None if tally.rate_per_s is None else f"{tally.rate_per_s:.3g}",
+        "chart": drawn,
+        "kinds": [{"name": kind.value, "said": _KINDS[kind], "number": n} for kind, n in totals.items() if n],
+        "bar_text": line and duration_text(line.width_s),
+        "run": list(_run(wave)),
+        "settings": sorted((wave.facts or {}).get("settings", {}).items()),
+    }
+
+
+def _limit(wave: WaveRead) -> tuple[float | None, str | None]:
     """The limit of all scopes together, requests a second, and how to say it."""
-    rate, scopes = report.rate, max(1, len(report.tally.scopes))
+    rate, scopes = wave.rate, max(1, len(wave.tally.scopes))
     if rate is None:
         return None, None
     each = f" in each of {scopes} scopes" if scopes > 1 else ""
     return rate.per_s * scopes, f"{rate}{each}"
 
 
-def _troubles(report: Report) -> Iterator[dict[str, Any]]:
-    for trouble in report.tally.troubles[:_TROUBLES]:
-        yield {
-            "count": trouble.count,
-            "status": trouble.status.value,
-            "tone": TONES[trouble.status],
-            "kind": trouble.error_kind,
-            "code": trouble.error_code,
-            "message": trouble.example["error_msg"],
-            "key": trouble.example["key"],
-            "advice": trouble.advice,
-        }
+def _groups(data: PageData) -> Iterator[dict[str, Any]]:
+    """The gravest entries by state, for where scripts do not run; *ids* are what links lead to."""
+    linked: set[str] = set()
+    group: dict[str, Any] | None = None
+    for row in data.rows(data.chosen.judged[:_LISTED]):
+        if row.judged is None or not row.state.grave:
+            break
+        latest, blocker = row.judged.latest, row.judged.blocker
+        if group is None or group["state"] is not row.state:
+            if group is not None:
+                yield group
+            verdict = latest.verdict.verdict if latest.verdict else None
+            ids = _linked(row.state, latest.status, verdict, linked)
+            group = {"state": row.state, "ids": list(ids), "rows": []}
+        group["rows"].append(
+            {
+                "place": latest.index + 1,
+                "key": latest.key,
+                "job_id": latest.job_id,
+                "why": latest.said if latest.said and latest.status is not Status.CREATED else blocker and blocker.why,
+            }
+        )
+    if group is not None:
+        yield group
 
 
-def _differences(report: Report) -> Iterator[dict[str, Any]]:
-    ordered = nsmallest(
-        _DIFFERENCES,
-        report.verdicts.differences if report.verdicts else (),
-        key=lambda row: (
-            row.accepted is not None,
-            row.difference.result != CompareResult.INCONSISTENT,
-            row.difference.place or "",
-            row.difference.object_type,
-            row.difference.name or "",
-            row.key,
-        ),
-    )
-    for row in ordered:
-        yield {
-            **row.difference.model_dump(),
-            "place": row.difference.place,
-            "name": row.difference.table or " ".join(filter(None, [row.difference.object_type, row.difference.name])),
-            "job_id": row.job_id,
-            "tone": _tone(row),
-            "accepted": row.accepted and f"accepted: {row.accepted}",
-        }
+def _linked(state: State, status: Status | None, verdict: Verdict | None, linked: set[str]) -> Iterable[str]:
+    """The addresses, without their "#", that lead to the entries of *state*; each once on a page."""
+    wanted = [link_to(state=state.value)]
+    if status is not Status.CREATED:
+        wanted.append(link_to(status=status and status.value))
+    elif verdict is not None:
+        wanted.append(link_to(verdict=verdict.value))
+    for link in wanted:
+        if link not in linked:
+            linked.add(link)
+            yield link[1:]
 
 
-def _tone(row: DifferenceRow) -> str:
-    if row.accepted is not None:
-        return "idle"
-    return "bad" if row.difference.result == CompareResult.INCONSISTENT else "warn"
-
-
-def _grave_rows(report: Report) -> Iterator[dict[str, Any]]:
-    for line, (verdict, reason) in _rows(report):
-        if is_grave(line, verdict):
-            yield {**line, "verdict": verdict, "why": reason or line["error_msg"]}
-
-
-def _rows(report: Report) -> Iterator[tuple[dict[str, Any], Word]]:
-    """The listed lines, each with its verdict and why."""
-    with words_of(report.verdicts) as word_at:
-        for place, line in zip(report.lines.places, report.lines, strict=True):
-            yield line, word_at(place)
-
-
-def _run(report: Report) -> Iterator[tuple[str, str]]:
-    facts = report.facts or {}
+def _run(wave: WaveRead) -> Iterator[tuple[str, str]]:
+    facts = wave.facts or {}
     for title, name in (("Command", "command"), ("Manifest", "manifest"), ("Digest", "digest"), ("Begun", "begun_at")):
         if facts.get(name):
             yield title, str(facts[name])
@@ -227,57 +254,4 @@ def _run(report: Report) -> Iterator[tuple[str, str]]:
         yield "Last resumed", str(facts["resumed_at"])
     if facts.get("batcher"):
         yield "Run by", f"batcher {facts['batcher']}" + (f", {facts['platform']}" if facts.get("platform") else "")
-    yield "Results", str(report.file)
-    yield "This page by", f"batcher {__version__}"
-
-
-# --- the list -------------------------------------------------------------------------------------------
-
-_POOLED = (
-    *("project_id", "endpoint", "status", "verdict", "error_kind", "error_code", "error_msg", "reason", "labels"),
-)
-_COLUMNS = (
-    *("index", "key", "job_id", "project_id", "endpoint", "status", "verdict", "attempts", "recovered"),
-    *("error_kind", "error_code", "error_msg", "reason", "http_status", "request_id", "object_level_compare_task_id"),
-    *("data_level_compare_task_id", "submitted_at", "finished_at", "took_s", "labels"),
-)
-
-
-def _in_script(json: str) -> str:
-    """*json* so that it may stand in a script element."""
-    return json.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
-
-
-def _payload(report: Report) -> Iterator[str]:
-    """The list's data as JSON, in pieces; texts that repeat stand in it once."""
-    pool: dict[Any, int] = {}
-    yield '{"rows":['
-    for number, (line, (verdict, reason)) in enumerate(_rows(report)):
-        values = {
-            **line,
-            "verdict": verdict,
-            "reason": reason,
-            "object_level_compare_task_id": task_id(line, "object_level_compare_create_result"),
-            "data_level_compare_task_id": task_id(line, "data_level_compare_create_result"),
-            "took_s": _took(line),
-            "labels": ", ".join(f"{name}={text}" for name, text in line["labels"].items()) or None,
-        }
-        row = [pool.setdefault(values[name], len(pool)) if name in _POOLED else values[name] for name in _COLUMNS]
-        yield ("," if number else "") + orjson.dumps(row).decode()
-    tones = {**{s.value: tone for s, tone in TONES.items()}, **{v.value: tone for v, tone in VERDICT_TONES.items()}}
-    rest = {
-        "columns": _COLUMNS,
-        "pooled": _POOLED,
-        "pool": list(pool),
-        "tones": tones,
-        "quoted": shlex.quote(str(report.file)),
-    }
-    yield "]," + orjson.dumps(rest).decode()[1:]
-
-
-def _took(line: Mapping[str, Any]) -> float | None:
-    """Seconds from an entry's first request to its result."""
-    began, ended = line["submitted_at"], line["finished_at"]
-    if not (isinstance(began, str) and isinstance(ended, str)):
-        return None
-    return round((datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds(), 3)
+    yield "Results", str(wave.file)

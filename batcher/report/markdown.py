@@ -23,7 +23,7 @@ def _lines(report: Report) -> Iterator[str]:
     yield f"## {_text(head.title)}"
     yield ""
     yield _text(head.said)
-    yield from (f"- {_text(reason)}" for reason in head.reasons)
+    yield from (f"- {_text(reason.text)}" for reason in head.reasons)
     for note in head.notes:
         yield ""
         yield _text(note)

@@ -49,9 +49,13 @@ class ScopeCount(Struct, kw_only=True):
 
 
 class Tally:
-    """Counts over result lines, fed by `add`."""
+    """Counts over result lines, fed by `add`: those of one wave, or, with *several*, of entries of more than one.
 
-    def __init__(self) -> None:
+    Of several waves it is not asked whether their lines are whole.
+    """
+
+    def __init__(self, *, several: bool = False) -> None:
+        self._several = several
         self.lines = 0
         self.by_status: Counter[Status] = Counter(dict.fromkeys(Status, 0))
         self.attempts = 0
@@ -75,12 +79,13 @@ class Tally:
         status = Status(line["status"])
         if type(line["index"]) is not int or type(line["attempts"]) is not int or line["index"] < 0:
             raise NoResult("has an index or attempts that are no counts")
-        self._state(line.get("wave_entries"))
         self.lines += 1
         self.by_status[status] += 1
         self.attempts += line["attempts"]
         self.recovered += line["recovered"] is True
-        self._place(line["index"])
+        if not self._several:
+            self._state(line.get("wave_entries"))
+            self._place(line["index"])
         self._time(line["submitted_at"], line["finished_at"])
         self._scope(line)[status] += 1
         if status is not Status.CREATED:
@@ -133,7 +138,7 @@ class Tally:
         return self._scopes.setdefault(key, ScopeCount(endpoint=key[0], project_id=key[1])).by_status
 
     def _trouble(self, status: Status, line: Mapping[str, Any]) -> None:
-        key = (status.value, line["error_kind"], _code(line))
+        key = (status.value, line["error_kind"], code_of(line))
         if key not in self._troubles and len(self._troubles) >= _GROUPS:
             key = (status.value, line["error_kind"], "(others)")
         count = self._troubles.get(key)
@@ -219,7 +224,7 @@ def _plain(counts: Counter[Status]) -> dict[str, int]:
 _HALVES = ("object_level_compare_create_result", "data_level_compare_create_result")
 
 
-def _code(line: Mapping[str, Any]) -> str | None:
+def code_of(line: Mapping[str, Any]) -> str | None:
     """The line's code; where the halves speak for themselves, theirs."""
     codes = [line["error_code"], *(line[half].get("error_code") for half in _HALVES if isinstance(line[half], Mapping))]
     return next((str(code) for code in codes if code), None)

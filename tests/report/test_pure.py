@@ -81,7 +81,7 @@ def test_the_headline_says_what_the_gate_says_and_counts_every_entry_in_the_way(
     if entries:
         assert head.title.startswith("GO" if ruling.go else "NO-GO")
         assert (head.tone == "good") == ruling.go
-        counts = [int(reason.split()[0]) for reason in head.reasons]
+        counts = [int(reason.text.split()[0]) for reason in head.reasons]
         assert sum(counts) == len(ruling.blockers)
     else:
         assert head.tone == "doubt"

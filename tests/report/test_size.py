@@ -15,6 +15,7 @@ from batcher.follow.junit import write_junit
 from batcher.follow.waves import entries_of
 from batcher.report.gather import gather
 from batcher.report.html import page, write_page
+from batcher.report.page_data import gather_page
 from batcher.report.tables import write_differences, write_entries
 from tests.follow.make import TODAY
 from tests.report.waves import write_wave
@@ -45,6 +46,10 @@ def to_csv(results: Path) -> None:
         write_differences(out, report.verdicts)
 
 
+def to_page(results: Path) -> None:
+    write_page(results.with_suffix(".html"), gather_page([results], most_rows=100))
+
+
 def peak(work: Callable[[Path], object], results: Path) -> int:
     tracemalloc.start()
     try:
@@ -54,7 +59,7 @@ def peak(work: Callable[[Path], object], results: Path) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("work", [ruled, to_json, to_junit, to_csv, gather])
+@pytest.mark.parametrize("work", [ruled, to_json, to_junit, to_csv, to_page, gather])
 def test_memory_hardly_grows_with_the_entries(work: Callable[[Path], object], tmp_path: Path) -> None:
     waves = [tmp_path / "small.jsonl", tmp_path / "large.jsonl"]
     for wave, entries in zip(waves, (SMALL, LARGE), strict=True):
@@ -101,23 +106,26 @@ def test_a_verdict_on_another_comparison_put_in_while_it_is_read_is_told(tmp_pat
 def test_results_written_anew_while_they_are_read_are_told(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     write_wave(results, 300)
-    ruling, report = ruled(results), gather(results)
+    ruling, data = ruled(results), gather_page([results])
     results.write_bytes(results.read_bytes().replace(b'"index":1', b'"index":2'))
     with pytest.raises(UserError, match="written anew"):
         list(ruling.blockers)
     results.write_bytes(b"")
     with pytest.raises(UserError, match="written anew"):
-        list(report.lines)
+        list(data.listed())
 
 
-def test_the_page_says_what_it_leaves_out(tmp_path: Path) -> None:
+def test_the_page_says_what_it_leaves_out_and_that_is_never_trouble_while_there_is_room(tmp_path: Path) -> None:
     write_wave(tmp_path / "r.jsonl", 400)
-    report = gather(tmp_path / "r.jsonl", most_rows=10)
-    write_page(tmp_path / "r.html", report)
-    assert report.omitted_grave == report.grave - 10
-    said = f"390 more entries, {report.omitted_grave} of them with trouble, are left out"
-    assert said in page(report)
+    data = gather_page([tmp_path / "r.jsonl"], most_rows=10)
+    write_page(tmp_path / "r.html", data)
+    grave = len(data.ruling.blockers)
+    assert data.omitted_grave == grave - 10
+    said = f"390 more entries, {grave - 10} of them with trouble, are left out"
+    assert said in page(data)
     assert said in (tmp_path / "r.html").read_text(encoding="utf-8")
+    rows = list(gather_page([tmp_path / "r.jsonl"], most_rows=grave + 5).listed())
+    assert [row.state.grave for row in rows] == [True] * grave + [False] * 5
 
 
 def test_only_the_same_name_makes_two_lines_runs_of_one_entry(tmp_path: Path) -> None:

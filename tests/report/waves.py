@@ -24,10 +24,21 @@ SCOPES = (
 THROTTLED = Trouble(sort=Sort.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="APIGW.0308", error_msg="slow down")
 
 
-def write_wave(results: Path, entries: int, *, seed: int = 1, journal: bool = True, verdicts: bool = True) -> None:
-    """Write a wave of *entries* entries: most are created, every status and verdict occurs from about 100 on."""
+def write_wave(
+    results: Path,
+    entries: int,
+    *,
+    seed: int = 1,
+    journal: bool = True,
+    verdicts: bool = True,
+    after: timedelta = timedelta(),
+) -> None:
+    """Write a wave of *entries* entries: most are created, every status and verdict occurs from about 100 on.
+
+    It began *after* the others, whose first entries it has once more.
+    """
     rng = random.Random(seed)
-    found = list(_results(entries, rng))
+    found = list(_results(entries, rng, BEGAN + after))
     results.write_bytes(b"".join(result.to_line() for result in found))
     if journal:
         _write_journal(journal_beside(results), found, rng)
@@ -35,12 +46,12 @@ def write_wave(results: Path, entries: int, *, seed: int = 1, journal: bool = Tr
         verdicts_beside(results).write_bytes(b"".join(_verdict(result, rng).to_line() for result in found))
 
 
-def _results(entries: int, rng: random.Random) -> Iterator[Result]:
+def _results(entries: int, rng: random.Random, first: datetime) -> Iterator[Result]:
     grave = [Status.PARTIAL, Status.FAILED, Status.UNSETTLED, Status.NOT_SUBMITTED]
     for index in range(entries):
         status = rng.choice(grave) if rng.random() < 0.05 else Status.CREATED
         scope = SCOPES[index % 7 == 0]
-        began = BEGAN + timedelta(seconds=index / 10)
+        began = first + timedelta(seconds=index / 10)
         trouble = _TROUBLES[status]
         sent = status is not Status.NOT_SUBMITTED
         made = CreateCompareTaskResult(compare_task_id=f"cmp-{index:06}-data")
