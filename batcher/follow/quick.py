@@ -1,13 +1,29 @@
 """Decoders of our own lines that take a fifth of the time, and nothing that the line's model would not take."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache, reduce
 from operator import or_
+from pathlib import Path
 from types import GenericAlias, NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel
+
+Parse = Callable[[Path, int, bytes], Any]
+
+
+def quickly(model: type[BaseModel], parse: Parse) -> Parse:
+    """Does what *parse* does, which makes a *model* of a line; one beyond doubt comes as a struct with its fields."""
+    decode = decoder_of(model).decode
+
+    def parsed(path: Path, number: int, raw: bytes) -> Any:
+        try:
+            return decode(raw)
+        except msgspec.MsgspecError:
+            return parse(path, number, raw)  # which says what is wrong
+
+    return parsed
 
 
 @cache

@@ -11,12 +11,11 @@ import msgspec
 from batcher.errors import UserError
 from batcher.follow.entry_table import EntryTable, Row
 from batcher.follow.files import verdicts_beside
-from batcher.follow.followed import identity_of
 from batcher.follow.judge import is_sound
-from batcher.follow.quick import decoder_of
+from batcher.follow.quick import quickly
 from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import VerdictLine
-from batcher.follow.verdicts_file import VerdictsError, identity, raw_verdicts, verdict_in
+from batcher.follow.verdicts_file import VerdictsError, raw_verdicts, verdict_in
 from batcher.follow.waved import Waved
 from batcher.wave.beside import JournalUnusable
 from batcher.wave.result import Result
@@ -55,12 +54,9 @@ class WaveFiles:
             return self._look_for_missing(table, None, sentence(error), stated.entries, said)
 
     def _verdicts(self) -> Iterator[tuple[int, bytes, str, bool, int, int]]:
-        decode, path, offset = decoder_of(VerdictLine).decode, verdicts_beside(self.path), 0
+        parsed, path, offset = quickly(VerdictLine, verdict_in), verdicts_beside(self.path), 0
         for number, raw in raw_verdicts(path):
-            try:
-                line: Any = decode(raw)
-            except msgspec.MsgspecError:
-                line = verdict_in(path, number, raw)  # which says what is wrong
+            line = parsed(path, number, raw)
             if line.index >= _MOST:
                 raise VerdictsError(f"{path}, line {number} is no verdict: no manifest has an entry {line.index}.")
             halves = _halves(line)
@@ -72,16 +68,12 @@ class WaveFiles:
     def _results(
         self, table: EntryTable, stated: "_Stated"
     ) -> Iterator[tuple[int, str, str | None, int, str, str | None, int, bytes]]:
-        decode, offset = decoder_of(Result).decode, 0
+        parsed, offset = quickly(Result, result_in), 0
         for number, raw in raw_lines(self.path):
-            try:
-                line: Any = decode(raw)
-            except msgspec.MsgspecError:
-                line = result_in(self.path, number, raw)  # which says what is wrong
+            line = parsed(self.path, number, raw)
             if line.index >= _MOST:
                 raise ResultsError(f"{self.path}, line {number} is no result: no manifest has an entry {line.index}.")
             stated.by(number, line.wave_entries)
-            told = (line.object_level_compare_create_result, line.data_level_compare_create_result)
             yield (
                 line.index,
                 line.key,
@@ -90,7 +82,7 @@ class WaveFiles:
                 line.status.value,
                 line.error_code,
                 offset,
-                _made_of(line.key, [half for half in told if half is not None]),
+                _made_of(line.key, _created(line)),
             )
             offset += len(raw)
 
@@ -125,7 +117,7 @@ class WaveFiles:
     @contextmanager
     def reading(self) -> Iterator[Callable[[Row], Waved]]:
         """What reads the rest of an entry from the files. Raises `UserError` where they are not what they were."""
-        beside = verdicts_beside(self.path)
+        beside, parsed = verdicts_beside(self.path), quickly(Result, result_in)
         with ExitStack() as stack:
             results = stack.enter_context(_opened(self.path, ResultsError))
             verdicts = stack.enter_context(_opened(beside, VerdictsError)) if beside.exists() else None
@@ -133,19 +125,26 @@ class WaveFiles:
             def entry_of(row: Row) -> Waved:
                 if row.offset is None:
                     return _without_result(self.path, row)
-                result = line_at(results, self.path, row.offset, result_in)
+                result = line_at(results, self.path, row.offset, parsed)
                 line = None
                 if row.verdict_at is not None:
                     if verdicts is None:
                         raise _changed(beside)
                     line = line_at(verdicts, beside, row.verdict_at, verdict_in)
-                    if line.index != row.idx or identity(line) != identity_of(result):
+                    if line.index != row.idx or _made_of(line.key, line.halves) != _made_of(
+                        result.key, _created(result)
+                    ):
                         raise _changed(beside)
                 if (result.index, result.key) != (row.idx, row.key):
                     raise _changed(self.path)
                 return _waved(self.path, row, result, line)
 
             yield entry_of
+
+
+def _created(line: Any) -> list[Any]:
+    both = (line.object_level_compare_create_result, line.data_level_compare_create_result)
+    return [half for half in both if half is not None]
 
 
 def _halves(line: Any) -> list[Any]:
@@ -188,7 +187,7 @@ def _gaps(entries: int) -> Iterator[tuple[int, None, None, None]]:
     return ((index, None, None, None) for index in range(entries))
 
 
-def _waved(path: Path, row: Row, result: Result, line: VerdictLine | None) -> Waved:
+def _waved(path: Path, row: Row, result: Any, line: VerdictLine | None) -> Waved:
     return Waved(
         file=str(path),
         index=row.idx,

@@ -241,12 +241,74 @@ def resume(manifest: str, results: str) -> Figures:
     return asyncio.run(main())
 
 
+def follow(results: str) -> Figures:
+    """The verdicts on a wave that is done, as if the cloud had told them: one in twenty differs in two tables."""
+    from batcher.follow.files import verdicts_beside
+
+    sides = {"database": "shop", "target_database": "shop", "source_count": 1000, "target_count": 998, "diff_count": 2}
+    rest = {
+        "object_type": "TABLE",
+        "result": "INCONSISTENT",
+        "source_value": None,
+        "target_value": None,
+        "message": None,
+    }
+    differences = [{**rest, **sides, "table": table, "target_table": table} for table in ("orders", "items")]
+    counts = dict.fromkeys(("failed_to_compare", "cannot_be_compared"), 0)
+    entries = 0
+    with Path(results).open("rb") as lines, verdicts_beside(Path(results)).open("wb") as out:
+        for entries, raw in enumerate(lines, start=1):
+            line = orjson.loads(raw)
+            differ = differences if entries % 20 == 0 else []
+            verdict = "inconsistent" if differ else "consistent"
+            half = {
+                "compare_task_id": line["object_level_compare_create_result"]["compare_task_id"],
+                "compare_type": "object_comparison",
+                "compare_task_status": "SUCCESSFUL",
+                "verdict": verdict,
+                "counts": {"compared": 12, "consistent": 12 - len(differ), "inconsistent": len(differ), **counts},
+                "differences": differ,
+                "complete": True,
+                "reason": "2 of 12 objects differ" if differ else None,
+                "started_at": line["submitted_at"],
+                "ended_at": line["finished_at"],
+            }
+            copied = ("key", "index", "job_id", "project_id", "endpoint", "status")
+            told = {name: line[name] for name in copied} | {
+                "verdict": verdict,
+                "final": True,
+                "object_level_compare_result": half,
+                "data_level_compare_result": None,
+                "reason": half["reason"],
+                "decided_at": line["finished_at"],
+                "labels": line["labels"],
+            }
+            out.write(orjson.dumps(told) + b"\n")
+    return {"entries": entries}
+
+
+def read(command: list[str], results: str, warm: str) -> Figures:
+    """One command over a wave that was followed, as it is typed. Done to *warm* first, it loads what is loaded once."""
+    from contextlib import chdir, redirect_stderr, redirect_stdout
+    from io import StringIO
+
+    from batcher.cli.main import run
+
+    with Path(results).open("rb") as lines:
+        entries = sum(1 for _ in lines)
+    with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        require(run([command[0], warm, *command[1:]]) in (0, 1))
+        watch = Watch()
+        require(run([command[0], results, *command[1:]]) in (0, 1))
+        return watch.figures(entries)
+
+
 def main() -> None:
     """Measure what is asked for."""
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
     if kind != "bare":
         calm_collector()  # as the command line does
-    kinds = (bare, wave, sdk, paced, checking, memory, plan, finish, resume)
+    kinds = (bare, wave, sdk, paced, checking, memory, plan, finish, resume, follow, read)
     measure = {function.__name__: function for function in kinds}[kind]
     print(json.dumps(measure(**arguments)))
 
