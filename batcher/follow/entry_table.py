@@ -14,6 +14,7 @@ from weakref import finalize
 
 from batcher.errors import UserError
 from batcher.follow.verdict import Verdict
+from batcher.wave.result import Status
 
 _CACHE_KB = 8 * 1024
 _AT_ONCE = 250  # rows
@@ -30,6 +31,7 @@ CREATE TABLE entries (
 CREATE INDEX entries_by_index ON entries (wave, idx);
 CREATE TABLE runs (place INTEGER PRIMARY KEY, nth INTEGER, first INTEGER, runs INTEGER);
 CREATE INDEX runs_by_first ON runs (first, place);
+CREATE TABLE ranks (place INTEGER PRIMARY KEY, rank INTEGER, plain INTEGER, differs INTEGER);
 """
 _ADD_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)"
 _ADD_RESULT = """
@@ -63,12 +65,16 @@ SELECT e.wave, e.idx, e.key, e.job_id, s.endpoint, s.project_id, e.offset, e.ver
     ifnull(r.nth, 0)
 FROM entries e LEFT JOIN scopes s ON s.number = e.scope LEFT JOIN runs r ON r.place = e.place WHERE e.place = ?
 """
-_FROM = "FROM entries e LEFT JOIN runs r ON r.place = e.place AND r.runs > 1"
+_FROM = "FROM entries e LEFT JOIN runs r ON r.place = e.place AND r.runs > 1 LEFT JOIN ranks k ON k.place = e.place"
 # Created and found consistent, and no other run of it is there: the gate need not hear more of it.
 _SOUND = f"SELECT e.verdict, count(*) {_FROM} WHERE e.sound IS 1 AND r.place IS NULL GROUP BY e.verdict"
 _IN_QUESTION = (
     f"SELECT e.place {_FROM} WHERE r.first = e.place OR (r.place IS NULL AND e.sound IS NOT 1) ORDER BY e.place"
 )
+_SPEAKING = "(k.place IS NOT NULL OR (r.place IS NULL AND e.sound IS 1))"  # once somebody has ranked those in question
+_BY_RANK = f"SELECT k.rank, e.wave, count(*) {_FROM} WHERE {_SPEAKING} GROUP BY k.rank, e.wave"
+_BY_STATUS = f"SELECT e.status, count(*) {_FROM} WHERE {_SPEAKING} GROUP BY e.status"
+_PLAIN = f"SELECT e.place {_FROM} WHERE {_SPEAKING} AND k.plain IS NOT 0 ORDER BY e.place LIMIT ?"
 _RUNS_OF = "SELECT place FROM runs WHERE first = (SELECT first FROM runs WHERE place = ?) ORDER BY place"
 
 
@@ -188,7 +194,6 @@ class EntryTable:
         self._run("DELETE FROM plan")
         self._run("CREATE INDEX entries_by_key ON entries (key)")
         self._run(_ADD_RUNS)
-        self._run("COMMIT")
 
     # --- reading it -------------------------------------------------------------------------------------
 
@@ -218,6 +223,35 @@ class EntryTable:
     def in_question(self) -> Iterator[int]:
         """The place of the first run of each other entry, ascending."""
         return (place - 1 for (place,) in self._rows(_IN_QUESTION))
+
+    def rank(self, place: int, rank: int, *, plain: bool, differs: bool) -> None:
+        """Take note of how grave an entry in question is, for which the run at *place* speaks: the gravest has rank 0.
+
+        *plain* is one of which there is no more to be told, *differs* one with differences.
+        """
+        self._run("INSERT INTO ranks VALUES (?, ?, ?, ?)", (place + 1, rank, plain, differs))
+
+    def by_rank(self) -> Iterator[tuple[int | None, int, int]]:
+        """How many entries there are of each rank (None: that of those that are not in question) in each wave."""
+        return self._rows(_BY_RANK)
+
+    def by_status(self) -> Mapping[Status | None, int]:
+        """How many entries there are of each status."""
+        return {status and Status(status): count for status, count in self._rows(_BY_STATUS)}
+
+    def ranked(self, most: int) -> Iterator[int]:
+        """The places of at most *most* entries that have a rank and are not plain, the gravest first."""
+        rows = self._rows("SELECT place FROM ranks WHERE NOT plain ORDER BY rank, place LIMIT ?", (most,))
+        return (place - 1 for (place,) in rows)
+
+    def plain(self, most: int) -> Iterator[int]:
+        """The places of at most *most* entries that are plain, or not in question, ascending."""
+        return (place - 1 for (place,) in self._rows(_PLAIN, (most,)))
+
+    def ranked_differing(self) -> Iterator[int]:
+        """The places of all that have a rank and differ, the gravest first."""
+        rows = self._rows("SELECT place FROM ranks WHERE differs ORDER BY rank, place")
+        return (place - 1 for (place,) in rows)
 
     def differing(self) -> Iterator[tuple[int, int]]:
         """The place of each run whose verdict has differences, ascending, and how many there are."""

@@ -40,18 +40,10 @@ class Court:
         self.entries = entries
         self.judge = judge
 
-    def __iter__(self) -> Iterator[Judged]:
-        """Every entry once, in the order of its first run."""
-        runs = map(self.entries.runs_of, range(len(self.entries)))
-        return self._judged(of_one[0] for place, of_one in enumerate(runs) if of_one[0] == place)
-
     def in_question(self) -> Iterator[Judged]:
-        """The same without those that nobody has to judge."""
-        return self._judged(self.entries.in_question())
-
-    def _judged(self, places: Iterable[int]) -> Iterator[Judged]:
+        """Every entry that has to be judged, once, in the order of its first run."""
         with self.entries.reading() as entry_at:
-            for place in places:
+            for place in self.entries.in_question():
                 yield self._judge(entry_at, place)
 
     def _judge(self, entry_at: EntryAt, place: int) -> Judged:
@@ -205,19 +197,19 @@ def rule(
     acceptances: Sequence[Acceptance],
     today: date,
     *,
-    heard: Callable[[Judged], None] | None = None,
+    heard: Callable[[Judged], None] = lambda _: None,
 ) -> Ruling:
     """The ruling on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one.
 
-    *heard* is told of every entry, as it is judged; without it, those that leave nothing to be judged are only counted.
+    *heard* is told of every entry that has to be judged; the others, `Entries.sound`, are only counted.
     """
     court = Court(as_entries(entries), Judge(acceptances, today))
-    verdicts: Counter[Verdict | None] = Counter(court.entries.sound() if heard is None else {})
+    verdicts: Counter[Verdict | None] = Counter(court.entries.sound())
     blocked: Counter[tuple[Status | None, Verdict | None]] = Counter()
     blocking, passing, replaced = array("I"), array("I"), array("I")
     passed = 0
     used: set[int] = set()
-    for judged in court.in_question() if heard is None else court:
+    for judged in court.in_question():
         latest, blocker = judged.latest, judged.blocker
         verdicts[None if latest.verdict is None else latest.verdict.verdict] += 1
         replaced.extend(judged.replaced)
@@ -228,8 +220,7 @@ def rule(
             passing.append(judged.place)
             passed += len(judged.passed)
         used |= judged.used
-        if heard is not None:
-            heard(judged)
+        heard(judged)
     return Ruling(
         entries=verdicts.total(),
         verdicts=verdicts,

@@ -1,7 +1,7 @@
 """Reading the files of one wave into the table of entries, and an entry from them when it is asked for."""
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
@@ -19,7 +19,7 @@ from batcher.follow.verdicts_file import VerdictsError, raw_verdicts, verdict_in
 from batcher.follow.waved import Waved
 from batcher.wave.beside import JournalUnusable
 from batcher.wave.result import Result
-from batcher.wave.results_file import ResultsError, raw_lines, result_in
+from batcher.wave.results_file import ResultsError, parsed_line, raw_lines, result_in
 from batcher.wave.store import Store
 
 # No manifest has an index beyond this: a file that does is damaged.
@@ -119,7 +119,7 @@ class WaveFiles:
         """What reads the rest of an entry from the files. Raises `UserError` where they are not what they were."""
         beside, parsed = verdicts_beside(self.path), quickly(Result, result_in)
         with ExitStack() as stack:
-            results = stack.enter_context(_opened(self.path, ResultsError))
+            results = stack.enter_context(self.opened())
             verdicts = stack.enter_context(_opened(beside, VerdictsError)) if beside.exists() else None
 
             def entry_of(row: Row) -> Waved:
@@ -140,6 +140,17 @@ class WaveFiles:
                 return _waved(self.path, row, result, line)
 
             yield entry_of
+
+    def opened(self) -> AbstractContextManager[BinaryIO]:
+        """The results file, to be read. Raises `ResultsError`."""
+        return _opened(self.path, ResultsError)
+
+    def line_of(self, row: Row, results: BinaryIO) -> Mapping[str, Any]:
+        """The line of *row* as it stands in *results*, the opened file. Raises `UserError` where it is another now."""
+        line = line_at(results, self.path, row.offset or 0, parsed_line)
+        if line.get("index") != row.idx:
+            raise _changed(self.path)
+        return line
 
 
 def _created(line: Any) -> list[Any]:

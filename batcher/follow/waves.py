@@ -4,6 +4,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any, BinaryIO
 
 from batcher.follow.entry_table import EntryTable, Row
 from batcher.follow.seen import Seen
@@ -28,19 +29,19 @@ def entries_of(
 
 
 class Waves:
-    """The entries of several waves; see `Entries`. What is not in their table is read from their files again."""
+    """The entries of several waves; see `Entries`. What is not in their `table` is read from their files again."""
 
     def __init__(self, waves: Sequence[WaveFiles], said: Callable[[WaveFiles], int | None]) -> None:
         self._waves = waves
-        self._table = EntryTable()
-        self._starts: list[int] = []
+        self.table = EntryTable()
+        self.starts: list[int] = []
         seen: list[Seen] = []
         for wave in waves:
-            self._starts.append(len(self._table))
-            seen.append(wave.read_into(self._table, said(wave)))
+            self.starts.append(len(self.table))
+            seen.append(wave.read_into(self.table, said(wave)))
         self.seen: Sequence[Seen] = seen
-        self._table.complete()
-        self._count = len(self._table)
+        self.table.complete()
+        self._count = len(self.table)
 
     def __len__(self) -> int:
         return self._count
@@ -56,33 +57,45 @@ class Waves:
             readers: dict[int, Callable[[Row], Waved]] = {}
 
             def entry_at(place: int) -> Waved:
-                row = self._table.row(place)
+                row = self.table.row(place)
                 if row.wave not in readers:
                     readers[row.wave] = stack.enter_context(self._waves[row.wave].reading())
                 return readers[row.wave](row)
 
             yield entry_at
 
+    @contextmanager
+    def lines(self) -> Iterator[Callable[[int], Mapping[str, Any] | None]]:
+        """What reads the result line of the run at a place; None: it has none."""
+        with ExitStack() as stack:
+            files: dict[int, BinaryIO] = {}
+
+            def line_of(place: int) -> Mapping[str, Any] | None:
+                row = self.table.row(place)
+                if row.offset is None:
+                    return None
+                if row.wave not in files:
+                    files[row.wave] = stack.enter_context(self._waves[row.wave].opened())
+                return self._waves[row.wave].line_of(row, files[row.wave])
+
+            yield line_of
+
+    def wave_of(self, place: int) -> int:
+        """The number of the wave that the run at *place* is of."""
+        return bisect_right(self.starts, place) - 1
+
     def file_of(self, place: int) -> str:
         """See `Entries`."""
-        return str(self._waves[bisect_right(self._starts, place) - 1].path)
+        return str(self._waves[self.wave_of(place)].path)
 
     def runs_of(self, place: int) -> Sequence[int]:
         """See `Entries`."""
-        return self._table.runs_of(place)
+        return self.table.runs_of(place)
 
     def sound(self) -> Mapping[Verdict | None, int]:
         """See `Entries`."""
-        return self._table.sound()
+        return self.table.sound()
 
     def in_question(self) -> Iterator[int]:
         """See `Entries`."""
-        return self._table.in_question()
-
-    def verdict_at(self, place: int) -> Verdict | None:
-        """The verdict on the run at *place*; None: there is none."""
-        return self._table.verdict_at(place)
-
-    def differing(self) -> Iterator[tuple[int, int]]:
-        """The place of each run whose verdict has differences, ascending, and how many there are."""
-        return self._table.differing()
+        return self.table.in_question()

@@ -50,14 +50,14 @@ class Verdicts:
         self.ruling: Ruling = rule(entries, acceptances, today)
         self.by_verdict = Counter({v: count for v, count in self.ruling.verdicts.items() if v is not None})
         differing, count = array("I"), 0
-        for place, differences in entries.differing():
+        for place, differences in entries.table.differing():
             differing.append(place)
             count += differences
         self.differences: Sequence[DifferenceRow] = Told(self.ruling.court, differing, count, self._rows)
 
     def verdict_at(self, place: int) -> Verdict | None:
         """The verdict on the entry whose result is the one at *place* of its file."""
-        return self._entries.verdict_at(place)
+        return self._entries.table.verdict_at(place)
 
     @contextmanager
     def reading(self) -> Iterator[Callable[[int], Word]]:
@@ -171,22 +171,20 @@ def read_wave(
     *,
     journal: Path | None = None,
     entries: int | None = None,
-    heard: Callable[[Mapping[str, Any], int], None] = lambda line, offset: None,
+    heard: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> WaveRead:
     """Read *results* and the journal, as `gather` does. Raises `UserError`.
 
-    *heard* is told of every result line and where in the file it begins.
+    *heard* is told of every result line, in the order of the file.
     """
     tally, torn, sent = Tally(), Torn(), Stretches()
-    offset = 0
     for number, raw in raw_lines(results, torn):
         line = parsed_line(results, number, raw)
         try:
             tally.add(line)
         except NoResult as error:
             raise results_problem(results, number, str(error)) from None
-        heard(line, offset)
-        offset += len(raw)
+        heard(line)
         if isinstance(line["submitted_at"], str):
             sent.add(datetime.fromisoformat(line["submitted_at"]).timestamp(), Kind.FIRST)
     facts, whole, why = _journal(results, journal)
