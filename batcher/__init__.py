@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from batcher.drs.auth.options import CredentialOptions as CredentialOptions
     from batcher.drs.auth.sources import CredentialSources as CredentialSources
     from batcher.errors import UserError as UserError
+    from batcher.journal.files import WaveRefused as WaveRefused
+    from batcher.journal.port import JournalFailed as JournalFailed
+    from batcher.life.result import Result as Result
+    from batcher.life.result import Status as Status
     from batcher.manifest import Finding as Finding
     from batcher.manifest import ManifestError as ManifestError
     from batcher.rates import Rate as Rate
     from batcher.settings import RunSettings as RunSettings
     from batcher.settings import SettingsError as SettingsError
     from batcher.wave.engine import WaveEnd as WaveEnd
-    from batcher.wave.files import WaveRefused as WaveRefused
-    from batcher.wave.journal import JournalFailed as JournalFailed
     from batcher.wave.opening import BadManifest as BadManifest
-    from batcher.wave.result import Result as Result
-    from batcher.wave.result import Status as Status
     from batcher.wave.sink import SinkFailed as SinkFailed
     from batcher.wave.status import WaveStatus as WaveStatus
     from batcher.wave.stop import Stop as Stop
@@ -35,21 +35,21 @@ _HOMES = {
     "CredentialOptions": "batcher.drs.auth.options",
     "CredentialSources": "batcher.drs.auth.sources",
     "Finding": "batcher.manifest",
-    "JournalFailed": "batcher.wave.journal",
+    "JournalFailed": "batcher.journal.port",
     "ManifestError": "batcher.manifest",
     "OpeningStopped": "batcher.api",
     "Rate": "batcher.rates",
-    "Result": "batcher.wave.result",
+    "Result": "batcher.life.result",
     "RunSettings": "batcher.settings",
     "SettingsError": "batcher.settings",
     "SinkFailed": "batcher.wave.sink",
-    "Status": "batcher.wave.result",
+    "Status": "batcher.life.result",
     "Stop": "batcher.wave.stop",
     "StopKind": "batcher.wave.stop",
     "UserError": "batcher.errors",
     "Wave": "batcher.api",
     "WaveEnd": "batcher.wave.engine",
-    "WaveRefused": "batcher.wave.files",
+    "WaveRefused": "batcher.journal.files",
     "WaveStatus": "batcher.wave.status",
 }
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Self
 from msgspec.structs import replace
 
 from batcher import logs, open_files
+from batcher.channel.governor import limit_of
+from batcher.clock import Clock, SystemClock, utc
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.none import NO_CREDENTIAL
 from batcher.drs.auth.sources import CredentialSources
@@ -27,26 +29,24 @@ from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Cloud, Credential
 from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
+from batcher.journal.files import followed, journal_beside, journal_of_output, remove_journal
+from batcher.journal.lock import Lock
+from batcher.journal.port import Journal, ThreadedJournal
+from batcher.life.entry import Scope
+from batcher.life.result import Result
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
 from batcher.masking import mask_text
 from batcher.scopes import open_transport, run_defaults, with_project
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
 from batcher.settings.policy import policy_of
-from batcher.wave.clocks import Clock, SystemClock, utc
 from batcher.wave.context import Boundary, log, unwatched
 from batcher.wave.control import ControlServer
 from batcher.wave.engine import Engine, Start, WaveEnd
-from batcher.wave.files import followed, journal_beside, journal_of_output, remove_journal
-from batcher.wave.governor import limit_of
 from batcher.wave.hand import Hand, orders
-from batcher.wave.journal import Journal, ThreadedJournal
-from batcher.wave.lock import Lock
 from batcher.wave.opening import Found, Opened, open_wave
-from batcher.wave.plan import Scope
 from batcher.wave.rebuild import begun
 from batcher.wave.request import Request
-from batcher.wave.result import Result
 from batcher.wave.results_file import read_results
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
 from batcher.wave.status import WaveStatus

@@ -1,14 +1,43 @@
-"""The machine's clock: the one place where time is read. Everything else is handed it."""
+"""Our clock, handed in, and the machine's: the one place where time is read. The cloud's: `channel/cloud_clock.py`."""
 
 import time
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple, Protocol
+
+
+class Clock(Protocol):
+    """Time as the engine sees it."""
+
+    @property
+    def timebase(self) -> str:
+        """Names what `monotonic` counts from: times of two processes compare only where this is the same."""
+        ...
+
+    def now(self) -> float:
+        """Wall time, Unix seconds: for what people read. It may step."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps: for every duration."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep."""
+        ...
+
+
+class Instant(NamedTuple):
+    """A moment on the monotonic clock of some process, this one or an earlier one."""
+
+    timebase: str
+    monotonic: float
 
 
 class SystemClock:
-    """The machine's clock, as `batcher.wave.clocks.Clock` wants it."""
+    """The machine's clock, as a `Clock`."""
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)  # the same clock as the event loop's

@@ -9,8 +9,8 @@ from statistics import mean, median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from batcher.pace.adapt import Finder
 from batcher.rates import Rate
-from batcher.wave.adapt import Finder
 from tests.pace.simulated import Cloud, send_all
 
 SEEDS = range(40)

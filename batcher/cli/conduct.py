@@ -13,12 +13,12 @@ import orjson
 from batcher import logs, streams
 from batcher.api import Wave
 from batcher.cli import exits
-from batcher.cli.at_the_end import accepted_by, check_end, tell_end, telling_stop
-from batcher.cli.ending import exit_code, print_ending, print_next, print_unrecorded
-from batcher.cli.progress import progress
+from batcher.cli.show.at_the_end import accepted_by, check_end, tell_end, telling_stop
+from batcher.cli.show.ending import exit_code, print_ending, print_next, print_unrecorded
+from batcher.cli.show.progress import progress
+from batcher.cli.show.start import print_start
+from batcher.cli.show.terminal import Screen, colors_on, screen
 from batcher.cli.signals import stopping
-from batcher.cli.start import print_start
-from batcher.cli.terminal import Screen, colors_on, screen
 from batcher.report.read import tally_file
 from batcher.report.tally import Tally
 from batcher.settings import RunSettings
@@ -91,7 +91,7 @@ async def _run(make: Make, settings: RunSettings, manner: Manner, err: Screen) -
 async def _follow(wave: Wave, settings: RunSettings, err: Screen) -> "FollowEnd | None":
     if wave.following() is None:
         return await wave.follow()
-    from batcher.cli.following import shown
+    from batcher.cli.show.following import shown
 
     async with shown(wave.following, err, quiet=settings.quiet):
         return await wave.follow()
@@ -122,7 +122,7 @@ def conduct(
     if not settings.quiet:
         print_ending(err, end, tally, title=str(results or manner.title))
     if played.followed is not None and results is not None:
-        from batcher.cli.follow_end import Verdicts
+        from batcher.cli.show.follow_end import Verdicts
 
         verdict = Verdicts.of(results, played.followed, acceptances, journal=played.journal)
         said |= verdict.as_json()

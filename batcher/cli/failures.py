@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from batcher.api import OpeningStopped
 from batcher.cli import exits
 from batcher.errors import UserError
-from batcher.wave.journal import JournalFailed
+from batcher.journal.port import JournalFailed
+from batcher.journal.sqlite.schema import NotAJournal
 from batcher.wave.opening import BadManifest
-from batcher.wave.schema import NotAJournal
 from batcher.wave.sink import SinkFailed
 
 
@@ -18,7 +18,7 @@ def told(*, as_json: bool = False) -> Iterator[None]:
     try:
         yield
     except BadManifest as error:
-        from batcher.cli.check import print_findings
+        from batcher.cli.commands.check import print_findings
 
         print_findings(error.found, entries=error.entries, as_json=as_json)
         raise UserError("nothing was sent") from error

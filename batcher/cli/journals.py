@@ -5,10 +5,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from batcher.errors import UserError
-from batcher.wave.beside import journal_of, reading, require_plan, told
-from batcher.wave.lock import Lock
+from batcher.journal.beside import journal_of, reading, require_plan, told
+from batcher.journal.lock import Lock
+from batcher.journal.sqlite.store import Store
 from batcher.wave.older import OlderJournal, behind_its_sign
-from batcher.wave.store import Store
 
 __all__ = ["deciding", "index_of", "journal_of", "reading"]
 

@@ -13,35 +13,41 @@ from batcher import open_files, streams
 from batcher._version import __version__
 from batcher.cli import exits
 from batcher.cli.lazy import LazyCommand, LazyGroup
-from batcher.cli.terminal import tell
+from batcher.cli.show.terminal import tell
 from batcher.errors import UserError
 
 SECTIONS = {
     "Submitting a wave": {
-        "init": LazyCommand("batcher.cli.init", "Write a first config file."),
-        "doctor": LazyCommand("batcher.cli.doctor", "Check settings, the way, clock, permissions and disk."),
-        "discover": LazyCommand("batcher.cli.discover", "Write the manifest that compares the jobs there are."),
-        "auth": LazyCommand("batcher.cli.auth", "Show which credential is used, and whether the cloud takes it."),
-        "check": LazyCommand("batcher.cli.check", "Check a manifest; touches no network."),
-        "preflight": LazyCommand("batcher.cli.preflight", "Ask the cloud which entries could be submitted now."),
-        "rehearse": LazyCommand("batcher.cli.rehearse", "Run a manifest against a simulated cloud."),
-        "run": LazyCommand("batcher.cli.run", "Create the comparison tasks of a manifest."),
-        "control": LazyCommand("batcher.cli.control", "Steer a running wave: status, pause, rate, stop."),
+        "init": LazyCommand("batcher.cli.commands.init", "Write a first config file."),
+        "doctor": LazyCommand("batcher.cli.commands.doctor", "Check settings, the way, clock, permissions and disk."),
+        "discover": LazyCommand(
+            "batcher.cli.commands.discover", "Write the manifest that compares the jobs there are."
+        ),
+        "auth": LazyCommand(
+            "batcher.cli.commands.auth", "Show which credential is used, and whether the cloud takes it."
+        ),
+        "check": LazyCommand("batcher.cli.commands.check", "Check a manifest; touches no network."),
+        "preflight": LazyCommand(
+            "batcher.cli.commands.preflight", "Ask the cloud which entries could be submitted now."
+        ),
+        "rehearse": LazyCommand("batcher.cli.commands.rehearse", "Run a manifest against a simulated cloud."),
+        "run": LazyCommand("batcher.cli.commands.run", "Create the comparison tasks of a manifest."),
+        "control": LazyCommand("batcher.cli.commands.control", "Steer a running wave: status, pause, rate, stop."),
     },
     "After a wave": {
-        "watch": LazyCommand("batcher.cli.watch", "Follow what was created to its verdicts."),
-        "gate": LazyCommand("batcher.cli.gate", "Say GO or NO-GO over one or several waves."),
-        "report": LazyCommand("batcher.cli.report", "Summarise a results file."),
-        "explain": LazyCommand("batcher.cli.explain", "Show every attempt made for an entry, and why."),
-        "select": LazyCommand("batcher.cli.select", "Write some entries as a manifest for the next wave."),
-        "settle": LazyCommand("batcher.cli.settle", "Decide what became of an unsettled entry."),
-        "results": LazyCommand("batcher.cli.results", "Write the result lines again from the journal."),
+        "watch": LazyCommand("batcher.cli.commands.watch", "Follow what was created to its verdicts."),
+        "gate": LazyCommand("batcher.cli.commands.gate", "Say GO or NO-GO over one or several waves."),
+        "report": LazyCommand("batcher.cli.commands.report", "Summarise a results file."),
+        "explain": LazyCommand("batcher.cli.commands.explain", "Show every attempt made for an entry, and why."),
+        "select": LazyCommand("batcher.cli.commands.select", "Write some entries as a manifest for the next wave."),
+        "settle": LazyCommand("batcher.cli.commands.settle", "Decide what became of an unsettled entry."),
+        "results": LazyCommand("batcher.cli.commands.results", "Write the result lines again from the journal."),
     },
     "Trying out and wiring up": {
-        "demo": LazyCommand("batcher.cli.demo", "See it work: a sample wave through a simulated cloud."),
-        "simulate": LazyCommand("batcher.cli.simulate", "Serve a simulated DRS and IAM on loopback."),
-        "schema": LazyCommand("batcher.cli.schema", "Print the JSON Schema of results or manifests."),
-        "completion": LazyCommand("batcher.cli.completion", "Print the shell completion script."),
+        "demo": LazyCommand("batcher.cli.commands.demo", "See it work: a sample wave through a simulated cloud."),
+        "simulate": LazyCommand("batcher.cli.commands.simulate", "Serve a simulated DRS and IAM on loopback."),
+        "schema": LazyCommand("batcher.cli.commands.schema", "Print the JSON Schema of results or manifests."),
+        "completion": LazyCommand("batcher.cli.commands.completion", "Print the shell completion script."),
     },
 }
 

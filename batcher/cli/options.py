@@ -14,7 +14,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from batcher.cli.lists import Listed
-from batcher.cli.terminal import note
+from batcher.cli.show.terminal import note
 from batcher.durations import duration_text
 from batcher.settings import Loaded, RunSettings, flag_name, load, variable_name
 from batcher.settings.groups import by_group, group_of

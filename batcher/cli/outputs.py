@@ -5,7 +5,7 @@ from pathlib import Path
 
 from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
-from batcher.wave.files import journal_beside
+from batcher.journal.files import journal_beside
 from batcher.wave.known_files import refuse_known
 
 STDOUT = Path("-")

@@ -10,8 +10,8 @@ from pathlib import Path
 from batcher.api import Wave
 from batcher.cli.conduct import Manner, play
 from batcher.cli.failures import told
-from batcher.cli.leap import LeapingLoop, LoopClock, SteadyLoop, TimelessJournal
 from batcher.drs.cloud import HttpRequest, Refusal
+from batcher.rehearsal.leap import LeapingLoop, LoopClock, SteadyLoop, TimelessJournal
 from batcher.settings import RunSettings
 from batcher.simulator.ledger import FileLedger, NoLedger
 from batcher.simulator.server import Simulator

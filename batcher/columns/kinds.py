@@ -41,7 +41,7 @@ Kind = Plain | ListOf | Record
 def columns_of(what: str) -> Record:
     """The columns of a line of *what*: `result`, `verdict`, or `manifest` (as `batcher select` writes it)."""
     if what == "result":
-        from batcher.wave.result import Result
+        from batcher.life.result import Result
 
         return _record(Result)
     if what == "verdict":

@@ -7,6 +7,10 @@ from contextlib import asynccontextmanager
 from msgspec import Struct
 
 from batcher import logs
+from batcher.channel.access import Access
+from batcher.channel.governor import Meter
+from batcher.channel.reads import Reads
+from batcher.clock import Clock
 from batcher.discover.reader import FleetReader
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.iam import Project
@@ -16,13 +20,9 @@ from batcher.drs.endpoints import endpoint_of_region, region_of_endpoint
 from batcher.drs.fleet_client import FleetClient
 from batcher.errors import UserError
 from batcher.follow.connect import look_up_limit
+from batcher.life.entry import Scope
 from batcher.scopes import open_transport
 from batcher.settings import RunSettings
-from batcher.wave.access import Access
-from batcher.wave.clocks import Clock
-from batcher.wave.governor import Meter
-from batcher.wave.plan import Scope
-from batcher.wave.reads import Reads
 
 
 class Where(Struct, frozen=True, kw_only=True):

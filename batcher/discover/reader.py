@@ -4,6 +4,9 @@ import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TypeVar
 
+from batcher.channel.reader import Reader
+from batcher.channel.reads import Reads
+from batcher.clock import Clock
 from batcher.drs.fleet_answers import (
     JobDetail,
     JobPage,
@@ -17,10 +20,7 @@ from batcher.drs.fleet_answers import (
 from batcher.drs.fleet_client import FleetClient
 from batcher.drs.fleet_requests import JobKind
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
-from batcher.follow.reader import Reader
-from batcher.follow.schedule import Patience, after_failure_s
-from batcher.wave.clocks import Clock
-from batcher.wave.reads import Reads
+from batcher.pace.patience import Patience, after_failure_s
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from batcher.discover.support import Link
 from batcher.drs.fleet_answers import JobDetail, ListedJob
 from batcher.drs.fleet_client import fits_a_path
 from batcher.drs.outcome import Trouble
-from batcher.follow.readiness import Readiness, readiness_of_status
+from batcher.holding.readiness import Readiness, readiness_of_status
 
 
 class Reason(StrEnum):

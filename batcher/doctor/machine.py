@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from batcher.doctor.check import Check, fault, ok, warning
+from batcher.journal.filesystem import elsewhere, file_system_of, unfit
 from batcher.settings import RunSettings
-from batcher.wave.filesystem import elsewhere, file_system_of, unfit
 
 _AN_ENTRY = 3_000  # bytes on disk: its plan, its events, its line
 _LOW = 1 << 30

@@ -7,23 +7,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from batcher.channel.reader import Reader
+from batcher.channel.reads import Reads
+from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
 from batcher.follow.ending import FollowEnd
 from batcher.follow.files import verdicts_beside
 from batcher.follow.followed import identity_of
 from batcher.follow.follower import Follower, FollowStatus
-from batcher.follow.reader import Reader
-from batcher.follow.ready_gate import ReadyGate, ReadyGates
-from batcher.follow.running_gate import RunningGate
-from batcher.follow.schedule import patience_of
 from batcher.follow.verdicts_file import VerdictsError, VerdictsFile
+from batcher.holding.admission import Admittance, Admitted
+from batcher.holding.ready_gate import ReadyGate, ReadyGates
+from batcher.holding.running_gate import RunningGate
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.result import Result
+from batcher.pace.patience import patience_of
 from batcher.settings import RunSettings
-from batcher.wave.admission import Admittance, Admitted
-from batcher.wave.clocks import Clock
-from batcher.wave.plan import PlannedEntry, Scope
-from batcher.wave.reads import Reads
-from batcher.wave.result import Result
 from batcher.wave.stop import Stop, StopKind
 
 _READY_POLLS = 6  # a job that is not ready is looked at so many times less often than a comparison

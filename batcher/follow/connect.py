@@ -5,18 +5,18 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from batcher import logs
+from batcher.channel.access import Access
+from batcher.channel.governor import Meter
+from batcher.channel.reads import Reads
+from batcher.clock import Clock
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Credential
+from batcher.life.entry import Scope
 from batcher.rates import Rate
 from batcher.scopes import open_transport
 from batcher.settings import RunSettings
-from batcher.wave.access import Access
-from batcher.wave.clocks import Clock
-from batcher.wave.governor import Meter
-from batcher.wave.plan import Scope
-from batcher.wave.reads import Reads
 
 CredentialFor = Callable[[Scope], Credential]
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from batcher.wave.files import followed
+from batcher.journal.files import followed
 
 _SUFFIX = ".verdicts.jsonl"
 

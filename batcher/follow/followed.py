@@ -3,18 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from batcher.channel.reader import Ids
+from batcher.clock import utc
 from batcher.drs import guesses
 from batcher.drs.create_compare_task import CreateCompareTaskResult
 from batcher.drs.error_body import milliseconds
 from batcher.drs.outcome import FINISHED, Half
 from batcher.drs.query_compare_result import CompareTaskList
 from batcher.follow import reasons
-from batcher.follow.reader import Ids
 from batcher.follow.reading import Reading
 from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine, verdict_of_entry, verdict_of_task
-from batcher.wave.clocks import utc
-from batcher.wave.plan import PlannedEntry
-from batcher.wave.result import Result
+from batcher.life.entry import PlannedEntry
+from batcher.life.result import Result
 
 
 @dataclass(slots=True, kw_only=True)

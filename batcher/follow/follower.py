@@ -6,16 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from batcher.channel.reader import Reader
+from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.follow.followed import Followed, followed, line_of
-from batcher.follow.reader import Reader
-from batcher.follow.schedule import Patience
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.follow.verdicts_file import VerdictsError, VerdictsFile
 from batcher.follow.watch import Watch
-from batcher.wave.clocks import Clock
-from batcher.wave.plan import PlannedEntry
-from batcher.wave.result import Result
+from batcher.life.entry import PlannedEntry
+from batcher.life.result import Result
+from batcher.pace.patience import Patience
 
 ScopeName = tuple[str | None, str | None]  # (endpoint, project_id), as result lines have them
 

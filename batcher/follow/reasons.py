@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict
+from batcher.life.result import Status
 from batcher.text import counted, printable
-from batcher.wave.result import Status
 
 _NAMED = 3  # differences that a reason names
 

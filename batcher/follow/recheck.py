@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import PlannedEntry
 from batcher.manifest.write import ManifestLine
-from batcher.wave.plan import PlannedEntry
-from batcher.wave.store import Store
 
 _OBJECT, _DATA, _OBJECTS = "object_level_compare_type", "data_level_compare_info", "compare_object_infos"
 

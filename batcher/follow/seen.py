@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from batcher.errors import UserError
+from batcher.journal.beside import JournalAbsent, JournalUnusable, journal_of, reading
+from batcher.journal.sqlite.store import Store
 from batcher.text import counted
-from batcher.wave.beside import JournalAbsent, JournalUnusable, journal_of, reading
-from batcher.wave.store import Store
 
 
 class Source(StrEnum):

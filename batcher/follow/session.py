@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
+from batcher.channel.reader import Reader
+from batcher.clock import Clock, SystemClock
 from batcher.drs.auth.sources import CredentialSources
 from batcher.durations import duration_text
 from batcher.follow.connect import CredentialFor, connected
@@ -14,16 +16,14 @@ from batcher.follow.ending import FollowEnd
 from batcher.follow.files import verdicts_beside
 from batcher.follow.followed import identity_of
 from batcher.follow.follower import Follower, FollowStatus
-from batcher.follow.reader import Reader
-from batcher.follow.schedule import patience_of
 from batcher.follow.seen import plan_beside
 from batcher.follow.verdicts_file import VerdictsFile
+from batcher.journal.beside import JournalUnusable
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.result import Result
 from batcher.logger import get_logger
+from batcher.pace.patience import patience_of
 from batcher.settings import RunSettings
-from batcher.wave.beside import JournalUnusable
-from batcher.wave.clocks import Clock, SystemClock
-from batcher.wave.plan import PlannedEntry, Scope
-from batcher.wave.result import Result
 from batcher.wave.results_file import read_results
 
 log = get_logger("batcher.follow")

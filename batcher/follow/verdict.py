@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from batcher.wave.result import Status, Timestamp
+from batcher.life.result import Status, Timestamp
 
 
 class Verdict(StrEnum):

@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterator, Sequence
 from heapq import heappop, heappush
 from itertools import count
 
+from batcher.channel.reader import Ids, Reader
+from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.drs.query_compare_result import CompareTaskList, QueryCompareResultResponse
 from batcher.follow import reasons
 from batcher.follow.followed import Followed, Part, ids_of
-from batcher.follow.reader import Ids, Reader
 from batcher.follow.reading import Reading, reading_of
-from batcher.follow.schedule import Patience, after_failure_s, next_look_s
 from batcher.logger import get_logger
-from batcher.wave.clocks import Clock
+from batcher.pace.patience import Patience, after_failure_s, next_look_s
 
 log = get_logger("batcher.follow")
 

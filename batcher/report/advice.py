@@ -1,7 +1,7 @@
 """What to do about each kind of trouble, in one sentence each."""
 
 from batcher.drs.outcome import ErrorKind
-from batcher.wave.result import Status
+from batcher.life.result import Status
 
 _AGAIN = "run the same command again with --retry-failed"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from batcher.follow.verdict import Verdict
-from batcher.wave.result import Status
+from batcher.life.result import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from batcher.follow.judge import Judged
 from batcher.follow.verdict import CompareResult, Difference
+from batcher.gate.judge import Judged
 from batcher.report.page_data import PageData, Row
 from batcher.report.state import State
 from batcher.text import counted

@@ -11,19 +11,19 @@ from typing import Any
 
 from batcher.clock import utc_now
 from batcher.drs.outcome import Sort, Trouble
-from batcher.follow.accepted import Acceptance
 from batcher.follow.files import verdicts_beside
-from batcher.follow.gate import Ruling, Told, rule
-from batcher.follow.judge import Judged
 from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import Difference, Verdict
-from batcher.follow.waves import Waves, entries_of
+from batcher.gate.accepted import Acceptance
+from batcher.gate.judge import Judged
+from batcher.gate.ruling import Ruling, Told, rule
+from batcher.gate.waves import Waves, entries_of
+from batcher.journal.beside import JournalUnusable
+from batcher.journal.sqlite.store import Store
 from batcher.rates import Rate
 from batcher.report.tally import NoResult, Tally
 from batcher.report.timeline import Kind, Sent, Stretches, Timeline, timeline
-from batcher.wave.beside import JournalUnusable
 from batcher.wave.results_file import Torn, parsed_line, raw_lines, results_problem
-from batcher.wave.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

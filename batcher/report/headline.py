@@ -4,11 +4,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from batcher.follow.gate import Ruling, Word
 from batcher.follow.verdict import Verdict
+from batcher.gate.ruling import Ruling, Word
+from batcher.life.result import Status
 from batcher.report.state import State, state_in_the_way
 from batcher.text import counted
-from batcher.wave.result import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from batcher._version import __version__
 from batcher.clock import utc_now
 from batcher.durations import duration_text, rough_duration
 from batcher.follow.verdict import Verdict
+from batcher.life.result import Status
 from batcher.report.chart import HEIGHT, WIDTH, chart
 from batcher.report.differing import folded
 from batcher.report.gather import WaveRead
@@ -28,7 +29,6 @@ from batcher.report.state import State
 from batcher.report.steps import link_to, steps
 from batcher.report.timeline import Kind
 from batcher.text import counted
-from batcher.wave.result import Status
 from batcher.whole import whole_text
 
 _KINDS = {

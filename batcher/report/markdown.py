@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from batcher.durations import rough_duration
 from batcher.follow.verdict import Verdict
+from batcher.life.result import Status
 from batcher.report.gather import Report
 from batcher.report.headline import headline
 from batcher.text import counted, printable
-from batcher.wave.result import Status
 
 _ROWS = 20  # of each table
 

@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from batcher.clock import utc_now
-from batcher.follow.accepted import Acceptance
 from batcher.follow.files import verdicts_beside
-from batcher.follow.gate import Ruling, rule
-from batcher.follow.judge import Judged
 from batcher.follow.verdict import Verdict
-from batcher.follow.waved import Waved
-from batcher.follow.waves import Waves, entries_of
+from batcher.gate.accepted import Acceptance
+from batcher.gate.judge import Judged
+from batcher.gate.ruling import Ruling, rule
+from batcher.gate.waved import Waved
+from batcher.gate.waves import Waves, entries_of
+from batcher.life.result import Status
 from batcher.report.gather import WaveRead, read_wave
 from batcher.report.state import State, state_of
 from batcher.report.tally import Tally, code_of
-from batcher.wave.result import Status
 
 # Entries listed one by one; where there are more, those with trouble come first, and the page says so.
 MOST_ROWS = 100_000

@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 
-from batcher.follow.judge import Judged
 from batcher.follow.verdict import Verdict
+from batcher.gate.judge import Judged
+from batcher.life.result import Status
 from batcher.report.gather import task_id
 from batcher.report.page_data import PageData, Row
 from batcher.report.state import State
 from batcher.report.tally import code_of
-from batcher.wave.result import Status
 
 STATUS_TONES: Mapping[Status | None, str] = {
     Status.CREATED: "good",

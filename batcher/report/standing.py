@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from batcher.life.result import Result
 from batcher.report.changes import Standing
 from batcher.report.gather import read_verdicts
-from batcher.wave.result import Result
 from batcher.wave.results_file import read_results
 
 

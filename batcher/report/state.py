@@ -2,9 +2,9 @@
 
 from enum import StrEnum
 
-from batcher.follow.judge import Judged
 from batcher.follow.verdict import Verdict
-from batcher.wave.result import Status
+from batcher.gate.judge import Judged
+from batcher.life.result import Status
 
 
 class State(StrEnum):

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from batcher.life.result import Status
 from batcher.report.page_data import PageData, TroubleKey
 from batcher.report.state import RECHECKED, State
 from batcher.report.tally import TroubleCount
-from batcher.wave.result import Status
 
 _COMMANDS = 5  # of one step, where several waves are concerned
 

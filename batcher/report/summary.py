@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.text import Text
 
 from batcher.durations import rough_duration
+from batcher.life.result import Status
 from batcher.report.changes import Change, ChangeKind
 from batcher.report.tally import ScopeCount, Tally, TroubleCount
 from batcher.report.wrapping import print_wrapped
 from batcher.text import counted, printable
-from batcher.wave.result import Status
 
 STYLES = {
     Status.CREATED: "green",

@@ -8,9 +8,9 @@ from typing import Any
 from msgspec import Struct, field
 
 from batcher.drs.outcome import ErrorKind
+from batcher.life.result import Result, Status
 from batcher.report.advice import advice
 from batcher.text import counted
-from batcher.wave.result import Result, Status
 
 # Beyond so many different troubles or scopes, further ones are counted together.
 _GROUPS = 500

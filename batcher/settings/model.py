@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from batcher.drs.endpoints import region_of_endpoint
+from batcher.life.policy import LookFirst, Reconcile
 from batcher.rates import Pace, Rate
 from batcher.settings.values import (
     CaBundle,
@@ -22,7 +23,6 @@ from batcher.settings.values import (
     RunningPer,
     Seconds,
 )
-from batcher.wave.policy import LookFirst, Reconcile
 
 
 class RunSettings(BaseModel):

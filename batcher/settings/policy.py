@@ -1,7 +1,7 @@
 """From settings to the engine's policy."""
 
+from batcher.life.policy import LEEWAY_S, MaxFailures, Policy
 from batcher.settings.model import RunSettings
-from batcher.wave.policy import LEEWAY_S, MaxFailures, Policy
 
 
 def policy_of(settings: RunSettings) -> Policy:

@@ -10,10 +10,10 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer
 from batcher.drs.endpoints import is_project_id
 from batcher.durations import parse_duration
 from batcher.homes import expanded, is_file
+from batcher.life.policy import MaxFailures
 from batcher.masking import mask_text
 from batcher.rates import Rate, parse_pace
-from batcher.wave.deadline import Deadline
-from batcher.wave.policy import MaxFailures
+from batcher.settings.deadline import Deadline
 
 
 def _pace(value: Any) -> Any:

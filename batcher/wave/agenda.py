@@ -12,11 +12,11 @@ from itertools import count
 
 from msgspec import Struct, field
 
+from batcher.clock import Clock
 from batcher.drs.outcome import Comparison
-from batcher.wave.clocks import Clock
-from batcher.wave.decide import Action, LookUp, Send, Settle
-from batcher.wave.life import EntryState
-from batcher.wave.plan import PlannedEntry
+from batcher.life.decide import Action, LookUp, Send, Settle
+from batcher.life.entry import PlannedEntry
+from batcher.life.state import EntryState
 
 
 class Held(Struct):

@@ -4,27 +4,27 @@ from collections.abc import Mapping
 
 from msgspec.structs import replace
 
+from batcher.channel.access import Access
+from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.creation import Creation
+from batcher.channel.governor import Governor
+from batcher.channel.width import Berth, Width
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.authorship import is_the_clouds
 from batcher.drs.cloud import Cloud
 from batcher.drs.failures import server_time, sort_create
 from batcher.drs.outcome import CreateOutcome, ErrorKind, Half, Made, Sort, Trouble
-from batcher.wave.access import Access
+from batcher.journal.ops import Happened
+from batcher.life.decide import Settle, give_up
+from batcher.life.events import Answered, Event, Intended, Retracted
+from batcher.life.policy import Reconcile
+from batcher.life.state import EntryState, fold
+from batcher.pace.pacer import Closed, Turn
 from batcher.wave.agenda import Held
-from batcher.wave.cloud_clock import CloudClock
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course, what_is_known
-from batcher.wave.creation import Creation
-from batcher.wave.decide import Settle, give_up
-from batcher.wave.events import Answered, Event, Intended, Retracted
-from batcher.wave.governor import Governor
-from batcher.wave.life import EntryState, fold
 from batcher.wave.listing import Lister
 from batcher.wave.look_first import Foresight
-from batcher.wave.ops import Happened
-from batcher.wave.pace import Closed, Turn
-from batcher.wave.policy import Reconcile
-from batcher.wave.width import Berth, Width
 
 _STALE_S = 10.0  # an intent that old is made anew right before its request leaves
 _GLANCES = 3  # that may bring nothing, one after the other; then a scope goes without

@@ -6,16 +6,16 @@ from typing import TypeVar
 
 from msgspec import Struct, field
 
+from batcher.clock import Clock
+from batcher.holding.admission import Admission, OpenDoor
+from batcher.journal.ops import Op, Settled
+from batcher.journal.port import Journal, JournalFailed
+from batcher.journal.sqlite.store import Store
+from batcher.life.policy import Policy
+from batcher.life.result import Status
 from batcher.logger import get_logger
-from batcher.wave.admission import Admission, OpenDoor
-from batcher.wave.clocks import Clock
 from batcher.wave.collector import Collector
-from batcher.wave.journal import Journal, JournalFailed
-from batcher.wave.ops import Op, Settled
-from batcher.wave.policy import Policy
-from batcher.wave.result import Status
 from batcher.wave.stop import Stop, StopKind
-from batcher.wave.store import Store
 from batcher.wave.tally import Tally
 
 log = get_logger("batcher.wave")

@@ -23,7 +23,7 @@ from typing import Any
 import orjson
 
 from batcher.errors import UserError
-from batcher.wave.lock import is_held
+from batcher.journal.lock import is_held
 
 _LONGEST = 100  # bytes of a path; Linux allows 107, macOS 103
 _LONGEST_FOLDER = 60  # of these, for the runtime folder; a name of ours below it takes the rest

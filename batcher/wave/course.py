@@ -5,18 +5,18 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.governor import Governor
+from batcher.clock import Instant
+from batcher.journal.ops import Happened, Op
+from batcher.life.decide import Action, LookUp, Moment, Settle, decide
+from batcher.life.entry import PlannedEntry
+from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
+from batcher.life.reconcile import Bounds, Others, rivals
+from batcher.life.result_line import result_line
+from batcher.life.state import anew, fold, history, is_unclear
 from batcher.wave.agenda import Agenda, Held
-from batcher.wave.clocks import Instant
-from batcher.wave.cloud_clock import Bounds, CloudClock
 from batcher.wave.context import Context
-from batcher.wave.decide import Action, LookUp, Moment, Settle, decide
-from batcher.wave.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
-from batcher.wave.governor import Governor
-from batcher.wave.life import anew, fold, history, is_unclear
-from batcher.wave.ops import Happened, Op
-from batcher.wave.outcome import result_line
-from batcher.wave.plan import PlannedEntry
-from batcher.wave.reconcile import Others, rivals
 
 
 class Course:

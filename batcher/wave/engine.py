@@ -9,26 +9,26 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from batcher.channel.governor import Limit
+from batcher.channel.reads import Reads
+from batcher.clock import Clock, utc
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
-from batcher.wave.admission import Admission, OpenDoor
-from batcher.wave.clocks import Clock, utc
+from batcher.holding.admission import Admission, OpenDoor
+from batcher.journal.ops import Noted
+from batcher.journal.port import Journal, JournalFailed
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import Scope
+from batcher.life.policy import LookFirst, Policy
+from batcher.life.result import Status
 from batcher.wave.collector import Collector
 from batcher.wave.context import Boundary, Context, log, unwatched
-from batcher.wave.governor import Limit
 from batcher.wave.hand import Hand
-from batcher.wave.journal import Journal, JournalFailed
 from batcher.wave.lane import Lane
-from batcher.wave.ops import Noted
-from batcher.wave.plan import Scope
-from batcher.wave.policy import LookFirst, Policy
-from batcher.wave.reads import Reads
 from batcher.wave.rebuild import provisional
-from batcher.wave.result import Status
 from batcher.wave.sink import ReaderGone, Sink, SinkFailed
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
-from batcher.wave.store import Store
 from batcher.wave.tally import Tally
 
 T = TypeVar("T")

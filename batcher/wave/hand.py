@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
+from batcher.channel.governor import limit_of
+from batcher.clock import Clock, utc
 from batcher.rates import parse_pace
 from batcher.text import printable
-from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import log
-from batcher.wave.governor import limit_of
 
 if TYPE_CHECKING:
     from batcher.wave.lane import Lane

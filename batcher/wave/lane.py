@@ -3,29 +3,29 @@
 import asyncio
 from functools import partial
 
+from batcher.channel.access import Access
+from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.governor import Governor, Limit
+from batcher.channel.reads import Reads
+from batcher.channel.width import Width
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Trouble
-from batcher.wave.access import Access
-from batcher.wave.admission import Admitted, Refused, Waits
+from batcher.holding.admission import Admitted, Refused, Waits
+from batcher.journal.ops import ClockNoted
+from batcher.journal.port import JournalFailed
+from batcher.journal.sqlite.store import MOST_BYTES, Store
+from batcher.life.decide import LookUp, Send, Settle, give_up
+from batcher.life.entry import Scope
+from batcher.life.policy import LookFirst, Reconcile
+from batcher.life.state import fresh, history
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
-from batcher.wave.cloud_clock import CloudClock
 from batcher.wave.context import Context
 from batcher.wave.course import Course
-from batcher.wave.decide import LookUp, Send, Settle, give_up
-from batcher.wave.governor import Governor, Limit
-from batcher.wave.journal import JournalFailed
-from batcher.wave.life import fresh, history
 from batcher.wave.listing import Lister
 from batcher.wave.look_first import Foresight
 from batcher.wave.look_up import LookUps
-from batcher.wave.ops import ClockNoted
-from batcher.wave.plan import Scope
-from batcher.wave.policy import LookFirst, Reconcile
-from batcher.wave.reads import Reads
 from batcher.wave.status import ScopeStatus
-from batcher.wave.store import MOST_BYTES, Store
-from batcher.wave.width import Width
 
 _BATCH = 256  # entries read from the plan at a time
 _LOOKERS = 2  # beside the workers

@@ -2,19 +2,19 @@
 
 from msgspec import Struct
 
+from batcher.channel.access import Access
+from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.governor import Governor
+from batcher.channel.width import Width
+from batcher.clock import utc
 from batcher.drs import guesses
 from batcher.drs.answer import Stage
 from batcher.drs.cloud import Cloud
 from batcher.drs.failures import server_time, sort_list
 from batcher.drs.outcome import Comparison, ErrorKind, ListOutcome, Sort, Trouble
-from batcher.wave.access import Access
-from batcher.wave.clocks import utc
-from batcher.wave.cloud_clock import CloudClock
+from batcher.journal.ops import Noted
+from batcher.pace.pacer import Closed, Turn
 from batcher.wave.context import Context
-from batcher.wave.governor import Governor
-from batcher.wave.ops import Noted
-from batcher.wave.pace import Closed, Turn
-from batcher.wave.width import Width
 
 _SIGN_S = 15.0  # less than what `Lane.go_on_after` counts back
 _MOST = 1000 * guesses.LIST_PAGE_SIZE  # comparisons of a job: beyond that the list is not read

@@ -10,19 +10,19 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+from batcher.channel.cloud_clock import CloudClock
 from batcher.drs.outcome import Comparison, Half, Trouble
+from batcher.journal.ops import Noted
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.events import Suspected, task_ids
+from batcher.life.policy import LookFirst
+from batcher.life.reconcile import Others, types_of
+from batcher.pace.pacer import Closed
 from batcher.wave.agenda import Agenda, Held
-from batcher.wave.cloud_clock import CloudClock
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course
-from batcher.wave.events import Suspected, task_ids
 from batcher.wave.listing import Lister
-from batcher.wave.ops import Noted
-from batcher.wave.pace import Closed
-from batcher.wave.plan import PlannedEntry, Scope
-from batcher.wave.policy import LookFirst
-from batcher.wave.reconcile import Others, types_of
-from batcher.wave.store import Store
 
 LOOKS_FIRST = "look_first"  # the fact in the journal that every entry is to be looked up before it is sent
 _KNOWN = 20  # entries among which one without a start time is looked for

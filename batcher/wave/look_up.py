@@ -9,21 +9,21 @@ from functools import partial
 
 from msgspec.structs import replace
 
+from batcher.channel.access import Access
+from batcher.channel.cloud_clock import CloudClock, Known
+from batcher.channel.creation import creations
+from batcher.clock import Instant
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
-from batcher.wave.access import Access
+from batcher.journal.sqlite.store import Store
+from batcher.life.events import Intended, LookedUp, Sight
+from batcher.life.policy import Reconcile
+from batcher.life.reconcile import Look, Others, judge
+from batcher.pace.pacer import Closed
 from batcher.wave.agenda import Held
-from batcher.wave.clocks import Instant
-from batcher.wave.cloud_clock import CloudClock, Known
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course
-from batcher.wave.creation import creations
-from batcher.wave.events import Intended, LookedUp, Sight
 from batcher.wave.listing import Lister
-from batcher.wave.pace import Closed
-from batcher.wave.policy import Reconcile
-from batcher.wave.reconcile import Look, Others, judge
-from batcher.wave.store import Store
 
 _TRIES = 2  # comparisons that are looked up for the cloud's time, for one look-up of a doubt
 

@@ -11,14 +11,14 @@ from typing import Any
 import orjson
 
 from batcher.drs.outcome import Half
+from batcher.journal.files import WaveRefused
+from batcher.journal.ops import Happened, Op, Settled
+from batcher.journal.sign import Sign, sign_beside
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import PlannedEntry
+from batcher.life.events import Event, Intended, Reopened, Retracted, Ruled, Suspected, task_ids
+from batcher.life.result import Status
 from batcher.text import counted, printable
-from batcher.wave.events import Event, Intended, Reopened, Retracted, Ruled, Suspected, task_ids
-from batcher.wave.files import WaveRefused
-from batcher.wave.ops import Happened, Op, Settled
-from batcher.wave.plan import PlannedEntry
-from batcher.wave.result import Status
-from batcher.wave.sign import Sign, sign_beside
-from batcher.wave.store import Store
 
 _WAY_OUT = (
     "It is a backup, part of a restored snapshot, or a copy without the `-wal` beside it, which holds what was "

@@ -16,27 +16,27 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batcher._version import __version__
+from batcher.clock import Clock, utc
 from batcher.drs.outcome import ErrorKind
+from batcher.journal.files import WaveRefused, remove_journal
+from batcher.journal.filesystem import unfit
+from batcher.journal.lock import Lock
+from batcher.journal.ops import Settled
+from batcher.journal.port import JournalFailed
+from batcher.journal.sign import sign_beside
+from batcher.journal.sqlite.store import MOST_BYTES, Store
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.result import Result, Status
 from batcher.manifest import Entry, Finding, finding_line
 from batcher.manifest.entry import default_key
 from batcher.manifest.grouped import GroupedFindings, once
-from batcher.wave.clocks import Clock, utc
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import Start
-from batcher.wave.files import WaveRefused, remove_journal
-from batcher.wave.filesystem import unfit
-from batcher.wave.journal import JournalFailed
-from batcher.wave.lock import Lock
-from batcher.wave.ops import Settled
-from batcher.wave.plan import PlannedEntry, Scope
 from batcher.wave.rebuild import count_doubts
 from batcher.wave.request import Request
 from batcher.wave.restart import put_wave_aside, where_results_go
-from batcher.wave.result import Result, Status
 from batcher.wave.resuming import looks_first, take_up
-from batcher.wave.sign import sign_beside
 from batcher.wave.sink import SinkFailed, write_all
-from batcher.wave.store import MOST_BYTES, Store
 
 _CHUNK = 1000
 

@@ -9,14 +9,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
-from batcher.wave.events import Event
-from batcher.wave.life import history
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import PlannedEntry
+from batcher.life.events import Event
+from batcher.life.result import Result, Status
+from batcher.life.result_line import result_of
+from batcher.life.state import history
 from batcher.wave.older import refuse_untold
-from batcher.wave.outcome import result_of
-from batcher.wave.plan import PlannedEntry
-from batcher.wave.result import Result, Status
 from batcher.wave.sink import SinkFailed, mend, write_all
-from batcher.wave.store import Store
 
 _BATCH = 500
 _GO_ON = "Run the same command again to go on"

@@ -6,8 +6,8 @@ from typing import Any
 
 from msgspec import Struct
 
+from batcher.life.policy import LookFirst
 from batcher.manifest import Manifest, RunDefaults
-from batcher.wave.policy import LookFirst
 
 
 class Request(Struct, frozen=True, kw_only=True):

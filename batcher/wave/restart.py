@@ -5,13 +5,13 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
+from batcher.journal.files import WaveRefused, put_aside, remove_journal
+from batcher.journal.lock import Lock
+from batcher.journal.sqlite.schema import NotAJournal
+from batcher.journal.sqlite.store import Store
+from batcher.life.result import Status
 from batcher.text import counted
-from batcher.wave.files import WaveRefused, put_aside, remove_journal
-from batcher.wave.lock import Lock
 from batcher.wave.rebuild import count_doubts
-from batcher.wave.result import Status
-from batcher.wave.schema import NotAJournal
-from batcher.wave.store import Store
 
 
 def where_results_go(journal: Path, results: Path | None) -> dict[str, str | None]:

@@ -9,7 +9,7 @@ from msgspec import Struct
 from pydantic import ValidationError
 
 from batcher.errors import UserError
-from batcher.wave.result import Result
+from batcher.life.result import Result
 
 # A result line is a few hundred bytes; what has no newline in this many bytes is no results file.
 _LONGEST = 4 * 1024 * 1024

@@ -3,20 +3,20 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from batcher.wave.clocks import Clock, utc
-from batcher.wave.events import Reopened, Ruled
-from batcher.wave.files import WaveRefused
-from batcher.wave.life import history
-from batcher.wave.lock import Lock
+from batcher.clock import Clock, utc
+from batcher.journal.files import WaveRefused
+from batcher.journal.lock import Lock
+from batcher.journal.ops import Happened, Noted, Op
+from batcher.journal.sqlite.store import Store
+from batcher.life.events import Reopened, Ruled
+from batcher.life.policy import LookFirst
+from batcher.life.result import Status
+from batcher.life.state import history
 from batcher.wave.look_first import LOOKS_FIRST
 from batcher.wave.older import OlderJournal, behind_its_sign, refuse_untold, take_results, untold_verdicts
-from batcher.wave.ops import Happened, Noted, Op
-from batcher.wave.policy import LookFirst
 from batcher.wave.rebuild import every_open_entry
 from batcher.wave.request import Request
-from batcher.wave.result import Status
 from batcher.wave.sink import mend, write_all
-from batcher.wave.store import Store
 
 _CHUNK = 1000
 

@@ -7,9 +7,9 @@ from msgspec import Struct
 
 from batcher.drs.outcome import Half
 from batcher.errors import UserError
+from batcher.journal.sqlite.store import Store
+from batcher.life.result import Status
 from batcher.manifest.write import ManifestLine
-from batcher.wave.result import Status
-from batcher.wave.store import Store
 
 _RESULTS = {
     Half.OBJECT: "object_level_compare_create_result",

@@ -7,16 +7,16 @@ from msgspec import Struct
 
 from batcher.drs.outcome import ErrorKind, Half, Sort, Trouble
 from batcher.errors import UserError
-from batcher.wave.events import Event, Reopened, Ruled, task_ids
-from batcher.wave.life import EntryState, fold, history
+from batcher.journal.ops import Happened, Noted, Op, Settled
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import PlannedEntry
+from batcher.life.events import Event, Reopened, Ruled, task_ids
+from batcher.life.result import Result, Status
+from batcher.life.result_line import result_of
+from batcher.life.state import EntryState, fold, history
 from batcher.wave.older import refuse_untold
-from batcher.wave.ops import Happened, Noted, Op, Settled
-from batcher.wave.outcome import result_of
-from batcher.wave.plan import PlannedEntry
 from batcher.wave.rebuild import provisional, whole_file
-from batcher.wave.result import Result, Status
 from batcher.wave.sink import mend, write_all
-from batcher.wave.store import Store
 
 _SHORT = {"object": Half.OBJECT, "data": Half.DATA}
 _GRAMMAR = (

@@ -15,8 +15,8 @@ from msgspec import Struct
 
 from batcher import streams
 from batcher.clock import utc_now
-from batcher.wave.files import followed
-from batcher.wave.result import Status
+from batcher.journal.files import followed
+from batcher.life.result import Status
 from batcher.whole import whole_bytes
 
 

@@ -2,8 +2,8 @@
 
 from collections import Counter, deque
 
-from batcher.wave.clocks import Clock
-from batcher.wave.result import Status
+from batcher.clock import Clock
+from batcher.life.result import Status
 
 _RECENT_S = 5.0
 

@@ -164,9 +164,9 @@ def memory(port: int, manifest: str, sent: int) -> Figures:
 
 def _planned(manifest: str, results: Path) -> Any:
     """A wave over *manifest*, checked and planned, with nothing sent."""
+    from batcher.clock import SystemClock
+    from batcher.journal.files import journal_beside
     from batcher.manifest import RunDefaults, open_manifest
-    from batcher.wave.clocks import SystemClock
-    from batcher.wave.files import journal_beside
     from batcher.wave.opening import open_wave
     from batcher.wave.request import Request
 
@@ -199,11 +199,11 @@ def plan(manifest: str, batch: int) -> Figures:
 def finish(manifest: str, results: str) -> Figures:
     """Make a wave that is done, as if the cloud had answered to each entry."""
     from batcher.drs.outcome import Half, Made
-    from batcher.wave.events import Answered, Intended
-    from batcher.wave.life import fold, fresh
-    from batcher.wave.ops import Happened, Settled
-    from batcher.wave.outcome import result_of
-    from batcher.wave.result import Status
+    from batcher.journal.ops import Happened, Settled
+    from batcher.life.events import Answered, Intended
+    from batcher.life.result import Status
+    from batcher.life.result_line import result_of
+    from batcher.life.state import fold, fresh
 
     opened = _planned(manifest, Path(results))
     store, now, seq, after = opened.store, time.time(), 0, -1

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
+from batcher.journal.lock import Lock
 from batcher.manifest.entry import Terms, default_key
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.service import ServiceConfig
 from batcher.wave import opening
-from batcher.wave.lock import Lock
 from tests.cli.commands import created_jobs, lines_of, write_manifest
 from tests.cli.conftest import Batcher, Cloud
 

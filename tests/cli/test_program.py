@@ -158,7 +158,7 @@ def test_importing_batcher_imports_nothing_heavy_until_a_name_is_used() -> None:
 
 # What a run loads where it needs it: for a terminal, a summary, a line to log, a config file, a following, a look-up.
 LATER = (
-    "batcher.cli.live",
+    "batcher.cli.show.live",
     "batcher.drs.batch_status",
     "batcher.drs.query_compare_result",
     "batcher.follow.companion",

@@ -6,9 +6,9 @@ import io
 import pytest
 from structlog.testing import capture_logs
 
-from batcher.cli.progress import progress
-from batcher.cli.terminal import Screen
-from batcher.wave.governor import TURNED_AWAY
+from batcher.channel.governor import TURNED_AWAY
+from batcher.cli.show.progress import progress
+from batcher.cli.show.terminal import Screen
 from batcher.wave.status import ScopeStatus, WaveStatus
 
 
@@ -40,7 +40,7 @@ async def lines_about(*statuses: WaveStatus) -> list[int]:
 
 @pytest.fixture(autouse=True)
 def _looked_at_all_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batcher.cli.progress.REFRESH_S", 0.0)
+    monkeypatch.setattr("batcher.cli.show.progress.REFRESH_S", 0.0)
 
 
 @pytest.mark.parametrize(
@@ -55,5 +55,5 @@ async def test_a_moments_pause_is_no_line_of_its_own(paused_s: float, reason: st
 async def test_nothing_is_logged_until_something_has_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     """How a wave begins is in the start text; a line every ten seconds has what came since."""
     assert await lines_about(wave(), wave()) == []
-    monkeypatch.setattr("batcher.cli.progress.LOG_EVERY_S", 0.0)
+    monkeypatch.setattr("batcher.cli.show.progress.LOG_EVERY_S", 0.0)
     assert await lines_about(wave(), wave(), wave(settled=3), wave(settled=3), wave(settled=4)) == [3, 4]

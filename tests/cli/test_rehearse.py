@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.cli.leap import LeapingLoop, LoopClock, SteadyLoop
-from batcher.wave.store import Store
+from batcher.journal.sqlite.store import Store
+from batcher.rehearsal.leap import LeapingLoop, LoopClock, SteadyLoop
 from tests.cli.commands import lines_of, write_manifest
 from tests.cli.conftest import Batcher
 

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 from rich.text import Text
 
-from batcher.cli.terminal import Screen, console_on, say
+from batcher.cli.show.terminal import Screen, console_on, say
 
 LINE = Text("  the job is in no state for it: bring it into INCRE_TRANSFER_STARTED")
 

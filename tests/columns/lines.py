@@ -9,7 +9,7 @@ import orjson
 
 from batcher.drs.create_compare_task import CreateCompareTaskResult
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
-from batcher.wave.result import Result, Status
+from batcher.life.result import Result, Status
 
 ENTRIES, FAILED = 25_000, 50
 _AT = datetime(2026, 11, 1, 10, tzinfo=UTC)

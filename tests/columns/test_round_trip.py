@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from batcher.cli.schema import reader_of
+from batcher.cli.commands.schema import reader_of
 from batcher.manifest import Entry
 from batcher.manifest.write import ManifestLine, write_manifest
 from tests.columns.lines import ENTRIES, FAILED

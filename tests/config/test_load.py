@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batcher.life.policy import MaxFailures
 from batcher.rates import Rate
 from batcher.settings import RunSettings, SettingsError, load
-from batcher.wave.policy import MaxFailures
 
 
 @pytest.fixture

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from batcher.drs.auth.options import OPTION_NAMES
+from batcher.life.policy import MaxFailures, Reconcile
 from batcher.rates import Rate
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
 from batcher.settings.groups import FURTHER, GROUPS, group_of
-from batcher.wave.policy import MaxFailures, Reconcile
 
 CONFIG = Path(__file__).parents[2] / "config"
 # They belong to one run, so a file that sets them for every run would be a trap.

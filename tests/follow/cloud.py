@@ -9,8 +9,13 @@ from typing import Any
 import aiohttp
 import orjson
 
+from batcher.clock import Clock, utc
 from batcher.drs.cloud import HttpRequest, Refusal
 from batcher.drs.create_compare_task import CreateCompareTaskResult
+from batcher.journal.files import journal_beside
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.result import Result, Status
 from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.simulator.config import CloudConfig
@@ -18,11 +23,6 @@ from batcher.simulator.faults import NO_FAULTS, FaultSource
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
-from batcher.wave.clocks import Clock, utc
-from batcher.wave.files import journal_beside
-from batcher.wave.plan import PlannedEntry, Scope
-from batcher.wave.result import Result, Status
-from batcher.wave.store import Store
 from tests.simulator import bodies
 from tests.virtual import VirtualLoop
 

@@ -7,10 +7,10 @@ from typing import Any
 from hypothesis import strategies as st
 
 from batcher.drs.create_compare_task import CreateCompareTaskResult
-from batcher.follow.accepted import Acceptance
-from batcher.follow.gate import Waved
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
-from batcher.wave.result import Result, Status
+from batcher.gate.accepted import Acceptance
+from batcher.gate.ruling import Waved
+from batcher.life.result import Result, Status
 
 AT = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
 TODAY = date(2026, 11, 25)

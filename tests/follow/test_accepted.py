@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.follow.accepted import AcceptanceError, read_acceptances
 from batcher.follow.verdict import Difference
+from batcher.gate.accepted import AcceptanceError, read_acceptances
 from tests.follow.make import accept, difference
 
 HEADER = "job_id,database,table,reason,expires\n"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from batcher.clock import SystemClock
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.follow.companion import Companion
 from batcher.settings import RunSettings
-from batcher.wave.clocks import SystemClock
 from batcher.wave.stop import Stop, StopKind
 from tests.follow.test_running_gate import SCOPE, entry
 

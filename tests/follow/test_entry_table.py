@@ -14,14 +14,14 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from batcher.errors import UserError
-from batcher.follow.accepted import Acceptance
-from batcher.follow.entry_table import EntryTable
 from batcher.follow.files import verdicts_beside
-from batcher.follow.gate import Ruling, Waved, rule
 from batcher.follow.quick import decoder_of
 from batcher.follow.verdict import VerdictLine
-from batcher.follow.waves import entries_of
-from batcher.wave.result import Result, Status
+from batcher.gate.accepted import Acceptance
+from batcher.gate.entry_table import EntryTable
+from batcher.gate.ruling import Ruling, Waved, rule
+from batcher.gate.waves import entries_of
+from batcher.life.result import Result, Status
 from tests.follow.make import TODAY, accept, difference, half, line, result
 
 # --- the ruling over the table is that over the entries, held in a list and judged one by one ---------------
@@ -136,7 +136,7 @@ def test_what_we_write_ourselves_is_decoded_quickly(sound: Result | VerdictLine)
 
 
 def test_the_database_has_no_name_and_is_gone_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batcher.follow.entry_table._CACHE_KB", 64)
+    monkeypatch.setattr("batcher.gate.entry_table._CACHE_KB", 64)
     table = EntryTable()
     table.add_results(0, ((n, f"key-{n}", "job", 0, "created", None, n, b"") for n in range(20_000)))
     table.complete()

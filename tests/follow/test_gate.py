@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.follow.accepted import Acceptance
-from batcher.follow.gate import Ruling, Waved, rule
-from batcher.follow.junit import write_junit
 from batcher.follow.verdict import Counts, HalfVerdict, Verdict, VerdictLine
-from batcher.wave.result import Status
+from batcher.gate.accepted import Acceptance
+from batcher.gate.junit import write_junit
+from batcher.gate.ruling import Ruling, Waved, rule
+from batcher.life.result import Status
 from tests.follow.make import AT, TODAY, accept, difference, half, line, waved, waved_entries
 
 

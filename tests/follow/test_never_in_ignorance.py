@@ -18,12 +18,12 @@ import pytest
 from batcher.cli.main import run
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import VerdictLine
-from batcher.wave.files import journal_beside
-from batcher.wave.journal_log import log_of
-from batcher.wave.ops import Settled
-from batcher.wave.plan import PlannedEntry, Scope
-from batcher.wave.result import Result
-from batcher.wave.store import Store
+from batcher.journal.files import journal_beside
+from batcher.journal.ops import Settled
+from batcher.journal.sqlite.log import log_of
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.result import Result
 from tests.cli.commands import clean_environment
 from tests.cli.conftest import Batcher
 from tests.cli.conftest import _elsewhere as _elsewhere

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from batcher.cli import exits
-from batcher.cli.at_the_end import telling_stop
+from batcher.cli.show.at_the_end import telling_stop
 from batcher.errors import UserError
-from batcher.follow import notify
+from batcher.notify import send as notify
 from batcher.settings import RunSettings
 from tests.cli.commands import wait_until
 

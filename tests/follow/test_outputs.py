@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.wave.files import journal_beside
-from batcher.wave.journal_log import log_of
+from batcher.journal.files import journal_beside
+from batcher.journal.sqlite.log import log_of
 from batcher.whole import whole_text
 from tests.cli.conftest import Batcher
 from tests.cli.conftest import _elsewhere as _elsewhere

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.cli.terminal import Screen
+from batcher.cli.show.terminal import Screen
 from batcher.simulator.faults import parse_profile
 from tests.cli.commands import write_manifest
 from tests.cli.conftest import Batcher

@@ -4,8 +4,8 @@ from datetime import date
 from pathlib import Path
 
 from batcher.api import Wave
-from batcher.follow.gate import rule
-from batcher.follow.waves import entries_of
+from batcher.gate.ruling import rule
+from batcher.gate.waves import entries_of
 from batcher.rates import Rate
 from tests.follow.conftest import Fleet
 

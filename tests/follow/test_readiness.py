@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from batcher.drs.batch_status import READY
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
-from batcher.follow.readiness import Readiness, readiness_of_status, state_of_trouble
+from batcher.holding.readiness import Readiness, readiness_of_status, state_of_trouble
 from batcher.simulator.jobs import STATUSES
 
 

@@ -7,18 +7,18 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from batcher.channel.reader import Reader
 from batcher.follow.connect import connected
-from batcher.follow.preflight import Job, preflight, states_of
-from batcher.follow.reader import Reader
-from batcher.follow.readiness import Readiness
-from batcher.follow.ready_gate import ReadyGate
+from batcher.holding.admission import Admittance, Admitted, Refused, Waits
+from batcher.holding.preflight import Job, preflight, states_of
+from batcher.holding.readiness import Readiness
+from batcher.holding.ready_gate import ReadyGate
+from batcher.life.entry import Scope
 from batcher.rates import Rate
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.faults import Script
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.server import Simulator
-from batcher.wave.admission import Admittance, Admitted, Refused, Waits
-from batcher.wave.plan import Scope
 from tests.follow.cloud import a_token, cloud, hurried, looks, loop_clock, within
 from tests.follow.test_running_gate import entry
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.follow.running_gate import RunningGate
-from batcher.wave.admission import Admitted, Waits
-from batcher.wave.plan import PlannedEntry, Scope
-from batcher.wave.result import Status
+from batcher.holding.admission import Admitted, Waits
+from batcher.holding.running_gate import RunningGate
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.result import Status
 from tests.follow.make import result
 
 SCOPE = Scope(0, "https://drs.example.com", "p")

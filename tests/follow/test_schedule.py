@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.follow.schedule import Patience, after_failure_s, next_look_s, patience_of
+from batcher.pace.patience import Patience, after_failure_s, next_look_s, patience_of
 from batcher.settings import RunSettings
 
 PATIENCE = Patience(soonest_s=5, longest_s=120)

@@ -12,6 +12,7 @@ from batcher.follow.ending import FollowEnd
 from batcher.follow.session import Session
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.follow.verdicts_file import VerdictsError, verdict_lines
+from batcher.life.result import Status
 from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.simulator import results
@@ -20,7 +21,6 @@ from batcher.simulator.differences import Difference, Differences
 from batcher.simulator.faults import Script
 from batcher.simulator.jobs import Existing, JobRule
 from batcher.simulator.server import Simulator
-from batcher.wave.result import Status
 from tests.follow.cloud import (
     a_token,
     cloud,

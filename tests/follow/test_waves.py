@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from batcher.follow.files import verdicts_beside
-from batcher.follow.waves import entries_of
+from batcher.gate.waves import entries_of
+from batcher.journal.files import journal_beside
 from batcher.report.gather import gather
 from batcher.report.headline import headline
-from batcher.wave.files import journal_beside
 from tests.follow.make import half, line, result
 from tests.report.waves import write_wave
 

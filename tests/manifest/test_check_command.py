@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.cli.check import print_findings
+from batcher.cli.commands.check import print_findings
 from batcher.manifest import Finding
 from batcher.manifest.grouped import GroupedFindings
 from batcher.wave.opening import BadManifest

@@ -9,8 +9,8 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from jsonschema import Draft202012Validator
 
-from batcher.cli.schema import command, schema_of
-from batcher.wave.result import Result
+from batcher.cli.commands.schema import command, schema_of
+from batcher.life.result import Result
 from tests.manifest.reading import data_level, entry
 from tests.manifest.strategies import elements
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from batcher.api import Wave
+from batcher.channel import governor
 from batcher.drs import guesses
 from batcher.drs.auth.sources import CredentialSources
 from batcher.simulator.config import CloudConfig
@@ -16,7 +17,6 @@ from batcher.simulator.faults import Script
 from batcher.simulator.ledger import Effect
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
-from batcher.wave import governor
 from batcher.wave.engine import WaveEnd
 from tests.cli.commands import write_manifest
 from tests.cli.conftest import Batcher, Cloud

@@ -5,8 +5,8 @@ import random
 from collections import deque
 from collections.abc import Callable
 
+from batcher.pace.pacer import Pacer
 from batcher.rates import Rate
-from batcher.wave.pace import Pacer
 from tests.virtual import VirtualClock, VirtualLoop
 
 Delay = Callable[[random.Random], float]

@@ -6,10 +6,10 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
+from batcher.pace.adapt import Finder
+from batcher.pace.hearsay import Hearsay
+from batcher.pace.window import Place, Window
 from batcher.rates import Rate
-from batcher.wave.adapt import Finder
-from batcher.wave.hearsay import Hearsay
-from batcher.wave.pace_window import Place, Window
 from tests.pace.server import CountingServer
 
 _TIGHTER = 0.96  # as the pacer spreads them

@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
+from batcher.pace.adapt import Finder
 from batcher.rates import Rate
-from batcher.wave.adapt import Finder
 from tests.pace.simulated import Cloud, send_all
 
 SEEDS = range(20)

@@ -5,7 +5,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.wave.budget import FULL, Budget
+from batcher.pace.budget import FULL, Budget
 
 
 def _fail(budget: Budget, times: int, *, at: float = 0.0) -> list[float | None]:

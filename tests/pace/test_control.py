@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from batcher.errors import UserError
+from batcher.journal.lock import Lock
 from batcher.wave.control import ControlServer, NoWave, ask, socket_of
-from batcher.wave.lock import Lock
 
 
 def _handler(do: str, value: str | None) -> dict[str, Any]:

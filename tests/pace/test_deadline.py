@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from batcher.wave.deadline import Deadline
+from batcher.settings.deadline import Deadline
 
 
 @pytest.fixture

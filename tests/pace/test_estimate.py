@@ -2,8 +2,8 @@
 
 import pytest
 
+from batcher.pace.estimate import estimate
 from batcher.rates import Rate
-from batcher.wave.estimate import estimate
 
 
 def test_scopes_run_side_by_side() -> None:

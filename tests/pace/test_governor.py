@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from msgspec.structs import replace
 from structlog.testing import capture_logs
 
+from batcher.channel.governor import Governor, Limit
 from batcher.drs.outcome import ErrorKind, Foreign, Made, Sort, Trouble
+from batcher.pace.pacer import Turn
 from batcher.rates import Rate
-from batcher.wave.governor import Governor, Limit
-from batcher.wave.pace import Turn
 from tests.pace.server import CountingServer, virtual_clock
 from tests.virtual import VirtualClock, run
 

@@ -7,11 +7,11 @@ from statistics import median
 import pytest
 from structlog.testing import capture_logs
 
+from batcher.channel.governor import Governor
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
+from batcher.pace.adapt import Finder
+from batcher.pace.hearsay import Hearsay
 from batcher.rates import Rate
-from batcher.wave.adapt import Finder
-from batcher.wave.governor import Governor
-from batcher.wave.hearsay import Hearsay
 from tests.pace.server import virtual_clock
 from tests.pace.simulated import Cloud, send_all
 from tests.virtual import run

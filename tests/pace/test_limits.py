@@ -4,9 +4,9 @@ import random
 
 import pytest
 
+from batcher.pace.limits import History
+from batcher.pace.strays import Credit, Trial
 from batcher.rates import Rate
-from batcher.wave.limits import History
-from batcher.wave.strays import Credit, Trial
 from tests.pace.server import CountingServer
 
 

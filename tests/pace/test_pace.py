@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batcher.pace.pacer import Closed, Pacer
 from batcher.rates import Rate
-from batcher.wave.pace import Closed, Pacer
 from tests.pace.server import CountingServer, Delay, drive, virtual_clock
 from tests.virtual import run
 

@@ -11,13 +11,13 @@ import pytest
 from click.testing import CliRunner
 
 from batcher import Status, StopKind, UserError, Wave
-from batcher.cli.control import command
-from batcher.cli.ending import exit_code
+from batcher.cli.commands.control import command
+from batcher.cli.show.ending import exit_code
+from batcher.clock import SystemClock
 from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
-from batcher.wave.clocks import SystemClock
 from batcher.wave.control import ask
 
 pytestmark = pytest.mark.usefixtures("elsewhere")

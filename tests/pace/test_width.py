@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from batcher.wave.pace import Closed
-from batcher.wave.width import Width
+from batcher.channel.width import Width
+from batcher.pace.pacer import Closed
 from tests.virtual import VirtualClock, run
 
 

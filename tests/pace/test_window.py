@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from batcher.pace.window import MARGIN, MARGIN_S, Window
 from batcher.rates import Rate
-from batcher.wave.pace_window import MARGIN, MARGIN_S, Window
 from tests.pace.server import most_in
 
 RATES = st.builds(Rate, st.integers(1, 40), st.sampled_from([0.5, 1.0, 5.0, 60.0, 3600.0]))

@@ -19,12 +19,12 @@ from playwright.async_api import Browser, Locator, Page, Route, async_playwright
 
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
+from batcher.life.result import Status
 from batcher.report.gather import read_verdicts
 from batcher.report.html import write_page
 from batcher.report.page_data import PageData, gather_page
 from batcher.report.state import State
 from batcher.report.tables import write_entries
-from batcher.wave.result import Status
 from tests.report.waves import write_wave
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -8,16 +8,16 @@ from typing import Any
 import orjson
 import pytest
 
-from batcher.follow.accepted import Acceptance
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
+from batcher.gate.accepted import Acceptance
+from batcher.life.result import Status
 from batcher.report.differing import folded
 from batcher.report.html import page
 from batcher.report.page_data import PageData, gather_page
 from batcher.report.page_rows import payload
 from batcher.report.state import State
 from batcher.report.steps import steps
-from batcher.wave.result import Status
 from tests.cli.conftest import Batcher
 from tests.cli.conftest import _elsewhere as _elsewhere
 from tests.cli.conftest import batcher as batcher

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.follow.files import verdicts_beside
-from batcher.follow.gate import Waved, rule
 from batcher.follow.verdict import Verdict
+from batcher.gate.ruling import Waved, rule
+from batcher.life.result import Status
 from batcher.report.changes import ChangeKind, Standing, changes
 from batcher.report.chart import HEIGHT, WIDTH, chart
 from batcher.report.gather import gather, read_verdicts
@@ -19,7 +20,6 @@ from batcher.report.headline import headline
 from batcher.report.markdown import markdown
 from batcher.report.tables import write_differences, write_entries
 from batcher.report.timeline import Kind, Sent, timeline
-from batcher.wave.result import Status
 from tests.follow.make import TODAY, accept, waved_entries
 from tests.report.waves import write_wave
 

@@ -9,12 +9,12 @@ from batcher.drs.create_compare_task import CreateCompareTaskReq, CreateCompareT
 from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
-from batcher.wave.events import Answered, Intended
-from batcher.wave.files import journal_beside
-from batcher.wave.ops import Happened, Op, Settled
-from batcher.wave.plan import PlannedEntry, Scope
-from batcher.wave.result import Result, Status
-from batcher.wave.store import Store
+from batcher.journal.files import journal_beside
+from batcher.journal.ops import Happened, Op, Settled
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.events import Answered, Intended
+from batcher.life.result import Result, Status
 
 BEGAN = datetime(2026, 3, 1, 1, 30, tzinfo=UTC)
 SCOPES = (

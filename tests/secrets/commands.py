@@ -12,7 +12,14 @@ from tempfile import TemporaryDirectory
 
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(
-    ["pytest", "batcher.cli.run", "batcher.cli.conduct", "batcher.cli.check", "batcher.cli.auth", "batcher.cli.watch"]
+    [
+        "pytest",
+        "batcher.cli.commands.run",
+        "batcher.cli.conduct",
+        "batcher.cli.commands.check",
+        "batcher.cli.commands.auth",
+        "batcher.cli.commands.watch",
+    ]
 )
 DEFECT = 70
 

@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 
 from batcher.drs.outcome import Comparison, ErrorKind, Half, Sort, Trouble
-from batcher.wave.plan import PlannedEntry, Scope
+from batcher.life.entry import PlannedEntry, Scope
 
 SCOPE = Scope(0, "https://drs.example.invalid", "p")
 OBJECT, DATA = Half.OBJECT, Half.DATA

@@ -6,9 +6,9 @@ from typing import cast
 
 from structlog.testing import capture_logs
 
+from batcher.channel.access import Access
 from batcher.drs.cloud import Cloud, Refusal
-from batcher.wave.access import Access
-from batcher.wave.plan import Scope
+from batcher.life.entry import Scope
 from tests.pace.server import virtual_clock
 from tests.virtual import run
 

@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
+from batcher.clock import SystemClock
 from batcher.drs.outcome import Sort
+from batcher.life.decide import LookUp, Send
+from batcher.life.events import Answered, Intended, LookedUp
+from batcher.life.state import history
 from batcher.wave.agenda import Agenda, Held
-from batcher.wave.clocks import SystemClock
-from batcher.wave.decide import LookUp, Send
-from batcher.wave.events import Answered, Intended, LookedUp
-from batcher.wave.life import history
 from tests.virtual import VirtualClock, VirtualLoop, run
 from tests.wave.made import DATA, NOON, entry, trouble
 

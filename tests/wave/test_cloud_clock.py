@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from batcher.channel.cloud_clock import CloudClock, Known
+from batcher.clock import Instant, SystemClock
 from batcher.drs.outcome import Comparison
-from batcher.wave.clocks import Instant, SystemClock
-from batcher.wave.cloud_clock import CloudClock, Known
 from tests.virtual import VirtualClock, VirtualLoop
 from tests.wave.made import NOON, comparison
 

@@ -4,11 +4,11 @@ import pytest
 from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
-from batcher.wave.decide import LookUp, Moment, Send, Settle, back_off, decide
-from batcher.wave.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
-from batcher.wave.life import EntryState, fold, history
-from batcher.wave.policy import MaxFailures, Policy, Reconcile
-from batcher.wave.result import Status
+from batcher.life.decide import LookUp, Moment, Send, Settle, back_off, decide
+from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
+from batcher.life.policy import MaxFailures, Policy, Reconcile
+from batcher.life.result import Status
+from batcher.life.state import EntryState, fold, history
 from tests.wave.made import DATA, NOON, OBJECT, trouble
 
 POLICY = Policy(attempts=3, landing_s=150.0, looks_s=(2.0, 15.0, 60.0), wait_ready_s=120.0)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
-from batcher.wave.events import (
+from batcher.life.events import (
     Answered,
     Event,
     Intended,
@@ -21,7 +21,7 @@ from batcher.wave.events import (
     kind_of,
     task_ids,
 )
-from batcher.wave.life import fresh, history
+from batcher.life.state import fresh, history
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 ids = st.text("abcdef0123456789-", min_size=1, max_size=36)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from batcher.wave.events import Answered, Intended
-from batcher.wave.journal import JournalFailed, ThreadedJournal
-from batcher.wave.ops import Happened, Noted, Op, Settled
-from batcher.wave.result import Status
-from batcher.wave.schema import FORMAT, NotAJournal, prepare
-from batcher.wave.store import Store
+from batcher.journal.ops import Happened, Noted, Op, Settled
+from batcher.journal.port import JournalFailed, ThreadedJournal
+from batcher.journal.sqlite.schema import FORMAT, NotAJournal, prepare
+from batcher.journal.sqlite.store import Store
+from batcher.life.events import Answered, Intended
+from batcher.life.result import Status
 from tests.wave.made import DATA, NOON, SCOPE, entry
 
 INTENT = Intended(at=NOON, asked=frozenset({DATA}))

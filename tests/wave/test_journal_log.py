@@ -12,13 +12,13 @@ from typing import NoReturn
 
 import pytest
 
-from batcher.wave import journal_log
-from batcher.wave.beside import JournalUnusable, journal_of, reading
-from batcher.wave.files import journal_beside
-from batcher.wave.journal_log import LogMissing, has_log, log_of
-from batcher.wave.ops import Noted
-from batcher.wave.schema import NotAJournal
-from batcher.wave.store import Store
+from batcher.journal.beside import JournalUnusable, journal_of, reading
+from batcher.journal.files import journal_beside
+from batcher.journal.ops import Noted
+from batcher.journal.sqlite import log as journal_log
+from batcher.journal.sqlite.log import LogMissing, has_log, log_of
+from batcher.journal.sqlite.schema import NotAJournal
+from batcher.journal.sqlite.store import Store
 
 NOBODY = 65534
 

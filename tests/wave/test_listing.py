@@ -7,17 +7,17 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from batcher.channel.access import Access
+from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.governor import Governor
+from batcher.channel.width import Width
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Comparison, Trouble
-from batcher.wave.access import Access
-from batcher.wave.cloud_clock import CloudClock
+from batcher.life.policy import Policy
 from batcher.wave.context import Context
-from batcher.wave.governor import Governor
 from batcher.wave.listing import Lister
-from batcher.wave.policy import Policy
 from batcher.wave.tally import Tally
-from batcher.wave.width import Width
 from tests.pace.server import virtual_clock
 from tests.virtual import run
 from tests.wave.made import SCOPE

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from batcher.wave import filesystem
-from batcher.wave.files import WaveRefused
-from batcher.wave.filesystem import file_system_of, unfit
-from batcher.wave.lock import Lock
-from batcher.wave.schema import NotAJournal, prepare
-from batcher.wave.store import Store
+from batcher.journal import filesystem
+from batcher.journal.files import WaveRefused
+from batcher.journal.filesystem import file_system_of, unfit
+from batcher.journal.lock import Lock
+from batcher.journal.sqlite.schema import NotAJournal, prepare
+from batcher.journal.sqlite.store import Store
 
 
 @pytest.fixture

@@ -14,15 +14,15 @@ import orjson
 import pytest
 
 from batcher.api import Wave
+from batcher.journal.files import WaveRefused
+from batcher.journal.lock import Lock
+from batcher.journal.sign import sign_beside
+from batcher.journal.sqlite.schema import NotAJournal
+from batcher.journal.sqlite.store import Store
 from batcher.simulator.ledger import creations, doubles
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
-from batcher.wave.files import WaveRefused
-from batcher.wave.lock import Lock
 from batcher.wave.older import OlderJournal, behind_its_sign
-from batcher.wave.schema import NotAJournal
-from batcher.wave.sign import sign_beside
-from batcher.wave.store import Store
 from tests.wave.killing import SETTINGS, Nursery, entry_line, nursery
 
 ENTRIES = 10

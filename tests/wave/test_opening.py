@@ -8,17 +8,17 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
+from batcher.clock import SystemClock
 from batcher.drs.outcome import ErrorKind, Sort
+from batcher.journal.files import WaveRefused
+from batcher.journal.ops import Happened, Settled
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import PlannedEntry
+from batcher.life.events import Answered, Intended
+from batcher.life.result import Status
 from batcher.manifest import RunDefaults, open_manifest
-from batcher.wave.clocks import SystemClock
-from batcher.wave.events import Answered, Intended
-from batcher.wave.files import WaveRefused
 from batcher.wave.opening import BadManifest, Opened, open_wave
-from batcher.wave.ops import Happened, Settled
-from batcher.wave.plan import PlannedEntry
 from batcher.wave.request import Request
-from batcher.wave.result import Status
-from batcher.wave.store import Store
 from tests.wave.made import DATA, NOON, trouble
 
 Open = Callable[..., Opened]

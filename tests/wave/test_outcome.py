@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.drs.outcome import Half, Trouble
-from batcher.wave.events import Answered, Intended
-from batcher.wave.life import history
-from batcher.wave.outcome import result_line, result_of
-from batcher.wave.plan import PlannedEntry, Scope
-from batcher.wave.result import Result, Status
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.events import Answered, Intended
+from batcher.life.result import Result, Status
+from batcher.life.result_line import result_line, result_of
+from batcher.life.state import history
 from tests.wave.test_events import lives, troubles
 
 texts = st.text(max_size=20)

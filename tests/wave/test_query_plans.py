@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from batcher.wave.events import Answered, Intended
-from batcher.wave.ops import ClockNoted, Happened, Noted, Settled
-from batcher.wave.plan import Scope
-from batcher.wave.result import Status
-from batcher.wave.store import Store
+from batcher.journal.ops import ClockNoted, Happened, Noted, Settled
+from batcher.journal.sqlite.store import Store
+from batcher.life.entry import Scope
+from batcher.life.events import Answered, Intended
+from batcher.life.result import Status
 from tests.wave.made import DATA, NOON, SCOPE, entry
 
 OTHER = Scope(1, SCOPE.endpoint, "another")

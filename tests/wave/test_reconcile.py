@@ -6,10 +6,9 @@ import pytest
 from msgspec.structs import replace
 
 from batcher.drs.outcome import Comparison, Made
-from batcher.wave.cloud_clock import Bounds
-from batcher.wave.events import Answered, Intended, Seen, Sight
-from batcher.wave.life import EntryState, history
-from batcher.wave.reconcile import Look, Others, judge, rivals
+from batcher.life.events import Answered, Intended, Seen, Sight
+from batcher.life.reconcile import Bounds, Look, Others, judge, rivals
+from batcher.life.state import EntryState, history
 from tests.wave.made import DATA, NOON, OBJECT, comparison, entry
 
 BOTH = frozenset({OBJECT, DATA})

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from batcher.follow.files import verdicts_beside
-from batcher.wave.journal import JournalFailed
-from batcher.wave.ops import Op
-from batcher.wave.schema import prepare
+from batcher.journal.ops import Op
+from batcher.journal.port import JournalFailed
+from batcher.journal.sqlite.schema import prepare
+from batcher.journal.sqlite.store import Store
 from batcher.wave.sink import ResultsFile
-from batcher.wave.store import Store
 from tests.worlds.process import Process
 from tests.worlds.spec import Faults
 

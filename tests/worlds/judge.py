@@ -7,9 +7,9 @@ from itertools import accumulate, pairwise
 import orjson
 
 from batcher.drs.outcome import Half
+from batcher.life.policy import Reconcile
+from batcher.life.result import Status
 from batcher.rates import Rate
-from batcher.wave.policy import Reconcile
-from batcher.wave.result import Status
 from batcher.wave.stop import StopKind
 from tests.worlds.cloud import Sent
 from tests.worlds.judge_hand import UNITS as _UNITS

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
+from batcher.life.result import Status
 from batcher.rates import Rate, parse_pace
-from batcher.wave.result import Status
 from batcher.wave.stop import StopKind
 from tests.worlds.violation import Violation
 from tests.worlds.world import History, Lived

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 import orjson
 
-from batcher.wave.result import Status
+from batcher.life.result import Status
 
 
 def whole_lines(file: bytes) -> Iterator[bytes]:

@@ -11,31 +11,32 @@ from unittest import mock
 
 from msgspec.structs import replace
 
+from batcher.channel.access import Access
+from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.governor import Governor
+from batcher.clock import Instant
 from batcher.drs.answer import Answer
 from batcher.drs.authorship import says_the_cloud
 from batcher.drs.failures import sort_list
 from batcher.drs.outcome import Half, Trouble
-from batcher.follow.running_gate import RunningGate
-from batcher.wave import life, resuming
-from batcher.wave.access import Access
+from batcher.holding.running_gate import RunningGate
+from batcher.journal.ops import Happened, Op
+from batcher.life import state as life
+from batcher.life.entry import PlannedEntry
+from batcher.life.events import Answered, Intended
+from batcher.life.reconcile import Bounds, Others
+from batcher.life.result import Status
+from batcher.life.state import EntryState, HalfState
+from batcher.pace.pacer import Closed, Pacer
+from batcher.wave import resuming
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
-from batcher.wave.clocks import Instant
-from batcher.wave.cloud_clock import Bounds, CloudClock
 from batcher.wave.collector import Collector
 from batcher.wave.context import Context
 from batcher.wave.course import Course
 from batcher.wave.engine import Engine
-from batcher.wave.events import Answered, Intended
-from batcher.wave.governor import Governor
-from batcher.wave.life import EntryState, HalfState
 from batcher.wave.listing import Listed, Lister
 from batcher.wave.look_first import Foresight
-from batcher.wave.ops import Happened, Op
-from batcher.wave.pace import Closed, Pacer
-from batcher.wave.plan import PlannedEntry
-from batcher.wave.reconcile import Others
-from batcher.wave.result import Status
 from batcher.wave.sink import Mended
 from tests.worlds.disk import LoopJournal
 from tests.worlds.spec import Spec

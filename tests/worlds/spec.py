@@ -8,12 +8,12 @@ from pathlib import Path
 import msgspec
 
 from batcher.drs.create_compare_task import CompareObjectInfo, CreateCompareTaskReq, CreateDataLevelCompareReq
+from batcher.life.policy import LookFirst, MaxFailures, Policy, Reconcile
 from batcher.manifest import Entry, RunDefaults
 from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import Existing, JobRule
-from batcher.wave.policy import LookFirst, MaxFailures, Policy, Reconcile
 from tests.virtual import WALL_AT_START
 
 ENDPOINT = "https://drs.world.invalid"

@@ -12,21 +12,21 @@ import msgspec
 import orjson
 
 from batcher.follow.companion import Companion
+from batcher.journal.sqlite.store import Store
+from batcher.life.events import LookedUp, Ruled
+from batcher.life.policy import LookFirst
+from batcher.life.result import Result, Status
+from batcher.life.state import history
 from batcher.manifest import RunDefaults
 from batcher.wave.engine import Engine, WaveEnd
-from batcher.wave.events import LookedUp, Ruled
 from batcher.wave.hand import orders
-from batcher.wave.life import history
 from batcher.wave.older import OlderJournal
 from batcher.wave.opening import begin
-from batcher.wave.policy import LookFirst
 from batcher.wave.rebuild import begun
 from batcher.wave.request import Request
-from batcher.wave.result import Result, Status
 from batcher.wave.settling import Ruling, settle
 from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import Stop, StopKind
-from batcher.wave.store import Store
 from tests.virtual import WALL_AT_START, run
 from tests.worlds.cloud import Traffic, WorldCloud
 from tests.worlds.disk import Disk, DiskStore, LoopJournal, WorldFile

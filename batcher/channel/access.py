@@ -1,0 +1,132 @@
+"""Whether the cloud lets a scope in: the first request goes alone; a refused credential is renewed once, or ends it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+
+from batcher.clock import Clock
+from batcher.drs.auth.explain import explained
+from batcher.drs.cloud import Cloud, Refusal
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.life.entry import Scope
+from batcher.logger import get_logger
+
+log = get_logger("batcher.wave")
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
+_LISTENS_S = 1.0  # while it waits, it looks so often whether the wave is to stop
+
+
+class Access:
+    """The fate of one scope's credential. *on_halt* is called once, when it is refused for good.
+
+    *give_up_after_s*: so long is waited for an IAM that cannot be asked, once it has worked; None: for ever.
+    """
+
+    def __init__(
+        self,
+        scope: Scope,
+        cloud: Cloud,
+        clock: Clock,
+        on_halt: Callable[[], None],
+        *,
+        give_up_after_s: float | None = None,
+    ) -> None:
+        self._give_up_after_s = give_up_after_s
+        self.halted: Trouble | None = None  # why the scope stopped for good
+        self._scope = scope
+        self._cloud = cloud
+        self._clock = clock
+        self._on_halt = on_halt
+        self._is_in = False
+        self._stopping = False
+        self._asking = asyncio.Lock()
+        self._alone = asyncio.Lock()
+        self._renewing = asyncio.Lock()
+        self._renewed_at: float | None = None  # monotonic
+        self._renewed = False  # since the cloud last let us in
+
+    async def ready(self) -> bool:
+        """Whether the scope may send: not halted, and the credential is at hand."""
+        if self.halted is not None:
+            return False
+        refusal = await self._cloud.prepare()
+        if refusal is not None and refusal.passing and self._is_in:
+            refusal = await self._outlast(refusal)
+            if refusal is not None and self._stopping:
+                return False
+        if refusal is not None:
+            self.halt(_not_let_in(refusal))
+        return self.halted is None
+
+    async def _outlast(self, refusal: Refusal) -> Refusal | None:
+        """IAM cannot be asked, and the credential was good until now: ask until it can, as in any outage."""
+        async with self._asking:
+            began, pause_s = self._clock.monotonic(), _FIRST_PAUSE_S
+            log.warning("IAM cannot be asked: the scope waits", scope=str(self._scope), reason=refusal.error_msg)
+            while not self._stopping and self.halted is None:
+                lasted_s = self._clock.monotonic() - began
+                if self._give_up_after_s is not None and lasted_s >= self._give_up_after_s:
+                    return refusal
+                until = self._clock.monotonic() + pause_s
+                while not self._stopping and (left_s := until - self._clock.monotonic()) > 0:
+                    await self._clock.sleep(min(left_s, _LISTENS_S))
+                pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
+                again = await self._cloud.prepare()
+                if again is None or not again.passing:
+                    return again
+                refusal = again
+        return refusal
+
+    def stop(self) -> None:
+        """Wait for IAM no longer."""
+        self._stopping = True
+
+    def let_in(self) -> None:
+        """The cloud has answered to a request, and not by refusing its credential."""
+        self._is_in, self._renewed = True, False
+
+    async def renew_or_halt(self, trouble: Trouble, sent_at: float) -> bool:
+        """After a refusal: True if there is a newer credential than at *sent_at*, not refused yet."""
+        async with self._renewing:
+            if self._renewed_at is not None and sent_at < self._renewed_at:
+                return True
+            if trouble.kind is ErrorKind.AUTH and not self._renewed and await self._cloud.renew():
+                self._renewed, self._renewed_at = True, self._clock.monotonic()
+                return True
+            why = await self._cloud.prepare() if trouble.kind is ErrorKind.AUTH else None
+        self.halt(explained(trouble) if why is None else _not_let_in(why))
+        return False
+
+    def first_alone(self) -> AbstractAsyncContextManager[None]:
+        """Until the cloud has let us in, one request at a time: a wrong credential costs one refusal."""
+        return nullcontext() if self._is_in else self._one_at_a_time()
+
+    @asynccontextmanager
+    async def _one_at_a_time(self) -> AsyncIterator[None]:
+        await self._alone.acquire()
+        if self._is_in:  # meanwhile
+            self._alone.release()
+            yield
+            return
+        try:
+            yield
+        finally:
+            self._alone.release()
+
+    def halt(self, trouble: Trouble) -> None:
+        """The scope stops for good, for *trouble*."""
+        if self.halted is not None:
+            return
+        self.halted = trouble
+        log.error("scope stopped", scope=str(self._scope), error_code=trouble.error_code, reason=trouble.error_msg)
+        self._on_halt()
+
+
+def _not_let_in(refusal: Refusal) -> Trouble:
+    return Trouble(
+        sort=Sort.NOT_LET_IN,
+        kind=ErrorKind.AUTH,
+        error_code=refusal.error_code,
+        error_msg=refusal.error_msg,
+    )

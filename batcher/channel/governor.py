@@ -1,0 +1,286 @@
+"""The governor of one scope: it steers the scope's two pacers by what the cloud answers and what the operator says.
+
+Creates and look-ups have a pace each, but one fate: an outage holds both back. Everything it decides by is in `adapt`
+(the limit), `budget` (the outage) and the operator's word; here that only meets the clock and the log.
+"""
+
+import random
+from collections.abc import Callable, Collection
+from math import inf
+from typing import Literal
+
+from msgspec.structs import replace
+
+from batcher.clock import Clock, utc
+from batcher.drs import guesses
+from batcher.drs.outcome import ErrorKind, Foreign, Made, Sort, Trouble
+from batcher.durations import duration_text
+from batcher.logger import get_logger
+from batcher.pace.adapt import Finder
+from batcher.pace.budget import Budget
+from batcher.pace.hearsay import Hearsay
+from batcher.pace.pacer import Pacer
+from batcher.rates import Pace, Rate
+
+log = get_logger("batcher.wave")
+
+Limit = Rate | Literal["auto"] | None
+"""The limit of ours: a rate, `auto` to find the cloud's, None for none."""
+
+TURNED_AWAY = "turned away by the cloud's limit"
+_PATIENCE_S = 5.0  # feeling for room, that long for an answer: one that is lost must not hold up the scope
+_LONG_PAUSE_S, _SAY_EVERY_S = 5.0, 60.0
+_NEVER_WORKED_S, _NEVER_WORKED = 45.0, 3  # so long, and so many failures, is waited for a way that has never worked
+_EMPTY_LIST = "DRS.M00002"  # how a cloud may say that a job has no comparisons: it is there, and answers
+_SILENT_KINDS = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
+
+
+def limit_of(pace: Pace) -> Limit:
+    """The limit that a setting asks for."""
+    return None if pace == "off" else pace
+
+
+class Meter:
+    """One pacer and what it has learnt about the cloud's limit."""
+
+    def __init__(self, limit: Limit, clock: Clock, rng: random.Random, name: str) -> None:
+        self._clock = clock
+        self._rng = rng
+        self._name = name
+        self._finder = _finder(limit)
+        self.pacer = Pacer(self._finder.ceiling, clock)
+        self._out = False
+        self._said_at = -inf
+        self._steer()
+
+    def set_limit(self, limit: Limit) -> None:
+        """Our own limit is another one from now on; what was learnt about the cloud's is forgotten."""
+        self._finder = _finder(limit)
+        self._steer()
+
+    def heard(self, sent_at: float, throttled: Trouble | None) -> None:
+        """An answer came to a request that left at *sent_at*; *throttled* says that it was turned away."""
+        finder, now = self._finder, self._clock.monotonic()
+        if throttled is None:
+            was_confirmed = finder.confirmed
+            finder.accepted(sent_at, now)
+            if finder.confirmed and not was_confirmed:
+                log.info("the limit that the cloud named holds", calls=self._name, rate=str(finder.named))
+        else:
+            wait_s = finder.turned_away(sent_at, now, retry_after_s=throttled.retry_after_s, named=throttled.limit)
+            if wait_s is not None:
+                wait_s *= 1 + self._rng.random() / 10
+                self.pacer.pause(wait_s, TURNED_AWAY)
+                self._say(wait_s, throttled)
+        self._steer()
+
+    def _say(self, wait_s: float, throttled: Trouble) -> None:
+        """Log that the cloud turned a request away: every long pause, and of short ones the first in a while."""
+        now = self._clock.monotonic()
+        if wait_s >= _LONG_PAUSE_S or now - self._said_at >= _SAY_EVERY_S:
+            self._said_at = now
+            log.warning(TURNED_AWAY, calls=self._name, wait_s=round(wait_s, 2), error_code=throttled.error_code)
+
+    def silence(self, seconds: float | None, reason: str = "") -> None:
+        """In an outage: nothing leaves for *seconds*, then one request at a time. None: the outage is over."""
+        self._out = seconds is not None
+        if seconds is not None:
+            self.pacer.pause(seconds, reason)
+        self._steer()
+
+    @property
+    def rate_text(self) -> str:
+        """The pace in force, for people."""
+        finder = self._finder
+        rate = finder.rate
+        if rate is None:
+            return "off"
+        if finder.searching:
+            return f"{_per_s(rate)}, searching"
+        if rate in (finder.ceiling, finder.named):
+            return str(rate)
+        return f"{_per_s(rate)}, found" if rate.period_s < 2 else f"{rate}, found"
+
+    @property
+    def feeling(self) -> bool:
+        """Whether it is being felt for room, one request at a time."""
+        return self._finder.alone
+
+    def _steer(self) -> None:
+        finder, pacer = self._finder, self.pacer
+        pacer.set_rate(finder.ceiling)
+        pacer.narrow(None if finder.rate == finder.ceiling else finder.rate, strict=finder.strict)
+        pacer.alone(finder.alone or self._out, patience_s=inf if self._out else _PATIENCE_S)
+
+
+class Governor:
+    """See the module. *on_give_up* is called when an outage has lasted for *give_up_after_s*, or the better part of a
+    minute where the cloud has never answered this run; and at once where something on the way does not let us through.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: random.Random,
+        *,
+        limit: Limit,
+        read_limit: Limit,
+        give_up_after_s: float | None,
+        on_give_up: Callable[[Trouble], None],
+    ) -> None:
+        self._clock = clock
+        self.creates = Meter(limit, clock, rng, "create")
+        self.reads = Meter(read_limit, clock, rng, "look-up")
+        self._budget = Budget()
+        self._hearsay = Hearsay()
+        self._give_up_after_s = give_up_after_s
+        self._on_give_up = on_give_up
+        self.worked = False  # the cloud itself has answered
+        self._held: str | None = None
+        self.sound_since = float("-inf")  # when the last outage ended
+
+    @property
+    def out(self) -> bool:
+        """Whether the scope is in an outage: what fails now says nothing about its entry."""
+        return self._budget.out
+
+    def create_answered(self, job_id: str, sent_at: float, verdicts: Collection[Made | Trouble]) -> None:
+        """A create request for *job_id* ended with *verdicts*; call it before they are decided upon."""
+        troubles = [verdict for verdict in verdicts if isinstance(verdict, Trouble)]
+        if not self._is_there(sent_at, troubles):
+            return
+        throttled = _throttled(troubles)
+        if throttled is None or len(troubles) < len(verdicts):  # what made something was let in
+            self._hearsay.let_in()
+            self.creates.heard(sent_at, None)
+        elif throttled.error_code == guesses.TOO_FREQUENT:
+            for moment in self._hearsay.refused(job_id, sent_at, self._clock.monotonic()):
+                self.creates.heard(moment, throttled)
+        else:
+            self.creates.heard(sent_at, throttled)
+
+    def read_answered(self, sent_at: float, trouble: Trouble | None) -> None:
+        """A look-up ended."""
+        troubles = [] if trouble is None else [trouble]
+        if self._is_there(sent_at, troubles):
+            self.reads.heard(sent_at, _throttled(troubles))
+
+    def set_limit(self, limit: Limit) -> None:
+        """Our limit of create requests is another one from now on."""
+        self.creates.set_limit(limit)
+
+    def hold(self, reason: str | None) -> None:
+        """Nothing is created until this is called with None; look-ups are not held."""
+        self._held = reason
+        self.creates.pacer.hold(reason)
+
+    def close(self, *, reads: bool) -> None:
+        """Nothing is created any more, and, if *reads*, nothing looked up."""
+        self.creates.pacer.close()
+        if reads:
+            self.reads.pacer.close()
+
+    @property
+    def paused_until_s(self) -> float | None:
+        """Seconds until the scope sends again, 0 where that is not known; None: it is not paused."""
+        paused_s = self.creates.pacer.paused_s
+        return paused_s if paused_s is not None else 0.0 if self.reason is not None else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why less is sent than could be, for people."""
+        if self._held is not None:
+            return self._held
+        if self.out:
+            since = utc(self._clock.now() - self._budget.out_for(self._clock.monotonic()))
+            return f"most attempts fail since {since:%H:%M:%S} UTC ({self._budget.said}): one at a time goes out to see"
+        return self.creates.pacer.pause_reason or (TURNED_AWAY if self.creates.feeling else None)
+
+    def _is_there(self, sent_at: float, troubles: list[Trouble]) -> bool:
+        """Whether an answer with *troubles* shows that the cloud is there, and says something about its limit."""
+        failed = next((t for t in troubles if _is_silence(t)), None)
+        if failed is None or (failed.foreign is None and failed.kind is ErrorKind.SERVER):
+            self.worked = True
+        if failed is not None and failed.foreign is Foreign.BARRED:
+            self._on_give_up(failed)
+            return False
+        if failed is not None:
+            self._failed(sent_at, failed)
+            return False
+        if any(t.sort is Sort.NOT_LET_IN for t in troubles):
+            return False
+        if self._budget.sound(sent_at):
+            self.sound_since = self._clock.monotonic()
+            log.warning("the cloud answers again")
+            self.creates.silence(None)
+            self.reads.silence(None)
+        return True
+
+    def _failed(self, sent_at: float, trouble: Trouble) -> None:
+        now, was_out = self._clock.monotonic(), self.out
+        said = trouble.error_msg or trouble.error_code or trouble.kind.value
+        page = trouble.foreign is Foreign.PAGE
+        silence_s = self._budget.failed(sent_at, now, said, page=page, worked=self.worked)
+        if silence_s is None:
+            return
+        lasted_s, bound_s = self._budget.out_for(now), self._give_up_after_s
+        if bound_s is not None and lasted_s >= bound_s:
+            self._give_up(trouble, bound_s)
+            return
+        if not self.worked:
+            if lasted_s >= _NEVER_WORKED_S and self._budget.probes >= _NEVER_WORKED:
+                self._on_give_up(_never_worked(trouble, lasted_s))
+                return
+            bound_s = min(bound_s or inf, max(_NEVER_WORKED_S, lasted_s + 1.0))
+        if bound_s is not None:
+            silence_s = min(silence_s, bound_s - lasted_s)
+        if not was_out:
+            log.warning("most attempts fail: the scope is paused", reason=said, wait_s=round(silence_s, 1))
+        self.creates.silence(silence_s, "most attempts fail")
+        self.reads.silence(silence_s, "most attempts fail")
+
+    def _give_up(self, trouble: Trouble, bound_s: float) -> None:
+        self._on_give_up(
+            Trouble(
+                sort=trouble.sort,
+                kind=trouble.kind,
+                error_code=trouble.error_code,
+                error_msg=f"the cloud has given no sound answer for {duration_text(bound_s)}, which is what "
+                f"--give-up-after allows; the last was: {self._budget.said}",
+            )
+        )
+
+
+def _throttled(troubles: list[Trouble]) -> Trouble | None:
+    return next((trouble for trouble in troubles if trouble.sort is Sort.TURNED_AWAY), None)
+
+
+def _never_worked(trouble: Trouble, lasted_s: float) -> Trouble:
+    """Why the scope stops although no outage has lasted that long: nothing says that waiting mends this."""
+    said = trouble.error_msg or trouble.kind.value
+    if trouble.foreign is not None:
+        mend = "Check that the endpoint is that of DRS, and what stands before it: a proxy, a login page, an ingress"
+    else:
+        mend = "Check the endpoint, the network and the proxy"
+    return replace(
+        trouble,
+        error_msg=f"the cloud itself has not answered once in {duration_text(round(lasted_s))}: {said}. {mend}; then "
+        "run the same command again",
+    )
+
+
+def _is_silence(trouble: Trouble) -> bool:
+    """Whether it says that the cloud is not there, rather than something about the entry."""
+    if trouble.foreign is not None:
+        return True
+    if trouble.error_code == _EMPTY_LIST:
+        return False
+    return trouble.sort in (Sort.NOT_RECEIVED, Sort.MAYBE) and trouble.kind in _SILENT_KINDS
+
+
+def _finder(limit: Limit) -> Finder:
+    return Finder(None, search=True) if limit == "auto" else Finder(limit)
+
+
+def _per_s(rate: Rate) -> str:
+    return f"{rate.per_s:.3g}/s"

@@ -1,0 +1,106 @@
+"""Looking at one scope of the cloud: at the pace for look-ups, through the one credential, each answer a value."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Protocol, TypedDict, TypeVar
+
+from batcher.channel.reads import Reads
+from batcher.clock import Clock
+from batcher.drs import guesses
+from batcher.drs.answer import Answer, Stage
+from batcher.drs.failures import sort_batch_status, sort_results
+from batcher.drs.outcome import ErrorKind, Foreign, ResultsOutcome, Sort, StatusOutcome, Trouble
+from batcher.pace.pacer import Closed
+
+
+class _Outcome(Protocol):
+    @property
+    def trouble(self) -> Trouble | None: ...
+
+
+class Ids(TypedDict, total=False):
+    """The comparisons whose results a query tells, each under its own field."""
+
+    object_level_compare_id: str
+    line_compare_id: str
+    content_compare_id: str
+
+
+T = TypeVar("T", bound=_Outcome)
+OnSent = Callable[[], None]
+
+
+class Reader:
+    """The look-ups of one scope. Throttling is waited out and a credential renewed; any other trouble is the answer.
+
+    So is a missing permission: who may not look may still create.
+    Every call gives None once the scope has halted: `halted` then says why.
+    """
+
+    def __init__(self, reads: Reads, clock: Clock) -> None:
+        self._reads = reads
+        self._clock = clock
+        self.looks = 0  # requests sent
+
+    @property
+    def halted(self) -> Trouble | None:
+        """Why the cloud lets this scope in no more."""
+        return self._reads.access.halted
+
+    async def query(
+        self, job_id: str, ids: Ids, *, page: int, per_page: int = guesses.LIST_PAGE_SIZE
+    ) -> ResultsOutcome | None:
+        """One page of the job's list of comparisons, and of the results of those that *ids* name."""
+        query = partial(self._reads.cloud.query_compare_result, job_id, current_page=page, per_page=per_page, **ids)
+        return await self._ask(lambda on_sent: query(on_sent=on_sent), partial(sort_results, job_id=job_id))
+
+    async def batch_status(self, job_ids: Sequence[str]) -> StatusOutcome | None:
+        """The status of at most `guesses.STATUS_BATCH` jobs."""
+        return await self._ask(
+            lambda on_sent: self._reads.cloud.batch_status(job_ids, on_sent=on_sent),
+            partial(sort_batch_status, asked=job_ids),
+        )
+
+    async def _ask(self, send: Callable[[OnSent], Awaitable[Answer]], sort: Callable[[Answer], T]) -> T | None:
+        access = self._reads.access
+        while True:
+            async with access.first_alone():
+                try:
+                    if not await access.ready():
+                        return None
+                    answer, sent_at = await self._send(send)
+                except Closed:
+                    return None
+                outcome = sort(answer)
+                trouble = outcome.trouble
+                throttled = trouble if trouble is not None and trouble.sort is Sort.TURNED_AWAY else None
+                if trouble is None or throttled is not None:
+                    self._reads.meter.heard(sent_at, throttled)
+                if trouble is None:
+                    access.let_in()
+                    return outcome
+                if trouble.foreign is Foreign.BARRED:
+                    access.halt(trouble)
+                    return None
+                if trouble.sort is Sort.TURNED_AWAY:
+                    continue  # the meter has seen to the pause
+                if trouble.sort is not Sort.NOT_LET_IN or trouble.kind is ErrorKind.PERMISSION:
+                    return outcome
+                if not await access.renew_or_halt(trouble, sent_at):
+                    return None
+
+    async def _send(self, send: Callable[[OnSent], Awaitable[Answer]]) -> tuple[Answer, float]:
+        async with self._reads.meter.pacer.turn() as turn:
+            await turn.due()
+        if not await self._reads.access.ready():  # the credential may have died during the wait
+            turn.ended(sent=False)
+            raise Closed
+        sent_at = self._clock.monotonic()
+        self.looks += 1
+        sent, answered = True, False
+        try:
+            answer = await send(turn.sent)
+            sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
+        finally:
+            turn.ended(sent=sent, answered=answered)
+        return answer, sent_at

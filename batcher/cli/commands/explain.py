@@ -1,0 +1,148 @@
+"""`batcher explain`: every attempt made for an entry, and why what came next was decided."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batcher.cli import exits
+from batcher.cli.entries import entry_options, journal_option, one_entry
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+    from batcher.journal.sqlite.store import Store
+    from batcher.life.entry import PlannedEntry
+    from batcher.wave.explain import Step
+
+_EPILOG = """\b
+Examples:
+  batcher explain results.jsonl --key 3f2a…
+  batcher explain results.jsonl --index 41 --json | jq '.steps[].request_id'
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("results", type=click.Path(path_type=Path))
+@entry_options
+@journal_option
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+def command(results: Path, key: str | None, index: int | None, journal: Path | None, as_json: bool) -> int:
+    """Show everything that was done for one entry of the wave of RESULTS, in order.
+
+    Each request, answer and look-up with its time, status, code and the cloud's request id, and what was decided
+    and why. Works while the wave runs.
+    """
+    one_entry(key, index)
+    from batcher.cli.journals import index_of, journal_of, reading
+    from batcher.wave.explain import explain
+
+    with reading(journal_of(results, journal)) as store:
+        place = index_of(store, key, index)
+        entry = store.entry(place)
+        steps = list(explain(store.events(place)))
+        about = _about(store, place, entry)
+    if as_json:
+        _print_json(about, steps)
+    else:
+        _print(about, steps)
+    return exits.CREATED
+
+
+def _about(store: "Store", place: int, entry: "PlannedEntry | None") -> dict[str, Any]:
+    """The entry and its result, as plain data."""
+    import orjson
+
+    found = store.result_of(place)
+    about: dict[str, Any] = {
+        "index": place,
+        "manifest": store.facts().get("manifest"),
+        "result": orjson.loads(found[2]) if found else None,
+    }
+    if entry is not None:
+        about |= {
+            "key": entry.key,
+            "line": entry.line,
+            "job_id": entry.job_id,
+            "project_id": entry.scope.project_id,
+            "endpoint": entry.scope.endpoint,
+            "request": orjson.loads(entry.body),
+        }
+    return about
+
+
+def _print_json(about: dict[str, Any], steps: "list[Step]") -> None:
+    import orjson
+    from msgspec.structs import asdict
+
+    from batcher.clock import utc
+    from batcher.life.result import rfc3339
+
+    plain = [{**asdict(step), "at": rfc3339(utc(step.at))} for step in steps]
+    click.echo(orjson.dumps({**about, "steps": plain}, option=orjson.OPT_INDENT_2))
+
+
+def _print(about: dict[str, Any], steps: "list[Step]") -> None:
+    from rich.text import Text
+
+    from batcher.cli.show.terminal import console, say
+
+    out = console()
+    for line in _head(about):
+        say(out, line)
+    for step in steps:
+        out.print()
+        for line in _step_lines(step):
+            say(out, line)
+    if not steps:
+        out.print(Text("\n  Nothing was sent for it."))
+    out.print()
+    say(out, _end(about["result"]))
+
+
+def _head(about: dict[str, Any]) -> "Iterator[Text]":
+    from rich.text import Text
+
+    from batcher.text import printable
+
+    if "key" not in about:
+        yield Text(f"entry {about['index']}", "bold")
+        return
+    yield Text(printable(f"{about['key']}  job {about['job_id']}"), "bold")
+    where = f"line {about['line']} of {about['manifest']}, project {about['project_id']} at {about['endpoint']}"
+    yield Text(f"  {printable(where)}", "dim")
+
+
+def _end(result: dict[str, Any] | None) -> "Text":
+    from rich.text import Text
+
+    from batcher.life.result import Status
+    from batcher.report.summary import STYLES
+    from batcher.text import printable
+
+    if result is None:
+        return Text("  not settled yet: `batcher run` goes on with it", "yellow")
+    line = Text("  ") + Text(result["status"], STYLES[Status(result["status"])])
+    return line.append(f": {printable(result['error_msg'])}") if result["error_msg"] else line
+
+
+def _step_lines(step: "Step") -> "Iterator[Text]":
+    from rich.text import Text
+
+    from batcher.clock import utc
+    from batcher.text import printable
+
+    head = Text(f"  {utc(step.at):%Y-%m-%d %H:%M:%S}.{int(step.at * 1000) % 1000:03d}Z  ", "dim")
+    number = f" {step.attempt}" if step.attempt is not None else ""
+    head.append(f"{step.what}{number}", "not dim bold")
+    for part in (step.http_status, step.error_code):
+        if part is not None:
+            head.append(f"  {printable(str(part))}", "not dim")
+    if step.request_id:
+        head.append(f"  request id {printable(step.request_id)}", "dim")
+    yield head
+    if step.told:
+        yield Text(f"    {printable(step.told)}")
+    if step.decided:
+        yield Text(f"    → {printable(step.decided)}", "cyan")

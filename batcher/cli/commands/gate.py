@@ -1,0 +1,81 @@
+"""`batcher gate`: may the cutover go ahead?"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from batcher.cli.all_of_it import counts_of, entries_option, one_journal
+from batcher.cli.entries import journal_option
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
+from batcher.clock import utc_now
+
+_SETTINGS = ("allow_inconsistent", "notify", "on_end", "ca_bundle", "proxy")
+
+_EPILOG = """\b
+Examples:
+  batcher gate wave1.jsonl wave2.jsonl wave3.jsonl
+  batcher gate wave*.jsonl --allow-inconsistent accepted.csv --junit gate.xml
+  batcher gate results.jsonl --json | jq -r '.blockers[].why'
+
+\b
+Exit codes: 0 GO; 1 NO-GO; 2 UNKNOWN, or a file cannot be used: it cannot be told.
+A rerun's verdict replaces the earlier one of the same key, in whatever order the files are named.
+"""
+
+
+@click.command(cls=ListedCommand, epilog=_EPILOG)
+@click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
+@journal_option
+@entries_option
+@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write the ruling as JUnit XML, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the ruling as a JSON object instead.")
+@settings_options(_SETTINGS)
+def command(
+    results: tuple[Path, ...],
+    journal: Path | None,
+    entries: tuple[str, ...],
+    junit: Path | None,
+    as_json: bool,
+    **parameters: Any,
+) -> int:
+    """Say GO or NO-GO over one or several waves, from the verdicts beside their RESULTS files, with reasons.
+
+    GO takes that every entry was created, followed to its end and found consistent; what differs must have been
+    accepted by name, with a reason, and the acceptance must not have expired. No cloud is asked. That every entry was
+    seen is known from the journal beside each file, or from the lines themselves; where neither tells, it is UNKNOWN.
+    """
+    settings = load_given(parameters, _SETTINGS).settings
+
+    from batcher.cli.outputs import refuse_outputs
+    from batcher.cli.show.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end
+    from batcher.cli.show.ruling import exit_code, headline, print_ruling
+    from batcher.follow.files import is_verdicts
+    from batcher.gate.junit import write_junit
+    from batcher.gate.ruling import rule
+    from batcher.gate.waves import entries_of
+
+    results = tuple(path for path in dict.fromkeys(results) if not is_verdicts(path))
+    if not results:
+        raise click.UsageError("Name the results files; the verdicts are found beside them.")
+    one_journal(results, journal)
+    check_end(settings)
+    acceptances = accepted_by(settings)
+    refuse_outputs(results, {"--junit": junit})
+    read = entries_of(results, journal=journal, entries=counts_of(results, entries))
+    ruling = rule(read, acceptances, utc_now().date())
+    if junit is not None:
+        write_junit(junit, ruling, read)
+    if as_json:
+        from batcher.cli.show.json_pieces import print_json
+
+        print_json(ruling.told())
+    else:
+        from batcher.cli.show.terminal import console
+
+        print_ruling(console(), ruling)
+    code = exit_code(ruling)
+    facts = {"results": [str(path) for path in results], "exit_code": code, "gate": ruling.as_json(MOST_TOLD)}
+    tell_end(settings, "gate", headline(ruling).plain, facts)
+    return code

@@ -1,0 +1,253 @@
+"""`batcher report`: what a wave came to, for the terminal, as a page, as tables or for a ticket; or what changed."""
+
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batcher.cli import exits
+from batcher.cli.all_of_it import counts_of, entries_option, one_journal
+from batcher.cli.entries import journal_option
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
+from batcher.cli.show.terminal import tell
+from batcher.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from batcher.gate.accepted import Acceptance
+    from batcher.report.gather import Report
+
+_SETTINGS = ("allow_inconsistent",)
+
+_EPILOG = """\b
+Examples:
+  batcher report results.jsonl
+  batcher report results.jsonl --html report.html --allow-inconsistent accepted.csv
+  batcher report results.jsonl --markdown - | xclip
+  batcher report wave1.jsonl wave1-again.jsonl wave2.jsonl --html night.html
+  batcher report monday.jsonl tuesday.jsonl
+  batcher report results.jsonl --json | jq .by_status
+"""
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(cls=ListedCommand, epilog=_EPILOG)
+@click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
+@journal_option
+@entries_option
+@click.option("--html", type=_FILE, help="Write one self-contained page: verdict, what to do, entries, differences.")
+@click.option("--csv", type=_FILE, help="Write a row for each entry, for spreadsheets.")
+@click.option("--differences-csv", type=_FILE, help="Write a row for each difference that was found.")
+@click.option(
+    "--delimiter", metavar="SIGN", type=click.Choice([",", ";", "|", "tab"]),
+    help="What stands between the cells of the CSV files: , ; | or tab. [,]",
+)  # fmt: skip
+@click.option(
+    "--markdown", type=click.Path(path_type=Path, allow_dash=True), help="Write a summary for a ticket; - prints it."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+@settings_options(_SETTINGS)
+def command(
+    results: tuple[Path, ...],
+    journal: Path | None,
+    entries: tuple[str, ...],
+    html: Path | None,
+    csv: Path | None,
+    differences_csv: Path | None,
+    delimiter: str | None,
+    markdown: Path | None,
+    as_json: bool,
+    **parameters: Any,
+) -> int:
+    """Summarise the results file RESULTS: counts, troubles with an example and a way out, pace, and the gate's word.
+
+    The verdicts and the journal beside it are used where they are there. Two files: what changed from the first
+    wave to the second. With --html any number of files: one page over these waves and their reruns, as the gate sees
+    them. A wave that is still running can be looked at as well.
+    """
+    named = parameters["allow_inconsistent"] is not None
+    settings = load_given(parameters, _SETTINGS).settings
+    files = {"--html": html, "--csv": csv, "--differences-csv": differences_csv, "--markdown": markdown}
+    asked = [name for name, path in files.items() if path is not None]
+    if delimiter and csv is None and differences_csv is None:
+        raise click.UsageError("--delimiter is for --csv and --differences-csv: give one of them.")
+    if len(results) > 1 and html is not None:
+        results = _of_one_page(results, journal, as_json, [name for name in asked if name != "--html"])
+    elif len(results) > 2:
+        raise click.UsageError("Name one results file, two to see what changed between them, or several with --html.")
+    elif len(results) == 2:
+        if asked:
+            raise click.UsageError(f"{asked[0]} takes one results file; two files are only compared.")
+        if named:
+            raise click.UsageError("Two files are only compared: --allow-inconsistent says nothing about that.")
+        if journal is not None or entries:
+            raise click.UsageError("Two files are only compared: --journal and --entries say nothing about that.")
+        return _compare(results[0], results[1], as_json)
+
+    from batcher.cli.show.at_the_end import accepted_by
+
+    said = counts_of(results, entries)
+    acceptances = accepted_by(settings)
+    if not asked:
+        return _summary(results[0], journal, said.get(results[0]), acceptances, as_json)
+    if as_json:
+        raise click.UsageError(f"--json prints a summary, {asked[0]} writes one: use one of the two.")
+    from batcher.cli.outputs import refuse_outputs
+
+    refuse_outputs(results, files)
+    if html is not None:
+        _write_page(html, results, acceptances, journal, said)
+    if len(asked) > (html is not None):
+        from batcher.report.gather import gather
+
+        report = gather(results[0], acceptances, journal=journal, entries=said.get(results[0]))
+        _write(report, csv, differences_csv, delimiter or ",", markdown)
+    return exits.CREATED
+
+
+def _of_one_page(
+    results: "Sequence[Path]", journal: Path | None, as_json: bool, also: "Sequence[str]"
+) -> tuple[Path, ...]:
+    """The results files of a page over several waves, each once. Raises `UsageError`."""
+    from batcher.follow.files import is_verdicts
+
+    if also or as_json:
+        raise click.UsageError(
+            f"{also[0] if also else '--json'} takes one results file; of several --html makes one page."
+        )
+    one_journal(results, journal)
+    kept = tuple(path for path in dict.fromkeys(results) if not is_verdicts(path))
+    if not kept:
+        raise click.UsageError("Name the results files; the verdicts are found beside them.")
+    return kept
+
+
+def _write_page(
+    html: Path,
+    results: "Sequence[Path]",
+    acceptances: "Sequence[Acceptance]",
+    journal: Path | None,
+    entries: "Mapping[Path, int]",
+) -> None:
+    from batcher.report.html import write_page
+    from batcher.report.page_data import gather_page
+
+    data = gather_page(results, acceptances, journal=journal, entries=entries)
+    with _told(html):
+        write_page(html, data)
+
+
+def _summary(
+    results: Path, journal: Path | None, entries: int | None, acceptances: "Sequence[Acceptance]", as_json: bool
+) -> int:
+    from batcher.report.gather import read_verdicts, seen_of_file
+    from batcher.report.read import tally_file
+
+    tally, torn = tally_file(results)
+    seen = seen_of_file(results, tally, journal, entries)
+    verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries)
+    if as_json:
+        problems = [*tally.misfits(seen.entries), *([seen.unproven] if seen.unproven else [])]
+        gate = verdicts and verdicts.ruling.told()
+        told = {"file": str(results), "torn": torn, "problems": problems, **tally.as_json()}
+        _print_json({**told, "wave": seen.as_json(), "gate": gate})
+        return exits.CREATED
+    from batcher.cli.show.terminal import console
+    from batcher.report.summary import print_summary
+
+    notes = [said for said in (seen.unproven or seen.note,) if said is not None and verdicts is None]
+    if torn:
+        notes.append(
+            "The last line is cut off (the wave is running, or was killed) and not counted. A resumed wave mends it."
+        )
+    out = console()
+    print_summary(out, tally, title=str(results), entries=seen.entries, notes=tuple(notes))
+    if verdicts is not None:
+        from batcher.cli.show.ruling import print_ruling
+
+        out.print()
+        print_ruling(out, verdicts.ruling)
+    return exits.CREATED
+
+
+def _write(
+    report: "Report",
+    csv: Path | None,
+    differences_csv: Path | None,
+    delimiter: str,
+    markdown: Path | None,
+) -> None:
+    from batcher.whole import whole_text
+
+    results = report.file
+    if report.verdicts is None and differences_csv:
+        raise UserError(f"{results} has no verdicts beside it yet: run `batcher watch {results}` first.")
+    if csv is not None:
+        from batcher.report.tables import DELIMITERS, write_entries
+
+        with _told(csv), whole_text(csv, encoding="utf-8-sig", newline="") as out:
+            write_entries(out, results, report.verdicts, DELIMITERS[delimiter])
+    if differences_csv is not None and report.verdicts is not None:
+        from batcher.report.tables import DELIMITERS, write_differences
+
+        with _told(differences_csv), whole_text(differences_csv, encoding="utf-8-sig", newline="") as out:
+            write_differences(out, report.verdicts, DELIMITERS[delimiter])
+    if markdown is not None:
+        from batcher.report.markdown import markdown as as_markdown
+
+        text = as_markdown(report)
+        if str(markdown) == "-":
+            click.echo(text, nl=False)
+        else:
+            with _told(markdown), whole_text(markdown) as out:
+                out.write(text)
+
+
+@contextmanager
+def _told(path: Path) -> "Iterator[None]":
+    """Say that *path* was written, or why not."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"cannot write {path}: {error.strerror}.", exit_code=exits.STOPPED) from None
+    tell(f"wrote {path}")
+
+
+def _compare(first: Path, second: Path, as_json: bool) -> int:
+    from batcher.report.changes import changes
+    from batcher.report.standing import standings
+
+    found = changes(standings(first), standings(second))
+    if as_json:
+        _print_json(
+            {
+                "first": str(first),
+                "second": str(second),
+                "changes": [
+                    {
+                        "kind": change.kind.value,
+                        "key": change.entry.key,
+                        "job_id": change.entry.job_id,
+                        "before": change.before and change.before.text,
+                        "after": change.after and change.after.text,
+                    }
+                    for change in found
+                ],
+            }
+        )
+        return exits.CREATED
+    from batcher.cli.show.terminal import console
+    from batcher.report.summary import print_changes
+
+    print_changes(console(), found, first=first.name, second=second.name)
+    return exits.CREATED
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    from batcher.cli.show.json_pieces import print_json
+
+    print_json(value)

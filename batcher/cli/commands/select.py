@@ -1,0 +1,172 @@
+"""`batcher select`: some entries of a wave as the manifest of the next one."""
+
+import io
+import sys
+from collections.abc import Iterable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from batcher import streams
+from batcher.cli import exits
+from batcher.cli.entries import journal_option
+from batcher.cli.show.terminal import note, tell
+from batcher.errors import UserError
+from batcher.nearest import nearest
+
+if TYPE_CHECKING:
+    from batcher.journal.sqlite.store import Store
+    from batcher.life.result import Status
+    from batcher.manifest.write import ManifestLine
+    from batcher.wave.selection import Selection
+
+T = TypeVar("T", bound=StrEnum)
+
+_EPILOG = """\b
+Examples:
+  batcher select results.jsonl --status failed,partial -o next.jsonl
+  batcher select results.jsonl --status failed --kind state,conflict -o later.csv
+  batcher select results.jsonl --kind throttled -o - | jq -r .job_id
+  batcher select results.jsonl --recheck inconsistent,failed -o recheck.jsonl
+
+\b
+Statuses: created, partial, failed, unsettled, not_submitted (invalid ones have no request to write).
+Kinds: validation, auth, permission, not_found, state, conflict, throttled, server, network, timeout,
+protocol, stopped.
+Verdicts, for --recheck: inconsistent, failed, timeout, cancelled, unknown.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--status", metavar="STATUS,…", help="Statuses to choose. [all but created]")
+@click.option("--kind", metavar="KIND,…", help="Of these, only those with one of these values of error_kind.")
+@click.option("--recheck", metavar="VERDICT,…", help="Comparisons with one of these verdicts, to be made once more.")
+@click.option(
+    "-o", "--output", metavar="MANIFEST", required=True, type=click.Path(allow_dash=True),
+    help="File to write, .csv, .json or .jsonl; - for standard output.",
+)  # fmt: skip
+@click.option("--format", "format_", metavar="csv|json|jsonl", help="Its format. [by its extension; for -: jsonl]")
+@click.option("--force", is_flag=True, help="Replace MANIFEST where it exists.")
+@journal_option
+def command(
+    results: Path,
+    status: str | None,
+    kind: str | None,
+    recheck: str | None,
+    output: str,
+    format_: str | None,
+    force: bool,
+    journal: Path | None,
+) -> int:
+    """Write the entries of RESULTS that ended in some way as a manifest.
+
+    Keys, labels, projects and languages are kept. Of a partial entry only the half that is missing is asked for; with
+    --recheck, only the comparisons in question, and of their tables those that are not known to agree.
+    """
+    from batcher.cli.journals import journal_of, reading
+    from batcher.cli.outputs import refuse_outputs
+    from batcher.drs.outcome import ErrorKind
+    from batcher.life.result import Status
+    from batcher.text import counted
+    from batcher.wave.known_files import MANIFEST
+    from batcher.wave.results_file import result_lines
+    from batcher.wave.selection import Selection
+
+    if recheck is not None and (status is not None or kind is not None):
+        raise click.UsageError("--recheck chooses by verdict: leave --status and --kind out.")
+    if status is None and kind is None and recheck is None:
+        raise click.UsageError("Say which entries: give --status, --kind, or both; or --recheck.")
+    not_created = frozenset(Status) - {Status.CREATED}
+    statuses = _parsed("--status", status, Status) if status else not_created
+    selection = Selection(statuses=statuses, kinds=_parsed("--kind", kind, ErrorKind) if kind else ())
+    path = None if output == "-" else Path(output)
+    if path is not None and path.exists() and not force:
+        raise UserError(f"{path} exists: choose another file, or replace it with --force.")
+    refuse_outputs([results], {"-o": path}, but=[MANIFEST])
+    if recheck is not None:
+        return _recheck(results, recheck, path, format_, journal)
+    with reading(journal_of(results, journal)) as store:
+        refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(store))
+        _write(path, format_, selection.lines(store, (line for _, line in result_lines(results))))
+    _tell(selection, counted(selection.count, "entry", "entries"), output, statuses)
+    return exits.CREATED
+
+
+def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None, journal: Path | None) -> int:
+    """Write the comparisons to be made once more."""
+    from batcher.cli.journals import journal_of, reading
+    from batcher.cli.outputs import refuse_outputs
+    from batcher.follow.files import verdicts_beside
+    from batcher.follow.recheck import Recheck
+    from batcher.follow.verdict import Verdict
+    from batcher.gate.waves import entries_of
+    from batcher.text import counted
+    from batcher.wave.known_files import MANIFEST
+
+    chosen = Recheck(_parsed("--recheck", recheck, Verdict))
+    verdicts = verdicts_beside(results)
+    if not verdicts.exists():
+        raise UserError(f"{results} has no verdicts yet ({verdicts.name}): run `batcher watch {results}` first.")
+    with reading(journal_of(results, journal)) as store:
+        refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(store))
+        _write(path, format_, chosen.lines(store, (entry.verdict for entry in entries_of([results]) if entry.verdict)))
+    where = "" if path is None else f" in {path}"
+    cut = f", cut down to {counted(chosen.tables, 'table')}" if chosen.tables else ""
+    tell(f"{counted(chosen.count, 'entry', 'entries')}{where}{cut}")
+    return exits.CREATED
+
+
+def _manifest_of(store: "Store") -> list[Path]:
+    """The wave's own manifest: the wave cannot go on with any other."""
+    manifest = store.facts().get("manifest")
+    return [Path(manifest)] if isinstance(manifest, str) else []
+
+
+def _write(path: Path | None, format_: str | None, lines: "Iterable[ManifestLine]") -> None:
+    from batcher.manifest.manifest import format_of
+    from batcher.manifest.write import write_manifest, writer_of
+
+    if path is not None:
+        write_manifest(path, lines, format_)
+        return
+    # A manifest is UTF-8, whatever this terminal's encoding is.
+    out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
+    try:
+        writer = writer_of(format_of("-", format_ or "jsonl"), out, "standard output")
+        for line in streams.while_read(lines):
+            writer.write(line)
+        writer.close()
+    finally:
+        out.detach()
+
+
+def _tell(selection: "Selection", count: str, output: str, statuses: "Iterable[Status]") -> None:
+    from batcher.life.result import Status
+    from batcher.text import counted
+
+    where = "" if output == "-" else f" in {output}"
+    tell(f"{count}{where}")
+    if selection.unwritable:
+        lines = ", ".join(map(str, selection.unwritable[:10])) + (", …" if len(selection.unwritable) > 10 else "")
+        invalid = counted(len(selection.unwritable), "invalid entry has", "invalid entries have")
+        note(f"{invalid} no request to write: mend them in the manifest, at line {lines}")
+    if selection.unended > 0:
+        rest = counted(selection.unended, "entry has", "entries have")
+        tell(f"note: {rest} no result line (yet): not chosen; the same `batcher run` goes on with what is open")
+    if Status.UNSETTLED in statuses and selection.count:
+        note("an unsettled entry may exist already: submitted again, there may be two")
+
+
+def _parsed(option: str, text: str, kind: type[T]) -> frozenset[T]:
+    """The values that *text* names, with commas between. Raises `UsageError` with the nearest known one."""
+    found = set()
+    for word in filter(None, (part.strip() for part in text.split(","))):
+        if word not in list(kind):
+            near = nearest(word, list(kind))
+            mend = f"Did you mean {near}?" if near else f"Known are {', '.join(kind)}."
+            raise click.UsageError(f"{option}: there is no {word!r}. {mend}")
+        found.add(kind(word))
+    return frozenset(found)

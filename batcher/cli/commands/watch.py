@@ -1,0 +1,113 @@
+"""`batcher watch`: from created to verdict."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from batcher.cli.all_of_it import counts_of, entries_option
+from batcher.cli.credential_flags import credential_flags, credential_options
+from batcher.cli.entries import journal_option
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
+
+if TYPE_CHECKING:
+    from batcher.drs.auth.sources import CredentialSources
+    from batcher.follow.ending import FollowEnd
+    from batcher.settings import RunSettings
+
+_SETTINGS = (
+    "region",
+    "endpoint",
+    "insecure_http",
+    "read_rate",
+    "concurrency",
+    "timeout",
+    "connect_timeout",
+    "language",
+    "watch_timeout",
+    "poll",
+    "allow_inconsistent",
+    "notify",
+    "on_end",
+    "ca_bundle",
+    "proxy",
+    "quiet",
+    "log_format",
+    "log_level",
+)
+
+_EPILOG = """\b
+Examples:
+  batcher watch results.jsonl
+  batcher watch results.jsonl --watch-timeout 6h --allow-inconsistent accepted.csv
+  batcher watch results.jsonl --json | jq .verdict
+
+The verdicts stand in results.verdicts.jsonl, one line an entry, as soon as they fall. Interrupt it whenever you
+like: the same command goes on where it was.
+
+\b
+Exit codes: 0 every verdict is consistent (or accepted); 1 not; 2 bad usage or files, or it cannot be told whether
+all entries of the wave were seen;
+3 a scope's credential was refused; 129/130/143 stopped by a signal, resumable.
+"""
+
+
+@click.command(cls=ListedCommand, epilog=_EPILOG)
+@click.argument("results", type=click.Path(path_type=Path))
+@journal_option
+@entries_option
+@click.option("--json", "as_json", is_flag=True, help="Print the gate's ruling as a JSON object.")
+@settings_options(_SETTINGS)
+@credential_flags
+def command(results: Path, journal: Path | None, entries: tuple[str, ...], as_json: bool, **parameters: Any) -> int:
+    """Follow the comparison tasks that the wave of RESULTS created, each until it ends, to a verdict.
+
+    All jobs together are looked at within the limit of look-ups. Where something differs, all of its details are
+    read: names and counts, never rows.
+    """
+    options = credential_options(parameters)
+    loaded = load_given(parameters, _SETTINGS)
+    settings = loaded.settings
+
+    from batcher.cli.show.at_the_end import accepted_by, check_end, tell_end, telling_stop
+    from batcher.cli.show.follow_end import Verdicts
+    from batcher.cli.show.terminal import console
+    from batcher.settings.credentials import credential_sources
+
+    counts = counts_of([results], entries)
+    check_end(settings)
+    acceptances = accepted_by(settings)
+    with telling_stop(settings, "watch"):
+        end = _follow(results, journal, settings, credential_sources(settings, loaded.config, options))
+    verdicts = Verdicts.of(results, end, acceptances, journal=journal, entries=counts)
+    said = {"results": str(results), "exit_code": verdicts.exit_code, **verdicts.as_json()}
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+    elif not settings.quiet:
+        verdicts.print(console(stderr=True))
+    tell_end(settings, "watch", verdicts.text, said)
+    return verdicts.exit_code
+
+
+def _follow(results: Path, journal: Path | None, settings: "RunSettings", sources: "CredentialSources") -> "FollowEnd":
+    import asyncio
+
+    from batcher import logs, streams
+    from batcher.cli.show.following import level_of, shown, stopped_by_signals
+    from batcher.cli.show.terminal import colors_on, screen
+    from batcher.follow.session import Session
+
+    err = screen()
+    logs.configure(settings.log_format, level_of(settings), color=colors_on(err.stream))
+
+    async def follow() -> "FollowEnd":
+        session = Session(results, settings, journal=journal, sources=sources)
+        with stopped_by_signals(session.stop):
+            async with shown(session.status, err, quiet=settings.quiet):
+                return await session.run()
+
+    with streams.never_waiting():
+        return asyncio.run(follow())

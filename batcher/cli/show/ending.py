@@ -1,0 +1,111 @@
+"""How a wave ended: its exit code, its summary, and what to type next."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from batcher.cli import exits
+from batcher.cli.show.terminal import Screen
+from batcher.drs.outcome import Sort
+from batcher.follow.files import verdicts_beside
+from batcher.life.result import Status
+from batcher.masking import MASK
+from batcher.report.tally import Tally
+from batcher.text import printable
+from batcher.wave.engine import WaveEnd
+from batcher.wave.status import WaveStatus
+from batcher.wave.stop import StopKind
+
+_CODES = {**exits.OF_SIGNALS, StopKind.READER.name: exits.SIGPIPE}
+
+
+def exit_code(end: WaveEnd) -> int:
+    """The exit code of a wave that ended so."""
+    if end.stop is not None:
+        return _CODES.get(end.stop.kind.name, exits.STOPPED)
+    if end.halted:
+        return exits.STOPPED
+    if end.status.unsettled:
+        return exits.UNSETTLED
+    return exits.CREATED if end.status.created == end.status.entries else exits.INCOMPLETE
+
+
+def print_unrecorded(screen: Screen, end: WaveEnd) -> None:
+    """Say what the cloud told and the journal could not take: nobody but the reader of this has it now."""
+    if not end.unrecorded:
+        return
+    screen.say(("WRITE THIS DOWN: the cloud said it, and the journal could not be written.", "bold red"))
+    for what in end.unrecorded:
+        screen.say((f"  {printable(what)}", "red"))
+    screen.say(("  The next run looks these entries up in the cloud before it sends anything for them.", "red"))
+
+
+def print_ending(screen: Screen, end: WaveEnd, tally: Tally, *, title: str) -> None:
+    """The summary of *tally*, proven against what the wave itself counted."""
+    from batcher.report.summary import print_summary
+
+    notes = [*_notes(end), *(() if _is_unwritten(end) else _disagreement(end.status, tally))]
+    print_summary(screen.console, tally, title=title, entries=end.status.entries, notes=tuple(notes))
+
+
+def _is_unwritten(end: WaveEnd) -> bool:
+    """Whether the results cannot be expected to hold what the wave counted."""
+    return end.stop is not None and end.stop.kind in (StopKind.RESULTS, StopKind.READER, StopKind.JOURNAL)
+
+
+def _notes(end: WaveEnd) -> Iterator[str]:
+    if end.stop is not None:
+        yield f"The wave was stopped: {printable(end.stop.text)}."
+    yield from (f"Changed while it ran: {change}." for change in end.status.changed)
+    for scope, trouble in end.halted.items():
+        yield f"{scope} stopped: {printable(trouble.error_msg or trouble.kind.value)}."
+
+
+def _disagreement(status: WaveStatus, tally: Tally) -> Iterator[str]:
+    for name in Status:
+        counted, written = getattr(status, name.value), tally.by_status[name]
+        if counted != written:
+            yield (
+                f"The wave counted {counted:,} {name.value}, and the results hold {written:,}: "
+                "`batcher results` writes them anew from the journal."
+            )
+
+
+def print_next(screen: Screen, end: WaveEnd, tally: Tally, *, results: Path | None, command: str | None) -> None:
+    """What to type next, most urgent first. *results* is None for standard output, *command* what was typed."""
+    for typed, why in _next(end, tally, results, command):
+        screen.say()
+        screen.offer((f"  # {why}", "dim"))
+        screen.offer((f"  {typed}", "bold"))
+
+
+def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:
+    status = end.status
+    stopped = end.stop is not None or bool(end.halted)
+    if any(trouble.sort is Sort.NOT_LET_IN for trouble in end.halted.values()):
+        yield "batcher auth", "which credential is used, and whether the cloud takes it"
+    if command is not None and stopped:
+        hidden = ", with what you gave for ***" if MASK in command else ""
+        yield command, f"the same again{hidden}: it goes on where it stopped"
+    if results is None:
+        return
+    name = shlex.quote(str(results))
+    if not stopped:
+        yield from _about_troubles(name, tally)
+        if status.created:
+            if verdicts_beside(results).exists():
+                yield f"batcher gate {name}", "GO or NO-GO, over this wave and, named beside it, any other"
+            else:
+                yield f"batcher watch {name}", "follow the comparisons to their verdicts"
+    yield f"batcher report {name} --html report.html", "all of it as a page to pass on"
+
+
+def _about_troubles(name: str, tally: Tally) -> Iterator[tuple[str, str]]:
+    examples = {trouble.status: shlex.quote(str(trouble.example["key"])) for trouble in reversed(tally.troubles)}
+    if Status.UNSETTLED in examples:
+        key = examples[Status.UNSETTLED]
+        yield f"batcher explain {name} --key {key}", "what was tried for an unsettled entry"
+        yield f"batcher settle {name} --key {key} --as …", "and, after a look at the console, what became of it"
+    if failed := examples.get(Status.FAILED, examples.get(Status.PARTIAL)):
+        yield f"batcher explain {name} --key {failed}", "every attempt made for one that failed, and why"
+        yield f"batcher select {name} --status failed,partial -o next.jsonl", "what failed, as a manifest to mend"

@@ -1,0 +1,74 @@
+"""How a following ended: the ruling over it, in words, as data and as an exit code."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from rich.console import Console
+from rich.text import Text
+
+from batcher.cli import exits
+from batcher.cli.show.ruling import exit_code, headline, print_ruling
+from batcher.cli.show.terminal import say
+from batcher.clock import utc_now
+from batcher.follow.ending import FollowEnd
+from batcher.gate.accepted import Acceptance
+from batcher.gate.ruling import Ruling, rule
+from batcher.gate.waves import entries_of
+from batcher.text import printable
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts:
+    """The end of following one wave, with the gate's ruling over it."""
+
+    end: FollowEnd
+    ruling: Ruling
+
+    @classmethod
+    def of(
+        cls,
+        results: Path,
+        end: FollowEnd,
+        acceptances: Sequence[Acceptance],
+        *,
+        journal: Path | None = None,
+        entries: Mapping[Path, int] | None = None,
+    ) -> Self:
+        """Rule over the wave of *results* as its verdicts stand now; *journal* and *entries* are of `entries_of`."""
+        seen = entries_of([results], journal=journal, entries=entries)
+        return cls(end, rule(seen, acceptances, utc_now().date()))
+
+    @property
+    def exit_code(self) -> int:
+        """0 only if all is consistent or accepted, and all of the wave was seen."""
+        if self.end.signal is not None:
+            return exits.OF_SIGNALS[self.end.signal]
+        if self.end.halted:
+            return exits.STOPPED
+        return exit_code(self.ruling)
+
+    @property
+    def text(self) -> str:
+        """One sentence."""
+        return headline(self.ruling).plain
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json` and notifications."""
+        return {"verdicts": str(self.end.verdicts), "followed_until": self.end.stopped, "gate": self.ruling.as_json()}
+
+    def print(self, console: Console) -> None:
+        """The ruling, and what to know about the following."""
+        print_ruling(console, self.ruling)
+        for line in self._why_stopped():
+            console.print()
+            say(console, Text(f"  {printable(line)}", "yellow"))
+        console.print(Text(f"\n  Verdicts: {printable(str(self.end.verdicts))}", "dim"), soft_wrap=True)
+
+    def _why_stopped(self) -> Iterator[str]:
+        if self.end.stopped:
+            yield f"{self.end.stopped}: the same command goes on where this one ended."
+        for (endpoint, project_id), trouble in self.end.halted.items():
+            why = trouble.error_msg or trouble.kind.value
+            yield f"project {project_id} at {endpoint} is followed no more: {why}"

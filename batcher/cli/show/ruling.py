@@ -1,0 +1,113 @@
+"""The gate's ruling on a screen: GO or NO-GO, what stands in the way, and what was accepted."""
+
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from batcher.cli import exits
+from batcher.cli.show.terminal import say
+from batcher.follow.reasons import name_of
+from batcher.follow.verdict import Verdict
+from batcher.gate.ruling import Blocker, Ruling, Word
+from batcher.text import counted, printable
+
+_BLOCKERS = 50  # shown; --json and --junit have them all
+_WORDS = {Word.GO: "bold green", Word.NO_GO: "bold red", Word.UNKNOWN: "bold magenta"}
+STYLES = {
+    Verdict.CONSISTENT: "green",
+    Verdict.INCONSISTENT: "red",
+    Verdict.FAILED: "red",
+    Verdict.TIMEOUT: "yellow",
+    Verdict.CANCELLED: "yellow",
+    Verdict.UNKNOWN: "magenta",
+}
+
+
+def print_ruling(console: Console, ruling: Ruling) -> None:
+    """Print *ruling*: the verdict first, then what a person has to look at."""
+    console.print(headline(ruling))
+    console.print(_counts(ruling))
+    for line in _waves(ruling):
+        say(console, line)
+    file = None
+    for blocker in ruling.blockers[:_BLOCKERS]:
+        if blocker.file != file:
+            file = blocker.file
+            console.print(Text(f"\n{printable(file)}", "bold"))
+        for line in _blocker(blocker):
+            say(console, line)
+    if (more := len(ruling.blockers) - _BLOCKERS) > 0:
+        console.print(Text(f"\n… and {more:,} more; --json has them all", "dim"))
+    for line in _acceptances(ruling):
+        say(console, line)
+
+
+def exit_code(ruling: Ruling) -> int:
+    """The exit code that says it: 0 GO, 1 NO-GO, 2 it cannot be told."""
+    return {Word.GO: exits.CREATED, Word.NO_GO: exits.INCOMPLETE, Word.UNKNOWN: exits.USAGE}[ruling.word]
+
+
+def headline(ruling: Ruling) -> Text:
+    """GO or NO-GO, and how many entries stand in the way."""
+    line = Text(ruling.word.value, _WORDS[ruling.word])
+    stand = len(ruling.blockers)
+    whole = counted(ruling.entries, "entry", "entries")
+    if ruling.go:
+        accepted = f", {counted(len(ruling.passed), 'difference')} accepted" if ruling.passed else ""
+        line.append(f"  {whole}: nothing stands in the way{accepted}", "default")
+    elif ruling.word is Word.UNKNOWN:
+        line.append(f"  {whole} seen, and it cannot be told whether these are all", "default")
+    elif not ruling.entries:
+        line.append("  there are no entries: nothing is proven", "default")
+    else:
+        line.append(f"  {stand:,} of {whole} {'stands' if stand == 1 else 'stand'} in the way", "default")
+    return line
+
+
+def _waves(ruling: Ruling) -> Iterator[Text]:
+    """Of waves that were judged without their journal, or of which not all may have been seen, what to know."""
+    for wave in ruling.waves:
+        if (told := wave.unproven or wave.note) is not None:
+            yield Text(f"  {printable(told)}", "yellow" if wave.unproven else "dim")
+
+
+def _counts(ruling: Ruling) -> Text:
+    parts = [
+        Text(f"{verdict.value} {count:,}", STYLES[verdict])
+        for verdict in (Verdict.CONSISTENT, *(verdict for verdict in Verdict if verdict is not Verdict.CONSISTENT))
+        if (count := ruling.verdicts.get(verdict, 0))
+    ]
+    if count := ruling.verdicts.get(None, 0):
+        parts.append(Text(f"not followed {count:,}", "magenta"))
+    if ruling.replaced:
+        parts.append(Text(f"({counted(len(ruling.replaced), 'earlier verdict')} replaced by reruns)", "dim"))
+    return Text("  ") + Text("  ").join(parts)
+
+
+def _blocker(blocker: Blocker) -> Iterator[Text]:
+    verdict = blocker.verdict or Verdict.UNKNOWN
+    line = Text(f"  {verdict.value:12}", STYLES[verdict])
+    line.append(f"  job {printable(blocker.job_id or '?')}  ", "default")
+    line.append(f"key {printable(blocker.key, 40)}", "dim")
+    yield line
+    yield Text(f"      {printable(blocker.why, 400)}")
+
+
+def _acceptances(ruling: Ruling) -> Iterator[Text]:
+    if ruling.passed:
+        yield Text("\nAccepted", "bold")
+    for passed in ruling.passed[:_BLOCKERS]:
+        acceptance = passed.acceptance
+        said = f"  job {printable(passed.job_id or '?')}: {name_of(passed.difference)}"
+        yield Text(f"{said}: {printable(acceptance.reason, 200)} (until {acceptance.expires})")
+    if (more := len(ruling.passed) - _BLOCKERS) > 0:
+        yield Text(f"  … and {more:,} more", "dim")
+    if ruling.expired:
+        yield Text("\nAcceptances that have expired, and accept nothing", "bold yellow")
+        for acceptance in ruling.expired:
+            yield Text(f"  line {acceptance.line}: {printable(str(acceptance))}, on {acceptance.expires}", "yellow")
+    if ruling.unused:
+        yield Text("\nAcceptances of differences that are not there: a typing error, or healed", "bold yellow")
+        for acceptance in ruling.unused:
+            yield Text(f"  line {acceptance.line}: {printable(str(acceptance))}", "yellow")

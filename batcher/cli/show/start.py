@@ -1,0 +1,56 @@
+"""What a wave says before it begins: what was found, where it goes, how fast, and how long that takes."""
+
+from batcher.api import Wave
+from batcher.cli.show.terminal import Screen
+from batcher.durations import about
+from batcher.rates import Pace, Rate
+from batcher.text import counted, printable
+from batcher.wave.opening import Found
+from batcher.wave.status import ScopeStatus, WaveStatus
+
+_SCOPES = 8  # shown; a wave over hundreds of projects says how many more
+
+
+def print_start(screen: Screen, wave: Wave, *, title: str) -> None:
+    """Say on *screen* what *wave*, which has been entered, is about to do."""
+    assert wave.found is not None  # noqa: S101 - it has been entered
+    found, status, pace = wave.found, wave.status(), wave.settings.pace
+    screen.say((printable(title), "bold"), f"  {counted(status.entries, 'entry', 'entries')}")
+    for said in found.said:
+        screen.say((f"  {printable(said)}", "yellow"))
+    screen.say(f"  {_found(found)}")
+    for scope in status.scopes[:_SCOPES]:
+        credential = wave.credentials.get((scope.endpoint, scope.project_id))
+        screen.say((f"  {_scope(scope, pace, credential)}", "dim"))
+    if (more := len(status.scopes) - _SCOPES) > 0:
+        screen.say((f"  … and {counted(more, 'further project')}", "dim"))
+    if (least_s := shortest_s(status, pace)) is not None and found.to_go:
+        screen.say((f"  {about(least_s)} at that rate", "dim"))
+    screen.say()
+
+
+def _found(found: Found) -> str:
+    """The three numbers that say where the wave stands."""
+    if not found.resumed:
+        settled = f"{found.settled:,} invalid, " if found.settled else ""
+        return f"a new wave: {settled}{found.to_go:,} to go"
+    if not found.to_go and not found.in_doubt:
+        return f"the wave has ended: all {found.settled:,} are settled"
+    doubt = f"{found.in_doubt:,} in doubt and looked up first, " if found.in_doubt else ""
+    return f"goes on where it stopped: {found.settled:,} settled, {doubt}{found.to_go:,} to go"
+
+
+def _scope(scope: ScopeStatus, pace: Pace, credential: str | None) -> str:
+    left = counted(scope.entries - scope.settled, "entry", "entries")
+    limit = (
+        f"at most {pace}" if isinstance(pace, Rate) else "no limit of ours" if pace == "off" else "finding the limit"
+    )
+    parts = [left, limit, *([credential] if credential else [])]
+    return f"project {printable(scope.project_id)} at {printable(scope.endpoint)}: {', '.join(parts)}"
+
+
+def shortest_s(status: WaveStatus, pace: Pace) -> float | None:
+    """Seconds that the rate alone makes the wave last: its largest scope decides. None: no rate is set."""
+    if not isinstance(pace, Rate):
+        return None
+    return max((scope.entries - scope.settled for scope in status.scopes), default=0) / pace.per_s

@@ -1,0 +1,224 @@
+"""One entry at the gate: consistent, accepted, or in the way, and why. Pure."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from batcher.follow.reasons import label_of
+from batcher.follow.verdict import Difference, HalfVerdict, Verdict, VerdictLine, verdict_of_entry
+from batcher.gate.accepted import Acceptance
+from batcher.gate.waved import Waved
+from batcher.life.result import Status
+from batcher.text import counted
+
+SHOWN = 10  # differences named of one entry in a text for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocker:
+    """An entry that stands in the way, and why. *differences* are those that nobody accepted."""
+
+    file: str
+    index: int
+    key: str
+    job_id: str | None
+    status: Status | None
+    verdict: Verdict | None
+    why: str
+    differences: tuple[Difference, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passed:
+    """A difference that was accepted."""
+
+    file: str
+    index: int
+    key: str
+    job_id: str | None
+    difference: Difference
+    acceptance: Acceptance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What the gate says of one entry. *latest* is the run that speaks for it, at *place*; it took that of *replaced*.
+
+    *used* are the lines of the acceptances that match a difference of it.
+    """
+
+    latest: Waved
+    place: int
+    replaced: tuple[int, ...]
+    blocker: Blocker | None
+    passed: tuple[Passed, ...]
+    used: frozenset[int]
+
+
+def is_sound(final: bool, halves: Iterable[HalfVerdict]) -> bool:
+    """Whether *halves*, those of a verdict line, leave nothing to be judged, whatever was accepted."""
+    verdicts = [half.verdict for half in halves]
+    return final and bool(verdicts) and all(verdict is Verdict.CONSISTENT for verdict in verdicts)
+
+
+class Judge:
+    """Judges entries by what was accepted, as of *today*."""
+
+    def __init__(self, acceptances: Sequence[Acceptance], today: date) -> None:
+        self.acceptances = tuple(acceptances)
+        self.today = today
+        self._by_job: dict[str | None, list[Acceptance]] = {}
+        for acceptance in acceptances:
+            self._by_job.setdefault(acceptance.job_id, []).append(acceptance)
+
+    def judge(self, runs: Mapping[int, Waved]) -> Judged:
+        """Judge the entry of *runs*, which are by place. A later run replaces the earlier."""
+        ordered = sorted(runs.items(), key=lambda run: _compared(run[1]))
+        latest = _as_it_stands([run for _, run in ordered])
+        used = _Used()
+        blocker = next(_blockers(latest, self._by_job.get(latest.job_id, ()), self.today, used), None)
+        return Judged(
+            latest=latest,
+            place=ordered[-1][0],
+            replaced=tuple(place for place, _ in ordered[:-1]),
+            blocker=blocker,
+            passed=tuple(used.passed),
+            used=frozenset(used.lines),
+        )
+
+
+@dataclass(slots=True)
+class _Used:
+    """What became of the acceptances."""
+
+    passed: list[Passed] = field(default_factory=list)
+    lines: set[int] = field(default_factory=set)
+
+
+def _as_it_stands(ordered: Sequence[Waved]) -> Waved:
+    """The entry as it stands now. A rerun may ask for one half only: the other half's word still counts."""
+    latest = ordered[-1]
+    for earlier in reversed(ordered[:-1]):
+        if earlier.verdict is not None and latest.verdict is not None:
+            latest = _with_halves_of(latest, latest.verdict, earlier.verdict)
+    return latest
+
+
+def _compared(entry: Waved) -> tuple[bool, float]:
+    """Entries in the order in which their data was compared; what has no moment is the newest.
+
+    When the verdict was read says nothing: an old wave may have been watched only now.
+    """
+    line = entry.verdict
+    ended = [half.ended_at for half in line.halves if half.ended_at is not None] if line and line.final else []
+    moment = max(ended, default=entry.finished_at)
+    return moment is None, moment.timestamp() if moment is not None else 0.0
+
+
+def _with_halves_of(entry: Waved, latest: VerdictLine, earlier: VerdictLine) -> Waved:
+    missing = {
+        name: getattr(earlier, name)
+        for name in ("object_level_compare_result", "data_level_compare_result")
+        if getattr(latest, name) is None and getattr(earlier, name) is not None
+    }
+    if not missing:
+        return entry
+    whole = latest.model_copy(update=missing)
+    verdict = verdict_of_entry(half.verdict for half in whole.halves)
+    return replace(entry, verdict=whole.model_copy(update={"verdict": verdict}))
+
+
+def _blockers(entry: Waved, acceptances: Sequence[Acceptance], today: date, used: _Used) -> Iterator[Blocker]:
+    line = entry.verdict
+    if entry.status is None:
+        why = entry.said or "no result yet: the wave has not ended; the same `batcher run` goes on with it"
+        yield _blocker(entry, why)
+    elif entry.status is not Status.CREATED:
+        yield _blocker(entry, f"{entry.status.value.replace('_', ' ')}: {entry.said or 'not all of it was created'}")
+    elif line is None:
+        yield _blocker(entry, "not followed yet: run `batcher watch` on its results")
+    elif not line.final:
+        yield _blocker(entry, line.reason or "the comparison has not ended")
+    else:
+        yield from _differing(entry, line, acceptances, today, used)
+
+
+def _differing(
+    entry: Waved, line: VerdictLine, acceptances: Sequence[Acceptance], today: date, used: _Used
+) -> Iterator[Blocker]:
+    """The entry as a blocker, where one of its comparisons is neither consistent nor accepted in full."""
+    verdicts: list[Verdict] = []
+    said: list[str] = []
+    differences: list[Difference] = []
+    for half in line.halves:
+        if half.verdict is Verdict.CONSISTENT:
+            continue
+        left, expired = _not_accepted(entry, half, acceptances, today, used)
+        if left or not _told_in_full(half):
+            verdicts.append(half.verdict)
+            said.append(f"{label_of(half)}: {_why(half, left, expired)}")
+            differences += left
+    if verdicts or not line.halves:
+        why = "; ".join(said) or line.reason or "nothing was compared"
+        yield _blocker(entry, why, verdict_of_entry(verdicts), tuple(differences))
+
+
+def _blocker(
+    entry: Waved, why: str, verdict: Verdict | None = None, differences: tuple[Difference, ...] = ()
+) -> Blocker:
+    if verdict is None and entry.verdict is not None:
+        verdict = entry.verdict.verdict
+    return Blocker(
+        file=entry.file,
+        index=entry.index,
+        key=entry.key,
+        job_id=entry.job_id,
+        status=entry.status,
+        verdict=verdict,
+        why=why,
+        differences=differences,
+    )
+
+
+def _not_accepted(
+    entry: Waved, half: HalfVerdict, acceptances: Sequence[Acceptance], today: date, used: _Used
+) -> tuple[list[Difference], list[Acceptance]]:
+    """The differences that nobody accepted, and acceptances of them that hold no more."""
+    left: list[Difference] = []
+    expired: list[Acceptance] = []
+    for difference in half.differences:
+        covering = [acceptance for acceptance in acceptances if acceptance.covers(entry.job_id, difference)]
+        used.lines.update(acceptance.line for acceptance in covering)
+        holding = next((acceptance for acceptance in covering if not acceptance.expired(today)), None)
+        if holding is None:
+            left.append(difference)
+            expired += covering
+        else:
+            used.passed.append(
+                Passed(
+                    file=entry.file,
+                    index=entry.index,
+                    key=entry.key,
+                    job_id=entry.job_id,
+                    difference=difference,
+                    acceptance=holding,
+                )
+            )
+    return left, expired
+
+
+def _told_in_full(half: HalfVerdict) -> bool:
+    """Whether the comparison ran to its end and its differences are all that keeps it from being consistent."""
+    counts = half.counts
+    if half.compare_task_status != "SUCCESSFUL" or counts is None or not half.differences:
+        return False
+    return counts.compared > 0 and half.complete
+
+
+def _why(half: HalfVerdict, left: Sequence[Difference], expired: Sequence[Acceptance]) -> str:
+    said = half.reason or half.verdict.value
+    if half.differences and len(left) < len(half.differences):
+        said += f"; {counted(len(half.differences) - len(left), 'difference')} accepted"
+    for acceptance in list(dict.fromkeys(expired))[:SHOWN]:
+        said += f"; the acceptance of {acceptance.database}.{acceptance.table} expired on {acceptance.expires}"
+    return said

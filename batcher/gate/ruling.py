@@ -1,0 +1,237 @@
+"""The gate: may the cutover go ahead? GO only where every entry is consistent, or what differs was accepted.
+
+However many entries there are, a ruling holds a few bytes of those that stand in the way: what it has to say of one is
+read from the files again when it is asked for.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from enum import StrEnum
+from itertools import islice
+from typing import Any, TypeVar, overload
+
+from batcher.follow.seen import Seen
+from batcher.follow.verdict import Verdict
+from batcher.gate.accepted import Acceptance
+from batcher.gate.judge import SHOWN, Blocker, Judge, Judged, Passed
+from batcher.gate.waved import Entries, EntryAt, Waved, as_entries
+from batcher.life.result import Status
+
+__all__ = ["SHOWN", "Blocker", "Passed", "Ruling", "Told", "Waved", "rule"]
+
+T = TypeVar("T")
+
+
+class Word(StrEnum):
+    """What the gate says."""
+
+    GO = "GO"
+    NO_GO = "NO-GO"
+    UNKNOWN = "UNKNOWN"  # nothing that was seen stands in the way, and it cannot be told whether all was seen
+
+
+class Court:
+    """The entries, judged as often as somebody asks."""
+
+    def __init__(self, entries: Entries, judge: Judge) -> None:
+        self.entries = entries
+        self.judge = judge
+
+    def in_question(self) -> Iterator[Judged]:
+        """Every entry that has to be judged, once, in the order of its first run."""
+        with self.entries.reading() as entry_at:
+            for place in self.entries.in_question():
+                yield self._judge(entry_at, place)
+
+    def _judge(self, entry_at: EntryAt, place: int) -> Judged:
+        return self.judge.judge({run: entry_at(run) for run in self.entries.runs_of(place)})
+
+    def at(self, places: Iterable[int]) -> Iterator[Judged]:
+        """The entries for which the runs at *places* speak."""
+        with self.entries.reading() as entry_at:
+            for place in places:
+                if (judged := self.judged(entry_at, place)) is not None:
+                    yield judged
+
+    def judged(self, entry_at: EntryAt, place: int) -> Judged | None:
+        """The entry for which the run at *place* speaks; None where a later run does."""
+        judged = self._judge(entry_at, place)
+        return judged if judged.place == place else None
+
+
+class Told(Sequence[T]):
+    """What there is to say of the entries for which the runs at *places* speak, read again whenever it is asked for."""
+
+    def __init__(self, court: Court, places: Sequence[int], count: int, tell: Callable[[Judged], Iterable[T]]) -> None:
+        self._court = court
+        self._places = places
+        self._count = count
+        self._tell = tell
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[T]:
+        for judged in self._court.at(self._places):
+            yield from self._tell(judged)
+
+    @overload
+    def __getitem__(self, which: int) -> T: ...
+    @overload
+    def __getitem__(self, which: slice) -> Sequence[T]: ...
+    def __getitem__(self, which: int | slice) -> T | Sequence[T]:
+        if isinstance(which, slice):
+            return tuple(islice(self, *which.indices(len(self))))
+        for one in islice(self, range(len(self))[which], None):
+            return one
+        raise IndexError(which)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ruling:
+    """What the gate says. *unused* are acceptances that match no difference, *expired* those that hold no more.
+
+    *waves* tell of each wave whether all of it was seen. *blocked* counts the blockers by status and verdict.
+    *blocking* and *passing* are the places of entries that have a blocker, or differences that passed; *replaced* those
+    in whose stead a later comparison speaks.
+    """
+
+    entries: int
+    verdicts: Mapping[Verdict | None, int]
+    blocked: Mapping[tuple[Status | None, Verdict | None], int]
+    blockers: Sequence[Blocker]
+    passed: Sequence[Passed]
+    unused: tuple[Acceptance, ...]
+    expired: tuple[Acceptance, ...]
+    blocking: Sequence[int]
+    passing: Sequence[int]
+    replaced: Sequence[int]
+    waves: Sequence[Seen]
+    court: Court
+
+    @property
+    def word(self) -> Word:
+        """GO: there are entries, all of them were seen, and none stands in the way. NO-GO: one does."""
+        if len(self.blockers):
+            return Word.NO_GO
+        if self.unproven:
+            return Word.UNKNOWN
+        return Word.GO if self.entries else Word.NO_GO
+
+    @property
+    def go(self) -> bool:
+        """Whether it is GO."""
+        return self.word is Word.GO
+
+    @property
+    def unproven(self) -> Sequence[str]:
+        """Why it cannot be told whether every entry was seen, and the way out: a sentence for each such wave."""
+        return [said for wave in self.waves if (said := wave.unproven) is not None]
+
+    def as_json(self, most: int | None = None) -> dict[str, Any]:
+        """The ruling as plain data, for `--json` and notifications; at most *most* of each of the long lists.
+
+        `left_out` then says how many more there are.
+        """
+        told = self.told()
+        whole = {"blockers": len(self.blockers), "accepted": len(self.passed)}
+        lists = {name: list(islice(told[name], most)) for name in whole}
+        left = {name: count - len(lists[name]) for name, count in whole.items()}
+        return {**told, **lists, **({"left_out": left} if any(left.values()) else {})}
+
+    def told(self) -> dict[str, Any]:
+        """The same, with an iterator for each list that may be longer than what should be held in memory."""
+        return {
+            "verdict": self.word.value,
+            "unproven": list(self.unproven),
+            "waves": [wave.as_json() for wave in self.waves],
+            "entries": self.entries,
+            "superseded": len(self.replaced),
+            "verdicts": {verdict.value: self.verdicts.get(verdict, 0) for verdict in Verdict}
+            | {"none": self.verdicts.get(None, 0)},
+            "blockers": map(_blocker, self.blockers),
+            "accepted": map(_passed, self.passed),
+            "unused_acceptances": [_acceptance(acceptance) for acceptance in self.unused],
+            "expired_acceptances": [_acceptance(acceptance) for acceptance in self.expired],
+        }
+
+
+def _blocker(blocker: Blocker) -> dict[str, Any]:
+    return {
+        "file": blocker.file,
+        "key": blocker.key,
+        "job_id": blocker.job_id,
+        "status": blocker.status and blocker.status.value,
+        "verdict": blocker.verdict and blocker.verdict.value,
+        "why": blocker.why,
+        "differences": [difference.model_dump() for difference in blocker.differences],
+    }
+
+
+def _passed(passed: Passed) -> dict[str, Any]:
+    return {
+        "key": passed.key,
+        "job_id": passed.job_id,
+        "difference": passed.difference.model_dump(),
+        "reason": passed.acceptance.reason,
+        "expires": passed.acceptance.expires.isoformat(),
+    }
+
+
+def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
+    return {
+        "line": acceptance.line,
+        "job_id": acceptance.job_id,
+        "database": acceptance.database,
+        "table": acceptance.table,
+        "reason": acceptance.reason,
+        "expires": acceptance.expires.isoformat(),
+    }
+
+
+def rule(
+    entries: Entries | Iterable[Waved],
+    acceptances: Sequence[Acceptance],
+    today: date,
+    *,
+    heard: Callable[[Judged], None] = lambda _: None,
+) -> Ruling:
+    """The ruling on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one.
+
+    *heard* is told of every entry that has to be judged; the others, `Entries.sound`, are only counted.
+    """
+    court = Court(as_entries(entries), Judge(acceptances, today))
+    verdicts: Counter[Verdict | None] = Counter(court.entries.sound())
+    blocked: Counter[tuple[Status | None, Verdict | None]] = Counter()
+    blocking, passing, replaced = array("I"), array("I"), array("I")
+    passed = 0
+    used: set[int] = set()
+    for judged in court.in_question():
+        latest, blocker = judged.latest, judged.blocker
+        verdicts[None if latest.verdict is None else latest.verdict.verdict] += 1
+        replaced.extend(judged.replaced)
+        if blocker is not None:
+            blocked[blocker.status, blocker.verdict] += 1
+            blocking.append(judged.place)
+        if judged.passed:
+            passing.append(judged.place)
+            passed += len(judged.passed)
+        used |= judged.used
+        heard(judged)
+    return Ruling(
+        entries=verdicts.total(),
+        verdicts=verdicts,
+        blocked=blocked,
+        blockers=Told(court, blocking, len(blocking), lambda judged: (judged.blocker,) if judged.blocker else ()),
+        passed=Told(court, passing, passed, lambda judged: judged.passed),
+        unused=tuple(a for a in acceptances if a.line not in used and not a.expired(today)),
+        expired=tuple(a for a in acceptances if a.expired(today)),
+        blocking=blocking,
+        passing=passing,
+        replaced=replaced,
+        waves=tuple(court.entries.seen),
+        court=court,
+    )

@@ -1,0 +1,116 @@
+"""The entries that the gate rules over: loaded one at a time, so that a wave may have as many as it likes."""
+
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from batcher.follow.seen import Seen
+from batcher.follow.verdict import Verdict, VerdictLine
+from batcher.life.result import Status
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Waved:
+    """An entry of one of the waves. *status* None: it has no result yet; *verdict* None: nobody has followed it yet.
+
+    *index* is its place in the manifest. *nth* counts the entries of its wave with the same scope and key, which
+    `--allow-duplicates` lets repeat, from 0.
+    """
+
+    file: str
+    index: int
+    key: str
+    job_id: str | None
+    scope: tuple[str | None, str | None]
+    status: Status | None
+    verdict: VerdictLine | None
+    nth: int = 0
+    said: str | None = None  # the result's own message, where nothing was created
+    finished_at: datetime | None = None
+
+    @property
+    def name(self) -> tuple[Hashable, ...]:
+        """What it shares with its reruns, and with nothing else."""
+        return (*self.scope, self.key, self.nth)
+
+
+EntryAt = Callable[[int], Waved]
+
+
+@runtime_checkable
+class Entries(Protocol):
+    """Entries by their places, 0-based, in the order in which they are told."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+        ...
+
+    def reading(self) -> AbstractContextManager[EntryAt]:
+        """What loads an entry by its place; what that takes is held open while the context lasts."""
+        ...
+
+    def file_of(self, place: int) -> str:
+        """The file that the entry at *place* is in, without loading it."""
+        ...
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """Of each wave, whether all of it is here."""
+        ...
+
+    def runs_of(self, place: int) -> Sequence[int]:
+        """The places of all runs of the entry at *place*, ascending, itself among them."""
+        ...
+
+    def sound(self) -> Mapping[Verdict | None, int]:
+        """How many entries nobody has to judge, by verdict: created, compared to the end, consistent, and run once."""
+        ...
+
+    def in_question(self) -> Iterator[int]:
+        """The place of the first run of each other entry, ascending."""
+        ...
+
+
+class Held:
+    """Entries in a list."""
+
+    def __init__(self, entries: Iterable[Waved]) -> None:
+        self._entries = list(entries)
+        self._runs: dict[tuple[Hashable, ...], list[int]] = {}
+        for place, entry in enumerate(self._entries):
+            self._runs.setdefault(entry.name, []).append(place)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def reading(self) -> AbstractContextManager[EntryAt]:
+        """See `Entries`."""
+        return nullcontext(self._entries.__getitem__)
+
+    @property
+    def seen(self) -> Sequence[Seen]:
+        """See `Entries`; whoever holds them in a list says that it is whole."""
+        return ()
+
+    def file_of(self, place: int) -> str:
+        """See `Entries`."""
+        return self._entries[place].file
+
+    def runs_of(self, place: int) -> Sequence[int]:
+        """See `Entries`."""
+        return self._runs[self._entries[place].name]
+
+    def sound(self) -> Mapping[Verdict | None, int]:
+        """See `Entries`; all are judged."""
+        return {}
+
+    def in_question(self) -> Iterator[int]:
+        """See `Entries`."""
+        return (runs[0] for runs in self._runs.values())
+
+
+def as_entries(entries: "Entries | Iterable[Waved]") -> Entries:
+    """*entries* by their places."""
+    return entries if isinstance(entries, Entries) else Held(entries)

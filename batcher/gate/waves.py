@@ -1,0 +1,101 @@
+"""The entries of one or several waves with their verdicts, for the gate, the report and reruns."""
+
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from batcher.follow.seen import Seen
+from batcher.follow.verdict import Verdict
+from batcher.gate.entry_table import EntryTable, Row
+from batcher.gate.wave_index import WaveFiles
+from batcher.gate.waved import EntryAt, Waved
+
+
+def entries_of(
+    files: Iterable[Path], *, journal: Path | None = None, entries: Mapping[Path, int] | None = None
+) -> "Waves":
+    """Every entry of the results *files*, with the verdict that stands beside its file. Raises `UserError`.
+
+    A verdict on the comparisons of a wave that was begun anew since is none. Entries without a result (the wave runs
+    still, or was killed) come last; `Waves.seen` says of each wave whether that is known of all of them. *journal* is
+    that of the one file, where it is not beside it; *entries* is how many the operator says that there are.
+    """
+    said = entries or {}
+    return Waves(
+        [WaveFiles(number, path, journal) for number, path in enumerate(files)], lambda wave: said.get(wave.path)
+    )
+
+
+class Waves:
+    """The entries of several waves; see `Entries`. What is not in their `table` is read from their files again."""
+
+    def __init__(self, waves: Sequence[WaveFiles], said: Callable[[WaveFiles], int | None]) -> None:
+        self._waves = waves
+        self.table = EntryTable()
+        self.starts: list[int] = []
+        seen: list[Seen] = []
+        for wave in waves:
+            self.starts.append(len(self.table))
+            seen.append(wave.read_into(self.table, said(wave)))
+        self.seen: Sequence[Seen] = seen
+        self.table.complete()
+        self._count = len(self.table)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Waved]:
+        with self.reading() as entry_at:
+            yield from map(entry_at, range(len(self)))
+
+    @contextmanager
+    def reading(self) -> Iterator[EntryAt]:
+        """See `Entries`."""
+        with ExitStack() as stack:
+            readers: dict[int, Callable[[Row], Waved]] = {}
+
+            def entry_at(place: int) -> Waved:
+                row = self.table.row(place)
+                if row.wave not in readers:
+                    readers[row.wave] = stack.enter_context(self._waves[row.wave].reading())
+                return readers[row.wave](row)
+
+            yield entry_at
+
+    @contextmanager
+    def lines(self) -> Iterator[Callable[[int], Mapping[str, Any] | None]]:
+        """What reads the result line of the run at a place; None: it has none."""
+        with ExitStack() as stack:
+            files: dict[int, BinaryIO] = {}
+
+            def line_of(place: int) -> Mapping[str, Any] | None:
+                row = self.table.row(place)
+                if row.offset is None:
+                    return None
+                if row.wave not in files:
+                    files[row.wave] = stack.enter_context(self._waves[row.wave].opened())
+                return self._waves[row.wave].line_of(row, files[row.wave])
+
+            yield line_of
+
+    def wave_of(self, place: int) -> int:
+        """The number of the wave that the run at *place* is of."""
+        return bisect_right(self.starts, place) - 1
+
+    def file_of(self, place: int) -> str:
+        """See `Entries`."""
+        return str(self._waves[self.wave_of(place)].path)
+
+    def runs_of(self, place: int) -> Sequence[int]:
+        """See `Entries`."""
+        return self.table.runs_of(place)
+
+    def sound(self) -> Mapping[Verdict | None, int]:
+        """See `Entries`."""
+        return self.table.sound()
+
+    def in_question(self) -> Iterator[int]:
+        """See `Entries`."""
+        return self.table.in_question()

@@ -1,0 +1,54 @@
+"""Whether an entry may be sent now, where that is not for the engine to say: its job is not ready yet, or enough
+comparisons are running. A lane asks before every attempt and sets an entry that has to wait aside, so that none
+of the others waits for it.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from msgspec import Struct
+
+from batcher.drs.outcome import Trouble
+from batcher.life.entry import PlannedEntry, Scope
+
+
+class Admitted(Struct, frozen=True):
+    """It may be sent."""
+
+
+class Waits(Struct, frozen=True):
+    """Not now; *why* is for people. Whoever was asked says when to ask again."""
+
+    why: str
+
+
+class Refused(Struct, frozen=True):
+    """It cannot be sent at all: the entry fails with *trouble*."""
+
+    trouble: Trouble
+
+
+Admittance = Admitted | Waits | Refused
+
+
+class Admission(Protocol):
+    """Holds entries back. Asked on the event loop, so it answers at once, from what it knows."""
+
+    def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
+        """Whether *entry* may be sent now. After `Waits`, *again* is called once, when it is worth asking again."""
+        ...
+
+    def halted(self, scope: Scope, trouble: Trouble) -> None:
+        """*scope* stopped for good: what it has begun is not settled in this run any more."""
+        ...
+
+
+class OpenDoor:
+    """The admission of a wave that holds nothing back."""
+
+    def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
+        """See `Admission.ask`."""
+        return Admitted()
+
+    def halted(self, scope: Scope, trouble: Trouble) -> None:
+        """See `Admission.halted`."""

@@ -1,0 +1,154 @@
+"""Holding entries back until their jobs are ready: asked by batch-status, ten jobs a request; the others go on."""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from batcher.channel.reader import Reader
+from batcher.clock import Clock
+from batcher.drs import guesses
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.durations import rough_duration
+from batcher.holding.admission import Admittance, Admitted, Refused, Waits
+from batcher.holding.preflight import look
+from batcher.holding.readiness import JobState, Readiness
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.logger import get_logger
+
+log = get_logger("batcher.follow")
+
+_GATHER_S = 0.05  # so long a batch that is not full waits for more
+
+Again = Callable[[], None]
+
+
+@dataclass(slots=True)
+class Awaited:
+    """A job that somebody waits for. Times are monotonic."""
+
+    since: float
+    due: float
+    waiting: list[Again] = field(default_factory=list)
+    told: bool = False  # that it is held back
+
+
+class ReadyGate:
+    """The admission of one scope's entries by the state of their jobs. `run` does the asking.
+
+    A job that is on its way is asked about every *poll_s* seconds, for *wait_s* in all. One that will not get there is
+    refused. One that the cloud says nothing of is let through: whoever may not look may still create.
+    """
+
+    def __init__(self, reader: Reader, clock: Clock, rng: random.Random, *, wait_s: float, poll_s: float) -> None:
+        self._reader = reader
+        self._clock = clock
+        self._rng = rng
+        self._wait_s = wait_s
+        self._poll_s = poll_s
+        self._awaited: dict[str, Awaited] = {}
+        self._known: dict[str, Admittance] = {}
+        self._changed = asyncio.Event()
+
+    def ask(self, entry: PlannedEntry, again: Again) -> Admittance:
+        """See `Admission.ask`."""
+        job_id = entry.job_id
+        if (known := self._known.get(job_id)) is not None:
+            return known
+        awaited = self._awaited.get(job_id)
+        if awaited is None:
+            now = self._clock.monotonic()
+            awaited = self._awaited[job_id] = Awaited(now, now)
+            self._changed.set()
+        awaited.waiting.append(again)
+        return Waits("its job is not known to be ready")
+
+    async def run(self) -> None:
+        """Ask about the jobs that are waited for, until cancelled."""
+        while True:
+            batch = await self._batch()
+            found = await look(self._reader, batch)
+            if isinstance(found, Trouble):
+                self._put_off(batch)
+            else:
+                for state in found.values():
+                    self._found(state)
+
+    async def _batch(self) -> list[str]:
+        """The next jobs to ask about, once some are due."""
+        while True:
+            due = self._due()
+            if due and len(due) < guesses.STATUS_BATCH:
+                await self._clock.sleep(_GATHER_S)
+                due = self._due()
+            if due:
+                return due[: guesses.STATUS_BATCH]
+            await self._until_due()
+
+    def _due(self) -> list[str]:
+        now = self._clock.monotonic()
+        return [job_id for job_id, awaited in self._awaited.items() if awaited.due <= now]
+
+    async def _until_due(self) -> None:
+        first = min((awaited.due for awaited in self._awaited.values()), default=None)
+        self._changed.clear()
+        try:
+            async with asyncio.timeout(None if first is None else first - self._clock.monotonic()):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _put_off(self, batch: list[str]) -> None:
+        """No answer: the same jobs again a little later, however long it takes."""
+        for job_id in batch:
+            self._awaited[job_id].due = self._clock.monotonic() + self._pause_s()
+
+    def _found(self, state: JobState) -> None:
+        awaited = self._awaited[state.job_id]
+        waited_s = self._clock.monotonic() - awaited.since
+        if state.readiness is Readiness.NOT_YET and waited_s < self._wait_s:
+            if not awaited.told:
+                awaited.told = True
+                log.info("entry.held_back", job_id=state.job_id, status=state.status, why=state.why)
+            left_s = self._wait_s - waited_s
+            awaited.due = self._clock.monotonic() + min(self._pause_s(), left_s)
+            return
+        self._known[state.job_id] = _admittance(state, waited_s)
+        del self._awaited[state.job_id]
+        for again in awaited.waiting:
+            again()
+
+    def _pause_s(self) -> float:
+        return self._poll_s * (0.9 + 0.2 * self._rng.random())
+
+
+def _admittance(state: JobState, waited_s: float) -> Admittance:
+    match state.readiness:
+        case Readiness.NOT_YET:
+            return _refused(state, f"still {state.status} after {rough_duration(waited_s)}: {state.why}")
+        case Readiness.WRONG_STATE | Readiness.PARENT:
+            return _refused(state, f"{state.status}: {state.why}")
+        case _:
+            return Admitted()
+
+
+def _refused(state: JobState, why: str) -> Refused:
+    kind = ErrorKind.VALIDATION if state.readiness is Readiness.PARENT else ErrorKind.STATE
+    return Refused(Trouble(sort=Sort.REFUSED, kind=kind, error_msg=f"not sent: job {state.job_id} is {why}"))
+
+
+class ReadyGates:
+    """The ready gates of all scopes."""
+
+    def __init__(self, gates: Mapping[Scope, ReadyGate]) -> None:
+        self._gates = gates
+
+    def ask(self, entry: PlannedEntry, again: Again) -> Admittance:
+        """See `Admission.ask`."""
+        return self._gates[entry.scope].ask(entry, again)
+
+    async def run(self) -> None:
+        """Ask on behalf of all, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for gate in self._gates.values():
+                group.create_task(gate.run())

@@ -1,0 +1,93 @@
+"""The journal beside a results file, for all who look at a wave: it is there and read, or it is not there, or it is
+there and cannot be read, which is an error with its reason and the way out, and never passed over.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from batcher.errors import UserError
+from batcher.journal.files import followed, journal_beside
+from batcher.journal.sqlite.log import log_of
+from batcher.journal.sqlite.schema import NotAJournal
+from batcher.journal.sqlite.store import Store
+
+
+class JournalUnusable(UserError):
+    """The journal is there, and cannot be read; the text says which, why, and the way out."""
+
+
+class JournalAbsent(UserError):
+    """There is no journal, neither where it was named nor beside the results; the text says where it was looked for."""
+
+
+def journal_of(results: Path, named: Path | None = None) -> Path:
+    """The journal of *results*: the one *named*, else the one beside it. Raises `JournalAbsent`, `JournalUnusable`."""
+    path = named or journal_beside(results)
+    with told(path):
+        if path.exists():
+            return followed(path)
+        if path.is_symlink():
+            raise JournalUnusable(f"the journal {path} is a link that leads nowhere: copy the file itself along.")
+        if log_of(path).exists():
+            raise JournalUnusable(
+                f"the journal {path} is missing: only its log, {log_of(path).name}, is there. "
+                "Copy all of a wave's files along, RESULTS*."
+            )
+        if named is not None:
+            raise JournalAbsent(f"there is no journal {path}.")
+        if not results.exists():
+            raise JournalAbsent(f"there is no file {results}: name the results file of the wave.")
+    raise JournalAbsent(f"{results} has no journal beside it ({path.name}): name it with --journal.")
+
+
+@contextmanager
+def reading(journal: Path) -> Iterator[Store]:
+    """The store of *journal*, unchanged by this; also while its wave runs. Raises `JournalUnusable`."""
+    with told(journal):
+        store = Store.open_to_read(journal)
+        try:
+            require_plan(store, journal)
+            yield store
+            if store.was_changed:
+                raise JournalUnusable(f"{journal} was written while it was read: run the same command again.")
+        finally:
+            store.close()
+
+
+@contextmanager
+def told(journal: Path) -> Iterator[None]:
+    """Tell why *journal* cannot be used, whatever the reason. Raises `JournalUnusable`."""
+    try:
+        yield
+    except NotAJournal as error:
+        raise JournalUnusable(f"{error}.") from error
+    except OSError as error:
+        if error.filename is not None and Path(error.filename).absolute() != journal.absolute():
+            raise
+        if not isinstance(error, PermissionError):
+            raise JournalUnusable(
+                f"the journal {journal} cannot be read: {error.strerror}. Copy all of the wave's files again, RESULTS*."
+            ) from error
+        raise JournalUnusable(
+            f"the journal {journal} may not be read ({error.strerror}): {_whose(journal)}look as the user who ran the "
+            "wave, or with a copy that they made of all its files, RESULTS*."
+        ) from error
+    except sqlite3.DatabaseError as error:
+        raise JournalUnusable(
+            f"the journal {journal} cannot be read: {error}. If it is a copy, copy all of the wave's files again, "
+            "RESULTS*; look at the disk if it is not."
+        ) from error
+
+
+def _whose(journal: Path) -> str:
+    with suppress(OSError, KeyError):
+        return f"it belongs to {journal.owner()}; "
+    return ""
+
+
+def require_plan(store: Store, journal: Path) -> None:
+    """See that *store*, of the file *journal*, holds a wave. Raises `JournalUnusable`."""
+    if not store.is_planned():
+        raise JournalUnusable(f"{journal} holds no wave: it was never begun, so there is nothing in it.")

@@ -1,0 +1,213 @@
+"""What comes next for an entry: a pure function of its state, the policy and the time that has passed."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from batcher.drs import guesses
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.life.policy import Policy, Reconcile
+from batcher.life.result import Status
+from batcher.life.state import EntryState
+
+
+class Send(Struct, frozen=True):
+    """Ask for the open halves, *after_s* seconds from now."""
+
+    after_s: float
+    why: str
+
+
+class LookUp(Struct, frozen=True):
+    """List the job's comparisons, *after_s* seconds from now."""
+
+    after_s: float
+    why: str
+
+
+class Settle(Struct, frozen=True):
+    """The entry's outcome is final; *trouble* says what went wrong, None where nothing did."""
+
+    status: Status
+    trouble: Trouble | None
+    why: str
+
+
+Action = Send | LookUp | Settle
+
+
+class Moment(Struct, frozen=True, kw_only=True):
+    """The time, as far as decisions need it. Seconds.
+
+    *since_intent_s* has passed, at least, since the last request left; *since_first_s* since this process first
+    sent the entry, without the time in which it only waited for its scope. *draw* is a random number in [0, 1) for
+    jitter. *time_may_be_told*: something of the scope may still be created that tells the cloud's time.
+    """
+
+    since_intent_s: float
+    since_first_s: float
+    draw: float
+    time_may_be_told: bool = False
+
+
+def decide(state: EntryState, policy: Policy, moment: Moment) -> Action:
+    """The next step for an entry whose last step has ended."""
+    if state.in_doubt:
+        return _in_doubt(state, policy, moment)
+    action = _again(state, policy, moment) if state.to_ask else _settled(state)
+    if isinstance(action, Settle) and state.in_the_way and policy.reconcile is not Reconcile.OFF:
+        return _look_at_what_is_in_the_way(state, policy, action)
+    return action
+
+
+def _look_at_what_is_in_the_way(state: EntryState, policy: Policy, refused: Settle) -> LookUp | Settle:
+    """A comparison that is unfinished may be this entry's own, if something on the way repeats requests."""
+    made = state.looks + state.failed_looks
+    if made > len(policy.own_looks_s) - 1:
+        return refused
+    after_s = policy.own_looks_s[made]
+    return LookUp(after_s, f"looked up in {after_s:g} s whether what is in its way is its own")
+
+
+def _settled(state: EntryState) -> Settle:
+    refused = [half.refused for half in state.halves.values() if half.refused]
+    if not refused and any(half.was_its_own for half in state.halves.values()):
+        why = (
+            "something on the way repeats requests" if state.attempts == 1 else "an earlier request was taken after all"
+        )
+        return Settle(Status.CREATED, None, f"what was in its way is its own: {why}")
+    if not refused:
+        return Settle(Status.CREATED, None, "every comparison asked for exists")
+    if len(refused) < len(state.halves):
+        return Settle(Status.PARTIAL, refused[0], "one comparison exists, the other was refused for good")
+    return Settle(Status.FAILED, refused[0], "refused for good")
+
+
+def give_up(state: EntryState, trouble: Trouble, why: str) -> Settle:
+    """Ask no more for what is still open: it is known not to have been created."""
+    made = any(half.made is not None for half in state.halves.values())
+    return Settle(Status.PARTIAL if made else Status.FAILED, trouble, why)
+
+
+def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
+    trouble = next((state.halves[half].trouble for half in sorted(state.to_ask)), None)
+    if trouble is None:
+        return Send(0.0, "not sent yet")
+    if trouble.sort is Sort.TURNED_AWAY:
+        return _turned_away(state, trouble, policy, moment)
+    if trouble.sort is Sort.NOT_LET_IN:
+        return Send(0.0, "the credential was refused: sent again with a renewed one")
+    if trouble.sort is Sort.BUSY and state.charged < policy.attempts:
+        after_s = max(_patient(state.charged, policy, moment.draw), trouble.retry_after_s or 0.0)
+        if moment.since_first_s + after_s <= policy.entry_deadline_s:
+            return Send(after_s, f"another operation is running on the job: again in {after_s:.1f} s")
+    if trouble.sort is Sort.NOT_YET or (trouble.sort is Sort.BUSY and policy.wait_ready_s):
+        after_s = max(policy.wait_ready_poll_s * (0.75 + moment.draw / 2), trouble.retry_after_s or 0.0)
+        if moment.since_first_s + after_s > policy.wait_ready_s:
+            waited = f" within {policy.wait_ready_s:g} s" if policy.wait_ready_s else ""
+            return give_up(state, trouble, f"the job was not ready{waited}")
+        return Send(after_s, f"the job is not ready: again in {after_s:.1f} s")
+    if not trouble.listed and state.unlisted_times >= 2:
+        return give_up(state, trouble, "the same unknown answer twice, and proven not taken both times")
+    if state.charged >= policy.attempts:
+        return give_up(state, trouble, f"all {policy.attempts} attempts used up, and known not to be created")
+    after_s = back_off(state.charged, policy, moment.draw, trouble.retry_after_s)
+    if moment.since_first_s + after_s > policy.entry_deadline_s:
+        return give_up(state, trouble, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
+    if trouble.sort is Sort.MAYBE:
+        left_s = (trouble.retry_after_s or 0.0) - moment.since_intent_s  # of what the cloud asked for
+        when = f" in {left_s:.1f} s" if left_s > 0 else ""
+        return Send(max(0.0, left_s), f"proven not taken: sent again{when}")
+    return Send(after_s, f"{trouble.sort.value}: again in {after_s:.1f} s")
+
+
+def _turned_away(state: EntryState, trouble: Trouble, policy: Policy, moment: Moment) -> Action:
+    if trouble.error_code != guesses.TOO_FREQUENT:
+        return Send(0.0, "turned away by the cloud's limit: sent again when the scope may send")
+    after_s = max(_patient(state.attempts - state.charged, policy, moment.draw), trouble.retry_after_s or 0.0)
+    if moment.since_first_s + after_s > policy.entry_deadline_s:
+        return give_up(state, trouble, f"told for {policy.entry_deadline_s:g} s that it is asked too frequently")
+    return Send(after_s, f"too frequent for the job, or for the scope: again in {after_s:.1f} s")
+
+
+def _patient(times: int, policy: Policy, draw: float) -> float:
+    """Seconds until the next attempt after *times* of them that only came at a bad moment: each wait twice as long as
+    the one before, give or take."""
+    ceiling = min(policy.backoff_cap_s, 2 * policy.backoff_base_s * 2.0 ** min(times - 1, 30))
+    return ceiling * (0.5 + draw / 2)
+
+
+def back_off(charged: int, policy: Policy, draw: float, retry_after_s: float | None) -> float:
+    """Seconds until the next attempt after *charged* of them: exponential with full jitter, or what the
+    cloud asked for where that is longer."""
+    ceiling = min(policy.backoff_cap_s, policy.backoff_base_s * 2.0 ** min(charged - 1, 30))
+    return max(ceiling * draw, retry_after_s or 0.0)
+
+
+def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
+    if state.suspicion and not state.given_up:
+        cause = Trouble(sort=Sort.MAYBE, kind=ErrorKind.STOPPED, error_msg=state.suspicion)
+        return Settle(Status.UNSETTLED, cause, "another run may have sent it: left to the operator")
+    ambiguous = [task_id for half in state.halves.values() for task_id in half.ambiguous or ()]
+    if ambiguous:
+        those = f"comparison {ambiguous[0]} could" if len(ambiguous) == 1 else f"{', '.join(ambiguous)} could each"
+        return _unsettled(
+            state,
+            f"{those} be what this entry made, but others may have made it as well. Look in the console, then record "
+            "what is true with `batcher settle`",
+        )
+    if state.not_found:
+        return _unsettled(
+            state,
+            "it is not in the job's list of comparisons, and an unsettled entry is not sent again on its own. Look at "
+            "the job's comparisons in the console, then record what is true with `batcher settle`",
+        )
+    if policy.reconcile is Reconcile.OFF:
+        return _unsettled(
+            state,
+            "--reconcile off forbids looking it up. Look at the job's comparisons in the console, then record what is "
+            "true with `batcher settle`",
+        )
+    unclear = [task_id for half in state.halves.values() for task_id in half.unclear or ()]
+    left_s = policy.landing_s + (policy.learn_s if moment.time_may_be_told else 0.0) - moment.since_intent_s
+    if unclear and left_s <= 0:
+        return _unsettled(
+            state,
+            f"comparison {unclear[0]} could be what this entry made, or an older one: nothing of this project was "
+            "created by which the cloud's time could be told. Look in the console, then record what is true with "
+            "`batcher settle`",
+        )
+    if state.failed_looks >= policy.failed_looks and moment.since_intent_s >= policy.landing_s:
+        return _unsettled(
+            state,
+            f"{state.failed_looks} look-ups failed. Run the same command again once look-ups work, or look at the "
+            "job's comparisons in the console and record what is true with `batcher settle`",
+        )
+    after_s = _next_look(state, policy, moment)
+    return LookUp(after_s, f"may have been taken: looked up in {after_s:.1f} s")
+
+
+def _next_look(state: EntryState, policy: Policy, moment: Moment) -> float:
+    """Seconds until the next look: soon, ever rarer, then once nothing can land any more; one that failed, again soon.
+    None of this passes over the moment from which nothing can land."""
+    since_s, landing_s = moment.since_intent_s, policy.landing_s
+    if state.failed_looks:
+        after_s = min(policy.look_again_s, 2.0 ** min(state.failed_looks - 1, 30)) * (0.75 + moment.draw / 4)
+        return min(after_s, landing_s - since_s) if since_s < landing_s else after_s
+    plan = [*(after_s for after_s in policy.looks_s if after_s < landing_s), landing_s]
+    if state.looks + state.failed_looks == 0:
+        return max(0.0, plan[0] - since_s)
+    if since_s < landing_s:
+        return next(after_s for after_s in plan if after_s > since_s) - since_s
+    return policy.look_again_s * (0.5 + moment.draw / 2)
+
+
+def _unsettled(state: EntryState, msg: str) -> Settle:
+    cause = next((half.trouble for half in state.halves.values() if half.doubt or half.open), None)
+    if cause is None or cause.sort is not Sort.MAYBE:  # it is from an attempt before the one in doubt
+        cause = Trouble(
+            sort=Sort.MAYBE,
+            kind=ErrorKind.STOPPED,
+            error_msg="batcher was ended before the answer to the request was recorded",
+        )
+    said = f"{cause.error_msg or cause.error_code or cause.kind.value}; the request may have been taken: {msg}"
+    return Settle(Status.UNSETTLED, replace(cause, error_msg=said), "cannot be told: left to the operator")

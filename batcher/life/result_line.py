@@ -1,0 +1,59 @@
+"""From an entry's state to its result line."""
+
+from typing import Any
+
+import orjson
+
+from batcher.clock import utc
+from batcher.drs.outcome import Half, Trouble
+from batcher.life.entry import PlannedEntry
+from batcher.life.result import Result, Status, rfc3339
+from batcher.life.state import EntryState, HalfState
+
+
+def result_line(
+    entry: PlannedEntry, state: EntryState, status: Status, trouble: Trouble | None, finished_at: float
+) -> bytes:
+    """The result of *entry* as a line of the results file: *trouble* says what went wrong, None where nothing did.
+
+    It says what a `Result` says, in its order, at a fifth of the cost: one is written for each of a million entries.
+    """
+    line = {
+        "key": entry.key,
+        "index": entry.index,
+        "job_id": entry.job_id,
+        "project_id": entry.scope.project_id,
+        "endpoint": entry.scope.endpoint,
+        "status": status,
+        "attempts": state.attempts,
+        "recovered": state.recovered,
+        "object_level_compare_create_result": _half(state.halves.get(Half.OBJECT)),
+        "data_level_compare_create_result": _half(state.halves.get(Half.DATA)),
+        "error_code": trouble.error_code if trouble else None,
+        "error_msg": trouble.error_msg if trouble else None,
+        "error_kind": trouble.kind if trouble else None,
+        "http_status": state.http_status,
+        "request_id": state.request_id,
+        "submitted_at": None if state.first_at is None else rfc3339(utc(state.first_at)),
+        "finished_at": rfc3339(utc(finished_at)),
+        "labels": entry.labels,
+        "wave_entries": entry.wave_entries,
+    }
+    return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def result_of(
+    entry: PlannedEntry, state: EntryState, status: Status, trouble: Trouble | None, finished_at: float
+) -> Result:
+    """The same as a `Result`."""
+    return Result.model_validate_json(result_line(entry, state, status, trouble, finished_at))
+
+
+def _half(half: HalfState | None) -> dict[str, Any] | None:
+    if half is None or half.doubt:
+        return None
+    if half.made is not None:
+        return {"compare_task_id": half.made, "error_code": None, "error_msg": None}
+    if half.trouble is not None:
+        return {"compare_task_id": None, "error_code": half.trouble.error_code, "error_msg": half.trouble.error_msg}
+    return None
