@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from batcher._version import __version__
 from batcher.clock import utc_now
@@ -78,6 +79,7 @@ def _frame(data: PageData) -> str:
         title=_title(data),
         several=len(data.waves) > 1,
         headline=headline(_plain(data.by_status), data.word, data.entries),
+        accepted=sum(count for (state, _), count in data.states.items() if state is State.ACCEPTED),
         made=f"{utc_now():%Y-%m-%dT%H:%M:%SZ}",
         problems=[_of_wave(data, wave, problem) for wave in data.waves for problem in wave.problems],
         steps=all_steps,
@@ -117,6 +119,7 @@ def _template() -> Any:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["number"] = lambda number: "\u2013" if number is None else f"{number:,}"
     environment.filters["time"] = _time
+    environment.filters["options"] = _options
     environment.globals["link_to"] = link_to
     return environment.from_string(_part("page.html"))
 
@@ -127,6 +130,11 @@ def _time(text: str) -> Markup:
     return Markup('<time datetime="{}">{} UTC</time>').format(
         f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%Y-%m-%d %H:%M:%S}"
     )
+
+
+def _options(text: str) -> Markup:
+    """*text*, with the options of commands that it names kept in one piece."""
+    return Markup(re.sub(r"(?<!\S)--[a-z][a-z-]*", r'<code class="option">\g<0></code>', str(escape(text))))  # noqa: S704
 
 
 def _title(data: PageData) -> str:

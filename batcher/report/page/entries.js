@@ -26,7 +26,7 @@ const Entries = (() => {
   const facets = [
     { name: "show", title: "Show", of: (row) => (isGrave(row) ? "trouble" : "") },
     plain("status", "Status"), plain("verdict", "Verdict"), plain("state", "Stands"),
-    { name: "wave", title: "Wave", of: (row) => files[value(row, "wave")] },
+    { name: "wave", title: "Results file", of: (row) => files[value(row, "wave")] },
     plain("project_id", "Project"), plain("endpoint", "Endpoint"), plain("error_kind", "Kind"), plain("code", "Code"),
   ];
   const MOST_VALUES = 500; // a label with more of them tells entries apart, and is for the search field

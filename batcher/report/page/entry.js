@@ -20,7 +20,7 @@ const Entry = (() => {
     add("Why", Entries.why(row));
     add("Accepted", value(row, "accepted"));
     for (const name of ["key", "job_id", "object_level_compare_task_id", "data_level_compare_task_id"]) addWhole(name);
-    add("Trouble", [value(row, "error_kind"), value(row, "code"), value(row, "http_status") && Entries.isGrave(row) ? `HTTP ${value(row, "http_status")}` : null].filter(Boolean).join(" · "));
+    add("Trouble", [value(row, "error_kind"), value(row, "code"), value(row, "http_status") && value(row, "error_kind") ? `HTTP ${value(row, "http_status")}` : null].filter(Boolean).join(" · "));
     if (value(row, "error_msg") !== Entries.why(row)) add("Said", value(row, "error_msg"));
     addWhole("request_id");
     const labels = Entries.labels(row);

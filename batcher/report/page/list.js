@@ -60,16 +60,25 @@ const List = (() => {
       return on ? make("a", { href: Address.text({ ...view, page: target, entry: null }), "aria-label": label, "data-page": target }, text) : make("span", { class: "soft", "aria-hidden": "true" }, text);
     };
     pager.replaceChildren(
-      to("« First", "First page", 1), to("‹ Back", "Page before", page - 1),
+      to("« First", "First page", 1), to("‹ Previous", "Previous page", page - 1),
       make("span", {}, `${number((page - 1) * SIZE + 1)}–${number(Math.min(page * SIZE, shown.length))} of ${number(shown.length)}`),
-      to("On ›", "Next page", page + 1), to("Last »", "Last page", last));
+      to("Next ›", "Next page", page + 1), to("Last »", "Last page", last));
   }
 
-  // On paper there are no pages to turn: what is filtered is printed, as far as paper bears it.
+  // On paper there is nothing to turn or to unfold: what is filtered is printed, as far as paper bears it.
+  const unfolded = [];
   const printed = (on) => {
     const { shown, view } = current;
     if (!view) return;
-    if (!on) { draw(shown, view); return; }
+    if (!on) {
+      for (const details of unfolded.splice(0)) details.open = false;
+      draw(shown, view);
+      return;
+    }
+    for (const details of document.querySelectorAll("#first details:not([open]), #differences details:not([open], [hidden])")) {
+      details.open = true;
+      unfolded.push(details);
+    }
     const grave = view.filters.size || view.q ? shown : shown.filter(Entries.isGrave);
     body.replaceChildren(...grave.slice(0, PRINTED).map((row) => drawn(row, view)));
     said.textContent = grave === shown ? `${number(shown.length)} of ${number(Entries.rows.length)} entries` : `the ${number(grave.length)} of ${number(Entries.rows.length)} entries that need attention`;

@@ -64,10 +64,19 @@ const Parts = (() => {
   // An argument for a shell.
   const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
 
+  // A table that is wider than its place can be scrolled by keyboard as well.
+  const sized = new ResizeObserver((changes) => {
+    for (const { target } of changes) {
+      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+
   // What stands in the page already gets its buttons and times.
   const dress = (root) => {
     for (const element of root.querySelectorAll("[data-whole]")) element.after(copyButton(element.textContent, element.dataset.whole));
     for (const element of root.querySelectorAll("time")) local(element);
+    for (const element of root.querySelectorAll(".wide")) sized.observe(element);
   };
 
   return { make, number, pill, copyButton, copy, tell, time, quoted, dress };
