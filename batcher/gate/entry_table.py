@@ -26,7 +26,7 @@ CREATE TABLE verdicts (
 CREATE TABLE plan (idx INTEGER PRIMARY KEY, key TEXT, job_id TEXT, scope INTEGER);
 CREATE TABLE entries (
     place INTEGER PRIMARY KEY, wave INTEGER, idx INTEGER, key TEXT, job_id TEXT, scope INTEGER,
-    status TEXT, error_code TEXT, offset INTEGER,
+    status TEXT, offset INTEGER,
     verdict TEXT, sound INTEGER, differences INTEGER, verdict_at INTEGER, unwritten INTEGER);
 CREATE INDEX entries_by_index ON entries (wave, idx);
 CREATE TABLE runs (place INTEGER PRIMARY KEY, nth INTEGER, first INTEGER, runs INTEGER);
@@ -36,8 +36,8 @@ CREATE TABLE ranks (place INTEGER PRIMARY KEY, rank INTEGER, plain INTEGER, diff
 _ADD_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)"
 _ADD_RESULT = """
 INSERT INTO entries
-SELECT NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, v.verdict, v.sound AND ?6 = 'created', v.differences, v.offset, NULL
-FROM (SELECT 1) LEFT JOIN verdicts v ON v.id = ?2 AND v.made_of = ?9
+SELECT NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, v.verdict, v.sound AND ?6 = 'created', v.differences, v.offset, NULL
+FROM (SELECT 1) LEFT JOIN verdicts v ON v.id = ?2 AND v.made_of = ?8
 """
 _ADD_PLANNED = "INSERT INTO plan VALUES (?, ?, ?, ?)"
 _ADD_MISSING = """
@@ -154,10 +154,8 @@ class EntryTable:
         self._run("DELETE FROM verdicts")
         self._add(_ADD_VERDICT, verdicts)
 
-    def add_results(
-        self, wave: int, results: Iterable[tuple[int, str, str | None, int, str, str | None, int, bytes]]
-    ) -> None:
-        """Add its results: index, key, job, scope, status, error code, offset, what a verdict on it has to be on."""
+    def add_results(self, wave: int, results: Iterable[tuple[int, str, str | None, int, str, int, bytes]]) -> None:
+        """Add its results: index, key, job, scope, status, offset, what a verdict on it has to be on."""
         self._add(_ADD_RESULT, ((wave, *result) for result in results))
 
     def add_plan(

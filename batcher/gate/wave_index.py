@@ -67,7 +67,7 @@ class WaveFiles:
 
     def _results(
         self, table: EntryTable, stated: "_Stated"
-    ) -> Iterator[tuple[int, str, str | None, int, str, str | None, int, bytes]]:
+    ) -> Iterator[tuple[int, str, str | None, int, str, int, bytes]]:
         parsed, offset = quickly(Result, result_in), 0
         for number, raw in raw_lines(self.path):
             line = parsed(self.path, number, raw)
@@ -80,7 +80,6 @@ class WaveFiles:
                 line.job_id,
                 table.scope(line.endpoint, line.project_id),
                 line.status.value,
-                line.error_code,
                 offset,
                 _made_of(line.key, _created(line)),
             )

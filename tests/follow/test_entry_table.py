@@ -1,5 +1,6 @@
 """The table of entries: what it tells is what the files hold, entry by entry, however they were put together."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import suppress
@@ -17,6 +18,7 @@ from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
 from batcher.follow.quick import decoder_of
 from batcher.follow.verdict import VerdictLine
+from batcher.gate import entry_table
 from batcher.gate.accepted import Acceptance
 from batcher.gate.entry_table import EntryTable
 from batcher.gate.ruling import Ruling, Waved, rule
@@ -132,13 +134,44 @@ def test_what_we_write_ourselves_is_decoded_quickly(sound: Result | VerdictLine)
     assert decoder_of(type(sound)).decode(sound.to_line()).key == sound.key
 
 
+# --- what is asked of each entry goes by a key, and what is asked of all of them looks each up by one ----------------
+
+
+@pytest.mark.parametrize(
+    ("sql", "scanned"),
+    [
+        (entry_table._ROW, set()),
+        (entry_table._RUNS_OF, set()),
+        (entry_table._ADD_RESULT, set()),
+        (entry_table._OTHER_KEY, {"p"}),
+        (entry_table._ADD_MISSING, {"p"}),
+        (entry_table._COUNTS, set()),
+        (entry_table._IN_QUESTION, {"e"}),
+        (entry_table._SOUND, {"e"}),
+        (entry_table._PLAIN, {"e"}),
+        (entry_table._BY_RANK, {"e"}),
+    ],
+)
+def test_no_query_grows_faster_than_the_entries(sql: str, scanned: set[str]) -> None:
+    table = EntryTable()
+    table.complete()
+    steps = [row[3] for row in table._db.execute(f"EXPLAIN QUERY PLAN {sql}", _any(sql))]
+    walked = {found[1] for step in steps if (found := re.match(r"SCAN (?:TABLE )?([a-z]+)\b", step))}
+    assert walked <= scanned, steps
+
+
+def _any(sql: str) -> list[int]:
+    numbered = [int(number) for number in re.findall(r"\?(\d+)", sql)]
+    return [0] * (max(numbered) if numbered else sql.count("?"))
+
+
 # --- it is nobody else's, and leaves nothing ------------------------------------------------------------------
 
 
 def test_the_database_has_no_name_and_is_gone_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("batcher.gate.entry_table._CACHE_KB", 64)
     table = EntryTable()
-    table.add_results(0, ((n, f"key-{n}", "job", 0, "created", None, n, b"") for n in range(20_000)))
+    table.add_results(0, ((n, f"key-{n}", "job", 0, "created", n, b"") for n in range(20_000)))
     table.complete()
     files = [path for path in _open_files() if "etilqs" in path]  # as SQLite calls its temporary ones
     assert files  # it did outgrow memory
@@ -156,7 +189,7 @@ def test_no_room_for_it_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch
     table = EntryTable()
     table._run("PRAGMA max_page_count = 40")
     with pytest.raises(UserError, match=r"database or disk is full.*TMPDIR"):
-        table.add_results(0, ((n, f"key-{n}", "job", 0, "created", None, n, b"") for n in range(20_000)))
+        table.add_results(0, ((n, f"key-{n}", "job", 0, "created", n, b"") for n in range(20_000)))
 
 
 def test_a_fault_of_the_journal_is_not_told_as_one_of_the_table() -> None:
