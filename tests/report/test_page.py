@@ -284,6 +284,9 @@ async def test_printed_it_has_what_is_filtered_and_no_controls(opened: Page, tmp
     await opened.emulate_media(media="print")
     await expect(opened.locator("#rows tr")).to_have_count(len(data.ruling.blockers))
     await expect(opened.locator(".verdict h1")).to_contain_text("NO-GO")
+    await expect(opened.locator("#first details")).to_have_attribute("open", "")  # nothing can be unfolded on paper
+    await opened.emulate_media(media="screen")
+    await expect(opened.locator("#first details")).not_to_have_attribute("open", "")
 
 
 @in_browser

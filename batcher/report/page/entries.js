@@ -14,35 +14,35 @@ const Entries = (() => {
 
   // Label objects by their place in the pool; most entries share theirs with others, or have few.
   const labelled = new Map();
-  const labels = (row) => {
-    const place = row[column.labels];
+  const labelsAt = (place) => {
     let found = labelled.get(place);
     if (!found) labelled.set(place, found = new Map(pool[place]));
     return found;
   };
+  const labels = (row) => labelsAt(row[column.labels]);
 
-  // --- facets: what the list can be filtered by ---
-  const plain = (name, title) => ({ name, title, of: (row) => value(row, name) ?? "" });
+  // --- facets: what the list can be filtered by. Each reads one pooled column: its texts follow from places in the pool ---
+  const facet = (name, title, from, textAt) => ({ name, title, at: column[from], of: (row) => textAt(row[column[from]]), textAt });
+  const plain = (name, title) => facet(name, title, name, (place) => pool[place] ?? "");
   const facets = [
-    { name: "show", title: "Show", of: (row) => (isGrave(row) ? "trouble" : "") },
+    facet("show", "Show", "state", (place) => (grave.has(pool[place]) ? "trouble" : "")),
     plain("status", "Status"), plain("verdict", "Verdict"), plain("state", "Stands"),
-    { name: "wave", title: "Results file", of: (row) => files[value(row, "wave")] },
+    facet("wave", "Results file", "wave", (place) => files[pool[place]]),
     plain("project_id", "Project"), plain("endpoint", "Endpoint"), plain("error_kind", "Kind"), plain("code", "Code"),
   ];
   const MOST_VALUES = 500; // a label with more of them tells entries apart, and is for the search field
-  const byName = new Map(facets.map((facet) => [facet.name, facet]));
+  const byName = new Map(facets.map((one) => [one.name, one]));
   const labelValues = new Map();
-  const pooledLabels = new Set(rows.map((row) => row[column.labels]));
-  for (const place of pooledLabels) {
+  for (const place of new Set(rows.map((row) => row[column.labels]))) {
     for (const [name, text] of pool[place]) {
       if (!labelValues.has(name)) labelValues.set(name, new Set());
       labelValues.get(name).add(text);
     }
   }
   for (const [name, values] of labelValues) {
-    const facet = { name: `label.${name}`, title: name, of: (row) => labels(row).get(name) ?? "", label: true };
-    byName.set(facet.name, facet);
-    if (values.size <= MOST_VALUES) facets.push(facet);
+    const one = facet(`label.${name}`, name, "labels", (place) => labelsAt(place).get(name) ?? "");
+    byName.set(one.name, one);
+    if (values.size <= MOST_VALUES) facets.push(one);
   }
 
   // --- search ---
@@ -70,40 +70,62 @@ const Entries = (() => {
   const canSort = (text) => Object.hasOwn(SORTS, text.replace(/^-/, ""));
 
   // The rows that *view* shows, in its order; and of every facet how often each value is met, as if it alone were off.
+  // A hundred thousand rows are gone through with every click, so the counting is by places in the pool.
   const select = (view) => {
-    const matches = view.q ? searchFor(view.q) : () => true;
-    const active = [...view.filters].map(([name, values]) => ({ facet: byName.get(name), values }));
-    const counts = new Map(facets.map((facet) => [facet.name, new Map()]));
+    const matches = view.q ? searchFor(view.q) : null;
+    const counters = facets.map((one) => ({ facet: one, at: one.at, met: new Uint32Array(pool.length) }));
+    const active = [...view.filters].map(([name, values]) => ({ ...filterOf(byName.get(name), values), counter: counters.find((one) => one.facet.name === name) }));
     const shown = [];
-    const count = (facet, row) => {
-      const met = counts.get(facet.name);
-      if (!met) return;
-      const text = facet.of(row);
-      met.set(text, (met.get(text) ?? 0) + 1);
-    };
     for (const row of rows) {
-      const failing = active.filter(({ facet, values }) => !values.has(facet.of(row)));
-      if (failing.length > 1 || !matches(row)) continue;
-      if (failing.length === 1) count(failing[0].facet, row);
-      else {
-        shown.push(row);
-        for (const facet of facets) count(facet, row);
+      let failing = null, several = false;
+      for (const filter of active) {
+        if (filter.holds(row[filter.at])) continue;
+        several = failing !== null;
+        failing = filter;
+        if (several) break;
       }
+      if (several || (matches && !matches(row))) continue;
+      if (failing) {
+        if (failing.counter) failing.counter.met[row[failing.at]] += 1;
+        continue;
+      }
+      shown.push(row);
+      for (const { at, met } of counters) met[row[at]] += 1;
     }
-    return { shown: sorted(shown, view.sort), counts };
+    return { shown: sorted(shown, view.sort), counts: new Map(counters.map((one) => [one.facet.name, byText(one)])) };
+  };
+
+  const filterOf = ({ at, textAt }, values) => {
+    const known = new Map();
+    const holds = (place) => {
+      let found = known.get(place);
+      if (found === undefined) known.set(place, found = values.has(textAt(place)));
+      return found;
+    };
+    return { at, holds };
+  };
+
+  const byText = ({ facet: { textAt }, met }) => {
+    const counts = new Map();
+    for (let place = 0; place < met.length; place++) {
+      if (!met[place]) continue;
+      const text = textAt(place);
+      counts.set(text, (counts.get(text) ?? 0) + met[place]);
+    }
+    return counts;
   };
 
   const sorted = (shown, sort) => {
     if (sort === Address.FIRST) return shown; // they come in this order
-    const way = sort.startsWith("-") ? -1 : 1, keyOf = SORTS[sort.replace(/^-/, "")];
-    const keys = new Map(shown.map((row) => [row, keyOf(row)]));
-    return shown.sort((a, b) => {
-      const x = keys.get(a), y = keys.get(b);
-      if (x === y) return 0;
+    const way = sort.startsWith("-") ? -1 : 1, keys = shown.map(SORTS[sort.replace(/^-/, "")]);
+    const order = shown.map((_, place) => place).sort((a, b) => {
+      const x = keys[a], y = keys[b];
+      if (x === y) return a - b;
       if (x == null) return 1;
       if (y == null) return -1;
       return (x < y ? -1 : 1) * way;
     });
+    return order.map((place) => shown[place]);
   };
 
   return {

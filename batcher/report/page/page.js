@@ -2,12 +2,17 @@
 (() => {
   const search = document.getElementById("search"), list = document.getElementById("entries"), sort = document.getElementById("sort");
   const noEntry = (view) => Address.text({ ...view, entry: null });
-  let drawn = null, scrolls = false;
+  const noPage = (view) => Address.text({ ...view, entry: null, page: 1 });
+  let drawn = null, chosen = null, found = null, scrolls = false;
 
   function show(view) {
     if (noEntry(view) !== drawn) {
       drawn = noEntry(view);
-      const { shown, counts } = Entries.select(view);
+      if (noPage(view) !== chosen) { // turning a page looks for nothing
+        chosen = noPage(view);
+        found = Entries.select(view);
+      }
+      const { shown, counts } = found;
       List.draw(shown, view);
       Facets.draw(view, counts);
       if (search.value.trim() !== view.q) search.value = view.q;
