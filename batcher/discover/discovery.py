@@ -10,7 +10,7 @@ from itertools import islice
 from msgspec import Struct
 
 from batcher.discover.choice import Chosen, Wanted, barred, choose
-from batcher.discover.objects import ObjectFinder, Objects
+from batcher.discover.objects import ObjectFinder, Objects, scouts
 from batcher.discover.reader import FleetReader
 from batcher.discover.selection import LeftOut, Selection, flattened, sift, standby, untold
 from batcher.discover.walk import walk
@@ -95,9 +95,8 @@ async def discover(
     progress.to_look_into += len(candidates)
     on_progress()
     finder = ObjectFinder(reader)
-    batches = _batches(candidates, guesses.DETAIL_BATCH)
 
-    async def work() -> None:
+    async def work(batches: Iterator[Sequence[ListedJob]]) -> None:
         for batch in batches:
             details = await reader.details([job.id for job in batch])
             for job in batch:
@@ -107,9 +106,13 @@ async def discover(
                 progress.looked_into += 1
                 on_progress()
 
+    first = scouts(candidates)
+    await work(_batches((job for job in candidates if job.id in first), guesses.DETAIL_BATCH))
+    finder.learnt()
+    others = _batches((job for job in candidates if job.id not in first), guesses.DETAIL_BATCH)
     async with asyncio.TaskGroup() as group:
         for _ in range(_AT_ONCE):
-            group.create_task(work())
+            group.create_task(work(others))
     return found
 
 

@@ -2,10 +2,13 @@
 
     object-mappings (v5) → db-object (v5.1) → batch-detail → the last row comparison
 
-A source that is not served for a kind of job and its engine is not asked again for others of that kind.
+Which of them can tell depends on the link: the kind of job and its engine. So the first jobs of each link, its scouts,
+are looked into before all others. A source that refuses its scouts is asked no more; and where mappings are served, but
+empty for the scouts, the others' are asked for only where neither db-object nor batch-detail tells tables.
 """
 
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from enum import StrEnum
 
 from msgspec import Struct
@@ -16,6 +19,7 @@ from batcher.drs.fleet_answers import JobDetail, ListedJob, ObjectPage, Selected
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 
 _MAX_PAGES = 1000
+_SCOUTS = 2  # of each link: one alone may be refused for a reason of its own
 
 
 class ObjectSource(StrEnum):
@@ -37,28 +41,56 @@ class Objects(Struct, frozen=True, kw_only=True):
 
 NO_OBJECTS = Objects(objects=(), source=ObjectSource.NONE)
 
+LinkName = tuple[str, str]
+"""What decides which sources can tell: the kind of a job and its engine."""
+
+
+def link_of(job: ListedJob) -> LinkName:
+    """The link of *job*."""
+    return job.kind, job.engine
+
+
+def scouts(jobs: Iterable[ListedJob]) -> frozenset[str]:
+    """The ids of the first *jobs* of each link, in the order of ids: two discoveries of one fleet learn the same."""
+    seen: Counter[LinkName] = Counter()
+    found = set()
+    for job in sorted(jobs, key=lambda one: one.id):
+        if seen[link_of(job)] < _SCOUTS:
+            seen[link_of(job)] += 1
+            found.add(job.id)
+    return frozenset(found)
+
 
 class ObjectFinder:
-    """Finds the objects of the jobs of one project."""
+    """Finds the objects of the jobs of one project: of the scouts first, then, once that is `learnt`, of the others."""
 
     def __init__(self, reader: FleetReader) -> None:
         self._reader = reader
-        self._not_served: set[tuple[ObjectSource, str, str]] = set()
+        self._refused: Counter[tuple[ObjectSource, LinkName]] = Counter()
+        self._empty: Counter[LinkName] = Counter()  # mappings that were served, and told nothing
+        self._mapped: set[LinkName] = set()  # mappings told something of such a job
+        self._mappings_late: set[LinkName] = set()
+
+    def learnt(self) -> None:
+        """Say that all scouts are looked into: what they were told decides whom the others' objects are asked of."""
+        self._mappings_late = {link for link, count in self._empty.items() if count >= _SCOUTS} - self._mapped
 
     async def find(self, job: ListedJob, detail: JobDetail) -> Objects | Trouble:
         """What *job* replicates; nothing where no source tells. Trouble: the cloud gave no answer at all."""
-        mapped = await self._asked(ObjectSource.MAPPINGS, job)
-        if isinstance(mapped, Trouble):
+        late = link_of(job) in self._mappings_late
+        mapped = None if late else await self._mapped_objects(job)
+        if mapped is not None:
             return mapped
-        if mapped is not None and mapped.objects:
-            return Objects(objects=mapped.objects, source=ObjectSource.MAPPINGS)
-        listed = await self._asked(ObjectSource.DB_OBJECT, job)
+        listed = await self._asked(ObjectSource.DB_OBJECT, job, self._reader.db_object)
         if isinstance(listed, Trouble):
             return listed
         if listed is not None and listed.objects and listed.complete:
             return Objects(objects=listed.objects, source=ObjectSource.DB_OBJECT)
         if any(item.table for item in detail.objects) or (detail.objects and listed is None):
             return Objects(objects=detail.objects, source=ObjectSource.DETAIL)
+        mapped = await self._mapped_objects(job) if late else None
+        if mapped is not None:
+            return mapped
         compared = await self._last_compared(job.id)
         if isinstance(compared, Trouble):
             return compared
@@ -68,20 +100,32 @@ class ObjectFinder:
             return Objects(objects=_without_gaps(listed), source=ObjectSource.DB_OBJECT)
         return NO_OBJECTS
 
-    async def _asked(self, source: ObjectSource, job: ListedJob) -> ObjectPage | Trouble | None:
-        """What *source* tells; None where it does not serve such jobs."""
-        kind = (source, job.kind, job.engine)
-        if kind in self._not_served:
+    async def _mapped_objects(self, job: ListedJob) -> Objects | Trouble | None:
+        """What object-mappings tell of *job*; None where they tell nothing."""
+        mapped = await self._asked(ObjectSource.MAPPINGS, job, self._mappings)
+        if mapped is None or isinstance(mapped, Trouble):
+            return mapped
+        if not mapped.objects:
+            self._empty[link_of(job)] += 1
             return None
-        ask = self._mappings if source is ObjectSource.MAPPINGS else self._reader.db_object
+        self._mapped.add(link_of(job))
+        return Objects(objects=mapped.objects, source=ObjectSource.MAPPINGS)
+
+    async def _asked(
+        self, source: ObjectSource, job: ListedJob, ask: Callable[[str], Awaitable[ObjectPage | Trouble]]
+    ) -> ObjectPage | Trouble | None:
+        """What *source* tells; None where it refuses to, or refused the scouts of such jobs."""
+        kind = (source, link_of(job))
+        if self._refused[kind] >= _SCOUTS:
+            return None
         found = await ask(job.id)
         if not isinstance(found, Trouble):
             return found
-        is_answer = found.sort in (Sort.REFUSED, Sort.NOT_LET_IN) or not found.listed
+        is_answer = found.sort in (Sort.REFUSED, Sort.NOT_LET_IN, Sort.NOT_YET, Sort.BUSY) or not found.listed
         if not is_answer or found.error_code is None or self._reader.halted is not None:
             return found  # it says nothing about what is served
         if found.kind is not ErrorKind.NOT_FOUND:
-            self._not_served.add(kind)
+            self._refused[kind] += 1
         return None
 
     async def _mappings(self, job_id: str) -> ObjectPage | Trouble:

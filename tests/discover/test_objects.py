@@ -1,0 +1,97 @@
+"""Whom the objects of a job are asked of, and how often: a read that tells nothing is not made for each job again."""
+
+from collections import Counter
+from pathlib import Path
+from typing import cast
+
+from batcher.discover.objects import ObjectFinder, Objects, ObjectSource, scouts
+from batcher.discover.reader import FleetReader
+from batcher.drs.fleet_answers import JobDetail, ListedJob, ObjectPage, SelectedObject
+from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.simulator.ledger import RequestSeen
+from tests.cli.conftest import Batcher, Cloud
+from tests.discover.jobs import fleet, job
+
+EMPTY = ObjectPage(objects=(), rows=0, total=0)
+REFUSED = Trouble(sort=Sort.REFUSED, kind=ErrorKind.STATE, error_code="DRS.M00401")
+JOBS = [ListedJob(id=f"jb{number}", kind="sync", engine="mysql") for number in range(9)]
+
+
+def page(*databases: str) -> ObjectPage:
+    objects = tuple(SelectedObject(database=name, table="t") for name in databases)
+    return ObjectPage(objects=objects, rows=len(objects), total=len(objects))
+
+
+class Telling:
+    """Stands for the cloud: what each call tells, by job; else the mappings of a job are empty, and it has `db`."""
+
+    halted = None
+
+    def __init__(
+        self,
+        mappings: dict[str, ObjectPage | Trouble] | ObjectPage | Trouble = EMPTY,
+        db_objects: dict[str, ObjectPage | Trouble] | None = None,
+    ) -> None:
+        self._mappings, self._db_objects = mappings, db_objects or {}
+        self.asked: Counter[str] = Counter()
+
+    async def object_mappings(self, job_id: str, offset: int) -> ObjectPage | Trouble:
+        self.asked["object-mappings"] += 1
+        return self._mappings.get(job_id, EMPTY) if isinstance(self._mappings, dict) else self._mappings
+
+    async def db_object(self, job_id: str) -> ObjectPage | Trouble:
+        self.asked["db-object"] += 1
+        return self._db_objects.get(job_id, page("db"))
+
+    async def query(self, *_: object, **__: object) -> None:
+        self.asked["query"] += 1
+
+
+async def found(cloud: Telling) -> dict[str, Objects | Trouble]:
+    finder = ObjectFinder(cast(FleetReader, cloud))
+    first = scouts(JOBS)
+    told = {job.id: await finder.find(job, JobDetail(id=job.id)) for job in JOBS if job.id in first}
+    finder.learnt()
+    return told | {job.id: await finder.find(job, JobDetail(id=job.id)) for job in JOBS if job.id not in first}
+
+
+async def test_mappings_that_are_empty_for_the_scouts_are_not_asked_for_first() -> None:
+    cloud = Telling()
+    told = await found(cloud)
+    assert cloud.asked == {"object-mappings": 2, "db-object": 9}
+    assert all(isinstance(one, Objects) and one.source is ObjectSource.DB_OBJECT for one in told.values())
+
+
+async def test_but_where_nobody_else_tells_they_are_asked_for() -> None:
+    cloud = Telling({"jb7": page("mapped")}, {"jb7": EMPTY})
+    told = (await found(cloud))["jb7"]
+    assert isinstance(told, Objects)
+    assert told.source is ObjectSource.MAPPINGS
+    assert cloud.asked == {"object-mappings": 3, "db-object": 9}
+
+
+async def test_one_job_that_is_refused_speaks_for_itself_alone() -> None:
+    cloud = Telling({"jb0": REFUSED} | {job.id: page("mapped") for job in JOBS[1:]})
+    told = await found(cloud)
+    sources = [one.source for one in told.values() if isinstance(one, Objects)]
+    assert sources == [ObjectSource.DB_OBJECT] + [ObjectSource.MAPPINGS] * 8
+
+
+async def test_a_source_that_refuses_the_scouts_is_asked_no_more() -> None:
+    cloud = Telling(REFUSED)
+    assert all(isinstance(one, Objects) for one in (await found(cloud)).values())
+    assert cloud.asked == {"object-mappings": 2, "db-object": 9}
+
+
+async def test_a_job_in_a_state_for_no_answer_is_told_by_the_next_source() -> None:
+    cloud = Telling({"jb5": Trouble(sort=Sort.NOT_YET, kind=ErrorKind.STATE, error_code="DRS.M00304")})
+    assert all(isinstance(one, Objects) for one in (await found(cloud)).values())
+
+
+def test_a_fleet_costs_hardly_more_reads_than_it_must(batcher: Batcher, cloud: Cloud, tmp_path: Path) -> None:
+    links = (("migration", "mysql"), ("sync", "mysql"), ("sync", "postgresql"))
+    simulator = cloud(fleet(*(job(f"{number:03}", kind=links[number % 3][0], engine=links[number % 3][1])
+                              for number in range(120))))  # fmt: skip
+    assert batcher("discover", "-o", "wave.csv", "--read-rate", "off").code == 0
+    reads = Counter(event.call for event in simulator.ledger if isinstance(event, RequestSeen))
+    assert reads == {"list-jobs": 3, "batch-detail": 13, "object-mappings": 82, "db-object": 40}
