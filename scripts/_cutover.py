@@ -1,4 +1,4 @@
-"""The night of a cutover, rehearsed: three waves from preflight to gate against the simulator.
+"""The night of a cutover, rehearsed: three waves from the fleet to the gate, against the simulator.
 
 In the middle of the second wave the line to the cloud goes down for a while, and three jobs really differ. Every
 command is the one that an operator types; what it prints is printed here, and `--into` writes it into the runbook.
@@ -128,22 +128,31 @@ class Night:
         (self.folder / name).write_text(text, encoding="utf-8")
 
 
-HEADER = "job_id,object_level_compare_type,conflict_policy,compare_type,compare_object_infos,label.wave,label.source"
+OBJECTS = [{"database": "shop", "tables": ["orders", "items", "customers"]}]
+READY, FULL, PARENT = "INCRE_TRANSFER_STARTED", "FULL_TRANSFER_STARTED", "CHILD_TRANSFER_STARTED"
 
 
-def manifest(wave: int, jobs: int) -> str:
-    """A wave's manifest: objects and rows of every job, ten source instances."""
-    rows = [
-        f'cut{wave}-{n:03d},objects,keep,lines,"shop: orders, items, customers",wave-{wave},src-{n % 10:02d}'
-        for n in range(1, jobs + 1)
-    ]
-    return "\n".join([HEADER, *rows]) + "\n"
+def fleet(jobs: int, late_s: float) -> list[dict[str, object]]:
+    """The jobs of three waves, which their tags name, on ten source instances; and what nobody can compare beside them.
 
-
-def fleet(late_s: float) -> list[dict[str, object]]:
-    """Three jobs of the third wave get ready only so long after the cloud's first request."""
-    later = [{"after": f"{late_s:g}s", "status": "INCRE_TRANSFER_STARTED"}]
-    return [{"job_id": "cut3-00[123]", "status": "FULL_TRANSFER_STARTED", "becomes": later}]
+    Three jobs of the third wave get ready only so long after the cloud's first request.
+    """
+    rules: list[dict[str, object]] = []
+    for wave in (1, 2, 3):
+        common: dict[str, object] = {"kind": "sync", "tags": {"wave": str(wave)}}
+        for n in range(1, jobs + 1):
+            rule = {**common, "job_id": f"cut{wave}-{n:03d}", "name": f"shop-{wave}-{n:03d}", "objects": OBJECTS}
+            rules.append(rule | {"source_instance": f"src-{n % 10:02d}", "target_instance": f"dst-{n % 10:02d}"})
+            if wave == 3 and n <= 3:
+                rules[-1] |= {"status": FULL, "becomes": [{"after": f"{late_s:g}s", "status": READY}]}
+        rules.append({**common, "job_id": f"cut{wave}-events", "name": f"events-{wave}", "engine": "mysql-to-kafka"})
+    first: dict[str, object] = {"tags": {"wave": "1"}}
+    rules.append({**first, "job_id": "cut1-once", "name": "archive-1", "task_type": "FULL_TRANS"})
+    family = [rule for rule in rules if rule["job_id"] in ("cut1-009", "cut1-010")]
+    for rule in family:
+        rule["parent_id"] = "cut1-both"
+    parent = {**first, "job_id": "cut1-both", "name": "shop-both", "kind": "sync", "status": PARENT}
+    return [*rules, parent | {"children": [rule["job_id"] for rule in family]}]
 
 
 DIFFERENCES: list[dict[str, object]] = [
@@ -201,10 +210,17 @@ def outage(night: Night, line: Line) -> None:
 
 def the_night(night: Night, line: Line, repaired: Callable[[], None]) -> None:
     """All of it, in order."""
+    for wave in (1, 2, 3):
+        discovery = f"batcher discover --tag wave={wave} --any-status -o wave{wave}.csv --report wave{wave}.jobs.csv"
+        night.type("discover", discovery, expect=0)
+        if lines_in(night.folder / f"wave{wave}.csv") != night.jobs + 1:
+            raise SystemExit(f"cutover: wave{wave}.csv has not the {night.jobs} jobs of the wave")
+    night.type("left-out", "grep left_out wave1.jobs.csv", expect=0)
+    since = "batcher discover --tag wave=1 --any-status --since wave1.csv -o wave1-tonight.csv"
+    night.type("since", since, expect=0)
     for wave, expect in ((1, 0), (2, 0), (3, 1)):
-        night.write(f"wave{wave}.csv", manifest(wave, night.jobs))
         night.type("preflight", f"batcher preflight wave{wave}.csv", expect=expect)
-    options = "--wait --max-running-per label.source=20"
+    options = "--wait --max-running-per label.source_instance=20"
     night.type("wave1", f"batcher run wave1.csv -o wave1.jsonl {options}", expect=1)
     night.type(
         "wave2",
@@ -269,13 +285,14 @@ def main() -> None:
     parser.add_argument("--limit", default="25/s", help="the cloud's limit [25/s]")
     parser.add_argument("--rate", default="20/s", help="batcher's share of it [20/s]")
     parser.add_argument("--down", type=float, default=12.0, help="seconds for which the line is down [12]")
-    parser.add_argument("--late", type=float, default=80.0, help="seconds until the late jobs are ready [80]")
+    parser.add_argument("--late", type=float, default=120.0, help="seconds until the late jobs are ready [120]")
     parser.add_argument("--into", type=Path, help="write the commands and their output into this page")
     given = parser.parse_args()
+    jobs = max(10, given.jobs)
     with TemporaryDirectory(prefix="cutover-") as name:
         folder = Path(name)
-        (folder / "fleet.json").write_text(json.dumps(fleet(given.late)), encoding="utf-8")
-        night = Night(folder, max(10, given.jobs), given.down)
+        (folder / "fleet.json").write_text(json.dumps(fleet(jobs, given.late)), encoding="utf-8")
+        night = Night(folder, jobs, given.down)
         with (
             simulator(folder, "before", DIFFERENCES, given.limit) as before,
             simulator(folder, "after", DIFFERENCES[2:], given.limit) as after,
