@@ -31,9 +31,9 @@ class Guess(StrEnum):
 
 
 GUESS_SAID: Mapping[Guess, str] = {
-    Guess.SCHEMA: "their tables lie in schemas, for which the request has no place of its own (--schema-as)",
+    Guess.SCHEMA: "tables lie in schemas, for which the request has no place of its own (--schema-as)",
     Guess.NAMES: "source and target call something by different names, and one of them is written (--names)",
-    Guess.BARE_DATABASE: "a database is written without its tables, which nobody told (--bare-databases)",
+    Guess.BARE_DATABASE: "a database is written without tables, which may not mean all (--bare-databases, --tables)",
     Guess.SUPPORT: "no table of the documentation says whether the link can be compared so (--compare)",
 }
 
@@ -84,6 +84,9 @@ def choose(job: ListedJob, detail: JobDetail, objects: Objects | None, wanted: W
     databases: Databases = {}
     if objects is not None:
         databases = _databases(job, objects.objects, wanted, used)
+        if shared := _shared_schemas(objects.objects, wanted):
+            why = f"schema {shared[0]} lies in several of its databases: --schema-as prefix tells them apart"
+            return LeftOut(Reason.AMBIGUOUS, why)
     tables = sum(map(len, databases.values()))
     parts: list[Databases] = [{}]
     if wanted.data_type is not None:
@@ -150,6 +153,18 @@ def _databases(job: ListedJob, objects: Iterable[SelectedObject], wanted: Wanted
         if table is not None:
             tables.append(table)
     return {name: sorted(set(tables)) for name, tables in sorted(found.items())}
+
+
+def _shared_schemas(objects: Iterable[SelectedObject], wanted: Wanted) -> list[str]:
+    """Schemas that would be written as the same database although they lie in different ones: their tables would be one
+    table in the request, and which database is meant nobody could tell."""
+    lies_in: dict[str, set[str]] = {}
+    if wanted.schema_as == "database":
+        for item in objects:
+            name, table = _named(item, wanted)
+            if item.schema is not None and _is_wanted(name, table, wanted):
+                lies_in.setdefault(name, set()).add(item.database)
+    return sorted(name for name, databases in lies_in.items() if len(databases) > 1)
 
 
 def _named(item: SelectedObject, wanted: Wanted) -> tuple[str, str | None]:

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     EXCLUDED = "excluded"
     NOT_SUPPORTED = "not_supported"
     NO_OBJECTS = "no_objects"
+    AMBIGUOUS = "ambiguous_schema"
     TOO_MANY_TABLES = "too_many_tables"
     NOT_TOLD = "not_told"
 

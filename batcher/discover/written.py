@@ -114,9 +114,9 @@ def write_report(file: TextIO, rows: Iterable[Mapping[str, Any]], *, as_csv: boo
 
 
 def reasons(found: Sequence[ProjectFound]) -> Mapping[str, int]:
-    """How many jobs were left out for each reason, most first."""
+    """How many jobs were left out for each reason, most first, then by name."""
     counts = Counter(ending.reason.value for project in found for _, ending in project.left_out)
-    return dict(counts.most_common())
+    return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
 def guesses_made(found: Sequence[ProjectFound]) -> Mapping[Guess, int]:

@@ -136,3 +136,24 @@ def test_parts_hold_every_table_once_and_none_too_many(tables: set[tuple[str, st
     assert ["object_level_compare_type" in body for body in found.bodies] == [True] + [False] * (len(parts) - 1)
     for body in found.bodies:
         CreateCompareTaskReq.model_validate(body)
+
+
+def schemas(*names: str) -> Objects:
+    """Tables written `database.schema.table`."""
+    found = (text.split(".") for text in names)
+    return Objects(
+        objects=tuple(SelectedObject(database=part[0], schema=part[1], table=part[2]) for part in found),
+        source=ObjectSource.MAPPINGS,
+    )
+
+
+def test_schemas_of_one_name_in_two_databases_are_not_taken_for_one() -> None:
+    both = schemas("one.public.t", "two.public.t", "two.audit.t")
+    left_out = choose(JOB, DETAIL, both, Wanted())
+    assert isinstance(left_out, LeftOut)
+    assert left_out.reason is Reason.AMBIGUOUS
+    assert "--schema-as prefix" in left_out.why
+    (body,) = chosen(both, Wanted(schema_as="prefix")).bodies
+    assert infos(body) == [("one", ["public.t"]), ("two", ["audit.t", "public.t"])]
+    (body,) = chosen(both, Wanted(only=("audit.*",))).bodies  # what patterns leave out is in nobody's way
+    assert infos(body) == [("audit", ["t"])]

@@ -4,17 +4,20 @@ import csv
 import json
 import os
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.faults import parse_profile
-from batcher.simulator.iam import IamConfig
+from batcher.simulator.faults import Script, parse_profile
+from batcher.simulator.iam import DEMO_USER, IamConfig
 from batcher.simulator.made_fleet import made_fleet
+from batcher.simulator.server import ThreadedSimulator
 from batcher.simulator.service import ServiceConfig
-from tests.cli.conftest import Batcher, Cloud
+from tests.cli.commands import Program, wait_until
+from tests.cli.conftest import Batcher, Cloud, environment_for
 from tests.discover.jobs import fleet, job
 
 
@@ -219,3 +222,70 @@ def test_what_makes_no_sense_is_said_and_nothing_is_asked(
     assert ended.code == 2
     assert "Traceback" not in ended.err
     assert simulator.ledger == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_discovery_that_is_interrupted_leaves_no_file(tmp_path: Path, number: signal.Signals) -> None:
+    if signal.getsignal(number) is signal.SIG_IGN:  # in the background of a shell, which a child would inherit
+        signal.signal(number, signal.SIG_DFL)
+    with ThreadedSimulator(fleet(*(job(f"{one:03}") for one in range(100)))) as simulator:
+        environment = {**environment_for(simulator), "BATCHER_READ_RATE": "20/s"}
+        before = {path.name for path in tmp_path.iterdir()}
+        words = ("discover", "-o", "wave.csv", "--report", "jobs.csv")
+        program = Program(words, folder=tmp_path, environment=environment)
+        wait_until(lambda: any(getattr(event, "call", "") == "db-object" for event in list(simulator.ledger)))
+        program.signal(number)
+        ended = program.end()
+    assert ended.code in (128 + number, -number), ended.err
+    assert "Traceback" not in ended.err
+    left = {path.name for path in tmp_path.iterdir()} - before
+    assert {name for name in left if not name.startswith("stderr-")} == set()
+
+
+IN_THE_MIDDLE = Script(reads=("", "", "unauthorized"))  # the third call for a page of the list
+
+
+def test_a_token_that_ends_in_the_middle_is_made_anew(
+    batcher: Batcher, cloud: Cloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulator = cloud(fleet(job("a"), job("b", kind="sync"), faults=IN_THE_MIDDLE, iam=IamConfig(mode="token")))
+    monkeypatch.delenv("BATCHER_TOKEN")
+    for name, value in (("USERNAME", DEMO_USER), ("PASSWORD", "simulated-password"), ("DOMAIN", "simulated-domain")):
+        monkeypatch.setenv(f"BATCHER_{name}", value)
+    monkeypatch.setenv("BATCHER_IAM_ENDPOINT", simulator.url)
+    ended = batcher("discover", "-o", "wave.jsonl")
+    assert ended.code == 0, ended.err
+    assert [entry["job_id"] for entry in entries(tmp_path / "wave.jsonl")] == ["a", "b"]
+    refused = [event for event in simulator.ledger if getattr(event, "fault", None) == "unauthorized"]
+    assert len(refused) == 1
+
+
+def test_a_token_that_nobody_can_renew_ends_it_and_no_manifest_pretends_to_be_one(
+    batcher: Batcher, cloud: Cloud, tmp_path: Path
+) -> None:
+    simulator = cloud(fleet(job("a"), job("b", kind="sync"), faults=IN_THE_MIDDLE))
+    ended = batcher("discover", "-o", "wave.jsonl", "--report", "jobs.jsonl")
+    assert ended.code == 3, ended.err
+    assert "APIGW.0301" in ended.err
+    assert not (tmp_path / "wave.jsonl").exists()
+    assert len(simulator.ledger) == 6  # three requests and their answers: nothing is asked after the refusal
+
+
+def test_older_parts_go_when_they_are_replaced_and_count_when_they_are_compared_with(
+    batcher: Batcher, cloud: Cloud, tmp_path: Path
+) -> None:
+    cloud(fleet(job("big", objects=(("shop", None, tuple("abcde")),))))
+    assert batcher("discover", "-o", "wave.csv", "--max-tables", 2).code == 0
+    assert (tmp_path / "wave.part-3.csv").exists()
+    (tmp_path / "wave.csv").unlink()
+    ended = batcher("discover", "-o", "wave.csv", "--max-tables", 2)
+    assert ended.code == 2
+    assert "wave.part-2.csv exists" in ended.err
+    ended = batcher("discover", "-o", "other.csv", "--max-tables", 2)
+    assert ended.code == 0
+    ended = batcher("discover", "-o", "other.csv", "--max-tables", 2, "--since", "other.csv", "--force")
+    assert "Nothing changed since other.csv" in ended.err
+    ended = batcher("discover", "-o", "other.csv", "--max-tables", 3, "--force")
+    assert ended.code == 0
+    assert "other.part-3.csv: removed" in ended.err
+    assert sorted(path.name for path in tmp_path.glob("other*")) == ["other.csv", "other.part-2.csv"]

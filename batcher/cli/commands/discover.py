@@ -1,6 +1,5 @@
 """`batcher discover`: from the fleet to the manifest."""
 
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +8,7 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.credential_flags import credential_flags, credential_options
+from batcher.cli.discover_files import lines_of, part_paths, refuse_unusable, write_jobs, write_parts
 from batcher.cli.lists import Listed, ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.show.terminal import tell
@@ -45,7 +45,7 @@ Jobs of enterprise projects that the credential may not see are not listed by th
 
 \b
 Exit codes: 0 every project was told whole; 1 some were not, and the report names them; 2 bad usage or
-configuration; 3 the credential was refused everywhere: nothing was written.
+configuration; 3 no project could be read: nothing was written.
 """
 
 
@@ -108,7 +108,7 @@ def command(output: str, format_: str | None, force: bool, as_json: bool, **para
     options = credential_options(parameters)
     mine = {name: parameters.pop(name) for name in _OWN}
     path = None if output == "-" else Path(output)
-    _refuse_existing(path, mine["report"], force=force)
+    refuse_unusable(path, mine["report"], format_, force=force)
     firsts = {"region": mine["regions"], "project_id": mine["project_ids"]}
     flags = {name: named[0] for name, named in firsts.items() if named}
     loaded = load_given(parameters | flags, (*_SETTINGS, "region", "project_id"))
@@ -124,20 +124,22 @@ def command(output: str, format_: str | None, force: bool, as_json: bool, **para
     sources = credential_sources(loaded.settings, loaded.config, options)
     with told(as_json=False):
         defaults = RunDefaults(endpoint=None, project_id=None, x_language=loaded.settings.language)
-        old = entries_of(mine["since"], defaults, now=SystemClock.now()) if mine["since"] is not None else None
+        since = [] if mine["since"] is None else [mine["since"], *part_paths(mine["since"])]
+        old = [entry for part in since for entry in entries_of(part, defaults, now=SystemClock.now())]
         found = asyncio.run(_discovered(mine, loaded.settings, sources, question))
-    if all(project.trouble is not None and not project.jobs for project in found):
+    if all(project.trouble is not None and not any(project.chosen) for project in found):
         _say_trouble(found)
         return exits.STOPPED
-    parts, changed = _written(found, path, format_), None
     if mine["report"] is not None:
-        _write_report(mine["report"], found)
-    if old is not None:
-        changed = _changes(old, parts)
+        write_jobs(mine["report"], found)
+    parts, gone = write_parts(found, path, format_)
+    changed = _changes(old, parts) if since else None
     missing = _not_listed(found, question)
     for job_id in missing:
         tell(f"job {job_id}: --job-id names it, and no project lists it")
     _tell(found, parts, path, mine["report"], changed, mine["since"], as_json=as_json)
+    for stale in gone:
+        tell(f"{stale}: removed, as no job has so many parts any more")
     unseen = any(project.trouble is not None or project.notes for project in found)
     return exits.INCOMPLETE if unseen or missing else exits.CREATED
 
@@ -147,18 +149,6 @@ _OWN = (
     *("any_status", "job_ids", "exclude", "compare", "conflict_policy", "tables", "exclude_tables", "max_tables"),
     *("schema_as", "names_of", "bare_databases", "report", "since"),
 )
-
-
-def _refuse_existing(path: Path | None, report: Path | None, *, force: bool) -> None:
-    from batcher.wave.known_files import MANIFEST, refuse_known
-
-    if report is not None and report.suffix not in (".csv", ".jsonl"):
-        raise UserError(f"--report {report}: name a file that ends in .csv or .jsonl.")
-    for taken in (path, report):
-        if taken is not None and taken.exists() and not force:
-            raise UserError(f"{taken} exists: choose another file, or replace it with --force.")
-    refuse_known("-o", path, but=[MANIFEST])
-    refuse_known("--report", report)
 
 
 def _question(mine: dict[str, Any], *, to_stdout: bool) -> "Question":
@@ -177,8 +167,8 @@ def _question(mine: dict[str, Any], *, to_stdout: bool) -> "Question":
             engines=mine["engines"],
             names=mine["names"],
             statuses=statuses,
-            job_ids=None if mine["job_ids"] is None else frozenset(_lines(mine["job_ids"], "--job-id")),
-            excluded=frozenset(_lines(mine["exclude"], "--exclude")) if mine["exclude"] is not None else frozenset(),
+            job_ids=None if mine["job_ids"] is None else frozenset(lines_of(mine["job_ids"], "--job-id")),
+            excluded=frozenset(lines_of(mine["exclude"], "--exclude")) if mine["exclude"] is not None else frozenset(),
         ),
         wanted=_wanted(mine, to_stdout=to_stdout),
         tags=dict(_tag(text) for text in mine["tags"]),
@@ -197,7 +187,7 @@ def _wanted(mine: dict[str, Any], *, to_stdout: bool) -> "Wanted":
         compare=mine["compare"],
         conflict_policy=mine["conflict_policy"],
         databases_only=tables == "database",
-        only=None if tables in ("all", "database") else tuple(_lines(Path(tables), "--tables")),
+        only=None if tables in ("all", "database") else tuple(lines_of(Path(tables), "--tables")),
         without=mine["exclude_tables"],
         max_tables=_max_tables(mine["max_tables"]),
         schema_as=mine["schema_as"] or guesses.SCHEMA_AS,
@@ -224,21 +214,6 @@ def _tag(text: str) -> tuple[str, str]:
     if not sign or not name:
         raise click.UsageError(f"--tag {text}: write it as NAME=VALUE.")
     return name, value
-
-
-def _lines(path: Path, option: str) -> list[str]:
-    """What a file names, one a line; empty lines and what begins with # say nothing."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{option} {path}: cannot be read: {error.strerror}.") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{option} {path}: is no UTF-8 text.") from None
-    lines = (line.strip() for line in text.splitlines())
-    found = [line for line in lines if line and not line.startswith("#")]
-    if not found:
-        raise UserError(f"{option} {path}: names nothing.")
-    return found
 
 
 async def _discovered(
@@ -275,33 +250,6 @@ async def _discovered(
                     for scope in scopes
                 ]
     return [task.result() for task in tasks]
-
-
-def _written(found: "Sequence[ProjectFound]", path: Path | None, format_: str | None) -> "list[list[ManifestLine]]":
-    """Write the manifest and its parts, each whole or not at all. The last takes its name first: where the first has
-    its own, all are there."""
-    from batcher.discover.written import manifests, part_path
-    from batcher.manifest.manifest import format_of
-    from batcher.manifest.write import write_manifest, writer_of
-
-    parts = manifests(found)
-    if path is None:
-        writer = writer_of(format_of(Path("-.jsonl"), format_), sys.stdout, "-")
-        for line in parts[0]:
-            writer.write(line)
-        writer.close()
-        return parts
-    for number, lines in reversed(list(enumerate(parts))):
-        write_manifest(part_path(path, number), lines, format_)
-    return parts
-
-
-def _write_report(path: Path, found: "Sequence[ProjectFound]") -> None:
-    from batcher.discover.written import report_rows, write_report
-    from batcher.whole import whole_text
-
-    with whole_text(path, newline="") as file:
-        write_report(file, report_rows(found), as_csv=path.suffix == ".csv")
 
 
 def _changes(old: "Sequence[Any]", parts: "Sequence[Sequence[ManifestLine]]") -> "list[Change]":
@@ -384,6 +332,8 @@ def _tell(
     if path is not None:
         for number, lines in enumerate(parts):
             tell(f"{part_path(path, number)}: {counted(len(lines), 'entry', 'entries')}")
+        if len(parts) > 1:
+            tell("Run the parts one after the other, each with --wait: a job takes one data comparison at a time")
         tell(f"Next: batcher check {path}")
     if report is not None:
         tell(f"Every job and why: {report}")
