@@ -83,6 +83,8 @@ def _commands(data: PageData, state: State, by_wave: Mapping[int, int]) -> tuple
 def _command(data: PageData, state: State, wave: int) -> str | None:
     path = data.waves[wave].file
     if state in RECHECKED:
+        if data.waves[wave].facts is None:
+            return None  # `select` needs the journal
         verdict = RECHECKED[state].value
         again, results = (_quoted(_beside(path, f"-{verdict}{ending}.jsonl")) for ending in ("", "-again"))
         return (
@@ -114,13 +116,16 @@ def _for_trouble(data: PageData, trouble: TroubleCount, by_wave: Mapping[int, in
     if not by_wave:
         return ()
     first = next(iter(by_wave))  # the wave of the example: the first that had this trouble
+    told = [wave for wave in sorted(by_wave) if data.waves[wave].facts is not None]  # by a journal, which these need
     if trouble.status is Status.UNSETTLED:
+        if first not in told:
+            return ()
         key = shlex.quote(f"--key={trouble.example['key']}")
         return (f"batcher explain {_quoted(data.waves[first].file)} {key}",)
     if trouble.status is Status.INVALID:
         return ()
     if trouble.status is Status.PARTIAL or trouble.error_kind == "validation":
-        return tuple(_select(data.waves[wave].file, trouble) for wave in sorted(by_wave)[:_COMMANDS])
+        return tuple(_select(data.waves[wave].file, trouble) for wave in told[:_COMMANDS])
     retries = trouble.status is Status.FAILED
     commands = [_same_command(data.waves[wave].facts, "--retry-failed" if retries else None) for wave in by_wave]
     return tuple(command for command in commands[:_COMMANDS] if command is not None)

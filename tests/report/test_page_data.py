@@ -88,6 +88,8 @@ def test_the_steps_are_over_every_entry_in_the_way_and_their_commands_are_real(t
     commands = [command for step in found for command in step.commands if command.startswith("batcher select ")]
     outputs = re.findall(r" -o ('.*?jsonl'|\S+)", "\n".join(commands))
     assert len(outputs) == len(set(outputs))  # one step's manifest is not in the way of the next one's
+    (partial,) = [step for step in found if step.state is State.PARTIAL]
+    assert "--retry-failed" not in partial.advice  # which takes failed entries only
     for step in found:
         for command in step.commands:
             assert "it'\"'\"'s; here" in command or command.startswith("batcher run wave-7.csv ")
@@ -161,6 +163,7 @@ def test_a_wave_without_journal_and_verdicts_says_what_is_missing(tmp_path: Path
     created = data.by_status[Status.CREATED]
     assert data.states[State.CREATED, 0] == created  # nobody followed them, which is no trouble of theirs
     assert {entry["state"] for entry in entries_on(data) if entry["status"] == "created"} == {"created"}
+    assert [step.commands for step in steps(data) if step.commands] == []  # all of them need the journal
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ const List = (() => {
     current = { shown, view };
     const page = Math.min(view.page, pages()), first = (page - 1) * SIZE;
     body.replaceChildren(...shown.slice(first, first + SIZE).map((row) => drawn(row, view)));
-    if (!shown.length) body.append(make("tr", { role: "row" }, make("td", { role: "cell", colspan: "7", class: "soft" }, "No entry is like that. Take a filter away.")));
+    if (!shown.length) body.append(make("tr", { role: "row" }, make("td", { role: "cell", colspan: "7", class: "soft" }, Entries.rows.length ? "No entry is like that. Take a filter away." : "No entry has ended yet.")));
     said.textContent = `${number(shown.length)} of ${number(Entries.rows.length)} entries`;
     for (const button of document.querySelectorAll("th [data-sort]")) {
       const name = button.dataset.sort;
