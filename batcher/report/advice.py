@@ -5,8 +5,6 @@ from batcher.life.result import Status
 
 _AGAIN = "run the same command again with --retry-failed"
 
-_OTHER_HALF = "submit the missing half as a new wave: batcher select writes it as a manifest"
-
 _BY_KIND = {
     ErrorKind.VALIDATION: "Mend these entries as error_msg says, and submit them as a new wave "
     "(batcher select writes them as a manifest).",
@@ -35,8 +33,6 @@ def advice(status: Status, kind: ErrorKind | None) -> str:
                 "Never sent again on its own. Look at the job's comparisons in the console, then tell: "
                 "batcher settle RESULTS --key KEY --as …"
             )
-        case Status.PARTIAL if kind is not None:
-            return _BY_KIND[kind].replace(_AGAIN, _OTHER_HALF)  # --retry-failed takes failed entries only
         case Status.INVALID:
             return _BY_KIND[ErrorKind.VALIDATION]
         case Status.NOT_SUBMITTED if kind in (None, ErrorKind.STOPPED):

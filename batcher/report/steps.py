@@ -124,9 +124,9 @@ def _for_trouble(data: PageData, trouble: TroubleCount, by_wave: Mapping[int, in
         return (f"batcher explain {_quoted(data.waves[first].file)} {key}",)
     if trouble.status is Status.INVALID:
         return ()
-    if trouble.status is Status.PARTIAL or trouble.error_kind == "validation":
+    if trouble.error_kind == "validation":
         return tuple(_select(data.waves[wave].file, trouble) for wave in told[:_COMMANDS])
-    retries = trouble.status is Status.FAILED
+    retries = trouble.status in (Status.FAILED, Status.PARTIAL)
     commands = [_same_command(data.waves[wave].facts, "--retry-failed" if retries else None) for wave in by_wave]
     return tuple(command for command in commands[:_COMMANDS] if command is not None)
 
