@@ -36,14 +36,17 @@ CREATE TABLE ranks (place INTEGER PRIMARY KEY, rank INTEGER, plain INTEGER, diff
 _ADD_VERDICT = "INSERT OR REPLACE INTO verdicts VALUES (?, ?, ?, ?, ?, ?)"
 _ADD_RESULT = """
 INSERT INTO entries
-SELECT NULL, ?1, ?2, ?3, ?4, ?5, ?6, ?7, v.verdict, v.sound AND ?6 = 'created', v.differences, v.offset, NULL
-FROM (SELECT 1) LEFT JOIN verdicts v ON v.id = ?2 AND v.made_of = ?8
+SELECT NULL, given.wave, given.idx, given.key, given.job_id, given.scope, given.status, given.offset,
+    v.verdict, v.sound AND given.status = 'created', v.differences, v.offset, NULL
+FROM (SELECT ? AS wave, ? AS idx, ? AS key, ? AS job_id, ? AS scope, ? AS status, ? AS offset, ? AS made_of) given
+LEFT JOIN verdicts v ON v.id = given.idx AND v.made_of = given.made_of
 """
 _ADD_PLANNED = "INSERT INTO plan VALUES (?, ?, ?, ?)"
 _ADD_MISSING = """
 INSERT INTO entries (wave, idx, key, job_id, scope)
-SELECT ?1, p.idx, ifnull(p.key, 'entry ' || (p.idx + 1)), p.job_id, p.scope FROM plan p
-WHERE NOT EXISTS (SELECT 1 FROM entries e WHERE e.wave = ?1 AND e.idx = p.idx) ORDER BY p.idx
+SELECT given.wave, p.idx, ifnull(p.key, 'entry ' || (p.idx + 1)), p.job_id, p.scope
+FROM (SELECT ? AS wave) given, plan p
+WHERE NOT EXISTS (SELECT 1 FROM entries e WHERE e.wave = given.wave AND e.idx = p.idx) ORDER BY p.idx
 """
 _OTHER_KEY = """
 SELECT p.idx, e.place + 1 - (SELECT min(place) FROM entries WHERE wave = e.wave)

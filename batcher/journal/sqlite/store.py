@@ -417,11 +417,11 @@ class Store:
         if at is None:
             return []
         rows: list[tuple[int]] = []
-        for near, order in (("v.id < ?1 AND v.id > ?1 - 2000", "DESC"), ("v.id > ?1 AND v.id < ?1 + 2000", "ASC")):
+        for near, order in (("v.id < ? AND v.id > ? - 2000", "DESC"), ("v.id > ? AND v.id < ? + 2000", "ASC")):
             rows += self._db.execute(
                 f"SELECT e.idx FROM events v CROSS JOIN entries e USING (idx) WHERE {near} "  # noqa: S608
-                f"AND v.kind = 'answered' AND e.scope = ?2 ORDER BY v.id {order} LIMIT 8",
-                (at, entry.scope.number),
+                f"AND v.kind = 'answered' AND e.scope = ? ORDER BY v.id {order} LIMIT 8",
+                (at, at, entry.scope.number),
             )
         found = {index: self.entry(index) for (index,) in rows}
         return [(other, self.events(index)) for index, other in found.items() if other is not None]
