@@ -47,7 +47,6 @@ from batcher.wave.hand import Hand, orders
 from batcher.wave.opening import Found, Opened, open_wave
 from batcher.wave.rebuild import begun
 from batcher.wave.request import Request
-from batcher.wave.results_file import read_results
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
@@ -332,11 +331,11 @@ class Wave:
         )
         await self._take_orders(self._engine)
         if self._companion is not None:
-            earlier = await asyncio.to_thread(self._earlier)
-            self._companion.begin(self._engine.reads, earlier, await journal.read(begun))
+            from batcher.follow.following import in_thread
 
-    def _earlier(self) -> list[Result]:
-        return [] if self._results is None else list(read_results(self._results))
+            companion, early = self._companion, await journal.read(begun)
+            await in_thread(lambda: companion.take_up(early), lambda: companion.stop("the opening was cancelled"))
+            companion.begin(self._engine.reads)
 
     async def _take_orders(self, engine: Engine) -> None:
         """Listen for `batcher control`; a wave that cannot runs all the same."""

@@ -2,10 +2,8 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Coroutine, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 from batcher.channel.reader import Reader
 from batcher.channel.reads import Reads
@@ -13,16 +11,13 @@ from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
 from batcher.follow.ending import FollowEnd
-from batcher.follow.files import verdicts_beside
-from batcher.follow.followed import identity_of
-from batcher.follow.follower import Follower, FollowStatus
-from batcher.follow.verdicts_file import VerdictsError, VerdictsFile
+from batcher.follow.follower import FollowStatus
+from batcher.follow.following import Following
 from batcher.holding.admission import Admittance, Admitted
 from batcher.holding.ready_gate import ReadyGate, ReadyGates
 from batcher.holding.running_gate import RunningGate
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
-from batcher.pace.patience import patience_of
 from batcher.settings import RunSettings
 from batcher.wave.stop import Stop, StopKind
 
@@ -32,7 +27,7 @@ _READY_POLLS = 6  # a job that is not ready is looked at so many times less ofte
 class Companion:
     """The admission of a run's entries, and the follower of its comparisons.
 
-    `begin` once the lanes are there, then let `run` go beside the engine; `end` when the engine has.
+    `take_up` what earlier runs left, `begin` once the lanes are there, and `follow` when the engine has ended.
     *on_stop* ends the wave: when verdicts cannot be written, or when entries would be held back for ever. Raises
     `UserError` where there is no file to write verdicts beside.
     """
@@ -55,16 +50,35 @@ class Companion:
         self._ready: ReadyGates | None = None
         self._running = RunningGate(settings.max_running, settings.max_running_per)
         self._plans: dict[int, PlannedEntry] = {}  # of entries that were admitted and have no result yet
-        self._file: VerdictsFile | None = None
-        self._follower: Follower | None = None
-        self._tasks: list[asyncio.Task[None]] = []
-        self._stopped: str | None = None
-        self._signal: str | None = None
-        self._failed: VerdictsError | None = None
+        self._following: Following | None = None
+        self._asking: asyncio.Task[None] | None = None  # for the states of jobs
         self._lost: Trouble | None = None  # why a scope stopped for good
 
-    def begin(self, reads: Mapping[Scope, Reads], earlier: list[Result], begun: Iterable[PlannedEntry]) -> None:
-        """Take up the comparisons of *earlier* runs and of what they had *begun*. Raises `VerdictsError`."""
+    def take_up(self, begun: Iterable[PlannedEntry] = ()) -> None:
+        """Take up the comparisons of earlier runs, as the results file has them, and of what they had *begun*.
+
+        Blocks. Raises `UserError`.
+        """
+        if not self._settings.follows or self._results is None:
+            return
+        self._following = Following(
+            self._results,
+            self._settings,
+            self._clock,
+            self._rng,
+            on_verdict=lambda entry: self._running.running_still(entry.index, 0),
+            on_part=lambda entry: self._running.running_still(entry.index, len(entry.open_parts)),
+            on_end=self._followed,
+        )
+        if self._results.exists():
+            self._following.take_up(
+                self._results, on_open=lambda result, entry: self._running.taken_up(result, len(entry.open_parts))
+            )
+        for entry in begun:
+            self._running.begun(entry)
+
+    def begin(self, reads: Mapping[Scope, Reads]) -> None:
+        """The lanes are there: look through *reads* from now on. Raises `UserError`."""
         readers = {scope: Reader(one, self._clock) for scope, one in reads.items()}
         poll_s = _READY_POLLS * self._settings.poll
         if self._settings.wait_ready > 0:
@@ -74,28 +88,10 @@ class Companion:
                     for scope, reader in readers.items()
                 }
             )
-            self._go_along(self._ready.run(), "ready")
-        if not self._settings.follows or self._results is None:
-            return
-        self._file = VerdictsFile.open(
-            verdicts_beside(self._results), {result.index: identity_of(result) for result in earlier}
-        )
-        self._follower = Follower(
-            {(scope.endpoint, scope.project_id): reader for scope, reader in readers.items()},
-            self._file,
-            patience_of(self._settings),
-            self._clock,
-            self._rng,
-            at_once=self._settings.concurrency,
-            on_verdict=lambda line: self._running.running_still(line.index, 0),
-            on_part=lambda entry: self._running.running_still(entry.result.index, len(entry.open_parts)),
-        )
-        for result in earlier:
-            self._running.taken_up(result, sum(task_id is not None for task_id in identity_of(result)[1]))
-            self._follower.add(result)
-        for entry in begun:
-            self._running.begun(entry)
-        self._go_along(self._follow(self._follower), "follow")
+            self._asking = asyncio.create_task(self._ready.run(), name="ready")
+            self._asking.add_done_callback(self._asked)
+        if self._following is not None:
+            self._following.begin({(scope.endpoint, scope.project_id): reader for scope, reader in readers.items()})
 
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
         """See `Admission.ask`."""
@@ -103,7 +99,7 @@ class Companion:
             admittance = self._ready.ask(entry, again)
             if not isinstance(admittance, Admitted):
                 return admittance
-        if self._follower is not None:
+        if self._following is not None:
             self._plans[entry.index] = entry
         admittance = self._running.ask(entry, again)
         if self._lost is not None and self._running.waits:
@@ -124,87 +120,53 @@ class Companion:
         """An entry has its result: what it created is followed from now on."""
         plan = self._plans.pop(result.index, None)
         self._running.settled(result)
-        if self._follower is None or self._failed is not None:
-            return
-        try:
-            self._follower.add(result, plan)
-        except VerdictsError as error:
-            self._fail(error)
+        if self._following is not None:
+            self._following.add(result, plan)
 
     def stop(self, why: str, signal: str | None = None) -> None:
         """End the following; what is known is kept, the rest goes on later."""
-        self._stopped = self._stopped or why
-        self._signal = self._signal or signal
-        for task in self._tasks:
-            task.cancel()
+        if self._asking is not None:
+            self._asking.cancel()
+        if self._following is not None:
+            self._following.stop(why, signal)
 
     def status(self) -> FollowStatus | None:
         """Where the following stands; None where nothing is followed."""
-        return None if self._follower is None else self._follower.status()
+        return None if self._following is None else self._following.status()
 
     async def follow(self) -> FollowEnd | None:
         """The engine has ended: follow the rest to its verdicts. None where nothing was to be followed.
 
-        Raises `VerdictsError`.
+        Raises `UserError`.
         """
-        for task in self._tasks:
-            if task.get_name() == "ready":
-                task.cancel()
-        if self._follower is None:
-            self._raise_defects()
-            return None
-        self._follower.complete()
-        try:
-            async with asyncio.timeout(self._settings.watch_timeout):
-                await asyncio.wait(self._tasks)
-        except TimeoutError:
-            self.stop("--watch-timeout is over")
-            await asyncio.wait(self._tasks)
-        self._raise_defects()
-        if self._failed is not None:
-            raise self._failed
-        self._follower.finish(self._stopped or "the scope was stopped")
-        return FollowEnd(
-            verdicts=verdicts_beside(self._results or Path()),
-            status=self._follower.status(),
-            stopped=self._stopped,
-            signal=self._signal,
-            halted=dict(self._follower.halted),
-        )
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
+            if not self._asking.cancelled() and (defect := self._asking.exception()) is not None:
+                raise defect
+        return None if self._following is None else await self._following.finish()
 
     async def aclose(self) -> None:
         """Let go of everything."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-        if self._file is not None:
-            self._file.close()
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.wait({self._asking})
+        if self._following is not None:
+            await self._following.aclose()
 
-    def _go_along(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        task = asyncio.create_task(work, name=name)
-        task.add_done_callback(self._done)
-        self._tasks.append(task)
+    def _asked(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (defect := task.exception()) is not None:
+            self._fail(defect)
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        """A defect in what goes along must not leave entries held back for ever: it ends the wave."""
-        if not task.cancelled() and task.exception() is not None:
-            self._on_stop(Stop(StopKind.ASKED, f"a defect in batcher: {task.exception()!r}"))
-
-    def _raise_defects(self) -> None:
-        for task in self._tasks:
-            if task.done() and not task.cancelled() and (defect := task.exception()) is not None:
-                raise defect
-
-    async def _follow(self, follower: Follower) -> None:
-        try:
-            await follower.run()
-        except VerdictsError as error:
+    def _followed(self, error: BaseException | None) -> None:
+        """Nothing is looked at any more: who waits for the end of a comparison would wait for ever."""
+        if error is not None:
             self._fail(error)
-        if follower.halted and self._running.waits:
-            self._stop_counting(next(iter(follower.halted.values())))
+        elif self._following is not None and self._following.halted and self._running.waits:
+            self._stop_counting(next(iter(self._following.halted.values())))
 
-    def _fail(self, error: VerdictsError) -> None:
-        self._failed = error
-        self._on_stop(Stop(StopKind.RESULTS, error.message))
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, UserError):
+            self._on_stop(Stop(StopKind.RESULTS, error.message))
+        else:
+            self._on_stop(Stop(StopKind.ASKED, f"a defect in batcher: {error!r}"))

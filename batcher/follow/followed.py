@@ -1,7 +1,9 @@
 """An entry while its comparisons are followed: what is known of each, and the verdict line it ends in. No I/O."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from batcher.channel.reader import Ids
 from batcher.clock import utc
@@ -14,16 +16,16 @@ from batcher.follow import reasons
 from batcher.follow.reading import Reading
 from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine, verdict_of_entry, verdict_of_task
 from batcher.life.entry import PlannedEntry
-from batcher.life.result import Result
+from batcher.life.result import Result, Status
 
 
-@dataclass(slots=True, kw_only=True)
-class Part:
+class Part(msgspec.Struct, kw_only=True):
     """One of the entry's comparisons. Times are milliseconds since the epoch, by the cloud.
 
     *compare_type* is as the list of comparisons has it; None: not known yet. *absent* counts looks in a row that
     did not list the comparison, *unread* those that listed it as ended and told no results. *done* is the share of a
-    running one that is done, None where that is not known.
+    running one that is done, None where that is not known. One that was not created has its verdict from the start,
+    and no *task_id*.
     """
 
     half: Half
@@ -74,25 +76,27 @@ class Part:
         )
 
 
-@dataclass(slots=True, kw_only=True)
-class Followed:
-    """An entry whose comparisons are followed.
+class Followed(msgspec.Struct, kw_only=True):
+    """An entry whose comparisons are followed; what is not of them is of its result line.
 
     *start_at* is when its data-level comparison is to start (Unix seconds); None: at once, or not known.
-    *began* is when the following did, *failures* how many looks in a row brought no answer.
+    *began* is when the following did, *failures* how many looks in a row brought no answer. *said* is the result's
+    text, *submitted_at* in Unix seconds.
     """
 
-    result: Result
+    key: str
+    index: int
+    job_id: str | None
+    project_id: str | None
+    endpoint: str | None
+    status: Status
+    said: str | None
+    labels: dict[str, str]
+    submitted_at: float | None
     parts: tuple[Part, ...]
-    refused: dict[Half, HalfVerdict]
     start_at: float | None = None
     began: float = 0.0
     failures: int = 0
-
-    @property
-    def job_id(self) -> str:
-        """The job; an entry with a comparison has one."""
-        return self.result.job_id or ""
 
     @property
     def open_parts(self) -> tuple[Part, ...]:
@@ -127,19 +131,25 @@ def ids_of(part: Part) -> Ids:
 def followed(result: Result, plan: PlannedEntry | None) -> Followed:
     """The beginning of following the entry of *result*; *plan* is what the journal has of it, if there is one."""
     parts: list[Part] = []
-    refused: dict[Half, HalfVerdict] = {}
     types = {Half.OBJECT: "object_comparison", Half.DATA: plan.compare_type if plan else None}
     for half, told in _halves(result):
-        if told.compare_task_id and not told.error_code:
-            parts.append(Part(half=half, task_id=told.compare_task_id, compare_type=types[half]))
-        else:
-            refused[half] = _not_created(types[half], reasons.not_created(told.error_code, told.error_msg))
+        part = Part(half=half, task_id=told.compare_task_id or "", compare_type=types[half])
+        if not told.compare_task_id or told.error_code:
+            part.verdict = _not_created(types[half], reasons.not_created(told.error_code, told.error_msg))
+        parts.append(part)
     start = plan.start_time if plan is not None else None
-    only_data = all(part.half is Half.DATA for part in parts)
+    only_data = all(part.half is Half.DATA for part in parts if part.verdict is None)
     return Followed(
-        result=result,
+        key=result.key,
+        index=result.index,
+        job_id=result.job_id,
+        project_id=result.project_id,
+        endpoint=result.endpoint,
+        status=result.status,
+        said=result.error_msg,
+        labels=dict(result.labels),
+        submitted_at=result.submitted_at.timestamp() if result.submitted_at else None,
         parts=tuple(parts),
-        refused=refused,
         start_at=start / 1000 if start is not None and only_data else None,
     )
 
@@ -170,29 +180,45 @@ def _not_created(compare_type: str | None, reason: str) -> HalfVerdict:
 
 def line_of(entry: Followed, now: float, *, stopped: str | None = None) -> VerdictLine:
     """The verdict line of *entry*. *stopped* says why the watch ended before it: the line is then not final."""
-    result = entry.result
     for part in entry.open_parts:
         part.judge(None, reasons.not_ended(part.status, stopped))
-    halves = {part.half: part.verdict for part in entry.parts} | dict(entry.refused)
+    halves = {part.half: part.verdict for part in entry.parts}
     verdict = verdict_of_entry(half.verdict for half in halves.values() if half is not None)
     said = [f"{reasons.label_of(half)}: {half.reason}" for half in halves.values() if half is not None and half.reason]
     if not halves:
-        said = [reasons.nothing_created(result.status, result.error_msg)]
+        said = [reasons.nothing_created(entry.status, entry.said)]
     return VerdictLine(
-        key=result.key,
-        index=result.index,
-        job_id=result.job_id,
-        project_id=result.project_id,
-        endpoint=result.endpoint,
-        status=result.status,
+        key=entry.key,
+        index=entry.index,
+        job_id=entry.job_id,
+        project_id=entry.project_id,
+        endpoint=entry.endpoint,
+        status=entry.status,
         verdict=verdict,
         final=stopped is None,
         object_level_compare_result=halves.get(Half.OBJECT),
         data_level_compare_result=halves.get(Half.DATA),
         reason="; ".join(said) or None,
         decided_at=utc(now),
-        labels=result.labels,
+        labels=entry.labels,
     )
+
+
+def _packed(value: Any) -> bytes:
+    if isinstance(value, HalfVerdict):
+        return value.model_dump_json().encode()
+    raise NotImplementedError
+
+
+def _unpacked(kind: type, packed: Any) -> HalfVerdict:
+    if kind is HalfVerdict:
+        return HalfVerdict.model_validate_json(packed)
+    raise NotImplementedError
+
+
+packed = msgspec.msgpack.Encoder(enc_hook=_packed).encode
+"""An entry as bytes, while nobody looks at it."""
+unpacked = msgspec.msgpack.Decoder(Followed, dec_hook=_unpacked).decode
 
 
 def identity_of(result: Result) -> tuple[str, tuple[str | None, ...]]:

@@ -5,16 +5,19 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from math import inf
 
 from batcher.channel.reader import Reader
 from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
-from batcher.follow.followed import Followed, followed, line_of
-from batcher.follow.verdict import Verdict, VerdictLine
-from batcher.follow.verdicts_file import VerdictsError, VerdictsFile
+from batcher.errors import UserError
+from batcher.follow.followed import Followed, line_of
+from batcher.follow.spool import Spool
+from batcher.follow.verdict import Verdict
+from batcher.follow.verdicts_file import VerdictsFile
+from batcher.follow.waiting import Waiting
 from batcher.follow.watch import Watch
-from batcher.life.entry import PlannedEntry
-from batcher.life.result import Result
 from batcher.pace.patience import Patience
 
 ScopeName = tuple[str | None, str | None]  # (endpoint, project_id), as result lines have them
@@ -39,46 +42,69 @@ class FollowStatus:
 class Follower:
     """Follows entries to their verdicts, and writes these down as they fall.
 
-    *on_verdict* sees every line that is final, *on_part* every entry of which one comparison has ended and the other
-    has not. Entries whose verdict is in the file already are not asked about again.
+    *on_verdict* is told of every entry that has its final verdict, *on_part* of every entry of which one comparison has
+    ended and the other has not. Nothing is written before `begin`. Calls raise `VerdictsError` and `SpoolFailed`.
     """
 
     def __init__(
         self,
-        readers: Mapping[ScopeName, Reader],
         file: VerdictsFile,
+        spool: Spool,
         patience: Patience,
         clock: Clock,
         rng: random.Random,
         *,
         at_once: int = 16,
-        on_verdict: Callable[[VerdictLine], None] = lambda _: None,
+        on_verdict: Callable[[Followed], None] = lambda _: None,
         on_part: Callable[[Followed], None] = lambda _: None,
     ) -> None:
         self._file = file
         self._clock = clock
         self._on_verdict = on_verdict
-        self._readers = readers
-        self._watches = {
-            name: Watch(reader, patience, clock, rng, self._ended, on_part=on_part, at_once=at_once)
-            for name, reader in self._readers.items()
-        }
+        self._make_watch = partial(Watch, spool, patience, clock, rng, self._ended, on_part=on_part, at_once=at_once)
+        self._watches: dict[ScopeName, Watch] = {}
+        self._readers: Mapping[ScopeName, Reader] | None = None
+        self._ended_early = Waiting(spool, 1.0)  # before `begin`: there was nothing to look at
         self._entries = 0
         self._verdicts: Counter[Verdict] = Counter()
 
-    def add(self, result: Result, plan: PlannedEntry | None = None) -> None:
-        """Follow the entry of *result*; *plan* is what the journal has of it. Raises `VerdictsError`."""
+    def has(self, verdict: Verdict) -> None:
+        """One entry more has its *verdict* already, in the file."""
         self._entries += 1
-        if (kept := self._file.kept.get(result.index)) is not None:
-            self._verdicts[kept.verdict] += 1
-            self._on_verdict(kept)
-            return
-        entry = followed(result, plan)
-        watch = self._watches.get((result.endpoint, result.project_id))
-        if watch is None or not entry.open_parts:
-            self._ended(entry)
+        self._verdicts[verdict] += 1
+
+    def add(self, entry: Followed) -> None:
+        """Follow *entry*."""
+        self._entries += 1
+        scope = (entry.endpoint, entry.project_id)
+        if self._readers is None:
+            if entry.open_parts:
+                self._watch(scope).add(entry)
+            else:
+                self._ended_early.put(entry, 0.0)
+        elif entry.open_parts and scope in self._readers:
+            self._watch(scope).add(entry)
         else:
-            watch.add(entry)
+            self._ended(entry)
+
+    @property
+    def scopes(self) -> tuple[ScopeName, ...]:
+        """The scopes in which there is something to look at."""
+        return tuple(self._watches)
+
+    def begin(self, readers: Mapping[ScopeName, Reader]) -> None:
+        """The scopes are looked at by *readers* from now on; `run` does it."""
+        self._readers = readers
+        while (entry := self._ended_early.take(inf)) is not None:
+            self._ended(entry)
+            self._ended_early.done(entry)
+        for scope in readers:
+            self._watch(scope)
+
+    def _watch(self, scope: ScopeName) -> Watch:
+        if scope not in self._watches:
+            self._watches[scope] = self._make_watch()
+        return self._watches[scope]
 
     def complete(self) -> None:
         """No more entries will be added."""
@@ -86,20 +112,20 @@ class Follower:
             watch.complete()
 
     async def run(self) -> None:
-        """Follow until every entry has its verdict or its scope has halted. Raises `VerdictsError`."""
+        """Follow until every entry has its verdict or its scope has halted."""
         try:
             async with asyncio.TaskGroup() as group:
-                for watch in self._watches.values():
-                    group.create_task(watch.run())
+                for scope, reader in (self._readers or {}).items():
+                    group.create_task(self._watches[scope].run(reader))
         except ExceptionGroup as failed:
-            raise first_of(failed, VerdictsError) or failed from None
+            raise first_of(failed, UserError) or failed from None
 
     def finish(self, why: str) -> None:
         """Write a line that is not final for every entry without a verdict. *why* says why the following ended."""
         for watch in self._watches.values():
             halted = watch.halted
-            for entry in watch.unfinished:
-                said = why if halted is None else halted.error_msg or halted.kind.value
+            said = why if halted is None else halted.error_msg or halted.kind.value
+            for entry in watch.unfinished():
                 line = line_of(entry, self._clock.now(), stopped=said)
                 self._verdicts[line.verdict] += 1
                 self._file.write(line)
@@ -115,7 +141,7 @@ class Follower:
             entries=self._entries,
             verdicts=Counter(self._verdicts),
             running=sum(watch.open for watch in self._watches.values()),
-            looks=sum(reader.looks for reader in self._readers.values()),
+            looks=sum(reader.looks for reader in (self._readers or {}).values()),
             silent=any(watch.silent for watch in self._watches.values()),
         )
 
@@ -123,7 +149,7 @@ class Follower:
         line = line_of(entry, self._clock.now())
         self._file.write(line)
         self._verdicts[line.verdict] += 1
-        self._on_verdict(line)
+        self._on_verdict(entry)
 
 
 def first_of(group: BaseExceptionGroup[Exception], kind: type[Exception]) -> Exception | None:

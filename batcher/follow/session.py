@@ -1,34 +1,26 @@
 """One `batcher watch`: a results file followed to its verdicts, beside the run that writes it or long after it."""
 
-import asyncio
 import random
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from batcher.channel.reader import Reader
 from batcher.clock import Clock, SystemClock
 from batcher.drs.auth.sources import CredentialSources
-from batcher.durations import duration_text
 from batcher.follow.connect import CredentialFor, connected
 from batcher.follow.ending import FollowEnd
-from batcher.follow.files import verdicts_beside
-from batcher.follow.followed import identity_of
-from batcher.follow.follower import Follower, FollowStatus
+from batcher.follow.follower import FollowStatus
+from batcher.follow.following import Following, PlanOf, in_thread
 from batcher.follow.seen import plan_beside
-from batcher.follow.verdicts_file import VerdictsFile
 from batcher.journal.beside import JournalUnusable
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from batcher.logger import get_logger
-from batcher.pace.patience import patience_of
 from batcher.settings import RunSettings
-from batcher.wave.results_file import read_results
 
 log = get_logger("batcher.follow")
-
-PlanOf = Callable[[Result], PlannedEntry | None]
 
 
 @contextmanager
@@ -67,83 +59,48 @@ class Session:
         credential_for: CredentialFor | None = None,
         clock: Clock | None = None,
     ) -> None:
-        self.path = verdicts_beside(results)
-        self._results_path = results
+        self._results = results
         self._journal = journal
         self._settings = settings
-        self._patience = patience_of(settings)
         self._sources = sources
         self._credential_for = credential_for
         self._clock = clock or SystemClock()
-        self._results = list(read_results(results))
-        self._follower: Follower | None = None
-        self._running: asyncio.Task[None] | None = None
-        self._stopped: str | None = None
-        self._signal: str | None = None
+        self._following: Following | None = None
+        self._told_to_stop: tuple[str, str | None] | None = None
 
     def stop(self, why: str, signal: str | None = None) -> None:
         """End the following; *why* is for people, *signal* the name of the one that did."""
-        self._stopped = self._stopped or why
-        self._signal = self._signal or signal
-        if self._running is not None:
-            self._running.cancel()
+        self._told_to_stop = self._told_to_stop or (why, signal)
+        if self._following is not None:
+            self._following.stop(*self._told_to_stop)
 
     def status(self) -> FollowStatus | None:
         """Where it stands; None before it has begun."""
-        return None if self._follower is None else self._follower.status()
+        return None if self._following is None else self._following.status()
 
     async def run(self) -> FollowEnd:
-        """Follow to the end. Raises `VerdictsError` and `UserError`."""
-        file = VerdictsFile.open(self.path, {result.index: identity_of(result) for result in self._results})
+        """Follow to the end. Raises `UserError`."""
+        following = Following(self._results, self._settings, self._clock, random.Random())
         try:
-            scopes = _scopes(result for result in self._results if result.index not in file.kept)
+            self._following = following
+            if self._told_to_stop is not None:
+                following.stop(*self._told_to_stop)
+            await in_thread(self._take_up, lambda: self.stop("it was cancelled"))
+            scopes = [
+                Scope(number, endpoint or "", project_id or "")
+                for number, (endpoint, project_id) in enumerate(following.scopes)
+            ]
             async with connected(
                 scopes, self._settings, self._clock, sources=self._sources, credential_for=self._credential_for
             ) as reads:
-                follower = Follower(
-                    {(scope.endpoint, scope.project_id): Reader(one, self._clock) for scope, one in reads.items()},
-                    file,
-                    self._patience,
-                    self._clock,
-                    random.Random(),
-                    at_once=self._settings.concurrency,
+                following.begin(
+                    {(scope.endpoint, scope.project_id): Reader(one, self._clock) for scope, one in reads.items()}
                 )
-                self._follower = follower
-                with plans_beside(self._results_path, self._journal) as plan_of:
-                    for result in self._results:
-                        follower.add(result, plan_of(result))
-                follower.complete()
-                await self._follow(follower)
-                follower.finish(self._stopped or "the scope was stopped")
+                return await following.finish()
         finally:
-            file.close()
-        return FollowEnd(
-            verdicts=self.path,
-            status=follower.status(),
-            stopped=self._stopped,
-            signal=self._signal,
-            halted=dict(follower.halted),
-        )
+            await following.aclose()
 
-    async def _follow(self, follower: Follower) -> None:
-        self._running = asyncio.create_task(follower.run(), name="follow")
-        if self._stopped is not None:
-            self._running.cancel()
-        try:
-            async with asyncio.timeout(self._settings.watch_timeout):
-                await self._running
-        except TimeoutError:
-            self._stopped = f"--watch-timeout {duration_text(self._settings.watch_timeout or 0)} is over"
-        except asyncio.CancelledError:
-            if self._stopped is None:
-                raise
-
-
-def _scopes(results: Iterable[Result]) -> tuple[Scope, ...]:
-    """The scopes of the comparisons there are, numbered as they come."""
-    names = dict.fromkeys(
-        (result.endpoint, result.project_id)
-        for result in results
-        if result.endpoint is not None and result.project_id is not None and any(identity_of(result)[1])
-    )
-    return tuple(Scope(number, endpoint, project_id) for number, (endpoint, project_id) in enumerate(names))
+    def _take_up(self) -> None:
+        assert self._following is not None  # noqa: S101 - `run` made it
+        with plans_beside(self._results, self._journal) as plan_of:
+            self._following.take_up(self._results, plan_of)

@@ -7,16 +7,24 @@ the watch that goes on takes them off.
 
 import fcntl
 import os
+import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from array import array
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from batcher.clock import utc_now
 from batcher.errors import UserError
-from batcher.follow.verdict import VerdictLine
+from batcher.follow.quick import quickly
+from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.whole import draft_beside, sync_folder, whole_bytes
+
+# No manifest has an index beyond this: a file that does is damaged, and must not be believed with memory.
+MOST_ENTRIES = 64 * 1024 * 1024
+_AT_ONCE = 1000  # lines that are copied at once
 
 
 class VerdictsError(UserError):
@@ -60,46 +68,106 @@ Identity = tuple[str, tuple[str | None, ...]]
 
 def identity(line: VerdictLine) -> Identity:
     """What a verdict is on: the entry, and the comparisons made for it. A wave begun anew has others."""
-    return line.key, tuple(half.compare_task_id for half in line.halves)
+    halves = (line.object_level_compare_result, line.data_level_compare_result)  # of `quickly`'s lines as well
+    return line.key, tuple(half.compare_task_id for half in halves if half is not None)
+
+
+class _Found:
+    """The lines that stand in a verdicts file, at 13 bytes each, however much they say."""
+
+    def __init__(self) -> None:
+        self.digests = array("q")  # of what the line is on
+        self.codes = bytearray()  # the verdict; `_PASSING` for a line that is not final
+        self.kept = bytearray()  # 1: the line stays
+        self._first = array("I")  # by place in the manifest: 1 + the number of the first line on it, 0 for none
+        self._more: dict[int, list[int]] = {}  # the others, where lines were put together by hand
+
+    @classmethod
+    def read(cls, path: Path) -> "_Found":
+        """Raises `VerdictsError`."""
+        found = cls()
+        parsed = quickly(VerdictLine, verdict_in)
+        for number, raw in raw_verdicts(path):
+            line = parsed(path, number, raw)
+            if line.index >= MOST_ENTRIES:
+                raise VerdictsError(f"{path}, line {number} is no verdict: no manifest has an entry {line.index}.")
+            found._add(line)
+        return found
+
+    def _add(self, line: VerdictLine) -> None:
+        at, index = len(self.codes), line.index
+        self.digests.append(hash(identity(line)))
+        self.codes.append(_VERDICTS.index(line.verdict) if line.final else _PASSING)
+        self.kept.append(0)
+        if not line.final:
+            return
+        if index >= len(self._first):
+            self._first.frombytes(bytes(4 * max(index + 1 - len(self._first), min(len(self._first), 1 << 20))))
+        if not self._first[index]:
+            self._first[index] = at + 1
+        else:
+            self._more.setdefault(index, []).append(at)
+
+    def on(self, index: int, digest: int) -> int | None:
+        """The first line on the comparisons with *digest* of the entry at *index*."""
+        if index >= len(self._first) or not self._first[index]:
+            return None
+        lines = (self._first[index] - 1, *self._more.get(index, ()))
+        return next((at for at in lines if self.digests[at] == digest), None)
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether no line that goes stands before one that stays."""
+        return self.kept.rstrip(b"\0").find(0) < 0
+
+
+_VERDICTS = tuple(Verdict)
+_PASSING = len(_VERDICTS)
 
 
 class VerdictsFile:
-    """The file while a watch writes it; one watch at a time. `kept` are the verdicts that were there already, by the
-    place of their entry: keys may repeat (`--allow-duplicates`).
+    """The file while it is written, by one following at a time. Of what stands in it some bytes a line are in memory.
+
+    `take` it, `keep` the verdicts that still hold, drop the others by `only_kept`, and `write` new ones.
     """
 
-    def __init__(self, path: Path, fd: int, kept: Mapping[int, VerdictLine]) -> None:
+    def __init__(self, path: Path, fd: int, found: _Found) -> None:
         self.path = path
-        self.kept = dict(kept)
         self._fd = fd
+        self._found = found
 
     @classmethod
-    def open(cls, path: Path, wanted: Mapping[int, Identity]) -> "VerdictsFile":
-        """Take the file at *path*, making it if there is none, and keep of it the final verdicts on *wanted*.
-
-        *wanted* has the identity of each entry by its place. What else stands in the file's middle (verdicts of
-        a wave that was begun anew) goes to a copy beside it first. Raises `VerdictsError`.
-        """
+    def take(cls, path: Path) -> "VerdictsFile":
+        """Take the file at *path*, making it if there is none. Raises `VerdictsError`."""
         fd = _take(path)
         try:
-            kept: dict[int, VerdictLine] = {}
-            keeps: list[bool] = []
-            for line in verdict_lines(path):
-                keeps.append(line.final and wanted.get(line.index) == identity(line) and line.index not in kept)
-                if keeps[-1]:
-                    kept[line.index] = line
-            fd = _only(path, fd, kept, keeps)
-        except OSError as error:
-            os.close(fd)
-            raise VerdictsError(f"cannot write {path}: {error.strerror}.") from None
+            return cls(path, fd, _Found.read(path))
         except BaseException:
             os.close(fd)
             raise
-        return cls(path, fd, kept)
 
-    def write(self, line: VerdictLine) -> None:
-        """Append *line*; it survives the end of this process. Raises `VerdictsError`."""
-        body = line.to_line()
+    def keep(self, index: int, on: Identity) -> Verdict | None:
+        """The final verdict on the comparisons *on* of the entry at *index*; its line stays. None: there is none."""
+        if (at := self._found.on(index, hash(on))) is None:
+            return None
+        self._found.kept[at] = 1
+        return _VERDICTS[self._found.codes[at]]
+
+    def only_kept(self) -> None:
+        """Have only what is kept in the file; no more is kept after that.
+
+        What else stands in its middle (verdicts of a wave that was begun anew) goes to a copy beside it first. Raises
+        `VerdictsError`.
+        """
+        found, self._found = self._found, _Found()
+        try:
+            self._fd = _only(self.path, self._fd, found)
+        except OSError as error:
+            raise VerdictsError(f"cannot write {self.path}: {error.strerror}.") from None
+
+    def write(self, *lines: VerdictLine) -> None:
+        """Append *lines*; they survive the end of this process. Raises `VerdictsError`."""
+        body = b"".join(line.to_line() for line in lines)
         size = os.fstat(self._fd).st_size
         try:
             _append(self._fd, body)
@@ -112,9 +180,11 @@ class VerdictsFile:
             ) from None
 
     def close(self) -> None:
-        """Have everything on disk, and let go of the file."""
+        """Have everything on disk, and let go of the file. Raises `VerdictsError`."""
         try:
             os.fsync(self._fd)
+        except OSError as error:
+            raise VerdictsError(f"cannot write {self.path}: {error.strerror}.", exit_code=3) from None
         finally:
             os.close(self._fd)
 
@@ -150,25 +220,26 @@ def _is_at(fd: int, path: Path) -> bool:
     return (ours.st_ino, ours.st_dev) == (there.st_ino, there.st_dev)
 
 
-def _only(path: Path, fd: int, kept: Mapping[int, VerdictLine], keeps: list[bool]) -> int:
-    """The file at *path*, locked, with only what is *kept*. *keeps* tells of each whole line whether it is.
+def _only(path: Path, fd: int, found: _Found) -> int:
+    """The file at *path*, locked, with only the lines that *found* has as kept.
 
     *fd* is the locked file as it was, which is closed where another takes its place: whole, and locked before it does.
     Raises OSError; then all is as it was.
     """
-    body = b"".join(line.to_line() for line in kept.values())
-    if os.fstat(fd).st_size == len(body) and all(keeps):
+    if 0 not in found.kept and os.fstat(fd).st_size == sum(len(line) for _, line in raw_verdicts(path)):
         return fd
     path = path.resolve()
-    if False in keeps[: len(kept)]:
-        with whole_bytes(path.with_name(f"{path.name}.{utc_now():%Y%m%dT%H%M%SZ}")) as aside:
-            aside.write(path.read_bytes())
+    if not found.is_in_order:
+        with whole_bytes(path.with_name(f"{path.name}.{utc_now():%Y%m%dT%H%M%SZ}")) as aside, path.open("rb") as was:
+            shutil.copyfileobj(was, aside)
     draft = draft_beside(path)
     new = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.fchmod(new, stat.S_IMODE(os.fstat(fd).st_mode))
-        _append(new, body)
+        kept = (line for number, line in raw_verdicts(path) if found.kept[number - 1])
+        while body := b"".join(islice(kept, _AT_ONCE)):
+            _append(new, body)
         os.fsync(new)
         draft.replace(path)
     except BaseException:

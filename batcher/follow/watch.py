@@ -3,8 +3,6 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
-from heapq import heappop, heappush
-from itertools import count
 
 from batcher.channel.reader import Ids, Reader
 from batcher.clock import Clock
@@ -14,6 +12,8 @@ from batcher.drs.query_compare_result import CompareTaskList, QueryCompareResult
 from batcher.follow import reasons
 from batcher.follow.followed import Followed, Part, ids_of
 from batcher.follow.reading import Reading, reading_of
+from batcher.follow.spool import Spool
+from batcher.follow.waiting import Waiting
 from batcher.logger import get_logger
 from batcher.pace.patience import Patience, after_failure_s, next_look_s
 
@@ -32,12 +32,13 @@ Told = dict[str, CompareTaskList]
 class Watch:
     """Follows the entries of one scope. Each that has its verdicts goes to *on_end*, once.
 
-    *on_part* is told when one of an entry's comparisons has ended, and the other has not.
+    *on_part* is told when one of an entry's comparisons has ended, and the other has not. Entries wait in *spool*:
+    only those at which one looks are in memory. Every call may raise `SpoolFailed`.
     """
 
     def __init__(
         self,
-        reader: Reader,
+        spool: Spool,
         patience: Patience,
         clock: Clock,
         rng: random.Random,
@@ -46,30 +47,22 @@ class Watch:
         on_part: Callable[[Followed], None] = lambda _: None,
         at_once: int = 16,
     ) -> None:
-        self._reader = reader
         self._patience = patience
         self._clock = clock
         self._rng = rng
         self._on_end = on_end
         self._on_part = on_part
         self._at_once = at_once  # looks on their way at the same time
-        self._due: list[tuple[float, int, Followed]] = []
-        self._order = count()
+        self._waiting = Waiting(spool, min(1.0, patience.soonest_s / 20))
         self._changed = asyncio.Event()
-        self._open: dict[int, Followed] = {}  # by the entry's index
         self._complete = False
         self._list_comes_along: bool | None = None  # with the results; None: not known yet
         self._unanswered = 0  # looks in a row, of all entries
         self.halted: Trouble | None = None  # why nothing more can be looked at
 
     def add(self, entry: Followed) -> None:
-        """Follow *entry*: from now on, or from when its comparison is to start."""
-        if not entry.open_parts:
-            self._on_end(entry)
-            return
-        self._open[entry.result.index] = entry
-        submitted = entry.result.submitted_at
-        since = entry.start_at or (submitted.timestamp() if submitted else self._clock.now())
+        """Follow *entry*, which has a comparison without a verdict: from now on, or from when it is to start."""
+        since = entry.start_at or entry.submitted_at or self._clock.now()
         age_s = self._clock.now() - since
         entry.began = self._clock.monotonic() - age_s
         self._again(entry, max(0.0, -age_s, min(self._patience.soonest_s, self._patience.soonest_s - age_s)))
@@ -79,23 +72,26 @@ class Watch:
         self._complete = True
         self._changed.set()
 
-    @property
-    def unfinished(self) -> Sequence[Followed]:
+    def unfinished(self) -> Iterator[Followed]:
         """The entries without a verdict."""
-        return tuple(self._open.values())
+        return iter(self._waiting)
 
     @property
     def open(self) -> int:
         """How many they are."""
-        return len(self._open)
+        return len(self._waiting)
 
     @property
     def silent(self) -> bool:
         """Whether the cloud does not answer."""
         return self._unanswered >= _SILENT
 
-    async def run(self) -> None:
-        """Look until every entry has its verdict, or nothing can be looked at any more. Cancel it to stop."""
+    async def run(self, reader: Reader) -> None:
+        """Look by *reader* until every entry has its verdict, or nothing can be looked at any more.
+
+        Cancel it to stop.
+        """
+        self._reader = reader
         async with asyncio.TaskGroup() as group:
             for number in range(self._at_once):
                 group.create_task(self._work(), name=f"watch-{number}")
@@ -103,20 +99,20 @@ class Watch:
     # --- whose turn it is ---------------------------------------------------------------------------------
 
     def _again(self, entry: Followed, after_s: float) -> None:
-        heappush(self._due, (self._clock.monotonic() + after_s, next(self._order), entry))
+        self._waiting.put(entry, self._clock.monotonic() + after_s)
         self._changed.set()
 
     async def _next(self) -> Followed | None:
         while True:
-            if self.halted is not None or (self._complete and not self._open):
+            if self.halted is not None or (self._complete and not len(self._waiting)):
                 self._changed.set()  # for the other workers
                 return None
-            wait_s = self._due[0][0] - self._clock.monotonic() if self._due else None
-            if wait_s is not None and wait_s <= 0:
-                return heappop(self._due)[2]
+            if (entry := self._waiting.take(self._clock.monotonic())) is not None:
+                return entry
+            due = self._waiting.next_due
             self._changed.clear()
             try:
-                async with asyncio.timeout(wait_s):
+                async with asyncio.timeout(None if due is None else due - self._clock.monotonic()):
                     await self._changed.wait()
             except TimeoutError:
                 continue
@@ -124,22 +120,27 @@ class Watch:
     async def _work(self) -> None:
         while (entry := await self._next()) is not None:
             before = len(entry.open_parts)
-            await self._look(entry)
+            pause_s = await self._look(entry)
             if not entry.open_parts:
-                del self._open[entry.result.index]
+                self._waiting.done(entry)
                 self._on_end(entry)
                 self._changed.set()
-            elif len(entry.open_parts) < before:
+                continue
+            if len(entry.open_parts) < before:
                 self._on_part(entry)
+            if pause_s is not None:
+                self._again(entry, pause_s)
 
     # --- one look -----------------------------------------------------------------------------------------
 
-    async def _look(self, entry: Followed) -> None:
-        """Look at *entry* once: judge what has ended, and see to it that the rest is looked at again."""
+    async def _look(self, entry: Followed) -> float | None:
+        """Look at *entry* once and judge what has ended: in how many seconds to look at the rest again.
+
+        None: never.
+        """
         told = await self._told(entry)
         if isinstance(told, Trouble):
-            self._failed(entry, told)
-            return
+            return self._failed(entry, told)
         entry.failures = 0
         if self.silent:
             log.info("watch.answers_again")
@@ -155,10 +156,9 @@ class Watch:
                 ended.append(part)
             else:
                 part.done = _done(part, first)
-        if ended and not await self._read(entry, ended, first):
-            return
-        if entry.open_parts and self.halted is None:
-            self._again(entry, self._pause_s(entry))
+        if ended and (failure := await self._read(entry, ended, first)) is not None:
+            return self._failed(entry, failure)
+        return self._pause_s(entry) if self.halted is None else None
 
     def _pause_s(self, entry: Followed) -> float:
         draw = self._rng.random()
@@ -177,7 +177,8 @@ class Watch:
         """The entry's comparisons as the job's list has them, and the answer that came first."""
         wanted = {part.task_id for part in entry.open_parts}
         ids: Ids = {} if self._list_comes_along is False else entry.ids()
-        first = await self._page(entry.job_id, ids, 1)
+        job_id = entry.job_id or ""  # an entry with a comparison has one
+        first = await self._page(job_id, ids, 1)
         if isinstance(first, Trouble):
             return first
         if ids:
@@ -193,7 +194,7 @@ class Watch:
                 if len(told) >= _length(answer) or number >= _MAX_PAGES:
                     break
             number += 1
-            page = await self._page(entry.job_id, {}, number)
+            page = await self._page(job_id, {}, number)
             if isinstance(page, Trouble):
                 return page
             answer, told = page, told | _tasks(page)
@@ -216,30 +217,29 @@ class Watch:
 
     # --- what has ended -----------------------------------------------------------------------------------
 
-    async def _read(self, entry: Followed, ended: Sequence[Part], first: QueryCompareResultResponse) -> bool:
-        """Read all that the cloud tells of *ended*, and judge them. False: the look failed, and was seen to."""
+    async def _read(self, entry: Followed, ended: Sequence[Part], first: QueryCompareResultResponse) -> Trouble | None:
+        """Read all that the cloud tells of *ended*, and judge them; or why the look failed."""
+        job_id = entry.job_id or ""
         told = [part for part in ended if not _untold(part, first)]
         untold = [part for part in ended if part not in told]
         readings: dict[str, Reading] = {}
         for parts, answer in ((told, first), (untold, None)):
             if not parts:
                 continue
-            found = await self._pages(entry.job_id, parts, answer, guesses.LIST_PAGE_SIZE)
+            found = await self._pages(job_id, parts, answer, guesses.LIST_PAGE_SIZE)
             if isinstance(found, Trouble):
-                self._failed(entry, found)
-                return False
+                return found
             readings |= found
         for size in _LARGER_PAGES:
             lacking = [part for part in ended if part.status == "SUCCESSFUL" and not readings[part.task_id].complete]
-            found = await self._pages(entry.job_id, lacking, None, size)
+            found = await self._pages(job_id, lacking, None, size)
             if not isinstance(found, Trouble):
                 readings |= {task_id: reading for task_id, reading in found.items() if reading.complete}
             elif _passes(found) or self.halted is not None:
-                self._failed(entry, found)
-                return False
+                return found
         for part in ended:
             self._judge(part, readings[part.task_id])
-        return True
+        return None
 
     async def _pages(
         self, job_id: str, parts: Sequence[Part], first: QueryCompareResultResponse | None, size: int
@@ -274,23 +274,27 @@ class Watch:
 
     # --- trouble ------------------------------------------------------------------------------------------
 
-    def _failed(self, entry: Followed, trouble: Trouble) -> None:
-        """A look brought no answer. What passes is waited out for as long as it takes; the rest is final."""
+    def _failed(self, entry: Followed, trouble: Trouble) -> float | None:
+        """A look brought no answer: in how many seconds to look again. None: never, as that is final.
+
+        What passes is waited out for as long as it takes.
+        """
         if self.halted is not None:
-            return
+            return None
         if trouble.kind in (ErrorKind.PERMISSION, ErrorKind.AUTH):
             self._halt(trouble)
-            return
+            return None
         entry.failures += 1
         if trouble.kind is ErrorKind.NOT_FOUND:
             _give_up(entry, reasons.job_gone(trouble.error_msg))
-        elif self._is_hopeless(entry, trouble):
+            return None
+        if self._is_hopeless(entry, trouble):
             _give_up(entry, reasons.unreadable(trouble.error_msg))
-        else:
-            self._unanswered += 1
-            if self._unanswered == _SILENT:
-                log.warning("watch.no_answer", reason=trouble.error_msg, error_code=trouble.error_code)
-            self._again(entry, after_failure_s(entry.failures, self._patience, self._rng.random()))
+            return None
+        self._unanswered += 1
+        if self._unanswered == _SILENT:
+            log.warning("watch.no_answer", reason=trouble.error_msg, error_code=trouble.error_code)
+        return after_failure_s(entry.failures, self._patience, self._rng.random())
 
     def _is_hopeless(self, entry: Followed, trouble: Trouble) -> bool:
         """Whether asking about *entry* once more would not help. An outage of all is waited out for ever."""

@@ -13,7 +13,7 @@ from batcher.follow.files import verdicts_beside
 from batcher.follow.quick import quickly
 from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import VerdictLine
-from batcher.follow.verdicts_file import VerdictsError, raw_verdicts, verdict_in
+from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdicts, verdict_in
 from batcher.gate.entry_table import EntryTable, Row
 from batcher.gate.judge import is_sound
 from batcher.gate.waved import Waved
@@ -22,8 +22,6 @@ from batcher.journal.sqlite.store import Store
 from batcher.life.result import Result
 from batcher.wave.results_file import ResultsError, parsed_line, raw_lines, result_in
 
-# No manifest has an index beyond this: a file that does is damaged.
-_MOST = 64 * 1024 * 1024
 _UNWRITTEN = "its line is missing from the results: `batcher results` writes them anew from the journal"
 
 L = TypeVar("L")
@@ -57,7 +55,7 @@ class WaveFiles:
         parsed, path, offset = quickly(VerdictLine, verdict_in), verdicts_beside(self.path), 0
         for number, raw in raw_verdicts(path):
             line = parsed(path, number, raw)
-            if line.index >= _MOST:
+            if line.index >= MOST_ENTRIES:
                 raise VerdictsError(f"{path}, line {number} is no verdict: no manifest has an entry {line.index}.")
             halves = _halves(line)
             differences = sum(len(half.differences) for half in halves)
@@ -71,7 +69,7 @@ class WaveFiles:
         parsed, offset = quickly(Result, result_in), 0
         for number, raw in raw_lines(self.path):
             line = parsed(self.path, number, raw)
-            if line.index >= _MOST:
+            if line.index >= MOST_ENTRIES:
                 raise ResultsError(f"{self.path}, line {number} is no result: no manifest has an entry {line.index}.")
             stated.by(number, line.wave_entries)
             yield (

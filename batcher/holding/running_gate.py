@@ -81,6 +81,8 @@ class RunningGate:
             self._let_in()
 
     def _hold(self, index: int, count: int, labels: Mapping[str, str]) -> None:
+        if self._most is None and not self._per:
+            return  # nothing is limited
         before, _ = self._held.pop(index, (0, labels))
         for place, _ in self._limits(labels):
             self._running[place] += count - before

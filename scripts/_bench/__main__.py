@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from _bench import counts, pace, size, startup, throughput
+from _bench import counts, follow, pace, size, startup, throughput
 from _bench.common import Row
 from _bench.page import put_into
 from _bench.profile import profile
@@ -22,6 +22,7 @@ SUBJECTS: dict[str, Callable[..., Iterator[Row]]] = {
     "throughput": throughput.rows,
     "counts": counts.rows,
     "size": size.rows,
+    "follow": follow.rows,
     "startup": startup.rows,
 }
 USUAL = tuple(subject for subject in SUBJECTS if subject != "counts")  # valgrind takes its time

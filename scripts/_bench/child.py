@@ -303,12 +303,27 @@ def read(command: list[str], results: str, warm: str) -> Figures:
         return watch.figures(entries)
 
 
+def watching(results: str) -> Figures:
+    """Following the wave of *results* to its verdicts, as `batcher watch` does, without the gate at its end."""
+    from batcher.follow.session import Session
+    from batcher.settings import RunSettings
+
+    async def main() -> Figures:
+        watch = Watch()
+        session = Session(Path(results), RunSettings(read_rate="off", insecure_http=True))
+        end = await session.run()
+        require(end.status.decided == end.status.entries)
+        return watch.figures(end.status.entries)
+
+    return asyncio.run(main())
+
+
 def main() -> None:
     """Measure what is asked for."""
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
     if kind != "bare":
         calm_collector()  # as the command line does
-    kinds = (bare, wave, sdk, paced, checking, memory, plan, finish, resume, follow, read)
+    kinds = (bare, wave, sdk, paced, checking, memory, plan, finish, resume, follow, read, watching)
     measure = {function.__name__: function for function in kinds}[kind]
     print(json.dumps(measure(**arguments)))
 

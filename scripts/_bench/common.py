@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -88,4 +89,39 @@ def write_manifest(path: Path, entries: int) -> Path:
         for start in range(0, entries, 10_000):
             lines = (orjson.dumps(request(index)) for index in range(start, min(start + 10_000, entries)))
             file.write(b"\n".join(lines) + b"\n")
+    return path
+
+
+def write_results(path: Path, entries: int, port: int) -> Path:
+    """A results file of *entries* whose comparisons the fast server at *port* has."""
+    from batcher.life.result import Result, Status
+
+    made = Result(
+        key="k",
+        index=0,
+        job_id="j",
+        project_id="p",
+        endpoint=f"http://127.0.0.1:{port}",
+        status=Status.CREATED,
+        attempts=1,
+        recovered=False,
+        object_level_compare_create_result={"compare_task_id": "task"},
+        data_level_compare_create_result=None,
+        error_code=None,
+        error_msg=None,
+        error_kind=None,
+        http_status=200,
+        request_id="r",
+        submitted_at=datetime.fromtimestamp(0, UTC),
+        finished_at=datetime.fromtimestamp(0, UTC),
+        labels={"team": "billing"},
+        wave_entries=entries,
+    )
+    line: dict[str, Any] = orjson.loads(made.to_line())
+    with path.open("wb") as file:
+        for index in range(entries):
+            job = f"{index:08d}-0000-4000-8000-00000000jb101"
+            half = line["object_level_compare_create_result"] | {"compare_task_id": f"task-{job}"}
+            told = {"key": f"key-{index:08d}", "index": index, "job_id": job}
+            file.write(orjson.dumps(line | told | {"object_level_compare_create_result": half}) + b"\n")
     return path

@@ -12,11 +12,19 @@ import time
 from email.utils import formatdate
 from typing import cast
 
-_LISTED = b'{"compare_task_list_results":{"compare_task_list":[],"compare_task_list_count":0}}'
+_NONE = b'{"compare_task_list_results":{"compare_task_list":[],"compare_task_list_count":0}}'
+_LISTED = (
+    b'{"job_id":"%s","object_level_compare_results":{"compare_task_id":"task-%s","object_compare_overview":[{'
+    b'"object_type":"TABLE","object_compare_result":"CONSISTENT","source_count":7,"target_count":7,"diff_count":0}]},'
+    b'"compare_task_list_results":{"compare_task_list_count":1,"compare_task_list":[{"compare_task_id":"task-%s",'
+    b'"compare_type":"object_comparison","compare_task_status":"SUCCESSFUL","create_time":"1764000000000",'
+    b'"end_time":"1764000060000"}]}}'
+)
 
 
 class Cloud(asyncio.Protocol):
-    """Answers create-compare-task with a new task each, query-compare-result with an empty list."""
+    """Answers create-compare-task with a new task each, query-compare-result with an empty list,
+    or, where it names a comparison, with that one, which has ended and agrees."""
 
     arrivals: list[float] = []  # noqa: RUF012 - one list for all connections
     date = b""
@@ -47,10 +55,11 @@ class Cloud(asyncio.Protocol):
             said = json.dumps(self.arrivals).encode()
             self.arrivals.clear()
         elif b"query-compare-result" in head:
-            said = _LISTED
+            job = _job_in(body)
+            said = _LISTED % (job, job, job) if b"object_level_compare_id" in body else _NONE
         else:
             self.arrivals.append(time.monotonic())
-            job = body[body.find(b'"job_id":') + 9 :].lstrip()[1:].split(b'"', 1)[0]
+            job = _job_in(body)
             said = b'{"job_id":"%s","object_level_compare_create_result":{"compare_task_id":"task-%d-%s"}}' % (
                 job,
                 len(self.arrivals),
@@ -65,6 +74,10 @@ class Cloud(asyncio.Protocol):
             asyncio.get_running_loop().call_later(delay_s, self._transport.write, answer)
         else:
             self._transport.write(answer)
+
+
+def _job_in(body: bytes) -> bytes:
+    return body[body.find(b'"job_id":') + 9 :].lstrip()[1:].split(b'"', 1)[0]
 
 
 async def serve(jitter_s: float, delay_s: float) -> None:

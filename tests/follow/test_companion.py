@@ -21,7 +21,8 @@ async def test_a_scope_that_halts_with_a_place_taken_stops_who_waits_for_it(tmp_
     stops: list[Stop] = []
     settings = RunSettings(max_running=1)
     companion = Companion(tmp_path / "r.jsonl", settings, SystemClock(), random.Random(1), stops.append)
-    companion.begin({}, [], [])
+    companion.take_up()
+    companion.begin({})
     companion.ask(entry(0), lambda: None)
     if waits_first:
         companion.ask(entry(1), lambda: None)

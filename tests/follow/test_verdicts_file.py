@@ -20,9 +20,21 @@ WANTED = {one.index: identity(one) for one in LINES}
 
 def opened(path: Path, wanted: Mapping[int, Identity] = WANTED) -> list[str]:
     """The keys of the verdicts that are kept."""
-    file = VerdictsFile.open(path, wanted)
+    file, kept = taken(path, wanted)
     file.close()
-    return [kept.key for kept in file.kept.values()]
+    return [f"k{index}" for index in kept]
+
+
+def taken(path: Path, wanted: Mapping[int, Identity] = WANTED) -> tuple[VerdictsFile, list[int]]:
+    """The file as a following takes it, and the places of the entries whose verdicts are kept."""
+    file = VerdictsFile.take(path)
+    try:
+        kept = [index for index, on in wanted.items() if file.keep(index, on) is not None]
+        file.only_kept()
+    except BaseException:
+        file.close()
+        raise
+    return file, kept
 
 
 @pytest.mark.parametrize(
@@ -65,11 +77,11 @@ def test_verdicts_on_the_comparisons_of_a_wave_begun_anew_go_to_a_copy(tmp_path:
 
 def test_what_is_written_is_there_at_once(tmp_path: Path) -> None:
     path = tmp_path / "v.jsonl"
-    file = VerdictsFile.open(path, WANTED)
+    file, _ = taken(path)
     file.write(LINES[3])
     assert path.read_bytes() == LINES[3].to_line()
     with pytest.raises(VerdictsError, match="another batcher"):
-        VerdictsFile.open(path, WANTED)
+        taken(path)
     file.close()
     assert opened(path) == ["k3"]
 
@@ -84,7 +96,7 @@ def test_a_damaged_line_is_told_with_its_place(tmp_path: Path) -> None:
 
 def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path) -> None:
     with pytest.raises(VerdictsError, match="cannot open"):
-        VerdictsFile.open(tmp_path / "none" / "v.jsonl", WANTED)
+        taken(tmp_path / "none" / "v.jsonl")
 
 
 BEFORE = LINES[0].to_line() + LINES[1].model_copy(update={"final": False}).to_line()
@@ -94,10 +106,10 @@ def test_written_anew_it_is_still_held_and_whoever_waited_for_the_old_one_finds_
     path = tmp_path / "v.jsonl"
     path.write_bytes(BEFORE)
     waiting = os.open(path, os.O_RDWR)
-    file = VerdictsFile.open(path, WANTED)
+    file, _ = taken(path)
     fcntl.flock(waiting, fcntl.LOCK_EX | fcntl.LOCK_NB)  # nobody's any more
     with pytest.raises(VerdictsError, match="another batcher"):
-        VerdictsFile.open(path, WANTED)
+        taken(path)
     file.write(LINES[2])
     file.close()
     os.close(waiting)
@@ -118,7 +130,7 @@ def test_a_disk_that_fails_while_it_is_written_anew_leaves_it_as_it_was(
 
     monkeypatch.setattr(Path if call == "replace" else os, call, full)
     with pytest.raises(VerdictsError, match="No space left"):
-        VerdictsFile.open(path, WANTED)
+        taken(path)
     monkeypatch.undo()
     assert path.read_bytes() == BEFORE
     assert list(tmp_path.iterdir()) == [path]

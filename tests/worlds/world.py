@@ -289,8 +289,8 @@ class World:
         hand = [self._loop.call_later(order.after_s, self._order, engine, process, order) for order in life.orders]
         try:
             if beside is not None:
-                earlier = [Result.model_validate_json(line) for line in store.lines()]
-                beside.begin(engine.reads, earlier, begun(store))
+                beside.take_up(begun(store))
+                beside.begin(engine.reads)
             return await self._until_end(process, engine)
         finally:
             process.dead = True

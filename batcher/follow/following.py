@@ -1,0 +1,191 @@
+"""The following of one wave's comparisons, for `watch` and for `run --wait`: its file, its looks, its end.
+
+What is in memory does not grow with the wave but for some twenty bytes an entry: results stream by, running
+comparisons wait in a spool on disk, and of verdicts that are there already only what they are on is known.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from batcher.channel.reader import Reader
+from batcher.clock import Clock
+from batcher.drs.outcome import Trouble
+from batcher.durations import duration_text
+from batcher.errors import UserError
+from batcher.follow.ending import FollowEnd
+from batcher.follow.files import verdicts_beside
+from batcher.follow.followed import Followed, followed, identity_of
+from batcher.follow.follower import Follower, FollowStatus, ScopeName
+from batcher.follow.quick import quickly
+from batcher.follow.spool import Spool
+from batcher.follow.verdicts_file import VerdictsFile
+from batcher.life.entry import PlannedEntry
+from batcher.life.result import Result
+from batcher.pace.patience import patience_of
+from batcher.settings import RunSettings
+from batcher.wave.results_file import raw_lines, result_in
+
+PlanOf = Callable[[Result], PlannedEntry | None]
+
+
+class Following:
+    """Takes up what there is, begins once the cloud can be asked, is given more while it runs, and ends once.
+
+    `stop` may be called at any time: what is known is kept, the rest goes on later. *on_verdict* and *on_part* are of
+    `Follower`. *on_end* is told that nothing is looked at any more: with the error that ended it, or None. Raises
+    `UserError`.
+    """
+
+    def __init__(
+        self,
+        results: Path,
+        settings: RunSettings,
+        clock: Clock,
+        rng: random.Random,
+        *,
+        on_verdict: Callable[[Followed], None] = lambda _: None,
+        on_part: Callable[[Followed], None] = lambda _: None,
+        on_end: Callable[[BaseException | None], None] = lambda _: None,
+    ) -> None:
+        self.path = verdicts_beside(results)
+        self._settings = settings
+        self._on_end = on_end
+        self._failed: BaseException | None = None
+        self._is_taken_up = False
+        self._task: asyncio.Task[None] | None = None
+        self._stopped: str | None = None
+        self._signal: str | None = None
+        self._file = VerdictsFile.take(self.path)
+        try:
+            self._spool = Spool(self.path.parent)
+        except BaseException:
+            self._file.close()
+            raise
+        self._follower = Follower(
+            self._file,
+            self._spool,
+            patience_of(settings),
+            clock,
+            rng,
+            at_once=settings.concurrency,
+            on_verdict=on_verdict,
+            on_part=on_part,
+        )
+
+    def take_up(
+        self,
+        results: Path,
+        plan_of: PlanOf = lambda _: None,
+        on_open: Callable[[Result, Followed], None] = lambda *_: None,
+    ) -> None:
+        """Take up the file *results* as it stands: verdicts on it that are there are kept, the rest is followed.
+
+        *on_open* sees each entry without a verdict. Blocks; `stop` cuts it short, and nothing is written then. Raises
+        `UserError`.
+        """
+        parsed = quickly(Result, result_in)
+        for number, line in raw_lines(results):
+            if self._stopped is not None:
+                return
+            result = parsed(results, number, line)
+            if (verdict := self._file.keep(result.index, identity_of(result))) is not None:
+                self._follower.has(verdict)
+                continue
+            entry = followed(result, plan_of(result))
+            self._follower.add(entry)
+            on_open(result, entry)
+        self._file.only_kept()
+        self._is_taken_up = True
+
+    @property
+    def scopes(self) -> tuple[ScopeName, ...]:
+        """The scopes in which there is something to look at."""
+        return self._follower.scopes
+
+    def begin(self, readers: Mapping[ScopeName, Reader]) -> None:
+        """Look by *readers* from now on. Raises `UserError`."""
+        if not self._is_taken_up:
+            return
+        self._follower.begin(readers)
+        self._task = asyncio.create_task(self._follower.run(), name="follow")
+        self._task.add_done_callback(self._ended)
+        if self._stopped is not None:
+            self._task.cancel()
+
+    def add(self, result: Result, plan: PlannedEntry | None = None) -> None:
+        """Follow the entry of *result*; *plan* is what the journal has of it. A failure ends the following."""
+        if self._failed is not None:
+            return
+        try:
+            self._follower.add(followed(result, plan))
+        except UserError as error:
+            self._fail(error)
+
+    def stop(self, why: str, signal: str | None = None) -> None:
+        """End it; *why* is for people, *signal* the name of the one that did."""
+        self._stopped = self._stopped or why
+        self._signal = self._signal or signal
+        if self._task is not None:
+            self._task.cancel()
+
+    @property
+    def halted(self) -> Mapping[ScopeName, Trouble]:
+        """The scopes that the cloud lets in no more, and why."""
+        return self._follower.halted
+
+    def status(self) -> FollowStatus:
+        """Where it stands."""
+        return self._follower.status()
+
+    async def finish(self) -> FollowEnd:
+        """No more is added: follow the rest to its verdicts. Raises `UserError`."""
+        if self._task is not None:
+            self._follower.complete()
+            limit = self._settings.watch_timeout
+            await asyncio.wait({self._task}, timeout=limit)
+            if not self._task.done():
+                self.stop(f"--watch-timeout {duration_text(limit or 0)} is over")
+                await asyncio.wait({self._task})
+            if self._failed is not None:
+                raise self._failed
+            self._follower.finish(self._stopped or "the scope was stopped")
+        return FollowEnd(
+            verdicts=self.path,
+            status=self._follower.status(),
+            stopped=self._stopped,
+            signal=self._signal,
+            halted=dict(self.halted),
+        )
+
+    async def aclose(self) -> None:
+        """Let go of everything."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        self._spool.close()
+        self._file.close()
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+        elif self._failed is None:
+            self._on_end(None)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._failed is None:
+            self._failed = error
+            self._on_end(error)
+
+
+async def in_thread(work: Callable[[], None], cut_short: Callable[[], None]) -> None:
+    """Do *work* in a thread. Where this is cancelled, *cut_short* is called and the end of *work* waited for: what it
+    works on is not let go of before."""
+    task = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        cut_short()
+        await asyncio.wait({task})
+        raise

@@ -1,0 +1,128 @@
+"""Entries that wait for their next look: none is lost, none comes too early, and each comes back as it was put."""
+
+import errno
+import os
+from math import inf
+from pathlib import Path
+from tempfile import gettempdir
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from batcher.drs.outcome import Half
+from batcher.follow.followed import Followed, Part, packed, unpacked
+from batcher.follow.spool import Spool, SpoolFailed
+from batcher.follow.waiting import Waiting
+from batcher.follow.wheel import Wheel
+from batcher.life.result import Status
+from tests.follow.make import half
+
+WIDTH = 0.25
+
+
+@given(st.data())
+def test_whoever_is_due_comes_once_in_turn_and_never_early(data: st.DataObject) -> None:
+    wheel, now = Wheel(WIDTH), 0.0
+    waiting: dict[int, float] = {}
+    for number in range(data.draw(st.integers(0, 40))):
+        if data.draw(st.booleans()):
+            due = now + data.draw(st.floats(0, 5))
+            wheel.put(number, due)
+            waiting[number] = due
+            continue
+        now += data.draw(st.floats(0, 2))
+        first = None if (taken := wheel.take(now)) is None else waiting.pop(taken)
+        if first is None:
+            assert all(due + WIDTH >= now - 1e-9 for due in waiting.values())
+        else:
+            assert first <= now
+            assert first <= min(waiting.values(), default=inf) + WIDTH + 1e-9
+        assert set(wheel) == set(waiting)
+        assert len(wheel) == len(waiting)
+        assert (wheel.next_due is None) == (not waiting)
+    left = set()
+    while (taken := wheel.take(now + 10)) is not None:
+        left.add(taken)
+    assert left == set(waiting)
+
+
+@given(st.data())
+def test_a_record_is_what_was_put_last_wherever_it_stands(data: st.DataObject) -> None:
+    spool = Spool(Path(gettempdir()))
+    there: dict[int, bytes] = {}
+    try:
+        for _ in range(data.draw(st.integers(0, 20))):
+            record = data.draw(st.binary(max_size=20)) * data.draw(st.sampled_from([1, 10, 1000]))
+            old = data.draw(st.none() | st.sampled_from(sorted(there))) if there else None
+            place = spool.put(record, old)
+            if old is not None:
+                del there[old]
+            assert place not in there
+            there[place] = record
+            assert all(spool.get(place) == record for place, record in there.items())
+    finally:
+        spool.close()
+
+
+def entry(index: int = 0) -> Followed:
+    parts = (
+        Part(half=Half.OBJECT, task_id="t", compare_type="object_comparison", verdict=half()),
+        Part(half=Half.DATA, task_id="u", compare_type=None, status="RUNNING", absent=1, done=0.25),
+    )
+    return Followed(
+        key="k",
+        index=index,
+        job_id="j",
+        project_id="p",
+        endpoint="https://drs",
+        status=Status.CREATED,
+        said=None,
+        labels={"team": "ß"},
+        submitted_at=1.5,
+        parts=parts,
+        began=-3.0,
+        failures=2,
+    )
+
+
+def test_an_entry_comes_back_as_it_was() -> None:
+    assert unpacked(packed(entry())) == entry()
+
+
+def test_those_that_were_taken_still_count_until_they_are_done(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    waiting = Waiting(spool, WIDTH)
+    for index in range(3):
+        waiting.put(entry(index), index)
+    first = waiting.take(10.0)
+    assert first is not None
+    first.failures = 7
+    assert [(one.index, one.failures) for one in waiting] == [(0, 7), (1, 2), (2, 2)]
+    waiting.put(first, 20.0)
+    second = waiting.take(10.0)
+    assert second is not None
+    waiting.done(second)
+    assert len(waiting) == 2
+    assert [(one.index, one.failures) for one in waiting] == [(0, 7), (2, 2)]
+    spool.close()
+
+
+def test_nothing_is_seen_of_it_in_the_folder(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put(b"x" * 10_000)
+    assert not list(tmp_path.iterdir())
+    spool.close()
+
+
+def test_a_full_disk_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spool = Spool(tmp_path)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(SpoolFailed, match=r"No space left on device\. Make room, and run the same") as told:
+        spool.put(b"x")
+    assert told.value.exit_code == 3
+    spool.close()
