@@ -4,6 +4,10 @@ from dataclasses import dataclass
 
 from batcher.settings import RunSettings
 
+# Of the time that progress says is left. `scripts/bench follow` plays it: where progress is off by up to 15%,
+# 0.8 takes a look more for every fifth verdict, and 0.95 finds verdicts two seconds later.
+_BEFORE_ITS_END = 0.85
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
@@ -24,13 +28,13 @@ def patience_of(settings: RunSettings) -> Patience:
 def next_look_s(age_s: float, done: float | None, patience: Patience, draw: float) -> float:
     """Seconds until the next look at a comparison that began *age_s* ago.
 
-    *done* is the part of it that is done, 0 to 1 (None: not known). What has run for a while runs on for a while:
-    a quarter of its age; where progress shows how long it still takes, at most half of that. *draw* in [0, 1) spreads
-    the looks, so that jobs created together are not looked at together for ever.
+    *done* is the part of it that is done, 0 to 1 (None: not known). Where progress foretells the end, the look is a
+    little before it: progress is no clock. What shows none runs on for a while where it has run for a while: a quarter
+    of its age. *draw* in [0, 1) spreads the looks, so that jobs created together are not looked at together for ever.
     """
     wait_s = age_s / 4
     if done is not None and 0 < done < 1:
-        wait_s = min(wait_s, age_s * (1 - done) / done / 2)
+        wait_s = _BEFORE_ITS_END * age_s * (1 - done) / done
     return _within(wait_s, patience) * (0.9 + 0.2 * draw)
 
 

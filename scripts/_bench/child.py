@@ -303,16 +303,16 @@ def read(command: list[str], results: str, warm: str) -> Figures:
         return watch.figures(entries)
 
 
-def watching(results: str) -> Figures:
-    """Following the wave of *results* to its verdicts, as `batcher watch` does, without the gate at its end."""
+def watching(results: str, timeout: str | None = None) -> Figures:
+    """Following the wave of *results* as `watch` does, without the gate: to its verdicts, or until *timeout*."""
     from batcher.follow.session import Session
     from batcher.settings import RunSettings
 
     async def main() -> Figures:
         watch = Watch()
-        session = Session(Path(results), RunSettings(read_rate="off", insecure_http=True))
-        end = await session.run()
-        require(end.status.decided == end.status.entries)
+        settings = RunSettings(read_rate="off", insecure_http=True, watch_timeout=timeout)
+        end = await Session(Path(results), settings).run()
+        require(timeout is not None or end.status.decided == end.status.entries)
         return watch.figures(end.status.entries)
 
     return asyncio.run(main())

@@ -1,5 +1,7 @@
 """Following: what `watch` costs in memory and CPU, and in taking up a wave whose verdicts are all there."""
 
+import math
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -7,23 +9,63 @@ from tempfile import TemporaryDirectory
 from _bench.common import Row, at_most, child, cloud, write_results
 
 _SMALL, _MIDDLE, _LARGE = 10_000, 100_000, 1_000_000
+_MOST_MB = 130
+# A third of the looks, and twice the lateness, of waiting for half of what is left and a quarter of the age at most.
+_MOST_LOOKS, _MOST_LATE_S = 16.2 / 3, 2 * 7.9
 
 
 def rows(*, quick: bool) -> Iterator[Row]:
-    """Each size once: every comparison has ended at its first look, and agrees."""
-    most = {_SMALL: 150, _MIDDLE: 150, _LARGE: 200}  # MB
-    peaks, cpu = {}, {}
+    """Waves of two sizes to their end, where every comparison has ended at its first look and agrees.
+
+    The largest is taken up twice: all of it running, for ten seconds of looks, and with every verdict there.
+    """
+    yield from _looks()
+    large = _MIDDLE if quick else _LARGE
+    peaks = {}
     with TemporaryDirectory() as folder, cloud() as port:
-        for entries in (_SMALL, _MIDDLE) if quick else (_SMALL, _MIDDLE, _LARGE):
+        for entries in (_SMALL, _MIDDLE // 2) if quick else (_SMALL, _MIDDLE):
             results = write_results(Path(folder, f"{entries}.jsonl"), entries, port)
-            first = child("watching", results=str(results))
-            again = child("watching", results=str(results))
-            peaks[entries], cpu[entries] = max(first["peak_mb"], again["peak_mb"]), first["cpu_us_per_entry"]
-            yield at_most(f"watch over {entries:,} results: peak memory", first["peak_mb"], most[entries], "MB")
-            yield at_most("the same with every verdict there: peak memory", again["peak_mb"], most[entries], "MB")
+            found = child("watching", results=str(results))
+            peaks[entries] = found["peak_mb"]
             yield Row(
-                subject=f"watch over {entries:,} results: CPU a verdict; taking it up again",
-                figure=f"{first['cpu_us_per_entry']:.0f} µs; {again['wall_s']:.2f} s",
-                raw={"first": first, "again": again},
+                subject=f"watch over {entries:,} results: peak memory; CPU a verdict, its looks included",
+                figure=f"{found['peak_mb']:.0f} MB; {found['cpu_us_per_entry']:.0f} µs",
+                raw=found,
             )
-    yield at_most(f"watch over {_MIDDLE:,} results / {_SMALL:,}: peak memory", peaks[_MIDDLE] / peaks[_SMALL], 1.5)
+        yield at_most("the same, peak memory of the larger / the smaller", max(peaks.values()) / peaks[_SMALL], 1.5)
+        results = write_results(Path(folder, "large.jsonl"), large, port)
+        running = child("watching", results=str(results), timeout="10s")
+        yield at_most(f"watch over {large:,} results that all run: peak memory", running["peak_mb"], _MOST_MB, "MB")
+        child("follow", results=str(results))
+        again = child("watching", results=str(results))
+        yield at_most(f"taking up {large:,} verdicts that are there: peak memory", again["peak_mb"], _MOST_MB, "MB")
+        yield at_most(f"taking up {large:,} verdicts that are there", again["wall_s"], 30, "s", raw=again)
+
+
+def _looks() -> Iterator[Row]:
+    """Simulated: 10,000 comparisons of 180 s in the median (lognormal, sigma 1)."""
+    looks, late_s = _played(random.Random(1), 10_000, shown=True)
+    yield Row(
+        subject="looks a verdict, and how late it is told; progress shown, 15% off at most",
+        figure=f"{looks:.1f}, {late_s:.1f} s",
+        bound=f"≤ {_MOST_LOOKS:.1f}, {_MOST_LATE_S:.1f} s",
+        good=looks <= _MOST_LOOKS and late_s <= _MOST_LATE_S,
+        raw={"looks": looks, "late_s": late_s},
+    )
+    looks, late_s = _played(random.Random(1), 10_000, shown=False)
+    yield Row(subject="the same, no progress shown", figure=f"{looks:.1f}, {late_s:.1f} s")
+
+
+def _played(rng: random.Random, verdicts: int, *, shown: bool) -> tuple[float, float]:
+    from batcher.pace.patience import Patience, next_look_s
+
+    patience, looks, late_s = Patience(), 0, 0.0
+    for _ in range(verdicts):
+        lasts_s, age_s = 180 * math.exp(rng.gauss(0, 1)), patience.soonest_s
+        while age_s < lasts_s:
+            looks += 1
+            done = min(0.999, age_s / lasts_s * rng.uniform(0.85, 1.15)) if shown else None
+            age_s += next_look_s(age_s, done, patience, rng.random())
+        looks += 1
+        late_s += age_s - lasts_s
+    return looks / verdicts, late_s / verdicts
