@@ -7,7 +7,9 @@ from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
 from batcher.life.policy import Policy, Reconcile
 from batcher.life.result import Status
-from batcher.life.state import EntryState
+from batcher.life.state import EntryState, is_unclear
+
+_LOOK_ANEW_S = 1.0  # once nothing can land any more
 
 
 class Send(Struct, frozen=True):
@@ -198,6 +200,8 @@ def _next_look(state: EntryState, policy: Policy, moment: Moment) -> float:
         return max(0.0, plan[0] - since_s)
     if since_s < landing_s:
         return next(after_s for after_s in plan if after_s > since_s) - since_s
+    if not is_unclear(state):  # the last look left too early to tell
+        return _LOOK_ANEW_S
     return policy.look_again_s * (0.5 + moment.draw / 2)
 
 

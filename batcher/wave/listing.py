@@ -21,11 +21,15 @@ _MOST = 1000 * guesses.LIST_PAGE_SIZE  # comparisons of a job: beyond that the l
 
 
 class Listed(Struct, frozen=True):
-    """What a look-up brought: the job's comparisons, or why they could not be had in full."""
+    """What a look-up brought: the job's comparisons, or why they could not be had in full.
+
+    The first request left at *asked_at*, monotonic: what was created after that may be missing.
+    """
 
     comparisons: tuple[Comparison, ...] | Trouble
     http_status: int | None
     request_id: str | None
+    asked_at: float
 
 
 class Lister:
@@ -51,28 +55,30 @@ class Lister:
     async def comparisons(self, job_id: str) -> Listed | None:
         """All of the job's comparisons; None: the scope halted. Raises `Closed` when nothing may leave any more."""
         found: dict[str, Comparison] = {}  # by id, the freshest reading of each
-        number, pages = guesses.FIRST_PAGE, 0
+        number, pages, asked_at = guesses.FIRST_PAGE, 0, 0.0
         while True:
-            outcome = await self._page(job_id, number)
-            if outcome is None:
+            asked = await self._page(job_id, number)
+            if asked is None:
                 return None
+            outcome, sent_at = asked
+            asked_at = asked_at if pages else sent_at
             page = outcome.page
             if page is None:
-                return _listed(outcome, outcome.trouble or _unsound())
+                return _listed(outcome, outcome.trouble or _unsound(), asked_at)
             again = number == guesses.FIRST_PAGE and pages > 0
             pages += 1
             self._cloud_clock.listed(page.comparisons)
             found |= {comparison.compare_task_id: comparison for comparison in page.comparisons}
             if page.total > _MOST:
-                return _listed(outcome, _too_long(page.total))
+                return _listed(outcome, _too_long(page.total), asked_at)
             if again:
-                return _listed(outcome, tuple(found.values()) if len(found) >= page.total else _unsound())
+                return _listed(outcome, tuple(found.values()) if len(found) >= page.total else _unsound(), asked_at)
             if len(found) >= page.total:
                 if number == guesses.FIRST_PAGE:
-                    return _listed(outcome, tuple(found.values()))
+                    return _listed(outcome, tuple(found.values()), asked_at)
                 number = guesses.FIRST_PAGE  # the list may have shifted while it was read
             elif not page.comparisons or pages * guesses.LIST_PAGE_SIZE >= _MOST:
-                return _listed(outcome, _unsound())
+                return _listed(outcome, _unsound(), asked_at)
             else:
                 number += 1
 
@@ -93,8 +99,9 @@ class Lister:
         listed = await self.comparisons(job_id)
         return None if listed is None or isinstance(listed.comparisons, Trouble) else listed.comparisons
 
-    async def _page(self, job_id: str, number: int) -> ListOutcome | None:
-        """One page, asked for until the cloud neither turns the request away nor refuses the credential."""
+    async def _page(self, job_id: str, number: int) -> tuple[ListOutcome, float] | None:
+        """One page, asked for until the cloud neither turns the request away nor refuses the credential, and when the
+        request for it left; None: the scope halted."""
         while True:
             outcome, sent_at = await self._ask(job_id, number)
             trouble = outcome.trouble
@@ -106,7 +113,7 @@ class Lister:
             else:
                 if trouble is None:
                     self._access.let_in()
-                return outcome
+                return outcome, sent_at
 
     async def _ask(self, job_id: str, number: int) -> tuple[ListOutcome, float]:
         async with self._width.place() as place:
@@ -150,8 +157,8 @@ class Lister:
         return outcome, sent_at
 
 
-def _listed(outcome: ListOutcome, comparisons: tuple[Comparison, ...] | Trouble) -> Listed:
-    return Listed(comparisons, outcome.http_status, outcome.request_id)
+def _listed(outcome: ListOutcome, comparisons: tuple[Comparison, ...] | Trouble, asked_at: float) -> Listed:
+    return Listed(comparisons, outcome.http_status, outcome.request_id, asked_at)
 
 
 def _unsound(why: str = "") -> Trouble:

@@ -44,7 +44,6 @@ class LookUps:
 
     async def make(self, held: Held) -> None:
         """Look *held* up and lead it on; it stays in doubt where the scope may not ask."""
-        began = self._context.clock.monotonic()
         async with self._access.first_alone():
             if not await self._access.ready():
                 return
@@ -54,14 +53,13 @@ class LookUps:
                 return
         if listed is None:
             return
-        now = self._context.clock.monotonic()
-        held.began(now)
+        held.began(self._context.clock.monotonic())
         base = LookedUp(at=self._context.clock.now(), http_status=listed.http_status, request_id=listed.request_id)
         if isinstance(listed.comparisons, Trouble):
             await self._course.next(held, replace(base, trouble=listed.comparisons))
             return
-        look = self._look(held, listed.comparisons, now)
-        held.saw(listed.comparisons, began)
+        look = self._look(held, listed.comparisons, listed.asked_at)
+        held.saw(listed.comparisons, listed.asked_at)
         seen = await self._judged(held, look, base)
         for _ in range(_TRIES):
             if not any(each.sight is Sight.UNCLEAR for each in seen.halves.values()) or not await self._learn(held):
@@ -70,9 +68,11 @@ class LookUps:
         self._warn(held, seen)
         await self._course.next(held, seen)
 
-    def _look(self, held: Held, comparisons: tuple[Comparison, ...], now: float) -> Look:
-        """The look at *comparisons*, as far as no clock of the cloud's is needed for it."""
+    def _look(self, held: Held, comparisons: tuple[Comparison, ...], asked_at: float) -> Look:
+        """The look at *comparisons*, which were asked for at *asked_at*, as far as no clock of the cloud's is needed
+        for it. What landed since then may not be listed."""
         policy, first = self._context.policy, held.state.may_be_ours_since
+        now = self._context.clock.monotonic()
         appeared = self._appeared(held, comparisons, now)
         after_intent = held.listed_at is not None and first is not None and self._is_after(held.listed_at, first)
         return Look(
@@ -82,7 +82,7 @@ class LookUps:
             ancient=None if first is None else self._ancient(first),
             appeared=appeared if after_intent else frozenset(),
             others=Others(),
-            landed=self._course.since_intent(held) >= policy.landing_s,
+            landed=self._course.since_intent(held) - (now - asked_at) >= policy.landing_s,
             slack_s=policy.slack_s,
             patient=policy.reconcile is Reconcile.SNAPSHOT,
         )

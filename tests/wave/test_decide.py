@@ -130,7 +130,7 @@ def test_a_doubt_is_looked_up_and_never_sent_again() -> None:
         (2, 16.0, 44.0),
         (3, 61.0, 89.0),
         (9, 149.0, 1.0),
-        (4, 150.0, 15.0),
+        (4, 150.0, 1.0),
     ],
 )
 def test_looks_come_rarer_and_one_when_nothing_can_land_any_more(looks: int, since_s: float, after_s: float) -> None:

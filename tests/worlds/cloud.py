@@ -208,7 +208,7 @@ class WorldCloud:
                 self._answers(reply, self._broken(None))
             case Way.LATE | Way.TOO_LATE:
                 late = self._loop.time() - sent.left_at
-                after_s = self._rng.uniform(0, landing_s - late - 1)
+                after_s = self._rng.uniform(0, landing_s - late)
                 if way is Way.TOO_LATE:
                     after_s = self._rng.uniform(landing_s, 3 * landing_s)
                 self._loop.call_later(after_s, self._lands, sent, intent, None)
@@ -305,7 +305,8 @@ class WorldCloud:
             answer = self._bad_list()
         elif answer is None:
             answer = self._reply(ask())
-        self._answers(reply, answer)
+        slow_s = self._rng.uniform(0, 15) if self.faults.slow and self._rng.random() < 0.3 else 0.0
+        self._loop.call_later(slow_s, self._answers, reply, answer)
 
     def _bad_list(self) -> Answer | None:
         match self._rng.randrange(5):

@@ -1,0 +1,78 @@
+"""One look-up of a doubt: what it proves is as of when the list was asked for."""
+
+import random
+from typing import Any, cast
+
+import pytest
+
+from batcher.channel.access import Access
+from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.governor import Governor
+from batcher.channel.width import Width
+from batcher.drs.cloud import Cloud
+from batcher.life.events import Intended, LookedUp, Sight
+from batcher.life.policy import Policy
+from batcher.life.state import history
+from batcher.wave.agenda import Agenda, Held
+from batcher.wave.context import Context
+from batcher.wave.course import Course
+from batcher.wave.listing import Lister
+from batcher.wave.look_up import LookUps
+from batcher.wave.tally import Tally
+from tests.pace.server import virtual_clock
+from tests.virtual import run
+from tests.wave.made import NOON, OBJECT, SCOPE, entry
+from tests.wave.test_listing import Deaf, ListCloud
+
+LANDING_S, TAKES_S = 20.0, 4.0
+
+
+class SlowCloud(ListCloud):
+    """A cloud whose empty list takes a while to arrive."""
+
+    async def query_compare_result(self, *args: Any, **more: Any) -> Any:
+        """What was there when it was asked for."""
+        answer = await super().query_compare_result(*args, **more)
+        await virtual_clock().sleep(TAKES_S)
+        return answer
+
+
+class Told(Course):
+    """A course that keeps what a look-up told."""
+
+    seen: LookedUp
+
+    async def next(self, held: Held, event: Any) -> None:
+        """Keep *event*."""
+        self.seen = event
+
+
+@pytest.mark.parametrize(
+    ("asked_after_s", "sight"),
+    [
+        (LANDING_S - TAKES_S - 1, Sight.ABSENT),
+        (LANDING_S - 1, Sight.ABSENT),
+        (LANDING_S + 0.1, Sight.PROVEN_ABSENT),
+    ],
+)
+def test_a_list_proves_nothing_of_what_may_land_after_it_was_asked_for(asked_after_s: float, sight: Sight) -> None:
+    async def main() -> LookedUp:
+        clock, rng = virtual_clock(), random.Random(1)
+        nobody, deaf = cast("Any", None), cast("Any", Deaf())
+        context = Context(
+            policy=Policy(landing_s=LANDING_S), clock=clock, rng=rng, journal=deaf, collector=nobody,
+            tally=Tally(clock, 1, {}), on_stop=print, on_result=nobody,
+        )  # fmt: skip
+        governor = Governor(clock, rng, limit=None, read_limit=None, give_up_after_s=None, on_give_up=print)
+        lent, times = cast("Cloud", SlowCloud(lambda _: ([], 0))), CloudClock(clock, 5.0)
+        access = Access(SCOPE, lent, clock, lambda: None)
+        course = Told(context, Agenda(clock), times, governor)
+        lister = Lister(lent, context, access, governor, times, Width(4, clock))
+        asked = frozenset({OBJECT})
+        held = Held(entry(halves="object"), history(asked, [Intended(at=NOON, asked=asked)]))
+        held.sent_at = clock.monotonic()
+        await clock.sleep(asked_after_s)
+        await LookUps(context, access, course, lister, times).make(held)
+        return course.seen
+
+    assert run(main).halves[OBJECT].sight is sight
