@@ -11,7 +11,8 @@ Why these signs, and no others:
 - A status proves nothing: 200, 302, 401, 403, 404 and 405 are what middlemen say.
 - A JSON object proves nothing: ingresses say `{"message": "no Route matched"}`, frameworks `{"detail": "Not Found"}`.
   An error of the cloud has a code with a dot in it (`DRS.M00201`, `APIGW.0301`), or IAM's form, in which the code
-  repeats the status.
+  repeats the status and the title stands beside it: `{"error": {"code": 404, "message": …}}` is what many others say.
+  A result under a name that others use as well, say `results`, counts in a success alone.
 - `X-Request-Id` proves nothing by itself: many frameworks send it, with any page.
 
 A few statuses mean the same whoever says them, so that they are sorted by `failure_table` all the same: too many
@@ -22,7 +23,7 @@ import re
 from collections.abc import Mapping
 
 from batcher.drs.answer import Answer
-from batcher.drs.error_body import Json, error_of, read_object
+from batcher.drs.error_body import Json, error_of, item_errors, read_object
 from batcher.masking import mask_start
 
 SAME_FROM_ANYBODY = frozenset({408, 413, 414, 429, 500, 502, 503, 504})
@@ -41,14 +42,11 @@ _RESULTS = frozenset(
         "object_level_compare_results",
         "line_compare_results",
         "content_compare_results",
-        "results",
-        "total_record",
         "object_mapping_list",
         "object_info",
-        "token",
-        "projects",
     }
 )
+_RESULTS_OF_MANY = frozenset({"results", "total_record", "token", "projects"})  # names that others use as well
 _TOLD_BY = {"x-squid-error": "X-Squid-Error", "via": "Via", "x-cache": "X-Cache", "x-varnish": "X-Varnish"}
 _LONGEST = 80  # characters of a foreign header that are repeated
 
@@ -73,9 +71,11 @@ def says_the_cloud(answer: Answer, body: Json | None) -> bool:
     if error is not None and error.code is not None:
         return _CODE.fullmatch(error.code) is not None
     if 200 <= status < 300:
-        return answer.request_id is not None
-    wrapped = body.get("error")  # IAM's
-    return isinstance(wrapped, dict) and str(wrapped.get("code")) == str(status)
+        return answer.request_id is not None or not _RESULTS_OF_MANY.isdisjoint(body)
+    if any(_CODE.fullmatch(inner.code or "") for _, inner in item_errors(body, status)):
+        return True
+    wrapped = body.get("error")
+    return isinstance(wrapped, dict) and str(wrapped.get("code")) == str(status) and "title" in wrapped  # IAM's
 
 
 def never_passed_on(answer: Answer) -> bool:

@@ -122,7 +122,7 @@ class AiohttpTransport:
         except aiohttp.ClientHttpProxyError as error:
             return attempt.failed(*_not_through(error, way))
         except (aiohttp.ClientError, OSError) as error:
-            return attempt.failed(*_explain(error, attempt, self._timeout))
+            return attempt.failed(*_explain(error, attempt, self._timeout, way))
         if body is None:
             return attempt.failed(f"the answer is longer than {request.answer_limit:,} bytes", "protocol")
         if not attempt.sent:
@@ -244,7 +244,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     return b"".join(chunks)
 
 
-def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout) -> tuple[str, str]:
+def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout, way: Way) -> tuple[str, str]:
     """What happened, for people, and its kind. Nothing of the request is quoted, nor foreign text of the answer."""
     match error:
         case aiohttp.ConnectionTimeoutError():
@@ -256,7 +256,8 @@ def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout
         case aiohttp.ClientProxyConnectionError():
             return f"no connection to the proxy: {_reason(error.os_error)}", "network"
         case aiohttp.ClientConnectorDNSError():
-            return f"the host's name could not be resolved: {_reason(error.os_error)}", "network"
+            whose = "the host's" if way.proxy is None else "the proxy's"  # which resolves the host's itself
+            return f"{whose} name could not be resolved: {_reason(error.os_error)}", "network"
         case aiohttp.ClientConnectorCertificateError():
             reason = _reason(error.certificate_error)
             return f"the server's certificate is not trusted: {reason} (--ca-bundle names whom to trust)", "network"

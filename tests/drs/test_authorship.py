@@ -73,6 +73,10 @@ JSON = [
     (404, {"timestamp": "2026-01-01T00:00:00", "status": 404, "error": "Not Found", "path": "/v3"}),
     (401, {"error": "invalid_token"}),
     (400, {"code": 400, "message": "bad"}),
+    (404, {"error": {"code": 404, "message": "Requested entity was not found."}}),
+    (404, {"results": [], "message": "no such path"}),
+    (403, {"token": None, "detail": "log in"}),
+    (401, {"projects": []}),
 ]
 
 

@@ -170,7 +170,8 @@ def test_a_body_that_is_no_object_is_doubt(body: bytes) -> None:
     "row", [row for row in ROWS if row.code != ANY_CODE], ids=lambda row: f"{row.http_status}-{row.code}"
 )
 def test_every_row_is_what_the_whole_call_comes_to(row: Row) -> None:
-    body = {"error": {"code": row.http_status}} if row.code is None else {"error_code": row.code}
+    iams = {"error": {"code": row.http_status, "title": "as IAM has it"}}
+    body = iams if row.code is None else {"error_code": row.code}
     found = whole(sort(row.http_status, body))
     assert (found.sort, found.kind, found.error_code, found.listed) == (row.sort, row.kind, row.code, True)
     assert row.meaning in (found.error_msg or "")

@@ -229,6 +229,6 @@ def test_a_call_that_failed_is_trouble_of_every_job() -> None:
 def test_any_call_is_a_success_or_trouble() -> None:
     assert sort_call(answer(201, {"token": {}})) is None
     assert sort_call(answer(201, b"")) is not None
-    refused = sort_call(answer(401, {"error": {"code": 401, "message": "wrong password"}}))
+    refused = sort_call(answer(401, {"error": {"code": 401, "message": "wrong password", "title": "Unauthorized"}}))
     assert refused is not None
     assert (refused.sort, refused.kind, refused.error_msg) == (Sort.NOT_LET_IN, ErrorKind.AUTH, "wrong password")

@@ -512,6 +512,11 @@ async def test_a_proxy_that_is_not_there() -> None:
     failed(answer, Stage.NOT_SENT, "network", "no connection to the proxy")
 
 
+async def test_a_proxy_whose_name_is_unknown_is_not_taken_for_the_host() -> None:
+    answer, _ = await send("https://drs.example.com", proxy="http://proxy.invalid:3128")
+    failed(answer, Stage.NOT_SENT, "network", "the proxy's name could not be resolved")
+
+
 async def test_the_usual_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve(always(OK)) as proxy, serve(always(OK)) as server:
         monkeypatch.setenv("http_proxy", proxy.url)
