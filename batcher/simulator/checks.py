@@ -162,10 +162,23 @@ def read_fleet(call: str, body: bytes) -> dict[str, Any]:
     fields = {"cur_page": 1, "per_page": 10} | fields
     if fields.get("db_use_type") not in ("migration", "sync", "cloudDataGuard"):
         raise BadRequest("DRS.M00201", "Parameter db_use_type is mandatory.")
-    if type(fields["cur_page"]) is not int or fields["cur_page"] < 1:
+    if type(fields["cur_page"]) is not int or fields["cur_page"] < 0:
         raise BadRequest("DRS.M00210", "The page number is invalid.")
     if type(fields["per_page"]) is not int or not 0 <= fields["per_page"] <= 100:
         raise BadRequest("DRS.M00211", "The page size exceeds the limit.")
+    if fields["cur_page"] == 0 or fields["per_page"] == 0:
+        if fields["cur_page"] > 1:
+            raise BadRequest("DRS.M00210", "Without a page size there is no further page.")
+        fields |= {"cur_page": 1, "per_page": 0}  # all of them
+    if fields.get("service_name"):
+        raise BadRequest("DRS.M00202", "The simulator's jobs have no service_name to choose by.")
+    names, instances = fields.get("name") or "", fields.get("instance_ids") or []
+    if not isinstance(names, str) or len(names.split(",")) > 100:
+        raise BadRequest("DRS.M00202", "Parameter name must be at most 100 names or ids.")
+    if not isinstance(instances, list) or len(instances) > 10 or not all(isinstance(one, str) for one in instances):
+        raise BadRequest("DRS.M00202", "Parameter instance_ids must be at most 10 ids.")
+    if not isinstance(fields.get("tags") or {}, dict):
+        raise BadRequest("DRS.M00202", "Parameter tags must be an object.")
     return fields
 
 

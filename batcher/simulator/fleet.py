@@ -11,6 +11,8 @@ MAX_TABLES_TOLD = 2000
 
 _PRIVATE = {"ip": "192.0.2.1", "db_user": "repl"}  # what an endpoint tells, and no manifest may hold
 
+_NET_TYPE = "vpc"
+
 StatusOf = Callable[[JobRule], str]
 
 
@@ -19,7 +21,8 @@ def listed(
 ) -> dict[str, Any]:
     """The answer to a call for the list of jobs: parents with their subtasks within them, newest last."""
     kids = {child for rule in fleet.in_project(project_id) for child in rule.children}
-    rules = [rule for rule in fleet.in_project(project_id) if rule.pattern not in kids and _is_wanted(rule, wanted)]
+    mine = (rule for rule in fleet.in_project(project_id) if rule.pattern not in kids)
+    rules = [rule for rule in mine if _is_wanted(rule, wanted, status_of)]
     first = (wanted["cur_page"] - 1) * wanted["per_page"]
     page = rules[first : first + wanted["per_page"]] if wanted["per_page"] else rules
     jobs = []
@@ -34,23 +37,34 @@ def listed(
     return {"total_record": len(rules), "jobs": jobs}
 
 
-def _is_wanted(rule: JobRule, wanted: Mapping[str, Any]) -> bool:
+def _is_wanted(rule: JobRule, wanted: Mapping[str, Any], status_of: StatusOf) -> bool:
     tags = wanted.get("tags") or {}
+    names = {name.strip() for name in (wanted.get("name") or "").split(",")} - {""}
+    instances = set(wanted.get("instance_ids") or ())
     return (
         rule.kind == wanted["db_use_type"]
         and wanted.get("engine_type", "mysql") in ("", rule.engine)  # left out: as one edition of the API has it
         and wanted.get("enterprise_project_id") in (None, rule.enterprise_project_id)
+        and wanted.get("status") in (None, "", status_of(rule))
+        and wanted.get("net_type") in (None, "", _NET_TYPE)
+        and wanted.get("instance_ip") in (None, "", _PRIVATE["ip"])
+        and (not names or not names.isdisjoint({_name(rule), rule.pattern}))
+        and (not instances or not instances.isdisjoint({rule.source_instance, rule.target_instance}))
         and tags.items() <= rule.tags.items()
     )
+
+
+def _name(rule: JobRule) -> str:
+    return rule.name or f"DRS-{rule.pattern}"
 
 
 def _job(rule: JobRule, status_of: StatusOf) -> dict[str, Any]:
     return {
         "id": rule.pattern,
-        "name": rule.name or f"DRS-{rule.pattern}",
+        "name": _name(rule),
         "status": status_of(rule),
         "engine_type": rule.engine,
-        "net_type": "vpc",
+        "net_type": _NET_TYPE,
         "billing_tag": True,
         "job_direction": rule.direction,
         "db_use_type": rule.kind,
@@ -61,7 +75,7 @@ def _job(rule: JobRule, status_of: StatusOf) -> dict[str, Any]:
 def detail(rule: JobRule) -> dict[str, Any]:
     """A job's details as far as they follow from its rule; what a manifest must not take is among them."""
     return {
-        "name": rule.name or f"DRS-{rule.pattern}",
+        "name": _name(rule),
         "parent_id": rule.parent_id or "",
         "master_job_id": rule.master_job_id or (rule.children[0] if rule.children else ""),
         "is_multi_az": rule.master_job_id is not None,

@@ -17,10 +17,11 @@ from batcher.drs.fleet_answers import (
     sort_job_page,
     sort_object_mappings,
 )
-from batcher.drs.fleet_client import fits_a_path
+from batcher.drs.fleet_client import FleetClient, fits_a_path
 from batcher.drs.fleet_requests import BatchDetailReq, ObjectMappingsReq, QueryJobsReq
 from batcher.simulator import fleet as told
 from batcher.simulator.jobs import Fleet, JobRule
+from tests.drs.test_client import ENDPOINT, Numbered, Wire
 
 
 def sdk(version: str, module: str, name: str) -> Any:
@@ -60,6 +61,27 @@ def test_every_field_is_one_of_the_sdks(wire: Any, model: tuple[str, str, str]) 
     assert orjson.loads(wire.to_wire()).keys() <= set(sdk(*model).attribute_map.values())
 
 
+async def test_every_call_goes_where_the_sdk_sends_it() -> None:
+    """Method, path and query of each, with an id that has to be encoded."""
+    wire = Wire()
+    client = FleetClient(wire, endpoint=ENDPOINT, project_id="p1", credential=Numbered(), x_language=None)
+    await client.list_jobs("sync", cur_page=1)
+    await client.batch_detail(["jb 1"])
+    await client.object_mappings("jb 1", offset=0)
+    await client.db_object("jb 1")
+    v3, v5 = (importlib.import_module(f"huaweicloudsdkdrs.{version}") for version in ("v3", "v5"))
+    infos = (
+        v3.DrsClient._show_job_list_http_info(v3.ShowJobListRequest(body={})),
+        v3.DrsClient._batch_list_job_details_http_info(v3.BatchListJobDetailsRequest(body={})),
+        v5.DrsClient._show_object_mapping_http_info(v5.ShowObjectMappingRequest(job_id="jb 1", body={})),
+        v5.DrsClient._show_db_objects_list_http_info(v5.ShowDbObjectsListRequest(job_id="jb 1", type="modified")),
+    )
+    for sent, info in zip(wire.requests, infos, strict=True):
+        path = info["resource_path"].replace("{project_id}", "p1").replace("{job_id}", "jb%201")
+        query = "&".join(f"{name}={value}" for name, value in info["query_params"])
+        assert (sent.method, sent.url) == (info["method"], f"{ENDPOINT}{path}" + (f"?{query}" if query else ""))
+
+
 def test_the_engine_is_sent_empty_and_not_left_out() -> None:
     assert orjson.loads(QueryJobsReq(cur_page=1, per_page=1, db_use_type="sync").to_wire())["engine_type"] == ""
 
@@ -96,7 +118,15 @@ def test_what_the_simulator_tells_has_the_sdks_fields_and_reads_back() -> None:
         ("db", "s", "t2"),
         ("plain", None, "t3"),
     ]
-    listed = sort_db_object(answer(told.db_object(RULE))).value
+    objects = told.db_object(RULE)
+    whole_model = sdk("v5", "show_db_objects_list_response", "ShowDbObjectsListResponse")
+    assert objects.keys() <= set(whole_model.attribute_map.values())
+    database = objects["object_info"]["db"]
+    schema = database["schemas"]["s"]
+    assert database.keys() <= set(sdk("v5", "database_object", "DatabaseObject").attribute_map.values())
+    assert schema.keys() <= set(sdk("v5", "schema_object", "SchemaObject").attribute_map.values())
+    assert schema["tables"]["t1"].keys() <= set(sdk("v5", "table_object", "TableObject").attribute_map.values())
+    listed = sort_db_object(answer(objects)).value
     assert listed is not None
     assert [(row.database, row.schema, row.table) for row in listed.objects] == [
         ("db", "s", "t1"),
