@@ -41,9 +41,11 @@ class _Seen(Struct, frozen=True):
     fields: Mapping[str, str]
 
 
-def changes(before: Iterable[Entry], after: Iterable[Entry]) -> Iterator[Change]:
-    """The changes from *before* to *after*, by scope and job."""
-    old, new = _by_name(before), _by_name(after)
+def changes(before: Iterable[Entry], after: Iterable[Entry], *, parts_as_one: bool = False) -> Iterator[Change]:
+    """The changes from *before* to *after*, by scope and job. With *parts_as_one* the parts of a job that was split are
+    one entry: a table that only moved from one to the next is no change."""
+    old = {name: _whole(parts) for name, parts in _by_name(before, parts_as_one).items()}
+    new = {name: _whole(parts) for name, parts in _by_name(after, parts_as_one).items()}
     for name in sorted(old.keys() | new.keys()):
         was, now = old.get(name), new.get(name)
         one = now or was
@@ -72,17 +74,29 @@ def changes(before: Iterable[Entry], after: Iterable[Entry]) -> Iterator[Change]
             )
 
 
-def _by_name(entries: Iterable[Entry]) -> dict[Name, _Seen]:
-    found: dict[Name, _Seen] = {}
+def _by_name(entries: Iterable[Entry], parts_as_one: bool) -> dict[Name, list[_Seen]]:
+    found: dict[Name, list[_Seen]] = {}
     for entry in entries:
         body = orjson.loads(entry.body)
         info = body.get(DATA_LEVEL) or {}
-        kind = "+".join(filter(None, [body.get("object_level_compare_type"), info.get("compare_type")]))
+        level, kind = body.get("object_level_compare_type"), info.get("compare_type")
+        compared = "+".join(filter(None, [level, kind]))
+        seen = _Seen(entry.key, frozenset(_tables(info)), _fields(entry, info))
         number = 0
-        while (name := (entry.endpoint, entry.project_id, entry.job_id, kind, number)) in found:
+        if parts_as_one:
+            name = (entry.endpoint, entry.project_id, entry.job_id, kind or level or "", 0)
+            fields = {field: value for field, value in seen.fields.items() if field != "label.part"}
+            found.setdefault(name, []).append(_Seen(seen.key, seen.tables, fields | {"compared": compared}))
+            continue
+        while (name := (entry.endpoint, entry.project_id, entry.job_id, compared, number)) in found:
             number += 1
-        found[name] = _Seen(entry.key, frozenset(_tables(info)), _fields(entry, info))
+        found[name] = [seen]
     return found
+
+
+def _whole(parts: list[_Seen]) -> _Seen:
+    """The parts of an entry in one: the first has all that is asked for beside tables."""
+    return _Seen(parts[0].key, frozenset().union(*(part.tables for part in parts)), parts[0].fields)
 
 
 def _tables(info: Mapping[str, Any]) -> Iterator[str]:

@@ -289,3 +289,25 @@ def test_older_parts_go_when_they_are_replaced_and_count_when_they_are_compared_
     assert ended.code == 0
     assert "other.part-3.csv: removed" in ended.err
     assert sorted(path.name for path in tmp_path.glob("other*")) == ["other.csv", "other.part-2.csv"]
+
+
+def test_a_table_that_moves_from_one_part_to_the_next_has_not_gone(batcher: Batcher, cloud: Cloud) -> None:
+    cloud(fleet(job("big", objects=(("shop", None, tuple("bcdef")),))))
+    assert batcher("discover", "-o", "old.csv", "--max-tables", 2).code == 0
+    for old in Path().glob("old*.csv"):
+        old.write_text(old.read_text().replace(os.environ["BATCHER_ENDPOINT"], "ENDPOINT"))
+    cloud(fleet(job("big", objects=(("shop", None, tuple("abcdef")),))))
+    for old in Path().glob("old*.csv"):
+        old.write_text(old.read_text().replace("ENDPOINT", os.environ["BATCHER_ENDPOINT"]))
+    ended = batcher("discover", "-o", "new.csv", "--max-tables", 2, "--since", "old.csv", "--json")
+    (change,) = ended.json["changes"]
+    assert (change["what"], change["tables_came"], change["tables_went"]) == ("changed", ["shop.a"], [])
+    assert [field["name"] for field in change["fields"]] == ["label.tables"]
+
+
+def test_an_enterprise_project_that_shows_nothing_is_named(batcher: Batcher, cloud: Cloud) -> None:
+    cloud(fleet(job("a", enterprise_project_id="e1"), job("b")))
+    ended = batcher("discover", "-o", "-", "--enterprise-project-id", "e1", "--enterprise-project-id", "e2")
+    assert ended.code == 1
+    assert [json.loads(line)["job_id"] for line in ended.out.splitlines()] == ["a"]
+    assert "enterprise project e2 shows no jobs" in ended.err

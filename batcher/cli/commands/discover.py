@@ -256,7 +256,7 @@ def _changes(old: "Sequence[Any]", parts: "Sequence[Sequence[ManifestLine]]") ->
     from batcher.discover.written import entries
     from batcher.manifest.changes import changes
 
-    return list(changes(old, entries(parts)))
+    return list(changes(old, entries(parts), parts_as_one=True))
 
 
 def _not_listed(found: "Sequence[ProjectFound]", question: "Question") -> list[str]:
