@@ -32,6 +32,12 @@ def _korean(text: str, signs: Sequence[str]) -> float:
     return 0.0 if len(signs) < _SURELY_KOREAN else sum("\uac00" <= sign <= "\ud7a3" for sign in signs) / len(signs)
 
 
+def _simplified(text: str, signs: Sequence[str]) -> float:
+    """The share of the first level of GB 2312, the common signs, and of its punctuation."""
+    common = sum(not _is_kana(sign) and _in(sign, "gb2312") and sign.encode("gb2312")[0] <= 0xD7 for sign in signs)
+    return common / len(signs)
+
+
 def _chinese(text: str, signs: Sequence[str]) -> float:
     """The share of what people write; the rest of the set are 20,000 rare signs, and kana."""
     return sum(not _is_kana(sign) and (_in(sign, "gb2312") or _in(sign, "big5")) for sign in signs) / len(signs)
@@ -50,12 +56,12 @@ def _japanese(text: str, signs: Sequence[str]) -> float:
 
 
 def _cyrillic(text: str, signs: Sequence[str]) -> float:
-    """The share in words that have no other letters."""
-    good = sum(sign in "№«»–—" for sign in signs)  # noqa: RUF001
+    """The share in words that have no other letters; none where all are so short that they may be anything."""
+    good, longest = sum(sign in "№«»–—" for sign in signs), 0  # noqa: RUF001
     for word in _WORD.findall(text):
         if len(word) > 1 and _one_case(word) and all("\u0400" <= sign <= "\u045f" for sign in word):
-            good += len(word)
-    return good / len(signs)
+            good, longest = good + len(word), max(longest, len(word))
+    return good / len(signs) if longest > 2 else 0.0
 
 
 def _western(text: str, signs: Sequence[str]) -> float:
@@ -84,12 +90,15 @@ def _in(sign: str, encoding: str) -> bool:
         return False
 
 
+# Of several that read the text the first counts. A byte above ASCII and a letter behind it are a rare sign of GBK: Müller is
+# M黮ler. So rare signs are thought of last, and first of all those that everybody writes.
 _CANDIDATES: tuple[tuple[str, Callable[[str, Sequence[str]], float]], ...] = (
     ("cp932", _japanese),
     ("euc_jp", _japanese),
     ("cp949", _korean),
-    ("gb18030", _chinese),
-    ("big5", _traditional),
+    ("gb18030", _simplified),
     ("cp1251", _cyrillic),
     ("cp1252", _western),
+    ("gb18030", _chinese),
+    ("big5", _traditional),
 )

@@ -17,6 +17,11 @@ READS = {
     "Korean": ("cp949", "cp949", "j1,데이터 베이스 이름\n", "데이터"),
     "Russian": ("cp1251", "cp1251", "j1,Отдел продаж\n", "Отдел"),
     "French": ("iso-8859-1", "cp1252", "j1,café\n", "café"),
+    "a few German words, which GBK reads as rare signs": ("cp1252", "cp1252", "j1,Müller\nj2,Straße\n", "Müller"),
+    "a single Spanish word": ("iso-8859-1", "cp1252", "j1,España\n", "España"),
+    "a single Russian word": ("cp1251", "cp1251", "j1,заказы\n", "заказы"),
+    "a rare Chinese name": ("gbk", "gb18030", "j1,刘玥\n", "刘玥"),
+    "a Chinese sign behind letters": ("gbk", "gb18030", "j1,T团\n", "T团"),
     "German": ("cp1252", "cp1252", "j1,Größe 5 €\nj2,Müller\n", "Größe"),
 }
 
