@@ -29,6 +29,9 @@ KNOWN_NOTHINGS = {
 """Texts by which programs say that there is no value, and which programs these are."""
 
 _ALSO_IN_IDS = {"NA": "R writes it", "-": "it stands for nothing in tables for people", "#": "it names nothing"}
+_ALSO_IN_IDS |= dict.fromkeys(
+    ("N/A", "n/a", "none", "NONE", "Null", "nil", "NAN", "Nan", "--"), "people and their tools write it"
+)
 _WORDS = frozenset((*KNOWN_NOTHINGS, *_ALSO_IN_IDS))
 _EXPORT_EMPTY = "Leave it empty: na_rep='' in pandas, na = \"\" in R, \\pset null '' in psql, COALESCE(…, '') in SQL"
 
@@ -39,8 +42,8 @@ _EXPONENT = re.compile(r"[+-]?\d+(?:([.,])\d+)?([Ee])([+-]?)(\d+)")
 _FRACTION = re.compile(r"[+-]?(\d+)[.,]0+")
 _THOUSANDS = re.compile(r"\d{1,3}(?:([.,' \u00a0\u202f])\d{3})(?:\1\d{3})*")
 _ROW_COUNT = re.compile(r"\(\d+ rows?\)")
-_QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "\u2018": "\u2019", "«": "»", "[": "]"}
-QUOTE_SIGNS = frozenset((*_QUOTES, *_QUOTES.values()))
+QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "\u2018": "\u2019", "«": "»", "[": "]"}
+QUOTE_SIGNS = frozenset((*QUOTES, *QUOTES.values()))
 _SURELY_NUMBER = 5  # digits before ".0" that no version has, such as 1.0
 
 _AS_TEXT = (
@@ -94,6 +97,11 @@ def damage_of(text: str, place: Place) -> Damage | None:
 def nothing(text: object) -> str | None:
     """Who writes *text* for nothing; None where it says something."""
     return KNOWN_NOTHINGS.get(text) if type(text) is str else None
+
+
+def says_nothing(id_: str) -> bool:
+    """Whether *id_*, which stands for a job or a project, is a word for nothing."""
+    return id_ in _WORDS
 
 
 def surely_plain(texts: Collection[str]) -> bool:
@@ -157,7 +165,7 @@ def _quoted(text: str) -> Damage | None:
 
 def unquoted(name: str) -> str:
     """*name* without the quotes or backticks around it."""
-    if len(name) > 2 and _QUOTES.get(name[0]) == name[-1] and name[-1] not in (inner := name[1:-1]):
+    if len(name) > 2 and QUOTES.get(name[0]) == name[-1] and name[-1] not in (inner := name[1:-1]):
         return inner.strip() or name
     return name
 

@@ -90,8 +90,8 @@ def _in(sign: str, encoding: str) -> bool:
         return False
 
 
-# Of several that read the text the first counts. A byte above ASCII and a letter behind it are a rare sign of GBK: Müller is
-# M黮ler. So rare signs are thought of last, and first of all those that everybody writes.
+# Of several that read the text the first counts. A byte above ASCII and a letter behind it are a rare sign of GBK, so
+# that Müller is M黮ler: rare signs are thought of last, and first of all those that everybody writes.
 _CANDIDATES: tuple[tuple[str, Callable[[str, Sequence[str]], float]], ...] = (
     ("cp932", _japanese),
     ("euc_jp", _japanese),

@@ -82,6 +82,9 @@ def _no_header(name: str, line: str, number: int) -> ManifestError:
         )
     if _known(_GAP.split(line.strip())) > 1:
         return ManifestError(name, "the columns are separated by spaces", _CSV_FROM_SQL, line=number)
+    if _known(line.replace('"', "").split()) > 1:
+        mend = f"{_DELIMITERS_MEND}: write.csv in R, and no sep=' ' in pandas"
+        return ManifestError(name, "the columns are separated by spaces", mend, line=number)
     return ManifestError(
         name,
         "the first line is no header: it names no field of a manifest",

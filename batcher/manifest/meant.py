@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from batcher.manifest.damage import KNOWN_NOTHINGS, Place, damage_of, unquoted
+from batcher.manifest.damage import KNOWN_NOTHINGS, QUOTES, Place, damage_of, unquoted
 from batcher.manifest.findings import shown
 
 Databases = list[tuple[str, list[str] | None]]
@@ -10,6 +10,9 @@ Databases = list[tuple[str, list[str] | None]]
 
 FULL_WIDTH = {"：": ":", "，": ",", "；": ";", "、": ","}  # noqa: RUF001 - as Chinese keyboards write them
 """Signs that stand between names, as Chinese keyboards write them, and what they stand for."""
+
+_HALVES = {**QUOTES, "(": ")", "{": "}"}
+_OPENING = {closing: opening for opening, closing in _HALVES.items()}
 
 
 def written(databases: Databases) -> str:
@@ -27,6 +30,10 @@ def oddity(databases: Databases) -> tuple[str, str | None] | None:
             if damage := damage_of(table, Place.NAME):
                 mend = damage.mend if unquoted(table) == table else None
                 return f'has the {place} "{shown(table)}", which {damage.problem}', mend
+            if _bare(table) != table and place == "table":
+                return f'has the table "{shown(table)}", of which a part stands in quotes of its own', None
+            if _is_half(table):
+                return f'has the {place} "{shown(table)}", with a quote or bracket that has no other half', None
         if odd := _shape(name, tables):
             return odd, None
     return (odd, None) if (odd := _again(databases)) else None
@@ -35,7 +42,10 @@ def oddity(databases: Databases) -> tuple[str, str | None] | None:
 def _again(databases: Databases) -> str | None:
     """What is named twice, in one part or in two."""
     seen: set[tuple[str, str | None]] = set()
+    whole = {name for name, tables in databases if not tables}
     for name, tables in databases:
+        if tables and name in whole:
+            return f"names {shown(name)} as a whole, and tables of it as well"
         for table in tables or (None,):
             if (name, table) in seen:
                 what = f"{shown(name)} twice" if table is None else f'the table "{shown(table)}" of {shown(name)} twice'
@@ -52,6 +62,17 @@ def _shape(name: str, tables: Sequence[str] | None) -> str | None:
     if again := next((table for table in tables if table.startswith(f"{name}.")), None):
         return f'names the database again in the table "{shown(again)}"'
     return None
+
+
+def _bare(name: str) -> str:
+    """*name* without quotes around any of its parts: `[dbo].[orders]`."""
+    return ".".join(map(unquoted, name.split(".")))
+
+
+def _is_half(name: str) -> bool:
+    """Whether *name* begins with a quote or bracket, or ends with one, that has no other half in it."""
+    begin, end = _HALVES.get(name[0]), _OPENING.get(name[-1])
+    return (begin is not None and begin not in name[1:]) or (end is not None and end not in name[:-1])
 
 
 def meant(databases: Databases) -> Databases:
@@ -76,4 +97,4 @@ def _split(name: str, tables: Sequence[str] | None) -> tuple[str, list[str] | No
 def _without(database: str, table: str) -> str:
     """*table* without *database* before it: `shop.orders`, `` `shop`.`orders` ``."""
     head, point, rest = table.partition(".")
-    return unquoted(rest) if point and unquoted(head) == database else table
+    return _bare(rest) if point and unquoted(head) == database else _bare(table)

@@ -5,9 +5,9 @@ They look at plain data of any shape: what single fields may hold is the request
 
 from typing import Any
 
-from batcher.manifest.damage import Place, damage_of
+from batcher.manifest.damage import Place, damage_of, says_nothing
 from batcher.manifest.element import NO_VALUE, Fault
-from batcher.manifest.fields import DATA_LEVEL, OBJECT_LISTS
+from batcher.manifest.fields import DATA_LEVEL, MISSING_MENDS, OBJECT_LISTS
 from batcher.manifest.names import name_faults
 from batcher.manifest.start_time import BadStartTime, start_time_ms
 
@@ -33,7 +33,8 @@ def apply_rules(body: dict[str, Any], *, now: float) -> list[Fault]:
         faults.append(Fault(None, NO_VALUE, problem, mend))
     job_id = body.get("job_id")
     if type(job_id) is str and (damage := damage_of(job_id, Place.ID)):
-        faults.append(Fault("job_id", job_id, damage.problem, damage.mend))
+        mend = f"{MISSING_MENDS['job_id']}, or take the entry out" if says_nothing(job_id) else damage.mend
+        faults.append(Fault("job_id", job_id, damage.problem, mend))
     elif type(job_id) is str and not is_job_id(job_id):
         mend = "Copy the id from the job's page, without spaces around it"
         faults.append(Fault("job_id", job_id, "holds spaces or control characters", mend))

@@ -1,18 +1,19 @@
-"""`compare_object_infos` in one CSV cell: the API's JSON, or `db: table, table; db2: table; db3`."""
+"""`compare_object_infos` in one CSV cell: the API's JSON, or `db: table1, table2; db2: table3; db3`."""
 
 import re
 from typing import Any
 
-from batcher.manifest.damage import KNOWN_NOTHINGS, QUOTE_SIGNS
+from batcher.manifest.damage import KNOWN_NOTHINGS, QUOTE_SIGNS, unquoted
 from batcher.manifest.fields import EXAMPLES
 from batcher.manifest.meant import FULL_WIDTH, Databases, meant, oddity, written
 from batcher.manifest.strict_json import NotJson, parse, twice_keys
 from batcher.masking import mask_text
 from batcher.text import printable
 
-_FORM = "Write db: table, table; db2: table; db3"
+_FORM = "Write db: table1, table2; db2: table3; db3"
 _RESERVED = re.compile(r'[:,;\[\]{}"\x00-\x1f]')
 _BRACKETS = re.compile(r"\[[^][{}\",]+\][.:]")  # SQL Server's quotes
+_LISTS = re.compile(r"(:\s*)(?:\[([^][():;]*)\]|\(([^][():;]*)\))(?=\s*(?:;|$))")  # brackets around the tables
 _ODD = re.compile(r"[^\w:,; $-]")  # in a cell without these, only words for nothing are odd
 _TO_ASCII = str.maketrans(FULL_WIDTH)
 _NOTHINGS = frozenset(KNOWN_NOTHINGS)
@@ -124,7 +125,7 @@ def format_cell(infos: list[dict[str, Any]]) -> str | None:
 def _mend(text: str) -> str:
     """How *text* is written in the short form, where it can be told what is meant."""
     try:
-        form = meant(_databases_of(text.translate(_TO_ASCII)))
+        form = meant(_databases_of(_LISTS.sub(r"\1\2\3", unquoted(text.translate(_TO_ASCII)))))
         found = _databases(written(form))
     except BadCell:
         return f"{_FORM}. {_REALLY_SO}"

@@ -43,7 +43,7 @@ _SIGNATURES = {
 }
 _TABLES = ("Parquet", "Arrow (Feather)", "Avro", "ORC")
 _FROM_TABLES = "Export it as CSV or JSONL, for example with DuckDB: COPY (FROM 'wave.parquet') TO 'wave.csv'"
-_PAGES = (b"<!doctype", b"<html", b"<?xml")
+_PAGES = (b"<!doctype", b"<html", b"<?xml", b"<table")
 
 
 class Source:

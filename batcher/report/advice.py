@@ -34,7 +34,7 @@ def advice(status: Status, kind: ErrorKind | None) -> str:
                 "batcher settle RESULTS --key KEY --as …"
             )
         case Status.INVALID:
-            return _BY_KIND[ErrorKind.VALIDATION]
+            return "Mend these entries in the manifest as error_msg says, and submit them as a new wave."
         case Status.NOT_SUBMITTED if kind in (None, ErrorKind.STOPPED):
             return _BY_KIND[ErrorKind.STOPPED]
     return _BY_KIND[kind] if kind is not None else "See error_msg of these entries."

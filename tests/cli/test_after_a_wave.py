@@ -279,7 +279,10 @@ def test_unsettled_entries_are_selected_with_a_warning(batcher: Batcher, unsettl
 
 def test_invalid_entries_are_told_by_their_lines(batcher: Batcher, cloud: Cloud, tmp_path: Path) -> None:
     cloud()
-    batcher("run", write_manifest(tmp_path / "w.csv", ["job-1", "", "job-2"]), "-o", RESULTS, "--skip-invalid")
+    ran = batcher("run", write_manifest(tmp_path / "w.csv", ["job-1", "", "job-2"]), "-o", RESULTS, "--skip-invalid")
+    assert "Mend these entries in the manifest as error_msg says" in " ".join(
+        ran.err.split()
+    )  # select has none of them
     ended = batcher("select", RESULTS, "--status", "invalid", "-o", "-")
     assert ended.out == ""
     assert "mend them in the manifest, at line 3" in ended.err

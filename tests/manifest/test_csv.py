@@ -151,7 +151,7 @@ WRONG = {
     "a bad list": (
         "job_id;conflict_policy;compare_type;compare_object_infos\nj;keep;lines;a, b\n",
         'wave.csv, line 2, index 0: compare_object_infos "a, b" has a comma, but no database before a colon, '
-        "in part 1. Write db: table, table; db2: table; db3.",
+        "in part 1. Write db: table1, table2; db2: table3; db3.",
     ),
     "bad JSON in a cell": (
         'job_id;conflict_policy;compare_type;compare_object_infos\nj;keep;lines;"[{""db_name"": 1}]"\n',
@@ -220,6 +220,10 @@ NO_CSV = {
     "sqlite's columns": (
         "job_id  key\n------  ---\nj       k\n",
         "line 1: the columns are separated by spaces. Export",
+    ),
+    "single spaces, as R's write.table": (
+        '"job_id" "object_level_compare_type"\n"1" "j" "objects"\n',
+        "line 1: the columns are separated by spaces. Use commas, semicolons or tabs: write.csv in R, and no sep=' '",
     ),
     "rows with another delimiter": (
         "job_id,object_level_compare_type\nj;objects\nk;objects\n",

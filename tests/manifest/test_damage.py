@@ -168,6 +168,16 @@ def test_names_for_nothing_may_be_meant_in_json(tmp_path: Path) -> None:
     assert isinstance(made[0], Entry)
 
 
+@pytest.mark.parametrize("word", ["NULL", "NA", "none", "N/A", "n/a", "Null", "-"])
+def test_a_job_is_never_left_empty(word: str, tmp_path: Path) -> None:
+    """An entry needs one, so that to leave it empty is no mend."""
+    (said,) = texts(read(tmp_path, f"job_id;object_level_compare_type\n{word};objects\nj2;objects\n", "wave.csv"))
+    assert f'job_id "{word}" is a word for nothing: ' in said
+    assert said.endswith(
+        " Give the id of the DRS job; of its subtask, where the job has several, or take the entry out."
+    )
+
+
 def test_words_for_nothing_where_only_some_words_are_taken(tmp_path: Path) -> None:
     """An optional field is left empty, another says what it needs."""
     content = (

@@ -87,6 +87,11 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
         b"\xef\xbb\xbf\n<!DOCTYPE html><html>",
         "wave.csv: this is a page (HTML or XML). Is it a login page, or a workbook saved as a page? ",
     ),
+    "a table for browsers": (
+        "wave.csv",
+        b'<table border="1" class="dataframe">\n',
+        "wave.csv: this is a page (HTML or XML). ",
+    ),
     "JSON printed for people, called JSONL": (
         "wave.jsonl",
         b'{"job_id": "j",\n "object_level_compare_type": "objects"}\n{"job_id": "k",\n "x": 1}\n',
