@@ -8,6 +8,7 @@ from batcher.channel.reader import Ids, Reader
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.paging import Paging, Read
 from batcher.drs.query_compare_result import CompareTaskList, QueryCompareResultResponse
 from batcher.follow import reasons
 from batcher.follow.followed import Followed, Part, ids_of
@@ -183,22 +184,23 @@ class Watch:
             return first
         if ids:
             self._list_comes_along = _list_of(first) is not None
-        if not ids or self._list_comes_along:
-            told, answer, number = _tasks(first), first, 1
-        else:
-            told, answer, number = {}, None, 0  # the list has to be asked for by itself
-        while not wanted <= told.keys():
-            if answer is not None:
-                if (trouble := _list_trouble(answer, told)) is not None:
-                    return trouble
-                if len(told) >= _length(answer) or number >= _MAX_PAGES:
-                    break
-            number += 1
-            page = await self._page(job_id, {}, number)
-            if isinstance(page, Trouble):
-                return page
-            answer, told = page, told | _tasks(page)
-        return told, first
+        paging: Paging[CompareTaskList] = Paging(first=guesses.FIRST_PAGE, most_pages=_MAX_PAGES)
+        answer = first if not ids or self._list_comes_along else None  # else the list is asked for by itself
+        while True:
+            if answer is None:
+                page = await self._page(job_id, {}, paging.number)
+                if isinstance(page, Trouble):
+                    return page
+                answer = page
+            block = answer.compare_task_list_results
+            if block is None or block.error_code:
+                return _list_trouble(answer)
+            state = paging.add(_tasks(answer), _length(answer))
+            if wanted <= paging.found.keys() or state in (Read.WHOLE, Read.TOO_LONG):
+                return paging.found, first
+            if state is Read.SHORT:
+                return _list_trouble(answer)
+            answer = None
 
     async def _page(
         self, job_id: str, ids: Ids, number: int, size: int = guesses.LIST_PAGE_SIZE
@@ -325,11 +327,9 @@ def _tasks(answer: QueryCompareResultResponse) -> Told:
     return {task.compare_task_id: task for task in _list_of(answer) or () if task.compare_task_id}
 
 
-def _list_trouble(answer: QueryCompareResultResponse, told: Told) -> Trouble | None:
+def _list_trouble(answer: QueryCompareResultResponse) -> Trouble:
     """Why the list cannot be believed: an error, or an end before its own length, is no proof of absence."""
     block = answer.compare_task_list_results
-    if block is not None and not block.error_code and (block.compare_task_list or len(told) >= _length(answer)):
-        return None
     said = (block.error_msg or block.error_code) if block is not None else None
     return Trouble(
         sort=Sort.MAYBE,

@@ -12,12 +12,14 @@ from batcher.drs.answer import Stage
 from batcher.drs.cloud import Cloud
 from batcher.drs.failures import server_time, sort_list
 from batcher.drs.outcome import Comparison, ErrorKind, ListOutcome, Sort, Trouble
+from batcher.drs.paging import Paging, Read
 from batcher.journal.ops import Noted
 from batcher.pace.pacer import Closed, Turn
 from batcher.wave.context import Context
 
 _SIGN_S = 15.0  # less than what `Lane.go_on_after` counts back
-_MOST = 1000 * guesses.LIST_PAGE_SIZE  # comparisons of a job: beyond that the list is not read
+_MOST_PAGES = 1000
+_MOST = _MOST_PAGES * guesses.LIST_PAGE_SIZE  # comparisons of a job: beyond that the list is not read
 
 
 class Listed(Struct, frozen=True):
@@ -54,33 +56,28 @@ class Lister:
 
     async def comparisons(self, job_id: str) -> Listed | None:
         """All of the job's comparisons; None: the scope halted. Raises `Closed` when nothing may leave any more."""
-        found: dict[str, Comparison] = {}  # by id, the freshest reading of each
-        number, pages, asked_at = guesses.FIRST_PAGE, 0, 0.0
+        paging: Paging[Comparison] = Paging(
+            first=guesses.FIRST_PAGE, most_pages=_MOST_PAGES, most_rows=_MOST, first_again=True
+        )
+        asked_at: float | None = None  # when the first page was
         while True:
-            asked = await self._page(job_id, number)
+            asked = await self._page(job_id, paging.number)
             if asked is None:
                 return None
             outcome, sent_at = asked
-            asked_at = asked_at if pages else sent_at
+            asked_at = sent_at if asked_at is None else asked_at
             page = outcome.page
             if page is None:
                 return _listed(outcome, outcome.trouble or _unsound(), asked_at)
-            again = number == guesses.FIRST_PAGE and pages > 0
-            pages += 1
             self._cloud_clock.listed(page.comparisons)
-            found |= {comparison.compare_task_id: comparison for comparison in page.comparisons}
-            if page.total > _MOST:
-                return _listed(outcome, _too_long(page.total), asked_at)
-            if again:
-                return _listed(outcome, tuple(found.values()) if len(found) >= page.total else _unsound(), asked_at)
-            if len(found) >= page.total:
-                if number == guesses.FIRST_PAGE:
-                    return _listed(outcome, tuple(found.values()), asked_at)
-                number = guesses.FIRST_PAGE  # the list may have shifted while it was read
-            elif not page.comparisons or pages * guesses.LIST_PAGE_SIZE >= _MOST:
-                return _listed(outcome, _unsound(), asked_at)
-            else:
-                number += 1
+            match paging.add({comparison.compare_task_id: comparison for comparison in page.comparisons}, page.total):
+                case Read.WHOLE:
+                    return _listed(outcome, tuple(paging.found.values()), asked_at)
+                case Read.SHORT:
+                    return _listed(outcome, _unsound(), asked_at)
+                case Read.TOO_LONG:
+                    why = _too_long(page.total) if page.total > _MOST else _unsound()
+                    return _listed(outcome, why, asked_at)
 
     async def glance(self, job_id: str) -> tuple[Comparison, ...] | None:
         """Look, whatever comes of it; but a credential that is refused is renewed, or ends the scope.

@@ -19,6 +19,7 @@ from batcher.drs.auth.places import Item
 from batcher.drs.auth.token import TokenCredential
 from batcher.drs.cloud import Credential, Refusal
 from batcher.drs.endpoints import region_of_endpoint
+from batcher.drs.paging import Paging, Read
 from batcher.errors import UserError
 
 _REFUSED = 3  # the exit code for a refused credential
@@ -81,16 +82,14 @@ async def _projects(
     finder: CredentialFinder, credential: Credential, iam_endpoint: str, wanted: str | None
 ) -> tuple[Project, ...] | Refusal:
     """All pages of IAM's list."""
-    projects: list[Project] = []
-    for page in range(1, _MAX_PAGES + 1):
-        bare = projects_request(iam_endpoint, wanted, page)
+    paging: Paging[Project] = Paging(most_pages=_MAX_PAGES)
+    while paging.state is Read.ON:
+        bare = projects_request(iam_endpoint, wanted, paging.number)
         answer = await finder.transport.send(replace(bare, headers={**bare.headers, **credential.headers(bare)}))
         listed = listed_projects(answer)
         if isinstance(listed, Passing):
             return listed.refusal
         if isinstance(listed, Refusal):
             return listed
-        projects += listed
-        if len(listed) < PROJECTS_A_PAGE:
-            break
-    return tuple(projects)
+        paging.add({project.id: project for project in listed}, None, full=len(listed) >= PROJECTS_A_PAGE)
+    return tuple(paging.found.values())
