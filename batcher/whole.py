@@ -37,7 +37,10 @@ def whole(path: Path) -> Iterator[int]:
         yield from _written(os.open(path, os.O_WRONLY | os.O_CLOEXEC))
         return
     draft = draft_beside(path)
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    except OSError as error:  # it is about the file that was asked for, whose name a person knows
+        raise OSError(error.errno, error.strerror, str(path)) from error
     try:
         if mode is not None:
             os.fchmod(fd, stat.S_IMODE(mode))

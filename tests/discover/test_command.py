@@ -210,6 +210,9 @@ def test_what_passes_is_waited_out(batcher: Batcher, cloud: Cloud) -> None:
         ("--tables", "missing.txt"),
         ("--tables", "database", "--exclude-tables", "x"),
         ("--report", "jobs.xlsx"),
+        ("--report", "nowhere/jobs.csv"),
+        ("--report", "wave.csv"),
+        ("--format", "xml"),
         ("--project-id", "p", "--all-projects"),
         ("--region", "nowhere-1", "--region", "eu-west-101"),
     ],
@@ -311,3 +314,12 @@ def test_an_enterprise_project_that_shows_nothing_is_named(batcher: Batcher, clo
     assert ended.code == 1
     assert [json.loads(line)["job_id"] for line in ended.out.splitlines()] == ["a"]
     assert "enterprise project e2 shows no jobs" in ended.err
+
+
+def test_quiet_says_only_what_is_wrong(batcher: Batcher, cloud: Cloud) -> None:
+    cloud(ServiceConfig(cloud=CloudConfig(jobs=(job("a"), job("p", status="PAUSING")), projects=frozenset({"one"}))))
+    assert batcher("discover", "-o", "wave.csv", "--project-id", "one", "--quiet").err == ""
+    ended = batcher("discover", "-o", "-", "--project-id", "one", "--project-id", "shut", "--quiet")
+    assert ended.code == 1
+    assert [line.partition(":")[0].partition(" at ")[0] for line in ended.err.splitlines()][-1] == "project shut"
+    assert "listed" not in ended.err

@@ -137,7 +137,11 @@ def command(output: str, format_: str | None, force: bool, as_json: bool, **para
     missing = _not_listed(found, question)
     for job_id in missing:
         tell(f"job {job_id}: --job-id names it, and no project lists it")
-    _tell(found, parts, path, mine["report"], changed, mine["since"], as_json=as_json)
+    if as_json or not loaded.settings.quiet:
+        _tell(found, parts, path, mine["report"], changed, mine["since"], as_json=as_json)
+    else:
+        _say_notes(found)
+        _say_trouble(found)
     for stale in gone:
         tell(f"{stale}: removed, as no job has so many parts any more")
     unseen = any(project.trouble is not None or project.notes for project in found)
@@ -265,6 +269,12 @@ def _not_listed(found: "Sequence[ProjectFound]", question: "Question") -> list[s
     return sorted((question.selection.job_ids or frozenset()) - listed)
 
 
+def _say_notes(found: "Sequence[ProjectFound]") -> None:
+    for project in found:
+        for note in project.notes:
+            tell(f"project {project.project_id}: {note}")
+
+
 def _say_trouble(found: "Sequence[ProjectFound]") -> None:
     from batcher.discover.written import trouble_said
 
@@ -322,9 +332,7 @@ def _tell(
         tell(f"  {count:>7,}  {reason}")
     for guess, count in guesses_made(found).items():
         tell(f"{counted(count, 'job rests', 'jobs rest')} on a guess: {GUESS_SAID[guess]}")
-    for project in found:
-        for note in project.notes:
-            tell(f"project {project.project_id}: {note}")
+    _say_notes(found)
     _say_trouble(found)
     if changed is not None:
         for line in shown.table(changed, str(since)):
