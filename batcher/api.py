@@ -201,8 +201,13 @@ class Wave:
             raise RuntimeError("the wave has not ended")
         return self._task.result()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether something may be sent: not so while its manifest is read, or its credentials are looked for."""
+        return self._engine is not None
+
     def status(self) -> WaveStatus:
-        """Where the wave stands now."""
+        """Where the wave stands now. Raises `RuntimeError` before it is open."""
         return self._opened_engine.status()
 
     def stop(self, stop: Stop) -> None:
@@ -329,6 +334,8 @@ class Wave:
             admission=self._companion,
             ends_at=self._ends_at,
         )
+        if self._told_to_stop is not None:  # while its credentials were looked for
+            self._engine.stop(self._told_to_stop)
         await self._take_orders(self._engine)
         if self._companion is not None:
             from batcher.follow.following import in_thread

@@ -68,7 +68,7 @@ def stopping(wave: Wave, say: Callable[[str], None]) -> Iterator[None]:
 
 
 def _promise(wave: Wave, number: signal.Signals) -> str:
-    if wave.found is None:
+    if not wave.is_open:
         return f"{number.name}: nothing has been sent"
     in_flight = wave.status().in_flight
     if not in_flight:

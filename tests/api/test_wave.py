@@ -1,6 +1,8 @@
 """The Python face: a wave from a script, as the README has it."""
 
+import asyncio
 import re
+import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,10 @@ import pytest
 
 import batcher
 from batcher import BadManifest, OpeningStopped, RunSettings, Status, Stop, StopKind, UserError, Wave
+from batcher.cli.signals import stopping
+from batcher.drs.auth.none import NO_CREDENTIAL
+from batcher.drs.cloud import Credential
+from batcher.life.entry import Scope
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
@@ -120,6 +126,38 @@ async def test_a_stop_while_the_manifest_is_read_leaves_nothing(simulator: Simul
             pass
     assert not Path("results.jsonl").exists()
     assert not Path("results.jsonl.journal").exists()
+
+
+async def test_a_stop_while_credentials_are_looked_for_sends_nothing(simulator: Simulator, jobs: Path) -> None:
+    def stop_and_find(scope: Scope) -> Credential:
+        wave.stop(Stop(StopKind.ASKED, "never mind"))
+        return NO_CREDENTIAL
+
+    wave = Wave(jobs, "results.jsonl", credential_for=stop_and_find, **HASTE)
+    async with wave:
+        end = await wave.run()
+    assert end.stop is not None
+    assert requests_of(simulator) == 0
+    assert end.status.not_submitted == 30
+
+
+async def test_a_signal_while_credentials_are_looked_for_is_answered(
+    simulator: Simulator, jobs: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where they are not found: what the handler says then must not fail."""
+    said: list[str] = []
+
+    def wait_and_fail(scope: Scope) -> Credential:
+        signal.raise_signal(signal.SIGINT)
+        raise UserError("nobody has written to the pipe")
+
+    wave = Wave(jobs, "results.jsonl", credential_for=wait_and_fail, **HASTE)
+    with stopping(wave, said.append), pytest.raises(UserError):
+        async with wave:
+            pass
+    await asyncio.sleep(0)
+    assert said == ["SIGINT: nothing has been sent"]
+    assert not caplog.records
 
 
 async def test_settings_or_keywords(jobs: Path) -> None:
