@@ -323,3 +323,19 @@ def test_quiet_says_only_what_is_wrong(batcher: Batcher, cloud: Cloud) -> None:
     assert ended.code == 1
     assert [line.partition(":")[0].partition(" at ")[0] for line in ended.err.splitlines()][-1] == "project shut"
     assert "listed" not in ended.err
+
+
+def test_where_no_job_is_to_be_compared_there_is_no_manifest(batcher: Batcher, cloud: Cloud, tmp_path: Path) -> None:
+    cloud(fleet(job("p", status="PAUSING")))
+    (tmp_path / "wave.csv").write_text("job_id\n")
+    ended = batcher("discover", "-o", "wave.csv", "--force", "--report", "jobs.jsonl")
+    assert ended.code == 1
+    assert "1 job listed = 0 written + 1 left out" in ended.err
+    assert "No job is to be compared: wave.csv is not written." in ended.err
+    assert "right region" not in ended.err
+    assert (tmp_path / "wave.csv").read_text() == "job_id\n"
+    assert report(tmp_path / "jobs.jsonl")["p"]["reason"] == "status"
+    cloud(fleet())
+    ended = batcher("discover", "-o", "-", "--json")
+    assert (ended.code, ended.out) == (1, "")
+    assert "is it the right region and project" in ended.err

@@ -44,8 +44,8 @@ after the other with `batcher run --wait`, as a job has one unfinished data comp
 Jobs of enterprise projects that the credential may not see are not listed by the cloud, and so not here.
 
 \b
-Exit codes: 0 every project was told whole; 1 some were not, and the report names them; 2 bad usage or
-configuration; 3 no project could be read: nothing was written.
+Exit codes: 0 every project was told whole; 1 some were not, and the report names them, or no job is to be compared;
+2 bad usage or configuration; 3 no project could be read: nothing was written.
 """
 
 
@@ -132,7 +132,8 @@ def command(output: str, format_: str | None, force: bool, as_json: bool, **para
         return exits.STOPPED
     if mine["report"] is not None:
         write_jobs(mine["report"], found)
-    parts, gone = write_parts(found, path, format_)
+    any_written = any(any(project.chosen) for project in found)
+    parts, gone = write_parts(found, path, format_) if any_written else ([], [])
     changed = _changes(old, parts) if since else None
     missing = _not_listed(found, question)
     for job_id in missing:
@@ -142,10 +143,12 @@ def command(output: str, format_: str | None, force: bool, as_json: bool, **para
     else:
         _say_notes(found)
         _say_trouble(found)
+    if not any_written:
+        tell(f"No job is to be compared: {'a manifest' if path is None else path} is not written.{_hint(found)}")
     for stale in gone:
         tell(f"{stale}: removed, as no job has so many parts any more")
     unseen = any(project.trouble is not None or project.notes for project in found)
-    return exits.INCOMPLETE if unseen or missing else exits.CREATED
+    return exits.INCOMPLETE if unseen or missing or not any_written else exits.CREATED
 
 
 _OWN = (
@@ -269,6 +272,12 @@ def _not_listed(found: "Sequence[ProjectFound]", question: "Question") -> list[s
     return sorted((question.selection.job_ids or frozenset()) - listed)
 
 
+def _hint(found: "Sequence[ProjectFound]") -> str:
+    if any(project.jobs for project in found):
+        return ""
+    return " No job is listed at all: is it the right region and project, and may the credential see their jobs?"
+
+
 def _say_notes(found: "Sequence[ProjectFound]") -> None:
     for project in found:
         for note in project.notes:
@@ -337,7 +346,7 @@ def _tell(
     if changed is not None:
         for line in shown.table(changed, str(since)):
             tell(line)
-    if path is not None:
+    if path is not None and parts:
         for number, lines in enumerate(parts):
             tell(f"{part_path(path, number)}: {counted(len(lines), 'entry', 'entries')}")
         if len(parts) > 1:
