@@ -53,7 +53,7 @@ class Following:
         self._settings = settings
         self._on_end = on_end
         self._failed: BaseException | None = None
-        self._is_taken_up = False
+        self.is_taken_up = False  # all of what there was
         self._task: asyncio.Task[None] | None = None
         self._stopped: str | None = None
         self._signal: str | None = None
@@ -97,7 +97,7 @@ class Following:
             self._follower.add(entry)
             on_open(result, entry)
         self._file.only_kept()
-        self._is_taken_up = True
+        self.is_taken_up = True
 
     @property
     def scopes(self) -> tuple[ScopeName, ...]:
@@ -106,7 +106,7 @@ class Following:
 
     def begin(self, readers: Mapping[ScopeName, Reader]) -> None:
         """Look by *readers* from now on. Raises `UserError`."""
-        if not self._is_taken_up:
+        if not self.is_taken_up:
             return
         self._follower.begin(readers)
         self._task = asyncio.create_task(self._follower.run(), name="follow")

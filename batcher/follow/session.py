@@ -75,8 +75,8 @@ class Session:
             self._following.stop(*self._told_to_stop)
 
     def status(self) -> FollowStatus | None:
-        """Where it stands; None before it has begun."""
-        return None if self._following is None else self._following.status()
+        """Where it stands; None before all results were read."""
+        return self._following.status() if self._following is not None and self._following.is_taken_up else None
 
     async def run(self) -> FollowEnd:
         """Follow to the end. Raises `UserError`."""

@@ -9,8 +9,11 @@ import pytest
 
 from batcher.clock import SystemClock
 from batcher.follow.files import verdicts_beside
+from batcher.follow.follower import FollowStatus
 from batcher.follow.following import Following
+from batcher.follow.session import Session
 from batcher.settings import RunSettings
+from tests.follow.cloud import a_token
 from tests.report.waves import write_wave
 
 SMALL, LARGE = 300, 2300
@@ -53,8 +56,29 @@ async def test_stopped_while_it_reads_it_leaves_all_as_it_was(tmp_path: Path) ->
     following = Following(results, RunSettings(), SystemClock(), random.Random(1))
     following.stop("SIGINT received", "SIGINT")
     await asyncio.to_thread(following.take_up, results)
+    assert not following.is_taken_up
     following.begin({})
     end = await following.finish()
     await following.aclose()
     assert (end.stopped, end.signal) == ("SIGINT received", "SIGINT")
     assert path.read_bytes() == before
+
+
+async def test_nothing_is_said_of_where_it_stands_before_all_results_are_read(tmp_path: Path) -> None:
+    results = tmp_path / "r.jsonl"
+    write_wave(results, 50, journal=False)
+    verdicts_beside(results).unlink()
+    told: list[FollowStatus | None] = []
+
+    class Watched(Session):
+        def _take_up(self) -> None:
+            told.append(self.status())
+            super()._take_up()
+            told.append(self.status())
+            self.stop("enough")
+
+    await Watched(results, RunSettings(), credential_for=a_token).run()
+    before, after = told
+    assert before is None
+    assert after is not None
+    assert after.entries == 50
