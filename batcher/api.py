@@ -289,8 +289,36 @@ class Wave:
             self._journal
             or (journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results))
         )
-        defaults = await self._defaults(manifest)
-        request = Request(
+        request = self._request(manifest, await self._defaults(manifest))
+        opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch)
+        self._lock = opened.lock
+        self._stack.callback(opened.lock.release)
+        self.found = opened.found
+        self._stack.callback(self._forget_unbegun)  # runs with the journal closed, and the wave still held
+        threaded = ThreadedJournal(opened.store, str(self.journal_path))
+        self._stack.push_async_callback(threaded.aclose)
+        journal = threaded if self._wrap_journal is None else self._wrap_journal(threaded)
+        sink = self._open_sink(opened)
+        self._stack.callback(sink.close)
+        clouds = await self._clouds(opened.start)
+        if self._companion is not None:
+            self._stack.push_async_callback(self._companion.aclose)
+        self._engine = self._engine_of(opened, journal, sink, clouds, rng)
+        if self._told_to_stop is not None:  # while its credentials were looked for
+            self._engine.stop(self._told_to_stop)
+        await self._take_orders(self._engine)
+        if self._companion is not None:
+            from batcher.follow.following import in_thread
+
+            companion, early = self._companion, await journal.read(begun)
+            await in_thread(lambda: companion.take_up(early), lambda: companion.stop("the opening was cancelled"))
+            companion.begin(self._engine.reads)
+
+    def _request(self, manifest: Manifest, defaults: RunDefaults) -> Request:
+        """What is asked for when the wave is opened."""
+        settings = self.settings
+        assert self.journal_path is not None  # noqa: S101 - it follows from the manifest
+        return Request(
             manifest=_Stoppable(manifest, lambda: self._told_to_stop),
             defaults=defaults,
             journal=self.journal_path,
@@ -306,20 +334,13 @@ class Wave:
             settings=settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"}),
             command=self._command,
         )
-        opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch)
-        self._lock = opened.lock
-        self._stack.callback(opened.lock.release)
-        self.found = opened.found
-        self._stack.callback(self._forget_unbegun)  # runs with the journal closed, and the wave still held
-        threaded = ThreadedJournal(opened.store, str(self.journal_path))
-        self._stack.push_async_callback(threaded.aclose)
-        journal = threaded if self._wrap_journal is None else self._wrap_journal(threaded)
-        sink = self._open_sink(opened)
-        self._stack.callback(sink.close)
-        clouds = await self._clouds(opened.start)
-        if self._companion is not None:
-            self._stack.push_async_callback(self._companion.aclose)
-        self._engine = Engine(
+
+    def _engine_of(
+        self, opened: Opened, journal: Journal, sink: Sink, clouds: dict[Scope, Cloud], rng: random.Random
+    ) -> Engine:
+        """The engine of the wave that was opened."""
+        settings = self.settings
+        return Engine(
             start=opened.start,
             policy=replace(policy_of(settings), concurrency=self._width(len(opened.start.scopes))),
             clock=self._clock,
@@ -334,15 +355,6 @@ class Wave:
             admission=self._companion,
             ends_at=self._ends_at,
         )
-        if self._told_to_stop is not None:  # while its credentials were looked for
-            self._engine.stop(self._told_to_stop)
-        await self._take_orders(self._engine)
-        if self._companion is not None:
-            from batcher.follow.following import in_thread
-
-            companion, early = self._companion, await journal.read(begun)
-            await in_thread(lambda: companion.take_up(early), lambda: companion.stop("the opening was cancelled"))
-            companion.begin(self._engine.reads)
 
     async def _take_orders(self, engine: Engine) -> None:
         """Listen for `batcher control`; a wave that cannot runs all the same."""

@@ -4,9 +4,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Iterator
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
+from batcher.clock import utc, utc_now
 from batcher.doctor.check import Check, fault, ok, warning
 from batcher.drs.answer import Answer
 from batcher.drs.auth.find import CredentialFinder
@@ -65,8 +65,8 @@ async def _tls(host: str, port: int, settings: RunSettings) -> Check:
     writer.close()
     until = certificate.get("notAfter")
     if isinstance(until, str):
-        ends = datetime.fromtimestamp(ssl.cert_time_to_seconds(until), UTC)
-        if (ends - datetime.now(UTC)).days < _SOON_DAYS:
+        ends = utc(ssl.cert_time_to_seconds(until))
+        if (ends - utc_now()).days < _SOON_DAYS:
             return warning("TLS", f"the certificate of {host} ends on {ends:%Y-%m-%d}", "tell whoever runs it")
         return ok("TLS", f"the certificate of {host} is trusted, until {ends:%Y-%m-%d}")
     return ok("TLS", f"the certificate of {host} is trusted")

@@ -292,6 +292,33 @@ def _say_trouble(found: "Sequence[ProjectFound]") -> None:
             tell(f"project {project.project_id} at {project.endpoint}: {trouble_said(project)}")
 
 
+def _counts(
+    found: "Sequence[ProjectFound]", parts: "Sequence[Sequence[ManifestLine]]", path: Path | None
+) -> dict[str, Any]:
+    """The counts as data."""
+    from batcher.discover.written import guesses_made, part_path, reasons
+
+    return {
+        "listed": sum(len(project.jobs) for project in found),
+        "written": sum(1 for project in found for _ in project.chosen),
+        "left_out": dict(reasons(found)),
+        "entries": sum(map(len, parts)),
+        "manifests": [] if path is None else [str(part_path(path, number)) for number in range(len(parts))],
+        "guesses": {guess.value: count for guess, count in guesses_made(found).items()},
+        "projects": [
+            {
+                "endpoint": project.endpoint,
+                "project_id": project.project_id,
+                "listed": len(project.jobs),
+                "written": sum(1 for _ in project.chosen),
+                "trouble": None if project.trouble is None else project.trouble.error_code or project.trouble.kind,
+                "notes": project.notes,
+            }
+            for project in found
+        ],
+    }
+
+
 def _tell(
     found: "Sequence[ProjectFound]",
     parts: "Sequence[Sequence[ManifestLine]]",
@@ -302,6 +329,8 @@ def _tell(
     *,
     as_json: bool,
 ) -> None:
+    import orjson
+
     from batcher.cli.show import changed as shown
     from batcher.discover.choice import GUESS_SAID
     from batcher.discover.written import guesses_made, part_path, reasons
@@ -311,31 +340,11 @@ def _tell(
     written = sum(1 for project in found for _ in project.chosen)
     left_out = reasons(found)
     if as_json:
-        import orjson
-
-        said = {
-            "listed": listed,
-            "written": written,
-            "left_out": dict(left_out),
-            "entries": sum(map(len, parts)),
-            "manifests": [] if path is None else [str(part_path(path, number)) for number in range(len(parts))],
-            "guesses": {guess.value: count for guess, count in guesses_made(found).items()},
-            "projects": [
-                {
-                    "endpoint": project.endpoint,
-                    "project_id": project.project_id,
-                    "listed": len(project.jobs),
-                    "written": sum(1 for _ in project.chosen),
-                    "trouble": None if project.trouble is None else project.trouble.error_code or project.trouble.kind,
-                    "notes": project.notes,
-                }
-                for project in found
-            ],
-            **({"changes": shown.as_json(changed)} if changed is not None else {}),
-        }
+        said = _counts(found, parts, path)
+        if changed is not None:
+            said["changes"] = shown.as_json(changed)
         click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2), err=path is None)
         return
-
     tell(f"{counted(listed, 'job')} listed = {written:,} written + {sum(left_out.values()):,} left out")
     for reason, count in left_out.items():
         tell(f"  {count:>7,}  {reason}")
