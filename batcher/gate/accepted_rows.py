@@ -13,8 +13,8 @@ import orjson
 
 from batcher.errors import UserError
 from batcher.follow.verdict import Difference
-from batcher.manifest.guess_encoding import guess_encoding
-from batcher.manifest.header import DELIMITERS
+from batcher.manifest.formats.guess_encoding import guess_encoding
+from batcher.manifest.formats.header import DELIMITERS
 from batcher.text import counted
 
 FIELDS = ("job_id", "database", "table", "reason", "expires")

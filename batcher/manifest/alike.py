@@ -10,8 +10,8 @@ from typing import cast
 
 from batcher.manifest.beside import LONGEST_KEY, is_key
 from batcher.manifest.damage import Place, damage_of, surely_sound
-from batcher.manifest.element import Usual
 from batcher.manifest.entry import NO_LABELS, Entry
+from batcher.manifest.formats.element import Usual
 from batcher.manifest.rules import is_job_id
 
 _MOST = 4096  # kept; an entry seldom comes back after that many others

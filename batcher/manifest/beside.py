@@ -7,10 +7,10 @@ from msgspec import Struct
 
 from batcher.drs.endpoints import endpoint_of_region, is_project_id, normalise_endpoint
 from batcher.manifest.damage import Place, damage_of, nothing
-from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.fields import LANGUAGES
 from batcher.manifest.findings import kind_of, shown
+from batcher.manifest.formats.element import NO_VALUE, Fault
 from batcher.nearest import nearest
 
 LONGEST_KEY = 200

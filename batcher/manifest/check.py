@@ -15,10 +15,10 @@ from batcher.manifest.alike import Alike
 from batcher.manifest.beside import RunDefaults, Scopes, is_key, is_text, key_of, labels_of, language_of
 from batcher.manifest.damage import surely_plain
 from batcher.manifest.duplicates import Alarm, Duplicates, Watch
-from batcher.manifest.element import NO_VALUE, Batch, Element, Fault, Usual
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
+from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Fault, Usual
 from batcher.manifest.merge import merged
 from batcher.manifest.rules import apply_rules
 from batcher.manifest.structure import structure_faults

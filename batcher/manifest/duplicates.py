@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.entry import DEFAULT_KEY_LENGTH, Entry
+from batcher.manifest.formats.element import NO_VALUE, Fault
 from batcher.manifest.seen import Glimpses, Places
 
 Judged = TypeVar("Judged")

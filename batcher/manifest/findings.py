@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from batcher.manifest.element import NO_VALUE
 from batcher.manifest.entry import Finding
+from batcher.manifest.formats.element import NO_VALUE
 from batcher.masking import MASK, is_secret_name, mask_text
 from batcher.text import printable
 

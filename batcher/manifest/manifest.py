@@ -7,15 +7,15 @@ from typing import Literal, cast
 from batcher.manifest.beside import RunDefaults
 from batcher.manifest.check import Checker, Judged
 from batcher.manifest.duplicates import Watch, watched
-from batcher.manifest.element import Batch
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
-from batcher.manifest.other_files import refuse_other_files
-from batcher.manifest.read_csv import HeaderFault, read_csv
-from batcher.manifest.read_json import read_json
-from batcher.manifest.read_jsonl import read_jsonl
-from batcher.manifest.source import STANDARD_INPUT, Source
+from batcher.manifest.formats.element import Batch
+from batcher.manifest.formats.other_files import refuse_other_files
+from batcher.manifest.formats.read_csv import HeaderFault, read_csv
+from batcher.manifest.formats.read_json import read_json
+from batcher.manifest.formats.read_jsonl import read_jsonl
+from batcher.manifest.formats.source import STANDARD_INPUT, Source
 from batcher.nearest import nearest
 
 Format = Literal["csv", "json", "jsonl"]

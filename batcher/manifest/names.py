@@ -5,8 +5,8 @@ from typing import Any
 
 from batcher.drs.request_body import ObjectInfo, ObjectInfoWithToken
 from batcher.manifest.damage import KNOWN_NOTHINGS, ruined_name
-from batcher.manifest.element import Fault
 from batcher.manifest.fields import DATA_LEVEL, OBJECT_LISTS
+from batcher.manifest.formats.element import Fault
 
 _NOTHINGS = frozenset(KNOWN_NOTHINGS)
 

@@ -6,8 +6,8 @@ They look at plain data of any shape: what single fields may hold is the request
 from typing import Any
 
 from batcher.manifest.damage import Place, damage_of, says_nothing
-from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.fields import DATA_LEVEL, MISSING_MENDS, OBJECT_LISTS
+from batcher.manifest.formats.element import NO_VALUE, Fault
 from batcher.manifest.names import name_faults
 from batcher.manifest.start_time import BadStartTime, start_time_ms
 

@@ -5,8 +5,8 @@ from typing import Any
 
 from batcher.manifest.damage import KNOWN_NOTHINGS, QUOTE_SIGNS, unquoted
 from batcher.manifest.fields import EXAMPLES
+from batcher.manifest.formats.strict_json import NotJson, parse, twice_keys
 from batcher.manifest.meant import FULL_WIDTH, Databases, meant, oddity, written
-from batcher.manifest.strict_json import NotJson, parse, twice_keys
 from batcher.masking import mask_text
 from batcher.text import printable
 

@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from batcher.manifest.damage import nothing
-from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.fields import (
     BODY_FIELDS,
     DATA_FIELDS,
@@ -17,7 +16,8 @@ from batcher.manifest.fields import (
     MISSING_MENDS,
 )
 from batcher.manifest.findings import kind_of, shown
-from batcher.manifest.read_csv import UNREAD
+from batcher.manifest.formats.element import NO_VALUE, Fault
+from batcher.manifest.formats.read_csv import UNREAD
 from batcher.nearest import nearest
 
 Loc = tuple[int | str, ...]

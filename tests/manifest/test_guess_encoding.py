@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.manifest.guess_encoding import guess_encoding
+from batcher.manifest.formats.guess_encoding import guess_encoding
 from tests.manifest.test_ugly import told
 
 READS = {

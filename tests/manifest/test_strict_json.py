@@ -7,7 +7,7 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.manifest.strict_json import twice_keys
+from batcher.manifest.formats.strict_json import twice_keys
 
 
 def written(value: Any, gaps: st.DataObject) -> str:

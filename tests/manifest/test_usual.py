@@ -15,7 +15,7 @@ from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.manifest import Entry, Finding, finding_line, open_manifest
 from batcher.manifest.alike import Alike
 from batcher.manifest.duplicates import Duplicates
-from batcher.manifest.read_json import _Window
+from batcher.manifest.formats.read_json import _Window
 from batcher.manifest.write import ManifestLine, write_manifest
 from tests.manifest.reading import DEFAULTS, LINES, NOW, entries, entry, read, texts
 from tests.manifest.strategies import NAMES, elements
@@ -317,7 +317,7 @@ def test_only_so_many_kinds_of_entries_are_kept(tmp_path: Path, monkeypatch: pyt
 
 def test_a_line_beyond_all_measure_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is a finding, and the line behind it has its number."""
-    monkeypatch.setattr("batcher.manifest.read_jsonl.LONGEST", 100_000)
+    monkeypatch.setattr("batcher.manifest.formats.read_jsonl.LONGEST", 100_000)
     content = f'{_LIKE}\n{{"job_id": "{"x" * 500_000}"}}\n{_LIKE.replace("-1", "-2")}\n'
     first, long, last = read(tmp_path, content, "wave.jsonl")
     assert [type(item) for item in (first, long, last)] == [Entry, Finding, Entry]

@@ -4,13 +4,13 @@ import csv
 from collections.abc import Iterator
 from typing import IO, TYPE_CHECKING, Any, Literal
 
-from batcher.manifest.element import NO_VALUE, Batch, Element, Fault, Single, Usual
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
-from batcher.manifest.header import DELIMITERS, INDEX_MEND, drawn_table, header_faults, is_rule, read_header
+from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Fault, Single, Usual
+from batcher.manifest.formats.header import DELIMITERS, INDEX_MEND, drawn_table, header_faults, is_rule, read_header
+from batcher.manifest.formats.source import Source
+from batcher.manifest.formats.usual_csv import UsualOf, usual_under
 from batcher.manifest.short_form import BadCell, parse_cell
-from batcher.manifest.source import Source
-from batcher.manifest.usual_csv import UsualOf, usual_under
 from batcher.text import counted
 
 if TYPE_CHECKING:

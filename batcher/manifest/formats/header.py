@@ -7,9 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from batcher.manifest.element import NO_VALUE, Fault
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, LABEL_PREFIX
+from batcher.manifest.formats.element import NO_VALUE, Fault
 from batcher.nearest import nearest
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}

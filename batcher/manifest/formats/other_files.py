@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from batcher.manifest.element import Batch
 from batcher.manifest.errors import ManifestError
+from batcher.manifest.formats.element import Batch
 
 _ASKS = {"object_level_compare_type", "data_level_compare_info"}
 _RESULT = {"index", "status", "attempts", "recovered"}

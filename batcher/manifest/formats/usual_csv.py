@@ -6,11 +6,11 @@ from operator import itemgetter
 from batcher.drs.request_body import ObjectInfo
 from batcher.manifest.beside import is_whole
 from batcher.manifest.damage import KNOWN_NOTHINGS
-from batcher.manifest.element import Usual
 from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.fields import LABEL_PREFIX, OBJECT_LISTS
+from batcher.manifest.formats.element import Usual
+from batcher.manifest.formats.usual_json import objects_in
 from batcher.manifest.short_form import BadCell, databases, tables_in
-from batcher.manifest.usual_json import objects_in
 
 UsualOf = Callable[[list[str]], Usual | None]
 _MOST = 4096  # lists of tables that are kept

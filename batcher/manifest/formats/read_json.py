@@ -10,14 +10,14 @@ from typing import IO, Any
 
 from msgspec import Struct
 
-from batcher.manifest.element import Batch, Element, Fault, Single, Usual
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import BODY_FIELDS, ENTRY_FIELDS
 from batcher.manifest.findings import shown
-from batcher.manifest.read_jsonl import LONGEST, twice_faults
-from batcher.manifest.source import Source
-from batcher.manifest.strict_json import NotJson, parse, value_at
-from batcher.manifest.usual_json import usual_of
+from batcher.manifest.formats.element import Batch, Element, Fault, Single, Usual
+from batcher.manifest.formats.read_jsonl import LONGEST, twice_faults
+from batcher.manifest.formats.source import Source
+from batcher.manifest.formats.strict_json import NotJson, parse, value_at
+from batcher.manifest.formats.usual_json import usual_of
 from batcher.nearest import nearest
 
 _CHUNK = 1 << 18

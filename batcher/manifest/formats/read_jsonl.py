@@ -5,11 +5,11 @@ from typing import Any
 
 import orjson
 
-from batcher.manifest.element import NO_VALUE, Batch, Element, Fault
 from batcher.manifest.errors import ManifestError
-from batcher.manifest.source import Source
-from batcher.manifest.strict_json import NotJson, parse, twice_keys
-from batcher.manifest.usual_json import usual_of
+from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Fault
+from batcher.manifest.formats.source import Source
+from batcher.manifest.formats.strict_json import NotJson, parse, twice_keys
+from batcher.manifest.formats.usual_json import usual_of
 
 # A line that does not end is no JSONL; it must not fill the memory.
 LONGEST = 16 * 1024 * 1024

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from batcher.drs.request_body import BodyPart, Name, ObjectInfo, ObjectInfoWithToken, to_json
 from batcher.manifest.damage import has_signs
-from batcher.manifest.element import Usual
+from batcher.manifest.formats.element import Usual
 from batcher.manifest.names import any_ruined
 
 _Text = str | UnsetType | None

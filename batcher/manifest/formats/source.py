@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from batcher.manifest.errors import ManifestError
-from batcher.manifest.guess_encoding import guess_encoding
+from batcher.manifest.formats.guess_encoding import guess_encoding
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
