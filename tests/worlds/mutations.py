@@ -136,9 +136,9 @@ def trusts_its_journal_to_be_the_newest() -> Iterator[None]:
         yield
 
 
-@mutation("stray")
+@mutation("stray", "crash")
 def writes_results_before_they_are_durable() -> Iterator[None]:
-    """The line goes to the results file first, then to the journal."""
+    """The line goes to the results file first, then to the journal: the next run takes the journal for an older one."""
     whole = Context.settle
 
     async def settle(
