@@ -228,6 +228,9 @@ def frames(folder: Path, sources: dict[str, Path]) -> Versions:
     (WRITTEN / "csvkit-sql.csv").write_text(
         output(csvkit("csvsql"), "--query", "select * from digits", sources["digits"])
     )
+    numbers = folder / "numbers.csv"
+    numbers.write_text("job_id,object_level_compare_type,key\n0123,objects,b\n12e3,objects,a\n")
+    (WRITTEN / "csvkit-sort.csv").write_text(output(csvkit("csvsort"), "-c", "key", numbers))
     (WRITTEN / "csvkit.json").write_text(output(csvkit("csvjson"), sources["digits"]))
     versions = dict(line.split() for line in said.splitlines())
     return {**versions, "csvkit": next(one.split("==")[1] for one in PACKAGES if one.startswith("csvkit"))}

@@ -23,9 +23,9 @@ _FORKS.set_forkserver_preload(
 
 _ONE_AT_A_TIME = threading.Lock()  # whoever starts a process looks for the end of all others, and it is told only once
 
-State = Literal["file", "null", "closed", "full", "broken", "stuck"]
+State = Literal["file", "null", "closed", "full", "broken", "stuck", "silent"]
 """What a stream is: a file that is looked at afterwards, nothing, closed, a full disk, a pipe whose reader has left, a
-full pipe whose reader does not read."""
+full pipe whose reader does not read, a pipe to which nobody writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +102,8 @@ def _command(
 ) -> None:
     for number, state in enumerate((plumbing.stdin, plumbing.stdout, plumbing.stderr)):
         _plumb(number, state, folder / (".stdout" if number == 1 else ".stderr"))
+    # multiprocessing has put something else in its place.
+    sys.stdin = None if plumbing.stdin == "closed" else open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environ)
@@ -127,6 +129,8 @@ def _plumb(number: int, state: State, file: Path) -> None:
         case "broken":
             reading, fd = os.pipe()
             os.close(reading)
+        case "silent":
+            fd, _ = os.pipe()  # the other end stays open, here
         case "stuck":
             _, fd = os.pipe()  # the other end stays open, here
             os.set_blocking(fd, False)

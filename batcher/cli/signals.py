@@ -30,8 +30,7 @@ def caught(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
         count += 1
         streams.end_soon()
         if count > 2:  # the loop may be stuck, in a write that nobody reads
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
+            _die_of(number)
         loop.call_soon_threadsafe(handle, signal.Signals(number))
 
     before = {number: signal.getsignal(number) for number in STOPPING}
@@ -42,7 +41,13 @@ def caught(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
         yield
     finally:
         for number in caught_here:
-            signal.signal(number, before[number])
+            # Whoever was told to end is at it: one more signal need not be put into words.
+            signal.signal(number, signal.SIG_DFL if count else before[number])
+
+
+def _die_of(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    os.kill(os.getpid(), number)
 
 
 @contextmanager
@@ -56,6 +61,8 @@ def stopping(wave: Wave, say: Callable[[str], None]) -> Iterator[None]:
     def stop(number: signal.Signals) -> None:
         nonlocal told
         if told:
+            if wave.found is None:  # nothing was sent, and standard input may never end
+                _die_of(number)
             wave.abandon()
             say("leaving at once: what is in flight is looked up when the wave goes on")
             return

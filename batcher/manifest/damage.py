@@ -140,7 +140,9 @@ def _exponent(found: re.Match[str], place: Place) -> Damage | None:
     elif not sign:
         who = "as Java tools such as DBeaver and Spark write doubles"
     else:
-        who = "as LibreOffice writes long ones" if len(digits) == 3 else "as Excel, LibreOffice and gnumeric do"
+        who = {1: "as csvkit does", 3: "as LibreOffice does with long ones"}.get(
+            len(digits), "as Excel, gnumeric and LibreOffice do"
+        )
     return Damage(f"was made a number with an exponent, {who}", _LOST)
 
 

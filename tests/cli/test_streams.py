@@ -178,3 +178,27 @@ def test_what_is_piped_is_whole_lines(tmp_path: Path, environ: dict[str, str]) -
     for columns in ({}, {"COLUMNS": "60"}):
         ended = ran(("auth", "--project-id", project), tmp_path, {**environ, **columns})
         assert any(project in line and environ["BATCHER_ENDPOINT"] in line for line in ended.out.splitlines())
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_standard_input_that_never_ends_is_not_waited_for_against_signals(
+    tmp_path: Path, environ: dict[str, str], number: signal.Signals
+) -> None:
+    """As nothing was sent, the second signal ends it there and then."""
+    stream = ("run", "-", "--format", "csv", "-o", "results.jsonl")
+    program = Forked(stream, tmp_path, environ, Plumbing(stdin="silent"))
+    assert program.process.pid is not None
+    status = Path(f"/proc/{program.process.pid}/status")
+    wait_until(lambda: catches(status.read_text(), signal.SIGHUP))
+    os.kill(program.process.pid, number)
+    wait_until(lambda: "nothing has been sent" in program.told)
+    os.kill(program.process.pid, number)
+    ended = program.end()
+    assert (ended.code, ended.err.count("Traceback")) == (-number, 0)
+    assert not (tmp_path / "results.jsonl").exists()
+
+
+def catches(status: str, number: signal.Signals) -> bool:
+    """Whether a process with this *status*, as /proc tells it, has a handler for the signal."""
+    (mask,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+    return bool(int(mask, 16) >> (number - 1) & 1)

@@ -12,8 +12,8 @@ from tests.manifest.reading import DEFAULTS, NOW
 WRITTEN = Path(__file__).parent / "written"
 
 FRACTION = "job_id was made a number with a fraction, as pandas, csvkit and SQL's float types do"
-EXPONENT = "job_id was made a number with an exponent, as Excel, LibreOffice and gnumeric do"
-LONG = "job_id was made a number with an exponent, as LibreOffice writes long ones"
+EXPONENT = "job_id was made a number with an exponent, as Excel, gnumeric and LibreOffice do"
+LONG = "job_id was made a number with an exponent, as LibreOffice does with long ones"
 FLOAT = "job_id was made a number with an exponent, as R, pandas, polars, DuckDB, SQLite and PostgreSQL write floats"
 NUMBER = "job_id must be text, and is a number"
 MISSING = "job_id is missing"
@@ -24,6 +24,7 @@ DRAWN = "this is a table drawn for people, not CSV"
 BARS = "the columns are separated by |"
 
 SAID: dict[str, tuple[int, list[tuple[int | None, str]]]] = {
+    "csvkit-sort.csv": (1, [(0, "job_id was made a number with an exponent, as csvkit does")]),
     "csvkit-sql.csv": (0, [(0, FRACTION), (1, FRACTION), (2, MISSING), (3, FRACTION)]),
     "csvkit.json": (0, [(0, NUMBER), (1, NUMBER), (2, NULL), (3, NUMBER)]),
     "duckdb-double.csv": (0, [(0, FRACTION), (1, FRACTION), (2, MISSING), (3, FLOAT)]),
