@@ -71,14 +71,17 @@ def running(history: History) -> Iterator[Violation]:
     untold = {result.index for lived in history.lives for result in lived.results if result.status is Status.UNSETTLED}
     landed = [(sent.landed_at, sent) for sent in history.cloud.sent if sent.landed_at is not None]
     ends: dict[str, float] = {}
+    by: dict[str, int] = {}  # which entry made it
     for at, sent in sorted(landed, key=lambda one: one[0]):
         ends = {made: end for made, end in ends.items() if end > at and made not in sent.cancelled}
         if sent.entry in untold:
             continue  # nobody can tell when it ends
-        if ends and len(ends) + len(sent.created) > settings.max_running:
+        beside_others = any(by[made] != sent.entry for made in ends)  # its own other half may have come before
+        if beside_others and len(ends) + len(sent.created) > settings.max_running:
             together = len(ends) + len(sent.created)
             yield Violation("running", f"request {sent.number} makes it {together}, {settings.max_running} may run")
         ends |= sent.ends_at
+        by |= dict.fromkeys(sent.ends_at, sent.entry)
 
 
 def strangers(history: History, beside: History | None) -> Iterator[Violation]:
