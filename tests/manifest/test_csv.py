@@ -85,6 +85,11 @@ WRONG = {
         "wave.csv, line 1: data_level_compare_info.compare_type is no column of a manifest. "
         "CSV columns are flat: write compare_type.",
     ),
+    "a nested column": (
+        "job_id,object_level_compare_type,data_level_compare_info\nj,objects,\n",
+        "wave.csv, line 1: data_level_compare_info is no column of a manifest. "
+        "CSV columns are flat: write conflict_policy, compare_type, and so on, or export nested entries as JSONL.",
+    ),
     "a column twice": (
         "job_id,object_level_compare_type,job_id\nj,objects,j\n",
         "wave.csv, line 1: job_id is the name of 2 columns. Keep one of them, or rename the others.",

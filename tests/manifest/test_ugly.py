@@ -79,8 +79,8 @@ UGLY: dict[str, tuple[str, bytes, str]] = {
     "Parquet": (
         "wave.jsonl",
         b"PAR1\x15\x04",
-        "wave.jsonl: this is Parquet, not text. Export it as CSV or JSONL, for example with DuckDB: "
-        "COPY (FROM 'wave.parquet') TO 'wave.csv'.",
+        "wave.jsonl: this is Parquet, not text. Export it, for example with DuckDB: "
+        "COPY (FROM 'wave.parquet') TO 'wave.csv'; nested columns as JSONL, TO 'wave.jsonl' (FORMAT json).",
     ),
     "a login page": (
         "wave.csv",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from batcher.manifest.errors import ManifestError
-from batcher.manifest.fields import CSV_FIELDS, LABEL_PREFIX
+from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX
 from batcher.manifest.formats.element import NO_VALUE, Fault
 from batcher.nearest import nearest
 
@@ -150,6 +150,9 @@ def _column_mend(name: str) -> str:
     last = name.rpartition(".")[2]
     if last != name and last in CSV_FIELDS:
         return f"CSV columns are flat: write {last}"
+    if name in (DATA_LEVEL, "labels"):
+        flat = f"{LABEL_PREFIX}NAME" if name == "labels" else ", ".join(DATA_FIELDS[:2])
+        return f"CSV columns are flat: write {flat}, and so on, or export nested entries as JSONL"
     near = as_meant(name) if as_meant(name) in CSV_FIELDS else nearest(name, CSV_FIELDS)
     if near:
         return f"Did you mean {near}?"

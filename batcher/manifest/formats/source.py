@@ -42,7 +42,10 @@ _SIGNATURES = {
     b"{\\rtf": "rich text",
 }
 _TABLES = ("Parquet", "Arrow (Feather)", "Avro", "ORC")
-_FROM_TABLES = "Export it as CSV or JSONL, for example with DuckDB: COPY (FROM 'wave.parquet') TO 'wave.csv'"
+_FROM_TABLES = (
+    "Export it, for example with DuckDB: COPY (FROM 'wave.parquet') TO 'wave.csv'; nested columns as JSONL, "
+    "TO 'wave.jsonl' (FORMAT json)"
+)
 _PAGES = (b"<!doctype", b"<html", b"<?xml", b"<table")
 
 
