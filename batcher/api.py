@@ -411,7 +411,7 @@ class Wave:
         if self._credential_for is not None:
             credentials = {(scope.endpoint, scope.project_id): self._credential_for(scope) for scope in asking}
         else:
-            credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in asking)
+            credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in asking)
         self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
         for described, count in Counter(self.credentials.values()).items():
             # For people the start text says it.

@@ -61,7 +61,7 @@ def stopping(wave: Wave, say: Callable[[str], None]) -> Iterator[None]:
     def stop(number: signal.Signals) -> None:
         nonlocal told
         if told:
-            if wave.found is None:  # nothing was sent, and standard input may never end
+            if not wave.is_open:  # nothing was sent, and a manifest or a secret from a pipe may never end
                 _die_of(number)
             wave.abandon()
             say("leaving at once: what is in flight is looked up when the wave goes on")

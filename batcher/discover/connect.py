@@ -89,7 +89,7 @@ async def readers_of(
     rng = random.Random()
     async with open_transport(settings, scopes=len(scopes)) as transport:
         finder = CredentialFinder(sources, transport)
-        credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in scopes)
+        credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in scopes)
         readers = {}
         for scope in scopes:
             client = FleetClient(

@@ -38,7 +38,7 @@ async def connected(
         if credential_for is not None:
             credentials = {(scope.endpoint, scope.project_id): credential_for(scope) for scope in named}
         else:
-            credentials = finder.find_all((scope.endpoint, scope.project_id) for scope in named)
+            credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in named)
         reads = {}
         for scope in named:
             cloud = DrsClient(

@@ -1,6 +1,8 @@
 """Credentials while a wave runs: renewed under way, stopped where they cannot be, gone on with once they can."""
 
 import json
+import os
+import signal
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +19,7 @@ from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from batcher.wave.engine import WaveEnd
 from tests.auth.test_secret import replaced
+from tests.cli.commands import Program, wait_until, write_manifest
 
 USER = {"BATCHER_USERNAME": "ann", "BATCHER_PASSWORD": "pass-word", "BATCHER_DOMAIN": "acme"}
 IAM = iam.IamConfig(
@@ -172,3 +175,23 @@ async def test_a_wave_that_is_done_asks_for_no_credential(tmp_path: Path) -> Non
         end = await to_the_end(again)
     assert end.status.created == ENTRIES
     assert not again.credentials
+
+
+def test_signals_are_heard_while_a_secret_is_waited_for(tmp_path: Path) -> None:
+    """A pipe that nobody writes to: the second Ctrl-C leaves at once, instead of after the patience with the pipe."""
+    os.mkfifo(tmp_path / "token")
+    manifest = write_manifest(tmp_path / "wave.csv", ["job-1"])
+    program = Program(
+        ["run", manifest, "-o", tmp_path / "results.jsonl"],
+        folder=tmp_path,
+        environment={
+            "BATCHER_ENDPOINT": "http://127.0.0.1:1",
+            "BATCHER_PROJECT_ID": "p",
+            "BATCHER_TOKEN_FILE": str(tmp_path / "token"),
+        },
+    )
+    wait_until((tmp_path / "results.jsonl").exists)
+    program.signal(signal.SIGINT)
+    wait_until(lambda: "SIGINT" in program.told)
+    program.signal(signal.SIGINT)
+    assert program.end().code in (130, -signal.SIGINT)

@@ -79,7 +79,7 @@ async def _check(
     turns = asyncio.Semaphore(_AT_ONCE)
     async with open_transport(settings, to=[endpoint for endpoint, _ in jobs]) as transport:
         finder = CredentialFinder(sources, transport)
-        credentials = finder.find_all(jobs)
+        credentials = await finder.find_in_thread(jobs)
 
         async def check(scope: tuple[str, str]) -> "Checked":
             async with turns:

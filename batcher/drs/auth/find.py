@@ -90,6 +90,10 @@ class CredentialFinder:
             raise UserError("\n".join(_no_credential(_first_few(names), why) for why, names in wrong.items()))
         return found
 
+    async def find_in_thread(self, scopes: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Credential]:
+        """As `find_all`, beside the event loop: a secret may come from a pipe, and signals must not wait for it."""
+        return await asyncio.to_thread(self.find_all, list(scopes))
+
     def _credential(self, endpoint: str, project_id: str) -> Credential:
         found = self.look(endpoint, project_id)
         match found.parts:
