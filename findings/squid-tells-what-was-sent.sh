@@ -64,11 +64,11 @@ def post(connection, path, body="{}"):
 
 import os
 def squid(behind, port, folder):
-    os.makedirs("work", exist_ok=True)
-    os.chmod("work", 0o777)
+    os.makedirs("kept", exist_ok=True)
+    os.chmod("kept", 0o777)
     with open("squid.conf", "w") as conf:
         conf.write(f"http_port 127.0.0.1:{port}\nhttp_access allow all\ncache deny all\naccess_log none\n"
-                   f"cache_log {folder}/work/log\npid_filename {folder}/work/pid\ncoredump_dir {folder}/work\n"
+                   f"cache_log {folder}/kept/log\npid_filename {folder}/kept/pid\ncoredump_dir {folder}/kept\n"
                    "shutdown_lifetime 0 seconds\n")
     return started(["squid", "-N", "-f", f"{folder}/squid.conf"], port)
 def nginx(behind, port, folder):
