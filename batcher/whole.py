@@ -63,6 +63,16 @@ def led_to(path: Path) -> Path:
     return real
 
 
+def is_at(fd: int, path: Path) -> bool:
+    """Whether the open file *fd* is the one at *path*: another may have taken its place since it was opened."""
+    ours = os.fstat(fd)
+    try:
+        there = path.stat()
+    except FileNotFoundError:
+        return False
+    return (ours.st_ino, ours.st_dev) == (there.st_ino, there.st_dev)
+
+
 def draft_beside(path: Path) -> Path:
     """A name beside *path* that nothing has: hidden, and short enough whatever the file's own is."""
     return path.with_name(f".{path.name[:40]}.{uuid4().hex[:12]}.draft")

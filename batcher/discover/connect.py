@@ -6,10 +6,6 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from batcher import logs
-from batcher.channel.access import Access
-from batcher.channel.governor import Meter
-from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.discover.reader import FleetReader
 from batcher.drs.auth.find import CredentialFinder
@@ -19,7 +15,7 @@ from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.endpoints import endpoint_of_region, region_of_endpoint
 from batcher.drs.fleet_client import FleetClient
 from batcher.errors import UserError
-from batcher.follow.connect import look_up_limit
+from batcher.follow.connect import connected
 from batcher.life.entry import Scope
 from batcher.scopes import open_transport
 from batcher.settings import RunSettings
@@ -85,21 +81,10 @@ async def readers_of(
     scopes: Sequence[Scope], settings: RunSettings, sources: CredentialSources, clock: Clock
 ) -> AsyncIterator[dict[Scope, FleetReader]]:
     """A reader for each of *scopes*, while the context lasts. Raises `UserError`."""
-    logs.stay_modest()
     rng = random.Random()
-    async with open_transport(settings, scopes=len(scopes)) as transport:
-        finder = CredentialFinder(sources, transport)
-        credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in scopes)
+    async with connected(scopes, settings, clock, sources=sources, client=FleetClient) as reads:
         readers = {}
-        for scope in scopes:
-            client = FleetClient(
-                finder.transport,
-                endpoint=scope.endpoint,
-                project_id=scope.project_id,
-                credential=credentials[scope.endpoint, scope.project_id],
-                x_language=settings.language,
-            )
-            meter = Meter(look_up_limit(settings), clock, rng, "look-up")
-            reads = Reads(cloud=client, access=Access(scope, client, clock, meter.pacer.close), meter=meter)
-            readers[scope] = FleetReader(client, reads, clock, rng)
+        for scope, one in reads.items():
+            assert isinstance(one.cloud, FleetClient)  # noqa: S101 - it was asked for
+            readers[scope] = FleetReader(one.cloud, one, clock, rng)
         yield readers

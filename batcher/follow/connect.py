@@ -29,8 +29,12 @@ async def connected(
     *,
     sources: CredentialSources | None = None,
     credential_for: CredentialFor | None = None,
+    client: type[DrsClient] = DrsClient,
 ) -> AsyncIterator[dict[Scope, Reads]]:
-    """What the look-ups of each of *scopes* go through, while the context lasts. Raises `UserError`."""
+    """What the look-ups of each of *scopes* go through, while the context lasts; each *cloud* is a *client*.
+
+    Raises `UserError`.
+    """
     logs.stay_modest()
     named = tuple(scopes)
     async with open_transport(settings, scopes=len(named), to=[scope.endpoint for scope in named]) as transport:
@@ -41,7 +45,7 @@ async def connected(
             credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in named)
         reads = {}
         for scope in named:
-            cloud = DrsClient(
+            cloud = client(
                 finder.transport,
                 endpoint=scope.endpoint,
                 project_id=scope.project_id,

@@ -20,7 +20,7 @@ from batcher.clock import utc_now
 from batcher.errors import UserError
 from batcher.follow.quick import quickly
 from batcher.follow.verdict import Verdict, VerdictLine
-from batcher.whole import draft_beside, sync_folder, whole_bytes
+from batcher.whole import draft_beside, is_at, sync_folder, whole_bytes
 
 # No manifest has an index beyond this: a file that does is damaged, and must not be believed with memory.
 MOST_ENTRIES = 64 * 1024 * 1024
@@ -198,7 +198,7 @@ def _take(path: Path) -> int:
             raise VerdictsError(f"cannot open {path} for verdicts: {error.strerror}.") from None
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(fd, path):
+            if is_at(fd, path):
                 return fd
         except BlockingIOError:
             os.close(fd)
@@ -209,15 +209,6 @@ def _take(path: Path) -> int:
             os.close(fd)
             raise VerdictsError(f"cannot lock {path}: {error.strerror}.") from None
         os.close(fd)  # another put a new file in its place between opening and locking
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    ours = os.fstat(fd)
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    return (ours.st_ino, ours.st_dev) == (there.st_ino, there.st_dev)
 
 
 def _only(path: Path, fd: int, found: _Found) -> int:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from batcher.journal.files import WaveRefused
 from batcher.journal.filesystem import elsewhere, file_system_of, named
 from batcher.journal.sign import SIZE, Sign, lock_file_of
+from batcher.whole import is_at
 
 
 class Lock:
@@ -114,7 +115,7 @@ def _take(path: Path, journal: Path) -> int:
             raise WaveRefused(f"cannot open {what} {path}: {error.strerror}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(fd, path):
+            if is_at(fd, path):
                 return fd
         except OSError as error:
             os.close(fd)
@@ -132,15 +133,6 @@ def _not_locked(error: OSError, path: Path, journal: Path) -> WaveRefused:
         f"{named(path)} gives no lock on {path} ({error.strerror}), and without one two processes could run this wave. "
         f"{elsewhere(journal)}; or have locks enabled there"
     )
-
-
-def _is_at(fd: int, path: Path) -> bool:
-    ours = os.fstat(fd)
-    try:
-        there = path.stat()
-    except FileNotFoundError:
-        return False
-    return (ours.st_ino, ours.st_dev) == (there.st_ino, there.st_dev)
 
 
 def _make(journal: Path) -> None:
