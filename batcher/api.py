@@ -363,7 +363,7 @@ class Wave:
         try:
             await self._stack.enter_async_context(ControlServer(self.journal_path, handle))
         except OSError as error:
-            log.warning("batcher control cannot reach this wave", reason=str(error))
+            log.warning("control.unreachable", reason=str(error))
 
     def _forget_unbegun(self) -> None:
         """Take back a plan that could not begin (for want of a credential, say): the next call plans anew."""
@@ -397,7 +397,7 @@ class Wave:
         if (room := open_files.room(wanted)) == wanted:
             return asked
         width = max(1, room // (2 * scopes))
-        log.warning("few files may be open at once (ulimit -n): fewer requests go out at once", instead=width, of=asked)
+        log.warning("wave.concurrency_lowered", instead=width, of=asked)
         return width
 
     async def _clouds(self, start: Start) -> dict[Scope, Cloud]:
@@ -414,9 +414,10 @@ class Wave:
             credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in asking)
         self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
         for described, count in Counter(self.credentials.values()).items():
-            # For people the start text says it.
-            tell = log.info if self.settings.log_format == "json" else log.debug
-            tell("credential.found", used=described, scopes=count)
+            if self.settings.log_format == "json":
+                log.info("credential.found", used=described, scopes=count)
+            else:  # the start text says it
+                log.debug("credential.found", used=described, scopes=count)
         return {
             scope: DrsClient(
                 finder.transport,

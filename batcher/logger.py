@@ -17,7 +17,7 @@ _set_up: Callable[[], None] | None = None  # waits until structlog is loaded
 
 
 class Logger:
-    """structlog's logger of that name. An event is a fixed dotted name plus keys."""
+    """structlog's logger of that name. An event is a fixed dotted name plus fields, all listed in `docs/logging.md`."""
 
     def __init__(self, name: str) -> None:
         self._name = name

@@ -9,6 +9,7 @@ from typing import IO, Any, Literal, Protocol
 import orjson
 
 from batcher.clock import utc_now
+from batcher.log_events import SENTENCES
 from batcher.logger import LEVELS, is_set_up, set_up_with
 from batcher.masking import mask, mask_text, register_environment
 
@@ -121,7 +122,7 @@ _COLORS = {"debug": "2", "info": "36", "warning": "33", "error": "31;1", "critic
 
 
 class _Console:
-    """`14:03:07 warning scope.paused  reason=… for_s=6`: local time, as on the operator's wall."""
+    """`14:03:07 warning the scope stopped  reason=…`: the event's sentence; local time, as on the operator's wall."""
 
     def __init__(self, color: bool) -> None:
         self._color = color
@@ -132,7 +133,8 @@ class _Console:
         trace = rest.pop("exception", None)
         local = datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")
         pairs = " ".join(f"{self._paint(key, '2')}={_console_value(value)}" for key, value in rest.items())
-        line = f"{self._paint(local, '2')} {self._paint(f'{level:7}', _COLORS.get(level, '0'))} {name}"
+        said = SENTENCES.get(name, name)
+        line = f"{self._paint(local, '2')} {self._paint(f'{level:7}', _COLORS.get(level, '0'))} {said}"
         return mask_text("\n".join(filter(None, [f"{line}  {pairs}".rstrip(), trace])))
 
     def _paint(self, text: str, code: str) -> str:

@@ -63,7 +63,7 @@ class Access:
         """IAM cannot be asked, and the credential was good until now: ask until it can, as in any outage."""
         async with self._asking:
             began, pause_s = self._clock.monotonic(), _FIRST_PAUSE_S
-            log.warning("IAM cannot be asked: the scope waits", scope=str(self._scope), reason=refusal.error_msg)
+            log.warning("credential.iam_unreachable", scope=str(self._scope), reason=refusal.error_msg)
             while not self._stopping and self.halted is None:
                 lasted_s = self._clock.monotonic() - began
                 if self._give_up_after_s is not None and lasted_s >= self._give_up_after_s:
@@ -119,7 +119,7 @@ class Access:
         if self.halted is not None:
             return
         self.halted = trouble
-        log.error("scope stopped", scope=str(self._scope), error_code=trouble.error_code, reason=trouble.error_msg)
+        log.error("scope.stopped", scope=str(self._scope), error_code=trouble.error_code, reason=trouble.error_msg)
         self._on_halt()
 
 

@@ -65,7 +65,7 @@ class Meter:
             was_confirmed = finder.confirmed
             finder.accepted(sent_at, now)
             if finder.confirmed and not was_confirmed:
-                log.info("the limit that the cloud named holds", calls=self._name, rate=str(finder.named))
+                log.info("limit.confirmed", calls=self._name, rate=str(finder.named))
         else:
             wait_s = finder.turned_away(sent_at, now, retry_after_s=throttled.retry_after_s, named=throttled.limit)
             if wait_s is not None:
@@ -79,7 +79,7 @@ class Meter:
         now = self._clock.monotonic()
         if wait_s >= _LONG_PAUSE_S or now - self._said_at >= _SAY_EVERY_S:
             self._said_at = now
-            log.warning(TURNED_AWAY, calls=self._name, wait_s=round(wait_s, 2), error_code=throttled.error_code)
+            log.warning("limit.exceeded", calls=self._name, wait_s=round(wait_s, 2), error_code=throttled.error_code)
 
     def silence(self, seconds: float | None, reason: str = "") -> None:
         """In an outage: nothing leaves for *seconds*, then one request at a time. None: the outage is over."""
@@ -211,7 +211,7 @@ class Governor:
             return False
         if self._budget.sound(sent_at):
             self.sound_since = self._clock.monotonic()
-            log.warning("the cloud answers again")
+            log.warning("scope.resumed")
             self.creates.silence(None)
             self.reads.silence(None)
         return True
@@ -235,7 +235,7 @@ class Governor:
         if bound_s is not None:
             silence_s = min(silence_s, bound_s - lasted_s)
         if not was_out:
-            log.warning("most attempts fail: the scope is paused", reason=said, wait_s=round(silence_s, 1))
+            log.warning("scope.paused", reason=said, wait_s=round(silence_s, 1))
         self.creates.silence(silence_s, "most attempts fail")
         self.reads.silence(silence_s, "most attempts fail")
 

@@ -103,9 +103,9 @@ class ThreadedJournal:
         try:
             path = self._store.rescue()
         except (sqlite3.Error, OSError) as error:
-            log.error("the journal is lost", journal=self._name, reason=str(error))
+            log.error("journal.lost", journal=self._name, reason=str(error))
         else:
-            log.error("the journal was deleted or moved; all that it held is kept", journal=self._name, kept=str(path))
+            log.error("journal.deleted", journal=self._name, kept=str(path))
 
     def _run(self) -> None:
         while True:

@@ -216,7 +216,7 @@ class Attempts:
         if not any(isinstance(verdict, Made) for verdict in halves.values()):
             self._foresight.tells_nothing(held)
         if outcome.unasked:
-            log.warning("the cloud made what was not asked for", key=held.entry.key, ids=outcome.unasked)
+            log.warning("comparison.unasked", key=held.entry.key, ids=outcome.unasked)
         if whole is not None and refused:
             await self._access.renew_or_halt(whole, held.sent_at or 0.0)
         if (created := Creation(held.entry, intent, event).known) is not None:
@@ -276,7 +276,7 @@ class Attempts:
             return None
         if isinstance(listed.comparisons, Trouble):
             log.warning(
-                "no snapshot of the job's comparisons",
+                "snapshot.missing",
                 key=held.entry.key,
                 error_code=listed.comparisons.error_code,
                 error_msg=listed.comparisons.error_msg,

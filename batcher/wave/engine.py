@@ -139,7 +139,7 @@ class Engine:
         if self._stop is not None:
             return
         self._stop = stop
-        log.warning("stopping", reason=stop.text)
+        log.warning("wave.stopping", reason=stop.text)
         for lane in self._lanes.values():
             lane.stop()
         if not self._ended:

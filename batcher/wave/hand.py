@@ -64,7 +64,7 @@ class Hand:
         return self._note(f"concurrency {int(told)} in each scope")
 
     def _note(self, what: str) -> str:
-        log.warning("changed by the operator", what=what)
+        log.warning("wave.changed", what=what)
         self._changed.append(f"{what} (at {utc(self._clock.now()):%H:%M:%S} UTC)")
         return what
 

@@ -114,7 +114,7 @@ class Foresight:
             self._always = True
             await self._context.record(Noted(name=LOOKS_FIRST, value=True))
             log.warning(
-                "another run may have gone on with a newer journal: each entry is looked up before it is sent",
+                "journal.outdated",
                 key=held.entry.key,
                 newer=[task_id for ids in newer.values() for task_id in ids],
             )

@@ -175,7 +175,7 @@ class LookUps:
         ]
         if ids and held.state.attempts == 1:
             log.warning(
-                "something on the way to the cloud repeats requests: what was in an entry's way is its own comparison",
+                "request.repeated",
                 key=held.entry.key,
                 job_id=held.entry.job_id,
                 compare_task_id=ids[0],

@@ -52,6 +52,6 @@ def test_what_is_in_the_way_is_ours(
     ]
     assert {line["data_level_compare_create_result"]["compare_task_id"] for line in lines.values()} == set(data_level)
     assert ended.code == 1
-    assert ended.err.count("repeats requests") == 7
+    assert ended.err.count('"event":"request.repeated"') == 7
     explained = batcher("explain", tmp_path / "results.jsonl", "--key", lines["job-1"]["key"])
     assert "repeats requests" in explained.out

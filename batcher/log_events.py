@@ -1,0 +1,29 @@
+"""What people read in place of the dotted names of events, which `docs/logging.md` lists with their fields.
+
+A log for machines has the name. What has no sentence here reads well by its name and fields alone.
+"""
+
+SENTENCES = {
+    "comparison.unasked": "the cloud made a comparison that was not asked for",
+    "control.unreachable": "batcher control cannot reach this wave",
+    "credential.found": "a credential was found",
+    "credential.iam_unreachable": "IAM cannot be asked: the scope waits",
+    "entry.held_back": "a job is not ready: its entries wait until it is",
+    "journal.deleted": "the journal was deleted or moved; all that it held is kept",
+    "journal.lost": "the journal is lost",
+    "journal.outdated": "another run may have gone on with a newer journal: each entry is looked up before it is sent",
+    "limit.confirmed": "the limit that the cloud named holds",
+    "limit.exceeded": "turned away by the cloud's limit",
+    "request.repeated": "something on the way to the cloud repeats requests: "
+    "what was in an entry's way is its own comparison",
+    "scope.paused": "most attempts fail: the scope is paused",
+    "scope.resumed": "the cloud answers again: the scope goes on",
+    "scope.stopped": "the scope stopped",
+    "snapshot.missing": "the job's comparisons could not be listed before its request",
+    "watch.answers_again": "the cloud answers again: verdicts are read on",
+    "watch.no_answer": "the cloud does not answer: verdicts are asked for until it does",
+    "watch.no_journal": "no journal is read: what it knows of each comparison is missing",
+    "wave.changed": "changed by the operator",
+    "wave.concurrency_lowered": "few files may be open at once (ulimit -n): fewer requests go out at once",
+    "wave.stopping": "the wave stops",
+}
