@@ -13,9 +13,12 @@ if TYPE_CHECKING:
     from batcher.api import Wave as Wave
     from batcher.drs.auth.options import CredentialOptions as CredentialOptions
     from batcher.drs.auth.sources import CredentialSources as CredentialSources
+    from batcher.errors import BatcherError as BatcherError
     from batcher.errors import UserError as UserError
+    from batcher.follow.verdicts_file import VerdictsError as VerdictsError
     from batcher.journal.files import WaveRefused as WaveRefused
     from batcher.journal.port import JournalFailed as JournalFailed
+    from batcher.journal.sqlite.schema import NotAJournal as NotAJournal
     from batcher.life.result import Result as Result
     from batcher.life.result import Status as Status
     from batcher.manifest import Finding as Finding
@@ -32,11 +35,13 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "BadManifest": "batcher.wave.opening",
+    "BatcherError": "batcher.errors",
     "CredentialOptions": "batcher.drs.auth.options",
     "CredentialSources": "batcher.drs.auth.sources",
     "Finding": "batcher.manifest",
     "JournalFailed": "batcher.journal.port",
     "ManifestError": "batcher.manifest",
+    "NotAJournal": "batcher.journal.sqlite.schema",
     "OpeningStopped": "batcher.api",
     "Rate": "batcher.rates",
     "Result": "batcher.life.result",
@@ -47,6 +52,7 @@ _HOMES = {
     "Stop": "batcher.wave.stop",
     "StopKind": "batcher.wave.stop",
     "UserError": "batcher.errors",
+    "VerdictsError": "batcher.follow.verdicts_file",
     "Wave": "batcher.api",
     "WaveEnd": "batcher.wave.engine",
     "WaveRefused": "batcher.journal.files",
@@ -55,11 +61,13 @@ _HOMES = {
 
 __all__ = [
     "BadManifest",
+    "BatcherError",
     "CredentialOptions",
     "CredentialSources",
     "Finding",
     "JournalFailed",
     "ManifestError",
+    "NotAJournal",
     "OpeningStopped",
     "Rate",
     "Result",
@@ -70,6 +78,7 @@ __all__ = [
     "Stop",
     "StopKind",
     "UserError",
+    "VerdictsError",
     "Wave",
     "WaveEnd",
     "WaveRefused",

@@ -1,7 +1,48 @@
-"""Errors that are the user's to mend: one clear sentence and an exit code, never a traceback."""
+"""All errors of batcher's own, in one tree. Those with a star can be imported from `batcher` itself.
+
+    BatcherError *               whatever batcher raises by itself: catching it catches all below
+    ├── UserError *              the user's to mend: one message with the way out, and an exit code
+    │   ├── AcceptanceError      the file of accepted differences cannot be used
+    │   ├── JournalAbsent        there is no journal to read
+    │   ├── JournalUnusable      there is one, and it cannot be read
+    │   ├── ManifestError *      the manifest cannot be read as a whole
+    │   ├── NoWave               no running wave answers
+    │   ├── NotSettled           what the operator says of an entry cannot be recorded
+    │   ├── OpeningStopped *     the wave was stopped while its manifest was still being read
+    │   ├── ResultsError         the file is no results file, or damaged
+    │   ├── SettingsError *      settings that cannot be used
+    │   ├── SpoolFailed          the temporary file of running comparisons fails
+    │   ├── UnusableProxy        a proxy that cannot be used
+    │   ├── VerdictsError *      the verdicts file cannot be used
+    │   └── WaveRefused *        the wave cannot begin or go on as asked
+    │       └── OlderJournal     its journal is older than what happened
+    ├── BadManifest *            the manifest has findings
+    ├── JournalFailed *          the journal can no longer be written or read
+    ├── NotAJournal *            the file is no journal that this version can read
+    │   └── LogMissing           its -wal was not copied along
+    ├── SinkFailed *             results can no longer be written
+    │   └── ReaderGone           whoever read them went away
+    │
+    │   Caught inside batcher; nobody else sees them:
+    ├── BadCell                  a cell of the manifest is not in the short form
+    ├── BadRequest               the simulator answers a request with 400
+    ├── BadStartTime             a text names no start time
+    ├── Closed                   the pacer was closed while somebody waited for a turn
+    ├── NoResult                 a line is no result
+    ├── NotJson                  a text is not JSON
+    ├── PerhapsDuplicate         an entry looks like one before it
+    └── Unusable                 a secret cannot be had from where it should come from
+
+What the cloud answers is no exception but a value (`batcher.drs.outcome`), and so is what is wrong with one entry
+(`batcher.manifest.Finding`).
+"""
 
 
-class UserError(Exception):
+class BatcherError(Exception):
+    """The root of all errors of batcher's own. Its text is for people."""
+
+
+class UserError(BatcherError):
     """Something to tell the user and end on. *message* names the thing, the cause and the way out.
 
     *exit_code* is one of `batcher.cli.exits`; 2 says that nothing was sent.

@@ -74,13 +74,6 @@ def cli() -> None:
     """Create Huawei Cloud DRS comparison tasks in bulk: each once, none lost, never over the limit."""
 
 
-# Expected errors of rooms that do not know the command line, by where they are defined: naming them so
-# imports nothing. All mean that nothing was sent.
-_EXPECTED = {
-    ("batcher.manifest", "ManifestError"),
-}
-
-
 def main(args: list[str] | None = None) -> NoReturn:
     """Run the command line and exit; see `batcher.cli.exits`."""
     if os.name == "nt":
@@ -116,9 +109,6 @@ def run(args: list[str] | None = None) -> int:
     except OSError as error:
         return _os_error(error)
     except Exception as error:  # noqa: BLE001 - the top of the program: whatever comes here is told, none is lost
-        if _is_expected(error):
-            _error(str(error))
-            return exits.USAGE
         return _defect(error)
 
 
@@ -167,14 +157,6 @@ def _after_the_first_look(phase: str, _: dict[str, int]) -> None:
     if phase == "stop":
         gc.callbacks.remove(_after_the_first_look)
         gc.set_threshold(_NEW, 20, 20)
-
-
-def _is_expected(error: Exception) -> bool:
-    return any(
-        name == kind.__name__ and (kind.__module__ == room or kind.__module__.startswith(room + "."))
-        for kind in type(error).__mro__
-        for room, name in _EXPECTED
-    )
 
 
 def _error(message: str) -> None:

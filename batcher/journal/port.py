@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Protocol, TypeVar
 
+from batcher.errors import BatcherError
 from batcher.journal.ops import Happened, Op
 from batcher.journal.sqlite.store import Store
 from batcher.life.events import Intended
@@ -20,7 +21,7 @@ log = get_logger("batcher.wave")
 T = TypeVar("T")
 
 
-class JournalFailed(Exception):
+class JournalFailed(BatcherError):
     """The journal cannot be written or read (disk full, read-only, gone); the text says which and where."""
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol, TypeVar
 
+from batcher.errors import BatcherError
 from batcher.manifest.entry import DEFAULT_KEY_LENGTH, Entry
 from batcher.manifest.formats.element import NO_VALUE, Fault
 from batcher.manifest.seen import Glimpses, Places
@@ -44,7 +45,7 @@ def watched(walk: Callable[[Watch], Iterable[Judged]]) -> Iterator[Judged]:
     yield from islice(walk(Duplicates()), done, None)
 
 
-class PerhapsDuplicate(Exception):
+class PerhapsDuplicate(BatcherError):
     """An entry looks like one before it."""
 
 

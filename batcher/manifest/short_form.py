@@ -3,6 +3,7 @@
 import re
 from typing import Any
 
+from batcher.errors import BatcherError
 from batcher.manifest.damage import KNOWN_NOTHINGS, QUOTE_SIGNS, unquoted
 from batcher.manifest.fields import EXAMPLES
 from batcher.manifest.formats.strict_json import NotJson, parse, twice_keys
@@ -21,7 +22,7 @@ _LONGEST_MEND = 200  # characters of the form that was meant
 _REALLY_SO = "A name that is really so needs the JSON form"
 
 
-class BadCell(ValueError):
+class BadCell(BatcherError, ValueError):
     """The cell is neither form; the text says where it goes wrong."""
 
     def __init__(self, problem: str, mend: str) -> None:

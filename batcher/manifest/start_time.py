@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from batcher.errors import BatcherError
 from batcher.manifest.damage import nothing
 
 _TIME = re.compile(r"(\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?)( ?[Zz]| ?UTC| ?[+-]\d\d(?::?\d\d)?)?")
@@ -18,7 +19,7 @@ _TO_WHOLE = {
 _LONGEST = 40  # characters of what is read as a number
 
 
-class BadStartTime(ValueError):
+class BadStartTime(BatcherError, ValueError):
     """The text names no time at which a comparison can start."""
 
     def __init__(self, problem: str, mend: str = _MEND) -> None:

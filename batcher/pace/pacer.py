@@ -22,6 +22,7 @@ from typing import Self
 from asyncio_throttle.throttler import Throttler
 
 from batcher.clock import Clock
+from batcher.errors import BatcherError
 from batcher.pace.window import Place, Window
 from batcher.rates import Rate
 
@@ -33,7 +34,7 @@ _TIGHTER = 0.96  # of an even gap: what is late catches up within the period
 _Moment = Callable[[float], float]
 
 
-class Closed(Exception):
+class Closed(BatcherError):
     """The pacer was closed: nothing leaves any more."""
 
 

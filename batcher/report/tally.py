@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct, field
 
 from batcher.drs.outcome import ErrorKind
+from batcher.errors import BatcherError
 from batcher.life.result import Result, Status
 from batcher.report.advice import advice
 from batcher.text import counted
@@ -21,7 +22,7 @@ _FIELDS = frozenset(name for name, field in Result.model_fields.items() if field
 _STATUSES = frozenset(Status)
 
 
-class NoResult(ValueError):
+class NoResult(BatcherError, ValueError):
     """What was read is no result line; the text says why."""
 
 

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq, CreateDataLevelCompareReq
 from batcher.drs.outcome import Half
+from batcher.errors import BatcherError
 
 MAX_PER_PAGE = 100
 _QUERY_FIELDS = {"job_id": str, "current_page": int, "per_page": int}
@@ -19,7 +20,7 @@ _LIST_FIELDS = {
 RESULT_IDS = ("object_level_compare_id", "line_compare_id", "content_compare_id")
 
 
-class BadRequest(Exception):
+class BadRequest(BatcherError):
     """A 400 with this code and text."""
 
     def __init__(self, error_code: str, error_msg: str) -> None:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from batcher._version import __version__
 from batcher.clock import Clock, utc
 from batcher.drs.outcome import ErrorKind
+from batcher.errors import BatcherError
 from batcher.journal.files import WaveRefused, remove_journal
 from batcher.journal.filesystem import unfit
 from batcher.journal.lock import Lock
@@ -41,7 +42,7 @@ from batcher.wave.sink import SinkFailed, write_all
 _CHUNK = 1000
 
 
-class BadManifest(Exception):
+class BadManifest(BatcherError):
     """The manifest has findings. Nothing was sent or kept.
 
     *findings* are the first thousand in the order of the manifest, *found* knows how many there are and of which kinds,

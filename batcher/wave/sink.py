@@ -15,12 +15,13 @@ from msgspec import Struct
 
 from batcher import streams
 from batcher.clock import utc_now
+from batcher.errors import BatcherError
 from batcher.journal.files import followed
 from batcher.life.result import Status
 from batcher.whole import whole_bytes
 
 
-class SinkFailed(Exception):
+class SinkFailed(BatcherError):
     """Results cannot be written; the text says where, why and the way out. The journal has them all."""
 
 

@@ -10,6 +10,7 @@ from typing import NoReturn
 from unicodedata import category
 
 from batcher.clock import SystemClock
+from batcher.errors import BatcherError
 from batcher.masking import MASK, register_secret
 
 
@@ -69,7 +70,7 @@ class Secret:
         raise TypeError("a secret is not written anywhere, so it cannot be pickled")
 
 
-class Unusable(Exception):
+class Unusable(BatcherError):
     """A secret cannot be had from where it should come from. The text says where, why, and the way out."""
 
 

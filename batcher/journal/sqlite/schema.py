@@ -3,6 +3,7 @@
 import sqlite3
 from pathlib import Path
 
+from batcher.errors import BatcherError
 from batcher.journal.filesystem import elsewhere, named
 
 FORMAT = 1
@@ -33,7 +34,7 @@ CREATE INDEX results_by_status ON results (status, idx);
 INDEX_OF_SCOPES = "CREATE INDEX entries_by_scope ON entries (scope);\n"
 
 
-class NotAJournal(Exception):
+class NotAJournal(BatcherError):
     """The file is not a journal that this version can read; the text says what it is and the way out."""
 
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import orjson
 
+from batcher.errors import BatcherError
+
 _LONGEST_INT = 4000  # digits; Python refuses to convert more than 4300
 
 
@@ -23,7 +25,7 @@ def _no_constant(name: str) -> Any:
     raise NotJson(f"{name} is no JSON value")
 
 
-class NotJson(ValueError):
+class NotJson(BatcherError, ValueError):
     """The text is not JSON; *problem* says why. *pos* is the offset in the text where known."""
 
     def __init__(self, problem: str, pos: int | None = None) -> None:
