@@ -7,7 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from batcher.clock import Clock
 from batcher.drs.auth.explain import explained
 from batcher.drs.cloud import Cloud, Refusal
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.life.entry import Scope
 from batcher.logger import get_logger
 
@@ -125,7 +125,7 @@ class Access:
 
 def _not_let_in(refusal: Refusal) -> Trouble:
     return Trouble(
-        sort=Sort.NOT_LET_IN,
+        fate=Fate.NOT_LET_IN,
         kind=ErrorKind.AUTH,
         error_code=refusal.error_code,
         error_msg=refusal.error_msg,

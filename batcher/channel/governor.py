@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from batcher.clock import Clock, utc
 from batcher.drs import guesses
-from batcher.drs.outcome import ErrorKind, Foreign, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Foreign, Made, Trouble
 from batcher.durations import duration_text
 from batcher.logger import get_logger
 from batcher.pace.adapt import Finder
@@ -207,7 +207,7 @@ class Governor:
         if failed is not None:
             self._failed(sent_at, failed)
             return False
-        if any(t.sort is Sort.NOT_LET_IN for t in troubles):
+        if any(t.fate is Fate.NOT_LET_IN for t in troubles):
             return False
         if self._budget.sound(sent_at):
             self.sound_since = self._clock.monotonic()
@@ -242,7 +242,7 @@ class Governor:
     def _give_up(self, trouble: Trouble, bound_s: float) -> None:
         self._on_give_up(
             Trouble(
-                sort=trouble.sort,
+                fate=trouble.fate,
                 kind=trouble.kind,
                 error_code=trouble.error_code,
                 error_msg=f"the cloud has given no sound answer for {duration_text(bound_s)}, which is what "
@@ -252,7 +252,7 @@ class Governor:
 
 
 def _throttled(troubles: list[Trouble]) -> Trouble | None:
-    return next((trouble for trouble in troubles if trouble.sort is Sort.TURNED_AWAY), None)
+    return next((trouble for trouble in troubles if trouble.fate is Fate.TURNED_AWAY), None)
 
 
 def _never_worked(trouble: Trouble, lasted_s: float) -> Trouble:
@@ -275,7 +275,7 @@ def _is_silence(trouble: Trouble) -> bool:
         return True
     if trouble.error_code == _EMPTY_LIST:
         return False
-    return trouble.sort in (Sort.NOT_RECEIVED, Sort.MAYBE) and trouble.kind in _SILENT_KINDS
+    return trouble.fate in (Fate.NOT_RECEIVED, Fate.MAYBE) and trouble.kind in _SILENT_KINDS
 
 
 def _finder(limit: Limit) -> Finder:

@@ -8,8 +8,8 @@ from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.answer import Answer, Stage
-from batcher.drs.failures import sort_batch_status, sort_results
-from batcher.drs.outcome import ErrorKind, Foreign, ResultsOutcome, Sort, StatusOutcome, Trouble
+from batcher.drs.failures import classify_batch_status, classify_results
+from batcher.drs.outcome import ErrorKind, Fate, Foreign, ResultsOutcome, StatusOutcome, Trouble
 from batcher.pace.pacer import Closed
 
 
@@ -52,16 +52,16 @@ class Reader:
     ) -> ResultsOutcome | None:
         """One page of the job's list of comparisons, and of the results of those that *ids* name."""
         query = partial(self._reads.cloud.query_compare_result, job_id, current_page=page, per_page=per_page, **ids)
-        return await self._ask(lambda on_sent: query(on_sent=on_sent), partial(sort_results, job_id=job_id))
+        return await self._ask(lambda on_sent: query(on_sent=on_sent), partial(classify_results, job_id=job_id))
 
     async def batch_status(self, job_ids: Sequence[str]) -> StatusOutcome | None:
         """The status of at most `guesses.STATUS_BATCH` jobs."""
         return await self._ask(
             lambda on_sent: self._reads.cloud.batch_status(job_ids, on_sent=on_sent),
-            partial(sort_batch_status, asked=job_ids),
+            partial(classify_batch_status, asked=job_ids),
         )
 
-    async def _ask(self, send: Callable[[OnSent], Awaitable[Answer]], sort: Callable[[Answer], T]) -> T | None:
+    async def _ask(self, send: Callable[[OnSent], Awaitable[Answer]], classify: Callable[[Answer], T]) -> T | None:
         access = self._reads.access
         while True:
             async with access.first_alone():
@@ -71,9 +71,9 @@ class Reader:
                     answer, sent_at = await self._send(send)
                 except Closed:
                     return None
-                outcome = sort(answer)
+                outcome = classify(answer)
                 trouble = outcome.trouble
-                throttled = trouble if trouble is not None and trouble.sort is Sort.TURNED_AWAY else None
+                throttled = trouble if trouble is not None and trouble.fate is Fate.TURNED_AWAY else None
                 if trouble is None or throttled is not None:
                     self._reads.meter.heard(sent_at, throttled)
                 if trouble is None:
@@ -82,9 +82,9 @@ class Reader:
                 if trouble.foreign is Foreign.BARRED:
                     access.halt(trouble)
                     return None
-                if trouble.sort is Sort.TURNED_AWAY:
+                if trouble.fate is Fate.TURNED_AWAY:
                     continue  # the meter has seen to the pause
-                if trouble.sort is not Sort.NOT_LET_IN or trouble.kind is ErrorKind.PERMISSION:
+                if trouble.fate is not Fate.NOT_LET_IN or trouble.kind is ErrorKind.PERMISSION:
                     return outcome
                 if not await access.renew_or_halt(trouble, sent_at):
                     return None

@@ -17,7 +17,7 @@ from batcher.discover.walk import walk
 from batcher.drs import guesses
 from batcher.drs.fleet_answers import JobDetail, ListedJob
 from batcher.drs.fleet_requests import JobKind
-from batcher.drs.outcome import Sort, Trouble
+from batcher.drs.outcome import Fate, Trouble
 
 _AT_ONCE = 8  # jobs that are looked into at the same time; the pace of look-ups bounds them all
 
@@ -179,7 +179,7 @@ async def _ending(
 
 def _note_trouble(found: ProjectFound, trouble: Trouble) -> None:
     """What is not about the one job makes the whole project's word incomplete."""
-    if trouble.sort is not Sort.REFUSED:
+    if trouble.fate is not Fate.REFUSED:
         found.trouble = found.trouble or trouble
 
 

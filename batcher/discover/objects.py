@@ -16,7 +16,7 @@ from msgspec import Struct
 from batcher.discover.reader import FleetReader
 from batcher.drs import guesses
 from batcher.drs.fleet_answers import JobDetail, ListedJob, ObjectPage, SelectedObject
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 
 _MAX_PAGES = 1000
 _SCOUTS = 2  # of each link: one alone may be refused for a reason of its own
@@ -121,7 +121,7 @@ class ObjectFinder:
         found = await ask(job.id)
         if not isinstance(found, Trouble):
             return found
-        is_answer = found.sort in (Sort.REFUSED, Sort.NOT_LET_IN, Sort.NOT_YET, Sort.BUSY) or not found.listed
+        is_answer = found.fate in (Fate.REFUSED, Fate.NOT_LET_IN, Fate.NOT_YET, Fate.BUSY) or not found.listed
         if not is_answer or found.error_code is None or self._reader.halted is not None:
             return found  # it says nothing about what is served
         if found.kind is not ErrorKind.NOT_FOUND:

@@ -12,14 +12,14 @@ from batcher.drs.fleet_answers import (
     JobPage,
     ObjectPage,
     Told,
-    sort_batch_detail,
-    sort_db_object,
-    sort_job_page,
-    sort_object_mappings,
+    classify_batch_detail,
+    classify_db_object,
+    classify_job_page,
+    classify_object_mappings,
 )
 from batcher.drs.fleet_client import FleetClient
 from batcher.drs.fleet_requests import JobKind
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.pace.patience import Patience, after_failure_s
 
 T = TypeVar("T")
@@ -27,7 +27,7 @@ T = TypeVar("T")
 _TRIES = 6  # of one call, where no answer comes: about half a minute
 _PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
 _PATIENCE = Patience(soonest_s=1.0, longest_s=15.0)
-_STOPPED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
+_STOPPED = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
 
 
 def _passes(trouble: Trouble) -> bool:
@@ -52,7 +52,7 @@ class FleetReader(Reader):
                 lambda on_sent: self._client.list_jobs(
                     kind, cur_page=page, enterprise_project_id=enterprise_project_id, tags=tags, on_sent=on_sent
                 ),
-                sort_job_page,
+                classify_job_page,
             )
         )
 
@@ -61,7 +61,7 @@ class FleetReader(Reader):
         return await self._surely(
             lambda: self._ask(
                 lambda on_sent: self._client.batch_detail(job_ids, on_sent=on_sent),
-                lambda answer: sort_batch_detail(answer, asked=job_ids),
+                lambda answer: classify_batch_detail(answer, asked=job_ids),
             )
         )
 
@@ -70,14 +70,14 @@ class FleetReader(Reader):
         return await self._surely(
             lambda: self._ask(
                 lambda on_sent: self._client.object_mappings(job_id, offset=offset, on_sent=on_sent),
-                sort_object_mappings,
+                classify_object_mappings,
             )
         )
 
     async def db_object(self, job_id: str) -> ObjectPage | Trouble:
         """What the job replicates, in one piece."""
         return await self._surely(
-            lambda: self._ask(lambda on_sent: self._client.db_object(job_id, on_sent=on_sent), sort_db_object)
+            lambda: self._ask(lambda on_sent: self._client.db_object(job_id, on_sent=on_sent), classify_db_object)
         )
 
     async def _surely(self, ask: Callable[[], Awaitable[Told[T] | None]]) -> T | Trouble:

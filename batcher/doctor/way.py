@@ -13,9 +13,9 @@ from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.probe import NO_JOB, Checked, Standing, check_credential
 from batcher.drs.cloud import Credential
 from batcher.drs.endpoints import is_loopback, region_of_endpoint
-from batcher.drs.failures import sort_call
+from batcher.drs.failures import classify_call
 from batcher.drs.fleet_client import FleetClient
-from batcher.drs.outcome import ErrorKind, Sort
+from batcher.drs.outcome import ErrorKind, Fate
 from batcher.drs.proxies import Proxies
 from batcher.durations import rough_duration
 from batcher.settings import RunSettings
@@ -115,8 +115,8 @@ def _clock(skew_s: float | None) -> Iterator[Check]:
 
 async def _permission(name: str, read: Awaitable[Answer]) -> Check:
     """Let in is let in, also where the cloud then says that there is no such job."""
-    trouble = sort_call(await read)
-    if trouble is None or (trouble.foreign is None and trouble.sort is Sort.REFUSED):
+    trouble = classify_call(await read)
+    if trouble is None or (trouble.foreign is None and trouble.fate is Fate.REFUSED):
         return ok("permission", name)
     code = trouble.error_code or trouble.kind.value
     if trouble.kind in (ErrorKind.PERMISSION, ErrorKind.AUTH):

@@ -1,1 +1,1 @@
-"""The cloud's room: wire models, endpoints, credentials, the HTTP client, the sorting of failures."""
+"""The cloud's room: wire models, endpoints, credentials, the HTTP client, what failures mean."""

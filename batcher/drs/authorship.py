@@ -15,7 +15,7 @@ Why these signs, and no others:
   A result under a name that others use as well, say `results`, counts in a success alone.
 - `X-Request-Id` proves nothing by itself: many frameworks send it, with any page.
 
-A few statuses mean the same whoever says them, so that they are sorted by `failure_table` all the same: too many
+A few statuses mean the same whoever says them, so that they are classified by `failure_table` all the same: too many
 requests, a request that is too large, and a fault of a server, which leaves everything open anyway.
 """
 

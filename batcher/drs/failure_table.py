@@ -1,4 +1,4 @@
-"""The one table by which failures are sorted: (HTTP status, error code) to what the cloud may have done.
+"""The one table by which failures are classified: (HTTP status, error code) to what the cloud may have done.
 
 A pair that is not here is in doubt. Message texts are never looked at: their language follows `X-Language`.
 Sources: official pages by their id (support.huaweicloud.com; OTC: docs.otc.t-systems.com), "observed" for public
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from batcher.drs.outcome import ErrorKind, Sort
+from batcher.drs.outcome import ErrorKind, Fate
 
 NO_CODE = None
 """Row key for an answer that carries no error code at all: HTML, an empty body, a bare status."""
@@ -23,7 +23,7 @@ class Row(Struct, frozen=True, kw_only=True):
 
     http_status: int
     code: str | None
-    sort: Sort
+    fate: Fate
     kind: ErrorKind
     meaning: str
     source: str
@@ -43,27 +43,34 @@ _SEEN = "observed in public code; in no official table"
 
 
 def _rows(
-    sort: Sort, kind: ErrorKind, source: str, statuses: Iterable[int], meanings: dict[str | None, str]
+    fate: Fate, kind: ErrorKind, source: str, statuses: Iterable[int], meanings: dict[str | None, str]
 ) -> Iterator[Row]:
     for code, meaning in meanings.items():
         for http_status in statuses:
-            yield Row(http_status=http_status, code=code, sort=sort, kind=kind, meaning=meaning, source=source)
+            yield Row(
+                http_status=http_status,
+                code=code,
+                fate=fate,
+                kind=kind,
+                meaning=meaning,
+                source=source,
+            )
 
 
-def _drs(sort: Sort, kind: ErrorKind, statuses: Iterable[int], meanings: dict[str | None, str]) -> Iterator[Row]:
+def _drs(fate: Fate, kind: ErrorKind, statuses: Iterable[int], meanings: dict[str | None, str]) -> Iterator[Row]:
     """Rows of DRS codes. Each counts under 200 as well: tables 8 and 9 of drs_03_0136 put the code of a call, or of
     one of its halves, that failed into an answer with that status."""
-    return _rows(sort, kind, _ERRORS, dict.fromkeys((*statuses, 200)), meanings)
+    return _rows(fate, kind, _ERRORS, dict.fromkeys((*statuses, 200)), meanings)
 
 
-def _gateway(sort: Sort, kind: ErrorKind, statuses: Iterable[int], meanings: dict[str, str]) -> Iterator[Row]:
-    return _rows(sort, kind, _GATEWAY, statuses, {f"APIGW.{number}": text for number, text in meanings.items()})
+def _gateway(fate: Fate, kind: ErrorKind, statuses: Iterable[int], meanings: dict[str, str]) -> Iterator[Row]:
+    return _rows(fate, kind, _GATEWAY, statuses, {f"APIGW.{number}": text for number, text in meanings.items()})
 
 
 ROWS: tuple[Row, ...] = (
     # --- DRS itself ---
     *_drs(
-        Sort.REFUSED,
+        Fate.REFUSED,
         ErrorKind.VALIDATION,
         (400,),
         {
@@ -89,16 +96,16 @@ ROWS: tuple[Row, ...] = (
         },
     ),
     *_drs(
-        Sort.REFUSED,
+        Fate.REFUSED,
         ErrorKind.NOT_FOUND,
         (400,),
         {"DRS.M05003": "job information not found", "DRS.M05004": "job deleted or released"},
     ),
-    *_rows(Sort.REFUSED, ErrorKind.NOT_FOUND, _SEEN, (200, 400), {"DRS.M00289": "no such job"}),
-    *_rows(Sort.REFUSED, ErrorKind.NOT_FOUND, _SEEN, (200, 400, 404), {"DRS.10000010": "no such job"}),
-    *_drs(Sort.REFUSED, ErrorKind.STATE, (400,), {"DRS.KE0002": "database user or password wrong"}),
+    *_rows(Fate.REFUSED, ErrorKind.NOT_FOUND, _SEEN, (200, 400), {"DRS.M00289": "no such job"}),
+    *_rows(Fate.REFUSED, ErrorKind.NOT_FOUND, _SEEN, (200, 400, 404), {"DRS.10000010": "no such job"}),
+    *_drs(Fate.REFUSED, ErrorKind.STATE, (400,), {"DRS.KE0002": "database user or password wrong"}),
     *_drs(
-        Sort.REFUSED,
+        Fate.REFUSED,
         ErrorKind.STATE,
         (400,),
         {
@@ -107,51 +114,61 @@ ROWS: tuple[Row, ...] = (
             "DRS.M10018": "the version of the job cannot pause or resume comparisons",
         },
     ),
-    *_drs(Sort.MAYBE, ErrorKind.SERVER, (422,), {"DRS.M05006": "the instance is not valid: its endpoint may be gone"}),
-    *_drs(Sort.NOT_YET, ErrorKind.STATE, (400,), {"DRS.M00304": "not allowed in the job's present status"}),
-    *_drs(Sort.BUSY, ErrorKind.STATE, (202,), {"DRS.M01504": "another operation is running, or the job is abnormal"}),
+    *_drs(
+        Fate.MAYBE,
+        ErrorKind.SERVER,
+        (422,),
+        {"DRS.M05006": "the instance is not valid: its endpoint may be gone"},
+    ),
+    *_drs(Fate.NOT_YET, ErrorKind.STATE, (400,), {"DRS.M00304": "not allowed in the job's present status"}),
+    *_drs(
+        Fate.BUSY,
+        ErrorKind.STATE,
+        (202,),
+        {"DRS.M01504": "another operation is running, or the job is abnormal"},
+    ),
     *_rows(
-        Sort.BUSY,
+        Fate.BUSY,
         ErrorKind.STATE,
         "inferred: as its sibling DRS.10000024",
         (400,),
         {"DRS.M01504": "another operation is running, or the job is abnormal"},
     ),
     *_rows(
-        Sort.BUSY,
+        Fate.BUSY,
         ErrorKind.STATE,
         "drs_03_0255 (example of a sibling call)",
         (200, 400),
         {"DRS.10000024": "another operation is running, or the job is abnormal"},
     ),
-    *_drs(Sort.TURNED_AWAY, ErrorKind.THROTTLED, (400,), {"DRS.M01503": "too frequent"}),
-    *_drs(Sort.NOT_LET_IN, ErrorKind.AUTH, (403,), {"DRS.M00100": "invalid token"}),
-    *_drs(Sort.NOT_LET_IN, ErrorKind.PERMISSION, (401,), {"DRS.M00103": "no right to operate"}),
+    *_drs(Fate.TURNED_AWAY, ErrorKind.THROTTLED, (400,), {"DRS.M01503": "too frequent"}),
+    *_drs(Fate.NOT_LET_IN, ErrorKind.AUTH, (403,), {"DRS.M00100": "invalid token"}),
+    *_drs(Fate.NOT_LET_IN, ErrorKind.PERMISSION, (401,), {"DRS.M00103": "no right to operate"}),
     *_drs(
-        Sort.NOT_LET_IN,
+        Fate.NOT_LET_IN,
         ErrorKind.PERMISSION,
         (403,),
         {"DRS.M00102": "permission insufficient", "DRS.M00261": "project id invalid"},
     ),
-    *_drs(Sort.NOT_LET_IN, ErrorKind.PERMISSION, (404,), {"DRS.M00101": "role empty"}),
-    *_drs(Sort.NOT_LET_IN, ErrorKind.PERMISSION, (400,), {"DRS.M00105": "user restricted"}),
+    *_drs(Fate.NOT_LET_IN, ErrorKind.PERMISSION, (404,), {"DRS.M00101": "role empty"}),
+    *_drs(Fate.NOT_LET_IN, ErrorKind.PERMISSION, (400,), {"DRS.M00105": "user restricted"}),
     *_drs(
-        Sort.MAYBE,
+        Fate.MAYBE,
         ErrorKind.SERVER,
         (422,),
         {"DRS.M00002": "empty result", "DRS.M01501": "service error", "DRS.M06011": "fault on the instance's side"},
     ),
-    *_drs(Sort.MAYBE, ErrorKind.SERVER, (422, 500), {"DRS.M00004": "service abnormal"}),  # 500 in the OTC edition
-    *_drs(Sort.MAYBE, ErrorKind.SERVER, (200,), {"DRS.M05066": "instance creation failed"}),
+    *_drs(Fate.MAYBE, ErrorKind.SERVER, (422, 500), {"DRS.M00004": "service abnormal"}),  # 500 in the OTC edition
+    *_drs(Fate.MAYBE, ErrorKind.SERVER, (200,), {"DRS.M05066": "instance creation failed"}),
     # --- the gateway in front of it ---
     *_gateway(
-        Sort.REFUSED,
+        Fate.REFUSED,
         ErrorKind.NOT_FOUND,
         (404,),
         {"0101": "API not found: is the endpoint that of DRS?", "0103": "backend not found"},
     ),
     *_gateway(
-        Sort.REFUSED,
+        Fate.REFUSED,
         ErrorKind.VALIDATION,
         (400,),
         {
@@ -161,11 +178,11 @@ ROWS: tuple[Row, ...] = (
             "0602": "bad request",
         },
     ),
-    *_gateway(Sort.REFUSED, ErrorKind.VALIDATION, (400, 413, 414, 494), {"0201": "request malformed or too large"}),
-    *_gateway(Sort.MAYBE, ErrorKind.SERVER, (500, 502, 504), {"0201": "backend unavailable or timed out"}),
-    *_rows(Sort.MAYBE, ErrorKind.SERVER, _SEEN, (500, 502, 504), {"APIGW.0203": "backend timed out"}),
+    *_gateway(Fate.REFUSED, ErrorKind.VALIDATION, (400, 413, 414, 494), {"0201": "request malformed or too large"}),
+    *_gateway(Fate.MAYBE, ErrorKind.SERVER, (500, 502, 504), {"0201": "backend unavailable or timed out"}),
+    *_rows(Fate.MAYBE, ErrorKind.SERVER, _SEEN, (500, 502, 504), {"APIGW.0203": "backend timed out"}),
     *_rows(
-        Sort.MAYBE,
+        Fate.MAYBE,
         ErrorKind.SERVER,
         "apig_03_0048 (the gateway product's own table)",
         (500,),
@@ -176,7 +193,7 @@ ROWS: tuple[Row, ...] = (
         },
     ),
     *_gateway(
-        Sort.NOT_LET_IN,
+        Fate.NOT_LET_IN,
         ErrorKind.AUTH,
         (401,),
         {
@@ -188,7 +205,7 @@ ROWS: tuple[Row, ...] = (
         },
     ),
     *_gateway(
-        Sort.NOT_LET_IN,
+        Fate.NOT_LET_IN,
         ErrorKind.PERMISSION,
         (403,),
         {
@@ -204,14 +221,14 @@ ROWS: tuple[Row, ...] = (
         },
     ),
     *_gateway(
-        Sort.NOT_LET_IN,
+        Fate.NOT_LET_IN,
         ErrorKind.PERMISSION,
         (405,),
         {"0501": "the app's quota is used up", "0502": "the app is frozen"},
     ),
-    *_gateway(Sort.TURNED_AWAY, ErrorKind.THROTTLED, (429,), {"0308": "throttled"}),
+    *_gateway(Fate.TURNED_AWAY, ErrorKind.THROTTLED, (429,), {"0308": "throttled"}),
     *_gateway(
-        Sort.MAYBE,
+        Fate.MAYBE,
         ErrorKind.SERVER,
         (500,),
         {
@@ -219,11 +236,11 @@ ROWS: tuple[Row, ...] = (
             for number in ("0601", "0605", "0606", "0607", "0608", "0609", "0611", "0612", "0705")
         },
     ),
-    *_gateway(Sort.MAYBE, ErrorKind.SERVER, (502,), {"0610": "no backend"}),
-    *_gateway(Sort.MAYBE, ErrorKind.SERVER, (503,), {"0613": "IAM unavailable"}),
+    *_gateway(Fate.MAYBE, ErrorKind.SERVER, (502,), {"0610": "no backend"}),
+    *_gateway(Fate.MAYBE, ErrorKind.SERVER, (503,), {"0613": "IAM unavailable"}),
     # --- IAM ---
     *_rows(
-        Sort.REFUSED,
+        Fate.REFUSED,
         ErrorKind.VALIDATION,
         _IAM,
         (400,),
@@ -234,9 +251,9 @@ ROWS: tuple[Row, ...] = (
             "IAM.1109": "parameter wrong",
         },
     ),
-    *_rows(Sort.MAYBE, ErrorKind.SERVER, _IAM, (500,), {"IAM.0006": "IAM's own error"}),
+    *_rows(Fate.MAYBE, ErrorKind.SERVER, _IAM, (500,), {"IAM.0006": "IAM's own error"}),
     *_rows(
-        Sort.NOT_LET_IN,
+        Fate.NOT_LET_IN,
         ErrorKind.PERMISSION,
         _IAM,
         (403,),
@@ -244,49 +261,49 @@ ROWS: tuple[Row, ...] = (
     ),
     # --- by status alone ---
     *_rows(
-        Sort.NOT_LET_IN,
+        Fate.NOT_LET_IN,
         ErrorKind.AUTH,
         "RFC 9110 section 15.5.2; five refused signatures in a row lock a key, so no code makes a repeat safe",
         (401,),
         {ANY_CODE: "credential refused", NO_CODE: "credential refused"},
     ),
     *_rows(
-        Sort.NOT_LET_IN,
+        Fate.NOT_LET_IN,
         ErrorKind.PERMISSION,
         "RFC 9110 section 15.5.4",
         (403,),
         {ANY_CODE: "not allowed", NO_CODE: "not allowed"},
     ),
     *_rows(
-        Sort.TURNED_AWAY,
+        Fate.TURNED_AWAY,
         ErrorKind.THROTTLED,
         "RFC 6585 section 4",
         (429,),
         {ANY_CODE: "throttled", NO_CODE: "throttled"},
     ),
     *_rows(
-        Sort.REFUSED,
+        Fate.REFUSED,
         ErrorKind.NOT_FOUND,
         "RFC 9110 sections 15.5.5 and 15.5.6: nothing serves this address",
         (404, 405),
         {NO_CODE: "nothing serves this address: is the endpoint that of DRS?"},
     ),
     *_rows(
-        Sort.REFUSED,
+        Fate.REFUSED,
         ErrorKind.VALIDATION,
         "RFC 9110 sections 15.5.14 and 15.5.15",
         (413, 414),
         {NO_CODE: "request too large"},
     ),
     *_rows(
-        Sort.MAYBE,
+        Fate.MAYBE,
         ErrorKind.SERVER,
         "RFC 9110 section 15.6: says nothing of what was done",
         (500, 502, 503, 504),
         {NO_CODE: "fault on the server's side"},
     ),
     *_rows(
-        Sort.MAYBE,
+        Fate.MAYBE,
         ErrorKind.TIMEOUT,
         "RFC 9110 section 15.5.9",
         (408,),

@@ -1,6 +1,6 @@
-"""What an answer means: every answer, whatever is in it, sorted by what the cloud may have done.
+"""What an answer means: every answer, whatever is in it, classified by what the cloud may have done.
 
-Sorting goes by (status, code) from `failure_table`. Nothing here raises, and nothing here is an optimist: an answer
+Classifying goes by (status, code) from `failure_table`. Nothing here raises, and nothing here is an optimist: an answer
 that is not whole, sound and known leaves the matter in doubt.
 """
 
@@ -30,23 +30,31 @@ from batcher.drs.outcome import (
     ComparisonPage,
     CreateOutcome,
     ErrorKind,
+    Fate,
     Foreign,
     Half,
     ListOutcome,
     Made,
     ResultsOutcome,
-    Sort,
     StatusOutcome,
     Trouble,
 )
 from batcher.masking import mask_text
 
-__all__ = ["server_time", "sort_batch_status", "sort_call", "sort_create", "sort_item", "sort_list", "sort_results"]
+__all__ = [
+    "classify_batch_status",
+    "classify_call",
+    "classify_create",
+    "classify_item",
+    "classify_list",
+    "classify_results",
+    "server_time",
+]
 
 _RESULT = {half: f"{half}_compare_create_result" for half in Half}  # table 8 of drs_03_0136
 
 
-def sort_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> CreateOutcome:
+def classify_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> CreateOutcome:
     """The verdict on each of the *asked* halves of a create request for *job_id*."""
     body = read_object(answer.body)
     parts = {half: body.get(name) if body is not None else None for half, name in _RESULT.items()}
@@ -61,7 +69,7 @@ def sort_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> Create
     )
 
 
-def sort_list(answer: Answer, *, job_id: str | None = None, most: int | None = None) -> ListOutcome:
+def classify_list(answer: Answer, *, job_id: str | None = None, most: int | None = None) -> ListOutcome:
     """One page of a job's comparisons. With *job_id*, an answer that speaks of another job is trouble, and so is with
     *most* one that brings more than so many, which were asked for."""
     body = read_object(answer.body)
@@ -74,7 +82,7 @@ def sort_list(answer: Answer, *, job_id: str | None = None, most: int | None = N
     return ListOutcome(page=page, trouble=trouble, http_status=answer.http_status, request_id=answer.request_id)
 
 
-def sort_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
+def classify_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
     """What a query tells of the comparisons it names. A block that has failed on its own says so in its `error_code`,
     and the others stand; but where one was turned away by a limit, all of it is to be asked again."""
     from batcher.drs.query_compare_result import QueryCompareResultResponse  # for who follows only
@@ -95,7 +103,7 @@ def sort_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
     )
 
 
-def sort_batch_status(answer: Answer, *, asked: Iterable[str]) -> StatusOutcome:
+def classify_batch_status(answer: Answer, *, asked: Iterable[str]) -> StatusOutcome:
     """The status of each *asked* job; an id that the answer leaves out is trouble of that id."""
     body = read_object(answer.body)
     wanted = tuple(asked)
@@ -103,7 +111,7 @@ def sort_batch_status(answer: Answer, *, asked: Iterable[str]) -> StatusOutcome:
     jobs = _job_statuses(answer, body) if body is not None and answer.http_status in (200, 400) else {}
     trouble = None if any(job_id in jobs for job_id in wanted) else _whole(answer, body, None)
     for verdict in jobs.values():
-        if isinstance(verdict, Trouble) and verdict.sort is Sort.TURNED_AWAY:
+        if isinstance(verdict, Trouble) and verdict.fate is Fate.TURNED_AWAY:
             trouble, jobs = verdict, {}  # asked again as a whole
             break
     missing = trouble or _unsound("the answer leaves this job out")
@@ -115,14 +123,14 @@ def sort_batch_status(answer: Answer, *, asked: Iterable[str]) -> StatusOutcome:
     )
 
 
-def sort_call(answer: Answer) -> Trouble | None:
+def classify_call(answer: Answer) -> Trouble | None:
     """The trouble of any call that answers with a JSON object; None where it succeeded."""
     return _whole(answer, read_object(answer.body), None)
 
 
-def sort_item(answer: Answer, item: Json) -> Trouble:
+def classify_item(answer: Answer, item: Json) -> Trouble:
     """The trouble that *item* of a batch-shaped answer states of its own job."""
-    return _of_part(_sorted(answer, error_of(item, answer.http_status or 0) or Error(None, None)))
+    return _of_part(_by_table(answer, error_of(item, answer.http_status or 0) or Error(None, None)))
 
 
 # --- the answer as a whole ------------------------------------------------------------------------------------
@@ -137,12 +145,12 @@ def _whole(answer: Answer, body: Json | None, job_id: str | None, halves: Iterab
         return _foreign(answer, body)
     error = _stated(body, status, job_id)
     if error is not None and error.code is not None:
-        return _sorted(answer, error)
+        return _by_table(answer, error)
     if not 200 <= status < 300:
         says_nothing = find(status, NO_CODE) is None
         if says_nothing and any((inner := error_of(half, status)) and inner.code for half in halves):
             return None
-        return _sorted(answer, error or Error(None, None))
+        return _by_table(answer, error or Error(None, None))
     assert body is not None  # noqa: S101 - the cloud's own answers are objects
     told = text(body.get("job_id"))
     if job_id is not None and told is not None and told != job_id:
@@ -158,7 +166,7 @@ def _no_answer(answer: Answer) -> Trouble:
     except ValueError:
         kind = ErrorKind.NETWORK
     return Trouble(
-        sort=Sort.MAYBE if sent else Sort.NOT_RECEIVED,
+        fate=Fate.MAYBE if sent else Fate.NOT_RECEIVED,
         kind=kind,
         error_msg=mask_text(answer.error or "no whole answer arrived"),
         retry_after_s=retry_after(answer),
@@ -175,12 +183,12 @@ def _foreign(answer: Answer, body: Json | None) -> Trouble:
     assert status is not None  # noqa: S101 - something was said
     said = _their_words(answer, body)
     row = find(status, NO_CODE) if status in SAME_FROM_ANYBODY else None
-    sort, kind, foreign = Sort.MAYBE, ErrorKind.PROTOCOL, Foreign.PAGE
+    fate, kind, foreign = Fate.MAYBE, ErrorKind.PROTOCOL, Foreign.PAGE
     if never_passed_on(answer):
-        sort, kind = Sort.NOT_RECEIVED, ErrorKind.NETWORK
+        fate, kind = Fate.NOT_RECEIVED, ErrorKind.NETWORK
         msg = f"the proxy could not pass the request on ({said})"
-    elif row is not None and row.sort is not Sort.MAYBE:
-        return _sorted(answer, Error(NO_CODE, f"{row.meaning} ({said})"))
+    elif row is not None and row.fate is not Fate.MAYBE:
+        return _by_table(answer, Error(NO_CODE, f"{row.meaning} ({said})"))
     elif row is not None:
         kind, msg = row.kind, f"{row.meaning} ({said})"
     elif status == PROXY_LOGIN:
@@ -190,7 +198,13 @@ def _foreign(answer: Answer, body: Json | None) -> Trouble:
         msg = f"the answer is a redirect, which is not followed, and not the cloud's ({said})"
     else:
         msg = f"something on the way answers in the cloud's place ({said})"
-    return Trouble(sort=sort, kind=kind, error_msg=mask_text(msg), retry_after_s=retry_after(answer), foreign=foreign)
+    return Trouble(
+        fate=fate,
+        kind=kind,
+        error_msg=mask_text(msg),
+        retry_after_s=retry_after(answer),
+        foreign=foreign,
+    )
 
 
 def _their_words(answer: Answer, body: Json | None) -> str:
@@ -214,7 +228,7 @@ def _stated(body: Json | None, status: int, job_id: str | None) -> Error | None:
     return next(about, top)
 
 
-def _sorted(answer: Answer, error: Error) -> Trouble:
+def _by_table(answer: Answer, error: Error) -> Trouble:
     """*error* by the table."""
     assert answer.http_status is not None  # noqa: S101 - an error was read from an answer
     row = find(answer.http_status, error.code)
@@ -223,9 +237,9 @@ def _sorted(answer: Answer, error: Error) -> Trouble:
         msg = f"{row.meaning} (status {answer.http_status})"
     elif msg is None:
         msg = f"status {answer.http_status} with error code {error.code or 'none'}, which is in no documentation"
-    turned_away = row is not None and row.sort is Sort.TURNED_AWAY
+    turned_away = row is not None and row.fate is Fate.TURNED_AWAY
     return Trouble(
-        sort=Sort.MAYBE if row is None else row.sort,
+        fate=Fate.MAYBE if row is None else row.fate,
         kind=_kind_of(answer.http_status) if row is None else row.kind,
         error_code=error.code,
         error_msg=mask_text(msg),
@@ -240,7 +254,7 @@ def _kind_of(status: int) -> ErrorKind:
 
 
 def _unsound(msg: str, *, listed: bool = True) -> Trouble:
-    return Trouble(sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=mask_text(msg), listed=listed)
+    return Trouble(fate=Fate.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=mask_text(msg), listed=listed)
 
 
 def _first_error(error: ValidationError) -> str:
@@ -258,7 +272,7 @@ def _half(answer: Answer, half: Half, part: object, whole: Trouble | None) -> Ma
         return whole if task_id is None else _contradiction(task_id, whole.error_code, whole.error_msg)
     assert status is not None  # noqa: S101 - without a status the whole is trouble
     if error is not None and error.code is not None:
-        return _of_part(_sorted(answer, error)) if task_id is None else _contradiction(task_id, error.code, error.msg)
+        return _of_part(_by_table(answer, error)) if task_id is None else _contradiction(task_id, error.code, error.msg)
     if task_id is None:
         what = f"{half.replace('_', '-')} comparison"
         return _unsound(
@@ -269,14 +283,14 @@ def _half(answer: Answer, half: Half, part: object, whole: Trouble | None) -> Ma
 
 def _of_part(trouble: Trouble) -> Trouble:
     """The call itself was let in, so what refuses one part of it for want of permission is about that, and final."""
-    return replace(trouble, sort=Sort.REFUSED) if trouble.sort is Sort.NOT_LET_IN else trouble
+    return replace(trouble, fate=Fate.REFUSED) if trouble.fate is Fate.NOT_LET_IN else trouble
 
 
 def _contradiction(task_id: str, code: str | None, msg: str | None) -> Trouble:
     """A task id and trouble at once: looked up like any other doubt. The id stays in the message."""
     trouble = f"{code}: {msg}" if code and msg else code or msg
     return Trouble(
-        sort=Sort.MAYBE,
+        fate=Fate.MAYBE,
         kind=ErrorKind.PROTOCOL,
         error_code=code,
         error_msg=mask_text(f"the answer names comparison {task_id} although it is no success ({trouble})"),
@@ -293,7 +307,7 @@ def _page(block: object, answer: Answer, most: int | None) -> ComparisonPage | T
     assert answer.http_status is not None  # noqa: S101 - the whole was sound
     error = error_of(block, answer.http_status)
     if error is not None and error.code is not None:
-        return _sorted(answer, error)
+        return _by_table(answer, error)
     items, count = block.get("compare_task_list"), text(block.get("compare_task_list_count"))
     total = int(count) if count is not None and count.isascii() and count.isdigit() and len(count) < 10 else None
     if items is None and total == 0:
@@ -312,8 +326,8 @@ def _page(block: object, answer: Answer, most: int | None) -> ComparisonPage | T
 def _throttled_block(answer: Answer, body: Json) -> Trouble | None:
     assert answer.http_status is not None  # noqa: S101 - the whole was sound
     errors = (error_of(block, answer.http_status) for block in body.values())
-    troubles = (_sorted(answer, error) for error in errors if error is not None and error.code is not None)
-    return next((trouble for trouble in troubles if trouble.sort is Sort.TURNED_AWAY), None)
+    troubles = (_by_table(answer, error) for error in errors if error is not None and error.code is not None)
+    return next((trouble for trouble in troubles if trouble.fate is Fate.TURNED_AWAY), None)
 
 
 def _comparison(item: object) -> Comparison | None:
@@ -343,7 +357,7 @@ def _job_statuses(answer: Answer, body: Json) -> dict[str, str | Trouble]:
             continue
         error, status = error_of(item, answer.http_status), text(item.get("status"))
         if error is not None and error.code is not None:
-            jobs[job_id] = _of_part(_sorted(answer, error))
+            jobs[job_id] = _of_part(_by_table(answer, error))
         elif status is not None:
             jobs[job_id] = status.upper()
         else:

@@ -11,8 +11,8 @@ from msgspec import Struct
 
 from batcher.drs.answer import Answer
 from batcher.drs.error_body import Json, error_of, read_object, text
-from batcher.drs.failures import sort_call, sort_item
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.failures import classify_call, classify_item
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 
 T = TypeVar("T")
 
@@ -81,22 +81,22 @@ class Told(Struct, Generic[T], frozen=True, kw_only=True):
     trouble: Trouble | None = None
 
 
-def sort_job_page(answer: Answer) -> Told[JobPage]:
+def classify_job_page(answer: Answer) -> Told[JobPage]:
     """A page of the list of jobs."""
-    return _sorted(answer, _job_page)
+    return _read(answer, _job_page)
 
 
-def sort_object_mappings(answer: Answer) -> Told[ObjectPage]:
+def classify_object_mappings(answer: Answer) -> Told[ObjectPage]:
     """A page of a job's object mappings."""
-    return _sorted(answer, _mappings)
+    return _read(answer, _mappings)
 
 
-def sort_db_object(answer: Answer) -> Told[ObjectPage]:
+def classify_db_object(answer: Answer) -> Told[ObjectPage]:
     """The objects of a job, in one piece. Of databases with too many tables the answer leaves the tables out."""
-    return _sorted(answer, _db_object)
+    return _read(answer, _db_object)
 
 
-def sort_batch_detail(answer: Answer, *, asked: Iterable[str]) -> Told[Mapping[str, JobDetail | Trouble]]:
+def classify_batch_detail(answer: Answer, *, asked: Iterable[str]) -> Told[Mapping[str, JobDetail | Trouble]]:
     """The details of each *asked* job; an id that the answer leaves out is trouble of that id."""
 
     def read(body: Json) -> Mapping[str, JobDetail | Trouble] | None:
@@ -107,19 +107,19 @@ def sort_batch_detail(answer: Answer, *, asked: Iterable[str]) -> Told[Mapping[s
                 continue
             error = error_of(item, answer.http_status or 0)
             failed = error is not None and error.code is not None
-            details[job_id] = sort_item(answer, item) if failed else _detail(job_id, item)
+            details[job_id] = classify_item(answer, item) if failed else _detail(job_id, item)
         return details
 
-    told = _sorted(answer, read, items=True)
+    told = _read(answer, read, items=True)
     if told.value is None:
         return told
     missing = _unsound("the answer leaves this job out")
     return Told(value={job_id: told.value.get(job_id, missing) for job_id in asked})
 
 
-def _sorted(answer: Answer, read: Callable[[Json], T | None], *, items: bool = False) -> Told[T]:
+def _read(answer: Answer, read: Callable[[Json], T | None], *, items: bool = False) -> Told[T]:
     body = read_object(answer.body)
-    trouble = sort_call(answer)
+    trouble = classify_call(answer)
     if items and trouble is not None and body is not None and answer.http_status == 400:
         trouble = None if list(_objects_in(body.get("results"))) else trouble  # each item speaks of its own job
     if trouble is not None:
@@ -130,7 +130,7 @@ def _sorted(answer: Answer, read: Callable[[Json], T | None], *, items: bool = F
 
 
 def _unsound(msg: str) -> Trouble:
-    return Trouble(sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=msg)
+    return Trouble(fate=Fate.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=msg)
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------

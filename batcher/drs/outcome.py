@@ -29,8 +29,8 @@ class ErrorKind(StrEnum):
     STOPPED = "stopped"
 
 
-class Sort(Enum):
-    """A failure, sorted by what the cloud may have done."""
+class Fate(Enum):
+    """What became of a request that failed: what the cloud may have done, and so what can help."""
 
     NOT_RECEIVED = "not received"  # nothing left us: again, after back-off
     TURNED_AWAY = "turned away"  # throttled: the scope waits; not a used-up attempt
@@ -48,16 +48,18 @@ class Foreign(StrEnum):
     BARRED = "barred"  # it does not let us through, and asking again may lock an account: the scope stops
 
 
-class Trouble(Struct, frozen=True, kw_only=True):
+class Trouble(Struct, frozen=True, kw_only=True, rename={"fate": "sort"}):
     """Why something asked for was not (or perhaps not) done.
 
     *listed* is False where a whole answer carried a (status, code) pair that no source names: such an answer
-    is sorted `MAYBE`. *retry_after_s* is seconds from the answer (`Retry-After`, number or date).
+    is classified `MAYBE`. *retry_after_s* is seconds from the answer (`Retry-After`, number or date).
     *limit* is the (count, period in seconds) that a throttled answer's text names, a hint and no contract.
     *foreign* is set where it was not the cloud that said so; None where it was, or nobody answered.
+
+    Journals hold *fate* under its first name, `sort`.
     """
 
-    sort: Sort
+    fate: Fate
     kind: ErrorKind
     error_code: str | None = None
     error_msg: str | None = None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from batcher.channel.reader import Ids, Reader
 from batcher.clock import Clock
 from batcher.drs import guesses
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.drs.paging import Paging, Read
 from batcher.drs.query_compare_result import CompareTaskList, QueryCompareResultResponse
 from batcher.follow import reasons
@@ -302,7 +302,7 @@ class Watch:
         """Whether asking about *entry* once more would not help. An outage of all is waited out for ever."""
         if _passes(trouble):
             return entry.failures >= self._patience.stubborn_failures and not self.silent
-        return trouble.sort is Sort.REFUSED or entry.failures >= self._patience.odd_answers
+        return trouble.fate is Fate.REFUSED or entry.failures >= self._patience.odd_answers
 
 
 def _passes(trouble: Trouble) -> bool:
@@ -310,7 +310,7 @@ def _passes(trouble: Trouble) -> bool:
     return trouble.kind in _PASSING or trouble.foreign is not None
 
 
-_CLOSED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
+_CLOSED = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
 
 
 def _give_up(entry: Followed, reason: str) -> None:
@@ -332,7 +332,7 @@ def _list_trouble(answer: QueryCompareResultResponse) -> Trouble:
     block = answer.compare_task_list_results
     said = (block.error_msg or block.error_code) if block is not None else None
     return Trouble(
-        sort=Sort.MAYBE,
+        fate=Fate.MAYBE,
         kind=ErrorKind.PROTOCOL,
         error_code=block.error_code if block is not None else None,
         error_msg=said or "the job's list of comparisons could not be read in full",

@@ -10,7 +10,7 @@ from batcher.channel.reader import Reader
 from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.drs import guesses
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.holding.readiness import JobState, state_of_status, state_of_trouble
 from batcher.life.entry import Scope
 from batcher.manifest import Entry
@@ -158,4 +158,4 @@ async def _surely(
     return found
 
 
-_STOPPED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
+_STOPPED = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")

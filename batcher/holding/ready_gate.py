@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from batcher.channel.reader import Reader
 from batcher.clock import Clock
 from batcher.drs import guesses
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.durations import rough_duration
 from batcher.holding.admission import Admittance, Admitted, Refused, Waits
 from batcher.holding.preflight import look
@@ -134,7 +134,7 @@ def _admittance(state: JobState, waited_s: float) -> Admittance:
 
 def _refused(state: JobState, why: str) -> Refused:
     kind = ErrorKind.VALIDATION if state.readiness is Readiness.PARENT else ErrorKind.STATE
-    return Refused(Trouble(sort=Sort.REFUSED, kind=kind, error_msg=f"not sent: job {state.job_id} is {why}"))
+    return Refused(Trouble(fate=Fate.REFUSED, kind=kind, error_msg=f"not sent: job {state.job_id} is {why}"))
 
 
 class ReadyGates:

@@ -4,7 +4,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batcher.drs import guesses
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.life.policy import Policy, Reconcile
 from batcher.life.result import Status
 from batcher.life.state import EntryState, is_unclear
@@ -94,15 +94,15 @@ def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
     trouble = next((state.halves[half].trouble for half in sorted(state.to_ask)), None)
     if trouble is None:
         return Send(0.0, "not sent yet")
-    if trouble.sort is Sort.TURNED_AWAY:
+    if trouble.fate is Fate.TURNED_AWAY:
         return _turned_away(state, trouble, policy, moment)
-    if trouble.sort is Sort.NOT_LET_IN:
+    if trouble.fate is Fate.NOT_LET_IN:
         return Send(0.0, "the credential was refused: sent again with a renewed one")
-    if trouble.sort is Sort.BUSY and state.charged < policy.attempts:
+    if trouble.fate is Fate.BUSY and state.charged < policy.attempts:
         after_s = max(_patient(state.charged, policy, moment.draw), trouble.retry_after_s or 0.0)
         if moment.since_first_s + after_s <= policy.entry_deadline_s:
             return Send(after_s, f"another operation is running on the job: again in {after_s:.1f} s")
-    if trouble.sort is Sort.NOT_YET or (trouble.sort is Sort.BUSY and policy.wait_ready_s):
+    if trouble.fate is Fate.NOT_YET or (trouble.fate is Fate.BUSY and policy.wait_ready_s):
         after_s = max(policy.wait_ready_poll_s * (0.75 + moment.draw / 2), trouble.retry_after_s or 0.0)
         if moment.since_first_s + after_s > policy.wait_ready_s:
             waited = f" within {policy.wait_ready_s:g} s" if policy.wait_ready_s else ""
@@ -115,11 +115,11 @@ def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
     after_s = back_off(state.charged, policy, moment.draw, trouble.retry_after_s)
     if moment.since_first_s + after_s > policy.entry_deadline_s:
         return give_up(state, trouble, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
-    if trouble.sort is Sort.MAYBE:
+    if trouble.fate is Fate.MAYBE:
         left_s = (trouble.retry_after_s or 0.0) - moment.since_intent_s  # of what the cloud asked for
         when = f" in {left_s:.1f} s" if left_s > 0 else ""
         return Send(max(0.0, left_s), f"proven not taken: sent again{when}")
-    return Send(after_s, f"{trouble.sort.value}: again in {after_s:.1f} s")
+    return Send(after_s, f"{trouble.fate.value}: again in {after_s:.1f} s")
 
 
 def _turned_away(state: EntryState, trouble: Trouble, policy: Policy, moment: Moment) -> Action:
@@ -147,7 +147,7 @@ def back_off(charged: int, policy: Policy, draw: float, retry_after_s: float | N
 
 def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
     if state.suspicion and not state.given_up:
-        cause = Trouble(sort=Sort.MAYBE, kind=ErrorKind.STOPPED, error_msg=state.suspicion)
+        cause = Trouble(fate=Fate.MAYBE, kind=ErrorKind.STOPPED, error_msg=state.suspicion)
         return Settle(Status.UNSETTLED, cause, "another run may have sent it: left to the operator")
     ambiguous = [task_id for half in state.halves.values() for task_id in half.ambiguous or ()]
     if ambiguous:
@@ -207,9 +207,9 @@ def _next_look(state: EntryState, policy: Policy, moment: Moment) -> float:
 
 def _unsettled(state: EntryState, msg: str) -> Settle:
     cause = next((half.trouble for half in state.halves.values() if half.doubt or half.open), None)
-    if cause is None or cause.sort is not Sort.MAYBE:  # it is from an attempt before the one in doubt
+    if cause is None or cause.fate is not Fate.MAYBE:  # it is from an attempt before the one in doubt
         cause = Trouble(
-            sort=Sort.MAYBE,
+            fate=Fate.MAYBE,
             kind=ErrorKind.STOPPED,
             error_msg="batcher was ended before the answer to the request was recorded",
         )

@@ -12,7 +12,7 @@ import orjson
 from msgspec import Struct
 from msgspec.json import Encoder
 
-from batcher.drs.outcome import ErrorKind, Foreign, Half, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Foreign, Half, Made, Trouble
 
 
 class Intended(Struct, frozen=True, kw_only=True):
@@ -192,10 +192,11 @@ def _verdict(raw: dict[str, Any]) -> Made | Trouble:
 
 def _trouble(raw: dict[str, Any]) -> Trouble:
     limit, foreign = raw["limit"], raw.get("foreign")  # which older journals do not have
+    fate = Fate(raw.pop("sort"))
     return Trouble(
         **{
             **raw,
-            "sort": Sort(raw["sort"]),
+            "fate": fate,
             "kind": ErrorKind(raw["kind"]),
             "limit": limit and (limit[0], limit[1]),
             "foreign": foreign and Foreign(foreign),

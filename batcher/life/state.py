@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
 from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight, Suspected
 
 
@@ -22,7 +22,7 @@ class HalfState(Struct, frozen=True, kw_only=True):
     made: str | None = None
     recovered: bool = False
     refused: Trouble | None = None
-    trouble: Trouble | None = None  # the last trouble, of any sort
+    trouble: Trouble | None = None  # the last trouble, of any kind
     doubt: bool = False
     ambiguous: tuple[str, ...] | None = None  # ids that a look-up could not tell apart
     unclear: tuple[str, ...] | None = None  # ids that the last look-up could not tell from older ones
@@ -193,7 +193,7 @@ def _answered(state: EntryState, event: Answered) -> EntryState:
     charged, unlisted = False, None
     if troubles:
         counts = not event.spared
-        charged = counts and any(trouble.sort not in (Sort.TURNED_AWAY, Sort.NOT_LET_IN) for trouble in troubles)
+        charged = counts and any(trouble.fate not in (Fate.TURNED_AWAY, Fate.NOT_LET_IN) for trouble in troubles)
         unlisted = next(((event.http_status, t.error_code) for t in troubles if not t.listed), None)
     after = replace(
         state,
@@ -212,9 +212,9 @@ def _answered(state: EntryState, event: Answered) -> EntryState:
 def _after(verdict: Made | Trouble) -> HalfState:
     if isinstance(verdict, Made):
         return HalfState(made=verdict.compare_task_id)
-    if verdict.sort is Sort.REFUSED:
+    if verdict.fate is Fate.REFUSED:
         return HalfState(refused=verdict, trouble=verdict)
-    return HalfState(trouble=verdict, doubt=verdict.sort is Sort.MAYBE)
+    return HalfState(trouble=verdict, doubt=verdict.fate is Fate.MAYBE)
 
 
 def _is_in_the_way(state: EntryState, verdict: Made | Trouble | None) -> bool:
@@ -223,7 +223,7 @@ def _is_in_the_way(state: EntryState, verdict: Made | Trouble | None) -> bool:
     return (
         keeps
         and isinstance(verdict, Trouble)
-        and verdict.sort in (Sort.REFUSED, Sort.NOT_YET)
+        and verdict.fate in (Fate.REFUSED, Fate.NOT_YET)
         and verdict.kind in (ErrorKind.STATE, ErrorKind.CONFLICT)
         and verdict.error_code is not None
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.clock import utc_now
-from batcher.drs.outcome import Sort, Trouble
+from batcher.drs.outcome import Fate, Trouble
 from batcher.follow.files import verdicts_beside
 from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import Difference, Verdict
@@ -257,7 +257,7 @@ def _requests(store: Store) -> Iterator[Sent]:
     begun = bytearray(store.entry_count())
     for index, answer in store.answers():
         troubles = [verdict for verdict in answer.halves.values() if isinstance(verdict, Trouble)]
-        if any(trouble.sort is Sort.TURNED_AWAY for trouble in troubles):
+        if any(trouble.fate is Fate.TURNED_AWAY for trouble in troubles):
             kind = Kind.THROTTLED
         else:
             kind = Kind.RETRY if begun[index] else Kind.FIRST

@@ -12,8 +12,8 @@ from batcher.channel.width import Berth, Width
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.authorship import is_the_clouds
 from batcher.drs.cloud import Cloud
-from batcher.drs.failures import server_time, sort_create
-from batcher.drs.outcome import CreateOutcome, ErrorKind, Half, Made, Sort, Trouble
+from batcher.drs.failures import classify_create, server_time
+from batcher.drs.outcome import CreateOutcome, ErrorKind, Fate, Half, Made, Trouble
 from batcher.journal.ops import Happened
 from batcher.life.decide import Settle, give_up
 from batcher.life.events import Answered, Event, Intended, Retracted
@@ -188,7 +188,7 @@ class Attempts:
     async def _answered(self, held: Held, answer: Answer) -> None:
         intent, now = held.state.intent, self._context.clock.monotonic()
         assert intent is not None  # noqa: S101 - an answer follows an intent
-        outcome = sort_create(answer, asked=intent.asked, job_id=held.entry.job_id)
+        outcome = classify_create(answer, asked=intent.asked, job_id=held.entry.job_id)
         self._governor.create_answered(held.entry.job_id, held.sent_at or 0.0, outcome.halves.values())
         event = Answered(
             at=self._context.clock.now(),
@@ -208,10 +208,10 @@ class Attempts:
         if halves is not event.halves:
             event = replace(event, halves=halves)
         whole = outcome.whole
-        refused = whole is not None and whole.sort is Sort.NOT_LET_IN
+        refused = whole is not None and whole.fate is Fate.NOT_LET_IN
         if outcome.http_status is not None and not refused and (whole is None or whole.foreign is None):
             self._access.let_in()
-        if any(isinstance(verdict, Trouble) and verdict.sort is Sort.TURNED_AWAY for verdict in halves.values()):
+        if any(isinstance(verdict, Trouble) and verdict.fate is Fate.TURNED_AWAY for verdict in halves.values()):
             self._context.tally.throttled += 1
         if not any(isinstance(verdict, Made) for verdict in halves.values()):
             self._foresight.tells_nothing(held)
@@ -235,7 +235,7 @@ class Attempts:
         for half, task_id in made.items():
             if task_id in elsewhere:
                 halves[half] = Trouble(
-                    sort=Sort.REFUSED,
+                    fate=Fate.REFUSED,
                     kind=ErrorKind.CONFLICT,
                     error_msg=f"the cloud answered with comparison {task_id}, which was there before or belongs to "
                     "another entry of this job: nothing new was created. Wait until it ends, or use "
@@ -295,7 +295,7 @@ class Attempts:
         if now * 1000 < start:
             return None
         trouble = Trouble(
-            sort=Sort.REFUSED,
+            fate=Fate.REFUSED,
             kind=ErrorKind.VALIDATION,
             error_msg=f"start_time {start} passed before the request could be sent. Give a later one, or none",
         )

@@ -13,7 +13,7 @@ from batcher.channel.governor import Limit
 from batcher.channel.reads import Reads
 from batcher.clock import Clock, utc
 from batcher.drs.cloud import Cloud
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.holding.admission import Admission, OpenDoor
 from batcher.journal.ops import Noted
 from batcher.journal.port import Journal, JournalFailed
@@ -246,7 +246,7 @@ class Engine:
     def _why(self, scope: Scope) -> Trouble:
         """Why entries of *scope* stay open."""
         said = self._stop.text if self._stop else "the wave was stopped"
-        stopped = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg=said)
+        stopped = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg=said)
         return self._lanes[scope].halted or stopped
 
     def _sink_failed(self, error: SinkFailed) -> None:

@@ -81,7 +81,7 @@ def _verdicts(event: Answered) -> Iterator[str]:
             case Made():
                 yield f"{name}created {verdict.compare_task_id}"
             case Trouble():
-                yield f"{name}{verdict.sort.value}" + (f": {verdict.error_msg}" if verdict.error_msg else "")
+                yield f"{name}{verdict.fate.value}" + (f": {verdict.error_msg}" if verdict.error_msg else "")
 
 
 def _looked_up(event: LookedUp) -> Step:

@@ -10,8 +10,8 @@ from batcher.clock import utc
 from batcher.drs import guesses
 from batcher.drs.answer import Stage
 from batcher.drs.cloud import Cloud
-from batcher.drs.failures import server_time, sort_list
-from batcher.drs.outcome import Comparison, ErrorKind, ListOutcome, Sort, Trouble
+from batcher.drs.failures import classify_list, server_time
+from batcher.drs.outcome import Comparison, ErrorKind, Fate, ListOutcome, Trouble
 from batcher.drs.paging import Paging, Read
 from batcher.journal.ops import Noted
 from batcher.pace.pacer import Closed, Turn
@@ -88,7 +88,7 @@ class Lister:
         trouble = outcome.trouble
         if trouble is None:
             self._access.let_in()
-        elif trouble.sort is Sort.NOT_LET_IN and trouble.kind is ErrorKind.AUTH:
+        elif trouble.fate is Fate.NOT_LET_IN and trouble.kind is ErrorKind.AUTH:
             await self._access.renew_or_halt(trouble, sent_at)
         page = outcome.page
         if page is None or len(page.comparisons) >= page.total:
@@ -102,9 +102,9 @@ class Lister:
         while True:
             outcome, sent_at = await self._ask(job_id, number)
             trouble = outcome.trouble
-            if trouble is not None and trouble.sort is Sort.TURNED_AWAY:
+            if trouble is not None and trouble.fate is Fate.TURNED_AWAY:
                 continue  # the governor has seen to the pause
-            if trouble is not None and trouble.sort is Sort.NOT_LET_IN:
+            if trouble is not None and trouble.fate is Fate.NOT_LET_IN:
                 if not await self._access.renew_or_halt(trouble, sent_at):
                     return None
             else:
@@ -147,7 +147,7 @@ class Lister:
             sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
         finally:
             turn.ended(sent=sent, answered=answered)
-        outcome = sort_list(answer, job_id=job_id, most=guesses.LIST_PAGE_SIZE)
+        outcome = classify_list(answer, job_id=job_id, most=guesses.LIST_PAGE_SIZE)
         if outcome.trouble is None or outcome.trouble.foreign is None:
             self._cloud_clock.heard(server_time(answer), sent_at, clock.monotonic())
         self._governor.read_answered(sent_at, outcome.trouble)
@@ -160,7 +160,7 @@ def _listed(outcome: ListOutcome, comparisons: tuple[Comparison, ...] | Trouble,
 
 def _unsound(why: str = "") -> Trouble:
     said = f"the job's list of comparisons could not be read in full{why}"
-    return Trouble(sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=said)
+    return Trouble(fate=Fate.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=said)
 
 
 def _too_long(total: int) -> Trouble:

@@ -8,7 +8,7 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.journal.sqlite.store import Store
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Event
@@ -51,7 +51,7 @@ def provisional(entry: PlannedEntry, events: list[Event], now: float, stopped: T
     ended before it was settled, where that is known."""
     state = history(entry.asked, events)
     status = Status.UNSETTLED if state.in_doubt else Status.NOT_SUBMITTED
-    trouble = stopped or Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="not submitted yet")
+    trouble = stopped or Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="not submitted yet")
     said = trouble.error_msg
     if state.in_doubt:
         said = "the request may have been taken, and was not looked up yet" + (f" ({said})" if stopped else "")

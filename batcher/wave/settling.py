@@ -5,7 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from batcher.drs.outcome import ErrorKind, Half, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Half, Trouble
 from batcher.errors import UserError
 from batcher.journal.ops import Happened, Noted, Op, Settled
 from batcher.journal.sqlite.store import Store
@@ -158,7 +158,7 @@ def _ruled_result(entry: PlannedEntry, state: EntryState, now: float) -> Result:
         return result_of(entry, state, Status.CREATED, None, now)
     last = next((half.trouble for half in missing if half.trouble is not None), None)
     trouble = Trouble(
-        sort=Sort.REFUSED,
+        fate=Fate.REFUSED,
         kind=last.kind if last is not None else ErrorKind.STOPPED,
         error_code=last.error_code if last is not None else None,
         error_msg="not created, as the operator recorded with `batcher settle`",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from batcher.drs.auth.explain import Cause, explain, explained
 from batcher.drs.failure_table import ANY_CODE, ROWS
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 
 # Messages of the gateway under APIGW.0301, as seen in public.
 SEEN = {
@@ -68,7 +68,7 @@ def test_skew_is_told_in_numbers_and_with_its_side() -> None:
     assert "ahead of the cloud's" in explain(error_code=None, error_msg="signature", skew_s=-2460.0).says
 
 
-@pytest.mark.parametrize("row", [row for row in ROWS if row.sort is Sort.NOT_LET_IN], ids=lambda row: str(row.code))
+@pytest.mark.parametrize("row", [row for row in ROWS if row.fate is Fate.NOT_LET_IN], ids=lambda row: str(row.code))
 def test_every_refusal_of_the_table_has_a_way_out(row: object) -> None:
     code = None if getattr(row, "code", None) == ANY_CODE else row.code  # type: ignore[attr-defined]
     found = explain(error_code=code, error_msg=None, kind=row.kind)  # type: ignore[attr-defined]
@@ -88,10 +88,13 @@ def test_anything_is_explained(code: str | None, msg: str | None, kind: ErrorKin
 
 def test_a_trouble_keeps_its_code_and_the_cloud_s_words() -> None:
     trouble = Trouble(
-        sort=Sort.NOT_LET_IN, kind=ErrorKind.AUTH, error_code="APIGW.0301", error_msg="decrypt token fail."
+        fate=Fate.NOT_LET_IN,
+        kind=ErrorKind.AUTH,
+        error_code="APIGW.0301",
+        error_msg="decrypt token fail.",
     )
     told = explained(trouble)
-    assert (told.error_code, told.sort, told.kind) == ("APIGW.0301", Sort.NOT_LET_IN, ErrorKind.AUTH)
+    assert (told.error_code, told.fate, told.kind) == ("APIGW.0301", Fate.NOT_LET_IN, ErrorKind.AUTH)
     assert told.error_msg is not None
     assert "X-Subject-Token" in told.error_msg
     assert told.error_msg.endswith("The cloud's words: APIGW.0301: decrypt token fail")

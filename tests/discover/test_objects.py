@@ -7,13 +7,13 @@ from typing import cast
 from batcher.discover.objects import ObjectFinder, Objects, ObjectSource, scouts
 from batcher.discover.reader import FleetReader
 from batcher.drs.fleet_answers import JobDetail, ListedJob, ObjectPage, SelectedObject
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.simulator.ledger import RequestSeen
 from tests.cli.conftest import Batcher, Cloud
 from tests.discover.jobs import fleet, job
 
 EMPTY = ObjectPage(objects=(), rows=0, total=0)
-REFUSED = Trouble(sort=Sort.REFUSED, kind=ErrorKind.STATE, error_code="DRS.M00401")
+REFUSED = Trouble(fate=Fate.REFUSED, kind=ErrorKind.STATE, error_code="DRS.M00401")
 JOBS = [ListedJob(id=f"jb{number}", kind="sync", engine="mysql") for number in range(9)]
 
 
@@ -84,7 +84,7 @@ async def test_a_source_that_refuses_the_scouts_is_asked_no_more() -> None:
 
 
 async def test_a_job_in_a_state_for_no_answer_is_told_by_the_next_source() -> None:
-    cloud = Telling({"jb5": Trouble(sort=Sort.NOT_YET, kind=ErrorKind.STATE, error_code="DRS.M00304")})
+    cloud = Telling({"jb5": Trouble(fate=Fate.NOT_YET, kind=ErrorKind.STATE, error_code="DRS.M00304")})
     assert all(isinstance(one, Objects) for one in (await found(cloud)).values())
 
 

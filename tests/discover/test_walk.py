@@ -12,7 +12,7 @@ from batcher.discover.walk import Walked, walk
 from batcher.drs import guesses
 from batcher.drs.fleet_answers import JobPage, ListedJob
 from batcher.drs.fleet_requests import JobKind
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 
 SIZE = guesses.JOBS_PAGE_SIZE
 
@@ -68,7 +68,7 @@ async def test_a_fleet_that_never_rests_is_said_to_be_so() -> None:
 
 
 async def test_trouble_is_handed_on() -> None:
-    trouble = Trouble(sort=Sort.REFUSED, kind=ErrorKind.PERMISSION)
+    trouble = Trouble(fate=Fate.REFUSED, kind=ErrorKind.PERMISSION)
 
     class Refusing:
         async def job_page(self, *_: object, **__: object) -> Trouble:

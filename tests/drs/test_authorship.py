@@ -8,8 +8,8 @@ import pytest
 from batcher.drs.answer import Answer
 from batcher.drs.authorship import is_the_clouds, never_passed_on, speaker
 from batcher.drs.failure_table import ROWS
-from batcher.drs.failures import sort_call, sort_create, sort_list
-from batcher.drs.outcome import ErrorKind, Foreign, Sort, Trouble
+from batcher.drs.failures import classify_call, classify_create, classify_list
+from batcher.drs.outcome import ErrorKind, Fate, Foreign, Trouble
 from tests.drs.answers import BOTH, answer, code, whole
 from tests.middleman import pages
 
@@ -27,7 +27,7 @@ def said(page: bytes) -> Answer:
 
 
 def created(page: Answer) -> Trouble:
-    return whole(sort_create(page, asked=BOTH, job_id="job-1"))
+    return whole(classify_create(page, asked=BOTH, job_id="job-1"))
 
 
 @pytest.mark.parametrize(
@@ -91,16 +91,16 @@ def test_what_others_say_tells_nothing_of_the_entry(page: Answer) -> None:
     trouble = created(page)
     assert trouble.foreign is not None
     assert trouble.listed, "the same page twice is no reason to give the entry up"
-    assert trouble.sort is (Sort.NOT_RECEIVED if never_passed_on(page) else Sort.MAYBE)
-    for sorted_ in (sort_call(page), sort_list(page, job_id="job-1").trouble):
-        assert sorted_ is not None
-        assert sorted_.foreign is trouble.foreign
+    assert trouble.fate is (Fate.NOT_RECEIVED if never_passed_on(page) else Fate.MAYBE)
+    for read in (classify_call(page), classify_list(page, job_id="job-1").trouble):
+        assert read is not None
+        assert read.foreign is trouble.foreign
     assert f"status {page.http_status}" in (trouble.error_msg or "")
 
 
 def test_no_status_of_theirs_is_certain_but_those_that_mean_the_same_from_anybody() -> None:
     certain = {
-        status for status in range(200, 600) if created(answer(status, b"<html>no</html>")).sort is not Sort.MAYBE
+        status for status in range(200, 600) if created(answer(status, b"<html>no</html>")).fate is not Fate.MAYBE
     }
     assert certain == {413, 414, 429}
 
@@ -108,7 +108,10 @@ def test_no_status_of_theirs_is_certain_but_those_that_mean_the_same_from_anybod
 def test_a_row_without_a_code_is_for_the_clouds_own_words_or_means_the_same_from_anybody() -> None:
     for row in (row for row in ROWS if row.code is None):
         bare = created(answer(row.http_status, b""))
-        assert bare.sort is Sort.MAYBE or (bare.sort, bare.kind) == (row.sort, row.kind)
+        assert bare.fate is Fate.MAYBE or (bare.fate, bare.kind) == (
+            row.fate,
+            row.kind,
+        )
 
 
 @pytest.mark.parametrize(
@@ -130,13 +133,13 @@ def test_squid_says_whether_it_passed_the_request_on(
 ) -> None:
     headers = {"x-squid-error": error} | ({"server": server} if server else {})
     trouble = created(answer(http_status, b"<html>", headers))
-    assert trouble.sort is (Sort.NOT_RECEIVED if certain else Sort.MAYBE)
+    assert trouble.fate is (Fate.NOT_RECEIVED if certain else Fate.MAYBE)
     assert trouble.foreign is Foreign.PAGE
 
 
 def test_the_cloud_itself_is_believed_whatever_stands_in_its_headers() -> None:
     headers = {"x-squid-error": "ERR_CONNECT_FAIL 111", "server": "squid/5.7"}
-    assert created(answer(500, code("DRS.M00004"), headers)).sort is Sort.MAYBE
+    assert created(answer(500, code("DRS.M00004"), headers)).fate is Fate.MAYBE
 
 
 def test_a_proxy_that_wants_a_login_stops_the_scope() -> None:

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from batcher.drs.failure_table import ANY_CODE, ROWS, find
-from batcher.drs.outcome import ErrorKind, Sort
+from batcher.drs.outcome import ErrorKind, Fate
 
 
 def test_no_pair_has_two_rows() -> None:
@@ -19,31 +19,31 @@ def test_what_may_be_behind_the_gateway_is_never_certain() -> None:
     """A 5xx, a 408 or a 422 says nothing of what the service did."""
     for row in ROWS:
         if row.http_status >= 500 or row.http_status in (408, 422):
-            assert row.sort is Sort.MAYBE, row
+            assert row.fate is Fate.MAYBE, row
 
 
 def test_no_refused_credential_is_tried_on_and_on() -> None:
     """Five bad signatures lock a key: any 401 and 403 stops the scope, whatever its code."""
     for http_status in (401, 403):
         for row in (row for row in ROWS if row.http_status == http_status):
-            assert row.sort is Sort.NOT_LET_IN, row
+            assert row.fate is Fate.NOT_LET_IN, row
         for code in (None, "never.heard"):
             found = find(http_status, code)
             assert found is not None
-            assert found.sort is Sort.NOT_LET_IN
+            assert found.fate is Fate.NOT_LET_IN
 
 
-def test_kinds_fit_their_sorts() -> None:
+def test_kinds_fit_their_fates() -> None:
     kinds = {
-        Sort.TURNED_AWAY: {ErrorKind.THROTTLED},
-        Sort.NOT_LET_IN: {ErrorKind.AUTH, ErrorKind.PERMISSION},
-        Sort.REFUSED: {ErrorKind.VALIDATION, ErrorKind.NOT_FOUND, ErrorKind.STATE},
-        Sort.NOT_YET: {ErrorKind.STATE},
-        Sort.BUSY: {ErrorKind.STATE},
-        Sort.MAYBE: {ErrorKind.SERVER, ErrorKind.TIMEOUT},
+        Fate.TURNED_AWAY: {ErrorKind.THROTTLED},
+        Fate.NOT_LET_IN: {ErrorKind.AUTH, ErrorKind.PERMISSION},
+        Fate.REFUSED: {ErrorKind.VALIDATION, ErrorKind.NOT_FOUND, ErrorKind.STATE},
+        Fate.NOT_YET: {ErrorKind.STATE},
+        Fate.BUSY: {ErrorKind.STATE},
+        Fate.MAYBE: {ErrorKind.SERVER, ErrorKind.TIMEOUT},
     }
     for row in ROWS:
-        assert row.kind in kinds[row.sort], row
+        assert row.kind in kinds[row.fate], row
 
 
 def test_a_row_of_its_own_beats_the_row_for_any_code() -> None:

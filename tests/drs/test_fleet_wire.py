@@ -12,10 +12,10 @@ from batcher.drs.answer import Answer, Stage
 from batcher.drs.batch_status import PageReq
 from batcher.drs.fleet_answers import (
     ListedJob,
-    sort_batch_detail,
-    sort_db_object,
-    sort_job_page,
-    sort_object_mappings,
+    classify_batch_detail,
+    classify_db_object,
+    classify_job_page,
+    classify_object_mappings,
 )
 from batcher.drs.fleet_client import FleetClient, fits_a_path
 from batcher.drs.fleet_requests import BatchDetailReq, ObjectMappingsReq, QueryJobsReq
@@ -97,7 +97,7 @@ def test_what_the_simulator_tells_has_the_sdks_fields_and_reads_back() -> None:
         lambda _: "INCRE_TRANSFER_STARTED", 1e9,
     )  # fmt: skip
     assert whole["jobs"][0].keys() <= set(sdk("v3", "job_info", "JobInfo").attribute_map.values())
-    page = sort_job_page(answer(whole)).value
+    page = classify_job_page(answer(whole)).value
     assert page is not None
     assert page.jobs == (
         ListedJob(
@@ -111,7 +111,7 @@ def test_what_the_simulator_tells_has_the_sdks_fields_and_reads_back() -> None:
     assert mapped["object_mapping_list"][0].keys() <= set(
         sdk("v5", "db_object_info", "DbObjectInfo").attribute_map.values()
     )
-    rows = sort_object_mappings(answer(mapped)).value
+    rows = classify_object_mappings(answer(mapped)).value
     assert rows is not None
     assert [(row.database, row.schema, row.table) for row in rows.objects] == [
         ("db", "s", "t1"),
@@ -126,7 +126,7 @@ def test_what_the_simulator_tells_has_the_sdks_fields_and_reads_back() -> None:
     assert database.keys() <= set(sdk("v5", "database_object", "DatabaseObject").attribute_map.values())
     assert schema.keys() <= set(sdk("v5", "schema_object", "SchemaObject").attribute_map.values())
     assert schema["tables"]["t1"].keys() <= set(sdk("v5", "table_object", "TableObject").attribute_map.values())
-    listed = sort_db_object(answer(objects)).value
+    listed = classify_db_object(answer(objects)).value
     assert listed is not None
     assert [(row.database, row.schema, row.table) for row in listed.objects] == [
         ("db", "s", "t1"),
@@ -137,7 +137,7 @@ def test_what_the_simulator_tells_has_the_sdks_fields_and_reads_back() -> None:
 
 def test_of_a_database_with_very_many_tables_db_object_tells_none() -> None:
     rule = JobRule(pattern="jb1", objects=(("db", None, tuple(map(str, range(told.MAX_TABLES_TOLD + 1)))),))
-    page = sort_db_object(answer(told.db_object(rule))).value
+    page = classify_db_object(answer(told.db_object(rule))).value
     assert page is not None
     assert not page.complete
     assert [(row.database, row.table) for row in page.objects] == [("db", None)]
@@ -145,7 +145,7 @@ def test_of_a_database_with_very_many_tables_db_object_tells_none() -> None:
 
 def test_each_job_of_a_batch_speaks_for_itself() -> None:
     body = {"count": 2, "results": [{"id": "a", "error_code": "DRS.M00289", "error_msg": "gone"}]}
-    found = sort_batch_detail(answer(body, 400), asked=["a", "b"]).value
+    found = classify_batch_detail(answer(body, 400), asked=["a", "b"]).value
     assert found is not None
     assert [getattr(found[name], "error_code", "-") for name in "ab"] == ["DRS.M00289", None]
 
@@ -167,8 +167,8 @@ json_values = st.recursive(
 
 @given(json_values, st.sampled_from([200, 202, 400, 500]))
 def test_whatever_comes_is_read_or_is_trouble(body: Any, status: int) -> None:
-    for read in (sort_job_page, sort_object_mappings, sort_db_object):
+    for read in (classify_job_page, classify_object_mappings, classify_db_object):
         found = read(answer(body, status))
         assert (found.value is None) != (found.trouble is None)
-    details = sort_batch_detail(answer(body, status), asked=["a"])
+    details = classify_batch_detail(answer(body, status), asked=["a"])
     assert (details.value is None) != (details.trouble is None)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 
 from batcher.clock import SystemClock
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.follow.companion import Companion
 from batcher.settings import RunSettings
 from batcher.wave.stop import Stop, StopKind
 from tests.follow.test_running_gate import SCOPE, entry
 
-REFUSED = Trouble(sort=Sort.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg="the token has expired")
+REFUSED = Trouble(fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg="the token has expired")
 
 
 @pytest.mark.parametrize("waits_first", [True, False])

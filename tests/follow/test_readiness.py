@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.drs.batch_status import READY
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.holding.readiness import Readiness, readiness_of_status, state_of_trouble
 from batcher.simulator.jobs import STATUSES
 
@@ -48,5 +48,5 @@ def test_no_documented_status_is_left_to_chance() -> None:
     ],
 )
 def test_an_error_says_why_nothing_is_known(kind: ErrorKind, readiness: Readiness) -> None:
-    state = state_of_trouble("job-1", Trouble(sort=Sort.REFUSED, kind=kind, error_msg="because"))
+    state = state_of_trouble("job-1", Trouble(fate=Fate.REFUSED, kind=kind, error_msg="because"))
     assert (state.readiness, state.why) == (readiness, "because")

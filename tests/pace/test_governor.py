@@ -9,14 +9,14 @@ from msgspec.structs import replace
 from structlog.testing import capture_logs
 
 from batcher.channel.governor import Governor, Limit
-from batcher.drs.outcome import ErrorKind, Foreign, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Foreign, Made, Trouble
 from batcher.pace.pacer import Turn
 from batcher.rates import Rate
 from tests.pace.server import CountingServer, virtual_clock
 from tests.virtual import VirtualClock, run
 
-DOWN = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.NETWORK, error_msg="no connection")
-THROTTLED = Trouble(sort=Sort.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="APIGW.0308")
+DOWN = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.NETWORK, error_msg="no connection")
+THROTTLED = Trouble(fate=Fate.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="APIGW.0308")
 
 
 @dataclass(slots=True)
@@ -231,10 +231,10 @@ def test_short_pauses_are_logged_once_in_a_while() -> None:
 
 # --- the way to the cloud -----------------------------------------------------------------------------------------
 
-PAGE = Trouble(sort=Sort.MAYBE, kind=ErrorKind.PROTOCOL, error_msg="a login page", foreign=Foreign.PAGE)
-BARRED = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.PROTOCOL, error_msg="a login", foreign=Foreign.BARRED)
-FAULTY = Trouble(sort=Sort.MAYBE, kind=ErrorKind.SERVER, error_code="DRS.M00004")
-REFUSED = Trouble(sort=Sort.NOT_LET_IN, kind=ErrorKind.AUTH)
+PAGE = Trouble(fate=Fate.MAYBE, kind=ErrorKind.PROTOCOL, error_msg="a login page", foreign=Foreign.PAGE)
+BARRED = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.PROTOCOL, error_msg="a login", foreign=Foreign.BARRED)
+FAULTY = Trouble(fate=Fate.MAYBE, kind=ErrorKind.SERVER, error_code="DRS.M00004")
+REFUSED = Trouble(fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH)
 
 
 @dataclass(slots=True)

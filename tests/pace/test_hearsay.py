@@ -8,7 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from batcher.channel.governor import Governor
-from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Made, Trouble
 from batcher.pace.adapt import Finder
 from batcher.pace.hearsay import Hearsay
 from batcher.rates import Rate
@@ -16,7 +16,7 @@ from tests.pace.server import virtual_clock
 from tests.pace.simulated import Cloud, send_all
 from tests.virtual import run
 
-TOO_FREQUENT = Trouble(sort=Sort.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="DRS.M01503")
+TOO_FREQUENT = Trouble(fate=Fate.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="DRS.M01503")
 
 
 def test_one_job_speaks_of_itself_however_often() -> None:

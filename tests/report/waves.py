@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from batcher.drs.create_compare_task import CreateCompareTaskReq, CreateCompareTaskResult
-from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
 from batcher.journal.files import journal_beside
@@ -21,7 +21,7 @@ SCOPES = (
     Scope(0, "https://drs.eu-west-101.myhuaweicloud.eu", "0a1b2c3d4e5f"),
     Scope(1, "https://drs.ap-southeast-1.myhuaweicloud.com", "99ffeeddccbb"),
 )
-THROTTLED = Trouble(sort=Sort.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="APIGW.0308", error_msg="slow down")
+THROTTLED = Trouble(fate=Fate.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_code="APIGW.0308", error_msg="slow down")
 
 
 def write_wave(
@@ -80,15 +80,23 @@ def _results(entries: int, rng: random.Random, first: datetime) -> Iterator[Resu
 _TROUBLES = {
     Status.CREATED: None,
     Status.PARTIAL: Trouble(
-        sort=Sort.REFUSED, kind=ErrorKind.STATE, error_code="DRS.M00304", error_msg="The task status does not allow it."
+        fate=Fate.REFUSED,
+        kind=ErrorKind.STATE,
+        error_code="DRS.M00304",
+        error_msg="The task status does not allow it.",
     ),
     Status.FAILED: Trouble(
-        sort=Sort.REFUSED, kind=ErrorKind.NOT_FOUND, error_code="DRS.M05003", error_msg="No such job: <b>&\"'."
+        fate=Fate.REFUSED,
+        kind=ErrorKind.NOT_FOUND,
+        error_code="DRS.M05003",
+        error_msg="No such job: <b>&\"'.",
     ),
     Status.UNSETTLED: Trouble(
-        sort=Sort.MAYBE, kind=ErrorKind.TIMEOUT, error_msg="no answer within 60 s; the request may have been taken"
+        fate=Fate.MAYBE,
+        kind=ErrorKind.TIMEOUT,
+        error_msg="no answer within 60 s; the request may have been taken",
     ),
-    Status.NOT_SUBMITTED: Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the wave was stopped"),
+    Status.NOT_SUBMITTED: Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the wave was stopped"),
 }
 
 
@@ -176,7 +184,7 @@ def _write_journal(path: Path, results: list[Result], rng: random.Random) -> Non
     store.close()
 
 
-_MAYBE = Trouble(sort=Sort.NOT_RECEIVED, kind=ErrorKind.NETWORK, error_msg="connection refused")
+_MAYBE = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.NETWORK, error_msg="connection refused")
 
 
 def _planned(result: Result) -> PlannedEntry:

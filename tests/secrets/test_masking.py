@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from batcher.drs.answer import Answer, Stage
-from batcher.drs.failures import sort_call
+from batcher.drs.failures import classify_call
 from batcher.masking import (
     MASK,
     is_secret_name,
@@ -73,7 +73,7 @@ def test_a_secret_that_is_cut_off_shows_no_part_of_it(before: str, body: bytes) 
     register_secret(token)
     quoted = body.replace(b"%s", f"{before} {token} and so on".encode())
     answer = Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=401, body=quoted)
-    trouble = sort_call(answer)
+    trouble = classify_call(answer)
     assert trouble is not None
     assert "got" in (trouble.error_msg or "")
     assert "Qq0Zx7" not in (trouble.error_msg or "")

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from batcher.drs.outcome import Comparison, ErrorKind, Half, Sort, Trouble
+from batcher.drs.outcome import Comparison, ErrorKind, Fate, Half, Trouble
 from batcher.life.entry import PlannedEntry, Scope
 
 SCOPE = Scope(0, "https://drs.example.invalid", "p")
@@ -37,9 +37,9 @@ def entry(index: int = 0, *, job: str | None = None, policy: str = "cancel", hal
     )
 
 
-def trouble(sort: Sort, kind: ErrorKind = ErrorKind.SERVER, *, listed: bool = True, **more: Any) -> Trouble:
-    """A trouble of that sort."""
-    return Trouble(sort=sort, kind=kind, error_code="DRS.M00000", error_msg="said so", listed=listed, **more)
+def trouble(fate: Fate, kind: ErrorKind = ErrorKind.SERVER, *, listed: bool = True, **more: Any) -> Trouble:
+    """A trouble of that fate."""
+    return Trouble(fate=fate, kind=kind, error_code="DRS.M00000", error_msg="said so", listed=listed, **more)
 
 
 def comparison(task_id: str, *, at: float | None = NOON, kind: str = "lines", status: str = "RUNNING") -> Comparison:

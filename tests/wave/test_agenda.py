@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from batcher.clock import SystemClock
-from batcher.drs.outcome import Sort
+from batcher.drs.outcome import Fate
 from batcher.life.decide import LookUp, Send
 from batcher.life.events import Answered, Intended, LookedUp
 from batcher.life.state import history
@@ -15,7 +15,7 @@ from tests.wave.made import DATA, NOON, entry, trouble
 
 DOUBT = (
     Intended(at=NOON, asked=frozenset({DATA})),
-    Answered(at=NOON, sent_at=NOON, halves={DATA: trouble(Sort.MAYBE)}, http_status=None, request_id=None),
+    Answered(at=NOON, sent_at=NOON, halves={DATA: trouble(Fate.MAYBE)}, http_status=None, request_id=None),
 )
 
 

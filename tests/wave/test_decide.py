@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from batcher.drs.outcome import ErrorKind, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Made, Trouble
 from batcher.life.decide import LookUp, Moment, Send, Settle, back_off, decide
 from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
 from batcher.life.policy import MaxFailures, Policy, Reconcile
@@ -27,8 +27,8 @@ def state(*events: Event) -> EntryState:
 
 
 MADE = Made("o"), Made("d")
-REFUSED = trouble(Sort.REFUSED, ErrorKind.VALIDATION)
-MAYBE = trouble(Sort.MAYBE)
+REFUSED = trouble(Fate.REFUSED, ErrorKind.VALIDATION)
+MAYBE = trouble(Fate.MAYBE)
 
 
 @pytest.mark.parametrize(
@@ -47,16 +47,16 @@ def test_final_verdicts_settle(verdicts: tuple[Made | Trouble, Made | Trouble], 
     assert (action.trouble is None) == (status is Status.CREATED)
 
 
-@pytest.mark.parametrize("sort", [Sort.TURNED_AWAY, Sort.NOT_LET_IN])
-def test_what_concerns_the_scope_is_no_used_up_attempt(sort: Sort) -> None:
-    many = [event for _ in range(10) for event in (INTENT, answered(trouble(sort), trouble(sort)))]
+@pytest.mark.parametrize("fate", [Fate.TURNED_AWAY, Fate.NOT_LET_IN])
+def test_what_concerns_the_scope_is_no_used_up_attempt(fate: Fate) -> None:
+    many = [event for _ in range(10) for event in (INTENT, answered(trouble(fate), trouble(fate)))]
     after = state(*many)
     assert after.charged == 0
     assert isinstance(decide(after, POLICY, NOW), Send)
 
 
 def test_attempts_are_bounded() -> None:
-    refused = trouble(Sort.NOT_RECEIVED, ErrorKind.NETWORK)
+    refused = trouble(Fate.NOT_RECEIVED, ErrorKind.NETWORK)
     attempt: list[Event] = [INTENT, answered(refused, refused)]
     for several in range(1, POLICY.attempts):
         assert isinstance(decide(state(*attempt * several), POLICY, NOW), Send)
@@ -66,13 +66,13 @@ def test_attempts_are_bounded() -> None:
 
 
 def test_only_the_half_that_failed_is_asked_for_again() -> None:
-    after = state(INTENT, answered(Made("o"), trouble(Sort.NOT_RECEIVED)))
+    after = state(INTENT, answered(Made("o"), trouble(Fate.NOT_RECEIVED)))
     assert after.to_ask == {DATA}
     assert isinstance(decide(after, POLICY, NOW), Send)
 
 
-BUSY = trouble(Sort.BUSY, ErrorKind.STATE)
-TOO_FREQUENT = replace(trouble(Sort.TURNED_AWAY, ErrorKind.THROTTLED), error_code="DRS.M01503")
+BUSY = trouble(Fate.BUSY, ErrorKind.STATE)
+TOO_FREQUENT = replace(trouble(Fate.TURNED_AWAY, ErrorKind.THROTTLED), error_code="DRS.M01503")
 
 
 def test_a_busy_job_is_asked_again_within_the_attempts_each_time_later() -> None:
@@ -108,7 +108,7 @@ def test_a_job_that_is_told_too_frequent_backs_off_by_itself() -> None:
 
 
 def test_a_job_that_is_not_ready_is_asked_again_as_long_as_allowed() -> None:
-    not_yet = trouble(Sort.NOT_YET, ErrorKind.STATE)
+    not_yet = trouble(Fate.NOT_YET, ErrorKind.STATE)
     after = state(INTENT, answered(not_yet, not_yet))
     assert isinstance(decide(after, POLICY, NOW), Send)
     settled = decide(after, POLICY, replace(NOW, since_first_s=119.0))
@@ -168,7 +168,7 @@ def test_what_only_the_clouds_time_can_tell_waits_for_it() -> None:
     assert told.halves[OBJECT].made == "x"
 
 
-IN_THE_WAY = trouble(Sort.NOT_YET, ErrorKind.STATE)
+IN_THE_WAY = trouble(Fate.NOT_YET, ErrorKind.STATE)
 
 
 @pytest.mark.parametrize("policy", ["keep", "cancel"])
@@ -250,12 +250,12 @@ def test_unsettled_once_is_never_sent_again_on_its_own() -> None:
 
 
 def test_a_retracted_intent_leaves_no_trace() -> None:
-    before = state(INTENT, answered(trouble(Sort.NOT_RECEIVED), trouble(Sort.NOT_RECEIVED)))
+    before = state(INTENT, answered(trouble(Fate.NOT_RECEIVED), trouble(Fate.NOT_RECEIVED)))
     after = history(
         BOTH,
         [
             INTENT,
-            answered(trouble(Sort.NOT_RECEIVED), trouble(Sort.NOT_RECEIVED)),
+            answered(trouble(Fate.NOT_RECEIVED), trouble(Fate.NOT_RECEIVED)),
             INTENT,
             Retracted(at=NOON, why="stopped"),
         ],
@@ -265,7 +265,7 @@ def test_a_retracted_intent_leaves_no_trace() -> None:
 
 
 def test_the_same_unknown_answer_twice_is_enough() -> None:
-    odd = trouble(Sort.MAYBE, listed=False)
+    odd = trouble(Fate.MAYBE, listed=False)
     once: list[Event] = [INTENT, answered(odd, odd), look(Sight.PROVEN_ABSENT, Sight.PROVEN_ABSENT)]
     assert isinstance(decide(state(*once), POLICY, NOW), Send)
     assert isinstance(decide(state(*once, *once), POLICY, NOW), Settle)
@@ -281,7 +281,7 @@ def test_back_off_is_jittered_capped_and_honours_the_cloud(draw: float) -> None:
 
 def test_what_the_cloud_asked_for_is_waited_for_after_a_look_up_too() -> None:
     """A 503 with Retry-After: the request was not taken, and the time that has passed since counts."""
-    busy = trouble(Sort.MAYBE, retry_after_s=300.0)
+    busy = trouble(Fate.MAYBE, retry_after_s=300.0)
     absent = state(INTENT, answered(busy, busy), look(Sight.PROVEN_ABSENT, Sight.PROVEN_ABSENT))
     for since_s, after_s in ((160.0, 140.0), (301.0, 0.0)):
         action = decide(absent, POLICY, Moment(since_intent_s=since_s, since_first_s=since_s, draw=0.5))
@@ -290,7 +290,7 @@ def test_what_the_cloud_asked_for_is_waited_for_after_a_look_up_too() -> None:
 
 
 def test_a_job_that_is_not_ready_is_not_asked_before_the_cloud_wants_it() -> None:
-    not_yet = trouble(Sort.NOT_YET, ErrorKind.STATE, retry_after_s=100.0)
+    not_yet = trouble(Fate.NOT_YET, ErrorKind.STATE, retry_after_s=100.0)
     action = decide(state(INTENT, answered(not_yet, not_yet)), POLICY, NOW)
     assert isinstance(action, Send)
     assert action.after_s == 100.0
@@ -299,13 +299,13 @@ def test_a_job_that_is_not_ready_is_not_asked_before_the_cloud_wants_it() -> Non
 def test_no_attempt_begins_after_the_entrys_deadline() -> None:
     """The wait before it counts; what the scope's limit turned away has no deadline, since it was never tried."""
     policy = replace(POLICY, entry_deadline_s=100.0)
-    refused = trouble(Sort.NOT_RECEIVED, ErrorKind.NETWORK, retry_after_s=30.0)
+    refused = trouble(Fate.NOT_RECEIVED, ErrorKind.NETWORK, retry_after_s=30.0)
     after = state(INTENT, answered(refused, refused))
     assert isinstance(decide(after, policy, replace(NOW, since_first_s=69.0)), Send)
     late = decide(after, policy, replace(NOW, since_first_s=71.0))
     assert isinstance(late, Settle)
     assert (late.status, late.trouble) == (Status.FAILED, refused)
-    turned_away = trouble(Sort.TURNED_AWAY, ErrorKind.THROTTLED)
+    turned_away = trouble(Fate.TURNED_AWAY, ErrorKind.THROTTLED)
     waiting = state(INTENT, answered(turned_away, turned_away))
     assert isinstance(decide(waiting, policy, replace(NOW, since_first_s=1000.0)), Send)
 
@@ -327,7 +327,7 @@ def test_when_too_many_have_failed(most: MaxFailures, failures: int, entries: in
     assert most.reached(failures, entries) is reached
 
 
-UNLISTED = trouble(Sort.MAYBE, listed=False)
+UNLISTED = trouble(Fate.MAYBE, listed=False)
 DOUBTED: list[Event] = [INTENT, answered(UNLISTED, UNLISTED)]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.drs.outcome import ErrorKind, Half, Made, Sort, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
 from batcher.life.events import (
     Answered,
     Event,
@@ -29,7 +29,7 @@ moments = st.floats(0, 4e9, allow_nan=False)
 halves = st.frozensets(st.sampled_from(Half), min_size=1)
 troubles = st.builds(
     Trouble,
-    sort=st.sampled_from(Sort),
+    fate=st.sampled_from(Fate),
     kind=st.sampled_from(ErrorKind),
     error_code=st.none() | texts,
     error_msg=st.none() | texts,

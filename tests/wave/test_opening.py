@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from batcher.clock import SystemClock
-from batcher.drs.outcome import ErrorKind, Sort
+from batcher.drs.outcome import ErrorKind, Fate
 from batcher.journal.files import WaveRefused
 from batcher.journal.ops import Happened, Settled
 from batcher.journal.sqlite.store import Store
@@ -68,7 +68,7 @@ def test_what_was_found_is_counted(request_of: Request) -> None:
     refused = Answered(
         at=NOON,
         sent_at=NOON,
-        halves={DATA: trouble(Sort.NOT_RECEIVED, ErrorKind.NETWORK)},
+        halves={DATA: trouble(Fate.NOT_RECEIVED, ErrorKind.NETWORK)},
         http_status=None,
         request_id=None,
     )

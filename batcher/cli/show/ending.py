@@ -6,7 +6,7 @@ from pathlib import Path
 
 from batcher.cli import exits
 from batcher.cli.show.terminal import Screen
-from batcher.drs.outcome import Sort
+from batcher.drs.outcome import Fate
 from batcher.follow.files import verdicts_beside
 from batcher.life.result import Status
 from batcher.masking import MASK
@@ -82,7 +82,7 @@ def print_next(screen: Screen, end: WaveEnd, tally: Tally, *, results: Path | No
 def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:
     status = end.status
     stopped = end.stop is not None or bool(end.halted)
-    if any(trouble.sort is Sort.NOT_LET_IN for trouble in end.halted.values()):
+    if any(trouble.fate is Fate.NOT_LET_IN for trouble in end.halted.values()):
         yield "batcher auth", "which credential is used, and whether the cloud takes it"
     if command is not None and stopped:
         hidden = ", with what you gave for ***" if MASK in command else ""

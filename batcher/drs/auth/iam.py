@@ -13,8 +13,8 @@ from batcher.drs.auth.explain import explain, refusal_text
 from batcher.drs.auth.secret import HiddenBytes, Secret
 from batcher.drs.cloud import HttpRequest, Refusal
 from batcher.drs.error_body import read_object, retry_after, text
-from batcher.drs.failures import sort_call
-from batcher.drs.outcome import ErrorKind, Foreign, Sort, Trouble
+from batcher.drs.failures import classify_call
+from batcher.drs.outcome import ErrorKind, Fate, Foreign, Trouble
 
 _JSON = {"Content-Type": "application/json;charset=utf8", "Accept": "application/json"}
 
@@ -121,7 +121,7 @@ def listed_projects(answer: Answer) -> tuple[Project, ...] | Refusal | Passing:
 def refusal(answer: Answer, *, login: bool = False) -> Refusal | Passing:
     """Why IAM's answer is not what was asked for: for good, or `Passing`. By (status, code), never by text."""
     status = answer.http_status
-    trouble = sort_call(answer)
+    trouble = classify_call(answer)
     if trouble is None:
         said = f"status {status} without what was asked for"
         return Refusal(f"IAM gave an answer that cannot be read: {said}. Check that it is IAM's address", None, status)
@@ -129,7 +129,7 @@ def refusal(answer: Answer, *, login: bool = False) -> Refusal | Passing:
         return _not_reached(answer, trouble)
     code, told = trouble.error_code, trouble.error_msg
     said = ": ".join(filter(None, (code, told)))
-    if trouble.sort is Sort.TURNED_AWAY or status in _PASSING:
+    if trouble.fate is Fate.TURNED_AWAY or status in _PASSING:
         way_out = "Run the same command again later"
         msg = f"IAM cannot answer just now ({said}). {way_out}"
         return Passing(Refusal(msg, code, status, passing=True), retry_after(answer))

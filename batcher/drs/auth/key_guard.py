@@ -11,8 +11,8 @@ from batcher.drs.auth.explain import explain, refusal_text
 from batcher.drs.authorship import is_the_clouds
 from batcher.drs.cloud import HttpRequest, Refusal, Transport
 from batcher.drs.error_body import server_time
-from batcher.drs.failures import sort_call
-from batcher.drs.outcome import ErrorKind, Sort
+from batcher.drs.failures import classify_call
+from batcher.drs.outcome import ErrorKind, Fate
 
 _ACCESS = re.compile(r"\bAccess=([^,]+),")
 _MOST_UNCLEAR = 3  # in a row: what answers in the cloud's place may hide that the signature was refused
@@ -83,7 +83,7 @@ class KeyGuard:
 
 
 def _unclear(answer: Answer) -> Refusal:
-    trouble = sort_call(answer)
+    trouble = classify_call(answer)
     said = trouble.error_msg if trouble is not None else ""
     return Refusal(
         error_msg=f"The access key met {_MOST_UNCLEAR} refusals in a row that are not in the cloud's own form, and is "
@@ -94,8 +94,8 @@ def _unclear(answer: Answer) -> Refusal:
 
 def refused_key(answer: Answer) -> Refusal | None:
     """Why the gateway did not take the signature; None: it did, or *answer* does not tell."""
-    trouble = sort_call(answer) if answer.http_status in (401, 403) else None
-    if trouble is None or trouble.sort is not Sort.NOT_LET_IN or trouble.kind is not ErrorKind.AUTH:
+    trouble = classify_call(answer) if answer.http_status in (401, 403) else None
+    if trouble is None or trouble.fate is not Fate.NOT_LET_IN or trouble.kind is not ErrorKind.AUTH:
         return None
     why = explain(error_code=trouble.error_code, error_msg=trouble.error_msg, skew_s=skew(answer))
     return Refusal(

@@ -14,8 +14,8 @@ from batcher.drs.auth.key_guard import skew
 from batcher.drs.auth.secret import FileSecret
 from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Credential, Refusal
-from batcher.drs.failures import sort_call
-from batcher.drs.outcome import ErrorKind, Sort, Trouble
+from batcher.drs.failures import classify_call
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.durations import rough_duration
 
 NO_JOB = "00000000-0000-0000-0000-0000000jb000"  # a job id that nobody has
@@ -68,17 +68,17 @@ async def check_credential(
     if (refusal := await client.prepare()) is not None:
         return _not_at_hand(checked, refusal)
     answer = await client.batch_status([job_id or NO_JOB])
-    trouble = sort_call(answer)
+    trouble = classify_call(answer)
     if _refuses(trouble) and await client.renew():
         answer = await client.batch_status([job_id or NO_JOB])
-        trouble = sort_call(answer)
+        trouble = classify_call(answer)
     if (refusal := await client.prepare()) is not None:
         return replace(_not_at_hand(checked, refusal), request_id=answer.request_id, skew_s=skew(answer))
     return _judged(checked, answer, trouble)
 
 
 def _refuses(trouble: Trouble | None) -> bool:
-    return trouble is not None and trouble.sort is Sort.NOT_LET_IN and trouble.kind is ErrorKind.AUTH
+    return trouble is not None and trouble.fate is Fate.NOT_LET_IN and trouble.kind is ErrorKind.AUTH
 
 
 def _not_at_hand(checked: Checked, refusal: Refusal) -> Checked:
@@ -103,7 +103,7 @@ def _judged(checked: Checked, answer: Answer, trouble: Trouble | None) -> Checke
         skew_s=skew_s,
         remarks=(*checked.remarks, *_of_clock(skew_s)),
     )
-    if trouble is not None and trouble.sort is Sort.NOT_LET_IN:
+    if trouble is not None and trouble.fate is Fate.NOT_LET_IN:
         code, msg = trouble.error_code, trouble.error_msg
         found = explain(error_code=code, error_msg=msg, kind=trouble.kind, skew_s=skew_s)
         why = refusal_text(found, code, msg)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from batcher.drs.failures import sort_batch_status, sort_call, sort_list, sort_results
-from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, ListOutcome, Sort, StatusOutcome, Trouble
+from batcher.drs.failures import classify_batch_status, classify_call, classify_list, classify_results
+from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, Fate, ListOutcome, StatusOutcome, Trouble
 from tests.drs.answers import answer, code
 
 JOB = "job-1"
@@ -25,7 +25,7 @@ SECOND = {
 
 
 def listed(http_status: int = 200, **block: Any) -> ListOutcome:
-    return sort_list(answer(http_status, {"job_id": JOB, "compare_task_list_results": block}), job_id=JOB)
+    return classify_list(answer(http_status, {"job_id": JOB, "compare_task_list_results": block}), job_id=JOB)
 
 
 def test_a_page_of_the_list() -> None:
@@ -75,35 +75,39 @@ def test_a_list_that_is_not_sound_is_trouble(block: dict[str, Any]) -> None:
     outcome = listed(**block)
     assert outcome.page is None
     assert outcome.trouble is not None
-    assert (outcome.trouble.sort, outcome.trouble.kind) == (Sort.MAYBE, ErrorKind.PROTOCOL)
+    assert (outcome.trouble.fate, outcome.trouble.kind) == (Fate.MAYBE, ErrorKind.PROTOCOL)
 
 
 def test_an_error_of_the_list_itself_is_trouble() -> None:
     outcome = listed(compare_task_list=[], compare_task_list_count=0, error_code="DRS.M01503")
     assert outcome.page is None
     assert outcome.trouble is not None
-    assert outcome.trouble.sort is Sort.TURNED_AWAY
+    assert outcome.trouble.fate is Fate.TURNED_AWAY
 
 
 @pytest.mark.parametrize(
-    ("http_status", "body", "sort"),
+    ("http_status", "body", "fate"),
     [
-        (200, b"", Sort.MAYBE),
-        (200, {"job_id": JOB}, Sort.MAYBE),
-        (200, {"job_id": "job-2", "compare_task_list_results": {"compare_task_list_count": 0}}, Sort.MAYBE),
-        (200, {**code("DRS.M00289"), "compare_task_list_results": {"compare_task_list_count": 0}}, Sort.REFUSED),
-        (400, {"results": [{"id": JOB, "error_code": "DRS.M00289"}]}, Sort.REFUSED),
-        (401, b"", Sort.MAYBE),
-        (401, code("APIGW.0301"), Sort.NOT_LET_IN),
-        (429, b"", Sort.TURNED_AWAY),
-        (504, b"<html/>", Sort.MAYBE),
+        (200, b"", Fate.MAYBE),
+        (200, {"job_id": JOB}, Fate.MAYBE),
+        (200, {"job_id": "job-2", "compare_task_list_results": {"compare_task_list_count": 0}}, Fate.MAYBE),
+        (
+            200,
+            {**code("DRS.M00289"), "compare_task_list_results": {"compare_task_list_count": 0}},
+            Fate.REFUSED,
+        ),
+        (400, {"results": [{"id": JOB, "error_code": "DRS.M00289"}]}, Fate.REFUSED),
+        (401, b"", Fate.MAYBE),
+        (401, code("APIGW.0301"), Fate.NOT_LET_IN),
+        (429, b"", Fate.TURNED_AWAY),
+        (504, b"<html/>", Fate.MAYBE),
     ],
 )
-def test_an_answer_without_a_list_is_trouble(http_status: int, body: Any, sort: Sort) -> None:
-    outcome = sort_list(answer(http_status, body), job_id=JOB)
+def test_an_answer_without_a_list_is_trouble(http_status: int, body: Any, fate: Fate) -> None:
+    outcome = classify_list(answer(http_status, body), job_id=JOB)
     assert outcome.page is None
     assert outcome.trouble is not None
-    assert outcome.trouble.sort is sort
+    assert outcome.trouble.fate is fate
 
 
 @pytest.mark.parametrize(
@@ -139,7 +143,7 @@ def test_letters_of_types_and_states_may_be_of_either_case() -> None:
 
 def test_a_block_that_failed_on_its_own_leaves_the_others_standing() -> None:
     body = {"job_id": JOB, "line_compare_results": code("DRS.M00004"), "object_level_compare_results": {}, "new": 1}
-    outcome = sort_results(answer(200, body), job_id=JOB)
+    outcome = classify_results(answer(200, body), job_id=JOB)
     assert outcome.trouble is None
     assert outcome.results is not None
     assert outcome.results.line_compare_results is not None
@@ -148,15 +152,15 @@ def test_a_block_that_failed_on_its_own_leaves_the_others_standing() -> None:
 
 
 def test_a_block_that_was_throttled_is_the_whole_answers_trouble() -> None:
-    outcome = sort_results(answer(200, {"line_compare_results": code("DRS.M01503")}), job_id=JOB)
+    outcome = classify_results(answer(200, {"line_compare_results": code("DRS.M01503")}), job_id=JOB)
     assert outcome.results is None
     assert outcome.trouble is not None
-    assert outcome.trouble.sort is Sort.TURNED_AWAY
+    assert outcome.trouble.fate is Fate.TURNED_AWAY
 
 
 def test_results_that_are_not_as_documented_are_trouble_not_half_a_verdict() -> None:
     rows = [{"source_db_name": "shop", "line_compare_detail": [{"source_row_num": "many"}]}]
-    outcome = sort_results(answer(200, {"line_compare_results": {"line_compare_details": rows}}), job_id=JOB)
+    outcome = classify_results(answer(200, {"line_compare_results": {"line_compare_details": rows}}), job_id=JOB)
     assert outcome.results is None
     assert outcome.trouble is not None
     assert "source_row_num" in (outcome.trouble.error_msg or "")
@@ -167,7 +171,7 @@ def test_results_that_are_not_as_documented_are_trouble_not_half_a_verdict() -> 
 def test_a_count_that_is_none_is_trouble(told: object) -> None:
     """No verdict holds a number that its readers could not read, and nothing that writes one breaks."""
     rows = [{"source_db_name": "shop", "line_compare_detail": [{"source_row_num": told}]}]
-    outcome = sort_results(answer(200, {"line_compare_results": {"line_compare_details": rows}}), job_id=JOB)
+    outcome = classify_results(answer(200, {"line_compare_results": {"line_compare_details": rows}}), job_id=JOB)
     assert outcome.results is None
     assert outcome.trouble is not None
     assert "source_row_num" in (outcome.trouble.error_msg or "")
@@ -177,7 +181,9 @@ def test_a_count_that_is_none_is_trouble(told: object) -> None:
 
 
 def states(http_status: int, *results: dict[str, Any]) -> StatusOutcome:
-    return sort_batch_status(answer(http_status, {"count": len(results), "results": results}), asked=["job-1", "job-2"])
+    return classify_batch_status(
+        answer(http_status, {"count": len(results), "results": results}), asked=["job-1", "job-2"]
+    )
 
 
 def test_each_job_has_its_status() -> None:
@@ -199,7 +205,7 @@ def test_an_items_code_is_about_that_job_alone(http_status: int) -> None:
 def test_one_throttled_item_means_to_ask_for_all_again() -> None:
     outcome = states(200, {"id": "job-1", "status": "CREATING"}, {"id": "job-2", "error_code": "DRS.M01503"})
     assert outcome.trouble is not None
-    assert outcome.trouble.sort is Sort.TURNED_AWAY
+    assert outcome.trouble.fate is Fate.TURNED_AWAY
     assert set(outcome.jobs.values()) == {outcome.trouble}
 
 
@@ -207,28 +213,32 @@ def test_an_item_without_permission_does_not_speak_for_the_scope_but_a_refused_c
     denied = states(400, {"id": "job-1", "status": "CREATING"}, {"id": "job-2", "error_code": "DRS.M00105"})
     item = denied.jobs["job-2"]
     assert isinstance(item, Trouble)
-    assert (denied.trouble, item.sort, item.kind) == (None, Sort.REFUSED, ErrorKind.PERMISSION)
+    assert (denied.trouble, item.fate, item.kind) == (None, Fate.REFUSED, ErrorKind.PERMISSION)
     refused = states(401, {"id": "job-1", "error_code": "APIGW.0301"}).trouble
     assert refused is not None
-    assert refused.sort is Sort.NOT_LET_IN
+    assert refused.fate is Fate.NOT_LET_IN
 
 
 def test_a_job_that_the_answer_leaves_out_is_trouble_of_that_job() -> None:
     left_out = states(200, {"id": "job-1", "status": "CREATING"}, {"status": "CREATING"}, {"id": "job-9"}).jobs["job-2"]
     assert isinstance(left_out, Trouble)
-    assert left_out.sort is Sort.MAYBE
+    assert left_out.fate is Fate.MAYBE
 
 
 def test_a_call_that_failed_is_trouble_of_every_job() -> None:
-    outcome = sort_batch_status(answer(429, code("APIGW.0308", "limit:10,time:1 minute")), asked=["job-1", "job-2"])
+    outcome = classify_batch_status(answer(429, code("APIGW.0308", "limit:10,time:1 minute")), asked=["job-1", "job-2"])
     assert outcome.trouble is not None
     assert outcome.trouble.limit == (10, 60.0)
     assert set(outcome.jobs.values()) == {outcome.trouble}
 
 
 def test_any_call_is_a_success_or_trouble() -> None:
-    assert sort_call(answer(201, {"token": {}})) is None
-    assert sort_call(answer(201, b"")) is not None
-    refused = sort_call(answer(401, {"error": {"code": 401, "message": "wrong password", "title": "Unauthorized"}}))
+    assert classify_call(answer(201, {"token": {}})) is None
+    assert classify_call(answer(201, b"")) is not None
+    refused = classify_call(answer(401, {"error": {"code": 401, "message": "wrong password", "title": "Unauthorized"}}))
     assert refused is not None
-    assert (refused.sort, refused.kind, refused.error_msg) == (Sort.NOT_LET_IN, ErrorKind.AUTH, "wrong password")
+    assert (refused.fate, refused.kind, refused.error_msg) == (
+        Fate.NOT_LET_IN,
+        ErrorKind.AUTH,
+        "wrong password",
+    )

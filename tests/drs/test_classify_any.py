@@ -1,4 +1,4 @@
-"""Whatever comes back, sorting it gives an outcome: never an exception, and nothing unlisted is taken for certain."""
+"""Whatever comes back, it has an outcome: never an exception, and nothing unlisted is taken for certain."""
 
 from collections.abc import Mapping
 
@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.failure_table import ROWS, find
 from batcher.drs.failures import (
+    classify_batch_status,
+    classify_call,
+    classify_create,
+    classify_list,
+    classify_results,
     server_time,
-    sort_batch_status,
-    sort_call,
-    sort_create,
-    sort_list,
-    sort_results,
 )
-from batcher.drs.outcome import Half, Made, Sort, Trouble
+from batcher.drs.outcome import Fate, Half, Made, Trouble
 from tests.drs.answers import BOTH, answer
 
 SIGNS = "aZ09 .,:;-+<>%\n\x00é漢\U0001f600"
@@ -59,39 +59,39 @@ DATES = st.sampled_from(["Wed, 21 Oct 2026 07:28:00 GMT", "0", "never", "99", "W
 HEADERS = st.dictionaries(st.sampled_from(["date", "retry-after", "x-request-id"]), st.text(SIGNS, max_size=40) | DATES)
 
 
-def sort_all(whatever: Answer) -> None:
+def classify_all(whatever: Answer) -> None:
     server_time(whatever)
-    sort_call(whatever)
-    sort_list(whatever)
-    sort_results(whatever, job_id="job-1")
-    sort_batch_status(whatever, asked=["job-1", "job-2"])
-    sort_create(whatever, asked=BOTH, job_id="job-1")
+    classify_call(whatever)
+    classify_list(whatever)
+    classify_results(whatever, job_id="job-1")
+    classify_batch_status(whatever, asked=["job-1", "job-2"])
+    classify_create(whatever, asked=BOTH, job_id="job-1")
 
 
 @given(STATUSES, st.binary(max_size=200), HEADERS)
 def test_any_bytes_under_any_status(http_status: int, body: bytes, headers: Mapping[str, str]) -> None:
     whatever = answer(http_status, body, headers)
-    sort_all(whatever)
-    outcome = sort_create(whatever, asked=BOTH, job_id="job-1")
+    classify_all(whatever)
+    outcome = classify_create(whatever, asked=BOTH, job_id="job-1")
     for verdict in outcome.halves.values():
         assert isinstance(verdict, Trouble)
         if find(http_status, None) is None:
-            assert verdict.sort is Sort.MAYBE
+            assert verdict.fate is Fate.MAYBE
 
 
 @given(STATUSES, BODIES, HEADERS)
 def test_any_json_under_any_status(http_status: int, body: object, headers: Mapping[str, str]) -> None:
     """Certainty comes from a row of the table or from an id in a success; everything else is doubt."""
     whatever = answer(http_status, body, headers)
-    sort_all(whatever)
-    outcome = sort_create(whatever, asked=BOTH, job_id="job-1")
+    classify_all(whatever)
+    outcome = classify_create(whatever, asked=BOTH, job_id="job-1")
     assert set(outcome.halves) == BOTH
     for verdict in outcome.halves.values():
         if isinstance(verdict, Made):
             assert 200 <= http_status < 300
-        elif verdict.sort is not Sort.MAYBE:
+        elif verdict.fate is not Fate.MAYBE:
             assert find(http_status, verdict.error_code) is not None
-            assert verdict.sort is not Sort.NOT_LET_IN or outcome.whole is not None, (
+            assert verdict.fate is not Fate.NOT_LET_IN or outcome.whole is not None, (
                 "only a whole call is let in or not"
             )
 
@@ -99,20 +99,20 @@ def test_any_json_under_any_status(http_status: int, body: object, headers: Mapp
 @given(STATUSES, st.sampled_from(CODES) | st.text(SIGNS, max_size=10), st.sampled_from(Half))
 def test_an_unlisted_pair_is_never_certain(http_status: int, error_code: str, half: Half) -> None:
     body = {"error_code": error_code, "error_msg": "x"}
-    (verdict,) = sort_create(answer(http_status, body), asked={half}, job_id="job-1").halves.values()
+    (verdict,) = classify_create(answer(http_status, body), asked={half}, job_id="job-1").halves.values()
     assert isinstance(verdict, Trouble)
     if find(http_status, verdict.error_code) is None:
-        assert verdict.sort is Sort.MAYBE
+        assert verdict.fate is Fate.MAYBE
         assert not verdict.listed or verdict.foreign or 200 <= http_status < 300
 
 
 @given(st.sampled_from(Stage), st.text(SIGNS, max_size=20), HEADERS)
 def test_no_answer_at_all(stage: Stage, kind: str, headers: Mapping[str, str]) -> None:
     cut = Answer(stage=stage, sent_at=0.0, answered_at=0.0, headers=headers, error="x", error_kind=kind)
-    sort_all(cut)
+    classify_all(cut)
 
 
 def test_nesting_deeper_than_anybody_means() -> None:
     for opening, closing in ((b'{"error":', b"}"), (b"[", b"]")):
-        sort_all(answer(400, opening * 1000 + b"1" + closing * 1000))
-        sort_all(answer(400, opening * 100_000))
+        classify_all(answer(400, opening * 1000 + b"1" + closing * 1000))
+        classify_all(answer(400, opening * 100_000))
