@@ -31,6 +31,7 @@
     ├── NoResult                 a line is no result
     ├── NotJson                  a text is not JSON
     ├── PerhapsDuplicate         an entry looks like one before it
+    ├── Problem                  the service refuses a request
     └── Unusable                 a secret cannot be had from where it should come from
 
 What the cloud answers is no exception but a value (`batcher.drs.outcome`), and so is what is wrong with one entry
@@ -45,7 +46,7 @@ class BatcherError(Exception):
 class UserError(BatcherError):
     """Something to tell the user and end on. *message* names the thing, the cause and the way out.
 
-    *exit_code* is one of `batcher.cli.exits`; 2 says that nothing was sent.
+    *exit_code* is one of `batcher.exits`; 2 says that nothing was sent.
     """
 
     exit_code: int = 2

@@ -1,10 +1,15 @@
 """What a run gives to entries that do not say it themselves; found without a way to the cloud."""
 
+from collections.abc import Iterator
+
+from msgspec.structs import replace
+
 from batcher.drs.auth.places import Item
 from batcher.drs.auth.sources import CredentialSources, nearby
 from batcher.drs.endpoints import endpoint_of_region, is_project_id, normalise_endpoint
 from batcher.errors import UserError
-from batcher.manifest import RunDefaults
+from batcher.manifest import Entry, Finding, Manifest, RunDefaults
+from batcher.manifest.grouped import once
 from batcher.masking import mask_text
 from batcher.settings import RunSettings
 from batcher.text import printable
@@ -42,3 +47,22 @@ def run_defaults(settings: RunSettings, sources: CredentialSources | None = None
         x_language=settings.language,
         insecure_http=settings.insecure_http,
     )
+
+
+def checked(
+    manifest: Manifest, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False
+) -> Iterator[Entry | Finding]:
+    """Each entry of *manifest*, and every finding, as `batcher check` has them. Touches no network.
+
+    Where nobody names a project, that of the one region in use stands as `UNNAMED_PROJECT`: IAM is asked for it later.
+    """
+    given = defaults if defaults.project_id else replace(defaults, project_id=UNNAMED_PROJECT)
+    unnamed: set[str] = set()
+    for item in once(manifest.read(given, now=now, allow_duplicates=allow_duplicates)):
+        if isinstance(item, Entry) and item.project_id == UNNAMED_PROJECT:
+            unnamed.add(item.endpoint)
+        yield item
+    if len(unnamed) > 1:  # IAM is asked for the project of one region only
+        for item in once(manifest.read(defaults, now=now, allow_duplicates=True)):
+            if not isinstance(item, Entry) and item.field == "project_id":
+                yield item

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
+from batcher import exits
 from batcher.channel.governor import Limit
 from batcher.channel.reads import Reads
 from batcher.clock import Clock, utc
@@ -33,6 +34,7 @@ from batcher.wave.tally import Tally
 
 T = TypeVar("T")
 _TAIL = 500  # provisional lines written at a time
+_EXIT_CODES = {**exits.OF_SIGNALS, StopKind.READER.name: exits.SIGPIPE}
 _ASKED_AGAIN = 3  # times that the journal is asked anew, should it fail, for what is needed at the end
 
 
@@ -47,6 +49,17 @@ class WaveEnd(Struct, frozen=True, kw_only=True):
     halted: Mapping[Scope, Trouble]
     status: WaveStatus
     unrecorded: tuple[str, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """What `batcher run` exits with; see `batcher.exits`."""
+        if self.stop is not None:
+            return _EXIT_CODES.get(self.stop.kind.name, exits.STOPPED)
+        if self.halted:
+            return exits.STOPPED
+        if self.status.unsettled:
+            return exits.UNSETTLED
+        return exits.CREATED if self.status.created == self.status.entries else exits.INCOMPLETE
 
 
 class Start(Struct, frozen=True, kw_only=True):

@@ -10,7 +10,8 @@ from tests.packaging.checkout import ROOT
 # of ours but each other and `drs`, and everybody may use them.
 ROOMS = (
     *("drs", "manifest", "life", "settings", "pace", "journal", "run_defaults", "scopes", "channel", "holding", "wave"),
-    *("follow", "gate", "notify", "columns", "report", "discover", "doctor", "simulator", "rehearsal", "api", "cli"),
+    *("follow", "gate", "notify", "columns", "report", "discover", "doctor", "simulator", "rehearsal", "api"),
+    *("service", "cli"),
 )
 MOST_FILES = 28  # in one room
 

@@ -182,22 +182,15 @@ def _read(
 ) -> "Overview":
     """What *manifest* asks for; *found* is called with everything that is wrong with it."""
     from batcher.manifest import Entry
-    from batcher.manifest.grouped import once
     from batcher.manifest.overview import Overview
-    from batcher.run_defaults import UNNAMED_PROJECT
+    from batcher.run_defaults import checked
 
     overview = Overview()
-    given = defaults if defaults.project_id else replace(defaults, project_id=UNNAMED_PROJECT)
-    for item in once(manifest.read(given, now=SystemClock.now(), allow_duplicates=allow_duplicates)):
+    for item in checked(manifest, defaults, now=SystemClock.now(), allow_duplicates=allow_duplicates):
         if isinstance(item, Entry):
             overview.add(item)
         else:
             found(item)
-    unnamed = [endpoint for endpoint, project_id in overview.scopes if project_id == UNNAMED_PROJECT]
-    if len(unnamed) > 1:  # IAM is asked for the project of one region only
-        for item in once(manifest.read(defaults, now=SystemClock.now(), allow_duplicates=True)):
-            if not isinstance(item, Entry) and item.field == "project_id":
-                found(item)
     return overview
 
 

@@ -4,7 +4,6 @@ import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
-from batcher.cli import exits
 from batcher.cli.show.terminal import Screen
 from batcher.drs.outcome import Fate
 from batcher.follow.files import verdicts_beside
@@ -16,18 +15,10 @@ from batcher.wave.engine import WaveEnd
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import StopKind
 
-_CODES = {**exits.OF_SIGNALS, StopKind.READER.name: exits.SIGPIPE}
-
 
 def exit_code(end: WaveEnd) -> int:
     """The exit code of a wave that ended so."""
-    if end.stop is not None:
-        return _CODES.get(end.stop.kind.name, exits.STOPPED)
-    if end.halted:
-        return exits.STOPPED
-    if end.status.unsettled:
-        return exits.UNSETTLED
-    return exits.CREATED if end.status.created == end.status.entries else exits.INCOMPLETE
+    return end.exit_code
 
 
 def print_unrecorded(screen: Screen, end: WaveEnd) -> None:
