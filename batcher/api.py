@@ -50,6 +50,7 @@ from batcher.wave.request import Request
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
+from batcher.zone import zone_of
 
 if TYPE_CHECKING:  # imported where something is followed: that is not every wave
     from batcher.follow.companion import Companion
@@ -281,7 +282,9 @@ class Wave:
 
             self._companion = Companion(self._results, settings, self._clock, rng, self.stop)
         if settings.deadline is not None:
-            self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(utc(self._clock.now()))
+            self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(
+                utc(self._clock.now()), zone_of(settings.timezone)
+            )
         if self._results is not None:
             self._results = followed(self._results)
         manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)

@@ -7,6 +7,7 @@ program that has set structlog up, that program decides.
 import asyncio
 import sys
 from collections.abc import Callable
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,17 @@ LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 _least = 0
 _set_up: Callable[[], None] | None = None  # waits until structlog is loaded
+_scope: ContextVar[str | None] = ContextVar("scope", default=None)
+
+
+def scope_name(endpoint: str, project_id: str) -> str:
+    """A scope as log lines name it: `PROJECT@HOST`."""
+    return f"{project_id}@{endpoint.partition('://')[2] or endpoint}"
+
+
+def in_scope(endpoint: str, project_id: str) -> None:
+    """What this task, and those that it makes from now on, log is about that scope: each line says so."""
+    _scope.set(scope_name(endpoint, project_id))
 
 
 class Logger:
@@ -40,6 +52,8 @@ class Logger:
 
     def _log(self, level: str, event: str, keys: dict[str, Any]) -> None:
         if _is_shown(level):
+            if (scope := _scope.get()) is not None:
+                keys.setdefault("scope", scope)
             getattr(_structlog().get_logger(self._name), level)(event, **keys)
 
 

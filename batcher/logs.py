@@ -8,6 +8,7 @@ from typing import IO, Any, Literal, Protocol
 
 import orjson
 
+from batcher import zone
 from batcher.clock import utc_now
 from batcher.log_events import SENTENCES
 from batcher.logger import LEVELS, is_set_up, set_up_with
@@ -122,7 +123,7 @@ _COLORS = {"debug": "2", "info": "36", "warning": "33", "error": "31;1", "critic
 
 
 class _Console:
-    """`14:03:07 warning the scope stopped  reason=…`: the event's sentence; local time, as on the operator's wall."""
+    """`14:03:07 +02:00 warning the scope stopped  reason=…`: the event's sentence; the time in the zone people read."""
 
     def __init__(self, color: bool) -> None:
         self._color = color
@@ -131,10 +132,10 @@ class _Console:
         rest = dict(event)
         name, level, at = str(rest.pop("event")), rest.pop("level"), rest.pop("at")
         trace = rest.pop("exception", None)
-        local = datetime.fromisoformat(at).astimezone().strftime("%H:%M:%S")
+        when = zone.clock_text(datetime.fromisoformat(at))
         pairs = " ".join(f"{self._paint(key, '2')}={_console_value(value)}" for key, value in rest.items())
         said = SENTENCES.get(name, name)
-        line = f"{self._paint(local, '2')} {self._paint(f'{level:7}', _COLORS.get(level, '0'))} {said}"
+        line = f"{self._paint(when, '2')} {self._paint(f'{level:7}', _COLORS.get(level, '0'))} {said}"
         return mask_text("\n".join(filter(None, [f"{line}  {pairs}".rstrip(), trace])))
 
     def _paint(self, text: str, code: str) -> str:

@@ -9,7 +9,7 @@ from batcher.drs.auth.explain import explained
 from batcher.drs.cloud import Cloud, Refusal
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.life.entry import Scope
-from batcher.logger import get_logger
+from batcher.logger import get_logger, scope_name
 
 log = get_logger("batcher.wave")
 
@@ -34,7 +34,7 @@ class Access:
     ) -> None:
         self._give_up_after_s = give_up_after_s
         self.halted: Trouble | None = None  # why the scope stopped for good
-        self._scope = scope
+        self._name = scope_name(scope.endpoint, scope.project_id)  # of the scope, in the log
         self._cloud = cloud
         self._clock = clock
         self._on_halt = on_halt
@@ -63,7 +63,11 @@ class Access:
         """IAM cannot be asked, and the credential was good until now: ask until it can, as in any outage."""
         async with self._asking:
             began, pause_s = self._clock.monotonic(), _FIRST_PAUSE_S
-            log.warning("credential.iam_unreachable", scope=str(self._scope), reason=refusal.error_msg)
+            log.warning(
+                "credential.iam_unreachable",
+                scope=self._name,
+                reason=refusal.error_msg,
+            )
             while not self._stopping and self.halted is None:
                 lasted_s = self._clock.monotonic() - began
                 if self._give_up_after_s is not None and lasted_s >= self._give_up_after_s:
@@ -119,7 +123,7 @@ class Access:
         if self.halted is not None:
             return
         self.halted = trouble
-        log.error("scope.stopped", scope=str(self._scope), error_code=trouble.error_code, reason=trouble.error_msg)
+        log.error("scope.stopped", scope=self._name, error_code=trouble.error_code, reason=trouble.error_msg)
         self._on_halt()
 
 

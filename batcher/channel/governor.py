@@ -11,6 +11,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from batcher import zone
 from batcher.clock import Clock, utc
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Fate, Foreign, Made, Trouble
@@ -193,7 +194,8 @@ class Governor:
             return self._held
         if self.out:
             since = utc(self._clock.now() - self._budget.out_for(self._clock.monotonic()))
-            return f"most attempts fail since {since:%H:%M:%S} UTC ({self._budget.said}): one at a time goes out to see"
+            when = zone.clock_text(since)
+            return f"most attempts fail since {when} ({self._budget.said}): one at a time goes out to see"
         return self.creates.pacer.pause_reason or (TURNED_AWAY if self.creates.feeling else None)
 
     def _is_there(self, sent_at: float, troubles: list[Trouble]) -> bool:

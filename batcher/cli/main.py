@@ -9,11 +9,12 @@ from typing import NoReturn
 
 import click
 
-from batcher import open_files, streams
+from batcher import open_files, streams, zone
 from batcher._version import __version__
 from batcher.cli import exits
 from batcher.cli.lazy import LazyCommand, LazyGroup
 from batcher.cli.show.terminal import tell
+from batcher.cli.timezone import zone_in_force
 from batcher.errors import UserError
 
 SECTIONS = {
@@ -92,6 +93,7 @@ def run(args: list[str] | None = None) -> int:
     """Run the command line; the exit code. Every error has been told on stderr."""
     calm_collector()
     os.environ.setdefault(PLUGINS, "__all__")
+    zone.choose_by(zone_in_force)
     try:
         open_files.require()
         _require_text(sys.argv[1:] if args is None else args)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args, get_origin
 import click
 from pydantic.fields import FieldInfo
 
+from batcher import zone
 from batcher.cli.lists import Listed
 from batcher.cli.show.terminal import note
 from batcher.durations import duration_text
@@ -43,6 +44,7 @@ _METAVARS = {
     "max_running_per": "label.NAME=N",
     "notify": "URL",
     "on_end": "COMMAND",
+    "timezone": "ZONE",
 }
 
 
@@ -70,6 +72,7 @@ def load_given(parameters: dict[str, Any], names: Sequence[str] = ALL) -> Loaded
     """
     flags = given(parameters, names)
     loaded = load(flags, config=parameters.pop("config"), profile=parameters.pop("profile"))
+    zone.choose(loaded.settings.timezone)
     for warning in loaded.warnings:
         note(warning)
     return loaded

@@ -6,6 +6,7 @@ import ssl
 from collections.abc import Awaitable, Iterator
 from urllib.parse import urlsplit
 
+from batcher import zone
 from batcher.clock import utc, utc_now
 from batcher.doctor.check import Check, fault, ok, warning
 from batcher.drs.answer import Answer
@@ -66,9 +67,10 @@ async def _tls(host: str, port: int, settings: RunSettings) -> Check:
     until = certificate.get("notAfter")
     if isinstance(until, str):
         ends = utc(ssl.cert_time_to_seconds(until))
+        day = f"{zone.shown(ends):%Y-%m-%d}"
         if (ends - utc_now()).days < _SOON_DAYS:
-            return warning("TLS", f"the certificate of {host} ends on {ends:%Y-%m-%d}", "tell whoever runs it")
-        return ok("TLS", f"the certificate of {host} is trusted, until {ends:%Y-%m-%d}")
+            return warning("TLS", f"the certificate of {host} ends on {day}", "tell whoever runs it")
+        return ok("TLS", f"the certificate of {host} is trusted, until {day}")
     return ok("TLS", f"the certificate of {host} is trusted")
 
 

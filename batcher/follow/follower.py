@@ -18,6 +18,7 @@ from batcher.follow.verdict import Verdict
 from batcher.follow.verdicts_file import VerdictsFile
 from batcher.follow.waiting import Waiting
 from batcher.follow.watch import Watch
+from batcher.logger import in_scope
 from batcher.pace.patience import Patience
 
 ScopeName = tuple[str | None, str | None]  # (endpoint, project_id), as result lines have them
@@ -116,7 +117,7 @@ class Follower:
         try:
             async with asyncio.TaskGroup() as group:
                 for scope, reader in (self._readers or {}).items():
-                    group.create_task(self._watches[scope].run(reader))
+                    group.create_task(_watched(scope, self._watches[scope], reader))
         except ExceptionGroup as failed:
             raise first_of(failed, UserError) or failed from None
 
@@ -150,6 +151,12 @@ class Follower:
         self._file.write(line)
         self._verdicts[line.verdict] += 1
         self._on_verdict(entry)
+
+
+async def _watched(scope: ScopeName, watch: Watch, reader: Reader) -> None:
+    endpoint, project_id = scope
+    in_scope(endpoint or "-", project_id or "-")
+    await watch.run(reader)
 
 
 def first_of(group: BaseExceptionGroup[Exception], kind: type[Exception]) -> Exception | None:

@@ -14,7 +14,7 @@ from batcher.holding.admission import Admittance, Admitted, Refused, Waits
 from batcher.holding.preflight import look
 from batcher.holding.readiness import JobState, Readiness
 from batcher.life.entry import PlannedEntry, Scope
-from batcher.logger import get_logger
+from batcher.logger import get_logger, in_scope
 
 log = get_logger("batcher.follow")
 
@@ -137,6 +137,11 @@ def _refused(state: JobState, why: str) -> Refused:
     return Refused(Trouble(fate=Fate.REFUSED, kind=kind, error_msg=f"not sent: job {state.job_id} is {why}"))
 
 
+async def _asking(scope: Scope, gate: ReadyGate) -> None:
+    in_scope(scope.endpoint, scope.project_id)
+    await gate.run()
+
+
 class ReadyGates:
     """The ready gates of all scopes."""
 
@@ -150,5 +155,5 @@ class ReadyGates:
     async def run(self) -> None:
         """Ask on behalf of all, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for gate in self._gates.values():
-                group.create_task(gate.run())
+            for scope, gate in self._gates.items():
+                group.create_task(_asking(scope, gate))

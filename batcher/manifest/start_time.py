@@ -3,6 +3,7 @@
 import re
 from datetime import UTC, datetime, timedelta
 
+from batcher import zone
 from batcher.errors import BatcherError
 from batcher.manifest.damage import nothing
 
@@ -49,7 +50,7 @@ def start_time_ms(given: str | float, *, now: float) -> str:
     if int(digits) < now * 1000:
         moment = _EPOCH + timedelta(milliseconds=int(digits))
         raise BadStartTime(
-            f"is past ({moment:%Y-%m-%d %H:%M:%S} UTC)", "Leave it empty to start at once, or give a time to come"
+            f"is past ({zone.moment_text(moment)})", "Leave it empty to start at once, or give a time to come"
         )
     return digits
 

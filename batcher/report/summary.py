@@ -1,11 +1,12 @@
 """The summary of a wave for people: counts, scopes, and each kind of trouble with an example and a way out."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 
 from rich.console import Console
 from rich.text import Text
 
+from batcher import zone
 from batcher.durations import rough_duration
 from batcher.life.result import Status
 from batcher.report.changes import Change, ChangeKind
@@ -66,13 +67,9 @@ def _head(title: str, tally: Tally) -> Iterator[Text]:
     span = tally.span_s
     if span is None or tally.first_submitted_at is None or tally.last_finished_at is None:
         return
-    began = datetime.fromisoformat(tally.first_submitted_at).astimezone(UTC)
-    ended = datetime.fromisoformat(tally.last_finished_at).astimezone(UTC)
-    until = f"{ended:%H:%M:%S}" if began.date() == ended.date() else f"{ended:%Y-%m-%d %H:%M:%S}"
+    when = zone.span_text(*map(datetime.fromisoformat, (tally.first_submitted_at, tally.last_finished_at)))
     pace = "" if tally.rate_per_s is None else f" ({tally.rate_per_s:.3g}/s)"
-    told = (
-        f"{began:%Y-%m-%d %H:%M:%S} to {until} UTC, {rough_duration(span)}, {counted(tally.attempts, 'request')}{pace}"
-    )
+    told = f"{when}, {rough_duration(span)}, {counted(tally.attempts, 'request')}{pace}"
     if tally.recovered:
         told += f", {tally.recovered:,} recovered after a lost answer"
     yield Text(told, "dim")

@@ -1,7 +1,7 @@
 """When a wave has to stop sending, as people write it: `30m` from its start, `06:00`, or a time with its zone."""
 
 import re
-from datetime import datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from msgspec import Struct
 
@@ -11,8 +11,8 @@ _MEND = "write a duration (30m), a time of day (06:00), or a time with its zone 
 
 
 class Deadline(Struct, frozen=True):
-    """Exactly one is set: *after_s* counts from the start of a run, *of_day* is the next such time on the
-    machine's own clock, *moment* has its zone."""
+    """Exactly one is set: *after_s* counts from the start of a run, *of_day* is the next such time in the
+    zone that people read, *moment* has its zone."""
 
     after_s: float | None = None
     of_day: time | None = None
@@ -37,21 +37,29 @@ class Deadline(Struct, frozen=True):
             raise ValueError(f"leaves no time to send anything; {_MEND}")
         return cls(after_s=after_s)
 
-    def seconds_from(self, now: datetime) -> float:
-        """Seconds left at *now*, which is aware and where the run starts; none are left where it is past."""
+    def seconds_from(self, now: datetime, zone: tzinfo | None = None) -> float:
+        """Seconds left at *now*, which is aware and where the run starts; none are left where it is past.
+
+        A time of day is one of *zone*; None: of the machine's own.
+        """
         if self.after_s is not None:
             return self.after_s
         if self.moment is not None:
             return max(0.0, (self.moment - now).total_seconds())
         assert self.of_day is not None  # noqa: S101 - one of the three is set
-        local = now.astimezone()
+        local = now.astimezone(zone)
         day = local.date()
         while True:
             # The zone's own rules apply to that day: it may be shorter or longer than 24 hours.
-            then = datetime.combine(day, self.of_day).astimezone()
-            if then > local:
-                return (then - local).total_seconds()
+            then = self._on(day, zone)
+            if then > now:
+                return (then - now).total_seconds()
             day += timedelta(days=1)
+
+    def _on(self, day: date, zone: tzinfo | None) -> datetime:
+        assert self.of_day is not None  # noqa: S101 - asked only then
+        local = datetime.combine(day, self.of_day, zone)
+        return (local.astimezone() if zone is None else local).astimezone(UTC)
 
     def __str__(self) -> str:
         if self.after_s is not None:

@@ -30,7 +30,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
         "on_end",
     ),
     "The way there": ("ca_bundle", "proxy", "insecure_http"),
-    "What is said": ("quiet", "log_format", "log_level"),
+    "What is said": ("quiet", "timezone", "log_format", "log_level"),
 }
 FURTHER = "Further"  # settings that are in no group yet
 

@@ -22,6 +22,7 @@ from batcher.settings.values import (
     Proxy,
     RunningPer,
     Seconds,
+    TimeZone,
 )
 
 
@@ -53,8 +54,8 @@ class RunSettings(BaseModel):
     )
     deadline: DeadlineSetting = Field(
         default=None,
-        description="Nothing new is sent after it; the rest can be resumed: `30m` from the start, `06:00`, or a time "
-        "with its zone.",
+        description="Nothing new is sent after it; the rest can be resumed: `30m` from the start, `06:00` in "
+        "`timezone`, or a time with its zone.",
     )
     attempts: int = Field(
         default=5, ge=1, le=100, description="Create requests for one entry at most; throttled ones not counted."
@@ -148,6 +149,11 @@ class RunSettings(BaseModel):
     ca_bundle: CaBundle | None = Field(default=None, description="PEM file with the certificate authorities to trust.")
     proxy: Proxy | None = Field(default=None, repr=False, description="HTTP proxy to go through.")
     insecure_http: bool = Field(default=False, description="Allow endpoints without TLS elsewhere than on loopback.")
+    timezone: TimeZone = Field(
+        default="local",
+        description="Zone of the times that people read and write: `local`, `utc`, or one like `Europe/Berlin`. "
+        "Result lines and all other files stay UTC.",
+    )
     log_format: Literal["console", "json"] = Field(
         default="console", description="How log lines look: for people, or a JSON object each."
     )

@@ -14,6 +14,7 @@ from batcher.life.policy import MaxFailures
 from batcher.masking import mask_text
 from batcher.rates import Rate, parse_pace
 from batcher.settings.deadline import Deadline
+from batcher.zone import zone_of
 
 
 def _pace(value: Any) -> Any:
@@ -91,6 +92,11 @@ def _require_port(parts: SplitResult) -> None:
         raise ValueError("has no usable port; ports are numbers from 1 to 65535")
 
 
+def _timezone(value: str) -> str:
+    zone_of(value)  # raises where there is none of that name
+    return value.strip()
+
+
 def _running_per(value: Any) -> Any:
     """`label.source=2, label.target=4` as ((label, most), …)."""
     if not isinstance(value, str):
@@ -145,6 +151,7 @@ DeadlineSetting = Annotated[
     Deadline | None, BeforeValidator(_deadline), PlainSerializer(str, return_type=str, when_used="unless-none")
 ]
 Digest = Annotated[str, AfterValidator(_digest)]
+TimeZone = Annotated[str, AfterValidator(_timezone)]
 ProjectId = Annotated[str, AfterValidator(_project_id)]
 CaBundle = Annotated[Path, AfterValidator(_ca_bundle)]
 Proxy = Annotated[str, AfterValidator(_proxy), PlainSerializer(mask_text, return_type=str)]

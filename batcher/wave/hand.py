@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import to_builtins
 
+from batcher import zone
 from batcher.channel.governor import limit_of
 from batcher.clock import Clock, utc
 from batcher.rates import parse_pace
@@ -65,7 +66,7 @@ class Hand:
 
     def _note(self, what: str) -> str:
         log.warning("wave.changed", what=what)
-        self._changed.append(f"{what} (at {utc(self._clock.now()):%H:%M:%S} UTC)")
+        self._changed.append(f"{what} (at {zone.clock_text(utc(self._clock.now()))})")
         return what
 
 

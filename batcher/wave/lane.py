@@ -18,6 +18,7 @@ from batcher.life.decide import LookUp, Send, Settle, give_up
 from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Reconcile
 from batcher.life.state import fresh, history
+from batcher.logger import in_scope
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
 from batcher.wave.context import Context
@@ -100,6 +101,7 @@ class Lane:
 
     async def run(self) -> None:
         """Take up what an earlier process left open, then everything planned."""
+        in_scope(self.scope.endpoint, self.scope.project_id)
         try:
             async with asyncio.TaskGroup() as group:
                 self._workers = group

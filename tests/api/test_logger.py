@@ -33,7 +33,7 @@ def test_a_program_that_sets_nothing_up_sees_warnings_on_stderr() -> None:
         "logs.stay_modest()", "get_logger().info('quiet')", "get_logger().error('journal.lost')", _LOADED
     )
     assert said == ["True"]
-    assert [line.split()[1:] for line in logged] == [["error", "the", "journal", "is", "lost"]]
+    assert [line.split()[2:] for line in logged] == [["error", "the", "journal", "is", "lost"]]
 
 
 def test_a_program_that_sets_structlog_up_gets_every_event_whenever_it_does_so() -> None:

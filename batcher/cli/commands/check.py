@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from batcher.pace.estimate import Estimate
     from batcher.settings import RunSettings
 
-_SETTINGS = (*OF_MANIFEST, "rate")
+_SETTINGS = (*OF_MANIFEST, "rate", "timezone")
 _GROUPS = 12  # shown
 _SCOPES = 8
 _OF_INVALID = ("endpoint", "project_id", "labels")  # of a finding; for `run --skip-invalid`

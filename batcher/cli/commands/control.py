@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from batcher.cli import exits
+from batcher.cli.timezone import timezone_option
 
 _VERBS = ("status", "pause", "resume", "rate", "concurrency", "stop")
 _VALUED = {"rate": "5/s", "concurrency": "8"}
@@ -30,6 +31,7 @@ wave ends, in all its scopes; `rate` takes what --rate takes and leaves look-ups
 @click.argument("value", required=False)
 @click.option("--journal", type=click.Path(path_type=Path), help="The wave's journal, where it is not beside RESULTS.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+@timezone_option
 def command(results: Path, verb: str, value: str | None, journal: Path | None, as_json: bool) -> int:
     """Ask the wave that is writing RESULTS where it stands, or change how it runs."""
     if verb in _VALUED and value is None:

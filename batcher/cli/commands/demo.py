@@ -10,6 +10,7 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.show.terminal import Screen, screen
+from batcher.cli.timezone import timezone_option
 from batcher.clock import utc_now
 from batcher.errors import UserError
 
@@ -35,6 +36,7 @@ _MARK = ".batcher-demo"
 @click.option("--seed", type=int, default=10, show_default=True, help="The same seed meets the same faults.")
 @click.option("--fast", is_flag=True, help="Do not wait: let time leap to the next thing that happens.")
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
+@timezone_option
 def command(folder: Path, seed: int, fast: bool, quiet: bool) -> int:
     """Run a sample wave of 300 entries through a simulated cloud on a bad day, and say where to look at it.
 

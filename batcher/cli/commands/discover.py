@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     *("endpoint", "language", "read_rate", "concurrency", "timeout", "connect_timeout", "ca_bundle", "proxy"),
-    *("insecure_http", "quiet"),
+    *("insecure_http", "quiet", "timezone"),
 )
 _COMPARABLE = "INCRE_TRANSFER_STARTED"
 _WHICH, _WHAT, _OUT = "Which jobs", "What to compare", "What is written"

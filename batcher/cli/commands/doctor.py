@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SETTINGS = (
     *("region", "endpoint", "project_id", "language", "concurrency", "timeout", "connect_timeout"),
-    *("ca_bundle", "proxy", "insecure_http"),
+    *("ca_bundle", "proxy", "insecure_http", "timezone"),
 )
 
 _EPILOG = """\b

@@ -8,6 +8,7 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.entries import entry_options, journal_option, one_entry
+from batcher.cli.timezone import timezone_option
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -28,6 +29,7 @@ Examples:
 @entry_options
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+@timezone_option
 def command(results: Path, key: str | None, index: int | None, journal: Path | None, as_json: bool) -> int:
     """Show everything that was done for one entry of the wave of RESULTS, in order.
 
@@ -130,10 +132,11 @@ def _end(result: dict[str, Any] | None) -> "Text":
 def _step_lines(step: "Step") -> "Iterator[Text]":
     from rich.text import Text
 
+    from batcher import zone
     from batcher.clock import utc
     from batcher.text import printable
 
-    head = Text(f"  {utc(step.at):%Y-%m-%d %H:%M:%S}.{int(step.at * 1000) % 1000:03d}Z  ", "dim")
+    head = Text(f"  {zone.moment_text(utc(step.at), fraction=True)}  ", "dim")
     number = f" {step.attempt}" if step.attempt is not None else ""
     head.append(f"{step.what}{number}", "not dim bold")
     for part in (step.http_status, step.error_code):

@@ -36,6 +36,7 @@ _SETTINGS = (
     "proxy",
     "insecure_http",
     "quiet",
+    "timezone",
 )
 _SHOWN = 20  # jobs of each kind; --json has them all
 

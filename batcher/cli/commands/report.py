@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from batcher.gate.accepted import Acceptance
     from batcher.report.gather import Report
 
-_SETTINGS = ("allow_inconsistent",)
+_SETTINGS = ("allow_inconsistent", "timezone")
 
 _EPILOG = """\b
 Examples:

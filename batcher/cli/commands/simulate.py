@@ -9,6 +9,7 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.show.terminal import tell
+from batcher.cli.timezone import timezone_option
 from batcher.durations import duration_text
 from batcher.errors import UserError
 
@@ -65,6 +66,7 @@ It prints the lines that point batcher at it. Profiles, files and ledger: docs/s
 @click.option("--deny", metavar="CALL", multiple=True, help="A call without permission, like create-compare-task.")
 @click.option("--clock-ahead", metavar="TIME", default="0", help="How far the cloud's clock is ahead; -5m is behind.")
 @click.option("--ledger", metavar="FILE", type=click.Path(path_type=Path), help="Append every request and effect here.")
+@timezone_option
 @click.option("-v", "--verbose", is_flag=True, help="A line for each request, on stderr.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: where it serves, and at the end the summary.")
 def command(list_faults: bool, verbose: bool, as_json: bool, ledger: Path | None, port: int, **given: Any) -> int:
@@ -171,12 +173,12 @@ def _credentials(iam: "IamConfig") -> dict[str, str]:
 
 
 def _show(exchange: "Exchange") -> None:
-    """One line for one request: `12:00:01.250 create-compare-task jb101 200 [slow]`."""
-    from datetime import datetime
-
+    """One line for one request: `12:00:01.250 UTC create-compare-task jb101 200 [slow]`."""
+    from batcher import zone
+    from batcher.clock import utc
     from batcher.text import printable
 
-    at = datetime.fromtimestamp(exchange.at).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    at = zone.clock_text(utc(exchange.at), fraction=True)
     answer = "no answer" if exchange.http_status is None else str(exchange.http_status)
     fault = "" if exchange.fault is None else f"[{exchange.fault}]"
     parts = (at, exchange.call, printable(exchange.job_id, 60), answer, exchange.error_code or "", fault)

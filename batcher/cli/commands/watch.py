@@ -33,6 +33,7 @@ _SETTINGS = (
     "ca_bundle",
     "proxy",
     "quiet",
+    "timezone",
     "log_format",
     "log_level",
 )
