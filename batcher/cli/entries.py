@@ -1,26 +1,84 @@
-"""The options by which a command is told which wave, and which entry of it."""
+"""The options by which a command is told which wave, and which entries of it."""
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from batcher.errors import UserError
+
+if TYPE_CHECKING:
+    from batcher.journal.sqlite.store import Store
+    from batcher.manifest.labels import LabelFilter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 journal_option = click.option(
     "--journal", metavar="FILE", type=click.Path(path_type=Path), help="The wave's journal; by default beside RESULTS."
 )
+_SHOWN = 5  # keys
 
 
 def entry_options(function: F) -> F:
-    """--key and --index; `one_entry` checks that exactly one was given."""
+    """--key, --job and --index; `one_entry` checks that exactly one was given."""
     index = click.option("--index", metavar="N", type=int, help="The entry's 0-based place in the manifest instead.")
+    job = click.option("--job", metavar="ID", help="The job that the entry compares instead.")
     key = click.option("--key", metavar="KEY", help="The entry's key, as its result line has it.")
-    return key(index(function))
+    return key(job(index(function)))
 
 
-def one_entry(key: str | None, index: int | None) -> None:
+def one_entry(key: str | None, job: str | None, index: int | None) -> None:
     """Raises `UsageError` where not exactly one of them was given."""
-    if (key is None) == (index is None):
-        raise click.UsageError("Say which entry: give --key (or --index), one of the two.")
+    if sum(named is not None for named in (key, job, index)) != 1:
+        raise click.UsageError("Say which entry: give --key, --job or --index, one of the three.")
+
+
+def places_of(store: "Store", key: str | None, job: str | None, index: int | None) -> list[int]:
+    """The places of the entries that are meant: several only where a job has several. Raises `UserError`: none is."""
+    if job is None:
+        from batcher.cli.journals import index_of
+
+        return [index_of(store, key, index)]
+    places = [place for place, _, job_id, _ in store.outline() if job_id == job]
+    if not places:
+        raise UserError(f"no entry of the wave compares the job {job!r}: copy job_id from the results file.")
+    return places
+
+
+def one_in_doubt(store: "Store", places: list[int]) -> int:
+    """Of the entries of one job, the one to be decided about. Raises `UserError` where several are in doubt."""
+    from batcher.life.result import Status
+
+    if len(places) == 1:
+        return places[0]
+    results = {place: store.result_of(place) for place in places}
+    doubtful = [place for place, found in results.items() if found is None or found[1] is Status.UNSETTLED]
+    if len(doubtful) == 1:
+        return doubtful[0]
+    if not doubtful:
+        raise UserError("no entry of the job is in doubt: there is nothing to decide.")
+    entries = [entry for place in doubtful if (entry := store.entry(place)) is not None]
+    shown = ", ".join(entry.key for entry in entries[:_SHOWN]) + (", …" if len(entries) > _SHOWN else "")
+    raise UserError(f"{len(doubtful)} entries of the job are in doubt: say which, --key with one of {shown}.")
+
+
+def label_option(what: str) -> Callable[[F], F]:
+    """`--label NAME=VALUE`, a `LabelFilter`; *what* a command does with the entries that have it."""
+    return click.option(
+        "--label",
+        "labels",
+        metavar="NAME=VALUE",
+        multiple=True,
+        callback=_parsed,
+        help=f"{what} only entries with this label. Of several names all have to fit, of one name any value.",
+    )
+
+
+def _parsed(_ctx: click.Context, _param: click.Parameter, texts: tuple[str, ...]) -> "LabelFilter":
+    from batcher.manifest.labels import LabelFilter
+
+    try:
+        return LabelFilter.parse(texts)
+    except ValueError as error:
+        raise click.UsageError(f"--label {error}") from None

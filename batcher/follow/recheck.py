@@ -1,7 +1,8 @@
 """Comparing again what did not come out consistent: the entries of a next wave, cut down to what is in question."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -10,19 +11,23 @@ from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine
 from batcher.journal.sqlite.store import Store
 from batcher.life.entry import PlannedEntry
 from batcher.manifest.write import ManifestLine
+from batcher.wave.selection import Chosen
 
 _OBJECT, _DATA, _OBJECTS = "object_level_compare_type", "data_level_compare_info", "compare_object_infos"
 
 
 @dataclass(slots=True)
 class Recheck:
-    """Chooses the comparisons with one of *verdicts*; `count` is how many entries they were of.
+    """Chooses, of the *chosen* entries, the comparisons with one of *verdicts*; `count` is how many entries they were
+    of, `passed_over` how many of the chosen have each other verdict.
 
     The keys stay: at the gate the new verdict takes the place of the old one.
     """
 
     verdicts: frozenset[Verdict]
+    chosen: Chosen = field(default_factory=Chosen)
     count: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
     tables: int = 0  # that the chosen data-level comparisons were cut down to
 
     def lines(self, store: Store, verdicts: Iterable[VerdictLine]) -> Iterator[ManifestLine]:
@@ -31,8 +36,11 @@ class Recheck:
             entry = store.entry(line.index)
             if entry is None or entry.key != line.key:
                 continue
+            if not self.chosen.takes(entry.key, entry.job_id, entry.labels):
+                continue
             body = self._body(entry, line)
             if body is None:
+                self.passed_over[line.verdict.value] += 1
                 continue
             self.count += 1
             yield ManifestLine(
@@ -43,6 +51,7 @@ class Recheck:
                 x_language=entry.x_language,
                 labels=entry.labels,
             )
+        self.chosen.check_found()
 
     def _body(self, entry: PlannedEntry, line: VerdictLine) -> dict[str, Any] | None:
         """The request again, with only the halves in question; None: none is."""

@@ -1,14 +1,16 @@
 """Entries of a wave chosen by how they ended, as a manifest for the next one."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from batcher.drs.outcome import Half
 from batcher.errors import UserError
 from batcher.journal.sqlite.store import Store
 from batcher.life.result import Status
+from batcher.manifest.labels import LabelFilter
 from batcher.manifest.write import ManifestLine
 
 _RESULTS = {
@@ -17,16 +19,46 @@ _RESULTS = {
 }
 
 
-class Selection(Struct, kw_only=True):
-    """What is chosen: one of *statuses*, and one of *kinds* of error where any are named.
+class Chosen(Struct, kw_only=True):
+    """Which entries are meant by name: by *keys* or *jobs*, where any are named, and by their *labels*.
 
-    *count* is how many entries were given out, *unended* how many the results have no line of. Invalid ones have no
-    request that could be: *unwritable* has the lines of the manifest where they stand.
+    *found* are the keys and jobs that some line had.
+    """
+
+    keys: frozenset[str] = frozenset()
+    jobs: frozenset[str] = frozenset()
+    labels: LabelFilter = LabelFilter()
+    found: set[str] = set()
+
+    def takes(self, key: str, job_id: str | None, labels: Mapping[str, str]) -> bool:
+        """Whether the entry with *key*, *job_id* and *labels* is meant."""
+        if self.keys or self.jobs:
+            named = {name for name, among in ((key, self.keys), (job_id, self.jobs)) if name in among}
+            if not named:
+                return False
+            self.found.update(filter(None, named))
+        return self.labels.takes(labels)
+
+    def check_found(self) -> None:
+        """Raises `UserError` where no line had a key or a job that was named."""
+        for name, among in (("key", self.keys), ("job_id", self.jobs)):
+            for missing in sorted(among - self.found):
+                raise UserError(f"no line of the results has the {name} {missing!r}: copy it from there.")
+
+
+class Selection(Struct, kw_only=True):
+    """What is chosen: one of *statuses*, and one of *kinds* of error where any are named; of these, the *chosen*.
+
+    *count* is how many entries were given out, *unended* how many the results have no line of, *passed_over* how many
+    of those meant by name ended as each other status. Invalid ones have no request that could be: *unwritable* has the
+    lines of the manifest where they stand.
     """
 
     statuses: Collection[Status]
     kinds: Collection[str] = ()
+    chosen: Chosen = field(default_factory=Chosen)
     count: int = 0
+    passed_over: Counter[str] = field(default_factory=Counter)
     unended: int = 0
     unwritable: list[int] = []
 
@@ -39,12 +71,16 @@ class Selection(Struct, kw_only=True):
         self.unended = store.entry_count()
         for result in results:
             self.unended -= 1
+            if not self.chosen.takes(result["key"], result["job_id"], result["labels"]):
+                continue
             if result["status"] not in self.statuses or (self.kinds and result["error_kind"] not in self.kinds):
+                self.passed_over[result["status"]] += 1
                 continue
             line = self._line(store, result)
             if line is not None:
                 self.count += 1
                 yield line
+        self.chosen.check_found()
 
     def _line(self, store: Store, result: Mapping[str, Any]) -> ManifestLine | None:
         entry = store.entry(result["index"])

@@ -329,7 +329,6 @@ def test_nothing_is_overwritten_by_a_selection(batcher: Batcher, unsettled: str)
 
 def test_a_mistyped_status_is_named(batcher: Batcher, unsettled: str) -> None:
     assert "Did you mean failed?" in batcher("select", RESULTS, "--status", "faild", "-o", "-").err
-    assert "Say which entries" in batcher("select", RESULTS, "-o", "-").err
 
 
 def test_a_journal_of_another_wave_is_noticed(batcher: Batcher, unsettled: str, tmp_path: Path) -> None:

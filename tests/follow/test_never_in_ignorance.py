@@ -372,7 +372,7 @@ def test_every_line_of_a_wave_says_how_many_it_has(batcher: Batcher) -> None:
 def test_a_selection_says_what_it_could_not_choose_from(batcher: Batcher, journal: Callable[[Path, int], None]) -> None:
     left(4, ENTRIES, journal)
     ended = batcher("select", RESULTS, "--status", "failed,not_submitted", "-o", "-")
-    assert (ended.code, ended.out) == (0, "")
+    assert (ended.code, ended.out) == (1, "")
     assert "note: 2 entries have no result line (yet): not chosen" in ended.err
 
 

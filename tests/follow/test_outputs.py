@@ -22,8 +22,8 @@ WRITERS = {
     "report --differences-csv": ("report", RESULTS, "--differences-csv"),
     "report --markdown": ("report", RESULTS, "--markdown"),
     "gate --junit": ("gate", RESULTS, "--junit"),
-    "select -o": ("select", RESULTS, "--status", "failed", "--force", "--format", "jsonl", "-o"),
-    "select --recheck -o": ("select", RESULTS, "--recheck", "inconsistent", "--force", "--format", "jsonl", "-o"),
+    "select -o": ("select", RESULTS, "--status", "created", "--force", "--format", "jsonl", "-o"),
+    "select --recheck -o": ("select", RESULTS, "--recheck", "failed", "--force", "--format", "jsonl", "-o"),
     "results -o": ("results", journal_beside(RESULTS), "-o"),
 }
 CSV = "job_id,object_level_compare_type\njob-1,objects\n"

@@ -5,7 +5,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from batcher.drs.create_compare_task import CreateCompareTaskReq, CreateCompareTaskResult
+from batcher.drs.create_compare_task import (
+    CompareObjectInfo,
+    CreateCompareTaskReq,
+    CreateCompareTaskResult,
+    CreateDataLevelCompareReq,
+)
 from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
@@ -187,6 +192,11 @@ def _write_journal(path: Path, results: list[Result], rng: random.Random) -> Non
 _MAYBE = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.NETWORK, error_msg="connection refused")
 
 
+_LINES = CreateDataLevelCompareReq(
+    conflict_policy="keep", compare_type="lines", compare_object_infos=[CompareObjectInfo(db_name="shop")]
+)
+
+
 def _planned(result: Result) -> PlannedEntry:
     assert result.job_id is not None
     return PlannedEntry(
@@ -195,7 +205,7 @@ def _planned(result: Result) -> PlannedEntry:
         key=result.key,
         scope=SCOPES[result.index % 7 == 0],
         job_id=result.job_id,
-        body=CreateCompareTaskReq(job_id=result.job_id, object_level_compare_type="objects").to_wire(),
+        body=CreateCompareTaskReq(job_id=result.job_id, data_level_compare_info=_LINES).to_wire(),
         x_language=None,
         labels=result.labels,
     )

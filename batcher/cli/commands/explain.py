@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.cli import exits
-from batcher.cli.entries import entry_options, journal_option, one_entry
+from batcher.cli.entries import entry_options, journal_option, one_entry, places_of
 from batcher.cli.timezone import timezone_option
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _EPILOG = """\b
 Examples:
+  batcher explain results.jsonl --job 7b1c…
   batcher explain results.jsonl --key 3f2a…
   batcher explain results.jsonl --index 41 --json | jq '.steps[].request_id'
 """
@@ -30,25 +31,34 @@ Examples:
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
 @timezone_option
-def command(results: Path, key: str | None, index: int | None, journal: Path | None, as_json: bool) -> int:
-    """Show everything that was done for one entry of the wave of RESULTS, in order.
+def command(
+    results: Path, key: str | None, job: str | None, index: int | None, journal: Path | None, as_json: bool
+) -> int:
+    """Show everything that was done for one entry of the wave of RESULTS, in order; with --job, for each of the job's.
 
     Each request, answer and look-up with its time, status, code and the cloud's request id, and what was decided
-    and why. Works while the wave runs.
+    and why. Works while the wave runs. With --job, --json prints an array.
     """
-    one_entry(key, index)
-    from batcher.cli.journals import index_of, journal_of, reading
+    one_entry(key, job, index)
+    from batcher.cli.journals import journal_of, reading
+    from batcher.journal.lock import is_held
     from batcher.wave.explain import explain
 
-    with reading(journal_of(results, journal)) as store:
-        place = index_of(store, key, index)
-        entry = store.entry(place)
-        steps = list(explain(store.events(place)))
-        about = _about(store, place, entry)
+    path = journal_of(results, journal)
+    with reading(path) as store:
+        told = [
+            (_about(store, place, store.entry(place)), list(explain(store.events(place))))
+            for place in places_of(store, key, job, index)
+        ]
     if as_json:
-        _print_json(about, steps)
-    else:
-        _print(about, steps)
+        plain = [{**about, "steps": _plain(steps)} for about, steps in told]
+        _print_json(plain if job is not None else plain[0])
+        return exits.CREATED
+    runs = is_held(path)
+    for number, (about, steps) in enumerate(told):
+        if number:
+            click.echo()
+        _print(about, steps, runs=runs)
     return exits.CREATED
 
 
@@ -74,18 +84,22 @@ def _about(store: "Store", place: int, entry: "PlannedEntry | None") -> dict[str
     return about
 
 
-def _print_json(about: dict[str, Any], steps: "list[Step]") -> None:
-    import orjson
+def _plain(steps: "list[Step]") -> list[dict[str, Any]]:
     from msgspec.structs import asdict
 
     from batcher.clock import utc
     from batcher.life.result import rfc3339
 
-    plain = [{**asdict(step), "at": rfc3339(utc(step.at))} for step in steps]
-    click.echo(orjson.dumps({**about, "steps": plain}, option=orjson.OPT_INDENT_2))
+    return [{**asdict(step), "at": rfc3339(utc(step.at))} for step in steps]
 
 
-def _print(about: dict[str, Any], steps: "list[Step]") -> None:
+def _print_json(said: Any) -> None:
+    import orjson
+
+    click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+
+
+def _print(about: dict[str, Any], steps: "list[Step]", *, runs: bool) -> None:
     from rich.text import Text
 
     from batcher.cli.show.terminal import console, say
@@ -100,7 +114,7 @@ def _print(about: dict[str, Any], steps: "list[Step]") -> None:
     if not steps:
         out.print(Text("\n  Nothing was sent for it."))
     out.print()
-    say(out, _end(about["result"]))
+    say(out, _end(about["result"], runs=runs))
 
 
 def _head(about: dict[str, Any]) -> "Iterator[Text]":
@@ -116,7 +130,7 @@ def _head(about: dict[str, Any]) -> "Iterator[Text]":
     yield Text(f"  {printable(where)}", "dim")
 
 
-def _end(result: dict[str, Any] | None) -> "Text":
+def _end(result: dict[str, Any] | None, *, runs: bool) -> "Text":
     from rich.text import Text
 
     from batcher.life.result import Status
@@ -124,7 +138,8 @@ def _end(result: dict[str, Any] | None) -> "Text":
     from batcher.text import printable
 
     if result is None:
-        return Text("  not settled yet: `batcher run` goes on with it", "yellow")
+        said = "the wave is running, and has it in hand" if runs else "`batcher run` goes on with it"
+        return Text(f"  not settled yet: {said}", "yellow")
     line = Text("  ") + Text(result["status"], STYLES[Status(result["status"])])
     return line.append(f": {printable(result['error_msg'])}") if result["error_msg"] else line
 

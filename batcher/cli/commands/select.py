@@ -2,8 +2,9 @@
 
 import io
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -11,22 +12,25 @@ import click
 
 from batcher import streams
 from batcher.cli import exits
-from batcher.cli.entries import journal_option
+from batcher.cli.entries import journal_option, label_option
 from batcher.cli.show.terminal import note, tell
 from batcher.errors import UserError
 from batcher.nearest import nearest
 
 if TYPE_CHECKING:
     from batcher.journal.sqlite.store import Store
-    from batcher.life.result import Status
+    from batcher.manifest.labels import LabelFilter
     from batcher.manifest.write import ManifestLine
-    from batcher.wave.selection import Selection
+    from batcher.wave.selection import Chosen, Selection
 
 T = TypeVar("T", bound=StrEnum)
 
 _EPILOG = """\b
 Examples:
+  batcher select results.jsonl -o next.jsonl
   batcher select results.jsonl --status failed,partial -o next.jsonl
+  batcher select results.jsonl --label team=pay --label tier=1 -o pay.csv
+  batcher select results.jsonl --job 7b1c… --status created -o once-more.jsonl
   batcher select results.jsonl --status failed --kind state,conflict -o later.csv
   batcher select results.jsonl --kind throttled -o - | jq -r .job_id
   batcher select results.jsonl --recheck inconsistent,failed -o recheck.jsonl
@@ -36,6 +40,9 @@ Statuses: created, partial, failed, unsettled, not_submitted (invalid ones have 
 Kinds: validation, auth, permission, not_found, state, conflict, throttled, server, network, timeout,
 protocol, stopped.
 Verdicts, for --recheck: inconsistent, failed, timeout, cancelled, unknown.
+
+\b
+Exit codes: 0 written; 1 no entry is chosen, and nothing written; 2 bad usage, or a file cannot be used.
 """
 
 
@@ -44,6 +51,9 @@ Verdicts, for --recheck: inconsistent, failed, timeout, cancelled, unknown.
 @click.option("--status", metavar="STATUS,…", help="Statuses to choose. [all but created]")
 @click.option("--kind", metavar="KIND,…", help="Of these, only those with one of these values of error_kind.")
 @click.option("--recheck", metavar="VERDICT,…", help="Comparisons with one of these verdicts, to be made once more.")
+@click.option("--key", "keys", metavar="KEY", multiple=True, help="Choose only entries with this key, or one of these.")
+@click.option("--job", "jobs", metavar="ID", multiple=True, help="Choose only entries of this job, or one of these.")
+@label_option("Choose")
 @click.option(
     "-o", "--output", metavar="MANIFEST", required=True, type=click.Path(allow_dash=True),
     help="File to write, .csv, .json or .jsonl; - for standard output.",
@@ -56,6 +66,9 @@ def command(
     status: str | None,
     kind: str | None,
     recheck: str | None,
+    keys: tuple[str, ...],
+    jobs: tuple[str, ...],
+    labels: "LabelFilter",
     output: str,
     format_: str | None,
     force: bool,
@@ -70,32 +83,39 @@ def command(
     from batcher.cli.outputs import refuse_outputs
     from batcher.drs.outcome import ErrorKind
     from batcher.life.result import Status
-    from batcher.text import counted
     from batcher.wave.known_files import MANIFEST
     from batcher.wave.results_file import result_lines
-    from batcher.wave.selection import Selection
+    from batcher.wave.selection import Chosen, Selection
 
     if recheck is not None and (status is not None or kind is not None):
         raise click.UsageError("--recheck chooses by verdict: leave --status and --kind out.")
-    if status is None and kind is None and recheck is None:
-        raise click.UsageError("Say which entries: give --status, --kind, or both; or --recheck.")
     not_created = frozenset(Status) - {Status.CREATED}
     statuses = _parsed("--status", status, Status) if status else not_created
-    selection = Selection(statuses=statuses, kinds=_parsed("--kind", kind, ErrorKind) if kind else ())
+    chosen = Chosen(keys=frozenset(keys), jobs=frozenset(jobs), labels=labels)
+    kinds = _parsed("--kind", kind, ErrorKind) if kind else frozenset[ErrorKind]()
+    selection = Selection(statuses=statuses, kinds=kinds, chosen=chosen)
     path = None if output == "-" else Path(output)
     if path is not None and path.exists() and not force:
         raise UserError(f"{path} exists: choose another file, or replace it with --force.")
     refuse_outputs([results], {"-o": path}, but=[MANIFEST])
     if recheck is not None:
-        return _recheck(results, recheck, path, format_, journal)
+        return _recheck(results, recheck, chosen, path, format_, journal)
     with reading(journal_of(results, journal)) as store:
         refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(store))
-        _write(path, format_, selection.lines(store, (line for _, line in result_lines(results))))
-    _tell(selection, counted(selection.count, "entry", "entries"), output, statuses)
-    return exits.CREATED
+        written = _write(path, format_, selection.lines(store, (line for _, line in result_lines(results))))
+    if written:
+        _tell(selection, output)
+    else:
+        ended = " or ".join(sorted(statuses)) if status else "other than created"
+        of_kind = f", of the kind {' or '.join(sorted(kinds))}" if kinds else ""
+        _tell_nothing(f"has ended {ended}{of_kind}", chosen, output, selection.passed_over)
+    _tell_others(selection)
+    return exits.CREATED if written else exits.INCOMPLETE
 
 
-def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None, journal: Path | None) -> int:
+def _recheck(
+    results: Path, recheck: str, chosen: "Chosen", path: Path | None, format_: str | None, journal: Path | None
+) -> int:
     """Write the comparisons to be made once more."""
     from batcher.cli.journals import journal_of, reading
     from batcher.cli.outputs import refuse_outputs
@@ -106,16 +126,22 @@ def _recheck(results: Path, recheck: str, path: Path | None, format_: str | None
     from batcher.text import counted
     from batcher.wave.known_files import MANIFEST
 
-    chosen = Recheck(_parsed("--recheck", recheck, Verdict))
+    again = Recheck(_parsed("--recheck", recheck, Verdict), chosen)
     verdicts = verdicts_beside(results)
     if not verdicts.exists():
         raise UserError(f"{results} has no verdicts yet ({verdicts.name}): run `batcher watch {results}` first.")
     with reading(journal_of(results, journal)) as store:
         refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(store))
-        _write(path, format_, chosen.lines(store, (entry.verdict for entry in entries_of([results]) if entry.verdict)))
+        lines = again.lines(store, (entry.verdict for entry in entries_of([results]) if entry.verdict))
+        written = _write(path, format_, lines)
+    if not written:
+        _tell_nothing(
+            f"has the verdict {' or '.join(sorted(again.verdicts))}", chosen, str(path or "-"), again.passed_over
+        )
+        return exits.INCOMPLETE
     where = "" if path is None else f" in {path}"
-    cut = f", cut down to {counted(chosen.tables, 'table')}" if chosen.tables else ""
-    tell(f"{counted(chosen.count, 'entry', 'entries')}{where}{cut}")
+    cut = f", cut down to {counted(again.tables, 'table')}" if again.tables else ""
+    tell(f"{counted(again.count, 'entry', 'entries')}{where}{cut}")
     return exits.CREATED
 
 
@@ -125,13 +151,20 @@ def _manifest_of(store: "Store") -> list[Path]:
     return [Path(manifest)] if isinstance(manifest, str) else []
 
 
-def _write(path: Path | None, format_: str | None, lines: "Iterable[ManifestLine]") -> None:
+def _write(path: Path | None, format_: str | None, lines: "Iterable[ManifestLine]") -> bool:
+    """Write the manifest; False: there are no *lines*, and nothing was written."""
     from batcher.manifest.manifest import format_of
     from batcher.manifest.write import write_manifest, writer_of
 
+    format_of(path or "-", format_ or (None if path else "jsonl"))
+    lines = iter(lines)
+    first = next(lines, None)
+    if first is None:
+        return False
+    lines = chain([first], lines)
     if path is not None:
         write_manifest(path, lines, format_)
-        return
+        return True
     # A manifest is UTF-8, whatever this terminal's encoding is.
     out = io.TextIOWrapper(sys.stdout.buffer, encoding="utf-8", newline="")
     try:
@@ -141,14 +174,34 @@ def _write(path: Path | None, format_: str | None, lines: "Iterable[ManifestLine
         writer.close()
     finally:
         out.detach()
+    return True
 
 
-def _tell(selection: "Selection", count: str, output: str, statuses: "Iterable[Status]") -> None:
+def _tell(selection: "Selection", output: str) -> None:
     from batcher.life.result import Status
     from batcher.text import counted
 
     where = "" if output == "-" else f" in {output}"
-    tell(f"{count}{where}")
+    tell(f"{counted(selection.count, 'entry', 'entries')}{where}")
+    if Status.UNSETTLED in selection.statuses:
+        note("an unsettled entry may exist already: submitted again, there may be two")
+
+
+def _tell_nothing(ended: str, chosen: "Chosen", output: str, others: Mapping[str, int]) -> None:
+    """Say that no entry is chosen, and how those that were meant stand instead."""
+    named = [*chosen.keys, *chosen.jobs]
+    of = f" of {', '.join(sorted(named)[:3])}{', …' if len(named) > 3 else ''}" if named else ""
+    labelled = f" with label {chosen.labels}" if chosen.labels else ""
+    there = ", ".join(f"{name} {count:,}" for name, count in others.items())
+    tell(f"nothing is chosen: no entry{of}{labelled} {ended}" + (f" (there are: {there})" if there else ""))
+    if output != "-":
+        tell(f"{output} is left as it was" if Path(output).exists() else f"{output} is not written")
+
+
+def _tell_others(selection: "Selection") -> None:
+    """Which entries of the wave could not be chosen, and what goes on with them."""
+    from batcher.text import counted
+
     if selection.unwritable:
         lines = ", ".join(map(str, selection.unwritable[:10])) + (", …" if len(selection.unwritable) > 10 else "")
         invalid = counted(len(selection.unwritable), "invalid entry has", "invalid entries have")
@@ -156,8 +209,6 @@ def _tell(selection: "Selection", count: str, output: str, statuses: "Iterable[S
     if selection.unended > 0:
         rest = counted(selection.unended, "entry has", "entries have")
         tell(f"note: {rest} no result line (yet): not chosen; the same `batcher run` goes on with what is open")
-    if Status.UNSETTLED in statuses and selection.count:
-        note("an unsettled entry may exist already: submitted again, there may be two")
 
 
 def _parsed(option: str, text: str, kind: type[T]) -> frozenset[T]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from batcher.cli import exits
-from batcher.cli.entries import entry_options, journal_option, one_entry
+from batcher.cli.entries import entry_options, journal_option, one_entry, one_in_doubt, places_of
 from batcher.cli.show.terminal import tell
 from batcher.clock import SystemClock
 
@@ -13,7 +13,7 @@ _EPILOG = """\b
 Examples:
   batcher settle results.jsonl --key 3f2a… --as created=5a1c…
   batcher settle results.jsonl --key 3f2a… --as object=5a1c…,data=failed
-  batcher settle results.jsonl --key 3f2a… --as failed
+  batcher settle results.jsonl --job 7b1c… --as failed
   batcher settle results.jsonl --key 3f2a… --as retry
 
 \b
@@ -30,22 +30,31 @@ retry                send it again with the next run; if it was created after al
 @click.option("--as", "ruling", metavar="RULING", required=True, help="What became of it; see below.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print the entry's new result line.")
-def command(results: Path, key: str | None, index: int | None, ruling: str, journal: Path | None, as_json: bool) -> int:
+def command(
+    results: Path,
+    key: str | None,
+    job: str | None,
+    index: int | None,
+    ruling: str,
+    journal: Path | None,
+    as_json: bool,
+) -> int:
     """Decide what became of an unsettled entry of the wave of RESULTS, after a look at the console.
 
     The decision is kept in the journal and shown by `explain`; the results file is brought in line. Refused while
     the wave runs, and for entries that are not in doubt.
     """
-    one_entry(key, index)
+    one_entry(key, job, index)
 
     from batcher.cli.failures import told
-    from batcher.cli.journals import deciding, index_of, journal_of
+    from batcher.cli.journals import deciding, journal_of
     from batcher.text import printable
     from batcher.wave.settling import Ruling, settle
 
     said = Ruling.parse(ruling)
     with told(), deciding(journal_of(results, journal)) as store:
-        recorded = settle(store, results, index_of(store, key, index), said, SystemClock.now())
+        place = one_in_doubt(store, places_of(store, key, job, index))
+        recorded = settle(store, results, place, said, SystemClock.now())
     if recorded.said:
         tell(recorded.said)
     result = recorded.result
