@@ -12,6 +12,7 @@
     │   ├── ResultsError         the file is no results file, or damaged
     │   ├── SettingsError *      settings that cannot be used
     │   ├── SpoolFailed          the temporary file of running comparisons fails
+    │   ├── TokensUnusable       the service's tokens file cannot be read or trusted
     │   ├── UnusableProxy        a proxy that cannot be used
     │   ├── VerdictsError *      the verdicts file cannot be used
     │   └── WaveRefused *        the wave cannot begin or go on as asked

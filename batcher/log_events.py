@@ -19,6 +19,8 @@ SENTENCES = {
     "scope.paused": "most attempts fail: the scope is paused",
     "scope.resumed": "the cloud answers again: the scope goes on",
     "scope.stopped": "the scope stopped",
+    "service.failed": "a request failed: this is a defect",
+    "service.tokens_unusable": "the tokens file cannot be used: nobody is let in",
     "snapshot.missing": "the job's comparisons could not be listed before its request",
     "watch.answers_again": "the cloud answers again: verdicts are read on",
     "watch.no_answer": "the cloud does not answer: verdicts are asked for until it does",

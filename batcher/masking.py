@@ -20,8 +20,8 @@ _SECRET_NAME = re.compile(
     r"|signature|cookie|credential)s?$",
     re.IGNORECASE,
 )
-# The API's own names for token ranges of Cassandra tables.
-_NO_SECRETS = {"compare_object_infos_with_token", "table_name_with_token", "min_token", "max_token"}
+# The API's own names for token ranges of Cassandra tables, and the variable that names the service's tokens file.
+_NO_SECRETS = {"compare_object_infos_with_token", "table_name_with_token", "min_token", "max_token", "batcher_tokens"}
 # Where credentials come from: ours, the official SDK's, Terraform's and OpenStack's.
 _ENVIRONMENT = ("BATCHER_", "HUAWEICLOUD_SDK_", "CLOUD_SDK_", "HW_", "OS_")
 _IN_TEXT = (  # each begins only where a name does: from every place in a long one it would take for ever

@@ -44,6 +44,9 @@ SECTIONS = {
         "settle": LazyCommand("batcher.cli.commands.settle", "Decide what became of an unsettled entry."),
         "results": LazyCommand("batcher.cli.commands.results", "Write the result lines again from the journal."),
     },
+    "The service": {
+        "token": LazyCommand("batcher.cli.commands.token", "Make, list and revoke the service's tokens."),
+    },
     "Trying out and wiring up": {
         "demo": LazyCommand("batcher.cli.commands.demo", "See it work: a sample wave through a simulated cloud."),
         "simulate": LazyCommand("batcher.cli.commands.simulate", "Serve a simulated DRS and IAM on loopback."),

@@ -22,12 +22,20 @@ def test_every_command_has_help_with_an_example(batcher: Batcher, name: str) -> 
     assert "Example" in ended.out
 
 
+def leaves(name: str, command: click.Command) -> dict[str, click.Command]:
+    """The command, or those below it, by what is typed."""
+    if not isinstance(command, click.Group):
+        return {name: command}
+    return {f"{name} {below}": each for below, each in command.commands.items()}
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_says_what_it_does(name: str) -> None:
     with click.Context(cli) as context:
         command = cli.get_command(context, name)
     assert command is not None
-    assert [p.name for p in command.params if isinstance(p, click.Option) and not p.help and not p.hidden] == []
+    for each in leaves(name, command).values():
+        assert [p.name for p in each.params if isinstance(p, click.Option) and not p.help and not p.hidden] == []
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -36,8 +44,10 @@ def test_what_prints_a_table_prints_json(name: str) -> None:
     with click.Context(cli) as context:
         command = cli.get_command(context, name)
     assert command is not None
-    options = {option for parameter in command.params for option in parameter.opts}
-    assert "--json" in options or name in {"completion", "demo", "init", "results", "schema", "select", "serve"}
+    no_table = {"completion", "demo", "init", "results", "schema", "select", "serve", "token revoke"}
+    for words, each in leaves(name, command).items():
+        options = {option for parameter in each.params for option in parameter.opts}
+        assert "--json" in options or words in no_table
 
 
 def test_run_has_a_flag_for_every_setting_and_says_its_variable(batcher: Batcher) -> None:
