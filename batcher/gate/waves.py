@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from batcher.follow.seen import Seen
 from batcher.follow.verdict import Verdict
 from batcher.gate.entry_table import EntryTable, Row
-from batcher.gate.wave_index import WaveFiles
+from batcher.gate.wave_reader import WaveReader
 from batcher.gate.waved import EntryAt, Waved
 
 
@@ -24,14 +24,14 @@ def entries_of(
     """
     said = entries or {}
     return Waves(
-        [WaveFiles(number, path, journal) for number, path in enumerate(files)], lambda wave: said.get(wave.path)
+        [WaveReader(number, path, journal) for number, path in enumerate(files)], lambda wave: said.get(wave.path)
     )
 
 
 class Waves:
     """The entries of several waves; see `Entries`. What is not in their `table` is read from their files again."""
 
-    def __init__(self, waves: Sequence[WaveFiles], said: Callable[[WaveFiles], int | None]) -> None:
+    def __init__(self, waves: Sequence[WaveReader], said: Callable[[WaveReader], int | None]) -> None:
         self._waves = waves
         self.table = EntryTable()
         self.starts: list[int] = []

@@ -28,7 +28,7 @@ L = TypeVar("L")
 
 
 @dataclass(frozen=True, slots=True)
-class WaveFiles:
+class WaveReader:
     """The files of the wave with this *number* in the table. *journal* is where it was said to be; None: beside."""
 
     number: int
