@@ -25,7 +25,7 @@ __all__ = ["SHOWN", "Blocker", "Passed", "Ruling", "Told", "Waved", "rule"]
 T = TypeVar("T")
 
 
-class Word(StrEnum):
+class GateVerdict(StrEnum):
     """What the gate says."""
 
     GO = "GO"
@@ -113,18 +113,18 @@ class Ruling:
     court: Court
 
     @property
-    def word(self) -> Word:
+    def word(self) -> GateVerdict:
         """GO: there are entries, all of them were seen, and none stands in the way. NO-GO: one does."""
         if len(self.blockers):
-            return Word.NO_GO
+            return GateVerdict.NO_GO
         if self.unproven:
-            return Word.UNKNOWN
-        return Word.GO if self.entries else Word.NO_GO
+            return GateVerdict.UNKNOWN
+        return GateVerdict.GO if self.entries else GateVerdict.NO_GO
 
     @property
     def go(self) -> bool:
         """Whether it is GO."""
-        return self.word is Word.GO
+        return self.word is GateVerdict.GO
 
     @property
     def unproven(self) -> Sequence[str]:

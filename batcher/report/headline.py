@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from batcher.follow.verdict import Verdict
-from batcher.gate.ruling import Ruling, Word
+from batcher.gate.ruling import GateVerdict, Ruling
 from batcher.life.result import Status
 from batcher.report.state import State, state_in_the_way
 from batcher.text import counted
@@ -78,7 +78,7 @@ def _judged(ruling: Ruling) -> Headline:
             said=f"{counted(ruling.entries, 'entry', 'entries')} compared.",
             notes=notes,
         )
-    if ruling.word is Word.UNKNOWN:
+    if ruling.word is GateVerdict.UNKNOWN:
         return Headline(
             tone="doubt",
             title="UNKNOWN: not proven to be all",
@@ -97,7 +97,7 @@ def _judged(ruling: Ruling) -> Headline:
 
 
 def _notes(ruling: Ruling) -> Iterator[str]:
-    if ruling.word is not Word.UNKNOWN:
+    if ruling.word is not GateVerdict.UNKNOWN:
         yield from ruling.unproven
     if ruling.passed:
         yield f"Accepted: {counted(len(ruling.passed), 'difference')}."

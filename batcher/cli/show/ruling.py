@@ -9,11 +9,11 @@ from batcher.cli import exits
 from batcher.cli.show.terminal import say
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
-from batcher.gate.ruling import Blocker, Ruling, Word
+from batcher.gate.ruling import Blocker, GateVerdict, Ruling
 from batcher.text import counted, printable
 
 _BLOCKERS = 50  # shown; --json and --junit have them all
-_WORDS = {Word.GO: "bold green", Word.NO_GO: "bold red", Word.UNKNOWN: "bold magenta"}
+_WORDS = {GateVerdict.GO: "bold green", GateVerdict.NO_GO: "bold red", GateVerdict.UNKNOWN: "bold magenta"}
 STYLES = {
     Verdict.CONSISTENT: "green",
     Verdict.INCONSISTENT: "red",
@@ -45,7 +45,9 @@ def print_ruling(console: Console, ruling: Ruling) -> None:
 
 def exit_code(ruling: Ruling) -> int:
     """The exit code that says it: 0 GO, 1 NO-GO, 2 it cannot be told."""
-    return {Word.GO: exits.CREATED, Word.NO_GO: exits.INCOMPLETE, Word.UNKNOWN: exits.USAGE}[ruling.word]
+    return {GateVerdict.GO: exits.CREATED, GateVerdict.NO_GO: exits.INCOMPLETE, GateVerdict.UNKNOWN: exits.USAGE}[
+        ruling.word
+    ]
 
 
 def headline(ruling: Ruling) -> Text:
@@ -56,7 +58,7 @@ def headline(ruling: Ruling) -> Text:
     if ruling.go:
         accepted = f", {counted(len(ruling.passed), 'difference')} accepted" if ruling.passed else ""
         line.append(f"  {whole}: nothing stands in the way{accepted}", "default")
-    elif ruling.word is Word.UNKNOWN:
+    elif ruling.word is GateVerdict.UNKNOWN:
         line.append(f"  {whole} seen, and it cannot be told whether these are all", "default")
     elif not ruling.entries:
         line.append("  there are no entries: nothing is proven", "default")
