@@ -49,7 +49,7 @@ def _document(ruling: Ruling, entries: Entries) -> Iterator[str]:
                 yield from _unseen(file, unseen[file])
             for place in places:
                 entry = entry_at(place)
-                judged = ruling.court.judged(entry_at, place) if marks[place] & (_BLOCKED | _PASSED) else None
+                judged = ruling.evaluation.judged(entry_at, place) if marks[place] & (_BLOCKED | _PASSED) else None
                 yield from _case(entry, judged, replaced=bool(marks[place] & _REPLACED))
             yield "  </testsuite>\n"
     yield "</testsuites>\n"

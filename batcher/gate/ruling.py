@@ -33,8 +33,8 @@ class GateVerdict(StrEnum):
     UNKNOWN = "UNKNOWN"  # nothing that was seen stands in the way, and it cannot be told whether all was seen
 
 
-class Court:
-    """The entries, judged as often as somebody asks."""
+class Evaluation:
+    """Entries, each evaluated as often as somebody asks for it."""
 
     def __init__(self, entries: Entries, judge: Judge) -> None:
         self.entries = entries
@@ -65,8 +65,10 @@ class Court:
 class Told(Sequence[T]):
     """What there is to say of the entries for which the runs at *places* speak, read again whenever it is asked for."""
 
-    def __init__(self, court: Court, places: Sequence[int], count: int, tell: Callable[[Judged], Iterable[T]]) -> None:
-        self._court = court
+    def __init__(
+        self, evaluation: Evaluation, places: Sequence[int], count: int, tell: Callable[[Judged], Iterable[T]]
+    ) -> None:
+        self._evaluation = evaluation
         self._places = places
         self._count = count
         self._tell = tell
@@ -75,7 +77,7 @@ class Told(Sequence[T]):
         return self._count
 
     def __iter__(self) -> Iterator[T]:
-        for judged in self._court.at(self._places):
+        for judged in self._evaluation.at(self._places):
             yield from self._tell(judged)
 
     @overload
@@ -110,7 +112,7 @@ class Ruling:
     passing: Sequence[int]
     replaced: Sequence[int]
     waves: Sequence[Seen]
-    court: Court
+    evaluation: Evaluation
 
     @property
     def word(self) -> GateVerdict:
@@ -203,13 +205,13 @@ def rule(
 
     *heard* is told of every entry that has to be judged; the others, `Entries.sound`, are only counted.
     """
-    court = Court(as_entries(entries), Judge(acceptances, today))
-    verdicts: Counter[Verdict | None] = Counter(court.entries.sound())
+    evaluation = Evaluation(as_entries(entries), Judge(acceptances, today))
+    verdicts: Counter[Verdict | None] = Counter(evaluation.entries.sound())
     blocked: Counter[tuple[Status | None, Verdict | None]] = Counter()
     blocking, passing, replaced = array("I"), array("I"), array("I")
     passed = 0
     used: set[int] = set()
-    for judged in court.in_question():
+    for judged in evaluation.in_question():
         latest, blocker = judged.latest, judged.blocker
         verdicts[None if latest.verdict is None else latest.verdict.verdict] += 1
         replaced.extend(judged.replaced)
@@ -225,13 +227,13 @@ def rule(
         entries=verdicts.total(),
         verdicts=verdicts,
         blocked=blocked,
-        blockers=Told(court, blocking, len(blocking), lambda judged: (judged.blocker,) if judged.blocker else ()),
-        passed=Told(court, passing, passed, lambda judged: judged.passed),
+        blockers=Told(evaluation, blocking, len(blocking), lambda judged: (judged.blocker,) if judged.blocker else ()),
+        passed=Told(evaluation, passing, passed, lambda judged: judged.passed),
         unused=tuple(a for a in acceptances if a.line not in used and not a.expired(today)),
         expired=tuple(a for a in acceptances if a.expired(today)),
         blocking=blocking,
         passing=passing,
         replaced=replaced,
-        waves=tuple(court.entries.seen),
-        court=court,
+        waves=tuple(evaluation.entries.seen),
+        evaluation=evaluation,
     )

@@ -53,7 +53,7 @@ class Verdicts:
         for place, differences in entries.table.differing():
             differing.append(place)
             count += differences
-        self.differences: Sequence[DifferenceRow] = Told(self.ruling.court, differing, count, self._rows)
+        self.differences: Sequence[DifferenceRow] = Told(self.ruling.evaluation, differing, count, self._rows)
 
     def verdict_at(self, place: int) -> Verdict | None:
         """The verdict on the entry whose result is the one at *place* of its file."""

@@ -115,7 +115,7 @@ class PageData:
     def rows(self, places: Sequence[int]) -> Iterator[Row]:
         """The entries at *places* of the gate. Raises `UserError` where the files are not what they were."""
         with self.read.lines() as line_of, self.read.reading() as entry_at:
-            for judged in self.ruling.court.at(places):
+            for judged in self.ruling.evaluation.at(places):
                 yield Row(
                     wave=self.read.wave_of(judged.place),
                     index=judged.latest.index,
