@@ -113,7 +113,7 @@ def _csv_rows(path: Path, text: str, findings: Findings) -> Iterator[Row]:
             row = [_GUARD.sub("", cell.strip(), count=1) if cell[:1] == "'" else cell.strip() for cell in cells]
             if header is None:
                 header = row
-                _judge_header(header, line, findings)
+                _check_header(header, line, findings)
                 continue
             if any(row[len(header) :]):
                 findings.add(line, f"the row has {counted(len(row), 'cell')}, more cells than the header has names")
@@ -130,7 +130,7 @@ def _known(head: str, delimiter: str) -> int:
     return sum(cell.strip().strip('"') in FIELDS for cell in head.split(delimiter))
 
 
-def _judge_header(header: list[str], line: int, findings: Findings) -> None:
+def _check_header(header: list[str], line: int, findings: Findings) -> None:
     for name in header:
         if name and name not in FIELDS and name not in _OF_DIFFERENCES:
             findings.add(line, unknown_field(name))

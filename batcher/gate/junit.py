@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 from batcher.errors import UserError
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
-from batcher.gate.judge import Blocker, Judged, Passed
+from batcher.gate.evaluator import Blocker, EvaluatedEntry, Passed
 from batcher.gate.ruling import Ruling
 from batcher.gate.waved import Entries, Waved, as_entries
 from batcher.whole import whole_text
@@ -49,18 +49,20 @@ def _document(ruling: Ruling, entries: Entries) -> Iterator[str]:
                 yield from _unseen(file, unseen[file])
             for place in places:
                 entry = entry_at(place)
-                judged = ruling.evaluation.judged(entry_at, place) if marks[place] & (_BLOCKED | _PASSED) else None
-                yield from _case(entry, judged, replaced=bool(marks[place] & _REPLACED))
+                evaluated = (
+                    ruling.evaluation.evaluated(entry_at, place) if marks[place] & (_BLOCKED | _PASSED) else None
+                )
+                yield from _case(entry, evaluated, replaced=bool(marks[place] & _REPLACED))
             yield "  </testsuite>\n"
     yield "</testsuites>\n"
 
 
-def _case(entry: Waved, judged: Judged | None, *, replaced: bool) -> Iterator[str]:
+def _case(entry: Waved, evaluated: EvaluatedEntry | None, *, replaced: bool) -> Iterator[str]:
     name = f"{entry.job_id} ({entry.key})" if entry.job_id else entry.key
     inner = [
-        *(_failure(judged.blocker) if judged else ()),
+        *(_failure(evaluated.blocker) if evaluated else ()),
         *_replaced(replaced),
-        *(_accepted(judged.passed) if judged else ()),
+        *(_accepted(evaluated.passed) if evaluated else ()),
     ]
     yield f"    <testcase classname={_attribute(_class(entry.file))} name={_attribute(name)}"
     yield ">\n" + "".join(inner) + "    </testcase>\n" if inner else "/>\n"

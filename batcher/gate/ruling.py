@@ -16,7 +16,7 @@ from typing import Any, TypeVar, overload
 from batcher.follow.seen import Seen
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
-from batcher.gate.judge import SHOWN, Blocker, Judge, Judged, Passed
+from batcher.gate.evaluator import SHOWN, Blocker, EvaluatedEntry, Evaluator, Passed
 from batcher.gate.waved import Entries, EntryAt, Waved, as_entries
 from batcher.life.result import Status
 
@@ -36,37 +36,37 @@ class GateVerdict(StrEnum):
 class Evaluation:
     """Entries, each evaluated as often as somebody asks for it."""
 
-    def __init__(self, entries: Entries, judge: Judge) -> None:
+    def __init__(self, entries: Entries, evaluator: Evaluator) -> None:
         self.entries = entries
-        self.judge = judge
+        self.evaluator = evaluator
 
-    def in_question(self) -> Iterator[Judged]:
-        """Every entry that has to be judged, once, in the order of its first run."""
+    def in_question(self) -> Iterator[EvaluatedEntry]:
+        """Every entry that has to be looked at one by one, once, in the order of its first run."""
         with self.entries.reading() as entry_at:
             for place in self.entries.in_question():
-                yield self._judge(entry_at, place)
+                yield self._evaluate(entry_at, place)
 
-    def _judge(self, entry_at: EntryAt, place: int) -> Judged:
-        return self.judge.judge({run: entry_at(run) for run in self.entries.runs_of(place)})
+    def _evaluate(self, entry_at: EntryAt, place: int) -> EvaluatedEntry:
+        return self.evaluator.evaluate({run: entry_at(run) for run in self.entries.runs_of(place)})
 
-    def at(self, places: Iterable[int]) -> Iterator[Judged]:
+    def at(self, places: Iterable[int]) -> Iterator[EvaluatedEntry]:
         """The entries for which the runs at *places* speak."""
         with self.entries.reading() as entry_at:
             for place in places:
-                if (judged := self.judged(entry_at, place)) is not None:
-                    yield judged
+                if (evaluated := self.evaluated(entry_at, place)) is not None:
+                    yield evaluated
 
-    def judged(self, entry_at: EntryAt, place: int) -> Judged | None:
+    def evaluated(self, entry_at: EntryAt, place: int) -> EvaluatedEntry | None:
         """The entry for which the run at *place* speaks; None where a later run does."""
-        judged = self._judge(entry_at, place)
-        return judged if judged.place == place else None
+        evaluated = self._evaluate(entry_at, place)
+        return evaluated if evaluated.place == place else None
 
 
 class Told(Sequence[T]):
     """What there is to say of the entries for which the runs at *places* speak, read again whenever it is asked for."""
 
     def __init__(
-        self, evaluation: Evaluation, places: Sequence[int], count: int, tell: Callable[[Judged], Iterable[T]]
+        self, evaluation: Evaluation, places: Sequence[int], count: int, tell: Callable[[EvaluatedEntry], Iterable[T]]
     ) -> None:
         self._evaluation = evaluation
         self._places = places
@@ -77,8 +77,8 @@ class Told(Sequence[T]):
         return self._count
 
     def __iter__(self) -> Iterator[T]:
-        for judged in self._evaluation.at(self._places):
-            yield from self._tell(judged)
+        for evaluated in self._evaluation.at(self._places):
+            yield from self._tell(evaluated)
 
     @overload
     def __getitem__(self, which: int) -> T: ...
@@ -199,36 +199,38 @@ def rule(
     acceptances: Sequence[Acceptance],
     today: date,
     *,
-    heard: Callable[[Judged], None] = lambda _: None,
+    heard: Callable[[EvaluatedEntry], None] = lambda _: None,
 ) -> Ruling:
     """The ruling on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one.
 
-    *heard* is told of every entry that has to be judged; the others, `Entries.sound`, are only counted.
+    *heard* is told of every entry that has to be looked at one by one; the others, `Entries.sound`, are only counted.
     """
-    evaluation = Evaluation(as_entries(entries), Judge(acceptances, today))
+    evaluation = Evaluation(as_entries(entries), Evaluator(acceptances, today))
     verdicts: Counter[Verdict | None] = Counter(evaluation.entries.sound())
     blocked: Counter[tuple[Status | None, Verdict | None]] = Counter()
     blocking, passing, replaced = array("I"), array("I"), array("I")
     passed = 0
     used: set[int] = set()
-    for judged in evaluation.in_question():
-        latest, blocker = judged.latest, judged.blocker
+    for evaluated in evaluation.in_question():
+        latest, blocker = evaluated.latest, evaluated.blocker
         verdicts[None if latest.verdict is None else latest.verdict.verdict] += 1
-        replaced.extend(judged.replaced)
+        replaced.extend(evaluated.replaced)
         if blocker is not None:
             blocked[blocker.status, blocker.verdict] += 1
-            blocking.append(judged.place)
-        if judged.passed:
-            passing.append(judged.place)
-            passed += len(judged.passed)
-        used |= judged.used
-        heard(judged)
+            blocking.append(evaluated.place)
+        if evaluated.passed:
+            passing.append(evaluated.place)
+            passed += len(evaluated.passed)
+        used |= evaluated.used
+        heard(evaluated)
     return Ruling(
         entries=verdicts.total(),
         verdicts=verdicts,
         blocked=blocked,
-        blockers=Told(evaluation, blocking, len(blocking), lambda judged: (judged.blocker,) if judged.blocker else ()),
-        passed=Told(evaluation, passing, passed, lambda judged: judged.passed),
+        blockers=Told(
+            evaluation, blocking, len(blocking), lambda evaluated: (evaluated.blocker,) if evaluated.blocker else ()
+        ),
+        passed=Told(evaluation, passing, passed, lambda evaluated: evaluated.passed),
         unused=tuple(a for a in acceptances if a.line not in used and not a.expired(today)),
         expired=tuple(a for a in acceptances if a.expired(today)),
         blocking=blocking,

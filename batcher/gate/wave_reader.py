@@ -15,7 +15,7 @@ from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import VerdictLine
 from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdicts, verdict_in
 from batcher.gate.entry_table import EntryTable, Row
-from batcher.gate.judge import is_sound
+from batcher.gate.evaluator import is_sound
 from batcher.gate.waved import Waved
 from batcher.journal.beside import JournalUnusable
 from batcher.journal.sqlite.store import Store

@@ -65,7 +65,7 @@ class Entries(Protocol):
         ...
 
     def sound(self) -> Mapping[Verdict | None, int]:
-        """How many entries nobody has to judge, by verdict: created, compared to the end, consistent, and run once."""
+        """How many entries are certainly sound (created, compared to the end, consistent, run once), by verdict."""
         ...
 
     def in_question(self) -> Iterator[int]:
@@ -103,7 +103,7 @@ class Held:
         return self._runs[self._entries[place].name]
 
     def sound(self) -> Mapping[Verdict | None, int]:
-        """See `Entries`; all are judged."""
+        """See `Entries`; all are looked at one by one."""
         return {}
 
     def in_question(self) -> Iterator[int]:

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any
 
 from batcher.follow.verdict import CompareResult, Difference
-from batcher.gate.judge import Judged
+from batcher.gate.evaluator import EvaluatedEntry
 from batcher.report.page_data import PageData, Row
 from batcher.report.state import State
 from batcher.text import counted
@@ -46,20 +46,20 @@ def folded(data: PageData) -> Folded:
     for row in data.rows(data.differing[:_MOST]):
         if told >= _MOST:
             break
-        if row.judged is None:
+        if row.evaluated is None:
             continue
-        found = _differing(row, row.judged)
+        found = _differing(row, row.evaluated)
         entries.append(found)
         told += len(found.differences)
     return Folded(entries=tuple(entries), more=len(data.differing) - len(entries))
 
 
-def _differing(row: Row, judged: Judged) -> Differing:
-    latest = judged.latest
+def _differing(row: Row, evaluated: EvaluatedEntry) -> Differing:
+    latest = evaluated.latest
     halves = latest.verdict.halves if latest.verdict else ()
     count = sum(len(half.differences) for half in halves)
     differ = sum(d.result == CompareResult.INCONSISTENT for half in halves for d in half.differences)
-    accepted = len(judged.passed)
+    accepted = len(evaluated.passed)
     parts = [
         f"{differ:,} {'differs' if differ == 1 else 'differ'}" if differ else None,
         f"{count - differ:,} not compared" if count > differ else None,
@@ -71,15 +71,15 @@ def _differing(row: Row, judged: Judged) -> Differing:
         job_id=latest.job_id,
         state=row.state,
         said=", ".join(filter(None, parts)) or counted(count, "difference"),
-        differences=tuple(islice(_told(judged), _OF_ONE)),
+        differences=tuple(islice(_told(evaluated), _OF_ONE)),
         more=max(0, count - _OF_ONE),
     )
 
 
-def _told(judged: Judged) -> Iterator[dict[str, Any]]:
-    reasons = {id(passed.difference): passed.acceptance.reason for passed in judged.passed}
+def _told(evaluated: EvaluatedEntry) -> Iterator[dict[str, Any]]:
+    reasons = {id(passed.difference): passed.acceptance.reason for passed in evaluated.passed}
     differences = [
-        d for half in (judged.latest.verdict.halves if judged.latest.verdict else ()) for d in half.differences
+        d for half in (evaluated.latest.verdict.halves if evaluated.latest.verdict else ()) for d in half.differences
     ]
     for difference in sorted(differences, key=lambda d: (id(d) in reasons, d.result != CompareResult.INCONSISTENT)):
         accepted = reasons.get(id(difference))

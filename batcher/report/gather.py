@@ -15,7 +15,7 @@ from batcher.follow.files import verdicts_beside
 from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import Difference, Verdict
 from batcher.gate.accepted import Acceptance
-from batcher.gate.judge import Judged
+from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.ruling import Ruling, Told, rule
 from batcher.gate.waves import Waves, entries_of
 from batcher.journal.beside import JournalUnusable
@@ -73,8 +73,8 @@ class Verdicts:
 
             yield word_at
 
-    def _rows(self, judged: Judged) -> Iterator[DifferenceRow]:
-        line = judged.latest.verdict
+    def _rows(self, evaluated: EvaluatedEntry) -> Iterator[DifferenceRow]:
+        line = evaluated.latest.verdict
         if line is None:
             return
         for half, found in (

@@ -37,7 +37,7 @@ def headline(by_status: Mapping[Status, int], ruling: Ruling | None, entries: in
 
     *entries* is how many the wave has; None: that is not known.
     """
-    return _judged(ruling) if ruling is not None and ruling.entries else _created(by_status, entries)
+    return _by_gate(ruling) if ruling is not None and ruling.entries else _created(by_status, entries)
 
 
 def _created(by_status: Mapping[Status, int], known: int | None) -> Headline:
@@ -69,7 +69,7 @@ def _created(by_status: Mapping[Status, int], known: int | None) -> Headline:
     )
 
 
-def _judged(ruling: Ruling) -> Headline:
+def _by_gate(ruling: Ruling) -> Headline:
     notes = tuple(_notes(ruling))
     if ruling.go:
         return Headline(

@@ -218,10 +218,10 @@ def _groups(data: PageData) -> Iterator[dict[str, Any]]:
     """The gravest entries by state, for where scripts do not run; *ids* are what links lead to."""
     linked: set[str] = set()
     group: dict[str, Any] | None = None
-    for row in data.rows(data.chosen.judged[:_LISTED]):
-        if row.judged is None or not row.state.grave:
+    for row in data.rows(data.chosen.evaluated[:_LISTED]):
+        if row.evaluated is None or not row.state.grave:
             break
-        latest, blocker = row.judged.latest, row.judged.blocker
+        latest, blocker = row.evaluated.latest, row.evaluated.blocker
         if group is None or group["state"] is not row.state:
             if group is not None:
                 yield group

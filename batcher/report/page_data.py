@@ -14,7 +14,7 @@ from batcher.clock import utc_now
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
-from batcher.gate.judge import Judged
+from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.ruling import Ruling, rule
 from batcher.gate.waved import Waved
 from batcher.gate.waves import Waves, entries_of
@@ -34,15 +34,15 @@ TroubleKey = tuple[str, str | None, str | None]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """An entry as it stands. *wave* is the number of the wave whose run speaks for it, *line* that run's result line
-    (None: it has none yet). *judged* is None where there is nothing to be said of it but its *state*; *earlier* are the
-    runs that it replaced, each with the number of its wave.
+    (None: it has none yet). *evaluated* is None where there is nothing to be said of it but its *state*; *earlier* are
+    the runs that it replaced, each with the number of its wave.
     """
 
     wave: int
     index: int
     line: Mapping[str, Any] | None
     state: State
-    judged: Judged | None = None
+    evaluated: EvaluatedEntry | None = None
     earlier: tuple[tuple[int, Waved], ...] = ()
 
     @property
@@ -53,16 +53,16 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """Entries by their places at the gate, in the order of the page: those *judged*, and behind them *plain* ones, of
-    which there is nothing to be said but *state*.
+    """Entries by their places at the gate, in the order of the page: those *evaluated*, and behind them *plain* ones,
+    of which there is nothing to be said but *state*.
     """
 
-    judged: Sequence[int]
+    evaluated: Sequence[int]
     plain: Sequence[int]
     state: State
 
     def __len__(self) -> int:
-        return len(self.judged) + len(self.plain)
+        return len(self.evaluated) + len(self.plain)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +102,7 @@ class PageData:
 
     def listed(self) -> Iterator[Row]:
         """The entries of the list. Raises `UserError` where the files are not what they were."""
-        yield from self.rows(self.chosen.judged)
+        yield from self.rows(self.chosen.evaluated)
         with self.read.lines() as line_of:
             for place in self.chosen.plain:
                 yield Row(
@@ -115,14 +115,14 @@ class PageData:
     def rows(self, places: Sequence[int]) -> Iterator[Row]:
         """The entries at *places* of the gate. Raises `UserError` where the files are not what they were."""
         with self.read.lines() as line_of, self.read.reading() as entry_at:
-            for judged in self.ruling.evaluation.at(places):
+            for evaluated in self.ruling.evaluation.at(places):
                 yield Row(
-                    wave=self.read.wave_of(judged.place),
-                    index=judged.latest.index,
-                    line=line_of(judged.place),
-                    judged=judged,
-                    state=state_of(judged, followed=self.followed),
-                    earlier=tuple((self.read.wave_of(place), entry_at(place)) for place in judged.replaced),
+                    wave=self.read.wave_of(evaluated.place),
+                    index=evaluated.latest.index,
+                    line=line_of(evaluated.place),
+                    evaluated=evaluated,
+                    state=state_of(evaluated, followed=self.followed),
+                    earlier=tuple((self.read.wave_of(place), entry_at(place)) for place in evaluated.replaced),
                 )
 
 
@@ -144,10 +144,12 @@ def gather_page(
     table = read.table
     plain = State.CONSISTENT if followed else State.CREATED
 
-    def hear(judged: Judged) -> None:
-        state, verdict = state_of(judged, followed=followed), judged.latest.verdict
+    def hear(evaluated: EvaluatedEntry) -> None:
+        state, verdict = state_of(evaluated, followed=followed), evaluated.latest.verdict
         differs = verdict is not None and any(half.differences for half in verdict.halves)
-        table.rank(judged.place, _STATES.index(state), plain=state is plain and not judged.replaced, differs=differs)
+        table.rank(
+            evaluated.place, _STATES.index(state), plain=state is plain and not evaluated.replaced, differs=differs
+        )
 
     ruling = rule(read, acceptances, utc_now().date(), heard=hear)
     states: Counter[tuple[State, int]] = Counter()
@@ -160,8 +162,8 @@ def gather_page(
     for number, path in enumerate(results):
         lines = _Lines(number, read, replaced, standing, troubles)
         waves.append(read_wave(path, journal=journal, entries=said.get(path), heard=lines.hear))
-    judged = array("I", table.ranked(most_rows))
-    chosen = Places(judged, array("I", table.plain(most_rows - len(judged))), plain)
+    evaluated = array("I", table.ranked(most_rows))
+    chosen = Places(evaluated, array("I", table.plain(most_rows - len(evaluated))), plain)
     return PageData(
         waves=tuple(waves),
         ruling=ruling,

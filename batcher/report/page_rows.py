@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from batcher.follow.verdict import Verdict
-from batcher.gate.judge import Judged
+from batcher.gate.evaluator import EvaluatedEntry
 from batcher.life.result import Status
 from batcher.report.gather import task_id
 from batcher.report.page_data import PageData, Row
@@ -104,12 +104,12 @@ def _values(row: Row, names: list[str]) -> dict[str, Any]:
             for wave, run in row.earlier
         ]
         or None,
-        **(_of_judged(row.judged, row.state) if row.judged is not None else {}),
+        **(_of_evaluated(row.evaluated, row.state) if row.evaluated is not None else {}),
     }
 
 
-def _of_judged(judged: Judged, state: State) -> dict[str, Any]:
-    latest, blocker = judged.latest, judged.blocker
+def _of_evaluated(evaluated: EvaluatedEntry, state: State) -> dict[str, Any]:
+    latest, blocker = evaluated.latest, evaluated.blocker
     verdict = latest.verdict
     told = blocker is not None and latest.status in (None, Status.CREATED) and state is not State.CREATED
     return {
@@ -121,7 +121,7 @@ def _of_judged(judged: Judged, state: State) -> dict[str, Any]:
         "verdict": verdict and verdict.verdict.value,
         "verdict_reason": verdict and verdict.reason,
         "why": blocker.why if blocker is not None and told else None,
-        "accepted": "; ".join(dict.fromkeys(passed.acceptance.reason for passed in judged.passed)) or None,
+        "accepted": "; ".join(dict.fromkeys(passed.acceptance.reason for passed in evaluated.passed)) or None,
     }
 
 

@@ -3,7 +3,7 @@
 from enum import StrEnum
 
 from batcher.follow.verdict import Verdict
-from batcher.gate.judge import Judged
+from batcher.gate.evaluator import EvaluatedEntry
 from batcher.life.result import Status
 
 
@@ -97,11 +97,11 @@ def state_in_the_way(status: Status | None, verdict: Verdict | None) -> State:
     return _OF_VERDICT[verdict] if status is Status.CREATED else State(status.value)
 
 
-def state_of(judged: Judged, *, followed: bool) -> State:
+def state_of(evaluated: EvaluatedEntry, *, followed: bool) -> State:
     """The state of an entry; *followed* is whether anybody has followed any of the waves that are looked at."""
-    blocker, status = judged.blocker, judged.latest.status
+    blocker, status = evaluated.blocker, evaluated.latest.status
     if blocker is None:
-        return State.ACCEPTED if judged.passed else State.CONSISTENT
+        return State.ACCEPTED if evaluated.passed else State.CONSISTENT
     if not followed and status is Status.CREATED:
         return State.CREATED
     return state_in_the_way(blocker.status, blocker.verdict)

@@ -68,7 +68,7 @@ def headline(ruling: Ruling) -> Text:
 
 
 def _waves(ruling: Ruling) -> Iterator[Text]:
-    """Of waves that were judged without their journal, or of which not all may have been seen, what to know."""
+    """Of waves that were evaluated without their journal, or of which not all may have been seen, what to know."""
     for wave in ruling.waves:
         if (told := wave.unproven or wave.note) is not None:
             yield Text(f"  {printable(told)}", "yellow" if wave.unproven else "dim")

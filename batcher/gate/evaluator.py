@@ -41,7 +41,7 @@ class Passed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class EvaluatedEntry:
     """What the gate says of one entry. *latest* is the run that speaks for it, at *place*; it took that of *replaced*.
 
     *used* are the lines of the acceptances that match a difference of it.
@@ -56,13 +56,13 @@ class Judged:
 
 
 def is_sound(final: bool, halves: Iterable[HalfVerdict]) -> bool:
-    """Whether *halves*, those of a verdict line, leave nothing to be judged, whatever was accepted."""
+    """Whether *halves*, those of a verdict line, leave nothing to decide, whatever was accepted."""
     verdicts = [half.verdict for half in halves]
     return final and bool(verdicts) and all(verdict is Verdict.CONSISTENT for verdict in verdicts)
 
 
-class Judge:
-    """Judges entries by what was accepted, as of *today*."""
+class Evaluator:
+    """Evaluates entries by what was accepted, as of *today*."""
 
     def __init__(self, acceptances: Sequence[Acceptance], today: date) -> None:
         self.acceptances = tuple(acceptances)
@@ -71,13 +71,13 @@ class Judge:
         for acceptance in acceptances:
             self._by_job.setdefault(acceptance.job_id, []).append(acceptance)
 
-    def judge(self, runs: Mapping[int, Waved]) -> Judged:
-        """Judge the entry of *runs*, which are by place. A later run replaces the earlier."""
+    def evaluate(self, runs: Mapping[int, Waved]) -> EvaluatedEntry:
+        """Evaluate the entry of *runs*, which are by place. A later run replaces the earlier."""
         ordered = sorted(runs.items(), key=lambda run: _compared(run[1]))
         latest = _as_it_stands([run for _, run in ordered])
         used = _Used()
         blocker = next(_blockers(latest, self._by_job.get(latest.job_id, ()), self.today, used), None)
-        return Judged(
+        return EvaluatedEntry(
             latest=latest,
             place=ordered[-1][0],
             replaced=tuple(place for place, _ in ordered[:-1]),
