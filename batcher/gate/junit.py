@@ -1,4 +1,5 @@
-"""A ruling as JUnit XML, which pipelines show by themselves: a suite for each results file, a case for each entry.
+"""The gate's result as JUnit XML, which pipelines show by themselves: a suite for each results file, a case for each
+entry.
 
 It keeps to what Jenkins' xUnit plugin, the strictest reader, lets through: its root knows no `skipped`.
 """
@@ -12,32 +13,32 @@ from batcher.errors import UserError
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
 from batcher.gate.evaluator import Blocker, EvaluatedEntry, Passed
-from batcher.gate.ruling import Ruling
+from batcher.gate.result import GateResult
 from batcher.gate.waved import Entries, Waved, as_entries
 from batcher.whole import whole_text
 
 _BLOCKED, _REPLACED, _PASSED = 1, 2, 4  # what there is to say of an entry
 
 
-def write_junit(path: Path, ruling: Ruling, entries: Entries | Iterable[Waved]) -> None:
-    """Write *ruling* on *entries*, those that it was given on, to *path*, whole or not at all. Raises `UserError`."""
+def write_junit(path: Path, gate: GateResult, entries: Entries | Iterable[Waved]) -> None:
+    """Write *gate* on *entries*, those that it was given on, to *path*, whole or not at all. Raises `UserError`."""
     try:
         with whole_text(path) as file:
-            file.writelines(_document(ruling, as_entries(entries)))
+            file.writelines(_document(gate, as_entries(entries)))
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror}.") from None
 
 
-def _document(ruling: Ruling, entries: Entries) -> Iterator[str]:
+def _document(gate: GateResult, entries: Entries) -> Iterator[str]:
     marks = bytearray(len(entries))
-    for places, mark in ((ruling.blocking, _BLOCKED), (ruling.replaced, _REPLACED), (ruling.passing, _PASSED)):
+    for places, mark in ((gate.blocking, _BLOCKED), (gate.replaced, _REPLACED), (gate.passing, _PASSED)):
         for place in places:
             marks[place] |= mark
     suites: dict[str, array[int]] = {}
     for place in range(len(entries)):
         suites.setdefault(entries.file_of(place), array("I")).append(place)
     yield '<?xml version="1.0" encoding="UTF-8"?>\n'
-    unseen = {wave.file: said for wave in ruling.waves if (said := wave.unproven) is not None}
+    unseen = {wave.file: said for wave in gate.waves if (said := wave.unproven) is not None}
     for file in unseen:
         suites.setdefault(file, array("I"))
     yield f'<testsuites name="batcher gate" {_totals(range(len(entries)), marks, errors=len(unseen))}>\n'
@@ -49,9 +50,7 @@ def _document(ruling: Ruling, entries: Entries) -> Iterator[str]:
                 yield from _unseen(file, unseen[file])
             for place in places:
                 entry = entry_at(place)
-                evaluated = (
-                    ruling.evaluation.evaluated(entry_at, place) if marks[place] & (_BLOCKED | _PASSED) else None
-                )
+                evaluated = gate.evaluation.evaluated(entry_at, place) if marks[place] & (_BLOCKED | _PASSED) else None
                 yield from _case(entry, evaluated, replaced=bool(marks[place] & _REPLACED))
             yield "  </testsuite>\n"
     yield "</testsuites>\n"

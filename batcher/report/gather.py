@@ -16,7 +16,7 @@ from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import Difference, Verdict
 from batcher.gate.accepted import Acceptance
 from batcher.gate.evaluator import EvaluatedEntry
-from batcher.gate.ruling import Ruling, Told, rule
+from batcher.gate.result import GateResult, LazySequence, evaluate
 from batcher.gate.waves import Waves, entries_of
 from batcher.journal.beside import JournalUnusable
 from batcher.journal.sqlite.store import Store
@@ -42,18 +42,18 @@ Word = tuple[Verdict | None, str | None]  # an entry's verdict, and why it is no
 
 
 class Verdicts:
-    """The verdicts on the entries of one wave, with the gate's *ruling*."""
+    """The verdicts on the entries of one wave, with the gate's *gate*."""
 
     def __init__(self, entries: Waves, acceptances: Sequence[Acceptance], today: date) -> None:
         self._entries = entries
         self._holding = [acceptance for acceptance in acceptances if not acceptance.expired(today)]
-        self.ruling: Ruling = rule(entries, acceptances, today)
-        self.by_verdict = Counter({v: count for v, count in self.ruling.verdicts.items() if v is not None})
+        self.gate: GateResult = evaluate(entries, acceptances, today)
+        self.by_verdict = Counter({v: count for v, count in self.gate.verdicts.items() if v is not None})
         differing, count = array("I"), 0
         for place, differences in entries.table.differing():
             differing.append(place)
             count += differences
-        self.differences: Sequence[DifferenceRow] = Told(self.ruling.evaluation, differing, count, self._rows)
+        self.differences: Sequence[DifferenceRow] = LazySequence(self.gate.evaluation, differing, count, self._rows)
 
     def verdict_at(self, place: int) -> Verdict | None:
         """The verdict on the entry whose result is the one at *place* of its file."""
@@ -146,9 +146,9 @@ class Report:
         return self.wave.problems
 
     @property
-    def ruling(self) -> Ruling | None:
+    def gate(self) -> GateResult | None:
         """What the gate says of the wave; None where it was not followed."""
-        return None if self.verdicts is None else self.verdicts.ruling
+        return None if self.verdicts is None else self.verdicts.gate
 
 
 def gather(

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from batcher.follow.verdict import Verdict
-from batcher.gate.ruling import GateVerdict, Ruling
+from batcher.gate.result import GateResult, GateVerdict
 from batcher.life.result import Status
 from batcher.report.state import State, state_in_the_way
 from batcher.text import counted
@@ -32,12 +32,12 @@ class Headline:
     notes: tuple[str, ...] = ()
 
 
-def headline(by_status: Mapping[Status, int], ruling: Ruling | None, entries: int | None) -> Headline:
-    """The headline: the gate's *ruling* in short; None, where nothing was followed, speaks of what was created.
+def headline(by_status: Mapping[Status, int], gate: GateResult | None, entries: int | None) -> Headline:
+    """The headline: the gate's *gate* in short; None, where nothing was followed, speaks of what was created.
 
     *entries* is how many the wave has; None: that is not known.
     """
-    return _by_gate(ruling) if ruling is not None and ruling.entries else _created(by_status, entries)
+    return _by_gate(gate) if gate is not None and gate.entries else _created(by_status, entries)
 
 
 def _created(by_status: Mapping[Status, int], known: int | None) -> Headline:
@@ -69,39 +69,39 @@ def _created(by_status: Mapping[Status, int], known: int | None) -> Headline:
     )
 
 
-def _by_gate(ruling: Ruling) -> Headline:
-    notes = tuple(_notes(ruling))
-    if ruling.go:
+def _by_gate(gate: GateResult) -> Headline:
+    notes = tuple(_notes(gate))
+    if gate.go:
         return Headline(
             tone="good",
-            title="GO: consistent, but for accepted differences" if ruling.passed else "GO: consistent",
-            said=f"{counted(ruling.entries, 'entry', 'entries')} compared.",
+            title="GO: consistent, but for accepted differences" if gate.passed else "GO: consistent",
+            said=f"{counted(gate.entries, 'entry', 'entries')} compared.",
             notes=notes,
         )
-    if ruling.word is GateVerdict.UNKNOWN:
+    if gate.verdict is GateVerdict.UNKNOWN:
         return Headline(
             tone="doubt",
             title="UNKNOWN: not proven to be all",
-            said=f"{counted(ruling.entries, 'entry', 'entries')} seen, none of which stands in the way.",
-            reasons=tuple(Reason(text=said) for said in ruling.unproven),
+            said=f"{counted(gate.entries, 'entry', 'entries')} seen, none of which stands in the way.",
+            reasons=tuple(Reason(text=said) for said in gate.unproven),
             notes=notes,
         )
-    differ = any(verdict is Verdict.INCONSISTENT for _, verdict in ruling.blocked)
+    differ = any(verdict is Verdict.INCONSISTENT for _, verdict in gate.blocked)
     return Headline(
         tone="bad" if differ else "warn",
-        title=f"NO-GO: {ruling.verdicts.get(Verdict.CONSISTENT, 0):,} of {ruling.entries:,} consistent",
+        title=f"NO-GO: {gate.verdicts.get(Verdict.CONSISTENT, 0):,} of {gate.entries:,} consistent",
         said="What stands in the way:",
-        reasons=tuple(_counted(in_the_way(ruling.blocked))),
+        reasons=tuple(_counted(in_the_way(gate.blocked))),
         notes=notes,
     )
 
 
-def _notes(ruling: Ruling) -> Iterator[str]:
-    if ruling.word is not GateVerdict.UNKNOWN:
-        yield from ruling.unproven
-    if ruling.passed:
-        yield f"Accepted: {counted(len(ruling.passed), 'difference')}."
-    for said, acceptances in (("have expired", ruling.expired), ("match nothing", ruling.unused)):
+def _notes(gate: GateResult) -> Iterator[str]:
+    if gate.verdict is not GateVerdict.UNKNOWN:
+        yield from gate.unproven
+    if gate.passed:
+        yield f"Accepted: {counted(len(gate.passed), 'difference')}."
+    for said, acceptances in (("have expired", gate.expired), ("match nothing", gate.unused)):
         if acceptances:
             yield f"Acceptances that {said}: {'; '.join(map(str, acceptances))}."
 

@@ -84,7 +84,7 @@ def _frame(data: PageData) -> str:
         problems=[_of_wave(data, wave, problem) for wave in data.waves for problem in wave.problems],
         steps=all_steps,
         shares=list(_shares(data)),
-        entries=data.ruling.entries,
+        entries=data.gate.entries,
         waves=[_wave(data, number, wave) for number, wave in enumerate(data.waves)],
         scopes=standing.scopes,
         scope_columns=[status.value for status in Status if standing.by_status[status]],

@@ -19,7 +19,7 @@ def markdown(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     tally, verdicts = report.tally, report.verdicts
-    head = headline(tally.by_status, report.ruling, report.entries)
+    head = headline(tally.by_status, report.gate, report.entries)
     yield f"## {_text(head.title)}"
     yield ""
     yield _text(head.said)

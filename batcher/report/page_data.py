@@ -15,7 +15,7 @@ from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
 from batcher.gate.evaluator import EvaluatedEntry
-from batcher.gate.ruling import Ruling, rule
+from batcher.gate.result import GateResult, evaluate
 from batcher.gate.waved import Waved
 from batcher.gate.waves import Waves, entries_of
 from batcher.life.result import Status
@@ -67,7 +67,7 @@ class Places:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PageData:
-    """Waves as the page shows them. *ruling* is over all of them, and holds where somebody *followed* them.
+    """Waves as the page shows them. *gate* is over all of them, and holds where somebody *followed* them.
 
     *standing* counts the entries as they stand, without those that a later run replaced. *states* counts them by state
     and wave, *troubles* those with trouble by kind and wave. *chosen* are the entries that are listed, the gravest
@@ -76,7 +76,7 @@ class PageData:
     """
 
     waves: tuple[WaveRead, ...]
-    ruling: Ruling
+    gate: GateResult
     followed: bool
     standing: Tally
     by_status: Mapping[Status | None, int]
@@ -91,14 +91,14 @@ class PageData:
     read: Waves
 
     @property
-    def word(self) -> Ruling | None:
+    def word(self) -> GateResult | None:
         """What the gate says; None where nobody followed any of the waves."""
-        return self.ruling if self.followed else None
+        return self.gate if self.followed else None
 
     @property
     def entries(self) -> int | None:
         """How many entries there are; None where that cannot be told of each wave."""
-        return self.ruling.entries if all(wave.seen.entries is not None for wave in self.waves) else None
+        return self.gate.entries if all(wave.seen.entries is not None for wave in self.waves) else None
 
     def listed(self) -> Iterator[Row]:
         """The entries of the list. Raises `UserError` where the files are not what they were."""
@@ -115,7 +115,7 @@ class PageData:
     def rows(self, places: Sequence[int]) -> Iterator[Row]:
         """The entries at *places* of the gate. Raises `UserError` where the files are not what they were."""
         with self.read.lines() as line_of, self.read.reading() as entry_at:
-            for evaluated in self.ruling.evaluation.at(places):
+            for evaluated in self.gate.evaluation.at(places):
                 yield Row(
                     wave=self.read.wave_of(evaluated.place),
                     index=evaluated.latest.index,
@@ -151,11 +151,11 @@ def gather_page(
             evaluated.place, _STATES.index(state), plain=state is plain and not evaluated.replaced, differs=differs
         )
 
-    ruling = rule(read, acceptances, utc_now().date(), heard=hear)
+    gate = evaluate(read, acceptances, utc_now().date(), heard=hear)
     states: Counter[tuple[State, int]] = Counter()
     for rank, wave, count in table.by_rank():
         states[plain if rank is None else _STATES[rank], wave] += count
-    replaced = frozenset(ruling.replaced)
+    replaced = frozenset(gate.replaced)
     standing = Tally(several=True)
     troubles: dict[TroubleKey, Counter[int]] = {}
     waves = []
@@ -166,17 +166,17 @@ def gather_page(
     chosen = Places(evaluated, array("I", table.plain(most_rows - len(evaluated))), plain)
     return PageData(
         waves=tuple(waves),
-        ruling=ruling,
+        gate=gate,
         followed=followed,
         standing=standing,
         by_status=table.by_status(),
-        by_verdict=ruling.verdicts,
+        by_verdict=gate.verdicts,
         states=states,
         replaced=Counter(map(read.wave_of, replaced)),
         troubles=troubles,
         chosen=chosen,
         differing=array("I", table.ranked_differing()),
-        omitted=ruling.entries - len(chosen),
+        omitted=gate.entries - len(chosen),
         omitted_grave=max(0, sum(count for (state, _), count in states.items() if state.grave) - most_rows),
         read=read,
     )

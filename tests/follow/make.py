@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from batcher.drs.create_compare_task import CreateCompareTaskResult
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
 from batcher.gate.accepted import Acceptance
-from batcher.gate.ruling import Waved
+from batcher.gate.result import Waved
 from batcher.life.result import Result, Status
 
 AT = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)

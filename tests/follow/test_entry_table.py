@@ -21,16 +21,16 @@ from batcher.follow.verdict import VerdictLine
 from batcher.gate import entry_table
 from batcher.gate.accepted import Acceptance
 from batcher.gate.entry_table import EntryTable
-from batcher.gate.ruling import Ruling, Waved, rule
+from batcher.gate.result import GateResult, Waved, evaluate
 from batcher.gate.waves import entries_of
 from batcher.life.result import Result, Status
 from tests.follow.make import TODAY, accept, difference, half, line, result
 
-# --- the ruling over the table is that over the entries, held in a list and judged one by one ---------------
+# --- the result over the table is that over the entries, held in a list and judged one by one ---------------
 
 
-def told(ruling: Ruling) -> dict[str, Any]:
-    return ruling.as_json() | {"word": ruling.word, "blocked": dict(ruling.blocked), "replaced": list(ruling.replaced)}
+def told(gate: GateResult) -> dict[str, Any]:
+    return gate.as_json() | {"word": gate.verdict, "blocked": dict(gate.blocked), "replaced": list(gate.replaced)}
 
 
 halves = st.builds(
@@ -73,7 +73,7 @@ def test_what_is_only_counted_is_what_would_have_been_judged(waves: list[list[di
             write(path, entries)
         read = entries_of(paths)
         held: list[Waved] = list(read)
-        by_table, by_list = rule(read, acceptances, TODAY), rule(held, acceptances, TODAY)
+        by_table, by_list = evaluate(read, acceptances, TODAY), evaluate(held, acceptances, TODAY)
         same = {"waves", "unproven", "verdict", "word"}  # a list does not know whether it is whole
         assert {n: v for n, v in told(by_table).items() if n not in same} == {
             n: v for n, v in told(by_list).items() if n not in same
@@ -86,7 +86,7 @@ def test_a_lines_verdict_is_the_last_that_is_on_its_comparisons(tmp_path: Path) 
     verdicts_beside(results).write_bytes(
         line(half(difference()), key="k0").to_line() + line(half(), key="k0").to_line()
     )
-    assert rule(entries_of([results]), (), TODAY).go
+    assert evaluate(entries_of([results]), (), TODAY).go
 
 
 # --- quick decoding -----------------------------------------------------------------------------------------

@@ -12,29 +12,29 @@ from hypothesis import strategies as st
 from batcher.follow.verdict import Counts, HalfVerdict, Verdict, VerdictLine
 from batcher.gate.accepted import Acceptance
 from batcher.gate.junit import write_junit
-from batcher.gate.ruling import Ruling, Waved, rule
+from batcher.gate.result import GateResult, Waved, evaluate
 from batcher.life.result import Status
 from tests.follow.make import AT, TODAY, accept, difference, half, line, waved, waved_entries
 
 
-def ruled(*verdicts: VerdictLine | None, accepted: tuple[Acceptance, ...] = (), **changes: Any) -> Ruling:
-    return rule([waved(verdict, **changes) for verdict in verdicts], accepted, TODAY)
+def gate_of(*verdicts: VerdictLine | None, accepted: tuple[Acceptance, ...] = (), **changes: Any) -> GateResult:
+    return evaluate([waved(verdict, **changes) for verdict in verdicts], accepted, TODAY)
 
 
 def test_all_consistent_is_go() -> None:
-    ruling = ruled(line(key="a"), line(key="b"))
-    assert ruling.go
-    assert ruling.verdicts == {Verdict.CONSISTENT: 2}
+    gate = gate_of(line(key="a"), line(key="b"))
+    assert gate.go
+    assert gate.verdicts == {Verdict.CONSISTENT: 2}
 
 
 def test_no_entries_prove_nothing() -> None:
-    assert not rule([], (), TODAY).go
+    assert not evaluate([], (), TODAY).go
 
 
 @pytest.mark.parametrize("verdict", [verdict for verdict in Verdict if verdict is not Verdict.CONSISTENT])
 def test_any_other_verdict_is_no_go(verdict: Verdict) -> None:
-    ruling = ruled(line(half(difference(), verdict=verdict, reason="because")))
-    assert [blocker.why for blocker in ruling.blockers] == ["rows: because"]
+    gate = gate_of(line(half(difference(), verdict=verdict, reason="because")))
+    assert [blocker.why for blocker in gate.blockers] == ["rows: because"]
 
 
 @pytest.mark.parametrize(
@@ -48,35 +48,35 @@ def test_any_other_verdict_is_no_go(verdict: Verdict) -> None:
     ],
 )
 def test_an_entry_without_a_final_word_on_all_of_it_is_no_go(entry: Waved, why: str) -> None:
-    ruling = rule([entry], (), TODAY)
-    assert not ruling.go
-    assert ruling.blockers[0].why == why
+    gate = evaluate([entry], (), TODAY)
+    assert not gate.go
+    assert gate.blockers[0].why == why
 
 
 def test_an_accepted_difference_passes_and_is_told() -> None:
-    ruling = ruled(line(half(difference())), accepted=(accept(),))
-    assert ruling.go
-    assert [(passed.difference.table, passed.acceptance.reason) for passed in ruling.passed] == [("orders", "known")]
+    gate = gate_of(line(half(difference())), accepted=(accept(),))
+    assert gate.go
+    assert [(passed.difference.table, passed.acceptance.reason) for passed in gate.passed] == [("orders", "known")]
 
 
 def test_one_difference_more_than_was_accepted_is_no_go() -> None:
-    ruling = ruled(line(half(difference(), difference("items"))), accepted=(accept(),))
-    assert [one.table for one in ruling.blockers[0].differences] == ["items"]
-    assert "1 difference accepted" in ruling.blockers[0].why
+    gate = gate_of(line(half(difference(), difference("items"))), accepted=(accept(),))
+    assert [one.table for one in gate.blockers[0].differences] == ["items"]
+    assert "1 difference accepted" in gate.blockers[0].why
 
 
 def test_an_expired_acceptance_accepts_nothing_and_is_named() -> None:
     yesterday = TODAY - timedelta(days=1)
-    ruling = ruled(line(half(difference())), accepted=(accept(expires=yesterday),))
-    assert not ruling.go
-    assert "the acceptance of shop.orders expired on 2026-11-24" in ruling.blockers[0].why
-    assert [one.line for one in ruling.expired] == [2]
+    gate = gate_of(line(half(difference())), accepted=(accept(expires=yesterday),))
+    assert not gate.go
+    assert "the acceptance of shop.orders expired on 2026-11-24" in gate.blockers[0].why
+    assert [one.line for one in gate.expired] == [2]
 
 
 def test_an_acceptance_of_nothing_is_named() -> None:
-    ruling = ruled(line(), accepted=(accept("odrers", line=7),))
-    assert ruling.go
-    assert [one.line for one in ruling.unused] == [7]
+    gate = gate_of(line(), accepted=(accept("odrers", line=7),))
+    assert gate.go
+    assert [one.line for one in gate.unused] == [7]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_acceptance_of_nothing_is_named() -> None:
     ],
 )
 def test_what_was_not_compared_to_the_end_cannot_be_accepted(data: HalfVerdict) -> None:
-    assert not ruled(line(data), accepted=(accept(), accept("*", line=3))).go
+    assert not gate_of(line(data), accepted=(accept(), accept("*", line=3))).go
 
 
 def later(verdict: VerdictLine, **changes: Any) -> VerdictLine:
@@ -106,29 +106,29 @@ def test_a_rerun_replaces_the_earlier_verdict_in_whatever_order(order: list[int]
         waved(later(line()), file="recheck.jsonl"),
         waved(line(key="other")),
     ]
-    ruling = rule([entries[n] for n in order], (), TODAY)
-    assert ruling.go
-    assert (ruling.entries, len(ruling.replaced)) == (2, 1)
+    gate = evaluate([entries[n] for n in order], (), TODAY)
+    assert gate.go
+    assert (gate.entries, len(gate.replaced)) == (2, 1)
 
 
 def test_a_rerun_that_is_not_followed_yet_holds_the_gate() -> None:
     first = waved(line(half(difference())))
     rerun = waved(None, file="recheck.jsonl", finished_at=AT + timedelta(hours=1))
-    assert not rule([rerun, first], (), TODAY).go
+    assert not evaluate([rerun, first], (), TODAY).go
 
 
 def test_a_rerun_of_one_half_leaves_the_other_half_its_word() -> None:
     objects = half(difference("v", object_type="VIEW"), compare_type="object_comparison")
     first = line(half(difference()), object_level_compare_result=objects, verdict=Verdict.INCONSISTENT)
     rows_again = later(line())
-    assert not rule([waved(first), waved(rows_again)], (), TODAY).go
+    assert not evaluate([waved(first), waved(rows_again)], (), TODAY).go
     healed = later(line(), object_level_compare_result=half(compare_type="object_comparison"))
-    assert rule([waved(first), waved(healed)], (), TODAY).go
+    assert evaluate([waved(first), waved(healed)], (), TODAY).go
 
 
 def test_the_same_key_in_another_project_is_another_entry() -> None:
-    ruling = rule([waved(line()), waved(line(half(difference())), scope=("https://drs.example.com", "q"))], (), TODAY)
-    assert (ruling.entries, ruling.go) == (2, False)
+    gate = evaluate([waved(line()), waved(line(half(difference())), scope=("https://drs.example.com", "q"))], (), TODAY)
+    assert (gate.entries, gate.go) == (2, False)
 
 
 @given(waved_entries())
@@ -140,9 +140,9 @@ def test_go_means_that_every_entry_was_created_ended_and_agreed(entries: list[Wa
         and entry.verdict.verdict is Verdict.CONSISTENT
         for entry in entries
     ]
-    ruling = rule(entries, (), TODAY)
-    assert ruling.go == (bool(good) and all(good))
-    assert len(ruling.blockers) == good.count(False)
+    gate = evaluate(entries, (), TODAY)
+    assert gate.go == (bool(good) and all(good))
+    assert len(gate.blockers) == good.count(False)
 
 
 @settings(max_examples=40)
@@ -153,23 +153,23 @@ def test_junit_is_sound_xml_whatever_names_there_are(
     path = tmp_path_factory.mktemp("junit") / "gate.xml"
     blocked = waved(line(half(difference(message=why), reason=why), key=f"x{key}"), job_id=key)
     entries = [blocked, waved(line(key="good")), waved(line(half(difference()), key="accepted"))]
-    ruling = rule(entries, (accept(),), TODAY)
-    write_junit(path, ruling, entries)
+    gate = evaluate(entries, (accept(),), TODAY)
+    write_junit(path, gate, entries)
     root = ElementTree.parse(path).getroot()  # noqa: S314 - our own file
-    assert (root.get("tests"), root.get("failures")) == ("3", str(len(ruling.blockers)))
-    assert len(root.findall(".//failure")) == len(ruling.blockers)
+    assert (root.get("tests"), root.get("failures")) == ("3", str(len(gate.blockers)))
+    assert len(root.findall(".//failure")) == len(gate.blockers)
     assert [case.find("system-out") is not None for case in root.iter("testcase")][1:] == [False, True]
 
 
 def test_entries_of_one_wave_that_share_a_key_do_not_replace_each_other() -> None:
     """`--allow-duplicates` lets keys repeat; the second of a wave is the rerun of no other."""
     first = waved(line(half(difference())))
-    ruling = rule([first, waved(later(line()), nth=1)], (), TODAY)
-    assert (ruling.entries, ruling.go) == (2, False)
+    gate = evaluate([first, waved(later(line()), nth=1)], (), TODAY)
+    assert (gate.entries, gate.go) == (2, False)
 
 
 def test_json_has_every_reason() -> None:
-    said = ruled(line(half(difference()))).as_json()
+    said = gate_of(line(half(difference()))).as_json()
     assert said["verdict"] == "NO-GO"
     assert said["blockers"][0]["differences"][0]["table"] == "orders"
 
@@ -178,12 +178,12 @@ def test_an_old_wave_that_is_watched_only_now_does_not_replace_its_rerun() -> No
     """What counts is when the data was compared, not when the verdict was read."""
     old = line(decided_at=AT + timedelta(hours=9))
     rerun = later(line(half(difference())))
-    assert not rule([waved(old), waved(rerun, file="recheck.jsonl")], (), TODAY).go
+    assert not evaluate([waved(old), waved(rerun, file="recheck.jsonl")], (), TODAY).go
 
 
 def test_an_entry_without_a_result_is_no_go() -> None:
-    ruling = rule([waved(line()), waved(None, key="k2", status=None)], (), TODAY)
-    assert [blocker.why.split(":")[0] for blocker in ruling.blockers] == ["no result yet"]
+    gate = evaluate([waved(line()), waved(None, key="k2", status=None)], (), TODAY)
+    assert [blocker.why.split(":")[0] for blocker in gate.blockers] == ["no result yet"]
 
 
 def test_junit_shows_what_was_replaced_as_skipped_and_failures_where_they_are(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_junit_shows_what_was_replaced_as_skipped_and_failures_where_they_are(tm
         waved(line(half(difference()), key="k2"), file="wave.jsonl"),
         waved(line(half(difference()), key="k2"), file="wave.jsonl", nth=1),
     ]
-    write_junit(tmp_path / "gate.xml", rule(entries, (), TODAY), entries)
+    write_junit(tmp_path / "gate.xml", evaluate(entries, (), TODAY), entries)
     root = ElementTree.parse(tmp_path / "gate.xml").getroot()  # noqa: S314 - our own file
     suites = {suite.get("name"): dict(suite.attrib) for suite in root}
     assert suites["wave.jsonl"] | {"tests": "3", "failures": "2", "skipped": "1"} == suites["wave.jsonl"]
@@ -224,7 +224,7 @@ def test_junit_is_what_the_strictest_reader_takes(tmp_path: Path) -> None:
         waved(None, key="k3", status=None, file="wave.jsonl"),
         waved(line(key="k4"), file="wave.jsonl"),
     ]
-    write_junit(tmp_path / "gate.xml", rule(entries, (accept("*"),), TODAY), entries)
+    write_junit(tmp_path / "gate.xml", evaluate(entries, (accept("*"),), TODAY), entries)
     root = ElementTree.parse(tmp_path / "gate.xml").getroot()  # noqa: S314 - our own file
     assert root.tag == "testsuites"
     for element in root.iter():
@@ -236,7 +236,7 @@ def test_junit_is_what_the_strictest_reader_takes(tmp_path: Path) -> None:
 def test_junit_names_a_wave_without_dots_and_a_reason_in_the_text(tmp_path: Path) -> None:
     """Jenkins takes what stands before the last dot for a package; GitLab shows the text and not the message."""
     entries = [waved(line(half(difference(), reason="1 of 4 tables differs")), file="night/wave.1.jsonl")]
-    write_junit(tmp_path / "gate.xml", rule(entries, (), TODAY), entries)
+    write_junit(tmp_path / "gate.xml", evaluate(entries, (), TODAY), entries)
     root = ElementTree.parse(tmp_path / "gate.xml").getroot()  # noqa: S314 - our own file
     (case,) = root.iter("testcase")
     assert (case.get("classname"), root[0].get("name")) == ("night/wave_1", "night/wave.1.jsonl")
@@ -249,5 +249,5 @@ def test_junit_names_a_wave_without_dots_and_a_reason_in_the_text(tmp_path: Path
 
 def test_an_expired_acceptance_of_many_is_named_once() -> None:
     gone = accept("*", expires=TODAY - timedelta(days=1))
-    (blocker,) = ruled(line(half(difference(), difference("items"))), accepted=(gone,)).blockers
+    (blocker,) = gate_of(line(half(difference(), difference("items"))), accepted=(gone,)).blockers
     assert blocker.why.count("expired") == 1

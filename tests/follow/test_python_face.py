@@ -4,7 +4,7 @@ from datetime import date
 from pathlib import Path
 
 from batcher.api import Wave
-from batcher.gate.ruling import rule
+from batcher.gate.result import evaluate
 from batcher.gate.waves import entries_of
 from batcher.rates import Rate
 from tests.follow.conftest import Fleet
@@ -18,7 +18,7 @@ async def test_a_wave_is_run_followed_and_ruled_over(fleet: Fleet, manifest: Pat
     assert results == ["created"] * 3
     assert followed is not None
     assert followed.status.decided == 3
-    assert rule(entries_of([Path("r.jsonl")]), (), date.today()).go  # noqa: DTZ011 - nothing is accepted until a day
+    assert evaluate(entries_of([Path("r.jsonl")]), (), date.today()).go  # noqa: DTZ011 - nothing is accepted until a day
 
 
 async def test_without_wait_there_is_nothing_to_follow(fleet: Fleet, manifest: Path) -> None:

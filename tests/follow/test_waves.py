@@ -48,4 +48,4 @@ def test_a_verdict_on_the_comparison_of_an_earlier_wave_is_none(tmp_path: Path) 
     verdicts_beside(results).write_bytes(line(half(compare_task_id="an-earlier-one"), key="k0").to_line())
     assert [entry.verdict for entry in entries_of([results])] == [None]
     report = gather(results)
-    assert headline(report.tally.by_status, report.ruling, report.entries).title.startswith("NO-GO")
+    assert headline(report.tally.by_status, report.gate, report.entries).title.startswith("NO-GO")

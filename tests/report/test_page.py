@@ -282,7 +282,7 @@ async def test_printed_it_has_what_is_filtered_and_no_controls(opened: Page, tmp
     await expect(opened.locator("#rows tr")).to_have_count(100)
     await opened.locator("#clear").click()
     await opened.emulate_media(media="print")
-    await expect(opened.locator("#rows tr")).to_have_count(len(data.ruling.blockers))
+    await expect(opened.locator("#rows tr")).to_have_count(len(data.gate.blockers))
     await expect(opened.locator(".verdict h1")).to_contain_text("NO-GO")
     await expect(opened.locator("#first details")).to_have_attribute("open", "")  # nothing can be unfolded on paper
     await opened.emulate_media(media="screen")
@@ -314,7 +314,7 @@ async def test_without_scripts_it_has_all_that_needs_attention_and_its_links_lea
     data = await show(opened, tmp_path, 300)
     await expect(opened.locator(".verdict h1")).to_contain_text("NO-GO")
     await expect(opened.locator("#tools")).to_be_hidden()
-    assert await opened.locator(".no-scripts tbody tr").count() == len(data.ruling.blockers)
+    assert await opened.locator(".no-scripts tbody tr").count() == len(data.gate.blockers)
     for link in await opened.locator(".reasons a").all():
         target = (await link.get_attribute("href") or "")[1:]
         await expect(opened.locator(f'[id="{target}"]')).to_have_count(1)

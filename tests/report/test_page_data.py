@@ -47,7 +47,7 @@ def test_every_entry_is_listed_once_the_gravest_first_and_the_counts_are_those_o
         assert data.by_status.get(status, 0) == sum(entry["status"] == status for entry in listed)
     for verdict in Verdict:
         assert data.by_verdict.get(verdict, 0) == sum(entry["verdict"] == verdict for entry in listed)
-    assert sum(State(entry["state"]).grave for entry in listed) == len(data.ruling.blockers)
+    assert sum(State(entry["state"]).grave for entry in listed) == len(data.gate.blockers)
 
 
 def test_of_several_waves_each_entry_is_there_once_as_the_gate_sees_it(tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_of_several_waves_each_entry_is_there_once_as_the_gate_sees_it(tmp_path:
     write_wave(again, 120, seed=5, after=HOUR)
     data = gather_page([first, again])
     listed = entries_on(data)
-    assert len(listed) == data.ruling.entries == 300
+    assert len(listed) == data.gate.entries == 300
     assert {entry["wave"] for entry in listed if entry["index"] < 120} == {1}
     assert {entry["wave"] for entry in listed if entry["index"] >= 120} == {0}
     assert all(bool(entry["earlier"]) == (entry["index"] < 120) for entry in listed)
@@ -83,7 +83,7 @@ def test_the_steps_are_over_every_entry_in_the_way_and_their_commands_are_real(t
     write_wave(results, 400)
     data = gather_page([results])
     found = list(steps(data))
-    assert sum(step.count for step in found) == len(data.ruling.blockers)
+    assert sum(step.count for step in found) == len(data.gate.blockers)
     assert [step.state for step in found][:2] == [State.UNSETTLED, State.INCONSISTENT]
     commands = [command for step in found for command in step.commands if command.startswith("batcher select ")]
     outputs = re.findall(r" -o ('.*?jsonl'|\S+)", "\n".join(commands))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
-from batcher.gate.ruling import Waved, rule
+from batcher.gate.result import Waved, evaluate
 from batcher.life.result import Status
 from batcher.report.changes import ChangeKind, Standing, changes
 from batcher.report.chart import HEIGHT, WIDTH, chart
@@ -76,13 +76,13 @@ def test_the_headline_says_what_the_gate_says_and_counts_every_entry_in_the_way(
     entries: list[Waved], accepts: bool
 ) -> None:
     acceptances = (accept("*"),) if accepts else ()
-    ruling = rule(entries, acceptances, TODAY)
-    head = headline(Counter(entry.status for entry in entries if entry.status), ruling, len(entries))
+    gate = evaluate(entries, acceptances, TODAY)
+    head = headline(Counter(entry.status for entry in entries if entry.status), gate, len(entries))
     if entries:
-        assert head.title.startswith("GO" if ruling.go else "NO-GO")
-        assert (head.tone == "good") == ruling.go
+        assert head.title.startswith("GO" if gate.go else "NO-GO")
+        assert (head.tone == "good") == gate.go
         counts = [int(reason.text.split()[0]) for reason in head.reasons]
-        assert sum(counts) == len(ruling.blockers)
+        assert sum(counts) == len(gate.blockers)
     else:
         assert head.tone == "doubt"
 

@@ -11,7 +11,7 @@ from batcher.cli.show.json_pieces import json_pieces
 from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
 from batcher.gate.junit import write_junit
-from batcher.gate.ruling import Ruling, rule
+from batcher.gate.result import GateResult, evaluate
 from batcher.gate.waves import entries_of
 from batcher.report.gather import gather
 from batcher.report.html import page, write_page
@@ -24,18 +24,18 @@ SMALL, LARGE = 300, 1500
 MOST_BYTES = 400  # of each further entry, at the peak (some are sorted); one that is held takes thousands
 
 
-def ruled(results: Path) -> Ruling:
-    return rule(entries_of([results]), (), TODAY)
+def gate_of(results: Path) -> GateResult:
+    return evaluate(entries_of([results]), (), TODAY)
 
 
 def to_json(results: Path) -> None:
-    for _ in json_pieces(ruled(results).told()):
+    for _ in json_pieces(gate_of(results).told()):
         pass
 
 
 def to_junit(results: Path) -> None:
     entries = entries_of([results])
-    write_junit(results.with_suffix(".xml"), rule(entries, (), TODAY), entries)
+    write_junit(results.with_suffix(".xml"), evaluate(entries, (), TODAY), entries)
 
 
 def to_csv(results: Path) -> None:
@@ -59,7 +59,7 @@ def peak(work: Callable[[Path], object], results: Path) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("work", [ruled, to_json, to_junit, to_csv, to_page, gather])
+@pytest.mark.parametrize("work", [gate_of, to_json, to_junit, to_csv, to_page, gather])
 def test_memory_hardly_grows_with_the_entries(work: Callable[[Path], object], tmp_path: Path) -> None:
     waves = [tmp_path / "small.jsonl", tmp_path / "large.jsonl"]
     for wave, entries in zip(waves, (SMALL, LARGE), strict=True):
@@ -71,45 +71,45 @@ def test_memory_hardly_grows_with_the_entries(work: Callable[[Path], object], tm
 
 def test_json_in_pieces_is_what_orjson_writes(tmp_path: Path) -> None:
     write_wave(tmp_path / "r.jsonl", 300)
-    ruling = ruled(tmp_path / "r.jsonl")
-    whole = orjson.dumps({"a": [], "gate": ruling.as_json()}, option=orjson.OPT_INDENT_2)
-    assert b"".join(json_pieces({"a": iter(()), "gate": ruling.told()})) == whole
+    gate = gate_of(tmp_path / "r.jsonl")
+    whole = orjson.dumps({"a": [], "gate": gate.as_json()}, option=orjson.OPT_INDENT_2)
+    assert b"".join(json_pieces({"a": iter(()), "gate": gate.told()})) == whole
 
 
 def test_what_is_cut_for_a_hook_is_counted(tmp_path: Path) -> None:
     write_wave(tmp_path / "r.jsonl", 300)
-    ruling = ruled(tmp_path / "r.jsonl")
-    said = ruling.as_json(2)
+    gate = gate_of(tmp_path / "r.jsonl")
+    said = gate.as_json(2)
     assert len(said["blockers"]) == 2
-    assert said["left_out"] == {"blockers": len(ruling.blockers) - 2, "accepted": 0}
+    assert said["left_out"] == {"blockers": len(gate.blockers) - 2, "accepted": 0}
 
 
 def test_a_file_written_anew_while_it_is_read_is_told(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     write_wave(results, 300)
-    ruling = ruled(results)
+    gate = gate_of(results)
     verdicts_beside(results).write_bytes(b"")
     with pytest.raises(UserError, match="written anew"):
-        list(ruling.blockers)
+        list(gate.blockers)
 
 
 def test_a_verdict_on_another_comparison_put_in_while_it_is_read_is_told(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     write_wave(results, 300)
-    ruling = ruled(results)
+    gate = gate_of(results)
     verdicts = verdicts_beside(results)
     verdicts.write_bytes(verdicts.read_bytes().replace(b"-data", b"-atad"))
     with pytest.raises(UserError, match="written anew"):
-        list(ruling.blockers)
+        list(gate.blockers)
 
 
 def test_results_written_anew_while_they_are_read_are_told(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     write_wave(results, 300)
-    ruling, data = ruled(results), gather_page([results])
+    gate, data = gate_of(results), gather_page([results])
     results.write_bytes(results.read_bytes().replace(b'"index":1', b'"index":2'))
     with pytest.raises(UserError, match="written anew"):
-        list(ruling.blockers)
+        list(gate.blockers)
     results.write_bytes(b"")
     with pytest.raises(UserError, match="written anew"):
         list(data.listed())
@@ -119,7 +119,7 @@ def test_the_page_says_what_it_leaves_out_and_that_is_never_trouble_while_there_
     write_wave(tmp_path / "r.jsonl", 400)
     data = gather_page([tmp_path / "r.jsonl"], most_rows=10)
     write_page(tmp_path / "r.html", data)
-    grave = len(data.ruling.blockers)
+    grave = len(data.gate.blockers)
     assert data.omitted_grave == grave - 10
     said = f"390 more entries, {grave - 10} of them with trouble, are left out"
     assert said in page(data)
@@ -134,5 +134,5 @@ def test_only_the_same_name_makes_two_lines_runs_of_one_entry(tmp_path: Path) ->
     write_wave(second, 4, journal=False)
     for path in (second, verdicts_beside(second)):
         path.write_text(path.read_text().replace("wave-7/000001", "wave-8/000001"))
-    ruling = rule(entries_of([first, second]), (), TODAY)
-    assert (ruling.entries, len(ruling.replaced)) == (5, 3)
+    gate = evaluate(entries_of([first, second]), (), TODAY)
+    assert (gate.entries, len(gate.replaced)) == (5, 3)

@@ -29,8 +29,8 @@ A rerun's verdict replaces the earlier one of the same key, in whatever order th
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @journal_option
 @entries_option
-@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write the ruling as JUnit XML, too.")
-@click.option("--json", "as_json", is_flag=True, help="Print the ruling as a JSON object instead.")
+@click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write the result as JUnit XML, too.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object instead.")
 @settings_options(_SETTINGS)
 def command(
     results: tuple[Path, ...],
@@ -50,10 +50,10 @@ def command(
 
     from batcher.cli.outputs import refuse_outputs
     from batcher.cli.show.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end
-    from batcher.cli.show.ruling import exit_code, headline, print_ruling
+    from batcher.cli.show.gate_result import exit_code, headline, print_gate
     from batcher.follow.files import is_verdicts
     from batcher.gate.junit import write_junit
-    from batcher.gate.ruling import rule
+    from batcher.gate.result import evaluate
     from batcher.gate.waves import entries_of
 
     results = tuple(path for path in dict.fromkeys(results) if not is_verdicts(path))
@@ -64,18 +64,18 @@ def command(
     acceptances = accepted_by(settings)
     refuse_outputs(results, {"--junit": junit})
     read = entries_of(results, journal=journal, entries=counts_of(results, entries))
-    ruling = rule(read, acceptances, utc_now().date())
+    gate = evaluate(read, acceptances, utc_now().date())
     if junit is not None:
-        write_junit(junit, ruling, read)
+        write_junit(junit, gate, read)
     if as_json:
         from batcher.cli.show.json_pieces import print_json
 
-        print_json(ruling.told())
+        print_json(gate.told())
     else:
         from batcher.cli.show.terminal import console
 
-        print_ruling(console(), ruling)
-    code = exit_code(ruling)
-    facts = {"results": [str(path) for path in results], "exit_code": code, "gate": ruling.as_json(MOST_TOLD)}
-    tell_end(settings, "gate", headline(ruling).plain, facts)
+        print_gate(console(), gate)
+    code = exit_code(gate)
+    facts = {"results": [str(path) for path in results], "exit_code": code, "gate": gate.as_json(MOST_TOLD)}
+    tell_end(settings, "gate", headline(gate).plain, facts)
     return code

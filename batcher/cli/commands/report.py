@@ -152,7 +152,7 @@ def _summary(
     verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries)
     if as_json:
         problems = [*tally.misfits(seen.entries), *([seen.unproven] if seen.unproven else [])]
-        gate = verdicts and verdicts.ruling.told()
+        gate = verdicts and verdicts.gate.told()
         told = {"file": str(results), "torn": torn, "problems": problems, **tally.as_json()}
         _print_json({**told, "wave": seen.as_json(), "gate": gate})
         return exits.CREATED
@@ -167,10 +167,10 @@ def _summary(
     out = console()
     print_summary(out, tally, title=str(results), entries=seen.entries, notes=tuple(notes))
     if verdicts is not None:
-        from batcher.cli.show.ruling import print_ruling
+        from batcher.cli.show.gate_result import print_gate
 
         out.print()
-        print_ruling(out, verdicts.ruling)
+        print_gate(out, verdicts.gate)
     return exits.CREATED
 
 

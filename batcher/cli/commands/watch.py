@@ -58,7 +58,7 @@ all entries of the wave were seen;
 @click.argument("results", type=click.Path(path_type=Path))
 @journal_option
 @entries_option
-@click.option("--json", "as_json", is_flag=True, help="Print the gate's ruling as a JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print the gate's result as a JSON object.")
 @settings_options(_SETTINGS)
 @credential_flags
 def command(results: Path, journal: Path | None, entries: tuple[str, ...], as_json: bool, **parameters: Any) -> int:

@@ -1,4 +1,4 @@
-"""How a following ended: the ruling over it, in words, as data and as an exit code."""
+"""How a following ended: the gate's result over it, in words, as data and as an exit code."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,22 +9,22 @@ from rich.console import Console
 from rich.text import Text
 
 from batcher.cli import exits
-from batcher.cli.show.ruling import exit_code, headline, print_ruling
+from batcher.cli.show.gate_result import exit_code, headline, print_gate
 from batcher.cli.show.terminal import say
 from batcher.clock import utc_now
 from batcher.follow.ending import FollowEnd
 from batcher.gate.accepted import Acceptance
-from batcher.gate.ruling import Ruling, rule
+from batcher.gate.result import GateResult, evaluate
 from batcher.gate.waves import entries_of
 from batcher.text import printable
 
 
 @dataclass(frozen=True, slots=True)
 class Verdicts:
-    """The end of following one wave, with the gate's ruling over it."""
+    """The end of following one wave, with the gate's result over it."""
 
     end: FollowEnd
-    ruling: Ruling
+    gate: GateResult
 
     @classmethod
     def of(
@@ -38,7 +38,7 @@ class Verdicts:
     ) -> Self:
         """Rule over the wave of *results* as its verdicts stand now; *journal* and *entries* are of `entries_of`."""
         seen = entries_of([results], journal=journal, entries=entries)
-        return cls(end, rule(seen, acceptances, utc_now().date()))
+        return cls(end, evaluate(seen, acceptances, utc_now().date()))
 
     @property
     def exit_code(self) -> int:
@@ -47,20 +47,20 @@ class Verdicts:
             return exits.OF_SIGNALS[self.end.signal]
         if self.end.halted:
             return exits.STOPPED
-        return exit_code(self.ruling)
+        return exit_code(self.gate)
 
     @property
     def text(self) -> str:
         """One sentence."""
-        return headline(self.ruling).plain
+        return headline(self.gate).plain
 
     def as_json(self) -> dict[str, Any]:
         """For `--json` and notifications."""
-        return {"verdicts": str(self.end.verdicts), "followed_until": self.end.stopped, "gate": self.ruling.as_json()}
+        return {"verdicts": str(self.end.verdicts), "followed_until": self.end.stopped, "gate": self.gate.as_json()}
 
     def print(self, console: Console) -> None:
-        """The ruling, and what to know about the following."""
-        print_ruling(console, self.ruling)
+        """The gate's result, and what to know about the following."""
+        print_gate(console, self.gate)
         for line in self._why_stopped():
             console.print()
             say(console, Text(f"  {printable(line)}", "yellow"))

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager, contextmanager
 
 from rich.text import Text
 
+from batcher.cli.show.gate_result import STYLES
 from batcher.cli.show.progress import LOG_EVERY_S, REFRESH_S, beside
-from batcher.cli.show.ruling import STYLES
 from batcher.cli.show.terminal import Screen
 from batcher.cli.signals import caught
 from batcher.follow.follower import FollowStatus

@@ -1,4 +1,4 @@
-"""The gate's ruling on a screen: GO or NO-GO, what stands in the way, and what was accepted."""
+"""The gate's result on a screen: GO or NO-GO, what stands in the way, and what was accepted."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from batcher.cli import exits
 from batcher.cli.show.terminal import say
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
-from batcher.gate.ruling import Blocker, GateVerdict, Ruling
+from batcher.gate.result import Blocker, GateResult, GateVerdict
 from batcher.text import counted, printable
 
 _BLOCKERS = 50  # shown; --json and --junit have them all
@@ -24,66 +24,66 @@ STYLES = {
 }
 
 
-def print_ruling(console: Console, ruling: Ruling) -> None:
-    """Print *ruling*: the verdict first, then what a person has to look at."""
-    console.print(headline(ruling))
-    console.print(_counts(ruling))
-    for line in _waves(ruling):
+def print_gate(console: Console, gate: GateResult) -> None:
+    """Print *gate*: the verdict first, then what a person has to look at."""
+    console.print(headline(gate))
+    console.print(_counts(gate))
+    for line in _waves(gate):
         say(console, line)
     file = None
-    for blocker in ruling.blockers[:_BLOCKERS]:
+    for blocker in gate.blockers[:_BLOCKERS]:
         if blocker.file != file:
             file = blocker.file
             console.print(Text(f"\n{printable(file)}", "bold"))
         for line in _blocker(blocker):
             say(console, line)
-    if (more := len(ruling.blockers) - _BLOCKERS) > 0:
+    if (more := len(gate.blockers) - _BLOCKERS) > 0:
         console.print(Text(f"\n… and {more:,} more; --json has them all", "dim"))
-    for line in _acceptances(ruling):
+    for line in _acceptances(gate):
         say(console, line)
 
 
-def exit_code(ruling: Ruling) -> int:
+def exit_code(gate: GateResult) -> int:
     """The exit code that says it: 0 GO, 1 NO-GO, 2 it cannot be told."""
     return {GateVerdict.GO: exits.CREATED, GateVerdict.NO_GO: exits.INCOMPLETE, GateVerdict.UNKNOWN: exits.USAGE}[
-        ruling.word
+        gate.verdict
     ]
 
 
-def headline(ruling: Ruling) -> Text:
+def headline(gate: GateResult) -> Text:
     """GO or NO-GO, and how many entries stand in the way."""
-    line = Text(ruling.word.value, _WORDS[ruling.word])
-    stand = len(ruling.blockers)
-    whole = counted(ruling.entries, "entry", "entries")
-    if ruling.go:
-        accepted = f", {counted(len(ruling.passed), 'difference')} accepted" if ruling.passed else ""
+    line = Text(gate.verdict.value, _WORDS[gate.verdict])
+    stand = len(gate.blockers)
+    whole = counted(gate.entries, "entry", "entries")
+    if gate.go:
+        accepted = f", {counted(len(gate.passed), 'difference')} accepted" if gate.passed else ""
         line.append(f"  {whole}: nothing stands in the way{accepted}", "default")
-    elif ruling.word is GateVerdict.UNKNOWN:
+    elif gate.verdict is GateVerdict.UNKNOWN:
         line.append(f"  {whole} seen, and it cannot be told whether these are all", "default")
-    elif not ruling.entries:
+    elif not gate.entries:
         line.append("  there are no entries: nothing is proven", "default")
     else:
         line.append(f"  {stand:,} of {whole} {'stands' if stand == 1 else 'stand'} in the way", "default")
     return line
 
 
-def _waves(ruling: Ruling) -> Iterator[Text]:
+def _waves(gate: GateResult) -> Iterator[Text]:
     """Of waves that were evaluated without their journal, or of which not all may have been seen, what to know."""
-    for wave in ruling.waves:
+    for wave in gate.waves:
         if (told := wave.unproven or wave.note) is not None:
             yield Text(f"  {printable(told)}", "yellow" if wave.unproven else "dim")
 
 
-def _counts(ruling: Ruling) -> Text:
+def _counts(gate: GateResult) -> Text:
     parts = [
         Text(f"{verdict.value} {count:,}", STYLES[verdict])
         for verdict in (Verdict.CONSISTENT, *(verdict for verdict in Verdict if verdict is not Verdict.CONSISTENT))
-        if (count := ruling.verdicts.get(verdict, 0))
+        if (count := gate.verdicts.get(verdict, 0))
     ]
-    if count := ruling.verdicts.get(None, 0):
+    if count := gate.verdicts.get(None, 0):
         parts.append(Text(f"not followed {count:,}", "magenta"))
-    if ruling.replaced:
-        parts.append(Text(f"({counted(len(ruling.replaced), 'earlier verdict')} replaced by reruns)", "dim"))
+    if gate.replaced:
+        parts.append(Text(f"({counted(len(gate.replaced), 'earlier verdict')} replaced by reruns)", "dim"))
     return Text("  ") + Text("  ").join(parts)
 
 
@@ -96,20 +96,20 @@ def _blocker(blocker: Blocker) -> Iterator[Text]:
     yield Text(f"      {printable(blocker.why, 400)}")
 
 
-def _acceptances(ruling: Ruling) -> Iterator[Text]:
-    if ruling.passed:
+def _acceptances(gate: GateResult) -> Iterator[Text]:
+    if gate.passed:
         yield Text("\nAccepted", "bold")
-    for passed in ruling.passed[:_BLOCKERS]:
+    for passed in gate.passed[:_BLOCKERS]:
         acceptance = passed.acceptance
         said = f"  job {printable(passed.job_id or '?')}: {name_of(passed.difference)}"
         yield Text(f"{said}: {printable(acceptance.reason, 200)} (until {acceptance.expires})")
-    if (more := len(ruling.passed) - _BLOCKERS) > 0:
+    if (more := len(gate.passed) - _BLOCKERS) > 0:
         yield Text(f"  … and {more:,} more", "dim")
-    if ruling.expired:
+    if gate.expired:
         yield Text("\nAcceptances that have expired, and accept nothing", "bold yellow")
-        for acceptance in ruling.expired:
+        for acceptance in gate.expired:
             yield Text(f"  line {acceptance.line}: {printable(str(acceptance))}, on {acceptance.expires}", "yellow")
-    if ruling.unused:
+    if gate.unused:
         yield Text("\nAcceptances of differences that are not there: a typing error, or healed", "bold yellow")
-        for acceptance in ruling.unused:
+        for acceptance in gate.unused:
             yield Text(f"  line {acceptance.line}: {printable(str(acceptance))}", "yellow")

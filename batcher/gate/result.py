@@ -1,6 +1,6 @@
 """The gate: may the cutover go ahead? GO only where every entry is consistent, or what differs was accepted.
 
-However many entries there are, a ruling holds a few bytes of those that stand in the way: what it has to say of one is
+However many entries there are, a result holds a few bytes of those that stand in the way: what it has to say of one is
 read from the files again when it is asked for.
 """
 
@@ -20,7 +20,7 @@ from batcher.gate.evaluator import SHOWN, Blocker, EvaluatedEntry, Evaluator, Pa
 from batcher.gate.waved import Entries, EntryAt, Waved, as_entries
 from batcher.life.result import Status
 
-__all__ = ["SHOWN", "Blocker", "Passed", "Ruling", "Told", "Waved", "rule"]
+__all__ = ["SHOWN", "Blocker", "GateResult", "LazySequence", "Passed", "Waved", "evaluate"]
 
 T = TypeVar("T")
 
@@ -62,7 +62,7 @@ class Evaluation:
         return evaluated if evaluated.place == place else None
 
 
-class Told(Sequence[T]):
+class LazySequence(Sequence[T]):
     """What there is to say of the entries for which the runs at *places* speak, read again whenever it is asked for."""
 
     def __init__(
@@ -93,7 +93,7 @@ class Told(Sequence[T]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ruling:
+class GateResult:
     """What the gate says. *unused* are acceptances that match no difference, *expired* those that hold no more.
 
     *waves* tell of each wave whether all of it was seen. *blocked* counts the blockers by status and verdict.
@@ -115,7 +115,7 @@ class Ruling:
     evaluation: Evaluation
 
     @property
-    def word(self) -> GateVerdict:
+    def verdict(self) -> GateVerdict:
         """GO: there are entries, all of them were seen, and none stands in the way. NO-GO: one does."""
         if len(self.blockers):
             return GateVerdict.NO_GO
@@ -126,7 +126,7 @@ class Ruling:
     @property
     def go(self) -> bool:
         """Whether it is GO."""
-        return self.word is GateVerdict.GO
+        return self.verdict is GateVerdict.GO
 
     @property
     def unproven(self) -> Sequence[str]:
@@ -134,7 +134,7 @@ class Ruling:
         return [said for wave in self.waves if (said := wave.unproven) is not None]
 
     def as_json(self, most: int | None = None) -> dict[str, Any]:
-        """The ruling as plain data, for `--json` and notifications; at most *most* of each of the long lists.
+        """The result as plain data, for `--json` and notifications; at most *most* of each of the long lists.
 
         `left_out` then says how many more there are.
         """
@@ -147,7 +147,7 @@ class Ruling:
     def told(self) -> dict[str, Any]:
         """The same, with an iterator for each list that may be longer than what should be held in memory."""
         return {
-            "verdict": self.word.value,
+            "verdict": self.verdict.value,
             "unproven": list(self.unproven),
             "waves": [wave.as_json() for wave in self.waves],
             "entries": self.entries,
@@ -194,14 +194,14 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
     }
 
 
-def rule(
+def evaluate(
     entries: Entries | Iterable[Waved],
     acceptances: Sequence[Acceptance],
     today: date,
     *,
     heard: Callable[[EvaluatedEntry], None] = lambda _: None,
-) -> Ruling:
-    """The ruling on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one.
+) -> GateResult:
+    """The gate's result on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one.
 
     *heard* is told of every entry that has to be looked at one by one; the others, `Entries.sound`, are only counted.
     """
@@ -223,14 +223,14 @@ def rule(
             passed += len(evaluated.passed)
         used |= evaluated.used
         heard(evaluated)
-    return Ruling(
+    return GateResult(
         entries=verdicts.total(),
         verdicts=verdicts,
         blocked=blocked,
-        blockers=Told(
+        blockers=LazySequence(
             evaluation, blocking, len(blocking), lambda evaluated: (evaluated.blocker,) if evaluated.blocker else ()
         ),
-        passed=Told(evaluation, passing, passed, lambda evaluated: evaluated.passed),
+        passed=LazySequence(evaluation, passing, passed, lambda evaluated: evaluated.passed),
         unused=tuple(a for a in acceptances if a.line not in used and not a.expired(today)),
         expired=tuple(a for a in acceptances if a.expired(today)),
         blocking=blocking,
