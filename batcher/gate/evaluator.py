@@ -7,7 +7,7 @@ from datetime import date
 from batcher.follow.reasons import label_of
 from batcher.follow.verdict import Difference, HalfVerdict, Verdict, VerdictLine, verdict_of_entry
 from batcher.gate.accepted import Acceptance
-from batcher.gate.waved import Waved
+from batcher.gate.entries import WaveEntry
 from batcher.life.result import Status
 from batcher.text import counted
 
@@ -47,7 +47,7 @@ class EvaluatedEntry:
     *used* are the lines of the acceptances that match a difference of it.
     """
 
-    latest: Waved
+    latest: WaveEntry
     place: int
     replaced: tuple[int, ...]
     blocker: Blocker | None
@@ -71,7 +71,7 @@ class Evaluator:
         for acceptance in acceptances:
             self._by_job.setdefault(acceptance.job_id, []).append(acceptance)
 
-    def evaluate(self, runs: Mapping[int, Waved]) -> EvaluatedEntry:
+    def evaluate(self, runs: Mapping[int, WaveEntry]) -> EvaluatedEntry:
         """Evaluate the entry of *runs*, which are by place. A later run replaces the earlier."""
         ordered = sorted(runs.items(), key=lambda run: _compared(run[1]))
         latest = _as_it_stands([run for _, run in ordered])
@@ -95,7 +95,7 @@ class _Used:
     lines: set[int] = field(default_factory=set)
 
 
-def _as_it_stands(ordered: Sequence[Waved]) -> Waved:
+def _as_it_stands(ordered: Sequence[WaveEntry]) -> WaveEntry:
     """The entry as it stands now. A rerun may ask for one half only: the other half's word still counts."""
     latest = ordered[-1]
     for earlier in reversed(ordered[:-1]):
@@ -104,7 +104,7 @@ def _as_it_stands(ordered: Sequence[Waved]) -> Waved:
     return latest
 
 
-def _compared(entry: Waved) -> tuple[bool, float]:
+def _compared(entry: WaveEntry) -> tuple[bool, float]:
     """Entries in the order in which their data was compared; what has no moment is the newest.
 
     When the verdict was read says nothing: an old wave may have been watched only now.
@@ -115,7 +115,7 @@ def _compared(entry: Waved) -> tuple[bool, float]:
     return moment is None, moment.timestamp() if moment is not None else 0.0
 
 
-def _with_halves_of(entry: Waved, latest: VerdictLine, earlier: VerdictLine) -> Waved:
+def _with_halves_of(entry: WaveEntry, latest: VerdictLine, earlier: VerdictLine) -> WaveEntry:
     missing = {
         name: getattr(earlier, name)
         for name in ("object_level_compare_result", "data_level_compare_result")
@@ -128,7 +128,7 @@ def _with_halves_of(entry: Waved, latest: VerdictLine, earlier: VerdictLine) -> 
     return replace(entry, verdict=whole.model_copy(update={"verdict": verdict}))
 
 
-def _blockers(entry: Waved, acceptances: Sequence[Acceptance], today: date, used: _Used) -> Iterator[Blocker]:
+def _blockers(entry: WaveEntry, acceptances: Sequence[Acceptance], today: date, used: _Used) -> Iterator[Blocker]:
     line = entry.verdict
     if entry.status is None:
         why = entry.said or "no result yet: the wave has not ended; the same `batcher run` goes on with it"
@@ -144,7 +144,7 @@ def _blockers(entry: Waved, acceptances: Sequence[Acceptance], today: date, used
 
 
 def _differing(
-    entry: Waved, line: VerdictLine, acceptances: Sequence[Acceptance], today: date, used: _Used
+    entry: WaveEntry, line: VerdictLine, acceptances: Sequence[Acceptance], today: date, used: _Used
 ) -> Iterator[Blocker]:
     """The entry as a blocker, where one of its comparisons is neither consistent nor accepted in full."""
     verdicts: list[Verdict] = []
@@ -164,7 +164,7 @@ def _differing(
 
 
 def _blocker(
-    entry: Waved, why: str, verdict: Verdict | None = None, differences: tuple[Difference, ...] = ()
+    entry: WaveEntry, why: str, verdict: Verdict | None = None, differences: tuple[Difference, ...] = ()
 ) -> Blocker:
     if verdict is None and entry.verdict is not None:
         verdict = entry.verdict.verdict
@@ -181,7 +181,7 @@ def _blocker(
 
 
 def _not_accepted(
-    entry: Waved, half: HalfVerdict, acceptances: Sequence[Acceptance], today: date, used: _Used
+    entry: WaveEntry, half: HalfVerdict, acceptances: Sequence[Acceptance], today: date, used: _Used
 ) -> tuple[list[Difference], list[Acceptance]]:
     """The differences that nobody accepted, and acceptances of them that hold no more."""
     left: list[Difference] = []

@@ -12,15 +12,15 @@ from xml.sax.saxutils import escape, quoteattr
 from batcher.errors import UserError
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
+from batcher.gate.entries import Entries, WaveEntry, as_entries
 from batcher.gate.evaluator import Blocker, EvaluatedEntry, Passed
 from batcher.gate.result import GateResult
-from batcher.gate.waved import Entries, Waved, as_entries
 from batcher.whole import whole_text
 
 _BLOCKED, _REPLACED, _PASSED = 1, 2, 4  # what there is to say of an entry
 
 
-def write_junit(path: Path, gate: GateResult, entries: Entries | Iterable[Waved]) -> None:
+def write_junit(path: Path, gate: GateResult, entries: Entries | Iterable[WaveEntry]) -> None:
     """Write *gate* on *entries*, those that it was given on, to *path*, whole or not at all. Raises `UserError`."""
     try:
         with whole_text(path) as file:
@@ -56,7 +56,7 @@ def _document(gate: GateResult, entries: Entries) -> Iterator[str]:
     yield "</testsuites>\n"
 
 
-def _case(entry: Waved, evaluated: EvaluatedEntry | None, *, replaced: bool) -> Iterator[str]:
+def _case(entry: WaveEntry, evaluated: EvaluatedEntry | None, *, replaced: bool) -> Iterator[str]:
     name = f"{entry.job_id} ({entry.key})" if entry.job_id else entry.key
     inner = [
         *(_failure(evaluated.blocker) if evaluated else ()),

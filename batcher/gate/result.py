@@ -16,11 +16,11 @@ from typing import Any, TypeVar, overload
 from batcher.follow.seen import Seen
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
+from batcher.gate.entries import Entries, EntryAt, WaveEntry, as_entries
 from batcher.gate.evaluator import SHOWN, Blocker, EvaluatedEntry, Evaluator, Passed
-from batcher.gate.waved import Entries, EntryAt, Waved, as_entries
 from batcher.life.result import Status
 
-__all__ = ["SHOWN", "Blocker", "GateResult", "LazySequence", "Passed", "Waved", "evaluate"]
+__all__ = ["SHOWN", "Blocker", "GateResult", "LazySequence", "Passed", "WaveEntry", "evaluate"]
 
 T = TypeVar("T")
 
@@ -195,7 +195,7 @@ def _acceptance(acceptance: Acceptance) -> dict[str, Any]:
 
 
 def evaluate(
-    entries: Entries | Iterable[Waved],
+    entries: Entries | Iterable[WaveEntry],
     acceptances: Sequence[Acceptance],
     today: date,
     *,

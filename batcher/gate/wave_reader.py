@@ -14,9 +14,9 @@ from batcher.follow.quick import quickly
 from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import VerdictLine
 from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdicts, verdict_in
+from batcher.gate.entries import WaveEntry
 from batcher.gate.entry_table import EntryTable, Row
 from batcher.gate.evaluator import is_sound
-from batcher.gate.waved import Waved
 from batcher.journal.beside import JournalUnusable
 from batcher.journal.sqlite.store import Store
 from batcher.life.result import Result
@@ -112,14 +112,14 @@ class WaveReader:
         )
 
     @contextmanager
-    def reading(self) -> Iterator[Callable[[Row], Waved]]:
+    def reading(self) -> Iterator[Callable[[Row], WaveEntry]]:
         """What reads the rest of an entry from the files. Raises `UserError` where they are not what they were."""
         beside, parsed = verdicts_beside(self.path), quickly(Result, result_in)
         with ExitStack() as stack:
             results = stack.enter_context(self.opened())
             verdicts = stack.enter_context(_opened(beside, VerdictsError)) if beside.exists() else None
 
-            def entry_of(row: Row) -> Waved:
+            def entry_of(row: Row) -> WaveEntry:
                 if row.offset is None:
                     return _without_result(self.path, row)
                 result = line_at(results, self.path, row.offset, parsed)
@@ -195,8 +195,8 @@ def _gaps(entries: int) -> Iterator[tuple[int, None, None, None]]:
     return ((index, None, None, None) for index in range(entries))
 
 
-def _waved(path: Path, row: Row, result: Any, line: VerdictLine | None) -> Waved:
-    return Waved(
+def _waved(path: Path, row: Row, result: Any, line: VerdictLine | None) -> WaveEntry:
+    return WaveEntry(
         file=str(path),
         index=row.idx,
         key=row.key,
@@ -210,8 +210,8 @@ def _waved(path: Path, row: Row, result: Any, line: VerdictLine | None) -> Waved
     )
 
 
-def _without_result(path: Path, row: Row) -> Waved:
-    return Waved(
+def _without_result(path: Path, row: Row) -> WaveEntry:
+    return WaveEntry(
         file=str(path),
         index=row.idx,
         key=row.key,

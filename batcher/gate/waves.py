@@ -8,9 +8,9 @@ from typing import Any, BinaryIO
 
 from batcher.follow.seen import Seen
 from batcher.follow.verdict import Verdict
+from batcher.gate.entries import EntryAt, WaveEntry
 from batcher.gate.entry_table import EntryTable, Row
 from batcher.gate.wave_reader import WaveReader
-from batcher.gate.waved import EntryAt, Waved
 
 
 def entries_of(
@@ -46,7 +46,7 @@ class Waves:
     def __len__(self) -> int:
         return self._count
 
-    def __iter__(self) -> Iterator[Waved]:
+    def __iter__(self) -> Iterator[WaveEntry]:
         with self.reading() as entry_at:
             yield from map(entry_at, range(len(self)))
 
@@ -54,9 +54,9 @@ class Waves:
     def reading(self) -> Iterator[EntryAt]:
         """See `Entries`."""
         with ExitStack() as stack:
-            readers: dict[int, Callable[[Row], Waved]] = {}
+            readers: dict[int, Callable[[Row], WaveEntry]] = {}
 
-            def entry_at(place: int) -> Waved:
+            def entry_at(place: int) -> WaveEntry:
                 row = self.table.row(place)
                 if row.wave not in readers:
                     readers[row.wave] = stack.enter_context(self._waves[row.wave].reading())

@@ -14,9 +14,9 @@ from batcher.clock import utc_now
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
+from batcher.gate.entries import WaveEntry
 from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.result import GateResult, evaluate
-from batcher.gate.waved import Waved
 from batcher.gate.waves import Waves, entries_of
 from batcher.life.result import Status
 from batcher.report.gather import WaveRead, read_wave
@@ -43,7 +43,7 @@ class Row:
     line: Mapping[str, Any] | None
     state: State
     evaluated: EvaluatedEntry | None = None
-    earlier: tuple[tuple[int, Waved], ...] = ()
+    earlier: tuple[tuple[int, WaveEntry], ...] = ()
 
     @property
     def anchor(self) -> str:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from batcher.drs.create_compare_task import CreateCompareTaskResult
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
 from batcher.gate.accepted import Acceptance
-from batcher.gate.result import Waved
+from batcher.gate.result import WaveEntry
 from batcher.life.result import Result, Status
 
 AT = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
@@ -114,8 +114,8 @@ def result(index: int = 0, *, object_id: str | None = None, data_id: str | None 
 places = count()
 
 
-def waved(verdict: VerdictLine | None, **changes: Any) -> Waved:
-    return Waved(
+def waved(verdict: VerdictLine | None, **changes: Any) -> WaveEntry:
+    return WaveEntry(
         **{
             "file": "wave.jsonl",
             "index": next(places),
@@ -134,7 +134,7 @@ def accept(table: str = "orders", *, line: int = 2, expires: date = TODAY, job_i
     return Acceptance(line=line, job_id=job_id, database="shop", table=table, reason="known", expires=expires)
 
 
-def waved_entries() -> st.SearchStrategy[list[Waved]]:
+def waved_entries() -> st.SearchStrategy[list[WaveEntry]]:
     """Entries as they may stand at the gate, of every status and verdict, each with a key of its own."""
     halves = st.builds(
         lambda differs, **changes: half(*[difference()] * differs, **changes),

@@ -21,7 +21,7 @@ from batcher.follow.verdict import VerdictLine
 from batcher.gate import entry_table
 from batcher.gate.accepted import Acceptance
 from batcher.gate.entry_table import EntryTable
-from batcher.gate.result import GateResult, Waved, evaluate
+from batcher.gate.result import GateResult, WaveEntry, evaluate
 from batcher.gate.waves import entries_of
 from batcher.life.result import Result, Status
 from tests.follow.make import TODAY, accept, difference, half, line, result
@@ -72,7 +72,7 @@ def test_what_is_only_counted_is_what_would_have_been_judged(waves: list[list[di
         for path, entries in zip(paths, waves, strict=True):
             write(path, entries)
         read = entries_of(paths)
-        held: list[Waved] = list(read)
+        held: list[WaveEntry] = list(read)
         by_table, by_list = evaluate(read, acceptances, TODAY), evaluate(held, acceptances, TODAY)
         same = {"waves", "unproven", "verdict", "word"}  # a list does not know whether it is whole
         assert {n: v for n, v in told(by_table).items() if n not in same} == {

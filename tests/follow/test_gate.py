@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from batcher.follow.verdict import Counts, HalfVerdict, Verdict, VerdictLine
 from batcher.gate.accepted import Acceptance
 from batcher.gate.junit import write_junit
-from batcher.gate.result import GateResult, Waved, evaluate
+from batcher.gate.result import GateResult, WaveEntry, evaluate
 from batcher.life.result import Status
 from tests.follow.make import AT, TODAY, accept, difference, half, line, waved, waved_entries
 
@@ -47,7 +47,7 @@ def test_any_other_verdict_is_no_go(verdict: Verdict) -> None:
         (waved(line().model_copy(update={"data_level_compare_result": None})), "nothing was compared"),
     ],
 )
-def test_an_entry_without_a_final_word_on_all_of_it_is_no_go(entry: Waved, why: str) -> None:
+def test_an_entry_without_a_final_word_on_all_of_it_is_no_go(entry: WaveEntry, why: str) -> None:
     gate = evaluate([entry], (), TODAY)
     assert not gate.go
     assert gate.blockers[0].why == why
@@ -132,7 +132,7 @@ def test_the_same_key_in_another_project_is_another_entry() -> None:
 
 
 @given(waved_entries())
-def test_go_means_that_every_entry_was_created_ended_and_agreed(entries: list[Waved]) -> None:
+def test_go_means_that_every_entry_was_created_ended_and_agreed(entries: list[WaveEntry]) -> None:
     good = [
         entry.status is Status.CREATED
         and entry.verdict is not None

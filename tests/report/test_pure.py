@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
-from batcher.gate.result import Waved, evaluate
+from batcher.gate.result import WaveEntry, evaluate
 from batcher.life.result import Status
 from batcher.report.changes import ChangeKind, Standing, changes
 from batcher.report.chart import HEIGHT, WIDTH, chart
@@ -73,7 +73,7 @@ def test_the_headline_of_a_wave_that_nobody_followed(by_status: dict[Status, int
 
 @given(waved_entries(), st.booleans())
 def test_the_headline_says_what_the_gate_says_and_counts_every_entry_in_the_way(
-    entries: list[Waved], accepts: bool
+    entries: list[WaveEntry], accepts: bool
 ) -> None:
     acceptances = (accept("*"),) if accepts else ()
     gate = evaluate(entries, acceptances, TODAY)

@@ -12,7 +12,7 @@ from batcher.life.result import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waved:
+class WaveEntry:
     """An entry of one of the waves. *status* None: it has no result yet; *verdict* None: nobody has followed it yet.
 
     *index* is its place in the manifest. *nth* counts the entries of its wave with the same scope and key, which
@@ -36,7 +36,7 @@ class Waved:
         return (*self.scope, self.key, self.nth)
 
 
-EntryAt = Callable[[int], Waved]
+EntryAt = Callable[[int], WaveEntry]
 
 
 @runtime_checkable
@@ -73,10 +73,10 @@ class Entries(Protocol):
         ...
 
 
-class Held:
+class EntryList:
     """Entries in a list."""
 
-    def __init__(self, entries: Iterable[Waved]) -> None:
+    def __init__(self, entries: Iterable[WaveEntry]) -> None:
         self._entries = list(entries)
         self._runs: dict[tuple[Hashable, ...], list[int]] = {}
         for place, entry in enumerate(self._entries):
@@ -111,6 +111,6 @@ class Held:
         return (runs[0] for runs in self._runs.values())
 
 
-def as_entries(entries: "Entries | Iterable[Waved]") -> Entries:
+def as_entries(entries: "Entries | Iterable[WaveEntry]") -> Entries:
     """*entries* by their places."""
-    return entries if isinstance(entries, Entries) else Held(entries)
+    return entries if isinstance(entries, Entries) else EntryList(entries)
