@@ -17,7 +17,7 @@ from batcher.follow.verdict import Difference, Verdict
 from batcher.gate.accepted import Acceptance
 from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.result import GateResult, LazySequence, evaluate
-from batcher.gate.waves import Waves, entries_of
+from batcher.gate.wave_entries import WaveEntries, entries_of
 from batcher.journal.beside import JournalUnusable
 from batcher.journal.sqlite.store import Store
 from batcher.rates import Rate
@@ -44,7 +44,7 @@ Word = tuple[Verdict | None, str | None]  # an entry's verdict, and why it is no
 class Verdicts:
     """The verdicts on the entries of one wave, with the gate's *gate*."""
 
-    def __init__(self, entries: Waves, acceptances: Sequence[Acceptance], today: date) -> None:
+    def __init__(self, entries: WaveEntries, acceptances: Sequence[Acceptance], today: date) -> None:
         self._entries = entries
         self._holding = [acceptance for acceptance in acceptances if not acceptance.expired(today)]
         self.gate: GateResult = evaluate(entries, acceptances, today)

@@ -17,7 +17,7 @@ from batcher.gate.accepted import Acceptance
 from batcher.gate.entries import WaveEntry
 from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.result import GateResult, evaluate
-from batcher.gate.waves import Waves, entries_of
+from batcher.gate.wave_entries import WaveEntries, entries_of
 from batcher.life.result import Status
 from batcher.report.gather import WaveRead, read_wave
 from batcher.report.state import State, state_of
@@ -88,7 +88,7 @@ class PageData:
     differing: Sequence[int]
     omitted: int
     omitted_grave: int
-    read: Waves
+    read: WaveEntries
 
     @property
     def word(self) -> GateResult | None:
@@ -188,7 +188,7 @@ class _Lines:
     def __init__(
         self,
         number: int,
-        read: Waves,
+        read: WaveEntries,
         replaced: Collection[int],
         standing: Tally,
         troubles: dict[TroubleKey, Counter[int]],

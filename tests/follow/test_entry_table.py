@@ -22,7 +22,7 @@ from batcher.gate import entry_table
 from batcher.gate.accepted import Acceptance
 from batcher.gate.entry_table import EntryTable
 from batcher.gate.result import GateResult, WaveEntry, evaluate
-from batcher.gate.waves import entries_of
+from batcher.gate.wave_entries import entries_of
 from batcher.life.result import Result, Status
 from tests.follow.make import TODAY, accept, difference, half, line, result
 

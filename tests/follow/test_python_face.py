@@ -5,7 +5,7 @@ from pathlib import Path
 
 from batcher.api import Wave
 from batcher.gate.result import evaluate
-from batcher.gate.waves import entries_of
+from batcher.gate.wave_entries import entries_of
 from batcher.rates import Rate
 from tests.follow.conftest import Fleet
 

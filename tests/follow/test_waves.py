@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from batcher.follow.files import verdicts_beside
-from batcher.gate.waves import entries_of
+from batcher.gate.wave_entries import entries_of
 from batcher.journal.files import journal_beside
 from batcher.report.gather import gather
 from batcher.report.headline import headline

@@ -12,7 +12,7 @@ from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
 from batcher.gate.junit import write_junit
 from batcher.gate.result import GateResult, evaluate
-from batcher.gate.waves import entries_of
+from batcher.gate.wave_entries import entries_of
 from batcher.report.gather import gather
 from batcher.report.html import page, write_page
 from batcher.report.page_data import gather_page

@@ -54,7 +54,7 @@ def command(
     from batcher.follow.files import is_verdicts
     from batcher.gate.junit import write_junit
     from batcher.gate.result import evaluate
-    from batcher.gate.waves import entries_of
+    from batcher.gate.wave_entries import entries_of
 
     results = tuple(path for path in dict.fromkeys(results) if not is_verdicts(path))
     if not results:

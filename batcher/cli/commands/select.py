@@ -122,7 +122,7 @@ def _recheck(
     from batcher.follow.files import verdicts_beside
     from batcher.follow.recheck import Recheck
     from batcher.follow.verdict import Verdict
-    from batcher.gate.waves import entries_of
+    from batcher.gate.wave_entries import entries_of
     from batcher.text import counted
     from batcher.wave.known_files import MANIFEST
 

@@ -15,7 +15,7 @@ from batcher.clock import utc_now
 from batcher.follow.ending import FollowEnd
 from batcher.gate.accepted import Acceptance
 from batcher.gate.result import GateResult, evaluate
-from batcher.gate.waves import entries_of
+from batcher.gate.wave_entries import entries_of
 from batcher.text import printable
 
 

@@ -15,20 +15,21 @@ from batcher.gate.wave_reader import WaveReader
 
 def entries_of(
     files: Iterable[Path], *, journal: Path | None = None, entries: Mapping[Path, int] | None = None
-) -> "Waves":
+) -> "WaveEntries":
     """Every entry of the results *files*, with the verdict that stands beside its file. Raises `UserError`.
 
     A verdict on the comparisons of a wave that was begun anew since is none. Entries without a result (the wave runs
-    still, or was killed) come last; `Waves.seen` says of each wave whether that is known of all of them. *journal* is
-    that of the one file, where it is not beside it; *entries* is how many the operator says that there are.
+    still, or was killed) come last; `WaveEntries.seen` says of each wave whether that is known of all of them.
+    *journal* is that of the one file, where it is not beside it; *entries* is how many the operator says that there
+    are.
     """
     said = entries or {}
-    return Waves(
+    return WaveEntries(
         [WaveReader(number, path, journal) for number, path in enumerate(files)], lambda wave: said.get(wave.path)
     )
 
 
-class Waves:
+class WaveEntries:
     """The entries of several waves; see `Entries`. What is not in their `table` is read from their files again."""
 
     def __init__(self, waves: Sequence[WaveReader], said: Callable[[WaveReader], int | None]) -> None:
