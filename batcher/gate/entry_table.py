@@ -2,7 +2,7 @@
 
 It has no name, and nobody else can open it: SQLite makes its file in the folder for temporary files once it outgrows
 memory, and takes the name away at once, so that it is gone with the process. It holds what entries are counted and
-found by. What else there is to know of one stands in its files, at `Row.offset` and `Row.verdict_at`.
+found by. What else there is to know of one stands in its files, at `EntryRow.offset` and `EntryRow.verdict_at`.
 """
 
 import sqlite3
@@ -81,7 +81,7 @@ _PLAIN = f"SELECT e.place {_FROM} WHERE {_SPEAKING} AND k.plain IS NOT 0 ORDER B
 _RUNS_OF = "SELECT place FROM runs WHERE first = (SELECT first FROM runs WHERE place = ?) ORDER BY place"
 
 
-class Row(NamedTuple):
+class EntryRow(NamedTuple):
     """An entry as the table has it; *idx* is its place in the manifest.
 
     *offset* is where its result line begins, *verdict_at* where its verdict line does; None: it has none. *unwritten*
@@ -201,12 +201,12 @@ class EntryTable:
     def __len__(self) -> int:
         return int(self._one("SELECT ifnull(max(place), 0) FROM entries")[0])
 
-    def row(self, place: int) -> Row:
+    def row(self, place: int) -> EntryRow:
         """The entry at *place*."""
         found = self._one(_ROW, (place + 1,))
         if found is None:
             raise IndexError(place)
-        return Row(*found)
+        return EntryRow(*found)
 
     def runs_of(self, place: int) -> list[int]:
         """The places of all runs of the entry at *place*, ascending."""

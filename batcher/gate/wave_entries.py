@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 from batcher.follow.seen import Seen
 from batcher.follow.verdict import Verdict
 from batcher.gate.entries import EntryAt, WaveEntry
-from batcher.gate.entry_table import EntryTable, Row
+from batcher.gate.entry_table import EntryRow, EntryTable
 from batcher.gate.wave_reader import WaveReader
 
 
@@ -55,7 +55,7 @@ class WaveEntries:
     def reading(self) -> Iterator[EntryAt]:
         """See `Entries`."""
         with ExitStack() as stack:
-            readers: dict[int, Callable[[Row], WaveEntry]] = {}
+            readers: dict[int, Callable[[EntryRow], WaveEntry]] = {}
 
             def entry_at(place: int) -> WaveEntry:
                 row = self.table.row(place)

@@ -15,7 +15,7 @@ from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import VerdictLine
 from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdicts, verdict_in
 from batcher.gate.entries import WaveEntry
-from batcher.gate.entry_table import EntryTable, Row
+from batcher.gate.entry_table import EntryRow, EntryTable
 from batcher.gate.evaluator import is_sound
 from batcher.journal.beside import JournalUnusable
 from batcher.journal.sqlite.store import Store
@@ -112,14 +112,14 @@ class WaveReader:
         )
 
     @contextmanager
-    def reading(self) -> Iterator[Callable[[Row], WaveEntry]]:
+    def reading(self) -> Iterator[Callable[[EntryRow], WaveEntry]]:
         """What reads the rest of an entry from the files. Raises `UserError` where they are not what they were."""
         beside, parsed = verdicts_beside(self.path), quickly(Result, result_in)
         with ExitStack() as stack:
             results = stack.enter_context(self.opened())
             verdicts = stack.enter_context(_opened(beside, VerdictsError)) if beside.exists() else None
 
-            def entry_of(row: Row) -> WaveEntry:
+            def entry_of(row: EntryRow) -> WaveEntry:
                 if row.offset is None:
                     return _without_result(self.path, row)
                 result = line_at(results, self.path, row.offset, parsed)
@@ -142,7 +142,7 @@ class WaveReader:
         """The results file, to be read. Raises `ResultsError`."""
         return _opened(self.path, ResultsError)
 
-    def line_of(self, row: Row, results: BinaryIO) -> Mapping[str, Any]:
+    def line_of(self, row: EntryRow, results: BinaryIO) -> Mapping[str, Any]:
         """The line of *row* as it stands in *results*, the opened file. Raises `UserError` where it is another now."""
         line = line_at(results, self.path, row.offset or 0, parsed_line)
         if line.get("index") != row.idx:
@@ -195,7 +195,7 @@ def _gaps(entries: int) -> Iterator[tuple[int, None, None, None]]:
     return ((index, None, None, None) for index in range(entries))
 
 
-def _waved(path: Path, row: Row, result: Any, line: VerdictLine | None) -> WaveEntry:
+def _waved(path: Path, row: EntryRow, result: Any, line: VerdictLine | None) -> WaveEntry:
     return WaveEntry(
         file=str(path),
         index=row.idx,
@@ -210,7 +210,7 @@ def _waved(path: Path, row: Row, result: Any, line: VerdictLine | None) -> WaveE
     )
 
 
-def _without_result(path: Path, row: Row) -> WaveEntry:
+def _without_result(path: Path, row: EntryRow) -> WaveEntry:
     return WaveEntry(
         file=str(path),
         index=row.idx,
