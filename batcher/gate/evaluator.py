@@ -29,7 +29,7 @@ class Blocker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Passed:
+class AcceptedDifference:
     """A difference that was accepted."""
 
     file: str
@@ -51,7 +51,7 @@ class EvaluatedEntry:
     place: int
     replaced: tuple[int, ...]
     blocker: Blocker | None
-    passed: tuple[Passed, ...]
+    passed: tuple[AcceptedDifference, ...]
     used: frozenset[int]
 
 
@@ -91,7 +91,7 @@ class Evaluator:
 class _Used:
     """What became of the acceptances."""
 
-    passed: list[Passed] = field(default_factory=list)
+    passed: list[AcceptedDifference] = field(default_factory=list)
     lines: set[int] = field(default_factory=set)
 
 
@@ -195,7 +195,7 @@ def _not_accepted(
             expired += covering
         else:
             used.passed.append(
-                Passed(
+                AcceptedDifference(
                     file=entry.file,
                     index=entry.index,
                     key=entry.key,

@@ -13,7 +13,7 @@ from batcher.errors import UserError
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
 from batcher.gate.entries import Entries, WaveEntry, as_entries
-from batcher.gate.evaluator import Blocker, EvaluatedEntry, Passed
+from batcher.gate.evaluator import AcceptedDifference, Blocker, EvaluatedEntry
 from batcher.gate.result import GateResult
 from batcher.whole import whole_text
 
@@ -101,7 +101,7 @@ def _failure(blocker: Blocker | None) -> Iterator[str]:
     yield f'      <failure type="{kind}" message={_attribute(blocker.why)}>{_text(lines)}</failure>\n'
 
 
-def _accepted(passed: Iterable[Passed]) -> Iterator[str]:
+def _accepted(passed: Iterable[AcceptedDifference]) -> Iterator[str]:
     lines = [f"accepted: {name_of(one.difference)}: {one.acceptance.reason}" for one in passed]
     if lines:
         yield f"      <system-out>{_text(chr(10).join(lines))}</system-out>\n"

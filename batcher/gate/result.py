@@ -17,10 +17,10 @@ from batcher.follow.seen import Seen
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
 from batcher.gate.entries import Entries, EntryAt, WaveEntry, as_entries
-from batcher.gate.evaluator import SHOWN, Blocker, EvaluatedEntry, Evaluator, Passed
+from batcher.gate.evaluator import SHOWN, AcceptedDifference, Blocker, EvaluatedEntry, Evaluator
 from batcher.life.result import Status
 
-__all__ = ["SHOWN", "Blocker", "GateResult", "LazySequence", "Passed", "WaveEntry", "evaluate"]
+__all__ = ["SHOWN", "AcceptedDifference", "Blocker", "GateResult", "LazySequence", "WaveEntry", "evaluate"]
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class GateResult:
     verdicts: Mapping[Verdict | None, int]
     blocked: Mapping[tuple[Status | None, Verdict | None], int]
     blockers: Sequence[Blocker]
-    passed: Sequence[Passed]
+    passed: Sequence[AcceptedDifference]
     unused: tuple[Acceptance, ...]
     expired: tuple[Acceptance, ...]
     blocking: Sequence[int]
@@ -173,7 +173,7 @@ def _blocker(blocker: Blocker) -> dict[str, Any]:
     }
 
 
-def _passed(passed: Passed) -> dict[str, Any]:
+def _passed(passed: AcceptedDifference) -> dict[str, Any]:
     return {
         "key": passed.key,
         "job_id": passed.job_id,
