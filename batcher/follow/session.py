@@ -10,10 +10,10 @@ from batcher.channel.reader import Reader
 from batcher.clock import Clock, SystemClock
 from batcher.drs.auth.sources import CredentialSources
 from batcher.follow.connect import CredentialFor, connected
+from batcher.follow.coverage import plan_beside
 from batcher.follow.ending import FollowEnd
 from batcher.follow.follower import FollowStatus
 from batcher.follow.following import Following, PlanOf, in_thread
-from batcher.follow.seen import plan_beside
 from batcher.journal.beside import JournalUnusable
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from batcher.follow.seen import Seen
+from batcher.follow.coverage import WaveCoverage
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.life.result import Status
 
@@ -56,7 +56,7 @@ class Entries(Protocol):
         ...
 
     @property
-    def seen(self) -> Sequence[Seen]:
+    def coverage(self) -> Sequence[WaveCoverage]:
         """Of each wave, whether all of it is here."""
         ...
 
@@ -90,7 +90,7 @@ class EntryList:
         return nullcontext(self._entries.__getitem__)
 
     @property
-    def seen(self) -> Sequence[Seen]:
+    def coverage(self) -> Sequence[WaveCoverage]:
         """See `Entries`; whoever holds them in a list says that it is whole."""
         return ()
 

@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, TypeVar, overload
 
-from batcher.follow.seen import Seen
+from batcher.follow.coverage import WaveCoverage
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
 from batcher.gate.entries import Entries, EntryAt, WaveEntry, as_entries
@@ -111,7 +111,7 @@ class GateResult:
     blocking: Sequence[int]
     passing: Sequence[int]
     replaced: Sequence[int]
-    waves: Sequence[Seen]
+    waves: Sequence[WaveCoverage]
     evaluation: Evaluation
 
     @property
@@ -236,6 +236,6 @@ def evaluate(
         blocking=blocking,
         passing=passing,
         replaced=replaced,
-        waves=tuple(evaluation.entries.seen),
+        waves=tuple(evaluation.entries.coverage),
         evaluation=evaluation,
     )

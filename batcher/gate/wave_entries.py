@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from batcher.follow.seen import Seen
+from batcher.follow.coverage import WaveCoverage
 from batcher.follow.verdict import Verdict
 from batcher.gate.entries import EntryAt, WaveEntry
 from batcher.gate.entry_table import EntryRow, EntryTable
@@ -19,7 +19,7 @@ def entries_of(
     """Every entry of the results *files*, with the verdict that stands beside its file. Raises `UserError`.
 
     A verdict on the comparisons of a wave that was begun anew since is none. Entries without a result (the wave runs
-    still, or was killed) come last; `WaveEntries.seen` says of each wave whether that is known of all of them.
+    still, or was killed) come last; `WaveEntries.coverage` says of each wave whether that is known of all of them.
     *journal* is that of the one file, where it is not beside it; *entries* is how many the operator says that there
     are.
     """
@@ -36,11 +36,11 @@ class WaveEntries:
         self._waves = waves
         self.table = EntryTable()
         self.starts: list[int] = []
-        seen: list[Seen] = []
+        coverage: list[WaveCoverage] = []
         for wave in waves:
             self.starts.append(len(self.table))
-            seen.append(wave.read_into(self.table, said(wave)))
-        self.seen: Sequence[Seen] = seen
+            coverage.append(wave.read_into(self.table, said(wave)))
+        self.coverage: Sequence[WaveCoverage] = coverage
         self.table.complete()
         self._count = len(self.table)
 

@@ -9,9 +9,9 @@ from typing import Any, BinaryIO, TypeVar
 import msgspec
 
 from batcher.errors import UserError
+from batcher.follow.coverage import WaveCoverage, how_many, plan_beside, sentence
 from batcher.follow.files import verdicts_beside
 from batcher.follow.quick import quickly
-from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import VerdictLine
 from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdicts, verdict_in
 from batcher.gate.entries import WaveEntry
@@ -35,7 +35,7 @@ class WaveReader:
     path: Path
     journal: Path | None
 
-    def read_into(self, table: EntryTable, said: int | None) -> Seen:
+    def read_into(self, table: EntryTable, said: int | None) -> WaveCoverage:
         """Put all entries into *table*; whether these are all. *said* is how many the operator says that there are.
 
         Raises `UserError`.
@@ -85,7 +85,7 @@ class WaveReader:
 
     def _look_for_missing(
         self, table: EntryTable, store: Store | None, why: str | None, stated: int | None, said: int | None
-    ) -> Seen:
+    ) -> WaveCoverage:
         """Find out which entries have no line: as *store* has them, or, where there is none, as the lines (*stated*) or
         who *said* how many there are. *why* there is no store."""
         lines, distinct, highest = table.counts(self.number)
@@ -102,7 +102,7 @@ class WaveReader:
         if store is not None and distinct < count:
             there = (index for index in table.missing(self.number) if store.result_of(index) is not None)
             table.mark_unwritten(self.number, list(there))
-        return Seen(
+        return WaveCoverage(
             file=str(self.path),
             lines=lines,
             repeated=lines - distinct,

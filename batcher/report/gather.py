@@ -11,8 +11,8 @@ from typing import Any
 
 from batcher.clock import utc_now
 from batcher.drs.outcome import Fate, Trouble
+from batcher.follow.coverage import WaveCoverage, how_many, plan_beside, sentence
 from batcher.follow.files import verdicts_beside
-from batcher.follow.seen import Seen, how_many, plan_beside, sentence
 from batcher.follow.verdict import Difference, Verdict
 from batcher.gate.accepted import Acceptance
 from batcher.gate.evaluator import EvaluatedEntry
@@ -98,14 +98,14 @@ class Verdicts:
 class WaveRead:
     """What the files of one wave tell of it, but for its verdicts. *facts* are the journal's; None: it is not read.
 
-    *seen* tells whether all of the wave is here. *problems* are sentences.
+    *coverage* tells whether all of the wave is here. *problems* are sentences.
     """
 
     file: Path
     tally: Tally
     timeline: Timeline | None
     facts: Mapping[str, Any] | None
-    seen: Seen
+    coverage: WaveCoverage
     problems: tuple[str, ...]
 
     @property
@@ -138,7 +138,7 @@ class Report:
     @property
     def entries(self) -> int | None:
         """How many entries the wave has; None where that cannot be told."""
-        return self.wave.seen.entries
+        return self.wave.coverage.entries
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -188,28 +188,28 @@ def read_wave(
         if isinstance(line["submitted_at"], str):
             sent.add(datetime.fromisoformat(line["submitted_at"]).timestamp(), Kind.FIRST)
     facts, whole, why = _journal(results, journal)
-    seen = seen_of(results, tally, None if facts is None else facts["entries"], why, entries)
-    problems = [] if why is None else [f"{seen.unproven or why} Retries and throttling are not shown."]
+    coverage = coverage_of(results, tally, None if facts is None else facts["entries"], why, entries)
+    problems = [] if why is None else [f"{coverage.unproven or why} Retries and throttling are not shown."]
     if torn.torn:
         problems.append("The last line is cut off (the wave is running, or was killed) and not counted.")
-    problems += [f"{misfit}." for misfit in tally.misfits(seen.entries)]
+    problems += [f"{misfit}." for misfit in tally.misfits(coverage.entries)]
     return WaveRead(
         file=results,
         tally=tally,
         timeline=whole or sent.timeline(whole=False),
         facts=facts,
-        seen=seen,
+        coverage=coverage,
         problems=tuple(problems),
     )
 
 
-def seen_of(results: Path, tally: Tally, planned: int | None, why: str | None, said: int | None) -> Seen:
+def coverage_of(results: Path, tally: Tally, planned: int | None, why: str | None, said: int | None) -> WaveCoverage:
     """Whether *tally* counts all of the wave of *results*, whose journal has *planned* entries, or is not read: *why*.
 
     *said* is how many the operator says that it has. Raises `UserError` where they contradict each other.
     """
     entries, source = how_many(results, planned=planned, stated=tally.wave_entries, said=said, highest=tally.highest)
-    return Seen(
+    return WaveCoverage(
         file=str(results),
         lines=tally.lines,
         repeated=tally.repeated,
@@ -219,10 +219,10 @@ def seen_of(results: Path, tally: Tally, planned: int | None, why: str | None, s
     )
 
 
-def seen_of_file(results: Path, tally: Tally, journal: Path | None, said: int | None) -> Seen:
+def coverage_of_file(results: Path, tally: Tally, journal: Path | None, said: int | None) -> WaveCoverage:
     """The same, with the journal that was named, or lies beside. Raises `UserError`."""
     with plan_beside(results, journal) as (store, why):
-        return seen_of(results, tally, None if store is None else store.entry_count(), why, said)
+        return coverage_of(results, tally, None if store is None else store.entry_count(), why, said)
 
 
 def read_verdicts(

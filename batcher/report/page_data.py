@@ -98,7 +98,7 @@ class PageData:
     @property
     def entries(self) -> int | None:
         """How many entries there are; None where that cannot be told of each wave."""
-        return self.gate.entries if all(wave.seen.entries is not None for wave in self.waves) else None
+        return self.gate.entries if all(wave.coverage.entries is not None for wave in self.waves) else None
 
     def listed(self) -> Iterator[Row]:
         """The entries of the list. Raises `UserError` where the files are not what they were."""
@@ -194,7 +194,7 @@ class _Lines:
         troubles: dict[TroubleKey, Counter[int]],
     ) -> None:
         self._number = number
-        self._places = iter(range(read.starts[number], read.starts[number] + read.seen[number].lines))
+        self._places = iter(range(read.starts[number], read.starts[number] + read.coverage[number].lines))
         self._replaced = replaced
         self._standing = standing
         self._troubles = troubles

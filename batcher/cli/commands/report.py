@@ -144,28 +144,28 @@ def _write_page(
 def _summary(
     results: Path, journal: Path | None, entries: int | None, acceptances: "Sequence[Acceptance]", as_json: bool
 ) -> int:
-    from batcher.report.gather import read_verdicts, seen_of_file
+    from batcher.report.gather import coverage_of_file, read_verdicts
     from batcher.report.read import tally_file
 
     tally, torn = tally_file(results)
-    seen = seen_of_file(results, tally, journal, entries)
+    coverage = coverage_of_file(results, tally, journal, entries)
     verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries)
     if as_json:
-        problems = [*tally.misfits(seen.entries), *([seen.unproven] if seen.unproven else [])]
+        problems = [*tally.misfits(coverage.entries), *([coverage.unproven] if coverage.unproven else [])]
         gate = verdicts and verdicts.gate.told()
         told = {"file": str(results), "torn": torn, "problems": problems, **tally.as_json()}
-        _print_json({**told, "wave": seen.as_json(), "gate": gate})
+        _print_json({**told, "wave": coverage.as_json(), "gate": gate})
         return exits.CREATED
     from batcher.cli.show.terminal import console
     from batcher.report.summary import print_summary
 
-    notes = [said for said in (seen.unproven or seen.note,) if said is not None and verdicts is None]
+    notes = [said for said in (coverage.unproven or coverage.note,) if said is not None and verdicts is None]
     if torn:
         notes.append(
             "The last line is cut off (the wave is running, or was killed) and not counted. A resumed wave mends it."
         )
     out = console()
-    print_summary(out, tally, title=str(results), entries=seen.entries, notes=tuple(notes))
+    print_summary(out, tally, title=str(results), entries=coverage.entries, notes=tuple(notes))
     if verdicts is not None:
         from batcher.cli.show.gate_result import print_gate
 

@@ -13,7 +13,7 @@ from batcher.journal.sqlite.store import Store
 from batcher.text import counted
 
 
-class Source(StrEnum):
+class CountSource(StrEnum):
     """Who says how many entries a wave has."""
 
     JOURNAL = "journal"
@@ -22,7 +22,7 @@ class Source(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class WaveCoverage:
     """Of one wave: how many *entries* it has, as *source* says, and how many *lines* its results *file*.
 
     *entries* and *source* are None where nobody can say. *journal* tells why the journal did not; None: it did.
@@ -33,7 +33,7 @@ class Seen:
     lines: int
     repeated: int
     entries: int | None
-    source: Source | None
+    source: CountSource | None
     journal: str | None
 
     @property
@@ -56,7 +56,7 @@ class Seen:
         """What else to know of a wave whose journal was not read; None: nothing."""
         if self.journal is None or self.entries is None:
             return None
-        said = "its lines say" if self.source is Source.RESULTS else "--entries says"
+        said = "its lines say" if self.source is CountSource.RESULTS else "--entries says"
         return f"{self.file}: judged without its journal; {said} that the wave has {self.entries:,}. {self.journal}"
 
     def as_json(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def sentence(error: JournalAbsent | JournalUnusable) -> str:
 
 def how_many(
     file: Path, *, planned: int | None, stated: int | None, said: int | None, highest: int
-) -> tuple[int | None, Source | None]:
+) -> tuple[int | None, CountSource | None]:
     """How many entries the wave of *file* has, and who says so: the journal (*planned*), its lines (*stated*), or the
     operator (*said*). *highest* is the last place in the manifest that has a line, -1 for none.
 
@@ -109,7 +109,7 @@ def how_many(
             f"{file} is of a wave of {counted(stated, 'entry', 'entries')}, and the journal beside it of one of "
             f"{planned:,}: they do not belong together. Copy all files of one wave, RESULTS*."
         )
-    known = [(planned, Source.JOURNAL), (stated, Source.RESULTS), (said, Source.OPERATOR)]
+    known = [(planned, CountSource.JOURNAL), (stated, CountSource.RESULTS), (said, CountSource.OPERATOR)]
     entries, source = next(((count, who) for count, who in known if count is not None), (None, None))
     if entries is None:
         return None, None
@@ -117,11 +117,15 @@ def how_many(
         raise UserError(f"--entries says that the wave of {file} has {said:,}, and its files say {entries:,}.")
     if highest >= entries:
         whose = (
-            "--entries says" if source is Source.OPERATOR else "its journal says" if planned is not None else "it says"
+            "--entries says"
+            if source is CountSource.OPERATOR
+            else "its journal says"
+            if planned is not None
+            else "it says"
         )
         raise UserError(
             f"{file} has a line of the manifest's entry {highest + 1:,} (index {highest}), and {whose} that there are "
             f"{entries:,}: "
-            + ("count again." if source is Source.OPERATOR else "it was edited, or is of another wave.")
+            + ("count again." if source is CountSource.OPERATOR else "it was edited, or is of another wave.")
         )
     return entries, source
