@@ -17,6 +17,7 @@
     │   ├── VerdictsError *      the verdicts file cannot be used
     │   └── WaveRefused *        the wave cannot begin or go on as asked
     │       └── OlderJournal     its journal is older than what happened
+    ├── AuditFailed              the service cannot record what is about to be done
     ├── BadManifest *            the manifest has findings
     ├── JournalFailed *          the journal can no longer be written or read
     ├── NotAJournal *            the file is no journal that this version can read

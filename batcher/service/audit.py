@@ -1,0 +1,214 @@
+"""Who did what, when, from where: in the service's database, and in `audit.jsonl` beside it, which is only appended to.
+
+Nothing is done that is not in both. What is done in the database is done inside of `Audit.transaction`: the row is
+inserted, the line is appended and on disk, and only then is the transaction committed. What cannot be written (a full
+disk, say) raises, and with the transaction the action is undone. What is done elsewhere (a wave is paused, say) is
+recorded before it is begun, with the outcome `begun`, and once more with how it went.
+
+A process that dies between line and commit leaves a line of what was not done, and a database that is brought back from
+a backup does not know what was done since. The file then gets a line with a `note` that names those lines; it is never
+shortened, except by a line that was not written to its end, which stood for nothing. A file that was lost, or is
+behind, is filled up from the database.
+"""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from msgspec import Struct
+
+from batcher.clock import utc
+from batcher.errors import BatcherError
+from batcher.life.result import rfc3339
+from batcher.masking import mask
+from batcher.service.roles import Who
+from batcher.whole import is_at, sync_folder
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS audit (
+    seq INTEGER PRIMARY KEY, at TEXT NOT NULL, who TEXT NOT NULL, role TEXT NOT NULL, address TEXT NOT NULL,
+    action TEXT NOT NULL, wave TEXT, outcome TEXT NOT NULL, detail BLOB
+);
+CREATE INDEX IF NOT EXISTS audit_by_wave ON audit (wave, seq);
+"""
+DONE, BEGUN, REFUSED, FAILED = "done", "begun", "refused", "failed"  # outcomes
+_FIELDS = ("seq", "at", "who", "role", "address", "action", "wave", "outcome", "detail")
+_SELECT = "SELECT seq, at, who, role, address, action, wave, outcome, detail FROM audit"
+_TAIL = 1024 * 1024  # bytes at the end of the file that are looked at; a line is far shorter
+_LONGEST_DETAIL = 16 * 1024  # bytes
+
+
+class AuditFailed(BatcherError):
+    """What is about to be done cannot be recorded, and so must not be done. The text says why."""
+
+
+class Deed(Struct, frozen=True, kw_only=True):
+    """What somebody does: *who*, the *action* by its name ("submit", "approve", …), to which *wave*, and its *outcome*.
+
+    *detail* has what else there is to know, such as the digest that was approved; secrets in it are masked.
+    """
+
+    who: Who
+    action: str
+    wave: str | None = None
+    outcome: str = DONE
+    detail: Mapping[str, Any] = {}
+
+
+class Audit:
+    """The record, its file at *path*. *now* is Unix seconds. All of it blocks: it is used in the database's thread."""
+
+    def __init__(self, path: Path, now: Callable[[], float]) -> None:
+        self.path = path
+        self._now = now
+        self._fd: int | None = None
+        self._next = 1
+
+    def open(self, db: sqlite3.Connection) -> None:
+        """Open the file, and bring it and the table into agreement. Raises `AuditFailed`, `sqlite3.Error`."""
+        try:
+            self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            sync_folder(self.path.parent)
+            _cut_torn_end(self._fd)
+            end = _last_line(self._fd)
+        except OSError as error:
+            raise self._failed(error) from error
+        (held,) = db.execute("SELECT coalesce(max(seq), 0) FROM audit").fetchone()
+        last = 0 if end is None else end.get("seq", end.get("last_seq"))
+        for row in db.execute(f"{_SELECT} WHERE seq > ? ORDER BY seq", (last,)):
+            self._append(_line(row))
+        if end is not None and last > held and "note" not in end:
+            self._append(
+                {
+                    "note": "not in the database: the service died before it was done, or the database is an older one",
+                    "at": rfc3339(utc(self._now())),
+                    "first_seq": held + 1,
+                    "last_seq": last,
+                }
+            )
+        self._next = max(held, last) + 1
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._fd is not None:
+            os.close(self._fd)
+            self._fd = None
+
+    @contextmanager
+    def transaction(self, db: sqlite3.Connection, deed: Callable[[], Deed]) -> Iterator[None]:
+        """Do what stands inside, with the *deed* that it turned out to be, or nothing at all.
+
+        Raises `AuditFailed`, `sqlite3.Error`, and what is raised inside: then nothing was done.
+        """
+        db.execute("BEGIN IMMEDIATE")
+        seq = None
+        try:
+            yield
+            seq = self.add(db, deed())
+            db.execute("COMMIT")
+        except BaseException:
+            db.rollback()
+            if seq is not None:
+                self._note_undone(seq)
+            raise
+
+    def record(self, db: sqlite3.Connection, deed: Deed) -> None:
+        """Record *deed* by itself: before it is begun, or how it went. Raises `AuditFailed`, `sqlite3.Error`."""
+        with self.transaction(db, lambda: deed):
+            pass
+
+    def add(self, db: sqlite3.Connection, deed: Deed) -> int:
+        """Record *deed* in a transaction that is open, and is committed next; its number. Raises as `record` does."""
+        seq = self._next
+        detail = orjson.dumps(mask(dict(deed.detail))) if deed.detail else None
+        if detail is not None and len(detail) > _LONGEST_DETAIL:
+            detail = orjson.dumps({"cut": detail[:_LONGEST_DETAIL].decode("utf-8", "replace")})
+        who = deed.who
+        row = (
+            seq,
+            rfc3339(utc(self._now())),
+            who.name,
+            who.role.word,
+            who.address,
+            deed.action,
+            deed.wave,
+            deed.outcome,
+            detail,
+        )
+        db.execute("INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+        self._append(_line(row))
+        self._next = seq + 1
+        return seq
+
+    def _note_undone(self, seq: int) -> None:
+        note = {"note": "not done: the database could not commit it", "at": rfc3339(utc(self._now()))}
+        try:
+            self._append({**note, "first_seq": seq, "last_seq": seq})
+        except AuditFailed:
+            return  # the next start notes it
+
+    def _append(self, line: Mapping[str, Any]) -> None:
+        """Have *line* on disk. Raises `AuditFailed`; then nothing of it is in the file."""
+        if self._fd is None:
+            raise AuditFailed(f"the audit log {self.path} is not open")
+        if not is_at(self._fd, self.path):
+            raise AuditFailed(f"the audit log {self.path} was deleted or moved: nothing is done until a restart")
+        before = os.fstat(self._fd).st_size
+        try:
+            _write(self._fd, orjson.dumps(line) + b"\n")
+        except OSError as error:
+            os.ftruncate(self._fd, before)
+            raise self._failed(error) from error
+
+    def _failed(self, error: OSError) -> AuditFailed:
+        return AuditFailed(f"the audit log {self.path} cannot be written, and so nothing is done: {error.strerror}")
+
+
+def page(
+    db: sqlite3.Connection, *, limit: int, after: int = 0, wave: str | None = None, who: str | None = None
+) -> tuple[list[dict[str, Any]], int | None]:
+    """The first *limit* deeds after number *after*, oldest first, and the `after` of the next page; None: no more."""
+    rows = db.execute(
+        f"{_SELECT} WHERE seq > ?1 AND (?2 IS NULL OR wave = ?2) AND (?3 IS NULL OR who = ?3) ORDER BY seq LIMIT ?4",
+        (after, wave, who, limit + 1),
+    ).fetchall()
+    lines = [_line(row) for row in rows[:limit]]
+    return lines, lines[-1]["seq"] if len(rows) > limit else None
+
+
+def _line(row: tuple[Any, ...]) -> dict[str, Any]:
+    line = dict(zip(_FIELDS, row, strict=True))
+    return {**line, "detail": {} if line["detail"] is None else orjson.loads(line["detail"])}
+
+
+def _write(fd: int, line: bytes) -> None:
+    left = memoryview(line)
+    while left:
+        left = left[os.write(fd, left) :]
+    os.fdatasync(fd) if hasattr(os, "fdatasync") else os.fsync(fd)
+
+
+def _cut_torn_end(fd: int) -> None:
+    """Take away a last line that was not written to its end: what it stood for was not committed."""
+    size = os.fstat(fd).st_size
+    tail = os.pread(fd, _TAIL, max(0, size - _TAIL))
+    if tail and not tail.endswith(b"\n"):
+        os.ftruncate(fd, size - (len(tail) - (tail.rfind(b"\n") + 1)))
+        os.fsync(fd)
+
+
+def _last_line(fd: int) -> dict[str, Any] | None:
+    """The last line, if there is one. What is no line of ours (somebody edited the file) is passed over."""
+    size = os.fstat(fd).st_size
+    for text in reversed(os.pread(fd, _TAIL, max(0, size - _TAIL)).splitlines()):
+        try:
+            line = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(line, dict) and isinstance(line.get("seq", line.get("last_seq")), int):
+            return line
+    return None
