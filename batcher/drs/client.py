@@ -14,6 +14,21 @@ from batcher.drs.query_compare_request import QUERY_COMPARE_RESULT, QueryCompare
 OnSent = Callable[[], None] | None
 
 
+def create_request(endpoint: str, project_id: str, body: bytes, x_language: str | None) -> HttpRequest:
+    """The request that creates what *body* asks for, but for what its credential adds."""
+    url = _jobs_at(endpoint, project_id) + CREATE_COMPARE_TASK
+    return HttpRequest(method="POST", url=url, headers=_headers(x_language), body=body)
+
+
+def _jobs_at(endpoint: str, project_id: str) -> str:
+    return f"{endpoint}/v3/{quote(project_id, safe='')}/jobs/"
+
+
+def _headers(x_language: str | None) -> dict[str, str]:
+    language = {"X-Language": x_language} if x_language else {}
+    return {"Content-Type": "application/json", **language}
+
+
 class DrsClient:
     """A `Cloud`: (endpoint, project), with the credential that lets its requests in.
 
@@ -32,7 +47,7 @@ class DrsClient:
         self._transport = transport
         self._endpoint = endpoint
         self._project = quote(project_id, safe="")
-        self._jobs = f"{endpoint}/v3/{self._project}/jobs/"
+        self._jobs = _jobs_at(endpoint, project_id)
         self._credential = credential
         self._x_language = x_language
         self._refused: Mapping[str, str] = {}  # the credential's headers on the request that last got a 401
@@ -95,9 +110,7 @@ class DrsClient:
         self, method: str, url: str, body: bytes, *, limit: int, x_language: str | None = None, on_sent: OnSent = None
     ) -> Answer:
         """Send one request to *url*, which begins with the endpoint, with what lets it in."""
-        headers = {"Content-Type": "application/json"}
-        if language := x_language or self._x_language:
-            headers["X-Language"] = language
+        headers = _headers(x_language or self._x_language)
         bare = HttpRequest(method=method, url=url, headers=headers, body=body, answer_limit=limit, on_sent=on_sent)
         credential = self._credential.headers(bare)
         answer = await self._transport.send(replace(bare, headers={**headers, **credential}))

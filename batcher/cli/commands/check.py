@@ -42,6 +42,8 @@ Examples:
   batcher check wave.csv --json | jq '.findings[].line'
   batcher check - --format jsonl < wave.jsonl
   batcher check wave.csv --against approved.csv
+  batcher check wave.csv --show 0 | jq .body
+  batcher check wave.csv --job 7b1c… --curl
 
 Exits with 0 where the manifest is sound, and with 2 where it is not; with --against, 1 where it is sound and differs.
 """
@@ -58,6 +60,10 @@ Exits with 0 where the manifest is sound, and with 2 where it is not; with --aga
     type=click.Path(path_type=Path),
     help="Tell what differs from this manifest.",
 )
+@click.option("--show", "index", metavar="N", type=int, help="Print the request of this entry, counted from 0.")
+@click.option("--key", metavar="KEY", help="Print the request of the entry with this key.")
+@click.option("--job", metavar="ID", help="Print the request of each entry of this job.")
+@click.option("--curl", is_flag=True, help="Print it as a command for a shell; its token is taken from BATCHER_TOKEN.")
 @settings_options(_SETTINGS)
 def command(
     manifest: str,
@@ -65,12 +71,26 @@ def command(
     encoding: str | None,
     as_json: bool,
     against: Path | None,
+    index: int | None,
+    key: str | None,
+    job: str | None,
+    curl: bool,
     **parameters: Any,
 ) -> int:
     """Check the whole of MANIFEST, and show what it asks for; nothing is sent and no network touched.
 
-    The digest it shows belongs to this very file: `batcher run --digest` runs no other.
+    The digest it shows belongs to this very file: `batcher run --digest` runs no other. --show, --key and --job print
+    requests as they will leave instead, as JSON, without the credential.
     """
+    named = sum(value is not None for value in (index, key, job))
+    if named > 1:
+        raise click.UsageError("Say which request: give one of --show, --key and --job.")
+    if curl and not named:
+        raise click.UsageError("--curl is for one request: say which, with --show, --key or --job.")
+    if named and against is not None:
+        raise click.UsageError("--against compares whole manifests: leave --show, --key and --job out.")
+    if curl and as_json:
+        raise click.UsageError("--json prints the request as JSON, --curl as a command: use one of the two.")
     flags = {**given(dict(parameters), _SETTINGS), "config": parameters["config"], "profile": parameters["profile"]}
     settings = load_given(parameters, _SETTINGS).settings
 
@@ -86,6 +106,16 @@ def command(
             raise
         print_findings(GroupedFindings([error.finding]), entries=0, as_json=True)
         return exits.USAGE
+    if named:
+        from batcher.cli.show.request import Wanted, print_requests
+        from batcher.run_defaults import checked
+
+        wanted = Wanted(index=index, key=key, job_id=job)
+        items = checked(opened, defaults, now=SystemClock.now(), allow_duplicates=settings.allow_duplicates)
+        theirs, shown = print_requests(items, wanted, opened.file, curl=curl)
+        if theirs.count:
+            print_findings(theirs, entries=shown, as_json=as_json and not shown)
+        return exits.USAGE if theirs.count else exits.CREATED
     found: _JsonFindings | GroupedFindings = _JsonFindings(opened.file) if as_json else GroupedFindings()
     overview = _read(opened, defaults, found.add, allow_duplicates=settings.allow_duplicates)
     if found.count:
