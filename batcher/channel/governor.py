@@ -188,6 +188,11 @@ class Governor:
         return paused_s if paused_s is not None else 0.0 if self.reason is not None else None
 
     @property
+    def stands_still(self) -> bool:
+        """Whether nothing is sent until something changes that nobody here can foresee: an outage, the operator."""
+        return self._held is not None or self.out
+
+    @property
     def reason(self) -> str | None:
         """Why less is sent than could be, for people."""
         if self._held is not None:

@@ -4,6 +4,7 @@ of the others waits for it.
 """
 
 from collections.abc import Callable
+from enum import StrEnum
 from typing import Protocol
 
 from msgspec import Struct
@@ -16,10 +17,17 @@ class Admitted(Struct, frozen=True):
     """It may be sent."""
 
 
-class Waits(Struct, frozen=True):
-    """Not now; *why* is for people. Whoever was asked says when to ask again."""
+class WaitsFor(StrEnum):
+    """What an entry waits for that is held back."""
 
-    why: str
+    READINESS = "readiness"  # of its job: nobody can tell when
+    PLACE = "place"  # among the comparisons that may run at once
+
+
+class Waits(Struct, frozen=True):
+    """Not now. Whoever was asked says when to ask again."""
+
+    what: WaitsFor
 
 
 class Refused(Struct, frozen=True):

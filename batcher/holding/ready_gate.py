@@ -10,7 +10,7 @@ from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.durations import rough_duration
-from batcher.holding.admission import Admittance, Admitted, Refused, Waits
+from batcher.holding.admission import Admittance, Admitted, Refused, Waits, WaitsFor
 from batcher.holding.preflight import look
 from batcher.holding.readiness import JobState, Readiness
 from batcher.life.entry import PlannedEntry, Scope
@@ -61,7 +61,7 @@ class ReadyGate:
             awaited = self._awaited[job_id] = Awaited(now, now)
             self._changed.set()
         awaited.waiting.append(again)
-        return Waits("its job is not known to be ready")
+        return Waits(WaitsFor.READINESS)
 
     async def run(self) -> None:
         """Ask about the jobs that are waited for, until cancelled."""

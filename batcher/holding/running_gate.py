@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 
-from batcher.holding.admission import Admittance, Admitted, Waits
+from batcher.holding.admission import Admittance, Admitted, Waits, WaitsFor
 from batcher.life.entry import PlannedEntry
 from batcher.life.result import Result
 
@@ -53,7 +53,7 @@ class RunningGate:
             return ADMITTED
         kind = (len(entry.asked), tuple(self._limits(entry.labels)))
         self._waiting.setdefault(kind, deque()).append((next(self._numbers), entry, again))
-        return Waits("enough comparisons are running")
+        return Waits(WaitsFor.PLACE)
 
     def settled(self, result: Result) -> None:
         """The entry of *result* has ended: what was created is running, what was not is not."""

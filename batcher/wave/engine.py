@@ -299,10 +299,13 @@ class Engine:
         )
 
     def _eta_s(self, elapsed_s: float) -> float | None:
-        """Seconds until the end, if the rest fares like what was settled here, and not before what waits is due."""
+        """Seconds until the end, if the rest fares like what was settled here, and not before what waits is due.
+
+        None where that would mean nothing.
+        """
         tally = self._context.tally
         done_here = tally.settled - sum(self._start.settled.values())
-        if done_here <= 0:
+        if done_here <= 0 or not all(lane.has_an_end for lane in self._lanes.values()):
             return None
         left = tally.entries - tally.settled
         return max(left * elapsed_s / done_here, *(lane.due_in_s for lane in self._lanes.values()), 0.0)

@@ -1,6 +1,7 @@
 """One scope of a wave: its entries, its workers, its pace, its credential, its fate."""
 
 import asyncio
+from collections import Counter
 from functools import partial
 
 from batcher.channel.access import Access
@@ -10,7 +11,7 @@ from batcher.channel.reads import Reads
 from batcher.channel.width import Width
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Trouble
-from batcher.holding.admission import Admitted, Refused, Waits
+from batcher.holding.admission import Admitted, Refused, Waits, WaitsFor
 from batcher.journal.ops import ClockNoted
 from batcher.journal.port import JournalFailed
 from batcher.journal.sqlite.store import MOST_BYTES, Store
@@ -51,7 +52,7 @@ class Lane:
         """One of *share* lanes, who share the memory that the policy allows. For the rest see `Foresight`."""
         self.scope = scope
         self._most_bytes = max(1, context.policy.held_bytes // share)
-        self.held_back = 0  # entries that the admission keeps waiting
+        self._held_back: Counter[WaitsFor] = Counter()  # entries that the admission keeps waiting
         self._context = context
         self._agenda = Agenda(context.clock)
         self._cloud_clock = CloudClock(context.clock, context.policy.slack_s)
@@ -231,17 +232,29 @@ class Lane:
         return True
 
     async def _send(self, held: Held) -> None:
-        match self._context.admission.ask(held.entry, partial(self._ask_again, held)):
+        waits_for: list[WaitsFor] = []
+        match self._context.admission.ask(held.entry, partial(self._ask_again, held, waits_for)):
             case Admitted():
                 await self._attempts.make(held)
-            case Waits():
-                self.held_back += 1
+            case Waits(what):
+                waits_for.append(what)
+                self._held_back[what] += 1
             case Refused(trouble):
                 await self._course.settle(held, give_up(held.state, trouble, "not admitted"))
 
-    def _ask_again(self, held: Held) -> None:
-        self.held_back -= 1
+    def _ask_again(self, held: Held, waited_for: list[WaitsFor]) -> None:
+        self._held_back.subtract(waited_for)
         self._agenda.again(held, 0.0)
+
+    @property
+    def held_back(self) -> int:
+        """Entries that the admission keeps waiting."""
+        return self._held_back.total()
+
+    @property
+    def has_an_end(self) -> bool:
+        """Whether it can be told when it ends: not while it stands still, or waits for jobs to get ready."""
+        return not self.governor.stands_still and not self._held_back[WaitsFor.READINESS]
 
     @property
     def waiting(self) -> int:
@@ -272,4 +285,7 @@ class Lane:
             rate_text=self.governor.creates.rate_text,
             paused_until_s=None if halted else self.governor.paused_until_s,
             reason=halted.error_msg if halted else self.governor.reason,
+            held_for_readiness=self._held_back[WaitsFor.READINESS],
+            held_for_place=self._held_back[WaitsFor.PLACE],
+            doubts_end_in_s=self._course.doubts_end_in_s,
         )

@@ -14,6 +14,9 @@ class ScopeStatus(Struct, frozen=True, kw_only=True):
     rate_text: str  # the pace in force, as the user writes it: "10/s", "off"
     paused_until_s: float | None = None  # seconds from now until the scope sends again; None: not paused
     reason: str | None = None  # why it is paused or halted, for people
+    held_for_readiness: int = 0  # entries that wait for their jobs to get ready
+    held_for_place: int = 0  # entries that wait until fewer comparisons are running
+    doubts_end_in_s: float = 0.0  # until nothing can land any more of what was looked for and is not there; 0: nothing
 
 
 class WaveStatus(Struct, frozen=True, kw_only=True):

@@ -288,7 +288,8 @@ def test_a_wave_that_nobody_followed_is_no_go(batcher: Batcher, fleet: Fleet, ma
     batcher("run", manifest, "-o", "wave.jsonl")
     ended = batcher("gate", "wave.jsonl")
     assert ended.code == 1
-    assert ended.out.count("not followed yet: run `batcher watch` on its results") == 3
+    assert "3 not followed yet\n    jobs job-1, job-2, job-3\n" in ended.out
+    assert "\n    batcher watch wave.jsonl\n" in ended.out
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,18 @@ from rich.text import Text
 
 from batcher.cli.show.gate_result import STYLES
 from batcher.cli.show.progress import LOG_EVERY_S, REFRESH_S, beside
+from batcher.cli.show.progress_line import bar
 from batcher.cli.show.terminal import Screen
 from batcher.cli.signals import caught
+from batcher.clock import SystemClock
+from batcher.durations import rough_duration
 from batcher.follow.follower import FollowStatus
 from batcher.follow.verdict import Verdict
 from batcher.logger import get_logger
 from batcher.settings import RunSettings
+
+# So many have to be decided, and such a share of what is left, before an estimate means something.
+_FEW, _SHARE = 5, 0.05
 
 
 @asynccontextmanager
@@ -29,12 +35,12 @@ async def shown(snapshot: Callable[[], FollowStatus | None], screen: Screen, *, 
 async def _draw(snapshot: Callable[[], FollowStatus | None], screen: Screen) -> None:
     from batcher.cli.show.live import draw
 
+    forecast = Forecast()
+
     def render(width: int) -> Text | None:
         if (status := snapshot()) is None:
             return None
-        line = follow_line(status)
-        line.truncate(width, overflow="ellipsis")
-        return line
+        return follow_lines(status, forecast.left_s(status, SystemClock.monotonic()), width)
 
     await draw(screen.console, render)
 
@@ -42,10 +48,12 @@ async def _draw(snapshot: Callable[[], FollowStatus | None], screen: Screen) -> 
 async def _tell(snapshot: Callable[[], FollowStatus | None]) -> None:
     """A line when something changed, ten seconds after the last at the earliest."""
     told: FollowStatus | None = None
+    forecast = Forecast()
     while True:
         status = snapshot()
+        left_s = None if status is None else forecast.left_s(status, SystemClock.monotonic())
         if status is not None and (told is None or status.verdicts != told.verdicts):
-            get_logger().info("watch.progress", **_keys(status))
+            get_logger().info("watch.progress", **_keys(status), **({} if left_s is None else {"eta_s": round(left_s)}))
             told = status
             await asyncio.sleep(LOG_EVERY_S)
         else:
@@ -57,17 +65,39 @@ def _keys(status: FollowStatus) -> dict[str, int]:
     return {"decided": status.decided, "entries": status.entries, "running": status.running, **counts}
 
 
-def follow_line(status: FollowStatus) -> Text:
-    """The live line."""
-    line = Text(f"{status.decided:,}/{status.entries:,} decided  ")
+class Forecast:
+    """How long a following takes still, if the rest fares like what was decided since it is looked at."""
+
+    def __init__(self) -> None:
+        self._began: tuple[float, int] | None = None
+
+    def left_s(self, status: FollowStatus, now: float) -> float | None:
+        """Seconds; None where too little was decided yet, or the cloud does not answer. *now* is monotonic."""
+        if self._began is None:
+            self._began = now, status.decided
+        at, before = self._began
+        decided, left = status.decided - before, status.entries - status.decided
+        if status.silent or not left or decided < max(_FEW, left * _SHARE):
+            return None
+        return left * (now - at) / decided
+
+
+def follow_lines(status: FollowStatus, left_s: float | None, width: int) -> Text:
+    """The live display: the bar with what is left, the counts, and what is waited for."""
+    left = "" if left_s is None else f"  about {rough_duration(left_s)} left"
+    right = f"  {status.decided:,}/{status.entries:,} decided{left}"
+    counts = Text()
     for verdict, style in STYLES.items():
         if count := status.verdicts.get(verdict, 0):
-            line.append(f"{verdict.value} {count:,}  ", style)
-    line.append(f"{status.running:,} running  ")
-    line.append(f"{status.looks:,} looks", "dim")
+            counts.append(f"{verdict.value} {count:,}  ", style)
+    counts.append(f"{status.running:,} running  ")
+    counts.append(f"{status.looks:,} looks", "dim")
+    lines = [bar(status.decided, status.entries, right, width, "green"), counts]
     if status.silent:
-        line.append("  the cloud does not answer: looked at again until it does", "yellow")
-    return line
+        lines.append(Text("the cloud does not answer: looked at again until it does", "yellow"))
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    return Text("\n").join(lines)
 
 
 @contextmanager

@@ -6,13 +6,14 @@ from rich.console import Console
 from rich.text import Text
 
 from batcher.cli import exits
+from batcher.cli.show.blockers import blocker_lines, is_command
 from batcher.cli.show.terminal import say
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
-from batcher.gate.result import Blocker, GateResult, GateVerdict
+from batcher.gate.result import GateResult, GateVerdict
 from batcher.text import counted, printable
 
-_BLOCKERS = 50  # shown; --json and --junit have them all
+_PASSED = 50  # shown; --json has them all
 _WORDS = {GateVerdict.GO: "bold green", GateVerdict.NO_GO: "bold red", GateVerdict.UNKNOWN: "bold magenta"}
 STYLES = {
     Verdict.CONSISTENT: "green",
@@ -30,15 +31,11 @@ def print_gate(console: Console, gate: GateResult) -> None:
     console.print(_counts(gate))
     for line in _waves(gate):
         say(console, line)
-    file = None
-    for blocker in gate.blockers[:_BLOCKERS]:
-        if blocker.file != file:
-            file = blocker.file
-            console.print(Text(f"\n{printable(file)}", "bold"))
-        for line in _blocker(blocker):
+    for line in blocker_lines(gate):
+        if is_command(line):
+            console.print(line, soft_wrap=True)
+        else:
             say(console, line)
-    if (more := len(gate.blockers) - _BLOCKERS) > 0:
-        console.print(Text(f"\n… and {more:,} more; --json has them all", "dim"))
     for line in _acceptances(gate):
         say(console, line)
 
@@ -87,23 +84,14 @@ def _counts(gate: GateResult) -> Text:
     return Text("  ") + Text("  ").join(parts)
 
 
-def _blocker(blocker: Blocker) -> Iterator[Text]:
-    verdict = blocker.verdict or Verdict.UNKNOWN
-    line = Text(f"  {verdict.value:12}", STYLES[verdict])
-    line.append(f"  job {printable(blocker.job_id or '?')}  ", "default")
-    line.append(f"key {printable(blocker.key, 40)}", "dim")
-    yield line
-    yield Text(f"      {printable(blocker.why, 400)}")
-
-
 def _acceptances(gate: GateResult) -> Iterator[Text]:
     if gate.passed:
         yield Text("\nAccepted", "bold")
-    for passed in gate.passed[:_BLOCKERS]:
+    for passed in gate.passed[:_PASSED]:
         acceptance = passed.acceptance
         said = f"  job {printable(passed.job_id or '?')}: {name_of(passed.difference)}"
         yield Text(f"{said}: {printable(acceptance.reason, 200)} (until {acceptance.expires})")
-    if (more := len(gate.passed) - _BLOCKERS) > 0:
+    if (more := len(gate.passed) - _PASSED) > 0:
         yield Text(f"  … and {more:,} more", "dim")
     if gate.expired:
         yield Text("\nAcceptances that have expired, and accept nothing", "bold yellow")

@@ -6,9 +6,10 @@ Fed by a snapshot function, four times a second at most, so that it costs the wa
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
-from batcher import logger
+from batcher import logger, zone
 from batcher.channel.governor import TURNED_AWAY
 from batcher.cli.show.terminal import Screen
 from batcher.clock import SystemClock
@@ -105,6 +106,9 @@ def log_keys(status: WaveStatus) -> dict[str, object]:
     ):  # fmt: skip
         if count := getattr(status, name):
             keys[name] = count
+    for name in ("held_for_readiness", "held_for_place"):
+        if count := sum(getattr(scope, name) for scope in status.scopes):
+            keys[name] = count
     keys["rate_per_s"] = round(status.rate_per_s, 2)
     if limit := limit_text(status):
         keys["limit"] = limit
@@ -117,6 +121,30 @@ def log_keys(status: WaveStatus) -> dict[str, object]:
     if status.changed:
         keys["changed"] = status.changed[-1]
     return keys
+
+
+def waits_text(status: WaveStatus, now: datetime) -> str | None:
+    """What the entries that are not settled wait for; None where there are none, or all are on their way."""
+    ready = sum(scope.held_for_readiness for scope in status.scopes)
+    place = sum(scope.held_for_place for scope in status.scopes)
+    again = status.waiting - ready - place - status.in_doubt
+    said = [
+        f"{ready:,} for their jobs to get ready" if ready else "",
+        f"{place:,} for a place among the running" if place else "",
+        f"{status.in_doubt:,} in doubt{_until(status, now)}" if status.in_doubt else "",
+        f"{again:,} for another attempt" if again > 0 else "",
+    ]
+    planned = status.open - status.waiting - status.in_flight
+    if not any(said) and planned > 0 and (limit := limit_text(status)) and pause_text(status) is None:
+        said = [f"the pace, {limit}"]
+    told = ", ".join(filter(None, said))
+    return f"waiting: {told}" if told else None
+
+
+def _until(status: WaveStatus, now: datetime) -> str:
+    """Until when nobody can tell what became of those in doubt."""
+    left_s = max((scope.doubts_end_in_s for scope in status.scopes), default=0.0)
+    return f" until {zone.clock_text(now + timedelta(seconds=left_s))}" if left_s >= 1 else ""
 
 
 def limit_text(status: WaveStatus) -> str | None:

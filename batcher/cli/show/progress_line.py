@@ -2,7 +2,8 @@
 
 from rich.text import Text
 
-from batcher.cli.show.progress import limit_text, pause_text
+from batcher.cli.show.progress import limit_text, pause_text, waits_text
+from batcher.clock import utc_now
 from batcher.durations import rough_duration
 from batcher.text import printable
 from batcher.wave.status import WaveStatus
@@ -15,6 +16,8 @@ def render(status: WaveStatus, width: int) -> Text:
         lines.append(Text(f"stopping: {printable(status.stopping)}", "yellow"))
     elif pause := pause_text(status):
         lines.append(Text(printable(pause), "yellow"))
+    if not status.stopping and (waits := waits_text(status, utc_now())):
+        lines.append(Text(waits, "dim"))
     if status.changed:
         lines.append(Text(f"changed: {status.changed[-1]}", "cyan"))
     for line in lines:
@@ -23,14 +26,18 @@ def render(status: WaveStatus, width: int) -> Text:
 
 
 def _bar(status: WaveStatus, width: int) -> Text:
-    done = status.settled / status.entries if status.entries else 1.0
     right = f"  {status.settled:,}/{status.entries:,}  {status.rate_per_s:.1f}/s"
     if limit := limit_text(status):
         right += f" of {limit}"
     right += f"  {_end(status)}"
+    return bar(status.settled, status.entries, right, width, "yellow" if status.stopping else "green")
+
+
+def bar(done: int, whole: int, right: str, width: int, style: str) -> Text:
+    """A bar of how much is *done* of the *whole*, as wide as *right*, which stands beside it, leaves room for."""
     room = min(max(width - len(right), 10), 60)
-    full = int(done * room)
-    line = Text("━" * full, "green" if not status.stopping else "yellow")
+    full = int(done / whole * room) if whole else room
+    line = Text("━" * full, style)
     line.append("─" * (room - full), "bright_black")
     line.append(right, "default")
     return line
