@@ -146,9 +146,9 @@ async def test_preflight_keeps_to_the_limit_of_look_ups() -> None:
         asked = jobs(scope, 400)
         async with connected([scope], hurried(read_rate=rate), loop_clock(), credential_for=a_token) as reads:
             await preflight(asked, reads, loop_clock(), random.Random(1))
-        coverage = [look.at for look in looks(sim)]
-    assert len(coverage) == 40
-    assert within(coverage, rate)
+        seen = [look.at for look in looks(sim)]
+    assert len(seen) == 40
+    assert within(seen, rate)
 
 
 async def test_preflight_says_where_it_may_not_look() -> None:

@@ -162,14 +162,14 @@ def test_in_any_course_limits_hold_and_all_are_admitted_in_the_end(most: int | N
         entry(n, data.draw(st.sampled_from(["a", "b", None])), halves=data.draw(st.integers(1, 2)))
         for n in range(data.draw(st.integers(1, 12)))
     ]
-    coverage: set[int] = set()
+    seen: set[int] = set()
     to_come = list(entries)
     while to_come or wave.admitted:
         if to_come and (not wave.admitted or data.draw(st.booleans())):
             wave.ask(to_come.pop(0))
         else:
             wave.ended(data.draw(st.sampled_from(sorted(wave.admitted))))
-        coverage |= set(wave.admitted)
+        seen |= set(wave.admitted)
         running = sum(len(one.asked) for one in wave.admitted.values())
         assert most is None or running <= most or len(wave.admitted) == 1
         sources = Counter[str]()
@@ -178,7 +178,7 @@ def test_in_any_course_limits_hold_and_all_are_admitted_in_the_end(most: int | N
             sources[one.labels.get("source", "")] += len(one.asked)
             alone[one.labels.get("source", "")] += 1
         assert all(count <= 2 or alone[name] == 1 for name, count in sources.items() if name)
-    assert coverage == {one.index for one in entries}
+    assert seen == {one.index for one in entries}
     assert not gate.waits
 
 

@@ -169,9 +169,9 @@ async def test_all_jobs_together_keep_to_the_limit_of_look_ups(tmp_path: Path) -
         await created(sim, tmp_path / "r.jsonl", 25)
         before = len(looks(sim))
         end, _ = await watched(tmp_path / "r.jsonl", hurried(read_rate=rate))
-        coverage = [look.at for look in looks(sim)[before:]]
-    assert len(coverage) == end.status.looks > 25
-    assert within(coverage, rate)
+        seen = [look.at for look in looks(sim)[before:]]
+    assert len(seen) == end.status.looks > 25
+    assert within(seen, rate)
 
 
 async def test_long_comparisons_are_looked_at_ever_more_seldom(tmp_path: Path) -> None:
@@ -201,8 +201,8 @@ async def test_a_start_in_the_future_is_not_looked_at_before(tmp_path: Path) -> 
         journal_beside_results(tmp_path / "r.jsonl", made, start_time=str(round(start * 1000)))
         before = len(looks(sim))
         _, lines = await watched(tmp_path / "r.jsonl")
-        coverage = [look.at for look in looks(sim)[before:]]
-    assert min(coverage) >= start - 1
+        seen = [look.at for look in looks(sim)[before:]]
+    assert min(seen) >= start - 1
     assert lines["k0"].verdict is Verdict.CONSISTENT
 
 
