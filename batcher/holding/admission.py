@@ -51,7 +51,7 @@ class Admission(Protocol):
         ...
 
 
-class OpenDoor:
+class AdmitAll:
     """The admission of a wave that holds nothing back."""
 
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:

@@ -7,7 +7,7 @@ from typing import TypeVar
 from msgspec import Struct, field
 
 from batcher.clock import Clock
-from batcher.holding.admission import Admission, OpenDoor
+from batcher.holding.admission import Admission, AdmitAll
 from batcher.journal.ops import Op, Settled
 from batcher.journal.port import Journal, JournalFailed
 from batcher.journal.sqlite.store import Store
@@ -44,7 +44,7 @@ class Context(Struct, kw_only=True):
     on_stop: Callable[[Stop], None]
     on_result: Callable[[bytes], Awaitable[None]]
     watch: Boundary = unwatched
-    admission: Admission = field(default_factory=OpenDoor)
+    admission: Admission = field(default_factory=AdmitAll)
     next_seq: int = 0
     unrecorded: list[tuple[str, Sequence[Op]]] = []
 

@@ -15,7 +15,7 @@ from batcher.channel.reads import Reads
 from batcher.clock import Clock, utc
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
-from batcher.holding.admission import Admission, OpenDoor
+from batcher.holding.admission import Admission, AdmitAll
 from batcher.journal.ops import Noted
 from batcher.journal.port import Journal, JournalFailed
 from batcher.journal.sqlite.store import Store
@@ -121,7 +121,7 @@ class Engine:
             on_stop=self.stop,
             on_result=on_result,
             watch=watch,
-            admission=admission or OpenDoor(),
+            admission=admission or AdmitAll(),
             next_seq=start.next_seq,
         )
         self._lanes = {
