@@ -14,7 +14,7 @@ from batcher.follow.ending import FollowEnd
 from batcher.follow.follower import FollowStatus
 from batcher.follow.following import Following
 from batcher.holding.admission import Admittance, Admitted
-from batcher.holding.ready_gate import ReadyGate, ReadyGates
+from batcher.holding.readiness_admission import ReadinessAdmission, ReadinessAdmissions
 from batcher.holding.running_gate import RunningGate
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
@@ -47,7 +47,7 @@ class Companion:
         self._clock = clock
         self._rng = rng
         self._on_stop = on_stop
-        self._ready: ReadyGates | None = None
+        self._ready: ReadinessAdmissions | None = None
         self._running = RunningGate(settings.max_running, settings.max_running_per)
         self._plans: dict[int, PlannedEntry] = {}  # of entries that were admitted and have no result yet
         self._following: Following | None = None
@@ -82,9 +82,11 @@ class Companion:
         readers = {scope: Reader(one, self._clock) for scope, one in reads.items()}
         poll_s = _READY_POLLS * self._settings.poll
         if self._settings.wait_ready > 0:
-            self._ready = ReadyGates(
+            self._ready = ReadinessAdmissions(
                 {
-                    scope: ReadyGate(reader, self._clock, self._rng, wait_s=self._settings.wait_ready, poll_s=poll_s)
+                    scope: ReadinessAdmission(
+                        reader, self._clock, self._rng, wait_s=self._settings.wait_ready, poll_s=poll_s
+                    )
                     for scope, reader in readers.items()
                 }
             )

@@ -12,7 +12,7 @@ from batcher.follow.connect import connected
 from batcher.holding.admission import Admittance, Admitted, Refused, Waits
 from batcher.holding.preflight import Job, preflight, states_of
 from batcher.holding.readiness import Readiness
-from batcher.holding.ready_gate import ReadyGate
+from batcher.holding.readiness_admission import ReadinessAdmission
 from batcher.life.entry import Scope
 from batcher.rates import Rate
 from batcher.simulator.config import CloudConfig
@@ -34,15 +34,15 @@ async def reader_of(simulator: Simulator) -> AsyncIterator[Reader]:
 
 
 @asynccontextmanager
-async def gate_of(simulator: Simulator, *, wait_s: float = 3600) -> AsyncIterator[ReadyGate]:
+async def gate_of(simulator: Simulator, *, wait_s: float = 3600) -> AsyncIterator[ReadinessAdmission]:
     async with reader_of(simulator) as reader:
-        gate = ReadyGate(reader, loop_clock(), random.Random(1), wait_s=wait_s, poll_s=30)
+        gate = ReadinessAdmission(reader, loop_clock(), random.Random(1), wait_s=wait_s, poll_s=30)
         running = asyncio.create_task(gate.run())
         yield gate
         running.cancel()
 
 
-async def admittance(gate: ReadyGate, index: int) -> tuple[Admittance, float]:
+async def admittance(gate: ReadinessAdmission, index: int) -> tuple[Admittance, float]:
     """What `entry(index)` is told in the end, and after how long."""
     again = asyncio.Event()
     began = loop_clock().monotonic()

@@ -24,7 +24,7 @@ Again = Callable[[], None]
 
 
 @dataclass(slots=True)
-class Awaited:
+class AwaitedJob:
     """A job that somebody waits for. Times are monotonic."""
 
     since: float
@@ -33,7 +33,7 @@ class Awaited:
     told: bool = False  # that it is held back
 
 
-class ReadyGate:
+class ReadinessAdmission:
     """The admission of one scope's entries by the state of their jobs. `run` does the asking.
 
     A job that is on its way is asked about every *poll_s* seconds, for *wait_s* in all. One that will not get there is
@@ -46,7 +46,7 @@ class ReadyGate:
         self._rng = rng
         self._wait_s = wait_s
         self._poll_s = poll_s
-        self._awaited: dict[str, Awaited] = {}
+        self._awaited: dict[str, AwaitedJob] = {}
         self._known: dict[str, Admittance] = {}
         self._changed = asyncio.Event()
 
@@ -58,7 +58,7 @@ class ReadyGate:
         awaited = self._awaited.get(job_id)
         if awaited is None:
             now = self._clock.monotonic()
-            awaited = self._awaited[job_id] = Awaited(now, now)
+            awaited = self._awaited[job_id] = AwaitedJob(now, now)
             self._changed.set()
         awaited.waiting.append(again)
         return Waits(WaitsFor.READINESS)
@@ -137,15 +137,15 @@ def _refused(state: JobState, why: str) -> Refused:
     return Refused(Trouble(fate=Fate.REFUSED, kind=kind, error_msg=f"not sent: job {state.job_id} is {why}"))
 
 
-async def _asking(scope: Scope, gate: ReadyGate) -> None:
+async def _asking(scope: Scope, gate: ReadinessAdmission) -> None:
     in_scope(scope.endpoint, scope.project_id)
     await gate.run()
 
 
-class ReadyGates:
+class ReadinessAdmissions:
     """The ready gates of all scopes."""
 
-    def __init__(self, gates: Mapping[Scope, ReadyGate]) -> None:
+    def __init__(self, gates: Mapping[Scope, ReadinessAdmission]) -> None:
         self._gates = gates
 
     def ask(self, entry: PlannedEntry, again: Again) -> Admittance:
