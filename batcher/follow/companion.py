@@ -15,7 +15,7 @@ from batcher.follow.follower import FollowStatus
 from batcher.follow.following import Following
 from batcher.holding.admission import Admittance, Admitted
 from batcher.holding.readiness_admission import ReadinessAdmission, ReadinessAdmissions
-from batcher.holding.running_gate import RunningGate
+from batcher.holding.running_limit import RunningLimit
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from batcher.settings import RunSettings
@@ -48,7 +48,7 @@ class Companion:
         self._rng = rng
         self._on_stop = on_stop
         self._ready: ReadinessAdmissions | None = None
-        self._running = RunningGate(settings.max_running, settings.max_running_per)
+        self._running = RunningLimit(settings.max_running, settings.max_running_per)
         self._plans: dict[int, PlannedEntry] = {}  # of entries that were admitted and have no result yet
         self._following: Following | None = None
         self._asking: asyncio.Task[None] | None = None  # for the states of jobs

@@ -137,23 +137,23 @@ def _refused(state: JobState, why: str) -> Refused:
     return Refused(Trouble(fate=Fate.REFUSED, kind=kind, error_msg=f"not sent: job {state.job_id} is {why}"))
 
 
-async def _asking(scope: Scope, gate: ReadinessAdmission) -> None:
+async def _asking(scope: Scope, admission: ReadinessAdmission) -> None:
     in_scope(scope.endpoint, scope.project_id)
-    await gate.run()
+    await admission.run()
 
 
 class ReadinessAdmissions:
-    """The ready gates of all scopes."""
+    """The readiness admissions of all scopes."""
 
-    def __init__(self, gates: Mapping[Scope, ReadinessAdmission]) -> None:
-        self._gates = gates
+    def __init__(self, admissions: Mapping[Scope, ReadinessAdmission]) -> None:
+        self._admissions = admissions
 
     def ask(self, entry: PlannedEntry, again: Again) -> Admittance:
         """See `Admission.ask`."""
-        return self._gates[entry.scope].ask(entry, again)
+        return self._admissions[entry.scope].ask(entry, again)
 
     async def run(self) -> None:
         """Ask on behalf of all, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for scope, gate in self._gates.items():
-                group.create_task(_asking(scope, gate))
+            for scope, admission in self._admissions.items():
+                group.create_task(_asking(scope, admission))

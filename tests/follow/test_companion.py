@@ -10,7 +10,7 @@ from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.follow.companion import Companion
 from batcher.settings import RunSettings
 from batcher.wave.stop import Stop, StopKind
-from tests.follow.test_running_gate import SCOPE, entry
+from tests.follow.test_running_limit import SCOPE, entry
 
 REFUSED = Trouble(fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg="the token has expired")
 

@@ -19,7 +19,7 @@ from batcher.drs.answer import Answer
 from batcher.drs.authorship import says_the_cloud
 from batcher.drs.failures import classify_list
 from batcher.drs.outcome import Half, Trouble
-from batcher.holding.running_gate import RunningGate
+from batcher.holding.running_limit import RunningLimit
 from batcher.journal.ops import Happened, Op
 from batcher.life import state as life
 from batcher.life.entry import PlannedEntry
@@ -435,5 +435,5 @@ def _holds_back(spec: Spec) -> bool:
 @mutation("running", where=_holds_back)
 def forgets_what_was_let_in() -> Iterator[None]:
     """An entry that was admitted counts only once its comparison is reported."""
-    with _patch(RunningGate, _fits=lambda self, need, limits: True):
+    with _patch(RunningLimit, _fits=lambda self, need, limits: True):
         yield

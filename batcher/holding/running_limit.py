@@ -10,13 +10,13 @@ from batcher.life.entry import PlannedEntry
 from batcher.life.result import Result
 
 Again = Callable[[], None]
-Place = tuple[str, str] | None  # (label, its value); None: the whole wave
-Kind = tuple[int, tuple[tuple[Place, int], ...]]  # of entries that fit alike: comparisons each, limits that concern it
+Group = tuple[str, str] | None  # of entries with a limit of their own: (label, its value); None: the whole wave
+Kind = tuple[int, tuple[tuple[Group, int], ...]]  # of entries that fit alike: comparisons each, limits that concern it
 
 ADMITTED = Admitted()
 
 
-class RunningGate:
+class RunningLimit:
     """The admission of entries by how many comparisons of the wave are running.
 
     *most* is for the whole wave, *per* for the entries that share a label's value; an entry without the label is
@@ -29,7 +29,7 @@ class RunningGate:
     def __init__(self, most: int | None, per: Sequence[tuple[str, int]]) -> None:
         self._most = most
         self._per = tuple(per)
-        self._running: Counter[Place] = Counter()
+        self._running: Counter[Group] = Counter()
         self._held: dict[int, tuple[int, Mapping[str, str]]] = {}  # by index: comparisons that count, labels
         self._waiting: dict[Kind, deque[tuple[int, PlannedEntry, Again]]] = {}  # each with its number in the queue
         self._numbers = count()
@@ -84,17 +84,17 @@ class RunningGate:
         if self._most is None and not self._per:
             return  # nothing is limited
         before, _ = self._held.pop(index, (0, labels))
-        for place, _ in self._limits(labels):
-            self._running[place] += count - before
+        for group, _ in self._limits(labels):
+            self._running[group] += count - before
         if self._most is None:
             self._running[None] += count - before
         if count:
             self._held[index] = (count, labels)
 
-    def _fits(self, need: int, limits: Iterable[tuple[Place, int]]) -> bool:
-        return all(self._running[place] + need <= most or not self._running[place] for place, most in limits)
+    def _fits(self, need: int, limits: Iterable[tuple[Group, int]]) -> bool:
+        return all(self._running[group] + need <= most or not self._running[group] for group, most in limits)
 
-    def _limits(self, labels: Mapping[str, str]) -> Iterator[tuple[Place, int]]:
+    def _limits(self, labels: Mapping[str, str]) -> Iterator[tuple[Group, int]]:
         """The limits that concern an entry with *labels*."""
         if self._most is not None:
             yield None, self._most
@@ -103,7 +103,7 @@ class RunningGate:
                 yield (label, value), most
 
     def _let_in(self) -> None:
-        """Admit whoever fits now, first come first served; those behind a full place do not hold up the rest."""
+        """Admit whoever fits now, first come first served; those of a full group do not hold up the rest."""
         heads = [(queue[0][0], kind) for kind, queue in self._waiting.items() if self._fits(*kind)]
         heapify(heads)
         while heads:

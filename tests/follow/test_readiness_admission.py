@@ -20,7 +20,7 @@ from batcher.simulator.faults import Script
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.server import Simulator
 from tests.follow.cloud import a_token, cloud, hurried, looks, loop_clock, within
-from tests.follow.test_running_gate import entry
+from tests.follow.test_running_limit import entry
 
 pytestmark = pytest.mark.virtual_time
 
@@ -34,30 +34,30 @@ async def reader_of(simulator: Simulator) -> AsyncIterator[Reader]:
 
 
 @asynccontextmanager
-async def gate_of(simulator: Simulator, *, wait_s: float = 3600) -> AsyncIterator[ReadinessAdmission]:
+async def admission_of(simulator: Simulator, *, wait_s: float = 3600) -> AsyncIterator[ReadinessAdmission]:
     async with reader_of(simulator) as reader:
-        gate = ReadinessAdmission(reader, loop_clock(), random.Random(1), wait_s=wait_s, poll_s=30)
-        running = asyncio.create_task(gate.run())
-        yield gate
+        admission = ReadinessAdmission(reader, loop_clock(), random.Random(1), wait_s=wait_s, poll_s=30)
+        running = asyncio.create_task(admission.run())
+        yield admission
         running.cancel()
 
 
-async def admittance(gate: ReadinessAdmission, index: int) -> tuple[Admittance, float]:
+async def admittance(admission: ReadinessAdmission, index: int) -> tuple[Admittance, float]:
     """What `entry(index)` is told in the end, and after how long."""
     again = asyncio.Event()
     began = loop_clock().monotonic()
-    told = gate.ask(entry(index), again.set)
+    told = admission.ask(entry(index), again.set)
     while isinstance(told, Waits):
         await again.wait()
         again.clear()
-        told = gate.ask(entry(index), again.set)
+        told = admission.ask(entry(index), again.set)
     return told, loop_clock().monotonic() - began
 
 
 async def test_each_is_let_in_as_soon_as_its_own_job_is_ready() -> None:
     later = JobRule(pattern="job-1", status="FULL_TRANSFER_STARTED", becomes=((1200.0, "INCRE_TRANSFER_STARTED"),))
-    async with cloud(jobs=(later,)) as sim, gate_of(sim) as gate:
-        (first, first_s), (second, second_s) = await asyncio.gather(admittance(gate, 0), admittance(gate, 1))
+    async with cloud(jobs=(later,)) as sim, admission_of(sim) as admission:
+        (first, first_s), (second, second_s) = await asyncio.gather(admittance(admission, 0), admittance(admission, 1))
     assert isinstance(first, Admitted)
     assert first_s < 2
     assert isinstance(second, Admitted)
@@ -73,8 +73,8 @@ async def test_each_is_let_in_as_soon_as_its_own_job_is_ready() -> None:
     ],
 )
 async def test_what_does_not_get_ready_is_refused_with_its_reason(rule: JobRule, said: str) -> None:
-    async with cloud(jobs=(rule,)) as sim, gate_of(sim) as gate:
-        told, _ = await admittance(gate, 0)
+    async with cloud(jobs=(rule,)) as sim, admission_of(sim) as admission:
+        told, _ = await admittance(admission, 0)
     assert isinstance(told, Refused)
     assert said in (told.trouble.error_msg or "")
 
@@ -88,20 +88,20 @@ async def test_what_does_not_get_ready_is_refused_with_its_reason(rule: JobRule,
 )
 async def test_whoever_may_not_look_may_still_create(config: CloudConfig) -> None:
     """What the cloud does not tell is left to its answer to the create request."""
-    async with cloud(config) as sim, gate_of(sim) as gate:
-        told, _ = await admittance(gate, 0)
+    async with cloud(config) as sim, admission_of(sim) as admission:
+        told, _ = await admittance(admission, 0)
     assert isinstance(told, Admitted)
 
 
 async def test_states_are_asked_in_full_batches_within_the_limit() -> None:
-    async with cloud() as sim, gate_of(sim) as gate:
-        await asyncio.gather(*(admittance(gate, index) for index in range(95)))
+    async with cloud() as sim, admission_of(sim) as admission:
+        await asyncio.gather(*(admittance(admission, index) for index in range(95)))
         assert len(looks(sim)) == 10
 
 
 async def test_a_look_that_fails_is_made_again() -> None:
-    async with cloud(faults=Script(reads=("500-before",))) as sim, gate_of(sim) as gate:
-        told, _ = await admittance(gate, 0)
+    async with cloud(faults=Script(reads=("500-before",))) as sim, admission_of(sim) as admission:
+        told, _ = await admittance(admission, 0)
     assert isinstance(told, Admitted)
 
 
