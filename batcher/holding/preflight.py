@@ -21,7 +21,7 @@ _TRIES = 8  # of one batch, where no answer comes: about a minute
 
 
 @dataclass(slots=True, kw_only=True)
-class Job:
+class JobReport:
     """One job of the manifest, with the keys of the entries that name it, and what the cloud says of it."""
 
     job_id: str
@@ -31,16 +31,16 @@ class Job:
     state: JobState | None = None
 
 
-def jobs_of(entries: Iterable[Entry]) -> dict[Scope, dict[str, Job]]:
+def jobs_of(entries: Iterable[Entry]) -> dict[Scope, dict[str, JobReport]]:
     """The jobs that *entries* name, by scope and id, in the order of the manifest."""
     scopes: dict[tuple[str, str], Scope] = {}
-    jobs: dict[Scope, dict[str, Job]] = {}
+    jobs: dict[Scope, dict[str, JobReport]] = {}
     for entry in entries:
         name = (entry.endpoint, entry.project_id)
         scope = scopes.setdefault(name, Scope(len(scopes), *name))
         job_id = entry.job_id
         job = jobs.setdefault(scope, {}).setdefault(
-            job_id, Job(job_id=job_id, endpoint=entry.endpoint, project_id=entry.project_id)
+            job_id, JobReport(job_id=job_id, endpoint=entry.endpoint, project_id=entry.project_id)
         )
         job.keys.append(entry.key)
     return jobs
@@ -54,7 +54,7 @@ def _ignore(_: int) -> None:
 
 
 async def preflight(
-    jobs: Mapping[Scope, Mapping[str, Job]],
+    jobs: Mapping[Scope, Mapping[str, JobReport]],
     reads: Mapping[Scope, Reads],
     clock: Clock,
     rng: random.Random,

@@ -10,7 +10,7 @@ import pytest
 from batcher.channel.reader import Reader
 from batcher.follow.connect import connected
 from batcher.holding.admission import Admittance, Admitted, Refused, Waits
-from batcher.holding.preflight import Job, preflight, states_of
+from batcher.holding.preflight import JobReport, preflight, states_of
 from batcher.holding.readiness import Readiness
 from batcher.holding.readiness_admission import ReadinessAdmission
 from batcher.life.entry import Scope
@@ -108,9 +108,11 @@ async def test_a_look_that_fails_is_made_again() -> None:
 # --- preflight --------------------------------------------------------------------------------------------
 
 
-def jobs(scope: Scope, count: int) -> dict[Scope, dict[str, Job]]:
+def jobs(scope: Scope, count: int) -> dict[Scope, dict[str, JobReport]]:
     names = [f"job-{n}" for n in range(count)]
-    return {scope: {name: Job(job_id=name, endpoint=scope.endpoint, project_id="p", keys=[name]) for name in names}}
+    return {
+        scope: {name: JobReport(job_id=name, endpoint=scope.endpoint, project_id="p", keys=[name]) for name in names}
+    }
 
 
 async def test_preflight_sorts_every_job() -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from batcher.drs.auth.sources import CredentialSources
-    from batcher.holding.preflight import Job
+    from batcher.holding.preflight import JobReport
     from batcher.life.entry import Scope
     from batcher.manifest import Entry
     from batcher.settings import RunSettings
@@ -94,7 +94,7 @@ def command(manifest: str, format_: str | None, encoding: str | None, as_json: b
 
 async def _asked(
     manifest: str, format_: str | None, encoding: str | None, settings: "RunSettings", sources: "CredentialSources"
-) -> "list[Job]":
+) -> "list[JobReport]":
     import random
 
     from batcher.clock import SystemClock
@@ -127,7 +127,7 @@ def _shown(jobs: int, *, quiet: bool) -> "Iterator[Callable[[int], None]]":
 
 async def _jobs(
     manifest: str, format_: str | None, encoding: str | None, settings: "RunSettings", sources: "CredentialSources"
-) -> "Mapping[Scope, Mapping[str, Job]]":
+) -> "Mapping[Scope, Mapping[str, JobReport]]":
     """The jobs of a sound manifest. Raises `BadManifest` with everything that is wrong."""
 
     from batcher.holding.preflight import jobs_of
@@ -154,11 +154,11 @@ async def _jobs(
     return jobs
 
 
-def _readiness(job: "Job") -> str:
+def _readiness(job: "JobReport") -> str:
     return job.state.readiness.value if job.state is not None else "unknown"
 
 
-def _counts(jobs: "Iterable[Job]") -> Mapping[str, tuple[int, int]]:
+def _counts(jobs: "Iterable[JobReport]") -> Mapping[str, tuple[int, int]]:
     """Jobs and entries of each readiness, in the order of the table."""
     from batcher.holding.readiness import Readiness
 
@@ -170,7 +170,7 @@ def _counts(jobs: "Iterable[Job]") -> Mapping[str, tuple[int, int]]:
     return {kind.value: (of_jobs[kind.value], entries[kind.value]) for kind in Readiness}
 
 
-def _table(jobs: "list[Job]") -> "Iterator[Text]":
+def _table(jobs: "list[JobReport]") -> "Iterator[Text]":
     from rich.text import Text
 
     from batcher.text import counted, printable
@@ -194,7 +194,7 @@ def _table(jobs: "list[Job]") -> "Iterator[Text]":
             yield Text(f"  … and {of_jobs - _SHOWN:,} more; --json has them all", "dim")
 
 
-def _print_json(manifest: str, jobs: "list[Job]") -> None:
+def _print_json(manifest: str, jobs: "list[JobReport]") -> None:
     import orjson
 
     counts = {kind: {"jobs": of_jobs, "entries": entries} for kind, (of_jobs, entries) in _counts(jobs).items()}
