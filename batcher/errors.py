@@ -11,7 +11,7 @@
     │   ├── OpeningStopped *     the wave was stopped while its manifest was still being read
     │   ├── ResultsError         the file is no results file, or damaged
     │   ├── SettingsError *      settings that cannot be used
-    │   ├── SpoolFailed          the temporary file of running comparisons fails
+    │   ├── SpillFailed          the temporary file of running comparisons fails
     │   ├── TokensUnusable       the service's tokens file cannot be read or trusted
     │   ├── UnusableProxy        a proxy that cannot be used
     │   ├── VerdictsError *      the verdicts file cannot be used

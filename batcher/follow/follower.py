@@ -12,11 +12,11 @@ from batcher.channel.reader import Reader
 from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
+from batcher.follow.due_queue import DueQueue
 from batcher.follow.followed import Followed, line_of
-from batcher.follow.spool import Spool
+from batcher.follow.spill_file import SpillFile
 from batcher.follow.verdict import Verdict
 from batcher.follow.verdicts_file import VerdictsFile
-from batcher.follow.waiting import Waiting
 from batcher.follow.watch import Watch
 from batcher.logger import in_scope
 from batcher.pace.patience import Patience
@@ -44,13 +44,13 @@ class Follower:
     """Follows entries to their verdicts, and writes these down as they fall.
 
     *on_verdict* is told of every entry that has its final verdict, *on_part* of every entry of which one comparison has
-    ended and the other has not. Nothing is written before `begin`. Calls raise `VerdictsError` and `SpoolFailed`.
+    ended and the other has not. Nothing is written before `begin`. Calls raise `VerdictsError` and `SpillFailed`.
     """
 
     def __init__(
         self,
         file: VerdictsFile,
-        spool: Spool,
+        spill: SpillFile,
         patience: Patience,
         clock: Clock,
         rng: random.Random,
@@ -62,10 +62,10 @@ class Follower:
         self._file = file
         self._clock = clock
         self._on_verdict = on_verdict
-        self._make_watch = partial(Watch, spool, patience, clock, rng, self._ended, on_part=on_part, at_once=at_once)
+        self._make_watch = partial(Watch, spill, patience, clock, rng, self._ended, on_part=on_part, at_once=at_once)
         self._watches: dict[ScopeName, Watch] = {}
         self._readers: Mapping[ScopeName, Reader] | None = None
-        self._ended_early = Waiting(spool, 1.0)  # before `begin`: there was nothing to look at
+        self._ended_early = DueQueue(spill, 1.0)  # before `begin`: there was nothing to look at
         self._entries = 0
         self._verdicts: Counter[Verdict] = Counter()
 

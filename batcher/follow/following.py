@@ -1,7 +1,7 @@
 """The following of one wave's comparisons, for `watch` and for `run --wait`: its file, its looks, its end.
 
 What is in memory does not grow with the wave but for some twenty bytes an entry: results stream by, running
-comparisons wait in a spool on disk, and of verdicts that are there already only what they are on is known.
+comparisons wait in a spill file, and of verdicts that are there already only what they are on is known.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from batcher.follow.files import verdicts_beside
 from batcher.follow.followed import Followed, followed, identity_of
 from batcher.follow.follower import Follower, FollowStatus, ScopeName
 from batcher.follow.quick import quickly
-from batcher.follow.spool import Spool
+from batcher.follow.spill_file import SpillFile
 from batcher.follow.verdicts_file import VerdictsFile
 from batcher.life.entry import PlannedEntry
 from batcher.life.result import Result
@@ -59,13 +59,13 @@ class Following:
         self._signal: str | None = None
         self._file = VerdictsFile.take(self.path)
         try:
-            self._spool = Spool(self.path.parent)
+            self._spill = SpillFile(self.path.parent)
         except BaseException:
             self._file.close()
             raise
         self._follower = Follower(
             self._file,
-            self._spool,
+            self._spill,
             patience_of(settings),
             clock,
             rng,
@@ -164,7 +164,7 @@ class Following:
         if self._task is not None:
             self._task.cancel()
             await asyncio.wait({self._task})
-        self._spool.close()
+        self._spill.close()
         self._file.close()
 
     def _ended(self, task: asyncio.Task[None]) -> None:

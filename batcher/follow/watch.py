@@ -11,10 +11,10 @@ from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.drs.paging import Paging, Read
 from batcher.drs.query_compare_result import CompareTaskList, QueryCompareResultResponse
 from batcher.follow import reasons
+from batcher.follow.due_queue import DueQueue
 from batcher.follow.followed import Followed, Part, ids_of
 from batcher.follow.reading import Reading, reading_of
-from batcher.follow.spool import Spool
-from batcher.follow.waiting import Waiting
+from batcher.follow.spill_file import SpillFile
 from batcher.logger import get_logger
 from batcher.pace.patience import Patience, after_failure_s, next_look_s
 
@@ -33,13 +33,13 @@ Told = dict[str, CompareTaskList]
 class Watch:
     """Follows the entries of one scope. Each that has its verdicts goes to *on_end*, once.
 
-    *on_part* is told when one of an entry's comparisons has ended, and the other has not. Entries wait in *spool*:
-    only those at which one looks are in memory. Every call may raise `SpoolFailed`.
+    *on_part* is told when one of an entry's comparisons has ended, and the other has not. Entries wait in *spill*:
+    only those at which one looks are in memory. Every call may raise `SpillFailed`.
     """
 
     def __init__(
         self,
-        spool: Spool,
+        spill: SpillFile,
         patience: Patience,
         clock: Clock,
         rng: random.Random,
@@ -54,7 +54,7 @@ class Watch:
         self._on_end = on_end
         self._on_part = on_part
         self._at_once = at_once  # looks on their way at the same time
-        self._waiting = Waiting(spool, min(1.0, patience.soonest_s / 20))
+        self._queue = DueQueue(spill, min(1.0, patience.soonest_s / 20))
         self._changed = asyncio.Event()
         self._complete = False
         self._list_comes_along: bool | None = None  # with the results; None: not known yet
@@ -75,12 +75,12 @@ class Watch:
 
     def unfinished(self) -> Iterator[Followed]:
         """The entries without a verdict."""
-        return iter(self._waiting)
+        return iter(self._queue)
 
     @property
     def open(self) -> int:
         """How many they are."""
-        return len(self._waiting)
+        return len(self._queue)
 
     @property
     def silent(self) -> bool:
@@ -100,17 +100,17 @@ class Watch:
     # --- whose turn it is ---------------------------------------------------------------------------------
 
     def _again(self, entry: Followed, after_s: float) -> None:
-        self._waiting.put(entry, self._clock.monotonic() + after_s)
+        self._queue.put(entry, self._clock.monotonic() + after_s)
         self._changed.set()
 
     async def _next(self) -> Followed | None:
         while True:
-            if self.halted is not None or (self._complete and not len(self._waiting)):
+            if self.halted is not None or (self._complete and not len(self._queue)):
                 self._changed.set()  # for the other workers
                 return None
-            if (entry := self._waiting.take(self._clock.monotonic())) is not None:
+            if (entry := self._queue.take(self._clock.monotonic())) is not None:
                 return entry
-            due = self._waiting.next_due
+            due = self._queue.next_due
             self._changed.clear()
             try:
                 async with asyncio.timeout(None if due is None else due - self._clock.monotonic()):
@@ -123,7 +123,7 @@ class Watch:
             before = len(entry.open_parts)
             pause_s = await self._look(entry)
             if not entry.open_parts:
-                self._waiting.done(entry)
+                self._queue.done(entry)
                 self._on_end(entry)
                 self._changed.set()
                 continue

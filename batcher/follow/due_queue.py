@@ -3,32 +3,32 @@
 from collections.abc import Iterator
 
 from batcher.follow.followed import Followed, packed, unpacked
-from batcher.follow.spool import Spool
-from batcher.follow.wheel import Wheel
+from batcher.follow.spill_file import SpillFile
+from batcher.follow.timer_wheel import TimerWheel
 
 
-class Waiting:
+class DueQueue:
     """Entries and when each is due, on the clock of whoever asks. One that was taken is out until it is put back.
 
-    Due times are rounded up to *width* seconds. Every call raises `SpoolFailed`.
+    Due times are rounded up to *width* seconds. Every call raises `SpillFailed`.
     """
 
-    def __init__(self, spool: Spool, width: float) -> None:
-        self._spool = spool
-        self._wheel = Wheel(width)
-        self._out: dict[int, tuple[int, Followed]] = {}  # by identity: its place in the spool
+    def __init__(self, spill: SpillFile, width: float) -> None:
+        self._spill = spill
+        self._wheel = TimerWheel(width)
+        self._out: dict[int, tuple[int, Followed]] = {}  # by identity: its place in the spill file
 
     def put(self, entry: Followed, due: float) -> None:
         """Have *entry* wait until *due*."""
         place, _ = self._out.get(id(entry), (None, entry))
-        self._wheel.put(self._spool.put(packed(entry), place), due)
+        self._wheel.put(self._spill.put(packed(entry), place), due)
         self._out.pop(id(entry), None)
 
     def take(self, now: float) -> Followed | None:
         """The entry that has been due longest; None: none is."""
         if (place := self._wheel.take(now)) is None:
             return None
-        entry = unpacked(self._spool.get(place))
+        entry = unpacked(self._spill.get(place))
         self._out[id(entry)] = place, entry
         return entry
 
@@ -49,4 +49,4 @@ class Waiting:
         """All of them, in the order in which they came."""
         out = dict(self._out.values())
         for place in sorted([*self._wheel, *out]):
-            yield out.get(place) or unpacked(self._spool.get(place))
+            yield out.get(place) or unpacked(self._spill.get(place))

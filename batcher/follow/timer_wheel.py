@@ -6,7 +6,7 @@ from heapq import heappop, heappush
 from math import floor
 
 
-class Wheel:
+class TimerWheel:
     """Numbers, each due at a moment. They are due in buckets of *width* seconds: never before their time."""
 
     def __init__(self, width: float) -> None:

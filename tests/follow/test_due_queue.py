@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.drs.outcome import Half
+from batcher.follow.due_queue import DueQueue
 from batcher.follow.followed import Followed, Part, packed, unpacked
-from batcher.follow.spool import Spool, SpoolFailed
-from batcher.follow.waiting import Waiting
-from batcher.follow.wheel import Wheel
+from batcher.follow.spill_file import SpillFailed, SpillFile
+from batcher.follow.timer_wheel import TimerWheel
 from batcher.life.result import Status
 from tests.follow.make import half
 
@@ -23,46 +23,46 @@ WIDTH = 0.25
 
 @given(st.data())
 def test_whoever_is_due_comes_once_in_turn_and_never_early(data: st.DataObject) -> None:
-    wheel, now = Wheel(WIDTH), 0.0
-    waiting: dict[int, float] = {}
+    wheel, now = TimerWheel(WIDTH), 0.0
+    queue: dict[int, float] = {}
     for number in range(data.draw(st.integers(0, 40))):
         if data.draw(st.booleans()):
             due = now + data.draw(st.floats(0, 5))
             wheel.put(number, due)
-            waiting[number] = due
+            queue[number] = due
             continue
         now += data.draw(st.floats(0, 2))
-        first = None if (taken := wheel.take(now)) is None else waiting.pop(taken)
+        first = None if (taken := wheel.take(now)) is None else queue.pop(taken)
         if first is None:
-            assert all(due + WIDTH >= now - 1e-9 for due in waiting.values())
+            assert all(due + WIDTH >= now - 1e-9 for due in queue.values())
         else:
             assert first <= now
-            assert first <= min(waiting.values(), default=inf) + WIDTH + 1e-9
-        assert set(wheel) == set(waiting)
-        assert len(wheel) == len(waiting)
-        assert (wheel.next_due is None) == (not waiting)
+            assert first <= min(queue.values(), default=inf) + WIDTH + 1e-9
+        assert set(wheel) == set(queue)
+        assert len(wheel) == len(queue)
+        assert (wheel.next_due is None) == (not queue)
     left = set()
     while (taken := wheel.take(now + 10)) is not None:
         left.add(taken)
-    assert left == set(waiting)
+    assert left == set(queue)
 
 
 @given(st.data())
 def test_a_record_is_what_was_put_last_wherever_it_stands(data: st.DataObject) -> None:
-    spool = Spool(Path(gettempdir()))
+    spill = SpillFile(Path(gettempdir()))
     there: dict[int, bytes] = {}
     try:
         for _ in range(data.draw(st.integers(0, 20))):
             record = data.draw(st.binary(max_size=20)) * data.draw(st.sampled_from([1, 10, 1000]))
             old = data.draw(st.none() | st.sampled_from(sorted(there))) if there else None
-            place = spool.put(record, old)
+            place = spill.put(record, old)
             if old is not None:
                 del there[old]
             assert place not in there
             there[place] = record
-            assert all(spool.get(place) == record for place, record in there.items())
+            assert all(spill.get(place) == record for place, record in there.items())
     finally:
-        spool.close()
+        spill.close()
 
 
 def entry(index: int = 0) -> Followed:
@@ -91,38 +91,38 @@ def test_an_entry_comes_back_as_it_was() -> None:
 
 
 def test_those_that_were_taken_still_count_until_they_are_done(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-    waiting = Waiting(spool, WIDTH)
+    spill = SpillFile(tmp_path)
+    queue = DueQueue(spill, WIDTH)
     for index in range(3):
-        waiting.put(entry(index), index)
-    first = waiting.take(10.0)
+        queue.put(entry(index), index)
+    first = queue.take(10.0)
     assert first is not None
     first.failures = 7
-    assert [(one.index, one.failures) for one in waiting] == [(0, 7), (1, 2), (2, 2)]
-    waiting.put(first, 20.0)
-    second = waiting.take(10.0)
+    assert [(one.index, one.failures) for one in queue] == [(0, 7), (1, 2), (2, 2)]
+    queue.put(first, 20.0)
+    second = queue.take(10.0)
     assert second is not None
-    waiting.done(second)
-    assert len(waiting) == 2
-    assert [(one.index, one.failures) for one in waiting] == [(0, 7), (2, 2)]
-    spool.close()
+    queue.done(second)
+    assert len(queue) == 2
+    assert [(one.index, one.failures) for one in queue] == [(0, 7), (2, 2)]
+    spill.close()
 
 
 def test_nothing_is_seen_of_it_in_the_folder(tmp_path: Path) -> None:
-    spool = Spool(tmp_path)
-    spool.put(b"x" * 10_000)
+    spill = SpillFile(tmp_path)
+    spill.put(b"x" * 10_000)
     assert not list(tmp_path.iterdir())
-    spool.close()
+    spill.close()
 
 
 def test_a_full_disk_is_told_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    spool = Spool(tmp_path)
+    spill = SpillFile(tmp_path)
 
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "pwrite", full)
-    with pytest.raises(SpoolFailed, match=r"No space left on device\. Make room, and run the same") as told:
-        spool.put(b"x")
+    with pytest.raises(SpillFailed, match=r"No space left on device\. Make room, and run the same") as told:
+        spill.put(b"x")
     assert told.value.exit_code == 3
-    spool.close()
+    spill.close()

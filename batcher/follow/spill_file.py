@@ -13,14 +13,14 @@ _GUESS = 2048  # a record is rarely longer: one read brings it all
 _SLACK = 64  # counters in it may grow
 
 
-class SpoolFailed(UserError):
+class SpillFailed(UserError):
     """The disk does not take or give what is known of running comparisons; the text says where and the way out."""
 
 
-class Spool:
+class SpillFile:
     """Records in a temporary file without a name, by their places in it. It goes with the process.
 
-    It lies in *folder*, beside what the wave writes, or where temporary files go. Every call raises `SpoolFailed`.
+    It lies in *folder*, beside what the wave writes, or where temporary files go. Every call raises `SpillFailed`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -71,8 +71,8 @@ class Spool:
         while written < len(body):
             written += os.pwrite(self._fd, memoryview(body)[written:], place + written)
 
-    def _failure(self, error: OSError) -> SpoolFailed:
-        return SpoolFailed(
+    def _failure(self, error: OSError) -> SpillFailed:
+        return SpillFailed(
             f"cannot keep what is known of running comparisons on disk ({self._folder}): {error.strerror}. Make room, "
             "and run the same command again: verdicts that were reached are kept.",
             exit_code=3,
