@@ -67,12 +67,12 @@ class Companion:
             self._clock,
             self._rng,
             on_verdict=lambda entry: self._running.running_still(entry.index, 0),
-            on_part=lambda entry: self._running.running_still(entry.index, len(entry.open_parts)),
+            on_comparison=lambda entry: self._running.running_still(entry.index, len(entry.open_comparisons)),
             on_end=self._followed,
         )
         if self._results.exists():
             self._following.take_up(
-                self._results, on_open=lambda result, entry: self._running.taken_up(result, len(entry.open_parts))
+                self._results, on_open=lambda result, entry: self._running.taken_up(result, len(entry.open_comparisons))
             )
         for entry in begun:
             self._running.begun(entry)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from batcher.follow.followed import Followed, packed, unpacked
+from batcher.follow.followed_entry import FollowedEntry, packed, unpacked
 from batcher.follow.spill_file import SpillFile
 from batcher.follow.timer_wheel import TimerWheel
 
@@ -16,15 +16,15 @@ class DueQueue:
     def __init__(self, spill: SpillFile, width: float) -> None:
         self._spill = spill
         self._wheel = TimerWheel(width)
-        self._out: dict[int, tuple[int, Followed]] = {}  # by identity: its place in the spill file
+        self._out: dict[int, tuple[int, FollowedEntry]] = {}  # by identity: its place in the spill file
 
-    def put(self, entry: Followed, due: float) -> None:
+    def put(self, entry: FollowedEntry, due: float) -> None:
         """Have *entry* wait until *due*."""
         place, _ = self._out.get(id(entry), (None, entry))
         self._wheel.put(self._spill.put(packed(entry), place), due)
         self._out.pop(id(entry), None)
 
-    def take(self, now: float) -> Followed | None:
+    def take(self, now: float) -> FollowedEntry | None:
         """The entry that has been due longest; None: none is."""
         if (place := self._wheel.take(now)) is None:
             return None
@@ -32,7 +32,7 @@ class DueQueue:
         self._out[id(entry)] = place, entry
         return entry
 
-    def done(self, entry: Followed) -> None:
+    def done(self, entry: FollowedEntry) -> None:
         """*entry*, which was taken, does not come back."""
         del self._out[id(entry)]
 
@@ -45,7 +45,7 @@ class DueQueue:
         """Those that wait, and those that were taken."""
         return len(self._wheel) + len(self._out)
 
-    def __iter__(self) -> Iterator[Followed]:
+    def __iter__(self) -> Iterator[FollowedEntry]:
         """All of them, in the order in which they came."""
         out = dict(self._out.values())
         for place in sorted([*self._wheel, *out]):

@@ -1,4 +1,4 @@
-"""Following a wave: a watch for each of its scopes, and one line in the verdicts file for each entry."""
+"""Following a wave: a follower for each of its scopes, and one line in the verdicts file for each entry."""
 
 import asyncio
 import random
@@ -13,11 +13,11 @@ from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
 from batcher.follow.due_queue import DueQueue
-from batcher.follow.followed import Followed, line_of
+from batcher.follow.followed_entry import FollowedEntry, line_of
+from batcher.follow.scope_follower import ScopeFollower
 from batcher.follow.spill_file import SpillFile
 from batcher.follow.verdict import Verdict
 from batcher.follow.verdicts_file import VerdictsFile
-from batcher.follow.watch import Watch
 from batcher.logger import in_scope
 from batcher.pace.patience import Patience
 
@@ -43,8 +43,9 @@ class FollowStatus:
 class Follower:
     """Follows entries to their verdicts, and writes these down as they fall.
 
-    *on_verdict* is told of every entry that has its final verdict, *on_part* of every entry of which one comparison has
-    ended and the other has not. Nothing is written before `begin`. Calls raise `VerdictsError` and `SpillFailed`.
+    *on_verdict* is told of every entry that has its final verdict, *on_comparison* of every entry of which one
+    comparison has ended and the other has not. Nothing is written before `begin`. Calls raise `VerdictsError` and
+    `SpillFailed`.
     """
 
     def __init__(
@@ -56,14 +57,16 @@ class Follower:
         rng: random.Random,
         *,
         at_once: int = 16,
-        on_verdict: Callable[[Followed], None] = lambda _: None,
-        on_part: Callable[[Followed], None] = lambda _: None,
+        on_verdict: Callable[[FollowedEntry], None] = lambda _: None,
+        on_comparison: Callable[[FollowedEntry], None] = lambda _: None,
     ) -> None:
         self._file = file
         self._clock = clock
         self._on_verdict = on_verdict
-        self._make_watch = partial(Watch, spill, patience, clock, rng, self._ended, on_part=on_part, at_once=at_once)
-        self._watches: dict[ScopeName, Watch] = {}
+        self._make_follower = partial(
+            ScopeFollower, spill, patience, clock, rng, self._ended, on_comparison=on_comparison, at_once=at_once
+        )
+        self._followers: dict[ScopeName, ScopeFollower] = {}
         self._readers: Mapping[ScopeName, Reader] | None = None
         self._ended_early = DueQueue(spill, 1.0)  # before `begin`: there was nothing to look at
         self._entries = 0
@@ -74,16 +77,16 @@ class Follower:
         self._entries += 1
         self._verdicts[verdict] += 1
 
-    def add(self, entry: Followed) -> None:
+    def add(self, entry: FollowedEntry) -> None:
         """Follow *entry*."""
         self._entries += 1
         scope = (entry.endpoint, entry.project_id)
         if self._readers is None:
-            if entry.open_parts:
+            if entry.open_comparisons:
                 self._watch(scope).add(entry)
             else:
                 self._ended_early.put(entry, 0.0)
-        elif entry.open_parts and scope in self._readers:
+        elif entry.open_comparisons and scope in self._readers:
             self._watch(scope).add(entry)
         else:
             self._ended(entry)
@@ -91,7 +94,7 @@ class Follower:
     @property
     def scopes(self) -> tuple[ScopeName, ...]:
         """The scopes in which there is something to look at."""
-        return tuple(self._watches)
+        return tuple(self._followers)
 
     def begin(self, readers: Mapping[ScopeName, Reader]) -> None:
         """The scopes are looked at by *readers* from now on; `run` does it."""
@@ -102,31 +105,31 @@ class Follower:
         for scope in readers:
             self._watch(scope)
 
-    def _watch(self, scope: ScopeName) -> Watch:
-        if scope not in self._watches:
-            self._watches[scope] = self._make_watch()
-        return self._watches[scope]
+    def _watch(self, scope: ScopeName) -> ScopeFollower:
+        if scope not in self._followers:
+            self._followers[scope] = self._make_follower()
+        return self._followers[scope]
 
     def complete(self) -> None:
         """No more entries will be added."""
-        for watch in self._watches.values():
-            watch.complete()
+        for follower in self._followers.values():
+            follower.complete()
 
     async def run(self) -> None:
         """Follow until every entry has its verdict or its scope has halted."""
         try:
             async with asyncio.TaskGroup() as group:
                 for scope, reader in (self._readers or {}).items():
-                    group.create_task(_watched(scope, self._watches[scope], reader))
+                    group.create_task(_followed(scope, self._followers[scope], reader))
         except ExceptionGroup as failed:
             raise first_of(failed, UserError) or failed from None
 
     def finish(self, why: str) -> None:
         """Write a line that is not final for every entry without a verdict. *why* says why the following ended."""
-        for watch in self._watches.values():
-            halted = watch.halted
+        for follower in self._followers.values():
+            halted = follower.halted
             said = why if halted is None else halted.error_msg or halted.kind.value
-            for entry in watch.unfinished():
+            for entry in follower.unfinished():
                 line = line_of(entry, self._clock.now(), stopped=said)
                 self._verdicts[line.verdict] += 1
                 self._file.write(line)
@@ -134,29 +137,29 @@ class Follower:
     @property
     def halted(self) -> Mapping[ScopeName, Trouble]:
         """The scopes that the cloud lets in no more, and why."""
-        return {name: watch.halted for name, watch in self._watches.items() if watch.halted is not None}
+        return {name: follower.halted for name, follower in self._followers.items() if follower.halted is not None}
 
     def status(self) -> FollowStatus:
         """Where it stands now."""
         return FollowStatus(
             entries=self._entries,
             verdicts=Counter(self._verdicts),
-            running=sum(watch.open for watch in self._watches.values()),
+            running=sum(follower.open for follower in self._followers.values()),
             looks=sum(reader.looks for reader in (self._readers or {}).values()),
-            silent=any(watch.silent for watch in self._watches.values()),
+            silent=any(follower.silent for follower in self._followers.values()),
         )
 
-    def _ended(self, entry: Followed) -> None:
+    def _ended(self, entry: FollowedEntry) -> None:
         line = line_of(entry, self._clock.now())
         self._file.write(line)
         self._verdicts[line.verdict] += 1
         self._on_verdict(entry)
 
 
-async def _watched(scope: ScopeName, watch: Watch, reader: Reader) -> None:
+async def _followed(scope: ScopeName, follower: ScopeFollower, reader: Reader) -> None:
     endpoint, project_id = scope
     in_scope(endpoint or "-", project_id or "-")
-    await watch.run(reader)
+    await follower.run(reader)
 
 
 def first_of(group: BaseExceptionGroup[Exception], kind: type[Exception]) -> Exception | None:

@@ -16,7 +16,7 @@ from batcher.durations import duration_text
 from batcher.errors import UserError
 from batcher.follow.ending import FollowEnd
 from batcher.follow.files import verdicts_beside
-from batcher.follow.followed import Followed, followed, identity_of
+from batcher.follow.followed_entry import FollowedEntry, followed, identity_of
 from batcher.follow.follower import Follower, FollowStatus, ScopeName
 from batcher.follow.quick import quickly
 from batcher.follow.spill_file import SpillFile
@@ -33,9 +33,9 @@ PlanOf = Callable[[Result], PlannedEntry | None]
 class Following:
     """Takes up what there is, begins once the cloud can be asked, is given more while it runs, and ends once.
 
-    `stop` may be called at any time: what is known is kept, the rest goes on later. *on_verdict* and *on_part* are of
-    `Follower`. *on_end* is told that nothing is looked at any more: with the error that ended it, or None. Raises
-    `UserError`.
+    `stop` may be called at any time: what is known is kept, the rest goes on later. *on_verdict* and *on_comparison*
+    are of `Follower`. *on_end* is told that nothing is looked at any more: with the error that ended it, or None.
+    Raises `UserError`.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class Following:
         clock: Clock,
         rng: random.Random,
         *,
-        on_verdict: Callable[[Followed], None] = lambda _: None,
-        on_part: Callable[[Followed], None] = lambda _: None,
+        on_verdict: Callable[[FollowedEntry], None] = lambda _: None,
+        on_comparison: Callable[[FollowedEntry], None] = lambda _: None,
         on_end: Callable[[BaseException | None], None] = lambda _: None,
     ) -> None:
         self.path = verdicts_beside(results)
@@ -71,14 +71,14 @@ class Following:
             rng,
             at_once=settings.concurrency,
             on_verdict=on_verdict,
-            on_part=on_part,
+            on_comparison=on_comparison,
         )
 
     def take_up(
         self,
         results: Path,
         plan_of: PlanOf = lambda _: None,
-        on_open: Callable[[Result, Followed], None] = lambda *_: None,
+        on_open: Callable[[Result, FollowedEntry], None] = lambda *_: None,
     ) -> None:
         """Take up the file *results* as it stands: verdicts on it that are there are kept, the rest is followed.
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from batcher.drs.outcome import Half
 from batcher.follow.due_queue import DueQueue
-from batcher.follow.followed import Followed, Part, packed, unpacked
+from batcher.follow.followed_entry import FollowedComparison, FollowedEntry, packed, unpacked
 from batcher.follow.spill_file import SpillFailed, SpillFile
 from batcher.follow.timer_wheel import TimerWheel
 from batcher.life.result import Status
@@ -65,12 +65,12 @@ def test_a_record_is_what_was_put_last_wherever_it_stands(data: st.DataObject) -
         spill.close()
 
 
-def entry(index: int = 0) -> Followed:
-    parts = (
-        Part(half=Half.OBJECT, task_id="t", compare_type="object_comparison", verdict=half()),
-        Part(half=Half.DATA, task_id="u", compare_type=None, status="RUNNING", absent=1, done=0.25),
+def entry(index: int = 0) -> FollowedEntry:
+    comparisons = (
+        FollowedComparison(half=Half.OBJECT, task_id="t", compare_type="object_comparison", verdict=half()),
+        FollowedComparison(half=Half.DATA, task_id="u", compare_type=None, status="RUNNING", absent=1, done=0.25),
     )
-    return Followed(
+    return FollowedEntry(
         key="k",
         index=index,
         job_id="j",
@@ -80,7 +80,7 @@ def entry(index: int = 0) -> Followed:
         said=None,
         labels={"team": "ß"},
         submitted_at=1.5,
-        parts=parts,
+        comparisons=comparisons,
         began=-3.0,
         failures=2,
     )

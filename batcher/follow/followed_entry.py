@@ -19,7 +19,7 @@ from batcher.life.entry import PlannedEntry
 from batcher.life.result import Result, Status
 
 
-class Part(msgspec.Struct, kw_only=True):
+class FollowedComparison(msgspec.Struct, kw_only=True):
     """One of the entry's comparisons. Times are milliseconds since the epoch, by the cloud.
 
     *compare_type* is as the list of comparisons has it; None: not known yet. *absent* counts looks in a row that
@@ -52,7 +52,7 @@ class Part(msgspec.Struct, kw_only=True):
         self.started_at = milliseconds(told.create_time) or self.started_at
         self.ended_at = milliseconds(told.end_time)
 
-    def judge(self, reading: Reading | None, reason: str | None = None) -> None:
+    def conclude(self, reading: Reading | None, reason: str | None = None) -> None:
         """Give the verdict. *reading* is what was found, *reason* what else is to be said."""
         counts = reading.counts() if reading else None
         differences = reading.differences() if reading else ()
@@ -76,7 +76,7 @@ class Part(msgspec.Struct, kw_only=True):
         )
 
 
-class Followed(msgspec.Struct, kw_only=True):
+class FollowedEntry(msgspec.Struct, kw_only=True):
     """An entry whose comparisons are followed; what is not of them is of its result line.
 
     *start_at* is when its data-level comparison is to start (Unix seconds); None: at once, or not known.
@@ -93,53 +93,53 @@ class Followed(msgspec.Struct, kw_only=True):
     said: str | None
     labels: dict[str, str]
     submitted_at: float | None
-    parts: tuple[Part, ...]
+    comparisons: tuple[FollowedComparison, ...]
     start_at: float | None = None
     began: float = 0.0
     failures: int = 0
 
     @property
-    def open_parts(self) -> tuple[Part, ...]:
+    def open_comparisons(self) -> tuple[FollowedComparison, ...]:
         """Those without a verdict."""
-        return tuple(part for part in self.parts if part.verdict is None)
+        return tuple(comparison for comparison in self.comparisons if comparison.verdict is None)
 
     def ids(self) -> Ids:
         """The comparisons without a verdict, for a query of their results; those of a type not known are left out."""
         ids: Ids = {}
-        for part in self.open_parts:
-            ids.update(ids_of(part))
+        for comparison in self.open_comparisons:
+            ids.update(ids_of(comparison))
         return ids
 
     @property
     def done(self) -> float | None:
         """The share of its comparisons that is done; None: not known."""
-        shares = [part.done for part in self.open_parts if part.done is not None]
+        shares = [comparison.done for comparison in self.open_comparisons if comparison.done is not None]
         return min(shares) if shares else None
 
 
-def ids_of(part: Part) -> Ids:
-    """The query's field for *part*."""
-    if part.compare_type in guesses.OBJECT_LEVEL_TYPES:
-        return {"object_level_compare_id": part.task_id}
-    if part.compare_type == "lines":
-        return {"line_compare_id": part.task_id}
-    if part.compare_type == "contents":
-        return {"content_compare_id": part.task_id}
+def ids_of(comparison: FollowedComparison) -> Ids:
+    """The query's field for *comparison*."""
+    if comparison.compare_type in guesses.OBJECT_LEVEL_TYPES:
+        return {"object_level_compare_id": comparison.task_id}
+    if comparison.compare_type == "lines":
+        return {"line_compare_id": comparison.task_id}
+    if comparison.compare_type == "contents":
+        return {"content_compare_id": comparison.task_id}
     return {}
 
 
-def followed(result: Result, plan: PlannedEntry | None) -> Followed:
+def followed(result: Result, plan: PlannedEntry | None) -> FollowedEntry:
     """The beginning of following the entry of *result*; *plan* is what the journal has of it, if there is one."""
-    parts: list[Part] = []
+    comparisons: list[FollowedComparison] = []
     types = {Half.OBJECT: "object_comparison", Half.DATA: plan.compare_type if plan else None}
     for half, told in _halves(result):
-        part = Part(half=half, task_id=told.compare_task_id or "", compare_type=types[half])
+        comparison = FollowedComparison(half=half, task_id=told.compare_task_id or "", compare_type=types[half])
         if not told.compare_task_id or told.error_code:
-            part.verdict = _not_created(types[half], reasons.not_created(told.error_code, told.error_msg))
-        parts.append(part)
+            comparison.verdict = _not_created(types[half], reasons.not_created(told.error_code, told.error_msg))
+        comparisons.append(comparison)
     start = plan.start_time if plan is not None else None
-    only_data = all(part.half is Half.DATA for part in parts if part.verdict is None)
-    return Followed(
+    only_data = all(comparison.half is Half.DATA for comparison in comparisons if comparison.verdict is None)
+    return FollowedEntry(
         key=result.key,
         index=result.index,
         job_id=result.job_id,
@@ -149,7 +149,7 @@ def followed(result: Result, plan: PlannedEntry | None) -> Followed:
         said=result.error_msg,
         labels=dict(result.labels),
         submitted_at=result.submitted_at.timestamp() if result.submitted_at else None,
-        parts=tuple(parts),
+        comparisons=tuple(comparisons),
         start_at=start / 1000 if start is not None and only_data else None,
     )
 
@@ -178,11 +178,11 @@ def _not_created(compare_type: str | None, reason: str) -> HalfVerdict:
     )
 
 
-def line_of(entry: Followed, now: float, *, stopped: str | None = None) -> VerdictLine:
+def line_of(entry: FollowedEntry, now: float, *, stopped: str | None = None) -> VerdictLine:
     """The verdict line of *entry*. *stopped* says why the watch ended before it: the line is then not final."""
-    for part in entry.open_parts:
-        part.judge(None, reasons.not_ended(part.status, stopped))
-    halves = {part.half: part.verdict for part in entry.parts}
+    for comparison in entry.open_comparisons:
+        comparison.conclude(None, reasons.not_ended(comparison.status, stopped))
+    halves = {comparison.half: comparison.verdict for comparison in entry.comparisons}
     verdict = verdict_of_entry(half.verdict for half in halves.values() if half is not None)
     said = [f"{reasons.label_of(half)}: {half.reason}" for half in halves.values() if half is not None and half.reason]
     if not halves:
@@ -218,7 +218,7 @@ def _unpacked(kind: type, packed: Any) -> HalfVerdict:
 
 packed = msgspec.msgpack.Encoder(enc_hook=_packed).encode
 """An entry as bytes, while nobody looks at it."""
-unpacked = msgspec.msgpack.Decoder(Followed, dec_hook=_unpacked).decode
+unpacked = msgspec.msgpack.Decoder(FollowedEntry, dec_hook=_unpacked).decode
 
 
 def identity_of(result: Result) -> tuple[str, tuple[str | None, ...]]:

@@ -12,7 +12,7 @@ from batcher.drs.paging import Paging, Read
 from batcher.drs.query_compare_result import CompareTaskList, QueryCompareResultResponse
 from batcher.follow import reasons
 from batcher.follow.due_queue import DueQueue
-from batcher.follow.followed import Followed, Part, ids_of
+from batcher.follow.followed_entry import FollowedComparison, FollowedEntry, ids_of
 from batcher.follow.reading import Reading, reading_of
 from batcher.follow.spill_file import SpillFile
 from batcher.logger import get_logger
@@ -30,11 +30,11 @@ _PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER, Er
 Told = dict[str, CompareTaskList]
 
 
-class Watch:
+class ScopeFollower:
     """Follows the entries of one scope. Each that has its verdicts goes to *on_end*, once.
 
-    *on_part* is told when one of an entry's comparisons has ended, and the other has not. Entries wait in *spill*:
-    only those at which one looks are in memory. Every call may raise `SpillFailed`.
+    *on_comparison* is told when one of an entry's comparisons has ended, and the other has not. Entries wait in
+    *spill*: only those at which one looks are in memory. Every call may raise `SpillFailed`.
     """
 
     def __init__(
@@ -43,16 +43,16 @@ class Watch:
         patience: Patience,
         clock: Clock,
         rng: random.Random,
-        on_end: Callable[[Followed], None],
+        on_end: Callable[[FollowedEntry], None],
         *,
-        on_part: Callable[[Followed], None] = lambda _: None,
+        on_comparison: Callable[[FollowedEntry], None] = lambda _: None,
         at_once: int = 16,
     ) -> None:
         self._patience = patience
         self._clock = clock
         self._rng = rng
         self._on_end = on_end
-        self._on_part = on_part
+        self._on_comparison = on_comparison
         self._at_once = at_once  # looks on their way at the same time
         self._queue = DueQueue(spill, min(1.0, patience.soonest_s / 20))
         self._changed = asyncio.Event()
@@ -61,7 +61,7 @@ class Watch:
         self._unanswered = 0  # looks in a row, of all entries
         self.halted: Trouble | None = None  # why nothing more can be looked at
 
-    def add(self, entry: Followed) -> None:
+    def add(self, entry: FollowedEntry) -> None:
         """Follow *entry*, which has a comparison without a verdict: from now on, or from when it is to start."""
         since = entry.start_at or entry.submitted_at or self._clock.now()
         age_s = self._clock.now() - since
@@ -73,7 +73,7 @@ class Watch:
         self._complete = True
         self._changed.set()
 
-    def unfinished(self) -> Iterator[Followed]:
+    def unfinished(self) -> Iterator[FollowedEntry]:
         """The entries without a verdict."""
         return iter(self._queue)
 
@@ -99,11 +99,11 @@ class Watch:
 
     # --- whose turn it is ---------------------------------------------------------------------------------
 
-    def _again(self, entry: Followed, after_s: float) -> None:
+    def _again(self, entry: FollowedEntry, after_s: float) -> None:
         self._queue.put(entry, self._clock.monotonic() + after_s)
         self._changed.set()
 
-    async def _next(self) -> Followed | None:
+    async def _next(self) -> FollowedEntry | None:
         while True:
             if self.halted is not None or (self._complete and not len(self._queue)):
                 self._changed.set()  # for the other workers
@@ -120,22 +120,22 @@ class Watch:
 
     async def _work(self) -> None:
         while (entry := await self._next()) is not None:
-            before = len(entry.open_parts)
+            before = len(entry.open_comparisons)
             pause_s = await self._look(entry)
-            if not entry.open_parts:
+            if not entry.open_comparisons:
                 self._queue.done(entry)
                 self._on_end(entry)
                 self._changed.set()
                 continue
-            if len(entry.open_parts) < before:
-                self._on_part(entry)
+            if len(entry.open_comparisons) < before:
+                self._on_comparison(entry)
             if pause_s is not None:
                 self._again(entry, pause_s)
 
     # --- one look -----------------------------------------------------------------------------------------
 
-    async def _look(self, entry: Followed) -> float | None:
-        """Look at *entry* once and judge what has ended: in how many seconds to look at the rest again.
+    async def _look(self, entry: FollowedEntry) -> float | None:
+        """Look at *entry* once and conclude what has ended: in how many seconds to look at the rest again.
 
         None: never.
         """
@@ -147,36 +147,36 @@ class Watch:
             log.info("watch.answers_again")
         self._unanswered = 0
         listed, first = told
-        ended: list[Part] = []
-        for part in entry.open_parts:
-            if (task := listed.get(part.task_id)) is None:
-                self._absent(part)
+        ended: list[FollowedComparison] = []
+        for comparison in entry.open_comparisons:
+            if (task := listed.get(comparison.task_id)) is None:
+                self._absent(comparison)
                 continue
-            part.listed(task)
-            if part.ended:
-                ended.append(part)
+            comparison.listed(task)
+            if comparison.ended:
+                ended.append(comparison)
             else:
-                part.done = _done(part, first)
+                comparison.done = _done(comparison, first)
         if ended and (failure := await self._read(entry, ended, first)) is not None:
             return self._failed(entry, failure)
         return self._pause_s(entry) if self.halted is None else None
 
-    def _pause_s(self, entry: Followed) -> float:
+    def _pause_s(self, entry: FollowedEntry) -> float:
         draw = self._rng.random()
-        if any(part.absent or part.unread for part in entry.open_parts):
+        if any(comparison.absent or comparison.unread for comparison in entry.open_comparisons):
             return self._patience.soonest_s * (0.9 + 0.2 * draw)
         age_s = max(0.0, self._clock.monotonic() - entry.began)
         return next_look_s(age_s, entry.done, self._patience, draw)
 
-    def _absent(self, part: Part) -> None:
-        part.absent += 1
-        if part.absent >= self._patience.gone_looks:
-            part.status = None
-            part.judge(None, reasons.GONE)
+    def _absent(self, comparison: FollowedComparison) -> None:
+        comparison.absent += 1
+        if comparison.absent >= self._patience.gone_looks:
+            comparison.status = None
+            comparison.conclude(None, reasons.GONE)
 
-    async def _told(self, entry: Followed) -> tuple[Told, QueryCompareResultResponse] | Trouble:
+    async def _told(self, entry: FollowedEntry) -> tuple[Told, QueryCompareResultResponse] | Trouble:
         """The entry's comparisons as the job's list has them, and the answer that came first."""
-        wanted = {part.task_id for part in entry.open_parts}
+        wanted = {comparison.task_id for comparison in entry.open_comparisons}
         ids: Ids = {} if self._list_comes_along is False else entry.ids()
         job_id = entry.job_id or ""  # an entry with a comparison has one
         first = await self._page(job_id, ids, 1)
@@ -219,64 +219,74 @@ class Watch:
 
     # --- what has ended -----------------------------------------------------------------------------------
 
-    async def _read(self, entry: Followed, ended: Sequence[Part], first: QueryCompareResultResponse) -> Trouble | None:
-        """Read all that the cloud tells of *ended*, and judge them; or why the look failed."""
+    async def _read(
+        self, entry: FollowedEntry, ended: Sequence[FollowedComparison], first: QueryCompareResultResponse
+    ) -> Trouble | None:
+        """Read all that the cloud tells of *ended*, and conclude them; or why the look failed."""
         job_id = entry.job_id or ""
-        told = [part for part in ended if not _untold(part, first)]
-        untold = [part for part in ended if part not in told]
+        told = [comparison for comparison in ended if not _untold(comparison, first)]
+        untold = [comparison for comparison in ended if comparison not in told]
         readings: dict[str, Reading] = {}
-        for parts, answer in ((told, first), (untold, None)):
-            if not parts:
+        for comparisons, answer in ((told, first), (untold, None)):
+            if not comparisons:
                 continue
-            found = await self._pages(job_id, parts, answer, guesses.LIST_PAGE_SIZE)
+            found = await self._pages(job_id, comparisons, answer, guesses.LIST_PAGE_SIZE)
             if isinstance(found, Trouble):
                 return found
             readings |= found
         for size in _LARGER_PAGES:
-            lacking = [part for part in ended if part.status == "SUCCESSFUL" and not readings[part.task_id].complete]
+            lacking = [
+                comparison
+                for comparison in ended
+                if comparison.status == "SUCCESSFUL" and not readings[comparison.task_id].complete
+            ]
             found = await self._pages(job_id, lacking, None, size)
             if not isinstance(found, Trouble):
                 readings |= {task_id: reading for task_id, reading in found.items() if reading.complete}
             elif _passes(found) or self.halted is not None:
                 return found
-        for part in ended:
-            self._judge(part, readings[part.task_id])
+        for comparison in ended:
+            self._conclude(comparison, readings[comparison.task_id])
         return None
 
     async def _pages(
-        self, job_id: str, parts: Sequence[Part], first: QueryCompareResultResponse | None, size: int
+        self,
+        job_id: str,
+        comparisons: Sequence[FollowedComparison],
+        first: QueryCompareResultResponse | None,
+        size: int,
     ) -> dict[str, Reading] | Trouble:
-        """The readings of *parts*, page by page; *first* is the first page where it is there already."""
-        readings = {part.task_id: reading_of(part.compare_type or "") for part in parts}
-        more, page, number = list(parts), first, 1
+        """The readings of *comparisons*, page by page; *first* is the first page where it is there already."""
+        readings = {comparison.task_id: reading_of(comparison.compare_type or "") for comparison in comparisons}
+        more, page, number = list(comparisons), first, 1
         while more and number <= _MAX_PAGES:
             if page is None:
                 ids: Ids = {}
-                for part in more:
-                    ids.update(ids_of(part))
+                for comparison in more:
+                    ids.update(ids_of(comparison))
                 answer = await self._page(job_id, ids, number, size)
                 if isinstance(answer, Trouble):
                     return answer
                 page = answer
-            more = [part for part in more if readings[part.task_id].add(page, size)]
+            more = [comparison for comparison in more if readings[comparison.task_id].add(page, size)]
             page = None
             number += 1
         return readings
 
-    def _judge(self, part: Part, reading: Reading) -> None:
-        """Judge *part*; results that are not there yet, or still move, are looked at again a few times."""
-        if part.status == "SUCCESSFUL" and (reading.counts() is None or (reading.done or 0.0) < 1.0):
-            part.unread += 1
-            if part.unread < self._patience.gone_looks:
+    def _conclude(self, comparison: FollowedComparison, reading: Reading) -> None:
+        """Conclude *comparison*; results that are not there yet, or still move, are looked at again a few times."""
+        if comparison.status == "SUCCESSFUL" and (reading.counts() is None or (reading.done or 0.0) < 1.0):
+            comparison.unread += 1
+            if comparison.unread < self._patience.gone_looks:
                 return
             if reading.counts() is None:
-                part.judge(None, reasons.unreadable(reading.problem))
+                comparison.conclude(None, reasons.unreadable(reading.problem))
                 return
-        part.judge(reading)
+        comparison.conclude(reading)
 
     # --- trouble ------------------------------------------------------------------------------------------
 
-    def _failed(self, entry: Followed, trouble: Trouble) -> float | None:
+    def _failed(self, entry: FollowedEntry, trouble: Trouble) -> float | None:
         """A look brought no answer: in how many seconds to look again. None: never, as that is final.
 
         What passes is waited out for as long as it takes.
@@ -298,7 +308,7 @@ class Watch:
             log.warning("watch.no_answer", reason=trouble.error_msg, error_code=trouble.error_code)
         return after_failure_s(entry.failures, self._patience, self._rng.random())
 
-    def _is_hopeless(self, entry: Followed, trouble: Trouble) -> bool:
+    def _is_hopeless(self, entry: FollowedEntry, trouble: Trouble) -> bool:
         """Whether asking about *entry* once more would not help. An outage of all is waited out for ever."""
         if _passes(trouble):
             return entry.failures >= self._patience.stubborn_failures and not self.silent
@@ -313,9 +323,9 @@ def _passes(trouble: Trouble) -> bool:
 _CLOSED = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
 
 
-def _give_up(entry: Followed, reason: str) -> None:
-    for part in entry.open_parts:
-        part.judge(None, reason)
+def _give_up(entry: FollowedEntry, reason: str) -> None:
+    for comparison in entry.open_comparisons:
+        comparison.conclude(None, reason)
 
 
 def _list_of(answer: QueryCompareResultResponse) -> list[CompareTaskList] | None:
@@ -344,27 +354,29 @@ def _length(answer: QueryCompareResultResponse) -> int:
     return (block.compare_task_list_count if block is not None else None) or 0
 
 
-def _blocks(part: Part, answer: QueryCompareResultResponse) -> Iterator[tuple[str | None, str | None]]:
-    """(id, error code) of the block that *answer* has for *part*."""
+def _blocks(
+    comparison: FollowedComparison, answer: QueryCompareResultResponse
+) -> Iterator[tuple[str | None, str | None]]:
+    """(id, error code) of the block that *answer* has for *comparison*."""
     named = {
         "object_level_compare_id": answer.object_level_compare_results,
         "line_compare_id": answer.line_compare_results,
         "content_compare_id": answer.content_compare_results,
     }
-    for name in ids_of(part):
+    for name in ids_of(comparison):
         if (block := named[name]) is not None:
             yield block.compare_task_id, block.error_code
 
 
-def _untold(part: Part, answer: QueryCompareResultResponse) -> bool:
-    """Whether *answer* has no word on the results of *part*, not even an error."""
-    return not any(task_id in (part.task_id, None) or error for task_id, error in _blocks(part, answer))
+def _untold(comparison: FollowedComparison, answer: QueryCompareResultResponse) -> bool:
+    """Whether *answer* has no word on the results of *comparison*, not even an error."""
+    return not any(task_id in (comparison.task_id, None) or error for task_id, error in _blocks(comparison, answer))
 
 
-def _done(part: Part, answer: QueryCompareResultResponse) -> float | None:
+def _done(comparison: FollowedComparison, answer: QueryCompareResultResponse) -> float | None:
     """How much of a running comparison is done, as far as the first page of its results tells."""
-    if _untold(part, answer):
+    if _untold(comparison, answer):
         return None
-    reading = reading_of(part.compare_type or "")
+    reading = reading_of(comparison.compare_type or "")
     reading.add(answer, guesses.LIST_PAGE_SIZE)
     return reading.done
