@@ -15,10 +15,10 @@ from batcher.drs.outcome import Trouble
 from batcher.durations import duration_text
 from batcher.errors import UserError
 from batcher.follow.ending import FollowEnd
+from batcher.follow.fast_lines import fast_parser
 from batcher.follow.files import verdicts_beside
 from batcher.follow.followed_entry import FollowedEntry, followed, identity_of
 from batcher.follow.follower import Follower, FollowStatus, ScopeName
-from batcher.follow.quick import quickly
 from batcher.follow.spill_file import SpillFile
 from batcher.follow.verdicts_file import VerdictsFile
 from batcher.life.entry import PlannedEntry
@@ -85,7 +85,7 @@ class Following:
         *on_open* sees each entry without a verdict. Blocks; `stop` cuts it short, and nothing is written then. Raises
         `UserError`.
         """
-        parsed = quickly(Result, result_in)
+        parsed = fast_parser(Result, result_in)
         for number, line in raw_lines(results):
             if self._stopped is not None:
                 return

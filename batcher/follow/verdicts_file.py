@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from batcher.clock import utc_now
 from batcher.errors import UserError
-from batcher.follow.quick import quickly
+from batcher.follow.fast_lines import fast_parser
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.whole import draft_beside, is_at, sync_folder, whole_bytes
 
@@ -68,7 +68,7 @@ Identity = tuple[str, tuple[str | None, ...]]
 
 def identity(line: VerdictLine) -> Identity:
     """What a verdict is on: the entry, and the comparisons made for it. A wave begun anew has others."""
-    halves = (line.object_level_compare_result, line.data_level_compare_result)  # of `quickly`'s lines as well
+    halves = (line.object_level_compare_result, line.data_level_compare_result)  # of `fast_parser`'s lines as well
     return line.key, tuple(half.compare_task_id for half in halves if half is not None)
 
 
@@ -86,7 +86,7 @@ class _Found:
     def read(cls, path: Path) -> "_Found":
         """Raises `VerdictsError`."""
         found = cls()
-        parsed = quickly(VerdictLine, verdict_in)
+        parsed = fast_parser(VerdictLine, verdict_in)
         for number, raw in raw_verdicts(path):
             line = parsed(path, number, raw)
             if line.index >= MOST_ENTRIES:

@@ -10,8 +10,8 @@ import msgspec
 
 from batcher.errors import UserError
 from batcher.follow.coverage import WaveCoverage, how_many, plan_beside, sentence
+from batcher.follow.fast_lines import fast_parser
 from batcher.follow.files import verdicts_beside
-from batcher.follow.quick import quickly
 from batcher.follow.verdict import VerdictLine
 from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdicts, verdict_in
 from batcher.gate.entries import WaveEntry
@@ -52,7 +52,7 @@ class WaveReader:
             return self._look_for_missing(table, None, sentence(error), stated.entries, said)
 
     def _verdicts(self) -> Iterator[tuple[int, bytes, str, bool, int, int]]:
-        parsed, path, offset = quickly(VerdictLine, verdict_in), verdicts_beside(self.path), 0
+        parsed, path, offset = fast_parser(VerdictLine, verdict_in), verdicts_beside(self.path), 0
         for number, raw in raw_verdicts(path):
             line = parsed(path, number, raw)
             if line.index >= MOST_ENTRIES:
@@ -66,7 +66,7 @@ class WaveReader:
     def _results(
         self, table: EntryTable, stated: "_Stated"
     ) -> Iterator[tuple[int, str, str | None, int, str, int, bytes]]:
-        parsed, offset = quickly(Result, result_in), 0
+        parsed, offset = fast_parser(Result, result_in), 0
         for number, raw in raw_lines(self.path):
             line = parsed(self.path, number, raw)
             if line.index >= MOST_ENTRIES:
@@ -114,7 +114,7 @@ class WaveReader:
     @contextmanager
     def reading(self) -> Iterator[Callable[[EntryRow], WaveEntry]]:
         """What reads the rest of an entry from the files. Raises `UserError` where they are not what they were."""
-        beside, parsed = verdicts_beside(self.path), quickly(Result, result_in)
+        beside, parsed = verdicts_beside(self.path), fast_parser(Result, result_in)
         with ExitStack() as stack:
             results = stack.enter_context(self.opened())
             verdicts = stack.enter_context(_opened(beside, VerdictsError)) if beside.exists() else None

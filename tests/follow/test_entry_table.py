@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from batcher.errors import UserError
+from batcher.follow.fast_lines import decoder_of
 from batcher.follow.files import verdicts_beside
-from batcher.follow.quick import decoder_of
 from batcher.follow.verdict import VerdictLine
 from batcher.gate import entry_table
 from batcher.gate.accepted import Acceptance

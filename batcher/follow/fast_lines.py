@@ -13,7 +13,7 @@ from pydantic import BaseModel
 Parse = Callable[[Path, int, bytes], Any]
 
 
-def quickly(model: type[BaseModel], parse: Parse) -> Parse:
+def fast_parser(model: type[BaseModel], parse: Parse) -> Parse:
     """Does what *parse* does, which makes a *model* of a line; one beyond doubt comes as a struct with its fields."""
     decode = decoder_of(model).decode
 
