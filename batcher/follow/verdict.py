@@ -34,13 +34,13 @@ class CompareResult(StrEnum):
     CAN_NOT_COMPARE = "CAN_NOT_COMPARE"
 
 
-class LinePart(BaseModel):
+class LineModel(BaseModel):
     """Base of the line and its parts: every field is always present, in the order of the line."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Counts(LinePart):
+class Counts(LineModel):
     """How many were compared, and what came of it; the four others add up to `compared`."""
 
     compared: int = Field(default=0, ge=0, description="Objects (object level) or tables (data level) looked at.")
@@ -52,7 +52,7 @@ class Counts(LinePart):
     )
 
 
-class Difference(LinePart):
+class Difference(LineModel):
     """One thing that is not known to agree: it differs, or could not be compared."""
 
     object_type: str = Field(description="`TABLE` at data level; at object level the cloud's type: `VIEW`, `INDEX`, …")
@@ -79,7 +79,7 @@ class Difference(LinePart):
         return self.table or self.source_value or self.target_value
 
 
-class HalfVerdict(LinePart):
+class HalfVerdict(LineModel):
     """What one comparison came to."""
 
     compare_task_id: str | None = Field(description="The comparison; null where it was not created.")
@@ -97,7 +97,7 @@ class HalfVerdict(LinePart):
     ended_at: Timestamp | None = Field(description="The cloud's time of its end (RFC 3339, UTC).")
 
 
-class VerdictLine(LinePart):
+class VerdictLine(LineModel):
     """One line of the verdicts file."""
 
     key: str = Field(description="The entry's key, as in the results file.")
