@@ -11,7 +11,7 @@ from batcher.clock import SystemClock
 from batcher.follow.files import verdicts_beside
 from batcher.follow.follower import FollowStatus
 from batcher.follow.following import Following
-from batcher.follow.session import Session
+from batcher.follow.watch_session import WatchSession
 from batcher.settings import RunSettings
 from tests.follow.cloud import a_token
 from tests.report.waves import write_wave
@@ -70,7 +70,7 @@ async def test_nothing_is_said_of_where_it_stands_before_all_results_are_read(tm
     verdicts_beside(results).unlink()
     told: list[FollowStatus | None] = []
 
-    class Watched(Session):
+    class Watched(WatchSession):
         def _take_up(self) -> None:
             told.append(self.status())
             super()._take_up()

@@ -9,9 +9,9 @@ import pytest
 
 from batcher.drs.batch_status import READY
 from batcher.follow.ending import FollowEnd
-from batcher.follow.session import Session
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.follow.verdicts_file import VerdictsError, verdict_lines
+from batcher.follow.watch_session import WatchSession
 from batcher.life.result import Status
 from batcher.rates import Rate
 from batcher.settings import RunSettings
@@ -36,8 +36,8 @@ from tests.simulator import bodies
 pytestmark = pytest.mark.virtual_time
 
 
-def session(results: Path, settings: RunSettings | None = None) -> Session:
-    return Session(results, settings or hurried(), credential_for=a_token, clock=loop_clock())
+def session(results: Path, settings: RunSettings | None = None) -> WatchSession:
+    return WatchSession(results, settings or hurried(), credential_for=a_token, clock=loop_clock())
 
 
 async def watched(results: Path, settings: RunSettings | None = None) -> tuple[FollowEnd, dict[str, VerdictLine]]:

@@ -99,13 +99,13 @@ def _follow(results: Path, journal: Path | None, settings: "RunSettings", source
     from batcher import logs, streams
     from batcher.cli.show.following import level_of, shown, stopped_by_signals
     from batcher.cli.show.terminal import colors_on, screen
-    from batcher.follow.session import Session
+    from batcher.follow.watch_session import WatchSession
 
     err = screen()
     logs.configure(settings.log_format, level_of(settings), color=colors_on(err.stream))
 
     async def follow() -> "FollowEnd":
-        session = Session(results, settings, journal=journal, sources=sources)
+        session = WatchSession(results, settings, journal=journal, sources=sources)
         with stopped_by_signals(session.stop):
             async with shown(session.status, err, quiet=settings.quiet):
                 return await session.run()

@@ -43,7 +43,7 @@ def plans_beside(results: Path, journal: Path | None = None) -> Iterator[PlanOf]
             stack.close()
 
 
-class Session:
+class WatchSession:
     """Follows the file *results*, whose *journal* lies beside it where none is named.
 
     `stop` may be called at any time: what is known is kept, the rest goes on later.
