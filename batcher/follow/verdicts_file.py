@@ -72,7 +72,7 @@ def identity(line: VerdictLine) -> Identity:
     return line.key, tuple(half.compare_task_id for half in halves if half is not None)
 
 
-class _Found:
+class _LineIndex:
     """The lines that stand in a verdicts file, at 13 bytes each, however much they say."""
 
     def __init__(self) -> None:
@@ -83,7 +83,7 @@ class _Found:
         self._more: dict[int, list[int]] = {}  # the others, where lines were put together by hand
 
     @classmethod
-    def read(cls, path: Path) -> "_Found":
+    def read(cls, path: Path) -> "_LineIndex":
         """Raises `VerdictsError`."""
         found = cls()
         parsed = fast_parser(VerdictLine, verdict_in)
@@ -131,27 +131,27 @@ class VerdictsFile:
     `take` it, `keep` the verdicts that still hold, drop the others by `only_kept`, and `write` new ones.
     """
 
-    def __init__(self, path: Path, fd: int, found: _Found) -> None:
+    def __init__(self, path: Path, fd: int, found: _LineIndex) -> None:
         self.path = path
         self._fd = fd
-        self._found = found
+        self._index = found
 
     @classmethod
     def take(cls, path: Path) -> "VerdictsFile":
         """Take the file at *path*, making it if there is none. Raises `VerdictsError`."""
         fd = _take(path)
         try:
-            return cls(path, fd, _Found.read(path))
+            return cls(path, fd, _LineIndex.read(path))
         except BaseException:
             os.close(fd)
             raise
 
     def keep(self, index: int, on: Identity) -> Verdict | None:
         """The final verdict on the comparisons *on* of the entry at *index*; its line stays. None: there is none."""
-        if (at := self._found.on(index, hash(on))) is None:
+        if (at := self._index.on(index, hash(on))) is None:
             return None
-        self._found.kept[at] = 1
-        return _VERDICTS[self._found.codes[at]]
+        self._index.kept[at] = 1
+        return _VERDICTS[self._index.codes[at]]
 
     def only_kept(self) -> None:
         """Have only what is kept in the file; no more is kept after that.
@@ -159,7 +159,7 @@ class VerdictsFile:
         What else stands in its middle (verdicts of a wave that was begun anew) goes to a copy beside it first. Raises
         `VerdictsError`.
         """
-        found, self._found = self._found, _Found()
+        found, self._index = self._index, _LineIndex()
         try:
             self._fd = _only(self.path, self._fd, found)
         except OSError as error:
@@ -211,7 +211,7 @@ def _take(path: Path) -> int:
         os.close(fd)  # another put a new file in its place between opening and locking
 
 
-def _only(path: Path, fd: int, found: _Found) -> int:
+def _only(path: Path, fd: int, found: _LineIndex) -> int:
     """The file at *path*, locked, with only the lines that *found* has as kept.
 
     *fd* is the locked file as it was, which is closed where another takes its place: whole, and locked before it does.
