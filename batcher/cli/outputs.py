@@ -7,6 +7,7 @@ from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
 from batcher.journal.files import journal_beside
 from batcher.wave.known_files import refuse_known
+from batcher.whole import led_to
 
 STDOUT = Path("-")
 
@@ -35,6 +36,15 @@ def refuse_outputs(
         for other in options[:number]:
             if _same(given[option], given[other]) and (given[option].is_file() or not given[option].exists()):
                 raise UserError(f"{other} and {option} name the same file, {given[option]}: give each its own.")
+
+
+def nothing_for(path: Path) -> str:
+    """Nothing is to be written to *path*: a file that is there, which was to be replaced, goes, lest it be taken for a
+    new one. What was done, for people. Raises OSError."""
+    if path.is_file():
+        led_to(path).unlink()
+        return f"{path} is removed: it was of before"
+    return f"{path} is not written"
 
 
 def _same(path: Path, other: Path) -> bool:

@@ -11,7 +11,7 @@ from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
-from batcher.holding.readiness import JobState, state_of_status, state_of_trouble
+from batcher.holding.readiness import JobState, Readiness, state_of_status, state_of_trouble
 from batcher.life.entry import Scope
 from batcher.manifest import Entry
 from batcher.pace.patience import Patience, after_failure_s
@@ -29,6 +29,11 @@ class JobReport:
     project_id: str
     keys: list[str] = field(default_factory=list)
     state: JobState | None = None
+
+
+def readiness_of(job: JobReport) -> Readiness:
+    """Whether its entries could be submitted now."""
+    return job.state.readiness if job.state is not None else Readiness.UNKNOWN
 
 
 def jobs_of(entries: Iterable[Entry]) -> dict[Scope, dict[str, JobReport]]:

@@ -126,8 +126,10 @@ def test_a_selection_of_nothing_is_said(batcher: Batcher, wave: None, named: tup
     assert said in ended.err
     assert "next.jsonl is not written" in ended.err
     NEXT.write_text("of before")
-    assert "next.jsonl is left as it was" in batcher("select", RESULTS, *named, "-o", NEXT, "--force").err
+    assert "choose another file" in batcher("select", RESULTS, *named, "-o", NEXT).err
     assert NEXT.read_text() == "of before"
+    assert "next.jsonl is removed: it was of before" in batcher("select", RESULTS, *named, "-o", NEXT, "--force").err
+    assert not NEXT.exists()
     assert [path.name for path in Path().glob(".*draft*")] == []
 
 

@@ -195,7 +195,9 @@ def _tell_nothing(ended: str, chosen: "Chosen", output: str, others: Mapping[str
     there = ", ".join(f"{name} {count:,}" for name, count in others.items())
     tell(f"nothing is chosen: no entry{of}{labelled} {ended}" + (f" (there are: {there})" if there else ""))
     if output != "-":
-        tell(f"{output} is left as it was" if Path(output).exists() else f"{output} is not written")
+        from batcher.cli.outputs import nothing_for
+
+        tell(nothing_for(Path(output)))
 
 
 def _tell_others(selection: "Selection") -> None:
