@@ -25,7 +25,6 @@ from batcher.clock import Clock, SystemClock, utc
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.none import NO_CREDENTIAL
 from batcher.drs.auth.sources import CredentialSources
-from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Cloud, Credential
 from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
@@ -36,7 +35,7 @@ from batcher.life.entry import Scope
 from batcher.life.result import Result
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
 from batcher.masking import mask_text
-from batcher.scopes import open_transport, run_defaults, with_project
+from batcher.scopes import cloud_of, open_transport, run_defaults, with_project
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
 from batcher.settings.policy import policy_of
@@ -422,7 +421,7 @@ class Wave:
             else:  # the start text says it
                 log.debug("credential.found", used=described, scopes=count)
         return {
-            scope: DrsClient(
+            scope: cloud_of(
                 finder.transport,
                 endpoint=self._address_of(scope),
                 project_id=scope.project_id,

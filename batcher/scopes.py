@@ -1,7 +1,8 @@
-"""From settings to scopes: the way to the cloud, the project of a region."""
+"""From settings to scopes: the way to the cloud, the cloud itself, the project of a region."""
 
 import asyncio
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec.structs import replace
 
@@ -10,12 +11,45 @@ from batcher.clock import SystemClock
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.projects import find_project_id
 from batcher.drs.auth.sources import CredentialSources
+from batcher.drs.cloud import Cloud, Credential, Transport
 from batcher.drs.transport import AiohttpTransport
+from batcher.drs.v3.client import DrsClient
 from batcher.manifest import Entry, Manifest, RunDefaults
 from batcher.run_defaults import UNNAMED_PROJECT, run_defaults
 from batcher.settings import RunSettings
 
-__all__ = ["open_transport", "project_at", "run_defaults", "with_project"]
+if TYPE_CHECKING:
+    from batcher.drs.fleet import FleetCloud
+
+__all__ = ["cloud_of", "fleet_of", "open_transport", "project_at", "run_defaults", "with_project"]
+
+
+class CloudOf(Protocol):
+    """Makes the cloud of one scope, (endpoint, project id)."""
+
+    def __call__(
+        self, transport: Transport, *, endpoint: str, project_id: str, credential: Credential, x_language: str | None
+    ) -> Cloud:
+        """The cloud of that scope. *x_language* is for requests that name no language of their own."""
+        ...
+
+
+def cloud_of(
+    transport: Transport, *, endpoint: str, project_id: str, credential: Credential, x_language: str | None = None
+) -> Cloud:
+    """The cloud of one scope. Which version of the API is spoken is said here, and nowhere else."""
+    return DrsClient(transport, endpoint=endpoint, project_id=project_id, credential=credential, x_language=x_language)
+
+
+def fleet_of(
+    transport: Transport, *, endpoint: str, project_id: str, credential: Credential, x_language: str | None = None
+) -> "FleetCloud":
+    """As `cloud_of`, for who also reads the scope's jobs."""
+    from batcher.drs.v3.fleet_client import FleetClient  # no wave reads a fleet
+
+    return FleetClient(
+        transport, endpoint=endpoint, project_id=project_id, credential=credential, x_language=x_language
+    )
 
 
 def open_transport(

@@ -2,32 +2,28 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol, TypedDict, TypeVar
+from typing import Protocol, TypeVar
 
 from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.drs import guesses
-from batcher.drs.answer import Answer, Stage
-from batcher.drs.failures import classify_batch_status, classify_results
+from batcher.drs.cloud import OnSent, ResultIds
 from batcher.drs.outcome import ErrorKind, Fate, Foreign, ResultsOutcome, StatusOutcome, Trouble
 from batcher.pace.pacer import Closed
 
 
-class _Outcome(Protocol):
+class _Told(Protocol):
+    """An outcome that may be trouble as a whole."""
+
     @property
     def trouble(self) -> Trouble | None: ...
+    @property
+    def left(self) -> bool: ...
+    @property
+    def answered(self) -> bool: ...
 
 
-class Ids(TypedDict, total=False):
-    """The comparisons whose results a query tells, each under its own field."""
-
-    object_level_compare_id: str
-    line_compare_id: str
-    content_compare_id: str
-
-
-T = TypeVar("T", bound=_Outcome)
-OnSent = Callable[[], None]
+T = TypeVar("T", bound=_Told)
 
 
 class Reader:
@@ -48,30 +44,26 @@ class Reader:
         return self._reads.access.halted
 
     async def query(
-        self, job_id: str, ids: Ids, *, page: int, per_page: int = guesses.LIST_PAGE_SIZE
+        self, job_id: str, ids: ResultIds, *, page: int, per_page: int = guesses.LIST_PAGE_SIZE
     ) -> ResultsOutcome | None:
         """One page of the job's list of comparisons, and of the results of those that *ids* name."""
-        query = partial(self._reads.cloud.query_compare_result, job_id, current_page=page, per_page=per_page, **ids)
-        return await self._ask(lambda on_sent: query(on_sent=on_sent), partial(classify_results, job_id=job_id))
+        query = partial(self._reads.cloud.read_results, job_id, ids, page=page, per_page=per_page)
+        return await self._ask(lambda on_sent: query(on_sent=on_sent))
 
-    async def batch_status(self, job_ids: Sequence[str]) -> StatusOutcome | None:
+    async def job_statuses(self, job_ids: Sequence[str]) -> StatusOutcome | None:
         """The status of at most `guesses.STATUS_BATCH` jobs."""
-        return await self._ask(
-            lambda on_sent: self._reads.cloud.batch_status(job_ids, on_sent=on_sent),
-            partial(classify_batch_status, asked=job_ids),
-        )
+        return await self._ask(lambda on_sent: self._reads.cloud.job_statuses(job_ids, on_sent=on_sent))
 
-    async def _ask(self, send: Callable[[OnSent], Awaitable[Answer]], classify: Callable[[Answer], T]) -> T | None:
+    async def _ask(self, send: Callable[[OnSent], Awaitable[T]]) -> T | None:
         access = self._reads.access
         while True:
             async with access.first_alone():
                 try:
                     if not await access.ready():
                         return None
-                    answer, sent_at = await self._send(send)
+                    outcome, sent_at = await self._send(send)
                 except Closed:
                     return None
-                outcome = classify(answer)
                 trouble = outcome.trouble
                 throttled = trouble if trouble is not None and trouble.fate is Fate.TURNED_AWAY else None
                 if trouble is None or throttled is not None:
@@ -89,7 +81,7 @@ class Reader:
                 if not await access.renew_or_halt(trouble, sent_at):
                     return None
 
-    async def _send(self, send: Callable[[OnSent], Awaitable[Answer]]) -> tuple[Answer, float]:
+    async def _send(self, send: Callable[[OnSent], Awaitable[T]]) -> tuple[T, float]:
         async with self._reads.meter.pacer.turn() as turn:
             await turn.due()
         if not await self._reads.access.ready():  # the credential may have died during the wait
@@ -99,8 +91,8 @@ class Reader:
         self.looks += 1
         sent, answered = True, False
         try:
-            answer = await send(turn.sent)
-            sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
+            outcome = await send(turn.sent)
+            sent, answered = outcome.left, outcome.answered
         finally:
             turn.ended(sent=sent, answered=answered)
-        return answer, sent_at
+        return outcome, sent_at

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from msgspec import Struct
 from pydantic import BaseModel
 
-from batcher.drs.create_compare_task import CreateCompareTaskReq
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 
 
 class Plain(Enum):

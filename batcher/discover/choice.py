@@ -12,7 +12,7 @@ from batcher.discover.objects import Objects, ObjectSource
 from batcher.discover.selection import LeftOut, Reason
 from batcher.discover.support import LinkSupport, Support, has_schemas, support_of
 from batcher.drs import guesses
-from batcher.drs.fleet_answers import JobDetail, ListedJob, SelectedObject
+from batcher.drs.fleet import JobDetail, ListedJob, SelectedObject
 from batcher.manifest.fields import DATA_LEVEL
 
 Compare = Literal["auto", "objects", "lines", "contents", "objects+lines"]

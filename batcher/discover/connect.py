@@ -13,11 +13,11 @@ from batcher.drs.auth.iam import Project
 from batcher.drs.auth.projects import find_project_id, visible_projects
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.endpoints import endpoint_of_region, region_of_endpoint
-from batcher.drs.fleet_client import FleetClient
+from batcher.drs.fleet import FleetCloud
 from batcher.errors import UserError
 from batcher.follow.connect import connected
 from batcher.life.entry import Scope
-from batcher.scopes import open_transport
+from batcher.scopes import fleet_of, open_transport
 from batcher.settings import RunSettings
 
 
@@ -82,9 +82,9 @@ async def readers_of(
 ) -> AsyncIterator[dict[Scope, FleetReader]]:
     """A reader for each of *scopes*, while the context lasts. Raises `UserError`."""
     rng = random.Random()
-    async with connected(scopes, settings, clock, sources=sources, client=FleetClient) as reads:
+    async with connected(scopes, settings, clock, sources=sources, make=fleet_of) as reads:
         readers = {}
         for scope, one in reads.items():
-            assert isinstance(one.cloud, FleetClient)  # noqa: S101 - it was asked for
+            assert isinstance(one.cloud, FleetCloud)  # noqa: S101 - it was asked for
             readers[scope] = FleetReader(one.cloud, one, clock, rng)
         yield readers

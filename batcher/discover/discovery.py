@@ -15,8 +15,7 @@ from batcher.discover.reader import FleetReader
 from batcher.discover.selection import LeftOut, Selection, flattened, sift, standby, untold
 from batcher.discover.walk import walk
 from batcher.drs import guesses
-from batcher.drs.fleet_answers import JobDetail, ListedJob
-from batcher.drs.fleet_requests import JobKind
+from batcher.drs.fleet import JobDetail, JobKind, ListedJob
 from batcher.drs.outcome import Fate, Trouble
 
 _AT_ONCE = 8  # jobs that are looked into at the same time; the pace of look-ups bounds them all

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from batcher.discover.reader import FleetReader
 from batcher.drs import guesses
-from batcher.drs.fleet_answers import JobDetail, ListedJob, ObjectPage, SelectedObject
+from batcher.drs.fleet import JobDetail, ListedJob, ObjectPage, SelectedObject
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 
 _MAX_PAGES = 1000

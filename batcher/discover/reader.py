@@ -2,23 +2,14 @@
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from typing import TypeVar
 
 from batcher.channel.reader import Reader
 from batcher.channel.reads import Reads
 from batcher.clock import Clock
-from batcher.drs.fleet_answers import (
-    JobDetail,
-    JobPage,
-    ObjectPage,
-    Told,
-    classify_batch_detail,
-    classify_db_object,
-    classify_job_page,
-    classify_object_mappings,
-)
-from batcher.drs.fleet_client import FleetClient
-from batcher.drs.fleet_requests import JobKind
+from batcher.drs.cloud import OnSent
+from batcher.drs.fleet import FleetCloud, FleetOutcome, JobDetail, JobKind, JobPage, ObjectPage
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.pace.patience import Patience, after_failure_s
 
@@ -38,52 +29,34 @@ def _passes(trouble: Trouble) -> bool:
 class FleetReader(Reader):
     """The look-ups of a discovery. Each gives what was told, or the trouble that did not pass."""
 
-    def __init__(self, client: FleetClient, reads: Reads, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, fleet: FleetCloud, reads: Reads, clock: Clock, rng: random.Random) -> None:
         super().__init__(reads, clock)
-        self._client = client
+        self._fleet = fleet
         self._rng = rng
 
     async def job_page(
         self, kind: JobKind, page: int, *, enterprise_project_id: str | None, tags: Mapping[str, str]
     ) -> JobPage | Trouble:
         """A page of the jobs of *kind*."""
-        return await self._surely(
-            lambda: self._ask(
-                lambda on_sent: self._client.list_jobs(
-                    kind, cur_page=page, enterprise_project_id=enterprise_project_id, tags=tags, on_sent=on_sent
-                ),
-                classify_job_page,
-            )
-        )
+        ask = partial(self._fleet.list_jobs, kind, page=page, enterprise_project_id=enterprise_project_id, tags=tags)
+        return await self._surely(lambda on_sent: ask(on_sent=on_sent))
 
     async def details(self, job_ids: Sequence[str]) -> Mapping[str, JobDetail | Trouble] | Trouble:
         """The details of at most `guesses.DETAIL_BATCH` jobs."""
-        return await self._surely(
-            lambda: self._ask(
-                lambda on_sent: self._client.batch_detail(job_ids, on_sent=on_sent),
-                lambda answer: classify_batch_detail(answer, asked=job_ids),
-            )
-        )
+        return await self._surely(lambda on_sent: self._fleet.job_details(job_ids, on_sent=on_sent))
 
     async def object_mappings(self, job_id: str, offset: int) -> ObjectPage | Trouble:
         """A page of what the job replicates."""
-        return await self._surely(
-            lambda: self._ask(
-                lambda on_sent: self._client.object_mappings(job_id, offset=offset, on_sent=on_sent),
-                classify_object_mappings,
-            )
-        )
+        return await self._surely(lambda on_sent: self._fleet.object_mappings(job_id, offset=offset, on_sent=on_sent))
 
     async def db_object(self, job_id: str) -> ObjectPage | Trouble:
         """What the job replicates, in one piece."""
-        return await self._surely(
-            lambda: self._ask(lambda on_sent: self._client.db_object(job_id, on_sent=on_sent), classify_db_object)
-        )
+        return await self._surely(lambda on_sent: self._fleet.db_object(job_id, on_sent=on_sent))
 
-    async def _surely(self, ask: Callable[[], Awaitable[Told[T] | None]]) -> T | Trouble:
+    async def _surely(self, ask: Callable[[OnSent], Awaitable[FleetOutcome[T]]]) -> T | Trouble:
         failures = 0
         while True:
-            told = await ask()
+            told = await self._ask(ask)
             if told is None:
                 return self.halted or _STOPPED
             if told.trouble is None:

@@ -7,8 +7,7 @@ from fnmatch import fnmatchcase
 from msgspec import Struct
 
 from batcher.discover.support import Link
-from batcher.drs.fleet_answers import JobDetail, ListedJob
-from batcher.drs.fleet_client import fits_a_path
+from batcher.drs.fleet import JobDetail, ListedJob, fits_a_path
 from batcher.drs.outcome import Trouble
 from batcher.holding.readiness import Readiness, readiness_of_status
 

@@ -5,8 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from batcher.discover.reader import FleetReader
-from batcher.drs.fleet_answers import ListedJob
-from batcher.drs.fleet_requests import JobKind
+from batcher.drs.fleet import JobKind, ListedJob
 from batcher.drs.outcome import Trouble
 from batcher.drs.paging import Paging, Read
 

@@ -12,7 +12,7 @@ import orjson
 from batcher.discover.choice import GUESS_SAID, Chosen, Guess
 from batcher.discover.discovery import ProjectFound
 from batcher.discover.selection import LeftOut
-from batcher.drs.create_compare_task import CreateCompareTaskReq
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.entry import Entry
 from batcher.manifest.write import ManifestLine
 

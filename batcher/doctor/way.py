@@ -4,21 +4,21 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Awaitable, Iterator
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from batcher import zone
 from batcher.clock import utc, utc_now
 from batcher.doctor.check import Check, fault, ok, warning
-from batcher.drs.answer import Answer
+from batcher.drs import guesses
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.probe import NO_JOB, Checked, Standing, check_credential
 from batcher.drs.cloud import Credential
 from batcher.drs.endpoints import is_loopback, region_of_endpoint
-from batcher.drs.failures import classify_call
-from batcher.drs.fleet_client import FleetClient
-from batcher.drs.outcome import ErrorKind, Fate
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.drs.proxies import Proxies
 from batcher.durations import rough_duration
+from batcher.scopes import fleet_of
 from batcher.settings import RunSettings
 
 _FAR_S = 60.0
@@ -74,19 +74,28 @@ async def _tls(host: str, port: int, settings: RunSettings) -> Check:
     return ok("TLS", f"the certificate of {host} is trusted")
 
 
+class _Read(Protocol):
+    """The outcome of a call that only reads."""
+
+    @property
+    def trouble(self) -> Trouble | None: ...
+    @property
+    def http_status(self) -> int | None: ...
+
+
 async def scope(finder: CredentialFinder, credential: Credential, address: str, project_id: str) -> list[Check]:
     """The credential of one scope, the cloud's clock, and which reads it is let in to."""
-    checked = await check_credential(finder, credential, address, project_id)
+    fleet = fleet_of(finder.transport, endpoint=address, project_id=project_id, credential=credential)
+    checked = await check_credential(finder, fleet, credential, address, project_id)
     found = [_standing(checked, project_id), *_clock(checked.skew_s)]
     found += [warning("credential", remark, "see above") for remark in checked.remarks if "clock" not in remark]
     if checked.standing is not Standing.TAKEN:
         return found
-    client = FleetClient(finder.transport, endpoint=address, project_id=project_id, credential=credential)
-    reads = {
-        "job states (batch-status)": client.batch_status([NO_JOB]),
-        "comparisons (query-compare-result)": client.query_compare_result(NO_JOB, current_page=1, per_page=10),
-        "the list of jobs (for discover)": client.list_jobs("migration", cur_page=1),
-        "job details (for discover)": client.batch_detail([NO_JOB]),
+    reads: dict[str, Awaitable[_Read]] = {
+        "job states (batch-status)": fleet.job_statuses([NO_JOB]),
+        "comparisons (query-compare-result)": fleet.list_comparisons(NO_JOB, page=guesses.FIRST_PAGE),
+        "the list of jobs (for discover)": fleet.list_jobs("migration", page=1),
+        "job details (for discover)": fleet.job_details([NO_JOB]),
     }
     found += [await _permission(name, read) for name, read in reads.items()]
     found.append(ok("create", "whether comparisons may be created only a create request can show"))
@@ -115,10 +124,11 @@ def _clock(skew_s: float | None) -> Iterator[Check]:
         yield ok("clock", "this machine's clock agrees with what answers there")
 
 
-async def _permission(name: str, read: Awaitable[Answer]) -> Check:
-    """Let in is let in, also where the cloud then says that there is no such job."""
-    trouble = classify_call(await read)
-    if trouble is None or (trouble.foreign is None and trouble.fate is Fate.REFUSED):
+async def _permission(name: str, read: Awaitable[_Read]) -> Check:
+    """Let in is let in, also where the cloud then says that there is no such job, or tells nothing of it."""
+    told = await read
+    trouble, is_taken = told.trouble, told.http_status is not None and 200 <= told.http_status < 300
+    if trouble is None or (trouble.foreign is None and (trouble.fate is Fate.REFUSED or is_taken)):
         return ok("permission", name)
     code = trouble.error_code or trouble.kind.value
     if trouble.kind in (ErrorKind.PERMISSION, ErrorKind.AUTH):

@@ -1,13 +1,20 @@
-"""The cloud as the engine sees it: one scope, a handful of calls, each answer a value."""
+"""The cloud as the engine sees it: one scope, a handful of calls, each answered by an outcome; and what is under them.
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+The engine knows no version of the API. One that implements `Cloud` lies in a room of its own (`batcher.drs.v3`), and
+`batcher.scopes.cloud_of` says which is used.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypedDict
 
 from msgspec import Struct
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer
 from batcher.drs.discreet import Discreet
+from batcher.drs.outcome import CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
+
+OnSent = Callable[[], None] | None
 
 
 class HttpRequest(Discreet, frozen=True, kw_only=True):
@@ -24,7 +31,7 @@ class HttpRequest(Discreet, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     body: bytes
     answer_limit: int = guesses.CREATE_ANSWER_LIMIT
-    on_sent: Callable[[], None] | None = None
+    on_sent: OnSent = None
 
 
 class Transport(Protocol):
@@ -68,38 +75,44 @@ class Credential(Protocol):
         ...
 
 
+class ResultIds(TypedDict, total=False):
+    """The comparisons whose results are read, each under its own field."""
+
+    object_level_compare_id: str
+    line_compare_id: str
+    content_compare_id: str
+
+
 class Cloud(Protocol):
-    """One scope of the cloud, as handed to the engine."""
+    """One scope of the cloud, as handed to the engine. Each call sends one request, once, and never raises for what
+    comes of it. *on_sent* is called once, the moment the request begins to leave."""
 
     async def prepare(self) -> Refusal | None:
         """Have the credential ready, so that the next call leaves at once. None: ready."""
         ...
 
-    async def create_compare_task(
-        self, body: bytes, *, x_language: str | None, on_sent: Callable[[], None] | None = None
-    ) -> Answer:
-        """POST /v3/{project_id}/jobs/create-compare-task, once. Not idempotent."""
-        ...
-
-    async def query_compare_result(
-        self,
-        job_id: str,
-        *,
-        current_page: int,
-        per_page: int,
-        object_level_compare_id: str | None = None,
-        line_compare_id: str | None = None,
-        content_compare_id: str | None = None,
-        on_sent: Callable[[], None] | None = None,
-    ) -> Answer:
-        """POST /v3/{project_id}/jobs/query-compare-result: one page of the list of the job's comparisons, or, with
-        ids, of their results."""
-        ...
-
-    async def batch_status(self, job_ids: Sequence[str], *, on_sent: Callable[[], None] | None = None) -> Answer:
-        """POST /v3/{project_id}/jobs/batch-status: the status of at most `guesses.STATUS_BATCH` jobs."""
-        ...
-
     async def renew(self) -> bool:
         """After a 401: renew the credential the last refused request used. True: worth another request."""
+        ...
+
+    async def create_comparisons(
+        self, body: bytes, *, job_id: str, asked: Iterable[Half], x_language: str | None, on_sent: OnSent = None
+    ) -> CreateOutcome:
+        """Create what *body* asks for: the halves *asked* of job *job_id*. Not idempotent: the caller has made its
+        intent durable."""
+        ...
+
+    async def list_comparisons(self, job_id: str, *, page: int, on_sent: OnSent = None) -> ListOutcome:
+        """A page, of `guesses.LIST_PAGE_SIZE`, of the job's list of comparisons."""
+        ...
+
+    async def read_results(
+        self, job_id: str, ids: ResultIds, *, page: int, per_page: int, on_sent: OnSent = None
+    ) -> ResultsOutcome:
+        """A page of the results of the comparisons that *ids* name, and maybe of the job's list; without any, of that
+        list alone."""
+        ...
+
+    async def job_statuses(self, job_ids: Sequence[str], *, on_sent: OnSent = None) -> StatusOutcome:
+        """The status of each of at most `guesses.STATUS_BATCH` jobs."""
         ...

@@ -1,15 +1,19 @@
-"""What an answer means, as values: the verdict on each half of a create request, and one page of a listing.
+"""What the cloud answers, as values: the verdict on each half of a create request, a page of a list, states of jobs.
 
-`failures.py` computes these from an `Answer`; the engine decides by them and never looks at raw answers.
+The engine decides by these alone. An API's room makes them of its raw answers (`v3/classify.py`); no raw answer goes
+any further.
 """
 
 from collections.abc import Mapping
 from enum import Enum, StrEnum
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from batcher.drs.query_compare_result import QueryCompareResultResponse
 from msgspec import Struct
+
+from batcher.drs.answer import Stage
+
+if TYPE_CHECKING:
+    from batcher.drs.v3.query_compare_result import QueryCompareResultResponse
 
 
 class ErrorKind(StrEnum):
@@ -82,7 +86,33 @@ class Half(StrEnum):
     DATA = "data_level"
 
 
-class CreateOutcome(Struct, frozen=True, kw_only=True):
+class Outcome(Struct, frozen=True, kw_only=True):
+    """How one request went, whatever it asked for. Times are Unix seconds.
+
+    *sent_at* is when it left by our clock (or was tried, where it did not leave), *answered_at* when it ended.
+    *http_status* is None where no whole answer came. *server_time* is the cloud's clock when it answered, None where
+    the answer has no date or is not the cloud's own.
+    """
+
+    stage: Stage
+    sent_at: float
+    answered_at: float
+    http_status: int | None = None
+    request_id: str | None = None
+    server_time: float | None = None
+
+    @property
+    def left(self) -> bool:
+        """Whether the request left us, so that the cloud may have acted."""
+        return self.stage is Stage.SENT
+
+    @property
+    def answered(self) -> bool:
+        """Whether a whole answer came, whoever said it."""
+        return self.http_status is not None
+
+
+class CreateOutcome(Outcome, frozen=True, kw_only=True):
     """The verdict on each half that was asked for. Where the call as a whole failed, *whole* holds that
     trouble and every half has it too, save one that the answer gives an id all the same: that one is in doubt.
     *whole* is None where the halves speak for themselves; then none of them is `NOT_LET_IN`.
@@ -92,8 +122,6 @@ class CreateOutcome(Struct, frozen=True, kw_only=True):
 
     halves: Mapping[Half, Made | Trouble]
     whole: Trouble | None
-    http_status: int | None
-    request_id: str | None
     unasked: tuple[str, ...] = ()
 
 
@@ -122,30 +150,24 @@ class ComparisonPage(Struct, frozen=True, kw_only=True):
     total: int
 
 
-class ListOutcome(Struct, frozen=True, kw_only=True):
+class ListOutcome(Outcome, frozen=True, kw_only=True):
     """Exactly one of *page* and *trouble* is set. An answer that is not a whole, sound list is trouble:
     an error here is never evidence that no comparison exists."""
 
     page: ComparisonPage | None
     trouble: Trouble | None
-    http_status: int | None
-    request_id: str | None
 
 
-class ResultsOutcome(Struct, frozen=True, kw_only=True):
+class ResultsOutcome(Outcome, frozen=True, kw_only=True):
     """Exactly one of *results* and *trouble* is set. Blocks of *results* may carry an error of their own."""
 
     results: "QueryCompareResultResponse | None"
     trouble: Trouble | None
-    http_status: int | None
-    request_id: str | None
 
 
-class StatusOutcome(Struct, frozen=True, kw_only=True):
+class StatusOutcome(Outcome, frozen=True, kw_only=True):
     """The status of every job asked for, or why it could not be had; *trouble* where the call as a whole failed,
     which every job then has too."""
 
     jobs: Mapping[str, str | Trouble]
     trouble: Trouble | None
-    http_status: int | None
-    request_id: str | None

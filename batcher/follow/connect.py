@@ -11,11 +11,10 @@ from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.sources import CredentialSources
-from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Credential
 from batcher.life.entry import Scope
 from batcher.rates import Rate
-from batcher.scopes import open_transport
+from batcher.scopes import CloudOf, cloud_of, open_transport
 from batcher.settings import RunSettings
 
 CredentialFor = Callable[[Scope], Credential]
@@ -29,9 +28,9 @@ async def connected(
     *,
     sources: CredentialSources | None = None,
     credential_for: CredentialFor | None = None,
-    client: type[DrsClient] = DrsClient,
+    make: CloudOf = cloud_of,
 ) -> AsyncIterator[dict[Scope, Reads]]:
-    """What the look-ups of each of *scopes* go through, while the context lasts; each *cloud* is a *client*.
+    """What the look-ups of each of *scopes* go through, while the context lasts; *make* makes the cloud of each.
 
     Raises `UserError`.
     """
@@ -45,7 +44,7 @@ async def connected(
             credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in named)
         reads = {}
         for scope in named:
-            cloud = client(
+            cloud = make(
                 finder.transport,
                 endpoint=scope.endpoint,
                 project_id=scope.project_id,

@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
-from batcher.channel.reader import Ids
 from batcher.clock import utc
 from batcher.drs import guesses
-from batcher.drs.create_compare_task import CreateCompareTaskResult
+from batcher.drs.cloud import ResultIds
 from batcher.drs.error_body import milliseconds
 from batcher.drs.outcome import FINISHED, Half
-from batcher.drs.query_compare_result import CompareTaskList
+from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
+from batcher.drs.v3.query_compare_result import CompareTaskList
 from batcher.follow import reasons
 from batcher.follow.reading import Reading
 from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine, verdict_of_entry, verdict_of_task
@@ -103,9 +103,9 @@ class FollowedEntry(msgspec.Struct, kw_only=True):
         """Those without a verdict."""
         return tuple(comparison for comparison in self.comparisons if comparison.verdict is None)
 
-    def ids(self) -> Ids:
+    def ids(self) -> ResultIds:
         """The comparisons without a verdict, for a query of their results; those of a type not known are left out."""
-        ids: Ids = {}
+        ids: ResultIds = {}
         for comparison in self.open_comparisons:
             ids.update(ids_of(comparison))
         return ids
@@ -117,7 +117,7 @@ class FollowedEntry(msgspec.Struct, kw_only=True):
         return min(shares) if shares else None
 
 
-def ids_of(comparison: FollowedComparison) -> Ids:
+def ids_of(comparison: FollowedComparison) -> ResultIds:
     """The query's field for *comparison*."""
     if comparison.compare_type in guesses.OBJECT_LEVEL_TYPES:
         return {"object_level_compare_id": comparison.task_id}

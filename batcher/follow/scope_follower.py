@@ -4,12 +4,13 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from batcher.channel.reader import Ids, Reader
+from batcher.channel.reader import Reader
 from batcher.clock import Clock
 from batcher.drs import guesses
+from batcher.drs.cloud import ResultIds
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.drs.paging import Paging, Read
-from batcher.drs.query_compare_result import CompareTaskList, QueryCompareResultResponse
+from batcher.drs.v3.query_compare_result import CompareTaskList, QueryCompareResultResponse
 from batcher.follow import reasons
 from batcher.follow.due_queue import DueQueue
 from batcher.follow.followed_entry import FollowedComparison, FollowedEntry, ids_of
@@ -177,7 +178,7 @@ class ScopeFollower:
     async def _told(self, entry: FollowedEntry) -> tuple[Told, QueryCompareResultResponse] | Trouble:
         """The entry's comparisons as the job's list has them, and the answer that came first."""
         wanted = {comparison.task_id for comparison in entry.open_comparisons}
-        ids: Ids = {} if self._list_comes_along is False else entry.ids()
+        ids: ResultIds = {} if self._list_comes_along is False else entry.ids()
         job_id = entry.job_id or ""  # an entry with a comparison has one
         first = await self._page(job_id, ids, 1)
         if isinstance(first, Trouble):
@@ -203,7 +204,7 @@ class ScopeFollower:
             answer = None
 
     async def _page(
-        self, job_id: str, ids: Ids, number: int, size: int = guesses.LIST_PAGE_SIZE
+        self, job_id: str, ids: ResultIds, number: int, size: int = guesses.LIST_PAGE_SIZE
     ) -> QueryCompareResultResponse | Trouble:
         outcome = await self._reader.query(job_id, ids, page=number, per_page=size)
         if outcome is None:
@@ -261,7 +262,7 @@ class ScopeFollower:
         more, page, number = list(comparisons), first, 1
         while more and number <= _MAX_PAGES:
             if page is None:
-                ids: Ids = {}
+                ids: ResultIds = {}
                 for comparison in more:
                     ids.update(ids_of(comparison))
                 answer = await self._page(job_id, ids, number, size)

@@ -85,7 +85,7 @@ async def look(reader: Reader, job_ids: Sequence[str]) -> Mapping[str, JobState]
 
     A job that the answer to a batch says nothing of is asked about alone.
     """
-    outcome = await reader.batch_status(job_ids)
+    outcome = await reader.job_statuses(job_ids)
     if outcome is None:
         halted = reader.halted
         return {job_id: state_of_trouble(job_id, halted) for job_id in job_ids} if halted else _STOPPED

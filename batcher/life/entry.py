@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from batcher.drs.create_compare_task import CreateCompareTaskReq
 from batcher.drs.outcome import Half
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 
 
 class Scope(Struct, frozen=True):

@@ -7,8 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from batcher.drs.create_compare_task import CreateCompareTaskResult
 from batcher.drs.outcome import ErrorKind
+from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
 
 
 class Status(StrEnum):

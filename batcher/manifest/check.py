@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from batcher.drs.create_compare_task import CreateCompareTaskReq
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.alike import Alike
 from batcher.manifest.beside import RunDefaults, Scopes, is_key, is_text, key_of, labels_of, language_of
 from batcher.manifest.damage import surely_plain

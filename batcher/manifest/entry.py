@@ -7,8 +7,8 @@ from hashlib import sha256
 import msgspec
 from msgspec import Struct
 
-from batcher.drs.create_compare_task import CreateCompareTaskReq
-from batcher.drs.request_body import DataLevelBody, ObjectInfo, ObjectInfoWithToken, RequestBody, to_json
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
+from batcher.drs.v3.request_body import DataLevelBody, ObjectInfo, ObjectInfoWithToken, RequestBody, to_json
 
 NO_LABELS: Mapping[str, str] = {}
 _KEY_LETTER = "k"  # no number has it, so that a spreadsheet leaves a key of digits as it is

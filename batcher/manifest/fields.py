@@ -1,6 +1,6 @@
 """The names an entry may have, and what to say where one is missing. The request's own come from its models."""
 
-from batcher.drs.create_compare_task import (
+from batcher.drs.v3.create_compare_task import (
     CompareObjectInfo,
     CompareObjectInfoWithToken,
     CompareTableInfoWithToken,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from batcher.drs.request_body import ObjectInfo, ObjectInfoWithToken
+from batcher.drs.v3.request_body import ObjectInfo, ObjectInfoWithToken
 from batcher.manifest.damage import KNOWN_NOTHINGS, ruined_name
 from batcher.manifest.fields import DATA_LEVEL, OBJECT_LISTS
 from batcher.manifest.formats.element import Fault

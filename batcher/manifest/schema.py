@@ -5,7 +5,7 @@ It says what a schema can say. The rules between fields, duplicates and start ti
 
 from typing import Any
 
-from batcher.drs.create_compare_task import CreateCompareTaskReq
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.fields import LANGUAGES
 
 _TEXT = {"type": ["string", "null"]}

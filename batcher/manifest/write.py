@@ -8,7 +8,7 @@ from typing import Any, Protocol, TextIO
 
 import orjson
 
-from batcher.drs.create_compare_task import (
+from batcher.drs.v3.create_compare_task import (
     CompareObjectInfo,
     CompareObjectInfoWithToken,
     CompareTableInfoWithToken,

@@ -7,8 +7,8 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from batcher.drs.create_compare_task import CreateCompareTaskReq, CreateDataLevelCompareReq
 from batcher.drs.outcome import Half
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq, CreateDataLevelCompareReq
 from batcher.errors import BatcherError
 
 MAX_PER_PAGE = 100

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Literal, Protocol, get_args
 
-from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
+from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
 from batcher.nearest import nearest
 from batcher.simulator.chance import draw
 

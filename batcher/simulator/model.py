@@ -17,8 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from batcher.drs.create_compare_task import CREATE_COMPARE_TASK, CreateCompareTaskReq
 from batcher.drs.outcome import Half
+from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK, CreateCompareTaskReq
 from batcher.simulator import checks, fleet
 from batcher.simulator.chance import draw_hex
 from batcher.simulator.checks import BadRequest, BatchReq, QueryReq

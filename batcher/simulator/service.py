@@ -10,8 +10,8 @@ from functools import partial
 
 import orjson
 
-from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
 from batcher.drs.outcome import Half
+from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
 from batcher.rates import Rate
 from batcher.simulator.chance import draw
 from batcher.simulator.config import CloudConfig

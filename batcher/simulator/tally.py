@@ -4,8 +4,8 @@ from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
 from batcher.drs.outcome import Half
+from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
 from batcher.simulator.ledger import Answered, Effect, Event, Ledger, NoLedger, RequestSeen
 
 

@@ -1,7 +1,7 @@
 """Comparison tasks made: their ids, how long they run and how they end, all from the seed and the job's rule."""
 
-from batcher.drs.create_compare_task import CreateDataLevelCompareReq
 from batcher.drs.outcome import Half
+from batcher.drs.v3.create_compare_task import CreateDataLevelCompareReq
 from batcher.simulator.chance import draw, draw_hex
 from batcher.simulator.comparisons import OBJECT_COMPARISON, Job, Task
 from batcher.simulator.config import CloudConfig

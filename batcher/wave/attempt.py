@@ -9,10 +9,7 @@ from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.creation import Creation
 from batcher.channel.governor import Governor
 from batcher.channel.width import Berth, Width
-from batcher.drs.answer import Answer, Stage
-from batcher.drs.authorship import is_the_clouds
 from batcher.drs.cloud import Cloud
-from batcher.drs.failures import classify_create, server_time
 from batcher.drs.outcome import CreateOutcome, ErrorKind, Fate, Half, Made, Trouble
 from batcher.journal.ops import Happened
 from batcher.life.decide import Settle, give_up
@@ -75,12 +72,12 @@ class Attempts:
             if self._access.halted is not None:
                 return
             match await self._ask(held, known):
-                case Answer() as answer:
-                    await self._answered(held, answer)
+                case CreateOutcome() as outcome:
+                    await self._answered(held, outcome)
                 case Settle() as late:
                     await self._course.settle(held, late)
 
-    async def _ask(self, held: Held, known: frozenset[str] | None) -> Answer | Settle | None:
+    async def _ask(self, held: Held, known: frozenset[str] | None) -> CreateOutcome | Settle | None:
         """Intend and send. Nothing left where it is too late, or (None) where the wave or its scope stopped."""
         async with self._width.berth() as berth:
             turn = await self._intend(held, known, berth)
@@ -156,7 +153,7 @@ class Attempts:
         await self._context.record(Happened(index=held.entry.index, event=event))
         held.state = before
 
-    async def _send(self, held: Held, turn: Turn) -> Answer:
+    async def _send(self, held: Held, turn: Turn) -> CreateOutcome:
         context, state = self._context, held.state
         intent = state.intent
         assert intent is not None  # noqa: S101 - `_intend` comes first
@@ -174,25 +171,29 @@ class Attempts:
         self.in_flight += 1
         sent, answered = True, False
         try:
-            answer = await self._cloud.create_compare_task(body, x_language=held.entry.x_language, on_sent=leaves)
-            sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
+            outcome = await self._cloud.create_comparisons(
+                body,
+                job_id=held.entry.job_id,
+                asked=intent.asked,
+                x_language=held.entry.x_language,
+                on_sent=leaves,
+            )
+            sent, answered = outcome.left, outcome.answered
         finally:
             self.in_flight -= 1
             context.tally.in_flight -= 1
             turn.ended(sent=sent, answered=answered)
         context.watch("answer received")
-        if is_the_clouds(answer):
-            self._cloud_clock.heard(server_time(answer), held.sent_at, context.clock.monotonic())
-        return answer
+        self._cloud_clock.heard(outcome.server_time, held.sent_at, context.clock.monotonic())
+        return outcome
 
-    async def _answered(self, held: Held, answer: Answer) -> None:
+    async def _answered(self, held: Held, outcome: CreateOutcome) -> None:
         intent, now = held.state.intent, self._context.clock.monotonic()
         assert intent is not None  # noqa: S101 - an answer follows an intent
-        outcome = classify_create(answer, asked=intent.asked, job_id=held.entry.job_id)
         self._governor.create_answered(held.entry.job_id, held.sent_at or 0.0, outcome.halves.values())
         event = Answered(
             at=self._context.clock.now(),
-            sent_at=answer.sent_at,
+            sent_at=outcome.sent_at,
             halves=outcome.halves,
             http_status=outcome.http_status,
             request_id=outcome.request_id,

@@ -8,9 +8,7 @@ from batcher.channel.governor import Governor
 from batcher.channel.width import Width
 from batcher.clock import utc
 from batcher.drs import guesses
-from batcher.drs.answer import Stage
 from batcher.drs.cloud import Cloud
-from batcher.drs.failures import classify_list, server_time
 from batcher.drs.outcome import Comparison, ErrorKind, Fate, ListOutcome, Trouble
 from batcher.drs.paging import Paging, Read
 from batcher.journal.ops import Noted
@@ -141,15 +139,11 @@ class Lister:
         self._context.tally.look_ups += 1
         sent, answered = True, False
         try:
-            answer = await self._cloud.query_compare_result(
-                job_id, current_page=number, per_page=guesses.LIST_PAGE_SIZE, on_sent=turn.sent
-            )
-            sent, answered = answer.stage is Stage.SENT, answer.http_status is not None
+            outcome = await self._cloud.list_comparisons(job_id, page=number, on_sent=turn.sent)
+            sent, answered = outcome.left, outcome.answered
         finally:
             turn.ended(sent=sent, answered=answered)
-        outcome = classify_list(answer, job_id=job_id, most=guesses.LIST_PAGE_SIZE)
-        if outcome.trouble is None or outcome.trouble.foreign is None:
-            self._cloud_clock.heard(server_time(answer), sent_at, clock.monotonic())
+        self._cloud_clock.heard(outcome.server_time, sent_at, clock.monotonic())
         self._governor.read_answered(sent_at, outcome.trouble)
         return outcome, sent_at
 

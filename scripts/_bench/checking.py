@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from _bench.common import request, require
-from batcher.drs.create_compare_task import CreateCompareTaskReq
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.short_form import parse_cell
 
 _HEADER = (

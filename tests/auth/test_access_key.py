@@ -10,8 +10,8 @@ from batcher.drs.auth.access_key import AccessKey, AccessKeyCredential
 from batcher.drs.auth.explain import Cause
 from batcher.drs.auth.key_guard import KeyGuard
 from batcher.drs.auth.secret import FileSecret, GivenSecret
-from batcher.drs.client import DrsClient
 from batcher.drs.cloud import HttpRequest, Transport
+from batcher.drs.v3.client import DrsClient
 from batcher.simulator import iam
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
@@ -54,7 +54,7 @@ async def test_signed_requests_are_let_in() -> None:
         for which in (key(), key("AKTEMP", "sk-temp", "st-temp")):
             one = client(guard, cloud.url, which)
             assert await one.prepare() is None
-            assert (await one.batch_status(["j1"])).http_status == 200
+            assert (await one.job_statuses(["j1"])).http_status == 200
 
 
 async def test_project_and_security_token_are_covered_by_the_signature() -> None:
@@ -83,7 +83,7 @@ async def test_project_and_security_token_are_covered_by_the_signature() -> None
 async def test_a_refused_key_says_which_it_is(which: AccessKey, offset_s: float, cause: Cause) -> None:
     async with Simulator(CONFIG, clock_offset_s=offset_s) as cloud, transport() as wire:
         one = client(KeyGuard(wire), cloud.url, which)
-        assert (await one.batch_status(["j1"])).http_status == 401
+        assert (await one.job_statuses(["j1"])).http_status == 401
         assert not await one.renew()
         refusal = await one.prepare()
         assert refusal is not None
@@ -99,11 +99,11 @@ async def test_many_scopes_with_one_wrong_key_do_not_lock_it() -> None:
         guard = KeyGuard(counting)
         wrong = key(sk="sk-wrong")
         clients = [client(guard, cloud.url, wrong, f"p{number}") for number in range(30)]
-        answers = await asyncio.gather(*(one.batch_status(["j1"]) for one in clients))
+        answers = await asyncio.gather(*(one.job_statuses(["j1"]) for one in clients))
         assert counting.sent == 1
         assert [answer.http_status for answer in answers].count(401) == 1
         assert all(refusal is not None for refusal in [await one.prepare() for one in clients])
-        assert (await client(KeyGuard(wire), cloud.url, key()).batch_status(["j1"])).http_status == 200
+        assert (await client(KeyGuard(wire), cloud.url, key()).job_statuses(["j1"])).http_status == 200
 
 
 async def test_a_key_that_was_taken_holds_nobody_up() -> None:
@@ -111,7 +111,7 @@ async def test_a_key_that_was_taken_holds_nobody_up() -> None:
         counting = Counting(wire)
         guard = KeyGuard(counting)
         one = client(guard, cloud.url, key())
-        await asyncio.gather(*(one.batch_status([f"j{number}"]) for number in range(8)))
+        await asyncio.gather(*(one.job_statuses([f"j{number}"]) for number in range(8)))
         assert counting.most > 1
         assert counting.sent == 8
 
@@ -122,12 +122,12 @@ async def test_a_key_replaced_in_its_files_is_taken_up(tmp_path: Path) -> None:
     sk.write_text("sk-wrong")
     async with Simulator(CONFIG) as cloud, transport() as wire:
         one = client(KeyGuard(wire), cloud.url, AccessKey(FileSecret(ak, "ak"), FileSecret(sk, "sk")))
-        assert (await one.batch_status(["j1"])).http_status == 401
+        assert (await one.job_statuses(["j1"])).http_status == 401
         assert not await one.renew()
         replaced(sk, "sk-good")
         assert await one.renew(), "the secret key is another one now"
         assert await one.prepare() is None
-        assert (await one.batch_status(["j1"])).http_status == 200
+        assert (await one.job_statuses(["j1"])).http_status == 200
 
 
 async def test_a_wrong_key_taken_up_by_many_scopes_is_tried_once(tmp_path: Path) -> None:
@@ -138,11 +138,11 @@ async def test_a_wrong_key_taken_up_by_many_scopes_is_tried_once(tmp_path: Path)
         counting = Counting(wire)
         guard = KeyGuard(counting)
         clients = [client(guard, cloud.url, shared, f"p{number}") for number in range(10)]
-        assert (await clients[0].batch_status(["j1"])).http_status == 200
+        assert (await clients[0].job_statuses(["j1"])).http_status == 200
         replaced(sk, "sk-wrong")
         for one in clients:
             if await one.prepare() is None:
-                await one.batch_status(["j1"])
+                await one.job_statuses(["j1"])
         assert counting.sent == 2
 
 

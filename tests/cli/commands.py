@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
+from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
 from batcher.simulator.ledger import Event, RequestSeen
 
 PATIENCE_S = 90.0  # of a loaded machine; nothing here waits for it

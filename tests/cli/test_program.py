@@ -159,8 +159,8 @@ def test_importing_batcher_imports_nothing_heavy_until_a_name_is_used() -> None:
 # What a run loads where it needs it: for a terminal, a summary, a line to log, a config file, a following, a look-up.
 LATER = (
     "batcher.cli.show.live",
-    "batcher.drs.batch_status",
-    "batcher.drs.query_compare_result",
+    "batcher.drs.v3.batch_status",
+    "batcher.drs.v3.query_compare_result",
     "batcher.follow.companion",
     "batcher.follow.verdict",
     "batcher.report.html",

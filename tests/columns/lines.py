@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from batcher.drs.create_compare_task import CreateCompareTaskResult
+from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
 from batcher.life.result import Result, Status
 

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from batcher.discover.choice import Chosen, Guess, Wanted, barred, choose
 from batcher.discover.objects import Objects, ObjectSource
 from batcher.discover.selection import LeftOut, Reason
-from batcher.drs.create_compare_task import CreateCompareTaskReq
-from batcher.drs.fleet_answers import JobDetail, ListedJob, SelectedObject
+from batcher.drs.fleet import JobDetail, ListedJob, SelectedObject
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 
 JOB = ListedJob(id="jb1", name="n", status="INCRE_TRANSFER_STARTED", kind="migration", engine="mysql", direction="up")
 DETAIL = JobDetail(id="jb1", source_instance="in01", target_instance="in02")

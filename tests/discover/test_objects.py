@@ -6,7 +6,7 @@ from typing import cast
 
 from batcher.discover.objects import ObjectFinder, Objects, ObjectSource, scouts
 from batcher.discover.reader import FleetReader
-from batcher.drs.fleet_answers import JobDetail, ListedJob, ObjectPage, SelectedObject
+from batcher.drs.fleet import JobDetail, ListedJob, ObjectPage, SelectedObject
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.simulator.ledger import RequestSeen
 from tests.cli.conftest import Batcher, Cloud

@@ -6,7 +6,7 @@ import pytest
 
 from batcher.discover.selection import Reason, Selection, flattened, sift, standby
 from batcher.discover.support import Support, support_of
-from batcher.drs.fleet_answers import JobDetail, ListedJob
+from batcher.drs.fleet import JobDetail, ListedJob
 
 READY = "INCRE_TRANSFER_STARTED"
 NOW = Selection(statuses=frozenset({READY}))

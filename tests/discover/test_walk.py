@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 from batcher.discover.reader import FleetReader
 from batcher.discover.walk import Walked, walk
 from batcher.drs import guesses
-from batcher.drs.fleet_answers import JobPage, ListedJob
-from batcher.drs.fleet_requests import JobKind
+from batcher.drs.fleet import JobKind, JobPage, ListedJob
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 
 SIZE = guesses.JOBS_PAGE_SIZE

@@ -8,8 +8,9 @@ import pytest
 from batcher.drs.answer import Answer
 from batcher.drs.authorship import is_the_clouds, never_passed_on, speaker
 from batcher.drs.failure_table import ROWS
-from batcher.drs.failures import classify_call, classify_create, classify_list
+from batcher.drs.failures import classify_call
 from batcher.drs.outcome import ErrorKind, Fate, Foreign, Trouble
+from batcher.drs.v3.classify import classify_create, classify_list
 from tests.drs.answers import BOTH, answer, code, whole
 from tests.middleman import pages
 

@@ -6,16 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.drs.answer import Answer, Stage
+from batcher.drs.error_body import server_time
 from batcher.drs.failure_table import ROWS, find
-from batcher.drs.failures import (
-    classify_batch_status,
-    classify_call,
-    classify_create,
-    classify_list,
-    classify_results,
-    server_time,
-)
+from batcher.drs.failures import classify_call
 from batcher.drs.outcome import Fate, Half, Made, Trouble
+from batcher.drs.v3.classify import classify_batch_status, classify_create, classify_list, classify_results
 from tests.drs.answers import BOTH, answer
 
 SIGNS = "aZ09 .,:;-+<>%\n\x00é漢\U0001f600"
@@ -62,7 +57,7 @@ HEADERS = st.dictionaries(st.sampled_from(["date", "retry-after", "x-request-id"
 def classify_all(whatever: Answer) -> None:
     server_time(whatever)
     classify_call(whatever)
-    classify_list(whatever)
+    classify_list(whatever, job_id="job-1")
     classify_results(whatever, job_id="job-1")
     classify_batch_status(whatever, asked=["job-1", "job-2"])
     classify_create(whatever, asked=BOTH, job_id="job-1")

@@ -6,8 +6,8 @@ import pytest
 
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.failure_table import ANY_CODE, ROWS, Row
-from batcher.drs.failures import classify_create
 from batcher.drs.outcome import CreateOutcome, ErrorKind, Fate, Foreign, Half, Made, Trouble
+from batcher.drs.v3.classify import classify_create
 from tests.drs.answers import BOTH, DATA, OBJECT, answer, code, whole
 
 JOB = "job-1"
@@ -36,10 +36,17 @@ def test_each_half_has_its_own_id() -> None:
             "data_level_compare_create_result": {"compare_task_id": "d-1", "error_code": None, "error_msg": ""},
             "some_new_field": {"deep": [1, 2]},
         },
-        headers={"x-request-id": "req-1"},
+        headers={"x-request-id": "req-1", "date": "Mon, 12 Jan 1970 13:46:43 GMT"},
     )
     assert outcome == CreateOutcome(
-        halves={OBJECT: Made("o-1"), DATA: Made("d-1")}, whole=None, http_status=200, request_id="req-1"
+        halves={OBJECT: Made("o-1"), DATA: Made("d-1")},
+        whole=None,
+        stage=Stage.SENT,
+        sent_at=1_000_000.0,
+        answered_at=1_000_001.0,
+        http_status=200,
+        request_id="req-1",
+        server_time=1_000_003.0,
     )
 
 

@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from batcher.drs.failures import classify_batch_status, classify_call, classify_list, classify_results
+from batcher.drs.failures import classify_call
 from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, Fate, ListOutcome, StatusOutcome, Trouble
+from batcher.drs.v3.classify import classify_batch_status, classify_list, classify_results
 from tests.drs.answers import answer, code
 
 JOB = "job-1"

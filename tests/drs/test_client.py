@@ -8,9 +8,10 @@ from rich.pretty import pretty_repr
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer
-from batcher.drs.client import DrsClient
 from batcher.drs.cloud import Cloud, Credential, HttpRequest, Refusal
+from batcher.drs.outcome import Half
 from batcher.drs.transport import AiohttpTransport
+from batcher.drs.v3.client import DrsClient
 from tests.drs.answers import answer
 from tests.drs.raw_server import OK, always, serve
 
@@ -66,7 +67,9 @@ async def test_a_create_is_sent_byte_for_byte() -> None:
     wire, credential = Wire(), Numbered()
     told: list[str] = []
     body = b'{ "job_id":"j" }'
-    await client(wire, credential).create_compare_task(body, on_sent=lambda: told.append("left"))
+    await client(wire, credential).create_comparisons(
+        body, job_id="j", asked={Half.DATA}, on_sent=lambda: told.append("left")
+    )
     (request,) = wire.requests
     assert (request.method, request.url) == ("POST", f"{ENDPOINT}/v3/0a1b/jobs/create-compare-task")
     assert request.body == body
@@ -80,7 +83,7 @@ async def test_a_create_is_sent_byte_for_byte() -> None:
 
 async def test_the_credential_sees_everything_that_it_may_have_to_sign() -> None:
     wire, credential = Wire(), Numbered()
-    await client(wire, credential, x_language="zh-cn").create_compare_task(b"{}")
+    await client(wire, credential, x_language="zh-cn").create_comparisons(b"{}", job_id="j", asked={Half.DATA})
     (signed,), (sent,) = credential.signed, wire.requests
     assert (signed.method, signed.url, signed.body) == (sent.method, sent.url, sent.body)
     assert signed.headers == {"Content-Type": "application/json", "X-Language": "zh-cn"}
@@ -95,13 +98,13 @@ async def test_the_language_of_the_entry_beats_that_of_the_scope(
 ) -> None:
     wire = Wire()
     cloud = DrsClient(wire, endpoint=ENDPOINT, project_id="p", credential=Numbered(), x_language=scope)
-    await cloud.create_compare_task(b"{}", x_language=entry)
+    await cloud.create_comparisons(b"{}", job_id="j", asked={Half.DATA}, x_language=entry)
     assert wire.requests[0].headers.get("X-Language") == sent
 
 
 async def test_a_query_for_the_list() -> None:
     wire = Wire()
-    await client(wire).query_compare_result("j", current_page=2, per_page=10)
+    await client(wire).list_comparisons("j", page=2)
     (request,) = wire.requests
     assert request.url == f"{ENDPOINT}/v3/0a1b/jobs/query-compare-result"
     assert json.loads(request.body) == {"job_id": "j", "current_page": 2, "per_page": 10}
@@ -109,8 +112,11 @@ async def test_a_query_for_the_list() -> None:
 
 async def test_a_query_for_the_results_of_both_halves_at_once() -> None:
     wire = Wire()
-    await client(wire).query_compare_result(
-        "j", current_page=1, per_page=10, object_level_compare_id="o", line_compare_id="l", content_compare_id="c"
+    await client(wire).read_results(
+        "j",
+        {"object_level_compare_id": "o", "line_compare_id": "l", "content_compare_id": "c"},
+        page=1,
+        per_page=10,
     )
     assert json.loads(wire.requests[0].body) == {
         "job_id": "j",
@@ -126,20 +132,20 @@ async def test_a_batch_of_states_always_says_its_page_size() -> None:
     """Left out, the cloud would silently tell five jobs only."""
     wire = Wire()
     jobs = [f"j{number}" for number in range(guesses.STATUS_BATCH)]
-    await client(wire).batch_status(jobs)
+    await client(wire).job_statuses(jobs)
     (request,) = wire.requests
     assert request.url == f"{ENDPOINT}/v3/0a1b/jobs/batch-status"
     assert json.loads(request.body) == {"jobs": jobs, "page_req": {"cur_page": 1, "per_page": len(jobs)}}
     for wrong in ([], [*jobs, "one-more"]):
         with pytest.raises(ValueError, match="1 to 10"):
-            await client(wire).batch_status(wrong)
+            await client(wire).job_statuses(wrong)
 
 
 async def test_reads_may_be_longer_than_creates() -> None:
     wire = Wire()
     cloud = client(wire)
-    await cloud.create_compare_task(b"{}")
-    await cloud.query_compare_result("j", current_page=1, per_page=10)
+    await cloud.create_comparisons(b"{}", job_id="j", asked={Half.DATA})
+    await cloud.list_comparisons("j", page=1)
     create, query = wire.requests
     assert create.answer_limit < query.answer_limit
 
@@ -147,7 +153,7 @@ async def test_reads_may_be_longer_than_creates() -> None:
 async def test_a_project_id_cannot_lead_to_another_address() -> None:
     wire = Wire()
     cloud = DrsClient(wire, endpoint=ENDPOINT, project_id="../a?b#c", credential=Numbered())
-    await cloud.create_compare_task(b"{}")
+    await cloud.create_comparisons(b"{}", job_id="j", asked={Half.DATA})
     assert wire.requests[0].url == f"{ENDPOINT}/v3/..%2Fa%3Fb%23c/jobs/create-compare-task"
 
 
@@ -156,7 +162,7 @@ async def test_what_is_renewed_is_what_was_refused() -> None:
     wire, credential = Wire(answer(200, {}), answer(401, {}), answer(200, {})), Numbered()
     cloud = client(wire, credential)
     for _ in range(3):
-        await cloud.create_compare_task(b"{}")
+        await cloud.create_comparisons(b"{}", job_id="j", asked={Half.DATA})
     assert await cloud.renew()
     assert credential.used == {"X-Auth-Token": "token-2"}
 
@@ -170,7 +176,7 @@ async def test_a_refusal_of_the_credential_is_handed_on() -> None:
 async def test_over_a_real_socket() -> None:
     async with serve(always(OK)) as server, AiohttpTransport() as transport:
         cloud = DrsClient(transport, endpoint=server.url, project_id="p", credential=Numbered(), x_language="en-us")
-        got = await cloud.create_compare_task(b'{"job_id":"j"}')
+        got = await cloud.create_comparisons(b'{"job_id":"j"}', job_id="j", asked={Half.DATA})
     head, _, body = server.requests[0].partition(b"\r\n\r\n")
     assert (got.http_status, body) == (200, b'{"job_id":"j"}')
     assert b"\r\nX-Auth-Token: token-1\r\n" in head

@@ -9,16 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.drs.answer import Answer, Stage
-from batcher.drs.batch_status import PageReq
-from batcher.drs.fleet_answers import (
-    ListedJob,
+from batcher.drs.fleet import ListedJob, fits_a_path
+from batcher.drs.v3.batch_status import PageReq
+from batcher.drs.v3.fleet_answers import (
     classify_batch_detail,
     classify_db_object,
     classify_job_page,
     classify_object_mappings,
 )
-from batcher.drs.fleet_client import FleetClient, fits_a_path
-from batcher.drs.fleet_requests import BatchDetailReq, ObjectMappingsReq, QueryJobsReq
+from batcher.drs.v3.fleet_client import FleetClient
+from batcher.drs.v3.fleet_requests import BatchDetailReq, ObjectMappingsReq, QueryJobsReq
 from batcher.simulator import fleet as told
 from batcher.simulator.jobs import Fleet, JobRule
 from tests.drs.test_client import ENDPOINT, Numbered, Wire
@@ -65,8 +65,8 @@ async def test_every_call_goes_where_the_sdk_sends_it() -> None:
     """Method, path and query of each, with an id that has to be encoded."""
     wire = Wire()
     client = FleetClient(wire, endpoint=ENDPOINT, project_id="p1", credential=Numbered(), x_language=None)
-    await client.list_jobs("sync", cur_page=1)
-    await client.batch_detail(["jb 1"])
+    await client.list_jobs("sync", page=1)
+    await client.job_details(["jb 1"])
     await client.object_mappings("jb 1", offset=0)
     await client.db_object("jb 1")
     v3, v5 = (importlib.import_module(f"huaweicloudsdkdrs.{version}") for version in ("v3", "v5"))

@@ -10,11 +10,11 @@ import pytest
 from huaweicloudsdkdrs.v3 import model as sdk
 from pydantic import BaseModel, ValidationError
 
-from batcher.drs import batch_status, create_compare_task, query_compare_request, query_compare_result
-from batcher.drs.batch_status import BatchQueryJobReqPage, PageReq
-from batcher.drs.create_compare_task import AnswerPart, CreateCompareTaskReq, RequestPart
-from batcher.drs.query_compare_request import QueryCompareResultReq
-from batcher.drs.query_compare_result import (
+from batcher.drs.v3 import batch_status, create_compare_task, query_compare_request, query_compare_result
+from batcher.drs.v3.batch_status import BatchQueryJobReqPage, PageReq
+from batcher.drs.v3.create_compare_task import AnswerPart, CreateCompareTaskReq, RequestPart
+from batcher.drs.v3.query_compare_request import QueryCompareResultReq
+from batcher.drs.v3.query_compare_result import (
     CompareTaskList,
     QueryCompareResultResponse,
     ResultPart,

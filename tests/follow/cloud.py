@@ -11,7 +11,7 @@ import orjson
 
 from batcher.clock import Clock, utc
 from batcher.drs.cloud import HttpRequest, Refusal
-from batcher.drs.create_compare_task import CreateCompareTaskResult
+from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
 from batcher.journal.files import journal_beside
 from batcher.journal.sqlite.store import Store
 from batcher.life.entry import PlannedEntry, Scope

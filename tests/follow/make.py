@@ -6,7 +6,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from batcher.drs.create_compare_task import CreateCompareTaskResult
+from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
 from batcher.gate.accepted import Acceptance
 from batcher.gate.result import WaveEntry

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.drs.batch_status import READY
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
+from batcher.drs.v3.batch_status import READY
 from batcher.holding.readiness import Readiness, readiness_of_status, state_of_trouble
 from batcher.simulator.jobs import STATUSES
 

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.drs.query_compare_result import QueryCompareResultResponse
+from batcher.drs.v3.query_compare_result import QueryCompareResultResponse
 from batcher.follow.reading import Reading, reading_of
 from batcher.follow.verdict import Counts, Verdict, verdict_of_task
 

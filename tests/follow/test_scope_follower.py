@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from batcher.drs.batch_status import READY
+from batcher.drs.v3.batch_status import READY
 from batcher.follow.ending import FollowEnd
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.follow.verdicts_file import VerdictsError, verdict_lines

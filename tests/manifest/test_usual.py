@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.drs.create_compare_task import CreateCompareTaskReq
+from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest import Entry, Finding, finding_line, open_manifest
 from batcher.manifest.alike import Alike
 from batcher.manifest.duplicates import Duplicates

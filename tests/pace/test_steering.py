@@ -14,7 +14,7 @@ from batcher import Status, StopKind, UserError, Wave
 from batcher.cli.commands.control import command
 from batcher.cli.show.ending import exit_code
 from batcher.clock import SystemClock
-from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
+from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig

@@ -5,13 +5,13 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from batcher.drs.create_compare_task import (
+from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
+from batcher.drs.v3.create_compare_task import (
     CompareObjectInfo,
     CreateCompareTaskReq,
     CreateCompareTaskResult,
     CreateDataLevelCompareReq,
 )
-from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
 from batcher.journal.files import journal_beside

@@ -13,7 +13,9 @@ from batcher.channel.governor import Governor
 from batcher.channel.width import Width
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import Cloud
-from batcher.drs.outcome import Comparison, Trouble
+from batcher.drs.guesses import LIST_PAGE_SIZE
+from batcher.drs.outcome import Comparison, ListOutcome, Trouble
+from batcher.drs.v3.classify import classify_list
 from batcher.life.policy import Policy
 from batcher.wave.context import Context
 from batcher.wave.listing import Lister
@@ -36,13 +38,14 @@ class ListCloud:
     async def prepare(self) -> None:
         """Always ready."""
 
-    async def query_compare_result(self, job_id: str, *, current_page: int, per_page: int, on_sent: object) -> Answer:
-        """Page *current_page*."""
-        self.asked.append(current_page)
-        rows, count = self.page(current_page)
+    async def list_comparisons(self, job_id: str, *, page: int, on_sent: object = None) -> ListOutcome:
+        """Page *page*."""
+        self.asked.append(page)
+        rows, count = self.page(page)
         listed = {"compare_task_list": rows, "compare_task_list_count": count}
         body = orjson.dumps({"job_id": job_id, "compare_task_list_results": listed})
-        return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=200, headers={}, body=body)
+        answer = Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=200, headers={}, body=body)
+        return classify_list(answer, job_id=job_id, most=LIST_PAGE_SIZE)
 
 
 class Deaf:

@@ -10,6 +10,7 @@ from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.governor import Governor
 from batcher.channel.width import Width
 from batcher.drs.cloud import Cloud
+from batcher.drs.outcome import ListOutcome
 from batcher.life.events import Intended, LookedUp, Sight
 from batcher.life.policy import Policy
 from batcher.life.state import history
@@ -30,11 +31,11 @@ LANDING_S, TAKES_S = 20.0, 4.0
 class SlowCloud(ListCloud):
     """A cloud whose empty list takes a while to arrive."""
 
-    async def query_compare_result(self, *args: Any, **more: Any) -> Any:
+    async def list_comparisons(self, job_id: str, *, page: int, on_sent: object = None) -> ListOutcome:
         """What was there when it was asked for."""
-        answer = await super().query_compare_result(*args, **more)
+        outcome = await super().list_comparisons(job_id, page=page)
         await virtual_clock().sleep(TAKES_S)
-        return answer
+        return outcome
 
 
 class Told(Course):

@@ -17,7 +17,7 @@ from batcher.channel.governor import Governor
 from batcher.clock import Instant
 from batcher.drs.answer import Answer
 from batcher.drs.authorship import says_the_cloud
-from batcher.drs.failures import classify_list
+from batcher.drs.failures import classify_whole
 from batcher.drs.outcome import Half, Trouble
 from batcher.holding.running_limit import RunningLimit
 from batcher.journal.ops import Happened, Op
@@ -238,9 +238,11 @@ def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
 @mutation("once", where=lambda spec: spec.faults.list_fails > 0 and spec.faults.after + spec.faults.late > 0)
 def takes_the_list_of_another_job() -> Iterator[None]:
     """Whose comparisons an answer lists is not looked at."""
-    with mock.patch(
-        "batcher.wave.listing.classify_list", lambda answer, job_id, most: classify_list(answer, most=most)
-    ):
+
+    def of_any_job(answer: Answer, body: Any, job_id: str | None, halves: Any = ()) -> Trouble | None:
+        return classify_whole(answer, body, None, halves)
+
+    with mock.patch("batcher.drs.v3.classify.classify_whole", of_any_job):
         yield
 
 

@@ -2,14 +2,16 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import orjson
 from msgspec.structs import replace
 
 from batcher.drs.answer import Answer, Stage
-from batcher.drs.cloud import Refusal
-from batcher.drs.outcome import Half
+from batcher.drs.cloud import OnSent, Refusal, ResultIds
+from batcher.drs.guesses import LIST_PAGE_SIZE
+from batcher.drs.outcome import CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
+from batcher.drs.v3.classify import classify_batch_status, classify_create, classify_list, classify_results
 from tests.worlds.cloud import Read, Sent, Traffic, Way, WorldCloud, no_answer
 from tests.worlds.process import Process
 from tests.worlds.spec import TIMEOUT_S
@@ -45,10 +47,13 @@ class ProcessCloud:
         self._token = self._cloud.new_token()
         return True
 
-    async def create_compare_task(
-        self, body: bytes, *, x_language: str | None, on_sent: Callable[[], None] | None = None
-    ) -> Answer:
-        """See `Cloud.create_compare_task`."""
+    async def create_comparisons(
+        self, body: bytes, *, job_id: str, asked: Iterable[Half], x_language: str | None, on_sent: OnSent = None
+    ) -> CreateOutcome:
+        """See `Cloud.create_comparisons`."""
+        return classify_create(await self._create(body, x_language, on_sent), asked=asked, job_id=job_id)
+
+    async def _create(self, body: bytes, x_language: str | None, on_sent: OnSent) -> Answer:
         cloud = self._cloud
         self._traffic.calls += 1
         sent_at = self._process.now()
@@ -88,33 +93,28 @@ class ProcessCloud:
         self._cloud.say(f"request {sent.number} of entry {entry} leaves for {halves} ({policy}); it {way.value}")
         return sent
 
-    async def query_compare_result(
-        self,
-        job_id: str,
-        *,
-        current_page: int,
-        per_page: int,
-        object_level_compare_id: str | None = None,
-        line_compare_id: str | None = None,
-        content_compare_id: str | None = None,
-        on_sent: Callable[[], None] | None = None,
-    ) -> Answer:
-        """See `Cloud.query_compare_result`."""
-        ids = {
-            "object_level_compare_id": object_level_compare_id,
-            "line_compare_id": line_compare_id,
-            "content_compare_id": content_compare_id,
-        }
-        asked = {name: task_id for name, task_id in ids.items() if task_id is not None}
-        body = orjson.dumps({"job_id": job_id, "current_page": current_page, "per_page": per_page, **asked})
-        return await self._read(f"look-up of {job_id}, page {current_page}", body, self._cloud.query, on_sent)
+    async def list_comparisons(self, job_id: str, *, page: int, on_sent: OnSent = None) -> ListOutcome:
+        """See `Cloud.list_comparisons`."""
+        answer = await self._query(job_id, {}, page, LIST_PAGE_SIZE, on_sent)
+        return classify_list(answer, job_id=job_id, most=LIST_PAGE_SIZE)
 
-    async def batch_status(self, job_ids: Sequence[str], *, on_sent: Callable[[], None] | None = None) -> Answer:
-        """See `Cloud.batch_status`."""
+    async def read_results(
+        self, job_id: str, ids: ResultIds, *, page: int, per_page: int, on_sent: OnSent = None
+    ) -> ResultsOutcome:
+        """See `Cloud.read_results`."""
+        return classify_results(await self._query(job_id, ids, page, per_page, on_sent), job_id=job_id)
+
+    async def _query(self, job_id: str, ids: ResultIds, page: int, per_page: int, on_sent: OnSent) -> Answer:
+        body = orjson.dumps({"job_id": job_id, "current_page": page, "per_page": per_page, **ids})
+        return await self._read(f"look-up of {job_id}, page {page}", body, self._cloud.query, on_sent)
+
+    async def job_statuses(self, job_ids: Sequence[str], *, on_sent: OnSent = None) -> StatusOutcome:
+        """See `Cloud.job_statuses`."""
         body = orjson.dumps({"jobs": job_ids, "page_req": {"cur_page": 1, "per_page": len(job_ids)}})
-        return await self._read(f"states of {', '.join(job_ids)}", body, self._cloud.batch_status, on_sent)
+        answer = await self._read(f"states of {', '.join(job_ids)}", body, self._cloud.batch_status, on_sent)
+        return classify_batch_status(answer, asked=job_ids)
 
-    async def _read(self, what: str, body: bytes, call: _ReadCall, on_sent: Callable[[], None] | None) -> Answer:
+    async def _read(self, what: str, body: bytes, call: _ReadCall, on_sent: OnSent) -> Answer:
         self._traffic.calls += 1
         sent_at = self._process.now()
         self._maybe_step_clock()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from batcher.drs.create_compare_task import CompareObjectInfo, CreateCompareTaskReq, CreateDataLevelCompareReq
+from batcher.drs.v3.create_compare_task import CompareObjectInfo, CreateCompareTaskReq, CreateDataLevelCompareReq
 from batcher.life.policy import LookFirst, MaxFailures, Policy, Reconcile
 from batcher.manifest import Entry, RunDefaults
 from batcher.rates import Rate

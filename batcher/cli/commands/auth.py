@@ -73,7 +73,7 @@ async def _check(
 ) -> list["Checked"]:
     from batcher.drs.auth.find import CredentialFinder
     from batcher.drs.auth.probe import check_credential
-    from batcher.scopes import open_transport
+    from batcher.scopes import cloud_of, open_transport
 
     jobs = await _scopes(manifest, format_, encoding, settings, sources)
     turns = asyncio.Semaphore(_AT_ONCE)
@@ -83,7 +83,10 @@ async def _check(
 
         async def check(scope: tuple[str, str]) -> "Checked":
             async with turns:
-                return await check_credential(finder, credentials[scope], *scope, jobs[scope])
+                cloud = cloud_of(
+                    finder.transport, endpoint=scope[0], project_id=scope[1], credential=credentials[scope]
+                )
+                return await check_credential(finder, cloud, credentials[scope], *scope, jobs[scope])
 
         return await asyncio.gather(*map(check, jobs))
 

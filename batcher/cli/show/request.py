@@ -75,8 +75,8 @@ def as_json(entry: "Entry") -> dict[str, Any]:
     """The request as plain data; the credential is not in it."""
     import orjson
 
-    from batcher.drs.client import create_request
     from batcher.drs.transport import USER_AGENT
+    from batcher.drs.v3.client import create_request
 
     request = create_request(entry.endpoint, entry.project_id, entry.body, entry.x_language)
     return {
@@ -93,7 +93,7 @@ def as_json(entry: "Entry") -> dict[str, Any]:
 def as_curl(entry: "Entry") -> str:
     """A command for a POSIX shell that sends the same bytes. The token is taken from BATCHER_TOKEN when it runs, and
     goes to curl through a pipe: it is in no list of processes."""
-    from batcher.drs.client import create_request
+    from batcher.drs.v3.client import create_request
 
     request = create_request(entry.endpoint, entry.project_id, entry.body, entry.x_language)
     headers = [word for name, value in request.headers.items() for word in ("-H", f"{name}: {value}")]

@@ -6,16 +6,12 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batcher.drs.answer import Answer
 from batcher.drs.auth.access_key import AccessKey
 from batcher.drs.auth.explain import TOLERATED_SKEW_S, explain, refusal_text
 from batcher.drs.auth.find import CredentialFinder, Found
-from batcher.drs.auth.key_guard import skew
 from batcher.drs.auth.secret import FileSecret
-from batcher.drs.client import DrsClient
-from batcher.drs.cloud import Credential, Refusal
-from batcher.drs.failures import classify_call
-from batcher.drs.outcome import ErrorKind, Fate, Trouble
+from batcher.drs.cloud import Cloud, Credential, Refusal
+from batcher.drs.outcome import ErrorKind, Fate, Outcome, Trouble
 from batcher.durations import rough_duration
 
 NO_JOB = "00000000-0000-0000-0000-0000000jb000"  # a job id that nobody has
@@ -51,13 +47,18 @@ class Checked(Struct, frozen=True, kw_only=True):
 
 
 async def check_credential(
-    finder: CredentialFinder, credential: Credential, endpoint: str, project_id: str, job_id: str | None = None
+    finder: CredentialFinder,
+    cloud: Cloud,
+    credential: Credential,
+    endpoint: str,
+    project_id: str,
+    job_id: str | None = None,
 ) -> Checked:
-    """Ask for the status of one job, *job_id* or one that does not exist: nothing is created or changed by that.
+    """Ask *cloud*, which the *credential* lets in, for the status of one job, *job_id* or one that does not
+    exist: nothing is created or changed by that.
 
     A refused credential is renewed once, as in a wave, and asked with again only if there is a newer one.
     """
-    client = DrsClient(finder.transport, endpoint=endpoint, project_id=project_id, credential=credential)
     checked = Checked(
         endpoint=endpoint,
         project_id=project_id,
@@ -65,16 +66,14 @@ async def check_credential(
         standing=Standing.UNKNOWN,
         remarks=tuple(_exposed(finder.look(endpoint, project_id))),
     )
-    if (refusal := await client.prepare()) is not None:
+    if (refusal := await cloud.prepare()) is not None:
         return _not_at_hand(checked, refusal)
-    answer = await client.batch_status([job_id or NO_JOB])
-    trouble = classify_call(answer)
-    if _refuses(trouble) and await client.renew():
-        answer = await client.batch_status([job_id or NO_JOB])
-        trouble = classify_call(answer)
-    if (refusal := await client.prepare()) is not None:
-        return replace(_not_at_hand(checked, refusal), request_id=answer.request_id, skew_s=skew(answer))
-    return _judged(checked, answer, trouble)
+    outcome = await cloud.job_statuses([job_id or NO_JOB])
+    if _refuses(outcome.trouble) and await cloud.renew():
+        outcome = await cloud.job_statuses([job_id or NO_JOB])
+    if (refusal := await cloud.prepare()) is not None:
+        return replace(_not_at_hand(checked, refusal), request_id=outcome.request_id, skew_s=_skew(outcome))
+    return _judged(checked, outcome, outcome.trouble)
 
 
 def _refuses(trouble: Trouble | None) -> bool:
@@ -93,13 +92,18 @@ def _not_at_hand(checked: Checked, refusal: Refusal) -> Checked:
     )
 
 
-def _judged(checked: Checked, answer: Answer, trouble: Trouble | None) -> Checked:
-    """What the cloud's *answer* says of the credential: whatever DRS itself says of the job, it was taken."""
-    skew_s = skew(answer)
+def _skew(outcome: Outcome) -> float | None:
+    """Seconds by which the cloud's clock is ahead of ours; it counts whole seconds, and travel adds a little."""
+    return None if outcome.server_time is None else outcome.server_time - outcome.answered_at
+
+
+def _judged(checked: Checked, outcome: Outcome, trouble: Trouble | None) -> Checked:
+    """What the cloud's answer says of the credential: whatever DRS itself says of the job, it was taken."""
+    skew_s = _skew(outcome)
     told = replace(
         checked,
-        http_status=answer.http_status,
-        request_id=answer.request_id,
+        http_status=outcome.http_status,
+        request_id=outcome.request_id,
         skew_s=skew_s,
         remarks=(*checked.remarks, *_of_clock(skew_s)),
     )

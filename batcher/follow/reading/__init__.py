@@ -6,7 +6,7 @@ it does not agree as a whole; where it does, their number is enough.
 
 from typing import Protocol
 
-from batcher.drs.query_compare_result import QueryCompareResultResponse
+from batcher.drs.v3.query_compare_result import QueryCompareResultResponse
 from batcher.follow.reading.objects import ObjectReading
 from batcher.follow.reading.pages import content_page, line_page
 from batcher.follow.reading.tables import TableReading

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from batcher.drs.query_compare_result import ObjectCompareResultDetails, QueryCompareResultResponse
+from batcher.drs.v3.query_compare_result import ObjectCompareResultDetails, QueryCompareResultResponse
 from batcher.follow.reading.result import TABLE, field_of, problem_of, share_done
 from batcher.follow.verdict import CompareResult, Counts, Difference
 

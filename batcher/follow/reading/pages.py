@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from batcher.drs.query_compare_result import ContentCompareDetail, QueryCompareResultResponse
+from batcher.drs.v3.query_compare_result import ContentCompareDetail, QueryCompareResultResponse
 from batcher.follow.reading.result import problem_of
 from batcher.follow.verdict import CompareResult
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from batcher.drs.query_compare_result import WithError
+from batcher.drs.v3.query_compare_result import WithError
 from batcher.follow.verdict import CompareResult
 
 TABLE = "TABLE"

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from batcher.drs.query_compare_result import QueryCompareResultResponse
+from batcher.drs.v3.query_compare_result import QueryCompareResultResponse
 from batcher.follow.reading.pages import Database, Page
 from batcher.follow.reading.result import TABLE, field_of, share_done
 from batcher.follow.verdict import CompareResult, Counts, Difference

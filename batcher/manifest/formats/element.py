@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from batcher.drs.request_body import ObjectInfo, ObjectInfoWithToken
+from batcher.drs.v3.request_body import ObjectInfo, ObjectInfoWithToken
 
 
 class Element(Struct):

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Sequence
 from operator import itemgetter
 
-from batcher.drs.request_body import ObjectInfo
+from batcher.drs.v3.request_body import ObjectInfo
 from batcher.manifest.beside import is_whole
 from batcher.manifest.damage import KNOWN_NOTHINGS
 from batcher.manifest.entry import NO_LABELS

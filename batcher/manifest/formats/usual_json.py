@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from batcher.drs.request_body import BodyPart, Name, ObjectInfo, ObjectInfoWithToken, to_json
+from batcher.drs.v3.request_body import BodyPart, Name, ObjectInfo, ObjectInfoWithToken, to_json
 from batcher.manifest.damage import has_signs
 from batcher.manifest.formats.element import Usual
 from batcher.manifest.names import any_ruined

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from batcher.drs.create_compare_task import AnswerPart
+from batcher.drs.v3.create_compare_task import AnswerPart
 
 CompareResult = Literal[
     "CONSISTENT",

@@ -1,102 +1,35 @@
-"""What the cloud tells of its fleet, as values: a page of jobs, the details of some, the objects of one.
-
-Of each answer only what a manifest needs is taken. Descriptions, messages, addresses and users stay where they are:
-answers of these calls hold them, and nothing of ours may.
-"""
+"""What the answers of the calls that tell a fleet mean: each becomes an outcome of `batcher.drs.fleet`."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.drs.answer import Answer
 from batcher.drs.error_body import Json, error_of, read_object, text
-from batcher.drs.failures import classify_call, classify_item
-from batcher.drs.outcome import ErrorKind, Fate, Trouble
+from batcher.drs.failures import classify_call, classify_item, unsound, went
+from batcher.drs.fleet import FleetOutcome, JobDetail, JobPage, ListedJob, ObjectPage, SelectedObject
+from batcher.drs.outcome import Trouble
 
 T = TypeVar("T")
 
 
-class ListedJob(Struct, frozen=True, kw_only=True):
-    """A job as the list has it. *kind* is its `db_use_type`; what the list does not say is empty."""
-
-    id: str
-    name: str = ""
-    status: str = ""
-    kind: str = ""
-    engine: str = ""  # engine_type
-    direction: str = ""  # job_direction: up (into the cloud), down, non-dbs
-    task_type: str = ""  # FULL_TRANS, FULL_INCR_TRANS, INCR_TRANS
-    children: "tuple[ListedJob, ...]" = ()
-    parent_id: str | None = None  # of a subtask
-
-
-class JobPage(Struct, frozen=True, kw_only=True):
-    """One page of the list; *total* is the cloud's own count of all its jobs of that kind, subtasks aside."""
-
-    jobs: tuple[ListedJob, ...]
-    total: int
-
-
-class SelectedObject(Struct, frozen=True, kw_only=True):
-    """A table that a job replicates, or, without *table*, a whole database (or schema). None: there is none of that.
-
-    The names at the target are None where the answer does not tell them.
-    """
-
-    database: str
-    schema: str | None = None
-    table: str | None = None
-    target_database: str | None = None
-    target_schema: str | None = None
-    target_table: str | None = None
-
-
-class ObjectPage(Struct, frozen=True, kw_only=True):
-    """A page of the objects of a job. *complete* is False where the cloud left tables out on its own account."""
-
-    objects: tuple[SelectedObject, ...]
-    rows: int  # how many rows the page has
-    total: int
-    complete: bool = True
-
-
-class JobDetail(Struct, frozen=True, kw_only=True):
-    """The details of a job that decide whether and how it can be compared."""
-
-    id: str
-    parent_id: str | None = None
-    is_multi_az: bool = False
-    master_job_id: str | None = None
-    takes_all: bool = False  # `object_switch` is off: everything is replicated, and no objects are listed
-    source_instance: str | None = None
-    target_instance: str | None = None
-    objects: tuple[SelectedObject, ...] = ()
-
-
-class Told(Struct, Generic[T], frozen=True, kw_only=True):
-    """Exactly one of *value* and *trouble* is set."""
-
-    value: T | None = None
-    trouble: Trouble | None = None
-
-
-def classify_job_page(answer: Answer) -> Told[JobPage]:
+def classify_job_page(answer: Answer) -> FleetOutcome[JobPage]:
     """A page of the list of jobs."""
     return _read(answer, _job_page)
 
 
-def classify_object_mappings(answer: Answer) -> Told[ObjectPage]:
+def classify_object_mappings(answer: Answer) -> FleetOutcome[ObjectPage]:
     """A page of a job's object mappings."""
     return _read(answer, _mappings)
 
 
-def classify_db_object(answer: Answer) -> Told[ObjectPage]:
+def classify_db_object(answer: Answer) -> FleetOutcome[ObjectPage]:
     """The objects of a job, in one piece. Of databases with too many tables the answer leaves the tables out."""
     return _read(answer, _db_object)
 
 
-def classify_batch_detail(answer: Answer, *, asked: Iterable[str]) -> Told[Mapping[str, JobDetail | Trouble]]:
+def classify_batch_detail(answer: Answer, *, asked: Iterable[str]) -> FleetOutcome[Mapping[str, JobDetail | Trouble]]:
     """The details of each *asked* job; an id that the answer leaves out is trouble of that id."""
 
     def read(body: Json) -> Mapping[str, JobDetail | Trouble] | None:
@@ -113,24 +46,21 @@ def classify_batch_detail(answer: Answer, *, asked: Iterable[str]) -> Told[Mappi
     told = _read(answer, read, items=True)
     if told.value is None:
         return told
-    missing = _unsound("the answer leaves this job out")
-    return Told(value={job_id: told.value.get(job_id, missing) for job_id in asked})
+    missing = unsound("the answer leaves this job out")
+    return replace(told, value={job_id: told.value.get(job_id, missing) for job_id in asked})
 
 
-def _read(answer: Answer, read: Callable[[Json], T | None], *, items: bool = False) -> Told[T]:
+def _read(answer: Answer, read: Callable[[Json], T | None], *, items: bool = False) -> FleetOutcome[T]:
     body = read_object(answer.body)
     trouble = classify_call(answer)
     if items and trouble is not None and body is not None and answer.http_status == 400:
         trouble = None if list(_objects_in(body.get("results"))) else trouble  # each item speaks of its own job
-    if trouble is not None:
-        return Told(trouble=trouble)
-    assert body is not None  # noqa: S101 - else there is trouble
-    value = read(body)
-    return Told(trouble=_unsound("the answer is not as documented")) if value is None else Told(value=value)
-
-
-def _unsound(msg: str) -> Trouble:
-    return Trouble(fate=Fate.MAYBE, kind=ErrorKind.PROTOCOL, error_msg=msg)
+    value = None
+    if trouble is None:
+        assert body is not None  # noqa: S101 - else there is trouble
+        value = read(body)
+        trouble = unsound("the answer is not as documented") if value is None else None
+    return FleetOutcome(value=value, trouble=trouble, **went(answer, body))
 
 
 # --- jobs -----------------------------------------------------------------------------------------------------

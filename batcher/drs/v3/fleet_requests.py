@@ -4,21 +4,19 @@
 `object-mappings` drs_03_0194, and `db-object` of v5.1, which has no body, drs_03_0203.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 import orjson
 from pydantic import Field
 
 from batcher.drs import guesses
-from batcher.drs.batch_status import PageReq
-from batcher.drs.create_compare_task import RequestPart
+from batcher.drs.fleet import JobKind
+from batcher.drs.v3.batch_status import PageReq
+from batcher.drs.v3.create_compare_task import RequestPart
 
 BATCH_DETAIL = "batch-detail"
 OBJECT_MAPPINGS = "object-mappings"
 DB_OBJECT = "db-object"
-
-JobKind = Literal["migration", "sync", "cloudDataGuard"]
-"""Kinds of jobs as `db_use_type` has them: the list tells one kind at a time."""
 
 
 class QueryJobsReq(RequestPart):

@@ -3,7 +3,7 @@
 import orjson
 from pydantic import Field
 
-from batcher.drs.create_compare_task import AnswerPart, RequestPart
+from batcher.drs.v3.create_compare_task import AnswerPart, RequestPart
 
 BATCH_STATUS = "batch-status"
 READY = "INCRE_TRANSFER_STARTED"

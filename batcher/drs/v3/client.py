@@ -1,17 +1,17 @@
-"""The client of one scope: the calls of the API that this product makes, each sent once and answered by a value."""
+"""The client of one scope: the calls of the API that this product makes, each sent once and answered by an outcome."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import quote
 
 from msgspec.structs import replace
 
 from batcher.drs import guesses
 from batcher.drs.answer import Answer
-from batcher.drs.cloud import Credential, HttpRequest, Refusal, Transport
-from batcher.drs.create_compare_task import CREATE_COMPARE_TASK
-from batcher.drs.query_compare_request import QUERY_COMPARE_RESULT, QueryCompareResultReq
-
-OnSent = Callable[[], None] | None
+from batcher.drs.cloud import Credential, HttpRequest, OnSent, Refusal, ResultIds, Transport
+from batcher.drs.outcome import CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
+from batcher.drs.v3.classify import classify_batch_status, classify_create, classify_list, classify_results
+from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
+from batcher.drs.v3.query_compare_request import QUERY_COMPARE_RESULT, QueryCompareResultReq
 
 
 def create_request(endpoint: str, project_id: str, body: bytes, x_language: str | None) -> HttpRequest:
@@ -60,46 +60,42 @@ class DrsClient:
         """After a 401: renew the credential that the last refused request used. True: worth another request."""
         return await self._credential.renew(self._refused)
 
-    async def create_compare_task(
-        self, body: bytes, *, x_language: str | None = None, on_sent: OnSent = None
-    ) -> Answer:
-        """Create what *body* asks for, once. Not idempotent: the caller has made its intent durable."""
-        return await self._post(
+    async def create_comparisons(
+        self, body: bytes, *, job_id: str, asked: Iterable[Half], x_language: str | None = None, on_sent: OnSent = None
+    ) -> CreateOutcome:
+        """Create what *body*, a create-compare-task request, asks for, once."""
+        answer = await self._post(
             CREATE_COMPARE_TASK, body, limit=guesses.CREATE_ANSWER_LIMIT, x_language=x_language, on_sent=on_sent
         )
+        return classify_create(answer, asked=asked, job_id=job_id)
 
-    async def query_compare_result(
-        self,
-        job_id: str,
-        *,
-        current_page: int,
-        per_page: int,
-        object_level_compare_id: str | None = None,
-        line_compare_id: str | None = None,
-        content_compare_id: str | None = None,
-        on_sent: OnSent = None,
-    ) -> Answer:
-        """One page of the job's list of comparisons, or of the results of the comparisons that are named."""
-        request = QueryCompareResultReq(
-            job_id=job_id,
-            object_level_compare_id=object_level_compare_id,
-            line_compare_id=line_compare_id,
-            content_compare_id=content_compare_id,
-            current_page=current_page,
-            per_page=per_page,
-        )
+    async def list_comparisons(self, job_id: str, *, page: int, on_sent: OnSent = None) -> ListOutcome:
+        """A page of the job's list of comparisons."""
+        request = QueryCompareResultReq(job_id=job_id, current_page=page, per_page=guesses.LIST_PAGE_SIZE)
+        answer = await self._query(request, on_sent)
+        return classify_list(answer, job_id=job_id, most=guesses.LIST_PAGE_SIZE)
+
+    async def read_results(
+        self, job_id: str, ids: ResultIds, *, page: int, per_page: int, on_sent: OnSent = None
+    ) -> ResultsOutcome:
+        """A page of the results of the comparisons that are named, or of the list."""
+        request = QueryCompareResultReq(job_id=job_id, **ids, current_page=page, per_page=per_page)
+        return classify_results(await self._query(request, on_sent), job_id=job_id)
+
+    async def job_statuses(self, job_ids: Sequence[str], *, on_sent: OnSent = None) -> StatusOutcome:
+        """The status of at most `guesses.STATUS_BATCH` jobs."""
+        from batcher.drs.v3.batch_status import BATCH_STATUS, BatchQueryJobReqPage, PageReq  # few waves ask for it
+
+        if not 0 < len(job_ids) <= guesses.STATUS_BATCH:
+            raise ValueError(f"job_statuses takes 1 to {guesses.STATUS_BATCH} jobs, not {len(job_ids)}")
+        request = BatchQueryJobReqPage(jobs=list(job_ids), page_req=PageReq(cur_page=1, per_page=len(job_ids)))
+        answer = await self._post(BATCH_STATUS, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent)
+        return classify_batch_status(answer, asked=job_ids)
+
+    async def _query(self, request: QueryCompareResultReq, on_sent: OnSent) -> Answer:
         return await self._post(
             QUERY_COMPARE_RESULT, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent
         )
-
-    async def batch_status(self, job_ids: Sequence[str], *, on_sent: OnSent = None) -> Answer:
-        """The status of at most `guesses.STATUS_BATCH` jobs."""
-        from batcher.drs.batch_status import BATCH_STATUS, BatchQueryJobReqPage, PageReq  # few waves ask for it
-
-        if not 0 < len(job_ids) <= guesses.STATUS_BATCH:
-            raise ValueError(f"batch_status takes 1 to {guesses.STATUS_BATCH} jobs, not {len(job_ids)}")
-        request = BatchQueryJobReqPage(jobs=list(job_ids), page_req=PageReq(cur_page=1, per_page=len(job_ids)))
-        return await self._post(BATCH_STATUS, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent)
 
     async def _post(
         self, call: str, body: bytes, *, limit: int, x_language: str | None = None, on_sent: OnSent = None

@@ -3,7 +3,7 @@
 import orjson
 from pydantic import Field
 
-from batcher.drs.create_compare_task import RequestPart
+from batcher.drs.v3.create_compare_task import RequestPart
 
 QUERY_COMPARE_RESULT = "query-compare-result"
 
