@@ -30,8 +30,10 @@
     ├── BadRequest               the simulator answers a request with 400
     ├── BadStartTime             a text names no start time
     ├── Closed                   the pacer was closed while somebody waited for a turn
+    ├── Misnamed                 a section of the config file names nobody who can be told
     ├── NoResult                 a line is no result
     ├── NotJson                  a text is not JSON
+    ├── NotTaken                 a message was not taken by whom it is for
     ├── PerhapsDuplicate         an entry looks like one before it
     ├── Problem                  the service refuses a request
     └── Unusable                 a secret cannot be had from where it should come from

@@ -173,8 +173,9 @@ def page(
 ) -> tuple[list[dict[str, Any]], int | None]:
     """The first *limit* deeds after number *after*, oldest first, and the `after` of the next page; None: no more."""
     rows = db.execute(
-        f"{_SELECT} WHERE seq > ?1 AND (?2 IS NULL OR wave = ?2) AND (?3 IS NULL OR who = ?3) ORDER BY seq LIMIT ?4",
-        (after, wave, who, limit + 1),
+        f"{_SELECT} WHERE seq > :after AND (:wave IS NULL OR wave = :wave) AND (:who IS NULL OR who = :who) "
+        "ORDER BY seq LIMIT :most",
+        {"after": after, "wave": wave, "who": who, "most": limit + 1},
     ).fetchall()
     lines = [_line(row) for row in rows[:limit]]
     return lines, lines[-1]["seq"] if len(rows) > limit else None

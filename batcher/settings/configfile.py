@@ -21,7 +21,8 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     """A config file as read: the settings of its top level and of the chosen profile.
 
     *credentials* says where those for all scopes are; *profiles* are all sections, whole, since one that names a
-    project holds that project's credentials whether it is chosen or not.
+    project holds that project's credentials whether it is chosen or not. *notifications* are whom the service tells,
+    and what: `batcher.service.notices` reads them.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
     profile_name: str | None
     credentials: Mapping[str, Any]
     profiles: Mapping[str, Mapping[str, Any]]
+    notifications: Mapping[str, Mapping[str, Any]] = {}
 
     def origin(self, name: str) -> str | None:
         """Where *name* is set: "batcher.toml, line 7"; None where it is not."""
@@ -81,10 +83,13 @@ def read_config(path: Path | None, *, profile: str | None = None) -> ConfigFile 
         data = tomllib.loads(text)
     except ValueError as error:  # what TOML is not, or an integer of thousands of digits
         raise SettingsError([f"config file {path}: is not valid TOML: {error}."]) from None
-    profiles = data.pop("profiles", {})
+    profiles, notifications = data.pop("profiles", {}), data.pop("notifications", {})
     findings = list(_wrong_keys(path, text, None, data))
     if not isinstance(profiles, dict) or not all(isinstance(section, dict) for section in profiles.values()):
         mend = "profiles are sections: write [profiles.NAME] and its settings below"
+        raise SettingsError([f"config file {path}: {mend}."])
+    if not isinstance(notifications, dict) or not all(isinstance(each, dict) for each in notifications.values()):
+        mend = "notifications are sections: write [notifications.NAME] and what it is told below"
         raise SettingsError([f"config file {path}: {mend}."])
     for name, section in profiles.items():
         findings += _wrong_keys(path, text, f"profiles.{name}", section)
@@ -107,6 +112,7 @@ def read_config(path: Path | None, *, profile: str | None = None) -> ConfigFile 
         profile_name=profile,
         credentials={key: value for key, value in {**data, **chosen}.items() if key in OPTION_NAMES},
         profiles=profiles,
+        notifications=notifications,
     )
 
 

@@ -10,6 +10,7 @@ import pytest
 from batcher.drs.auth.options import OPTION_NAMES
 from batcher.life.policy import MaxFailures, Reconcile
 from batcher.rates import Rate
+from batcher.service.notices import targets_of
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
 from batcher.settings.groups import FURTHER, GROUPS, group_of
@@ -70,6 +71,20 @@ def test_production_is_cautious(profile: str | None) -> None:
 def test_a_profile_lies_over_the_top_of_its_file() -> None:
     settings = load(config=CONFIG / "production.toml", profile="first-wave").settings
     assert (settings.pace, settings.max_failures) == (Rate(30, 60.0), MaxFailures(count=3))
+
+
+@pytest.mark.filterwarnings("ignore:.*imghdr.*:DeprecationWarning")
+def test_the_service_file_is_sound_also_without_its_comment_signs(tmp_path: Path) -> None:
+    pytest.importorskip("apprise")
+    text = (CONFIG / "service.toml").read_text(encoding="utf-8")
+    assert load(config=CONFIG / "service.toml").settings.reconcile is Reconcile.SNAPSHOT
+    file = tmp_path / "batcher.toml"
+    file.write_text(re.sub(r"^# (?=\w+ = |\[)", "", text, flags=re.MULTILINE).replace("/run/secrets", str(tmp_path)))
+    (tmp_path / "portal-hook").write_text("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
+    (tmp_path / "team-chat").write_text("json://127.0.0.1/")
+    config = load(config=file).config
+    assert config is not None
+    assert [target.name for target in targets_of(config.notifications, file)] == ["portal", "team"]
 
 
 def test_the_simulator_file_points_to_loopback() -> None:

@@ -1,0 +1,161 @@
+"""Takes what is in the outbox to those it is for: one task for each, so that none waits for another."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Coroutine, Sequence
+from email.utils import parsedate_to_datetime
+from functools import partial
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+from batcher.clock import Clock
+from batcher.drs.answer import Answer
+from batcher.drs.cloud import HttpRequest, Transport
+from batcher.errors import BatcherError
+from batcher.logger import get_logger
+from batcher.masking import mask_text
+from batcher.notify import chat
+from batcher.notify.standard import headers_of, key_of
+from batcher.service import outbox
+from batcher.service.notices import Target
+from batcher.service.outbox import Message
+
+log = get_logger("batcher.service")
+T = TypeVar("T")
+
+_AT_ONCE = 20  # messages read for one target at a time
+_LOOK_S = 60.0  # a clock may step: the outbox is looked into at least so often
+_ANSWER_LIMIT = 64 * 1024
+_GONE = 410  # by the specification: this receiver wants no more
+
+
+class Database(Protocol):
+    """The service's database, as far as it is used here."""
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What *work* finds."""
+        ...
+
+    async def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What *work* answers, once what it changed is on disk."""
+        ...
+
+
+class NotTaken(BatcherError):
+    """A message was not taken. *asked_s*: how long the receiver asks us to wait; *for_good*: it wants no more."""
+
+    def __init__(self, said: str, *, for_good: bool = False, asked_s: float | None = None) -> None:
+        super().__init__(said)
+        self.said = said
+        self.for_good = for_good
+        self.asked_s = asked_s
+
+
+class Courier:
+    """Delivers to *targets* until it is cancelled; `wake` after something was put into the outbox."""
+
+    def __init__(self, database: Database, targets: Sequence[Target], transport: Transport, clock: Clock) -> None:
+        self._database = database
+        self._targets = targets
+        self._transport = transport
+        self._clock = clock
+        self._woken = {target.name: asyncio.Event() for target in targets}
+
+    def wake(self) -> None:
+        """There may be something new."""
+        for event in self._woken.values():
+            event.set()
+
+    async def run(self) -> None:
+        """Deliver, for ever."""
+        try:
+            await self._database.change(lambda db: outbox.drop_unknown(db, self._targets))
+        except (BatcherError, sqlite3.Error) as error:
+            log.warning("notice.postponed", target=None, reason=mask_text(str(error)))
+        async with asyncio.TaskGroup() as group:
+            for target in self._targets:
+                group.create_task(self._serve(target), name=f"courier-{target.name}")
+
+    async def _serve(self, target: Target) -> None:
+        while True:
+            try:
+                await self._round(target)
+            except (BatcherError, sqlite3.Error) as error:  # the disk is full, say; what was put there stays there
+                log.warning("notice.postponed", target=target.name, reason=mask_text(str(error)))
+                await self._clock.sleep(_LOOK_S)
+
+    async def _round(self, target: Target) -> None:
+        """Deliver what is due; where nothing is, wait until something may be."""
+        woken = self._woken[target.name]
+        woken.clear()
+        now = self._clock.now()
+        messages, later = await self._database.read(partial(outbox.due, target=target.name, now=now, most=_AT_ONCE))
+        for message in messages:
+            await self._deliver(target, message)
+        if not messages:
+            wait_s = _LOOK_S if later is None else min(max(0.0, later - now), _LOOK_S)
+            await _first(woken.wait(), self._clock.sleep(wait_s))
+
+    async def _deliver(self, target: Target, message: Message) -> None:
+        try:
+            if target.url is not None:
+                await self._post(target, message)
+            else:
+                await self._chat(target, message)
+        except NotTaken as error:
+            await self._try_again(target, message, error)
+        else:
+            await self._database.change(lambda db: outbox.sent(db, message))
+
+    async def _try_again(self, target: Target, message: Message, failure: NotTaken) -> None:
+        said, now = mask_text(failure.said), self._clock.now()
+        state = await self._database.change(
+            lambda db: outbox.failed(db, message, said, now, for_good=failure.for_good, asked_s=failure.asked_s)
+        )
+        if state == outbox.GIVEN_UP:
+            log.error("notice.given_up", target=target.name, message=message.id, told=message.event, reason=said)
+        else:
+            log.warning("notice.failed", target=target.name, message=message.id, told=message.event, reason=said)
+
+    async def _post(self, target: Target, message: Message) -> None:
+        assert target.url is not None  # noqa: S101 - a webhook has both
+        assert target.key is not None  # noqa: S101
+        url = target.url.reveal()
+        headers = headers_of(message.id, self._clock.now(), message.body, key_of(target.key.reveal()))
+        request = HttpRequest(method="POST", url=url, headers=headers, body=message.body, answer_limit=_ANSWER_LIMIT)
+        answer = await self._transport.send(request)
+        if answer.http_status is None:
+            raise NotTaken(f"{urlsplit(url).hostname}: {answer.error}")
+        if not 200 <= answer.http_status < 300:
+            raise NotTaken(
+                f"{urlsplit(url).hostname} answered {answer.http_status}",
+                for_good=answer.http_status == _GONE,
+                asked_s=_retry_after_s(answer),
+            )
+
+    async def _chat(self, target: Target, message: Message) -> None:
+        assert target.apprise is not None  # noqa: S101 - else it is a webhook
+        title = f"batcher: {message.event}"
+        said = await asyncio.to_thread(chat.send, target.apprise.reveal(), title, message.text)
+        if said is not None:
+            raise NotTaken(said)
+
+
+def _retry_after_s(answer: Answer) -> float | None:
+    asked = answer.headers.get("retry-after", "").strip()
+    if asked.isdecimal() and len(asked) < 10:
+        return float(asked)
+    try:
+        return max(0.0, parsedate_to_datetime(asked).timestamp() - answer.answered_at)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+async def _first(*waiting: Coroutine[Any, Any, object]) -> None:
+    """Until the first of *waiting* is done; the others are cancelled."""
+    tasks = [asyncio.create_task(each) for each in waiting]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
