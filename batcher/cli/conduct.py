@@ -143,7 +143,7 @@ def conduct(
 def count(results: Path) -> Tally:
     """The counts as the file has them, so that a summary proves what was written, not what was meant to be."""
     try:
-        tally, _ = tally_file(results)
+        tally, _, _ = tally_file(results)
     except ResultsError:
         return Tally()  # the file is gone, which the wave's end says
     return tally

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 from batcher.follow.coverage import WaveCoverage
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.life.result import Status
+from batcher.manifest.labels import ANY_LABELS, LabelFilter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,11 @@ class Entries(Protocol):
         ...
 
     @property
+    def labels(self) -> LabelFilter:
+        """Which entries of the waves these are."""
+        ...
+
+    @property
     def coverage(self) -> Sequence[WaveCoverage]:
         """Of each wave, whether all of it is here."""
         ...
@@ -88,6 +94,11 @@ class EntryList:
     def reading(self) -> AbstractContextManager[EntryAt]:
         """See `Entries`."""
         return nullcontext(self._entries.__getitem__)
+
+    @property
+    def labels(self) -> LabelFilter:
+        """See `Entries`."""
+        return ANY_LABELS
 
     @property
     def coverage(self) -> Sequence[WaveCoverage]:

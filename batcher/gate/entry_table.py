@@ -189,6 +189,22 @@ class EntryTable:
         """Take note that the journal has results of these entries."""
         self._add("UPDATE entries SET unwritten = 1 WHERE wave = ? AND idx = ?", ((wave, index) for index in indexes))
 
+    def leave_out(self, wave: int, indexes: Iterable[int]) -> None:
+        """Forget these entries of the wave, which is the last one so far; the others close up."""
+        self._run("CREATE TABLE left_out (idx INTEGER PRIMARY KEY)")
+        self._add("INSERT OR IGNORE INTO left_out VALUES (?)", ((index,) for index in indexes))
+        self._run("DELETE FROM entries WHERE wave = ? AND idx IN (SELECT idx FROM left_out)", (wave,))
+        self._run("CREATE TABLE kept AS SELECT * FROM entries WHERE wave = ? ORDER BY place", (wave,))
+        self._run("DELETE FROM entries WHERE wave = ?", (wave,))
+        self._run("UPDATE kept SET place = NULL")
+        self._run("INSERT INTO entries SELECT * FROM kept ORDER BY rowid")
+        self._run("DROP TABLE kept")
+        self._run("DROP TABLE left_out")
+
+    def lines(self, wave: int) -> int:
+        """How many results of the wave are here."""
+        return int(self._one("SELECT count(*) FROM entries WHERE wave = ? AND offset IS NOT NULL", (wave,))[0])
+
     def complete(self) -> None:
         """All entries are there: find out which are runs of the same one."""
         self._run("DELETE FROM verdicts")

@@ -19,6 +19,7 @@ from batcher.gate.accepted import Acceptance
 from batcher.gate.entries import Entries, EntryAt, WaveEntry, as_entries
 from batcher.gate.evaluator import SHOWN, AcceptedDifference, Blocker, EvaluatedEntry, Evaluator
 from batcher.life.result import Status
+from batcher.manifest.labels import LabelFilter
 
 __all__ = ["SHOWN", "AcceptedDifference", "Blocker", "GateResult", "LazySequence", "WaveEntry", "evaluate"]
 
@@ -96,7 +97,8 @@ class LazySequence(Sequence[T]):
 class GateResult:
     """What the gate says. *unused* are acceptances that match no difference, *expired* those that hold no more.
 
-    *waves* tell of each wave whether all of it was seen. *blocked* counts the blockers by status and verdict.
+    *labels* say which entries it is about; *waves* tell of each wave whether all of it was seen. *blocked* counts the
+    blockers by status and verdict.
     *blocking* and *passing* are the places of entries that have a blocker, or differences that passed; *replaced* those
     in whose stead a later comparison speaks.
     """
@@ -111,6 +113,7 @@ class GateResult:
     blocking: Sequence[int]
     passing: Sequence[int]
     replaced: Sequence[int]
+    labels: LabelFilter
     waves: Sequence[WaveCoverage]
     evaluation: Evaluation
 
@@ -148,6 +151,7 @@ class GateResult:
         """The same, with an iterator for each list that may be longer than what should be held in memory."""
         return {
             "verdict": self.verdict.value,
+            "labels": {name: sorted(values) for name, values in self.labels.wanted.items()},
             "unproven": list(self.unproven),
             "waves": [wave.as_json() for wave in self.waves],
             "entries": self.entries,
@@ -206,6 +210,7 @@ def evaluate(
     *heard* is told of every entry that has to be looked at one by one; the others, `Entries.sound`, are only counted.
     """
     evaluation = Evaluation(as_entries(entries), Evaluator(acceptances, today))
+    labels = evaluation.entries.labels
     verdicts: Counter[Verdict | None] = Counter(evaluation.entries.sound())
     blocked: Counter[tuple[Status | None, Verdict | None]] = Counter()
     blocking, passing, replaced = array("I"), array("I"), array("I")
@@ -231,11 +236,13 @@ def evaluate(
             evaluation, blocking, len(blocking), lambda evaluated: (evaluated.blocker,) if evaluated.blocker else ()
         ),
         passed=LazySequence(evaluation, passing, passed, lambda evaluated: evaluated.passed),
-        unused=tuple(a for a in acceptances if a.line not in used and not a.expired(today)),
+        # Those of others are of entries that were not looked at.
+        unused=tuple(a for a in acceptances if a.line not in used and not a.expired(today) and not labels),
         expired=tuple(a for a in acceptances if a.expired(today)),
         blocking=blocking,
         passing=passing,
         replaced=replaced,
+        labels=labels,
         waves=tuple(evaluation.entries.coverage),
         evaluation=evaluation,
     )

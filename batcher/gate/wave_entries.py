@@ -11,12 +11,17 @@ from batcher.follow.verdict import Verdict
 from batcher.gate.entries import EntryAt, WaveEntry
 from batcher.gate.entry_table import EntryRow, EntryTable
 from batcher.gate.wave_reader import WaveReader
+from batcher.manifest.labels import ANY_LABELS, LabelFilter
 
 
 def entries_of(
-    files: Iterable[Path], *, journal: Path | None = None, entries: Mapping[Path, int] | None = None
+    files: Iterable[Path],
+    *,
+    journal: Path | None = None,
+    entries: Mapping[Path, int] | None = None,
+    labels: LabelFilter = ANY_LABELS,
 ) -> "WaveEntries":
-    """Every entry of the results *files*, with the verdict that stands beside its file. Raises `UserError`.
+    """Every entry with *labels* of the results *files*, with the verdict that stands beside. Raises `UserError`.
 
     A verdict on the comparisons of a wave that was begun anew since is none. Entries without a result (the wave runs
     still, or was killed) come last; `WaveEntries.coverage` says of each wave whether that is known of all of them.
@@ -25,14 +30,19 @@ def entries_of(
     """
     said = entries or {}
     return WaveEntries(
-        [WaveReader(number, path, journal) for number, path in enumerate(files)], lambda wave: said.get(wave.path)
+        [WaveReader(number, path, journal, labels) for number, path in enumerate(files)],
+        lambda wave: said.get(wave.path),
+        labels,
     )
 
 
 class WaveEntries:
     """The entries of several waves; see `Entries`. What is not in their `table` is read from their files again."""
 
-    def __init__(self, waves: Sequence[WaveReader], said: Callable[[WaveReader], int | None]) -> None:
+    def __init__(
+        self, waves: Sequence[WaveReader], said: Callable[[WaveReader], int | None], labels: LabelFilter
+    ) -> None:
+        self.labels = labels
         self._waves = waves
         self.table = EntryTable()
         self.starts: list[int] = []

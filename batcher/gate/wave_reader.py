@@ -1,5 +1,6 @@
 """Reading the files of one wave into the table of entries, and an entry from them when it is asked for."""
 
+from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from batcher.gate.evaluator import is_sound
 from batcher.journal.beside import JournalUnusable
 from batcher.journal.sqlite.store import Store
 from batcher.life.result import Result
+from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.wave.results_file import ResultsError, parsed_line, raw_lines, result_in
 
 _UNWRITTEN = "its line is missing from the results: `batcher results` writes them anew from the journal"
@@ -29,11 +31,16 @@ L = TypeVar("L")
 
 @dataclass(frozen=True, slots=True)
 class WaveReader:
-    """The files of the wave with this *number* in the table. *journal* is where it was said to be; None: beside."""
+    """The files of the wave with this *number* in the table. *journal* is where it was said to be; None: beside.
+
+    Entries that *labels* do not mean stay out of the table. Of one without a result, of which no journal tells, nobody
+    knows the labels: it stays in.
+    """
 
     number: int
     path: Path
     journal: Path | None
+    labels: LabelFilter = ANY_LABELS
 
     def read_into(self, table: EntryTable, said: int | None) -> WaveCoverage:
         """Put all entries into *table*; whether these are all. *said* is how many the operator says that there are.
@@ -42,14 +49,25 @@ class WaveReader:
         """
         table.add_verdicts(self._verdicts())
         stated = _Stated(self.path)
-        table.add_results(self.number, self._results(table, stated))
+        others = array("I")
+        table.add_results(self.number, self._results(table, stated, others))
         try:
             with plan_beside(self.path, self.journal) as (store, why):
-                return self._look_for_missing(table, store, why, stated.entries, said)
+                coverage = self._look_for_missing(table, store, why, stated.entries, said)
+                if store is not None and self.labels:
+                    others.extend(self._missing_others(table, store))
         except JournalUnusable as error:
             if self.journal is not None:
                 raise
-            return self._look_for_missing(table, None, sentence(error), stated.entries, said)
+            coverage = self._look_for_missing(table, None, sentence(error), stated.entries, said)
+        if self.labels:
+            table.leave_out(self.number, others)
+        return coverage
+
+    def _missing_others(self, table: EntryTable, store: Store) -> list[int]:
+        """The entries without a result that are not meant, as their journal has them."""
+        missing = [(index, store.entry(index)) for index in table.missing(self.number)]
+        return [index for index, entry in missing if entry is not None and not self.labels.takes(entry.labels)]
 
     def _verdicts(self) -> Iterator[tuple[int, bytes, str, bool, int, int]]:
         parsed, path, offset = fast_parser(VerdictLine, verdict_in), verdicts_beside(self.path), 0
@@ -64,14 +82,17 @@ class WaveReader:
             offset += len(raw)
 
     def _results(
-        self, table: EntryTable, stated: "_Stated"
+        self, table: EntryTable, stated: "_Stated", others: "array[int]"
     ) -> Iterator[tuple[int, str, str | None, int, str, int, bytes]]:
+        """Every result; *others* gets the indexes of those that are not meant."""
         parsed, offset = fast_parser(Result, result_in), 0
         for number, raw in raw_lines(self.path):
             line = parsed(self.path, number, raw)
             if line.index >= MOST_ENTRIES:
                 raise ResultsError(f"{self.path}, line {number} is no result: no manifest has an entry {line.index}.")
             stated.by(number, line.wave_entries)
+            if self.labels and not self.labels.takes(line.labels):
+                others.append(line.index)
             yield (
                 line.index,
                 line.key,

@@ -32,3 +32,7 @@ class LabelFilter(Struct, frozen=True):
     def takes(self, labels: Mapping[str, str]) -> bool:
         """Whether an entry with *labels* is meant."""
         return all(labels.get(name) in values for name, values in self.wanted.items())
+
+
+ANY_LABELS = LabelFilter()
+"""Means every entry."""

@@ -20,9 +20,11 @@ from batcher.gate.result import GateResult, LazySequence, evaluate
 from batcher.gate.wave_entries import WaveEntries, entries_of
 from batcher.journal.beside import JournalUnusable
 from batcher.journal.sqlite.store import Store
+from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.rates import Rate
 from batcher.report.tally import NoResult, Tally
 from batcher.report.timeline import Kind, Sent, Stretches, Timeline, timeline
+from batcher.text import counted
 from batcher.wave.results_file import Torn, parsed_line, raw_lines, results_problem
 
 
@@ -107,6 +109,14 @@ class WaveRead:
     facts: Mapping[str, Any] | None
     coverage: WaveCoverage
     problems: tuple[str, ...]
+    labels: LabelFilter = ANY_LABELS
+
+    @property
+    def entries(self) -> int | None:
+        """How many entries the wave has, of those that the labels mean; None where that cannot be told."""
+        if not self.labels:
+            return self.coverage.entries
+        return self.tally.lines if self.coverage.lines == self.coverage.entries else None
 
     @property
     def rate(self) -> Rate | None:
@@ -137,8 +147,8 @@ class Report:
 
     @property
     def entries(self) -> int | None:
-        """How many entries the wave has; None where that cannot be told."""
-        return self.wave.coverage.entries
+        """See `WaveRead.entries`."""
+        return self.wave.entries
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -157,13 +167,15 @@ def gather(
     *,
     journal: Path | None = None,
     entries: int | None = None,
+    labels: LabelFilter = ANY_LABELS,
 ) -> Report:
     """Read *results* and what lies beside it, and have the gate rule over it. Raises `UserError`.
 
-    *journal* is the wave's, where it is not beside; *entries* is how many the operator says that the wave has.
+    *journal* is the wave's, where it is not beside; *entries* is how many the operator says that the wave has. Only
+    what has *labels* is counted.
     """
-    verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries)
-    return Report(wave=read_wave(results, journal=journal, entries=entries), verdicts=verdicts)
+    verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries, labels=labels)
+    return Report(wave=read_wave(results, journal=journal, entries=entries, labels=labels), verdicts=verdicts)
 
 
 def read_wave(
@@ -171,20 +183,25 @@ def read_wave(
     *,
     journal: Path | None = None,
     entries: int | None = None,
+    labels: LabelFilter = ANY_LABELS,
     heard: Callable[[Mapping[str, Any]], None] = lambda _: None,
 ) -> WaveRead:
     """Read *results* and the journal, as `gather` does. Raises `UserError`.
 
-    *heard* is told of every result line, in the order of the file.
+    *heard* is told of every result line with *labels*, in the order of the file. The pace is that of the whole wave.
     """
     tally, torn, sent = Tally(), Torn(), Stretches()
+    meant = Tally(several=True) if labels else tally
     for number, raw in raw_lines(results, torn):
         line = parsed_line(results, number, raw)
         try:
             tally.add(line)
         except NoResult as error:
             raise results_problem(results, number, str(error)) from None
-        heard(line)
+        if labels and labels.takes(line["labels"]):
+            meant.add(line)
+        if not labels or labels.takes(line["labels"]):
+            heard(line)
         if isinstance(line["submitted_at"], str):
             sent.add(datetime.fromisoformat(line["submitted_at"]).timestamp(), Kind.FIRST)
     facts, whole, why = _journal(results, journal)
@@ -193,14 +210,23 @@ def read_wave(
     if torn.torn:
         problems.append("The last line is cut off (the wave is running, or was killed) and not counted.")
     problems += [f"{misfit}." for misfit in tally.misfits(coverage.entries)]
+    if labels:
+        problems.append(only(labels, meant, coverage))
     return WaveRead(
         file=results,
-        tally=tally,
+        tally=meant,
         timeline=whole or sent.timeline(whole=False),
         facts=facts,
         coverage=coverage,
         problems=tuple(problems),
+        labels=labels,
     )
+
+
+def only(labels: LabelFilter, meant: Tally, coverage: WaveCoverage) -> str:
+    """That no more than the entries with *labels* are counted, and of how many."""
+    whole = f"{meant.lines:,} of {counted(coverage.lines, 'result line')}"
+    return f"Only entries with label {labels} are counted: {whole}."
 
 
 def coverage_of(results: Path, tally: Tally, planned: int | None, why: str | None, said: int | None) -> WaveCoverage:
@@ -226,16 +252,21 @@ def coverage_of_file(results: Path, tally: Tally, journal: Path | None, said: in
 
 
 def read_verdicts(
-    results: Path, acceptances: Sequence[Acceptance] = (), *, journal: Path | None = None, entries: int | None = None
+    results: Path,
+    acceptances: Sequence[Acceptance] = (),
+    *,
+    journal: Path | None = None,
+    entries: int | None = None,
+    labels: LabelFilter = ANY_LABELS,
 ) -> Verdicts | None:
     """The verdicts of the wave whose results are in *results*; None where it was not followed. Raises `UserError`.
 
-    *journal* and *entries* are of `gather`.
+    *journal*, *entries* and *labels* are of `gather`.
     """
     if not verdicts_beside(results).exists():
         return None
     said = None if entries is None else {results: entries}
-    read = entries_of([results], journal=journal, entries=said)
+    read = entries_of([results], journal=journal, entries=said, labels=labels)
     return Verdicts(read, acceptances, utc_now().date())
 
 

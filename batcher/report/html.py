@@ -188,7 +188,7 @@ def _wave(data: PageData, number: int, wave: WaveRead) -> dict[str, Any]:
     return {
         "file": wave.file,
         "number": number,
-        "entries": wave.coverage.entries if wave.coverage.entries is not None else tally.lines,
+        "entries": wave.entries if wave.entries is not None else tally.lines,
         "standing": sum(count for (_, of), count in data.states.items() if of == number),
         "grave": sum(count for (state, of), count in data.states.items() if of == number and state.grave),
         "replaced": data.replaced.get(number, 0),

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from batcher.durations import rough_duration
 from batcher.follow.verdict import Verdict
 from batcher.life.result import Status
-from batcher.report.gather import Report
+from batcher.report.gather import Report, only
 from batcher.report.headline import headline
 from batcher.text import counted, printable
 
@@ -24,6 +24,9 @@ def _lines(report: Report) -> Iterator[str]:
     yield ""
     yield _text(head.said)
     yield from (f"- {_text(reason.text)}" for reason in head.reasons)
+    if report.wave.labels:
+        yield ""
+        yield _text(only(report.wave.labels, tally, report.wave.coverage))
     for note in head.notes:
         yield ""
         yield _text(note)

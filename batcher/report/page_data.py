@@ -19,6 +19,7 @@ from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.result import GateResult, evaluate
 from batcher.gate.wave_entries import WaveEntries, entries_of
 from batcher.life.result import Status
+from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.report.gather import WaveRead, read_wave
 from batcher.report.state import State, state_of
 from batcher.report.tally import Tally, code_of
@@ -132,15 +133,17 @@ def gather_page(
     *,
     journal: Path | None = None,
     entries: Mapping[Path, int] | None = None,
+    labels: LabelFilter = ANY_LABELS,
     most_rows: int = MOST_ROWS,
 ) -> PageData:
     """Read *results*, of one or several waves, with what lies beside, and have the gate rule. Raises `UserError`.
 
-    *journal* is that of the one wave, where it is not beside; *entries* says how many entries a wave has.
+    *journal* is that of the one wave, where it is not beside; *entries* says how many entries a wave has. Only entries
+    with *labels* are on the page.
     """
     said = entries or {}
     followed = any(verdicts_beside(path).exists() for path in results)
-    read = entries_of(results, journal=journal, entries=said)
+    read = entries_of(results, journal=journal, entries=said, labels=labels)
     table = read.table
     plain = State.CONSISTENT if followed else State.CREATED
 
@@ -161,7 +164,7 @@ def gather_page(
     waves = []
     for number, path in enumerate(results):
         lines = _Lines(number, read, replaced, standing, troubles)
-        waves.append(read_wave(path, journal=journal, entries=said.get(path), heard=lines.hear))
+        waves.append(read_wave(path, journal=journal, entries=said.get(path), labels=labels, heard=lines.hear))
     evaluated = array("I", table.ranked(most_rows))
     chosen = Places(evaluated, array("I", table.plain(most_rows - len(evaluated))), plain)
     return PageData(
@@ -194,7 +197,7 @@ class _Lines:
         troubles: dict[TroubleKey, Counter[int]],
     ) -> None:
         self._number = number
-        self._places = iter(range(read.starts[number], read.starts[number] + read.coverage[number].lines))
+        self._places = iter(range(read.starts[number], read.starts[number] + read.table.lines(number)))
         self._replaced = replaced
         self._standing = standing
         self._troubles = troubles

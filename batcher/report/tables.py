@@ -5,11 +5,12 @@ Not even where the file is opened with another delimiter than it was written wit
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
 from batcher.follow.verdict import Difference
+from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.report.gather import Verdicts, task_id, words_of
 from batcher.wave.results_file import result_lines
 
@@ -36,16 +37,25 @@ _ENTRY = (
 )
 
 
-def write_entries(out: TextIO, results: Path, verdicts: Verdicts | None, delimiter: str = ",") -> None:
-    """Write a row for each result line of *results*, streamed; labels take a column each. Raises `ResultsError`."""
-    labels = sorted({name for _, line in result_lines(results) for name in line["labels"]})
-    _write(out, [*_ENTRY, *(f"label.{name}" for name in labels)], _entries(results, verdicts, labels), delimiter)
+def write_entries(
+    out: TextIO, results: Path, verdicts: Verdicts | None, delimiter: str = ",", meant: LabelFilter = ANY_LABELS
+) -> None:
+    """Write a row for each result line of *results* that is *meant*, streamed; labels take a column each.
+
+    *verdicts* are on the same entries. Raises `ResultsError`.
+    """
+
+    def lines() -> Iterator[Mapping[str, Any]]:
+        return (line for _, line in result_lines(results) if meant.takes(line["labels"]))
+
+    labels = sorted({name for line in lines() for name in line["labels"]})
+    _write(out, [*_ENTRY, *(f"label.{name}" for name in labels)], _entries(lines(), verdicts, labels), delimiter)
 
 
-def _entries(results: Path, verdicts: Verdicts | None, labels: list[str]) -> Iterator[list[Any]]:
+def _entries(lines: Iterable[Mapping[str, Any]], verdicts: Verdicts | None, labels: list[str]) -> Iterator[list[Any]]:
     with words_of(verdicts) as word_at:
-        for number, line in result_lines(results):
-            verdict, reason = word_at(number - 1)
+        for place, line in enumerate(lines):
+            verdict, reason = word_at(place)
             values = {
                 **line,
                 "verdict": verdict,

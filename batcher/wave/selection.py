@@ -10,7 +10,7 @@ from batcher.drs.outcome import Half
 from batcher.errors import UserError
 from batcher.journal.sqlite.store import Store
 from batcher.life.result import Status
-from batcher.manifest.labels import LabelFilter
+from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.manifest.write import ManifestLine
 
 _RESULTS = {
@@ -27,7 +27,7 @@ class Chosen(Struct, kw_only=True):
 
     keys: frozenset[str] = frozenset()
     jobs: frozenset[str] = frozenset()
-    labels: LabelFilter = LabelFilter()
+    labels: LabelFilter = ANY_LABELS
     found: set[str] = set()
 
     def takes(self, key: str, job_id: str | None, labels: Mapping[str, str]) -> bool:

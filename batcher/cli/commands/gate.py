@@ -1,15 +1,18 @@
 """`batcher gate`: may the cutover go ahead?"""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from batcher.cli.all_of_it import counts_of, entries_option, one_journal
-from batcher.cli.entries import journal_option
+from batcher.cli.entries import journal_option, label_option
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.clock import utc_now
+
+if TYPE_CHECKING:
+    from batcher.manifest.labels import LabelFilter
 
 _SETTINGS = ("allow_inconsistent", "notify", "on_end", "ca_bundle", "proxy")
 
@@ -17,6 +20,7 @@ _EPILOG = """\b
 Examples:
   batcher gate wave1.jsonl wave2.jsonl wave3.jsonl
   batcher gate wave*.jsonl --allow-inconsistent accepted.csv --junit gate.xml
+  batcher gate wave*.jsonl --label team=pay
   batcher gate results.jsonl --json | jq -r '.blockers[].why'
 
 \b
@@ -29,6 +33,7 @@ A rerun's verdict replaces the earlier one of the same key, in whatever order th
 @click.argument("results", nargs=-1, required=True, type=click.Path(path_type=Path))
 @journal_option
 @entries_option
+@label_option("Look at")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write the result as JUnit XML, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object instead.")
 @settings_options(_SETTINGS)
@@ -36,6 +41,7 @@ def command(
     results: tuple[Path, ...],
     journal: Path | None,
     entries: tuple[str, ...],
+    labels: "LabelFilter",
     junit: Path | None,
     as_json: bool,
     **parameters: Any,
@@ -45,6 +51,7 @@ def command(
     GO takes that every entry was created, followed to its end and found consistent; what differs must have been
     accepted by name, with a reason, and the acceptance must not have expired. No cloud is asked. That every entry was
     seen is known from the journal beside each file, or from the lines themselves; where neither tells, it is UNKNOWN.
+    With --label it speaks of these entries alone, and says so.
     """
     settings = load_given(parameters, _SETTINGS).settings
 
@@ -63,7 +70,7 @@ def command(
     check_end(settings)
     acceptances = accepted_by(settings)
     refuse_outputs(results, {"--junit": junit})
-    read = entries_of(results, journal=journal, entries=counts_of(results, entries))
+    read = entries_of(results, journal=journal, entries=counts_of(results, entries), labels=labels)
     gate = evaluate(read, acceptances, utc_now().date())
     if junit is not None:
         write_junit(junit, gate, read)

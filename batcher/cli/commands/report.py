@@ -8,7 +8,7 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.all_of_it import counts_of, entries_option, one_journal
-from batcher.cli.entries import journal_option
+from batcher.cli.entries import journal_option, label_option
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.show.terminal import tell
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from batcher.gate.accepted import Acceptance
+    from batcher.manifest.labels import LabelFilter
     from batcher.report.gather import Report
 
 _SETTINGS = ("allow_inconsistent", "timezone")
@@ -28,6 +29,7 @@ Examples:
   batcher report results.jsonl --html report.html --allow-inconsistent accepted.csv
   batcher report results.jsonl --markdown - | xclip
   batcher report wave1.jsonl wave1-again.jsonl wave2.jsonl --html night.html
+  batcher report results.jsonl --label team=pay --html pay.html
   batcher report monday.jsonl tuesday.jsonl
   batcher report results.jsonl --json | jq .by_status
 """
@@ -39,6 +41,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
 @journal_option
 @entries_option
+@label_option("Report on")
 @click.option("--html", type=_FILE, help="Write one self-contained page: verdict, what to do, entries, differences.")
 @click.option("--csv", type=_FILE, help="Write a row for each entry, for spreadsheets.")
 @click.option("--differences-csv", type=_FILE, help="Write a row for each difference that was found.")
@@ -55,6 +58,7 @@ def command(
     results: tuple[Path, ...],
     journal: Path | None,
     entries: tuple[str, ...],
+    labels: "LabelFilter",
     html: Path | None,
     csv: Path | None,
     differences_csv: Path | None,
@@ -86,25 +90,25 @@ def command(
             raise click.UsageError("Two files are only compared: --allow-inconsistent says nothing about that.")
         if journal is not None or entries:
             raise click.UsageError("Two files are only compared: --journal and --entries say nothing about that.")
-        return _compare(results[0], results[1], as_json)
+        return _compare(results[0], results[1], labels, as_json)
 
     from batcher.cli.show.at_the_end import accepted_by
 
     said = counts_of(results, entries)
     acceptances = accepted_by(settings)
     if not asked:
-        return _summary(results[0], journal, said.get(results[0]), acceptances, as_json)
+        return _summary(results[0], journal, said.get(results[0]), acceptances, labels, as_json)
     if as_json:
         raise click.UsageError(f"--json prints a summary, {asked[0]} writes one: use one of the two.")
     from batcher.cli.outputs import refuse_outputs
 
     refuse_outputs(results, files)
     if html is not None:
-        _write_page(html, results, acceptances, journal, said)
+        _write_page(html, results, acceptances, journal, said, labels)
     if len(asked) > (html is not None):
         from batcher.report.gather import gather
 
-        report = gather(results[0], acceptances, journal=journal, entries=said.get(results[0]))
+        report = gather(results[0], acceptances, journal=journal, entries=said.get(results[0]), labels=labels)
         _write(report, csv, differences_csv, delimiter or ",", markdown)
     return exits.CREATED
 
@@ -132,28 +136,35 @@ def _write_page(
     acceptances: "Sequence[Acceptance]",
     journal: Path | None,
     entries: "Mapping[Path, int]",
+    labels: "LabelFilter",
 ) -> None:
     from batcher.report.html import write_page
     from batcher.report.page_data import gather_page
 
-    data = gather_page(results, acceptances, journal=journal, entries=entries)
+    data = gather_page(results, acceptances, journal=journal, entries=entries, labels=labels)
     with _told(html):
         write_page(html, data)
 
 
 def _summary(
-    results: Path, journal: Path | None, entries: int | None, acceptances: "Sequence[Acceptance]", as_json: bool
+    results: Path,
+    journal: Path | None,
+    entries: int | None,
+    acceptances: "Sequence[Acceptance]",
+    labels: "LabelFilter",
+    as_json: bool,
 ) -> int:
-    from batcher.report.gather import coverage_of_file, read_verdicts
+    from batcher.report.gather import coverage_of_file, only, read_verdicts
     from batcher.report.read import tally_file
 
-    tally, torn = tally_file(results)
-    coverage = coverage_of_file(results, tally, journal, entries)
-    verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries)
+    whole, tally, torn = tally_file(results, labels)
+    coverage = coverage_of_file(results, whole, journal, entries)
+    verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries, labels=labels)
     if as_json:
-        problems = [*tally.misfits(coverage.entries), *([coverage.unproven] if coverage.unproven else [])]
+        problems = [*whole.misfits(coverage.entries), *([coverage.unproven] if coverage.unproven else [])]
         gate = verdicts and verdicts.gate.told()
         told = {"file": str(results), "torn": torn, "problems": problems, **tally.as_json()}
+        told["labels"] = {name: sorted(values) for name, values in labels.wanted.items()}
         _print_json({**told, "wave": coverage.as_json(), "gate": gate})
         return exits.CREATED
     from batcher.cli.show.terminal import console
@@ -164,8 +175,12 @@ def _summary(
         notes.append(
             "The last line is cut off (the wave is running, or was killed) and not counted. A resumed wave mends it."
         )
+    known = coverage.entries
+    if labels:
+        notes += [*(f"{misfit}." for misfit in whole.misfits(known)), only(labels, tally, coverage)]
+        known = None
     out = console()
-    print_summary(out, tally, title=str(results), entries=coverage.entries, notes=tuple(notes))
+    print_summary(out, tally, title=str(results), entries=known, notes=tuple(notes))
     if verdicts is not None:
         from batcher.cli.show.gate_result import print_gate
 
@@ -190,7 +205,7 @@ def _write(
         from batcher.report.tables import DELIMITERS, write_entries
 
         with _told(csv), whole_text(csv, encoding="utf-8-sig", newline="") as out:
-            write_entries(out, results, report.verdicts, DELIMITERS[delimiter])
+            write_entries(out, results, report.verdicts, DELIMITERS[delimiter], report.wave.labels)
     if differences_csv is not None and report.verdicts is not None:
         from batcher.report.tables import DELIMITERS, write_differences
 
@@ -217,11 +232,11 @@ def _told(path: Path) -> "Iterator[None]":
     tell(f"wrote {path}")
 
 
-def _compare(first: Path, second: Path, as_json: bool) -> int:
+def _compare(first: Path, second: Path, labels: "LabelFilter", as_json: bool) -> int:
     from batcher.report.changes import changes
     from batcher.report.standing import standings
 
-    found = changes(standings(first), standings(second))
+    found = changes(standings(first, labels), standings(second, labels))
     if as_json:
         _print_json(
             {

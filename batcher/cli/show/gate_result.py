@@ -51,14 +51,15 @@ def headline(gate: GateResult) -> Text:
     """GO or NO-GO, and how many entries stand in the way."""
     line = Text(gate.verdict.value, _WORDS[gate.verdict])
     stand = len(gate.blockers)
-    whole = counted(gate.entries, "entry", "entries")
+    labelled = f" with label {printable(str(gate.labels))}" if gate.labels else ""
+    whole = counted(gate.entries, "entry", "entries") + labelled
     if gate.go:
         accepted = f", {counted(len(gate.passed), 'difference')} accepted" if gate.passed else ""
         line.append(f"  {whole}: nothing stands in the way{accepted}", "default")
     elif gate.verdict is GateVerdict.UNKNOWN:
         line.append(f"  {whole} seen, and it cannot be told whether these are all", "default")
     elif not gate.entries:
-        line.append("  there are no entries: nothing is proven", "default")
+        line.append(f"  there are no entries{labelled}: nothing is proven", "default")
     else:
         line.append(f"  {stand:,} of {whole} {'stands' if stand == 1 else 'stand'} in the way", "default")
     return line
