@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from batcher.errors import BatcherError as BatcherError
     from batcher.errors import UserError as UserError
     from batcher.follow.verdicts_file import VerdictsError as VerdictsError
-    from batcher.journal.files import WaveRefused as WaveRefused
-    from batcher.journal.port import JournalFailed as JournalFailed
-    from batcher.journal.sqlite.schema import NotAJournal as NotAJournal
+    from batcher.journal.errors import JournalFailed as JournalFailed
+    from batcher.journal.errors import NotAJournal as NotAJournal
+    from batcher.journal.errors import WaveRefused as WaveRefused
     from batcher.life.result import Result as Result
     from batcher.life.result import Status as Status
     from batcher.manifest import Finding as Finding
@@ -39,9 +39,9 @@ _HOMES = {
     "CredentialOptions": "batcher.drs.auth.options",
     "CredentialSources": "batcher.drs.auth.sources",
     "Finding": "batcher.manifest",
-    "JournalFailed": "batcher.journal.port",
+    "JournalFailed": "batcher.journal.errors",
     "ManifestError": "batcher.manifest",
-    "NotAJournal": "batcher.journal.sqlite.schema",
+    "NotAJournal": "batcher.journal.errors",
     "OpeningStopped": "batcher.api",
     "Rate": "batcher.rates",
     "Result": "batcher.life.result",
@@ -55,7 +55,7 @@ _HOMES = {
     "VerdictsError": "batcher.follow.verdicts_file",
     "Wave": "batcher.api",
     "WaveEnd": "batcher.wave.engine",
-    "WaveRefused": "batcher.journal.files",
+    "WaveRefused": "batcher.journal.errors",
     "WaveStatus": "batcher.wave.status",
 }
 

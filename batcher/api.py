@@ -30,7 +30,8 @@ from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
 from batcher.journal.files import followed, journal_beside, journal_of_output, remove_journal
 from batcher.journal.lock import Lock
-from batcher.journal.port import Journal, ThreadedJournal
+from batcher.journal.port import Journal
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import Scope
 from batcher.life.result import Result
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
@@ -43,7 +44,7 @@ from batcher.wave.context import Boundary, log, unwatched
 from batcher.wave.control import ControlServer
 from batcher.wave.engine import Engine, Start, WaveEnd
 from batcher.wave.hand import Hand, orders
-from batcher.wave.opening import Found, Opened, open_wave
+from batcher.wave.opening import Found, KeeperAt, Opened, open_wave
 from batcher.wave.rebuild import begun
 from batcher.wave.request import Request
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
@@ -113,6 +114,7 @@ class Wave:
         credential_for: CredentialFor | None = None,
         credentials: CredentialSources | None = None,
         address_of: Callable[[Scope], str] | None = None,
+        keeper_at: KeeperAt = SqliteKeeper,
         wrap_journal: Callable[[Journal], Journal] | None = None,
         clock: Clock | None = None,
         watch: Boundary = unwatched,
@@ -134,6 +136,7 @@ class Wave:
         self._output = output
         self._credential_for = credential_for
         self._address_of = address_of or _own_endpoint
+        self._keeper_at = keeper_at
         self._wrap_journal = wrap_journal
         self._clock = clock or SystemClock()
         self._watch = watch
@@ -292,14 +295,16 @@ class Wave:
             or (journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results))
         )
         request = self._request(manifest, await self._defaults(manifest))
-        opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch)
+        opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch, self._keeper_at)
         self._lock = opened.lock
         self._stack.callback(opened.lock.release)
         self.found = opened.found
         self._stack.callback(self._forget_unbegun)  # runs with the journal closed, and the wave still held
-        threaded = ThreadedJournal(opened.store, str(self.journal_path))
-        self._stack.push_async_callback(threaded.aclose)
-        journal = threaded if self._wrap_journal is None else self._wrap_journal(threaded)
+        self._stack.push_async_callback(opened.keeper.aclose)
+        begun_before = [] if self._companion is None else await asyncio.to_thread(begun, opened.record)
+        journal = opened.keeper.journal()
+        if self._wrap_journal is not None:
+            journal = self._wrap_journal(journal)
         sink = self._open_sink(opened)
         self._stack.callback(sink.close)
         clouds = await self._clouds(opened.start)
@@ -312,8 +317,10 @@ class Wave:
         if self._companion is not None:
             from batcher.follow.following import in_thread
 
-            companion, early = self._companion, await journal.read(begun)
-            await in_thread(lambda: companion.take_up(early), lambda: companion.stop("the opening was cancelled"))
+            companion = self._companion
+            await in_thread(
+                lambda: companion.take_up(begun_before), lambda: companion.stop("the opening was cancelled")
+            )
             companion.begin(self._engine.reads)
 
     def _request(self, manifest: Manifest, defaults: RunDefaults) -> Request:
@@ -381,7 +388,7 @@ class Wave:
         if self._results is not None:
             return ResultsFile(self._results)
         output = self._output or StandardOutput()
-        for line in opened.store.lines():
+        for line in opened.record.lines():
             output.write(line)
         return output
 

@@ -9,7 +9,7 @@ import click
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
-    from batcher.journal.sqlite.store import Store
+    from batcher.journal.port import Record
     from batcher.manifest.labels import LabelFilter
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -34,31 +34,31 @@ def one_entry(key: str | None, job: str | None, index: int | None) -> None:
         raise click.UsageError("Say which entry: give --key, --job or --index, one of the three.")
 
 
-def places_of(store: "Store", key: str | None, job: str | None, index: int | None) -> list[int]:
+def places_of(record: "Record", key: str | None, job: str | None, index: int | None) -> list[int]:
     """The places of the entries that are meant: several only where a job has several. Raises `UserError`: none is."""
     if job is None:
         from batcher.cli.journals import index_of
 
-        return [index_of(store, key, index)]
-    places = [place for place, _, job_id, _ in store.outline() if job_id == job]
+        return [index_of(record, key, index)]
+    places = [place for place, _, job_id, _ in record.outline() if job_id == job]
     if not places:
         raise UserError(f"no entry of the wave compares the job {job!r}: copy job_id from the results file.")
     return places
 
 
-def one_in_doubt(store: "Store", places: list[int]) -> int:
+def one_in_doubt(record: "Record", places: list[int]) -> int:
     """Of the entries of one job, the one to be decided about. Raises `UserError` where several are in doubt."""
     from batcher.life.result import Status
 
     if len(places) == 1:
         return places[0]
-    results = {place: store.result_of(place) for place in places}
+    results = {place: record.result_of(place) for place in places}
     doubtful = [place for place, found in results.items() if found is None or found[1] is Status.UNSETTLED]
     if len(doubtful) == 1:
         return doubtful[0]
     if not doubtful:
         raise UserError("no entry of the job is in doubt: there is nothing to decide.")
-    entries = [entry for place in doubtful if (entry := store.entry(place)) is not None]
+    entries = [entry for place in doubtful if (entry := record.entry(place)) is not None]
     shown = ", ".join(entry.key for entry in entries[:_SHOWN]) + (", …" if len(entries) > _SHOWN else "")
     raise UserError(f"{len(doubtful)} entries of the job are in doubt: say which, --key with one of {shown}.")
 

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from batcher.api import OpeningStopped
 from batcher.cli import exits
 from batcher.errors import UserError
-from batcher.journal.port import JournalFailed
-from batcher.journal.sqlite.schema import NotAJournal
+from batcher.journal.errors import JournalFailed, NotAJournal
 from batcher.wave.opening import BadManifest
 from batcher.wave.sink import SinkFailed
 

@@ -7,39 +7,41 @@ from pathlib import Path
 from batcher.errors import UserError
 from batcher.journal.beside import journal_of, reading, require_plan, told
 from batcher.journal.lock import Lock
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import MutableRecord, Record
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.wave.older import OlderJournal, behind_its_sign
 
 __all__ = ["deciding", "index_of", "journal_of", "reading"]
 
 
 @contextmanager
-def deciding(journal: Path) -> Iterator[Store]:
-    """The journal's store, to write in, with the wave held. Raises `WaveRefused` while the wave runs, `UserError`."""
+def deciding(journal: Path) -> Iterator[MutableRecord]:
+    """The record in *journal*, to write in, with the wave held. Raises `UserError`, so while the wave runs."""
     with told(journal):
         lock = Lock(journal)
         try:
-            store = Store.open(journal)
+            keeper = SqliteKeeper(journal)
             try:
-                require_plan(store, journal)
-                if (why := behind_its_sign(store, journal, lock.sign())) is not None:
+                record = keeper.wave()
+                require_plan(record, journal)
+                if (why := behind_its_sign(keeper, journal, lock.sign())) is not None:
                     raise OlderJournal(journal, why)
-                store.keep_sign(lock)
-                yield store
+                keeper.keep_sign(lock)
+                yield record
             finally:
-                store.close()
+                keeper.close()
         finally:
             lock.release()
 
 
-def index_of(store: Store, key: str | None, index: int | None) -> int:
+def index_of(record: Record, key: str | None, index: int | None) -> int:
     """The place of the entry with *key*, or *index* itself. Raises `UserError` where there is none, or several."""
     if index is not None:
-        if not 0 <= index < store.entry_count():
-            raise UserError(f"there is no entry {index}: the manifest has {store.entry_count():,}, counted from 0.")
+        if not 0 <= index < record.entry_count():
+            raise UserError(f"there is no entry {index}: the manifest has {record.entry_count():,}, counted from 0.")
         return index
     assert key is not None  # noqa: S101 - the commands ask for one of the two
-    places = store.indexes_of_key(key)
+    places = record.indexes_of_key(key)
     if not places:
         raise UserError(f"no entry has the key {key!r}: copy it from the results file.")
     if len(places) > 1:

@@ -11,6 +11,7 @@ from batcher.api import Wave
 from batcher.cli.conduct import Manner, play
 from batcher.cli.failures import told
 from batcher.drs.cloud import HttpRequest, Refusal
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.rehearsal.leap import LeapingLoop, LoopClock, SteadyLoop, TimelessJournal
 from batcher.settings import RunSettings
 from batcher.simulator.ledger import FileLedger, NoLedger
@@ -93,6 +94,7 @@ class Rehearsal:
             format=self.format,
             encoding=self.encoding,
             clock=clock,
+            keeper_at=partial(SqliteKeeper, synced=False),
             wrap_journal=partial(TimelessJournal, loop=loop),
             address_of=lambda _: simulator.url,
             credential_for=lambda _: SimulatedCredential(),

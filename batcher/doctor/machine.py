@@ -3,13 +3,13 @@
 import os
 import resource
 import shutil
-import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from batcher.doctor.check import Check, fault, ok, warning
-from batcher.journal.filesystem import elsewhere, file_system_of, unfit
+from batcher.journal.filesystem import elsewhere, file_system_of
+from batcher.journal.sqlite.unfit import why_unfit
 from batcher.settings import RunSettings
 
 _AN_ENTRY = 3_000  # bytes on disk: its plan, its events, its line
@@ -40,22 +40,10 @@ def folder(path: Path) -> Iterator[Check]:
 
 
 def _journal(probe: Path, path: Path) -> Check:
-    """Whether a journal can be there: SQLite's write-ahead log, and a commit that is synced."""
+    """Whether a journal can be there."""
+    if (why := why_unfit(path, probe)) is not None:
+        return fault("journal", why, elsewhere(path / "results.jsonl.journal"))
     system = file_system_of(path)
-    try:
-        db = sqlite3.connect(probe, isolation_level=None)
-        try:
-            (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("CREATE TABLE probe (value)")
-            if mode != "wal":
-                said = f"{system or path} has no write-ahead log for SQLite"
-                return fault("journal", said, elsewhere(path / "results.jsonl.journal"))
-        finally:
-            db.close()
-    except sqlite3.Error as error:
-        said = unfit(error, path) or f"no journal can be kept in {path}: {error}"
-        return fault("journal", said, elsewhere(path / "results.jsonl.journal"))
     return ok("journal", f"a journal can be kept in {path}" + (f" ({system.kind})" if system else ""))
 
 

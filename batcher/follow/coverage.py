@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from batcher.errors import UserError
-from batcher.journal.beside import JournalAbsent, JournalUnusable, journal_of, reading
-from batcher.journal.sqlite.store import Store
+from batcher.journal.beside import journal_of, reading
+from batcher.journal.errors import JournalAbsent, JournalUnusable
+from batcher.journal.port import Record
 from batcher.text import counted
 
 
@@ -71,21 +72,21 @@ class WaveCoverage:
 
 
 @contextmanager
-def plan_beside(results: Path, journal: Path | None = None) -> Iterator[tuple[Store | None, str | None]]:
-    """The store of the journal of *results*, to be read, or None and why there is none that can be.
+def plan_beside(results: Path, journal: Path | None = None) -> Iterator[tuple[Record | None, str | None]]:
+    """The record of the journal of *results*, to be read, or None and why there is none that can be.
 
     *journal* is where it was said to be; None: beside the results. Raises `UserError` where it was named and is not
     there, or fails while it is read.
     """
     with ExitStack() as stack:
-        store, why = None, None
+        record, why = None, None
         try:
-            store = stack.enter_context(reading(journal_of(results, journal)))
+            record = stack.enter_context(reading(journal_of(results, journal)))
         except (JournalAbsent, JournalUnusable) as error:
             if journal is not None:
                 raise
             why = sentence(error)
-        yield store, why
+        yield record, why
 
 
 def sentence(error: JournalAbsent | JournalUnusable) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Record
 from batcher.life.entry import PlannedEntry
 from batcher.manifest.write import ManifestLine
 from batcher.wave.selection import Chosen
@@ -30,10 +30,10 @@ class Recheck:
     passed_over: Counter[str] = field(default_factory=Counter)
     tables: int = 0  # that the chosen data-level comparisons were cut down to
 
-    def lines(self, store: Store, verdicts: Iterable[VerdictLine]) -> Iterator[ManifestLine]:
-        """The manifest's lines. *store* is the wave's journal, which has the requests."""
+    def lines(self, record: Record, verdicts: Iterable[VerdictLine]) -> Iterator[ManifestLine]:
+        """The manifest's lines. *record* is the wave's journal, which has the requests."""
         for line in verdicts:
-            entry = store.entry(line.index)
+            entry = record.entry(line.index)
             if entry is None or entry.key != line.key:
                 continue
             if not self.chosen.takes(entry.key, entry.job_id, entry.labels):

@@ -1,7 +1,6 @@
 """One `batcher watch`: a results file followed to its verdicts, beside the run that writes it or long after it."""
 
 import random
-import sqlite3
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -14,7 +13,7 @@ from batcher.follow.coverage import plan_beside
 from batcher.follow.ending import FollowEnd
 from batcher.follow.follower import FollowStatus
 from batcher.follow.following import Following, PlanOf, in_thread
-from batcher.journal.beside import JournalUnusable
+from batcher.journal.errors import JournalFailed, JournalUnusable
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from batcher.logger import get_logger
@@ -27,14 +26,14 @@ log = get_logger("batcher.follow")
 def plans_beside(results: Path, journal: Path | None = None) -> Iterator[PlanOf]:
     """What the journal of *results* has of each entry: its comparison's type and start. Without one, nothing."""
     with ExitStack() as stack:
-        store, why = stack.enter_context(plan_beside(results, journal))
+        record, why = stack.enter_context(plan_beside(results, journal))
         if why is not None:
             log.warning("watch.no_journal", reason=why)
 
         def plan_of(result: Result) -> PlannedEntry | None:
             try:
-                entry = store.entry(result.index) if store is not None else None
-            except sqlite3.Error:
+                entry = record.entry(result.index) if record is not None else None
+            except JournalFailed:
                 return None
             return entry if entry is not None and entry.key == result.key else None
 

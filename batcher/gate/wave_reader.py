@@ -18,8 +18,8 @@ from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdic
 from batcher.gate.entries import WaveEntry
 from batcher.gate.entry_table import EntryRow, EntryTable
 from batcher.gate.evaluator import is_sound
-from batcher.journal.beside import JournalUnusable
-from batcher.journal.sqlite.store import Store
+from batcher.journal.errors import JournalUnusable
+from batcher.journal.port import Record
 from batcher.life.result import Result
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.wave.results_file import ResultsError, parsed_line, raw_lines, result_in
@@ -52,10 +52,10 @@ class WaveReader:
         others = array("I")
         table.add_results(self.number, self._results(table, stated, others))
         try:
-            with plan_beside(self.path, self.journal) as (store, why):
-                coverage = self._look_for_missing(table, store, why, stated.entries, said)
-                if store is not None and self.labels:
-                    others.extend(self._missing_others(table, store))
+            with plan_beside(self.path, self.journal) as (record, why):
+                coverage = self._look_for_missing(table, record, why, stated.entries, said)
+                if record is not None and self.labels:
+                    others.extend(self._missing_others(table, record))
         except JournalUnusable as error:
             if self.journal is not None:
                 raise
@@ -64,9 +64,9 @@ class WaveReader:
             table.leave_out(self.number, others)
         return coverage
 
-    def _missing_others(self, table: EntryTable, store: Store) -> list[int]:
+    def _missing_others(self, table: EntryTable, record: Record) -> list[int]:
         """The entries without a result that are not meant, as their journal has them."""
-        missing = [(index, store.entry(index)) for index in table.missing(self.number)]
+        missing = [(index, record.entry(index)) for index in table.missing(self.number)]
         return [index for index, entry in missing if entry is not None and not self.labels.takes(entry.labels)]
 
     def _verdicts(self) -> Iterator[tuple[int, bytes, str, bool, int, int]]:
@@ -105,23 +105,23 @@ class WaveReader:
             offset += len(raw)
 
     def _look_for_missing(
-        self, table: EntryTable, store: Store | None, why: str | None, stated: int | None, said: int | None
+        self, table: EntryTable, record: Record | None, why: str | None, stated: int | None, said: int | None
     ) -> WaveCoverage:
-        """Find out which entries have no line: as *store* has them, or, where there is none, as the lines (*stated*) or
-        who *said* how many there are. *why* there is no store."""
+        """Find out which entries have no line: as *record* has them, or, where there is none, as the lines (*stated*)
+        or who *said* how many there are. *why* there is no record."""
         lines, distinct, highest = table.counts(self.number)
-        planned = None if store is None else store.entry_count()
+        planned = None if record is None else record.entry_count()
         entries, source = how_many(self.path, planned=planned, stated=stated, said=said, highest=highest)
         count = highest + 1 if entries is None else entries
-        if store is not None or distinct < count:
-            other = table.add_plan(self.number, _gaps(count) if store is None else _plan(table, store))
+        if record is not None or distinct < count:
+            other = table.add_plan(self.number, _gaps(count) if record is None else _plan(table, record))
             if other is not None:
                 raise ResultsError(
                     f"{self.path} and the journal beside it are of two waves: line {other[1]} has another key than "
                     f"entry {other[0]} of the journal. Copy all files of one wave, RESULTS*."
                 )
-        if store is not None and distinct < count:
-            there = (index for index in table.missing(self.number) if store.result_of(index) is not None)
+        if record is not None and distinct < count:
+            there = (index for index in table.missing(self.number) if record.result_of(index) is not None)
             table.mark_unwritten(self.number, list(there))
         return WaveCoverage(
             file=str(self.path),
@@ -206,8 +206,8 @@ class _Stated:
         self.entries = entries
 
 
-def _plan(table: EntryTable, store: Store) -> Iterator[tuple[int, str, str | None, int | None]]:
-    for index, key, job_id, scope in store.outline():
+def _plan(table: EntryTable, record: Record) -> Iterator[tuple[int, str, str | None, int | None]]:
+    for index, key, job_id, scope in record.outline():
         yield index, key, job_id, None if scope is None else table.scope(scope.endpoint, scope.project_id)
 
 

@@ -2,24 +2,15 @@
 there and cannot be read, which is an error with its reason and the way out, and never passed over.
 """
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from batcher.errors import UserError
+from batcher.journal.errors import JournalAbsent, JournalFailed, JournalUnusable, NotAJournal
 from batcher.journal.files import followed, journal_beside
+from batcher.journal.port import Record
+from batcher.journal.sqlite.keeper import SqliteReader
 from batcher.journal.sqlite.log import log_of
-from batcher.journal.sqlite.schema import NotAJournal
-from batcher.journal.sqlite.store import Store
-
-
-class JournalUnusable(UserError):
-    """The journal is there, and cannot be read; the text says which, why, and the way out."""
-
-
-class JournalAbsent(UserError):
-    """There is no journal, neither where it was named nor beside the results; the text says where it was looked for."""
 
 
 def journal_of(results: Path, named: Path | None = None) -> Path:
@@ -43,17 +34,18 @@ def journal_of(results: Path, named: Path | None = None) -> Path:
 
 
 @contextmanager
-def reading(journal: Path) -> Iterator[Store]:
-    """The store of *journal*, unchanged by this; also while its wave runs. Raises `JournalUnusable`."""
+def reading(journal: Path) -> Iterator[Record]:
+    """The record in *journal*, unchanged by this; also while its wave runs. Raises `JournalUnusable`."""
     with told(journal):
-        store = Store.open_to_read(journal)
+        reader = SqliteReader(journal)
         try:
-            require_plan(store, journal)
-            yield store
-            if store.was_changed:
+            record = reader.wave()
+            require_plan(record, journal)
+            yield record
+            if reader.was_changed:
                 raise JournalUnusable(f"{journal} was written while it was read: run the same command again.")
         finally:
-            store.close()
+            reader.close()
 
 
 @contextmanager
@@ -74,10 +66,10 @@ def told(journal: Path) -> Iterator[None]:
             f"the journal {journal} may not be read ({error.strerror}): {_whose(journal)}look as the user who ran the "
             "wave, or with a copy that they made of all its files, RESULTS*."
         ) from error
-    except sqlite3.DatabaseError as error:
+    except JournalFailed as error:
         raise JournalUnusable(
-            f"the journal {journal} cannot be read: {error}. If it is a copy, copy all of the wave's files again, "
-            "RESULTS*; look at the disk if it is not."
+            f"the journal {journal} cannot be read: {error.reason}. If it is a copy, copy all of the wave's files "
+            "again, RESULTS*; look at the disk if it is not."
         ) from error
 
 
@@ -87,7 +79,7 @@ def _whose(journal: Path) -> str:
     return ""
 
 
-def require_plan(store: Store, journal: Path) -> None:
-    """See that *store*, of the file *journal*, holds a wave. Raises `JournalUnusable`."""
-    if not store.is_planned():
+def require_plan(record: Record, journal: Path) -> None:
+    """See that *record*, of the file *journal*, holds a wave. Raises `JournalUnusable`."""
+    if not record.is_planned():
         raise JournalUnusable(f"{journal} holds no wave: it was never begun, so there is nothing in it.")

@@ -6,12 +6,8 @@ from pathlib import Path
 import platformdirs
 
 from batcher.clock import utc_now
-from batcher.errors import UserError
+from batcher.journal.errors import WaveRefused
 from batcher.whole import led_to
-
-
-class WaveRefused(UserError):
-    """The wave cannot begin or go on as asked; nothing was sent. The text says why and the way out."""
 
 
 def followed(path: Path) -> Path:

@@ -5,31 +5,12 @@ the processes of a machine. Network file systems and some in user space lack the
 """
 
 import re
-import sqlite3
 from pathlib import Path
 
 from msgspec import Struct
 
 _MOUNTS = Path("/proc/self/mountinfo")
 _UNSTABLE = ("fuse", "cifs", "smb", "9p", "vboxsf", "virtiofs", "afs")  # the number of a file may change by itself
-
-# What SQLite says where locks or shared memory do not work, or are held where nobody of ours can hold them.
-_UNFIT = frozenset(
-    {
-        "SQLITE_BUSY",
-        "SQLITE_PROTOCOL",
-        "SQLITE_NOLFS",
-        "SQLITE_IOERR_LOCK",
-        "SQLITE_IOERR_RDLOCK",
-        "SQLITE_IOERR_UNLOCK",
-        "SQLITE_IOERR_CHECKRESERVEDLOCK",
-        "SQLITE_IOERR_SHMOPEN",
-        "SQLITE_IOERR_SHMSIZE",
-        "SQLITE_IOERR_SHMLOCK",
-        "SQLITE_IOERR_SHMMAP",
-        "SQLITE_READONLY_CANTINIT",
-    }
-)
 
 
 class FileSystem(Struct, frozen=True):
@@ -78,15 +59,3 @@ def named(path: Path) -> str:
 def elsewhere(path: Path) -> str:
     """The way out of a file system that cannot hold the journal at *path*."""
     return f"Keep the journal on a local disk: --journal FILE, such as --journal /var/tmp/{path.name}"
-
-
-def unfit(error: sqlite3.Error, path: Path) -> str | None:
-    """Why the journal cannot be at *path*, where *error* says that its file system is the cause; with the way out."""
-    name = getattr(error, "sqlite_errorname", "")
-    if name not in _UNFIT:
-        return None
-    other = " Another program may hold it, too." if name == "SQLITE_BUSY" else ""
-    return (
-        f"{named(path)} does not give the journal {path} the locks and the shared memory that SQLite needs ({error})."
-        f"{other} {elsewhere(path)}"
-    )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from batcher.journal.files import WaveRefused
+from batcher.journal.errors import WaveRefused
 from batcher.journal.filesystem import elsewhere, file_system_of, named
 from batcher.journal.sign import SIZE, Sign, lock_file_of
 from batcher.whole import is_at

@@ -1,32 +1,212 @@
-"""The journal as the engine sees it, and the one that keeps it: a thread that commits in groups.
+"""The journal's port: what the rest of the program may ask of whoever keeps the record of waves, and tell them.
 
-The engine awaits `record`; when it returns, the ops are durable. All that is handed over while one sync is on
-its way shares the next one, so no op waits for more than two and hundreds of entries share each.
+    Keeper          a database of waves; one a process and database
+    ├── Record      the questions about one wave; blocks
+    ├── MutableRecord   the same, and its plan and its facts; blocks; for whoever opens or settles a wave
+    └── Journal     the same two for a wave that runs: awaited, and many that record share one sync
+
+What holds for every keeper, and is tested for each in `tests/journal/test_contract.py`:
+
+- Who may write: one process a wave. Who that is, is not decided here, but by the file's lock (`journal/lock.py`) or, in
+  a database that machines share, by a lease. Any number may read.
+- What `record` and `commit` were given is durable when they return: it survives the process, and the machine.
+- It is all there or none of it, in the order in which it was given, also after a kill in between.
+- A result has a number in its wave, from 0 on without a gap, in the order in which results became durable. The keeper
+  gives it; the answer tells it.
+- A plan is there as a whole, or the wave is not planned. A wave that is not planned has sent nothing.
+- A question sees all that was recorded before it was asked.
+- Waves of one database do not see each other, but for one question: `others_of_job`, which is about the cloud.
+- The only errors are those of `journal/errors.py`.
+
+A database that machines share fits behind this: its keeper binds a journal to a scope and the epoch of its lease
+(`journal.of(scope, epoch)`), and `record` then has one more error, that the scope is somebody else's by now. SQLite has
+no epochs, since its lock is held for as long as the process lives.
 """
 
-import asyncio
-import sqlite3
-import threading
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from batcher.errors import BatcherError
-from batcher.journal.ops import Happened, Op
-from batcher.journal.sqlite.store import Store
-from batcher.life.events import Intended
-from batcher.logger import get_logger
+from batcher.journal.ops import Op
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.events import Answered, Event
+from batcher.life.result import Status
 
-log = get_logger("batcher.wave")
+P = ParamSpec("P")
 T = TypeVar("T")
 
+MOST_BYTES = 4 * 1024 * 1024  # of entries read from the plan at a time, whose bodies and labels may be large
 
-class JournalFailed(BatcherError):
-    """The journal cannot be written or read (disk full, read-only, gone); the text says which and where."""
+EntryWithEvents = tuple[PlannedEntry, list[Event]]
+"""An entry with what happened to it, oldest first."""
+
+
+class Record(Protocol):
+    """What can be asked about one wave. Every method raises `JournalFailed`.
+
+    Entries are known by their index, their place in the manifest from 0 on. An entry is open while something has
+    happened to it and it has no result.
+    """
+
+    @property
+    def name(self) -> str:
+        """What people know it by: its file, or its place in a database."""
+        ...
+
+    # --- the wave -----------------------------------------------------------------------------------------
+
+    def is_planned(self) -> bool:
+        """Whether a whole plan is there."""
+        ...
+
+    def facts(self) -> dict[str, Any]:
+        """The wave's facts: its manifest's digest, its settings, …"""
+        ...
+
+    def scopes(self) -> list[Scope]:
+        """The wave's scopes."""
+        ...
+
+    def entry_count(self) -> int:
+        """How many entries the manifest has."""
+        ...
+
+    def scope_sizes(self) -> dict[int, int]:
+        """How many entries each scope has, by its number."""
+        ...
+
+    def is_settled(self) -> bool:
+        """Whether every entry has a result."""
+        ...
+
+    def status_counts(self) -> dict[Status, int]:
+        """How many results there are of each status."""
+        ...
+
+    def settled_counts(self) -> dict[int, int]:
+        """How many entries of each scope have a result, by the scope's number."""
+        ...
+
+    def last_event_at(self) -> float | None:
+        """When the last event happened, Unix seconds by our clock; None: none has yet."""
+        ...
+
+    # --- entries, a batch at a time -----------------------------------------------------------------------
+
+    def planned(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[PlannedEntry]:
+        """The next entries of *scope* behind index *after* that nothing has happened to: *limit* of them, or fewer that
+        come to *most_bytes*. None: there are no more."""
+        ...
+
+    def open_entries(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[EntryWithEvents]:
+        """Likewise the next that are open."""
+        ...
+
+    def unfinished(self, after: int, limit: int) -> list[EntryWithEvents]:
+        """Likewise the next of any scope that have no result, open or not."""
+        ...
+
+    def with_status(self, statuses: Iterable[Status]) -> list[int]:
+        """The indexes of the entries whose result has one of *statuses*, in manifest order."""
+        ...
+
+    # --- one entry ----------------------------------------------------------------------------------------
+
+    def entry(self, index: int) -> PlannedEntry | None:
+        """The entry at *index*; None: there is none, or it is an invalid one."""
+        ...
+
+    def events(self, index: int) -> list[Event]:
+        """What happened to an entry, oldest first."""
+        ...
+
+    def result_of(self, index: int) -> tuple[int, Status, bytes] | None:
+        """The number, the status and the line of an entry's result; None: it has none."""
+        ...
+
+    def line_of(self, index: int) -> int | None:
+        """The manifest's line of the entry at *index*, be it valid or not; None: there is none."""
+        ...
+
+    def indexes_of_key(self, key: str) -> list[int]:
+        """The indexes of the entries with that key: one, or none, or several where duplicates were allowed."""
+        ...
+
+    def others_of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
+        """The other entries that name the same job of the same project, in whichever wave of the database."""
+        ...
+
+    def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
+        """Some entries of the same scope with an answer shortly before or after *entry*'s first event."""
+        ...
+
+    # --- results ------------------------------------------------------------------------------------------
+
+    def next_seq(self) -> int:
+        """The number of the next result."""
+        ...
+
+    def lines(self) -> Iterator[bytes]:
+        """Every result line, by number."""
+        ...
+
+    def lines_from(self, seq: int) -> list[bytes]:
+        """The result lines from number *seq* on."""
+        ...
+
+    def first_created(self, scope: int, limit: int) -> list[EntryWithEvents]:
+        """Up to *limit* of the entries of *scope* that were created first, by the number of their result."""
+        ...
+
+    # --- all of it, one after the other -------------------------------------------------------------------
+
+    def answers(self) -> Iterator[tuple[int, Answered]]:
+        """Every create request that ended, with its entry's index, in the order in which they did."""
+        ...
+
+    def outline(self) -> Iterator[tuple[int, str, str | None, Scope | None]]:
+        """The index, the key, the job and the scope of every entry, in manifest order; an invalid one has no scope."""
+        ...
+
+    def holds(self, ops: Iterable[Op]) -> bool:
+        """Whether all of *ops* were recorded."""
+        ...
+
+
+class Plan(Protocol):
+    """A plan while it is written. Every method raises `JournalFailed`."""
+
+    def add_scope(self, scope: Scope) -> None:
+        """Add a scope, before its entries."""
+        ...
+
+    def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
+        """Add entries."""
+        ...
+
+    def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
+        """Add an entry that is not sent because it is not valid, with the line of its *result*."""
+        ...
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """Add the wave's facts; the plan is whole and durable when this returns."""
+        ...
+
+
+class MutableRecord(Record, Protocol):
+    """A wave's record, for whoever holds the wave and may change it. Every method raises `JournalFailed`."""
+
+    def planning(self) -> AbstractContextManager[Plan]:
+        """Write the wave's plan while it lasts. Where it is left before `Plan.finish`, nothing was planned."""
+        ...
+
+    def commit(self, *groups: Sequence[Op]) -> None:
+        """Make the ops of all *groups* durable, in order, all or none."""
+        ...
 
 
 class Journal(Protocol):
-    """The durable record of a wave. A shared database can take its place: nothing else knows that it is a file."""
+    """A wave's record while the wave runs."""
 
     async def record(self, *ops: Op) -> None:
         """Make *ops* durable, in order, all or none. Raises `JournalFailed`.
@@ -35,137 +215,29 @@ class Journal(Protocol):
         """
         ...
 
-    async def read(self, query: Callable[[Store], T]) -> T:
-        """The answer of *query*, which sees everything that was recorded before. Raises `JournalFailed`."""
+    async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
+        """The answer to *question*, a method of `Record`: `await journal.ask(Record.events, 7)`.
+
+        It sees everything that was recorded before. Raises `JournalFailed`.
+        """
         ...
 
 
-class ThreadedJournal:
-    """A `Journal` over a `Store`, whose every statement runs in one thread of its own."""
+class Keeper(Protocol):
+    """Keeps the record of a wave, or of many, and owns what that takes. `close` or `aclose` lets go of it."""
 
-    def __init__(self, store: Store, name: str) -> None:
-        self._store = store
-        self._name = name
-        self._gathered: list[tuple[Sequence[Op], asyncio.Future[None]]] = []  # in this turn of the event loop
-        self._pending: list[tuple[Sequence[Op], asyncio.Future[None]]] = []
-        self._queries: list[tuple[Callable[[Store], object], Future[object]]] = []
-        self._wake = threading.Condition()
-        self._closing = False
-        self._loop = asyncio.get_running_loop()
-        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
-        self._thread.start()
+    def wave(self) -> MutableRecord:
+        """The record of the wave, planned or not."""
+        ...
 
-    async def record(self, *ops: Op) -> None:
-        """See `Journal.record`."""
-        if self._closing:
-            raise JournalFailed(f"{self._name} is closed")
-        if not self._gathered:
-            self._loop.call_soon(self._hand_over)
-        done = self._loop.create_future()
-        self._gathered.append((ops, done))
-        await done  # cancelling it takes nothing back
+    def journal(self) -> Journal:
+        """The wave's record for the running event loop; from now on `aclose` ends it."""
+        ...
 
-    def _hand_over(self) -> None:
-        """What was gathered in one turn goes to the thread together: one lock, and one sync for all of it."""
-        if self._gathered:
-            with self._wake:
-                self._pending += self._gathered
-                self._gathered = []
-                self._wake.notify()
-
-    async def read(self, query: Callable[[Store], T]) -> T:
-        """See `Journal.read`."""
-        answer: Future[T] = Future()
-        self._hand_over()
-        with self._wake:
-            if self._closing:
-                raise JournalFailed(f"{self._name} is closed")
-            self._queries.append((query, answer))  # type: ignore[arg-type] # each query meets its own future
-            self._wake.notify()
-        return await asyncio.wrap_future(answer)
+    def close(self) -> None:
+        """Let go, where no journal was taken."""
+        ...
 
     async def aclose(self) -> None:
-        """Write what is pending, end the thread and close the store."""
-        self._hand_over()
-        with self._wake:
-            self._closing = True
-            self._wake.notify()
-        await asyncio.to_thread(self._thread.join)
-        await asyncio.sleep(0)  # let the last futures' callbacks run
-        try:
-            self._rescue()
-        finally:
-            self._store.close()
-
-    def _rescue(self) -> None:
-        """If the file was taken away, leave its content where it can be found, and say where."""
-        if self._store.is_there():
-            return
-        try:
-            path = self._store.rescue()
-        except (sqlite3.Error, OSError) as error:
-            log.error("journal.lost", journal=self._name, reason=str(error))
-        else:
-            log.error("journal.deleted", journal=self._name, kept=str(path))
-
-    def _run(self) -> None:
-        while True:
-            with self._wake:
-                while not (self._pending or self._queries or self._closing):
-                    self._wake.wait()
-                batch, self._pending = self._pending, []
-                queries, self._queries = self._queries, []
-                if self._closing and not batch and not queries:
-                    return
-            if batch:
-                self._commit_batch(batch)
-            for query, answer in queries:
-                if answer.set_running_or_notify_cancel():
-                    self._answer(query, answer)
-
-    def _commit_batch(self, batch: list[tuple[Sequence[Op], asyncio.Future[None]]]) -> None:
-        if self._store.is_there():
-            failure = self._commit([op for ops, _ in batch for op in ops])
-            self._resolve([done for _, done in batch], failure)
-            return
-        # Somebody took the file away. What the cloud told still goes in, and is rescued at the end; but nothing new
-        # is sent on the word of a file that nobody would find.
-        gone = JournalFailed(f"the journal {self._name} or its -wal was deleted or moved while the wave was running")
-        self._resolve([done for ops, done in batch if _intends(ops)], gone)
-        told = [(ops, done) for ops, done in batch if not _intends(ops)]
-        self._resolve([done for _, done in told], self._commit([op for ops, _ in told for op in ops]))
-
-    def _resolve(self, futures: list[asyncio.Future[None]], failure: Exception | None) -> None:
-        self._loop.call_soon_threadsafe(_resolve, futures, failure)
-
-    def _commit(self, ops: list[Op]) -> Exception | None:
-        try:
-            self._store.commit(ops)
-        except (sqlite3.Error, OSError) as error:
-            return JournalFailed(f"cannot write the journal {self._name}: {error}")
-        except Exception as error:  # noqa: BLE001 - a defect; were it not handed on, all would wait for a dead thread
-            return error
-        return None
-
-    def _answer(self, query: Callable[[Store], object], answer: "Future[object]") -> None:
-        try:
-            answer.set_result(query(self._store))
-        except (sqlite3.Error, OSError) as error:
-            answer.set_exception(JournalFailed(f"cannot read the journal {self._name}: {error}"))
-        except Exception as error:  # noqa: BLE001 - a defect in a query belongs to whoever asked
-            answer.set_exception(error)
-
-
-def _intends(ops: Sequence[Op]) -> bool:
-    return any(isinstance(op, Happened) and isinstance(op.event, Intended) for op in ops)
-
-
-def _resolve(futures: list["asyncio.Future[None]"], failure: Exception | None) -> None:
-    for future in futures:
-        if future.done():
-            continue
-        if failure is None:
-            future.set_result(None)
-        else:
-            future.set_exception(failure)
-            future.exception()  # its waiter may be gone; the failure reaches others
+        """Write what is pending, and let go."""
+        ...

@@ -9,7 +9,6 @@ The number grows right *after* the log was folded in. So the database without it
 until the journal is closed in order; and with its log it never is.
 """
 
-import sqlite3
 from pathlib import Path
 
 import orjson
@@ -39,16 +38,6 @@ class Sign(Struct, frozen=True, kw_only=True):
         """The record, as long as every other."""
         told = {"wave": self.wave, "generation": self.generation, "inode": self.inode}
         return orjson.dumps(told).ljust(SIZE - 1) + b"\n"
-
-
-def identity_of(db: sqlite3.Connection) -> tuple[str | None, int]:
-    """The name of the wave in the journal *db*, None where an earlier version began it, and the journal's generation.
-
-    Raises `sqlite3.Error`.
-    """
-    rows = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('wave', 'generation')"))
-    wave = orjson.loads(rows["wave"]) if "wave" in rows else None
-    return wave, int(orjson.loads(rows.get("generation", "0")))
 
 
 def lock_file_of(journal: Path) -> Path:

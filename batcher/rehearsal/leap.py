@@ -9,13 +9,13 @@ import asyncio
 import selectors
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from batcher.clock import SystemClock
 from batcher.journal.ops import Op
-from batcher.journal.port import Journal
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Journal, Record
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _TICK_S = 1e-6  # what is due at the same moment is due together
@@ -115,25 +115,18 @@ class LoopClock:
 
 
 class TimelessJournal:
-    """A `Journal` whose commits take no time on the loop: it stands still for as long as *inner*'s thread works.
-
-    Nor do they take more on the wall than they must: nothing is synced to disk.
-    """
+    """A `Journal` whose commits take no time on the loop: it stands still for as long as *inner*'s thread works."""
 
     def __init__(self, inner: Journal, loop: LeapingLoop) -> None:
         self._inner = inner
         self._loop = loop
-        self._relaxed = False
 
     async def record(self, *ops: Op) -> None:
         """See `Journal.record`."""
         with self._loop.busy():
-            if not self._relaxed:
-                self._relaxed = True
-                await self._inner.read(Store.relax)
             await self._inner.record(*ops)
 
-    async def read(self, query: Callable[[Store], T]) -> T:
-        """See `Journal.read`."""
+    async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
+        """See `Journal.ask`."""
         with self._loop.busy():
-            return await self._inner.read(query)
+            return await self._inner.ask(question, *args, **more)

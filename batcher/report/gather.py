@@ -18,8 +18,8 @@ from batcher.gate.accepted import Acceptance
 from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.result import GateResult, LazySequence, evaluate
 from batcher.gate.wave_entries import WaveEntries, entries_of
-from batcher.journal.beside import JournalUnusable
-from batcher.journal.sqlite.store import Store
+from batcher.journal.errors import JournalUnusable
+from batcher.journal.port import Record
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.rates import Rate
 from batcher.report.tally import NoResult, Tally
@@ -247,8 +247,8 @@ def coverage_of(results: Path, tally: Tally, planned: int | None, why: str | Non
 
 def coverage_of_file(results: Path, tally: Tally, journal: Path | None, said: int | None) -> WaveCoverage:
     """The same, with the journal that was named, or lies beside. Raises `UserError`."""
-    with plan_beside(results, journal) as (store, why):
-        return coverage_of(results, tally, None if store is None else store.entry_count(), why, said)
+    with plan_beside(results, journal) as (record, why):
+        return coverage_of(results, tally, None if record is None else record.entry_count(), why, said)
 
 
 def read_verdicts(
@@ -273,20 +273,20 @@ def read_verdicts(
 def _journal(results: Path, journal: Path | None) -> tuple[dict[str, Any] | None, Timeline | None, str | None]:
     """What the journal tells; or, where it cannot be read, why."""
     try:
-        with plan_beside(results, journal) as (store, why):
-            if store is None:
+        with plan_beside(results, journal) as (record, why):
+            if record is None:
                 return None, None, why
-            facts = {**store.facts(), "entries": store.entry_count()}
-            return facts, timeline(_requests(store), whole=True), None
+            facts = {**record.facts(), "entries": record.entry_count()}
+            return facts, timeline(_requests(record), whole=True), None
     except JournalUnusable as error:
         if journal is not None:
             raise
         return None, None, sentence(error)
 
 
-def _requests(store: Store) -> Iterator[Sent]:
-    begun = bytearray(store.entry_count())
-    for index, answer in store.answers():
+def _requests(record: Record) -> Iterator[Sent]:
+    begun = bytearray(record.entry_count())
+    for index, answer in record.answers():
         troubles = [verdict for verdict in answer.halves.values() if isinstance(verdict, Trouble)]
         if any(trouble.fate is Fate.TURNED_AWAY for trouble in troubles):
             kind = Kind.THROTTLED

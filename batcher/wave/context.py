@@ -2,15 +2,15 @@
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from msgspec import Struct, field
 
 from batcher.clock import Clock
 from batcher.holding.admission import Admission, AdmitAll
+from batcher.journal.errors import JournalFailed
 from batcher.journal.ops import Op, Settled
-from batcher.journal.port import Journal, JournalFailed
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Journal, Record
 from batcher.life.policy import Policy
 from batcher.life.result import Status
 from batcher.logger import get_logger
@@ -20,6 +20,7 @@ from batcher.wave.tally import Tally
 
 log = get_logger("batcher.wave")
 
+P = ParamSpec("P")
 T = TypeVar("T")
 Boundary = Callable[[str], None]
 
@@ -48,10 +49,10 @@ class Context(Struct, kw_only=True):
     next_seq: int = 0
     unrecorded: list[tuple[str, Sequence[Op]]] = []
 
-    async def read(self, query: Callable[[Store], T]) -> T:
-        """See `Journal.read`. A journal that fails stops the wave; raises `JournalFailed`."""
+    async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
+        """See `Journal.ask`. A journal that fails stops the wave; raises `JournalFailed`."""
         try:
-            return await self.journal.read(query)
+            return await self.journal.ask(question, *args, **more)
         except JournalFailed as error:
             self.on_stop(Stop(StopKind.JOURNAL, str(error)))
             raise

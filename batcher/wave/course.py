@@ -9,6 +9,7 @@ from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.governor import Governor
 from batcher.clock import Instant
 from batcher.journal.ops import Happened, Op
+from batcher.journal.port import Record
 from batcher.life.decide import Action, LookUp, Moment, Settle, decide
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
@@ -138,7 +139,7 @@ class Course:
         """What the other entries of the job made, or may have made."""
         if not entry.shares_job:
             return Others()
-        sharing = await self._context.read(lambda store: store.sharing(entry))
+        sharing = await self._context.ask(Record.others_of_job, entry)
         policy = self._context.policy
         return Others(
             made=frozenset(task_id for _, events in sharing for task_id in task_ids(events)),

@@ -4,8 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
-from typing import TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from msgspec import Struct
 
@@ -16,9 +15,9 @@ from batcher.clock import Clock, utc
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.holding.admission import Admission, AdmitAll
+from batcher.journal.errors import JournalFailed
 from batcher.journal.ops import Noted
-from batcher.journal.port import Journal, JournalFailed
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Journal, Record
 from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Policy
 from batcher.life.result import Status
@@ -32,6 +31,7 @@ from batcher.wave.status import WaveStatus
 from batcher.wave.stop import Stop, StopKind
 from batcher.wave.tally import Tally
 
+P = ParamSpec("P")
 T = TypeVar("T")
 _TAIL = 500  # provisional lines written at a time
 _EXIT_CODES = {**exits.OF_SIGNALS, StopKind.READER.name: exits.SIGPIPE}
@@ -225,26 +225,26 @@ class Engine:
         """Take the journal's word for what is settled: a worker that was cancelled may have recorded more than it
         could tell."""
         context, collector = self._context, self._context.collector
-        collector.finish(await self._ask(partial(Store.lines_from, seq=collector.next)))
-        context.tally.by_status = Counter(await self._ask(Store.status_counts))
-        held = [await self._ask(partial(Store.holds, ops=ops)) for _, ops in context.unrecorded]
+        collector.finish(await self._ask(Record.lines_from, collector.next))
+        context.tally.by_status = Counter(await self._ask(Record.status_counts))
+        held = [await self._ask(Record.holds, ops) for _, ops in context.unrecorded]
         context.unrecorded = [item for item, is_held in zip(context.unrecorded, held, strict=True) if not is_held]
 
-    async def _ask(self, query: Callable[[Store], T]) -> T:
+    async def _ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
         """The journal's answer, asked for more than once if need be: without it the counts would not add up."""
         for _ in range(_ASKED_AGAIN):
             try:
-                return await self._context.journal.read(query)
+                return await self._context.journal.ask(question, *args, **more)
             except JournalFailed:
                 await self._context.clock.sleep(1.0)
-        return await self._context.journal.read(query)
+        return await self._context.journal.ask(question, *args, **more)
 
     async def _write_tail(self) -> Counter[Status]:
         """A provisional line for each entry that has no result, so that the file speaks of all of them."""
         counts: Counter[Status] = Counter()
         after = -1
         while True:
-            batch = await self._ask(partial(Store.unfinished, after=after, limit=_TAIL))
+            batch = await self._ask(Record.unfinished, after, _TAIL)
             if not batch:
                 return counts
             lines = []

@@ -12,9 +12,9 @@ from batcher.channel.width import Width
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Trouble
 from batcher.holding.admission import Admitted, Refused, Waits, WaitsFor
+from batcher.journal.errors import JournalFailed
 from batcher.journal.ops import ClockNoted
-from batcher.journal.port import JournalFailed
-from batcher.journal.sqlite.store import MOST_BYTES, Store
+from batcher.journal.port import MOST_BYTES, Record
 from batcher.life.decide import LookUp, Send, Settle, give_up
 from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Reconcile
@@ -158,8 +158,9 @@ class Lane:
         for all_of_them in (False, True):
             after = -1
             while not self._stopping:
-                query = partial(Store.open_entries, scope=self.scope.number, after=after, limit=_BATCH)
-                batch = await self._context.read(partial(query, most_bytes=self._batch_bytes))
+                batch = await self._context.ask(
+                    Record.open_entries, self.scope.number, after, _BATCH, self._batch_bytes
+                )
                 if not batch:
                     break
                 for entry, events in batch:
@@ -173,8 +174,7 @@ class Lane:
     async def _read_plan(self) -> None:
         after = -1
         while not self._stopping:
-            query = partial(Store.planned, scope=self.scope.number, after=after, limit=_BATCH)
-            batch = await self._context.read(partial(query, most_bytes=self._batch_bytes))
+            batch = await self._context.ask(Record.planned, self.scope.number, after, _BATCH, self._batch_bytes)
             if not batch:
                 return
             for entry in batch:

@@ -8,12 +8,11 @@ sent; if one of them shows such a comparison, every entry is, and what has one i
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 from batcher.channel.cloud_clock import CloudClock
 from batcher.drs.outcome import Comparison, Half, Trouble
 from batcher.journal.ops import Noted
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Record
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Suspected, task_ids
 from batcher.life.policy import LookFirst
@@ -149,7 +148,7 @@ class Foresight:
         """
         if self._knows_since or self._begun_at is None:
             return
-        known = await self._context.read(partial(Store.first_created, scope=self._scope.number, limit=_KNOWN))
+        known = await self._context.ask(Record.first_created, self._scope.number, _KNOWN)
         for entry, events in known:
             if entry.start_time is not None:
                 continue  # it may be listed under that

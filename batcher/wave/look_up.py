@@ -5,7 +5,6 @@ creation we know is looked up as well: one more read, for the whole scope.
 """
 
 import asyncio
-from functools import partial
 
 from msgspec.structs import replace
 
@@ -15,7 +14,7 @@ from batcher.channel.creation import creations
 from batcher.clock import Instant
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Record
 from batcher.life.events import Intended, LookedUp, Sight
 from batcher.life.policy import Reconcile
 from batcher.life.reconcile import Look, Others, judge
@@ -149,7 +148,7 @@ class LookUps:
     async def _recall(self, held: Held, instant: Instant) -> None:
         """What an earlier run created can tell the time of its intents."""
         self._read_journal.add(instant.timebase)
-        for other, events in await self._context.read(partial(Store.answered_around, entry=held.entry)):
+        for other, events in await self._context.ask(Record.answered_around, held.entry):
             for creation in creations(other, events):
                 known = creation.known
                 if known is not None and known.timebase == instant.timebase:

@@ -11,10 +11,11 @@ from typing import Any
 import orjson
 
 from batcher.drs.outcome import Half
-from batcher.journal.files import WaveRefused
+from batcher.journal.errors import WaveRefused
+from batcher.journal.hold import Generations
 from batcher.journal.ops import Happened, Op, Settled
+from batcher.journal.port import MutableRecord, Record
 from batcher.journal.sign import Sign, sign_beside
-from batcher.journal.sqlite.store import Store
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Event, Intended, Reopened, Retracted, Ruled, Suspected, task_ids
 from batcher.life.result import Status
@@ -31,7 +32,7 @@ _WAY_OUT = (
 class OlderJournal(WaveRefused):
     """The journal has forgotten what was sent. Nothing was sent or changed; the text says what tells so."""
 
-    def __init__(self, journal: Path, why: str) -> None:
+    def __init__(self, journal: Path | str, why: str) -> None:
         super().__init__(f"{journal} is older than what happened: {why}. {_WAY_OUT}")
 
 
@@ -41,25 +42,25 @@ _FINAL = frozenset({Status.CREATED, Status.PARTIAL, Status.FAILED})
 _TAIL = 1024 * 1024  # bytes at the end of a verdicts file that are looked at
 
 
-def refuse_untold(store: Store, results: Path) -> Callable[[int], None]:
+def refuse_untold(record: Record, results: Path) -> Callable[[int], None]:
     """What `mend` has to call before it changes *results*. It raises `OlderJournal` where they know more."""
 
     def refuse(offset: int) -> None:
-        if (why := untold_results(store, results, offset)) is not None:
-            raise OlderJournal(store.path or results, why)
+        if (why := untold_results(record, results, offset)) is not None:
+            raise OlderJournal(record.name, why)
 
     return refuse
 
 
-def behind_its_sign(store: Store, journal: Path, sign: Sign | None = None) -> str | None:
+def behind_its_sign(keeper: Generations, journal: Path, sign: Sign | None = None) -> str | None:
     """Why *journal* is older than the sign beside it says, a sentence; None: it is not, or there is no sign.
 
-    Of a wave that is running, *sign* has to be read before the store is opened.
+    Of a wave that is running, *sign* has to be read before its keeper is opened.
     """
     sign = sign or sign_beside(journal)
     if sign is None:
         return None
-    wave, generation = store.identity()
+    wave, generation = keeper.identity()
     if wave == sign.wave and generation >= sign.generation:
         return None
     if wave is not None and wave != sign.wave:
@@ -70,17 +71,17 @@ def behind_its_sign(store: Store, journal: Path, sign: Sign | None = None) -> st
     return f"{journal} lacks what was recorded last: it is at {generation}, and was at {sign.generation}"
 
 
-def take_results(store: Store, results: Path, now: float) -> Iterator[str]:
+def take_results(record: MutableRecord, results: Path, now: float) -> Iterator[str]:
     """Take into the journal what the results file says and it does not know: the newest journal is lost, and what the
-    file says was written by the run that had it. Says how much that was. Raises OSError, `sqlite3.Error`."""
-    taken, seq = 0, store.next_seq()
+    file says was written by the run that had it. Says how much that was. Raises OSError, `JournalFailed`."""
+    taken, seq = 0, record.next_seq()
     for line, told in _lines(results, 0):
-        if not _is_untold(store, line, told):
+        if not _is_untold(record, line, told):
             continue
-        entry = store.entry(told["index"])
+        entry = record.entry(told["index"])
         if entry is None or (told.get("key"), told.get("job_id")) != (entry.key, entry.job_id):
-            raise OlderJournal(store.path or results, f"{results} has another entry {told['index']} than it has")
-        found = store.result_of(entry.index)
+            raise OlderJournal(record.name, f"{results} has another entry {told['index']} than it has")
+        found = record.result_of(entry.index)
         ops: list[Op] = []
         if found is not None:
             ops.append(_happened(entry, Reopened(at=now, was=found[1].value, why=_TAKEN, fresh=False)))
@@ -95,7 +96,7 @@ def take_results(store: Store, results: Path, now: float) -> Iterator[str]:
         if status is not Status.NOT_SUBMITTED:
             ops.append(Settled(index=entry.index, seq=seq, status=status, line=line))
             seq += 1
-        store.commit(ops)
+        record.commit(ops)
         taken += 1
     if taken:
         yield f"{counted(taken, 'result')} that {results} has and the journal did not know were taken from there"
@@ -105,14 +106,14 @@ def _happened(entry: PlannedEntry, event: Event) -> Happened:
     return Happened(index=entry.index, event=event)
 
 
-def untold_results(store: Store, results: Path, offset: int = 0) -> str | None:
+def untold_results(record: Record, results: Path, offset: int = 0) -> str | None:
     """What the results file at *results*, from byte *offset* on, says and the journal does not know, as a sentence.
 
     The file is never ahead of its journal, so the journal is older. Raises OSError.
     """
     count, first = 0, ""
     for line, told in _lines(results, offset):
-        if _is_untold(store, line, told):
+        if _is_untold(record, line, told):
             count += 1
             first = first or _words(told, _ids_of(told))
     if not count:
@@ -120,7 +121,7 @@ def untold_results(store: Store, results: Path, offset: int = 0) -> str | None:
     return f"{results} has {counted(count, 'result', 'results')} that the journal does not know, such as {first}"
 
 
-def untold_verdicts(store: Store, verdicts: Path) -> str | None:
+def untold_verdicts(record: Record, verdicts: Path) -> str | None:
     """The same of a verdicts file: verdicts on comparisons that the journal does not know. Raises OSError."""
     if not verdicts.exists():
         return None
@@ -133,7 +134,7 @@ def untold_verdicts(store: Store, verdicts: Path) -> str | None:
         ids = {
             str(half["compare_task_id"]) for half in halves if isinstance(half, dict) and half.get("compare_task_id")
         }
-        if ids - task_ids(store.events(index)):
+        if ids - task_ids(record.events(index)):
             return f"{verdicts} has a verdict that the journal knows no comparison of: {_words(told, sorted(ids))}"
     return None
 
@@ -151,16 +152,16 @@ def _lines(path: Path, offset: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
                 yield line, told
 
 
-def _is_untold(store: Store, line: bytes, told: dict[str, Any]) -> bool:
+def _is_untold(record: Record, line: bytes, told: dict[str, Any]) -> bool:
     index, status = told.get("index"), told.get("status")
     if not isinstance(index, int) or not 0 <= index < 2**63 or status == Status.INVALID:
         return False
-    if (found := store.result_of(index)) is not None and found[2] == line:
+    if (found := record.result_of(index)) is not None and found[2] == line:
         return False
     ids, attempts = _ids_of(told), told.get("attempts")
     if status == Status.NOT_SUBMITTED and not attempts and not ids:
         return False  # nothing was done, and nobody has to know
-    events = store.events(index)
+    events = record.events(index)
     if set(ids) - task_ids(events):
         return True
     if isinstance(attempts, int) and attempts > attempts_in(events):

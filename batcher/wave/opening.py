@@ -5,8 +5,7 @@ plan, and a wave without a plan has sent nothing.
 """
 
 import platform
-import sqlite3
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,13 @@ from batcher._version import __version__
 from batcher.clock import Clock, utc
 from batcher.drs.outcome import ErrorKind
 from batcher.errors import BatcherError
-from batcher.journal.files import WaveRefused, remove_journal
-from batcher.journal.filesystem import unfit
+from batcher.journal.errors import JournalFailed, WaveRefused
+from batcher.journal.files import remove_journal
+from batcher.journal.hold import FileKeeper, Hold
 from batcher.journal.lock import Lock
-from batcher.journal.ops import Settled
-from batcher.journal.port import JournalFailed
+from batcher.journal.port import MOST_BYTES, MutableRecord, Plan, Record
 from batcher.journal.sign import sign_beside
-from batcher.journal.sqlite.store import MOST_BYTES, Store
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result, Status
 from batcher.manifest import Entry, Finding, finding_line
@@ -67,21 +66,28 @@ class Found(Struct, frozen=True, kw_only=True):
 
 
 class Opened(Struct):
-    """A wave that is ready to run. Whoever has it closes it: the engine's journal takes over the store."""
+    """A wave that is ready to run. Whoever has it closes it, by the keeper where a journal was taken from that."""
 
-    store: Store
+    keeper: FileKeeper
+    record: MutableRecord
     lock: Lock
     start: Start
     found: Found
     facts: Mapping[str, Any]
 
     def close(self) -> None:
-        """Close the store and let go of the wave."""
-        self.store.close()
+        """Close the keeper and let go of the wave."""
+        self.keeper.close()
         self.lock.release()
 
 
-def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Opened:
+KeeperAt = Callable[[Path], FileKeeper]
+"""Opens or makes the journal at a path. Raises `NotAJournal`, `WaveRefused`, `JournalFailed`."""
+
+
+def open_wave(
+    request: Request, clock: Clock, watch: Boundary = unwatched, keeper_at: KeeperAt = SqliteKeeper
+) -> Opened:
     """Check and plan a new wave, or take up the one that the journal holds.
 
     Raises `WaveRefused`, `BadManifest`, `NotAJournal`, `SinkFailed`, `JournalFailed`.
@@ -97,26 +103,20 @@ def open_wave(request: Request, clock: Clock, watch: Boundary = unwatched) -> Op
         said += put_wave_aside(request.journal, request.results, request.beside, is_named=request.is_named)
     lock = Lock(request.journal)
     try:
-        store = Store.open(request.journal)
-    except sqlite3.Error as error:
-        lock.release()
-        if (why := unfit(error, request.journal)) is not None:
-            raise WaveRefused(why) from error
-        raise JournalFailed(f"cannot open the journal {request.journal}: {error}") from error
+        keeper = keeper_at(request.journal)
     except BaseException:
         lock.release()
         raise
+    record = keeper.wave()
     try:
-        start, found = begin(request, store, clock, watch, lock)
+        start, found = begin(request, record, clock, watch, Hold(request.journal, keeper, lock))
+        found = replace(found, said=(*said, *found.said))
+        return Opened(keeper=keeper, record=record, lock=lock, start=start, found=found, facts=record.facts())
     except BaseException as error:
-        _leave(request, store, lock)
-        if isinstance(error, sqlite3.Error):
-            raise JournalFailed(f"cannot write the journal {request.journal}: {error}") from error
+        _leave(request, keeper, lock)
         if isinstance(error, OSError):
             raise SinkFailed(f"cannot write results to {request.results}: {error.strerror}") from error
         raise
-    found = replace(found, said=(*said, *found.said))
-    return Opened(store=store, lock=lock, start=start, found=found, facts=store.facts())
 
 
 def _check_results(results: Path | None) -> None:
@@ -128,13 +128,13 @@ def _check_results(results: Path | None) -> None:
     raise WaveRefused(f"{results} is no ordinary file: choose another -o, or - for standard output")
 
 
-def _leave(request: Request, store: Store, lock: Lock) -> None:
+def _leave(request: Request, keeper: FileKeeper, lock: Lock) -> None:
     """Let go of a wave that could not be opened; a journal without a plan leaves no trace."""
     try:
-        planned = store.is_planned()
-    except sqlite3.Error:
+        planned = keeper.wave().is_planned()
+    except JournalFailed:
         planned = True  # not known: then it stays
-    store.close()
+    keeper.close()
     if not planned:
         remove_journal(request.journal)
         if sign_beside(request.journal) is None:
@@ -143,53 +143,53 @@ def _leave(request: Request, store: Store, lock: Lock) -> None:
 
 
 def begin(
-    request: Request, store: Store, clock: Clock, watch: Boundary = unwatched, lock: Lock | None = None
+    request: Request, record: MutableRecord, clock: Clock, watch: Boundary = unwatched, hold: Hold | None = None
 ) -> tuple[Start, Found]:
-    """Plan the wave in *store*, or take up the one it holds; *lock* keeps its sign of life.
+    """Plan the wave in *record*, or take up the one it holds; *hold* has it where it lies in a file.
 
-    Raises what `open_wave` does, `sqlite3.Error` and OSError.
+    Raises what `open_wave` does, and OSError.
     """
-    resumed = store.is_planned()
+    resumed = record.is_planned()
     said: list[str] = []
-    last_sign = _last_sign(store) if resumed else None
+    last_sign = _last_sign(record) if resumed else None
     if resumed:
-        said = take_up(request, store, clock, lock)
+        said = take_up(request, record, clock, hold)
     else:
         _refuse_leftovers(request)
-        if lock is not None:
-            lock.clear()
-        _plan(request, store, clock)
-        if lock is not None:
-            store.keep_sign(lock)
+        if hold is not None:
+            hold.lock.clear()
+        _plan(request, record, clock)
+        if hold is not None:
+            hold.keep_sign()
         watch("plan durable")
         if request.results is not None:
-            write_all(request.results, store.lines())
-    settled = store.status_counts()
-    sizes = store.scope_sizes()
+            write_all(request.results, record.lines())
+    settled = record.status_counts()
+    sizes = record.scope_sizes()
     start = Start(
-        entries=store.entry_count(),
+        entries=record.entry_count(),
         settled=settled,
-        scopes={scope: sizes.get(scope.number, 0) for scope in store.scopes()},
-        settled_by_scope=store.settled_counts(),
-        next_seq=store.next_seq(),
+        scopes={scope: sizes.get(scope.number, 0) for scope in record.scopes()},
+        settled_by_scope=record.settled_counts(),
+        next_seq=record.next_seq(),
         last_sign_s=None if last_sign is None else clock.now() - last_sign,
-        begun_at=_begun_at(store) if resumed else None,
-        look_first=looks_first(request, store),
+        begun_at=_begun_at(record) if resumed else None,
+        look_first=looks_first(request, record),
     )
-    in_doubt, done = count_doubts(store), sum(settled.values())
+    in_doubt, done = count_doubts(record), sum(settled.values())
     to_go = start.entries - done - in_doubt
     return start, Found(resumed=resumed, settled=done, in_doubt=in_doubt, to_go=to_go, said=tuple(said))
 
 
-def _begun_at(store: Store) -> float:
-    return datetime.fromisoformat(store.facts()["begun_at"]).timestamp()
+def _begun_at(record: Record) -> float:
+    return datetime.fromisoformat(record.facts()["begun_at"]).timestamp()
 
 
-def _last_sign(store: Store) -> float:
+def _last_sign(record: Record) -> float:
     """When an earlier run last recorded something, Unix seconds by the clock it had."""
-    facts = store.facts()
+    facts = record.facts()
     stamps = [facts[name] for name in ("begun_at", "resumed_at", "looked_at", "ended_at") if name in facts]
-    return max([store.last_event_at() or 0.0, *(datetime.fromisoformat(stamp).timestamp() for stamp in stamps)])
+    return max([record.last_event_at() or 0.0, *(datetime.fromisoformat(stamp).timestamp() for stamp in stamps)])
 
 
 # --- a new wave -----------------------------------------------------------------------------------------
@@ -213,14 +213,20 @@ def _refuse_leftovers(request: Request) -> None:
         )
 
 
-def _plan(request: Request, store: Store, clock: Clock) -> None:
+def _plan(request: Request, record: MutableRecord, clock: Clock) -> None:
+    with record.planning() as plan:
+        _write_plan(request, plan, clock)
+        plan.finish(_facts(request, clock))
+
+
+def _write_plan(request: Request, plan: Plan, clock: Clock) -> None:
+    """The manifest's entries, in the order of the manifest. Raises `BadManifest`."""
     scopes: dict[tuple[str, str], Scope] = {}
     found = GroupedFindings()
-    invalid = _Invalid(store, clock)
+    invalid = _Invalid(plan, clock)
     entries = 0
     chunk: list[PlannedEntry] = []
     room = MOST_BYTES
-    store.begin()
     items = request.manifest.read(request.defaults, now=clock.now(), allow_duplicates=request.allow_duplicates)
     for item in items if request.skip_invalid else once(items):
         if isinstance(item, Finding):
@@ -235,18 +241,16 @@ def _plan(request: Request, store: Store, clock: Clock) -> None:
         scope = scopes.get(item.terms.scope)
         if scope is None:
             scope = scopes[item.terms.scope] = Scope(len(scopes), *item.terms.scope)
-            store.add_scope(scope)
+            plan.add_scope(scope)
         chunk.append(planned := _planned(item, scope))
         room -= planned.size
         if len(chunk) >= _CHUNK or room <= 0:
-            store.add_entries(chunk)
+            plan.add_entries(chunk)
             chunk, room = [], MOST_BYTES
-    store.add_entries(chunk)
+    plan.add_entries(chunk)
     invalid.flush()
     if found.count:
-        store.rollback()
         raise BadManifest(found, entries)
-    store.finish_plan(_facts(request, clock))
 
 
 def _planned(entry: Entry, scope: Scope) -> PlannedEntry:
@@ -266,11 +270,10 @@ def _planned(entry: Entry, scope: Scope) -> PlannedEntry:
 class _Invalid:
     """Gathers the findings of one invalid entry into its place in the plan and its result."""
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, plan: Plan, clock: Clock) -> None:
+        self._plan = plan
         self._clock = clock
         self._findings: list[Finding] = []
-        self._seq = 0
 
     def add(self, finding: Finding) -> None:
         """Take a finding; those of one entry come one after the other."""
@@ -306,9 +309,7 @@ class _Invalid:
             finished_at=utc(self._clock.now()),
             labels=first.labels,
         )
-        self._store.add_invalid(index, first.line or 0, key, first.job_id)
-        self._store.add_result(Settled(index=index, seq=self._seq, status=Status.INVALID, line=result.to_line()))
-        self._seq += 1
+        self._plan.add_invalid(index, first.line or 0, key, first.job_id, result.to_line())
 
 
 def _facts(request: Request, clock: Clock) -> dict[str, Any]:

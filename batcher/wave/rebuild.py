@@ -9,7 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Record
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Event
 from batcher.life.result import Result, Status
@@ -30,17 +30,17 @@ class Rebuilt(Struct, frozen=True, kw_only=True):
     said: str | None = None
 
 
-def whole_file(store: Store, now: float) -> Iterator[bytes]:
+def whole_file(record: Record, now: float) -> Iterator[bytes]:
     """Every line of the results file; *now* (Unix seconds) is when the open entries are said to stand so."""
-    yield from store.lines()
-    for result in open_results(store, now):
+    yield from record.lines()
+    for result in open_results(record, now):
         yield result.to_line()
 
 
-def open_results(store: Store, now: float) -> Iterator[Result]:
+def open_results(record: Record, now: float) -> Iterator[Result]:
     """A provisional result for each entry without a final one, in manifest order; a resumed wave takes them off."""
     after = -1
-    while batch := store.unfinished(after, _BATCH):
+    while batch := record.unfinished(after, _BATCH):
         after = batch[-1][0].index
         for entry, events in batch:
             yield provisional(entry, events, now)
@@ -58,48 +58,50 @@ def provisional(entry: PlannedEntry, events: list[Event], now: float, stopped: T
     return result_of(entry, state, status, replace(trouble, error_msg=f"{said}. {_GO_ON}"), now)
 
 
-def count_doubts(store: Store) -> int:
+def count_doubts(record: Record) -> int:
     """How many open entries may have been sent, and are looked up first when the wave goes on."""
     return sum(
         history(entry.asked, events).in_doubt
-        for scope in store.scopes()
-        for entry, events in every_open_entry(store, scope.number)
+        for scope in record.scopes()
+        for entry, events in every_open_entry(record, scope.number)
     )
 
 
-def begun(store: Store) -> list[PlannedEntry]:
+def begun(record: Record) -> list[PlannedEntry]:
     """The open entries of which a comparison exists, or may exist."""
     return [
         entry
-        for scope in store.scopes()
-        for entry, events in every_open_entry(store, scope.number)
+        for scope in record.scopes()
+        for entry, events in every_open_entry(record, scope.number)
         if history(entry.asked, events).exists
     ]
 
 
-def every_open_entry(store: Store, scope: int) -> Iterator[tuple[PlannedEntry, list[Event]]]:
+def every_open_entry(record: Record, scope: int) -> Iterator[tuple[PlannedEntry, list[Event]]]:
     """The entries of *scope* that something has happened to and that have no result, with their events."""
     after = -1
-    while batch := store.open_entries(scope, after, _BATCH):
+    while batch := record.open_entries(scope, after, _BATCH):
         yield from batch
         after = batch[-1][0].index
 
 
-def rebuild(store: Store, path: Path, now: float) -> Rebuilt:
+def rebuild(record: Record, path: Path, now: float) -> Rebuilt:
     """Make the file at *path* say what the journal says. A file that says anything else is kept aside.
 
-    Raises `OlderJournal` where the file knows more, `SinkFailed`, `sqlite3.Error`.
+    Raises `OlderJournal` where the file knows more, `SinkFailed`, `JournalFailed`.
     """
-    mended = mend(path, store.lines, refuse_untold(store, path))
+    mended = mend(path, record.lines, refuse_untold(record, path))
     counts: Counter[Status] = Counter()
 
     def still_open() -> Iterator[bytes]:
-        for result in open_results(store, now):
+        for result in open_results(record, now):
             counts[result.status] += 1
             yield result.to_line()
 
     try:
-        write_all(path, chain(store.lines(), still_open()))
+        write_all(path, chain(record.lines(), still_open()))
     except OSError as error:
         raise SinkFailed(f"cannot write results to {path}: {error.strerror}") from error
-    return Rebuilt(settled=sum(store.status_counts().values()), open=counts, said=mended.said if mended.aside else None)
+    return Rebuilt(
+        settled=sum(record.status_counts().values()), open=counts, said=mended.said if mended.aside else None
+    )

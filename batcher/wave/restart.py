@@ -1,14 +1,14 @@
 """`--restart`: the old wave is put aside, and what it made, or may have made, is said."""
 
 import os
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from batcher.journal.files import WaveRefused, put_aside, remove_journal
+from batcher.journal.errors import JournalFailed, NotAJournal, WaveRefused
+from batcher.journal.files import put_aside, remove_journal
 from batcher.journal.lock import Lock
-from batcher.journal.sqlite.schema import NotAJournal
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Record
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.result import Status
 from batcher.text import counted
 from batcher.wave.rebuild import count_doubts
@@ -56,21 +56,22 @@ def _made_by(journal: Path, results: Path | None, is_named: bool) -> Iterator[st
     if not journal.exists():
         return
     try:
-        store = Store.open(journal)
-    except (NotAJournal, sqlite3.Error) as error:
+        keeper = SqliteKeeper(journal)
+    except (NotAJournal, JournalFailed, WaveRefused) as error:
         if not is_named:
             return  # damaged, perhaps: kept as it is
         raise WaveRefused(f"--restart puts the journal of an earlier run aside, and {error}") from error
+    record = keeper.wave()
     try:
-        if not store.is_planned():
+        if not record.is_planned():
             return
         if is_named:
-            _refuse_anothers(store, journal, results)
-        counts = store.status_counts()
+            _refuse_anothers(record, journal, results)
+        counts = record.status_counts()
         made = counts.get(Status.CREATED, 0) + counts.get(Status.PARTIAL, 0)
-        doubts = count_doubts(store) + counts.get(Status.UNSETTLED, 0)
+        doubts = count_doubts(record) + counts.get(Status.UNSETTLED, 0)
     finally:
-        store.close()
+        keeper.close()
     if made:
         yield f"the old wave created {counted(made, 'entry', 'entries')}: the new one creates what it has of them again"
     if doubts:
@@ -78,8 +79,8 @@ def _made_by(journal: Path, results: Path | None, is_named: bool) -> Iterator[st
         yield f"{may} in doubt: the comparisons may exist, and the new wave does not look for them"
 
 
-def _refuse_anothers(store: Store, journal: Path, results: Path | None) -> None:
-    facts, now = store.facts(), where_results_go(journal, results)
+def _refuse_anothers(record: Record, journal: Path, results: Path | None) -> None:
+    facts, now = record.facts(), where_results_go(journal, results)
     if any(facts.get(name, value) == value for name, value in now.items()):
         return  # the same place, or moved with its journal
     goes = "standard output" if results is None else results

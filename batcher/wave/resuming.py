@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from batcher.clock import Clock, utc
-from batcher.journal.files import WaveRefused
-from batcher.journal.lock import Lock
+from batcher.journal.errors import WaveRefused
+from batcher.journal.hold import Hold
 from batcher.journal.ops import Happened, Noted, Op
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import MutableRecord, Record
 from batcher.life.events import Reopened, Ruled
 from batcher.life.policy import LookFirst
 from batcher.life.result import Status
@@ -21,44 +21,44 @@ from batcher.wave.sink import mend, write_all
 _CHUNK = 1000
 
 
-def take_up(request: Request, store: Store, clock: Clock, lock: Lock | None) -> list[str]:
+def take_up(request: Request, record: MutableRecord, clock: Clock, hold: Hold | None) -> list[str]:
     """Check that it is the same wave, make the results file agree, and reopen what is to be looked at again.
 
-    Returns what there is to say. Raises `WaveRefused`, `SinkFailed`, `sqlite3.Error`, OSError.
+    Returns what there is to say. Raises `WaveRefused`, `SinkFailed`, `JournalFailed`, OSError.
     """
-    facts = store.facts()
-    _same_wave(request, store, facts)
-    said = list(_refuse_older(request, store, lock))
+    facts = record.facts()
+    _same_wave(request, record, facts)
+    said = list(_refuse_older(request, record, hold))
     results = request.results
     if results is not None:
-        check = refuse_untold(store, results)
+        check = refuse_untold(record, results)
         if request.look_first is LookFirst.ALWAYS and results.exists():
-            said += take_results(store, results, clock.now())
+            said += take_results(record, results, clock.now())
             check = _pass
         if facts.get("rewriting"):
             if results.exists():
                 check(0)
-            write_all(results, store.lines())
+            write_all(results, record.lines())
         else:
-            mended = mend(results, store.lines, check)
+            mended = mend(results, record.lines, check)
             said += [mended.said] if mended.said else []
-    if lock is not None:
-        store.keep_sign(lock)
+    if hold is not None:
+        hold.keep_sign()
     if facts.get("rewriting"):
-        store.commit([Noted(name="rewriting", value=False)])
+        record.commit([Noted(name="rewriting", value=False)])
     always = request.look_first is LookFirst.ALWAYS
     if request.look_first is not LookFirst.AUTO and always is not bool(facts.get(LOOKS_FIRST)):
-        store.commit([Noted(name=LOOKS_FIRST, value=always)])
-    reopened = _reopen(store, [Status.UNSETTLED], clock, why="the wave was run again", fresh=False)
+        record.commit([Noted(name=LOOKS_FIRST, value=always)])
+    reopened = _reopen(record, [Status.UNSETTLED], clock, why="the wave was run again", fresh=False)
     if request.look_first is LookFirst.NEVER:
-        _trust(store, clock)
+        _trust(record, clock)
     if request.retry_failed:
-        reopened += _reopen(store, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
+        reopened += _reopen(record, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
     if reopened and results is not None:
-        write_all(results, store.lines())
-        store.commit([Noted(name="rewriting", value=False)])
+        write_all(results, record.lines())
+        record.commit([Noted(name="rewriting", value=False)])
     now = utc(clock.now()).isoformat()
-    store.commit([Noted(name="resumed_at", value=now), Noted(name="settings", value=dict(request.settings or {}))])
+    record.commit([Noted(name="resumed_at", value=now), Noted(name="settings", value=dict(request.settings or {}))])
     return said
 
 
@@ -66,42 +66,42 @@ def _pass(_: int) -> None:
     """What the file tells and can be of use was taken."""
 
 
-def looks_first(request: Request, store: Store) -> LookFirst:
+def looks_first(request: Request, record: Record) -> LookFirst:
     """Whether this run looks entries up before it sends them: what is asked for, or what an earlier run found."""
-    if request.look_first is LookFirst.AUTO and store.facts().get(LOOKS_FIRST):
+    if request.look_first is LookFirst.AUTO and record.facts().get(LOOKS_FIRST):
         return LookFirst.ALWAYS
     return request.look_first
 
 
-def _refuse_older(request: Request, store: Store, lock: Lock | None) -> Iterator[str]:
+def _refuse_older(request: Request, record: MutableRecord, hold: Hold | None) -> Iterator[str]:
     """Going on with an older journal would create again what was created since. Raises `OlderJournal`.
 
     What gives it away is only said where every entry is looked up first anyhow.
     """
-    sign = None if lock is None else lock.sign()
-    tells = [behind_its_sign(store, request.journal, sign)] if sign is not None else []
-    tells += [untold_verdicts(store, file) for file in request.beside]
+    sign = None if hold is None else hold.lock.sign()
+    tells = [] if hold is None or sign is None else [behind_its_sign(hold.keeper, hold.journal, sign)]
+    tells += [untold_verdicts(record, file) for file in request.beside]
     for why in filter(None, tells):
         if request.look_first is not LookFirst.ALWAYS:
             raise OlderJournal(request.journal, why)
         yield f"{why}. Each entry is looked up before it is sent"
-    if lock is not None and sign is not None and lock.was_copied(sign) and request.look_first is LookFirst.AUTO:
-        store.commit([Noted(name=LOOKS_FIRST, value=True)])
+    if hold is not None and sign is not None and hold.lock.was_copied(sign) and request.look_first is LookFirst.AUTO:
+        record.commit([Noted(name=LOOKS_FIRST, value=True)])
         yield (
             "the wave's files were copied or moved here: each entry is looked up before it is sent, in case another "
             "run goes on with it elsewhere. --look-first never spares that"
         )
 
 
-def _trust(store: Store, clock: Clock) -> None:
+def _trust(record: MutableRecord, clock: Clock) -> None:
     """The operator says that no other run went on with the wave: what was suspected was not sent by it."""
-    for scope in store.scopes():
-        for entry, events in every_open_entry(store, scope.number):
+    for scope in record.scopes():
+        for entry, events in every_open_entry(record, scope.number):
             if history(entry.asked, events).suspicion:
-                store.commit([Happened(index=entry.index, event=Ruled(at=clock.now(), ruling="retry"))])
+                record.commit([Happened(index=entry.index, event=Ruled(at=clock.now(), ruling="retry"))])
 
 
-def _same_wave(request: Request, store: Store, facts: Mapping[str, Any]) -> None:
+def _same_wave(request: Request, record: Record, facts: Mapping[str, Any]) -> None:
     old, new = facts["digest"], request.manifest.digest
     if old != new:
         raise WaveRefused(
@@ -116,7 +116,7 @@ def _same_wave(request: Request, store: Store, facts: Mapping[str, Any]) -> None
     defaults = facts["defaults"]
     for name, option in (("endpoint", "--endpoint or --region"), ("project_id", "--project-id")):
         was, now = defaults[name], getattr(request.defaults, name)
-        used = any(getattr(scope, name) == was for scope in store.scopes())
+        used = any(getattr(scope, name) == was for scope in record.scopes())
         if was != now and used:
             raise WaveRefused(
                 f"this wave was begun with {name} {was}, and now it is {now} ({option}). Run the same command again to "
@@ -124,14 +124,14 @@ def _same_wave(request: Request, store: Store, facts: Mapping[str, Any]) -> None
             )
 
 
-def _reopen(store: Store, statuses: list[Status], clock: Clock, *, why: str, fresh: bool) -> int:
+def _reopen(record: MutableRecord, statuses: list[Status], clock: Clock, *, why: str, fresh: bool) -> int:
     """Take up again the entries with one of *statuses*; their lines leave the results file."""
-    indexes = store.with_status(statuses)
+    indexes = record.with_status(statuses)
     for begin in range(0, len(indexes), _CHUNK):
         ops: list[Op] = [Noted(name="rewriting", value=True)]
         for index in indexes[begin : begin + _CHUNK]:
-            found = store.result_of(index)
+            found = record.result_of(index)
             was = found[1].value if found else ""
             ops.append(Happened(index=index, event=Reopened(at=clock.now(), was=was, why=why, fresh=fresh)))
-        store.commit(ops)
+        record.commit(ops)
     return len(indexes)

@@ -8,7 +8,7 @@ from msgspec import Struct, field
 
 from batcher.drs.outcome import Half
 from batcher.errors import UserError
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Record
 from batcher.life.result import Status
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.manifest.write import ManifestLine
@@ -62,13 +62,13 @@ class Selection(Struct, kw_only=True):
     unended: int = 0
     unwritable: list[int] = []
 
-    def lines(self, store: Store, results: Iterable[Mapping[str, Any]]) -> Iterator[ManifestLine]:
-        """The chosen entries of the wave in *store*, in the order of its *results*.
+    def lines(self, record: Record, results: Iterable[Mapping[str, Any]]) -> Iterator[ManifestLine]:
+        """The chosen entries of the wave in *record*, in the order of its *results*.
 
         An entry of which one half exists already asks for the other one only, so that nothing is created twice.
         Raises `UserError` where the two do not belong together.
         """
-        self.unended = store.entry_count()
+        self.unended = record.entry_count()
         for result in results:
             self.unended -= 1
             if not self.chosen.takes(result["key"], result["job_id"], result["labels"]):
@@ -76,15 +76,15 @@ class Selection(Struct, kw_only=True):
             if result["status"] not in self.statuses or (self.kinds and result["error_kind"] not in self.kinds):
                 self.passed_over[result["status"]] += 1
                 continue
-            line = self._line(store, result)
+            line = self._line(record, result)
             if line is not None:
                 self.count += 1
                 yield line
         self.chosen.check_found()
 
-    def _line(self, store: Store, result: Mapping[str, Any]) -> ManifestLine | None:
-        entry = store.entry(result["index"])
-        line = store.line_of(result["index"])
+    def _line(self, record: Record, result: Mapping[str, Any]) -> ManifestLine | None:
+        entry = record.entry(result["index"])
+        line = record.line_of(result["index"])
         if line is None or (entry is not None and entry.key != result["key"]):
             raise UserError(
                 f"the results and the journal are of two waves: entry {result['key']} is not in the journal."

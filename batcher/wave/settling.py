@@ -8,7 +8,7 @@ from msgspec import Struct
 from batcher.drs.outcome import ErrorKind, Fate, Half, Trouble
 from batcher.errors import UserError
 from batcher.journal.ops import Happened, Noted, Op, Settled
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import MutableRecord, Record
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Event, Reopened, Ruled, task_ids
 from batcher.life.result import Result, Status
@@ -70,24 +70,24 @@ class Recorded(Struct, frozen=True, kw_only=True):
     said: str | None
 
 
-def settle(store: Store, results: Path | None, index: int, ruling: Ruling, now: float) -> Recorded:
+def settle(record: MutableRecord, results: Path | None, index: int, ruling: Ruling, now: float) -> Recorded:
     """Record *ruling* for the entry at *index* and bring the file *results* in line.
 
-    The caller holds the wave's lock. Raises `NotSettled`, `OlderJournal`, `SinkFailed`, `sqlite3.Error`.
+    The caller holds the wave's lock. Raises `NotSettled`, `OlderJournal`, `SinkFailed`, `JournalFailed`.
     """
-    entry = store.entry(index)
+    entry = record.entry(index)
     if entry is None:
         raise NotSettled("an invalid entry was never sent: mend it in the manifest.")
-    events = store.events(index)
+    events = record.events(index)
     before = history(entry.asked, events)
-    settled = store.result_of(index)
+    settled = record.result_of(index)
     _check_open(entry, before, settled[1] if settled else None)
     made = {} if ruling.retry else _named(entry, before, ruling)
     ids = {half: task_id for half, task_id in made.items() if task_id is not None}
-    _check_ids(entry, before, ids.values(), store)
+    _check_ids(entry, before, ids.values(), record)
     said = None
-    if results is not None and not store.facts().get("rewriting"):
-        said = mend(results, store.lines, refuse_untold(store, results)).said
+    if results is not None and not record.facts().get("rewriting"):
+        said = mend(results, record.lines, refuse_untold(record, results)).said
     added: list[Event] = []
     if settled is not None:
         added.append(Reopened(at=now, was=settled[1].value, why="the operator settles it", fresh=False))
@@ -100,11 +100,11 @@ def settle(store: Store, results: Path | None, index: int, ruling: Ruling, now: 
         result = provisional(entry, [*events, *added], now)
     else:
         result = _ruled_result(entry, state, now)
-        ops.append(Settled(index=index, seq=store.next_seq(), status=result.status, line=result.to_line()))
-    store.commit(ops)
+        ops.append(Settled(index=index, seq=record.next_seq(), status=result.status, line=result.to_line()))
+    record.commit(ops)
     if results is not None:
-        write_all(results, whole_file(store, now))
-    store.commit([Noted(name="rewriting", value=False)])
+        write_all(results, whole_file(record, now))
+    record.commit([Noted(name="rewriting", value=False)])
     return Recorded(result=result, said=said)
 
 
@@ -139,12 +139,12 @@ def _named(entry: PlannedEntry, state: EntryState, ruling: Ruling) -> dict[Half,
     return dict(ruling.halves)
 
 
-def _check_ids(entry: PlannedEntry, state: EntryState, ids: Collection[str], store: Store) -> None:
+def _check_ids(entry: PlannedEntry, state: EntryState, ids: Collection[str], record: Record) -> None:
     """A comparison belongs to one entry, and to one half of it. Raises `NotSettled`."""
     for half in state.halves.values():
         if half.made in ids:
             raise NotSettled(f"{half.made} is what entry {entry.key} made at its other level: look for another one.")
-    for other, events in store.sharing(entry):
+    for other, events in record.others_of_job(entry):
         for task_id in sorted(task_ids(events).intersection(ids)):
             raise NotSettled(f"{task_id} belongs to entry {other.key} of the same job: look for another one.")
     if known := sorted(state.known.intersection(ids)):

@@ -185,9 +185,9 @@ def plan(manifest: str, batch: int) -> Figures:
     """Reading the plan of a wave from its journal, *batch* entries at a time, as a lane does."""
     with TemporaryDirectory() as folder:
         opened = _planned(manifest, Path(folder, "results.jsonl"))
-        store, entries, after = opened.store, 0, -1
+        record, entries, after = opened.record, 0, -1
         watch = Watch()
-        while read := store.planned(scope=0, after=after, limit=batch):
+        while read := record.planned(scope=0, after=after, limit=batch):
             entries += len(read)
             after = read[-1].index
         require(entries == opened.start.entries)
@@ -206,9 +206,9 @@ def finish(manifest: str, results: str) -> Figures:
     from batcher.life.state import fold, fresh
 
     opened = _planned(manifest, Path(results))
-    store, now, seq, after = opened.store, time.time(), 0, -1
+    record, now, seq, after = opened.record, time.time(), 0, -1
     with Path(results).open("ab") as lines:
-        while batch := store.planned(scope=0, after=after, limit=10_000):
+        while batch := record.planned(scope=0, after=after, limit=10_000):
             ops: list[Happened | Settled] = []
             for entry in batch:
                 intent = Intended(at=now, asked=entry.asked)
@@ -220,7 +220,7 @@ def finish(manifest: str, results: str) -> Figures:
                 ops += [Happened(index=entry.index, event=intent), Happened(index=entry.index, event=answer)]
                 ops.append(Settled(index=entry.index, seq=seq, status=Status.CREATED, line=line))
                 seq += 1
-            store.commit(ops)
+            record.commit(ops)
             after = batch[-1].index
     opened.close()
     return {"entries": seq}

@@ -5,8 +5,7 @@ import pytest
 from batcher.api import OpeningStopped
 from batcher.cli.failures import told
 from batcher.errors import UserError
-from batcher.journal.port import JournalFailed
-from batcher.journal.sqlite.schema import NotAJournal
+from batcher.journal.errors import JournalFailed, NotAJournal
 from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import Stop, StopKind
 

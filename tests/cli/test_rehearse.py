@@ -3,13 +3,12 @@
 import asyncio
 import re
 import time
-from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
-from batcher.journal.sqlite.store import Store
+from batcher.journal.beside import reading
 from batcher.rehearsal.leap import LeapingLoop, LoopClock, SteadyLoop
 from tests.cli.commands import lines_of, write_manifest
 from tests.cli.conftest import Batcher
@@ -53,8 +52,8 @@ def test_a_kept_rehearsal_has_the_times_of_the_rehearsed_night(
     """What its journal and its report say of the pace is what the wave kept, not how fast it was rehearsed."""
     kept = tmp_path / "kept"
     assert batcher("rehearse", manifest, "--rate", "60/min", "--keep", kept).code == 0
-    with closing(Store.open_to_read(kept / "rehearsal.jsonl.journal")) as store:
-        sent = sorted(answer.sent_at for _, answer in store.answers())
+    with reading(kept / "rehearsal.jsonl.journal") as record:
+        sent = sorted(answer.sent_at for _, answer in record.answers())
     assert len(sent) == 20
     assert all(later - earlier > 0.9 for earlier, later in pairwise(sent))
 

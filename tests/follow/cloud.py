@@ -13,7 +13,7 @@ from batcher.clock import Clock, utc
 from batcher.drs.cloud import HttpRequest, Refusal
 from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
 from batcher.journal.files import journal_beside
-from batcher.journal.sqlite.store import Store
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result, Status
 from batcher.rates import Rate
@@ -136,11 +136,9 @@ def within(arrivals: list[float], rate: Rate) -> bool:
 
 def journal_beside_results(results: Path, made: list[Result], **body: Any) -> None:
     """A journal with the plan of *made*, as a run leaves it; *body* is of `bodies.create`."""
-    store = Store.open(journal_beside(results))
+    keeper = SqliteKeeper(journal_beside(results))
     scope = Scope(0, made[0].endpoint or "", PROJECT)
-    store.begin()
-    store.add_scope(scope)
-    store.add_entries(
+    entries = (
         PlannedEntry(
             index=result.index,
             line=result.index + 1,
@@ -153,5 +151,8 @@ def journal_beside_results(results: Path, made: list[Result], **body: Any) -> No
         )
         for result in made
     )
-    store.finish_plan({})
-    store.close()
+    with keeper.wave().planning() as plan:
+        plan.add_scope(scope)
+        plan.add_entries(entries)
+        plan.finish({})
+    keeper.close()

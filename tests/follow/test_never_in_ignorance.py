@@ -20,8 +20,8 @@ from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import VerdictLine
 from batcher.journal.files import journal_beside
 from batcher.journal.ops import Settled
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.sqlite.log import log_of
-from batcher.journal.sqlite.store import Store
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from tests.cli.commands import clean_environment
@@ -29,7 +29,7 @@ from tests.cli.conftest import Batcher
 from tests.cli.conftest import _elsewhere as _elsewhere
 from tests.cli.conftest import batcher as batcher
 from tests.follow.make import half, line, result
-from tests.wave.test_journal_log import NOBODY, in_child
+from tests.journal.test_log import NOBODY, in_child
 
 ENTRIES = 6
 RESULTS = Path("r.jsonl")
@@ -50,25 +50,29 @@ def write_results(lines: int, stated: int | None) -> None:
     verdicts_beside(RESULTS).write_bytes(b"".join(verdict_of(one).to_line() for one in found))
 
 
-def planned(path: Path, settled: int, key: str = "k") -> Store:
+def planned(path: Path, settled: int, key: str = "k") -> SqliteKeeper:
     """The journal of the wave, open, with so many results."""
-    store = Store.open(path)
+    keeper = SqliteKeeper(path)
     scope = Scope(0, "http://127.0.0.1:1", "p")
-    store.begin()
-    store.add_scope(scope)
-    store.add_entries(
+    entries = (
         PlannedEntry(
             index=index, line=index + 1, key=f"{key}{index}", scope=scope, job_id=f"job-{index}",
             body=b'{"job_id":"j","object_level_compare_type":"objects"}', x_language=None, labels={},
         )
         for index in range(ENTRIES)
     )  # fmt: skip
-    store.finish_plan({"manifest": "wave.csv"})
-    store.commit(
-        Settled(index=one.index, seq=one.index, status=one.status, line=one.to_line())
-        for one in results_of(ENTRIES)[:settled]
+    record = keeper.wave()
+    with record.planning() as plan:
+        plan.add_scope(scope)
+        plan.add_entries(entries)
+        plan.finish({"manifest": "wave.csv"})
+    record.commit(
+        [
+            Settled(index=one.index, seq=one.index, status=one.status, line=one.to_line())
+            for one in results_of(ENTRIES)[:settled]
+        ]
     )
-    return store
+    return keeper
 
 
 # --- what may have become of the journal ----------------------------------------------------------------
@@ -113,7 +117,7 @@ def empty(journal: Path, lines: int) -> None:
 
 
 def unbegun(journal: Path, lines: int) -> None:
-    Store.open(journal).close()
+    SqliteKeeper(journal).close()
 
 
 def other_format(journal: Path, lines: int) -> None:

@@ -16,7 +16,7 @@ from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
 from batcher.journal.files import journal_beside
 from batcher.journal.ops import Happened, Op, Settled
-from batcher.journal.sqlite.store import Store
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Intended
 from batcher.life.result import Result, Status
@@ -159,21 +159,22 @@ def _difference(index: int, place: int) -> Difference:
 
 
 def _write_journal(path: Path, results: list[Result], rng: random.Random) -> None:
-    store = Store.open(path)
-    store.begin()
-    for scope in SCOPES:
-        store.add_scope(scope)
-    store.add_entries(_planned(result) for result in results)
-    store.finish_plan(
-        {
-            "batcher": "0.1.0",
-            "begun_at": BEGAN.isoformat(),
-            "manifest": "wave-7.csv",
-            "digest": "sha256:" + "ab" * 32,
-            "command": "batcher run wave-7.csv -o results.jsonl --rate 10/s",
-            "settings": {"rate": "10/s", "concurrency": 16},
-        }
-    )
+    keeper = SqliteKeeper(path)
+    record = keeper.wave()
+    with record.planning() as plan:
+        for scope in SCOPES:
+            plan.add_scope(scope)
+        plan.add_entries(_planned(result) for result in results)
+        plan.finish(
+            {
+                "batcher": "0.1.0",
+                "begun_at": BEGAN.isoformat(),
+                "manifest": "wave-7.csv",
+                "digest": "sha256:" + "ab" * 32,
+                "command": "batcher run wave-7.csv -o results.jsonl --rate 10/s",
+                "settings": {"rate": "10/s", "concurrency": 16},
+            }
+        )
     pending: list[Op] = []
     for seq, result in enumerate(results):
         ops: list[Op] = []
@@ -184,9 +185,9 @@ def _write_journal(path: Path, results: list[Result], rng: random.Random) -> Non
         ops.append(Settled(index=result.index, seq=seq, status=result.status, line=result.to_line()))
         pending += ops
         if len(pending) > 2000 or seq == len(results) - 1:
-            store.commit(pending)
+            record.commit(pending)
             pending = []
-    store.close()
+    keeper.close()
 
 
 _MAYBE = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.NETWORK, error_msg="connection refused")

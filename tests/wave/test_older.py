@@ -14,11 +14,10 @@ import orjson
 import pytest
 
 from batcher.api import Wave
-from batcher.journal.files import WaveRefused
+from batcher.journal.errors import NotAJournal, WaveRefused
 from batcher.journal.lock import Lock
 from batcher.journal.sign import sign_beside
-from batcher.journal.sqlite.schema import NotAJournal
-from batcher.journal.sqlite.store import Store
+from batcher.journal.sqlite.keeper import SqliteKeeper, SqliteReader
 from batcher.simulator.ledger import creations, doubles
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
@@ -131,24 +130,27 @@ async def test_a_log_that_another_program_folded_in_is_not_missed(site: Site) ->
 async def test_the_log_is_missed_also_after_it_was_folded_in_meanwhile(tmp_path: Path) -> None:
     """Each time that the log is folded in the generation grows, before anything else is recorded."""
     journal = tmp_path / "j"
-    lock, store = Lock(journal), Store.open(journal)
-    store.begin()
-    store.finish_plan({"wave": "w"})
-    store.keep_sign(lock)
+    lock, keeper = Lock(journal), SqliteKeeper(journal)
+    with keeper.wave().planning() as plan:
+        plan.finish({"wave": "w"})
+    keeper.keep_sign(lock)
     first = sign_beside(journal)
     assert first is not None
-    store._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    store.commit([])
+    keeper.file.database.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    keeper.wave().commit([])
     second = sign_beside(journal)
     assert second is not None
     assert second.generation > first.generation
     copy = tmp_path / "copy"
     shutil.copy(journal, copy)
     with closing(sqlite3.connect(copy)) as db:
-        assert "lacks what was recorded last" in (behind_its_sign(Store(db), copy, second) or "")
-    store.close()
+        db.execute("UPDATE meta SET value = 0 WHERE name = 'in_use'")
+        db.commit()
+    with closing(SqliteReader(copy)) as older:
+        assert "lacks what was recorded last" in (behind_its_sign(older, copy, second) or "")
+    keeper.close()
     lock.release()
-    whole = Store.open_to_read(journal)
+    whole = SqliteReader(journal)
     assert behind_its_sign(whole, journal) is None
     whole.close()
 
@@ -209,7 +211,7 @@ async def test_restart_puts_the_sign_and_the_verdicts_aside_as_well(site: Site) 
     async with Wave(site.folder / "manifest.jsonl", site.results, **site.settings, restart=True) as wave:
         assert wave.found is not None
         (aside,) = (path for path in site.folder.glob("results.jsonl.journal.2*Z"))
-    old = Store.open_to_read(aside)
+    old = SqliteReader(aside)
     assert behind_its_sign(old, aside) is None
     assert sign_beside(aside) is not None
     old.close()

@@ -10,9 +10,11 @@ from msgspec.structs import replace
 
 from batcher.clock import SystemClock
 from batcher.drs.outcome import ErrorKind, Fate
-from batcher.journal.files import WaveRefused
+from batcher.journal.errors import WaveRefused
 from batcher.journal.ops import Happened, Settled
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import MutableRecord
+from batcher.journal.sqlite.keeper import SqliteReader
+from batcher.journal.sqlite.plan import SqlitePlan
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Intended
 from batcher.life.result import Status
@@ -49,9 +51,9 @@ def opened(request: Request) -> Opened:
     return open_wave(request, SystemClock())
 
 
-def settle(store: Store, index: int, status: Status) -> None:
+def settle(record: MutableRecord, index: int, status: Status) -> None:
     line = orjson.dumps({"index": index, "status": status}) + b"\n"
-    store.commit([Settled(index=index, seq=store.next_seq(), status=status, line=line)])
+    record.commit([Settled(index=index, seq=record.next_seq(), status=status, line=line)])
 
 
 def test_a_new_wave_is_planned_whole(request_of: Request) -> None:
@@ -72,9 +74,9 @@ def test_what_was_found_is_counted(request_of: Request) -> None:
         http_status=None,
         request_id=None,
     )
-    settle(wave.store, 0, Status.CREATED)
-    wave.store.commit([Happened(index=1, event=INTENT)])
-    wave.store.commit([Happened(index=2, event=INTENT), Happened(index=2, event=refused)])
+    settle(wave.record, 0, Status.CREATED)
+    wave.record.commit([Happened(index=1, event=INTENT)])
+    wave.record.commit([Happened(index=2, event=INTENT), Happened(index=2, event=refused)])
     wave.close()
     again = opened(request_of)
     assert (again.found.resumed, again.found.settled, again.found.in_doubt, again.found.to_go) == (True, 1, 1, 2)
@@ -136,12 +138,12 @@ def test_results_of_something_else_are_not_touched(request_of: Request) -> None:
 def test_retry_failed_takes_up_what_failed_and_nothing_else(request_of: Request) -> None:
     wave = opened(request_of)
     for index, status in enumerate((Status.CREATED, Status.FAILED, Status.PARTIAL)):
-        settle(wave.store, index, status)
+        settle(wave.record, index, status)
     wave.close()
     opened(request_of).close()
     again = opened(replace(request_of, retry_failed=True))
     assert again.found.settled == 1
-    assert [entry.index for entry, _ in again.store.open_entries(0, -1, 500)] == [1, 2]
+    assert [entry.index for entry, _ in again.record.open_entries(0, -1, 500)] == [1, 2]
     assert request_of.results is not None
     assert [orjson.loads(line)["index"] for line in request_of.results.read_bytes().splitlines()] == [0]
     again.close()
@@ -149,8 +151,8 @@ def test_retry_failed_takes_up_what_failed_and_nothing_else(request_of: Request)
 
 def test_what_is_unsettled_is_looked_at_again_by_every_run(request_of: Request) -> None:
     wave = opened(request_of)
-    wave.store.commit([Happened(index=1, event=INTENT)])
-    settle(wave.store, 1, Status.UNSETTLED)
+    wave.record.commit([Happened(index=1, event=INTENT)])
+    settle(wave.record, 1, Status.UNSETTLED)
     wave.close()
     again = opened(request_of)
     assert (again.found.settled, again.found.in_doubt) == (0, 1)
@@ -159,7 +161,7 @@ def test_what_is_unsettled_is_looked_at_again_by_every_run(request_of: Request) 
 
 def test_restart_keeps_the_old_files_aside(request_of: Request, tmp_path: Path) -> None:
     wave = opened(request_of)
-    settle(wave.store, 0, Status.CREATED)
+    settle(wave.record, 0, Status.CREATED)
     wave.close()
     again = opened(replace(request_of, restart=True))
     assert again.found.settled == 0
@@ -174,27 +176,27 @@ def test_restart_says_what_the_old_wave_may_have_made_and_keeps_two_of_a_second_
     """Also after a kill, whose last commits are in the log beside the journal."""
     for kept in (1, 2):
         wave = opened(replace(request_of, restart=True))
-        wave.store.commit([Happened(index=0, event=INTENT)])
-        settle(wave.store, 1, Status.UNSETTLED)
-        settle(wave.store, 2, Status.CREATED)
+        wave.record.commit([Happened(index=0, event=INTENT)])
+        settle(wave.record, 1, Status.UNSETTLED)
+        settle(wave.record, 2, Status.CREATED)
         wave.lock.release()  # it was killed
         again = opened(replace(request_of, restart=True))
         said = " ".join(again.found.said)
         assert "the old wave created 1 entry" in said
         assert "2 entries of the old wave are in doubt" in said
         again.close()
-        wave.store.close()
+        wave.keeper.close()
         asides = [path for path in sorted(tmp_path.glob("results.jsonl.journal.*Z"))]
         assert len(asides) == 2 * kept - 1
-        old = Store.open_to_read(asides[-1])
-        assert old.status_counts() == {Status.UNSETTLED: 1, Status.CREATED: 1}
+        old = SqliteReader(asides[-1])
+        assert old.wave().status_counts() == {Status.UNSETTLED: 1, Status.CREATED: 1}
         old.close()
 
 
 def test_the_settings_in_force_are_on_record(request_of: Request) -> None:
     opened(replace(request_of, settings={"rate": "5/s"})).close()
     wave = opened(replace(request_of, settings={"rate": "9/s"}))
-    assert wave.store.facts()["settings"] == {"rate": "9/s"}
+    assert wave.record.facts()["settings"] == {"rate": "9/s"}
     wave.close()
 
 
@@ -228,12 +230,12 @@ def test_large_entries_are_planned_a_few_megabytes_at_a_time(
     manifest.write_text("".join(f'{{"job_id": "j-{n}", "object_level_compare_type": "objects", '
                                 f'"labels": {{"why": "{label}"}}}}\n' for n in range(12)))  # fmt: skip
     chunks: list[int] = []
-    whole = Store.add_entries
+    whole = SqlitePlan.add_entries
 
-    def add_entries(store: Store, entries: list[PlannedEntry]) -> None:
+    def add_entries(plan: SqlitePlan, entries: list[PlannedEntry]) -> None:
         chunks.append(len(entries))
-        whole(store, entries)
+        whole(plan, entries)
 
-    monkeypatch.setattr(Store, "add_entries", add_entries)
+    monkeypatch.setattr(SqlitePlan, "add_entries", add_entries)
     opened(replace(request_of, manifest=open_manifest(manifest))).close()
     assert chunks == [5, 5, 2]

@@ -1,54 +1,56 @@
 """The world's disk: what a process wrote, what of it is durable, and what is left of it after a death.
 
-The journal is the real `Store`, and the results file the real `ResultsFile`. What is simulated lies around them:
-how long a sync takes, whether a commit that was under way at the death came through (SQLite makes that all or
-nothing), how much of what was written but never synced a power cut takes away, and disks without space.
+The journal is the keeper in memory, which answers as every keeper does, and the results file the real `ResultsFile`.
+What is simulated lies around them: how long a sync takes, whether a commit that was under way at the death came through
+(a keeper makes that all or nothing), how much of what was written but never synced a power cut takes away, and disks
+without space.
 """
 
 import asyncio
 import errno
 import os
 import random
-import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from batcher.follow.files import verdicts_beside
+from batcher.journal.errors import JournalFailed
+from batcher.journal.memory import MemoryRecord
 from batcher.journal.ops import Op
-from batcher.journal.port import JournalFailed
-from batcher.journal.sqlite.schema import prepare
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import Plan, Record
 from batcher.wave.sink import ResultsFile
 from tests.worlds.process import Process
 from tests.worlds.spec import Faults
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
 class Disk:
-    """Outlives processes: a database, and the path of the results file."""
+    """Outlives processes: the record of the wave, and the path of the results file."""
 
     def __init__(self, results: Path) -> None:
-        self.database = sqlite3.connect(":memory:", isolation_level=None)
+        self.record = MemoryRecord()
         self.results = results
         self.full_until = float("-inf")  # true time
-        self._copy: sqlite3.Connection | None = None
+        self._copy: object | None = None
+        self.is_planning = False
         self._results_copy: bytes | None = None
 
     def copy(self) -> None:
         """Somebody copies the journal and the results file. Not in the middle of a transaction, as SQLite sees to."""
-        if self.database.in_transaction:
+        if self.is_planning:
             return
-        self._copy = sqlite3.connect(":memory:")
-        self.database.backup(self._copy)
+        self._copy = self.record.copy()
         self._results_copy = self.results.read_bytes() if self.results.exists() else None
 
     def restore(self, what: str) -> bool:
         """Put the copy of the journal back, and that of the results ("both"), or without ("journal", "gone")."""
         if self._copy is None:
             return False
-        self._copy.backup(self.database)
+        self.record.restore(self._copy)
         if what != "journal":
             self.results.unlink(missing_ok=True)
         if what == "both" and self._results_copy is not None:
@@ -57,49 +59,59 @@ class Disk:
 
     def close(self) -> None:
         """Throw it away."""
-        self.database.close()
-        if self._copy is not None:
-            self._copy.close()
         for path in (self.results, verdicts_beside(self.results)):
             path.unlink(missing_ok=True)
 
 
-class DiskStore(Store):
-    """The real store on the world's disk; a process that opens its wave can die at each of its commits."""
+class MortalRecord:
+    """A record whose every commit the process that opens its wave with it can die at; it answers as *disk*'s does."""
 
     def __init__(self, disk: Disk, process: Process) -> None:
-        super().__init__(disk.database)
+        self._disk = disk
         self._process = process
-        if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-            prepare(self._db, None)
 
-    def commit(self, ops: Iterable[Op]) -> None:
-        """See `Store.commit`."""
+    def __getattr__(self, question: str) -> Any:
+        return getattr(self._disk.record, question)
+
+    def commit(self, *groups: Sequence[Op]) -> None:
+        """See `MutableRecord.commit`."""
         self._process.step_or_die("commit while opening")
-        super().commit(ops)
+        self._disk.record.commit(*groups)
         self._process.step_or_die("committed while opening")
 
-    def finish_plan(self, facts: object) -> None:
-        """See `Store.finish_plan`."""
-        if not self._process.step("commit the plan"):
-            self.rollback()
-            self._process.step_or_die("")
-        super().finish_plan(facts)  # type: ignore[arg-type]
+    @contextmanager
+    def planning(self) -> Iterator[Plan]:
+        """See `MutableRecord.planning`."""
+        self._disk.is_planning = True
+        try:
+            with self._disk.record.planning() as plan:
+                yield MortalPlan(plan, self._process)
+        finally:
+            self._disk.is_planning = False
         self._process.step_or_die("committed the plan")
 
-    def commit_now(self, ops: Iterable[Op]) -> None:
-        """Commit, whoever lives."""
-        super().commit(ops)
+
+class MortalPlan:
+    """A plan that may never be finished."""
+
+    def __init__(self, plan: Plan, process: Process) -> None:
+        self._plan = plan
+        self._process = process
+
+    def __getattr__(self, question: str) -> Any:
+        return getattr(self._plan, question)
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """See `Plan.finish`."""
+        self._process.step_or_die("commit the plan")
+        self._plan.finish(facts)
 
 
 class LoopJournal:
-    """A `Journal` without a thread: groups share a sync, as in `ThreadedJournal`, but in virtual time."""
+    """A `Journal` without a thread: groups share a sync, as in `GroupCommit`, but in virtual time."""
 
-    def __init__(
-        self, disk: Disk, store: DiskStore, process: Process, rng: random.Random, sync_s: float, faults: Faults
-    ) -> None:
+    def __init__(self, disk: Disk, process: Process, rng: random.Random, sync_s: float, faults: Faults) -> None:
         self._disk = disk
-        self._store = store
         self._process = process
         self._rng = rng
         self._sync_s = sync_s
@@ -125,8 +137,8 @@ class LoopJournal:
             self._begin()
         return done
 
-    async def read(self, query: Callable[[Store], T]) -> T:
-        """See `Journal.read`."""
+    async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
+        """See `Journal.ask`."""
         await self._idle.wait()
         if self._process.dead:
             await self._process.never()
@@ -134,7 +146,8 @@ class LoopJournal:
             self._process.say("the journal cannot be read")
             self._process.journal_was_unreadable = True
             raise JournalFailed("cannot read the journal: disk I/O error")
-        return query(self._store)
+        answer: T = getattr(self._disk.record, question.__name__)(*args, **more)
+        return answer
 
     def _begin(self) -> None:
         self._syncing, self._pending = self._pending, []
@@ -145,7 +158,7 @@ class LoopJournal:
         if not self._process.step("sync"):
             return
         batch, self._syncing = self._syncing, []
-        failure = self._commit([op for ops, _ in batch for op in ops])
+        failure = self._commit([ops for ops, _ in batch])
         for _, done in batch:
             if failure is None:
                 done.set_result(None)
@@ -158,7 +171,7 @@ class LoopJournal:
         else:
             self._idle.set()
 
-    def _commit(self, ops: list[Op]) -> JournalFailed | None:
+    def _commit(self, groups: list[Sequence[Op]]) -> JournalFailed | None:
         now = self._loop.time()
         if now >= self._disk.full_until and self._rng.random() < self._full:
             self._disk.full_until = now + self._rng.choice((0.0, 2.0, 5.0, 60.0))
@@ -166,14 +179,14 @@ class LoopJournal:
             return JournalFailed("cannot write the journal: database or disk is full")
         if now < self._disk.full_until:
             return JournalFailed("cannot write the journal: database or disk is full")
-        self._store.commit_now(ops)
+        self._disk.record.commit(*groups)
         return None
 
     def _at_death(self) -> None:
         """The commit under way is on disk, or it is not; what waits behind it is not."""
         if self._syncing and self._rng.random() < 0.5:
             self._process.say("the commit under way came through")
-            self._store.commit_now(op for ops, _ in self._syncing for op in ops)
+            self._disk.record.commit(*(ops for ops, _ in self._syncing))
 
 
 class WorldFile(ResultsFile):

@@ -250,10 +250,10 @@ def takes_the_list_of_another_job() -> Iterator[None]:
 def does_not_stop_for_a_journal_that_cannot_be_read() -> Iterator[None]:
     """A worker that cannot read just leaves."""
 
-    async def read(self: Context, query: Any) -> Any:
-        return await self.journal.read(query)
+    async def ask(self: Context, question: Any, *args: Any) -> Any:
+        return await self.journal.ask(question, *args)
 
-    with _patch(Context, read=read):
+    with _patch(Context, ask=ask):
         yield
 
 

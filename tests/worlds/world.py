@@ -12,7 +12,7 @@ import msgspec
 import orjson
 
 from batcher.follow.companion import Companion
-from batcher.journal.sqlite.store import Store
+from batcher.journal.port import MutableRecord, Record
 from batcher.life.events import LookedUp, Ruled
 from batcher.life.policy import LookFirst
 from batcher.life.result import Result, Status
@@ -29,7 +29,7 @@ from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import Stop, StopKind
 from tests.virtual import WALL_AT_START, run
 from tests.worlds.cloud import Traffic, WorldCloud
-from tests.worlds.disk import Disk, DiskStore, LoopJournal, WorldFile
+from tests.worlds.disk import Disk, LoopJournal, MortalRecord, WorldFile
 from tests.worlds.extras import second_of, world_of
 from tests.worlds.lines import strays, whole_lines
 from tests.worlds.process import Died, Process
@@ -163,18 +163,19 @@ class World:
 
     def _doubted(self) -> dict[int, bool]:
         """Entries that were looked up, and whether one needed a person all the same."""
-        store, doubted = Store(self.disk.database), {}
+        record: Record = self.disk.record
+        doubted = {}
         for entry in self.spec.entries:
-            events = store.events(entry.index)
+            events = record.events(entry.index)
             if any(isinstance(event, LookedUp) for event in events):
-                result = store.result_of(entry.index)
+                result = record.result_of(entry.index)
                 is_open = result is not None and result[1] is Status.UNSETTLED
                 doubted[entry.index] = is_open or any(isinstance(event, Ruled) for event in events)
         return doubted
 
     async def _again(self, number: int) -> None:
         """The same command once more. What is unsettled is looked up anew, so only then may it call the cloud."""
-        if self.disk.database.execute("SELECT 1 FROM results WHERE status = 'unsettled'").fetchone():
+        if self.disk.record.with_status([Status.UNSETTLED]):
             return
         await self._live(number, Life(), calm=True, alone=True)
 
@@ -221,12 +222,10 @@ class World:
 
     def _rewriting(self) -> bool:
         """Whether the journal knows that the results file is behind, and is to be written anew."""
-        return bool(
-            self.disk.database.execute("SELECT 1 FROM meta WHERE name = 'rewriting' AND value = 'true'").fetchone()
-        )
+        return bool(self.disk.record.facts().get("rewriting"))
 
     def _journal(self) -> list[bytes]:
-        return [line for (line,) in self.disk.database.execute("SELECT line FROM results ORDER BY seq")]
+        return list(self.disk.record.lines())
 
     def _file(self) -> bytes:
         return self.disk.results.read_bytes() if self.disk.results.exists() else b""
@@ -235,7 +234,7 @@ class World:
         self, number: int, life: Life, process: Process, results: list[Result], *, alone: bool
     ) -> WaveEnd | None:
         spec, faults, rng = self.spec, self.cloud.faults, self._fork()
-        store = DiskStore(self.disk, process)
+        record: MutableRecord = MortalRecord(self.disk, process)
         request = Request(
             manifest=self._manifest,  # type: ignore[arg-type] # reads as the real one does
             defaults=RunDefaults(endpoint=None, project_id=None, x_language=None, insecure_http=False),
@@ -247,13 +246,13 @@ class World:
         )
         process.on_copy = self.disk.copy
         try:
-            start, found = begin(request, store, process)
+            start, found = begin(request, record, process)
         except OlderJournal as error:
             if not self.forgotten or request.look_first is LookFirst.ALWAYS:
                 raise
             self.say(f"refused: {error}")
             self._look_first = LookFirst.ALWAYS
-            start, found = begin(msgspec.structs.replace(request, look_first=LookFirst.ALWAYS), store, process)
+            start, found = begin(msgspec.structs.replace(request, look_first=LookFirst.ALWAYS), record, process)
         self.say(f"found {found}")
         sink = WorldFile(self.disk.results, process, rng, faults.results_full)
         beside = None
@@ -272,7 +271,7 @@ class World:
             policy=spec.policy,
             clock=process,
             rng=rng,
-            journal=LoopJournal(self.disk, store, process, rng, spec.sync_s, faults),
+            journal=LoopJournal(self.disk, process, rng, spec.sync_s, faults),
             sink=sink,
             clouds={
                 scope: ProcessCloud(self.cloud, self.traffic, process, scope.project_id, number, self._fork())
@@ -289,7 +288,7 @@ class World:
         hand = [self._loop.call_later(order.after_s, self._order, engine, process, order) for order in life.orders]
         try:
             if beside is not None:
-                beside.take_up(begun(store))
+                beside.take_up(begun(record))
                 beside.begin(engine.reads)
             return await self._until_end(process, engine)
         finally:
@@ -338,17 +337,17 @@ class World:
         await asyncio.sleep(4 * self.spec.policy.landing_s)
         if not self._file():
             return  # nothing has ended yet
-        store = Store(self.disk.database)
-        for index in store.with_status([Status.UNSETTLED]):
-            entry = store.entry(index)
+        record = self.disk.record
+        for index in record.with_status([Status.UNSETTLED]):
+            entry = record.entry(index)
             assert entry is not None
-            made = dict.fromkeys(history(entry.asked, store.events(index)).doubtful, "failed")
+            made = dict.fromkeys(history(entry.asked, record.events(index)).doubtful, "failed")
             for sent in (sent for sent in self.traffic.sent if sent.entry == index):
                 made |= {half: task_id for half, task_id in sent.created.items() if half in made}
             told = ",".join(f"{half.removesuffix('_level')}={fate}" for half, fate in sorted(made.items()))
             ruling = told if set(made.values()) != {"failed"} else self._rng.choice(("failed", "retry"))
             self.say(f"the operator settles entry {index} as {ruling}")
-            settle(store, self.disk.results, index, Ruling.parse(ruling), WALL_AT_START + self._loop.time())
+            settle(record, self.disk.results, index, Ruling.parse(ruling), WALL_AT_START + self._loop.time())
 
     def _tamper(self, life: Life) -> None:
         """Somebody does something to the results file between two runs."""

@@ -13,7 +13,7 @@ from batcher.cli.timezone import timezone_option
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from batcher.journal.sqlite.store import Store
+    from batcher.journal.port import Record
     from batcher.life.entry import PlannedEntry
     from batcher.wave.explain import Step
 
@@ -45,10 +45,10 @@ def command(
     from batcher.wave.explain import explain
 
     path = journal_of(results, journal)
-    with reading(path) as store:
+    with reading(path) as record:
         told = [
-            (_about(store, place, store.entry(place)), list(explain(store.events(place))))
-            for place in places_of(store, key, job, index)
+            (_about(record, place, record.entry(place)), list(explain(record.events(place))))
+            for place in places_of(record, key, job, index)
         ]
     if as_json:
         plain = [{**about, "steps": _plain(steps)} for about, steps in told]
@@ -62,14 +62,14 @@ def command(
     return exits.CREATED
 
 
-def _about(store: "Store", place: int, entry: "PlannedEntry | None") -> dict[str, Any]:
+def _about(record: "Record", place: int, entry: "PlannedEntry | None") -> dict[str, Any]:
     """The entry and its result, as plain data."""
     import orjson
 
-    found = store.result_of(place)
+    found = record.result_of(place)
     about: dict[str, Any] = {
         "index": place,
-        "manifest": store.facts().get("manifest"),
+        "manifest": record.facts().get("manifest"),
         "result": orjson.loads(found[2]) if found else None,
     }
     if entry is not None:

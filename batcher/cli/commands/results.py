@@ -45,15 +45,15 @@ def command(journal: Path, output: str) -> int:
         raise UserError(f"{journal} is a results file: name its journal, {beside}.")
     with told():
         if output == "-":
-            with reading(journal) as store:
-                for line in streams.while_read(whole_file(store, SystemClock.now())):
+            with reading(journal) as record:
+                for line in streams.while_read(whole_file(record, SystemClock.now())):
                     sys.stdout.buffer.write(line)
             return exits.CREATED
         path = Path(output)
         refuse_outputs([], {"-o": path}, but=[RESULTS], and_not=[journal])
         own = journal_beside(path).exists() and journal_beside(path).samefile(journal)
-        with (deciding if own else reading)(journal) as store:
-            rebuilt = rebuild(store, path, SystemClock.now())
+        with (deciding if own else reading)(journal) as record:
+            rebuilt = rebuild(record, path, SystemClock.now())
     if rebuilt.said:
         tell(rebuilt.said)
     still_open = sum(rebuilt.open.values())

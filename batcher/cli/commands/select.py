@@ -18,7 +18,7 @@ from batcher.errors import UserError
 from batcher.nearest import nearest
 
 if TYPE_CHECKING:
-    from batcher.journal.sqlite.store import Store
+    from batcher.journal.port import Record
     from batcher.manifest.labels import LabelFilter
     from batcher.manifest.write import ManifestLine
     from batcher.wave.selection import Chosen, Selection
@@ -100,9 +100,9 @@ def command(
     refuse_outputs([results], {"-o": path}, but=[MANIFEST])
     if recheck is not None:
         return _recheck(results, recheck, chosen, path, format_, journal)
-    with reading(journal_of(results, journal)) as store:
-        refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(store))
-        written = _write(path, format_, selection.lines(store, (line for _, line in result_lines(results))))
+    with reading(journal_of(results, journal)) as record:
+        refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(record))
+        written = _write(path, format_, selection.lines(record, (line for _, line in result_lines(results))))
     if written:
         _tell(selection, output)
     else:
@@ -130,9 +130,9 @@ def _recheck(
     verdicts = verdicts_beside(results)
     if not verdicts.exists():
         raise UserError(f"{results} has no verdicts yet ({verdicts.name}): run `batcher watch {results}` first.")
-    with reading(journal_of(results, journal)) as store:
-        refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(store))
-        lines = again.lines(store, (entry.verdict for entry in entries_of([results]) if entry.verdict))
+    with reading(journal_of(results, journal)) as record:
+        refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(record))
+        lines = again.lines(record, (entry.verdict for entry in entries_of([results]) if entry.verdict))
         written = _write(path, format_, lines)
     if not written:
         _tell_nothing(
@@ -145,9 +145,9 @@ def _recheck(
     return exits.CREATED
 
 
-def _manifest_of(store: "Store") -> list[Path]:
+def _manifest_of(record: "Record") -> list[Path]:
     """The wave's own manifest: the wave cannot go on with any other."""
-    manifest = store.facts().get("manifest")
+    manifest = record.facts().get("manifest")
     return [Path(manifest)] if isinstance(manifest, str) else []
 
 

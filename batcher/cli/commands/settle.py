@@ -52,9 +52,9 @@ def command(
     from batcher.wave.settling import Ruling, settle
 
     said = Ruling.parse(ruling)
-    with told(), deciding(journal_of(results, journal)) as store:
-        place = one_in_doubt(store, places_of(store, key, job, index))
-        recorded = settle(store, results, place, said, SystemClock.now())
+    with told(), deciding(journal_of(results, journal)) as record:
+        place = one_in_doubt(record, places_of(record, key, job, index))
+        recorded = settle(record, results, place, said, SystemClock.now())
     if recorded.said:
         tell(recorded.said)
     result = recorded.result

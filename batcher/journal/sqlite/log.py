@@ -12,8 +12,9 @@ from contextlib import closing
 from pathlib import Path
 from tempfile import mkdtemp
 
-from batcher.journal.sign import identity_of, sign_beside
-from batcher.journal.sqlite.schema import APPLICATION_ID, NotAJournal
+from batcher.journal.errors import NotAJournal
+from batcher.journal.sign import sign_beside
+from batcher.journal.sqlite.schema import APPLICATION_ID, identity_of
 
 IN_USE = "in_use"  # the mark's name in the table `meta`: 1 or 0; old journals have none
 _TRIES = 5  # of copying a journal that is being written

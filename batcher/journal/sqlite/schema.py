@@ -3,7 +3,9 @@
 import sqlite3
 from pathlib import Path
 
-from batcher.errors import BatcherError
+import orjson
+
+from batcher.journal.errors import NotAJournal
 from batcher.journal.filesystem import elsewhere, named
 
 FORMAT = 1
@@ -32,10 +34,6 @@ CREATE INDEX results_by_status ON results (status, idx);
 """
 # Only where a plan has several: a scope's entries in manifest order, without walking over those of the others.
 INDEX_OF_SCOPES = "CREATE INDEX entries_by_scope ON entries (scope);\n"
-
-
-class NotAJournal(BatcherError):
-    """The file is not a journal that this version can read; the text says what it is and the way out."""
 
 
 def prepare(db: sqlite3.Connection, path: Path | None) -> None:
@@ -76,3 +74,13 @@ def check(db: sqlite3.Connection, path: Path | None) -> None:
             f"{path} is a journal of format {version}, and this batcher reads format {FORMAT}: go on with the "
             "version of batcher that began the wave, or begin a new one with --restart"
         )
+
+
+def identity_of(db: sqlite3.Connection) -> tuple[str | None, int]:
+    """The name of the wave in the journal *db*, None where an earlier version began it, and the journal's generation.
+
+    Raises `sqlite3.Error`.
+    """
+    rows = dict(db.execute("SELECT name, value FROM meta WHERE name IN ('wave', 'generation')"))
+    wave = orjson.loads(rows["wave"]) if "wave" in rows else None
+    return wave, int(orjson.loads(rows.get("generation", "0")))

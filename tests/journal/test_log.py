@@ -12,24 +12,24 @@ from typing import NoReturn
 
 import pytest
 
-from batcher.journal.beside import JournalUnusable, journal_of, reading
+from batcher.journal.beside import journal_of, reading
+from batcher.journal.errors import JournalUnusable, NotAJournal
 from batcher.journal.files import journal_beside
 from batcher.journal.ops import Noted
 from batcher.journal.sqlite import log as journal_log
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.sqlite.log import LogMissing, has_log, log_of
-from batcher.journal.sqlite.schema import NotAJournal
-from batcher.journal.sqlite.store import Store
 
 NOBODY = 65534
 
 
-def begun(journal: Path) -> Store:
+def begun(journal: Path) -> SqliteKeeper:
     """A wave of no entries in *journal*, in use."""
-    store = Store.open(journal)
-    store.begin()
-    store.finish_plan({"manifest": "wave.csv"})
-    store.commit([Noted(name="told", value="last")])
-    return store
+    keeper = SqliteKeeper(journal)
+    with keeper.wave().planning() as plan:
+        plan.finish({"manifest": "wave.csv"})
+    keeper.wave().commit([Noted(name="told", value="last")])
+    return keeper
 
 
 def in_child(act: Callable[[], object], *, user: int | None = None) -> str:
@@ -72,8 +72,8 @@ def folder() -> Iterator[Path]:
 
 
 def told(journal: Path) -> object:
-    with reading(journal) as store:
-        return store.facts()["told"]
+    with reading(journal) as record:
+        return record.facts()["told"]
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -85,7 +85,7 @@ def test_a_wave_that_ended_needs_no_log(tmp_path: Path) -> None:
     begun(journal).close()
     assert [path.name for path in tmp_path.iterdir()] == [journal.name]
     assert told(journal) == "last"
-    Store.open(journal).close()
+    SqliteKeeper(journal).close()
     assert told(journal) == "last"
     assert [path.name for path in tmp_path.iterdir()] == [journal.name]
 
@@ -95,28 +95,28 @@ def test_a_killed_wave_without_its_log_is_told_what_is_missing(tmp_path: Path, c
     journal = tmp_path / "r.jsonl.journal"
 
     def begin() -> None:
-        store = begun(journal)
+        keeper = begun(journal)
         if checkpointed:
-            store._db.execute("PRAGMA wal_checkpoint").fetchall()
+            keeper.file.database.connection.execute("PRAGMA wal_checkpoint").fetchall()
 
     in_child(begin)
     log_of(journal).unlink()
     with pytest.raises(JournalUnusable, match=r"r\.jsonl\.journal-wal, which has what was recorded last, is missing"):
         told(journal)
     with pytest.raises(LogMissing) as refused:
-        Store.open(journal)
+        SqliteKeeper(journal)
     assert "--restart" not in str(refused.value)
     with pytest.raises(LogMissing):
-        Store.open(journal)  # trying made no log of its own that would then be believed
+        SqliteKeeper(journal)  # trying made no log of its own that would then be believed
 
 
 def test_so_is_one_that_went_on_and_was_killed_then(tmp_path: Path) -> None:
     journal = tmp_path / "r.jsonl.journal"
     begun(journal).close()
-    in_child(lambda: Store.open(journal))
+    in_child(lambda: SqliteKeeper(journal))
     log_of(journal).unlink()
     with pytest.raises(LogMissing):
-        Store.open(journal)
+        SqliteKeeper(journal)
 
 
 def test_a_journal_of_before_there_were_marks_is_missed_where_its_log_had_everything(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_journal_of_before_there_were_marks_is_missed_where_its_log_had_everyt
     with closing(sqlite3.connect(journal)) as db:
         db.execute("PRAGMA journal_mode = WAL")
     with pytest.raises(LogMissing):
-        Store.open(journal)
+        SqliteKeeper(journal)
 
 
 def test_whoever_looks_at_a_killed_wave_leaves_it_as_it_is(tmp_path: Path) -> None:
@@ -133,36 +133,36 @@ def test_whoever_looks_at_a_killed_wave_leaves_it_as_it_is(tmp_path: Path) -> No
     before = contents(tmp_path)
     assert told(journal) == "last"
     assert contents(tmp_path) == before
-    store = Store.open(journal)
-    assert store.facts()["told"] == "last"
-    store.close()
+    keeper = SqliteKeeper(journal)
+    assert keeper.wave().facts()["told"] == "last"
+    keeper.close()
     assert [path.name for path in tmp_path.iterdir()] == [journal.name]
 
 
 def test_a_wave_that_ends_while_somebody_looks_has_its_log_folded_in_by_who_looked(tmp_path: Path) -> None:
     journal = tmp_path / "r.jsonl.journal"
     running = begun(journal)
-    with reading(journal) as store:
-        assert store.facts()["told"] == "last"
-        running.commit([Noted(name="told", value="more")])
+    with reading(journal) as record:
+        assert record.facts()["told"] == "last"
+        running.wave().commit([Noted(name="told", value="more")])
         running.close()
-        assert store.facts()["told"] == "more"
+        assert record.facts()["told"] == "more"
     assert [path.name for path in tmp_path.iterdir()] == [journal.name]
     assert told(journal) == "more"
 
 
 def test_a_log_that_cannot_be_folded_in_stays_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = tmp_path / "r.jsonl.journal"
-    store = begun(journal)
+    keeper = begun(journal)
 
     def full(db: sqlite3.Connection) -> None:
         raise sqlite3.OperationalError("database or disk is full")
 
     monkeypatch.setattr(journal_log, "unmark", full)
-    store.close()
+    keeper.close()
     assert has_log(journal)
     monkeypatch.undo()
-    Store.open(journal).close()
+    SqliteKeeper(journal).close()
     assert told(journal) == "last"
 
 
@@ -170,7 +170,7 @@ def test_a_wave_that_begins_while_somebody_looks_voids_what_was_read(tmp_path: P
     journal = tmp_path / "r.jsonl.journal"
     begun(journal).close()
     with pytest.raises(JournalUnusable, match="was written while it was read"), reading(journal):
-        Store.open(journal).close()
+        SqliteKeeper(journal).close()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="another user's files take root to make")

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from batcher.journal import filesystem
-from batcher.journal.files import WaveRefused
-from batcher.journal.filesystem import file_system_of, unfit
+from batcher.journal.errors import NotAJournal, WaveRefused
+from batcher.journal.filesystem import file_system_of
 from batcher.journal.lock import Lock
-from batcher.journal.sqlite.schema import NotAJournal, prepare
-from batcher.journal.sqlite.store import Store
+from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.journal.sqlite.schema import prepare
+from batcher.journal.sqlite.unfit import unfit
 
 
 @pytest.fixture
@@ -91,8 +92,8 @@ def test_an_older_version_is_kept_out_and_keeps_us_out(journal: Path) -> None:
 def test_a_refused_second_one_takes_no_lock_of_sqlites_away(journal: Path) -> None:
     """Closing any file that is open on a database gives up all that this process has locked in it."""
     lock = Lock(journal)
-    store = Store.open(journal)
-    store.begin()
+    keeper = SqliteKeeper(journal)
+    keeper.file.database.connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(WaveRefused):
         Lock(journal)
     child = os.fork()
@@ -104,8 +105,7 @@ def test_a_refused_second_one_takes_no_lock_of_sqlites_away(journal: Path) -> No
             os._exit(0)
         os._exit(1)
     assert os.waitpid(child, 0)[1] == 0
-    store.rollback()
-    store.close()
+    keeper.close()
     lock.release()
 
 

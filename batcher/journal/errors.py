@@ -1,0 +1,30 @@
+"""What a journal may answer instead of what was asked; `batcher/errors.py` draws where each belongs.
+
+Keepers raise nothing else: no error of a database, and no OSError of its files, gets past them.
+"""
+
+from batcher.errors import BatcherError, UserError
+
+
+class JournalFailed(BatcherError):
+    """The journal cannot be written or read; the text says which and where, *reason* what its database or disk said."""
+
+    def __init__(self, text: str, *, reason: str | None = None) -> None:
+        super().__init__(text)
+        self.reason = reason or text
+
+
+class NotAJournal(BatcherError):
+    """The file is not a journal that this version can read; the text says what it is and the way out."""
+
+
+class WaveRefused(UserError):
+    """The wave cannot begin or go on as asked; nothing was sent. The text says why and the way out."""
+
+
+class JournalUnusable(UserError):
+    """The journal is there, and cannot be read; the text says which, why, and the way out."""
+
+
+class JournalAbsent(UserError):
+    """There is no journal, neither where it was named nor beside the results; the text says where it was looked for."""

@@ -1,0 +1,88 @@
+"""The SQLite database under a keeper: the one way to it, for questions and for what is written.
+
+Invariants:
+- One connection, used from any thread, by one at a time: whoever uses it has its lock. A transaction keeps the lock
+  from its beginning to its end, so nobody's question falls into another's transaction.
+- Every error that SQLite or the disk raises comes out as `JournalFailed`. Everything else is a defect, and stays one.
+- Autocommit: what is written outside of `transaction` is a transaction by itself, and durable when the call returns.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from batcher.journal.errors import JournalFailed
+
+Row = tuple[Any, ...]
+
+
+class Database:
+    """The database of *connection*, which people know as *name*. Its methods raise `JournalFailed`."""
+
+    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+        self.connection = connection
+        self.name = name
+        self.lock = threading.RLock()
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """All rows that answer *sql*."""
+        with self.lock:
+            try:
+                return self.connection.execute(sql, values).fetchall()
+            except (sqlite3.Error, OSError) as error:
+                raise self.unread(error) from error
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        """The first row that answers *sql*; None: there is none."""
+        with self.lock:
+            try:
+                found: Row | None = self.connection.execute(sql, values).fetchone()
+            except (sqlite3.Error, OSError) as error:
+                raise self.unread(error) from error
+            return found
+
+    @contextmanager
+    def cursor(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Iterator[Row]]:
+        """The rows that answer *sql*, one after the other, for a caller that may not want them all."""
+        with self.lock:
+            cursor = None
+            try:
+                cursor = self.connection.execute(sql, values)
+                yield cursor
+            except (sqlite3.Error, OSError) as error:
+                raise self.unread(error) from error
+            finally:
+                if cursor is not None:
+                    cursor.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The connection, to write by."""
+        with self.lock:
+            try:
+                yield self.connection
+            except (sqlite3.Error, OSError) as error:
+                raise self.unwritten(error) from error
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """The same in one transaction, durable when it is left; where it is left by an error, nothing was written."""
+        with self.writing() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def unread(self, error: Exception) -> JournalFailed:
+        """What to say of *error*, met while reading."""
+        return JournalFailed(f"cannot read the journal {self.name}: {error}", reason=str(error))
+
+    def unwritten(self, error: Exception) -> JournalFailed:
+        """What to say of *error*, met while writing."""
+        return JournalFailed(f"cannot write the journal {self.name}: {error}", reason=str(error))

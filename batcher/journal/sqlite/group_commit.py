@@ -1,0 +1,118 @@
+"""Group commit: a thread that writes for all who record, one sync for as many as wait for it.
+
+Invariants:
+- The thread begins with the first journal that is taken, and only it writes from then on, until `aclose`.
+- All that is handed over while one sync is on its way shares the next one: nothing waits for more than two.
+- What was handed over is written, though whoever waits for it is cancelled.
+- A question is answered after all that was handed over before it.
+- Nobody waits for ever: whatever goes wrong is handed on to those who asked, and the thread lives on.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+
+from batcher.journal.errors import JournalFailed
+from batcher.journal.ops import Op
+
+Handed = tuple[Sequence[Op], "asyncio.Future[None]"]
+"""The ops of one who records, and what tells them that these are durable."""
+
+Commit = Callable[[list[Handed]], "list[tuple[list[Handed], Exception | None]]"]
+"""Writes all that was handed over; tells of each part of it why it was not written (None: it was)."""
+
+
+class GroupCommit:
+    """The thread of the journal *name*. It belongs to the event loop that runs when it is made."""
+
+    def __init__(self, commit: Commit, name: str) -> None:
+        self._commit = commit
+        self._name = name
+        self._gathered: list[Handed] = []  # in this turn of the event loop
+        self._pending: list[Handed] = []
+        self._questions: list[tuple[Callable[[], object], Future[object]]] = []
+        self._wake = threading.Condition()
+        self._closing = False
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self._thread.start()
+
+    def write(self, ops: Sequence[Op]) -> "asyncio.Future[None]":
+        """Have *ops* written; the future is done when they are durable. Raises `JournalFailed` after `aclose`."""
+        if self._closing:
+            raise JournalFailed(f"{self._name} is closed")
+        if not self._gathered:
+            self._loop.call_soon(self._hand_over)
+        done = self._loop.create_future()
+        self._gathered.append((ops, done))
+        return done
+
+    def ask(self, question: Callable[[], object]) -> "asyncio.Future[object]":
+        """Have *question* answered in the thread. Raises `JournalFailed` after `aclose`."""
+        answer: Future[object] = Future()
+        self._hand_over()
+        with self._wake:
+            if self._closing:
+                raise JournalFailed(f"{self._name} is closed")
+            self._questions.append((question, answer))
+            self._wake.notify()
+        return asyncio.wrap_future(answer)
+
+    async def aclose(self) -> None:
+        """Have what is pending written, and end the thread."""
+        self._hand_over()
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        await asyncio.to_thread(self._thread.join)
+        await asyncio.sleep(0)  # let the last futures' callbacks run
+
+    def _hand_over(self) -> None:
+        """What was gathered in one turn goes to the thread together: one lock, and one sync for all of it."""
+        if self._gathered:
+            with self._wake:
+                self._pending += self._gathered
+                self._gathered = []
+                self._wake.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not (self._pending or self._questions or self._closing):
+                    self._wake.wait()
+                batch, self._pending = self._pending, []
+                questions, self._questions = self._questions, []
+                if self._closing and not batch and not questions:
+                    return
+            if batch:
+                self._write(batch)
+            for question, answer in questions:
+                if answer.set_running_or_notify_cancel():
+                    _answer(question, answer)
+
+    def _write(self, batch: list[Handed]) -> None:
+        try:
+            written = self._commit(batch)
+        except Exception as error:  # noqa: BLE001 - were it not handed on, all would wait for a dead thread
+            written = [(batch, error)]
+        for part, failure in written:
+            self._loop.call_soon_threadsafe(_resolve, [done for _, done in part], failure)
+
+
+def _answer(question: Callable[[], object], answer: "Future[object]") -> None:
+    try:
+        answer.set_result(question())
+    except Exception as error:  # noqa: BLE001 - whatever it is, it belongs to whoever asked
+        answer.set_exception(error)
+
+
+def _resolve(futures: list["asyncio.Future[None]"], failure: Exception | None) -> None:
+    for future in futures:
+        if future.done():
+            continue
+        if failure is None:
+            future.set_result(None)
+        else:
+            future.set_exception(failure)
+            future.exception()  # its waiter may be gone; the failure reaches others

@@ -1,0 +1,115 @@
+"""No query of the journal costs more as the wave grows: each goes by an index, and none sorts what it reads."""
+
+import inspect
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from batcher.journal.ops import ClockNoted, Happened, Noted, Settled
+from batcher.journal.port import Record
+from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.life.entry import Scope
+from batcher.life.result import Status
+from tests.journal.made import ANSWER, INTENT, plan
+from tests.wave.made import SCOPE, entry
+
+OTHER = Scope(1, SCOPE.endpoint, "another")
+BEGUN = Happened(index=0, event=INTENT)
+
+# Every question, and how it is asked.
+CALLS: dict[str, Callable[[Record], object]] = {
+    "is_planned": lambda record: record.is_planned(),
+    "facts": lambda record: record.facts(),
+    "scopes": lambda record: record.scopes(),
+    "scope_sizes": lambda record: record.scope_sizes(),
+    "entry_count": lambda record: record.entry_count(),
+    "is_settled": lambda record: record.is_settled(),
+    "status_counts": lambda record: record.status_counts(),
+    "settled_counts": lambda record: record.settled_counts(),
+    "next_seq": lambda record: record.next_seq(),
+    "planned": lambda record: record.planned(0, 1, 256),
+    "open_entries": lambda record: record.open_entries(0, 0, 256),
+    "events": lambda record: record.events(0),
+    "answers": lambda record: list(record.answers()),
+    "answered_around": lambda record: record.answered_around(entry(1)),
+    "others_of_job": lambda record: record.others_of_job(entry(2)),
+    "entry": lambda record: record.entry(2),
+    "outline": lambda record: list(record.outline()),
+    "line_of": lambda record: record.line_of(2),
+    "indexes_of_key": lambda record: record.indexes_of_key("key-2"),
+    "result_of": lambda record: record.result_of(1),
+    "lines": lambda record: list(record.lines()),
+    "first_created": lambda record: record.first_created(0, 1),
+    "lines_from": lambda record: record.lines_from(0),
+    "holds": lambda record: record.holds([BEGUN, Settled(index=1, seq=0, status=Status.CREATED, line=b"{}\n")]),
+    "last_event_at": lambda record: record.last_event_at(),
+    "unfinished": lambda record: record.unfinished(-1, 256),
+    "with_status": lambda record: record.with_status([Status.CREATED, Status.FAILED]),
+}
+# What is about the whole wave, and called once in a run, may walk over all of it; what is called for each entry not.
+OF_ALL = {"facts", "scopes", "scope_sizes", "entry_count", "is_settled", "status_counts", "settled_counts"}
+OF_ALL |= {"answers", "lines", "last_event_at", "outline"}
+SORTS = {"settled_counts"}  # by scope, of which there are few: quicker than any index would be, and once in a run
+
+
+@pytest.fixture(params=[1, 2], ids=["one scope", "two scopes"])
+def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqliteKeeper]:
+    scopes = [SCOPE, OTHER][: request.param]
+    keeper = SqliteKeeper(tmp_path / "journal")
+    record = keeper.wave()
+    plan(record, (replace(entry(index), scope=scopes[index % len(scopes)]) for index in range(20)), scopes)
+    record.commit([BEGUN, Happened(index=1, event=ANSWER)])
+    record.commit([Settled(index=1, seq=0, status=Status.CREATED, line=b"{}\n"), Noted(name="a", value=1)])
+    record.commit([ClockNoted(scope=0, offset_s=1.0)])
+    yield keeper
+    keeper.close()
+
+
+def plans(keeper: SqliteKeeper, call: Callable[[Record], object]) -> list[str]:
+    """The steps by which SQLite answers what *call* asks."""
+    asked: list[str] = []
+    db = keeper.file.database.connection
+    db.set_trace_callback(asked.append)
+    call(keeper.wave())
+    db.set_trace_callback(None)
+    assert asked
+    selects = [text for text in asked if text.lstrip().startswith("SELECT")]
+    return [step for text in selects for *_, step in db.execute(f"EXPLAIN QUERY PLAN {text}")]
+
+
+def test_every_query_is_known_here() -> None:
+    public = {name for name, _ in inspect.getmembers(Record, callable) if not name.startswith("_")}
+    assert public == CALLS.keys()
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_none_sorts_and_each_goes_by_an_index(name: str, keeper: SqliteKeeper) -> None:
+    steps = plans(keeper, CALLS[name])
+    assert name in SORTS or [step for step in steps if "TEMP B-TREE" in step or "AUTOMATIC" in step] == []
+    scanned = [step for step in steps if re.match(r"SCAN (?!CONSTANT|meta\b|scopes\b|sqlite_master\b)", step)]
+    allowed = name in OF_ALL or all("COVERING INDEX" in step for step in scanned)  # `is_settled` counts by indexes
+    assert allowed or not scanned, steps
+
+
+def test_a_batch_of_the_plan_is_read_where_the_last_one_ended(keeper: SqliteKeeper) -> None:
+    """Not by the index of jobs, which would be read and sorted whole for each."""
+    steps = [step for step in plans(keeper, CALLS["planned"]) if " e " in f"{step} "]
+    several = len(keeper.wave().scopes()) > 1
+    assert [re.sub(r"^SEARCH e USING ", "", step) for step in steps if step.startswith("SEARCH e")] == [
+        "INDEX entries_by_scope (scope=? AND rowid>?)" if several else "INTEGER PRIMARY KEY (rowid>?)"
+    ]
+
+
+def test_a_batch_is_bounded_in_bytes_as_well(tmp_path: Path) -> None:
+    keeper = SqliteKeeper(tmp_path / "large")
+    record = keeper.wave()
+    plan(record, (replace(entry(index), labels={"why": "x" * 1_000_000}) for index in range(12)))
+    assert [item.index for item in record.planned(0, -1, 256)] == [0, 1, 2, 3, 4]
+    assert [item.index for item in record.planned(0, 4, 256, 1)] == [5]  # one at least
+    assert [item.index for item, _ in record.unfinished(9, 256)] == [10, 11]
+    record.commit([Happened(index=index, event=INTENT) for index in range(12)])
+    assert [item.index for item, _ in record.open_entries(0, 2, 256)] == [3, 4, 5, 6, 7]
+    keeper.close()
