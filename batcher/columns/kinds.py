@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 
 
-class Plain(Enum):
+class ValueColumn(Enum):
     """A column of single values; any of them may be null."""
 
     TEXT = "text"
@@ -22,23 +22,28 @@ class Plain(Enum):
     LABELS = "labels"  # an object of texts, with names that are not known beforehand
 
 
-class ListOf(Struct, frozen=True):
+class ListColumn(Struct, frozen=True):
     """A column of lists."""
 
     item: "Kind"
 
 
-class Record(Struct, frozen=True):
+class RecordColumn(Struct, frozen=True):
     """A column of objects, each with the same fields. A whole line is one as well."""
 
     fields: Mapping[str, "Kind"]
 
 
-_PLAIN: Mapping[type, Plain] = {str: Plain.TEXT, bool: Plain.TRUTH, int: Plain.WHOLE, datetime: Plain.MOMENT}
-Kind = Plain | ListOf | Record
+_PLAIN: Mapping[type, ValueColumn] = {
+    str: ValueColumn.TEXT,
+    bool: ValueColumn.TRUTH,
+    int: ValueColumn.WHOLE,
+    datetime: ValueColumn.MOMENT,
+}
+Kind = ValueColumn | ListColumn | RecordColumn
 
 
-def columns_of(what: str) -> Record:
+def columns_of(what: str) -> RecordColumn:
     """The columns of a line of *what*: `result`, `verdict`, or `manifest` (as `batcher select` writes it)."""
     if what == "result":
         from batcher.life.result import Result
@@ -50,12 +55,12 @@ def columns_of(what: str) -> Record:
         return _record(VerdictLine)
     from batcher.manifest.write import BESIDE
 
-    beside = {name: Plain.LABELS if name == "labels" else Plain.TEXT for name in BESIDE}
-    return Record({**beside, **_record(CreateCompareTaskReq).fields})
+    beside = {name: ValueColumn.LABELS if name == "labels" else ValueColumn.TEXT for name in BESIDE}
+    return RecordColumn({**beside, **_record(CreateCompareTaskReq).fields})
 
 
-def _record(model: type[BaseModel]) -> Record:
-    return Record({name: _kind(field.annotation) for name, field in model.model_fields.items()})
+def _record(model: type[BaseModel]) -> RecordColumn:
+    return RecordColumn({name: _kind(field.annotation) for name, field in model.model_fields.items()})
 
 
 def _kind(annotation: Any) -> Kind:
@@ -64,13 +69,13 @@ def _kind(annotation: Any) -> Kind:
     if origin is Annotated:
         return _kind(arguments[0])
     if origin is Literal:
-        return Plain.TEXT
+        return ValueColumn.TEXT
     if origin in (Union, UnionType):
         return _kind(next(one for one in arguments if one is not NoneType))
     if origin in (list, tuple):
-        return ListOf(_kind(arguments[0]))
+        return ListColumn(_kind(arguments[0]))
     if origin is Mapping and arguments == (str, str):
-        return Plain.LABELS
+        return ValueColumn.LABELS
     if isinstance(annotation, type):
         if issubclass(annotation, BaseModel):
             return _record(annotation)

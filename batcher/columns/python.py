@@ -2,23 +2,23 @@
 
 from collections.abc import Callable, Mapping
 
-from batcher.columns.kinds import Kind, ListOf, Plain, Record
+from batcher.columns.kinds import Kind, ListColumn, RecordColumn, ValueColumn
 
 
-def polars(what: str, columns: Record) -> str:
+def polars(what: str, columns: RecordColumn) -> str:
     """A module that reads lines into a polars DataFrame."""
     types = {
-        Plain.TEXT: "pl.String",
-        Plain.WHOLE: "pl.Int64",
-        Plain.TRUTH: "pl.Boolean",
-        Plain.MOMENT: 'pl.Datetime("ms", "UTC")',
+        ValueColumn.TEXT: "pl.String",
+        ValueColumn.WHOLE: "pl.Int64",
+        ValueColumn.TRUTH: "pl.Boolean",
+        ValueColumn.MOMENT: 'pl.Datetime("ms", "UTC")',
     }
 
     def type_of(kind: Kind) -> str:
         match kind:
-            case ListOf():
+            case ListColumn():
                 return f"pl.List({type_of(kind.item)})"
-            case Record():
+            case RecordColumn():
                 return f"pl.Struct({_literal(kind, type_of)})"
             case _:
                 return types[kind]
@@ -41,11 +41,11 @@ def read_{what}s(file):
 '''
 
 
-def pandas(what: str, columns: Record) -> str:
+def pandas(what: str, columns: RecordColumn) -> str:
     """A module that reads lines into a pandas DataFrame."""
-    types = {Plain.TEXT: '"string"', Plain.WHOLE: '"Int64"', Plain.TRUTH: '"boolean"'}
-    plain = {name: kind for name, kind in columns.fields.items() if isinstance(kind, Plain) and kind in types}
-    moments = [name for name, kind in columns.fields.items() if kind is Plain.MOMENT]
+    types = {ValueColumn.TEXT: '"string"', ValueColumn.WHOLE: '"Int64"', ValueColumn.TRUTH: '"boolean"'}
+    plain = {name: kind for name, kind in columns.fields.items() if isinstance(kind, ValueColumn) and kind in types}
+    moments = [name for name, kind in columns.fields.items() if kind is ValueColumn.MOMENT]
     dated = "".join(f'    frame["{name}"] = pd.to_datetime(frame["{name}"], utc=True)\n' for name in moments)
     return f'''\
 """{what.capitalize()} lines of batcher as a pandas DataFrame.
@@ -56,7 +56,7 @@ Without dtype=False pandas makes numbers of ids and keys that look like some: 01
 import pandas as pd
 
 COLUMNS = {_listed(columns.fields)}
-TYPES = {_literal(Record(plain), lambda kind: types[kind] if isinstance(kind, Plain) else "", "    ")}
+TYPES = {_literal(RecordColumn(plain), lambda kind: types[kind] if isinstance(kind, ValueColumn) else "", "    ")}
 
 
 def read_{what}s(file):
@@ -66,20 +66,20 @@ def read_{what}s(file):
 '''
 
 
-def pyarrow(what: str, columns: Record) -> str:
+def pyarrow(what: str, columns: RecordColumn) -> str:
     """A module that reads lines into a pyarrow Table."""
     types = {
-        Plain.TEXT: "pa.string()",
-        Plain.WHOLE: "pa.int64()",
-        Plain.TRUTH: "pa.bool_()",
-        Plain.MOMENT: 'pa.timestamp("ms", "UTC")',
+        ValueColumn.TEXT: "pa.string()",
+        ValueColumn.WHOLE: "pa.int64()",
+        ValueColumn.TRUTH: "pa.bool_()",
+        ValueColumn.MOMENT: 'pa.timestamp("ms", "UTC")',
     }
 
     def type_of(kind: Kind) -> str:
         match kind:
-            case ListOf():
+            case ListColumn():
                 return f"pa.list_({type_of(kind.item)})"
-            case Record():
+            case RecordColumn():
                 return f"pa.struct({_literal(kind, type_of)})"
             case _:
                 return types[kind]
@@ -109,11 +109,11 @@ def read_{what}s(file, labels=()):
 '''
 
 
-def _without_labels(columns: Record) -> Record:
-    return Record({name: kind for name, kind in columns.fields.items() if kind is not Plain.LABELS})
+def _without_labels(columns: RecordColumn) -> RecordColumn:
+    return RecordColumn({name: kind for name, kind in columns.fields.items() if kind is not ValueColumn.LABELS})
 
 
-def _literal(record: Record, type_of: Callable[[Kind], str], indent: str = "") -> str:
+def _literal(record: RecordColumn, type_of: Callable[[Kind], str], indent: str = "") -> str:
     """A dict of the fields with their types, as source text; on lines of their own where there is an *indent*."""
     items = [f'"{name}": {type_of(kind)}' for name, kind in record.fields.items()]
     if not indent:

@@ -1,17 +1,17 @@
 """The columns in SQL: for DuckDB a reader, for PostgreSQL and SQLite a table of lines and a view on it."""
 
-from batcher.columns.kinds import Kind, ListOf, Plain, Record
+from batcher.columns.kinds import Kind, ListColumn, RecordColumn, ValueColumn
 
 _DUCKDB = {
-    Plain.TEXT: "VARCHAR",
-    Plain.WHOLE: "BIGINT",
-    Plain.TRUTH: "BOOLEAN",
-    Plain.MOMENT: "TIMESTAMPTZ",
-    Plain.LABELS: "MAP(VARCHAR, VARCHAR)",
+    ValueColumn.TEXT: "VARCHAR",
+    ValueColumn.WHOLE: "BIGINT",
+    ValueColumn.TRUTH: "BOOLEAN",
+    ValueColumn.MOMENT: "TIMESTAMPTZ",
+    ValueColumn.LABELS: "MAP(VARCHAR, VARCHAR)",
 }
 
 
-def duckdb(what: str, columns: Record) -> str:
+def duckdb(what: str, columns: RecordColumn) -> str:
     """A table macro that reads lines with the types of *columns*; read_json's own guess drops what it did not meet."""
     types = ",\n".join(f"    {_name(name)}: {_text(_duckdb_type(kind))}" for name, kind in columns.fields.items())
     return f"""\
@@ -29,23 +29,23 @@ CREATE OR REPLACE MACRO read_{what}s(file) AS TABLE
 
 def _duckdb_type(kind: Kind) -> str:
     match kind:
-        case ListOf():
+        case ListColumn():
             return f"{_duckdb_type(kind.item)}[]"
-        case Record():
+        case RecordColumn():
             return f"STRUCT({', '.join(f'{_name(name)} {_duckdb_type(one)}' for name, one in kind.fields.items())})"
         case _:
             return _DUCKDB[kind]
 
 
 _POSTGRESQL = {
-    Plain.TEXT: "line ->> {}",
-    Plain.WHOLE: "(line ->> {})::bigint",
-    Plain.TRUTH: "(line ->> {})::boolean",
-    Plain.MOMENT: "(line ->> {})::timestamptz",
+    ValueColumn.TEXT: "line ->> {}",
+    ValueColumn.WHOLE: "(line ->> {})::bigint",
+    ValueColumn.TRUTH: "(line ->> {})::boolean",
+    ValueColumn.MOMENT: "(line ->> {})::timestamptz",
 }
 
 
-def postgresql(what: str, columns: Record) -> str:
+def postgresql(what: str, columns: RecordColumn) -> str:
     """A table that takes lines as they are, and a view on it that has *columns*; objects and lists stay jsonb."""
     return f"""\
 -- {what.capitalize()} lines of batcher, for PostgreSQL: a table that takes the lines as they are, and a view on it.
@@ -60,7 +60,7 @@ FROM {what}_lines;
 """  # noqa: S608 # all of it our own words
 
 
-def sqlite(what: str, columns: Record) -> str:
+def sqlite(what: str, columns: RecordColumn) -> str:
     """The same for SQLite, where objects and lists are JSON text, moments text, and true is 1."""
     return f"""\
 -- {what.capitalize()} lines of batcher, for SQLite: a table that takes the lines as they are, and a view on it.
@@ -78,9 +78,9 @@ FROM {what}_lines;
 """  # noqa: S608 # all of it our own words
 
 
-def _view(columns: Record, plain: dict[Plain, str], nested: str) -> str:
+def _view(columns: RecordColumn, plain: dict[ValueColumn, str], nested: str) -> str:
     return ",\n".join(
-        f"  {plain.get(kind, nested) if isinstance(kind, Plain) else nested} AS {_name(name)}".format(_text(name))
+        f"  {plain.get(kind, nested) if isinstance(kind, ValueColumn) else nested} AS {_name(name)}".format(_text(name))
         for name, kind in columns.fields.items()
     )
 
