@@ -122,9 +122,9 @@ def conduct(
     if not settings.quiet:
         print_ending(err, end, tally, title=str(results or manner.title))
     if played.followed is not None and results is not None:
-        from batcher.cli.show.follow_end import Verdicts
+        from batcher.cli.show.follow_end import FollowSummary
 
-        verdict = Verdicts.of(results, played.followed, acceptances, journal=played.journal)
+        verdict = FollowSummary.of(results, played.followed, acceptances, journal=played.journal)
         said |= verdict.as_json()
         text += f"; {verdict.text}"
         code = verdict.exit_code if code in (exits.CREATED, exits.INCOMPLETE) and verdict.exit_code else code

@@ -43,7 +43,7 @@ class DifferenceRow:
 Word = tuple[Verdict | None, str | None]  # an entry's verdict, and why it is not consistent
 
 
-class Verdicts:
+class WaveVerdicts:
     """The verdicts on the entries of one wave, with the gate's *gate*."""
 
     def __init__(self, entries: WaveEntries, acceptances: Sequence[Acceptance], today: date) -> None:
@@ -133,7 +133,7 @@ class Report:
     """A wave with its verdicts, as the summaries show it."""
 
     wave: WaveRead
-    verdicts: Verdicts | None
+    verdicts: WaveVerdicts | None
 
     @property
     def file(self) -> Path:
@@ -258,7 +258,7 @@ def read_verdicts(
     journal: Path | None = None,
     entries: int | None = None,
     labels: LabelFilter = ANY_LABELS,
-) -> Verdicts | None:
+) -> FollowSummary | None:
     """The verdicts of the wave whose results are in *results*; None where it was not followed. Raises `UserError`.
 
     *journal*, *entries* and *labels* are of `gather`.
@@ -267,7 +267,7 @@ def read_verdicts(
         return None
     said = None if entries is None else {results: entries}
     read = entries_of([results], journal=journal, entries=said, labels=labels)
-    return Verdicts(read, acceptances, utc_now().date())
+    return FollowSummary(read, acceptances, utc_now().date())
 
 
 def _journal(results: Path, journal: Path | None) -> tuple[dict[str, Any] | None, Timeline | None, str | None]:
@@ -302,6 +302,6 @@ def task_id(line: Mapping[str, Any], half: str) -> str | None:
     return found.get("compare_task_id") if isinstance(found, Mapping) else None
 
 
-def words_of(verdicts: Verdicts | None) -> AbstractContextManager[Callable[[int], Word]]:
-    """`Verdicts.reading`, also where there are none."""
+def words_of(verdicts: WaveVerdicts | None) -> AbstractContextManager[Callable[[int], Word]]:
+    """`WaveVerdicts.reading`, also where there are none."""
     return verdicts.reading() if verdicts is not None else nullcontext(lambda _: (None, None))

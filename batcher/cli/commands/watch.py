@@ -72,7 +72,7 @@ def command(results: Path, journal: Path | None, entries: tuple[str, ...], as_js
     settings = loaded.settings
 
     from batcher.cli.show.at_the_end import accepted_by, check_end, tell_end, telling_stop
-    from batcher.cli.show.follow_end import Verdicts
+    from batcher.cli.show.follow_end import FollowSummary
     from batcher.cli.show.terminal import console
     from batcher.settings.credentials import credential_sources
 
@@ -81,7 +81,7 @@ def command(results: Path, journal: Path | None, entries: tuple[str, ...], as_js
     acceptances = accepted_by(settings)
     with telling_stop(settings, "watch"):
         end = _follow(results, journal, settings, credential_sources(settings, loaded.config, options))
-    verdicts = Verdicts.of(results, end, acceptances, journal=journal, entries=counts)
+    verdicts = FollowSummary.of(results, end, acceptances, journal=journal, entries=counts)
     said = {"results": str(results), "exit_code": verdicts.exit_code, **verdicts.as_json()}
     if as_json:
         import orjson

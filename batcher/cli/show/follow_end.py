@@ -20,7 +20,7 @@ from batcher.text import printable
 
 
 @dataclass(frozen=True, slots=True)
-class Verdicts:
+class FollowSummary:
     """The end of following one wave, with the gate's result over it."""
 
     end: FollowEnd
