@@ -7,7 +7,7 @@ from typing import Any
 
 from batcher.follow.verdict import CompareResult, Difference
 from batcher.gate.evaluator import EvaluatedEntry
-from batcher.report.page_data import PageData, Row
+from batcher.report.page_data import PageData, PageRow
 from batcher.report.state import State
 from batcher.text import counted
 
@@ -54,7 +54,7 @@ def folded(data: PageData) -> Folded:
     return Folded(entries=tuple(entries), more=len(data.differing) - len(entries))
 
 
-def _differing(row: Row, evaluated: EvaluatedEntry) -> Differing:
+def _differing(row: PageRow, evaluated: EvaluatedEntry) -> Differing:
     latest = evaluated.latest
     halves = latest.verdict.halves if latest.verdict else ()
     count = sum(len(half.differences) for half in halves)

@@ -258,7 +258,7 @@ def read_verdicts(
     journal: Path | None = None,
     entries: int | None = None,
     labels: LabelFilter = ANY_LABELS,
-) -> FollowSummary | None:
+) -> WaveVerdicts | None:
     """The verdicts of the wave whose results are in *results*; None where it was not followed. Raises `UserError`.
 
     *journal*, *entries* and *labels* are of `gather`.
@@ -267,7 +267,7 @@ def read_verdicts(
         return None
     said = None if entries is None else {results: entries}
     read = entries_of([results], journal=journal, entries=said, labels=labels)
-    return FollowSummary(read, acceptances, utc_now().date())
+    return WaveVerdicts(read, acceptances, utc_now().date())
 
 
 def _journal(results: Path, journal: Path | None) -> tuple[dict[str, Any] | None, Timeline | None, str | None]:

@@ -33,7 +33,7 @@ TroubleKey = tuple[str, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class PageRow:
     """An entry as it stands. *wave* is the number of the wave whose run speaks for it, *line* that run's result line
     (None: it has none yet). *evaluated* is None where there is nothing to be said of it but its *state*; *earlier* are
     the runs that it replaced, each with the number of its wave.
@@ -53,7 +53,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Places:
+class PageOrder:
     """Entries by their places at the gate, in the order of the page: those *evaluated*, and behind them *plain* ones,
     of which there is nothing to be said but *state*.
     """
@@ -85,7 +85,7 @@ class PageData:
     states: Mapping[tuple[State, int], int]
     replaced: Mapping[int, int]
     troubles: Mapping[TroubleKey, Mapping[int, int]]
-    chosen: Places
+    chosen: PageOrder
     differing: Sequence[int]
     omitted: int
     omitted_grave: int
@@ -101,23 +101,23 @@ class PageData:
         """How many entries there are; None where that cannot be told of each wave."""
         return self.gate.entries if all(wave.coverage.entries is not None for wave in self.waves) else None
 
-    def listed(self) -> Iterator[Row]:
+    def listed(self) -> Iterator[PageRow]:
         """The entries of the list. Raises `UserError` where the files are not what they were."""
         yield from self.rows(self.chosen.evaluated)
         with self.read.lines() as line_of:
             for place in self.chosen.plain:
-                yield Row(
+                yield PageRow(
                     wave=self.read.wave_of(place),
                     index=self.read.table.row(place).idx,
                     line=line_of(place),
                     state=self.chosen.state,
                 )
 
-    def rows(self, places: Sequence[int]) -> Iterator[Row]:
+    def rows(self, places: Sequence[int]) -> Iterator[PageRow]:
         """The entries at *places* of the gate. Raises `UserError` where the files are not what they were."""
         with self.read.lines() as line_of, self.read.reading() as entry_at:
             for evaluated in self.gate.evaluation.at(places):
-                yield Row(
+                yield PageRow(
                     wave=self.read.wave_of(evaluated.place),
                     index=evaluated.latest.index,
                     line=line_of(evaluated.place),
@@ -163,10 +163,10 @@ def gather_page(
     troubles: dict[TroubleKey, Counter[int]] = {}
     waves = []
     for number, path in enumerate(results):
-        lines = _Lines(number, read, replaced, standing, troubles)
+        lines = _LineCounter(number, read, replaced, standing, troubles)
         waves.append(read_wave(path, journal=journal, entries=said.get(path), labels=labels, heard=lines.hear))
     evaluated = array("I", table.ranked(most_rows))
-    chosen = Places(evaluated, array("I", table.plain(most_rows - len(evaluated))), plain)
+    chosen = PageOrder(evaluated, array("I", table.plain(most_rows - len(evaluated))), plain)
     return PageData(
         waves=tuple(waves),
         gate=gate,
@@ -185,7 +185,7 @@ def gather_page(
     )
 
 
-class _Lines:
+class _LineCounter:
     """Counts the lines of the wave with this *number* as they are read, but for those of runs that were *replaced*."""
 
     def __init__(

@@ -10,7 +10,7 @@ from batcher.follow.verdict import Verdict
 from batcher.gate.evaluator import EvaluatedEntry
 from batcher.life.result import Status
 from batcher.report.gather import task_id
-from batcher.report.page_data import PageData, Row
+from batcher.report.page_data import PageData, PageRow
 from batcher.report.state import State
 from batcher.report.tally import code_of
 
@@ -83,7 +83,7 @@ def _payload(data: PageData) -> Iterator[str]:
     yield "]," + orjson.dumps(rest).decode()[1:]
 
 
-def _values(row: Row, names: list[str]) -> dict[str, Any]:
+def _values(row: PageRow, names: list[str]) -> dict[str, Any]:
     line = row.line or {}
     return {
         **{name: line.get(name) for name in _OF_LINE},

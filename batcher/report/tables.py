@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from batcher.follow.verdict import Difference
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
-from batcher.report.gather import FollowSummary, task_id, words_of
+from batcher.report.gather import WaveVerdicts, task_id, words_of
 from batcher.wave.results_file import result_lines
 
 DELIMITERS = {",": ",", ";": ";", "|": "|", "tab": "\t"}
@@ -38,7 +38,7 @@ _ENTRY = (
 
 
 def write_entries(
-    out: TextIO, results: Path, verdicts: FollowSummary | None, delimiter: str = ",", meant: LabelFilter = ANY_LABELS
+    out: TextIO, results: Path, verdicts: WaveVerdicts | None, delimiter: str = ",", meant: LabelFilter = ANY_LABELS
 ) -> None:
     """Write a row for each result line of *results* that is *meant*, streamed; labels take a column each.
 
@@ -52,7 +52,7 @@ def write_entries(
     _write(out, [*_ENTRY, *(f"label.{name}" for name in labels)], _entries(lines(), verdicts, labels), delimiter)
 
 
-def _entries(lines: Iterable[Mapping[str, Any]], verdicts: FollowSummary | None, labels: list[str]) -> Iterator[list[Any]]:
+def _entries(lines: Iterable[Mapping[str, Any]], verdicts: WaveVerdicts | None, labels: list[str]) -> Iterator[list[Any]]:
     with words_of(verdicts) as word_at:
         for place, line in enumerate(lines):
             verdict, reason = word_at(place)
