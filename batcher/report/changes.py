@@ -9,7 +9,7 @@ from batcher.life.result import Status
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class EntryStanding:
     """How an entry stands in one wave. *verdict* is None where its comparison was not followed."""
 
     key: str
@@ -44,29 +44,31 @@ class ChangeKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class StandingChange:
     """One entry that stands differently; *before* or *after* is None where a wave does not have it."""
 
     kind: ChangeKind
-    before: Standing | None
-    after: Standing | None
+    before: EntryStanding | None
+    after: EntryStanding | None
 
     @property
-    def entry(self) -> Standing:
+    def entry(self) -> EntryStanding:
         """Whichever there is, the later first."""
         found = self.after or self.before
         assert found is not None  # noqa: S101 - a change has at least one side
         return found
 
 
-def changes(first: Iterable[Standing], second: Iterable[Standing]) -> list[Change]:
+def changes(first: Iterable[EntryStanding], second: Iterable[EntryStanding]) -> list[StandingChange]:
     """The changes from *first* to *second*, the gravest kind first.
 
     Entries are the same by key; what is left over on both sides, by project, job and kind of comparison, where that
     names exactly one on each (a recheck of fewer tables has another key, but speaks of the same job).
     """
     before, after = {entry.key: entry for entry in first}, {entry.key: entry for entry in second}
-    pairs: list[tuple[Standing | None, Standing | None]] = [(before[key], after[key]) for key in before if key in after]
+    pairs: list[tuple[EntryStanding | None, EntryStanding | None]] = [
+        (before[key], after[key]) for key in before if key in after
+    ]
     left = _by_job(entry for key, entry in before.items() if key not in after)
     right = _by_job(entry for key, entry in after.items() if key not in before)
     for job, entries in left.items():
@@ -81,20 +83,20 @@ def changes(first: Iterable[Standing], second: Iterable[Standing]) -> list[Chang
     return sorted(found, key=lambda change: list(ChangeKind).index(change.kind))
 
 
-def _by_job(entries: Iterable[Standing]) -> Mapping[tuple[str | None, str | None, str], list[Standing]]:
-    groups: dict[tuple[str | None, str | None, str], list[Standing]] = {}
+def _by_job(entries: Iterable[EntryStanding]) -> Mapping[tuple[str | None, str | None, str], list[EntryStanding]]:
+    groups: dict[tuple[str | None, str | None, str], list[EntryStanding]] = {}
     for entry in entries:
         groups.setdefault((entry.project_id, entry.job_id, entry.asked), []).append(entry)
     return groups
 
 
-def _changed(pairs: Iterable[tuple[Standing | None, Standing | None]]) -> Iterator[Change]:
+def _changed(pairs: Iterable[tuple[EntryStanding | None, EntryStanding | None]]) -> Iterator[StandingChange]:
     for before, after in pairs:
         if (kind := _kind(before, after)) is not None:
-            yield Change(kind=kind, before=before, after=after)
+            yield StandingChange(kind=kind, before=before, after=after)
 
 
-def _kind(before: Standing | None, after: Standing | None) -> ChangeKind | None:
+def _kind(before: EntryStanding | None, after: EntryStanding | None) -> ChangeKind | None:
     if after is None:
         return ChangeKind.MISSING
     if before is None:

@@ -5,17 +5,17 @@ from pathlib import Path
 
 from batcher.life.result import Result
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
-from batcher.report.changes import Standing
+from batcher.report.changes import EntryStanding
 from batcher.report.gather import read_verdicts
 from batcher.wave.results_file import read_results
 
 
-def standings(results: Path, labels: LabelFilter = ANY_LABELS) -> Iterator[Standing]:
+def standings(results: Path, labels: LabelFilter = ANY_LABELS) -> Iterator[EntryStanding]:
     """The standing of each entry with *labels* of the wave whose results are in *results*. Raises `UserError`."""
     verdicts = read_verdicts(results, labels=labels)
     meant = (result for result in read_results(results) if labels.takes(result.labels))
     for place, result in enumerate(meant):
-        yield Standing(
+        yield EntryStanding(
             key=result.key,
             job_id=result.job_id,
             project_id=result.project_id,

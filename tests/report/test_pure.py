@@ -13,7 +13,7 @@ from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
 from batcher.gate.result import WaveEntry, evaluate
 from batcher.life.result import Status
-from batcher.report.changes import ChangeKind, Standing, changes
+from batcher.report.changes import ChangeKind, EntryStanding, changes
 from batcher.report.chart import HEIGHT, WIDTH, chart
 from batcher.report.gather import gather, read_verdicts
 from batcher.report.headline import headline
@@ -89,8 +89,8 @@ def test_the_headline_says_what_the_gate_says_and_counts_every_entry_in_the_way(
 
 def standing(
     key: str, verdict: Verdict | None = Verdict.CONSISTENT, status: Status = Status.CREATED, job_id: str = "j"
-) -> Standing:
-    return Standing(key=key, job_id=job_id, project_id="p", asked="data", status=status, verdict=verdict)
+) -> EntryStanding:
+    return EntryStanding(key=key, job_id=job_id, project_id="p", asked="data", status=status, verdict=verdict)
 
 
 def test_changes_are_told_by_kind_the_gravest_first() -> None:
