@@ -9,7 +9,7 @@ import orjson
 from msgspec import Struct
 
 from batcher.discover.objects import Objects, ObjectSource
-from batcher.discover.selection import LeftOut, Reason
+from batcher.discover.selection import LeftOut, LeftOutReason
 from batcher.discover.support import LinkSupport, Support, has_schemas, support_of
 from batcher.drs import guesses
 from batcher.drs.fleet import JobDetail, ListedJob, SelectedObject
@@ -86,7 +86,7 @@ def choose(job: ListedJob, detail: JobDetail, objects: Objects | None, wanted: W
         databases = _databases(job, objects.objects, wanted, used)
         if shared := _shared_schemas(objects.objects, wanted):
             why = f"schema {shared[0]} lies in several of its databases: --schema-as prefix tells them apart"
-            return LeftOut(Reason.AMBIGUOUS, why)
+            return LeftOut(LeftOutReason.AMBIGUOUS, why)
     tables = sum(map(len, databases.values()))
     parts: list[Databases] = [{}]
     if wanted.data_type is not None:
@@ -102,11 +102,11 @@ def choose(job: ListedJob, detail: JobDetail, objects: Objects | None, wanted: W
         parts = list(_parts(databases, wanted.max_tables))
     if len(parts) > 1 and not wanted.may_split:
         why = f"it has {tables:,} tables, more than --max-tables, and only a file can be split into parts"
-        return LeftOut(Reason.TOO_MANY_TABLES, why)
+        return LeftOut(LeftOutReason.TOO_MANY_TABLES, why)
     bodies = tuple(_body(job.id, part, wanted, first=number == 0) for number, part in enumerate(parts))
     if any(len(orjson.dumps(body)) > _MAX_BODY for body in bodies):
         why = "a request with all of its tables is longer than the gateway takes: split it with --max-tables"
-        return LeftOut(Reason.TOO_MANY_TABLES, why)
+        return LeftOut(LeftOutReason.TOO_MANY_TABLES, why)
     labels = _labels(job, detail, objects, tables, _asked(support, wanted))
     return Chosen(bodies=bodies, labels=labels, guesses=frozenset(used), tables=tables)
 
@@ -127,15 +127,15 @@ def barred(job: ListedJob, wanted: Wanted) -> LeftOut | None:
         why = f"on its link ({job.engine}, {job.direction or 'no direction told'}) only samples can be compared"
     else:
         why = f"values cannot be compared on its link ({job.engine}): --compare lines can"
-    return LeftOut(Reason.NOT_SUPPORTED, why)
+    return LeftOut(LeftOutReason.NOT_SUPPORTED, why)
 
 
 def _without_objects(detail: JobDetail, objects: Objects | None, wanted: Wanted) -> LeftOut:
     if objects is not None and objects.objects:
-        return LeftOut(Reason.NO_OBJECTS, "--tables, --exclude-tables or --bare-databases leave nothing of it")
+        return LeftOut(LeftOutReason.NO_OBJECTS, "--tables, --exclude-tables or --bare-databases leave nothing of it")
     everything = "it replicates everything, and " if detail.takes_all else ""
     why = f"{everything}nobody tells its databases; --compare objects needs none"
-    return LeftOut(Reason.NO_OBJECTS, why if wanted.object_level else f"{everything}nobody tells its databases")
+    return LeftOut(LeftOutReason.NO_OBJECTS, why if wanted.object_level else f"{everything}nobody tells its databases")
 
 
 def _databases(job: ListedJob, objects: Iterable[SelectedObject], wanted: Wanted, used: set[Guess]) -> Databases:

@@ -12,7 +12,7 @@ from batcher.drs.outcome import Trouble
 from batcher.holding.readiness import Readiness, readiness_of_status
 
 
-class Reason(StrEnum):
+class LeftOutReason(StrEnum):
     """Why a job is not in the manifest, one word for scripts; the sentence beside it is for people."""
 
     PARENT = "parent"
@@ -35,7 +35,7 @@ class Reason(StrEnum):
 class LeftOut(Struct, frozen=True):
     """A job that is not taken: *why* says it to a person, with the way out where there is one."""
 
-    reason: Reason
+    reason: LeftOutReason
     why: str
 
 
@@ -59,27 +59,29 @@ def flattened(jobs: Iterable[ListedJob]) -> Iterable[ListedJob]:
 def sift(job: ListedJob, selection: Selection) -> LeftOut | None:
     """Why *job* is not taken, by what the list says of it; None: it may be."""
     if job.children:
-        return LeftOut(Reason.PARENT, f"it has subtasks, {len(job.children)} of them; they stand here by themselves")
+        return LeftOut(
+            LeftOutReason.PARENT, f"it has subtasks, {len(job.children)} of them; they stand here by themselves"
+        )
     if job.id in selection.excluded or job.parent_id in selection.excluded:
-        return LeftOut(Reason.EXCLUDED, "--exclude names it")
+        return LeftOut(LeftOutReason.EXCLUDED, "--exclude names it")
     if selection.job_ids is not None and selection.job_ids.isdisjoint({job.id, job.parent_id}):
-        return LeftOut(Reason.NOT_NAMED, "--job-id does not name it")
+        return LeftOut(LeftOutReason.NOT_NAMED, "--job-id does not name it")
     if selection.engines and not _matches(job.engine, selection.engines):
-        return LeftOut(Reason.ENGINE, f"its engine is {job.engine or 'not told'}, which --engine leaves out")
+        return LeftOut(LeftOutReason.ENGINE, f"its engine is {job.engine or 'not told'}, which --engine leaves out")
     if selection.names and not _matches(job.name, selection.names):
-        return LeftOut(Reason.NAME, "--name leaves it out")
+        return LeftOut(LeftOutReason.NAME, "--name leaves it out")
     if not fits_a_path(job.id):
-        return LeftOut(Reason.NOT_TOLD, "its id is none that a request could name")
+        return LeftOut(LeftOutReason.NOT_TOLD, "its id is none that a request could name")
     readiness, why = readiness_of_status(job.status)
     if readiness is Readiness.PARENT:
-        return LeftOut(Reason.PARENT, "it has subtasks, but the list does not name them: see the console")
+        return LeftOut(LeftOutReason.PARENT, "it has subtasks, but the list does not name them: see the console")
     if Link.of(job.engine).target == "kafka":
-        return LeftOut(Reason.NO_TABLES_THERE, "its target is Kafka, where no tables are to compare with")
+        return LeftOut(LeftOutReason.NO_TABLES_THERE, "its target is Kafka, where no tables are to compare with")
     if job.task_type == "FULL_TRANS":
-        return LeftOut(Reason.FULL_ONLY, "it is a full transfer alone: DRS compares it by itself at its end")
+        return LeftOut(LeftOutReason.FULL_ONLY, "it is a full transfer alone: DRS compares it by itself at its end")
     if selection.statuses is not None and job.status not in selection.statuses:
         said = why or "--status leaves it out"
-        return LeftOut(Reason.STATUS, f"{job.status or 'no status'}: {said}")
+        return LeftOut(LeftOutReason.STATUS, f"{job.status or 'no status'}: {said}")
     return None
 
 
@@ -90,14 +92,16 @@ def standby(detail: JobDetail, listed: Mapping[str, ListedJob]) -> LeftOut | Non
         return None
     if master not in listed:
         why = f"it is one of a dual-zone pair whose master {master} is not listed: ask for that one's project and kind"
-        return LeftOut(Reason.STANDBY, why)
-    return LeftOut(Reason.STANDBY, f"it is the standby of a dual-zone pair; its master {master} stands here by itself")
+        return LeftOut(LeftOutReason.STANDBY, why)
+    return LeftOut(
+        LeftOutReason.STANDBY, f"it is the standby of a dual-zone pair; its master {master} stands here by itself"
+    )
 
 
 def untold(trouble: Trouble) -> LeftOut:
     """The cloud would not tell what is needed. Its code is kept, its words are not: they may hold addresses."""
     code = trouble.error_code or trouble.kind.value
-    return LeftOut(Reason.NOT_TOLD, f"the cloud does not tell its details ({code})")
+    return LeftOut(LeftOutReason.NOT_TOLD, f"the cloud does not tell its details ({code})")
 
 
 def _matches(text: str, patterns: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from batcher.text import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
+class HeadlineReason:
     """Something that stands in the way; *state* is that of the entries it is about, if it is about some."""
 
     text: str
@@ -28,7 +28,7 @@ class Headline:
     tone: str
     title: str
     said: str
-    reasons: tuple[Reason, ...] = ()
+    reasons: tuple[HeadlineReason, ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -83,7 +83,7 @@ def _by_gate(gate: GateResult) -> Headline:
             tone="doubt",
             title="UNKNOWN: not proven to be all",
             said=f"{counted(gate.entries, 'entry', 'entries')} seen, none of which stands in the way.",
-            reasons=tuple(Reason(text=said) for said in gate.unproven),
+            reasons=tuple(HeadlineReason(text=said) for said in gate.unproven),
             notes=notes,
         )
     differ = any(verdict is Verdict.INCONSISTENT for _, verdict in gate.blocked)
@@ -114,7 +114,7 @@ def in_the_way(blocked: Mapping[tuple[Status | None, Verdict | None], int]) -> M
     return counts
 
 
-def _counted(counts: Mapping[State, int]) -> Iterator[Reason]:
+def _counted(counts: Mapping[State, int]) -> Iterator[HeadlineReason]:
     for state in State:
         if count := counts.get(state):
-            yield Reason(text=f"{count:,} {state.said}", state=state)
+            yield HeadlineReason(text=f"{count:,} {state.said}", state=state)

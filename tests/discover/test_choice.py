@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from batcher.discover.choice import Chosen, Guess, Wanted, barred, choose
 from batcher.discover.objects import Objects, ObjectSource
-from batcher.discover.selection import LeftOut, Reason
+from batcher.discover.selection import LeftOut, LeftOutReason
 from batcher.drs.fleet import JobDetail, ListedJob, SelectedObject
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 
@@ -55,7 +55,7 @@ def test_a_link_without_values_bars_them_and_says_what_can_be_done() -> None:
     job = replace(JOB, kind="sync", engine="mysql-to-postgresql")
     left_out = barred(job, Wanted(compare="contents"))
     assert left_out is not None
-    assert left_out.reason is Reason.NOT_SUPPORTED
+    assert left_out.reason is LeftOutReason.NOT_SUPPORTED
     assert "--compare lines" in left_out.why
     assert barred(job, Wanted(compare="lines")) is None
 
@@ -92,7 +92,7 @@ def test_patterns_choose_tables() -> None:
     assert infos(chosen(some, Wanted(only=("shop.*",))).bodies[0]) == [("shop", ["log_1", "orders"])]
     left_out = choose(JOB, DETAIL, some, Wanted(only=("nothing",)))
     assert isinstance(left_out, LeftOut)
-    assert left_out.reason is Reason.NO_OBJECTS
+    assert left_out.reason is LeftOutReason.NO_OBJECTS
 
 
 def test_databases_alone() -> None:
@@ -111,14 +111,14 @@ def test_a_database_whose_tables_nobody_tells_is_a_guess_or_left_out() -> None:
 def test_parts_need_a_file_each() -> None:
     left_out = choose(JOB, DETAIL, objects("a.b", "a.c"), Wanted(max_tables=1, may_split=False))
     assert isinstance(left_out, LeftOut)
-    assert left_out.reason is Reason.TOO_MANY_TABLES
+    assert left_out.reason is LeftOutReason.TOO_MANY_TABLES
 
 
 def test_nobody_tells_its_objects() -> None:
     everything = replace(DETAIL, takes_all=True)
     left_out = choose(JOB, everything, objects(), Wanted())
     assert isinstance(left_out, LeftOut)
-    assert left_out.reason is Reason.NO_OBJECTS
+    assert left_out.reason is LeftOutReason.NO_OBJECTS
     assert "replicates everything" in left_out.why
 
 
@@ -151,7 +151,7 @@ def test_schemas_of_one_name_in_two_databases_are_not_taken_for_one() -> None:
     both = schemas("one.public.t", "two.public.t", "two.audit.t")
     left_out = choose(JOB, DETAIL, both, Wanted())
     assert isinstance(left_out, LeftOut)
-    assert left_out.reason is Reason.AMBIGUOUS
+    assert left_out.reason is LeftOutReason.AMBIGUOUS
     assert "--schema-as prefix" in left_out.why
     (body,) = chosen(both, Wanted(schema_as="prefix")).bodies
     assert infos(body) == [("one", ["public.t"]), ("two", ["audit.t", "public.t"])]

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batcher.discover.selection import Reason, Selection, flattened, sift, standby
+from batcher.discover.selection import LeftOutReason, Selection, flattened, sift, standby
 from batcher.discover.support import Support, support_of
 from batcher.drs.fleet import JobDetail, ListedJob
 
@@ -21,26 +21,26 @@ def job(**given: Any) -> ListedJob:
     ("given", "selection", "reason"),
     [
         ({}, NOW, None),
-        ({"children": (job(id="kid", parent_id="jb1"),)}, NOW, Reason.PARENT),
-        ({"status": "CHILD_TRANSFER_STARTED"}, NOW, Reason.PARENT),
-        ({"engine": "mysql-to-kafka", "kind": "sync"}, NOW, Reason.NO_TABLES_THERE),
-        ({"task_type": "FULL_TRANS"}, NOW, Reason.FULL_ONLY),
-        ({"status": "PAUSING"}, NOW, Reason.STATUS),
+        ({"children": (job(id="kid", parent_id="jb1"),)}, NOW, LeftOutReason.PARENT),
+        ({"status": "CHILD_TRANSFER_STARTED"}, NOW, LeftOutReason.PARENT),
+        ({"engine": "mysql-to-kafka", "kind": "sync"}, NOW, LeftOutReason.NO_TABLES_THERE),
+        ({"task_type": "FULL_TRANS"}, NOW, LeftOutReason.FULL_ONLY),
+        ({"status": "PAUSING"}, NOW, LeftOutReason.STATUS),
         ({"status": "PAUSING"}, Selection(), None),
-        ({}, Selection(statuses=frozenset({"PAUSING"})), Reason.STATUS),
-        ({"id": ".."}, NOW, Reason.NOT_TOLD),
-        ({"id": "a/b"}, NOW, Reason.NOT_TOLD),
-        ({}, Selection(engines=("postgres*",)), Reason.ENGINE),
+        ({}, Selection(statuses=frozenset({"PAUSING"})), LeftOutReason.STATUS),
+        ({"id": ".."}, NOW, LeftOutReason.NOT_TOLD),
+        ({"id": "a/b"}, NOW, LeftOutReason.NOT_TOLD),
+        ({}, Selection(engines=("postgres*",)), LeftOutReason.ENGINE),
         ({}, Selection(engines=("MY*",)), None),
-        ({}, Selection(names=("ord-*",)), Reason.NAME),
+        ({}, Selection(names=("ord-*",)), LeftOutReason.NAME),
         ({}, Selection(names=("ord-*", "pay-?")), None),
-        ({}, Selection(job_ids=frozenset({"other"})), Reason.NOT_NAMED),
+        ({}, Selection(job_ids=frozenset({"other"})), LeftOutReason.NOT_NAMED),
         ({"parent_id": "p"}, Selection(job_ids=frozenset({"p"})), None),
-        ({}, Selection(excluded=frozenset({"jb1"})), Reason.EXCLUDED),
-        ({"parent_id": "p"}, Selection(excluded=frozenset({"p"})), Reason.EXCLUDED),
+        ({}, Selection(excluded=frozenset({"jb1"})), LeftOutReason.EXCLUDED),
+        ({"parent_id": "p"}, Selection(excluded=frozenset({"p"})), LeftOutReason.EXCLUDED),
     ],
 )
-def test_sifting(given: dict[str, Any], selection: Selection, reason: Reason | None) -> None:
+def test_sifting(given: dict[str, Any], selection: Selection, reason: LeftOutReason | None) -> None:
     left_out = sift(job(**given), selection)
     assert (left_out.reason if left_out else None) == reason
 
@@ -56,7 +56,7 @@ def test_of_a_pair_the_master_is_taken() -> None:
     assert standby(JobDetail(id="s", is_multi_az=False, master_job_id="m"), listed) is None
     left_out = standby(JobDetail(id="s", is_multi_az=True, master_job_id="m"), listed)
     assert left_out is not None
-    assert left_out.reason is Reason.STANDBY
+    assert left_out.reason is LeftOutReason.STANDBY
     unlisted = standby(JobDetail(id="s", is_multi_az=True, master_job_id="gone"), listed)
     assert unlisted is not None
     assert "gone" in unlisted.why
