@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from batcher.durations import duration_text
-from batcher.report.timeline import Bar, Kind, Timeline
+from batcher.report.timeline import Bar, RequestKind, Timeline
 
 WIDTH, HEIGHT = 1000, 240
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 14, 28
@@ -72,7 +72,7 @@ def _blocks(timeline: Timeline, height_of_one: float) -> Iterator[Block]:
     width = max(step - (1.0 if step > 3 else 0.0), 0.5)
     for place, bar in enumerate(timeline.bars):
         base = float(HEIGHT - _BOTTOM)
-        for kind in Kind:
+        for kind in RequestKind:
             if count := bar.counts[kind]:
                 height = count * height_of_one
                 base -= height

@@ -23,7 +23,7 @@ from batcher.journal.port import Record
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.rates import Rate
 from batcher.report.tally import NoResult, Tally
-from batcher.report.timeline import Kind, Sent, Stretches, Timeline, timeline
+from batcher.report.timeline import RequestKind, SentRequest, Stretches, Timeline, timeline
 from batcher.text import counted
 from batcher.wave.results_file import Torn, parsed_line, raw_lines, results_problem
 
@@ -203,7 +203,7 @@ def read_wave(
         if not labels or labels.takes(line["labels"]):
             heard(line)
         if isinstance(line["submitted_at"], str):
-            sent.add(datetime.fromisoformat(line["submitted_at"]).timestamp(), Kind.FIRST)
+            sent.add(datetime.fromisoformat(line["submitted_at"]).timestamp(), RequestKind.FIRST)
     facts, whole, why = _journal(results, journal)
     coverage = coverage_of(results, tally, None if facts is None else facts["entries"], why, entries)
     problems = [] if why is None else [f"{coverage.unproven or why} Retries and throttling are not shown."]
@@ -284,16 +284,16 @@ def _journal(results: Path, journal: Path | None) -> tuple[dict[str, Any] | None
         return None, None, sentence(error)
 
 
-def _requests(record: Record) -> Iterator[Sent]:
+def _requests(record: Record) -> Iterator[SentRequest]:
     begun = bytearray(record.entry_count())
     for index, answer in record.answers():
         troubles = [verdict for verdict in answer.halves.values() if isinstance(verdict, Trouble)]
         if any(trouble.fate is Fate.TURNED_AWAY for trouble in troubles):
-            kind = Kind.THROTTLED
+            kind = RequestKind.THROTTLED
         else:
-            kind = Kind.RETRY if begun[index] else Kind.FIRST
+            kind = RequestKind.RETRY if begun[index] else RequestKind.FIRST
         begun[index] = True
-        yield Sent(answer.sent_at, kind)
+        yield SentRequest(answer.sent_at, kind)
 
 
 def task_id(line: Mapping[str, Any], half: str) -> str | None:

@@ -28,14 +28,14 @@ from batcher.report.page_data import PageData
 from batcher.report.page_rows import STATUS_TONES, VERDICT_TONES, payload
 from batcher.report.state import State
 from batcher.report.steps import link_to, steps
-from batcher.report.timeline import Kind
+from batcher.report.timeline import RequestKind
 from batcher.text import counted
 from batcher.whole import whole_text
 
 _KINDS = {
-    Kind.FIRST: "first requests",
-    Kind.RETRY: "repeats",
-    Kind.THROTTLED: "turned away by the cloud's limit",
+    RequestKind.FIRST: "first requests",
+    RequestKind.RETRY: "repeats",
+    RequestKind.THROTTLED: "turned away by the cloud's limit",
 }
 _LISTED = 300  # entries of the table that stands there where scripts do not run
 _STEPS = 40

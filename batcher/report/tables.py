@@ -52,7 +52,9 @@ def write_entries(
     _write(out, [*_ENTRY, *(f"label.{name}" for name in labels)], _entries(lines(), verdicts, labels), delimiter)
 
 
-def _entries(lines: Iterable[Mapping[str, Any]], verdicts: WaveVerdicts | None, labels: list[str]) -> Iterator[list[Any]]:
+def _entries(
+    lines: Iterable[Mapping[str, Any]], verdicts: WaveVerdicts | None, labels: list[str]
+) -> Iterator[list[Any]]:
     with words_of(verdicts) as word_at:
         for place, line in enumerate(lines):
             verdict, reason = word_at(place)

@@ -11,7 +11,7 @@ _BARS = 120  # at most
 _UNITS_S = (60, 3600)  # every width beyond one of them is a multiple of it, and begins where one of it does
 
 
-class Kind(StrEnum):
+class RequestKind(StrEnum):
     """What a create request was."""
 
     FIRST = "first"  # the first one of its entry
@@ -20,11 +20,11 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentRequest:
     """A create request: when it left (Unix seconds), and what it was."""
 
     at: float
-    kind: Kind
+    kind: RequestKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Bar:
     """One stretch: when it begins (Unix seconds), and how many requests of each kind left in it."""
 
     at: float
-    counts: dict[Kind, int]
+    counts: dict[RequestKind, int]
 
     @property
     def total(self) -> int:
@@ -52,9 +52,9 @@ class Timeline:
     whole: bool
 
     @property
-    def totals(self) -> dict[Kind, int]:
+    def totals(self) -> dict[RequestKind, int]:
         """Requests of each kind over the whole wave."""
-        return {kind: sum(bar.counts[kind] for bar in self.bars) for kind in Kind}
+        return {kind: sum(bar.counts[kind] for bar in self.bars) for kind in RequestKind}
 
     def per_s(self, bar: Bar) -> float:
         """Requests a second in *bar*."""
@@ -65,12 +65,12 @@ class Stretches:
     """Requests counted by the second; where the wave is so long that no bar is narrower, by the minute or the hour."""
 
     def __init__(self) -> None:
-        self._counts: Counter[tuple[int, Kind]] = Counter()  # by the beginning of the stretch
+        self._counts: Counter[tuple[int, RequestKind]] = Counter()  # by the beginning of the stretch
         self._unit = 1
         self._first: int | None = None
         self._last = 0
 
-    def add(self, at: float, kind: Kind) -> None:
+    def add(self, at: float, kind: RequestKind) -> None:
         """Count a request of *kind* that left *at* (Unix seconds)."""
         second = int(at)
         self._first = second if self._first is None else min(self._first, second)
@@ -94,7 +94,9 @@ class Stretches:
         if width is None:
             width = _WIDTHS_S[-1] * (span // (_WIDTHS_S[-1] * _BARS) + 1)
         begin = self._first - self._first % width
-        bars: list[dict[Kind, int]] = [dict.fromkeys(Kind, 0) for _ in range((self._last - begin) // width + 1)]
+        bars: list[dict[RequestKind, int]] = [
+            dict.fromkeys(RequestKind, 0) for _ in range((self._last - begin) // width + 1)
+        ]
         for (second, kind), count in self._counts.items():
             bars[(second - begin) // width][kind] += count
         return Timeline(
@@ -104,7 +106,7 @@ class Stretches:
         )
 
 
-def timeline(sent: Iterable[Sent], *, whole: bool) -> Timeline | None:
+def timeline(sent: Iterable[SentRequest], *, whole: bool) -> Timeline | None:
     """The timeline of *sent*, in any order; None where nothing was sent. Reads *sent* once."""
     stretches = Stretches()
     for request in sent:

@@ -19,23 +19,23 @@ from batcher.report.gather import gather, read_verdicts
 from batcher.report.headline import headline
 from batcher.report.markdown import markdown
 from batcher.report.tables import write_differences, write_entries
-from batcher.report.timeline import Kind, Sent, timeline
+from batcher.report.timeline import RequestKind, SentRequest, timeline
 from tests.follow.make import TODAY, accept, waved_entries
 from tests.report.waves import write_wave
 
 requests = st.lists(
-    st.builds(Sent, st.floats(1.7e9, 1.7e9 + 40 * 86400), st.sampled_from(Kind)), min_size=1, max_size=50
+    st.builds(SentRequest, st.floats(1.7e9, 1.7e9 + 40 * 86400), st.sampled_from(RequestKind)), min_size=1, max_size=50
 )
 
 
 @given(requests)
-def test_every_request_is_in_exactly_one_bar(sent: list[Sent]) -> None:
+def test_every_request_is_in_exactly_one_bar(sent: list[SentRequest]) -> None:
     line = timeline(sent, whole=True)
     assert line is not None
     assert sum(line.totals.values()) == len(sent)
     assert len(line.bars) <= 122
     assert [bar.at for bar in line.bars] == [line.bars[0].at + line.width_s * n for n in range(len(line.bars))]
-    for kind in Kind:
+    for kind in RequestKind:
         assert line.totals[kind] == sum(request.kind is kind for request in sent)
     for bar in line.bars:
         assert bar.total == sum(bar.at <= int(request.at) < bar.at + line.width_s for request in sent)
@@ -46,7 +46,7 @@ def test_nothing_sent_has_no_timeline() -> None:
 
 
 @given(requests, st.none() | st.floats(0.001, 1000))
-def test_the_drawing_stays_in_its_box(sent: list[Sent], limit: float | None) -> None:
+def test_the_drawing_stays_in_its_box(sent: list[SentRequest], limit: float | None) -> None:
     line = timeline(sent, whole=True)
     assert line is not None
     drawn = chart(line, limit_per_s=limit, limit_text=None)
