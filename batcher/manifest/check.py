@@ -18,10 +18,10 @@ from batcher.manifest.duplicates import Alarm, Duplicates, Watch
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
-from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Fault, Usual
+from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, Usual
 from batcher.manifest.merge import merged
 from batcher.manifest.rules import apply_rules
-from batcher.manifest.structure import structure_faults
+from batcher.manifest.structure import structure_flaws
 
 _DATA_PREFIX = f"{DATA_LEVEL}."
 
@@ -66,10 +66,10 @@ class Checker:
                 made = self._judge_whole(batch.element(place))
                 if usual is not None and alike is not None and isinstance(made, Entry):
                     alike.learn(usual, made)
-            elif self._duplicates is not None and (faults := self._duplicates.faults_of(entry)):
+            elif self._duplicates is not None and (flaws := self._duplicates.flaws_of(entry)):
                 element = batch.element(place)
                 data, scope = merged(self._defaults, element.data), entry.terms.scope
-                made = self._findings(element, faults, data, *scope, entry.labels)
+                made = self._findings(element, flaws, data, *scope, entry.labels)
             else:
                 made = entry
                 sound.append(entry)
@@ -81,23 +81,23 @@ class Checker:
     def _judge_whole(self, element: Element) -> Entry | list[Finding]:
         own = element.data
         if type(own) is not dict:
-            wrong = Fault(None, own, f"is {kind_of(own)}, and an entry is an object", "Write {…}")
-            return self._findings(element, element.faults or (wrong,), {})
+            wrong = Flaw(None, own, f"is {kind_of(own)}, and an entry is an object", "Write {…}")
+            return self._findings(element, element.flaws or (wrong,), {})
         data = merged(self._defaults, own) if self._defaults else own
         body: dict[str, Any] = data.copy()
-        faults: list[Fault] = []
-        endpoint, project_id = self._scopes.scope_of(body, faults)
-        x_language = language_of(body.pop("x_language"), faults) if "x_language" in body else None
-        key = key_of(body.pop("key"), faults) if "key" in body else None
-        labels = labels_of(body.pop("labels"), faults) if "labels" in body else NO_LABELS
-        rule_faults = apply_rules(body, now=self._now)
+        flaws: list[Flaw] = []
+        endpoint, project_id = self._scopes.scope_of(body, flaws)
+        x_language = language_of(body.pop("x_language"), flaws) if "x_language" in body else None
+        key = key_of(body.pop("key"), flaws) if "key" in body else None
+        labels = labels_of(body.pop("labels"), flaws) if "labels" in body else NO_LABELS
+        rule_flaws = apply_rules(body, now=self._now)
         request = None
         try:
             request = _validate(body)
         except ValidationError as error:
-            faults = [*element.faults, *structure_faults(error), *rule_faults, *faults]
+            flaws = [*element.flaws, *structure_flaws(error), *rule_flaws, *flaws]
         else:
-            faults = [*element.faults, *rule_faults, *faults]
+            flaws = [*element.flaws, *rule_flaws, *flaws]
         entry = None
         if endpoint is not None and project_id is not None:
             if request is not None:
@@ -117,52 +117,52 @@ class Checker:
                 known_key = key if entry is None else entry.key
                 job_id = _data_level_job(body)
                 scope = (endpoint, project_id)
-                faults += self._watch.faults(element.line, scope, job_id, known_key, own_key=key is not None)
-        if entry is not None and not faults:
+                flaws += self._watch.flaws(element.line, scope, job_id, known_key, own_key=key is not None)
+        if entry is not None and not flaws:
             return entry
         # What is wrong with the defaults is told once, not once more with every entry that takes it from them.
-        told = [fault for fault in faults if fault.field not in self._wrong or _has(own, fault.field)]
+        told = [flaw for flaw in flaws if flaw.field not in self._wrong or _has(own, flaw.field)]
         return self._findings(element, told, data, endpoint, project_id, labels)
 
-    def take_defaults(self, line: int, data: Mapping[str, Any], found: Sequence[Fault]) -> list[Finding]:
+    def take_defaults(self, line: int, data: Mapping[str, Any], found: Sequence[Flaw]) -> list[Finding]:
         """Judge the entries to come over the manifest's `defaults`, and return what is wrong with these.
 
         Nothing is missing in them, as entries add the rest.
         """
-        body, beside = dict(data), list[Fault]()
+        body, beside = dict(data), list[Flaw]()
         for name in ("key", "job_id"):
             if body.pop(name, None) is not None:
-                beside.append(Fault(name, data[name], "belongs to one entry only", "Take it out of the defaults"))
+                beside.append(Flaw(name, data[name], "belongs to one entry only", "Take it out of the defaults"))
         self._scopes.own_scope_of(body, beside)
         language_of(body.pop("x_language", None), beside)
         labels_of(body.pop("labels", None), beside)
-        rule_faults = [fault for fault in apply_rules(body, now=self._now) if fault.value is not NO_VALUE]
-        faults = [*found, *rule_faults, *beside]
+        rule_flaws = [flaw for flaw in apply_rules(body, now=self._now) if flaw.value is not NO_VALUE]
+        flaws = [*found, *rule_flaws, *beside]
         try:
             _validate(body)
         except ValidationError as error:
-            faults = [*found, *structure_faults(error, partial=True), *rule_faults, *beside]
+            flaws = [*found, *structure_flaws(error, partial=True), *rule_flaws, *beside]
         self._defaults = data
-        self._wrong = frozenset(fault.field for fault in faults if fault.field is not None)
+        self._wrong = frozenset(flaw.field for flaw in flaws if flaw.field is not None)
         labels = data.get("labels")
-        self._alike = None if faults else Alike(labels if type(labels) is dict else NO_LABELS)
+        self._alike = None if flaws else Alike(labels if type(labels) is dict else NO_LABELS)
         return [
             Finding(
                 file=self._file,
                 line=line,
                 index=None,
-                field=f"defaults.{fault.field}" if fault.field else "defaults",
-                value=shown(fault.value, fault.field),
-                problem=fault.problem,
-                mend=fault.mend,
+                field=f"defaults.{flaw.field}" if flaw.field else "defaults",
+                value=shown(flaw.value, flaw.field),
+                problem=flaw.problem,
+                mend=flaw.mend,
             )
-            for fault in faults
+            for flaw in flaws
         ]
 
     def _findings(
         self,
         element: Element,
-        faults: Sequence[Fault],
+        flaws: Sequence[Flaw],
         data: Mapping[str, Any],
         endpoint: str | None = None,
         project_id: str | None = None,
@@ -177,17 +177,17 @@ class Checker:
                 line=element.line,
                 column=element.column,
                 index=element.index,
-                field=self._field(fault.field),
-                value=shown(fault.value, fault.field),
-                problem=fault.problem,
-                mend=fault.mend,
+                field=self._field(flaw.field),
+                value=shown(flaw.value, flaw.field),
+                problem=flaw.problem,
+                mend=flaw.mend,
                 job_id=shown(job_id) if type(job_id) is str and job_id else None,
                 key=key if type(key) is str and key and is_key(key) else None,
                 endpoint=endpoint,
                 project_id=project_id,
                 labels=told,
             )
-            for fault in faults
+            for flaw in flaws
         ]
 
     def _field(self, field: str | None) -> str | None:

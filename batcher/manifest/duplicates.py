@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from batcher.errors import BatcherError
 from batcher.manifest.entry import DEFAULT_KEY_LENGTH, Entry
-from batcher.manifest.formats.element import NO_VALUE, Fault
+from batcher.manifest.formats.element import NO_VALUE, Flaw
 from batcher.manifest.seen import Glimpses, Places
 
 Judged = TypeVar("Judged")
@@ -21,9 +21,9 @@ _MEND = "submit them one after the other with --allow-duplicates"
 class Watch(Protocol):
     """Looks for duplicates."""
 
-    def faults(
+    def flaws(
         self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
-    ) -> Sequence[Fault]:
+    ) -> Sequence[Flaw]:
         """What is wrong with the entry in *line*, and remember it.
 
         *job_id* is that of its data-level comparison, if it asks for one; *own_key* says that it named its key.
@@ -61,9 +61,9 @@ class Alarm:
         self._jobs = Glimpses()
         self._default_keys = self._keys_like_them = False
 
-    def faults(
+    def flaws(
         self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
-    ) -> Sequence[Fault]:
+    ) -> Sequence[Flaw]:
         """None; raises `PerhapsDuplicate`."""
         if job_id is not None and self._jobs.may_be_known((scope, job_id, False)):
             raise PerhapsDuplicate
@@ -106,32 +106,32 @@ class Duplicates:
         self._keys = Places()
         self._jobs = Places()
 
-    def faults(
+    def flaws(
         self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
-    ) -> Sequence[Fault]:
+    ) -> Sequence[Flaw]:
         """See `Watch`."""
         same_job = self._jobs.first_line("\0".join((*scope, job_id)), line) if job_id is not None else None
         same_key = self._keys.first_line(key, line) if key is not None else None
-        faults: list[Fault] = []
+        flaws: list[Flaw] = []
         if same_job is not None:
             problem = f"has a data-level comparison in {_there(same_job, line)} already"
             mend = f"Put both into one entry, or {_MEND}"
             what = f"{problem}, and the second would cancel the first or be dropped"
-            faults.append(Fault("job_id", job_id, what, mend))
+            flaws.append(Flaw("job_id", job_id, what, mend))
         if same_key is not None:
             problem = _there(same_key, line)
             if own_key:
-                faults.append(Fault("key", key, f"is also the key of {problem}", "Give each entry a key of its own"))
+                flaws.append(Flaw("key", key, f"is also the key of {problem}", "Give each entry a key of its own"))
             elif same_job is None:
-                faults.append(
-                    Fault(None, NO_VALUE, f"the entry is the same as {problem}", f"Drop one of them, or {_MEND}")
+                flaws.append(
+                    Flaw(None, NO_VALUE, f"the entry is the same as {problem}", f"Drop one of them, or {_MEND}")
                 )
-        return faults
+        return flaws
 
-    def faults_of(self, entry: Entry) -> Sequence[Fault]:
+    def flaws_of(self, entry: Entry) -> Sequence[Flaw]:
         """The same for an *entry* in which nothing else is wrong."""
         job_id = entry.job_id if entry.terms.compare_type is not None else None
-        return self.faults(entry.line, entry.terms.scope, job_id, entry.key, own_key=entry.own_key is not None)
+        return self.flaws(entry.line, entry.terms.scope, job_id, entry.key, own_key=entry.own_key is not None)
 
 
 def _there(first: int, line: int) -> str:

@@ -12,7 +12,7 @@ from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
 from batcher.manifest.formats.element import Batch
 from batcher.manifest.formats.other_files import refuse_other_files
-from batcher.manifest.formats.read_csv import HeaderFault, read_csv
+from batcher.manifest.formats.read_csv import HeaderFlaw, read_csv
 from batcher.manifest.formats.read_json import read_json
 from batcher.manifest.formats.read_jsonl import read_jsonl
 from batcher.manifest.formats.source import STANDARD_INPUT, Source
@@ -83,19 +83,19 @@ class Manifest:
             if isinstance(item, Batch):
                 yield checker.judge(item)
             elif isinstance(item.data, dict):
-                yield [checker.take_defaults(item.line, item.data, item.faults)]
+                yield [checker.take_defaults(item.line, item.data, item.flaws)]
             else:
                 raise ManifestError(self.file, "`defaults` must be an object", "Write {…}", line=item.line)
 
-    def _header_finding(self, item: HeaderFault) -> Finding:
+    def _header_finding(self, item: HeaderFlaw) -> Finding:
         return Finding(
             file=self.file,
             line=item.line,
             index=None,
-            field=None if item.fault.field is None else shown(item.fault.field),
+            field=None if item.flaw.field is None else shown(item.flaw.field),
             value=None,
-            problem=item.fault.problem,
-            mend=item.fault.mend,
+            problem=item.flaw.problem,
+            mend=item.flaw.mend,
         )
 
 

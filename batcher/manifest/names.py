@@ -6,17 +6,17 @@ from typing import Any
 from batcher.drs.v3.request_body import ObjectInfo, ObjectInfoWithToken
 from batcher.manifest.damage import KNOWN_NOTHINGS, ruined_name
 from batcher.manifest.fields import DATA_LEVEL, OBJECT_LISTS
-from batcher.manifest.formats.element import Fault
+from batcher.manifest.formats.element import Flaw
 
 _NOTHINGS = frozenset(KNOWN_NOTHINGS)
 
 
-def name_faults(info: Mapping[str, Any]) -> Iterator[Fault]:
+def name_flaws(info: Mapping[str, Any]) -> Iterator[Flaw]:
     """What is ruined in the object lists of a data-level half, which is plain data of any shape."""
     for field in OBJECT_LISTS:
         for path, name in _names_in(info.get(field), f"{DATA_LEVEL}.{field}"):
             if damage := ruined_name(name):
-                yield Fault(path, name, damage.problem, damage.mend)
+                yield Flaw(path, name, damage.problem, damage.mend)
 
 
 def _names_in(value: Any, path: str) -> Iterator[tuple[str, str]]:

@@ -7,38 +7,38 @@ from typing import Any
 
 from batcher.manifest.damage import Place, damage_of, says_nothing
 from batcher.manifest.fields import DATA_LEVEL, MISSING_MENDS, OBJECT_LISTS
-from batcher.manifest.formats.element import NO_VALUE, Fault
-from batcher.manifest.names import name_faults
+from batcher.manifest.formats.element import NO_VALUE, Flaw
+from batcher.manifest.names import name_flaws
 from batcher.manifest.start_time import BadStartTime, start_time_ms
 
 _OPTIONAL = ("compare_mode", "start_time", *OBJECT_LISTS)
 _LISTS_MEND = 'Give compare_object_infos, or compare_mode "quick_comparison" where the account may use it'
 
 
-def apply_rules(body: dict[str, Any], *, now: float) -> list[Fault]:
+def apply_rules(body: dict[str, Any], *, now: float) -> list[Flaw]:
     """Tidy *body*, which is changed, and return what is wrong with it beyond its single fields.
 
     A field left empty is as if it were null; a start time becomes the digits that are sent. *now* is in seconds.
     """
-    faults: list[Fault] = []
+    flaws: list[Flaw] = []
     objects = body.get("object_level_compare_type")
     if objects == "":
         objects = body["object_level_compare_type"] = None
     info = body.get(DATA_LEVEL)
     if type(info) is dict:
-        body[DATA_LEVEL] = _apply_data_level(info, objects is not None, now, faults)
+        body[DATA_LEVEL] = _apply_data_level(info, objects is not None, now, flaws)
     elif info is None and objects is None:
         problem = "the entry asks for no comparison"
         mend = f'Give object_level_compare_type "objects", or {DATA_LEVEL}, or both'
-        faults.append(Fault(None, NO_VALUE, problem, mend))
+        flaws.append(Flaw(None, NO_VALUE, problem, mend))
     job_id = body.get("job_id")
     if type(job_id) is str and (damage := damage_of(job_id, Place.ID)):
         mend = f"{MISSING_MENDS['job_id']}, or take the entry out" if says_nothing(job_id) else damage.mend
-        faults.append(Fault("job_id", job_id, damage.problem, mend))
+        flaws.append(Flaw("job_id", job_id, damage.problem, mend))
     elif type(job_id) is str and not is_job_id(job_id):
         mend = "Copy the id from the job's page, without spaces around it"
-        faults.append(Fault("job_id", job_id, "holds spaces or control characters", mend))
-    return faults
+        flaws.append(Flaw("job_id", job_id, "holds spaces or control characters", mend))
+    return flaws
 
 
 def is_job_id(text: str) -> bool:
@@ -46,28 +46,28 @@ def is_job_id(text: str) -> bool:
     return text.isprintable() and " " not in text
 
 
-def _apply_data_level(info: dict[str, Any], objects: bool, now: float, faults: list[Fault]) -> dict[str, Any]:
+def _apply_data_level(info: dict[str, Any], objects: bool, now: float, flaws: list[Flaw]) -> dict[str, Any]:
     """The data-level part as it is sent; *info* itself is not changed."""
     mode, start_time = info.get("compare_mode"), info.get("start_time")
     plain, with_token = info.get("compare_object_infos"), info.get("compare_object_infos_with_token")
     if mode == "" or start_time == "" or plain == [] or with_token == []:
         empty = {name: None for name in _OPTIONAL if info.get(name) in ("", [])}
-        return _apply_data_level({**info, **empty}, objects, now, faults)
+        return _apply_data_level({**info, **empty}, objects, now, flaws)
     if isinstance(start_time, str | int | float) and type(start_time) is not bool:
         try:
             info = {**info, "start_time": start_time_ms(start_time, now=now)}
         except BadStartTime as error:
-            faults.append(Fault(f"{DATA_LEVEL}.start_time", start_time, error.problem, error.mend))
+            flaws.append(Flaw(f"{DATA_LEVEL}.start_time", start_time, error.problem, error.mend))
             info = {**info, "start_time": None}  # told
-    faults.extend(name_faults(info))
+    flaws.extend(name_flaws(info))
     if objects and info.get("compare_type") == "contents":
         problem, mend = "cannot go with an object-level comparison", "Split it into two entries, or write lines"
-        faults.append(Fault(f"{DATA_LEVEL}.compare_type", "contents", problem, mend))
+        flaws.append(Flaw(f"{DATA_LEVEL}.compare_type", "contents", problem, mend))
     if mode is None:  # the quick mode takes all objects
         if plain is None and with_token is None:
-            faults.append(Fault(f"{DATA_LEVEL}.{OBJECT_LISTS[0]}", NO_VALUE, "is missing", _LISTS_MEND))
+            flaws.append(Flaw(f"{DATA_LEVEL}.{OBJECT_LISTS[0]}", NO_VALUE, "is missing", _LISTS_MEND))
         elif plain is not None and with_token is not None:
             problem = f"stands beside {OBJECT_LISTS[0]}"
             mend = "Keep one of them; the one with tokens is for Cassandra disaster recovery only"
-            faults.append(Fault(f"{DATA_LEVEL}.{OBJECT_LISTS[1]}", NO_VALUE, problem, mend))
+            flaws.append(Flaw(f"{DATA_LEVEL}.{OBJECT_LISTS[1]}", NO_VALUE, problem, mend))
     return info

@@ -16,7 +16,7 @@ from batcher.manifest.fields import (
     MISSING_MENDS,
 )
 from batcher.manifest.findings import kind_of, shown
-from batcher.manifest.formats.element import NO_VALUE, Fault
+from batcher.manifest.formats.element import NO_VALUE, Flaw
 from batcher.manifest.formats.read_csv import UNREAD
 from batcher.nearest import nearest
 
@@ -25,12 +25,12 @@ NUMBER_MEND = "A number loses zeros in front, and digits: keep it as text, in do
 _OPTIONAL = ("object_level_compare_type", "compare_mode")
 
 
-def structure_faults(error: ValidationError, *, partial: bool = False) -> Iterator[Fault]:
+def structure_flaws(error: ValidationError, *, partial: bool = False) -> Iterator[Flaw]:
     """A fault for each error of the models, in the order of the tables; *partial*: nothing counts as missing."""
     for detail in error.errors(include_url=False, include_context=True):
         if detail["input"] is UNREAD or (partial and detail["type"] == "missing"):
             continue
-        yield _fault(detail["type"], detail["loc"], detail["input"], detail.get("ctx", {}), detail["msg"])
+        yield _flaw(detail["type"], detail["loc"], detail["input"], detail.get("ctx", {}), detail["msg"])
 
 
 def path_of(loc: Loc) -> str:
@@ -41,53 +41,53 @@ def path_of(loc: Loc) -> str:
     return path
 
 
-def _fault(kind: str, loc: Loc, value: Any, context: Mapping[str, Any], message: str) -> Fault:
+def _flaw(kind: str, loc: Loc, value: Any, context: Mapping[str, Any], message: str) -> Flaw:
     field, name = path_of(loc), str(loc[-1])
     match kind:
         case "missing":
-            return Fault(field, NO_VALUE, "is missing", MISSING_MENDS[name])
+            return Flaw(field, NO_VALUE, "is missing", MISSING_MENDS[name])
         case "extra_forbidden":
-            return Fault(field, value, "is no known field", _unknown_mend(loc))
+            return Flaw(field, value, "is no known field", _unknown_mend(loc))
         case "string_too_short":
-            return Fault(field, NO_VALUE, "is empty", MISSING_MENDS[_field_of(loc)])
+            return Flaw(field, NO_VALUE, "is empty", MISSING_MENDS[_field_of(loc)])
         case "too_short":
             mend = "Name the tables, or leave table_name out for the whole database"
-            return Fault(field, NO_VALUE, "is an empty list", mend)
+            return Flaw(field, NO_VALUE, "is an empty list", mend)
         case "literal_error":
             return _not_allowed(field, value, context["expected"])
         case "string_type" if value is None and name in MISSING_MENDS:
-            return Fault(field, NO_VALUE, "is null", MISSING_MENDS[name])
+            return Flaw(field, NO_VALUE, "is null", MISSING_MENDS[name])
         case "string_type":
             mend = "Write it in double quotes" if isinstance(value, int | float) else "Write one text in double quotes"
             if field == "job_id" and type(value) in (int, float):
                 mend = f"{NUMBER_MEND}: dtype=str in pandas, pl.String in polars, VARCHAR in DuckDB"
-            return Fault(field, value, f"must be text, and is {kind_of(value)}", mend)
+            return Flaw(field, value, f"must be text, and is {kind_of(value)}", mend)
         case "list_type":
-            return Fault(field, value, f"must be a list, and is {kind_of(value)}", f"Write {EXAMPLES[name]}")
+            return Flaw(field, value, f"must be a list, and is {kind_of(value)}", f"Write {EXAMPLES[name]}")
         case "model_type":
             example = EXAMPLES.get(_field_of(loc), "[{…}]")[1:-1]
-            return Fault(field, value, f"must be an object, and is {kind_of(value)}", f"Write {example}")
+            return Flaw(field, value, f"must be an object, and is {kind_of(value)}", f"Write {example}")
         case "string_unicode":
-            return Fault(field, NO_VALUE, "holds half of a surrogate pair", "Write the character itself")
-    return Fault(field, value, message[:1].lower() + message[1:], "See batcher schema manifest")
+            return Flaw(field, NO_VALUE, "holds half of a surrogate pair", "Write the character itself")
+    return Flaw(field, value, message[:1].lower() + message[1:], "See batcher schema manifest")
 
 
 def _field_of(loc: Loc) -> str:
     return next(part for part in reversed(loc) if isinstance(part, str))
 
 
-def _not_allowed(field: str, value: Any, expected: str) -> Fault:
+def _not_allowed(field: str, value: Any, expected: str) -> Flaw:
     known = [word.strip("'") for word in expected.replace(" or ", ", ").split(", ")]
     allowed = " or ".join(known)
     if value == "" or value is None:
-        return Fault(field, NO_VALUE, "is empty" if value == "" else "is null", f"Write {allowed}")
+        return Flaw(field, NO_VALUE, "is empty" if value == "" else "is null", f"Write {allowed}")
     if who := nothing(value):
         optional = field.rpartition(".")[2] in _OPTIONAL
         mend = "Leave it empty" if optional else f"Write {allowed}"
-        return Fault(field, value, f"is a word for nothing: {who}", mend)
+        return Flaw(field, value, f"is a word for nothing: {who}", mend)
     near = nearest(value, known) if isinstance(value, str) and len(known) > 1 else None
     mend = f"Did you mean {near}?" if near else f"Write {allowed}"
-    return Fault(field, value, f"must be {allowed}", mend)
+    return Flaw(field, value, f"must be {allowed}", mend)
 
 
 def _unknown_mend(loc: Loc) -> str:

@@ -118,7 +118,7 @@ def test_the_manifest_is_read_again_only_where_something_looks_alike(tmp_path: P
     def walk(watch: Watch) -> Iterator[int]:
         walks.append(watch)
         for number, job in enumerate(jobs):
-            yield len(watch.faults(number, ("e", "p"), job, None, own_key=False))
+            yield len(watch.flaws(number, ("e", "p"), job, None, own_key=False))
 
     jobs = ["a", "b", "c"]
     assert list(watched(walk)) == [0, 0, 0]

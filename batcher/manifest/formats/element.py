@@ -12,7 +12,7 @@ from batcher.drs.v3.request_body import ObjectInfo, ObjectInfoWithToken
 class Element(Struct):
     """One entry as the file has it. *line* and *column* (1-based) are where it begins; CSV rows have no column.
 
-    *data* is what JSON made of it, or what the cells of a row amount to; any type. *faults* is what
+    *data* is what JSON made of it, or what the cells of a row amount to; any type. *flaws* is what
     reading it has already found.
     """
 
@@ -20,7 +20,7 @@ class Element(Struct):
     line: int
     data: Any
     column: int | None = None
-    faults: Sequence["Fault"] = ()
+    flaws: Sequence["Flaw"] = ()
 
 
 class Usual(msgspec.Struct, gc=False):
@@ -68,7 +68,7 @@ class Single(Batch):
         return self.known
 
 
-class Fault(Struct, frozen=True):
+class Flaw(Struct, frozen=True):
     """A finding before it has its place. *field* is a dotted path, *value* the offending value as it was parsed."""
 
     field: str | None
@@ -78,4 +78,4 @@ class Fault(Struct, frozen=True):
 
 
 NO_VALUE: Any = object()
-"""A `Fault.value` where there is none to show."""
+"""A `Flaw.value` where there is none to show."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX
-from batcher.manifest.formats.element import NO_VALUE, Fault
+from batcher.manifest.formats.element import NO_VALUE, Flaw
 from batcher.nearest import nearest
 
 DELIMITERS = {",": "commas", ";": "semicolons", "\t": "tabs"}
@@ -128,17 +128,17 @@ def as_meant(name: str) -> str:
     return name.lower().replace(" ", "_").replace("-", "_")
 
 
-def header_faults(header: list[str]) -> Iterator[Fault]:
+def header_flaws(header: list[str]) -> Iterator[Flaw]:
     """What is wrong with the names in *header*."""
     for name, count in Counter(name for name in header if name).items():
         if count > 1:
-            yield Fault(name, NO_VALUE, f"is the name of {count} columns", "Keep one of them, or rename the others")
+            yield Flaw(name, NO_VALUE, f"is the name of {count} columns", "Keep one of them, or rename the others")
         if name == LABEL_PREFIX:
-            yield Fault(name, NO_VALUE, "names no label", "Write label.NAME, such as label.team")
+            yield Flaw(name, NO_VALUE, "names no label", "Write label.NAME, such as label.team")
         elif name not in CSV_FIELDS and not name.startswith(LABEL_PREFIX):
-            yield Fault(name, NO_VALUE, "is no column of a manifest", _column_mend(name))
+            yield Flaw(name, NO_VALUE, "is no column of a manifest", _column_mend(name))
     if "job_id" not in header:
-        yield Fault("job_id", NO_VALUE, "has no column", "Every entry names its DRS job in a column job_id")
+        yield Flaw("job_id", NO_VALUE, "has no column", "Every entry names its DRS job in a column job_id")
 
 
 INDEX_MEND = "Export without the index of the data frame: index=False in pandas, row.names=FALSE in R"

@@ -6,8 +6,8 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
-from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Fault, Single, Usual
-from batcher.manifest.formats.header import DELIMITERS, INDEX_MEND, drawn_table, header_faults, is_rule, read_header
+from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, Single, Usual
+from batcher.manifest.formats.header import DELIMITERS, INDEX_MEND, drawn_table, header_flaws, is_rule, read_header
 from batcher.manifest.formats.source import Source
 from batcher.manifest.formats.usual_csv import UsualOf, usual_under
 from batcher.manifest.short_form import BadCell, parse_cell
@@ -23,30 +23,30 @@ _LONGEST_CELL = 4 * 1024 * 1024
 _NO_FURTHER = "What stands below cannot be told until then"
 
 
-class HeaderFault:
+class HeaderFlaw:
     """Something wrong with the header, or with the file as a whole, in *line*."""
 
-    __slots__ = ("fault", "line")
+    __slots__ = ("flaw", "line")
 
-    def __init__(self, line: int, fault: Fault) -> None:
+    def __init__(self, line: int, flaw: Flaw) -> None:
         self.line = line
-        self.fault = fault
+        self.flaw = flaw
 
 
-def read_csv(source: Source) -> Iterator[Batch | HeaderFault]:
+def read_csv(source: Source) -> Iterator[Batch | HeaderFlaw]:
     """The rows of a CSV file, in order. Raises `ManifestError` where there is no header to read them by."""
     csv.field_size_limit(_LONGEST_CELL)  # the default, 128 kB, is short for a list of some thousand tables
     with source.text(newline="") as text:
         lines = _Lines(text)
         header = read_header(source.name, lines.all)
         columns = _Columns(header.names, header.delimiter, surely_whole=source.encoding == "utf-8-sig")
-        yield from (HeaderFault(header.line, fault) for fault in columns.faults)
+        yield from (HeaderFlaw(header.line, flaw) for flaw in columns.flaws)
         if columns.usable:
             reader = csv.reader(lines.all, delimiter=header.delimiter, strict=True)
             rows = _rows(source.name, reader, lines, header.line, columns)
             first = next(rows)
             if first.lines:
-                yield from columns.faults_of_first(source.name, first)
+                yield from columns.flaws_of_first(source.name, first)
             yield first
             yield from rows
 
@@ -84,10 +84,10 @@ def _rows(name: str, reader: "Reader", read: "_Lines", above: int, columns: "_Co
             return
         except csv.Error as error:
             yield batch
-            fault, end = _unreadable(str(error)), above + reader.line_num
+            flaw, end = _unreadable(str(error)), above + reader.line_num
             if end > begin or "field larger" in str(error):
-                raise ManifestError(name, fault.problem, f"{fault.mend}. {_NO_FURTHER}", line=begin) from None
-            yield Single.of(Element(batch.index + len(batch.rows), begin, None, None, [fault]))
+                raise ManifestError(name, flaw.problem, f"{flaw.mend}. {_NO_FURTHER}", line=begin) from None
+            yield Single.of(Element(batch.index + len(batch.rows), begin, None, None, [flaw]))
             batch = batch.next(1)
             begin = end + 1
         except UnicodeDecodeError:
@@ -129,17 +129,17 @@ class _Columns:
     def __init__(self, header: list[str], delimiter: str, *, surely_whole: bool) -> None:
         self._width = len(header)
         self._delimiter = delimiter
-        self.faults = list(header_faults(header))
+        self.flaws = list(header_flaws(header))
         self._columns = [(_home(name), name.removeprefix(LABEL_PREFIX)) for name in header]
         self._nameless = [place for place, name in enumerate(header) if not name]
         self.usable = "job_id" in header
-        self.usual_of: UsualOf = _never if self.faults else usual_under(header, surely_whole=surely_whole)
+        self.usual_of: UsualOf = _never if self.flaws else usual_under(header, surely_whole=surely_whole)
 
     def element(self, index: int, line: int, row: list[str]) -> Element:
         """The entry that *row* stands for, nested as the API's body is."""
-        if len(row) != self._width and (fault := self._ragged(row)):
-            return Element(index, line, None, None, [fault])
-        faults: list[Fault] = []
+        if len(row) != self._width and (flaw := self._ragged(row)):
+            return Element(index, line, None, None, [flaw])
+        flaws: list[Flaw] = []
         data: dict[str, Any] = {}
         info: dict[str, Any] = {}
         labels: dict[str, str] = {}
@@ -153,52 +153,52 @@ class _Columns:
                 elif home == "data level":
                     info[name] = text
                 elif home == "object list":
-                    info[name] = _list_of(name, text, faults)
+                    info[name] = _list_of(name, text, flaws)
         if self._nameless:
-            faults += self._stray(row)
+            flaws += self._stray(row)
         if info:
             data[DATA_LEVEL] = info
         if labels:
             data["labels"] = labels
-        return Element(index, line, data, None, faults)
+        return Element(index, line, data, None, flaws)
 
-    def faults_of_first(self, name: str, first: "Batch") -> Iterator[HeaderFault]:
+    def flaws_of_first(self, name: str, first: "Batch") -> Iterator[HeaderFlaw]:
         """What the *first* row says of the whole file *name*. Raises `ManifestError` where no row can be read."""
         if not isinstance(first, _Rows):
             return
         row, line = first.rows[0], first.lines[0]
         if is_rule(row):
             raise drawn_table(name, line)
-        if (fault := self._other_delimiter(row)) is not None:
-            raise ManifestError(name, fault.problem, fault.mend, line=line)
+        if (flaw := self._other_delimiter(row)) is not None:
+            raise ManifestError(name, flaw.problem, flaw.mend, line=line)
         if len(row) == self._width + 1 and row[0].strip().isdigit():
             problem = "the rows have one cell more than the header, a number in front"
             raise ManifestError(name, problem, INDEX_MEND, line=line)
         if 0 in self._nameless and row[0].strip():
             self._nameless.remove(0)
             mend = f"{INDEX_MEND}. Otherwise name the column"
-            yield HeaderFault(line, Fault(None, NO_VALUE, "the first column has no name in the header", mend))
+            yield HeaderFlaw(line, Flaw(None, NO_VALUE, "the first column has no name in the header", mend))
 
-    def _stray(self, row: list[str]) -> Iterator[Fault]:
+    def _stray(self, row: list[str]) -> Iterator[Flaw]:
         """What stands in columns without a name."""
         for place in self._nameless:
             if place < len(row) and row[place].strip():
                 mend = f"Name column {place + 1} in the header, or empty it"
-                yield Fault(None, row[place], "stands in a column without a name", mend)
+                yield Flaw(None, row[place], "stands in a column without a name", mend)
 
-    def _ragged(self, row: list[str]) -> Fault | None:
+    def _ragged(self, row: list[str]) -> Flaw | None:
         """What is wrong with a row of another width; nothing where only empty cells at its end are too many or few."""
         extra = row[self._width :]
         if any(cell.strip() for cell in extra):
             mend = "A cell that holds the delimiter stands in double quotes"
-            return Fault(None, NO_VALUE, f"the row has {counted(len(row), 'cell')}, and the header {self._width}", mend)
+            return Flaw(None, NO_VALUE, f"the row has {counted(len(row), 'cell')}, and the header {self._width}", mend)
         if extra:
             return None
         if len(row) == 1 and row[0].lstrip()[:1] == "#":
-            return Fault(None, row[0], "is a comment, and a manifest has none", "Take the line out")
+            return Flaw(None, row[0], "is a comment, and a manifest has none", "Take the line out")
         return self._other_delimiter(row)
 
-    def _other_delimiter(self, row: list[str]) -> Fault | None:
+    def _other_delimiter(self, row: list[str]) -> Flaw | None:
         """What tells that *row* is written with another delimiter than the header."""
         for delimiter, name in DELIMITERS.items():
             count = sum(cell.count(delimiter) for cell in row)
@@ -206,7 +206,7 @@ class _Columns:
                 continue
             if len(row) == 1 or count == self._width - 1:
                 problem = f"the row has its cells separated by {name}, and the header by {DELIMITERS[self._delimiter]}"
-                return Fault(None, NO_VALUE, problem, "Use one delimiter in the whole file")
+                return Flaw(None, NO_VALUE, problem, "Use one delimiter in the whole file")
         return None
 
 
@@ -214,11 +214,11 @@ def _never(row: list[str]) -> Usual | None:
     return None
 
 
-def _list_of(name: str, cell: str, faults: list[Fault]) -> Any:
+def _list_of(name: str, cell: str, flaws: list[Flaw]) -> Any:
     try:
         return parse_cell(cell, name)
     except BadCell as error:
-        faults.append(Fault(name, cell, error.problem, error.mend))
+        flaws.append(Flaw(name, cell, error.problem, error.mend))
         return UNREAD
 
 
@@ -226,7 +226,7 @@ UNREAD: Any = object()
 """Stands for a list that was given but cannot be read; the checks take it as given."""
 
 
-def _unreadable(message: str) -> Fault:
+def _unreadable(message: str) -> Flaw:
     match message:
         case "unexpected end of data":
             problem = "the double quote that opens a cell in this row is never closed"
@@ -242,4 +242,4 @@ def _unreadable(message: str) -> Fault:
             mend = "Put the cell in double quotes, or save the file with usual line ends"
         case _:
             problem, mend = f"the row cannot be read: {message}", "Mend the row"
-    return Fault(None, NO_VALUE, problem, mend)
+    return Flaw(None, NO_VALUE, problem, mend)

@@ -13,8 +13,8 @@ from msgspec import Struct
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import BODY_FIELDS, ENTRY_FIELDS
 from batcher.manifest.findings import shown
-from batcher.manifest.formats.element import Batch, Element, Fault, Single, Usual
-from batcher.manifest.formats.read_jsonl import LONGEST, twice_faults
+from batcher.manifest.formats.element import Batch, Element, Flaw, Single, Usual
+from batcher.manifest.formats.read_jsonl import LONGEST, twice_flaws
 from batcher.manifest.formats.source import Source
 from batcher.manifest.formats.strict_json import NotJson, parse, value_at
 from batcher.manifest.formats.usual_json import usual_of
@@ -32,7 +32,7 @@ class DefaultsElement(Struct, frozen=True):
 
     line: int
     data: Any
-    faults: Sequence[Fault]
+    flaws: Sequence[Flaw]
 
 
 def read_json(source: Source) -> Iterator[Batch | DefaultsElement]:
@@ -75,8 +75,8 @@ def _batch(window: "_Window", index: int) -> Batch:
     if until:
         return window.take(index, texts[:until], usual[:until])
     line, column = window.position()
-    value, faults = window.value()
-    return Single.of(Element(index, line, value, column, faults))
+    value, flaws = window.value()
+    return Single.of(Element(index, line, value, column, flaws))
 
 
 def _is_json(text: str) -> bool:
@@ -101,7 +101,7 @@ class _Texts(Batch):
         begin = self.at + sum(len(before) + self.gap for before in self.texts[:place])
         line_begin = self.buffer.rfind("\n", self.at, begin) + 1 or self.line_begin
         value = parse(text)
-        return Element(self.index + place, self.lines[place], value, begin - line_begin + 1, twice_faults(value, text))
+        return Element(self.index + place, self.lines[place], value, begin - line_begin + 1, twice_flaws(value, text))
 
 
 def _object(window: "_Window") -> Iterator[Batch | DefaultsElement]:
@@ -127,8 +127,8 @@ def _object(window: "_Window") -> Iterator[Batch | DefaultsElement]:
         else:
             window.peek()
             line, _ = window.position()
-            value, faults = window.value()
-            yield DefaultsElement(line, value, faults)
+            value, flaws = window.value()
+            yield DefaultsElement(line, value, flaws)
     if "entries" not in seen:
         window.fail("the object has no `entries`", 'Write {"defaults": {…}, "entries": […]}, or a plain array')
 
@@ -204,7 +204,7 @@ class _Window:
             if sign == closing:
                 return
 
-    def value(self) -> tuple[Any, Sequence[Fault]]:
+    def value(self) -> tuple[Any, Sequence[Flaw]]:
         """The value that begins here, and the faults in how it is written."""
         self.peek()
         size = _CHUNK
@@ -221,9 +221,9 @@ class _Window:
             size *= 2
         if problem is not None:
             self._refuse(problem)
-        faults = twice_faults(value, self._buffer, self._at, end)
+        flaws = twice_flaws(value, self._buffer, self._at, end)
         self._at = end
-        return value, faults
+        return value, flaws
 
     def _may_grow(self, size: int) -> bool:
         if len(self._buffer) - self._at >= LONGEST:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from batcher.manifest.errors import ManifestError
-from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Fault
+from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw
 from batcher.manifest.formats.source import Source
 from batcher.manifest.formats.strict_json import NotJson, parse, twice_keys
 from batcher.manifest.formats.usual_json import usual_of
@@ -71,33 +71,33 @@ class _Lines(Batch):
             data = orjson.loads(line)
         except orjson.JSONDecodeError:
             return _careful(line, index, number)
-        return Element(index, number, data, None, twice_faults(data, line))
+        return Element(index, number, data, None, twice_flaws(data, line))
 
 
 def _careful(line: str, index: int, number: int) -> Element:
     """A line that orjson refuses, parsed by the decoder that can say why."""
     if len(line) >= LONGEST:
-        fault = Fault(None, NO_VALUE, "the line is longer than 16 MB", "Write one entry a line")
-        return Element(index, number, None, None, [fault])
+        flaw = Flaw(None, NO_VALUE, "the line is longer than 16 MB", "Write one entry a line")
+        return Element(index, number, None, None, [flaw])
     text = line.rstrip()
     try:
         data = parse(text)
     except NotJson as error:
-        return Element(index, number, None, None if error.pos is None else error.pos + 1, [line_fault(text, error)])
+        return Element(index, number, None, None if error.pos is None else error.pos + 1, [line_flaw(text, error)])
     # What orjson refuses and this one takes are lone surrogates: the checks tell of them.
-    return Element(index, number, data, None, twice_faults(data, text))
+    return Element(index, number, data, None, twice_flaws(data, text))
 
 
-def line_fault(text: str, error: NotJson) -> Fault:
+def line_flaw(text: str, error: NotJson) -> Flaw:
     """What is wrong with a line that is no JSON."""
     begin = text.lstrip()[:1]
     csv = "JSONL has one JSON object a line; is it CSV? Then say --format csv"
     mend = "Mend the line" if begin == "{" else csv
-    return Fault(None, NO_VALUE, f"the line is not JSON: {error.problem}", mend)
+    return Flaw(None, NO_VALUE, f"the line is not JSON: {error.problem}", mend)
 
 
-def twice_faults(value: Any, text: str, start: int = 0, end: int | None = None) -> Sequence[Fault]:
+def twice_flaws(value: Any, text: str, start: int = 0, end: int | None = None) -> Sequence[Flaw]:
     """A fault for each key that stands twice in an object of *value*, which is what *text*[*start*:*end*] says."""
     if not (twice := twice_keys(value, text, start, end)):
         return ()
-    return [Fault(key, NO_VALUE, "stands twice in one object", "Keep the one that is meant") for key in twice]
+    return [Flaw(key, NO_VALUE, "stands twice in one object", "Keep the one that is meant") for key in twice]
