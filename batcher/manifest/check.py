@@ -14,7 +14,7 @@ from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.alike import Alike
 from batcher.manifest.beside import RunDefaults, Scopes, is_key, is_text, key_of, labels_of, language_of
 from batcher.manifest.damage import surely_plain
-from batcher.manifest.duplicates import Alarm, Duplicates, Watch
+from batcher.manifest.duplicates import DuplicateFilter, DuplicateFinder, DuplicateIndex
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
@@ -36,20 +36,20 @@ Judged = list[Entry | list[Finding]]
 class Checker:
     """Judges the elements of one manifest, one after the other.
 
-    *watch* looks for duplicates, which are allowed without it; *flat* says that fields are CSV columns.
+    *finder* looks for duplicates, which are allowed without it; *flat* says that fields are CSV columns.
     """
 
     def __init__(
-        self, file: str, defaults: RunDefaults, *, now: float, watch: Watch | None = None, flat: bool = False
+        self, file: str, defaults: RunDefaults, *, now: float, finder: DuplicateFinder | None = None, flat: bool = False
     ) -> None:
         self._file = file
         self._x_language = defaults.x_language
         self._scopes = Scopes(defaults)
         self._now = now
         self._flat = flat
-        self._watch = watch
-        self._alarm = watch if isinstance(watch, Alarm) else None
-        self._duplicates = watch if isinstance(watch, Duplicates) else None
+        self._finder = finder
+        self._filter = finder if isinstance(finder, DuplicateFilter) else None
+        self._duplicates = finder if isinstance(finder, DuplicateIndex) else None
         self._alike: Alike | None = Alike()
         self._defaults: Mapping[str, Any] = {}
         self._wrong: frozenset[str | None] = frozenset()  # fields of the defaults
@@ -74,8 +74,8 @@ class Checker:
                 made = entry
                 sound.append(entry)
             judged.append(made)
-        if self._alarm is not None:
-            self._alarm.look_at(sound)
+        if self._filter is not None:
+            self._filter.look_at(sound)
         return judged
 
     def _judge_whole(self, element: Element) -> Entry | list[Finding]:
@@ -111,13 +111,13 @@ class Checker:
                     x_language=x_language or self._x_language,
                     labels=labels,
                 )
-            if self._alarm is not None and entry is not None:
-                self._alarm.look_at([entry])
-            elif self._watch is not None:
+            if self._filter is not None and entry is not None:
+                self._filter.look_at([entry])
+            elif self._finder is not None:
                 known_key = key if entry is None else entry.key
                 job_id = _data_level_job(body)
                 scope = (endpoint, project_id)
-                flaws += self._watch.flaws(element.line, scope, job_id, known_key, own_key=key is not None)
+                flaws += self._finder.flaws(element.line, scope, job_id, known_key, own_key=key is not None)
         if entry is not None and not flaws:
             return entry
         # What is wrong with the defaults is told once, not once more with every entry that takes it from them.

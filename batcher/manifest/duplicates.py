@@ -1,7 +1,8 @@
 """Entries that would get in each other's way: one key twice, or two data-level comparisons of one job.
 
-They are looked for in two ways. `Alarm` needs little memory and less time, and cannot tell a duplicate from two
-entries that look alike to it. Where it goes off, the manifest is read once more from its beginning, with `Duplicates`.
+They are looked for in two ways. `DuplicateFilter` needs little memory and less time, and cannot tell a duplicate from
+two entries that look alike to it. Where it stops, the manifest is read once more from its beginning, with
+`DuplicateIndex`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -9,17 +10,17 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from batcher.errors import BatcherError
+from batcher.manifest.compact_sets import FirstLines, HashSet
 from batcher.manifest.entry import DEFAULT_KEY_LENGTH, Entry
 from batcher.manifest.formats.element import NO_VALUE, Flaw
-from batcher.manifest.seen import Glimpses, Places
 
 Judged = TypeVar("Judged")
 
 _MEND = "submit them one after the other with --allow-duplicates"
 
 
-class Watch(Protocol):
-    """Looks for duplicates."""
+class DuplicateFinder(Protocol):
+    """Finds the entries that would get in the way of others before them."""
 
     def flaws(
         self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
@@ -31,34 +32,34 @@ class Watch(Protocol):
         ...
 
 
-def watched(walk: Callable[[Watch], Iterable[Judged]]) -> Iterator[Judged]:
-    """What *walk* gives under a watch that is sure of every duplicate it tells; *walk* may be done twice."""
+def finding_duplicates(walk: Callable[[DuplicateFinder], Iterable[Judged]]) -> Iterator[Judged]:
+    """What *walk* gives with a finder that is sure of every duplicate it tells; *walk* may be done twice."""
     done = 0
     try:
-        for item in walk(Alarm()):
+        for item in walk(DuplicateFilter()):
             yield item
             done += 1
     except PerhapsDuplicate:
         pass
     else:
         return
-    yield from islice(walk(Duplicates()), done, None)
+    yield from islice(walk(DuplicateIndex()), done, None)
 
 
 class PerhapsDuplicate(BatcherError):
     """An entry looks like one before it."""
 
 
-class Alarm:
-    """Goes off where there may be a duplicate.
+class DuplicateFilter:
+    """Stops where there may be a duplicate, by raising `PerhapsDuplicate`.
 
     Two default keys are the same where scope and body are. Then so are the job, and what is asked of it: it is
     enough to look at jobs, as long as no entry names a key that looks like a default one.
     """
 
     def __init__(self) -> None:
-        self._keys = Glimpses()
-        self._jobs = Glimpses()
+        self._keys = HashSet()
+        self._jobs = HashSet()
         self._default_keys = self._keys_like_them = False
 
     def flaws(
@@ -99,17 +100,17 @@ class Alarm:
             raise PerhapsDuplicate
 
 
-class Duplicates:
-    """Knows duplicates, and where their firsts are."""
+class DuplicateIndex:
+    """Tells duplicates for certain, and in which line the first of them is."""
 
     def __init__(self) -> None:
-        self._keys = Places()
-        self._jobs = Places()
+        self._keys = FirstLines()
+        self._jobs = FirstLines()
 
     def flaws(
         self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
     ) -> Sequence[Flaw]:
-        """See `Watch`."""
+        """See `DuplicateFinder`."""
         same_job = self._jobs.first_line("\0".join((*scope, job_id)), line) if job_id is not None else None
         same_key = self._keys.first_line(key, line) if key is not None else None
         flaws: list[Flaw] = []

@@ -6,7 +6,7 @@ from typing import Literal, cast
 
 from batcher.manifest.beside import RunDefaults
 from batcher.manifest.check import Checker, Judged
-from batcher.manifest.duplicates import Watch, watched
+from batcher.manifest.duplicates import DuplicateFinder, finding_duplicates
 from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
@@ -53,12 +53,12 @@ class Manifest:
         after it. *now* (seconds since the epoch) is when the wave starts. Some hundred entries are in memory at a time.
         """
 
-        def walk(watch: Watch | None) -> Iterator[Judged]:
-            return self._judged(Checker(self.file, defaults, now=now, watch=watch, flat=self.format == "csv"))
+        def walk(finder: DuplicateFinder | None) -> Iterator[Judged]:
+            return self._judged(Checker(self.file, defaults, now=now, finder=finder, flat=self.format == "csv"))
 
         try:
             empty = True
-            for judged in walk(None) if allow_duplicates else watched(walk):
+            for judged in walk(None) if allow_duplicates else finding_duplicates(walk):
                 for item in judged:
                     empty = empty and item == []
                     if isinstance(item, list):

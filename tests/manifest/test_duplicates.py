@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from batcher.manifest import Finding
-from batcher.manifest.duplicates import Watch, watched
-from batcher.manifest.seen import Glimpses, Places
+from batcher.manifest.compact_sets import FirstLines, HashSet
+from batcher.manifest.duplicates import DuplicateFinder, finding_duplicates
 from tests.manifest.reading import data_level, entries, entry, read, texts
 
 
@@ -58,23 +58,23 @@ def test_allow_duplicates_allows_them(tmp_path: Path) -> None:
 
 def test_each_of_many_is_remembered_and_where() -> None:
     """Nothing is forgotten or made up as buckets fill."""
-    glimpses, places = Glimpses(), Places()
+    hashes, first_lines = HashSet(), FirstLines()
     things = [f"thing-{number}" for number in range(20_000)]
-    assert not any(map(glimpses.may_be_known, things))
-    assert all(map(glimpses.may_be_known, things))
-    assert all(places.first_line(thing, line) is None for line, thing in enumerate(things, 1))
-    assert [places.first_line(thing, 7) for thing in things] == list(range(1, 20_001))
+    assert not any(map(hashes.may_be_known, things))
+    assert all(map(hashes.may_be_known, things))
+    assert all(first_lines.first_line(thing, line) is None for line, thing in enumerate(things, 1))
+    assert [first_lines.first_line(thing, 7) for thing in things] == list(range(1, 20_001))
 
 
 def test_nothing_is_forgotten_as_the_table_grows(monkeypatch: pytest.MonkeyPatch) -> None:
     """From a small one, many times."""
-    monkeypatch.setattr("batcher.manifest.seen._SMALL", 8)
-    monkeypatch.setattr("batcher.manifest.seen._LARGE", 64)
-    glimpses = Glimpses()
+    monkeypatch.setattr("batcher.manifest.compact_sets._SMALL", 8)
+    monkeypatch.setattr("batcher.manifest.compact_sets._LARGE", 64)
+    hashes = HashSet()
     batches = [[f"thing-{number}" for number in range(start, start + 50)] for start in range(0, 3000, 50)]
-    assert not any(map(glimpses.any_may_be_known, batches))
-    assert all(glimpses.may_be_known(thing) for batch in batches for thing in batch)
-    assert glimpses.any_may_be_known(["new", "thing-7"])
+    assert not any(map(hashes.any_may_be_known, batches))
+    assert all(hashes.may_be_known(thing) for batch in batches for thing in batch)
+    assert hashes.any_may_be_known(["new", "thing-7"])
 
 
 class Alike(Hashable):
@@ -95,8 +95,8 @@ def test_entries_that_only_look_alike_are_no_duplicates(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A weak hash takes them all for one; each is told from the others, and the true duplicate is found."""
-    as_it_is = Glimpses.may_be_known
-    monkeypatch.setattr(Glimpses, "may_be_known", lambda self, thing: as_it_is(self, Alike(thing)))
+    as_it_is = HashSet.may_be_known
+    monkeypatch.setattr(HashSet, "may_be_known", lambda self, thing: as_it_is(self, Alike(thing)))
     jobs = ["a", "b", "c", "b", "d"]
     if name == "wave.csv":
         content = "job_id,compare_type,conflict_policy,compare_object_infos\n"
@@ -115,15 +115,15 @@ def test_the_manifest_is_read_again_only_where_something_looks_alike(tmp_path: P
     """A sound manifest is read once."""
     walks: list[object] = []
 
-    def walk(watch: Watch) -> Iterator[int]:
-        walks.append(watch)
+    def walk(finder: DuplicateFinder) -> Iterator[int]:
+        walks.append(finder)
         for number, job in enumerate(jobs):
-            yield len(watch.flaws(number, ("e", "p"), job, None, own_key=False))
+            yield len(finder.flaws(number, ("e", "p"), job, None, own_key=False))
 
     jobs = ["a", "b", "c"]
-    assert list(watched(walk)) == [0, 0, 0]
+    assert list(finding_duplicates(walk)) == [0, 0, 0]
     jobs = ["a", "b", "a"]
-    assert list(watched(walk)) == [0, 0, 1]
+    assert list(finding_duplicates(walk)) == [0, 0, 1]
     assert len(walks) == 3
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest import Entry, Finding, finding_line, open_manifest
 from batcher.manifest.alike import Alike
-from batcher.manifest.duplicates import Duplicates
+from batcher.manifest.duplicates import DuplicateIndex
 from batcher.manifest.formats.read_json import _Window
 from batcher.manifest.write import ManifestLine, write_manifest
 from tests.manifest.reading import DEFAULTS, LINES, NOW, entries, entry, read, texts
@@ -29,7 +29,7 @@ def the_long_way() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Alike, "entry_of", lambda *_, **__: None)
         patch.setattr(_Window, "texts", lambda _: [])
-        patch.setattr("batcher.manifest.manifest.watched", lambda walk: walk(Duplicates()))
+        patch.setattr("batcher.manifest.manifest.watched", lambda walk: walk(DuplicateIndex()))
         yield
 
 

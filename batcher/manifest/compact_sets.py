@@ -10,7 +10,7 @@ _DIGEST, _LINE = 16, 5  # bytes
 _SMALL, _LARGE = 1 << 15, 1 << 21  # places
 
 
-class Glimpses:
+class HashSet:
     """Remembers things by 64 bits of their hash, in a table of them that is at most two thirds full.
 
     Two things can look alike: somewhere among a million with a chance of one in 37 million. A million need 16 MB.
@@ -65,7 +65,7 @@ def _room(size: int) -> int:
     return size * 2 // 3
 
 
-class Places:
+class FirstLines:
     """Remembers texts by 128 bits of a digest, and the line each was first seen in, in some 25 bytes each.
 
     Records of one length lie one behind the other in buckets, which are searched from their beginning: some hundreds
