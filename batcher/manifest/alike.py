@@ -9,7 +9,7 @@ from collections.abc import Collection, Hashable, Mapping
 from typing import cast
 
 from batcher.manifest.beside import LONGEST_KEY, is_key
-from batcher.manifest.damage import Place, damage_of, surely_sound
+from batcher.manifest.damage import ExpectedText, damage_of, surely_sound
 from batcher.manifest.entry import NO_LABELS, Entry
 from batcher.manifest.formats.element import Usual
 from batcher.manifest.rules import is_job_id
@@ -44,7 +44,7 @@ class Alike:
         if plain:
             if key and len(key) > LONGEST_KEY:
                 return None
-        elif not is_job_id(usual.job_id) or damage_of(usual.job_id, Place.ID) or (key and not is_key(key)):
+        elif not is_job_id(usual.job_id) or damage_of(usual.job_id, ExpectedText.ID) or (key and not is_key(key)):
             return None
         texts = like.labels if labels is None else self._labels_of(labels)
         if texts is None:
@@ -72,7 +72,7 @@ class Alike:
 
     def _are_sound(self, values: Collection[str]) -> bool:
         """Whether *values* of labels are as they were meant; those that are will be known again."""
-        if not surely_sound(values) and any(damage_of(value, Place.LABEL) for value in values):
+        if not surely_sound(values) and any(damage_of(value, ExpectedText.LABEL) for value in values):
             return False
         if len(self._sound) >= _MOST:
             self._sound.clear()

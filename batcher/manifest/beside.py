@@ -6,7 +6,7 @@ from typing import Any
 from msgspec import Struct
 
 from batcher.drs.endpoints import endpoint_of_region, is_project_id, normalise_endpoint
-from batcher.manifest.damage import Place, damage_of, nothing
+from batcher.manifest.damage import ExpectedText, damage_of, nothing
 from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.fields import LANGUAGES
 from batcher.manifest.findings import kind_of, shown
@@ -66,7 +66,7 @@ class Scopes:
             endpoint = self._own("region", region, flaws)
         elif endpoint:
             endpoint = self._own("endpoint", endpoint, flaws)
-        if project_id is not None and (damage := damage_of(project_id, Place.ID)):
+        if project_id is not None and (damage := damage_of(project_id, ExpectedText.ID)):
             flaws.append(Flaw("project_id", project_id, damage.problem, damage.mend))
         elif project_id is not None and not is_project_id(project_id):
             mend = "Copy the id from the console, My Credentials: 32 letters and digits"
@@ -159,7 +159,7 @@ def key_of(value: Any, flaws: list[Flaw]) -> str | None:
         mend = f"Use at most {LONGEST_KEY} printable characters, without spaces at the ends"
         flaws.append(Flaw("key", key, problem, mend))
         return None
-    if key is not None and (damage := damage_of(key, Place.KEY)):
+    if key is not None and (damage := damage_of(key, ExpectedText.KEY)):
         flaws.append(Flaw("key", key, damage.problem, damage.mend))
         return None
     return key
@@ -176,7 +176,7 @@ def key_problem(key: str) -> str | None:
 
 def is_key(text: str) -> bool:
     """Whether *text* can be the key of an entry."""
-    return key_problem(text) is None and damage_of(text, Place.KEY) is None
+    return key_problem(text) is None and damage_of(text, ExpectedText.KEY) is None
 
 
 def labels_of(labels: Any, flaws: list[Flaw]) -> Mapping[str, str]:
@@ -203,5 +203,5 @@ def _label_flaws(name: str, value: Any) -> Iterator[Flaw]:
         yield Flaw(f"labels.{shown(name)}", value, f"must be text, and is {kind_of(value)}", mend)
     elif not is_whole(value):
         yield _half_a_pair(f"labels.{shown(name)}")
-    elif damage := damage_of(value, Place.LABEL):
+    elif damage := damage_of(value, ExpectedText.LABEL):
         yield Flaw(f"labels.{shown(name)}", value, damage.problem, damage.mend)

@@ -52,7 +52,7 @@ _AS_TEXT = (
 _LOST = f"Its digits are lost: take it from its source again, and {_AS_TEXT}"
 
 
-class Place(Enum):
+class ExpectedText(Enum):
     """What a text is expected to be."""
 
     ID = "id"
@@ -68,7 +68,7 @@ class Damage(Struct, frozen=True):
     mend: str
 
 
-def damage_of(text: str, place: Place) -> Damage | None:
+def damage_of(text: str, place: ExpectedText) -> Damage | None:
     """What some program made of the text that stands at *place*; None where it may be as it was meant."""
     if not text:
         return None
@@ -83,15 +83,15 @@ def damage_of(text: str, place: Place) -> Damage | None:
         return Damage("is what a spreadsheet shows in a column that is too narrow", mend)
     if exponent := _EXPONENT.fullmatch(text):
         return _exponent(exponent, place)
-    if (fraction := _FRACTION.fullmatch(text)) and (place is Place.ID or len(fraction[1]) >= _SURELY_NUMBER):
+    if (fraction := _FRACTION.fullmatch(text)) and (place is ExpectedText.ID or len(fraction[1]) >= _SURELY_NUMBER):
         problem = "was made a number with a fraction, as pandas, csvkit and SQL's float types do with columns of digits"
         return Damage(problem, f"Leading zeros may be lost: take it from its source again, and {_AS_TEXT}")
-    if text[:2] == '="' or (text[:1] == "=" and place is Place.ID):
+    if text[:2] == '="' or (text[:1] == "=" and place is ExpectedText.ID):
         written = _FORMULA.fullmatch(text)
         return Damage(
             "is a formula of a spreadsheet", f"Write {shown(written[1]) if written and written[1] else 'its value'}"
         )
-    return _of_id(text) if place is Place.ID else _quoted(text) if place is Place.NAME else None
+    return _of_id(text) if place is ExpectedText.ID else _quoted(text) if place is ExpectedText.NAME else None
 
 
 def nothing(text: object) -> str | None:
@@ -117,19 +117,19 @@ def surely_sound(values: Iterable[str]) -> bool:
 _PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
-def _nothing(text: str, place: Place) -> Damage | None:
+def _nothing(text: str, place: ExpectedText) -> Damage | None:
     who = KNOWN_NOTHINGS.get(text)
-    if who is None and (place is Place.ID or (place is Place.KEY and text == "NA")):
+    if who is None and (place is ExpectedText.ID or (place is ExpectedText.KEY and text == "NA")):
         who = _ALSO_IN_IDS[text]
     return Damage(f"is a word for nothing: {who}", _EXPORT_EMPTY) if who else None
 
 
-def _exponent(found: re.Match[str], place: Place) -> Damage | None:
+def _exponent(found: re.Match[str], place: ExpectedText) -> Damage | None:
     """What wrote a number with an exponent. 12e4567 and 12e-45 may be ids, and 1.5e-3 somebody's tolerance."""
     point, letter, sign, digits = found.groups()
     if not point and sign != "+":
         return None
-    if place in (Place.LABEL, Place.NAME) and (sign == "-" or not (sign or len(digits) > 1)):
+    if place in (ExpectedText.LABEL, ExpectedText.NAME) and (sign == "-" or not (sign or len(digits) > 1)):
         return None
     if letter == "e":
         who = (
@@ -187,4 +187,4 @@ def ruined_name(name: str) -> Damage | None:
     """
     if not has_signs(name) or unquoted(name) != name:
         return None
-    return damage_of(name, Place.NAME)
+    return damage_of(name, ExpectedText.NAME)

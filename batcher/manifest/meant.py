@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from batcher.manifest.damage import KNOWN_NOTHINGS, QUOTES, Place, damage_of, unquoted
+from batcher.manifest.damage import KNOWN_NOTHINGS, QUOTES, ExpectedText, damage_of, unquoted
 from batcher.manifest.findings import shown
 
 Databases = list[tuple[str, list[str] | None]]
@@ -27,7 +27,7 @@ def oddity(databases: Databases) -> tuple[str, str | None] | None:
             if table in KNOWN_NOTHINGS:
                 told = f'has the {place} "{shown(table)}", a word for nothing: {KNOWN_NOTHINGS[table]}'
                 return told, "Leave it out, or leave the cell empty. A name that is really so needs the JSON form"
-            if damage := damage_of(table, Place.NAME):
+            if damage := damage_of(table, ExpectedText.NAME):
                 mend = damage.mend if unquoted(table) == table else None
                 return f'has the {place} "{shown(table)}", which {damage.problem}', mend
             if _bare(table) != table and place == "table":

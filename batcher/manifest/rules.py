@@ -5,7 +5,7 @@ They look at plain data of any shape: what single fields may hold is the request
 
 from typing import Any
 
-from batcher.manifest.damage import Place, damage_of, says_nothing
+from batcher.manifest.damage import ExpectedText, damage_of, says_nothing
 from batcher.manifest.fields import DATA_LEVEL, MISSING_MENDS, OBJECT_LISTS
 from batcher.manifest.formats.element import NO_VALUE, Flaw
 from batcher.manifest.names import name_flaws
@@ -32,7 +32,7 @@ def apply_rules(body: dict[str, Any], *, now: float) -> list[Flaw]:
         mend = f'Give object_level_compare_type "objects", or {DATA_LEVEL}, or both'
         flaws.append(Flaw(None, NO_VALUE, problem, mend))
     job_id = body.get("job_id")
-    if type(job_id) is str and (damage := damage_of(job_id, Place.ID)):
+    if type(job_id) is str and (damage := damage_of(job_id, ExpectedText.ID)):
         mend = f"{MISSING_MENDS['job_id']}, or take the entry out" if says_nothing(job_id) else damage.mend
         flaws.append(Flaw("job_id", job_id, damage.problem, mend))
     elif type(job_id) is str and not is_job_id(job_id):

@@ -5,14 +5,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 from batcher.manifest.beside import is_key
-from batcher.manifest.damage import Place, damage_of, ruined_name
+from batcher.manifest.damage import ExpectedText, damage_of, ruined_name
 from tests.manifest.reading import LATER
 
 # Everything that can stand in a name: not NUL, which CSV cannot hold, and no half of a surrogate pair.
 _SIGNS = st.characters(exclude_characters="\0", exclude_categories=["Cs"])
 NAMES = st.text(_SIGNS, min_size=1, max_size=8).filter(lambda name: ruined_name(name) is None)
-_LABELS = NAMES.filter(lambda text: damage_of(text, Place.LABEL) is None)
-_IDS = st.text("abcdef0123456789-_", min_size=1, max_size=12).filter(lambda text: damage_of(text, Place.ID) is None)
+_LABELS = NAMES.filter(lambda text: damage_of(text, ExpectedText.LABEL) is None)
+_IDS = st.text("abcdef0123456789-_", min_size=1, max_size=12).filter(
+    lambda text: damage_of(text, ExpectedText.ID) is None
+)
 _KEYS = st.text(min_size=1, max_size=12).filter(is_key)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from batcher.manifest import Entry
-from batcher.manifest.damage import KNOWN_NOTHINGS, Place, damage_of
+from batcher.manifest.damage import KNOWN_NOTHINGS, ExpectedText, damage_of
 from tests.manifest.reading import LINES, entries, entry, read, texts
 
 RUINED = [
@@ -45,8 +45,8 @@ SOUND = [
 
 
 @pytest.mark.parametrize("text", RUINED)
-@pytest.mark.parametrize("place", Place)
-def test_what_no_one_means_is_damage_everywhere(text: str, place: Place) -> None:
+@pytest.mark.parametrize("place", ExpectedText)
+def test_what_no_one_means_is_damage_everywhere(text: str, place: ExpectedText) -> None:
     """With who writes it, and how to export without."""
     damage = damage_of(text, place)
     assert damage is not None
@@ -55,8 +55,8 @@ def test_what_no_one_means_is_damage_everywhere(text: str, place: Place) -> None
 
 
 @pytest.mark.parametrize("text", SOUND)
-@pytest.mark.parametrize("place", Place)
-def test_what_may_be_right_is_none(text: str, place: Place) -> None:
+@pytest.mark.parametrize("place", ExpectedText)
+def test_what_may_be_right_is_none(text: str, place: ExpectedText) -> None:
     """Digits alone, hexadecimal digits that look like a number, words that only begin like one."""
     assert damage_of(text, place) is None
 
@@ -64,20 +64,20 @@ def test_what_may_be_right_is_none(text: str, place: Place) -> None:
 @pytest.mark.parametrize(
     ("place", "text"),
     [
-        (Place.LABEL, "NA"),
-        (Place.LABEL, "1.0"),
-        (Place.LABEL, "1.5e-3"),
-        (Place.LABEL, "=>"),
-        (Place.LABEL, "'quoted'"),
-        (Place.LABEL, "1,200"),
-        (Place.LABEL, "to be continued …"),
-        (Place.KEY, "1.0"),
-        (Place.KEY, "a…"),
-        (Place.NAME, "NA"),
-        (Place.NAME, "v1.0"),
+        (ExpectedText.LABEL, "NA"),
+        (ExpectedText.LABEL, "1.0"),
+        (ExpectedText.LABEL, "1.5e-3"),
+        (ExpectedText.LABEL, "=>"),
+        (ExpectedText.LABEL, "'quoted'"),
+        (ExpectedText.LABEL, "1,200"),
+        (ExpectedText.LABEL, "to be continued …"),
+        (ExpectedText.KEY, "1.0"),
+        (ExpectedText.KEY, "a…"),
+        (ExpectedText.NAME, "NA"),
+        (ExpectedText.NAME, "v1.0"),
     ],
 )
-def test_what_is_right_at_some_places(place: Place, text: str) -> None:
+def test_what_is_right_at_some_places(place: ExpectedText, text: str) -> None:
     """A label is anybody's text, and NA a region; an id is neither."""
     assert damage_of(text, place) is None
 
@@ -100,7 +100,7 @@ def test_what_is_right_at_some_places(place: Place, text: str) -> None:
 )
 def test_what_is_no_id(text: str, problem: str, mend: str) -> None:
     """Though it may be a label, or a key."""
-    damage = damage_of(text, Place.ID)
+    damage = damage_of(text, ExpectedText.ID)
     assert damage is not None
     assert damage.problem.startswith(problem)
     assert damage.mend.startswith(mend)
