@@ -17,7 +17,7 @@ Name = tuple[str, str, str, str, int]
 """Endpoint, project, job, kind of comparison, and which of several."""
 
 
-class Change(Struct, frozen=True, kw_only=True):
+class ManifestChange(Struct, frozen=True, kw_only=True):
     """One entry that is in one of the manifests only, or differs between them.
 
     *tables_came* and *tables_went* are `database.table`, or a database alone; *fields* say what else differs, each with
@@ -35,13 +35,13 @@ class Change(Struct, frozen=True, kw_only=True):
     fields: tuple[tuple[str, str, str], ...] = ()
 
 
-class _Seen(Struct, frozen=True):
+class _ComparedEntry(Struct, frozen=True):
     key: str
     tables: frozenset[str]
     fields: Mapping[str, str]
 
 
-def changes(before: Iterable[Entry], after: Iterable[Entry], *, parts_as_one: bool = False) -> Iterator[Change]:
+def changes(before: Iterable[Entry], after: Iterable[Entry], *, parts_as_one: bool = False) -> Iterator[ManifestChange]:
     """The changes from *before* to *after*, by scope and job. With *parts_as_one* the parts of a job that was split are
     one entry: a table that only moved from one to the next is no change."""
     old = {name: _whole(parts) for name, parts in _by_name(before, parts_as_one).items()}
@@ -50,7 +50,7 @@ def changes(before: Iterable[Entry], after: Iterable[Entry], *, parts_as_one: bo
         was, now = old.get(name), new.get(name)
         one = now or was
         assert one is not None  # noqa: S101 - the name is from one of the two
-        change = Change(
+        change = ManifestChange(
             what="came" if was is None else "went" if now is None else "changed",
             endpoint=name[0],
             project_id=name[1],
@@ -61,7 +61,7 @@ def changes(before: Iterable[Entry], after: Iterable[Entry], *, parts_as_one: bo
         if was is None or now is None:
             yield change
         elif was.tables != now.tables or was.fields != now.fields:
-            yield Change(
+            yield ManifestChange(
                 what="changed",
                 endpoint=name[0],
                 project_id=name[1],
@@ -74,19 +74,19 @@ def changes(before: Iterable[Entry], after: Iterable[Entry], *, parts_as_one: bo
             )
 
 
-def _by_name(entries: Iterable[Entry], parts_as_one: bool) -> dict[Name, list[_Seen]]:
-    found: dict[Name, list[_Seen]] = {}
+def _by_name(entries: Iterable[Entry], parts_as_one: bool) -> dict[Name, list[_ComparedEntry]]:
+    found: dict[Name, list[_ComparedEntry]] = {}
     for entry in entries:
         body = orjson.loads(entry.body)
         info = body.get(DATA_LEVEL) or {}
         level, kind = body.get("object_level_compare_type"), info.get("compare_type")
         compared = "+".join(filter(None, [level, kind]))
-        seen = _Seen(entry.key, frozenset(_tables(info)), _fields(entry, info))
+        seen = _ComparedEntry(entry.key, frozenset(_tables(info)), _fields(entry, info))
         number = 0
         if parts_as_one:
             name = (entry.endpoint, entry.project_id, entry.job_id, kind or level or "", 0)
             fields = {field: value for field, value in seen.fields.items() if field != "label.part"}
-            found.setdefault(name, []).append(_Seen(seen.key, seen.tables, fields | {"compared": compared}))
+            found.setdefault(name, []).append(_ComparedEntry(seen.key, seen.tables, fields | {"compared": compared}))
             continue
         while (name := (entry.endpoint, entry.project_id, entry.job_id, compared, number)) in found:
             number += 1
@@ -94,9 +94,9 @@ def _by_name(entries: Iterable[Entry], parts_as_one: bool) -> dict[Name, list[_S
     return found
 
 
-def _whole(parts: list[_Seen]) -> _Seen:
+def _whole(parts: list[_ComparedEntry]) -> _ComparedEntry:
     """The parts of an entry in one: the first has all that is asked for beside tables."""
-    return _Seen(parts[0].key, frozenset().union(*(part.tables for part in parts)), parts[0].fields)
+    return _ComparedEntry(parts[0].key, frozenset().union(*(part.tables for part in parts)), parts[0].fields)
 
 
 def _tables(info: Mapping[str, Any]) -> Iterator[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from batcher.discover.choice import Wanted
     from batcher.discover.discovery import ProjectFound, Question
     from batcher.drs.auth.sources import CredentialSources
-    from batcher.manifest.changes import Change
+    from batcher.manifest.changes import ManifestChange
     from batcher.manifest.write import ManifestLine
     from batcher.settings import RunSettings
 
@@ -259,7 +259,7 @@ async def _discovered(
     return [task.result() for task in tasks]
 
 
-def _changes(old: "Sequence[Any]", parts: "Sequence[Sequence[ManifestLine]]") -> "list[Change]":
+def _changes(old: "Sequence[Any]", parts: "Sequence[Sequence[ManifestLine]]") -> "list[ManifestChange]":
     from batcher.discover.written import entries
     from batcher.manifest.changes import changes
 
@@ -324,7 +324,7 @@ def _tell(
     parts: "Sequence[Sequence[ManifestLine]]",
     path: Path | None,
     report: Path | None,
-    changed: "Sequence[Change] | None",
+    changed: "Sequence[ManifestChange] | None",
     since: Path | None,
     *,
     as_json: bool,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batcher.manifest import Entry, Manifest, RunDefaults
-    from batcher.manifest.changes import Change
+    from batcher.manifest.changes import ManifestChange
 
 _SHOWN = 20  # of each kind; --json has them all
 _TABLES = 4  # of one entry
@@ -33,7 +33,7 @@ def entries_of(
     return entries
 
 
-def as_json(found: "Iterable[Change]") -> list[dict[str, Any]]:
+def as_json(found: "Iterable[ManifestChange]") -> list[dict[str, Any]]:
     """The changes as data."""
     return [
         {
@@ -51,7 +51,7 @@ def as_json(found: "Iterable[Change]") -> list[dict[str, Any]]:
     ]
 
 
-def table(found: "Sequence[Change]", against: str) -> Iterator[str]:
+def table(found: "Sequence[ManifestChange]", against: str) -> Iterator[str]:
     """The changes against the manifest *against*, for people."""
     from batcher.text import counted, printable
 
@@ -69,7 +69,7 @@ def table(found: "Sequence[Change]", against: str) -> Iterator[str]:
             yield f"  … and {len(some) - _SHOWN:,} more that {what}; --json has them all"
 
 
-def _said(change: "Change") -> str:
+def _said(change: "ManifestChange") -> str:
     parts = []
     for sign, tables in (("+", change.tables_came), ("-", change.tables_went)):
         if tables:
