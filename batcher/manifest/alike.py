@@ -11,7 +11,7 @@ from typing import cast
 from batcher.manifest.beside import LONGEST_KEY, is_key
 from batcher.manifest.damage import ExpectedText, damage_of, surely_sound
 from batcher.manifest.entry import NO_LABELS, Entry
-from batcher.manifest.formats.element import Usual
+from batcher.manifest.formats.element import RegularElement
 from batcher.manifest.rules import is_job_id
 
 _MOST = 4096  # kept; an entry seldom comes back after that many others
@@ -26,25 +26,25 @@ class Alike:
         self._known: dict[Hashable, Entry] = {}
         self._sound: set[str] = set()  # values of labels
 
-    def learn(self, usual: Usual, entry: Entry) -> None:
-        """Remember that *entry*, which was made of *usual*, is sound."""
+    def learn(self, regular: RegularElement, entry: Entry) -> None:
+        """Remember that *entry*, which was made of *regular*, is sound."""
         if len(self._known) >= _MOST:
             self._known.clear()
-        self._known[usual.common] = entry
+        self._known[regular.common] = entry
 
-    def entry_of(self, usual: Usual, index: int, line: int, *, plain: bool) -> Entry | None:
-        """The entry that *usual* makes; None where that takes a closer look. Duplicates are not looked for.
+    def entry_of(self, regular: RegularElement, index: int, line: int, *, plain: bool) -> Entry | None:
+        """The entry that *regular* makes; None where that takes a closer look. Duplicates are not looked for.
 
         *plain* says that job and key are surely ids without damage.
         """
-        like = self._known.get(usual.common)
+        like = self._known.get(regular.common)
         if like is None:
             return None
-        key, labels = usual.key, usual.labels
+        key, labels = regular.key, regular.labels
         if plain:
             if key and len(key) > LONGEST_KEY:
                 return None
-        elif not is_job_id(usual.job_id) or damage_of(usual.job_id, ExpectedText.ID) or (key and not is_key(key)):
+        elif not is_job_id(regular.job_id) or damage_of(regular.job_id, ExpectedText.ID) or (key and not is_key(key)):
             return None
         texts = like.labels if labels is None else self._labels_of(labels)
         if texts is None:
@@ -53,11 +53,11 @@ class Alike:
             index,
             line,
             like.terms,
-            usual.job_id,
+            regular.job_id,
             key or None,
             texts,
-            usual.infos or like.infos,
-            usual.infos_with_token or like.infos_with_token,
+            regular.infos or like.infos,
+            regular.infos_with_token or like.infos_with_token,
         )
 
     def _labels_of(self, own: Mapping[str, str | None]) -> Mapping[str, str] | None:

@@ -18,7 +18,7 @@ from batcher.manifest.duplicates import DuplicateFilter, DuplicateFinder, Duplic
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
-from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, Usual
+from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, RegularElement
 from batcher.manifest.merge import merged
 from batcher.manifest.rules import apply_rules
 from batcher.manifest.structure import structure_flaws
@@ -57,15 +57,15 @@ class Checker:
     def judge(self, batch: Batch) -> Judged:
         """The entry that each element of *batch* makes, or everything that is wrong with it."""
         judged, sound, alike = Judged(), list[Entry](), self._alike
-        plain = alike is not None and _are_plain(batch.usual)
-        for place, usual in enumerate(batch.usual):
+        plain = alike is not None and _are_plain(batch.regular)
+        for place, regular in enumerate(batch.regular):
             entry = None
-            if usual is not None and alike is not None:
-                entry = alike.entry_of(usual, batch.index + place, batch.lines[place], plain=plain)
+            if regular is not None and alike is not None:
+                entry = alike.entry_of(regular, batch.index + place, batch.lines[place], plain=plain)
             if entry is None:
                 made = self._judge_whole(batch.element(place))
-                if usual is not None and alike is not None and isinstance(made, Entry):
-                    alike.learn(usual, made)
+                if regular is not None and alike is not None and isinstance(made, Entry):
+                    alike.learn(regular, made)
             elif self._duplicates is not None and (flaws := self._duplicates.flaws_of(entry)):
                 element = batch.element(place)
                 data, scope = merged(self._defaults, element.data), entry.terms.scope
@@ -199,9 +199,9 @@ class Checker:
         return field.removeprefix(_DATA_PREFIX)
 
 
-def _are_plain(usual: Sequence[Usual | None]) -> bool:
+def _are_plain(regular: Sequence[RegularElement | None]) -> bool:
     """Whether the jobs and keys of a whole batch are surely ids without damage."""
-    known = [one for one in usual if one is not None] if None in usual else usual
+    known = [one for one in regular if one is not None] if None in regular else regular
     return surely_plain(list(map(_job_of, known))) and surely_plain(list(filter(None, map(_key_of, known))))
 
 

@@ -1,1 +1,1 @@
-"""How manifests are read: each format, the bytes beneath it, and its usual rows at speed."""
+"""How manifests are read: each format, the bytes beneath it, and its regular rows at speed."""

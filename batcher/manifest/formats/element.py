@@ -23,7 +23,7 @@ class Element(Struct):
     flaws: Sequence["Flaw"] = ()
 
 
-class Usual(msgspec.Struct, gc=False):
+class RegularElement(msgspec.Struct, gc=False):
     """An element without oddities, taken apart: what is its own, and *common*, which is equal for elements alike.
 
     Texts are whole (no half of a surrogate pair), objects are as their records have them, nothing stands twice. None
@@ -41,25 +41,25 @@ class Usual(msgspec.Struct, gc=False):
 class Batch(msgspec.Struct):
     """Some elements, one after the other; *index* is the place of the first, *lines* are where they begin.
 
-    What is not *usual* needs a closer look, for which there is `element`.
+    What is not *regular* needs a closer look, for which there is `element`.
     """
 
     index: int
     lines: Sequence[int]
-    usual: Sequence[Usual | None]
+    regular: Sequence[RegularElement | None]
 
     def element(self, place: int) -> Element:
         """All there is to know of the element at *place* in the batch; made anew, as it is seldom asked for."""
         raise NotImplementedError
 
 
-class Single(Batch):
+class SingleElement(Batch):
     """A batch of one, which was read in full at once."""
 
     known: Element
 
     @classmethod
-    def of(cls, element: Element) -> "Single":
+    def of(cls, element: Element) -> "SingleElement":
         """The batch of *element* alone."""
         return cls(element.index, (element.line,), (None,), element)
 

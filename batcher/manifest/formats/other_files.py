@@ -19,7 +19,7 @@ def refuse_other_files(name: str, items: Iterable[Any]) -> Iterator[Any]:
     for item in items:
         if not looked and isinstance(item, Batch) and item.lines:
             looked = True
-            if item.usual[0] is None and (other := _other(item.element(0).data)):
+            if item.regular[0] is None and (other := _other(item.element(0).data)):
                 raise ManifestError(name, *other, line=item.lines[0])
         yield item
 

@@ -6,10 +6,10 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
-from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, Single, Usual
+from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, RegularElement, SingleElement
 from batcher.manifest.formats.header import DELIMITERS, INDEX_MEND, drawn_table, header_flaws, is_rule, read_header
+from batcher.manifest.formats.regular_csv import UsualOf, usual_under
 from batcher.manifest.formats.source import Source
-from batcher.manifest.formats.usual_csv import UsualOf, usual_under
 from batcher.manifest.short_form import BadCell, parse_cell
 from batcher.text import counted
 
@@ -64,18 +64,20 @@ class _Lines:
             yield line
 
 
-def _rows(name: str, reader: "Reader", read: "_Lines", above: int, columns: "_Columns") -> Iterator["_Rows | Single"]:
+def _rows(
+    name: str, reader: "Reader", read: "_Lines", above: int, columns: "_Columns"
+) -> Iterator["_Rows | SingleElement"]:
     """The rows of *reader*, which begin below *above* lines. Raises `ManifestError` where rows are lost in a cell."""
     batch, until = _Rows(0, [], [], [], columns), read.size + _BATCH
     begin = above + 1
     while True:
         try:
             for row in reader:
-                usual = columns.usual_of(row)
-                if usual is not None or (any(row) and not "".join(row).isspace()):
+                regular = columns.regular_of(row)
+                if regular is not None or (any(row) and not "".join(row).isspace()):
                     batch.rows.append(row)
                     batch.lines.append(begin)
-                    batch.usual.append(usual)
+                    batch.regular.append(regular)
                     if read.size >= until:
                         yield batch
                         batch, until = batch.next(), read.size + _BATCH
@@ -87,7 +89,7 @@ def _rows(name: str, reader: "Reader", read: "_Lines", above: int, columns: "_Co
             flaw, end = _unreadable(str(error)), above + reader.line_num
             if end > begin or "field larger" in str(error):
                 raise ManifestError(name, flaw.problem, f"{flaw.mend}. {_NO_FURTHER}", line=begin) from None
-            yield Single.of(Element(batch.index + len(batch.rows), begin, None, None, [flaw]))
+            yield SingleElement.of(Element(batch.index + len(batch.rows), begin, None, None, [flaw]))
             batch = batch.next(1)
             begin = end + 1
         except UnicodeDecodeError:
@@ -111,7 +113,7 @@ def _home(name: str) -> _Home:
 
 class _Rows(Batch):
     lines: list[int]
-    usual: list[Usual | None]
+    regular: list[RegularElement | None]
     rows: list[list[str]]
     columns: "_Columns"
 
@@ -133,7 +135,7 @@ class _Columns:
         self._columns = [(_home(name), name.removeprefix(LABEL_PREFIX)) for name in header]
         self._nameless = [place for place, name in enumerate(header) if not name]
         self.usable = "job_id" in header
-        self.usual_of: UsualOf = _never if self.flaws else usual_under(header, surely_whole=surely_whole)
+        self.regular_of: UsualOf = _never if self.flaws else usual_under(header, surely_whole=surely_whole)
 
     def element(self, index: int, line: int, row: list[str]) -> Element:
         """The entry that *row* stands for, nested as the API's body is."""
@@ -210,7 +212,7 @@ class _Columns:
         return None
 
 
-def _never(row: list[str]) -> Usual | None:
+def _never(row: list[str]) -> RegularElement | None:
     return None
 
 

@@ -13,11 +13,11 @@ from msgspec import Struct
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import BODY_FIELDS, ENTRY_FIELDS
 from batcher.manifest.findings import shown
-from batcher.manifest.formats.element import Batch, Element, Flaw, Single, Usual
+from batcher.manifest.formats.element import Batch, Element, Flaw, RegularElement, SingleElement
 from batcher.manifest.formats.read_jsonl import LONGEST, twice_flaws
+from batcher.manifest.formats.regular_json import regular_of
 from batcher.manifest.formats.source import Source
 from batcher.manifest.formats.strict_json import NotJson, parse, value_at
-from batcher.manifest.formats.usual_json import usual_of
 from batcher.nearest import nearest
 
 _CHUNK = 1 << 18
@@ -69,14 +69,14 @@ def _array(window: "_Window") -> Iterator[Batch]:
 def _batch(window: "_Window", index: int) -> Batch:
     """The element that begins here, and those behind it as far as they can be seen."""
     texts = window.texts()
-    usual = usual_of(texts)
-    odd = (place for place, known in enumerate(usual) if known is None)
+    regular = regular_of(texts)
+    odd = (place for place, known in enumerate(regular) if known is None)
     until = next((place for place in odd if not _is_json(texts[place])), len(texts))
     if until:
-        return window.take(index, texts[:until], usual[:until])
+        return window.take(index, texts[:until], regular[:until])
     line, column = window.position()
     value, flaws = window.value()
-    return Single.of(Element(index, line, value, column, flaws))
+    return SingleElement.of(Element(index, line, value, column, flaws))
 
 
 def _is_json(text: str) -> bool:
@@ -252,7 +252,7 @@ class _Window:
         first, *others = self._buffer[self._at : until].split(joint[0])
         return [f"{first}}}", *(f"{head}{text}}}" for text in others)]
 
-    def take(self, index: int, texts: list[str], usual: list[Usual | None]) -> Batch:
+    def take(self, index: int, texts: list[str], regular: list[RegularElement | None]) -> Batch:
         """Go to the end of *texts*, the first of those that begin here."""
         line, _ = self.position()
         gap, at = self._gap, self._at
@@ -261,7 +261,7 @@ class _Window:
             lines.append(line)
             line += text.count("\n") + gap.count("\n")
         self._at += sum(map(len, texts)) + len(gap) * (len(texts) - 1)
-        return _Texts(index, lines, usual, texts, len(gap), self._buffer, at, self._line_begin)
+        return _Texts(index, lines, regular, texts, len(gap), self._buffer, at, self._line_begin)
 
     def position(self) -> tuple[int, int]:
         """Line and column of where the window begins, both 1-based."""

@@ -7,9 +7,9 @@ import orjson
 
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw
+from batcher.manifest.formats.regular_json import regular_of
 from batcher.manifest.formats.source import Source
 from batcher.manifest.formats.strict_json import NotJson, parse, twice_keys
-from batcher.manifest.formats.usual_json import usual_of
 
 # A line that does not end is no JSONL; it must not fill the memory.
 LONGEST = 16 * 1024 * 1024
@@ -21,14 +21,14 @@ def read_jsonl(source: Source) -> Iterator[Batch]:
     for lines in _lines(source.pieces()):
         numbers: Sequence[int] = range(number, number + len(lines))
         number += len(lines)
-        usual = usual_of(lines)
-        if None in usual and not all(map(str.strip, lines)):
+        regular = regular_of(lines)
+        if None in regular and not all(map(str.strip, lines)):
             numbers = [number for number, line in zip(numbers, lines, strict=True) if line.strip()]
             lines = [line for line in lines if line.strip()]
-            usual = usual_of(lines)
+            regular = regular_of(lines)
         if index == 0 and lines:
             _refuse_other_json(source.name, lines, numbers[0])
-        yield _Lines(index, numbers, usual, lines)
+        yield _Lines(index, numbers, regular, lines)
         index += len(lines)
 
 

@@ -12,7 +12,7 @@ from msgspec import UNSET, UnsetType
 
 from batcher.drs.v3.request_body import BodyPart, Name, ObjectInfo, ObjectInfoWithToken, to_json
 from batcher.manifest.damage import has_signs
-from batcher.manifest.formats.element import Usual
+from batcher.manifest.formats.element import RegularElement
 from batcher.manifest.names import any_ruined
 
 _Text = str | UnsetType | None
@@ -55,7 +55,7 @@ _decode = msgspec.json.Decoder(_Row).decode
 _decode_objects = msgspec.json.Decoder(Annotated[list[ObjectInfo], _SOME]).decode
 
 
-def usual_of(texts: Sequence[str]) -> list[Usual | None]:
+def regular_of(texts: Sequence[str]) -> list[RegularElement | None]:
     """What each of *texts* says, one after the other; None where it is no entry without oddities."""
     try:
         rows = [_decode(text) for text in texts]
@@ -80,7 +80,7 @@ def objects_in(text: str) -> list[ObjectInfo] | None:
     return infos
 
 
-def _careful(text: str) -> Usual | None:
+def _careful(text: str) -> RegularElement | None:
     try:
         row = _decode(text)
     except (msgspec.MsgspecError, UnicodeEncodeError):
@@ -88,11 +88,11 @@ def _careful(text: str) -> Usual | None:
     return _sound(text, row)
 
 
-def _sound(text: str, row: _Row) -> Usual | None:
+def _sound(text: str, row: _Row) -> RegularElement | None:
     if not _each_once(text, row):
         return None
-    usual = _apart(row)
-    return None if has_signs(text) and any_ruined(usual.infos, usual.infos_with_token) else usual
+    regular = _apart(row)
+    return None if has_signs(text) and any_ruined(regular.infos, regular.infos_with_token) else regular
 
 
 def _each_once(text: str, rows: _Row | list[_Row] | list[ObjectInfo]) -> bool:
@@ -102,11 +102,11 @@ def _each_once(text: str, rows: _Row | list[_Row] | list[ObjectInfo]) -> bool:
     return text.count(":") == to_json(rows).count(b":")
 
 
-def _apart(row: _Row) -> Usual:
+def _apart(row: _Row) -> RegularElement:
     labels, info = row.labels or None, row.data_level_compare_info
     labelled = ... if labels else row.labels is None
     if info is UNSET or info is None:
-        return Usual(
+        return RegularElement(
             (
                 row.object_level_compare_type,
                 row.project_id,
@@ -121,7 +121,7 @@ def _apart(row: _Row) -> Usual:
             labels,
         )
     plain, with_token = info.compare_object_infos, info.compare_object_infos_with_token
-    return Usual(
+    return RegularElement(
         (
             row.object_level_compare_type,
             row.project_id,

@@ -1,4 +1,4 @@
-"""The short way for usual rows, and the long way for all others, come to the same."""
+"""The short way for regular rows, and the long way for all others, come to the same."""
 
 import json
 import tempfile

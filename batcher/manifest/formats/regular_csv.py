@@ -8,11 +8,11 @@ from batcher.manifest.beside import is_whole
 from batcher.manifest.damage import KNOWN_NOTHINGS
 from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.fields import LABEL_PREFIX, OBJECT_LISTS
-from batcher.manifest.formats.element import Usual
-from batcher.manifest.formats.usual_json import objects_in
+from batcher.manifest.formats.element import RegularElement
+from batcher.manifest.formats.regular_json import objects_in
 from batcher.manifest.short_form import BadCell, databases, tables_in
 
-UsualOf = Callable[[list[str]], Usual | None]
+UsualOf = Callable[[list[str]], RegularElement | None]
 _MOST = 4096  # lists of tables that are kept
 _LONG = 4096  # characters of a list that is not kept
 
@@ -31,7 +31,7 @@ def usual_under(header: Sequence[str], *, surely_whole: bool) -> UsualOf:
     common: Callable[[list[str]], Hashable] = itemgetter(*shared) if shared else _nothing
     short_form = _ShortForm()
 
-    def usual_of(row: list[str]) -> Usual | None:
+    def regular_of(row: list[str]) -> RegularElement | None:
         if len(row) != width:
             if len(row) > width or len(row) == 1:
                 return None
@@ -47,9 +47,9 @@ def usual_under(header: Sequence[str], *, surely_whole: bool) -> UsualOf:
             infos = objects_in(cell) if cell[0] in "[{" else short_form.objects_in(cell)
             if infos is None:
                 return None
-        return Usual((common(row), infos is None), job_id, own_key, own_labels, infos)
+        return RegularElement((common(row), infos is None), job_id, own_key, own_labels, infos)
 
-    return usual_of
+    return regular_of
 
 
 def _is_label(name: str) -> bool:
