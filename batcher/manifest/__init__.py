@@ -1,7 +1,7 @@
 """The manifest room: formats, the entry, and every check made before anything is sent."""
 
-from batcher.manifest.beside import RunDefaults
 from batcher.manifest.entry import Entry, Finding
+from batcher.manifest.envelope import RunDefaults
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import finding_line
 from batcher.manifest.manifest import Manifest, open_manifest

@@ -1,7 +1,8 @@
 """The checks: one element of a manifest in, an entry out, or every finding about it.
 
 What a field may hold is said once, by the request's models; the rules between fields are in `rules`, what stands
-beside the request body in `beside`. Here they come together. What is like a sound entry needs none of it: see `alike`.
+beside the request body in `envelope`. Here they come together. What is like a sound entry needs none of it: see
+`templates`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,10 +13,12 @@ from pydantic import ValidationError
 
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.alike import Alike
-from batcher.manifest.beside import RunDefaults, Scopes, is_key, is_text, key_of, labels_of, language_of
+from batcher.manifest.envelope import RunDefaults, Scopes, is_key, is_text, key_of, labels_of, language_of
 from batcher.manifest.damage import surely_plain
 from batcher.manifest.duplicates import DuplicateFilter, DuplicateFinder, DuplicateIndex
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
+from batcher.manifest.entry_templates import EntryTemplates
+from batcher.manifest.envelope import RunDefaults, Scopes, is_key, is_text, key_of, labels_of, language_of
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
 from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, RegularElement
@@ -50,22 +53,22 @@ class Checker:
         self._finder = finder
         self._filter = finder if isinstance(finder, DuplicateFilter) else None
         self._duplicates = finder if isinstance(finder, DuplicateIndex) else None
-        self._alike: Alike | None = Alike()
+        self._templates: EntryTemplates | None = EntryTemplates()
         self._defaults: Mapping[str, Any] = {}
         self._wrong: frozenset[str | None] = frozenset()  # fields of the defaults
 
     def judge(self, batch: Batch) -> Judged:
         """The entry that each element of *batch* makes, or everything that is wrong with it."""
-        judged, sound, alike = Judged(), list[Entry](), self._alike
-        plain = alike is not None and _are_plain(batch.regular)
+        judged, sound, templates = Judged(), list[Entry](), self._templates
+        plain = templates is not None and _are_plain(batch.regular)
         for place, regular in enumerate(batch.regular):
             entry = None
-            if regular is not None and alike is not None:
-                entry = alike.entry_of(regular, batch.index + place, batch.lines[place], plain=plain)
+            if regular is not None and templates is not None:
+                entry = templates.entry_of(regular, batch.index + place, batch.lines[place], plain=plain)
             if entry is None:
                 made = self._judge_whole(batch.element(place))
-                if regular is not None and alike is not None and isinstance(made, Entry):
-                    alike.learn(regular, made)
+                if regular is not None and templates is not None and isinstance(made, Entry):
+                    templates.learn(regular, made)
             elif self._duplicates is not None and (flaws := self._duplicates.flaws_of(entry)):
                 element = batch.element(place)
                 data, scope = merged(self._defaults, element.data), entry.terms.scope
@@ -145,7 +148,7 @@ class Checker:
         self._defaults = data
         self._wrong = frozenset(flaw.field for flaw in flaws if flaw.field is not None)
         labels = data.get("labels")
-        self._alike = None if flaws else Alike(labels if type(labels) is dict else NO_LABELS)
+        self._templates = None if flaws else EntryTemplates(labels if type(labels) is dict else NO_LABELS)
         return [
             Finding(
                 file=self._file,

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from batcher.manifest.beside import SCOPE_FIELDS
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
+from batcher.manifest.envelope import SCOPE_FIELDS
 
 FIRST = 1000
 EXAMPLES = 5

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, cast
 
-from batcher.manifest.beside import RunDefaults
 from batcher.manifest.check import Checker, Judged
 from batcher.manifest.duplicates import DuplicateFinder, finding_duplicates
 from batcher.manifest.entry import Entry, Finding
+from batcher.manifest.envelope import RunDefaults
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
 from batcher.manifest.formats.element import Batch

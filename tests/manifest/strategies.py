@@ -4,8 +4,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from batcher.manifest.beside import is_key
 from batcher.manifest.damage import ExpectedText, damage_of, ruined_name
+from batcher.manifest.envelope import is_key
 from tests.manifest.reading import LATER
 
 # Everything that can stand in a name: not NUL, which CSV cannot hold, and no half of a surrogate pair.

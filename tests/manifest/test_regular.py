@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest import Entry, Finding, finding_line, open_manifest
-from batcher.manifest.alike import Alike
 from batcher.manifest.duplicates import DuplicateIndex
+from batcher.manifest.entry_templates import EntryTemplates
 from batcher.manifest.formats.read_json import _Window
 from batcher.manifest.write import ManifestLine, write_manifest
 from tests.manifest.reading import DEFAULTS, LINES, NOW, entries, entry, read, texts
@@ -27,7 +27,7 @@ relaxed = settings(max_examples=150, deadline=None, suppress_health_check=[Healt
 def the_long_way() -> Iterator[None]:
     """Nothing is judged by its likeness, elements are told by parsing alone, duplicates by where their firsts are."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Alike, "entry_of", lambda *_, **__: None)
+        patch.setattr(EntryTemplates, "entry_of", lambda *_, **__: None)
         patch.setattr(_Window, "texts", lambda _: [])
         patch.setattr("batcher.manifest.manifest.watched", lambda walk: walk(DuplicateIndex()))
         yield
@@ -183,14 +183,14 @@ def test_what_is_like_a_sound_entry_takes_the_short_way(
     format: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """All but the first of a kind, and the last of a JSON file, behind which no other stands."""
-    as_it_is, taken = Alike.entry_of, list[bool]()
+    as_it_is, taken = EntryTemplates.entry_of, list[bool]()
 
-    def entry_of(self: Alike, *arguments: Any, plain: bool) -> Entry | None:
+    def entry_of(self: EntryTemplates, *arguments: Any, plain: bool) -> Entry | None:
         made = as_it_is(self, *arguments, plain=plain)
         taken.append(made is not None)
         return made
 
-    monkeypatch.setattr(Alike, "entry_of", entry_of)
+    monkeypatch.setattr(EntryTemplates, "entry_of", entry_of)
     sound = entries(read(tmp_path, [entry(job_id=f"j{number}", labels={"n": f"{number}"}) for number in range(50)]))
     taken.clear()
     path = tmp_path / f"next.{format}"
@@ -302,15 +302,15 @@ def test_entries_over_unsound_defaults_are_judged_in_full() -> None:
 
 def test_only_so_many_kinds_of_entries_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A manifest in which each is of its own kind does not fill the memory."""
-    monkeypatch.setattr("batcher.manifest.alike._MOST", 3)
+    monkeypatch.setattr("batcher.manifest.entry_templates._MOST", 3)
     kept: list[int] = []
-    as_it_is = Alike.learn
+    as_it_is = EntryTemplates.learn
 
-    def learn(self: Alike, *arguments: Any) -> None:
+    def learn(self: EntryTemplates, *arguments: Any) -> None:
         as_it_is(self, *arguments)
         kept.append(len(self._known))
 
-    monkeypatch.setattr(Alike, "learn", learn)
+    monkeypatch.setattr(EntryTemplates, "learn", learn)
     entries(read(tmp_path, [entry(job_id="j", project_id=f"p{number}") for number in range(8)]))
     assert kept[:7] == [1, 2, 3, 1, 2, 3, 1]
 

@@ -8,7 +8,7 @@ from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
 from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, RegularElement, SingleElement
 from batcher.manifest.formats.header import DELIMITERS, INDEX_MEND, drawn_table, header_flaws, is_rule, read_header
-from batcher.manifest.formats.regular_csv import UsualOf, usual_under
+from batcher.manifest.formats.regular_csv import RegularOf, regular_under
 from batcher.manifest.formats.source import Source
 from batcher.manifest.short_form import BadCell, parse_cell
 from batcher.text import counted
@@ -135,7 +135,7 @@ class _Columns:
         self._columns = [(_home(name), name.removeprefix(LABEL_PREFIX)) for name in header]
         self._nameless = [place for place, name in enumerate(header) if not name]
         self.usable = "job_id" in header
-        self.regular_of: UsualOf = _never if self.flaws else usual_under(header, surely_whole=surely_whole)
+        self.regular_of: RegularOf = _never if self.flaws else regular_under(header, surely_whole=surely_whole)
 
     def element(self, index: int, line: int, row: list[str]) -> Element:
         """The entry that *row* stands for, nested as the API's body is."""

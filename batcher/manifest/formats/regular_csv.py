@@ -4,20 +4,21 @@ from collections.abc import Callable, Hashable, Sequence
 from operator import itemgetter
 
 from batcher.drs.v3.request_body import ObjectInfo
-from batcher.manifest.beside import is_whole
+from batcher.manifest.envelope import is_whole
 from batcher.manifest.damage import KNOWN_NOTHINGS
 from batcher.manifest.entry import NO_LABELS
+from batcher.manifest.envelope import is_whole
 from batcher.manifest.fields import LABEL_PREFIX, OBJECT_LISTS
 from batcher.manifest.formats.element import RegularElement
 from batcher.manifest.formats.regular_json import objects_in
 from batcher.manifest.short_form import BadCell, databases, tables_in
 
-UsualOf = Callable[[list[str]], RegularElement | None]
+RegularOf = Callable[[list[str]], RegularElement | None]
 _MOST = 4096  # lists of tables that are kept
 _LONG = 4096  # characters of a list that is not kept
 
 
-def usual_under(header: Sequence[str], *, surely_whole: bool) -> UsualOf:
+def regular_under(header: Sequence[str], *, surely_whole: bool) -> RegularOf:
     """How the rows under *header*, with which nothing is wrong, are taken apart; None comes out for odd ones.
 
     *surely_whole* says that the file's encoding has no half of a surrogate pair.

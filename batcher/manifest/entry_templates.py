@@ -8,9 +8,9 @@ twice for it, and what is not beyond doubt is judged in full.
 from collections.abc import Collection, Hashable, Mapping
 from typing import cast
 
-from batcher.manifest.beside import LONGEST_KEY, is_key
 from batcher.manifest.damage import ExpectedText, damage_of, surely_sound
 from batcher.manifest.entry import NO_LABELS, Entry
+from batcher.manifest.envelope import LONGEST_KEY, is_key
 from batcher.manifest.formats.element import RegularElement
 from batcher.manifest.rules import is_job_id
 
@@ -18,7 +18,7 @@ _MOST = 4096  # kept; an entry seldom comes back after that many others
 _LONG = 64  # characters of a label's value; a longer one is looked at each time, as it would fill the memory
 
 
-class Alike:
+class EntryTemplates:
     """Knows sound entries by what others may have in common with them. *labels* are those of the defaults."""
 
     def __init__(self, labels: Mapping[str, str] = NO_LABELS) -> None:
