@@ -36,7 +36,7 @@ def once(items: Iterable[Entry | Finding]) -> Iterator[Entry | Finding]:
         yield finding
 
 
-class Group(Struct):
+class FindingGroup(Struct):
     """Findings alike in field and problem: the first few of them, and how many there are."""
 
     examples: list[Finding] = field(default_factory=list)
@@ -53,7 +53,7 @@ class GroupedFindings:
         self.whole = False  # whether one is about the whole file, so that entries were not all counted
         self.left_out = 0  # findings beyond the groups that are kept
         self._last: int | None = None
-        self._groups: dict[tuple[str | None, str], Group] = {}
+        self._groups: dict[tuple[str | None, str], FindingGroup] = {}
         for finding in findings:
             self.add(finding)
 
@@ -75,12 +75,12 @@ class GroupedFindings:
             if len(self._groups) >= _GROUPS:
                 self.left_out += 1
                 return
-            group = self._groups[kind] = Group()
+            group = self._groups[kind] = FindingGroup()
         group.count += 1
         if len(group.examples) < EXAMPLES:
             group.examples.append(finding)
 
     @property
-    def groups(self) -> list[Group]:
+    def groups(self) -> list[FindingGroup]:
         """In the order in which each was first found."""
         return list(self._groups.values())

@@ -22,7 +22,7 @@ class Remark(Enum):
     NOTHINGS = "nothings"
 
 
-class Remarked(Struct):
+class RemarkCount(Struct):
     """How many entries a remark is about; *line* and *index* are of the first of them."""
 
     line: int
@@ -38,7 +38,7 @@ class Overview:
         self.labels: dict[str, Counter[str]] = {}
         self._scopes: Counter[Scope] = Counter()
         self._asked: Counter[str] = Counter()
-        self.remarks: dict[Remark, Remarked] = {}
+        self.remarks: dict[Remark, RemarkCount] = {}
         self._terms: Counter[Terms] = Counter()  # not yet in the two above
 
     def add(self, entry: Entry) -> None:
@@ -61,7 +61,7 @@ class Overview:
     def _remark(self, remark: Remark, entry: Entry) -> None:
         known = self.remarks.get(remark)
         if known is None:
-            known = self.remarks[remark] = Remarked(entry.line, entry.index)
+            known = self.remarks[remark] = RemarkCount(entry.line, entry.index)
         known.count += 1
 
     @property

@@ -15,7 +15,7 @@ from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest import Entry, Finding, finding_line, open_manifest
 from batcher.manifest.duplicates import DuplicateIndex
 from batcher.manifest.entry_templates import EntryTemplates
-from batcher.manifest.formats.read_json import _Window
+from batcher.manifest.formats.read_json import _SlidingWindow
 from batcher.manifest.write import ManifestLine, write_manifest
 from tests.manifest.reading import DEFAULTS, LINES, NOW, entries, entry, read, texts
 from tests.manifest.strategies import NAMES, elements
@@ -28,7 +28,7 @@ def the_long_way() -> Iterator[None]:
     """Nothing is judged by its likeness, elements are told by parsing alone, duplicates by where their firsts are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EntryTemplates, "entry_of", lambda *_, **__: None)
-        patch.setattr(_Window, "texts", lambda _: [])
+        patch.setattr(_SlidingWindow, "texts", lambda _: [])
         patch.setattr("batcher.manifest.manifest.watched", lambda walk: walk(DuplicateIndex()))
         yield
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from batcher.manifest import Finding, Manifest, RunDefaults
-    from batcher.manifest.grouped import Group, GroupedFindings
+    from batcher.manifest.grouped import FindingGroup, GroupedFindings
     from batcher.manifest.overview import Overview
     from batcher.pace.estimate import Estimate
     from batcher.settings import RunSettings
@@ -243,7 +243,7 @@ def _finding_lines(grouped: "GroupedFindings", entries: int) -> "Iterator[Text]"
         yield Text(f"  … and {counted(rest, 'more finding')} of other kinds; batcher check --json has all.", "dim")
 
 
-def _group_lines(group: "Group") -> "Iterator[Text]":
+def _group_lines(group: "FindingGroup") -> "Iterator[Text]":
     from rich.text import Text
 
     from batcher.manifest.findings import finding_text, place_parts

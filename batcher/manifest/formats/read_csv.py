@@ -37,7 +37,7 @@ def read_csv(source: Source) -> Iterator[Batch | HeaderFlaw]:
     """The rows of a CSV file, in order. Raises `ManifestError` where there is no header to read them by."""
     csv.field_size_limit(_LONGEST_CELL)  # the default, 128 kB, is short for a list of some thousand tables
     with source.text(newline="") as text:
-        lines = _Lines(text)
+        lines = _CappedLines(text)
         header = read_header(source.name, lines.all)
         columns = _Columns(header.names, header.delimiter, surely_whole=source.encoding == "utf-8-sig")
         yield from (HeaderFlaw(header.line, flaw) for flaw in columns.flaws)
@@ -51,7 +51,7 @@ def read_csv(source: Source) -> Iterator[Batch | HeaderFlaw]:
             yield from rows
 
 
-class _Lines:
+class _CappedLines:
     """The lines of *text*, each up to the length of a cell: one without an end must not fill the memory."""
 
     def __init__(self, text: IO[str]) -> None:
@@ -65,7 +65,7 @@ class _Lines:
 
 
 def _rows(
-    name: str, reader: "Reader", read: "_Lines", above: int, columns: "_Columns"
+    name: str, reader: "Reader", read: "_CappedLines", above: int, columns: "_Columns"
 ) -> Iterator["_Rows | SingleElement"]:
     """The rows of *reader*, which begin below *above* lines. Raises `ManifestError` where rows are lost in a cell."""
     batch, until = _Rows(0, [], [], [], columns), read.size + _BATCH

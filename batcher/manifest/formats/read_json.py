@@ -38,7 +38,7 @@ class DefaultsElement(Struct, frozen=True):
 def read_json(source: Source) -> Iterator[Batch | DefaultsElement]:
     """The elements of a JSON file, in order. Raises `ManifestError` where the file as a whole is not JSON."""
     with source.text(newline="") as text:
-        window = _Window(text, source.name)
+        window = _SlidingWindow(text, source.name)
         match window.peek():
             case "[":
                 yield from _array(window)
@@ -58,7 +58,7 @@ def read_json(source: Source) -> Iterator[Batch | DefaultsElement]:
 _AFTER_END = "Take it out; if each line is an entry of its own, say --format jsonl"
 
 
-def _array(window: "_Window") -> Iterator[Batch]:
+def _array(window: "_SlidingWindow") -> Iterator[Batch]:
     index = 0
     for _ in window.items("[", "]"):
         batch = _batch(window, index)
@@ -66,7 +66,7 @@ def _array(window: "_Window") -> Iterator[Batch]:
         index += len(batch.lines)
 
 
-def _batch(window: "_Window", index: int) -> Batch:
+def _batch(window: "_SlidingWindow", index: int) -> Batch:
     """The element that begins here, and those behind it as far as they can be seen."""
     texts = window.texts()
     regular = regular_of(texts)
@@ -104,7 +104,7 @@ class _Texts(Batch):
         return Element(self.index + place, self.lines[place], value, begin - line_begin + 1, twice_flaws(value, text))
 
 
-def _object(window: "_Window") -> Iterator[Batch | DefaultsElement]:
+def _object(window: "_SlidingWindow") -> Iterator[Batch | DefaultsElement]:
     """The object form. Its fields are read in the order of the file, so that entries can be streamed."""
     seen: set[str] = set()
     for _ in window.items("{", "}"):
@@ -133,7 +133,7 @@ def _object(window: "_Window") -> Iterator[Batch | DefaultsElement]:
         window.fail("the object has no `entries`", 'Write {"defaults": {…}, "entries": […]}, or a plain array')
 
 
-def _refuse_field(window: "_Window", name: str, place: tuple[int, int]) -> None:
+def _refuse_field(window: "_SlidingWindow", name: str, place: tuple[int, int]) -> None:
     if name in BODY_FIELDS and window.columns_follow():
         window.fail(
             "the file holds columns, and not entries",
@@ -152,7 +152,7 @@ def _refuse_field(window: "_Window", name: str, place: tuple[int, int]) -> None:
     window.fail(f'"{shown(name)}" is no field of a manifest', mend, place)
 
 
-class _Window:
+class _SlidingWindow:
     """A window that moves over a text, from value to value. Offsets are those in the buffer."""
 
     def __init__(self, text: IO[str], name: str) -> None:

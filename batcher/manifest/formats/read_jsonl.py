@@ -28,7 +28,7 @@ def read_jsonl(source: Source) -> Iterator[Batch]:
             regular = regular_of(lines)
         if index == 0 and lines:
             _refuse_other_json(source.name, lines, numbers[0])
-        yield _Lines(index, numbers, regular, lines)
+        yield _LineBatch(index, numbers, regular, lines)
         index += len(lines)
 
 
@@ -62,7 +62,7 @@ def _lines(pieces: Iterable[str]) -> Iterator[list[str]]:
         yield [rest]
 
 
-class _Lines(Batch):
+class _LineBatch(Batch):
     texts: Sequence[str]
 
     def element(self, place: int) -> Element:
