@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
-    from batcher.discover.discovery import ProjectFound
+    from batcher.discover.discovery import DiscoveredProject
     from batcher.manifest.write import ManifestLine
 
 
@@ -70,7 +70,7 @@ def lines_of(path: Path, option: str) -> list[str]:
 
 
 def write_parts(
-    found: "Sequence[ProjectFound]", path: Path | None, format_: str | None
+    found: "Sequence[DiscoveredProject]", path: Path | None, format_: str | None
 ) -> "tuple[list[list[ManifestLine]], list[Path]]":
     """Write the manifest and its parts, each whole or not at all; also gives the parts of an older manifest that had
     to go, as whoever runs all parts would run them too. The last part takes its name first: where the first has its
@@ -95,7 +95,7 @@ def write_parts(
     return parts, gone
 
 
-def write_jobs(path: Path, found: "Sequence[ProjectFound]") -> None:
+def write_jobs(path: Path, found: "Sequence[DiscoveredProject]") -> None:
     """Write the report, whole or not at all."""
     from batcher.discover.written import report_rows, write_report
     from batcher.whole import whole_text

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import orjson
 from msgspec import Struct
 
-from batcher.discover.objects import Objects, ObjectSource
+from batcher.discover.objects import ObjectSource, ReplicatedObjects
 from batcher.discover.selection import LeftOut, LeftOutReason
 from batcher.discover.support import LinkSupport, Support, has_schemas, support_of
 from batcher.drs import guesses
@@ -38,7 +38,7 @@ GUESS_SAID: Mapping[Guess, str] = {
 }
 
 
-class Wanted(Struct, frozen=True, kw_only=True):
+class ComparisonOptions(Struct, frozen=True, kw_only=True):
     """What the operator wants compared. *only* and *without* are patterns over `database.table`, or over the table's
     name alone where they have no dot. *max_tables* None: as many as there are."""
 
@@ -64,7 +64,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
         return self.compare in ("auto", "objects", "objects+lines")
 
 
-class Chosen(Struct, frozen=True, kw_only=True):
+class ChosenComparisons(Struct, frozen=True, kw_only=True):
     """The comparisons of one job: a request body a part, to be run one after the other."""
 
     bodies: tuple[Mapping[str, Any], ...]
@@ -77,7 +77,9 @@ Databases = dict[str, list[str]]
 """Database to its tables; none: the database alone."""
 
 
-def choose(job: ListedJob, detail: JobDetail, objects: Objects | None, wanted: Wanted) -> Chosen | LeftOut:
+def choose(
+    job: ListedJob, detail: JobDetail, objects: ReplicatedObjects | None, wanted: ComparisonOptions
+) -> ChosenComparisons | LeftOut:
     """What is asked for of *job*, which is not `barred`. *objects* is None where only the object level is asked for."""
     support = support_of(job.kind, job.direction, job.engine)
     used = {Guess.SUPPORT} if Support.SILENT in _asked(support, wanted) else set[Guess]()
@@ -108,17 +110,17 @@ def choose(job: ListedJob, detail: JobDetail, objects: Objects | None, wanted: W
         why = "a request with all of its tables is longer than the gateway takes: split it with --max-tables"
         return LeftOut(LeftOutReason.TOO_MANY_TABLES, why)
     labels = _labels(job, detail, objects, tables, _asked(support, wanted))
-    return Chosen(bodies=bodies, labels=labels, guesses=frozenset(used), tables=tables)
+    return ChosenComparisons(bodies=bodies, labels=labels, guesses=frozenset(used), tables=tables)
 
 
-def _asked(support: LinkSupport, wanted: Wanted) -> list[Support]:
+def _asked(support: LinkSupport, wanted: ComparisonOptions) -> list[Support]:
     asked = [support.objects] if wanted.object_level else []
     if wanted.data_type is not None:
         asked.append(support.contents if wanted.data_type == "contents" else support.lines)
     return asked
 
 
-def barred(job: ListedJob, wanted: Wanted) -> LeftOut | None:
+def barred(job: ListedJob, wanted: ComparisonOptions) -> LeftOut | None:
     """Why the link of *job* bars what is asked for, for which nothing need be asked of the cloud; None: it does not."""
     support = support_of(job.kind, job.direction, job.engine)
     if Support.NO not in _asked(support, wanted):
@@ -130,7 +132,7 @@ def barred(job: ListedJob, wanted: Wanted) -> LeftOut | None:
     return LeftOut(LeftOutReason.NOT_SUPPORTED, why)
 
 
-def _without_objects(detail: JobDetail, objects: Objects | None, wanted: Wanted) -> LeftOut:
+def _without_objects(detail: JobDetail, objects: ReplicatedObjects | None, wanted: ComparisonOptions) -> LeftOut:
     if objects is not None and objects.objects:
         return LeftOut(LeftOutReason.NO_OBJECTS, "--tables, --exclude-tables or --bare-databases leave nothing of it")
     everything = "it replicates everything, and " if detail.takes_all else ""
@@ -138,7 +140,9 @@ def _without_objects(detail: JobDetail, objects: Objects | None, wanted: Wanted)
     return LeftOut(LeftOutReason.NO_OBJECTS, why if wanted.object_level else f"{everything}nobody tells its databases")
 
 
-def _databases(job: ListedJob, objects: Iterable[SelectedObject], wanted: Wanted, used: set[Guess]) -> Databases:
+def _databases(
+    job: ListedJob, objects: Iterable[SelectedObject], wanted: ComparisonOptions, used: set[Guess]
+) -> Databases:
     """The objects by database, as a request names them; what patterns leave out is gone."""
     found: Databases = {}
     for item in objects:
@@ -155,7 +159,7 @@ def _databases(job: ListedJob, objects: Iterable[SelectedObject], wanted: Wanted
     return {name: sorted(set(tables)) for name, tables in sorted(found.items())}
 
 
-def _shared_schemas(objects: Iterable[SelectedObject], wanted: Wanted) -> list[str]:
+def _shared_schemas(objects: Iterable[SelectedObject], wanted: ComparisonOptions) -> list[str]:
     """Schemas that would be written as the same database although they lie in different ones: their tables would be one
     table in the request, and which database is meant nobody could tell."""
     lies_in: dict[str, set[str]] = {}
@@ -167,7 +171,7 @@ def _shared_schemas(objects: Iterable[SelectedObject], wanted: Wanted) -> list[s
     return sorted(name for name, databases in lies_in.items() if len(databases) > 1)
 
 
-def _named(item: SelectedObject, wanted: Wanted) -> tuple[str, str | None]:
+def _named(item: SelectedObject, wanted: ComparisonOptions) -> tuple[str, str | None]:
     database, schema, table = item.database, item.schema, item.table
     if wanted.names_of == "target":
         database = item.target_database or database
@@ -180,7 +184,7 @@ def _named(item: SelectedObject, wanted: Wanted) -> tuple[str, str | None]:
     return database, None if table is None else f"{schema}.{table}"
 
 
-def _is_wanted(database: str, table: str | None, wanted: Wanted) -> bool:
+def _is_wanted(database: str, table: str | None, wanted: ComparisonOptions) -> bool:
     if table is None:
         return wanted.only is None or any(_matches(database, None, pattern) for pattern in wanted.only)
     if any(_matches(database, table, pattern) for pattern in wanted.without):
@@ -217,7 +221,7 @@ def _parts(databases: Databases, most: int | None) -> Iterable[Databases]:
     yield part
 
 
-def _body(job_id: str, databases: Databases, wanted: Wanted, *, first: bool) -> Mapping[str, Any]:
+def _body(job_id: str, databases: Databases, wanted: ComparisonOptions, *, first: bool) -> Mapping[str, Any]:
     body: dict[str, Any] = {"job_id": job_id}
     if wanted.object_level and first:
         body["object_level_compare_type"] = "objects"
@@ -235,7 +239,7 @@ def _body(job_id: str, databases: Databases, wanted: Wanted, *, first: bool) -> 
 
 
 def _labels(
-    job: ListedJob, detail: JobDetail, objects: Objects | None, tables: int, asked: Sequence[Support]
+    job: ListedJob, detail: JobDetail, objects: ReplicatedObjects | None, tables: int, asked: Sequence[Support]
 ) -> Mapping[str, str]:
     """What later steps choose and limit by. No description, message, address or user."""
     source = ObjectSource.NONE if objects is None else objects.source

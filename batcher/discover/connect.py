@@ -21,7 +21,7 @@ from batcher.scopes import fleet_of, open_transport
 from batcher.settings import RunSettings
 
 
-class Where(Struct, frozen=True, kw_only=True):
+class ProjectChoice(Struct, frozen=True, kw_only=True):
     """The projects that the operator names: every one of *project_ids* at every endpoint where it can be; without
     any, the project of each region, or with *all_projects* each that the credential may see there."""
 
@@ -38,7 +38,7 @@ def endpoints_of(regions: Iterable[str]) -> tuple[str, ...]:
         raise UserError(f"--region: {error}.") from None
 
 
-async def scopes_of(where: Where, settings: RunSettings, sources: CredentialSources) -> tuple[Scope, ...]:
+async def scopes_of(where: ProjectChoice, settings: RunSettings, sources: CredentialSources) -> tuple[Scope, ...]:
     """The projects to discover, as they were named. Asks IAM only where it must. Raises `UserError`."""
     if where.project_ids and len(where.endpoints) == 1:
         return _numbered((where.endpoints[0], project_id) for project_id in where.project_ids)

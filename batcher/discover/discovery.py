@@ -1,6 +1,7 @@
 """The discovery of one project: its jobs are listed, sifted, looked into, and each is given its requests.
 
-Counts add up: every job that the cloud listed is in `ProjectFound.jobs`, with its requests or with why it has none.
+Counts add up: every job that the cloud listed is in `DiscoveredProject.jobs`, with its requests or with why it has
+none.
 """
 
 import asyncio
@@ -9,10 +10,10 @@ from itertools import islice
 
 from msgspec import Struct
 
-from batcher.discover.choice import Chosen, Wanted, barred, choose
-from batcher.discover.objects import ObjectFinder, Objects, scouts
+from batcher.discover.choice import ChosenComparisons, ComparisonOptions, barred, choose
+from batcher.discover.objects import ObjectFinder, ReplicatedObjects, scouts
 from batcher.discover.reader import FleetReader
-from batcher.discover.selection import LeftOut, Selection, flattened, sift, standby, untold
+from batcher.discover.selection import JobSelection, LeftOut, flattened, sift, standby, untold
 from batcher.discover.walk import walk
 from batcher.drs import guesses
 from batcher.drs.fleet import JobDetail, JobKind, ListedJob
@@ -21,24 +22,24 @@ from batcher.drs.outcome import Fate, Trouble
 _AT_ONCE = 8  # jobs that are looked into at the same time; the pace of look-ups bounds them all
 
 
-class Question(Struct, frozen=True, kw_only=True):
+class DiscoveryQuery(Struct, frozen=True, kw_only=True):
     """What a discovery asks of every project. *enterprise_projects* empty: all that the credential may see."""
 
     kinds: tuple[JobKind, ...]
-    selection: Selection
-    wanted: Wanted
+    selection: JobSelection
+    wanted: ComparisonOptions
     tags: Mapping[str, str]
     enterprise_projects: tuple[str, ...] = ()
 
 
-class FoundJob(Struct, frozen=True, kw_only=True):
+class DiscoveredJob(Struct, frozen=True, kw_only=True):
     """A job that was listed, and what became of it. *objects* is where its objects were learnt from."""
 
     job: ListedJob
-    ending: Chosen | LeftOut
+    ending: ChosenComparisons | LeftOut
 
 
-class ProjectFound(Struct, kw_only=True):
+class DiscoveredProject(Struct, kw_only=True):
     """What came of one project. *trouble* is why it could not be told whole; then *jobs* may lack some.
 
     *notes* are sentences about what the listing cannot show, for people.
@@ -46,14 +47,14 @@ class ProjectFound(Struct, kw_only=True):
 
     endpoint: str
     project_id: str
-    jobs: list[FoundJob]
+    jobs: list[DiscoveredJob]
     trouble: Trouble | None = None
     notes: list[str]
 
     @property
-    def chosen(self) -> Iterator[tuple[ListedJob, Chosen]]:
+    def chosen(self) -> Iterator[tuple[ListedJob, ChosenComparisons]]:
         """The jobs that are to be compared."""
-        return ((one.job, one.ending) for one in self.jobs if isinstance(one.ending, Chosen))
+        return ((one.job, one.ending) for one in self.jobs if isinstance(one.ending, ChosenComparisons))
 
     @property
     def left_out(self) -> Iterator[tuple[ListedJob, LeftOut]]:
@@ -77,20 +78,20 @@ async def discover(
     reader: FleetReader,
     endpoint: str,
     project_id: str,
-    question: Question,
+    query: DiscoveryQuery,
     progress: Progress,
     on_progress: Callable[[], None],
-) -> ProjectFound:
+) -> DiscoveredProject:
     """Discover one project. Trouble is told in what is returned; the jobs known by then are there."""
-    found = ProjectFound(endpoint=endpoint, project_id=project_id, jobs=[], notes=[])
-    listed = await _listed(reader, question, found, progress, on_progress)
+    found = DiscoveredProject(endpoint=endpoint, project_id=project_id, jobs=[], notes=[])
+    listed = await _listed(reader, query, found, progress, on_progress)
     candidates: list[ListedJob] = []
     for job in listed.values():
-        left_out = sift(job, question.selection)
+        left_out = sift(job, query.selection)
         if left_out is None:
             candidates.append(job)
         else:
-            found.jobs.append(FoundJob(job=job, ending=left_out))
+            found.jobs.append(DiscoveredJob(job=job, ending=left_out))
     progress.to_look_into += len(candidates)
     on_progress()
     finder = ObjectFinder(reader)
@@ -100,8 +101,8 @@ async def discover(
             details = await reader.details([job.id for job in batch])
             for job in batch:
                 detail = details if isinstance(details, Trouble) else details[job.id]
-                ending = await _ending(job, detail, listed, finder, question.wanted, found)
-                found.jobs.append(FoundJob(job=job, ending=ending))
+                ending = await _ending(job, detail, listed, finder, query.wanted, found)
+                found.jobs.append(DiscoveredJob(job=job, ending=ending))
                 progress.looked_into += 1
                 on_progress()
 
@@ -117,17 +118,17 @@ async def discover(
 
 async def _listed(
     reader: FleetReader,
-    question: Question,
-    found: ProjectFound,
+    query: DiscoveryQuery,
+    found: DiscoveredProject,
     progress: Progress,
     on_progress: Callable[[], None],
 ) -> dict[str, ListedJob]:
     """The jobs of every kind asked for, subtasks behind their parents, by id."""
     listed: dict[str, ListedJob] = {}
-    for enterprise in question.enterprise_projects or (None,):
+    for enterprise in query.enterprise_projects or (None,):
         seen = 0
-        for kind in question.kinds:
-            walked = await walk(reader, kind, enterprise_project_id=enterprise, tags=question.tags)
+        for kind in query.kinds:
+            walked = await walk(reader, kind, enterprise_project_id=enterprise, tags=query.tags)
             if isinstance(walked, Trouble):
                 if enterprise is None or reader.halted is not None:
                     found.trouble = found.trouble or walked
@@ -157,16 +158,16 @@ async def _ending(
     detail: JobDetail | Trouble,
     listed: Mapping[str, ListedJob],
     finder: ObjectFinder,
-    wanted: Wanted,
-    found: ProjectFound,
-) -> Chosen | LeftOut:
+    wanted: ComparisonOptions,
+    found: DiscoveredProject,
+) -> ChosenComparisons | LeftOut:
     if isinstance(detail, Trouble):
         _note_trouble(found, detail)
         return untold(detail)
     left_out = standby(detail, listed) or barred(job, wanted)
     if left_out is not None:
         return left_out
-    objects: Objects | None = None
+    objects: ReplicatedObjects | None = None
     if wanted.data_type is not None:
         told = await finder.find(job, detail)
         if isinstance(told, Trouble):
@@ -176,7 +177,7 @@ async def _ending(
     return choose(job, detail, objects, wanted)
 
 
-def _note_trouble(found: ProjectFound, trouble: Trouble) -> None:
+def _note_trouble(found: DiscoveredProject, trouble: Trouble) -> None:
     """What is not about the one job makes the whole project's word incomplete."""
     if trouble.fate is not Fate.REFUSED:
         found.trouble = found.trouble or trouble

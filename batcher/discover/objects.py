@@ -32,14 +32,14 @@ class ObjectSource(StrEnum):
     NONE = "none"
 
 
-class Objects(Struct, frozen=True, kw_only=True):
+class ReplicatedObjects(Struct, frozen=True, kw_only=True):
     """What a job replicates; *source* told it."""
 
     objects: tuple[SelectedObject, ...]
     source: ObjectSource
 
 
-NO_OBJECTS = Objects(objects=(), source=ObjectSource.NONE)
+NO_OBJECTS = ReplicatedObjects(objects=(), source=ObjectSource.NONE)
 
 LinkName = tuple[str, str]
 """What decides which sources can tell: the kind of a job and its engine."""
@@ -75,7 +75,7 @@ class ObjectFinder:
         """Say that all scouts are looked into: what they were told decides whom the others' objects are asked of."""
         self._mappings_late = {link for link, count in self._empty.items() if count >= _SCOUTS} - self._mapped
 
-    async def find(self, job: ListedJob, detail: JobDetail) -> Objects | Trouble:
+    async def find(self, job: ListedJob, detail: JobDetail) -> ReplicatedObjects | Trouble:
         """What *job* replicates; nothing where no source tells. Trouble: the cloud gave no answer at all."""
         late = link_of(job) in self._mappings_late
         mapped = None if late else await self._mapped_objects(job)
@@ -85,9 +85,9 @@ class ObjectFinder:
         if isinstance(listed, Trouble):
             return listed
         if listed is not None and listed.objects and listed.complete:
-            return Objects(objects=listed.objects, source=ObjectSource.DB_OBJECT)
+            return ReplicatedObjects(objects=listed.objects, source=ObjectSource.DB_OBJECT)
         if any(item.table for item in detail.objects) or (detail.objects and listed is None):
-            return Objects(objects=detail.objects, source=ObjectSource.DETAIL)
+            return ReplicatedObjects(objects=detail.objects, source=ObjectSource.DETAIL)
         mapped = await self._mapped_objects(job) if late else None
         if mapped is not None:
             return mapped
@@ -95,12 +95,12 @@ class ObjectFinder:
         if isinstance(compared, Trouble):
             return compared
         if compared:
-            return Objects(objects=compared, source=ObjectSource.COMPARISON)
+            return ReplicatedObjects(objects=compared, source=ObjectSource.COMPARISON)
         if listed is not None and listed.objects:  # some tables are missing: their databases stand alone
-            return Objects(objects=_without_gaps(listed), source=ObjectSource.DB_OBJECT)
+            return ReplicatedObjects(objects=_without_gaps(listed), source=ObjectSource.DB_OBJECT)
         return NO_OBJECTS
 
-    async def _mapped_objects(self, job: ListedJob) -> Objects | Trouble | None:
+    async def _mapped_objects(self, job: ListedJob) -> ReplicatedObjects | Trouble | None:
         """What object-mappings tell of *job*; None where they tell nothing."""
         mapped = await self._asked(ObjectSource.MAPPINGS, job, self._mappings)
         if mapped is None or isinstance(mapped, Trouble):
@@ -109,7 +109,7 @@ class ObjectFinder:
             self._empty[link_of(job)] += 1
             return None
         self._mapped.add(link_of(job))
-        return Objects(objects=mapped.objects, source=ObjectSource.MAPPINGS)
+        return ReplicatedObjects(objects=mapped.objects, source=ObjectSource.MAPPINGS)
 
     async def _asked(
         self, source: ObjectSource, job: ListedJob, ask: Callable[[str], Awaitable[ObjectPage | Trouble]]

@@ -39,7 +39,7 @@ class LeftOut(Struct, frozen=True):
     why: str
 
 
-class Selection(Struct, frozen=True, kw_only=True):
+class JobSelection(Struct, frozen=True, kw_only=True):
     """What the operator asks for. Names and engines match with `*`, `?` and `[…]`; None means any."""
 
     engines: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ def flattened(jobs: Iterable[ListedJob]) -> Iterable[ListedJob]:
         yield from job.children
 
 
-def sift(job: ListedJob, selection: Selection) -> LeftOut | None:
+def sift(job: ListedJob, selection: JobSelection) -> LeftOut | None:
     """Why *job* is not taken, by what the list says of it; None: it may be."""
     if job.children:
         return LeftOut(

@@ -13,7 +13,7 @@ _PASSES = 4
 _MAX_PAGES = 10_000
 
 
-class Walked(Struct, frozen=True, kw_only=True):
+class ListedJobs(Struct, frozen=True, kw_only=True):
     """The jobs of one kind. *agreed* is False where the list was still changing when it was walked for the last time:
     then it may lack some. *total* is what the cloud counted last."""
 
@@ -24,7 +24,7 @@ class Walked(Struct, frozen=True, kw_only=True):
 
 async def walk(
     reader: FleetReader, kind: JobKind, *, enterprise_project_id: str | None, tags: Mapping[str, str]
-) -> Walked | Trouble:
+) -> ListedJobs | Trouble:
     """All jobs of *kind*. It is walked again until what was seen is what the cloud counts, or twice the same."""
     seen: dict[str, ListedJob] = {}
     before: Paging[ListedJob] | None = None
@@ -37,9 +37,9 @@ async def walk(
         is_whole = walked.first_total == total == len(jobs)
         settled = before is not None and before.found.keys() == jobs.keys() and before.total == total
         if is_whole or settled:
-            return Walked(jobs=tuple(jobs.values()), total=total, agreed=is_whole)
+            return ListedJobs(jobs=tuple(jobs.values()), total=total, agreed=is_whole)
         before = walked
-    return Walked(jobs=tuple(seen.values()), total=(before.total or 0) if before else 0, agreed=False)
+    return ListedJobs(jobs=tuple(seen.values()), total=(before.total or 0) if before else 0, agreed=False)
 
 
 async def _once(

@@ -9,8 +9,8 @@ from typing import Any, TextIO
 
 import orjson
 
-from batcher.discover.choice import GUESS_SAID, Chosen, Guess
-from batcher.discover.discovery import ProjectFound
+from batcher.discover.choice import GUESS_SAID, ChosenComparisons, Guess
+from batcher.discover.discovery import DiscoveredProject
 from batcher.discover.selection import LeftOut
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.entry import Entry
@@ -22,7 +22,7 @@ REPORT_FIELDS = (
 )
 
 
-def manifests(found: Iterable[ProjectFound]) -> list[list[ManifestLine]]:
+def manifests(found: Iterable[DiscoveredProject]) -> list[list[ManifestLine]]:
     """The lines of each part, sorted by project and job: two discoveries differ only where the fleet does.
 
     The first has an entry of every job that is compared; a job with more parts goes on in the following ones, since
@@ -38,7 +38,7 @@ def manifests(found: Iterable[ProjectFound]) -> list[list[ManifestLine]]:
     return parts
 
 
-def _line(project: ProjectFound, body: Mapping[str, Any], chosen: Chosen, number: int) -> ManifestLine:
+def _line(project: DiscoveredProject, body: Mapping[str, Any], chosen: ChosenComparisons, number: int) -> ManifestLine:
     labels = dict(chosen.labels)
     if len(chosen.bodies) > 1:
         labels["part"] = f"{number + 1} of {len(chosen.bodies)}"
@@ -59,7 +59,7 @@ def part_path(path: Path, number: int) -> Path:
     return path if number == 0 else path.with_name(f"{path.stem}.part-{number + 1}{path.suffix}")
 
 
-def report_rows(found: Iterable[ProjectFound]) -> Iterator[dict[str, Any]]:
+def report_rows(found: Iterable[DiscoveredProject]) -> Iterator[dict[str, Any]]:
     """One row a job that was listed, the written ones too, so that anybody can count; and one a project in trouble."""
     for project in sorted(found, key=lambda one: (one.endpoint, one.project_id)):
         if project.trouble is not None:
@@ -78,7 +78,7 @@ def report_rows(found: Iterable[ProjectFound]) -> Iterator[dict[str, Any]]:
             match ending:
                 case LeftOut(reason, why):
                     yield row | {"outcome": "left_out", "reason": reason.value, "why": why}
-                case Chosen():
+                case ChosenComparisons():
                     yield row | {
                         "outcome": "written",
                         "entries": len(ending.bodies),
@@ -88,12 +88,12 @@ def report_rows(found: Iterable[ProjectFound]) -> Iterator[dict[str, Any]]:
                     }
 
 
-def _row(project: ProjectFound) -> dict[str, Any]:
+def _row(project: DiscoveredProject) -> dict[str, Any]:
     empty: dict[str, Any] = dict.fromkeys(REPORT_FIELDS)
     return empty | {"endpoint": project.endpoint, "project_id": project.project_id}
 
 
-def trouble_said(project: ProjectFound) -> str:
+def trouble_said(project: DiscoveredProject) -> str:
     """Why a project could not be told whole, without the cloud's words, which may hold addresses."""
     trouble = project.trouble
     assert trouble is not None  # noqa: S101 - the caller looks
@@ -113,13 +113,13 @@ def write_report(file: TextIO, rows: Iterable[Mapping[str, Any]], *, as_csv: boo
         writer.writerow(cells)
 
 
-def reasons(found: Sequence[ProjectFound]) -> Mapping[str, int]:
+def reasons(found: Sequence[DiscoveredProject]) -> Mapping[str, int]:
     """How many jobs were left out for each reason, most first, then by name."""
     counts = Counter(ending.reason.value for project in found for _, ending in project.left_out)
     return dict(sorted(counts.items(), key=lambda one: (-one[1], one[0])))
 
 
-def guesses_made(found: Sequence[ProjectFound]) -> Mapping[Guess, int]:
+def guesses_made(found: Sequence[DiscoveredProject]) -> Mapping[Guess, int]:
     """How many written jobs rest on each guess."""
     counts = Counter(guess for project in found for _, chosen in project.chosen for guess in chosen.guesses)
     return {guess: counts[guess] for guess in GUESS_SAID if counts[guess]}

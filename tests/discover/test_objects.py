@@ -4,7 +4,7 @@ from collections import Counter
 from pathlib import Path
 from typing import cast
 
-from batcher.discover.objects import ObjectFinder, Objects, ObjectSource, scouts
+from batcher.discover.objects import ObjectFinder, ObjectSource, ReplicatedObjects, scouts
 from batcher.discover.reader import FleetReader
 from batcher.drs.fleet import JobDetail, ListedJob, ObjectPage, SelectedObject
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
@@ -47,7 +47,7 @@ class Telling:
         self.asked["query"] += 1
 
 
-async def found(cloud: Telling) -> dict[str, Objects | Trouble]:
+async def found(cloud: Telling) -> dict[str, ReplicatedObjects | Trouble]:
     finder = ObjectFinder(cast(FleetReader, cloud))
     first = scouts(JOBS)
     told = {job.id: await finder.find(job, JobDetail(id=job.id)) for job in JOBS if job.id in first}
@@ -59,13 +59,13 @@ async def test_mappings_that_are_empty_for_the_scouts_are_not_asked_for_first() 
     cloud = Telling()
     told = await found(cloud)
     assert cloud.asked == {"object-mappings": 2, "db-object": 9}
-    assert all(isinstance(one, Objects) and one.source is ObjectSource.DB_OBJECT for one in told.values())
+    assert all(isinstance(one, ReplicatedObjects) and one.source is ObjectSource.DB_OBJECT for one in told.values())
 
 
 async def test_but_where_nobody_else_tells_they_are_asked_for() -> None:
     cloud = Telling({"jb7": page("mapped")}, {"jb7": EMPTY})
     told = (await found(cloud))["jb7"]
-    assert isinstance(told, Objects)
+    assert isinstance(told, ReplicatedObjects)
     assert told.source is ObjectSource.MAPPINGS
     assert cloud.asked == {"object-mappings": 3, "db-object": 9}
 
@@ -73,19 +73,19 @@ async def test_but_where_nobody_else_tells_they_are_asked_for() -> None:
 async def test_one_job_that_is_refused_speaks_for_itself_alone() -> None:
     cloud = Telling({"jb0": REFUSED} | {job.id: page("mapped") for job in JOBS[1:]})
     told = await found(cloud)
-    sources = [one.source for one in told.values() if isinstance(one, Objects)]
+    sources = [one.source for one in told.values() if isinstance(one, ReplicatedObjects)]
     assert sources == [ObjectSource.DB_OBJECT] + [ObjectSource.MAPPINGS] * 8
 
 
 async def test_a_source_that_refuses_the_scouts_is_asked_no_more() -> None:
     cloud = Telling(REFUSED)
-    assert all(isinstance(one, Objects) for one in (await found(cloud)).values())
+    assert all(isinstance(one, ReplicatedObjects) for one in (await found(cloud)).values())
     assert cloud.asked == {"object-mappings": 2, "db-object": 9}
 
 
 async def test_a_job_in_a_state_for_no_answer_is_told_by_the_next_source() -> None:
     cloud = Telling({"jb5": Trouble(fate=Fate.NOT_YET, kind=ErrorKind.STATE, error_code="DRS.M00304")})
-    assert all(isinstance(one, Objects) for one in (await found(cloud)).values())
+    assert all(isinstance(one, ReplicatedObjects) for one in (await found(cloud)).values())
 
 
 def test_a_fleet_costs_hardly_more_reads_than_it_must(batcher: Batcher, cloud: Cloud, tmp_path: Path) -> None:

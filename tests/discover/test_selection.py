@@ -4,12 +4,12 @@ from typing import Any
 
 import pytest
 
-from batcher.discover.selection import LeftOutReason, Selection, flattened, sift, standby
+from batcher.discover.selection import JobSelection, LeftOutReason, flattened, sift, standby
 from batcher.discover.support import Support, support_of
 from batcher.drs.fleet import JobDetail, ListedJob
 
 READY = "INCRE_TRANSFER_STARTED"
-NOW = Selection(statuses=frozenset({READY}))
+NOW = JobSelection(statuses=frozenset({READY}))
 
 
 def job(**given: Any) -> ListedJob:
@@ -26,21 +26,21 @@ def job(**given: Any) -> ListedJob:
         ({"engine": "mysql-to-kafka", "kind": "sync"}, NOW, LeftOutReason.NO_TABLES_THERE),
         ({"task_type": "FULL_TRANS"}, NOW, LeftOutReason.FULL_ONLY),
         ({"status": "PAUSING"}, NOW, LeftOutReason.STATUS),
-        ({"status": "PAUSING"}, Selection(), None),
-        ({}, Selection(statuses=frozenset({"PAUSING"})), LeftOutReason.STATUS),
+        ({"status": "PAUSING"}, JobSelection(), None),
+        ({}, JobSelection(statuses=frozenset({"PAUSING"})), LeftOutReason.STATUS),
         ({"id": ".."}, NOW, LeftOutReason.NOT_TOLD),
         ({"id": "a/b"}, NOW, LeftOutReason.NOT_TOLD),
-        ({}, Selection(engines=("postgres*",)), LeftOutReason.ENGINE),
-        ({}, Selection(engines=("MY*",)), None),
-        ({}, Selection(names=("ord-*",)), LeftOutReason.NAME),
-        ({}, Selection(names=("ord-*", "pay-?")), None),
-        ({}, Selection(job_ids=frozenset({"other"})), LeftOutReason.NOT_NAMED),
-        ({"parent_id": "p"}, Selection(job_ids=frozenset({"p"})), None),
-        ({}, Selection(excluded=frozenset({"jb1"})), LeftOutReason.EXCLUDED),
-        ({"parent_id": "p"}, Selection(excluded=frozenset({"p"})), LeftOutReason.EXCLUDED),
+        ({}, JobSelection(engines=("postgres*",)), LeftOutReason.ENGINE),
+        ({}, JobSelection(engines=("MY*",)), None),
+        ({}, JobSelection(names=("ord-*",)), LeftOutReason.NAME),
+        ({}, JobSelection(names=("ord-*", "pay-?")), None),
+        ({}, JobSelection(job_ids=frozenset({"other"})), LeftOutReason.NOT_NAMED),
+        ({"parent_id": "p"}, JobSelection(job_ids=frozenset({"p"})), None),
+        ({}, JobSelection(excluded=frozenset({"jb1"})), LeftOutReason.EXCLUDED),
+        ({"parent_id": "p"}, JobSelection(excluded=frozenset({"p"})), LeftOutReason.EXCLUDED),
     ],
 )
-def test_sifting(given: dict[str, Any], selection: Selection, reason: LeftOutReason | None) -> None:
+def test_sifting(given: dict[str, Any], selection: JobSelection, reason: LeftOutReason | None) -> None:
     left_out = sift(job(**given), selection)
     assert (left_out.reason if left_out else None) == reason
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.discover.reader import FleetReader
-from batcher.discover.walk import Walked, walk
+from batcher.discover.walk import ListedJobs, walk
 from batcher.drs import guesses
 from batcher.drs.fleet import JobKind, JobPage, ListedJob
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
@@ -33,9 +33,9 @@ class ShiftingFleet:
         return JobPage(jobs=tuple(ListedJob(id=job_id) for job_id in part), total=len(self.ids))
 
 
-async def walked(fleet: object) -> Walked:
+async def walked(fleet: object) -> ListedJobs:
     found = await walk(cast(FleetReader, fleet), "sync", enterprise_project_id=None, tags={})
-    assert isinstance(found, Walked)
+    assert isinstance(found, ListedJobs)
     return found
 
 

@@ -16,8 +16,8 @@ from batcher.clock import SystemClock
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
-    from batcher.discover.choice import Wanted
-    from batcher.discover.discovery import ProjectFound, Question
+    from batcher.discover.choice import ComparisonOptions
+    from batcher.discover.discovery import DiscoveredProject, DiscoveryQuery
     from batcher.drs.auth.sources import CredentialSources
     from batcher.manifest.changes import ManifestChange
     from batcher.manifest.write import ManifestLine
@@ -120,13 +120,13 @@ def command(output: str, format_: str | None, force: bool, as_json: bool, **para
     from batcher.manifest import RunDefaults
     from batcher.settings.credentials import credential_sources
 
-    question = _question(mine, to_stdout=path is None)
+    query = _question(mine, to_stdout=path is None)
     sources = credential_sources(loaded.settings, loaded.config, options)
     with told(as_json=False):
         defaults = RunDefaults(endpoint=None, project_id=None, x_language=loaded.settings.language)
         since = [] if mine["since"] is None else [mine["since"], *part_paths(mine["since"])]
         old = [entry for part in since for entry in entries_of(part, defaults, now=SystemClock.now())]
-        found = asyncio.run(_discovered(mine, loaded.settings, sources, question))
+        found = asyncio.run(_discovered(mine, loaded.settings, sources, query))
     if all(project.trouble is not None and not any(project.chosen) for project in found):
         _say_trouble(found)
         return exits.STOPPED
@@ -135,7 +135,7 @@ def command(output: str, format_: str | None, force: bool, as_json: bool, **para
     any_written = any(any(project.chosen) for project in found)
     parts, gone = write_parts(found, path, format_) if any_written else ([], [])
     changed = _changes(old, parts) if since else None
-    missing = _not_listed(found, question)
+    missing = _not_listed(found, query)
     for job_id in missing:
         tell(f"job {job_id}: --job-id names it, and no project lists it")
     if as_json or not loaded.settings.quiet:
@@ -158,9 +158,9 @@ _OWN = (
 )
 
 
-def _question(mine: dict[str, Any], *, to_stdout: bool) -> "Question":
-    from batcher.discover.discovery import Question
-    from batcher.discover.selection import Selection
+def _question(mine: dict[str, Any], *, to_stdout: bool) -> "DiscoveryQuery":
+    from batcher.discover.discovery import DiscoveryQuery
+    from batcher.discover.selection import JobSelection
 
     kinds = {"migration": "migration", "sync": "sync", "dr": "cloudDataGuard"}
     if mine["any_status"] and mine["statuses"]:
@@ -168,9 +168,9 @@ def _question(mine: dict[str, Any], *, to_stdout: bool) -> "Question":
     statuses = None if mine["any_status"] else frozenset(name.upper() for name in mine["statuses"] or (_COMPARABLE,))
     if mine["project_ids"] and mine["all_projects"]:
         raise click.UsageError("--project-id and --all-projects say two things: give one of the two.")
-    return Question(
+    return DiscoveryQuery(
         kinds=tuple(kinds[kind] for kind in mine["kinds"] or kinds),  # type: ignore[misc]
-        selection=Selection(
+        selection=JobSelection(
             engines=mine["engines"],
             names=mine["names"],
             statuses=statuses,
@@ -183,14 +183,14 @@ def _question(mine: dict[str, Any], *, to_stdout: bool) -> "Question":
     )
 
 
-def _wanted(mine: dict[str, Any], *, to_stdout: bool) -> "Wanted":
-    from batcher.discover.choice import Wanted
+def _wanted(mine: dict[str, Any], *, to_stdout: bool) -> "ComparisonOptions":
+    from batcher.discover.choice import ComparisonOptions
     from batcher.drs import guesses
 
     tables = mine["tables"]
     if mine["exclude_tables"] and tables == "database":
         raise click.UsageError("--exclude-tables chooses among tables, and --tables database writes none.")
-    return Wanted(
+    return ComparisonOptions(
         compare=mine["compare"],
         conflict_policy=mine["conflict_policy"],
         databases_only=tables == "database",
@@ -224,13 +224,13 @@ def _tag(text: str) -> tuple[str, str]:
 
 
 async def _discovered(
-    mine: dict[str, Any], settings: "RunSettings", sources: "CredentialSources", question: "Question"
-) -> "list[ProjectFound]":
+    mine: dict[str, Any], settings: "RunSettings", sources: "CredentialSources", query: "DiscoveryQuery"
+) -> "list[DiscoveredProject]":
     import asyncio
 
     from batcher.cli.show.live import live_count
     from batcher.clock import SystemClock
-    from batcher.discover.connect import Where, endpoints_of, readers_of, scopes_of
+    from batcher.discover.connect import ProjectChoice, endpoints_of, readers_of, scopes_of
     from batcher.discover.discovery import Progress, discover
     from batcher.run_defaults import run_defaults
 
@@ -244,7 +244,7 @@ async def _discovered(
     named = mine["project_ids"]
     if not named and not mine["all_projects"] and settings.project_id is not None:
         named = (settings.project_id,)
-    where = Where(endpoints=endpoints, project_ids=named, all_projects=mine["all_projects"])
+    where = ProjectChoice(endpoints=endpoints, project_ids=named, all_projects=mine["all_projects"])
     clock, progress = SystemClock(), Progress()
     scopes = await scopes_of(where, settings, sources)
     async with readers_of(scopes, settings, sources, clock) as readers:
@@ -252,7 +252,7 @@ async def _discovered(
             async with asyncio.TaskGroup() as group:
                 tasks = [
                     group.create_task(
-                        discover(readers[scope], scope.endpoint, scope.project_id, question, progress, on_progress)
+                        discover(readers[scope], scope.endpoint, scope.project_id, query, progress, on_progress)
                     )
                     for scope in scopes
                 ]
@@ -266,25 +266,25 @@ def _changes(old: "Sequence[Any]", parts: "Sequence[Sequence[ManifestLine]]") ->
     return list(changes(old, entries(parts), parts_as_one=True))
 
 
-def _not_listed(found: "Sequence[ProjectFound]", question: "Question") -> list[str]:
+def _not_listed(found: "Sequence[DiscoveredProject]", query: "DiscoveryQuery") -> list[str]:
     """The ids that --job-id asks for and that no project lists."""
     listed = {one.job.id for project in found for one in project.jobs}
-    return sorted((question.selection.job_ids or frozenset()) - listed)
+    return sorted((query.selection.job_ids or frozenset()) - listed)
 
 
-def _hint(found: "Sequence[ProjectFound]") -> str:
+def _hint(found: "Sequence[DiscoveredProject]") -> str:
     if any(project.jobs for project in found):
         return ""
     return " No job is listed at all: is it the right region and project, and may the credential see their jobs?"
 
 
-def _say_notes(found: "Sequence[ProjectFound]") -> None:
+def _say_notes(found: "Sequence[DiscoveredProject]") -> None:
     for project in found:
         for note in project.notes:
             tell(f"project {project.project_id}: {note}")
 
 
-def _say_trouble(found: "Sequence[ProjectFound]") -> None:
+def _say_trouble(found: "Sequence[DiscoveredProject]") -> None:
     from batcher.discover.written import trouble_said
 
     for project in found:
@@ -293,7 +293,7 @@ def _say_trouble(found: "Sequence[ProjectFound]") -> None:
 
 
 def _counts(
-    found: "Sequence[ProjectFound]", parts: "Sequence[Sequence[ManifestLine]]", path: Path | None
+    found: "Sequence[DiscoveredProject]", parts: "Sequence[Sequence[ManifestLine]]", path: Path | None
 ) -> dict[str, Any]:
     """The counts as data."""
     from batcher.discover.written import guesses_made, part_path, reasons
@@ -320,7 +320,7 @@ def _counts(
 
 
 def _tell(
-    found: "Sequence[ProjectFound]",
+    found: "Sequence[DiscoveredProject]",
     parts: "Sequence[Sequence[ManifestLine]]",
     path: Path | None,
     report: Path | None,
