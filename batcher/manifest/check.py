@@ -2,7 +2,7 @@
 
 What a field may hold is said once, by the request's models; the rules between fields are in `rules`, what stands
 beside the request body in `envelope`. Here they come together. What is like a sound entry needs none of it: see
-`templates`.
+`entry_templates`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,8 +12,6 @@ from typing import Any
 from pydantic import ValidationError
 
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
-from batcher.manifest.alike import Alike
-from batcher.manifest.envelope import RunDefaults, Scopes, is_key, is_text, key_of, labels_of, language_of
 from batcher.manifest.damage import surely_plain
 from batcher.manifest.duplicates import DuplicateFilter, DuplicateFinder, DuplicateIndex
 from batcher.manifest.entry import NO_LABELS, Entry, Finding

@@ -4,7 +4,6 @@ from collections.abc import Callable, Hashable, Sequence
 from operator import itemgetter
 
 from batcher.drs.v3.request_body import ObjectInfo
-from batcher.manifest.envelope import is_whole
 from batcher.manifest.damage import KNOWN_NOTHINGS
 from batcher.manifest.entry import NO_LABELS
 from batcher.manifest.envelope import is_whole
