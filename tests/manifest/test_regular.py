@@ -29,7 +29,7 @@ def the_long_way() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EntryTemplates, "entry_of", lambda *_, **__: None)
         patch.setattr(_SlidingWindow, "texts", lambda _: [])
-        patch.setattr("batcher.manifest.manifest.watched", lambda walk: walk(DuplicateIndex()))
+        patch.setattr("batcher.manifest.manifest.finding_duplicates", lambda walk: walk(DuplicateIndex()))
         yield
 
 
@@ -263,7 +263,7 @@ _ODD = {
 
 @pytest.mark.parametrize("odd", _ODD)
 @pytest.mark.parametrize("format", ["json", "jsonl"])
-def test_what_is_odd_is_never_taken_for_usual(odd: str, format: str, tmp_path: Path) -> None:
+def test_what_is_odd_is_never_taken_for_regular(odd: str, format: str, tmp_path: Path) -> None:
     """Although it is like the sound entries before and behind it in all else."""
     lines = [_LIKE, _LIKE.replace("-1", "-8"), _ODD[odd], _LIKE.replace("-1", "-9"), _LIKE.replace("-1", "-7")]
     content = "\n".join(lines) if format == "jsonl" else f"[{','.join(lines)}]"
