@@ -18,7 +18,7 @@ LogFormat = Literal["console", "json"]
 Render = Callable[[object, str, MutableMapping[str, Any]], str]
 
 
-class Sink(Protocol):
+class LogWriter(Protocol):
     """Where finished lines go."""
 
     def __call__(self, line: str) -> None:
@@ -38,7 +38,7 @@ class _Stream:
         stream.flush()
 
 
-class _Logger:
+class _LineLogger:
     """What structlog calls last; every level ends in the sink that is in place at that moment."""
 
     def _write(self, line: str) -> None:
@@ -47,7 +47,7 @@ class _Logger:
     debug = info = warning = error = critical = exception = msg = log = _write
 
 
-_sink: Sink = _Stream()
+_sink: LogWriter = _Stream()
 
 
 def configure(
@@ -76,7 +76,7 @@ def _configure(level: str, render: Render) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=lambda *_: _Logger(),
+        logger_factory=lambda *_: _LineLogger(),
         cache_logger_on_first_use=False,
     )
 
@@ -91,7 +91,7 @@ def stay_modest() -> None:
 
 
 @contextmanager
-def through(sink: Sink) -> Iterator[None]:
+def through(sink: LogWriter) -> Iterator[None]:
     """Send log lines to *sink* for a while: above a live progress line, say."""
     global _sink
     before, _sink = _sink, sink

@@ -14,10 +14,10 @@ from batcher.drs.cloud import HttpRequest, Refusal
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.rehearsal.leap import LeapingLoop, LoopClock, SteadyLoop, TimelessJournal
 from batcher.settings import RunSettings
+from batcher.simulator.counting_ledger import CountingLedger
 from batcher.simulator.ledger import FileLedger, NoLedger
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
-from batcher.simulator.tally import TallyLedger
 from batcher.wave.engine import WaveEnd
 
 
@@ -60,7 +60,7 @@ class Rehearsal:
     encoding: str | None = None
     ledger: Path | None = None
 
-    def run(self, *, as_json: bool = False) -> tuple[WaveEnd, TallyLedger]:
+    def run(self, *, as_json: bool = False) -> tuple[WaveEnd, CountingLedger]:
         """Run it, shown as `run` shows a wave; returns how it ended, and what the cloud saw.
 
         Raises `UserError`.
@@ -70,19 +70,19 @@ class Rehearsal:
             return play(partial(self._make, seen), self.settings, manner).end, seen
 
     @contextmanager
-    def _seen(self) -> Iterator[TallyLedger]:
+    def _seen(self) -> Iterator[CountingLedger]:
         limit = self.config.cloud.limit
         window_s = 1.0 if limit is None else limit.period_s
         if self.ledger is None:
-            yield TallyLedger(NoLedger(), window_s=window_s)
+            yield CountingLedger(NoLedger(), window_s=window_s)
             return
         file = FileLedger(self.ledger)
         try:
-            yield TallyLedger(file, window_s=window_s)
+            yield CountingLedger(file, window_s=window_s)
         finally:
             file.close()
 
-    async def _make(self, seen: TallyLedger, stack: AsyncExitStack) -> Wave:
+    async def _make(self, seen: CountingLedger, stack: AsyncExitStack) -> Wave:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, LeapingLoop)  # noqa: S101 - `run` has it made
         clock = LoopClock(loop)

@@ -11,7 +11,7 @@ from batcher.rates import Rate
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.differences import Differences
 from batcher.simulator.faults import FaultProfile
-from batcher.simulator.jobs import Existing, JobRule
+from batcher.simulator.jobs import ExistingComparison, JobRule
 from batcher.simulator.service import ServiceConfig
 
 PROJECTS = ("demo-finance", "demo-retail")
@@ -61,7 +61,7 @@ _FLEET = (
     JobRule(pattern="*-gone-*", exists=False),
     JobRule(pattern="*-full-*", status="FULL_TRANSFER_STARTED"),
     JobRule(pattern="*-parent-*", status="CHILD_TRANSFER_STARTED", children=("demo-child-1", "demo-child-2")),
-    JobRule(pattern="*-busy-*", existing=(Existing(compare_type="lines", status="RUNNING", age_s=7200.0),)),
+    JobRule(pattern="*-busy-*", existing=(ExistingComparison(compare_type="lines", status="RUNNING", age_s=7200.0),)),
 )
 
 

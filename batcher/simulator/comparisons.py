@@ -74,7 +74,7 @@ class Task:
 
 
 @dataclass(slots=True)
-class Job:
+class SimulatedJob:
     """One project's job as the cloud keeps it: its rule, and its comparisons, oldest first."""
 
     job_id: str

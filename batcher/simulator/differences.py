@@ -8,7 +8,7 @@ from batcher.simulator.chance import draw
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Difference:
+class SimulatedDifference:
     """One table (or, for object comparisons, one object) that is not the same on both sides.
 
     *job_id*, *database* and *table* are patterns. *object_type* None: the rows differ, *rows* of them;
@@ -27,7 +27,7 @@ class Difference:
 class Differences:
     """All that differs: *rules*, and by chance *share* of the jobs, one table in each."""
 
-    rules: tuple[Difference, ...] = ()
+    rules: tuple[SimulatedDifference, ...] = ()
     share: float = 0.0
 
     def rows(self, seed: int, job_id: str, tables: Sequence[tuple[str, str]]) -> dict[tuple[str, str], int]:
@@ -48,6 +48,6 @@ class Differences:
             differing.setdefault(one, 1 + int(draw(seed, "differs by", job_id) * 9))
         return differing
 
-    def objects(self, job_id: str) -> list[Difference]:
+    def objects(self, job_id: str) -> list[SimulatedDifference]:
         """The objects missing at the target of a job."""
         return [rule for rule in self.rules if rule.object_type is not None and fnmatchcase(job_id, rule.job_id)]

@@ -24,7 +24,7 @@ class EffectWhen(Enum):
     NEVER = "never"
 
 
-class Seen(Enum):
+class AnswerDelivery(Enum):
     """What the client sees of the answer."""
 
     WHOLE = "whole"  # the cloud's own answer, or the fault's
@@ -60,7 +60,7 @@ class Fault:
     name: str
     description: str
     effect: EffectWhen = EffectWhen.NOW
-    seen: Seen = Seen.WHOLE
+    delivery: AnswerDelivery = AnswerDelivery.WHOLE
     canned: Canned | None = None
     refuse_code: str | None = None
     slow: bool = False
@@ -80,17 +80,22 @@ FAULTS: Mapping[str, Fault] = {
             name="silent-before",
             description="no answer, and nothing was done",
             effect=_NEVER,
-            seen=Seen.NOTHING,
+            delivery=AnswerDelivery.NOTHING,
         ),
-        Fault(name="silent-after", description="done, but no answer", seen=Seen.NOTHING),
-        Fault(name="silent-late", description="no answer, and done only later", effect=_LATE, seen=Seen.NOTHING),
+        Fault(name="silent-after", description="done, but no answer", delivery=AnswerDelivery.NOTHING),
+        Fault(
+            name="silent-late",
+            description="no answer, and done only later",
+            effect=_LATE,
+            delivery=AnswerDelivery.NOTHING,
+        ),
         Fault(
             name="reset-before",
             description="the connection is reset, and nothing was done",
             effect=_NEVER,
-            seen=Seen.RESET,
+            delivery=AnswerDelivery.RESET,
         ),
-        Fault(name="reset-after", description="done, then the connection is reset", seen=Seen.RESET),
+        Fault(name="reset-after", description="done, then the connection is reset", delivery=AnswerDelivery.RESET),
         Fault(
             name="throttled",
             description="429 APIGW.0308 without Retry-After",
@@ -153,10 +158,12 @@ FAULTS: Mapping[str, Fault] = {
             description="503 in HTML, though it was done",
             canned=Canned(status=503, html=True, error_msg="Service Unavailable"),
         ),
-        Fault(name="truncated", description="done; the answer breaks off half way", seen=Seen.TRUNCATED),
-        Fault(name="empty", description="done; status 200 with an empty body", seen=Seen.EMPTY),
-        Fault(name="oversized", description="done; the answer is megabytes long", seen=Seen.OVERSIZED),
-        Fault(name="garbage", description="done; status 200 with a body that is no JSON", seen=Seen.GARBAGE),
+        Fault(name="truncated", description="done; the answer breaks off half way", delivery=AnswerDelivery.TRUNCATED),
+        Fault(name="empty", description="done; status 200 with an empty body", delivery=AnswerDelivery.EMPTY),
+        Fault(name="oversized", description="done; the answer is megabytes long", delivery=AnswerDelivery.OVERSIZED),
+        Fault(
+            name="garbage", description="done; status 200 with a body that is no JSON", delivery=AnswerDelivery.GARBAGE
+        ),
         Fault(
             name="partial",
             description="one half is refused for a passing reason (DRS.M01503)",
@@ -180,7 +187,7 @@ def _kind(call: str) -> Only:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Window:
+class FaultWindow:
     """A stretch of time in which every request meets the same fault. Seconds since the simulator's first request."""
 
     begins_s: float
@@ -201,7 +208,7 @@ class FaultProfile:
     description: str
     chances: Mapping[str, float] = field(default_factory=dict)
     firsts: Sequence[str] = ()
-    windows: Sequence[Window] = ()
+    windows: Sequence[FaultWindow] = ()
     only: Only | None = None
     late_s: tuple[float, float] = (0.2, 2.0)
     slow_s: tuple[float, float] = (0.5, 3.0)
@@ -310,7 +317,7 @@ PROFILES: Mapping[str, FaultProfile] = {
         FaultProfile(
             name="outage",
             description="for 20 seconds, from the tenth on, the gateway answers everything with 502",
-            windows=(Window(begins_s=10, lasts_s=20, fault="502-html-before"),),
+            windows=(FaultWindow(begins_s=10, lasts_s=20, fault="502-html-before"),),
         ),
         FaultProfile(
             name="late",

@@ -19,7 +19,7 @@ LOCKED_S = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class User:
+class SimulatedUser:
     """Somebody who may have tokens, and see the projects of *domain*."""
 
     password: str
@@ -27,7 +27,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class AccessKey:
+class SimulatedAccessKey:
     """A secret key; a temporary one has a *security_token* and ends at *expires_at* (Unix seconds)."""
 
     secret_key: str
@@ -39,12 +39,12 @@ DEMO_USER = "simulated-user"
 DEMO_ACCESS_KEY = "SIMULATEDACCESSKEY00"
 
 
-def _demo_users() -> dict[str, User]:
-    return {DEMO_USER: User("simulated-password")}
+def _demo_users() -> dict[str, SimulatedUser]:
+    return {DEMO_USER: SimulatedUser("simulated-password")}
 
 
-def _demo_keys() -> dict[str, AccessKey]:
-    return {DEMO_ACCESS_KEY: AccessKey("simulated-secret-key-of-no-value")}
+def _demo_keys() -> dict[str, SimulatedAccessKey]:
+    return {DEMO_ACCESS_KEY: SimulatedAccessKey("simulated-secret-key-of-no-value")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,8 +58,8 @@ class IamConfig:
     mode: AuthMode = "off"
     tokens: frozenset[str] = frozenset({"simulated-token"})
     token_life_s: float = 24 * 3600.0
-    users: Mapping[str, User] = field(default_factory=_demo_users)
-    keys: Mapping[str, AccessKey] = field(default_factory=_demo_keys)
+    users: Mapping[str, SimulatedUser] = field(default_factory=_demo_users)
+    keys: Mapping[str, SimulatedAccessKey] = field(default_factory=_demo_keys)
     project_ids: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
@@ -123,7 +123,7 @@ class SimulatedIam:
         if not well_formed:
             return self._error(400, "Request body is invalid: IAM.1101")
         known = self.config.users.get(name)
-        if self.config.mode != "off" and (known is None or known != User(password, domain)):
+        if self.config.mode != "off" and (known is None or known != SimulatedUser(password, domain)):
             return self._error(401, "The username or password is wrong.")
         if project_id is None and project_name is not None:
             found = self._projects_named(project_name)

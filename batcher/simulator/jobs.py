@@ -28,7 +28,7 @@ ENDS = frozenset({"SUCCESSFUL", "FAILED", "TIMEOUT_INTERRUPT", "CANCELLED", "NEV
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Existing:
+class ExistingComparison:
     """A comparison that was there before anybody asked: made by a console, a policy, or DRS itself.
 
     *age_s* is how long before the cloud began it was created; *status* is what it stays at.
@@ -68,7 +68,7 @@ class JobRule:
     parent_id: str | None = None
     ends: str = "SUCCESSFUL"
     runs_s: float | None = None
-    existing: tuple[Existing, ...] = ()
+    existing: tuple[ExistingComparison, ...] = ()
     project_id: str | None = None
     name: str = ""
     kind: str = "migration"

@@ -48,7 +48,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class AnswerSent:
     """What was sent back: *http_status* None is nothing at all. *fault* names the simulated fault, if any."""
 
     event: ClassVar[str] = "answer"
@@ -61,8 +61,8 @@ class Answered:
     fault: str | None = None
 
 
-Event = RequestSeen | Effect | Answered
-_EVENTS = {kind.event: kind for kind in (RequestSeen, Effect, Answered)}
+Event = RequestSeen | Effect | AnswerSent
+_EVENTS = {kind.event: kind for kind in (RequestSeen, Effect, AnswerSent)}
 
 
 class Ledger(Protocol):
@@ -137,7 +137,7 @@ def _event(values: dict[str, Any]) -> Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Creation:
+class CreatedComparison:
     """One comparison that a request made."""
 
     at: float
@@ -148,22 +148,22 @@ class Creation:
     request_id: str
 
 
-def creations(events: Iterable[Event]) -> Iterator[Creation]:
+def creations(events: Iterable[Event]) -> Iterator[CreatedComparison]:
     """Every comparison that a request made, in order; what nobody's request made is left out."""
     for event in events:
         if isinstance(event, Effect) and event.request_id:
             for half, task_id in event.created.items():
-                yield Creation(event.at, event.project_id, event.job_id, half, task_id, event.request_id)
+                yield CreatedComparison(event.at, event.project_id, event.job_id, half, task_id, event.request_id)
 
 
 def doubles(
     events: Iterable[Event], *, allowed: Callable[[str, str, Half], int] = lambda *_: 1
-) -> dict[tuple[str, str, Half], list[Creation]]:
+) -> dict[tuple[str, str, Half], list[CreatedComparison]]:
     """(project, job, half) → its creations, wherever there are more than *allowed*: promise 1, broken.
 
     By default one per half of a job; a manifest with several entries for a job says how many.
     """
-    made: dict[tuple[str, str, Half], list[Creation]] = {}
+    made: dict[tuple[str, str, Half], list[CreatedComparison]] = {}
     for creation in creations(events):
         made.setdefault((creation.project_id, creation.job_id, creation.half), []).append(creation)
     return {key: found for key, found in made.items() if len(found) > allowed(*key)}
@@ -204,6 +204,6 @@ def most_open(events: Iterable[Event], *, calls: frozenset[str]) -> dict[str, in
             job_of[event.request_id] = event.job_id
             now_open[event.job_id] = now_open.get(event.job_id, 0) + 1
             most[event.job_id] = max(most.get(event.job_id, 0), now_open[event.job_id])
-        elif isinstance(event, Answered) and event.request_id in job_of:
+        elif isinstance(event, AnswerSent) and event.request_id in job_of:
             now_open[job_of.pop(event.request_id)] -= 1
     return most

@@ -22,10 +22,10 @@ from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK, CreateCompar
 from batcher.simulator import checks, fleet
 from batcher.simulator.chance import draw_hex
 from batcher.simulator.checks import BadRequest, BatchReq, QueryReq
-from batcher.simulator.comparisons import Job, Task
+from batcher.simulator.comparisons import SimulatedJob, Task
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import DELETED, NO_JOB, PARENT, READY, Fleet, JobRule
-from batcher.simulator.ledger import Answered, Effect, Ledger, ListLedger, RequestSeen
+from batcher.simulator.ledger import AnswerSent, Effect, Ledger, ListLedger, RequestSeen
 from batcher.simulator.limits import WindowLimit, throttle_text
 from batcher.simulator.replies import Reply, refusal, reply
 from batcher.simulator.results import result_blocks
@@ -78,7 +78,7 @@ class SimulatedCloud:
         self._fleet = Fleet(config.jobs)
         self._make = TaskMaker(config, self.seed)
         self._limits: dict[tuple[str, bool], WindowLimit] = {}
-        self._jobs: dict[tuple[str, str], Job] = {}
+        self._jobs: dict[tuple[str, str], SimulatedJob] = {}
         self._requests = 0
 
     # Calls --------------------------------------------------------------------------------------------
@@ -238,7 +238,7 @@ class SimulatedCloud:
     ) -> None:
         """Put on record what was sent back to *request_id*: *reply*, or nothing."""
         self.ledger.record(
-            Answered(
+            AnswerSent(
                 at=now,
                 request_id=request_id,
                 project_id=project_id,
@@ -272,7 +272,7 @@ class SimulatedCloud:
         )
         return True
 
-    def job(self, now: float, project_id: str, job_id: str) -> Job:
+    def job(self, now: float, project_id: str, job_id: str) -> SimulatedJob:
         """The job as the cloud keeps it; also one that does not exist, whose rule then says so."""
         if self.began_at is None:
             self.began_at = now
@@ -281,7 +281,7 @@ class SimulatedCloud:
             rule = self._fleet.rule_for(job_id)
             if rule.project_id not in (None, project_id):
                 rule = NO_JOB
-            job = self._jobs[project_id, job_id] = Job(job_id, rule)
+            job = self._jobs[project_id, job_id] = SimulatedJob(job_id, rule)
             for existing in job.rule.existing:
                 self._make.existing(self.began_at, job, existing)
         return job
@@ -334,7 +334,7 @@ class SimulatedCloud:
             return refusal(request_id, 403, "DRS.M00102", "You do not have permission for this operation.")
         return None
 
-    def _job_refused(self, now: float, job: Job, request_id: str) -> Reply | None:
+    def _job_refused(self, now: float, job: SimulatedJob, request_id: str) -> Reply | None:
         rule = job.rule
         if not rule.exists:
             return refusal(request_id, 400, "DRS.M05003", f"The job {job.job_id} does not exist.")

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from batcher.simulator.chance import draw
 from batcher.simulator.checks import QueryReq
-from batcher.simulator.comparisons import OBJECT_COMPARISON, Job, Task
+from batcher.simulator.comparisons import OBJECT_COMPARISON, SimulatedJob, Task
 from batcher.simulator.config import CloudConfig
 
 T = TypeVar("T")
@@ -24,7 +24,7 @@ _BLOCKS = {
 }
 
 
-def result_blocks(config: CloudConfig, seed: int, now: float, job: Job, query: QueryReq) -> dict[str, Any]:
+def result_blocks(config: CloudConfig, seed: int, now: float, job: SimulatedJob, query: QueryReq) -> dict[str, Any]:
     """The blocks for the comparisons that *query* names, with an error of its own in each that cannot be had."""
     blocks: dict[str, Any] = {}
     for field, task_id in query.results.items():
@@ -47,7 +47,7 @@ def _cut(rows: Iterable[T], query: QueryReq) -> list[T]:
     return whole[first : first + query.per_page]
 
 
-def _object_level(config: CloudConfig, now: float, job: Job, task: Task, query: QueryReq) -> dict[str, Any]:
+def _object_level(config: CloudConfig, now: float, job: SimulatedJob, task: Task, query: QueryReq) -> dict[str, Any]:
     missing = config.differences.objects(job.job_id)
     done = _result(task, now, 0.0)
     overview, details = [], {}
@@ -83,7 +83,9 @@ def _object_level(config: CloudConfig, now: float, job: Job, task: Task, query: 
     }
 
 
-def _data_level(config: CloudConfig, seed: int, now: float, job: Job, task: Task, query: QueryReq) -> dict[str, Any]:
+def _data_level(
+    config: CloudConfig, seed: int, now: float, job: SimulatedJob, task: Task, query: QueryReq
+) -> dict[str, Any]:
     kind = "line" if task.compare_type == "lines" else "content"
     databases = list(_databases(task))
     pairs = [(database, table) for database, tables in databases for table in tables]

@@ -9,8 +9,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from batcher.durations import parse_duration
 from batcher.errors import UserError
 from batcher.nearest import nearest
-from batcher.simulator.differences import Difference, Differences
-from batcher.simulator.jobs import READY, STATUSES, TELLING, Existing, JobRule
+from batcher.simulator.differences import Differences, SimulatedDifference
+from batcher.simulator.jobs import READY, STATUSES, TELLING, ExistingComparison, JobRule
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -27,16 +27,16 @@ def _status(value: str) -> str:
 JobStatus = Annotated[str, AfterValidator(_status)]
 
 
-class _Part(BaseModel):
+class _Model(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class _Later(_Part):
+class _LaterModel(_Model):
     after: Seconds
     status: JobStatus
 
 
-class _Existing(_Part):
+class _ExistingModel(_Model):
     compare_type: Literal["lines", "contents", "object_comparison"] = "lines"
     status: Literal["WAITING_FOR_RUNNING", "RUNNING", "SUCCESSFUL", "FAILED", "CANCELLED", "TIMEOUT_INTERRUPT"] = (
         "RUNNING"
@@ -48,22 +48,22 @@ def _all_tell() -> list[Any]:
     return sorted(TELLING)
 
 
-class _Objects(_Part):
+class _ObjectsModel(_Model):
     database: str = Field(min_length=1)
     schema_name: str | None = Field(default=None, alias="schema")
     tables: list[str] = []
 
 
-class _Job(_Part):
+class _JobModel(_Model):
     job_id: str = Field(min_length=1)
     exists: bool = True
     status: JobStatus = READY
-    becomes: list[_Later] = []
+    becomes: list[_LaterModel] = []
     children: list[str] = []
     parent_id: str | None = None
     ends: Literal["SUCCESSFUL", "FAILED", "TIMEOUT_INTERRUPT", "CANCELLED", "NEVER"] = "SUCCESSFUL"
     runs: Seconds | None = None
-    existing: list[_Existing] = []
+    existing: list[_ExistingModel] = []
     project_id: str | None = None
     name: str = ""
     kind: Literal["migration", "sync", "cloudDataGuard"] = "migration"
@@ -75,7 +75,7 @@ class _Job(_Part):
     source_instance: str = ""
     target_instance: str = ""
     master_job_id: str | None = None
-    objects: list[_Objects] = []
+    objects: list[_ObjectsModel] = []
     takes_all: bool = False
     tells: list[Literal["object-mappings", "db-object", "batch-detail"]] = Field(default_factory=_all_tell)
 
@@ -90,7 +90,7 @@ class _Job(_Part):
             ends=self.ends,
             runs_s=self.runs,
             existing=tuple(
-                Existing(compare_type=there.compare_type, status=there.status, age_s=there.age)
+                ExistingComparison(compare_type=there.compare_type, status=there.status, age_s=there.age)
                 for there in self.existing
             ),
             project_id=self.project_id,
@@ -110,7 +110,7 @@ class _Job(_Part):
         )
 
 
-class _Difference(_Part):
+class _DifferenceModel(_Model):
     job_id: str = "*"
     database: str = "*"
     table: str = "*"
@@ -121,12 +121,14 @@ class _Difference(_Part):
 
 def read_jobs(path: Path) -> tuple[JobRule, ...]:
     """The rules of a `--jobs` file: an array of objects. Raises `UserError` with everything that is wrong."""
-    return tuple(job.rule() for job in _read(path, _Job, "jobs"))
+    return tuple(job.rule() for job in _read(path, _JobModel, "jobs"))
 
 
 def read_differences(path: Path) -> Differences:
     """The rules of a `--differences` file: an array of objects. Raises `UserError` with everything that is wrong."""
-    return Differences(tuple(Difference(**rule.model_dump()) for rule in _read(path, _Difference, "differences")))
+    return Differences(
+        tuple(SimulatedDifference(**rule.model_dump()) for rule in _read(path, _DifferenceModel, "differences"))
+    )
 
 
 def _read(path: Path, kind: type[T], noun: str) -> list[T]:

@@ -25,7 +25,7 @@ from aiohttp import web
 
 from batcher.clock import SystemClock
 from batcher.errors import UserError
-from batcher.simulator.faults import EffectWhen, Seen
+from batcher.simulator.faults import AnswerDelivery, EffectWhen
 from batcher.simulator.iam import IamReply
 from batcher.simulator.ledger import Event, Ledger, ListLedger
 from batcher.simulator.model import CREATES, FLEET_READS, LIST_JOBS, READS
@@ -211,7 +211,7 @@ class Simulator:
         self._told(plan, reply)
         if reply is None:
             return await self._no_answer(request, plan)
-        if plan.fault is not None and plan.fault.seen is Seen.TRUNCATED:
+        if plan.fault is not None and plan.fault.delivery is AnswerDelivery.TRUNCATED:
             return await self._truncated(request, reply)
         return self._response(reply)
 
@@ -259,7 +259,7 @@ class Simulator:
 
     async def _no_answer(self, request: web.BaseRequest, plan: Plan) -> web.StreamResponse:
         """Leave the client waiting, or reset its connection; what is returned goes nowhere."""
-        if plan.fault is not None and plan.fault.seen is Seen.NOTHING:
+        if plan.fault is not None and plan.fault.delivery is AnswerDelivery.NOTHING:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), HELD_OPEN_S)
         _reset(request.transport)

@@ -15,7 +15,7 @@ from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
 from batcher.rates import Rate
 from batcher.simulator.chance import draw
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.faults import NO_FAULTS, Canned, EffectWhen, Fault, FaultSource, Seen
+from batcher.simulator.faults import NO_FAULTS, AnswerDelivery, Canned, EffectWhen, Fault, FaultSource
 from batcher.simulator.iam import IamConfig, IamReply, SimulatedIam
 from batcher.simulator.language import ENGLISH, LANGUAGES, in_language
 from batcher.simulator.ledger import Ledger
@@ -195,7 +195,7 @@ def answer_seen(plan: Plan, config: CloudConfig) -> Reply | None:
     fault, reply = plan.fault, plan.reply
     if fault is None:
         return None if reply is None else in_language(reply, plan.language)
-    if fault.seen in (Seen.NOTHING, Seen.RESET):
+    if fault.delivery in (AnswerDelivery.NOTHING, AnswerDelivery.RESET):
         return None
     if fault.canned is not None:
         limit = config.limit if plan.call == CREATE_COMPARE_TASK else config.read_limit
@@ -203,12 +203,12 @@ def answer_seen(plan: Plan, config: CloudConfig) -> Reply | None:
     if reply is None:
         return None
     reply = in_language(reply, plan.language)
-    match fault.seen:
-        case Seen.EMPTY:
+    match fault.delivery:
+        case AnswerDelivery.EMPTY:
             return _with_body(reply, b"")
-        case Seen.GARBAGE:
+        case AnswerDelivery.GARBAGE:
             return _with_body(reply, reply.body[1:])
-        case Seen.OVERSIZED:
+        case AnswerDelivery.OVERSIZED:
             padding = CREATE_PADDING if plan.call == CREATE_COMPARE_TASK else READ_PADDING
             return _with_body(reply, reply.body[:-1] + b',"padding":"' + padding + b'"}')
     return reply

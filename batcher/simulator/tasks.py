@@ -3,9 +3,9 @@
 from batcher.drs.outcome import Half
 from batcher.drs.v3.create_compare_task import CreateDataLevelCompareReq
 from batcher.simulator.chance import draw, draw_hex
-from batcher.simulator.comparisons import OBJECT_COMPARISON, Job, Task
+from batcher.simulator.comparisons import OBJECT_COMPARISON, SimulatedJob, Task
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.jobs import Existing
+from batcher.simulator.jobs import ExistingComparison
 
 
 class TaskMaker:
@@ -15,7 +15,9 @@ class TaskMaker:
         self._config = config
         self._seed = seed
 
-    def asked(self, now: float, project_id: str, job: Job, half: Half, info: CreateDataLevelCompareReq | None) -> Task:
+    def asked(
+        self, now: float, project_id: str, job: SimulatedJob, half: Half, info: CreateDataLevelCompareReq | None
+    ) -> Task:
         """The comparison that a request asks for; *info* is its data-level part, None for the object level."""
         nth = job.made[half] = job.made.get(half, 0) + 1
         key = f"{project_id} {half} {nth}"
@@ -28,14 +30,14 @@ class TaskMaker:
         job.tasks.append(task)
         return task
 
-    def someones(self, now: float, project_id: str, job: Job, compare_type: str) -> Task:
+    def someones(self, now: float, project_id: str, job: SimulatedJob, compare_type: str) -> Task:
         """One that a console or a policy makes now."""
         task = self._task(job, f"{project_id} someone {len(job.tasks)}", compare_type, now, now)
         task.ours = False
         job.tasks.append(task)
         return task
 
-    def existing(self, began_at: float, job: Job, existing: Existing) -> Task:
+    def existing(self, began_at: float, job: SimulatedJob, existing: ExistingComparison) -> Task:
         """One that was there when the cloud began, and stays as it is."""
         created_at, ended_at = began_at - existing.age_s, began_at - existing.age_s / 2
         task = self._task(job, f"existing {len(job.tasks)}", existing.compare_type, created_at, created_at)
@@ -46,7 +48,7 @@ class TaskMaker:
         job.tasks.append(task)
         return task
 
-    def _task(self, job: Job, key: str, compare_type: str, created_at: float, starts_at: float) -> Task:
+    def _task(self, job: SimulatedJob, key: str, compare_type: str, created_at: float, starts_at: float) -> Task:
         rule = job.rule
         usual_s = self._config.runs_s.get(compare_type, 300.0) if rule.runs_s is None else rule.runs_s
         runs_s = usual_s * (0.5 + draw(self._seed, "runs", job.job_id, key)) / self._config.speed

@@ -18,7 +18,10 @@ from batcher.simulator.service import ServiceConfig
 from tests.auth.iam_server import transport
 from tests.auth.test_secret import replaced
 
-KEYS = {"AKGOOD": iam.AccessKey("sk-good"), "AKTEMP": iam.AccessKey("sk-temp", security_token="st-temp")}
+KEYS = {
+    "AKGOOD": iam.SimulatedAccessKey("sk-good"),
+    "AKTEMP": iam.SimulatedAccessKey("sk-temp", security_token="st-temp"),
+}
 CONFIG = ServiceConfig(iam=iam.IamConfig(mode="aksk", keys=KEYS))
 
 

@@ -17,8 +17,8 @@ from batcher.simulator.service import ServiceConfig
 IAM = iam.IamConfig(
     mode="any",
     tokens=frozenset({"MARK-good-token"}),
-    users={"ann": iam.User("MARK-pass-word", "acme")},
-    keys={"MARK-GOOD-AK": iam.AccessKey("MARK-good-sk")},
+    users={"ann": iam.SimulatedUser("MARK-pass-word", "acme")},
+    keys={"MARK-GOOD-AK": iam.SimulatedAccessKey("MARK-good-sk")},
     project_ids={"eu-west-101": ("p-eu",)},
 )
 TWO_PROJECTS = (
@@ -218,7 +218,10 @@ def token_for(cloud: ThreadedSimulator, project_id: str) -> str:
 
     async def ask() -> str:
         request = token_request(
-            cloud.url, User(name="ann", domain="acme"), Secret("MARK-pass-word"), project_scope(project_id=project_id)
+            cloud.url,
+            User(name="ann", domain="acme"),
+            Secret("MARK-pass-word"),
+            project_scope(project_id=project_id),
         )
         async with transport() as wire:
             issued = issued_token(await wire.send(request))

@@ -14,7 +14,7 @@ from batcher.api import Wave
 from batcher.drs.auth.options import CredentialOptions
 from batcher.drs.auth.sources import CredentialSources
 from batcher.simulator import iam
-from batcher.simulator.ledger import Answered
+from batcher.simulator.ledger import AnswerSent
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from batcher.wave.engine import WaveEnd
@@ -25,8 +25,8 @@ USER = {"BATCHER_USERNAME": "ann", "BATCHER_PASSWORD": "pass-word", "BATCHER_DOM
 IAM = iam.IamConfig(
     mode="any",
     tokens=frozenset(),
-    users={"ann": iam.User("pass-word", "acme")},
-    keys={"AKGOOD": iam.AccessKey("sk-good")},
+    users={"ann": iam.SimulatedUser("pass-word", "acme")},
+    keys={"AKGOOD": iam.SimulatedAccessKey("sk-good")},
     project_ids={"eu-west-101": ("p-eu",)},
 )
 ENTRIES = 20
@@ -91,7 +91,7 @@ async def test_a_refused_renewal_stops_the_scope_and_the_next_run_goes_on(tmp_pa
         async with wave(tmp_path, cloud, sources(USER, tmp_path), project_id="p1") as opened:
             async for result in opened:
                 if result.index == 1:
-                    simulated.config = replace(simulated.config, users={"ann": iam.User("changed", "acme")})
+                    simulated.config = replace(simulated.config, users={"ann": iam.SimulatedUser("changed", "acme")})
                     simulated.expire_tokens()
         (halted,) = opened.end.halted.values()
         assert halted.error_msg is not None
@@ -128,7 +128,7 @@ async def test_a_wrong_credential_costs_one_refusal_over_all_projects(wrong: Map
     manifest(tmp_path, projects=ENTRIES)
     async with Simulator(ServiceConfig(iam=IAM)) as cloud:
         end = await to_the_end(wave(tmp_path, cloud, sources(wrong, tmp_path), concurrency=16))
-        refused = [event for event in cloud.ledger if isinstance(event, Answered) and event.http_status == 401]
+        refused = [event for event in cloud.ledger if isinstance(event, AnswerSent) and event.http_status == 401]
         assert len(refused) == ("BATCHER_AK" in wrong), (
             "a wrong password is refused by IAM, and DRS is not asked at all"
         )

@@ -51,7 +51,7 @@ async def test_the_region_s_project_is_found_with_any_credential(environ: Mappin
 
 
 async def test_the_simulator_takes_the_signature_of_the_question(tmp_path: Path) -> None:
-    keys = {"AK1": iam.AccessKey("sk1")}
+    keys = {"AK1": iam.SimulatedAccessKey("sk1")}
     config = ServiceConfig(iam=iam.IamConfig(mode="aksk", keys=keys, project_ids={"eu-west-101": ("p-eu",)}))
     async with Simulator(config) as cloud, transport() as wire:
         finder = CredentialFinder(CredentialSources(environ=KINDS[1], home=tmp_path), wire)

@@ -16,16 +16,16 @@ import orjson
 import pytest
 from aiohttp import web
 
-from batcher.simulator.differences import Difference, Differences
+from batcher.simulator.differences import Differences, SimulatedDifference
 from batcher.simulator.faults import Script
 from batcher.simulator.jobs import JobRule
-from batcher.simulator.ledger import Answered, Effect, RequestSeen
+from batcher.simulator.ledger import AnswerSent, Effect, RequestSeen
 from batcher.simulator.server import ThreadedSimulator
 from tests.cli.commands import Program, created_jobs, lines_of, wait_until, write_manifest
 from tests.cli.conftest import Batcher
 from tests.follow.conftest import Fleet
 
-ORDERS_DIFFER = Differences(rules=(Difference(job_id="job-2", table="orders", rows=3),))
+ORDERS_DIFFER = Differences(rules=(SimulatedDifference(job_id="job-2", table="orders", rows=3),))
 
 
 def verdicts_of(results: Path) -> dict[str, str]:
@@ -166,7 +166,7 @@ def test_entries_are_held_until_their_jobs_are_ready(batcher: Batcher, fleet: Fl
     ended = batcher("run", manifest, "-o", "r.jsonl", "--wait-ready", "1m")
     assert ended.code == 0, ended.err
     assert created_jobs(sim.ledger)[2] == "job-1"
-    assert all(event.http_status == 200 for event in sim.ledger if isinstance(event, Answered))
+    assert all(event.http_status == 200 for event in sim.ledger if isinstance(event, AnswerSent))
 
 
 # --- watch ------------------------------------------------------------------------------------------------

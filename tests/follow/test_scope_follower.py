@@ -17,9 +17,9 @@ from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.simulator import results
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.differences import Difference, Differences
+from batcher.simulator.differences import Differences, SimulatedDifference
 from batcher.simulator.faults import Script
-from batcher.simulator.jobs import Existing, JobRule
+from batcher.simulator.jobs import ExistingComparison, JobRule
 from batcher.simulator.server import Simulator
 from tests.follow.cloud import (
     a_token,
@@ -63,8 +63,8 @@ async def test_every_comparison_is_followed_to_its_end(tmp_path: Path) -> None:
 
 async def test_differences_have_names_and_counts(tmp_path: Path) -> None:
     rules = (
-        Difference(job_id="job-1", table="orders", rows=7),
-        Difference(job_id="job-2", object_type="VIEW", name="v_sales"),
+        SimulatedDifference(job_id="job-1", table="orders", rows=7),
+        SimulatedDifference(job_id="job-2", object_type="VIEW", name="v_sales"),
     )
     async with cloud(differences=Differences(rules=rules)) as sim:
         await created(sim, tmp_path / "r.jsonl", 3, object_level=True)
@@ -83,7 +83,7 @@ async def test_differences_have_names_and_counts(tmp_path: Path) -> None:
 
 async def test_all_pages_of_details_are_read_where_something_differs(tmp_path: Path) -> None:
     tables = [f"t{n}" for n in range(73)]
-    rules = (Difference(table="t5", rows=1), Difference(table="t72", rows=3))
+    rules = (SimulatedDifference(table="t5", rows=1), SimulatedDifference(table="t72", rows=3))
     async with cloud(differences=Differences(rules=rules)) as sim:
         await created(sim, tmp_path / "r.jsonl", objects=[{"db_name": "shop", "table_name": tables}])
         _, lines = await watched(tmp_path / "r.jsonl")
@@ -106,7 +106,7 @@ async def test_larger_pages_are_tried_where_small_ones_do_not_tell_all(
 
     monkeypatch.setattr(results, "_data_level", cut)
     tables = [f"t{n}" for n in range(73)]
-    async with cloud(differences=Differences(rules=(Difference(table="t72", rows=3),))) as sim:
+    async with cloud(differences=Differences(rules=(SimulatedDifference(table="t72", rows=3),))) as sim:
         await created(sim, tmp_path / "r.jsonl", objects=[{"db_name": "shop", "table_name": tables}])
         _, lines = await watched(tmp_path / "r.jsonl")
     half = lines["k0"].data_level_compare_result
@@ -116,7 +116,7 @@ async def test_larger_pages_are_tried_where_small_ones_do_not_tell_all(
 
 async def test_both_halves_are_read_in_full_where_one_is_of_a_type_not_known_yet(tmp_path: Path) -> None:
     """Without a journal the first answer has the objects' results only; they have several pages themselves."""
-    rules = tuple(Difference(object_type="VIEW", name=f"v{n}") for n in range(25))
+    rules = tuple(SimulatedDifference(object_type="VIEW", name=f"v{n}") for n in range(25))
     quick = {"object_comparison": 1.0, "lines": 1.0, "contents": 1.0}
     async with cloud(differences=Differences(rules=rules), runs_s=quick) as sim:
         await created(sim, tmp_path / "r.jsonl", object_level=True)
@@ -314,7 +314,9 @@ async def test_a_credential_that_is_refused_ends_the_watch_of_its_scope(tmp_path
 
 async def test_comparisons_of_others_in_the_list_are_not_ours(tmp_path: Path) -> None:
     """A job with a long history: ours is found behind many newer ones, on a later page of the list."""
-    history = tuple(Existing(compare_type="object_comparison", status="SUCCESSFUL", age_s=n) for n in range(25))
+    history = tuple(
+        ExistingComparison(compare_type="object_comparison", status="SUCCESSFUL", age_s=n) for n in range(25)
+    )
     async with cloud(jobs=(JobRule(pattern="*", status=READY, existing=history),)) as sim:
         await created(sim, tmp_path / "r.jsonl")
         job = sim.service.cloud.job(sim.now, "p", "job-0")

@@ -9,7 +9,7 @@ import pytest
 from batcher.drs.outcome import Half
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.faults import parse_profile
-from batcher.simulator.jobs import Existing, JobRule
+from batcher.simulator.jobs import ExistingComparison, JobRule
 from batcher.simulator.ledger import Effect
 from batcher.simulator.server import ThreadedSimulator
 from batcher.simulator.service import ServiceConfig
@@ -21,8 +21,8 @@ JOBS = [f"job-{number}" for number in range(30)]
 # Each job has comparisons of the same type already, finished: one from last night and one a quarter of an hour old.
 OLDER = JobRule(
     existing=(
-        Existing(compare_type="lines", status="SUCCESSFUL", age_s=40_000.0),
-        Existing(compare_type="lines", status="SUCCESSFUL", age_s=900.0),
+        ExistingComparison(compare_type="lines", status="SUCCESSFUL", age_s=40_000.0),
+        ExistingComparison(compare_type="lines", status="SUCCESSFUL", age_s=900.0),
     )
 )
 LOSES_ANSWERS = "creates:reset-after=25%,reset-before=10%"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.jobs import Existing, JobRule
+from batcher.simulator.jobs import ExistingComparison, JobRule
 from batcher.simulator.ledger import Effect
 from batcher.simulator.server import ThreadedSimulator
 from batcher.simulator.service import ServiceConfig
@@ -17,12 +17,12 @@ from tests.middleman.conftest import Gateway
 
 CREATE = "create-compare-task"
 JOBS = [f"job-{number}" for number in range(8)]
-OLDER = JobRule(existing=(Existing(compare_type="lines", status="SUCCESSFUL", age_s=900.0),))
+OLDER = JobRule(existing=(ExistingComparison(compare_type="lines", status="SUCCESSFUL", age_s=900.0),))
 
 
 @pytest.fixture
 def simulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[ThreadedSimulator]:
-    busy = JobRule(pattern="job-7", existing=(Existing(compare_type="lines", status="RUNNING", age_s=900.0),))
+    busy = JobRule(pattern="job-7", existing=(ExistingComparison(compare_type="lines", status="RUNNING", age_s=900.0),))
     with ThreadedSimulator(ServiceConfig(cloud=CloudConfig(jobs=(busy, OLDER)))) as simulator:
         for name, value in environment_for(simulator).items():
             monkeypatch.setenv(name, value)

@@ -24,10 +24,10 @@ ENTRIES = 5
 IAM = iam.IamConfig(
     mode="any",
     tokens=frozenset({marks.TOKEN}),
-    users={"ann": iam.User(marks.PASSWORD, "acme")},
+    users={"ann": iam.SimulatedUser(marks.PASSWORD, "acme")},
     keys={
-        marks.AK: iam.AccessKey(marks.SK),
-        "MARKAKTEMP0": iam.AccessKey(marks.SK, security_token=marks.SECURITY_TOKEN),
+        marks.AK: iam.SimulatedAccessKey(marks.SK),
+        "MARKAKTEMP0": iam.SimulatedAccessKey(marks.SK, security_token=marks.SECURITY_TOKEN),
     },
 )
 HURRY = (  # where answers are lost on purpose

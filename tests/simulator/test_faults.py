@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.simulator.faults import FAULTS, PROFILES, FaultProfile, Script, Window, parse_profile
+from batcher.simulator.faults import FAULTS, PROFILES, FaultProfile, FaultWindow, Script, parse_profile
 
 
 def chosen(profile: FaultProfile, seed: int, job: str, nth: int) -> str | None:
@@ -37,7 +37,9 @@ def test_every_fault_is_in_some_profile_but_a_refused_credential() -> None:
 
 
 def test_a_window_befalls_every_request_in_it_and_no_other() -> None:
-    profile = FaultProfile(name="w", description="", windows=[Window(begins_s=10, lasts_s=5, fault="reset-before")])
+    profile = FaultProfile(
+        name="w", description="", windows=[FaultWindow(begins_s=10, lasts_s=5, fault="reset-before")]
+    )
     met = {
         at: profile.choose(1, call="query-compare-result", job_id="jb1", nth=1, elapsed_s=at) for at in (9, 10, 14, 15)
     }

@@ -12,7 +12,7 @@ from huaweicloudsdkcore.signer.signer import Signer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.simulator.iam import AccessKey, AuthMode, IamConfig, SimulatedIam, User
+from batcher.simulator.iam import AuthMode, IamConfig, SimulatedAccessKey, SimulatedIam, SimulatedUser
 from batcher.simulator.replies import Reply
 from batcher.simulator.signatures import Claim, SignedRequest, canonical_request, is_signed_with, read_claim
 
@@ -50,7 +50,7 @@ def signed(signature: str = VECTOR_SIGNATURE, access_key: str = "AKEXAMPLE", **h
 
 
 def iam(mode: AuthMode = "any", **config: Any) -> SimulatedIam:
-    keys = {"AKEXAMPLE": AccessKey("SKEXAMPLE")}
+    keys = {"AKEXAMPLE": SimulatedAccessKey("SKEXAMPLE")}
     return SimulatedIam(IamConfig(**{"mode": mode, "keys": keys, **config}), random.Random(1))
 
 
@@ -158,7 +158,7 @@ def test_a_good_signature_forgets_the_bad_ones_before() -> None:
 
 
 def test_a_temporary_key_needs_its_security_token_and_ends() -> None:
-    keys = {"AKEXAMPLE": AccessKey("SKEXAMPLE", security_token="STEXAMPLE", expires_at=NOW + 60)}
+    keys = {"AKEXAMPLE": SimulatedAccessKey("SKEXAMPLE", security_token="STEXAMPLE", expires_at=NOW + 60)}
     of = iam(keys=keys)
     assert "security token" in reason(of.let_in(NOW, signed(), "p1", "r"))
     assert of.let_in(NOW, signed(x_security_token="STEXAMPLE"), "p1", "r") is None
@@ -179,7 +179,7 @@ def with_token(token: str) -> SignedRequest:
 
 
 def test_a_token_is_given_scoped_and_ends() -> None:
-    of = iam(users={"u": User("pw", "acct")}, token_life_s=100.0)
+    of = iam(users={"u": SimulatedUser("pw", "acct")}, token_life_s=100.0)
     reply = of.create_token(NOW, login("pw", id="p1"))
     assert reply.status == 201
     token = reply.headers["X-Subject-Token"]
@@ -194,7 +194,7 @@ def test_a_token_is_given_scoped_and_ends() -> None:
 
 
 def test_a_wrong_password_gets_no_token() -> None:
-    of = iam(users={"u": User("pw", "acct")})
+    of = iam(users={"u": SimulatedUser("pw", "acct")})
     reply = of.create_token(NOW, login("other", id="p1"))
     assert (reply.status, reply.subject_token) == (401, None)
     assert orjson.loads(reply.body)["error"]["code"] == 401
@@ -206,7 +206,7 @@ def test_a_malformed_login_is_a_400(body: bytes) -> None:
 
 
 def test_tokens_all_end_at_once_when_told() -> None:
-    of = iam(users={"u": User("pw", "acct")})
+    of = iam(users={"u": SimulatedUser("pw", "acct")})
     token = of.create_token(NOW, login("pw", id="p1")).headers["X-Subject-Token"]
     of.expire_tokens()
     assert "decrypt token fail" in reason(of.let_in(NOW, with_token(token), "p1", "r"))
@@ -214,7 +214,7 @@ def test_tokens_all_end_at_once_when_told() -> None:
 
 
 def test_a_project_is_found_by_its_name_and_scopes_a_token() -> None:
-    of = iam(users={"u": User("pw", "acct")}, project_ids={"eu": ("p1",), "two": ("a", "b"), "none": ()})
+    of = iam(users={"u": SimulatedUser("pw", "acct")}, project_ids={"eu": ("p1",), "two": ("a", "b"), "none": ()})
     assert [project["id"] for project in orjson.loads(of.find_projects("two").body)["projects"]] == ["a", "b"]
     token = of.create_token(NOW, login("pw", name="eu")).headers["X-Subject-Token"]
     assert of.let_in(NOW, with_token(token), "p1", "r") is None

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.drs.outcome import Half
+from batcher.simulator.counting_ledger import CountingLedger
 from batcher.simulator.ledger import (
-    Answered,
+    AnswerSent,
     Effect,
     Event,
     FileLedger,
@@ -20,7 +21,6 @@ from batcher.simulator.ledger import (
     most_open,
     read_ledger,
 )
-from batcher.simulator.tally import TallyLedger
 
 CREATE = "create-compare-task"
 CREATES = frozenset({CREATE})
@@ -34,8 +34,8 @@ def effect(at: float, job_id: str, task_id: str, *, half: Half = Half.DATA, ende
     return Effect(at=at, request_id=f"r{at}", project_id="p", job_id=job_id, created={half: task_id}, cancelled=ended)
 
 
-def answer(at: float, request_id: str) -> Answered:
-    return Answered(at=at, request_id=request_id, project_id="p", http_status=200)
+def answer(at: float, request_id: str) -> AnswerSent:
+    return AnswerSent(at=at, request_id=request_id, project_id="p", http_status=200)
 
 
 EVENTS: list[Event] = [
@@ -43,9 +43,9 @@ EVENTS: list[Event] = [
     effect(1.0, "jb1", "t1"),
     answer(1.1, "r1.0"),
     RequestSeen(at=2.0, request_id="r2.0", project_id="p", call=CREATE, conflict_policy="keep"),
-    Answered(at=2.0, request_id="r2.0", project_id="p", error_code="DRS.M00300", http_status=400, fault="slow"),
+    AnswerSent(at=2.0, request_id="r2.0", project_id="p", error_code="DRS.M00300", http_status=400, fault="slow"),
     Effect(at=3.0, request_id="", project_id="p", job_id="jb1", created={}, cancelled=("t1",)),
-    Answered(at=4.0, request_id="r9", project_id="p", fault="silent-after"),
+    AnswerSent(at=4.0, request_id="r9", project_id="p", fault="silent-after"),
 ]
 
 
@@ -105,7 +105,7 @@ def test_the_tally_sums_up_and_hands_on() -> None:
         def record(self, event: Event) -> None:
             kept.append(event)
 
-    tally = TallyLedger(Inner(), window_s=1.0)
+    tally = CountingLedger(Inner(), window_s=1.0)
     for event in [*EVENTS, effect(5.0, "jb1", "t2"), request(6.0), request(6.5), request(8.0)]:
         tally.record(event)
     assert kept[: len(EVENTS)] == EVENTS

@@ -9,7 +9,7 @@ import pytest
 from batcher.drs.outcome import Half
 from batcher.rates import Rate
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.jobs import Existing, JobRule
+from batcher.simulator.jobs import ExistingComparison, JobRule
 from batcher.simulator.ledger import Effect, ListLedger, RequestSeen
 from batcher.simulator.model import Intent, SimulatedCloud
 from batcher.simulator.replies import Reply
@@ -176,7 +176,7 @@ def test_a_job_becomes_ready() -> None:
 
 
 def test_comparisons_that_were_there_before_are_listed_and_count() -> None:
-    existing = (Existing(status="SUCCESSFUL", age_s=7200), Existing(status="RUNNING", age_s=600))
+    existing = (ExistingComparison(status="SUCCESSFUL", age_s=7200), ExistingComparison(status="RUNNING", age_s=600))
     of = cloud(jobs=(JobRule(existing=existing),))
     entries = listed(of, NOW)
     assert [entry["compare_task_status"] for entry in entries] == ["RUNNING", "SUCCESSFUL"]

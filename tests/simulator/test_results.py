@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.differences import Difference, Differences
+from batcher.simulator.differences import Differences, SimulatedDifference
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.model import SimulatedCloud
 from tests.simulator import bodies
@@ -41,7 +41,7 @@ def test_nothing_differs_unless_told() -> None:
 
 
 def test_a_table_differs_where_a_rule_says_so() -> None:
-    told = Differences((Difference(job_id="jb*", table="items", rows=3),))
+    told = Differences((SimulatedDifference(job_id="jb*", table="items", rows=3),))
     lines = Asking(bodies.create(), differences=told).block("line")
     assert lines["line_compare_overview"][0]["line_compare_result"] == "INCONSISTENT"
     orders, items = lines["line_compare_details"][0]["line_compare_detail"]
@@ -51,7 +51,7 @@ def test_a_table_differs_where_a_rule_says_so() -> None:
 
 
 def test_values_differ_with_the_rows_that_do() -> None:
-    told = Differences((Difference(table="items", rows=3),))
+    told = Differences((SimulatedDifference(table="items", rows=3),))
     contents = Asking(bodies.create(compare_type="contents"), differences=told).block("content")
     (diff,) = contents["content_compare_diffs"]
     assert (diff["source_table_name"], diff["content_compare_diff_count"]) == ("items", 3)
@@ -62,7 +62,7 @@ def test_values_differ_with_the_rows_that_do() -> None:
 
 
 def test_an_object_is_missing_where_a_rule_says_so() -> None:
-    told = Differences((Difference(object_type="INDEX", name="ix_orders", database="shop"),))
+    told = Differences((SimulatedDifference(object_type="INDEX", name="ix_orders", database="shop"),))
     objects = Asking(bodies.create(object_level=True, data_level=False), differences=told).block("object_level")
     results = {row["object_type"]: row for row in objects["object_compare_overview"]}
     assert results["INDEX"]["object_compare_result"] == "INCONSISTENT"

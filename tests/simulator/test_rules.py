@@ -8,8 +8,8 @@ import pytest
 
 from batcher.errors import UserError
 from batcher.rates import Rate
-from batcher.simulator.differences import Difference
-from batcher.simulator.jobs import ANY_JOB, ENDS, Existing, Fleet, JobRule
+from batcher.simulator.differences import SimulatedDifference
+from batcher.simulator.jobs import ANY_JOB, ENDS, ExistingComparison, Fleet, JobRule
 from batcher.simulator.options import parse_offset, service_config
 from batcher.simulator.rules import read_differences, read_jobs
 
@@ -44,7 +44,7 @@ def test_a_fleet_is_read(tmp_path: Path) -> None:
         "INCRE_TRANSFER_STARTED",
     ]
     assert (busy.ends, busy.runs_s) == ("FAILED", 600.0)
-    assert busy.existing == (Existing(status="SUCCESSFUL", age_s=3600.0),)
+    assert busy.existing == (ExistingComparison(status="SUCCESSFUL", age_s=3600.0),)
 
 
 @pytest.mark.parametrize("ends", sorted(ENDS))
@@ -85,8 +85,8 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 def test_differences_are_read(tmp_path: Path) -> None:
     path = written(tmp_path, [{"job_id": "jb1", "table": "orders", "rows": 3}, {"object_type": "VIEW", "name": "v"}])
     assert read_differences(path).rules == (
-        Difference(job_id="jb1", table="orders", rows=3),
-        Difference(object_type="VIEW", name="v"),
+        SimulatedDifference(job_id="jb1", table="orders", rows=3),
+        SimulatedDifference(object_type="VIEW", name="v"),
     )
 
 

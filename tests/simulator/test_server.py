@@ -17,10 +17,10 @@ import pytest
 from batcher.errors import UserError
 from batcher.rates import Rate
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.faults import FAULTS, EffectWhen, Script, Seen
+from batcher.simulator.faults import FAULTS, AnswerDelivery, EffectWhen, Script
 from batcher.simulator.iam import IamConfig
 from batcher.simulator.jobs import JobRule
-from batcher.simulator.ledger import Answered, Effect, Event, FileLedger, ListLedger, RequestSeen, cancelled
+from batcher.simulator.ledger import AnswerSent, Effect, Event, FileLedger, ListLedger, RequestSeen, cancelled
 from batcher.simulator.server import Exchange, Simulator, ThreadedSimulator
 from batcher.simulator.service import ServiceConfig
 from tests.simulator import bodies
@@ -33,7 +33,7 @@ class Awaited(ListLedger):
 
     def __init__(self) -> None:
         super().__init__()
-        self._came = {kind: asyncio.Event() for kind in (RequestSeen, Effect, Answered)}
+        self._came = {kind: asyncio.Event() for kind in (RequestSeen, Effect, AnswerSent)}
 
     def record(self, event: Event) -> None:
         super().record(event)
@@ -108,28 +108,28 @@ async def test_anything_else_is_not_there(session: aiohttp.ClientSession) -> Non
             assert response.status == 404
 
 
-async def seen_by_client(session: aiohttp.ClientSession, sim: Simulator, *, timeout_s: float) -> Seen:
+async def seen_by_client(session: aiohttp.ClientSession, sim: Simulator, *, timeout_s: float) -> AnswerDelivery:
     """What a client makes of the answer to one create request of job jb1."""
     body = bodies.create(object_level=True)
     try:
         status, body, headers = await post(session, sim, "create-compare-task", body, timeout_s=timeout_s)
     except TimeoutError:
-        return Seen.NOTHING
+        return AnswerDelivery.NOTHING
     except aiohttp.ClientPayloadError:
-        return Seen.TRUNCATED
+        return AnswerDelivery.TRUNCATED
     except aiohttp.ClientOSError:
-        return Seen.RESET
+        return AnswerDelivery.RESET
     if not body:
-        return Seen.EMPTY
+        return AnswerDelivery.EMPTY
     if len(body) > 1 << 20:
-        return Seen.OVERSIZED
+        return AnswerDelivery.OVERSIZED
     if headers["Content-Type"] == "application/json":
         try:
             orjson.loads(body)
         except orjson.JSONDecodeError:
             assert status == 200
-            return Seen.GARBAGE
-    return Seen.WHOLE
+            return AnswerDelivery.GARBAGE
+    return AnswerDelivery.WHOLE
 
 
 IN_ORDER = {
@@ -146,12 +146,12 @@ async def test_each_fault_is_seen_and_takes_effect_as_it_says(session: aiohttp.C
     ledger = Awaited()
     async with Simulator(ServiceConfig(faults=script), ledger=ledger) as sim:
         # Only where nothing comes does the client's patience matter.
-        timeout_s = 0.2 if fault.seen is Seen.NOTHING else 10
-        assert await seen_by_client(session, sim, timeout_s=timeout_s) is fault.seen
+        timeout_s = 0.2 if fault.delivery is AnswerDelivery.NOTHING else 10
+        assert await seen_by_client(session, sim, timeout_s=timeout_s) is fault.delivery
         if fault.effect is not EffectWhen.NEVER:
             await ledger.first(Effect)
     assert [event.event for event in ledger] == IN_ORDER[fault.effect]
-    (answered,) = (event for event in ledger if isinstance(event, Answered))
+    (answered,) = (event for event in ledger if isinstance(event, AnswerSent))
     assert answered.fault == name
     if fault.canned is not None:
         assert (answered.http_status, answered.error_code) == (fault.canned.status, fault.canned.error_code)
@@ -320,7 +320,7 @@ async def test_closing_ends_silent_connections_at_once(session: aiohttp.ClientSe
     ledger = Awaited()
     async with Simulator(ServiceConfig(faults=Script(creates=["silent-after"])), ledger=ledger) as sim:
         waiting = asyncio.create_task(post(session, sim, "create-compare-task", bodies.create()))
-        await ledger.first(Answered)
+        await ledger.first(AnswerSent)
     with pytest.raises(aiohttp.ClientConnectionError):
         await waiting
 

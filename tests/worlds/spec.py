@@ -13,7 +13,7 @@ from batcher.manifest import Entry, RunDefaults
 from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.simulator.config import CloudConfig
-from batcher.simulator.jobs import Existing, JobRule
+from batcher.simulator.jobs import ExistingComparison, JobRule
 from tests.virtual import WALL_AT_START
 
 ENDPOINT = "https://drs.world.invalid"
@@ -301,7 +301,7 @@ def _config(rng: random.Random, jobs: list[str]) -> CloudConfig:
     for job in jobs:
         if rng.random() < 0.15:
             existing = tuple(
-                Existing(
+                ExistingComparison(
                     compare_type=rng.choice(("lines", "contents", "object_comparison")),
                     status=rng.choice(("RUNNING", "SUCCESSFUL")),
                     age_s=rng.choice((10.0, 3600.0)),

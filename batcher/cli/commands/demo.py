@@ -17,7 +17,7 @@ from batcher.errors import UserError
 if TYPE_CHECKING:
     from batcher.cli.rehearsal import Rehearsal
     from batcher.report.tally import Tally
-    from batcher.simulator.tally import TallyLedger
+    from batcher.simulator.counting_ledger import CountingLedger
 
 _EPILOG = """\b
 Examples:
@@ -114,7 +114,7 @@ def _show(rehearsal: "Rehearsal", folder: Path, *, quiet: bool) -> int:
     return exits.CREATED
 
 
-def _print_judgement(err: Screen, seen: "TallyLedger", tally: "Tally") -> None:
+def _print_judgement(err: Screen, seen: "CountingLedger", tally: "Tally") -> None:
     """What the cloud itself says of it: its ledger is the judge."""
     from batcher.rehearsal import sample
     from batcher.text import counted

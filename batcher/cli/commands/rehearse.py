@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from batcher.cli.rehearsal import Rehearsal
     from batcher.report.tally import Tally
     from batcher.settings import RunSettings
-    from batcher.simulator.tally import TallyLedger
+    from batcher.simulator.counting_ledger import CountingLedger
     from batcher.wave.engine import WaveEnd
 
 _ENDPOINT = "https://rehearsal.invalid"  # for manifests and settings that name none; nothing is ever sent there
@@ -137,7 +137,7 @@ def _rehearse(rehearsal: "Rehearsal", *, kept: bool, as_json: bool) -> int:
     return exit_code(end)
 
 
-def _tell(rehearsal: "Rehearsal", end: "WaveEnd", tally: "Tally", seen: "TallyLedger", *, kept: bool) -> None:
+def _tell(rehearsal: "Rehearsal", end: "WaveEnd", tally: "Tally", seen: "CountingLedger", *, kept: bool) -> None:
     from batcher.cli.show.ending import print_ending
     from batcher.durations import rough_duration
     from batcher.text import counted

@@ -14,10 +14,10 @@ from batcher.durations import duration_text
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
+    from batcher.simulator.counting_ledger import CountingLedger
     from batcher.simulator.iam import IamConfig
     from batcher.simulator.ledger import Ledger
     from batcher.simulator.server import Exchange, Simulator
-    from batcher.simulator.tally import TallyLedger
 
 _EPILOG = """\b
 Examples:
@@ -78,15 +78,15 @@ def command(list_faults: bool, verbose: bool, as_json: bool, ledger: Path | None
         return _list_faults(as_json=as_json)
     import asyncio
 
+    from batcher.simulator.counting_ledger import CountingLedger
     from batcher.simulator.options import parse_offset, service_config
     from batcher.simulator.server import Simulator
-    from batcher.simulator.tally import TallyLedger
 
     clock_offset_s = parse_offset(given.pop("clock_ahead"))
     config = service_config(**given)
     limit = config.cloud.limit
     with _opened(ledger) as inner:
-        tally = TallyLedger(inner, window_s=1.0 if limit is None else limit.period_s)
+        tally = CountingLedger(inner, window_s=1.0 if limit is None else limit.period_s)
         simulator = Simulator(
             config, port=port, ledger=tally, clock_offset_s=clock_offset_s, observer=_show if verbose else None
         )
@@ -185,7 +185,7 @@ def _show(exchange: "Exchange") -> None:
     tell(" ".join(filter(None, parts)))
 
 
-def _sum_up(tally: "TallyLedger", ledger: Path | None, *, as_json: bool) -> None:
+def _sum_up(tally: "CountingLedger", ledger: Path | None, *, as_json: bool) -> None:
     """What came of it all."""
     if as_json:
         click.echo(_json(tally.as_json()))

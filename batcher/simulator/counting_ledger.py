@@ -6,11 +6,11 @@ from typing import Any
 
 from batcher.drs.outcome import Half
 from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
-from batcher.simulator.ledger import Answered, Effect, Event, Ledger, NoLedger, RequestSeen
+from batcher.simulator.ledger import AnswerSent, Effect, Event, Ledger, NoLedger, RequestSeen
 
 
 @dataclass(slots=True)
-class TallyLedger:
+class CountingLedger:
     """Counts what it is told, and hands it on to *inner*. *window_s* is the period of the busiest window."""
 
     inner: Ledger = field(default_factory=NoLedger)
@@ -36,7 +36,7 @@ class TallyLedger:
                     self.created += len(event.created)
                     self.cancelled += len(event.cancelled)
                     self._halves.update((event.project_id, event.job_id, half) for half in event.created)
-            case Answered():
+            case AnswerSent():
                 status = "no answer" if event.http_status is None else str(event.http_status)
                 self.answers[f"{status} {event.error_code}" if event.error_code else status] += 1
                 if event.fault is not None:
