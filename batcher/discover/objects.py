@@ -16,7 +16,8 @@ from msgspec import Struct
 from batcher.discover.reader import FleetReader
 from batcher.drs import guesses
 from batcher.drs.fleet import JobDetail, ListedJob, ObjectPage, SelectedObject
-from batcher.drs.outcome import ErrorKind, Fate, Trouble
+from batcher.drs.outcome import ComparisonPage, ErrorKind, Fate, Trouble
+from batcher.drs.results import ResultKind, TableResults
 
 _MAX_PAGES = 1000
 _SCOUTS = 2  # of each link: one alone may be refused for a reason of its own
@@ -151,14 +152,13 @@ class ObjectFinder:
             return ()
         objects: dict[SelectedObject, None] = {}
         for number in range(1, _MAX_PAGES):
-            told = await self._reader.query(job_id, {"line_compare_id": newest[1]}, page=number)
-            results = None if told is None else told.results
-            block = None if results is None else results.line_compare_results
+            told = await self._reader.query(job_id, {ResultKind.ROWS: newest[1]}, page=number)
+            page = None if told is None else told.results.get(ResultKind.ROWS)
             before = len(objects)
-            for database in (block.line_compare_details if block is not None else None) or ():
-                for row in database.line_compare_detail or ():
-                    if database.source_db_name and row.source_table_name:
-                        objects[SelectedObject(database=database.source_db_name, table=row.source_table_name)] = None
+            for database in page.databases if isinstance(page, TableResults) else ():
+                for row in database.tables:
+                    if database.name and row.table:
+                        objects[SelectedObject(database=database.name, table=row.table)] = None
             if len(objects) == before:
                 break
         return tuple(objects)
@@ -166,13 +166,10 @@ class ObjectFinder:
     async def _row_comparisons(self, job_id: str) -> AsyncIterator[tuple[str, int]]:
         """(id, when created) of each row comparison on the first page of the job's list, which is newest first."""
         told = await self._reader.query(job_id, {}, page=guesses.FIRST_PAGE)
-        results = None if told is None else told.results
-        block = None if results is None else results.compare_task_list_results
-        for task in (block.compare_task_list if block is not None else None) or ():
-            ended = task.compare_task_status in ("SUCCESSFUL", "TIMEOUT_INTERRUPT")
-            if task.compare_task_id and task.compare_type == "lines" and ended:
-                created = task.create_time or ""
-                yield task.compare_task_id, int(created) if created.isascii() and created.isdigit() else 0
+        listed = None if told is None else told.listed
+        for task in listed.comparisons if isinstance(listed, ComparisonPage) else ():
+            if task.compare_type == "lines" and task.compare_task_status in ("SUCCESSFUL", "TIMEOUT_INTERRUPT"):
+                yield task.compare_task_id, task.create_time or 0
 
 
 def _without_gaps(page: ObjectPage) -> tuple[SelectedObject, ...]:

@@ -12,7 +12,6 @@ import orjson
 from batcher.discover.choice import GUESS_SAID, ChosenComparisons, Guess
 from batcher.discover.discovery import DiscoveredProject
 from batcher.discover.selection import LeftOut
-from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest.entry import Entry
 from batcher.manifest.write import ManifestLine
 
@@ -42,16 +41,15 @@ def _line(project: DiscoveredProject, body: Mapping[str, Any], chosen: ChosenCom
     labels = dict(chosen.labels)
     if len(chosen.bodies) > 1:
         labels["part"] = f"{number + 1} of {len(chosen.bodies)}"
-    request = CreateCompareTaskReq.model_validate(body)  # what cannot be sent is a defect, not an entry
-    entry = Entry.of(request, index=0, line=0, endpoint=project.endpoint, project_id=project.project_id, labels=labels)
+    # What cannot be sent is a defect, not an entry.
+    entry = Entry.of_body(body, endpoint=project.endpoint, project_id=project.project_id, labels=labels)
     return ManifestLine.of(entry)
 
 
 def entries(parts: Iterable[Iterable[ManifestLine]]) -> Iterator[Entry]:
     """The entries that the lines of all *parts* read back as."""
     for line in chain.from_iterable(parts):
-        request = CreateCompareTaskReq.model_validate(dict(line.body))
-        yield Entry.of(request, index=0, line=0, endpoint=line.endpoint, project_id=line.project_id, labels=line.labels)
+        yield Entry.of_body(line.body, endpoint=line.endpoint, project_id=line.project_id, labels=line.labels)
 
 
 def part_path(path: Path, number: int) -> Path:

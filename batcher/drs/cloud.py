@@ -5,7 +5,7 @@ The engine knows no version of the API. One that implements `Cloud` lies in a ro
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypedDict
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -13,6 +13,7 @@ from batcher.drs import guesses
 from batcher.drs.answer import Answer
 from batcher.drs.discreet import Discreet
 from batcher.drs.outcome import CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
+from batcher.drs.results import ResultKind
 
 OnSent = Callable[[], None] | None
 
@@ -75,12 +76,8 @@ class Credential(Protocol):
         ...
 
 
-class ResultIds(TypedDict, total=False):
-    """The comparisons whose results are read, each under its own field."""
-
-    object_level_compare_id: str
-    line_compare_id: str
-    content_compare_id: str
+ResultIds = Mapping[ResultKind, str]
+"""The comparisons whose results are read, at most one of each kind."""
 
 
 class Cloud(Protocol):

@@ -6,14 +6,11 @@ any further.
 
 from collections.abc import Mapping
 from enum import Enum, StrEnum
-from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from batcher.drs.answer import Stage
-
-if TYPE_CHECKING:
-    from batcher.drs.v3.query_compare_result import QueryCompareResultResponse
+from batcher.drs.results import ResultKind, ResultPage
 
 
 class ErrorKind(StrEnum):
@@ -159,10 +156,15 @@ class ListOutcome(Outcome, frozen=True, kw_only=True):
 
 
 class ResultsOutcome(Outcome, frozen=True, kw_only=True):
-    """Exactly one of *results* and *trouble* is set. Blocks of *results* may carry an error of their own."""
+    """What a query for results told; where *trouble* is set, nothing else is.
 
-    results: "QueryCompareResultResponse | None"
+    *results* has a page for each kind that the answer tells, which may carry an error of its own. *listed* is the page
+    of the job's list of comparisons that came along, or why it could not be told; None: none came along.
+    """
+
     trouble: Trouble | None
+    results: Mapping[ResultKind, ResultPage] = {}
+    listed: ComparisonPage | Trouble | None = None
 
 
 class StatusOutcome(Outcome, frozen=True, kw_only=True):

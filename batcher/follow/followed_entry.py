@@ -1,22 +1,19 @@
 """An entry while its comparisons are followed: what is known of each, and the verdict line it ends in. No I/O."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
 from batcher.clock import utc
-from batcher.drs import guesses
 from batcher.drs.cloud import ResultIds
-from batcher.drs.error_body import milliseconds
-from batcher.drs.outcome import FINISHED, Half
-from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
-from batcher.drs.v3.query_compare_result import CompareTaskList
+from batcher.drs.outcome import FINISHED, Comparison, Half
+from batcher.drs.results import ResultKind, kind_of_results
 from batcher.follow import reasons
 from batcher.follow.reading import Reading
 from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine, verdict_of_entry, verdict_of_task
 from batcher.life.entry import PlannedEntry
-from batcher.life.result import Result, Status
+from batcher.life.result import CreateCompareTaskResult, Result, Status
 
 
 class FollowedComparison(msgspec.Struct, kw_only=True):
@@ -44,13 +41,18 @@ class FollowedComparison(msgspec.Struct, kw_only=True):
         """Whether the comparison has; a status that no source names counts as unfinished."""
         return self.status in FINISHED
 
-    def listed(self, told: CompareTaskList) -> None:
+    @property
+    def kind(self) -> ResultKind | None:
+        """The kind of its results; None: not known."""
+        return kind_of_results(self.compare_type)
+
+    def listed(self, told: Comparison) -> None:
         """Take in what the list of comparisons says."""
         self.absent = 0
-        self.status = told.compare_task_status
+        self.status = told.compare_task_status or None
         self.compare_type = told.compare_type or self.compare_type
-        self.started_at = milliseconds(told.create_time) or self.started_at
-        self.ended_at = milliseconds(told.end_time)
+        self.started_at = told.create_time or self.started_at
+        self.ended_at = told.end_time
 
     def conclude(self, reading: Reading | None, reason: str | None = None) -> None:
         """Give the verdict. *reading* is what was found, *reason* what else is to be said."""
@@ -74,6 +76,11 @@ class FollowedComparison(msgspec.Struct, kw_only=True):
             started_at=None if self.started_at is None else utc(self.started_at / 1000),
             ended_at=None if self.ended_at is None else utc(self.ended_at / 1000),
         )
+
+
+def ids_of(comparisons: Iterable[FollowedComparison]) -> ResultIds:
+    """What a query for the results of *comparisons* names; those of which none can be read are left out."""
+    return {kind: one.task_id for one in comparisons if (kind := one.kind) is not None}
 
 
 class FollowedEntry(msgspec.Struct, kw_only=True):
@@ -105,27 +112,13 @@ class FollowedEntry(msgspec.Struct, kw_only=True):
 
     def ids(self) -> ResultIds:
         """The comparisons without a verdict, for a query of their results; those of a type not known are left out."""
-        ids: ResultIds = {}
-        for comparison in self.open_comparisons:
-            ids.update(ids_of(comparison))
-        return ids
+        return ids_of(self.open_comparisons)
 
     @property
     def done(self) -> float | None:
         """The share of its comparisons that is done; None: not known."""
         shares = [comparison.done for comparison in self.open_comparisons if comparison.done is not None]
         return min(shares) if shares else None
-
-
-def ids_of(comparison: FollowedComparison) -> ResultIds:
-    """The query's field for *comparison*."""
-    if comparison.compare_type in guesses.OBJECT_LEVEL_TYPES:
-        return {"object_level_compare_id": comparison.task_id}
-    if comparison.compare_type == "lines":
-        return {"line_compare_id": comparison.task_id}
-    if comparison.compare_type == "contents":
-        return {"content_compare_id": comparison.task_id}
-    return {}
 
 
 def followed(result: Result, plan: PlannedEntry | None) -> FollowedEntry:

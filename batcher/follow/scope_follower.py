@@ -8,9 +8,9 @@ from batcher.channel.reader import Reader
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.cloud import ResultIds
-from batcher.drs.outcome import ErrorKind, Fate, Trouble
+from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, Fate, ResultsOutcome, Trouble
 from batcher.drs.paging import Paging, Read
-from batcher.drs.v3.query_compare_result import CompareTaskList, QueryCompareResultResponse
+from batcher.drs.results import ResultPage
 from batcher.follow import reasons
 from batcher.follow.due_queue import DueQueue
 from batcher.follow.followed_entry import FollowedComparison, FollowedEntry, ids_of
@@ -28,7 +28,7 @@ _LARGER_PAGES = (100, 1000)
 _SILENT = 5  # looks in a row without an answer: the cloud is out of reach, not a single request
 _PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER, ErrorKind.STATE})
 
-Told = dict[str, CompareTaskList]
+Listed = dict[str, Comparison]
 
 
 class ScopeFollower:
@@ -175,7 +175,7 @@ class ScopeFollower:
             comparison.status = None
             comparison.conclude(None, reasons.GONE)
 
-    async def _told(self, entry: FollowedEntry) -> tuple[Told, QueryCompareResultResponse] | Trouble:
+    async def _told(self, entry: FollowedEntry) -> tuple[Listed, ResultsOutcome] | Trouble:
         """The entry's comparisons as the job's list has them, and the answer that came first."""
         wanted = {comparison.task_id for comparison in entry.open_comparisons}
         ids: ResultIds = {} if self._list_comes_along is False else entry.ids()
@@ -183,36 +183,34 @@ class ScopeFollower:
         first = await self._page(job_id, ids, 1)
         if isinstance(first, Trouble):
             return first
-        if ids:
-            self._list_comes_along = _list_of(first) is not None
-        paging: Paging[CompareTaskList] = Paging(first=guesses.FIRST_PAGE, most_pages=_MAX_PAGES)
+        if ids:  # what is asked about is listed, so that an empty list is none
+            self._list_comes_along = isinstance(first.listed, ComparisonPage) and bool(first.listed.comparisons)
+        paging: Paging[Comparison] = Paging(first=guesses.FIRST_PAGE, most_pages=_MAX_PAGES)
         answer = first if not ids or self._list_comes_along else None  # else the list is asked for by itself
         while True:
             if answer is None:
-                page = await self._page(job_id, {}, paging.number)
-                if isinstance(page, Trouble):
-                    return page
-                answer = page
-            block = answer.compare_task_list_results
-            if block is None or block.error_code:
-                return _list_trouble(answer)
-            state = paging.add(_tasks(answer), _length(answer))
+                told = await self._page(job_id, {}, paging.number)
+                if isinstance(told, Trouble):
+                    return told
+                answer = told
+            page = answer.listed
+            if not isinstance(page, ComparisonPage):
+                return page or _UNREAD_LIST
+            state = paging.add({task.compare_task_id: task for task in page.comparisons}, page.total)
             if wanted <= paging.found.keys() or state in (Read.WHOLE, Read.TOO_LONG):
                 return paging.found, first
             if state is Read.SHORT:
-                return _list_trouble(answer)
+                return _UNREAD_LIST
             answer = None
 
     async def _page(
         self, job_id: str, ids: ResultIds, number: int, size: int = guesses.LIST_PAGE_SIZE
-    ) -> QueryCompareResultResponse | Trouble:
+    ) -> ResultsOutcome | Trouble:
         outcome = await self._reader.query(job_id, ids, page=number, per_page=size)
         if outcome is None:
             self._halt(self._reader.halted or _CLOSED)
             return self._reader.halted or _CLOSED
-        if outcome.results is not None:
-            return outcome.results
-        return outcome.trouble or _CLOSED
+        return outcome if outcome.trouble is None else outcome.trouble
 
     def _halt(self, trouble: Trouble) -> None:
         self.halted = trouble
@@ -221,7 +219,7 @@ class ScopeFollower:
     # --- what has ended -----------------------------------------------------------------------------------
 
     async def _read(
-        self, entry: FollowedEntry, ended: Sequence[FollowedComparison], first: QueryCompareResultResponse
+        self, entry: FollowedEntry, ended: Sequence[FollowedComparison], first: ResultsOutcome
     ) -> Trouble | None:
         """Read all that the cloud tells of *ended*, and conclude them; or why the look failed."""
         job_id = entry.job_id or ""
@@ -254,7 +252,7 @@ class ScopeFollower:
         self,
         job_id: str,
         comparisons: Sequence[FollowedComparison],
-        first: QueryCompareResultResponse | None,
+        first: ResultsOutcome | None,
         size: int,
     ) -> dict[str, Reading] | Trouble:
         """The readings of *comparisons*, page by page; *first* is the first page where it is there already."""
@@ -262,14 +260,11 @@ class ScopeFollower:
         more, page, number = list(comparisons), first, 1
         while more and number <= _MAX_PAGES:
             if page is None:
-                ids: ResultIds = {}
-                for comparison in more:
-                    ids.update(ids_of(comparison))
-                answer = await self._page(job_id, ids, number, size)
+                answer = await self._page(job_id, ids_of(more), number, size)
                 if isinstance(answer, Trouble):
                     return answer
                 page = answer
-            more = [comparison for comparison in more if readings[comparison.task_id].add(page, size)]
+            more = [one for one in more if readings[one.task_id].add(_page_of(one, page), size)]
             page = None
             number += 1
         return readings
@@ -329,55 +324,29 @@ def _give_up(entry: FollowedEntry, reason: str) -> None:
         comparison.conclude(None, reason)
 
 
-def _list_of(answer: QueryCompareResultResponse) -> list[CompareTaskList] | None:
-    block = answer.compare_task_list_results
-    return None if block is None or block.error_code else block.compare_task_list
+_UNREAD_LIST = Trouble(
+    fate=Fate.MAYBE,
+    kind=ErrorKind.PROTOCOL,
+    error_msg="the job's list of comparisons could not be read in full",
+)
+"""Why a list cannot be believed that is missing, or ends before its own length: that is no proof of absence."""
 
 
-def _tasks(answer: QueryCompareResultResponse) -> Told:
-    return {task.compare_task_id: task for task in _list_of(answer) or () if task.compare_task_id}
+def _page_of(comparison: FollowedComparison, told: ResultsOutcome) -> ResultPage | None:
+    """The page of *comparison*'s kind of results in *told*."""
+    return None if (kind := comparison.kind) is None else told.results.get(kind)
 
 
-def _list_trouble(answer: QueryCompareResultResponse) -> Trouble:
-    """Why the list cannot be believed: an error, or an end before its own length, is no proof of absence."""
-    block = answer.compare_task_list_results
-    said = (block.error_msg or block.error_code) if block is not None else None
-    return Trouble(
-        fate=Fate.MAYBE,
-        kind=ErrorKind.PROTOCOL,
-        error_code=block.error_code if block is not None else None,
-        error_msg=said or "the job's list of comparisons could not be read in full",
-    )
+def _untold(comparison: FollowedComparison, told: ResultsOutcome) -> bool:
+    """Whether *told* has no word on the results of *comparison*, not even an error."""
+    page = _page_of(comparison, told)
+    return page is None or (page.compare_task_id not in (comparison.task_id, None) and not page.error_code)
 
 
-def _length(answer: QueryCompareResultResponse) -> int:
-    block = answer.compare_task_list_results
-    return (block.compare_task_list_count if block is not None else None) or 0
-
-
-def _blocks(
-    comparison: FollowedComparison, answer: QueryCompareResultResponse
-) -> Iterator[tuple[str | None, str | None]]:
-    """(id, error code) of the block that *answer* has for *comparison*."""
-    named = {
-        "object_level_compare_id": answer.object_level_compare_results,
-        "line_compare_id": answer.line_compare_results,
-        "content_compare_id": answer.content_compare_results,
-    }
-    for name in ids_of(comparison):
-        if (block := named[name]) is not None:
-            yield block.compare_task_id, block.error_code
-
-
-def _untold(comparison: FollowedComparison, answer: QueryCompareResultResponse) -> bool:
-    """Whether *answer* has no word on the results of *comparison*, not even an error."""
-    return not any(task_id in (comparison.task_id, None) or error for task_id, error in _blocks(comparison, answer))
-
-
-def _done(comparison: FollowedComparison, answer: QueryCompareResultResponse) -> float | None:
+def _done(comparison: FollowedComparison, told: ResultsOutcome) -> float | None:
     """How much of a running comparison is done, as far as the first page of its results tells."""
-    if _untold(comparison, answer):
+    if _untold(comparison, told):
         return None
     reading = reading_of(comparison.compare_type or "")
-    reading.add(answer, guesses.LIST_PAGE_SIZE)
+    reading.add(_page_of(comparison, told), guesses.LIST_PAGE_SIZE)
     return reading.done

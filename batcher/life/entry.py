@@ -8,7 +8,6 @@ import orjson
 from msgspec import Struct
 
 from batcher.drs.outcome import Half
-from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 
 
 class Scope(Struct, frozen=True):
@@ -78,17 +77,14 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
         """The body that asks for *halves* only; with *keep* an unfinished comparison is not cancelled."""
         if halves == self.asked and not (keep and self.conflict_policy == "cancel"):
             return self.body
-        request = CreateCompareTaskReq.model_validate_json(self.body)
-        changes: dict[str, Any] = {}
+        wire = orjson.loads(self.body)
         if Half.OBJECT not in halves:
-            changes["object_level_compare_type"] = None
+            wire.pop("object_level_compare_type", None)
         if Half.DATA not in halves:
-            changes["data_level_compare_info"] = None
-        elif keep and request.data_level_compare_info is not None:
-            changes["data_level_compare_info"] = request.data_level_compare_info.model_copy(
-                update={"conflict_policy": "keep"}
-            )
-        return request.model_copy(update=changes).to_wire()
+            wire.pop("data_level_compare_info", None)
+        elif keep and wire.get("data_level_compare_info"):
+            wire["data_level_compare_info"]["conflict_policy"] = "keep"
+        return orjson.dumps(wire)
 
 
 _OVERHEAD = 500  # bytes: of the objects around it

@@ -8,7 +8,6 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
 from batcher.drs.outcome import ErrorKind
-from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
 
 
 class Status(StrEnum):
@@ -28,6 +27,16 @@ def rfc3339(moment: datetime) -> str:
 
 
 Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]
+
+
+class CreateCompareTaskResult(BaseModel):
+    """The fate of one half of a create request (table 9)."""
+
+    model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True, defer_build=True)
+
+    compare_task_id: str | None = Field(default=None, description="Id of the comparison that was created.")
+    error_code: str | None = Field(default=None, description="Set where this half was not created.")
+    error_msg: str | None = Field(default=None, description="Text for people; its language follows X-Language.")
 
 
 class Result(BaseModel):

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -47,6 +48,14 @@ class Entry(msgspec.Struct, gc=False):
     labels: Mapping[str, str] = NO_LABELS
     infos: list[ObjectInfo] | None = None
     infos_with_token: list[ObjectInfoWithToken] | None = None
+
+    @classmethod
+    def of_body(
+        cls, body: Mapping[str, Any], *, endpoint: str, project_id: str, labels: Mapping[str, str] = NO_LABELS
+    ) -> "Entry":
+        """The entry that asks for *body*, the fields of a request. Raises `ValueError` where it cannot be sent."""
+        request = CreateCompareTaskReq.model_validate(dict(body))
+        return cls.of(request, index=0, line=0, endpoint=endpoint, project_id=project_id, labels=labels)
 
     @classmethod
     def of(

@@ -7,9 +7,8 @@ from typing import Any
 
 import orjson
 
-from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
-from batcher.life.result import Result, Status
+from batcher.life.result import CreateCompareTaskResult, Result, Status
 
 ENTRIES, FAILED = 25_000, 50
 _AT = datetime(2026, 11, 1, 10, tzinfo=UTC)

@@ -6,6 +6,7 @@ import pytest
 
 from batcher.drs.failures import classify_call
 from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, Fate, ListOutcome, StatusOutcome, Trouble
+from batcher.drs.results import ResultKind
 from batcher.drs.v3.classify import classify_batch_status, classify_list, classify_results
 from tests.drs.answers import answer, code
 
@@ -146,15 +147,13 @@ def test_a_block_that_failed_on_its_own_leaves_the_others_standing() -> None:
     body = {"job_id": JOB, "line_compare_results": code("DRS.M00004"), "object_level_compare_results": {}, "new": 1}
     outcome = classify_results(answer(200, body), job_id=JOB)
     assert outcome.trouble is None
-    assert outcome.results is not None
-    assert outcome.results.line_compare_results is not None
-    assert outcome.results.line_compare_results.error_code == "DRS.M00004"
-    assert outcome.results.object_level_compare_results is not None
+    assert outcome.results[ResultKind.ROWS].error_code == "DRS.M00004"
+    assert outcome.results[ResultKind.OBJECTS].error_code is None
 
 
 def test_a_block_that_was_throttled_is_the_whole_answers_trouble() -> None:
     outcome = classify_results(answer(200, {"line_compare_results": code("DRS.M01503")}), job_id=JOB)
-    assert outcome.results is None
+    assert not outcome.results
     assert outcome.trouble is not None
     assert outcome.trouble.fate is Fate.TURNED_AWAY
 
@@ -162,7 +161,7 @@ def test_a_block_that_was_throttled_is_the_whole_answers_trouble() -> None:
 def test_results_that_are_not_as_documented_are_trouble_not_half_a_verdict() -> None:
     rows = [{"source_db_name": "shop", "line_compare_detail": [{"source_row_num": "many"}]}]
     outcome = classify_results(answer(200, {"line_compare_results": {"line_compare_details": rows}}), job_id=JOB)
-    assert outcome.results is None
+    assert not outcome.results
     assert outcome.trouble is not None
     assert "source_row_num" in (outcome.trouble.error_msg or "")
     assert "many" not in (outcome.trouble.error_msg or ""), "it could be anybody's data"
@@ -173,7 +172,7 @@ def test_a_count_that_is_none_is_trouble(told: object) -> None:
     """No verdict holds a number that its readers could not read, and nothing that writes one breaks."""
     rows = [{"source_db_name": "shop", "line_compare_detail": [{"source_row_num": told}]}]
     outcome = classify_results(answer(200, {"line_compare_results": {"line_compare_details": rows}}), job_id=JOB)
-    assert outcome.results is None
+    assert not outcome.results
     assert outcome.trouble is not None
     assert "source_row_num" in (outcome.trouble.error_msg or "")
 

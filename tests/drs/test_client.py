@@ -10,6 +10,7 @@ from batcher.drs import guesses
 from batcher.drs.answer import Answer
 from batcher.drs.cloud import Cloud, Credential, HttpRequest, Refusal
 from batcher.drs.outcome import Half
+from batcher.drs.results import ResultKind
 from batcher.drs.transport import AiohttpTransport
 from batcher.drs.v3.client import DrsClient
 from tests.drs.answers import answer
@@ -114,7 +115,7 @@ async def test_a_query_for_the_results_of_both_halves_at_once() -> None:
     wire = Wire()
     await client(wire).read_results(
         "j",
-        {"object_level_compare_id": "o", "line_compare_id": "l", "content_compare_id": "c"},
+        {ResultKind.OBJECTS: "o", ResultKind.ROWS: "l", ResultKind.VALUES: "c"},
         page=1,
         per_page=10,
     )

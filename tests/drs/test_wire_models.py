@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from batcher.drs.v3 import batch_status, create_compare_task, query_compare_request, query_compare_result
 from batcher.drs.v3.batch_status import BatchQueryJobReqPage, PageReq
+from batcher.drs.v3.classify import RESULT_OF
 from batcher.drs.v3.create_compare_task import AnswerPart, CreateCompareTaskReq, RequestPart
 from batcher.drs.v3.query_compare_request import QueryCompareResultReq
 from batcher.drs.v3.query_compare_result import (
@@ -20,6 +21,7 @@ from batcher.drs.v3.query_compare_result import (
     ResultPart,
     WithError,
 )
+from batcher.life.result import CreateCompareTaskResult
 
 ANOTHER_NAME = {
     "QueryCompareResultResponse": "ListCompareResultResponse",
@@ -55,7 +57,7 @@ def test_every_model_and_field_says_what_it_is(kind: type[BaseModel]) -> None:
 def test_no_part_of_the_sdks_tables_is_missing() -> None:
     """Every model that the SDK's request and response models lead to is among ours."""
     reached: set[str] = set()
-    ahead = ["CreateCompareTaskReq", "CreateCompareTaskResponse", "QueryCompareResultReq", "ListCompareResultResponse",
+    ahead = ["CreateCompareTaskReq", "QueryCompareResultReq", "ListCompareResultResponse",
              "BatchQueryJobReqPage", "BatchListJobStatusResponse"]  # fmt: skip
     while ahead:
         name = ahead.pop()
@@ -66,6 +68,14 @@ def test_no_part_of_the_sdks_tables_is_missing() -> None:
             ahead += [part for part in told.replace("(", "[").replace("]", "[").replace(")", "[").replace(",", "[")
                       .replace(" ", "").split("[") if hasattr(sdk, part)]  # fmt: skip
     assert reached == {ANOTHER_NAME.get(kind.__name__, kind.__name__) for kind in ours()}
+
+
+def test_what_a_create_answer_is_read_by_is_what_the_sdk_reads() -> None:
+    """That answer has no model of ours: it is read whatever is in it."""
+    theirs = sdk.CreateCompareTaskResponse.openapi_types
+    for name in RESULT_OF.values():
+        assert theirs[name] == "CreateCompareTaskResult"
+    assert set(CreateCompareTaskResult.model_fields) == set(sdk.CreateCompareTaskResult.openapi_types)
 
 
 # --- what we send ---------------------------------------------------------------------------------------------

@@ -11,11 +11,10 @@ import orjson
 
 from batcher.clock import Clock, utc
 from batcher.drs.cloud import HttpRequest, Refusal
-from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
 from batcher.journal.files import journal_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import PlannedEntry, Scope
-from batcher.life.result import Result, Status
+from batcher.life.result import CreateCompareTaskResult, Result, Status
 from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.simulator.config import CloudConfig

@@ -6,11 +6,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from batcher.drs.v3.create_compare_task import CreateCompareTaskResult
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
 from batcher.gate.accepted import Acceptance
 from batcher.gate.result import WaveEntry
-from batcher.life.result import Result, Status
+from batcher.life.result import CreateCompareTaskResult, Result, Status
 
 AT = datetime(2026, 11, 25, 2, 0, tzinfo=UTC)
 TODAY = date(2026, 11, 25)

@@ -5,9 +5,11 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.drs.v3.query_compare_result import QueryCompareResultResponse
+from batcher.drs.results import ResultPage
+from batcher.drs.v3.classify import classify_results
 from batcher.follow.reading import Reading, reading_of
 from batcher.follow.verdict import Counts, Verdict, verdict_of_task
+from tests.drs.answers import answer as answer_of
 
 RESULTS = ["CONSISTENT", "CONSISTENT", "INCONSISTENT", "FAILED_TO_COMPARE", "CAN_NOT_COMPARE", "COMPARING"]
 fleets = st.dictionaries(
@@ -18,13 +20,20 @@ fleets = st.dictionaries(
 sizes = st.integers(1, 6)
 
 
+def page_in(answered: dict[str, Any]) -> ResultPage:
+    """The one page of results in an answer of the API."""
+    outcome = classify_results(answer_of(200, answered), job_id="job-1")
+    (page,) = outcome.results.values()
+    return page
+
+
 def overall(results: list[str]) -> str:
     """What the cloud says of a database: that of its worst table."""
     worst = sorted(results, key=lambda result: (result != "INCONSISTENT", result == "CONSISTENT"))
     return worst[0] if worst else "CONSISTENT"
 
 
-def line_page(fleet: dict[str, list[str]], page: int, size: int, *, lengths: bool = True) -> QueryCompareResultResponse:
+def line_page(fleet: dict[str, list[str]], page: int, size: int, *, lengths: bool = True) -> ResultPage:
     """Page *page* of a row comparison's results: every list cut, its length told where *lengths*."""
     cut = slice((page - 1) * size, page * size)
     return answer(
@@ -42,9 +51,7 @@ def line_page(fleet: dict[str, list[str]], page: int, size: int, *, lengths: boo
     )
 
 
-def answer(
-    kind: str, fleet: dict[str, list[str]], cut: slice, row: Any, *, lengths: bool
-) -> QueryCompareResultResponse:
+def answer(kind: str, fleet: dict[str, list[str]], cut: slice, row: Any, *, lengths: bool) -> ResultPage:
     overview = [
         {"source_db_name": name, "target_db_name": name, f"{kind}_compare_result": overall(results)}
         for name, results in fleet.items()
@@ -62,7 +69,7 @@ def answer(
     }
     if lengths:
         block[f"{kind}_compare_overview_count"] = len(overview)
-    return QueryCompareResultResponse.model_validate({f"{kind}_compare_results": block})
+    return page_in({f"{kind}_compare_results": block})
 
 
 def read(reading: Reading, page_of: Any, size: int) -> int:
@@ -129,7 +136,7 @@ def test_a_database_that_differs_as_a_whole_is_a_difference_of_its_own() -> None
         "line_compare_overview_count": 1,
     }
     reading = reading_of("lines")
-    reading.add(QueryCompareResultResponse.model_validate({"line_compare_results": block}), 10)
+    reading.add(page_in({"line_compare_results": block}), 10)
     (only,) = reading.differences()
     assert (only.object_type, only.database, only.table, only.result) == ("DB", "shop", None, "TARGET_DB_NOT_EXIT")
     assert reading.counts() == Counts(compared=1, inconsistent=1)
@@ -150,7 +157,7 @@ def test_tables_that_value_comparisons_leave_out_are_no_agreement() -> None:
         ],
     }
     reading = reading_of("contents")
-    reading.add(QueryCompareResultResponse.model_validate({"content_compare_results": block}), 10)
+    reading.add(page_in({"content_compare_results": block}), 10)
     assert reading.counts() == Counts(compared=2, consistent=1, cannot_be_compared=1)
     (left_out,) = reading.differences()
     assert (left_out.table, left_out.result, left_out.message) == ("log", "CAN_NOT_COMPARE", "It has no primary key.")
@@ -164,11 +171,11 @@ def test_values_that_agree_in_tables_of_unequal_length_do_not() -> None:
         "content_compare_details": [{"source_db_name": "shop", "content_compare_detail": [row]}],
     }
     reading = reading_of("contents")
-    reading.add(QueryCompareResultResponse.model_validate({"content_compare_results": block}), 10)
+    reading.add(page_in({"content_compare_results": block}), 10)
     assert reading.counts() == Counts(compared=1, inconsistent=1)
 
 
-def object_page(page: int, size: int) -> QueryCompareResultResponse:
+def object_page(page: int, size: int) -> ResultPage:
     """Three types; of the views, five of eleven are missing at the target."""
     cut = slice((page - 1) * size, page * size)
     views = [
@@ -187,7 +194,7 @@ def object_page(page: int, size: int) -> QueryCompareResultResponse:
         {"object_type": "EVENT", "object_compare_result": "CAN_NOT_COMPARE"},
     ]
     block = {"object_compare_overview": overview[cut], "object_compare_details": {"VIEW": views[cut]}}
-    return QueryCompareResultResponse.model_validate({"object_level_compare_results": block})
+    return page_in({"object_level_compare_results": block})
 
 
 @given(st.integers(1, 12))
@@ -211,6 +218,6 @@ def test_progress_is_the_share_of_what_is_final() -> None:
 def test_an_answer_without_the_block_tells_nothing() -> None:
     for compare_type in ("lines", "contents", "object_comparison"):
         reading = reading_of(compare_type)
-        assert not reading.add(QueryCompareResultResponse(), 10)
+        assert not reading.add(None, 10)
         assert reading.counts() is None
         assert not reading.complete

@@ -1,6 +1,7 @@
 """Watching against the simulated cloud, over real sockets and in virtual time: hours pass in an instant."""
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from batcher.life.result import Status
 from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.simulator import results
+from batcher.simulator.checks import QueryReq
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.differences import Differences, SimulatedDifference
 from batcher.simulator.faults import Script
 from batcher.simulator.jobs import ExistingComparison, JobRule
+from batcher.simulator.model import SimulatedCloud
+from batcher.simulator.replies import Reply
 from batcher.simulator.server import Simulator
 from tests.follow.cloud import (
     a_token,
@@ -161,6 +165,28 @@ async def test_a_comparison_that_is_gone_is_said_to_be(tmp_path: Path) -> None:
         _, lines = await watching
     assert lines["k0"].verdict is Verdict.UNKNOWN
     assert "someone deleted it" in (lines["k0"].reason or "")
+
+
+@pytest.mark.parametrize("told", [[], None])
+async def test_a_list_that_nobody_asked_for_and_that_is_empty_is_no_list(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, told: list[Any] | None
+) -> None:
+    """A cloud may leave blocks empty that were not asked for: what is asked about by its id is not gone for that."""
+    whole = SimulatedCloud._listing
+
+    def listing(self: SimulatedCloud, now: float, project_id: str, request_id: str, query: QueryReq) -> Reply:
+        reply = whole(self, now, project_id, request_id, query)
+        if not query.results:
+            return reply
+        empty = {"compare_task_list": told, "compare_task_list_count": 0}
+        return replace(reply, body=orjson.dumps(orjson.loads(reply.body) | {"compare_task_list_results": empty}))
+
+    monkeypatch.setattr(SimulatedCloud, "_listing", listing)
+    async with cloud() as sim:
+        await created(sim, tmp_path / "r.jsonl", 2, object_level=True)
+        end, lines = await watched(tmp_path / "r.jsonl")
+    assert end.stopped is None
+    assert [line.verdict for line in lines.values()] == [Verdict.CONSISTENT] * 2
 
 
 async def test_all_jobs_together_keep_to_the_limit_of_look_ups(tmp_path: Path) -> None:

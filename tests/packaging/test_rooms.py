@@ -14,6 +14,8 @@ ROOMS = (
     *("service", "cli"),
 )
 MOST_FILES = 28  # in one room
+# Rooms that know the cloud by its port alone. A manifest is a list of requests, so that it knows how they are written.
+OF_ANY_VERSION = ("life", "settings", "pace", "journal", "channel", "holding", "wave", "follow", "discover", "doctor")
 
 
 def imports() -> Iterator[tuple[str, str, Path]]:
@@ -36,6 +38,17 @@ def test_imports_go_one_way() -> None:
         if here != there and here not in ("__init__", "__main__") and rank.get(there, -1) > rank.get(here, -1)
     ]
     assert wrong == []
+
+
+def test_the_engine_knows_no_version_of_the_api() -> None:
+    """Another one could lie beside `drs/v3`, and nothing but `batcher.scopes` would change."""
+    package = ROOT / "batcher"
+    folders = [package / room for room in OF_ANY_VERSION] + [package / "drs" / "auth"]
+    files = [path for folder in folders for path in folder.rglob("*.py")]
+    files += [*(package / "drs").glob("*.py"), package / "api.py"]
+    nodes = [(path, node) for path in files for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    named = [(path, node.module or "") for path, node in nodes if isinstance(node, ast.ImportFrom)]
+    assert [str(path.relative_to(ROOT)) for path, module in named if module.startswith("batcher.drs.v")] == []
 
 
 def test_every_room_is_named_and_none_is_crowded() -> None:

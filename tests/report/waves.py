@@ -9,7 +9,6 @@ from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
 from batcher.drs.v3.create_compare_task import (
     CompareObjectInfo,
     CreateCompareTaskReq,
-    CreateCompareTaskResult,
     CreateDataLevelCompareReq,
 )
 from batcher.follow.files import verdicts_beside
@@ -19,7 +18,7 @@ from batcher.journal.ops import Happened, Op, Settled
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Intended
-from batcher.life.result import Result, Status
+from batcher.life.result import CreateCompareTaskResult, Result, Status
 
 BEGAN = datetime(2026, 3, 1, 1, 30, tzinfo=UTC)
 SCOPES = (

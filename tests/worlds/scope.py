@@ -12,6 +12,7 @@ from batcher.drs.cloud import OnSent, Refusal, ResultIds
 from batcher.drs.guesses import LIST_PAGE_SIZE
 from batcher.drs.outcome import CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
 from batcher.drs.v3.classify import classify_batch_status, classify_create, classify_list, classify_results
+from batcher.drs.v3.query_compare_request import RESULT_ID
 from tests.worlds.cloud import Read, Sent, Traffic, Way, WorldCloud, no_answer
 from tests.worlds.process import Process
 from tests.worlds.spec import TIMEOUT_S
@@ -105,7 +106,8 @@ class ProcessCloud:
         return classify_results(await self._query(job_id, ids, page, per_page, on_sent), job_id=job_id)
 
     async def _query(self, job_id: str, ids: ResultIds, page: int, per_page: int, on_sent: OnSent) -> Answer:
-        body = orjson.dumps({"job_id": job_id, "current_page": page, "per_page": per_page, **ids})
+        named = {RESULT_ID[kind]: task_id for kind, task_id in ids.items()}
+        body = orjson.dumps({"job_id": job_id, "current_page": page, "per_page": per_page, **named})
         return await self._read(f"look-up of {job_id}, page {page}", body, self._cloud.query, on_sent)
 
     async def job_statuses(self, job_ids: Sequence[str], *, on_sent: OnSent = None) -> StatusOutcome:

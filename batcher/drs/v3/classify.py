@@ -24,13 +24,14 @@ from batcher.drs.outcome import (
     Trouble,
 )
 
-_RESULT = {half: f"{half}_compare_create_result" for half in Half}  # table 8 of drs_03_0136
+RESULT_OF = {half: f"{half}_compare_create_result" for half in Half}
+"""Where the answer to a create request (table 8 of drs_03_0136) tells the fate of each half."""
 
 
 def classify_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> CreateOutcome:
     """The verdict on each of the *asked* halves of a create request for *job_id*."""
     body = read_object(answer.body)
-    parts = {half: body.get(name) if body is not None else None for half, name in _RESULT.items()}
+    parts = {half: body.get(name) if body is not None else None for half, name in RESULT_OF.items()}
     whole = classify_whole(answer, body, job_id, halves=parts.values())
     wanted = frozenset(asked)
     return CreateOutcome(
@@ -58,19 +59,21 @@ def classify_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
     """What a query tells of the comparisons it names. A block that has failed on its own says so in its `error_code`,
     and the others stand; but where one was turned away by a limit, all of it is to be asked again."""
     from batcher.drs.v3.query_compare_result import QueryCompareResultResponse  # for who follows only
+    from batcher.drs.v3.results import listed, result_pages
 
     body = read_object(answer.body)
     trouble = classify_whole(answer, body, job_id)
-    results = None
     if trouble is None:
         assert body is not None  # noqa: S101 - else there is trouble
         trouble = _throttled_block(answer, body)
     if trouble is None:
         try:
-            results = QueryCompareResultResponse.model_validate(body)
+            told = QueryCompareResultResponse.model_validate(body)
         except ValidationError as error:
             trouble = unsound(f"the answer is not as documented: {_first_error(error)}")
-    return ResultsOutcome(results=results, trouble=trouble, **went(answer, body))
+    if trouble is not None:
+        return ResultsOutcome(trouble=trouble, **went(answer, body))
+    return ResultsOutcome(trouble=None, results=result_pages(told), listed=listed(told), **went(answer, body))
 
 
 def classify_batch_status(answer: Answer, *, asked: Iterable[str]) -> StatusOutcome:

@@ -11,7 +11,7 @@ from batcher.drs.cloud import Credential, HttpRequest, OnSent, Refusal, ResultId
 from batcher.drs.outcome import CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
 from batcher.drs.v3.classify import classify_batch_status, classify_create, classify_list, classify_results
 from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
-from batcher.drs.v3.query_compare_request import QUERY_COMPARE_RESULT, QueryCompareResultReq
+from batcher.drs.v3.query_compare_request import QUERY_COMPARE_RESULT, RESULT_ID, QueryCompareResultReq
 
 
 def create_request(endpoint: str, project_id: str, body: bytes, x_language: str | None) -> HttpRequest:
@@ -79,7 +79,8 @@ class DrsClient:
         self, job_id: str, ids: ResultIds, *, page: int, per_page: int, on_sent: OnSent = None
     ) -> ResultsOutcome:
         """A page of the results of the comparisons that are named, or of the list."""
-        request = QueryCompareResultReq(job_id=job_id, **ids, current_page=page, per_page=per_page)
+        named = {RESULT_ID[kind]: task_id for kind, task_id in ids.items()}
+        request = QueryCompareResultReq(job_id=job_id, **named, current_page=page, per_page=per_page)
         return classify_results(await self._query(request, on_sent), job_id=job_id)
 
     async def job_statuses(self, job_ids: Sequence[str], *, on_sent: OnSent = None) -> StatusOutcome:

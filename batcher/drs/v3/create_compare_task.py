@@ -1,8 +1,7 @@
 """Wire models of `POST /v3/{project_id}/jobs/create-compare-task` (page drs_03_0136 of the API reference).
 
-Table 3 is the request body, tables 4 to 7 its nested parts, tables 8 and 9 the answer. Requests are
-strict (an unknown field is an error, as it would be silently dropped by the cloud); answers keep
-whatever they carry, known or not, and never fail on it.
+Table 3 is the request body, tables 4 to 7 its nested parts. Requests are strict: an unknown field is an error, as the
+cloud would silently drop it. The answer, tables 8 and 9, has no model: `classify` reads whatever came.
 """
 
 from functools import partial
@@ -116,21 +115,3 @@ class AnswerPart(BaseModel):
     stand for each other are taken. What cannot be read as documented fails, since half a list is no list."""
 
     model_config = ConfigDict(extra="allow", frozen=True, coerce_numbers_to_str=True, defer_build=True)
-
-
-class CreateCompareTaskResult(AnswerPart):
-    """The fate of one half of a create request (table 9)."""
-
-    compare_task_id: str | None = Field(default=None, description="Id of the comparison that was created.")
-    error_code: str | None = Field(default=None, description="Set where this half was not created.")
-    error_msg: str | None = Field(default=None, description="Text for people; its language follows X-Language.")
-
-
-class CreateCompareTaskResponse(AnswerPart):
-    """The answer to a create request (table 8). Status 200 says nothing by itself: each half stands alone."""
-
-    job_id: str | None = Field(default=None, description="The job the answer speaks of.")
-    object_level_compare_create_result: CreateCompareTaskResult | None = None
-    data_level_compare_create_result: CreateCompareTaskResult | None = None
-    error_code: str | None = Field(default=None, description="Set where the whole call failed.")
-    error_msg: str | None = None

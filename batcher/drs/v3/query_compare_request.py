@@ -3,9 +3,17 @@
 import orjson
 from pydantic import Field
 
+from batcher.drs.results import ResultKind
 from batcher.drs.v3.create_compare_task import RequestPart
 
 QUERY_COMPARE_RESULT = "query-compare-result"
+
+RESULT_ID = {
+    ResultKind.OBJECTS: "object_level_compare_id",
+    ResultKind.ROWS: "line_compare_id",
+    ResultKind.VALUES: "content_compare_id",
+}
+"""The field that names the comparison whose results of a kind are to be told."""
 
 
 class QueryCompareResultReq(RequestPart):

@@ -6,9 +6,8 @@ it does not agree as a whole; where it does, their number is enough.
 
 from typing import Protocol
 
-from batcher.drs.v3.query_compare_result import QueryCompareResultResponse
+from batcher.drs.results import ResultKind, ResultPage, kind_of_results
 from batcher.follow.reading.objects import ObjectReading
-from batcher.follow.reading.pages import content_page, line_page
 from batcher.follow.reading.tables import TableReading
 from batcher.follow.verdict import Counts, Difference
 
@@ -18,8 +17,9 @@ class Reading(Protocol):
 
     problem: str | None
 
-    def add(self, answer: QueryCompareResultResponse, per_page: int) -> bool:
-        """Take in one page; True: the next one may tell more."""
+    def add(self, page: ResultPage | None, per_page: int) -> bool:
+        """Take in one page, of which *per_page* were asked for; True: the next one may tell more. None: there was
+        none."""
         ...
 
     @property
@@ -43,10 +43,5 @@ class Reading(Protocol):
 
 def reading_of(compare_type: str) -> Reading:
     """An empty reading for a comparison of *compare_type*, as the list of comparisons names it."""
-    match compare_type:
-        case "lines":
-            return TableReading(line_page)
-        case "contents":
-            return TableReading(content_page)
-        case _:
-            return ObjectReading()
+    is_of_tables = kind_of_results(compare_type) in (ResultKind.ROWS, ResultKind.VALUES)
+    return TableReading() if is_of_tables else ObjectReading()

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from batcher.drs.v3.query_compare_result import ObjectCompareResultDetails, QueryCompareResultResponse
+from batcher.drs.results import DifferingObject, ObjectResults, ResultPage
 from batcher.follow.reading.result import TABLE, field_of, problem_of, share_done
 from batcher.follow.verdict import CompareResult, Counts, Difference
 
@@ -16,7 +16,7 @@ class ObjectType:
     source_count: int | None = None
     target_count: int | None = None
     diff_count: int | None = None
-    rows: list[ObjectCompareResultDetails] = field(default_factory=list)
+    rows: list[DifferingObject] = field(default_factory=list)
 
     @property
     def size(self) -> int:
@@ -32,25 +32,21 @@ class ObjectReading:
         self._more = True
         self.problem: str | None = None
 
-    def add(self, answer: QueryCompareResultResponse, per_page: int) -> bool:
-        """See `Reading.add`. No length is told: a page that is full in any list may not be the last."""
-        block = answer.object_level_compare_results
-        self.problem = problem_of(block)
-        if block is None or self.problem is not None:
+    def add(self, page: ResultPage | None, per_page: int) -> bool:
+        """Take in one page; True: the next one may tell more, since no length is told, and a list of it is full."""
+        self.problem = problem_of(page)
+        if not isinstance(page, ObjectResults) or self.problem is not None:
             self._more = False
             return False
         before = self._size()
-        overview = block.object_compare_overview or []
-        details = block.object_compare_details or {}
-        for told in overview:
-            kind = self._types.setdefault(told.object_type or "", ObjectType())
-            kind.result, kind.diff_count = told.object_compare_result, told.diff_count
+        for told in page.types:
+            kind = self._types.setdefault(told.object_type, ObjectType())
+            kind.result, kind.diff_count = told.result, told.diff_count
             kind.source_count, kind.target_count = told.source_count, told.target_count
-        for name, rows in details.items():
+        for name, rows in page.objects.items():
             kind = self._types.setdefault(name, ObjectType())
-            kind.rows += [row for row in rows or () if row not in kind.rows]
-        full = max([len(overview), *(len(rows or ()) for rows in details.values())]) >= per_page
-        self._more = full and self._size() > before
+            kind.rows += [row for row in rows if row not in kind.rows]
+        self._more = page.longest >= per_page and self._size() > before
         return self._more
 
     def _size(self) -> int:
@@ -96,18 +92,18 @@ def _object_differences(name: str, kind: ObjectType) -> Iterator[Difference]:
     counts = {"source_count": kind.source_count, "target_count": kind.target_count, "diff_count": kind.diff_count}
     result = kind.result or CompareResult.INCONSISTENT.value
     for row in kind.rows:
-        value = row.source_db_value or row.target_db_value or None
+        value = row.source_value or row.target_value or None
         yield Difference(
             object_type=name,
-            database=row.source_db_name,
+            database=row.source_database,
             table=value if name == TABLE else None,
-            target_database=row.target_db_name,
-            target_table=(row.target_db_value or None) if name == TABLE else None,
+            target_database=row.target_database,
+            target_table=(row.target_value or None) if name == TABLE else None,
             result=result,
             **counts,
-            source_value=row.source_db_value or None,
-            target_value=row.target_db_value or None,
-            message=row.error_message or None,
+            source_value=row.source_value or None,
+            target_value=row.target_value or None,
+            message=row.message or None,
         )
     if not kind.rows:
         yield Difference(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from batcher.drs.v3.query_compare_result import WithError
+from batcher.drs.results import ResultPage
 from batcher.follow.verdict import CompareResult
 
 TABLE = "TABLE"
@@ -21,11 +21,11 @@ def field_of(result: str | None) -> str:
     return _FIELDS.get(result or "", "cannot_be_compared")
 
 
-def problem_of(block: WithError | None) -> str | None:
-    """Why *block* tells no results; None where it does."""
-    if block is None:
+def problem_of(page: ResultPage | None) -> str | None:
+    """Why *page* tells no results; None where it does."""
+    if page is None:
         return "the answer holds no results of it"
-    return (block.error_msg or block.error_code) if block.error_code else None
+    return (page.error_msg or page.error_code) if page.error_code else None
 
 
 def share_done(results: Iterable[str | None]) -> float | None:

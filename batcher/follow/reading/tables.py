@@ -1,46 +1,66 @@
 """The reading of a row or value comparison: databases and their tables."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
-from batcher.drs.v3.query_compare_result import QueryCompareResultResponse
-from batcher.follow.reading.pages import Database, Page
-from batcher.follow.reading.result import TABLE, field_of, share_done
+from batcher.drs.results import DatabaseResult, ResultPage, TableResult, TableResults
+from batcher.follow.reading.result import TABLE, field_of, problem_of, share_done
 from batcher.follow.verdict import CompareResult, Counts, Difference
 
-PageOf = Callable[[QueryCompareResultResponse, int], Page | str]
+
+@dataclass(slots=True)
+class Database:
+    """What was read of one database so far. *length* is the cloud's count of its tables; None: not told."""
+
+    name: str | None
+    target: str | None = None
+    result: str | None = None
+    length: int | None = None
+    tables: dict[tuple[str | None, str | None], TableResult] = field(default_factory=dict)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the cloud says so of the whole database, and nothing that was read says otherwise."""
+        return self.result == CompareResult.CONSISTENT and all(
+            table.result == CompareResult.CONSISTENT for table in self.tables.values()
+        )
+
+    @property
+    def unread(self) -> int:
+        """Tables that the cloud counts and that were not read."""
+        return max(0, (self.length or 0) - len(self.tables))
 
 
 class TableReading:
-    """The reading of a row or value comparison; *page_of* finds its page in an answer."""
+    """The reading of a row or value comparison."""
 
-    def __init__(self, page_of: PageOf) -> None:
-        self._page_of = page_of
+    def __init__(self) -> None:
         self._databases: dict[str | None, Database] = {}
         self._length: int | None = None
         self._more = True
         self.problem: str | None = None
 
-    def add(self, answer: QueryCompareResultResponse, per_page: int) -> bool:
-        """See `Reading.add`."""
-        page = self._page_of(answer, per_page)
-        if isinstance(page, str):
-            self.problem, self._more = page, False
+    def add(self, page: ResultPage | None, per_page: int) -> bool:
+        """Take in one page; True: the next one may tell more."""
+        self.problem = problem_of(page)
+        if not isinstance(page, TableResults) or self.problem is not None:
+            self._more = False
             return False
         before = self._size()
         self._length = page.length if page.length is not None else self._length
         for told in page.databases:
             self._take(told)
         news = self._size() > before
-        self._more = news and (self._lacking() or (page.full and not self._counted()))
+        self._more = news and (self._lacking() or (page.longest >= per_page and not self._counted()))
         return self._more
 
-    def _take(self, told: Database) -> None:
+    def _take(self, told: DatabaseResult) -> None:
         database = self._databases.setdefault(told.name, Database(told.name))
         database.target = told.target or database.target
         database.result = told.result or database.result
         if told.length is not None:
             database.length = max(told.length, database.length or 0)
-        database.tables.update(told.tables)
+        database.tables.update({(table.table, table.target_table): table for table in told.tables})
 
     def _size(self) -> int:
         return self._overviews + sum(len(database.tables) for database in self._databases.values())
