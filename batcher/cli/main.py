@@ -36,6 +36,7 @@ SECTIONS = {
         "control": LazyCommand("batcher.cli.commands.control", "Steer a running wave: status, pause, rate, stop."),
     },
     "After a wave": {
+        "status": LazyCommand("batcher.cli.commands.status", "Show how several waves stand, and what to do next."),
         "watch": LazyCommand("batcher.cli.commands.watch", "Follow what was created to its verdicts."),
         "gate": LazyCommand("batcher.cli.commands.gate", "Say GO or NO-GO over one or several waves."),
         "report": LazyCommand("batcher.cli.commands.report", "Summarise a results file."),

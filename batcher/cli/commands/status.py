@@ -1,0 +1,121 @@
+"""`batcher status`: several waves on one screen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batcher.cli import exits
+from batcher.cli.timezone import timezone_option
+from batcher.errors import UserError
+
+if TYPE_CHECKING:
+    from batcher.report.glance import Glance
+
+_EPILOG = """\b
+Examples:
+  batcher status
+  batcher status wave1.jsonl wave2.jsonl wave3.jsonl
+  batcher status /srv/cutover --watch
+  batcher status --json | jq -r '.waves[] | select(.stage == "stopped") | .results'
+
+\b
+running     it is submitting, and was asked how far it is
+following   all is submitted; `watch` or `run --wait` follows it to its verdicts
+paused      by `batcher control`
+stopped     entries are open, and no process has the wave
+ended       every entry has a result
+unreadable  its files cannot be used; it says why
+
+\b
+Exit codes: 0 told; 1 there are no waves there; 2 bad usage, or a wave is unreadable.
+"""
+
+
+@click.command(epilog=_EPILOG)
+@click.argument("paths", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--watch", is_flag=True, help="Draw it anew every two seconds, until you interrupt it.")
+@timezone_option
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+def command(paths: tuple[Path, ...], watch: bool, as_json: bool) -> int:
+    """Show how waves stand: how far they are, their verdicts, the time to go, and what to do next.
+
+    PATHS are results files, or folders with the waves in them; by default the folder that you are in. A running wave is
+    asked, of the others the files are read; nothing is changed.
+    """
+    if watch and as_json:
+        raise click.UsageError("--watch draws on a terminal, --json prints once: use one of the two.")
+    from batcher.cli.show.terminal import console, say
+    from batcher.report.glance import Looker, waves_in
+
+    named = paths or (Path(),)
+    if watch:
+        return _watched(named)
+    glances = Looker().look(waves_in(named))
+    if as_json:
+        _print_json(glances)
+        return _code(glances)
+    if not glances:
+        raise UserError(_nothing(named), exit_code=exits.INCOMPLETE)
+    from batcher.cli.show.glance import glance_lines
+
+    out = console()
+    for line, is_command in glance_lines(glances):
+        if is_command:
+            out.print(line, soft_wrap=True)
+        else:
+            say(out, line)
+    return _code(glances)
+
+
+def _code(glances: "Sequence[Glance]") -> int:
+    from batcher.report.glance import Stage
+
+    if any(glance.stage is Stage.UNREADABLE for glance in glances):
+        return exits.USAGE
+    return exits.CREATED if glances else exits.INCOMPLETE
+
+
+def _nothing(named: Sequence[Path]) -> str:
+    where = ", ".join(str(path) for path in named) if named != (Path(),) else "here"
+    return f"there are no waves {'in ' if where != 'here' else ''}{where}: name their results files, or their folder."
+
+
+def _print_json(glances: "Sequence[Glance]") -> None:
+    import orjson
+
+    from batcher.report.glance import gate_of
+
+    said = {"waves": [glance.as_json() for glance in glances], "gate": gate_of(glances)}
+    click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+
+
+_EVERY_S = 2.0
+
+
+def _watched(named: Sequence[Path]) -> int:
+    """Draw them until somebody interrupts it."""
+    import sys
+    import time
+
+    from rich.live import Live
+    from rich.text import Text
+
+    from batcher import zone
+    from batcher.cli.show.glance import glance_lines
+    from batcher.cli.show.terminal import Screen
+    from batcher.clock import utc_now
+    from batcher.report.glance import Looker, waves_in
+
+    screen = Screen(sys.stdout)
+    if not screen.is_live:
+        raise click.UsageError("--watch draws on a terminal: without one, ask again with --json.")
+    looker = Looker()
+    with Live(console=screen.console, auto_refresh=False) as live:
+        while True:
+            glances = looker.look(waves_in(named))
+            lines = [line for line, _ in glance_lines(glances)] or [Text(_nothing(named))]
+            lines += [Text(), Text(f"{zone.clock_text(utc_now())}, Ctrl-C ends", "dim")]
+            live.update(Text("\n").join(lines), refresh=True)
+            time.sleep(_EVERY_S)
