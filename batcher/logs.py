@@ -1,5 +1,6 @@
 """structlog, set up for a run: lines for people or a JSON object each, always to stderr, secrets masked."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import contextmanager
@@ -51,16 +52,24 @@ _sink: LogWriter = _Stream()
 
 
 def configure(
-    log_format: LogFormat = "console", level: str = "info", *, stream: IO[str] | None = None, color: bool = False
+    log_format: LogFormat = "console",
+    level: str = "info",
+    *,
+    stream: IO[str] | None = None,
+    color: bool = False,
+    brief: bool = False,
 ) -> None:
     """Set logging up for this process. *level* is the least important level shown; *stream* is stderr.
+
+    *brief* lines for people leave out what such a person is told elsewhere: that a signal stops the wave, and all but
+    the first sentence of why a scope stopped, which stands in the summary.
 
     Secrets in the environment are registered for masking; register others with `masking.register_secret`.
     """
     global _sink
     register_environment()
     _sink = _Stream(stream)
-    render = _json if log_format == "json" else _Console(color)
+    render = _json if log_format == "json" else _Console(color, brief)
     set_up_with(lambda: _configure(level, render), least=level)
 
 
@@ -125,11 +134,12 @@ _COLORS = {"debug": "2", "info": "36", "warning": "33", "error": "31;1", "critic
 class _Console:
     """`14:03:07 +02:00 warning the scope stopped  reason=…`: the event's sentence; the time in the zone people read."""
 
-    def __init__(self, color: bool) -> None:
+    def __init__(self, color: bool, brief: bool = False) -> None:
         self._color = color
+        self._brief = brief
 
     def __call__(self, _: object, __: str, event: MutableMapping[str, Any]) -> str:
-        rest = dict(event)
+        rest = self._shortened(event) if self._brief else dict(event)
         name, level, at = str(rest.pop("event")), rest.pop("level"), rest.pop("at")
         trace = rest.pop("exception", None)
         when = zone.clock_text(datetime.fromisoformat(at))
@@ -137,6 +147,16 @@ class _Console:
         said = SENTENCES.get(name, name)
         line = f"{self._paint(when, '2')} {self._paint(f'{level:7}', _COLORS.get(level, '0'))} {said}"
         return mask_text("\n".join(filter(None, [f"{line}  {pairs}".rstrip(), trace])))
+
+    def _shortened(self, event: MutableMapping[str, Any]) -> dict[str, Any]:
+        import structlog
+
+        if event["event"] == "wave.stopping" and "signal" in event:
+            raise structlog.DropEvent
+        reason = event.get("reason")
+        if event["event"] == "scope.stopped" and isinstance(reason, str):
+            return {**event, "reason": re.split(r"(?<=[^.]{20})[.:] ", reason, maxsplit=1)[0]}
+        return dict(event)
 
     def _paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._color else text

@@ -69,7 +69,7 @@ def play(make: Make, settings: RunSettings, manner: Manner) -> Played:
     """Run the wave that *make* gives to its end, shown as *settings* have it. Raises what entering a `Wave` raises."""
     err = screen()
     level = "warning" if settings.quiet and settings.log_level in ("debug", "info") else settings.log_level
-    logs.configure(settings.log_format, level, color=colors_on(err.stream))
+    logs.configure(settings.log_format, level, color=colors_on(err.stream), brief=not settings.quiet)
     with streams.never_waiting(), asyncio.Runner(loop_factory=manner.loop) as runner:
         played = runner.run(_run(make, settings, manner, err))
     print_unrecorded(err, played.end)
@@ -133,7 +133,7 @@ def conduct(
             err.say()
             verdict.print(err.console)
     if not settings.quiet:
-        print_next(err, end, tally, results=results, command=manner.command)
+        print_next(err, end, tally, results=results, command=manner.command, judged=played.followed is not None)
     if as_json:
         click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
     tell_end(settings, "run", text, said)

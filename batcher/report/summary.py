@@ -27,23 +27,33 @@ _TROUBLES = 12  # shown; --json has all
 
 
 def print_summary(
-    console: Console, tally: Tally, *, title: str, entries: int | None = None, notes: tuple[str, ...] = ()
+    console: Console,
+    tally: Tally,
+    *,
+    title: str,
+    entries: int | None = None,
+    notes: tuple[str, ...] = (),
+    but_stopped: bool = False,
 ) -> None:
     """Print *tally* to *console*. *entries* is the manifest's number, where it is known: it is then proven.
 
-    *title* heads it (the results file, or the manifest); *notes* are said at the end.
+    *title* heads it (the results file, or the manifest); *notes* are said at the end. *but_stopped* leaves out what
+    became of entries that a stop left open, which a note says.
     """
     misfits = [f"{misfit}." for misfit in tally.misfits(entries)]
-    for line in _summary(tally, title, entries, (*misfits, *notes)):
+    for line in _summary(tally, title, entries, (*misfits, *notes), but_stopped):
         print_wrapped(console, line)
 
 
-def _summary(tally: Tally, title: str, entries: int | None, notes: tuple[str, ...]) -> Iterator[Text]:
+def _summary(
+    tally: Tally, title: str, entries: int | None, notes: tuple[str, ...], but_stopped: bool
+) -> Iterator[Text]:
     """The lines, not wrapped yet; the indent of each is kept when it is."""
     yield from _head(title, tally)
     yield Text()
     yield from _counts(tally, entries)
-    scopes, troubles = tally.scopes, tally.troubles
+    scopes = tally.scopes
+    troubles = [trouble for trouble in tally.troubles if not (but_stopped and trouble.is_of_a_stop)]
     if len(scopes) > 1:
         yield Text()
         for scope in scopes:
@@ -81,6 +91,8 @@ def _counts(tally: Tally, entries: int | None) -> Iterator[Text]:
     figures = max(len(f"{number:,}"), 5)
     for status in Status:
         count = tally.by_status[status]
+        if not count and status is not Status.CREATED:
+            continue
         style = STYLES[status] if count else "dim"
         line = Text(f"  {status.value:14}{count:>{figures},}", style)
         if count:
@@ -117,7 +129,7 @@ def _trouble(trouble: TroubleCount) -> Iterator[Text]:
     yield head
     example = trouble.example
     if example["error_msg"]:
-        yield Text(f"    {printable(str(example['error_msg']), 300)}")
+        yield Text(f"    {printable(str(example['error_msg']), 600)}")
     yield Text(f"    e.g. key {printable(str(example['key']), 70)}, job {printable(str(example['job_id']), 70)}", "dim")
     yield Text(f"    → {trouble.advice}")
 

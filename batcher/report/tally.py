@@ -36,6 +36,11 @@ class TroubleCount(Struct, kw_only=True):
     count: int = 0
 
     @property
+    def is_of_a_stop(self) -> bool:
+        """Whether these entries are only left open because the wave was stopped: the same command goes on with them."""
+        return self.status in (Status.NOT_SUBMITTED, Status.UNSETTLED) and self.error_kind == ErrorKind.STOPPED
+
+    @property
     def advice(self) -> str:
         """What to do about it."""
         return advice(self.status, ErrorKind(self.error_kind) if self.error_kind in set(ErrorKind) else None)

@@ -152,7 +152,8 @@ class Engine:
         if self._stop is not None:
             return
         self._stop = stop
-        log.warning("wave.stopping", reason=stop.text)
+        signal = {"signal": stop.kind.name} if stop.kind.is_signal else {}
+        log.warning("wave.stopping", reason=stop.text, **signal)
         for lane in self._lanes.values():
             lane.stop()
         if not self._ended:

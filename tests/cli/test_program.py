@@ -37,7 +37,9 @@ def test_a_signal_stops_in_order_and_the_same_command_goes_on(
         program.signal(number)
         ended = program.end()
         assert ended.code == code
-        assert "nothing more is sent" in ended.err
+        assert ended.err.count("nothing more is sent") == 1
+        assert ended.err.count(f"{number.name} received") == 1
+        assert ended.err.count("the same again: it goes on") == 1
         assert "the same again: it goes on where it stopped" in ended.err
         lines = lines_of(results)
         assert len(lines) == len(JOBS)

@@ -148,7 +148,7 @@ def test_the_start_says_what_was_found(batcher: Batcher, cloud: Cloud, manifest:
     simulator = cloud()
     said = batcher("run", manifest, "-o", "results.jsonl", "--rate", "2/s").err
     assert "a new wave: 3 to go" in said
-    assert f"project project-a at {simulator.url}: 3 entries, at most 2/s, token from BATCHER_TOKEN" in said
+    assert f"project project-a at {simulator.url}: at most 2/s, token from BATCHER_TOKEN" in said
     assert "the wave has ended: all 3 are settled" in batcher("run", manifest, "-o", "results.jsonl").err
 
 
@@ -243,3 +243,13 @@ def test_two_projects_are_two_scopes(batcher: Batcher, cloud: Cloud, tmp_path: P
     said = batcher("run", manifest, "-o", "results.jsonl")
     assert said.code == 0
     assert {line["project_id"] for line in lines_of(Path("results.jsonl"))} == {"project-1", "project-2"}
+
+
+def test_a_refused_credential_is_told_once(batcher: Batcher, cloud: Cloud, manifest: Path) -> None:
+    """The line of the log says that it happened, the summary what it means, and what comes next what to type."""
+    cloud(ServiceConfig(iam=IamConfig(mode="token", tokens=frozenset({"another"}))))
+    ended = batcher("run", manifest, "-o", "results.jsonl")
+    assert ended.code == 3
+    assert ended.err.count("Fetch one from the IAM of the endpoint's own region") == 1
+    assert ended.err.count("batcher auth") == 1
+    assert "partial" not in ended.err

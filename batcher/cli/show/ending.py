@@ -10,10 +10,12 @@ from batcher.follow.files import verdicts_beside
 from batcher.life.result import Status
 from batcher.masking import MASK
 from batcher.report.tally import Tally
-from batcher.text import printable
+from batcher.text import counted, printable
 from batcher.wave.engine import WaveEnd
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import StopKind
+
+_ALIKE = 80  # characters in which two texts agree that say the same
 
 
 def exit_code(end: WaveEnd) -> int:
@@ -35,8 +37,11 @@ def print_ending(screen: Screen, end: WaveEnd, tally: Tally, *, title: str) -> N
     """The summary of *tally*, proven against what the wave itself counted."""
     from batcher.report.summary import print_summary
 
-    notes = [*_notes(end), *(() if _is_unwritten(end) else _disagreement(end.status, tally))]
-    print_summary(screen.console, tally, title=title, entries=end.status.entries, notes=tuple(notes))
+    notes = [*_notes(end, tally), *(() if _is_unwritten(end) else _disagreement(end.status, tally))]
+    stopped = end.stop is not None
+    print_summary(
+        screen.console, tally, title=title, entries=end.status.entries, notes=tuple(notes), but_stopped=stopped
+    )
 
 
 def _is_unwritten(end: WaveEnd) -> bool:
@@ -44,28 +49,55 @@ def _is_unwritten(end: WaveEnd) -> bool:
     return end.stop is not None and end.stop.kind in (StopKind.RESULTS, StopKind.READER, StopKind.JOURNAL)
 
 
-def _notes(end: WaveEnd) -> Iterator[str]:
+def _notes(end: WaveEnd, tally: Tally) -> Iterator[str]:
     if end.stop is not None:
-        yield f"The wave was stopped: {printable(end.stop.text)}."
+        yield f"The wave was stopped: {printable(end.stop.text)}{_left(end, tally)}."
     yield from (f"Changed while it ran: {change}." for change in end.status.changed)
+    told = [trouble.example["error_msg"] or "" for trouble in tally.troubles]
     for scope, trouble in end.halted.items():
-        yield f"{scope} stopped: {printable(trouble.error_msg or trouble.kind.value)}."
+        said = trouble.error_msg or trouble.kind.value
+        if not any(text.startswith(said[:_ALIKE]) for text in told):  # else it stands there already
+            yield f"{scope} stopped: {printable(said)}."
+        elif len(end.status.scopes) > 1:
+            yield f"{scope} stopped: see above."
+
+
+def _left(end: WaveEnd, tally: Tally) -> str:
+    """What became of the entries that the stop left open."""
+    counts = {
+        status: sum(trouble.count for trouble in tally.troubles if trouble.status is status and trouble.is_of_a_stop)
+        for status in (Status.NOT_SUBMITTED, Status.UNSETTLED)
+    }
+    sent, unsent = counts[Status.UNSETTLED], counts[Status.NOT_SUBMITTED]
+    said = [
+        f"{counted(unsent, 'entry', 'entries')} not sent" if unsent else "",
+        f"{sent:,} sent without an answer yet: looked up first when it goes on" if sent else "",
+    ]
+    told = ", ".join(filter(None, said))
+    return f"; {told}" if told else ""
 
 
 def _disagreement(status: WaveStatus, tally: Tally) -> Iterator[str]:
     for name in Status:
-        counted, written = getattr(status, name.value), tally.by_status[name]
-        if counted != written:
+        ours, written = getattr(status, name.value), tally.by_status[name]
+        if ours != written:
             yield (
-                f"The wave counted {counted:,} {name.value}, and the results hold {written:,}: "
+                f"The wave counted {ours:,} {name.value}, and the results hold {written:,}: "
                 "`batcher results` writes them anew from the journal."
             )
 
 
-def print_next(screen: Screen, end: WaveEnd, tally: Tally, *, results: Path | None, command: str | None) -> None:
-    """What to type next, most urgent first. *results* is None for standard output, *command* what was typed."""
+def print_next(
+    screen: Screen, end: WaveEnd, tally: Tally, *, results: Path | None, command: str | None, judged: bool = False
+) -> None:
+    """What to type next, most urgent first. *results* is None for standard output, *command* what was typed.
+
+    *judged* is whether the gate has just spoken.
+    """
+    screen.say()
     for typed, why in _next(end, tally, results, command):
-        screen.say()
+        if judged and typed.startswith(("batcher gate ", "batcher watch ")):
+            continue
         screen.offer((f"  # {why}", "dim"))
         screen.offer((f"  {typed}", "bold"))
 

@@ -18,14 +18,15 @@ def print_start(screen: Screen, wave: Wave, *, title: str) -> None:
     screen.say((printable(title), "bold"), f"  {counted(status.entries, 'entry', 'entries')}")
     for said in found.said:
         screen.say((f"  {printable(said)}", "yellow"))
-    screen.say(f"  {_found(found)}")
+    least_s = shortest_s(status, pace)
+    takes = "" if least_s is None or not found.to_go else f", {about(least_s)} at {pace}"
+    screen.say(f"  {_found(found)}{takes}")
     for scope in status.scopes[:_SCOPES]:
         credential = wave.credentials.get((scope.endpoint, scope.project_id))
-        screen.say((f"  {_scope(scope, pace, credential)}", "dim"))
+        alone = len(status.scopes) == 1
+        screen.say((f"  {_scope(scope, pace, credential, alone=alone)}", "dim"))
     if (more := len(status.scopes) - _SCOPES) > 0:
         screen.say((f"  … and {counted(more, 'further project')}", "dim"))
-    if (least_s := shortest_s(status, pace)) is not None and found.to_go:
-        screen.say((f"  {about(least_s)} at that rate", "dim"))
     screen.say()
 
 
@@ -40,12 +41,13 @@ def _found(found: Found) -> str:
     return f"goes on where it stopped: {found.settled:,} settled, {doubt}{found.to_go:,} to go"
 
 
-def _scope(scope: ScopeStatus, pace: Pace, credential: str | None) -> str:
-    left = counted(scope.entries - scope.settled, "entry", "entries")
+def _scope(scope: ScopeStatus, pace: Pace, credential: str | None, *, alone: bool) -> str:
+    """Where one scope's entries go, how many are left where it is not *alone*, how fast, and with what."""
+    left = [] if alone else [counted(scope.entries - scope.settled, "entry", "entries")]
     limit = (
         f"at most {pace}" if isinstance(pace, Rate) else "no limit of ours" if pace == "off" else "finding the limit"
     )
-    parts = [left, limit, *([credential] if credential else [])]
+    parts = [*left, limit, *([credential] if credential else [])]
     return f"project {printable(scope.project_id)} at {printable(scope.endpoint)}: {', '.join(parts)}"
 
 
