@@ -16,8 +16,8 @@ from batcher.cli import exits
 from batcher.cli.show.at_the_end import accepted_by, check_end, tell_end, telling_stop
 from batcher.cli.show.ending import exit_code, print_ending, print_next, print_unrecorded
 from batcher.cli.show.progress import progress
-from batcher.cli.show.start import print_start
-from batcher.cli.show.terminal import Screen, colors_on, screen
+from batcher.cli.show.start import print_start, short_landing
+from batcher.cli.show.terminal import Screen, colors_on, note, screen
 from batcher.cli.signals import stopping
 from batcher.report.read import tally_file
 from batcher.report.tally import Tally
@@ -83,6 +83,10 @@ async def _run(make: Make, settings: RunSettings, manner: Manner, err: Screen) -
         async with wave:
             if not settings.quiet:
                 print_start(err, wave, title=manner.title)
+            if manner.command is not None:  # else no cloud is asked
+                said = short_landing(wave.status(), settings.landing_time, settings.timeout)
+                if said is not None:
+                    note(said)
             async with progress(wave.status, err, quiet=settings.quiet):
                 end = await wave.run()
             return Played(end=end, followed=await _follow(wave, settings, err), journal=wave.journal_path)

@@ -1,24 +1,29 @@
 """A wave through a simulated cloud in this very process: what `rehearse` and `demo` run."""
 
 import asyncio
-from collections.abc import Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from batcher.api import Wave
-from batcher.cli.conduct import Manner, play
+from batcher.cli.conduct import Manner, Played, play
 from batcher.cli.failures import told
 from batcher.drs.cloud import HttpRequest, Refusal
 from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.rates import Rate
 from batcher.rehearsal.leap import LeapingLoop, LoopClock, SteadyLoop, TimelessJournal
+from batcher.rehearsal.pace import Brake, Measured, brake_of
 from batcher.settings import RunSettings
 from batcher.simulator.counting_ledger import CountingLedger
 from batcher.simulator.ledger import FileLedger, NoLedger
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
-from batcher.wave.engine import WaveEnd
+
+_LOOK_S = 0.25
+_LOOKS = 1000  # or so, however long it takes
 
 
 class SimulatedCredential:
@@ -42,6 +47,52 @@ class SimulatedCredential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rehearsed:
+    """How a rehearsal went: what was *played*, what the cloud saw, and what was *measured*.
+
+    *took_s* is the time to its very end, the following of what was created included.
+    """
+
+    played: Played
+    seen: CountingLedger
+    took_s: float
+    measured: Measured
+
+
+class _Watched:
+    """Looks at a wave all along, on the loop's own clock, for what holds it back."""
+
+    def __init__(self, concurrency: int) -> None:
+        self._concurrency = concurrency
+        self.brakes: Counter[Brake] = Counter()
+        self.took_s = 0.0
+
+    @asynccontextmanager
+    async def watching(self, wave: Wave) -> AsyncIterator[None]:
+        """Watch *wave* while the context lasts."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        task = asyncio.create_task(self._look(wave), name="brakes")
+        try:
+            yield
+        finally:
+            self.took_s = loop.time() - began
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _look(self, wave: Wave) -> None:
+        every_s = _LOOK_S
+        while True:
+            await asyncio.sleep(every_s)
+            if not wave.is_open:
+                continue
+            status = wave.status()
+            if (brake := brake_of(status, self._concurrency)) is not None:
+                self.brakes[brake] += 1
+            every_s = max(_LOOK_S, status.elapsed_s / _LOOKS)  # a wave of days is looked at as often as one of minutes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsal:
     """A wave over *manifest*, with *settings*, through the cloud that *config* describes.
 
@@ -60,14 +111,26 @@ class Rehearsal:
     encoding: str | None = None
     ledger: Path | None = None
 
-    def run(self, *, as_json: bool = False) -> tuple[WaveEnd, CountingLedger]:
-        """Run it, shown as `run` shows a wave; returns how it ended, and what the cloud saw.
-
-        Raises `UserError`.
-        """
+    def run(self, *, as_json: bool = False) -> Rehearsed:
+        """Run it, shown as `run` shows a wave. Raises `UserError`."""
         manner = Manner(title=self.title, command=None, loop=LeapingLoop if self.leaps else SteadyLoop)
         with told(as_json=as_json), self._seen() as seen:
-            return play(partial(self._make, seen), self.settings, manner).end, seen
+            watched = _Watched(self.settings.concurrency)
+            played = play(partial(self._make, seen, watched), self.settings, manner)
+            return Rehearsed(
+                played=played, seen=seen, took_s=watched.took_s, measured=self._measured(played, seen, watched)
+            )
+
+    def _measured(self, played: Played, seen: CountingLedger, watched: "_Watched") -> Measured:
+        status, pace = played.end.status, self.settings.pace
+        return Measured(
+            entries=max((scope.entries for scope in status.scopes), default=0),
+            took_s=status.elapsed_s,
+            answer_s=seen.answer_s,
+            concurrency=self.settings.concurrency,
+            rate=pace if isinstance(pace, Rate) else None,
+            brakes=watched.brakes,
+        )
 
     @contextmanager
     def _seen(self) -> Iterator[CountingLedger]:
@@ -82,12 +145,12 @@ class Rehearsal:
         finally:
             file.close()
 
-    async def _make(self, seen: CountingLedger, stack: AsyncExitStack) -> Wave:
+    async def _make(self, seen: CountingLedger, watched: "_Watched", stack: AsyncExitStack) -> Wave:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, LeapingLoop)  # noqa: S101 - `run` has it made
         clock = LoopClock(loop)
         simulator = await stack.enter_async_context(Simulator(self.config, ledger=seen, clock=clock.now))
-        return Wave(
+        wave = Wave(
             self.manifest,
             self.results,
             settings=self.settings,
@@ -99,3 +162,5 @@ class Rehearsal:
             address_of=lambda _: simulator.url,
             credential_for=lambda _: SimulatedCredential(),
         )
+        await stack.enter_async_context(watched.watching(wave))
+        return wave

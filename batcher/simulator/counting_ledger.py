@@ -21,6 +21,9 @@ class CountingLedger:
     created: int = 0
     cancelled: int = 0
     busiest: Counter[str] = field(default_factory=Counter)
+    _asked: dict[str, float] = field(default_factory=dict)  # create requests without an answer yet: when they came
+    _answers_s: float = 0.0  # that all answered ones took
+    _answered: int = 0
     _halves: Counter[tuple[str, str, Half]] = field(default_factory=Counter)
     _recent: dict[str, deque[float]] = field(default_factory=dict)
 
@@ -30,6 +33,7 @@ class CountingLedger:
             case RequestSeen():
                 self.requests[event.call] += 1
                 if event.call == CREATE_COMPARE_TASK:
+                    self._asked[event.request_id] = event.at
                     self._count_window(event)
             case Effect():
                 if event.request_id:
@@ -37,11 +41,20 @@ class CountingLedger:
                     self.cancelled += len(event.cancelled)
                     self._halves.update((event.project_id, event.job_id, half) for half in event.created)
             case AnswerSent():
+                asked_at = self._asked.pop(event.request_id, None)
+                if asked_at is not None and event.http_status is not None:
+                    self._answers_s += event.at - asked_at
+                    self._answered += 1
                 status = "no answer" if event.http_status is None else str(event.http_status)
                 self.answers[f"{status} {event.error_code}" if event.error_code else status] += 1
                 if event.fault is not None:
                     self.faults[event.fault] += 1
         self.inner.record(event)
+
+    @property
+    def answer_s(self) -> float | None:
+        """How long the answer to a create request took, on average; None: none was answered."""
+        return self._answers_s / self._answered if self._answered else None
 
     @property
     def repeated(self) -> int:

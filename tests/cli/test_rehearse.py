@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from batcher.cli.options import ALL
 from batcher.journal.beside import reading
 from batcher.rehearsal.leap import LeapingLoop, LoopClock, SteadyLoop
+from batcher.settings import RunSettings, flag_name
 from tests.cli.commands import lines_of, write_manifest
 from tests.cli.conftest import Batcher
 
@@ -35,14 +37,17 @@ def test_it_needs_no_credential_and_leaves_nothing(batcher: Batcher, manifest: P
     assert {path.name for path in Path().iterdir()} <= {"wave.csv", "home"}
 
 
-def test_nothing_goes_where_the_manifest_points(batcher: Batcher, tmp_path: Path) -> None:
+def test_nothing_goes_where_the_manifest_points(
+    batcher: Batcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither its endpoints nor a proxy of ours is real enough to be asked."""
+    monkeypatch.setenv("BATCHER_PROXY", "http://proxy.example.invalid:1")
     manifest = tmp_path / "wave.jsonl"
     manifest.write_text(
         '{"job_id": "job-1", "object_level_compare_type": "objects", "endpoint": "https://drs.example.invalid"}\n'
         '{"job_id": "job-2", "object_level_compare_type": "objects", "region": "eu-west-101"}\n'
     )
-    said = batcher("rehearse", manifest, "--proxy", "http://proxy.example.invalid:1", "--json").json
+    said = batcher("rehearse", manifest, "--json").json
     assert said["by_status"]["created"] == 2
 
 
@@ -197,3 +202,69 @@ def test_the_demo_touches_nobodys_files(batcher: Batcher) -> None:
     assert ended.code == 2
     assert "files that are not a demo's" in ended.err
     assert Path("demo/wave.csv").read_text() == "mine"
+
+
+# --- what holds it back ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("option", "others"),
+    [("--concurrency", ("--rate", "100/s", "--concurrency", 8)), ("--rate", ("--rate", "4/s"))],
+)
+def test_what_is_advised_makes_it_as_quick_as_was_said(
+    batcher: Batcher, tmp_path: Path, option: str, others: tuple[object, ...]
+) -> None:
+    """The advice is reckoned from what was measured; whoever follows it gets what it promised."""
+    manifest = write_manifest(tmp_path / "many.csv", [f"job-{number}" for number in range(150)])
+    usual = ("rehearse", manifest, "--latency", "400ms", "--limit", "off", "--json")
+    before = batcher(*usual, *others).json
+    said = re.search(rf"{option} (\S+) would make it ([0-9.]+)s", before["advice"])
+    assert said is not None, before["advice"]
+    after = batcher(*usual, *others, option, said[1]).json
+    assert after["duration_s"] == pytest.approx(float(said[2]), rel=0.25)
+    assert after["duration_s"] < 0.7 * before["duration_s"]
+
+
+def test_comparisons_that_may_run_at_once_are_told_as_what_holds_it_back(batcher: Batcher, manifest: Path) -> None:
+    said = batcher("rehearse", manifest, "--max-running", "2", "--json").json
+    assert "--max-running" in said["advice"]
+    assert said["whole_duration_s"] > said["duration_s"] > 60
+
+
+# --- what it takes, and what it refuses -----------------------------------------------------------------
+
+
+def test_jobs_and_differences_are_those_of_the_simulator(batcher: Batcher, manifest: Path, tmp_path: Path) -> None:
+    jobs = tmp_path / "fleet.json"
+    jobs.write_text('[{"job_id": "job-7", "exists": false}]')
+    differences = tmp_path / "differences.json"
+    differences.write_text('[{"job_id": "job-3", "table": "items", "rows": 2}]')
+    ended = batcher("rehearse", manifest, "--wait", "--jobs", jobs, "--differences", differences)
+    assert ended.code == 1
+    assert "1 failed: nothing was created" in ended.err
+    assert "job job-3  rows: 1 of 2 tables differs: shop.items" in ended.err
+    assert "its last verdict falls after" in ended.err
+    assert "batcher-rehearsal-" not in ended.err  # nothing is kept, so no file of it is named
+
+
+NOT_REHEARSED = ("proxy", "ca_bundle", "restart", "retry_failed", "look_first", "notify", "on_end")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_every_option_of_run_is_honoured_or_refused_by_name(batcher: Batcher, manifest: Path, name: str) -> None:
+    flag = flag_name(name)
+    if name not in NOT_REHEARSED:
+        assert f"  {flag} " in batcher("rehearse", "--help").out
+        return
+    value = () if RunSettings.model_fields[name].annotation is bool else ("always",)
+    refused = batcher("rehearse", manifest, flag, *value)
+    assert refused.code == 2
+    assert f"{flag} is for `batcher run`" in refused.err
+
+
+def test_what_is_set_for_run_alone_is_left_out_and_said(batcher: Batcher, manifest: Path, tmp_path: Path) -> None:
+    Path("batcher.toml").write_text(f'on_end = "touch {tmp_path}/told"\nretry_failed = true\n')
+    ended = batcher("rehearse", manifest, "--latency", "0")
+    assert ended.code == 0
+    assert "a rehearsal leaves out retry_failed (batcher.toml, line 2), on_end (batcher.toml, line 1)" in ended.err
+    assert not (tmp_path / "told").exists()

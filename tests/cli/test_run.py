@@ -253,3 +253,27 @@ def test_a_refused_credential_is_told_once(batcher: Batcher, cloud: Cloud, manif
     assert ended.err.count("Fetch one from the IAM of the endpoint's own region") == 1
     assert ended.err.count("batcher auth") == 1
     assert "partial" not in ended.err
+
+
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        (("--landing-time", "3s"), True),
+        (("--landing-time", "80s", "--timeout", "90s"), True),  # a request may be under way for longer than that
+        (("--landing-time", "60s", "--timeout", "60s"), False),
+        ((), False),
+    ],
+)
+def test_a_landing_time_of_a_simulator_is_warned_of_before_a_real_cloud(
+    batcher: Batcher, manifest: Path, monkeypatch: pytest.MonkeyPatch, given: tuple[str, ...], warned: bool
+) -> None:
+    monkeypatch.setenv("BATCHER_TOKEN", "t")
+    real = ("--endpoint", "http://drs.example.invalid", "--insecure-http", "--project-id", "p", "--deadline", "0.2s")
+    ended = batcher("run", manifest, "-o", "results.jsonl", *real, *given, "--quiet")
+    assert ended.code == 3
+    assert ("landing_time is" in ended.err) is warned
+
+
+def test_a_landing_time_of_a_simulator_is_right_for_one(batcher: Batcher, cloud: Cloud, manifest: Path) -> None:
+    cloud()
+    assert "landing_time is" not in batcher("run", manifest, "-o", "results.jsonl", "--landing-time", "1s").err

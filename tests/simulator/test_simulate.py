@@ -74,7 +74,7 @@ def test_it_serves_until_told_to_end_and_sums_up(tmp_path: Path, number: signal.
     assert summary["busiest_window"] == {"seconds": 60.0, "create_requests": {"p": 3}}
     lines = err.splitlines()
     assert len(lines) == 3
-    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} create-compare-task jb0 200", lines[0])
+    assert re.fullmatch(r"\d\d:\d\d:\d\d\.\d{3} (UTC|[+-]\d\d:\d\d) create-compare-task jb0 200", lines[0])
     assert lines[2].endswith("create-compare-task jb2 429 APIGW.0308")
 
 

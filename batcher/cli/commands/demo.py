@@ -99,7 +99,8 @@ def _show(rehearsal: "Rehearsal", folder: Path, *, quiet: bool) -> int:
     from batcher.report.html import write_page
     from batcher.report.page_data import gather_page
 
-    end, seen = rehearsal.run()
+    rehearsed = rehearsal.run()
+    end, seen = rehearsed.played.end, rehearsed.seen
     if end.stop is not None:
         from batcher.cli.show.ending import exit_code
 

@@ -161,7 +161,8 @@ def _introduce(simulator: "Simulator", *, as_json: bool) -> None:
     if config.cloud.jobs:
         click.echo(f"  batcher discover {'--all-projects ' if len(config.iam.project_ids) > 1 else ''}-o wave.csv")
     click.echo("  batcher run wave.csv -o results.jsonl\n")
-    click.echo("Ctrl-C ends it.")
+    click.echo("Ctrl-C ends it. Before that terminal works with a real cloud:\n")
+    click.echo(f"  unset {' '.join(variables)}")
 
 
 def _credentials(iam: "IamConfig") -> dict[str, str]:

@@ -44,13 +44,13 @@ class _Group:
         return len(self.shown) == min(self.count, _SHOWN)
 
 
-def blocker_lines(gate: GateResult) -> Iterator[Text]:
-    """The lines that tell them; no file is named where there is only one."""
+def blocker_lines(gate: GateResult, *, commands: bool = True) -> Iterator[Text]:
+    """The lines that tell them; no file is named where there is only one, and what to type only with *commands*."""
     groups = _groups(gate)
     several = len(gate.waves) > 1
     for state in sorted(groups, key=list(State).index):
         yield Text()
-        yield from _lines(state, groups[state], several)
+        yield from _lines(state, groups[state], several, commands)
 
 
 def _groups(gate: GateResult) -> dict[State, _Group]:
@@ -67,7 +67,7 @@ def _groups(gate: GateResult) -> dict[State, _Group]:
     return groups
 
 
-def _lines(state: State, group: _Group, several: bool) -> Iterator[Text]:
+def _lines(state: State, group: _Group, several: bool, commands: bool) -> Iterator[Text]:
     yield Text(f"  {group.count:,} {state.said}", _STYLES.get(state.tone, "default"))
     by_reason: dict[tuple[str, str], list[Blocker]] = {}
     for blocker in group.shown:
@@ -86,6 +86,8 @@ def _lines(state: State, group: _Group, several: bool) -> Iterator[Text]:
         yield line.append(said, "not bold")
     if left:
         yield Text(f"    … and {counted(left, 'further entry', 'further entries')}; --json has them all", "dim")
+    if not commands:
+        return
     files = list(dict.fromkeys(blocker.file for blocker in group.shown))
     yield Text(f"    # {_AFTER[state]}", "dim")
     for file in files[:_NAMED]:

@@ -58,13 +58,14 @@ class FollowSummary:
         """For `--json` and notifications."""
         return {"verdicts": str(self.end.verdicts), "followed_until": self.end.stopped, "gate": self.gate.as_json()}
 
-    def print(self, console: Console) -> None:
-        """The gate's result, and what to know about the following."""
-        print_gate(console, self.gate)
+    def print(self, console: Console, *, kept: bool = True) -> None:
+        """The gate's result, and what to know about the following; files that are not *kept* are not named."""
+        print_gate(console, self.gate, commands=kept)
         for line in self._why_stopped():
             console.print()
             say(console, Text(f"  {printable(line)}", "yellow"))
-        console.print(Text(f"\n  Verdicts: {printable(str(self.end.verdicts))}", "dim"), soft_wrap=True)
+        if kept:
+            console.print(Text(f"\n  Verdicts: {printable(str(self.end.verdicts))}", "dim"), soft_wrap=True)
 
     def _why_stopped(self) -> Iterator[str]:
         if self.end.stopped:

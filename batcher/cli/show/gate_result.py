@@ -25,13 +25,13 @@ STYLES = {
 }
 
 
-def print_gate(console: Console, gate: GateResult) -> None:
-    """Print *gate*: the verdict first, then what a person has to look at."""
+def print_gate(console: Console, gate: GateResult, *, commands: bool = True) -> None:
+    """Print *gate*: the verdict first, then what a person has to look at, and, with *commands*, what to type."""
     console.print(headline(gate))
     console.print(_counts(gate))
     for line in _waves(gate):
         say(console, line)
-    for line in blocker_lines(gate):
+    for line in blocker_lines(gate, commands=commands):
         if is_command(line):
             console.print(line, soft_wrap=True)
         else:

@@ -1,13 +1,17 @@
 """What a wave says before it begins: what was found, where it goes, how fast, and how long that takes."""
 
+from urllib.parse import urlsplit
+
 from batcher.api import Wave
 from batcher.cli.show.terminal import Screen
-from batcher.durations import about
+from batcher.drs.endpoints import is_loopback
+from batcher.durations import about, duration_text
 from batcher.rates import Pace, Rate
 from batcher.text import counted, printable
 from batcher.wave.opening import Found
 from batcher.wave.status import ScopeStatus, WaveStatus
 
+_LEAST_LANDING_S = 60.0
 _SCOPES = 8  # shown; a wave over hundreds of projects says how many more
 
 
@@ -28,6 +32,23 @@ def print_start(screen: Screen, wave: Wave, *, title: str) -> None:
     if (more := len(status.scopes) - _SCOPES) > 0:
         screen.say((f"  … and {counted(more, 'further project')}", "dim"))
     screen.say()
+
+
+def short_landing(status: WaveStatus, landing_s: float, timeout_s: float) -> str | None:
+    """What to say of a landing time that is too short for a real cloud; None where it is not, or none is asked."""
+    least_s = max(_LEAST_LANDING_S, timeout_s)
+    real = sorted({scope.endpoint for scope in status.scopes if not _is_here(scope.endpoint)})
+    if landing_s >= least_s or not real:
+        return None
+    return (
+        f"landing_time is {duration_text(landing_s)}, which is for a simulator: a request without an answer may take "
+        f"effect at {printable(real[0])} later than that, and its entry would be sent a second time. Leave it out "
+        f"(unset BATCHER_LANDING_TIME), or make it at least {duration_text(least_s)}."
+    )
+
+
+def _is_here(endpoint: str) -> bool:
+    return is_loopback(urlsplit(endpoint).hostname or "")
 
 
 def _found(found: Found) -> str:
