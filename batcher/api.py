@@ -92,7 +92,8 @@ class Wave:
     flags do. *command* is what was typed, for the record in the report.
     *output* takes the lines instead of standard output; *address_of* gives the address to send a scope's requests to,
     where it is not its endpoint but a simulated cloud. *credential_for* gives each scope its credential; by default
-    it is looked for in *credentials*, which are the environment and the config file unless given.
+    it is looked for in *credentials*, which are the environment and the config file unless given. *checked_at* (Unix
+    seconds) is when the manifest was checked, where that was before: a start time that has passed since is no finding.
 
     Entering checks the manifest and plans the wave, or takes up the one in the journal: `found` says which.
     Nothing is sent until `run` is awaited or the wave is iterated over. Leaving before the end stops the wave in
@@ -117,6 +118,7 @@ class Wave:
         keeper_at: KeeperAt = SqliteKeeper,
         wrap_journal: Callable[[Journal], Journal] | None = None,
         clock: Clock | None = None,
+        checked_at: float | None = None,
         watch: Boundary = unwatched,
         **keywords: Any,
     ) -> None:
@@ -139,6 +141,7 @@ class Wave:
         self._keeper_at = keeper_at
         self._wrap_journal = wrap_journal
         self._clock = clock or SystemClock()
+        self._checked_at = checked_at
         self._watch = watch
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
@@ -342,6 +345,7 @@ class Wave:
             look_first=settings.look_first,
             settings=settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"}),
             command=self._command,
+            checked_at=self._checked_at,
         )
 
     def _engine_of(

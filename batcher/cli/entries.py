@@ -37,7 +37,7 @@ def one_entry(key: str | None, job: str | None, index: int | None) -> None:
 def places_of(record: "Record", key: str | None, job: str | None, index: int | None) -> list[int]:
     """The places of the entries that are meant: several only where a job has several. Raises `UserError`: none is."""
     if job is None:
-        from batcher.cli.journals import index_of
+        from batcher.journals import index_of
 
         return [index_of(record, key, index)]
     places = [place for place, _, job_id, _ in record.outline() if job_id == job]

@@ -46,6 +46,7 @@ SECTIONS = {
         "results": LazyCommand("batcher.cli.commands.results", "Write the result lines again from the journal."),
     },
     "The service": {
+        "serve": LazyCommand("batcher.cli.commands.serve", "Serve waves over HTTP, approved, run and watched live."),
         "token": LazyCommand("batcher.cli.commands.token", "Make, list and revoke the service's tokens."),
     },
     "Trying out and wiring up": {

@@ -48,11 +48,14 @@ _METAVARS = {
 }
 
 
-def settings_options(names: Sequence[str] = ALL) -> Callable[[F], F]:
-    """The flags of the settings *names*, and --config and --profile; `given` gathers them from the parameters."""
+def settings_options(names: Sequence[str] = ALL, *, profiles: bool = False) -> Callable[[F], F]:
+    """The flags of the settings *names*, and --config and --profile; `given` gathers them from the parameters.
+
+    With *profiles* there may be several of these.
+    """
 
     def decorate(function: F) -> F:
-        for option in reversed([*_options(names), *_config_options()]):
+        for option in reversed([*_options(names), *_config_options(several=profiles)]):
             option(function)
         return function
 
@@ -104,7 +107,9 @@ def _option(name: str, field: FieldInfo) -> Callable[[F], F]:
     )
 
 
-def _config_options() -> list[Callable[[F], F]]:
+def _config_options(*, several: bool) -> list[Callable[[F], F]]:
+    profile = "Section [profiles.NAME] of the config file to lay over it. [BATCHER_PROFILE]"
+    offered = "Sections [profiles.NAME] of the config file that waves may ask for; the first is the default."
     return [
         click.option(
             "--config",
@@ -119,7 +124,8 @@ def _config_options() -> list[Callable[[F], F]]:
             metavar="NAME",
             cls=Listed,
             group="Settings from a file",
-            help="Section [profiles.NAME] of the config file to lay over it. [BATCHER_PROFILE]",
+            multiple=several,
+            help=offered if several else profile,
         ),
     ]
 

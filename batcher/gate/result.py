@@ -13,6 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import Any, TypeVar, overload
 
+from batcher import exits
 from batcher.follow.coverage import WaveCoverage
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
@@ -125,6 +126,12 @@ class GateResult:
         if self.unproven:
             return GateVerdict.UNKNOWN
         return GateVerdict.GO if self.entries else GateVerdict.NO_GO
+
+    @property
+    def exit_code(self) -> int:
+        """What `batcher gate` exits with."""
+        codes = {GateVerdict.GO: exits.CREATED, GateVerdict.NO_GO: exits.INCOMPLETE, GateVerdict.UNKNOWN: exits.USAGE}
+        return codes[self.verdict]
 
     @property
     def go(self) -> bool:

@@ -113,7 +113,7 @@ class Audit:
         except BaseException:
             db.rollback()
             if seq is not None:
-                self._note_undone(seq)
+                self.note_undone(seq)
             raise
 
     def record(self, db: sqlite3.Connection, deed: Deed) -> None:
@@ -144,7 +144,8 @@ class Audit:
         self._next = seq + 1
         return seq
 
-    def _note_undone(self, seq: int) -> None:
+    def note_undone(self, seq: int) -> None:
+        """What was recorded under *seq* was not done after all: its transaction was not committed."""
         note = {"note": "not done: the database could not commit it", "at": rfc3339(utc(self._now()))}
         try:
             self._append({**note, "first_seq": seq, "last_seq": seq})

@@ -129,6 +129,12 @@ class Settle(Wire):
     )
 
 
+class LogIn(Wire):
+    """What opens a session."""
+
+    token: str = Field(min_length=1, max_length=512, description="The token, as `batcher token new` showed it.")
+
+
 # --- what is answered -----------------------------------------------------------------------------------
 
 
@@ -255,6 +261,14 @@ class AuditPage(Wire):
 
     lines: list[Any]
     next: int | None = Field(description="`after` of the next page; null: this is the last.")
+
+
+class Session(Wire):
+    """Who a browser is logged in as."""
+
+    name: str
+    role: str
+    csrf: str | None = Field(description="For the header `X-Batcher-CSRF` of what changes something; null: not needed.")
 
 
 class Health(Wire):

@@ -28,8 +28,9 @@ class Answer(Struct, frozen=True):
 class Route(Struct, frozen=True, kw_only=True):
     """One path and method. *name* is that of the handler; *role* the least that may, None for everybody.
 
-    *query* and *body* are the models that validate. *changes* says that it changes something: it goes into the audit
-    log. *answers* are those of success; *errors* the statuses beside those that every path can have.
+    *query* and *body* are the models that validate; *raw* says that its handler reads the body itself. *changes* says
+    that it changes something. *answers* are those of success; *errors* the statuses beside those that every path can
+    have.
     """
 
     method: str
@@ -42,6 +43,7 @@ class Route(Struct, frozen=True, kw_only=True):
     body: type[BaseModel] | None = None
     errors: tuple[int, ...] = ()
     changes: bool = False
+    raw: bool = False
     upload: tuple[str, ...] = ()  # content types of a body that is streamed
     headers: Mapping[str, str] = {}  # request headers that it reads, with what they mean
     answer_headers: Mapping[str, str] = {}
@@ -170,6 +172,19 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="GET", path="/v1/audit", name="audit", role=Role.ADMIN, what="Who did what, when and from where.",
         query=models.ReadAudit, answers=_json("Some lines.", models.AuditPage), errors=(422,),
+    ),
+    Route(
+        method="POST", path="/v1/session", name="log_in", role=None, body=models.LogIn, raw=True,
+        what="Open a browser's session with a token.", errors=(401, 408, 409, 413, 415),
+        answers={201: Answer("Who that is; the cookie speaks from now on.", {JSON: models.Session})},
+    ),
+    Route(
+        method="GET", path="/v1/session", name="session", role=None, what="Who the browser is logged in as.",
+        answers=_json("Who.", models.Session), errors=(401,), raw=True,
+    ),
+    Route(
+        method="DELETE", path="/v1/session", name="log_out", role=None, what="End the browser's session.",
+        answers={204: Answer("It is over.", {})}, errors=(401,), raw=True,
     ),
     Route(
         method="GET", path="/healthz", name="healthz", role=None, what="Whether the process is alive.",

@@ -52,7 +52,7 @@ def explained(
             shown = f"{source}={value}"
         else:
             shown = f"{source}: {name} = {detail['input']!r}" if value == _text(detail["input"]) else source
-        problem = _problem(name, detail)
+        problem = problem_of(name, detail)
         yield f"{shown} {problem}" + ("" if problem.endswith("?") else ".")
 
 
@@ -68,7 +68,7 @@ def _shown(value: object) -> str:
     return printable(mask_text(_text(value)), _LONGEST)
 
 
-def _problem(name: str, detail: Mapping[str, Any]) -> str:
+def problem_of(name: str, detail: Mapping[str, Any]) -> str:
     """What is wrong, in words, from pydantic's error *detail*; ends in the mend."""
     context = detail.get("ctx", {})
     match detail["type"]:

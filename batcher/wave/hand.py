@@ -54,6 +54,13 @@ class Hand:
             lane.governor.set_limit(limit_of(pace))
         return self._note(f"rate {pace} in each scope")
 
+    def set_read_rate(self, text: str) -> str:
+        """Look up at another pace, written as `--read-rate` is. Raises `ValueError` with the mend."""
+        pace = parse_pace(text)
+        for lane in self._lanes:
+            lane.governor.reads.set_limit(limit_of(pace))
+        return self._note(f"read rate {pace} in each scope")
+
     def set_concurrency(self, text: str) -> str:
         """Let so many requests of each scope be in flight. Raises `ValueError` with the mend."""
         told = text.strip()

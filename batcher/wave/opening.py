@@ -227,7 +227,8 @@ def _write_plan(request: Request, plan: Plan, clock: Clock) -> None:
     entries = 0
     chunk: list[PlannedEntry] = []
     room = MOST_BYTES
-    items = request.manifest.read(request.defaults, now=clock.now(), allow_duplicates=request.allow_duplicates)
+    now = clock.now() if request.checked_at is None else request.checked_at
+    items = request.manifest.read(request.defaults, now=now, allow_duplicates=request.allow_duplicates)
     for item in items if request.skip_invalid else once(items):
         if isinstance(item, Finding):
             if request.skip_invalid and item.index is not None:

@@ -27,3 +27,4 @@ class Request(Struct, frozen=True, kw_only=True):
     look_first: LookFirst = LookFirst.AUTO
     settings: Mapping[str, Any] | None = None  # for the record; never a secret
     command: str | None = None  # what was typed, likewise
+    checked_at: float | None = None  # when the manifest was checked, Unix seconds; None: it is checked as it is planned

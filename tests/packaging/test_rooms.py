@@ -10,6 +10,7 @@ from tests.packaging.checkout import ROOT
 # of ours but each other and `drs`, and everybody may use them.
 ROOMS = (
     *("drs", "manifest", "life", "settings", "pace", "journal", "run_defaults", "scopes", "channel", "holding", "wave"),
+    "journals",
     *("follow", "gate", "notify", "columns", "report", "discover", "doctor", "simulator", "rehearsal", "api"),
     *("service", "cli"),
 )

@@ -7,12 +7,12 @@ from pathlib import Path
 import orjson
 import pytest
 
-from batcher.cli.show.json_pieces import json_pieces
 from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
 from batcher.gate.junit import write_junit
 from batcher.gate.result import GateResult, evaluate
 from batcher.gate.wave_entries import entries_of
+from batcher.json_pieces import json_pieces
 from batcher.report.gather import gather
 from batcher.report.html import page, write_page
 from batcher.report.page_data import gather_page

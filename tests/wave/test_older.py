@@ -176,7 +176,7 @@ async def test_results_whose_journal_is_gone_are_not_taken_for_something_else(si
 
 async def test_settling_by_an_older_journal_is_refused(site: Site) -> None:
     """An older journal does not take the operator's word either: what it writes the newer one would never hear of."""
-    from batcher.cli.journals import deciding
+    from batcher.journals import deciding
 
     await site.run(kill_at=["outcome durable", 4])
     (site.folder / "results.jsonl.journal-wal").unlink()

@@ -40,8 +40,8 @@ def command(
     and why. Works while the wave runs. With --job, --json prints an array.
     """
     one_entry(key, job, index)
-    from batcher.cli.journals import journal_of, reading
     from batcher.journal.lock import is_held
+    from batcher.journals import journal_of, reading
     from batcher.wave.explain import explain
 
     path = journal_of(results, journal)

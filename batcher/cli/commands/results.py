@@ -31,10 +31,10 @@ def command(journal: Path, output: str) -> int:
     import sys
 
     from batcher.cli.failures import told
-    from batcher.cli.journals import deciding, reading
     from batcher.cli.outputs import refuse_outputs
     from batcher.errors import UserError
     from batcher.journal.files import journal_beside
+    from batcher.journals import deciding, reading
     from batcher.text import counted
     from batcher.wave.known_files import RESULTS
     from batcher.wave.rebuild import rebuild, whole_file

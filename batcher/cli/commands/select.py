@@ -79,9 +79,9 @@ def command(
     Keys, labels, projects and languages are kept. Of a partial entry only the half that is missing is asked for; with
     --recheck, only the comparisons in question, and of their tables those that are not known to agree.
     """
-    from batcher.cli.journals import journal_of, reading
     from batcher.cli.outputs import refuse_outputs
     from batcher.drs.outcome import ErrorKind
+    from batcher.journals import journal_of, reading
     from batcher.life.result import Status
     from batcher.wave.known_files import MANIFEST
     from batcher.wave.results_file import result_lines
@@ -117,12 +117,12 @@ def _recheck(
     results: Path, recheck: str, chosen: "Chosen", path: Path | None, format_: str | None, journal: Path | None
 ) -> int:
     """Write the comparisons to be made once more."""
-    from batcher.cli.journals import journal_of, reading
     from batcher.cli.outputs import refuse_outputs
     from batcher.follow.files import verdicts_beside
     from batcher.follow.recheck import Recheck
     from batcher.follow.verdict import Verdict
     from batcher.gate.wave_entries import entries_of
+    from batcher.journals import journal_of, reading
     from batcher.text import counted
     from batcher.wave.known_files import MANIFEST
 

@@ -47,7 +47,7 @@ def command(
     one_entry(key, job, index)
 
     from batcher.cli.failures import told
-    from batcher.cli.journals import deciding, journal_of
+    from batcher.journals import deciding, journal_of
     from batcher.text import printable
     from batcher.wave.settling import Ruling, settle
 

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from batcher.cli import exits
 from batcher.cli.show.blockers import blocker_lines, is_command
 from batcher.cli.show.terminal import say
 from batcher.follow.reasons import name_of
@@ -42,9 +41,7 @@ def print_gate(console: Console, gate: GateResult, *, commands: bool = True) -> 
 
 def exit_code(gate: GateResult) -> int:
     """The exit code that says it: 0 GO, 1 NO-GO, 2 it cannot be told."""
-    return {GateVerdict.GO: exits.CREATED, GateVerdict.NO_GO: exits.INCOMPLETE, GateVerdict.UNKNOWN: exits.USAGE}[
-        gate.verdict
-    ]
+    return gate.exit_code
 
 
 def headline(gate: GateResult) -> Text:

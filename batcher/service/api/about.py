@@ -1,0 +1,104 @@
+"""The service itself: scopes, workers, the record of who did what, health, and this API's description."""
+
+import os
+import socket
+import sqlite3
+from collections.abc import Mapping
+from typing import Any
+
+from aiohttp import web
+
+from batcher._version import __version__
+from batcher.clock import Clock
+from batcher.service import audit
+from batcher.service.api.call import Call, reply
+from batcher.service.openapi import document
+from batcher.service.problem import Problem
+from batcher.service.running.view import time_told
+from batcher.service.waves import Waves
+
+_LEAST_ROOM = 64 * 1024 * 1024  # bytes of the disk, with less of which no wave is taken
+
+
+class AboutApi:
+    """The handlers; each is named after its route."""
+
+    def __init__(self, waves: Waves, clock: Clock) -> None:
+        self._waves = waves
+        self._began = clock.now()
+        self._worker = f"{socket.gethostname()}-{os.getpid()}"
+
+    async def scopes(self, _: Call) -> web.StreamResponse:
+        """Pace and pauses of every scope in use."""
+        scopes: dict[tuple[str, str | None], dict[str, Any]] = {}
+        for id, run in self._waves.runner.running.items():
+            status = run.status()
+            if status is None:
+                continue
+            for scope in status.scopes:
+                told = scopes.setdefault(
+                    (scope.endpoint, scope.project_id),
+                    {
+                        "endpoint": scope.endpoint,
+                        "project_id": scope.project_id,
+                        "rate": scope.rate_text,
+                        "limit": str(run.settings.rate),
+                        "in_flight": 0,
+                        "paused_until_s": None,
+                        "reason": None,
+                        "waves": [],
+                        "worker": self._worker,
+                    },
+                )
+                told["in_flight"] += scope.in_flight
+                told["waves"].append(id)
+                if scope.paused_until_s is not None:
+                    told["paused_until_s"] = round(scope.paused_until_s, 1)
+                    told["reason"] = scope.reason
+        return reply({"scopes": [scopes[key] for key in sorted(scopes, key=str)]})
+
+    async def workers(self, _: Call) -> web.StreamResponse:
+        """Who runs what."""
+        worker = {
+            "id": self._worker,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": __version__,
+            "started_at": time_told(self._began),
+            "waves": list(self._waves.runner.running),
+        }
+        return reply({"workers": [worker]})
+
+    async def audit(self, call: Call) -> web.StreamResponse:
+        """Who did what."""
+        query = call.query
+
+        def page(db: sqlite3.Connection) -> tuple[list[dict[str, Any]], int | None]:
+            return audit.page(db, limit=query.limit, after=query.after)
+
+        lines, after = await self._waves.database.read(page)
+        return reply({"lines": lines, "next": after})
+
+    async def healthz(self, _: Call) -> web.StreamResponse:
+        """Alive."""
+        return reply(_health("ok", []))
+
+    async def readyz(self, _: Call) -> web.StreamResponse:
+        """Ready to take waves. Raises `Problem`."""
+        problems = []
+        if self._waves.runner.is_closing:
+            problems.append("the service is ending")
+        if (free := self._waves.data.free_bytes()) < _LEAST_ROOM:
+            problems.append(f"only {free // 1024 // 1024} MiB are left on the disk of {self._waves.data.path}")
+        await self._waves.database.read(lambda db: db.execute("SELECT 1").fetchone())
+        if problems:
+            raise Problem(503, "; ".join(problems), title="Not ready")
+        return reply(_health("ready", problems))
+
+    async def openapi(self, _: Call) -> web.StreamResponse:
+        """This API's description."""
+        return reply(document())
+
+
+def _health(status: str, problems: list[str]) -> Mapping[str, Any]:
+    return {"status": status, "version": __version__, "problems": problems}

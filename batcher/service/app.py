@@ -1,0 +1,74 @@
+"""The HTTP application: the table of routes, each with its handler, behind the guard."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from aiohttp import web
+
+from batcher.clock import Clock
+from batcher.service.api.about import AboutApi
+from batcher.service.api.call import Call, call_of
+from batcher.service.api.reading import ReadingApi
+from batcher.service.api.session import SessionApi
+from batcher.service.api.waves import WavesApi
+from batcher.service.audit import REFUSED, AuditFailed, Deed
+from batcher.service.guard import Guard
+from batcher.service.kept.database import StoreFailed
+from batcher.service.limits import Limits
+from batcher.service.problem import Problem
+from batcher.service.roles import Role, Who
+from batcher.service.routes import ROUTES, Route
+from batcher.service.tokens import TokensFile
+from batcher.service.waves import Waves
+
+_ROLES = web.AppKey("roles", dict[Any, Role | None])
+Handling = Callable[[Call], Awaitable[web.StreamResponse]]
+
+
+def make_app(waves: Waves, tokens: TokensFile | None, limits: Limits, clock: Clock) -> web.Application:
+    """The application over *waves*, behind its guard; without *tokens* everybody who gets here may do everything."""
+    app = web.Application(client_max_size=limits.small_body_bytes)
+
+    async def refused(who: Who, request: web.Request, why: str) -> None:
+        await waves.register.record(_refusal(who, request, why))
+
+    guard = Guard(tokens, least_role, clock=clock, refused=refused)
+    guard.attach(app)
+    roles: dict[Any, Role | None] = {}
+    reading = ReadingApi(waves, limits)
+    parts: tuple[Any, ...] = (WavesApi(waves, limits), reading, AboutApi(waves, clock), SessionApi(guard, limits))
+    for route in ROUTES:
+        (handle,) = [found for part in parts if (found := getattr(part, route.name, None)) is not None]
+        handler = _handler(route, handle, limits)
+        roles[handler] = route.role
+        app.router.add_route(route.method, route.path, handler)
+    app[_ROLES] = roles
+
+    async def close(_: web.Application) -> None:
+        reading.indexes.close()
+
+    app.on_cleanup.append(close)
+    return app
+
+
+def _handler(route: Route, handle: Handling, limits: Limits) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def handler(request: web.Request) -> web.StreamResponse:
+        try:
+            return await handle(await call_of(request, route, limits))
+        except StoreFailed as error:
+            raise Problem(507 if error.is_full else 503, f"{error}. Nothing was changed: try again later.") from error
+        except AuditFailed as error:
+            raise Problem(503, f"{error}. Nothing was changed: try again later.") from error
+
+    return handler
+
+
+def least_role(request: web.Request) -> Role | None:
+    """The least role that may make *request*; None: anybody."""
+    return request.app[_ROLES].get(request.match_info.handler, Role.ADMIN)
+
+
+def _refusal(who: Who, request: web.Request, why: str) -> Deed:
+    """For the audit log: what somebody known was not allowed to do."""
+    action = f"{request.method} {request.path[:200]}"
+    return Deed(who=who, action=action, wave=request.match_info.get("id"), outcome=REFUSED, detail={"why": why})

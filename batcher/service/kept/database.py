@@ -1,0 +1,114 @@
+"""The service's own database: SQLite in a thread of its own. What was changed is on disk when the call returns."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+from batcher.errors import BatcherError, UserError
+from batcher.service.audit import SCHEMA as AUDIT_SCHEMA
+from batcher.service.audit import Audit, AuditFailed, Deed
+
+T = TypeVar("T")
+FORMAT = 1
+APPLICATION_ID = 0x44525353  # "DRSS"
+
+_SCHEMA = f"""
+BEGIN IMMEDIATE;
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {FORMAT};
+CREATE TABLE waves (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, state TEXT NOT NULL, priority INTEGER NOT NULL,
+    row BLOB NOT NULL);
+CREATE INDEX waves_by_state ON waves (state, number);
+CREATE TABLE idempotency (who TEXT, key BLOB, digest TEXT, wave TEXT, PRIMARY KEY (who, key)) WITHOUT ROWID;
+COMMIT;
+"""
+
+
+class StoreFailed(BatcherError):
+    """The service's database cannot be read or written. *is_full*: for want of room."""
+
+    def __init__(self, text: str, *, is_full: bool) -> None:
+        super().__init__(text)
+        self.is_full = is_full
+
+
+class Database:
+    """The database at *path*; made where there is none. Raises `UserError` where it is none of ours."""
+
+    def __init__(self, path: Path, audit: Audit) -> None:
+        self.path = path
+        self.audit = audit
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._prepare()
+            audit.open(self._db)
+        except AuditFailed as error:
+            raise UserError(f"{error}.") from error
+        except sqlite3.Error as error:
+            raise UserError(f"the service's database {path} cannot be used: {error}.") from error
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="service-database")
+
+    def _prepare(self) -> None:
+        if not self._db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+            self._db.executescript(_SCHEMA)
+        application = self._db.execute("PRAGMA application_id").fetchone()[0]
+        version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        if application != APPLICATION_ID:
+            raise UserError(f"{self.path} is not a database of batcher's service: name another folder with --data.")
+        if version != FORMAT:
+            raise UserError(
+                f"{self.path} is of format {version}, and this batcher reads format {FORMAT}: serve it with the "
+                "version of batcher that made it."
+            )
+        self._db.execute("PRAGMA journal_mode = WAL")
+        self._db.execute("PRAGMA synchronous = FULL")
+        self._db.executescript(AUDIT_SCHEMA)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The answer of *work*, which changes nothing. Raises `StoreFailed`."""
+        return await self._in_thread(lambda: work(self._db))
+
+    async def change(
+        self, work: Callable[[sqlite3.Connection], T], deed: Callable[[T], Deed | None] = lambda _: None
+    ) -> T:
+        """What *work* answers, once all that it changed is on disk: all of it, or nothing.
+
+        *deed* tells from the answer who did that, for the audit log; None: nobody did, or nothing was done. Raises
+        `StoreFailed`, `AuditFailed`. It is done also where the caller is cancelled meanwhile.
+        """
+
+        def whole() -> T:
+            self._db.execute("BEGIN IMMEDIATE")
+            seq = None
+            try:
+                answer = work(self._db)
+                if (done := deed(answer)) is not None:
+                    seq = self.audit.add(self._db, done)
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                if seq is not None:
+                    self.audit.note_undone(seq)
+                raise
+            return answer
+
+        return await self._in_thread(whole)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        running = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        try:
+            return await asyncio.shield(running)
+        except sqlite3.Error as error:
+            full = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+            raise StoreFailed(f"the service's database {self.path} fails: {error}", is_full=full) from error
+
+    def close(self) -> None:
+        """Wait for what is under way, and close it."""
+        self._thread.shutdown(wait=True)
+        self.audit.close()
+        self._db.close()

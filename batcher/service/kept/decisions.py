@@ -1,0 +1,60 @@
+"""What is decided about a wave that does not run, in its own files. Blocks; each is called in a thread, to its end."""
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from batcher.errors import UserError
+from batcher.follow.following import in_thread
+from batcher.follow.recheck import Recheck
+from batcher.follow.verdict import Verdict, VerdictLine
+from batcher.gate.wave_entries import entries_of
+from batcher.journals import deciding, index_of, journal_of, reading
+from batcher.manifest.write import write_manifest
+from batcher.service.kept.folders import Folder
+from batcher.service.problem import Problem
+from batcher.wave.settling import Ruling, settle
+
+T = TypeVar("T")
+
+
+async def settle_entry(folder: Folder, index: int, ruling: Ruling, now: float) -> dict[str, int]:
+    """Record *ruling* on the entry at *index*; how many results of each status there are then. Raises `Problem`."""
+    counts: dict[str, int] = {}
+
+    def work() -> None:
+        with deciding(journal_of(folder.results)) as record:
+            require_entry(index, record.entry_count())
+            settle(record, folder.results, index_of(record, None, index), ruling, now)
+            counts.update({status.value: count for status, count in record.status_counts().items()})
+
+    try:
+        await in_thread(work, lambda: None)
+    except UserError as error:
+        raise Problem(409, error.message) from error
+    return counts
+
+
+def require_entry(index: int, entries: int) -> None:
+    """Raises `Problem` 404 where there is no entry at *index*."""
+    if not 0 <= index < entries:
+        raise Problem(404, f"There is no entry {index}: the wave has {entries:,}, counted from 0.")
+
+
+def recheck_manifest(folder: Folder, draft: Folder) -> None:
+    """Write the manifest of the comparisons of *folder* that did not come out consistent into *draft*.
+
+    Raises `Problem`, OSError.
+    """
+    chosen = Recheck(frozenset(Verdict) - {Verdict.CONSISTENT})
+    draft.path.mkdir(mode=0o700)
+    try:
+        with reading(journal_of(folder.results)) as record:
+            write_manifest(draft.manifest, chosen.lines(record, _verdicts(folder)))
+    except UserError as error:
+        raise Problem(409, error.message) from error
+    if not chosen.count:
+        raise Problem(409, "None of its comparisons can be made again: what was not created has to be retried first.")
+
+
+def _verdicts(folder: Folder) -> Iterable[VerdictLine]:
+    return (entry.verdict for entry in entries_of([folder.results]) if entry.verdict)

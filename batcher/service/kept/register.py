@@ -1,0 +1,188 @@
+"""The waves that the service has accepted, each with all that it takes to run it again after any death."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from batcher.service.audit import Deed
+from batcher.service.kept.database import Database
+from batcher.service.models import State
+
+FINAL = (State.STOPPED, State.ENDED)
+
+
+class WaveRow(Struct, frozen=True, kw_only=True):
+    """A wave as it is kept. Times are Unix seconds. *number* is its place in the order of arrival.
+
+    *given* are the settings that its submitter gave, under their names; *fixed* those that the service's configuration
+    gave then and that must stay, whatever becomes of it. *scopes* are (endpoint, project_id, entries), with "" for a
+    project that IAM names. *starts* says that nobody has to start it; *is_begun* that a run of it has begun, *runs* how
+    many have.
+    *retry_failed* says that the next run takes up failed entries again. *deadline_at* is when nothing new is sent any
+    more, counted from its first run. *editions* name the lines of its files, see `lines`: (inode, edition) by the kind.
+    *of* is the wave that it compares again.
+    """
+
+    id: str
+    name: str
+    format: str
+    digest: str
+    entries: int
+    submitted_by: str
+    created_at: float
+    state: State
+    number: int = 0
+    encoding: str | None = None
+    priority: int = 0
+    profile: str | None = None
+    given: Mapping[str, Any] = {}
+    fixed: Mapping[str, Any] = {}
+    scopes: tuple[tuple[str, str, int], ...] = ()
+    starts: bool = True
+    needs_approval: bool = False
+    approved_by: str | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    counts: Mapping[str, int] = {}
+    verdicts: Mapping[str, int] = {}
+    exit_code: int | None = None
+    reason: str | None = None
+    is_begun: bool = False
+    runs: int = 0
+    retry_failed: bool = False
+    deadline_at: float | None = None
+    editions: Mapping[str, tuple[int, int]] = {}
+    of: str | None = None
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing is done for it by itself."""
+        return self.state in FINAL
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(WaveRow).decode
+
+
+class Register:
+    """The waves in *database*. Every method raises `StoreFailed`, and those that change something `AuditFailed`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, row: WaveRow, key: str | None, deed: Deed) -> WaveRow:
+        """Keep a new wave, durable when this returns, by *deed*; the wave of the same *key* where there is one.
+
+        A key is its submitter's own.
+        """
+
+        def work(db: sqlite3.Connection) -> WaveRow:
+            if key is not None and (known := _of_key(db, row.submitted_by, key)) is not None:
+                return known[1]
+            cursor = db.execute(
+                "INSERT INTO waves (id, state, priority, row) VALUES (?, ?, ?, x'')", (row.id, row.state, row.priority)
+            )
+            kept = replace(row, number=cursor.lastrowid or 0)
+            db.execute("UPDATE waves SET row = ? WHERE id = ?", (_encode(kept), kept.id))
+            if key is not None:
+                values = (row.submitted_by, _key(key), row.digest, row.id)
+                db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?)", values)
+            return kept
+
+        return await self._database.change(work, lambda kept: deed if kept.id == row.id else None)
+
+    async def of_key(self, who: str, key: str) -> tuple[str, WaveRow] | None:
+        """The digest of the manifest and the wave that *who* handed in under *key*; None: there is none."""
+        return await self._database.read(lambda db: _of_key(db, who, key))
+
+    async def get(self, id: str) -> WaveRow | None:
+        """The wave with that id."""
+
+        def work(db: sqlite3.Connection) -> WaveRow | None:
+            row = db.execute("SELECT row FROM waves WHERE id = ?", (id,)).fetchone()
+            return None if row is None else _decode(row[0])
+
+        return await self._database.read(work)
+
+    async def change(
+        self, id: str, decide: Callable[[WaveRow], Mapping[str, Any]], deed: Deed | None = None
+    ) -> WaveRow | None:
+        """Change the wave with that id as *decide* says of it as it is then; durable when this returns.
+
+        The wave as it is now; None: there is none. *deed* is whose doing it is, None: the service's own. What *decide*
+        raises comes out, and nothing is changed.
+        """
+
+        def work(db: sqlite3.Connection) -> WaveRow | None:
+            found = db.execute("SELECT row FROM waves WHERE id = ?", (id,)).fetchone()
+            if found is None:
+                return None
+            before = _decode(found[0])
+            row = replace(before, **decide(before))
+            values = (row.state, row.priority, _encode(row), id)
+            db.execute("UPDATE waves SET state = ?, priority = ?, row = ? WHERE id = ?", values)
+            return row
+
+        return await self._database.change(work, lambda row: deed if row is not None else None)
+
+    async def record(self, deed: Deed) -> None:
+        """Record what is done elsewhere than here: before it is begun, or how it went."""
+        await self._database.change(lambda _: None, lambda _: deed)
+
+    async def page(self, state: State | None, limit: int, below: int | None) -> list[WaveRow]:
+        """Up to *limit* waves, the newest first, whose number is *below* that."""
+
+        def work(db: sqlite3.Connection) -> list[WaveRow]:
+            where = "number < ?" if state is None else "number < ? AND state = ?"
+            values: list[Any] = [1 << 62 if below is None else below]
+            values += [] if state is None else [state]
+            rows = db.execute(f"SELECT row FROM waves WHERE {where} ORDER BY number DESC LIMIT ?", (*values, limit))  # noqa: S608
+            return [_decode(row) for (row,) in rows]
+
+        return await self._database.read(work)
+
+    async def in_states(self, states: Iterable[State]) -> list[WaveRow]:
+        """All waves in one of *states*, the oldest first."""
+        names = [state.value for state in states]
+
+        def work(db: sqlite3.Connection) -> list[WaveRow]:
+            marks = ", ".join("?" * len(names))
+            rows = db.execute(f"SELECT row FROM waves WHERE state IN ({marks}) ORDER BY number", names)  # noqa: S608
+            return [_decode(row) for (row,) in rows]
+
+        return await self._database.read(work)
+
+    async def ids(self) -> set[str]:
+        """The ids of all waves."""
+        return await self._database.read(lambda db: {id for (id,) in db.execute("SELECT id FROM waves")})
+
+    async def counts(self) -> dict[State, int]:
+        """How many waves there are in each state."""
+
+        def work(db: sqlite3.Connection) -> dict[State, int]:
+            rows = db.execute("SELECT state, count(*) FROM waves GROUP BY state")
+            return {State(state): count for state, count in rows}
+
+        return await self._database.read(work)
+
+
+def _key(key: str) -> bytes:
+    return sha256(key.encode("utf-8", "surrogateescape")).digest()
+
+
+def _of_key(db: sqlite3.Connection, who: str, key: str) -> tuple[str, WaveRow] | None:
+    found = db.execute(
+        "SELECT i.digest, w.row FROM idempotency i JOIN waves w ON w.id = i.wave WHERE i.who = ? AND i.key = ?",
+        (who, _key(key)),
+    ).fetchone()
+    return None if found is None else (found[0], _decode(found[1]))
+
+
+def settings_of(row: WaveRow) -> dict[str, Any]:
+    """The settings to load for a run of *row*, as flags: what was given, and what must stay as it was."""
+    return {**row.fixed, **row.given}

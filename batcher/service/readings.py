@@ -1,0 +1,209 @@
+"""What is told of a wave from its files: entries, one entry, the gate, the report. Each is read in a thread."""
+
+import asyncio
+import sqlite3
+import tempfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import orjson
+from msgspec.structs import asdict
+
+from batcher.clock import utc, utc_now
+from batcher.errors import UserError
+from batcher.follow.following import in_thread
+from batcher.gate.accepted import Acceptance, read_acceptances
+from batcher.gate.result import evaluate
+from batcher.gate.wave_entries import entries_of
+from batcher.homes import expanded
+from batcher.journals import journal_of, reading
+from batcher.json_pieces import json_pieces
+from batcher.life.result import rfc3339
+from batcher.manifest import Entry, open_manifest
+from batcher.report.gather import coverage_of_file, gather, read_verdicts
+from batcher.report.html import write_page
+from batcher.report.markdown import markdown
+from batcher.report.page_data import gather_page
+from batcher.report.read import tally_file
+from batcher.report.tables import write_entries
+from batcher.run_defaults import checked, run_defaults
+from batcher.service.kept.decisions import require_entry
+from batcher.service.kept.entry_index import EntryIndex, IndexWriter, Limits
+from batcher.service.kept.folders import Folder
+from batcher.service.models import ListEntries
+from batcher.service.problem import Problem
+from batcher.settings import Loaded
+from batcher.settings.credentials import credential_sources
+from batcher.wave.explain import explain
+
+T = TypeVar("T")
+_OPEN_INDEXES = 8
+
+
+async def threaded(work: Callable[[], T]) -> T:
+    """What *work* answers, done in a thread to its end. Raises `Problem` where files cannot be read as they are now."""
+    answer: list[T] = []
+    try:
+        await in_thread(lambda: answer.append(work()), lambda: None)
+    except UserError as error:
+        raise Problem(409, error.message) from error
+    return answer[0]
+
+
+class Indexes:
+    """The indexes of entries that are in use, each for one reader at a time."""
+
+    def __init__(self) -> None:
+        self._open: OrderedDict[str, EntryIndex] = OrderedDict()
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    async def page(
+        self, id: str, folder: Folder, limits: Limits, asked: ListEntries, loaded: Callable[[], Loaded]
+    ) -> dict[str, Any]:
+        """The entries of a wave that are *asked* for. *loaded* gives the settings that its manifest is read by."""
+        lock = self._locks.setdefault(id, asyncio.Lock())
+        async with lock:
+            before = self._open.pop(id, None)
+            index, found = await threaded(lambda: _page(before, folder, limits, asked, loaded))
+            self._open[id] = index
+        while len(self._open) > _OPEN_INDEXES:
+            oldest, index = self._open.popitem(last=False)
+            if not self._locks[oldest].locked():
+                del self._locks[oldest]
+            index.close()
+        return found
+
+    def close(self) -> None:
+        """Let go of them."""
+        for index in self._open.values():
+            index.close()
+        self._open.clear()
+
+
+def _page(
+    index: EntryIndex | None, folder: Folder, limits: Limits, asked: ListEntries, loaded: Callable[[], Loaded]
+) -> tuple[EntryIndex, dict[str, Any]]:
+    try:
+        index = index or _opened(folder, loaded)
+        return index, _paged(index, limits, asked)
+    except (sqlite3.Error, OSError):
+        if index is not None:
+            index.close()
+        with suppress(OSError):
+            folder.entries.unlink()  # it holds nothing that cannot be had again
+        index = _opened(folder, loaded)
+        return index, _paged(index, limits, asked)
+
+
+def _opened(folder: Folder, loaded: Callable[[], Loaded]) -> EntryIndex:
+    if not folder.entries.exists():
+        _make(folder, loaded())
+    return EntryIndex(folder)
+
+
+def _paged(index: EntryIndex, limits: Limits, asked: ListEntries) -> dict[str, Any]:
+    index.refresh(limits)
+    return index.page(asked)
+
+
+def _make(folder: Folder, loaded: Loaded) -> None:
+    """Make the index anew: it was lost."""
+    settings = loaded.settings
+    draft = folder.entries.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    writer, whole = IndexWriter(draft), False
+    try:
+        manifest = open_manifest(folder.manifest, folder.format)
+        defaults = run_defaults(settings, credential_sources(settings, loaded.config))
+        for item in checked(manifest, defaults, now=0.0, allow_duplicates=settings.allow_duplicates):
+            if isinstance(item, Entry):
+                writer.add(item, item.project_id)
+            else:
+                writer.add_invalid(item)
+        whole = True
+    finally:
+        writer.close(keep=whole)
+    draft.replace(folder.entries)
+
+
+def explained(folder: Folder, index: int) -> dict[str, Any]:
+    """The entry at *index* as `batcher explain --json` has it. Raises `Problem`, `UserError`."""
+    with reading(journal_of(folder.results)) as record:
+        require_entry(index, record.entry_count())
+        entry, found = record.entry(index), record.result_of(index)
+        about: dict[str, Any] = {
+            "index": index,
+            "manifest": folder.manifest.name,
+            "result": orjson.loads(found[2]) if found else None,
+        }
+        if entry is not None:
+            about |= {
+                "key": entry.key,
+                "line": entry.line,
+                "job_id": entry.job_id,
+                "project_id": entry.scope.project_id,
+                "endpoint": entry.scope.endpoint,
+                "request": orjson.loads(entry.body),
+            }
+        steps = [{**asdict(step), "at": rfc3339(utc(step.at))} for step in explain(record.events(index))]
+        return {**about, "steps": steps}
+
+
+def acceptances_of(path: Path | None) -> tuple[Acceptance, ...]:
+    """The accepted differences in the file at *path*. Raises `AcceptanceError`."""
+    return () if path is None else read_acceptances(expanded(path))
+
+
+def gate(results: Path, acceptances: tuple[Acceptance, ...]) -> BinaryIO:
+    """What the gate says, as `batcher gate --json`, as a file to be read. Raises `UserError`."""
+    return _written(json_pieces(evaluate(entries_of([results]), acceptances, utc_now().date()).told()))
+
+
+def report(results: Path, acceptances: tuple[Acceptance, ...], format: str) -> BinaryIO:
+    """The report, as `batcher report` writes it in that format, as a file to be read. Raises `UserError`, OSError."""
+    match format:
+        case "html":
+            with tempfile.TemporaryDirectory(prefix="batcher-") as folder:
+                file = Path(folder) / "report.html"
+                write_page(file, gather_page([results], acceptances))
+                return file.open("rb")  # it has no name from now on
+        case "md":
+            return _written(iter([markdown(gather(results, acceptances)).encode()]))
+        case "csv":
+            return _csv(results, acceptances)
+    return _written(json_pieces(_summary(results, acceptances)))
+
+
+def _csv(results: Path, acceptances: tuple[Acceptance, ...]) -> BinaryIO:
+    file = _temporary()
+    text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
+    write_entries(text, results, read_verdicts(results, acceptances), ",")
+    text.flush()
+    text.detach()
+    file.seek(0)
+    return file
+
+
+def _summary(results: Path, acceptances: tuple[Acceptance, ...]) -> Mapping[str, Any]:
+    tally, _, torn = tally_file(results)
+    coverage = coverage_of_file(results, tally, None, None)
+    verdicts = read_verdicts(results, acceptances)
+    problems = [*tally.misfits(coverage.entries), *([coverage.unproven] if coverage.unproven else [])]
+    told = {"file": results.name, "torn": torn, "problems": problems, **tally.as_json()}
+    return {**told, "wave": coverage.as_json(), "gate": verdicts and verdicts.gate.told()}
+
+
+def _written(pieces: Iterator[bytes]) -> BinaryIO:
+    file = _temporary()
+    file.writelines(pieces)
+    file.seek(0)
+    return file
+
+
+def _temporary() -> BinaryIO:
+    """A file without a name; small ones stay in memory."""
+    return tempfile.SpooledTemporaryFile(max_size=1024 * 1024)  # type: ignore[return-value]

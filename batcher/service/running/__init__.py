@@ -1,0 +1,1 @@
+"""Running waves: which, when, and how they are steered."""

@@ -1,0 +1,69 @@
+"""What the waves of one service share, and how one of them is made. The one place that knows whether limits hold over
+several waves of a scope at once.
+"""
+
+from collections.abc import Collection
+from contextlib import AsyncExitStack
+from typing import Any
+
+from batcher.api import Wave
+from batcher.clock import Clock, utc
+from batcher.service.given import Service
+from batcher.service.kept.folders import DataFolder
+from batcher.service.kept.register import WaveRow, settings_of
+from batcher.settings import Loaded, RunSettings
+from batcher.settings.credentials import credential_sources
+from batcher.settings.deadline import Deadline
+
+MOST_AT_ONCE = 64  # waves that are open at once, in all scopes
+
+
+class Host:
+    """Makes the waves that run in this process, while the context lasts."""
+
+    def __init__(self, data: DataFolder, service: Service, clock: Clock, *, grace_s: float) -> None:
+        self._data = data
+        self._service = service
+        self._clock = clock
+        self._grace_s = grace_s
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> "Host":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+
+    def may_begin(self, row: WaveRow, beside: Collection[WaveRow]) -> bool:
+        """Whether *row* may run beside those that do: each wave has a limit of its own, so no two share a scope."""
+        if len(beside) >= MOST_AT_ONCE:
+            return False
+        return not any(_meet(scope, other) for one in beside for other in one.scopes for scope in row.scopes)
+
+    def _settings_of(self, row: WaveRow, loaded: Loaded) -> RunSettings:
+        settings = loaded.settings
+        changes: dict[str, Any] = {"grace": min(settings.grace, self._grace_s), "retry_failed": row.retry_failed}
+        if row.deadline_at is not None:
+            changes["deadline"] = Deadline(moment=utc(row.deadline_at))
+        return settings.model_copy(update=changes)
+
+    def wave(self, row: WaveRow) -> Wave:
+        """The next run of *row*, not opened yet. Raises `UserError`."""
+        folder = self._data.wave(row.id, row.format)
+        loaded = self._service.load(row.profile, settings_of(row))
+        return Wave(
+            folder.manifest,
+            folder.results,
+            settings=self._settings_of(row, loaded),
+            command=f"batcher serve (wave {row.id})",
+            format=row.format,
+            encoding=row.encoding,
+            credentials=credential_sources(loaded.settings, loaded.config),
+            clock=self._clock,
+            checked_at=row.created_at,
+        )
+
+
+def _meet(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:
+    """Whether two scopes may be the same: a project that IAM is still to name may be any."""
+    return one[0] == other[0] and (one[1] == other[1] or "" in (one[1], other[1]))

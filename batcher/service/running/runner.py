@@ -1,0 +1,307 @@
+"""Runs the waves that are to run: by priority, then age; each goes on by itself after whatever ended the service."""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
+from typing import Any
+
+from batcher.clock import Clock, utc
+from batcher.errors import UserError
+from batcher.logger import get_logger
+from batcher.service.kept.database import StoreFailed
+from batcher.service.kept.folders import DataFolder
+from batcher.service.kept.register import Register, WaveRow
+from batcher.service.models import State
+from batcher.service.running.feed import Feed
+from batcher.service.running.host import Host
+from batcher.service.running.run import Outcome, Run
+from batcher.service.running.view import wave_told
+
+log = get_logger("batcher.service")
+
+_TICK_S = 0.25
+_STORE_AGAIN_S = 5.0
+_FEEDS = 64  # that are kept for waves of which there is nothing new and to which nobody listens
+_ACTIVE = (State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
+
+
+class Runner:
+    """The waves in this process. `start` takes up those that earlier processes left; `close` ends in order."""
+
+    def __init__(self, register: Register, data: DataFolder, host: Host, clock: Clock, *, workers: int = 1) -> None:
+        """Without *workers* nothing runs here."""
+        self._workers = workers
+        self._register = register
+        self._data = data
+        self._host = host
+        self._clock = clock
+        self._rows: dict[str, WaveRow] = {}  # of waves that have not ended, and that nothing holds
+        self._runs: dict[str, Run] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._waits: dict[str, asyncio.TimerHandle] = {}  # waves that are tried again later
+        self._feeds: dict[str, Feed] = {}
+        self._told: dict[str, Mapping[str, Any]] = {}
+        self._ticking: asyncio.Task[None] | None = None
+        self.is_closing = False
+
+    async def start(self) -> None:
+        """Take up what is there. Raises `StoreFailed`."""
+        for row in await self._register.in_states(_ACTIVE):
+            self._rows[row.id] = row
+            if row.state is State.RUNNING:
+                await self._keep(row.id, lambda _: {"state": State.QUEUED})
+        self._ticking = asyncio.create_task(self._tick(), name="service-tick")
+        self._schedule()
+
+    async def close(self, grace_s: float) -> None:
+        """Have every wave settle what is in flight, for *grace_s* at most, and leave the rest to the next start."""
+        if self.is_closing:
+            return
+        self.is_closing = True
+        log.warning("service.ending", waves=len(self._runs))
+        for timer in self._waits.values():
+            timer.cancel()
+        for run in self._runs.values():
+            run.cut()
+        for feed in self._feeds.values():
+            feed.wake()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks.values(), timeout=grace_s)
+            if late:
+                for run in self._runs.values():
+                    run.abandon()
+                _, late = await asyncio.wait(late, timeout=5.0)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        if self._ticking is not None:
+            self._ticking.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._ticking
+
+    # --- what there is ----------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> Mapping[str, Run]:
+        """The runs of this process, by the wave's id."""
+        return self._runs
+
+    @property
+    def to_go(self) -> int:
+        """How many waves run, or are to run."""
+        return len(self._rows)
+
+    def row(self, id: str) -> WaveRow | None:
+        """The wave with that id, where it is one that runs or is to run."""
+        return self._rows.get(id)
+
+    def told(self, row: WaveRow) -> dict[str, Any]:
+        """The wave as it is told, see `WaveModel`."""
+        run = self._runs.get(row.id)
+        return wave_told(row) if run is None else wave_told(row, run.status(), run.following())
+
+    def feed(self, id: str) -> Feed:
+        """The events of a wave."""
+        return self._feeds.setdefault(id, Feed())
+
+    def final_results(self, id: str) -> int | None:
+        """How many result lines of a running wave are final; None: it does not run, and all in its file count."""
+        run = self._runs.get(id)
+        if run is None:
+            row = self._rows.get(id)
+            return None if row is None else sum(row.counts.values())
+        status = run.status()
+        return 0 if status is None else status.settled
+
+    # --- what is to be done -----------------------------------------------------------------------------
+
+    def put(self, row: WaveRow) -> None:
+        """The wave *row* is new, or was changed: do what its state asks for, and tell of it."""
+        if row.state in _ACTIVE:
+            self._rows[row.id] = row
+        else:
+            self._rows.pop(row.id, None)
+        run = self._runs.get(row.id)
+        if run is not None:
+            match row.state:
+                case State.PAUSED:
+                    run.pause()
+                case State.RUNNING:
+                    run.resume()
+                case State.STOPPING:
+                    run.stop(row.reason or "stopped")
+                case _:
+                    pass
+        if timer := self._waits.pop(row.id, None):
+            timer.cancel()
+        self._tell(row)
+        self._schedule()
+
+    def keep(self, row: WaveRow) -> None:
+        """Something was noted about *row* that changes nothing for it."""
+        if row.id in self._rows:
+            self._rows[row.id] = row
+
+    def _schedule(self) -> None:
+        if self.is_closing or not self._workers:
+            return
+        waiting = [row for row in self._rows.values() if row.id not in self._tasks and _is_due(row)]
+        beside = [self._rows[id] for id in self._runs if id in self._rows]
+        for row in sorted(waiting, key=lambda row: (-row.priority, row.number)):
+            if row.id not in self._waits and self._host.may_begin(row, beside):
+                self._begin(row)
+            beside.append(row)  # nobody overtakes it in its scopes
+
+    def _begin(self, row: WaveRow) -> None:
+        folder = self._data.wave(row.id, row.format)
+        try:
+            wave = self._host.wave(row)
+        except UserError as error:
+            log.error("service.wave_refused", wave=row.id, error=error.message)
+            outcome = Outcome(state=State.STOPPED, exit_code=error.exit_code, reason=error.message)
+            self._own(row.id, self._end(row.id, outcome))
+            return
+
+        async def opened() -> None:
+            deadline, now = run.settings.deadline, self._clock.now()
+            changes: dict[str, Any] = {"retry_failed": False}
+            if deadline is not None and row.deadline_at is None:
+                changes["deadline_at"] = now + deadline.seconds_from(utc(now))
+            await self._keep(row.id, lambda _: changes)
+
+        run = self._runs[row.id] = Run(wave, folder.results, opened)
+        if row.state is State.PAUSED:
+            run.pause()
+        if row.state is State.STOPPING:
+            run.stop(row.reason or "stopped")
+        self._own(row.id, self._play(row, run))
+
+    def _own(self, id: str, work: Coroutine[Any, Any, None]) -> None:
+        """Have *work* for a wave done in a task; what it fails with is never lost."""
+        task = self._tasks[id] = asyncio.create_task(work, name=f"wave {id}")
+
+        def done(task: asyncio.Task[None]) -> None:
+            if self._tasks.get(id) is task:
+                del self._tasks[id]
+            if not task.cancelled() and (defect := task.exception()) is not None:
+                log.error("service.wave_failed", wave=id, exc_info=defect)
+            self._schedule()
+
+        task.add_done_callback(done)
+
+    async def _play(self, row: WaveRow, run: Run) -> None:
+        now = self._clock.now()
+
+        def begun(row: WaveRow) -> dict[str, Any]:
+            changes = {"is_begun": True, "runs": row.runs + 1, "started_at": row.started_at or now, "ended_at": None}
+            fresh = {"state": State.RUNNING, "reason": None, "exit_code": None}
+            return {**changes, **(fresh if row.state is State.QUEUED else {})}
+
+        await self._keep(row.id, begun)
+        log.info("service.wave_begun", wave=row.id, name=row.name)
+        outcome = await run.play()
+        del self._runs[row.id]
+        if run.is_cut and outcome.state is State.STOPPED:
+            if outcome.counts is not None:
+                counts = _final(outcome.counts)
+                await self._keep(row.id, lambda _: {"counts": counts})
+            return
+        await self._end(row.id, outcome)
+
+    async def _end(self, id: str, outcome: Outcome) -> None:
+        now = self._clock.now()
+
+        def ended(row: WaveRow) -> dict[str, Any]:
+            changes: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason, "exit_code": outcome.exit_code}
+            for name in ("counts", "verdicts"):
+                if (counted := getattr(outcome, name)) is not None:
+                    changes[name] = counted
+            if outcome.again_s is None:
+                changes["ended_at"] = now
+            elif row.state in (State.PAUSED, State.STOPPING):
+                changes["state"] = row.state  # that was asked for, and is done when it goes on
+            return changes
+
+        log.info(
+            "service.wave_ended",
+            wave=id,
+            state=outcome.state.value,
+            exit_code=outcome.exit_code,
+            reason=outcome.reason,
+        )
+        await self._keep(id, ended)
+        if outcome.again_s is not None and not self.is_closing:
+            loop = asyncio.get_running_loop()
+            self._waits[id] = loop.call_later(outcome.again_s, self._try_again, id)
+
+    def _try_again(self, id: str) -> None:
+        self._waits.pop(id, None)
+        self._schedule()
+
+    async def _keep(self, id: str, decide: Callable[[WaveRow], Mapping[str, Any]]) -> None:
+        """Have a change on disk and told; as often as it takes, for what has happened cannot be refused."""
+        while True:
+            try:
+                row = await self._register.change(id, decide)
+                break
+            except StoreFailed as error:
+                log.error("service.store_failed", wave=id, error=str(error))
+                if self.is_closing:
+                    return
+                await asyncio.sleep(_STORE_AGAIN_S)
+        assert row is not None  # noqa: S101 - waves are never removed
+        if row.is_final:
+            self._rows.pop(id, None)
+        else:
+            self._rows[id] = row
+        self._tell(row)
+
+    # --- telling of it ----------------------------------------------------------------------------------
+
+    def _tell(self, row: WaveRow) -> None:
+        told = self.told(row)
+        if self._told.get(row.id) != told:
+            if row.id in self._runs:
+                self._told[row.id] = told
+            else:
+                self._told.pop(row.id, None)
+            self.feed(row.id).publish("wave", told)
+
+    async def _tick(self) -> None:
+        """Tell how far the running waves are, and let those who read lines look again."""
+        settled: dict[str, tuple[int, int]] = {}
+        while True:
+            await asyncio.sleep(_TICK_S)
+            for id in list(self._runs):
+                row = self._rows.get(id)
+                if row is None:
+                    continue
+                run = self._runs[id]
+                status, following = run.status(), run.following()
+                if status is None:
+                    continue
+                now = status.settled, 0 if following is None else following.decided
+                before = settled.get(id, (0, 0))
+                self._tell(row)
+                for name, new, old in zip(("results", "verdicts"), now, before, strict=True):
+                    if new != old:
+                        self.feed(id).publish(name, {"sequence": new})
+                settled[id] = now
+            for id in settled.keys() - self._runs.keys():
+                del settled[id]
+            if len(self._feeds) > _FEEDS:
+                idle = [id for id, feed in self._feeds.items() if not feed.listeners and id not in self._rows]
+                for id in idle[: len(self._feeds) - _FEEDS]:
+                    del self._feeds[id]
+
+
+def _is_due(row: WaveRow) -> bool:
+    """Whether it is to be opened: a wave that was paused before it began, or before the service was started again,
+    has nothing to do until `resume`, unless it may have something in flight."""
+    return row.state in (State.QUEUED, State.STOPPING) or (row.state is State.PAUSED and row.is_begun)
+
+
+def _final(counts: Mapping[str, int]) -> dict[str, int]:
+    """What is settled whatever comes; entries that were only left open are not."""
+    return {name: count for name, count in counts.items() if name not in ("not_submitted", "unsettled")}

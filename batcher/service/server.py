@@ -1,0 +1,99 @@
+"""The service as a process: its folder, its waves, its socket, and its orderly end."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+from msgspec import Struct
+
+from batcher.clock import SystemClock
+from batcher.errors import UserError
+from batcher.logger import get_logger
+from batcher.service.app import make_app
+from batcher.service.approval import unfit
+from batcher.service.given import Service
+from batcher.service.hosts import is_loopback
+from batcher.service.kept.folders import DataFolder
+from batcher.service.limits import SERVER_OPTIONS, Limits, listening
+from batcher.service.tokens import TokensFile
+from batcher.service.waves import Waves
+
+log = get_logger("batcher.service")
+
+_LINGER_S = 2.0  # for answers that are on their way when all else has ended
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """How to serve. *tokens* None: only this machine may ask, and may do everything. *grace_s* is for what is in flight
+    at the end."""
+
+    host: str
+    port: int
+    data: Path
+    service: Service
+    tokens: Path | None = None
+    approval: bool = False
+    workers: int = 1
+    grace_s: float = 25.0
+    limits: Limits = Limits()
+
+
+async def serve(options: Options, ended: asyncio.Event, serving: Callable[[str], None]) -> None:
+    """Serve until *ended* is set, then end in order; waves go on with the next start. *serving* is told the address.
+
+    Raises `UserError`.
+    """
+    _check(options)
+    clock = SystemClock()
+    with DataFolder(options.data) as data:
+        waves = Waves(
+            data,
+            options.service,
+            clock,
+            approval=options.approval,
+            limits=options.limits,
+            grace_s=options.grace_s,
+            workers=options.workers,
+        )
+        async with waves:
+            tokens = None if options.tokens is None else TokensFile(options.tokens)
+            app = make_app(waves, tokens, options.limits, clock)
+            runner = web.AppRunner(app, shutdown_timeout=_LINGER_S, **SERVER_OPTIONS)
+            await runner.setup()
+            try:
+                url = await _listen(runner, options)
+                log.info("service.serving", url=url, data=str(options.data), waves=waves.runner.to_go)
+                serving(url)
+                await ended.wait()
+                for site in list(runner.sites):
+                    await site.stop()
+                await waves.end()
+            finally:
+                await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, options: Options) -> str:
+    """Listen; the service's address. Raises `UserError`."""
+    try:
+        await web.SockSite(runner, listening(options.host, options.port)).start()
+    except OSError as error:
+        where = f"{options.host}:{options.port}"
+        raise UserError(f"cannot listen on {where}: {error.strerror}. Choose another with --listen.") from None
+    host, port = runner.addresses[0][:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _check(options: Options) -> None:
+    """Raises `UserError` where it cannot be served so."""
+    if options.tokens is None and not is_loopback(options.host):
+        raise UserError(
+            f"without tokens a service listens on this machine only, and {options.host} is for others: give --tokens "
+            "FILE (batcher token new makes them), or --listen 127.0.0.1:PORT."
+        )
+    if (why := unfit(approval=options.approval, tokens=options.tokens is not None)) is not None:
+        raise UserError(why)
+    if options.tokens is not None:
+        TokensFile(options.tokens).tokens()
+    for profile in options.service.profiles or (None,):
+        options.service.load(profile, {})

@@ -1,0 +1,24 @@
+"""A simulated cloud for the service, and an environment that leads there."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from batcher.simulator.server import Simulator
+from batcher.simulator.service import ServiceConfig
+from tests.service.serving import PROJECT
+
+
+@pytest.fixture
+async def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
+    """A simulated cloud, which the environment names, with a credential."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
+    monkeypatch.setenv("BATCHER_PROJECT_ID", PROJECT)
+    monkeypatch.setenv("BATCHER_RATE", "200/s")
+    async with Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as simulator:
+        monkeypatch.setenv("BATCHER_ENDPOINT", simulator.url)
+        yield simulator

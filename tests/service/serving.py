@@ -1,0 +1,143 @@
+"""A real service over the simulated cloud, on real sockets: in this event loop, or as a process of its own."""
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiohttp import ClientSession
+
+from batcher.service.given import Service
+from batcher.service.limits import Limits
+from batcher.service.models import State
+from batcher.service.server import Options, serve
+
+CSV = {"Content-Type": "text/csv"}
+PROJECT = "0123456789abcdef0123456789abcdef"
+
+
+def csv(jobs: int, first: int = 0) -> bytes:
+    """A manifest of so many entries."""
+    rows = "".join(f"job-{number},objects,k{number}\n" for number in range(first, first + jobs))
+    return f"job_id,object_level_compare_type,key\n{rows}".encode()
+
+
+class Serving:
+    """How to speak to a service."""
+
+    def __init__(self, url: str, client: ClientSession, data: Path) -> None:
+        self.url = url
+        self.client = client
+        self.data = data
+
+    async def submit(self, manifest: bytes, query: str = "", headers: dict[str, str] | None = None) -> dict[str, Any]:
+        """Hand *manifest* in; the new wave."""
+        async with self.client.post(f"/v1/waves?{query}", data=manifest, headers={**CSV, **(headers or {})}) as answer:
+            said: dict[str, Any] = await answer.json()
+            assert answer.status in (200, 201), said
+            return said
+
+    async def get(self, path: str, status: int = 200) -> Any:
+        """What is at *path*."""
+        async with self.client.get(path) as answer:
+            body = await answer.read()
+            assert answer.status == status, body
+            return orjson.loads(body)
+
+    async def post(self, path: str, body: Any = None, status: int = 200) -> Any:
+        """What comes of it."""
+        async with self.client.post(path, json=body) as answer:
+            said = orjson.loads(await answer.read())
+            assert answer.status == status, said
+            return said
+
+    async def lines(self, path: str) -> list[dict[str, Any]]:
+        """The JSON lines at *path*."""
+        async with self.client.get(path) as answer:
+            assert answer.status == 200
+            return [orjson.loads(line) for line in (await answer.read()).splitlines()]
+
+    async def until(self, id: str, *states: State) -> dict[str, Any]:
+        """The wave, once it is in one of *states*."""
+        async with asyncio.timeout(30):
+            while True:
+                wave: dict[str, Any] = await self.get(f"/v1/waves/{id}")
+                if wave["state"] in states:
+                    return wave
+                await asyncio.sleep(0.02)
+
+
+@asynccontextmanager
+async def serving(data: Path, *, limits: Limits | None = None, **more: Any) -> AsyncIterator[Serving]:
+    """A service in this event loop, over the folder *data*."""
+    ended, url = asyncio.Event(), asyncio.get_running_loop().create_future()
+    options = Options(
+        **{
+            "host": "127.0.0.1",
+            "port": 0,
+            "data": data,
+            "service": Service(),
+            "limits": limits or Limits(),
+            "grace_s": 5.0,
+            **more,
+        }
+    )
+    task = asyncio.create_task(serve(options, ended, url.set_result))
+    await asyncio.wait({task, url}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task
+    try:
+        async with ClientSession(url.result()) as client:
+            yield Serving(url.result(), client, data)
+    finally:
+        ended.set()
+        await task
+
+
+class Process:
+    """A service as a process; `kill` it as hard as can be."""
+
+    def __init__(self, data: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "batcher", "serve", "--data", str(data), "--listen", "127.0.0.1:0", *arguments],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            env={**os.environ, **(env or {})},
+        )
+        assert self.process.stderr is not None
+        self.url = ""
+        for line in self.process.stderr:
+            if match := re.search(rb"serves .* at (http://\S+)", line):
+                self.url = match[1].decode()
+                break
+        assert self.url, "it did not begin to serve"
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> int:
+        """SIGTERM; its exit code."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=30)
+
+
+@contextmanager
+def process(data: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Process]:
+    """A service as a process, over the folder *data*."""
+    served = Process(data, *arguments, env=env)
+    try:
+        yield served
+    finally:
+        if served.process.poll() is None:
+            served.kill()
+        assert served.process.stderr is not None
+        served.process.stderr.close()
