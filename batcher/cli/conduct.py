@@ -46,7 +46,7 @@ class TalliedOutput(StandardOutput):
             self.tally.add(orjson.loads(line))
 
 
-class Manner(msgspec.Struct, frozen=True, kw_only=True):
+class Presentation(msgspec.Struct, frozen=True, kw_only=True):
     """How a wave is shown. *title* heads it. *command* is what to type to go on; None where there is no going on.
 
     *loop* makes the event loop to run on, where that is not asyncio's own.
@@ -57,7 +57,7 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
     loop: Callable[[], asyncio.AbstractEventLoop] | None = None
 
 
-class Played(msgspec.Struct, frozen=True, kw_only=True):
+class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
     """How a wave ended, and how the following of what it created did; None where that was not asked for."""
 
     end: WaveEnd
@@ -65,31 +65,31 @@ class Played(msgspec.Struct, frozen=True, kw_only=True):
     journal: Path | None
 
 
-def play(make: Make, settings: RunSettings, manner: Manner) -> Played:
+def run_wave(make: Make, settings: RunSettings, presentation: Presentation) -> RunEnd:
     """Run the wave that *make* gives to its end, shown as *settings* have it. Raises what entering a `Wave` raises."""
     err = screen()
     level = "warning" if settings.quiet and settings.log_level in ("debug", "info") else settings.log_level
     logs.configure(settings.log_format, level, color=colors_on(err.stream), brief=not settings.quiet)
-    with streams.never_waiting(), asyncio.Runner(loop_factory=manner.loop) as runner:
-        played = runner.run(_run(make, settings, manner, err))
-    print_unrecorded(err, played.end)
-    return played
+    with streams.never_waiting(), asyncio.Runner(loop_factory=presentation.loop) as runner:
+        ended = runner.run(_run(make, settings, presentation, err))
+    print_unrecorded(err, ended.end)
+    return ended
 
 
-async def _run(make: Make, settings: RunSettings, manner: Manner, err: Screen) -> Played:
+async def _run(make: Make, settings: RunSettings, presentation: Presentation, err: Screen) -> RunEnd:
     async with AsyncExitStack() as stack:
         wave = await make(stack)
         stack.enter_context(stopping(wave, lambda text: err.say((text, "yellow"))))
         async with wave:
             if not settings.quiet:
-                print_start(err, wave, title=manner.title)
-            if manner.command is not None:  # else no cloud is asked
+                print_start(err, wave, title=presentation.title)
+            if presentation.command is not None:  # else no cloud is asked
                 said = short_landing(wave.status(), settings.landing_time, settings.timeout)
                 if said is not None:
                     note(said)
             async with progress(wave.status, err, quiet=settings.quiet):
                 end = await wave.run()
-            return Played(end=end, followed=await _follow(wave, settings, err), journal=wave.journal_path)
+            return RunEnd(end=end, followed=await _follow(wave, settings, err), journal=wave.journal_path)
 
 
 async def _follow(wave: Wave, settings: RunSettings, err: Screen) -> "FollowEnd | None":
@@ -104,7 +104,7 @@ async def _follow(wave: Wave, settings: RunSettings, err: Screen) -> "FollowEnd 
 def conduct(
     make: Make,
     settings: RunSettings,
-    manner: Manner,
+    presentation: Presentation,
     *,
     results: Path | None,
     output: TalliedOutput | None,
@@ -117,18 +117,18 @@ def conduct(
     check_end(settings)
     acceptances = accepted_by(settings)
     with telling_stop(settings, "run"):
-        played = play(make, settings, manner)
-    end, code = played.end, exit_code(played.end)
+        ended = run_wave(make, settings, presentation)
+    end, code = ended.end, exit_code(ended.end)
     tally = count(results) if output is None and results is not None else output.tally if output else Tally()
     said = summary(end, tally, results=results)
-    text = f"{manner.title}: {end.status.created:,} of {end.status.entries:,} created"
+    text = f"{presentation.title}: {end.status.created:,} of {end.status.entries:,} created"
     err = screen()
     if not settings.quiet:
-        print_ending(err, end, tally, title=str(results or manner.title))
-    if played.followed is not None and results is not None:
+        print_ending(err, end, tally, title=str(results or presentation.title))
+    if ended.followed is not None and results is not None:
         from batcher.cli.show.follow_end import FollowSummary
 
-        verdict = FollowSummary.of(results, played.followed, acceptances, journal=played.journal)
+        verdict = FollowSummary.of(results, ended.followed, acceptances, journal=ended.journal)
         said |= verdict.as_json()
         text += f"; {verdict.text}"
         code = verdict.exit_code if code in (exits.CREATED, exits.INCOMPLETE) and verdict.exit_code else code
@@ -137,7 +137,7 @@ def conduct(
             err.say()
             verdict.print(err.console)
     if not settings.quiet:
-        print_next(err, end, tally, results=results, command=manner.command, judged=played.followed is not None)
+        print_next(err, end, tally, results=results, command=presentation.command, judged=ended.followed is not None)
     if as_json:
         click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
     tell_end(settings, "run", text, said)

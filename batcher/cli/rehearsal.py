@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from batcher.api import Wave
-from batcher.cli.conduct import Manner, Played, play
+from batcher.cli.conduct import Presentation, RunEnd, run_wave
 from batcher.cli.failures import told
 from batcher.drs.cloud import HttpRequest, Refusal
 from batcher.journal.sqlite.keeper import SqliteKeeper
@@ -48,12 +48,12 @@ class SimulatedCredential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rehearsed:
-    """How a rehearsal went: what was *played*, what the cloud saw, and what was *measured*.
+    """How a rehearsal went: what was *ended*, what the cloud saw, and what was *measured*.
 
     *took_s* is the time to its very end, the following of what was created included.
     """
 
-    played: Played
+    ended: RunEnd
     seen: CountingLedger
     took_s: float
     measured: Measured
@@ -113,16 +113,16 @@ class Rehearsal:
 
     def run(self, *, as_json: bool = False) -> Rehearsed:
         """Run it, shown as `run` shows a wave. Raises `UserError`."""
-        manner = Manner(title=self.title, command=None, loop=LeapingLoop if self.leaps else SteadyLoop)
+        presentation = Presentation(title=self.title, command=None, loop=LeapingLoop if self.leaps else SteadyLoop)
         with told(as_json=as_json), self._seen() as seen:
             watched = _Watched(self.settings.concurrency)
-            played = play(partial(self._make, seen, watched), self.settings, manner)
+            ended = run_wave(partial(self._make, seen, watched), self.settings, presentation)
             return Rehearsed(
-                played=played, seen=seen, took_s=watched.took_s, measured=self._measured(played, seen, watched)
+                ended=ended, seen=seen, took_s=watched.took_s, measured=self._measured(ended, seen, watched)
             )
 
-    def _measured(self, played: Played, seen: CountingLedger, watched: "_Watched") -> Measured:
-        status, pace = played.end.status, self.settings.pace
+    def _measured(self, ended: RunEnd, seen: CountingLedger, watched: "_Watched") -> Measured:
+        status, pace = ended.end.status, self.settings.pace
         return Measured(
             entries=max((scope.entries for scope in status.scopes), default=0),
             took_s=status.elapsed_s,

@@ -68,7 +68,7 @@ def command(
         _refuse_same(manifest, results)
 
     from batcher.api import Wave
-    from batcher.cli.conduct import Manner, TalliedOutput, conduct
+    from batcher.cli.conduct import Presentation, TalliedOutput, conduct
     from batcher.cli.failures import told
     from batcher.cli.loops import quickest_loop
     from batcher.settings.credentials import credential_sources
@@ -90,9 +90,9 @@ def command(
             credentials=credentials,
         )
 
-    manner = Manner(title=str(manifest), command=again, loop=quickest_loop())
+    presentation = Presentation(title=str(manifest), command=again, loop=quickest_loop())
     with told(as_json=as_json):
-        return conduct(make, settings, manner, results=results, output=to_stdout, as_json=as_json)
+        return conduct(make, settings, presentation, results=results, output=to_stdout, as_json=as_json)
 
 
 def _refuse_same(manifest: Path, results: Path) -> None:
