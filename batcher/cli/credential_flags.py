@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
-from batcher.cli.lists import Listed
+from batcher.cli.lists import ListedOption
 from batcher.drs.auth.options import OPTION_NAMES, CredentialOptions, flag
 from batcher.masking import forbid_core_dumps
 
@@ -33,7 +33,7 @@ def credential_flags(function: F) -> F:
     for name in reversed(OPTION_NAMES):
         metavar, text = _help(name)
         kind = click.Path(allow_dash=True, path_type=Path) if metavar == "FILE" else None
-        option = click.option(flag(name), name, metavar=metavar, help=text, type=kind, cls=Listed, group=GROUP)
+        option = click.option(flag(name), name, metavar=metavar, help=text, type=kind, cls=ListedOption, group=GROUP)
         function = option(function)
     return function
 

@@ -7,7 +7,7 @@ import click
 OTHERS = "Options"
 
 
-class Listed(click.Option):
+class ListedOption(click.Option):
     """An option that stands under a heading. A switch shows only its positive form; `--no-…` undoes it."""
 
     def __init__(self, *args: Any, group: str = OTHERS, **kwargs: Any) -> None:

@@ -14,7 +14,7 @@ import click
 from pydantic.fields import FieldInfo
 
 from batcher import zone
-from batcher.cli.lists import Listed
+from batcher.cli.lists import ListedOption
 from batcher.cli.show.terminal import note
 from batcher.durations import duration_text
 from batcher.settings import Loaded, RunSettings, flag_name, load, variable_name
@@ -92,7 +92,7 @@ def _option(name: str, field: FieldInfo) -> Callable[[F], F]:
     group = group_of(name)
     if field.annotation is bool:
         declaration = f"{flag}/--no-{flag[2:]}"
-        return click.option(declaration, name, default=None, help=help_text, cls=Listed, group=group)
+        return click.option(declaration, name, default=None, help=help_text, cls=ListedOption, group=group)
     choices = _choices(field)
     metavar = "|".join(choices) or _METAVARS.get(name) or _metavar(field)
     return click.option(
@@ -100,7 +100,7 @@ def _option(name: str, field: FieldInfo) -> Callable[[F], F]:
         name,
         metavar=metavar,
         help=help_text,
-        cls=Listed,
+        cls=ListedOption,
         group=group,
         type=click.Path() if _is_path(field) else None,
         shell_complete=_completer(choices) if choices else None,
@@ -115,14 +115,14 @@ def _config_options(*, several: bool) -> list[Callable[[F], F]]:
             "--config",
             metavar="FILE",
             type=click.Path(),
-            cls=Listed,
+            cls=ListedOption,
             group="Settings from a file",
             help="Config file to read. [BATCHER_CONFIG; default ./batcher.toml, else the user's own]",
         ),
         click.option(
             "--profile",
             metavar="NAME",
-            cls=Listed,
+            cls=ListedOption,
             group="Settings from a file",
             multiple=several,
             help=offered if several else profile,

@@ -74,7 +74,7 @@ async def _tls(host: str, port: int, settings: RunSettings) -> Check:
     return ok("TLS", f"the certificate of {host} is trusted")
 
 
-class _Read(Protocol):
+class _ReadOutcome(Protocol):
     """The outcome of a call that only reads."""
 
     @property
@@ -91,7 +91,7 @@ async def scope(finder: CredentialFinder, credential: Credential, address: str, 
     found += [warning("credential", remark, "see above") for remark in checked.remarks if "clock" not in remark]
     if checked.standing is not Standing.TAKEN:
         return found
-    reads: dict[str, Awaitable[_Read]] = {
+    reads: dict[str, Awaitable[_ReadOutcome]] = {
         "job states (batch-status)": fleet.job_statuses([NO_JOB]),
         "comparisons (query-compare-result)": fleet.list_comparisons(NO_JOB, page=guesses.FIRST_PAGE),
         "the list of jobs (for discover)": fleet.list_jobs("migration", page=1),
@@ -124,7 +124,7 @@ def _clock(skew_s: float | None) -> Iterator[Check]:
         yield ok("clock", "this machine's clock agrees with what answers there")
 
 
-async def _permission(name: str, read: Awaitable[_Read]) -> Check:
+async def _permission(name: str, read: Awaitable[_ReadOutcome]) -> Check:
     """Let in is let in, also where the cloud then says that there is no such job, or tells nothing of it."""
     told = await read
     trouble, is_taken = told.trouble, told.http_status is not None and 200 <= told.http_status < 300

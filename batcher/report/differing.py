@@ -8,7 +8,7 @@ from typing import Any
 from batcher.follow.verdict import CompareResult, Difference
 from batcher.gate.evaluator import EvaluatedEntry
 from batcher.report.page_data import PageData, PageRow
-from batcher.report.state import State
+from batcher.report.state import ReviewState
 from batcher.text import counted
 
 _MOST = 1000  # differences on a page
@@ -25,7 +25,7 @@ class Differing:
     anchor: str
     key: str
     job_id: str | None
-    state: State
+    state: ReviewState
     said: str
     differences: tuple[dict[str, Any], ...]
     more: int

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from batcher.follow.verdict import Verdict
 from batcher.gate.result import GateResult, GateVerdict
 from batcher.life.result import Status
-from batcher.report.state import State, state_in_the_way
+from batcher.report.state import ReviewState, state_in_the_way
 from batcher.text import counted
 
 
@@ -16,7 +16,7 @@ class HeadlineReason:
     """Something that stands in the way; *state* is that of the entries it is about, if it is about some."""
 
     text: str
-    state: State | None = None
+    state: ReviewState | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,8 +59,8 @@ def _created(by_status: Mapping[Status, int], known: int | None) -> Headline:
             said=f"{counted(entries, 'entry', 'entries')}, each with its comparison. "
             "What they came to is not known yet: batcher watch follows them.",
         )
-    counts = {State(status.value): by_status.get(status, 0) for status in Status if status is not Status.CREATED}
-    counts[State.NO_RESULT] = entries - lines
+    counts = {ReviewState(status.value): by_status.get(status, 0) for status in Status if status is not Status.CREATED}
+    counts[ReviewState.NO_RESULT] = entries - lines
     return Headline(
         tone="doubt" if by_status.get(Status.UNSETTLED) else "bad",
         title=f"{created:,} of {entries:,} created",
@@ -106,15 +106,15 @@ def _notes(gate: GateResult) -> Iterator[str]:
             yield f"Acceptances that {said}: {'; '.join(map(str, acceptances))}."
 
 
-def in_the_way(blocked: Mapping[tuple[Status | None, Verdict | None], int]) -> Mapping[State, int]:
+def in_the_way(blocked: Mapping[tuple[Status | None, Verdict | None], int]) -> Mapping[ReviewState, int]:
     """How many entries of each state stand in the way."""
-    counts: Counter[State] = Counter()
+    counts: Counter[ReviewState] = Counter()
     for (status, verdict), count in blocked.items():
         counts[state_in_the_way(status, verdict)] += count
     return counts
 
 
-def _counted(counts: Mapping[State, int]) -> Iterator[HeadlineReason]:
-    for state in State:
+def _counted(counts: Mapping[ReviewState, int]) -> Iterator[HeadlineReason]:
+    for state in ReviewState:
         if count := counts.get(state):
             yield HeadlineReason(text=f"{count:,} {state.said}", state=state)

@@ -26,7 +26,7 @@ from batcher.report.gather import WaveRead
 from batcher.report.headline import headline
 from batcher.report.page_data import PageData
 from batcher.report.page_rows import STATUS_TONES, VERDICT_TONES, payload
-from batcher.report.state import State
+from batcher.report.state import ReviewState
 from batcher.report.steps import link_to, steps
 from batcher.report.timeline import RequestKind
 from batcher.text import counted
@@ -79,7 +79,7 @@ def _frame(data: PageData) -> str:
         title=_title(data),
         several=len(data.waves) > 1,
         headline=headline(_plain(data.by_status), data.word, data.entries),
-        accepted=sum(count for (state, _), count in data.states.items() if state is State.ACCEPTED),
+        accepted=sum(count for (state, _), count in data.states.items() if state is ReviewState.ACCEPTED),
         made=f"{utc_now():%Y-%m-%dT%H:%M:%SZ}",
         problems=[_of_wave(data, wave, problem) for wave in data.waves for problem in wave.problems],
         steps=all_steps,
@@ -240,7 +240,7 @@ def _groups(data: PageData) -> Iterator[dict[str, Any]]:
         yield group
 
 
-def _linked(state: State, status: Status | None, verdict: Verdict | None, linked: set[str]) -> Iterable[str]:
+def _linked(state: ReviewState, status: Status | None, verdict: Verdict | None, linked: set[str]) -> Iterable[str]:
     """The addresses, without their "#", that lead to the entries of *state*; each once on a page."""
     wanted = [link_to(state=state.value)]
     if status is not Status.CREATED:

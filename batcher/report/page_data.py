@@ -21,13 +21,13 @@ from batcher.gate.wave_entries import WaveEntries, entries_of
 from batcher.life.result import Status
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.report.gather import WaveRead, read_wave
-from batcher.report.state import State, state_of
+from batcher.report.state import ReviewState, state_of
 from batcher.report.tally import Tally, code_of
 
 # Entries listed one by one; where there are more, those with trouble come first, and the page says so.
 MOST_ROWS = 100_000
 
-_STATES = tuple(State)
+_STATES = tuple(ReviewState)
 
 TroubleKey = tuple[str, str | None, str | None]
 
@@ -42,7 +42,7 @@ class PageRow:
     wave: int
     index: int
     line: Mapping[str, Any] | None
-    state: State
+    state: ReviewState
     evaluated: EvaluatedEntry | None = None
     earlier: tuple[tuple[int, WaveEntry], ...] = ()
 
@@ -60,7 +60,7 @@ class PageOrder:
 
     evaluated: Sequence[int]
     plain: Sequence[int]
-    state: State
+    state: ReviewState
 
     def __len__(self) -> int:
         return len(self.evaluated) + len(self.plain)
@@ -82,7 +82,7 @@ class PageData:
     standing: Tally
     by_status: Mapping[Status | None, int]
     by_verdict: Mapping[Verdict | None, int]
-    states: Mapping[tuple[State, int], int]
+    states: Mapping[tuple[ReviewState, int], int]
     replaced: Mapping[int, int]
     troubles: Mapping[TroubleKey, Mapping[int, int]]
     chosen: PageOrder
@@ -145,7 +145,7 @@ def gather_page(
     followed = any(verdicts_beside(path).exists() for path in results)
     read = entries_of(results, journal=journal, entries=said, labels=labels)
     table = read.table
-    plain = State.CONSISTENT if followed else State.CREATED
+    plain = ReviewState.CONSISTENT if followed else ReviewState.CREATED
 
     def hear(evaluated: EvaluatedEntry) -> None:
         state, verdict = state_of(evaluated, followed=followed), evaluated.latest.verdict
@@ -155,7 +155,7 @@ def gather_page(
         )
 
     gate = evaluate(read, acceptances, utc_now().date(), heard=hear)
-    states: Counter[tuple[State, int]] = Counter()
+    states: Counter[tuple[ReviewState, int]] = Counter()
     for rank, wave, count in table.by_rank():
         states[plain if rank is None else _STATES[rank], wave] += count
     replaced = frozenset(gate.replaced)

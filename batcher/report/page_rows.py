@@ -11,7 +11,7 @@ from batcher.gate.evaluator import EvaluatedEntry
 from batcher.life.result import Status
 from batcher.report.gather import task_id
 from batcher.report.page_data import PageData, PageRow
-from batcher.report.state import State
+from batcher.report.state import ReviewState
 from batcher.report.tally import code_of
 
 STATUS_TONES: Mapping[Status | None, str] = {
@@ -76,8 +76,8 @@ def _payload(data: PageData) -> Iterator[str]:
             "status": {str(status or "no_result"): tone for status, tone in STATUS_TONES.items()},
             "verdict": {str(verdict or ""): tone for verdict, tone in VERDICT_TONES.items()},
         },
-        "states": [state.value for state in State],
-        "grave": [state.value for state in State if state.grave],
+        "states": [state.value for state in ReviewState],
+        "grave": [state.value for state in ReviewState if state.grave],
         "files": [str(wave.file) for wave in data.waves],
     }
     yield "]," + orjson.dumps(rest).decode()[1:]
@@ -95,7 +95,7 @@ def _values(row: PageRow, names: list[str]) -> dict[str, Any]:
         "code": code_of(line) if line else None,
         "took_s": _took(line) if line else None,
         "labels": tuple(line["labels"].items()) if line else (),
-        "verdict": Verdict.CONSISTENT.value if row.state is State.CONSISTENT else None,
+        "verdict": Verdict.CONSISTENT.value if row.state is ReviewState.CONSISTENT else None,
         "verdict_reason": None,
         "why": None,
         "accepted": None,
@@ -108,10 +108,10 @@ def _values(row: PageRow, names: list[str]) -> dict[str, Any]:
     }
 
 
-def _of_evaluated(evaluated: EvaluatedEntry, state: State) -> dict[str, Any]:
+def _of_evaluated(evaluated: EvaluatedEntry, state: ReviewState) -> dict[str, Any]:
     latest, blocker = evaluated.latest, evaluated.blocker
     verdict = latest.verdict
-    told = blocker is not None and latest.status in (None, Status.CREATED) and state is not State.CREATED
+    told = blocker is not None and latest.status in (None, Status.CREATED) and state is not ReviewState.CREATED
     return {
         "key": latest.key,
         "job_id": latest.job_id,

@@ -7,7 +7,7 @@ from batcher.gate.evaluator import EvaluatedEntry
 from batcher.life.result import Status
 
 
-class State(StrEnum):
+class ReviewState(StrEnum):
     """Where an entry stands, in the order in which a person should look."""
 
     UNSETTLED = "unsettled"
@@ -30,7 +30,7 @@ class State(StrEnum):
     @property
     def grave(self) -> bool:
         """Whether a person should look at such an entry."""
-        return self not in (State.ACCEPTED, State.CREATED, State.CONSISTENT)
+        return self not in (ReviewState.ACCEPTED, ReviewState.CREATED, ReviewState.CONSISTENT)
 
     @property
     def tone(self) -> str:
@@ -44,64 +44,64 @@ class State(StrEnum):
 
 
 _TONES = {
-    State.UNSETTLED: "doubt",
-    State.UNKNOWN: "doubt",
-    State.INCONSISTENT: "bad",
-    State.COMPARE_FAILED: "bad",
-    State.FAILED: "bad",
-    State.INVALID: "bad",
-    State.ACCEPTED: "idle",
-    State.CREATED: "good",
-    State.CONSISTENT: "good",
+    ReviewState.UNSETTLED: "doubt",
+    ReviewState.UNKNOWN: "doubt",
+    ReviewState.INCONSISTENT: "bad",
+    ReviewState.COMPARE_FAILED: "bad",
+    ReviewState.FAILED: "bad",
+    ReviewState.INVALID: "bad",
+    ReviewState.ACCEPTED: "idle",
+    ReviewState.CREATED: "good",
+    ReviewState.CONSISTENT: "good",
 }
 _SAID = {
-    State.UNSETTLED: "unsettled: a person must look whether they were created",
-    State.INCONSISTENT: "inconsistent: source and target differ",
-    State.COMPARE_FAILED: "failed to compare",
-    State.PARTIAL: "created in part: one of two comparisons was refused",
-    State.FAILED: "failed: nothing was created",
-    State.INVALID: "invalid: not sent",
-    State.TIMEOUT: "broken off by the cloud's time limit",
-    State.CANCELLED: "cancelled",
-    State.UNKNOWN: "not known",
-    State.NOT_SUBMITTED: "not submitted: the wave stopped before",
-    State.NO_RESULT: "without a result: the wave has not ended",
-    State.NOT_ENDED: "not followed to the end",
-    State.NOT_FOLLOWED: "not followed yet",
-    State.ACCEPTED: "accepted: what differs may differ",
-    State.CREATED: "created",
-    State.CONSISTENT: "consistent",
+    ReviewState.UNSETTLED: "unsettled: a person must look whether they were created",
+    ReviewState.INCONSISTENT: "inconsistent: source and target differ",
+    ReviewState.COMPARE_FAILED: "failed to compare",
+    ReviewState.PARTIAL: "created in part: one of two comparisons was refused",
+    ReviewState.FAILED: "failed: nothing was created",
+    ReviewState.INVALID: "invalid: not sent",
+    ReviewState.TIMEOUT: "broken off by the cloud's time limit",
+    ReviewState.CANCELLED: "cancelled",
+    ReviewState.UNKNOWN: "not known",
+    ReviewState.NOT_SUBMITTED: "not submitted: the wave stopped before",
+    ReviewState.NO_RESULT: "without a result: the wave has not ended",
+    ReviewState.NOT_ENDED: "not followed to the end",
+    ReviewState.NOT_FOLLOWED: "not followed yet",
+    ReviewState.ACCEPTED: "accepted: what differs may differ",
+    ReviewState.CREATED: "created",
+    ReviewState.CONSISTENT: "consistent",
 }
 _OF_VERDICT = {
-    Verdict.INCONSISTENT: State.INCONSISTENT,
-    Verdict.FAILED: State.COMPARE_FAILED,
-    Verdict.TIMEOUT: State.TIMEOUT,
-    Verdict.CANCELLED: State.CANCELLED,
-    Verdict.UNKNOWN: State.UNKNOWN,
-    Verdict.CONSISTENT: State.NOT_ENDED,  # one that is final stands in nobody's way
-    None: State.NOT_FOLLOWED,
+    Verdict.INCONSISTENT: ReviewState.INCONSISTENT,
+    Verdict.FAILED: ReviewState.COMPARE_FAILED,
+    Verdict.TIMEOUT: ReviewState.TIMEOUT,
+    Verdict.CANCELLED: ReviewState.CANCELLED,
+    Verdict.UNKNOWN: ReviewState.UNKNOWN,
+    Verdict.CONSISTENT: ReviewState.NOT_ENDED,  # one that is final stands in nobody's way
+    None: ReviewState.NOT_FOLLOWED,
 }
 RECHECKED = {
-    State.INCONSISTENT: Verdict.INCONSISTENT,
-    State.COMPARE_FAILED: Verdict.FAILED,
-    State.TIMEOUT: Verdict.TIMEOUT,
-    State.CANCELLED: Verdict.CANCELLED,
-    State.UNKNOWN: Verdict.UNKNOWN,
+    ReviewState.INCONSISTENT: Verdict.INCONSISTENT,
+    ReviewState.COMPARE_FAILED: Verdict.FAILED,
+    ReviewState.TIMEOUT: Verdict.TIMEOUT,
+    ReviewState.CANCELLED: Verdict.CANCELLED,
+    ReviewState.UNKNOWN: Verdict.UNKNOWN,
 }  # states that another comparison may mend, by the verdict that `select --recheck` takes
 
 
-def state_in_the_way(status: Status | None, verdict: Verdict | None) -> State:
+def state_in_the_way(status: Status | None, verdict: Verdict | None) -> ReviewState:
     """The state of an entry that stands in the way with this *status* and *verdict*."""
     if status is None:
-        return State.NO_RESULT
-    return _OF_VERDICT[verdict] if status is Status.CREATED else State(status.value)
+        return ReviewState.NO_RESULT
+    return _OF_VERDICT[verdict] if status is Status.CREATED else ReviewState(status.value)
 
 
-def state_of(evaluated: EvaluatedEntry, *, followed: bool) -> State:
+def state_of(evaluated: EvaluatedEntry, *, followed: bool) -> ReviewState:
     """The state of an entry; *followed* is whether anybody has followed any of the waves that are looked at."""
     blocker, status = evaluated.blocker, evaluated.latest.status
     if blocker is None:
-        return State.ACCEPTED if evaluated.passed else State.CONSISTENT
+        return ReviewState.ACCEPTED if evaluated.passed else ReviewState.CONSISTENT
     if not followed and status is Status.CREATED:
-        return State.CREATED
+        return ReviewState.CREATED
     return state_in_the_way(blocker.status, blocker.verdict)

@@ -9,24 +9,24 @@ from urllib.parse import urlencode
 
 from batcher.life.result import Status
 from batcher.report.page_data import PageData, TroubleKey
-from batcher.report.state import RECHECKED, State
+from batcher.report.state import RECHECKED, ReviewState
 from batcher.report.tally import TroubleCount
 
 _COMMANDS = 5  # of one step, where several waves are concerned
 
 _ADVICE = {
-    State.INCONSISTENT: "A live link lags, and rows on their way differ: see in the console that the lag is near zero, "
-    "then compare again what differed. What may differ is named in a file for --allow-inconsistent.",
-    State.COMPARE_FAILED: "The comparison itself failed, so nothing is known of the data. Mend what its reason says, "
-    "then compare again.",
-    State.TIMEOUT: "The cloud broke the comparison off at its time limit: compare again when the load is low, or fewer "
-    "tables at a time.",
-    State.CANCELLED: "Somebody cancelled the comparison: ask who, then compare again.",
-    State.UNKNOWN: "Not all of it was compared. Where a table cannot be (no primary key, say), no repeat helps: the "
-    "reason tells. Else compare again.",
-    State.NO_RESULT: "The wave runs still, or was killed: the same command goes on with it.",
-    State.NOT_ENDED: "The watch ended before the comparison did: the same command goes on.",
-    State.NOT_FOLLOWED: "Created, and nobody has looked yet what they came to.",
+    ReviewState.INCONSISTENT: "A live link lags, and rows on their way differ: see in the console that the lag is near "
+    "zero, then compare again what differed. What may differ is named in a file for --allow-inconsistent.",
+    ReviewState.COMPARE_FAILED: "The comparison itself failed, so nothing is known of the data. Mend what its reason "
+    "says, then compare again.",
+    ReviewState.TIMEOUT: "The cloud broke the comparison off at its time limit: compare again when the load is low, or "
+    "fewer tables at a time.",
+    ReviewState.CANCELLED: "Somebody cancelled the comparison: ask who, then compare again.",
+    ReviewState.UNKNOWN: "Not all of it was compared. Where a table cannot be (no primary key, say), no repeat helps: "
+    "the reason tells. Else compare again.",
+    ReviewState.NO_RESULT: "The wave runs still, or was killed: the same command goes on with it.",
+    ReviewState.NOT_ENDED: "The watch ended before the comparison did: the same command goes on.",
+    ReviewState.NOT_FOLLOWED: "Created, and nobody has looked yet what they came to.",
 }
 
 
@@ -37,7 +37,7 @@ class NextStep:
     *key* and *job_id* are those of one of them, *message* is what was said of it; *commands* are for a shell.
     """
 
-    state: State
+    state: ReviewState
     count: int
     what: str
     advice: str
@@ -56,7 +56,7 @@ def link_to(**filters: str | None) -> str:
 def steps(data: PageData) -> Iterator[NextStep]:
     """The steps, in the order in which they should be taken."""
     troubles = data.standing.troubles
-    for state in State:
+    for state in ReviewState:
         if not state.grave:
             continue
         by_wave = {wave: count for (of, wave), count in data.states.items() if of is state and count}
@@ -74,13 +74,13 @@ def steps(data: PageData) -> Iterator[NextStep]:
                 yield _of_trouble(data, state, trouble)
 
 
-def _commands(data: PageData, state: State, by_wave: Mapping[int, int]) -> tuple[str, ...]:
+def _commands(data: PageData, state: ReviewState, by_wave: Mapping[int, int]) -> tuple[str, ...]:
     return tuple(
         command for wave in sorted(by_wave)[:_COMMANDS] if (command := _command(data, state, wave)) is not None
     )
 
 
-def _command(data: PageData, state: State, wave: int) -> str | None:
+def _command(data: PageData, state: ReviewState, wave: int) -> str | None:
     path = data.waves[wave].file
     if state in RECHECKED:
         if data.waves[wave].facts is None:
@@ -90,12 +90,12 @@ def _command(data: PageData, state: State, wave: int) -> str | None:
         return (
             f"batcher select {_quoted(path)} --recheck {verdict} -o {again} && batcher run {again} -o {results} --wait"
         )
-    if state is State.NO_RESULT:
+    if state is ReviewState.NO_RESULT:
         return _same_command(data.waves[wave].facts)
     return f"batcher watch {_quoted(path)}"
 
 
-def _of_trouble(data: PageData, state: State, trouble: TroubleCount) -> NextStep:
+def _of_trouble(data: PageData, state: ReviewState, trouble: TroubleCount) -> NextStep:
     key: TroubleKey = (trouble.status.value, trouble.error_kind, trouble.error_code)
     by_wave = data.troubles.get(key, {})
     known = {"error_kind": trouble.error_kind, "code": trouble.error_code} if by_wave else {}

@@ -30,7 +30,7 @@ from batcher.simulator.iam import IamReply
 from batcher.simulator.ledger import Event, Ledger, ListLedger
 from batcher.simulator.model import CREATES, FLEET_READS, LIST_JOBS, READS
 from batcher.simulator.replies import Reply, refusal
-from batcher.simulator.service import Plan, ServiceConfig, SimulatedService, answer_seen
+from batcher.simulator.service import ExchangePlan, ServiceConfig, SimulatedService, answer_seen
 from batcher.simulator.signatures import SignedRequest
 
 CALLS = (CREATES | READS) - FLEET_READS
@@ -199,7 +199,7 @@ class Simulator:
     ) -> web.StreamResponse:
         return await self._deliver(request, self.service.drs(self.now, project_id, call, signed))
 
-    async def _deliver(self, request: web.BaseRequest, plan: Plan) -> web.StreamResponse:
+    async def _deliver(self, request: web.BaseRequest, plan: ExchangePlan) -> web.StreamResponse:
         """Carry *plan* out."""
         if plan.wait_before_s:
             await asyncio.sleep(plan.wait_before_s)
@@ -215,7 +215,7 @@ class Simulator:
             return await self._truncated(request, reply)
         return self._response(reply)
 
-    def _take_effect(self, plan: Plan) -> None:
+    def _take_effect(self, plan: ExchangePlan) -> None:
         """Now, later, or never, as the plan's fault has it."""
         when = EffectWhen.NOW if plan.fault is None else plan.fault.effect
         if when is EffectWhen.NOW:
@@ -224,14 +224,14 @@ class Simulator:
             loop = asyncio.get_running_loop()
             self._late[plan.request_id] = loop.call_later(plan.effect_late_s or 0.0, self._late_effect, plan)
 
-    def _late_effect(self, plan: Plan) -> None:
+    def _late_effect(self, plan: ExchangePlan) -> None:
         del self._late[plan.request_id]
         try:
             self.service.apply(self.now, plan)
         except Exception as error:  # noqa: BLE001 - raised again by close
             self._fail(error)
 
-    def _told(self, plan: Plan, reply: Reply | None) -> None:
+    def _told(self, plan: ExchangePlan, reply: Reply | None) -> None:
         fault = None if plan.fault is None else plan.fault.name
         now = self.now
         self.service.cloud.answered(now, plan.project_id, plan.request_id, reply, fault=fault)
@@ -257,7 +257,7 @@ class Simulator:
             headers["Date"] = formatdate(self.now, usegmt=True)
         return web.Response(status=reply.status, body=reply.body, headers=headers)
 
-    async def _no_answer(self, request: web.BaseRequest, plan: Plan) -> web.StreamResponse:
+    async def _no_answer(self, request: web.BaseRequest, plan: ExchangePlan) -> web.StreamResponse:
         """Leave the client waiting, or reset its connection; what is returned goes nowhere."""
         if plan.fault is not None and plan.fault.delivery is AnswerDelivery.NOTHING:
             with suppress(TimeoutError):

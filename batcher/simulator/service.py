@@ -1,6 +1,6 @@
 """The simulated service behind its HTTP front: one request in, and what is to be done about it out. No I/O.
 
-The front carries a `Plan` out: it waits where the plan says so, lets the effect happen through `apply`, and
+The front carries a `ExchangePlan` out: it waits where the plan says so, lets the effect happen through `apply`, and
 delivers the answer, or what a fault leaves of it.
 """
 
@@ -42,7 +42,7 @@ class ServiceConfig:
 
 
 @dataclass(slots=True, kw_only=True)
-class Plan:
+class ExchangePlan:
     """What is to be done about one request. Waits are in seconds; *intent* is still to be applied, unless None."""
 
     call: str
@@ -71,7 +71,7 @@ class SimulatedService:
         self._asked: dict[tuple[str, str], int] = {}
         self._began_at: float | None = None
 
-    def drs(self, now: float, project_id: str, call: str, request: SignedRequest) -> Plan:
+    def drs(self, now: float, project_id: str, call: str, request: SignedRequest) -> ExchangePlan:
         """A request to DRS. What the gateway refuses is answered as it is; faults befall the rest."""
         if self._began_at is None:
             self._began_at = now
@@ -80,7 +80,7 @@ class SimulatedService:
             heard: Intent | Reply = self.cloud.admit(now, project_id, request.body, door=door)
         else:
             heard = self.cloud.read(now, project_id, call, request.body, door=door)
-        plan = Plan(
+        plan = ExchangePlan(
             call=call,
             project_id=project_id,
             job_id=_job_of(request.body),
@@ -96,13 +96,13 @@ class SimulatedService:
 
     def fleet(
         self, now: float, project_id: str, call: str, request: SignedRequest, *, job_id: str | None = None
-    ) -> Plan:
+    ) -> ExchangePlan:
         """A request that asks for the fleet; faults befall it as any look-up."""
         if self._began_at is None:
             self._began_at = now
         door = partial(self._door, now, project_id, request)
         reply = self.cloud.fleet(now, project_id, call, request.body, job_id=job_id, door=door)
-        plan = Plan(
+        plan = ExchangePlan(
             call=call,
             project_id=project_id,
             job_id=job_id or "",
@@ -113,7 +113,7 @@ class SimulatedService:
         self._unfold(now, plan, refused=reply.status != 200)
         return plan
 
-    def apply(self, now: float, plan: Plan) -> Reply:
+    def apply(self, now: float, plan: ExchangePlan) -> Reply:
         """Let the effect of *plan* happen now; the answer to it."""
         assert plan.intent is not None  # noqa: S101 - asked only of plans that have one
         code = plan.fault.refuse_code if plan.fault is not None else None
@@ -121,13 +121,13 @@ class SimulatedService:
         plan.intent = None
         return reply
 
-    def nowhere(self, now: float, path: str) -> Plan:
+    def nowhere(self, now: float, path: str) -> ExchangePlan:
         """A request for something that the simulated service does not have."""
         request_id = self.cloud.arrived(now, "", path)
         reply = refusal(request_id, 404, "APIGW.0101", "The API does not exist or has not been published.")
-        return Plan(call=path, project_id="", job_id="", request_id=request_id, reply=reply)
+        return ExchangePlan(call=path, project_id="", job_id="", request_id=request_id, reply=reply)
 
-    def cancel(self, now: float, project_id: str, job_id: str, task_id: str, request: SignedRequest) -> Plan:
+    def cancel(self, now: float, project_id: str, job_id: str, task_id: str, request: SignedRequest) -> ExchangePlan:
         """DELETE /v3/{project_id}/jobs/{job_id}/compare/{compare_job_id}: somebody cancels a comparison."""
         request_id = self.cloud.arrived(now, project_id, CANCEL, job_id=job_id)
         reply = self.iam.let_in(now, request, project_id, request_id)
@@ -135,7 +135,7 @@ class SimulatedService:
             reply = Reply(status=200, body=b"{}", request_id=request_id)
         if reply is None:
             reply = refusal(request_id, 400, "DRS.M00202", "There is no unfinished comparison of that id.")
-        return Plan(call=CANCEL, project_id=project_id, job_id=job_id, request_id=request_id, reply=reply)
+        return ExchangePlan(call=CANCEL, project_id=project_id, job_id=job_id, request_id=request_id, reply=reply)
 
     def tokens(self, now: float, body: bytes) -> IamReply:
         """POST /v3/auth/tokens."""
@@ -158,7 +158,7 @@ class SimulatedService:
             return refusal(request_id, 400, "DRS.M00202", "X-Language must be en-us or zh-cn.")
         return None
 
-    def _unfold(self, now: float, plan: Plan, *, refused: bool) -> None:
+    def _unfold(self, now: float, plan: ExchangePlan, *, refused: bool) -> None:
         """Latency and fault of *plan*, by the seed, the job and how many such requests it had.
 
         *refused*: by the gateway; it meets no fault, and does not count among those that may.
@@ -185,12 +185,12 @@ class SimulatedService:
             asked = plan.intent.asked
             plan.refuse = asked[int(draw(self._seed, "refused half", *key, nth) * len(asked))]
 
-    def _within(self, span_s: tuple[float, float], what: str, plan: Plan, nth: int) -> float:
+    def _within(self, span_s: tuple[float, float], what: str, plan: ExchangePlan, nth: int) -> float:
         low, high = span_s
         return low + (high - low) * draw(self._seed, what, plan.call, plan.job_id, nth)
 
 
-def answer_seen(plan: Plan, config: CloudConfig) -> Reply | None:
+def answer_seen(plan: ExchangePlan, config: CloudConfig) -> Reply | None:
     """The answer as *plan*'s fault leaves it, transport apart; None: nothing is sent."""
     fault, reply = plan.fault, plan.reply
     if fault is None:

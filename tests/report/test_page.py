@@ -23,7 +23,7 @@ from batcher.life.result import Status
 from batcher.report.gather import read_verdicts
 from batcher.report.html import write_page
 from batcher.report.page_data import PageData, gather_page
-from batcher.report.state import State
+from batcher.report.state import ReviewState
 from batcher.report.tables import write_entries
 from tests.report.waves import write_wave
 
@@ -87,7 +87,7 @@ def shown(opened: Page) -> Locator:
     return opened.locator("#shown")
 
 
-def count_of(data: PageData, state: State) -> int:
+def count_of(data: PageData, state: ReviewState) -> int:
     return sum(count for (of, _), count in data.states.items() if of is state)
 
 
@@ -96,13 +96,13 @@ async def test_every_count_bar_and_bullet_filters_the_list_and_back_undoes_it(op
     data = await show(opened, tmp_path, 400)
     await expect(shown(opened)).to_have_text("400 of 400 entries")
     await expect(opened.locator("#rows tr").first).to_contain_text("unsettled")  # trouble comes first
-    inconsistent = count_of(data, State.INCONSISTENT)
+    inconsistent = count_of(data, ReviewState.INCONSISTENT)
     await opened.locator(".reasons a", has_text="inconsistent").click()
     await expect(shown(opened)).to_have_text(f"{inconsistent} of 400 entries")
     await opened.locator(".counts a", has_text="unsettled").click()
     await expect(shown(opened)).to_have_text(f"{data.by_status[Status.UNSETTLED]} of 400 entries")
     await opened.locator(".step .count").first.click()
-    await expect(shown(opened)).to_have_text(f"{count_of(data, State.UNSETTLED)} of 400 entries")
+    await expect(shown(opened)).to_have_text(f"{count_of(data, ReviewState.UNSETTLED)} of 400 entries")
     await opened.locator(".share a.good").first.click()
     await expect(shown(opened)).to_have_text(f"{data.by_status[Status.CREATED]} of 400 entries")
     for _ in range(3):

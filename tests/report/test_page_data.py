@@ -16,7 +16,7 @@ from batcher.report.differing import folded
 from batcher.report.html import page
 from batcher.report.page_data import PageData, gather_page
 from batcher.report.page_rows import payload
-from batcher.report.state import State
+from batcher.report.state import ReviewState
 from batcher.report.steps import steps
 from tests.cli.conftest import Batcher
 from tests.cli.conftest import _elsewhere as _elsewhere
@@ -41,13 +41,13 @@ def test_every_entry_is_listed_once_the_gravest_first_and_the_counts_are_those_o
     data = gather_page([tmp_path / "r.jsonl"])
     listed = entries_on(data)
     assert sorted(entry["index"] for entry in listed) == list(range(400))
-    ranks = [list(State).index(State(entry["state"])) for entry in listed]
+    ranks = [list(ReviewState).index(ReviewState(entry["state"])) for entry in listed]
     assert ranks == sorted(ranks)
     for status in Status:
         assert data.by_status.get(status, 0) == sum(entry["status"] == status for entry in listed)
     for verdict in Verdict:
         assert data.by_verdict.get(verdict, 0) == sum(entry["verdict"] == verdict for entry in listed)
-    assert sum(State(entry["state"]).grave for entry in listed) == len(data.gate.blockers)
+    assert sum(ReviewState(entry["state"]).grave for entry in listed) == len(data.gate.blockers)
 
 
 def test_of_several_waves_each_entry_is_there_once_as_the_gate_sees_it(tmp_path: Path) -> None:
@@ -84,11 +84,11 @@ def test_the_steps_are_over_every_entry_in_the_way_and_their_commands_are_real(t
     data = gather_page([results])
     found = list(steps(data))
     assert sum(step.count for step in found) == len(data.gate.blockers)
-    assert [step.state for step in found][:2] == [State.UNSETTLED, State.INCONSISTENT]
+    assert [step.state for step in found][:2] == [ReviewState.UNSETTLED, ReviewState.INCONSISTENT]
     commands = [command for step in found for command in step.commands if command.startswith("batcher select ")]
     outputs = re.findall(r" -o ('.*?jsonl'|\S+)", "\n".join(commands))
     assert len(outputs) == len(set(outputs))  # one step's manifest is not in the way of the next one's
-    (partial,) = [step for step in found if step.state is State.PARTIAL]
+    (partial,) = [step for step in found if step.state is ReviewState.PARTIAL]
     assert partial.commands[0].endswith(" --retry-failed")  # which sends the half that is missing
     for step in found:
         for command in step.commands:
@@ -161,7 +161,7 @@ def test_a_wave_without_journal_and_verdicts_says_what_is_missing(tmp_path: Path
     html = page(data)
     assert "There is no journal beside it" in html
     created = data.by_status[Status.CREATED]
-    assert data.states[State.CREATED, 0] == created  # nobody followed them, which is no trouble of theirs
+    assert data.states[ReviewState.CREATED, 0] == created  # nobody followed them, which is no trouble of theirs
     assert {entry["state"] for entry in entries_on(data) if entry["status"] == "created"} == {"created"}
     assert [step.commands for step in steps(data) if step.commands] == []  # all of them need the journal
 

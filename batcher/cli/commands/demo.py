@@ -100,7 +100,7 @@ def _show(rehearsal: "Rehearsal", folder: Path, *, quiet: bool) -> int:
     from batcher.report.page_data import gather_page
 
     rehearsed = rehearsal.run()
-    end, seen = rehearsed.played.end, rehearsed.seen
+    end, seen = rehearsed.ended.end, rehearsed.seen
     if end.stop is not None:
         from batcher.cli.show.ending import exit_code
 

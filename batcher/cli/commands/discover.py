@@ -9,7 +9,7 @@ import click
 from batcher.cli import exits
 from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.discover_files import lines_of, part_paths, refuse_unusable, write_jobs, write_parts
-from batcher.cli.lists import Listed, ListedCommand
+from batcher.cli.lists import ListedCommand, ListedOption
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.show.terminal import tell
 from batcher.clock import SystemClock
@@ -50,7 +50,7 @@ Exit codes: 0 every project was told whole; 1 some were not, and the report name
 
 
 def _option(*names: str, group: str, **given: Any) -> Callable[[Any], Any]:
-    return click.option(*names, cls=Listed, group=group, **given)
+    return click.option(*names, cls=ListedOption, group=group, **given)
 
 
 @click.command(cls=ListedCommand, epilog=_EPILOG)

@@ -181,13 +181,13 @@ def _rehearse(rehearsal: "Rehearsal", acceptances: "Sequence[Acceptance]", *, ke
     from batcher.rehearsal.pace import advice
 
     rehearsed = rehearsal.run(as_json=as_json)
-    end, followed = rehearsed.played.end, rehearsed.played.followed
+    end, followed = rehearsed.ended.end, rehearsed.ended.followed
     tally, code = count(rehearsal.results), exit_code(end)
     verdict = None
     if followed is not None:
         from batcher.cli.show.follow_end import FollowSummary
 
-        verdict = FollowSummary.of(rehearsal.results, followed, acceptances, journal=rehearsed.played.journal)
+        verdict = FollowSummary.of(rehearsal.results, followed, acceptances, journal=rehearsed.ended.journal)
         if code in (exits.CREATED, exits.INCOMPLETE) and verdict.exit_code:
             code = verdict.exit_code
     if as_json:
@@ -217,7 +217,7 @@ def _tell(
     from batcher.text import counted
 
     err = screen()
-    end, seen = rehearsed.played.end, rehearsed.seen
+    end, seen = rehearsed.ended.end, rehearsed.seen
     print_ending(err, end, tally, title=rehearsal.title)
     if verdict is not None:
         err.say()

@@ -9,26 +9,26 @@ from pathlib import Path
 from rich.text import Text
 
 from batcher.gate.result import Blocker, GateResult
-from batcher.report.state import RECHECKED, State, state_in_the_way
+from batcher.report.state import RECHECKED, ReviewState, state_in_the_way
 from batcher.text import counted, printable
 
 _SHOWN = 20  # of one state; --json and --junit have them all
 _NAMED = 5  # jobs of which the same is said, and files for which a command stands there
 _STYLES = {"bad": "red", "warn": "yellow", "doubt": "magenta"}
 _AFTER = {
-    State.INCONSISTENT: "compare again what differs, once the link's lag is near zero",
-    State.COMPARE_FAILED: "mend what the reason says, then compare again",
-    State.TIMEOUT: "compare again when less is going on",
-    State.CANCELLED: "ask who cancelled them, then compare again",
-    State.UNKNOWN: "see why; what can be compared, compare again",
-    State.UNSETTLED: "see what was tried; after a look at the console, batcher settle",
-    State.PARTIAL: "why one of two was refused",
-    State.FAILED: "those as a manifest to mend",
-    State.INVALID: "what was wrong with them",
-    State.NOT_SUBMITTED: "the same run again goes on; why it stopped:",
-    State.NO_RESULT: "the same run again goes on; where it stands:",
-    State.NOT_ENDED: "go on following them",
-    State.NOT_FOLLOWED: "follow them to their verdicts",
+    ReviewState.INCONSISTENT: "compare again what differs, once the link's lag is near zero",
+    ReviewState.COMPARE_FAILED: "mend what the reason says, then compare again",
+    ReviewState.TIMEOUT: "compare again when less is going on",
+    ReviewState.CANCELLED: "ask who cancelled them, then compare again",
+    ReviewState.UNKNOWN: "see why; what can be compared, compare again",
+    ReviewState.UNSETTLED: "see what was tried; after a look at the console, batcher settle",
+    ReviewState.PARTIAL: "why one of two was refused",
+    ReviewState.FAILED: "those as a manifest to mend",
+    ReviewState.INVALID: "what was wrong with them",
+    ReviewState.NOT_SUBMITTED: "the same run again goes on; why it stopped:",
+    ReviewState.NO_RESULT: "the same run again goes on; where it stands:",
+    ReviewState.NOT_ENDED: "go on following them",
+    ReviewState.NOT_FOLLOWED: "follow them to their verdicts",
 }
 
 
@@ -48,13 +48,13 @@ def blocker_lines(gate: GateResult, *, commands: bool = True) -> Iterator[Text]:
     """The lines that tell them; no file is named where there is only one, and what to type only with *commands*."""
     groups = _groups(gate)
     several = len(gate.waves) > 1
-    for state in sorted(groups, key=list(State).index):
+    for state in sorted(groups, key=list(ReviewState).index):
         yield Text()
         yield from _lines(state, groups[state], several, commands)
 
 
-def _groups(gate: GateResult) -> dict[State, _Group]:
-    counts: Counter[State] = Counter()
+def _groups(gate: GateResult) -> dict[ReviewState, _Group]:
+    counts: Counter[ReviewState] = Counter()
     for (status, verdict), count in gate.blocked.items():
         counts[state_in_the_way(status, verdict)] += count
     groups = {state: _Group(count) for state, count in counts.items()}
@@ -67,7 +67,7 @@ def _groups(gate: GateResult) -> dict[State, _Group]:
     return groups
 
 
-def _lines(state: State, group: _Group, several: bool, commands: bool) -> Iterator[Text]:
+def _lines(state: ReviewState, group: _Group, several: bool, commands: bool) -> Iterator[Text]:
     yield Text(f"  {group.count:,} {state.said}", _STYLES.get(state.tone, "default"))
     by_reason: dict[tuple[str, str], list[Blocker]] = {}
     for blocker in group.shown:
@@ -82,7 +82,7 @@ def _lines(state: State, group: _Group, several: bool, commands: bool) -> Iterat
         if (more := said_of - min(len(blockers), _NAMED)) > 0:
             jobs += f" and {more:,} more"
         line = Text(f"    {where}{'job' if len(blockers) == 1 else 'jobs'} {jobs}", "bold")
-        said = "" if state is State.NOT_FOLLOWED else f"  {printable(why, 400)}"  # the heading says it
+        said = "" if state is ReviewState.NOT_FOLLOWED else f"  {printable(why, 400)}"  # the heading says it
         yield line.append(said, "not bold")
     if left:
         yield Text(f"    … and {counted(left, 'further entry', 'further entries')}; --json has them all", "dim")
@@ -97,17 +97,17 @@ def _lines(state: State, group: _Group, several: bool, commands: bool) -> Iterat
         yield Text(f"    … likewise for {counted(left, 'further file')}", "dim")
 
 
-def _command(state: State, file: str, example: Blocker) -> str:
+def _command(state: ReviewState, file: str, example: Blocker) -> str:
     name = _quoted(file)
     if state in RECHECKED:
         verdict = RECHECKED[state].value
         return f"batcher select {name} --recheck {verdict} -o {_quoted(_beside(file, verdict))}"
     match state:
-        case State.FAILED:
+        case ReviewState.FAILED:
             return f"batcher select {name} --status failed -o {_quoted(_beside(file, 'failed'))}"
-        case State.UNSETTLED | State.PARTIAL | State.INVALID:
+        case ReviewState.UNSETTLED | ReviewState.PARTIAL | ReviewState.INVALID:
             return f"batcher explain {name} {shlex.quote(f'--key={example.key}')}"
-        case State.NOT_SUBMITTED | State.NO_RESULT:
+        case ReviewState.NOT_SUBMITTED | ReviewState.NO_RESULT:
             return f"batcher report {name}"
     return f"batcher watch {name}"
 

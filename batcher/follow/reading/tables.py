@@ -9,7 +9,7 @@ from batcher.follow.verdict import CompareResult, Counts, Difference
 
 
 @dataclass(slots=True)
-class Database:
+class ResultDatabase:
     """What was read of one database so far. *length* is the cloud's count of its tables; None: not told."""
 
     name: str | None
@@ -35,7 +35,7 @@ class TableReading:
     """The reading of a row or value comparison."""
 
     def __init__(self) -> None:
-        self._databases: dict[str | None, Database] = {}
+        self._databases: dict[str | None, ResultDatabase] = {}
         self._length: int | None = None
         self._more = True
         self.problem: str | None = None
@@ -55,7 +55,7 @@ class TableReading:
         return self._more
 
     def _take(self, told: DatabaseResult) -> None:
-        database = self._databases.setdefault(told.name, Database(told.name))
+        database = self._databases.setdefault(told.name, ResultDatabase(told.name))
         database.target = told.target or database.target
         database.result = told.result or database.result
         if told.length is not None:
@@ -105,7 +105,7 @@ class TableReading:
         return tuple(difference for database in self._databases.values() for difference in _differences(database))
 
 
-def _results(database: Database) -> Iterator[tuple[str | None, int]]:
+def _results(database: ResultDatabase) -> Iterator[tuple[str | None, int]]:
     """Results with how many tables have them; a database of which no table is told counts as one."""
     for table in database.tables.values():
         yield table.result, 1
@@ -115,14 +115,14 @@ def _results(database: Database) -> Iterator[tuple[str | None, int]]:
         yield database.result, 1
 
 
-def _as_a_whole(database: Database) -> bool:
+def _as_a_whole(database: ResultDatabase) -> bool:
     """Whether the database differs by itself, and not by a table that is told."""
     if field_of(database.result) == "consistent" or (database.result is None and database.length is not None):
         return False
     return all(field_of(table.result) == "consistent" for table in database.tables.values()) and not database.unread
 
 
-def _differences(database: Database) -> Iterator[Difference]:
+def _differences(database: ResultDatabase) -> Iterator[Difference]:
     for table in database.tables.values():
         if table.result != CompareResult.CONSISTENT:
             yield Difference(

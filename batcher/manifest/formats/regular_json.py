@@ -19,7 +19,7 @@ _Text = str | UnsetType | None
 _SOME = msgspec.Meta(min_length=1)
 
 
-class _ObjectInfo(BodyPart):
+class _WrittenObjectInfo(BodyPart):
     """An `ObjectInfo` as it is written: a null is told from a field that is not there, as colons are counted."""
 
     db_name: Name
@@ -33,11 +33,11 @@ class _DataLevel(BodyPart):
     compare_type: _Text = UNSET
     compare_mode: _Text = UNSET
     start_time: int | _Text = UNSET
-    compare_object_infos: Annotated[list[_ObjectInfo], _SOME] | UnsetType | None = UNSET
+    compare_object_infos: Annotated[list[_WrittenObjectInfo], _SOME] | UnsetType | None = UNSET
     compare_object_infos_with_token: Annotated[list[ObjectInfoWithToken], _SOME] | UnsetType | None = UNSET
 
 
-class _Row(BodyPart):
+class _JsonRow(BodyPart):
     """An entry as JSON has it."""
 
     job_id: Name
@@ -51,7 +51,7 @@ class _Row(BodyPart):
     labels: dict[str, str | None] | UnsetType | None = UNSET
 
 
-_decode = msgspec.json.Decoder(_Row).decode
+_decode = msgspec.json.Decoder(_JsonRow).decode
 _decode_objects = msgspec.json.Decoder(Annotated[list[ObjectInfo], _SOME]).decode
 
 
@@ -88,21 +88,21 @@ def _careful(text: str) -> RegularElement | None:
     return _sound(text, row)
 
 
-def _sound(text: str, row: _Row) -> RegularElement | None:
+def _sound(text: str, row: _JsonRow) -> RegularElement | None:
     if not _each_once(text, row):
         return None
     regular = _apart(row)
     return None if has_signs(text) and any_ruined(regular.infos, regular.infos_with_token) else regular
 
 
-def _each_once(text: str, rows: _Row | list[_Row] | list[ObjectInfo]) -> bool:
+def _each_once(text: str, rows: _JsonRow | list[_JsonRow] | list[ObjectInfo]) -> bool:
     """Whether no field of *rows*, which *text* was read to, stands twice, and no colon is written as \\u003a."""
     if "\\" in text and "\\u003" in text:
         return False
     return text.count(":") == to_json(rows).count(b":")
 
 
-def _apart(row: _Row) -> RegularElement:
+def _apart(row: _JsonRow) -> RegularElement:
     labels, info = row.labels or None, row.data_level_compare_info
     labelled = ... if labels else row.labels is None
     if info is UNSET or info is None:
