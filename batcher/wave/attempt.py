@@ -53,6 +53,7 @@ class Attempts:
         self._width = width
         self._glances = 0  # before requests, that brought nothing
         self.in_flight = 0
+        self.sent = 0
 
     async def make(self, held: Held) -> None:
         """Send for *held* and lead it on; it stays as it was where the scope may not send."""
@@ -169,6 +170,7 @@ class Attempts:
             held.first_at = began
         context.tally.sent(again=state.attempts > 1)
         self.in_flight += 1
+        self.sent += 1
         sent, answered = True, False
         try:
             outcome = await self._cloud.create_comparisons(

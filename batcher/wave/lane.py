@@ -282,6 +282,7 @@ class Lane:
             entries=entries,
             settled=settled_before + self._course.settled,
             in_flight=self._attempts.in_flight,
+            sent=self._attempts.sent,
             rate_text=self.governor.creates.rate_text,
             paused_until_s=None if halted else self.governor.paused_until_s,
             reason=halted.error_msg if halted else self.governor.reason,

@@ -16,6 +16,7 @@ class ScopeStatus(Struct, frozen=True, kw_only=True):
     reason: str | None = None  # why it is paused or halted, for people
     held_for_readiness: int = 0  # entries that wait for their jobs to get ready
     held_for_place: int = 0  # entries that wait until fewer comparisons are running
+    sent: int = 0  # create requests sent by this process
     doubts_end_in_s: float = 0.0  # until nothing can land any more of what was looked for and is not there; 0: nothing
 
 
