@@ -25,7 +25,7 @@ class Clock(Protocol):
         ...
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep."""
+        """Suspend the caller for *seconds* of this clock."""
         ...
 
 
@@ -48,7 +48,7 @@ class SystemClock:
         return _timebase()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep."""
+        """Suspend the caller for *seconds*, on the running event loop."""
         import asyncio  # a command that only looks at files does without
 
         await asyncio.sleep(seconds)

@@ -40,7 +40,7 @@ class TalliedOutput(StandardOutput):
         self.tally = Tally()
 
     def write(self, lines: bytes) -> None:
-        """See `Sink.write`."""
+        """Count *lines* and write them to standard output. Raises `SinkFailed`."""
         super().write(lines)
         for line in lines.splitlines():
             self.tally.add(orjson.loads(line))

@@ -27,7 +27,7 @@ class SoundPath(click.Path):
         super().__init__(allow_dash=path.allow_dash, path_type=path.type)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See `click.ParamType.convert`."""
+        """The path that *value* names. Fails with bad usage where no system can have such a path."""
         text = os.fspath(value)
         if not text:
             self.fail("is empty: name a file.", param, ctx)

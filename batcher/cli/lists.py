@@ -26,7 +26,7 @@ class ListedCommand(click.Command):
     """A command whose help lists options heading by heading, its own first."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """See `click.Command.format_options`."""
+        """Write the options into the help: the command's own first, then list by list under its heading."""
         groups: dict[str, list[tuple[str, str]]] = {OTHERS: []}
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None

@@ -30,19 +30,19 @@ class SimulatedCredential:
     """What the simulated cloud takes; the operator's own stay where they are."""
 
     def describe(self) -> str:
-        """See `Credential`."""
+        """The kind and origin of the credential, for people."""
         return "a simulated token"
 
     async def prepare(self) -> Refusal | None:
-        """See `Credential`."""
+        """Nothing has to be made ready: never a refusal."""
         return None
 
     def headers(self, request: HttpRequest) -> Mapping[str, str]:
-        """See `Credential`."""
+        """The headers that the simulated cloud takes."""
         return {"X-Auth-Token": "simulated-token"}
 
     async def renew(self, used: Mapping[str, str]) -> bool:
-        """See `Credential`."""
+        """There is never a newer credential: False."""
         return True
 
 

@@ -58,7 +58,7 @@ class DiscoveredProject(Struct, kw_only=True):
 
     @property
     def left_out(self) -> Iterator[tuple[ListedJob, LeftOut]]:
-        """The others."""
+        """The jobs that are not to be compared, each with why."""
         return ((one.job, one.ending) for one in self.jobs if isinstance(one.ending, LeftOut))
 
 
@@ -70,7 +70,7 @@ class Progress(Struct):
     looked_into: int = 0
 
     def said(self) -> str:
-        """It in words."""
+        """The progress as a sentence for people."""
         return f"{self.listed:,} jobs listed, {self.looked_into:,} of {self.to_look_into:,} looked into"
 
 

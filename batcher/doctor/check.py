@@ -23,15 +23,15 @@ class Check(Struct, frozen=True, kw_only=True):
 
 
 def ok(subject: str, said: str) -> Check:
-    """All is well."""
+    """A check that found *subject* to be well."""
     return Check(subject=subject, level=Level.OK, said=said)
 
 
 def warning(subject: str, said: str, mend: str) -> Check:
-    """It may surprise."""
+    """A check that found what may surprise, but stops no wave."""
     return Check(subject=subject, level=Level.WARNING, said=said, mend=mend)
 
 
 def fault(subject: str, said: str, mend: str | None) -> Check:
-    """It stops a wave."""
+    """A check that found what would stop a wave, or keep it from beginning."""
     return Check(subject=subject, level=Level.FAULT, said=said, mend=mend)

@@ -96,7 +96,10 @@ class Companion:
             self._following.begin({(scope.endpoint, scope.project_id): reader for scope, reader in readers.items()})
 
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
-        """See `Admission.ask`."""
+        """Whether *entry* may be sent now: its job is ready, and few enough comparisons run.
+
+        After `Waits`, *again* is called.
+        """
         if self._ready is not None:
             admittance = self._ready.ask(entry, again)
             if not isinstance(admittance, Admitted):
@@ -109,7 +112,7 @@ class Companion:
         return admittance
 
     def halted(self, scope: Scope, trouble: Trouble) -> None:
-        """See `Admission.halted`. What runs there is followed no more, so nobody may wait for its end."""
+        """*scope* stopped for good, for *trouble*: what runs there is followed no more, and nobody may wait for it."""
         self._lost = trouble
         if self._running.waits:
             self._stop_counting(trouble)

@@ -78,7 +78,7 @@ class Follower:
         self._verdicts[verdict] += 1
 
     def add(self, entry: FollowedEntry) -> None:
-        """Follow *entry*."""
+        """Follow *entry* from now on; one without open comparisons ends at once."""
         self._entries += 1
         scope = (entry.endpoint, entry.project_id)
         if self._readers is None:

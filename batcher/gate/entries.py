@@ -92,33 +92,33 @@ class EntryList:
         return len(self._entries)
 
     def reading(self) -> AbstractContextManager[EntryAt]:
-        """See `Entries`."""
+        """What loads an entry by its place; entries in a list are always there."""
         return nullcontext(self._entries.__getitem__)
 
     @property
     def labels(self) -> LabelFilter:
-        """See `Entries`."""
+        """Which entries of the waves these are: whoever holds them in a list has chosen."""
         return ANY_LABELS
 
     @property
     def coverage(self) -> Sequence[WaveCoverage]:
-        """See `Entries`; whoever holds them in a list says that it is whole."""
+        """Nothing is in doubt: whoever holds entries in a list says that it is whole."""
         return ()
 
     def file_of(self, place: int) -> str:
-        """See `Entries`."""
+        """The file that the entry at *place* is in."""
         return self._entries[place].file
 
     def runs_of(self, place: int) -> Sequence[int]:
-        """See `Entries`."""
+        """The places of all runs of the entry at *place*, ascending, itself among them."""
         return self._runs[self._entries[place].name]
 
     def sound(self) -> Mapping[Verdict | None, int]:
-        """See `Entries`; all are looked at one by one."""
+        """No entry is certainly sound: all are evaluated."""
         return {}
 
     def in_question(self) -> Iterator[int]:
-        """See `Entries`."""
+        """The place of the first run of each entry, ascending."""
         return (runs[0] for runs in self._runs.values())
 
 

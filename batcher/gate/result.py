@@ -155,7 +155,7 @@ class GateResult:
         return {**told, **lists, **({"left_out": left} if any(left.values()) else {})}
 
     def told(self) -> dict[str, Any]:
-        """The same, with an iterator for each list that may be longer than what should be held in memory."""
+        """What `as_json` gives, with an iterator for each list that may be too long to be held in memory."""
         return {
             "verdict": self.verdict.value,
             "labels": {name: sorted(values) for name, values in self.labels.wanted.items()},

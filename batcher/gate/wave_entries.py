@@ -63,7 +63,7 @@ class WaveEntries:
 
     @contextmanager
     def reading(self) -> Iterator[EntryAt]:
-        """See `Entries`."""
+        """What loads an entry by its place from its files, which are open while the context lasts."""
         with ExitStack() as stack:
             readers: dict[int, Callable[[EntryRow], WaveEntry]] = {}
 
@@ -96,17 +96,17 @@ class WaveEntries:
         return bisect_right(self.starts, place) - 1
 
     def file_of(self, place: int) -> str:
-        """See `Entries`."""
+        """The results file that the entry at *place* is in."""
         return str(self._waves[self.wave_of(place)].path)
 
     def runs_of(self, place: int) -> Sequence[int]:
-        """See `Entries`."""
+        """The places of all runs of the entry at *place*, ascending, itself among them."""
         return self.table.runs_of(place)
 
     def sound(self) -> Mapping[Verdict | None, int]:
-        """See `Entries`."""
+        """How many entries are certainly sound (created, compared to the end, consistent, run once), by verdict."""
         return self.table.sound()
 
     def in_question(self) -> Iterator[int]:
-        """See `Entries`."""
+        """The place of the first run of each entry that is not certainly sound, ascending."""
         return self.table.in_question()

@@ -14,7 +14,7 @@ from batcher.life.entry import PlannedEntry, Scope
 
 
 class Admitted(Struct, frozen=True):
-    """It may be sent."""
+    """The entry may be sent."""
 
 
 class WaitsFor(StrEnum):
@@ -31,7 +31,7 @@ class Waits(Struct, frozen=True):
 
 
 class Refused(Struct, frozen=True):
-    """It cannot be sent at all: the entry fails with *trouble*."""
+    """The entry cannot be sent at all: it fails with *trouble*."""
 
     trouble: Trouble
 
@@ -55,8 +55,8 @@ class AdmitAll:
     """The admission of a wave that holds nothing back."""
 
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
-        """See `Admission.ask`."""
+        """Every entry may be sent at any time."""
         return Admitted()
 
     def halted(self, scope: Scope, trouble: Trouble) -> None:
-        """See `Admission.halted`."""
+        """Nobody waits for the end of anything, so nothing has to be done."""

@@ -51,7 +51,7 @@ class ReadinessAdmission:
         self._changed = asyncio.Event()
 
     def ask(self, entry: PlannedEntry, again: Again) -> Admittance:
-        """See `Admission.ask`."""
+        """Whether the job of *entry* is ready; after `Waits`, *again* is called once that is known."""
         job_id = entry.job_id
         if (known := self._known.get(job_id)) is not None:
             return known
@@ -149,7 +149,7 @@ class ReadinessAdmissions:
         self._admissions = admissions
 
     def ask(self, entry: PlannedEntry, again: Again) -> Admittance:
-        """See `Admission.ask`."""
+        """Whether the job of *entry* is ready, as its scope's admission knows; after `Waits`, *again* is called."""
         return self._admissions[entry.scope].ask(entry, again)
 
     async def run(self) -> None:

@@ -45,7 +45,7 @@ class RunningLimit:
         return bool(self._waiting)
 
     def ask(self, entry: PlannedEntry, again: Again) -> Admittance:
-        """See `Admission.ask`."""
+        """Whether *entry* fits into the limits; after `Waits`, *again* is called once it has been let in."""
         if entry.index in self._held or entry.start_time is not None:
             return ADMITTED
         if self._fits(len(entry.asked), self._limits(entry.labels)):

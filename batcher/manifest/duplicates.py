@@ -110,7 +110,7 @@ class DuplicateIndex:
     def flaws(
         self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
     ) -> Sequence[Flaw]:
-        """See `DuplicateFinder`."""
+        """What the entry in *line* has in common with an earlier one, and remember it."""
         same_job = self._jobs.first_line("\0".join((*scope, job_id)), line) if job_id is not None else None
         same_key = self._keys.first_line(key, line) if key is not None else None
         flaws: list[Flaw] = []

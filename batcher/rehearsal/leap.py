@@ -31,7 +31,7 @@ class _LeapingSelector(selectors.DefaultSelector):
         self._waits = waits
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """See `selectors.BaseSelector.select`."""
+        """The file objects that are ready, as every selector tells them; time is moved on instead of waited for."""
         ready: list[tuple[selectors.SelectorKey, int]]
         if timeout is None or self.busy:
             ready = super().select(None if timeout != 0 else 0)
@@ -49,7 +49,7 @@ class _LeapingSelector(selectors.DefaultSelector):
 
 
 class LeapingLoop(asyncio.SelectorEventLoop):
-    """See the module."""
+    """An event loop whose clock leaps to the next timer as soon as nothing else can happen."""
 
     _waits = False
 
@@ -71,14 +71,14 @@ class LeapingLoop(asyncio.SelectorEventLoop):
             self._leaping.busy -= 1
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> "asyncio.Future[T]":  # type: ignore[override]
-        """See `asyncio.loop.run_in_executor`; time stands still until it has ended."""
+        """Have *func* run in a thread, as every loop does; time stands still until it has ended."""
         future = super().run_in_executor(executor, func, *args)
         self._leaping.busy += 1
         future.add_done_callback(self._no_longer_busy)
         return future
 
     async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        """See `asyncio.loop.shutdown_default_executor`; time stands still, so that no *timeout* can pass meanwhile."""
+        """Wait for the threads, as every loop does; time stands still, so that no *timeout* can pass meanwhile."""
         with self.busy():
             await super().shutdown_default_executor()
 
@@ -87,7 +87,7 @@ class LeapingLoop(asyncio.SelectorEventLoop):
 
 
 class SteadyLoop(LeapingLoop):
-    """See the module."""
+    """A `LeapingLoop` that waits for the next timer, so that people can watch; computing still takes no time."""
 
     _waits = True
 
@@ -106,11 +106,11 @@ class LoopClock:
         return self._loop.time() + self._ahead
 
     def monotonic(self) -> float:
-        """Seconds."""
+        """The running loop's time, in seconds."""
         return self._loop.time()
 
     async def sleep(self, seconds: float) -> None:
-        """Sleep."""
+        """Suspend the caller for *seconds* of the loop's time."""
         await asyncio.sleep(seconds)
 
 
@@ -122,11 +122,11 @@ class TimelessJournal:
         self._loop = loop
 
     async def record(self, *ops: Op) -> None:
-        """See `Journal.record`."""
+        """Make *ops* durable, in order, all or none, while time stands still. Raises `JournalFailed`."""
         with self._loop.busy():
             await self._inner.record(*ops)
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
-        """See `Journal.ask`."""
+        """The answer to *question*, while time stands still. Raises `JournalFailed`."""
         with self._loop.busy():
             return await self._inner.ask(question, *args, **more)

@@ -147,7 +147,7 @@ class Report:
 
     @property
     def entries(self) -> int | None:
-        """See `WaveRead.entries`."""
+        """How many entries the wave has, of those that the labels mean; None where that cannot be told."""
         return self.wave.entries
 
     @property
@@ -246,7 +246,10 @@ def coverage_of(results: Path, tally: Tally, planned: int | None, why: str | Non
 
 
 def coverage_of_file(results: Path, tally: Tally, journal: Path | None, said: int | None) -> WaveCoverage:
-    """The same, with the journal that was named, or lies beside. Raises `UserError`."""
+    """Whether *tally* counts all of the wave of *results*, by the *journal* that was named, or lies beside.
+
+    Raises `UserError`.
+    """
     with plan_beside(results, journal) as (record, why):
         return coverage_of(results, tally, None if record is None else record.entry_count(), why, said)
 

@@ -31,7 +31,7 @@ _ADVICE = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NextStep:
+class PageStep:
     """Something to do about *count* entries. *link* is the page's address with only these in the list.
 
     *key* and *job_id* are those of one of them, *message* is what was said of it; *commands* are for a shell.
@@ -53,7 +53,7 @@ def link_to(**filters: str | None) -> str:
     return "#" + urlencode({name: "" if text is None else text for name, text in filters.items()})
 
 
-def steps(data: PageData) -> Iterator[NextStep]:
+def steps(data: PageData) -> Iterator[PageStep]:
     """The steps, in the order in which they should be taken."""
     troubles = data.standing.troubles
     for state in ReviewState:
@@ -61,7 +61,7 @@ def steps(data: PageData) -> Iterator[NextStep]:
             continue
         by_wave = {wave: count for (of, wave), count in data.states.items() if of is state and count}
         if state in _ADVICE and by_wave:
-            yield NextStep(
+            yield PageStep(
                 state=state,
                 count=sum(by_wave.values()),
                 what=state.said,
@@ -95,11 +95,11 @@ def _command(data: PageData, state: ReviewState, wave: int) -> str | None:
     return f"batcher watch {_quoted(path)}"
 
 
-def _of_trouble(data: PageData, state: ReviewState, trouble: TroubleCount) -> NextStep:
+def _of_trouble(data: PageData, state: ReviewState, trouble: TroubleCount) -> PageStep:
     key: TroubleKey = (trouble.status.value, trouble.error_kind, trouble.error_code)
     by_wave = data.troubles.get(key, {})
     known = {"error_kind": trouble.error_kind, "code": trouble.error_code} if by_wave else {}
-    return NextStep(
+    return PageStep(
         state=state,
         count=trouble.count,
         what=" · ".join(filter(None, [trouble.error_kind, trouble.error_code])) or "no code",

@@ -36,7 +36,7 @@ class Bar:
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """How many requests of any kind left in this stretch."""
         return sum(self.counts.values())
 
 

@@ -164,7 +164,7 @@ class RunSettings(BaseModel):
 
     @property
     def pace(self) -> Pace:
-        """`rate`, typed."""
+        """The setting `rate` with its type: a limit, `auto` or `off`."""
         return cast("Pace", self.rate)
 
     @property

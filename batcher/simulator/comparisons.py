@@ -61,7 +61,10 @@ class Task:
         return min(done, 0.5) if self.end_status == "TIMEOUT_INTERRUPT" else done
 
     def as_listed(self, now: float, *, at_start: bool) -> dict[str, Any]:
-        """Its entry in `compare_task_list`. *at_start*: `create_time` is the planned start, not the creation."""
+        """The task as an entry of `compare_task_list`.
+
+        *at_start*: `create_time` is the planned start, not the creation.
+        """
         listed = {
             "compare_task_id": self.compare_task_id,
             "compare_type": self.compare_type,

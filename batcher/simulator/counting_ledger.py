@@ -28,7 +28,7 @@ class CountingLedger:
     _recent: dict[str, deque[float]] = field(default_factory=dict)
 
     def record(self, event: Event) -> None:
-        """Count *event*."""
+        """Count *event*, and hand it on."""
         match event:
             case RequestSeen():
                 self.requests[event.call] += 1

@@ -69,7 +69,7 @@ class Ledger(Protocol):
     """Where events go."""
 
     def record(self, event: Event) -> None:
-        """Keep *event*."""
+        """Keep *event* behind those before it."""
         ...
 
 
@@ -77,7 +77,7 @@ class ListLedger(list[Event]):
     """In memory, whole."""
 
     def record(self, event: Event) -> None:
-        """Keep *event*."""
+        """Append *event* to the list."""
         self.append(event)
 
 
@@ -85,7 +85,7 @@ class NoLedger:
     """Keeps nothing, for long runs and benchmarks."""
 
     def record(self, event: Event) -> None:
-        """Forget *event*."""
+        """Let *event* go unrecorded."""
 
 
 class FileLedger:

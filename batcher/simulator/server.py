@@ -333,7 +333,7 @@ class ThreadedSimulator:
 
     @property
     def url(self) -> str:
-        """The endpoint."""
+        """The endpoint at which the simulator listens."""
         return self.simulator.url
 
     @property

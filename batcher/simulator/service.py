@@ -138,11 +138,11 @@ class SimulatedService:
         return ExchangePlan(call=CANCEL, project_id=project_id, job_id=job_id, request_id=request_id, reply=reply)
 
     def tokens(self, now: float, body: bytes) -> IamReply:
-        """POST /v3/auth/tokens."""
+        """Answer POST /v3/auth/tokens: a new token, or why there is none."""
         return self.iam.create_token(now, body)
 
     def projects(self, now: float, request: SignedRequest, name: str) -> IamReply | Reply:
-        """GET /v3/projects?name=…"""
+        """Answer GET /v3/projects?name=…: the projects that the token's user may see."""
         shut = self.iam.let_in(now, request, None, "")
         return self.iam.find_projects(name) if shut is None else shut
 

@@ -51,7 +51,7 @@ class FollowSummary:
 
     @property
     def text(self) -> str:
-        """One sentence."""
+        """The gate's result in one sentence."""
         return headline(self.gate).plain
 
     def as_json(self) -> dict[str, Any]:

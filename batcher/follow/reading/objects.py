@@ -54,16 +54,16 @@ class ObjectReading:
 
     @property
     def complete(self) -> bool:
-        """See `Reading.complete`."""
+        """Whether all pages that matter have been read."""
         return bool(self._types) and not self._more
 
     @property
     def done(self) -> float | None:
-        """See `Reading.done`."""
+        """Which part of a running comparison is done, 0 to 1; None: that cannot be told."""
         return share_done(kind.result for kind in self._types.values())
 
     def counts(self) -> Counts | None:
-        """See `Reading.counts`."""
+        """How many objects of each type were compared, and what came of them; None: nothing could be read."""
         if not self._types:
             return None
         counted: dict[str, int] = {}
@@ -73,7 +73,7 @@ class ObjectReading:
         return Counts(compared=sum(counted.values()), **counted)
 
     def differences(self) -> tuple[Difference, ...]:
-        """See `Reading.differences`."""
+        """The objects that are not known to agree."""
         return tuple(difference for name, kind in self._types.items() for difference in _object_differences(name, kind))
 
 

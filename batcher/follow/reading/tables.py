@@ -80,17 +80,20 @@ class TableReading:
 
     @property
     def complete(self) -> bool:
-        """See `Reading.complete`."""
+        """Whether all pages that matter have been read."""
         return bool(self._databases) and not self._more and not self._lacking()
 
     @property
     def done(self) -> float | None:
-        """See `Reading.done`."""
+        """Which part of a running comparison is done, 0 to 1; None: that cannot be told."""
         tables = [table.result for database in self._databases.values() for table in database.tables.values()]
         return share_done(tables or [database.result for database in self._databases.values()])
 
     def counts(self) -> Counts | None:
-        """See `Reading.counts`. A table that could not be read counts as one that was not compared."""
+        """How many tables were compared, and what came of them; None: nothing could be read.
+
+        A table that could not be read counts as one that was not compared.
+        """
         if not self._databases:
             return None
         counted: dict[str, int] = {}
@@ -101,7 +104,7 @@ class TableReading:
         return Counts(compared=sum(counted.values()), **counted)
 
     def differences(self) -> tuple[Difference, ...]:
-        """See `Reading.differences`."""
+        """The tables that are not known to agree."""
         return tuple(difference for database in self._databases.values() for difference in _differences(database))
 
 

@@ -64,7 +64,7 @@ class SingleElement(Batch):
         return cls(element.index, (element.line,), (None,), element)
 
     def element(self, place: int) -> Element:
-        """It."""
+        """The one element of the batch."""
         return self.known
 
 
