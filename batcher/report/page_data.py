@@ -22,14 +22,12 @@ from batcher.life.result import Status
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.report.gather import WaveRead, read_wave
 from batcher.report.state import ReviewState, state_of
-from batcher.report.tally import Tally, code_of
+from batcher.report.tally import Tally, TroubleKey
 
 # Entries listed one by one; where there are more, those with trouble come first, and the page says so.
 MOST_ROWS = 100_000
 
 _STATES = tuple(ReviewState)
-
-TroubleKey = tuple[str, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,7 +204,5 @@ class _LineCounter:
         place = next(self._places, None)
         if place is None or place in self._replaced:
             return  # it came only now: the wave is running; or a later run speaks for the entry
-        self._standing.add(line)
-        if line["status"] != Status.CREATED:
-            key = (line["status"], line["error_kind"], code_of(line))
+        if (key := self._standing.add(line)) is not None:
             self._troubles.setdefault(key, Counter())[self._number] += 1

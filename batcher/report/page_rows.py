@@ -12,7 +12,7 @@ from batcher.life.result import Status
 from batcher.report.gather import task_id
 from batcher.report.page_data import PageData, PageRow
 from batcher.report.state import ReviewState
-from batcher.report.tally import code_of
+from batcher.report.tally import code_of, said_of
 
 STATUS_TONES: Mapping[Status | None, str] = {
     Status.CREATED: "good",
@@ -36,12 +36,22 @@ VERDICT_TONES: Mapping[Verdict | None, str] = {
 # Columns whose texts repeat hold numbers: places in the pool, where each text stands once.
 _POOLED = (
     *("wave", "project_id", "endpoint", "status", "verdict", "state", "verdict_reason", "why", "error_kind"),
-    *("error_code", "code", "error_msg", "accepted", "labels"),
+    *("error_code", "code", "said", "error_msg", "accepted", "labels"),
 )
 _COLUMNS = (
     *("wave", "index", "key", "job_id", "project_id", "endpoint", "status", "verdict", "state", "verdict_reason"),
     *("why", "attempts", "recovered", "object_level_compare_task_id", "data_level_compare_task_id"),
-    *("error_kind", "error_code", "code", "error_msg", "http_status", "request_id", "submitted_at", "finished_at"),
+    *(
+        "error_kind",
+        "error_code",
+        "code",
+        "said",
+        "error_msg",
+        "http_status",
+        "request_id",
+        "submitted_at",
+        "finished_at",
+    ),
     *("took_s", "labels", "accepted", "earlier"),
 )
 _OF_LINE = (
@@ -93,6 +103,7 @@ def _values(row: PageRow, names: list[str]) -> dict[str, Any]:
         "object_level_compare_task_id": task_id(line, "object_level_compare_create_result") if line else None,
         "data_level_compare_task_id": task_id(line, "data_level_compare_create_result") if line else None,
         "code": code_of(line) if line else None,
+        "said": said_of(line) if line and line["status"] != Status.CREATED else None,
         "took_s": _took(line) if line else None,
         "labels": tuple(line["labels"].items()) if line else (),
         "verdict": Verdict.CONSISTENT.value if row.state is ReviewState.CONSISTENT else None,

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from batcher.life.result import Status
-from batcher.report.page_data import PageData, TroubleKey
+from batcher.report.page_data import PageData
 from batcher.report.state import RECHECKED, ReviewState
 from batcher.report.tally import TroubleCount
 
@@ -96,9 +96,10 @@ def _command(data: PageData, state: ReviewState, wave: int) -> str | None:
 
 
 def _of_trouble(data: PageData, state: ReviewState, trouble: TroubleCount) -> PageStep:
-    key: TroubleKey = (trouble.status.value, trouble.error_kind, trouble.error_code)
-    by_wave = data.troubles.get(key, {})
+    by_wave = data.troubles.get(trouble.group, {})
     known = {"error_kind": trouble.error_kind, "code": trouble.error_code} if by_wave else {}
+    if by_wave and trouble.group.said is not None:
+        known["said"] = trouble.group.said
     return PageStep(
         state=state,
         count=trouble.count,

@@ -58,9 +58,11 @@ def _summary(
         yield Text()
         for scope in scopes:
             yield from _scope(scope)
+    advised: set[str] = set()
     for trouble in troubles[:_TROUBLES]:
         yield Text()
-        yield from _trouble(trouble)
+        yield from _trouble(trouble, told=trouble.advice in advised)
+        advised.add(trouble.advice)
     if len(troubles) > _TROUBLES:
         rest = counted(sum(trouble.count for trouble in troubles[_TROUBLES:]), "entry", "entries")
         kinds = counted(len(troubles) - _TROUBLES, "further kind")
@@ -121,7 +123,8 @@ def _scope(scope: ScopeCount) -> Iterator[Text]:
     yield line
 
 
-def _trouble(trouble: TroubleCount) -> Iterator[Text]:
+def _trouble(trouble: TroubleCount, *, told: bool) -> Iterator[Text]:
+    """*told*: what to do about it stands above already."""
     head = Text(f"  {trouble.count:,} {trouble.status.value}", STYLES[trouble.status])
     for part in (trouble.error_kind, trouble.error_code):
         if part:
@@ -131,7 +134,8 @@ def _trouble(trouble: TroubleCount) -> Iterator[Text]:
     if example["error_msg"]:
         yield Text(f"    {printable(str(example['error_msg']), 600)}")
     yield Text(f"    e.g. key {printable(str(example['key']), 70)}, job {printable(str(example['job_id']), 70)}", "dim")
-    yield Text(f"    → {trouble.advice}")
+    if not told:
+        yield Text(f"    → {trouble.advice}")
 
 
 _CHANGE_STYLES = {

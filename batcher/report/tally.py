@@ -6,15 +6,18 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from batcher.drs.outcome import ErrorKind
 from batcher.errors import BatcherError
 from batcher.life.result import Result, Status
 from batcher.report.advice import advice
+from batcher.report.said import said
 from batcher.text import counted
 
 # Beyond so many different troubles or scopes, further ones are counted together.
 _GROUPS = 500
+_SAID = 12  # things that troubles of one code say; further ones are counted together
 # Places in the manifest beyond this are not checked for gaps and repeats (8 MB of bits).
 _PLACES = 64 * 1024 * 1024
 
@@ -26,12 +29,19 @@ class NoResult(BatcherError, ValueError):
     """What was read is no result line; the text says why."""
 
 
-class TroubleCount(Struct, kw_only=True):
-    """How often one kind of trouble befell entries, with the first of them as the example."""
+class TroubleKey(Struct, frozen=True):
+    """What troubles are grouped by. *said* is what they say, see `said`; None: nothing, or several things."""
 
     status: Status
     error_kind: str | None
     error_code: str | None
+    said: str | None
+
+
+class TroubleCount(Struct, kw_only=True):
+    """How often one kind of trouble befell entries, with the first of them as the example."""
+
+    group: TroubleKey
     example: Mapping[str, Any]
     count: int = 0
 
@@ -41,9 +51,25 @@ class TroubleCount(Struct, kw_only=True):
         return self.status in (Status.NOT_SUBMITTED, Status.UNSETTLED) and self.error_kind == ErrorKind.STOPPED
 
     @property
+    def status(self) -> Status:
+        """How they ended."""
+        return self.group.status
+
+    @property
+    def error_kind(self) -> str | None:
+        """Their kind of error."""
+        return self.group.error_kind
+
+    @property
+    def error_code(self) -> str | None:
+        """The cloud's code."""
+        return self.group.error_code
+
+    @property
     def advice(self) -> str:
         """What to do about it."""
-        return advice(self.status, ErrorKind(self.error_kind) if self.error_kind in set(ErrorKind) else None)
+        kind = ErrorKind(self.error_kind) if self.error_kind in set(ErrorKind) else None
+        return advice(self.status, kind, self.error_code, says=bool(self.example["error_msg"]))
 
 
 class ScopeCount(Struct, kw_only=True):
@@ -68,15 +94,16 @@ class Tally:
         self.recovered = 0
         self.first_submitted_at: str | None = None
         self.last_finished_at: str | None = None
-        self._troubles: dict[tuple[str, str | None, str | None], TroubleCount] = {}
+        self._troubles: dict[TroubleKey, TroubleCount] = {}
+        self._said: Counter[TroubleKey] = Counter()  # how many things those with one code say
         self._scopes: dict[tuple[str | None, str | None], ScopeCount] = {}
         self._seen = bytearray()
         self._last_place = -1
         self._repeated = 0
         self.wave_entries: int | None = None  # as its lines say; old ones do not
 
-    def add(self, line: Mapping[str, Any]) -> None:
-        """Count one result line. Raises `NoResult` where it is none."""
+    def add(self, line: Mapping[str, Any]) -> TroubleKey | None:
+        """Count one result line; the trouble that it is counted under. Raises `NoResult` where it is none."""
         if not isinstance(line, Mapping) or not line.keys() >= _FIELDS:
             missing = sorted(_FIELDS - set(line)) if isinstance(line, Mapping) else sorted(_FIELDS)
             raise NoResult(f"has no {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}")
@@ -94,8 +121,7 @@ class Tally:
             self._place(line["index"])
         self._time(line["submitted_at"], line["finished_at"])
         self._scope(line)[status] += 1
-        if status is not Status.CREATED:
-            self._trouble(status, line)
+        return None if status is Status.CREATED else self._trouble(status, line)
 
     def _state(self, entries: Any) -> None:
         if entries is None:
@@ -143,17 +169,23 @@ class Tally:
             key = ("(others)", None)
         return self._scopes.setdefault(key, ScopeCount(endpoint=key[0], project_id=key[1])).by_status
 
-    def _trouble(self, status: Status, line: Mapping[str, Any]) -> None:
-        key = (status.value, line["error_kind"], code_of(line))
-        if key not in self._troubles and len(self._troubles) >= _GROUPS:
-            key = (status.value, line["error_kind"], "(others)")
+    def _trouble(self, status: Status, line: Mapping[str, Any]) -> TroubleKey:
+        message = line["error_msg"] or _half_message(line)
+        key = TroubleKey(status, line["error_kind"], code_of(line), said(line, message))
+        if key not in self._troubles:
+            of_code = replace(key, said=None)
+            self._said[of_code] += 1
+            if self._said[of_code] > _SAID:
+                key = of_code
+            if key not in self._troubles and len(self._troubles) >= _GROUPS:
+                key = replace(of_code, error_code="(others)")
         count = self._troubles.get(key)
         if count is None:
             example = {name: line[name] for name in ("key", "index", "job_id", "error_msg", "request_id")}
-            example["error_msg"] = example["error_msg"] or _half_message(line)
-            count = TroubleCount(status=status, error_kind=key[1], error_code=key[2], example=example)
+            count = TroubleCount(group=key, example={**example, "error_msg": message})
             self._troubles[key] = count
         count.count += 1
+        return key
 
     @property
     def troubles(self) -> list[TroubleCount]:
@@ -234,6 +266,11 @@ def code_of(line: Mapping[str, Any]) -> str | None:
     """The line's code; where the halves speak for themselves, theirs."""
     codes = [line["error_code"], *(line[half].get("error_code") for half in _HALVES if isinstance(line[half], Mapping))]
     return next((str(code) for code in codes if code), None)
+
+
+def said_of(line: Mapping[str, Any]) -> str | None:
+    """What the line's trouble says; see `said`."""
+    return said(line, line["error_msg"] or _half_message(line))
 
 
 def _half_message(line: Mapping[str, Any]) -> str | None:

@@ -29,6 +29,7 @@ const Entries = (() => {
     plain("status", "Status"), plain("verdict", "Verdict"), plain("state", "Stands"),
     facet("wave", "Results file", "wave", (place) => files[pool[place]]),
     plain("project_id", "Project"), plain("endpoint", "Endpoint"), plain("error_kind", "Kind"), plain("code", "Code"),
+    plain("said", "Message"),
   ];
   const MOST_VALUES = 500; // a label with more of them tells entries apart, and is for the search field
   const byName = new Map(facets.map((one) => [one.name, one]));
