@@ -54,8 +54,7 @@ from batcher.zone import zone_of
 
 if TYPE_CHECKING:  # imported where something is followed: that is not every wave
     from batcher.follow.companion import Companion
-    from batcher.follow.ending import FollowEnd
-    from batcher.follow.follower import FollowStatus
+    from batcher.follow.follower import FollowEnd, FollowStatus
 
 CredentialFor = Callable[[Scope], Credential]
 _UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too

@@ -27,7 +27,7 @@ from batcher.wave.results_file import ResultsError
 from batcher.wave.sink import StandardOutput
 
 if TYPE_CHECKING:
-    from batcher.follow.ending import FollowEnd
+    from batcher.follow.follower import FollowEnd
 
 Make = Callable[[AsyncExitStack], Awaitable[Wave]]
 """Gives the wave to run, not entered yet; what it needs around it (a simulated cloud, say) goes onto the stack."""

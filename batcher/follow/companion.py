@@ -10,8 +10,7 @@ from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
-from batcher.follow.ending import FollowEnd
-from batcher.follow.follower import FollowStatus
+from batcher.follow.follower import FollowEnd, FollowStatus
 from batcher.follow.following import Following
 from batcher.holding.admission import Admittance, Admitted
 from batcher.holding.readiness_admission import ReadinessAdmission, ReadinessAdmissions

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from math import inf
+from pathlib import Path
 
 from batcher.channel.reader import Reader
 from batcher.clock import Clock
@@ -38,6 +39,17 @@ class FollowStatus:
     def decided(self) -> int:
         """Entries with a verdict."""
         return sum(self.verdicts.values())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowEnd:
+    """How a following ended. *stopped* is why it ended before the last verdict, *signal* which signal made it."""
+
+    verdicts: Path
+    status: FollowStatus
+    stopped: str | None
+    signal: str | None
+    halted: Mapping[ScopeName, Trouble]
 
 
 class Follower:

@@ -14,11 +14,10 @@ from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.durations import duration_text
 from batcher.errors import UserError
-from batcher.follow.ending import FollowEnd
 from batcher.follow.fast_lines import fast_parser
 from batcher.follow.files import verdicts_beside
 from batcher.follow.followed_entry import FollowedEntry, followed, identity_of
-from batcher.follow.follower import Follower, FollowStatus, ScopeName
+from batcher.follow.follower import FollowEnd, Follower, FollowStatus, ScopeName
 from batcher.follow.spill_file import SpillFile
 from batcher.follow.verdicts_file import VerdictsFile
 from batcher.life.entry import PlannedEntry

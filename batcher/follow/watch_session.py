@@ -10,8 +10,7 @@ from batcher.clock import Clock, SystemClock
 from batcher.drs.auth.sources import CredentialSources
 from batcher.follow.connect import CredentialFor, connected
 from batcher.follow.coverage import plan_beside
-from batcher.follow.ending import FollowEnd
-from batcher.follow.follower import FollowStatus
+from batcher.follow.follower import FollowEnd, FollowStatus
 from batcher.follow.following import Following, PlanOf, in_thread
 from batcher.journal.errors import JournalFailed, JournalUnusable
 from batcher.life.entry import PlannedEntry, Scope

@@ -20,7 +20,6 @@ from batcher.manifest.envelope import RunDefaults, Scopes, is_key, is_text, key_
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
 from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, RegularElement
-from batcher.manifest.merge import merged
 from batcher.manifest.rules import apply_rules
 from batcher.manifest.structure import structure_flaws
 
@@ -219,3 +218,30 @@ def _data_level_job(body: Mapping[str, Any]) -> str | None:
     """The job that *body* asks a data-level comparison of."""
     job_id = body.get("job_id")
     return job_id if type(job_id) is str and body.get(DATA_LEVEL) is not None else None
+
+
+_MERGED = (DATA_LEVEL, "labels")
+_ALTERNATIVES = ("region", "endpoint")
+
+
+def merged(defaults: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """*entry* over *defaults*: field by field, `data_level_compare_info` and `labels` too; lists are replaced whole.
+
+    What the entry has as null takes the default away. An entry's region beats the defaults' endpoint, and the
+    other way round. The object lists are alternatives in the same way. Neither argument is changed.
+    """
+    result = _over(defaults, entry, _ALTERNATIVES)
+    for name in _MERGED:
+        default, own = defaults.get(name), entry.get(name)
+        if isinstance(default, dict) and isinstance(own, dict):
+            result[name] = _over(default, own, _LISTS if name == DATA_LEVEL else ())
+    return result
+
+
+_LISTS = ("compare_object_infos", "compare_object_infos_with_token")
+
+
+def _over(defaults: Mapping[str, Any], own: Mapping[str, Any], alternatives: tuple[str, ...]) -> dict[str, Any]:
+    if any(own.get(name) for name in alternatives):
+        defaults = {name: value for name, value in defaults.items() if name not in alternatives}
+    return {**defaults, **own}

@@ -1,7 +1,7 @@
-"""Settings put together from all their sources."""
+"""Settings put together from their sources, in order: flag, environment, the config file's profile, its top level."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from batcher.settings.errors import SettingsError
 from batcher.settings.explain import explained, origin, register_secrets, unsound_texts, warnings
 from batcher.settings.model import RunSettings
 from batcher.settings.names import variable_name
-from batcher.settings.sources import ALTERNATIVES, from_environment, merged
+
+# `endpoint` and `region` both say where requests go: the one that comes from higher up beats both from further down.
+_ALTERNATIVES = frozenset({"endpoint", "region"})
 
 
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,12 +39,12 @@ def load(
     `./batcher.toml` and the user's own. Raises `SettingsError` with everything that is wrong.
     """
     given = dict(flags or {})
-    environment = from_environment(RunSettings.model_fields)
+    environment = _from_environment(RunSettings.model_fields)
     config = config or os.environ.get(variable_name("config")) or None
     profile = profile or os.environ.get(variable_name("profile")) or None
     file = read_config(find_config(config), profile=profile)
     sections = () if file is None else (file.profile, file.top)
-    values = merged(given, environment, *sections)
+    values = _merged(given, environment, *sections)
     try:
         settings = RunSettings(**values)
     except ValidationError as error:
@@ -54,6 +56,21 @@ def load(
         name: place
         for name in RunSettings.model_fields
         if (place := origin(name, given, environment, file)) is not None
-        and not (name in ALTERNATIVES and getattr(settings, name) is None)
+        and not (name in _ALTERNATIVES and getattr(settings, name) is None)
     }
     return Loaded(settings=settings, origins=origins, warnings=tuple(warnings(settings, origins, given)), config=file)
+
+
+def _from_environment(names: Iterable[str]) -> dict[str, str]:
+    """Those of the settings *names* that are set in the environment, in letters of either case; empty is not set."""
+    variables = {variable.upper(): value for variable, value in os.environ.items() if value}
+    return {name: variables[variable] for name in names if (variable := variable_name(name)) in variables}
+
+
+def _merged(*sources: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of all *sources*, which are given highest precedence first."""
+    values: dict[str, Any] = {}
+    for source in sources:
+        beaten = values.keys() if _ALTERNATIVES.isdisjoint(values) else values.keys() | _ALTERNATIVES
+        values |= {name: value for name, value in source.items() if name not in beaten}
+    return values

@@ -11,10 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.drs.outcome import Half
-from batcher.follow.due_queue import DueQueue
+from batcher.follow.due_queue import DueQueue, TimerWheel
 from batcher.follow.followed_entry import FollowedComparison, FollowedEntry, packed, unpacked
 from batcher.follow.spill_file import SpillFailed, SpillFile
-from batcher.follow.timer_wheel import TimerWheel
 from batcher.life.result import Status
 from tests.follow.make import half
 

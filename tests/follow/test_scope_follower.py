@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from batcher.drs.v3.batch_status import READY
-from batcher.follow.ending import FollowEnd
+from batcher.follow.follower import FollowEnd
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.follow.verdicts_file import VerdictsError, verdict_lines
 from batcher.follow.watch_session import WatchSession

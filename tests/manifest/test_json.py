@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batcher.manifest.merge import merged
+from batcher.manifest.check import merged
 from tests.manifest.reading import LINES, entries, entry, read, texts
 
 INFO = "data_level_compare_info"

@@ -13,7 +13,7 @@ from batcher.cli.options import load_given, settings_options
 
 if TYPE_CHECKING:
     from batcher.drs.auth.sources import CredentialSources
-    from batcher.follow.ending import FollowEnd
+    from batcher.follow.follower import FollowEnd
     from batcher.settings import RunSettings
 
 _SETTINGS = (

@@ -12,7 +12,7 @@ from batcher.cli import exits
 from batcher.cli.show.gate_result import exit_code, headline, print_gate
 from batcher.cli.show.terminal import say
 from batcher.clock import utc_now
-from batcher.follow.ending import FollowEnd
+from batcher.follow.follower import FollowEnd
 from batcher.gate.accepted import Acceptance
 from batcher.gate.result import GateResult, evaluate
 from batcher.gate.wave_entries import entries_of

@@ -10,8 +10,7 @@ from batcher import exits
 from batcher.api import Wave
 from batcher.clock import utc_now
 from batcher.errors import UserError
-from batcher.follow.ending import FollowEnd
-from batcher.follow.follower import FollowStatus
+from batcher.follow.follower import FollowEnd, FollowStatus
 from batcher.gate.accepted import read_acceptances
 from batcher.gate.result import evaluate
 from batcher.gate.wave_entries import entries_of
