@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, tzinfo
 
+from batcher.nearest import nearest
+
 LOCAL, UTC_NAME = "local", "utc"
 
 _Find = Callable[[], str]
@@ -38,8 +40,6 @@ def zone_of(name: str) -> tzinfo | None:
 
 def _near(text: str) -> str:
     from zoneinfo import available_timezones
-
-    from batcher.nearest import nearest
 
     near = nearest(text, sorted(available_timezones()))
     return f" (did you mean {near}?)" if near else ""

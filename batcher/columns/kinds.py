@@ -10,6 +10,9 @@ from msgspec import Struct
 from pydantic import BaseModel
 
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
+from batcher.follow.verdict import VerdictLine
+from batcher.life.result import Result
+from batcher.manifest.write import BESIDE
 
 
 class ValueColumn(Enum):
@@ -46,15 +49,9 @@ Kind = ValueColumn | ListColumn | RecordColumn
 def columns_of(what: str) -> RecordColumn:
     """The columns of a line of *what*: `result`, `verdict`, or `manifest` (as `batcher select` writes it)."""
     if what == "result":
-        from batcher.life.result import Result
-
         return _record(Result)
     if what == "verdict":
-        from batcher.follow.verdict import VerdictLine
-
         return _record(VerdictLine)
-    from batcher.manifest.write import BESIDE
-
     beside = {name: ValueColumn.LABELS if name == "labels" else ValueColumn.TEXT for name in BESIDE}
     return RecordColumn({**beside, **_record(CreateCompareTaskReq).fields})
 

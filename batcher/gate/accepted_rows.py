@@ -15,7 +15,8 @@ from batcher.errors import UserError
 from batcher.follow.verdict import Difference
 from batcher.manifest.formats.guess_encoding import guess_encoding
 from batcher.manifest.formats.header import DELIMITERS
-from batcher.text import counted
+from batcher.nearest import nearest
+from batcher.text import counted, printable
 
 FIELDS = ("job_id", "database", "table", "reason", "expires")
 _OF_DIFFERENCES = frozenset({"key", "half", "compare_type", "accepted", *Difference.model_fields})
@@ -140,9 +141,6 @@ def _check_header(header: list[str], line: int, findings: Findings) -> None:
 
 def unknown_field(name: str) -> str:
     """What is said of a field that is none, and its mend."""
-    from batcher.nearest import nearest
-    from batcher.text import printable
-
     near = nearest(name, FIELDS)
     mend = f"did you mean {near}?" if near else f"the fields are {', '.join(FIELDS)}"
     return f"unknown field {printable(name, 40)!r}; {mend}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from batcher.errors import UserError
 from batcher.follow.fast_lines import fast_parser
@@ -239,8 +240,6 @@ class Looker:
 
 
 def _with(glance: Glance, **changes: Any) -> Glance:
-    from msgspec.structs import replace
-
     return replace(glance, **changes)
 
 

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, BinaryIO
 
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.formats.guess_encoding import guess_encoding
+from batcher.nearest import nearest
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -299,8 +300,6 @@ def _encoding(name: str | None) -> str:
         codec = codecs.lookup(name)
         "".encode(name)  # refuses codecs from bytes to bytes, such as hex
     except (LookupError, ValueError, TypeError):
-        from batcher.nearest import nearest
-
         near = nearest(name, ("utf-8", "utf-16", "cp1252", "iso-8859-1", "iso-8859-15", "gb18030", "big5"))
         hint = f"Did you mean {near}?" if near else "Python's names are used, such as cp1252, utf-16 or gb18030."
         raise ManifestError(f"--encoding {name}", "there is no such text encoding", hint) from None
