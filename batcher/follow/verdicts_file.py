@@ -20,7 +20,8 @@ from batcher.clock import utc_now
 from batcher.errors import UserError
 from batcher.follow.fast_lines import fast_parser
 from batcher.follow.verdict import Verdict, VerdictLine
-from batcher.whole import draft_beside, is_at, sync_folder, whole_bytes
+from batcher.locks import take
+from batcher.whole import draft_beside, sync_folder, whole_bytes
 
 # No manifest has an index beyond this: a file that does is damaged, and must not be believed with memory.
 MOST_ENTRIES = 64 * 1024 * 1024
@@ -191,24 +192,19 @@ class VerdictsFile:
 
 def _take(path: Path) -> int:
     """The file at *path*, made if there is none, and locked: nobody else has it while this process does."""
-    while True:
+
+    def opened() -> int:
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise VerdictsError(f"cannot open {path} for verdicts: {error.strerror}.") from None
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_at(fd, path):
-                return fd
-        except BlockingIOError:
-            os.close(fd)
-            raise VerdictsError(
-                f"another batcher follows these results: it holds {path}. Wait for it to end."
-            ) from None
-        except OSError as error:
-            os.close(fd)
-            raise VerdictsError(f"cannot lock {path}: {error.strerror}.") from None
-        os.close(fd)  # another put a new file in its place between opening and locking
+
+    try:
+        return take(path, opened)
+    except BlockingIOError:
+        raise VerdictsError(f"another batcher follows these results: it holds {path}. Wait for it to end.") from None
+    except OSError as error:
+        raise VerdictsError(f"cannot lock {path}: {error.strerror}.") from None
 
 
 def _only(path: Path, fd: int, found: _LineIndex) -> int:

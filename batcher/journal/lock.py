@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from batcher.journal.errors import WaveRefused
 from batcher.journal.filesystem import elsewhere, file_system_of, named
 from batcher.journal.sign import SIZE, Sign, lock_file_of
-from batcher.whole import is_at
+from batcher.locks import is_taken, take
 
 
 class Lock:
@@ -87,25 +87,13 @@ class Lock:
 
 def is_held(journal: Path) -> bool:
     """Whether some process has the wave with this *journal*, as far as this machine can tell."""
-    try:
-        fd = os.open(lock_file_of(journal), os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return False
+    return is_taken(lock_file_of(journal))
 
 
 def _take(path: Path, journal: Path) -> int:
-    while True:
+    def opened() -> int:
         try:
-            fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except FileNotFoundError as error:
             raise WaveRefused(
                 f"there is no folder {journal.parent} to write in: make it, or choose another -o"
@@ -113,17 +101,11 @@ def _take(path: Path, journal: Path) -> int:
         except OSError as error:
             what = "the journal" if path == journal else "the journal's lock"
             raise WaveRefused(f"cannot open {what} {path}: {error.strerror}") from error
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if is_at(fd, path):
-                return fd
-        except OSError as error:
-            os.close(fd)
-            raise _not_locked(error, path, journal) from error
-        except BaseException:
-            os.close(fd)
-            raise
-        os.close(fd)  # the file was moved or removed between opening and locking
+
+    try:
+        return take(path, opened)
+    except OSError as error:
+        raise _not_locked(error, path, journal) from error
 
 
 def _not_locked(error: OSError, path: Path, journal: Path) -> WaveRefused:

@@ -1,6 +1,5 @@
 """Waves at a glance: where each stands, and what comes next. A running wave is asked, of others the files are read."""
 
-import fcntl
 import os
 import shlex
 from collections import Counter
@@ -22,6 +21,7 @@ from batcher.journal.beside import journal_of, reading
 from batcher.journal.errors import JournalAbsent
 from batcher.journal.lock import is_held
 from batcher.life.result import Status
+from batcher.locks import is_taken
 from batcher.report.read import tally_file
 from batcher.text import counted
 from batcher.wave.control import NoWave, ask
@@ -232,7 +232,7 @@ class Looker:
 
     def _followed(self, glance: Glance) -> Glance:
         verdicts = self._decided(glance.results)
-        is_followed = glance.stage is Stage.ENDED and _is_taken(verdicts_beside(glance.results))
+        is_followed = glance.stage is Stage.ENDED and is_taken(verdicts_beside(glance.results))
         return _with(glance, verdicts=verdicts, stage=Stage.FOLLOWING if is_followed else glance.stage)
 
     def _decided(self, results: Path) -> Mapping[Verdict, int]:
@@ -277,23 +277,6 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-def _is_taken(path: Path) -> bool:
-    """Whether somebody is writing the verdicts file at *path*."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    finally:
-        os.close(fd)
-    return False
 
 
 class _Verdicts(Struct):

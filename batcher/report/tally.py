@@ -57,7 +57,7 @@ class TroubleCount(Struct, kw_only=True):
 
     @property
     def error_kind(self) -> str | None:
-        """Their kind of error."""
+        """The kind of error that these entries met; None: of no kind that is known."""
         return self.group.error_kind
 
     @property
