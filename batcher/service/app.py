@@ -6,8 +6,10 @@ from typing import Any
 from aiohttp import web
 
 from batcher.clock import Clock
+from batcher.logger import get_logger
 from batcher.service.api.about import AboutApi
 from batcher.service.api.call import Call, call_of
+from batcher.service.api.metrics import MetricsApi
 from batcher.service.api.reading import ReadingApi
 from batcher.service.api.session import SessionApi
 from batcher.service.api.waves import WavesApi
@@ -21,6 +23,8 @@ from batcher.service.routes import ROUTES, Route
 from batcher.service.tokens import TokensFile
 from batcher.service.waves import Waves
 
+log = get_logger("batcher.service")
+
 _ROLES = web.AppKey("roles", dict[Any, Role | None])
 Handling = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -30,13 +34,22 @@ def make_app(waves: Waves, tokens: TokensFile | None, limits: Limits, clock: Clo
     app = web.Application(client_max_size=limits.small_body_bytes)
 
     async def refused(who: Who, request: web.Request, why: str) -> None:
-        await waves.register.record(_refusal(who, request, why))
+        try:
+            await waves.register.record(_refusal(who, request, why))
+        except (StoreFailed, AuditFailed) as error:  # it is refused all the same
+            log.error("service.store_failed", wave=request.match_info.get("id"), error=str(error))
 
     guard = Guard(tokens, least_role, clock=clock, refused=refused)
     guard.attach(app)
     roles: dict[Any, Role | None] = {}
     reading = ReadingApi(waves, limits)
-    parts: tuple[Any, ...] = (WavesApi(waves, limits), reading, AboutApi(waves, clock), SessionApi(guard, limits))
+    parts: tuple[Any, ...] = (
+        WavesApi(waves, limits),
+        reading,
+        AboutApi(waves, clock),
+        SessionApi(guard, limits),
+        MetricsApi(waves, guard, reading.streams),
+    )
     for route in ROUTES:
         (handle,) = [found for part in parts if (found := getattr(part, route.name, None)) is not None]
         handler = _handler(route, handle, limits)

@@ -21,6 +21,7 @@ from batcher.service.problem import Problem, of_http_error
 from batcher.service.roles import LOCAL, Role, Who, refusal
 from batcher.service.sessions import COOKIE, CSRF_HEADER, SECURE_COOKIE, Session, Sessions, is_right_word
 from batcher.service.tokens import LONGEST, Token, TokensFile, TokensUnusable, hash_of
+from batcher.service.traffic import Traffic
 from batcher.text import printable
 
 log = get_logger("batcher.service")
@@ -47,6 +48,7 @@ class Guard:
         *,
         clock: Clock,
         refused: Callable[[Who, web.Request, str], Awaitable[None]] | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         self.tokens = tokens
         self.sessions = Sessions(clock.monotonic)
@@ -54,6 +56,7 @@ class Guard:
         self._least = least
         self._clock = clock
         self._refused = refused
+        self.traffic = traffic or Traffic()
 
     def attach(self, app: web.Application) -> None:
         """Put it before everything that *app* does."""
@@ -100,6 +103,7 @@ class Guard:
 
     def _say(self, request: web.Request, status: int, took_s: float) -> None:
         """One line, without the query, which is nobody's business, and without any header."""
+        self.traffic.add(request.method, _route(request), status, took_s)
         who = request.get(WHO)
         log.info(
             "service.request",
@@ -215,6 +219,12 @@ def _bearer(said: str) -> str:
 
 def _unknown(detail: str) -> Problem:
     return Problem(401, detail, headers={"WWW-Authenticate": 'Bearer realm="batcher"'})
+
+
+def _route(request: web.Request) -> str:
+    """The pattern of its path, "" where there is none: paths themselves are without number."""
+    resource = request.match_info.route.resource
+    return "" if resource is None else resource.canonical
 
 
 def _path(request: web.Request) -> str:

@@ -77,7 +77,7 @@ class Meters:
         for each in status.scopes:
             scope = self.scope(each.endpoint, each.project_id)
             sent[scope] += each.sent
-            if each.paused_until_s is not None or each.reason is not None:
+            if each.is_paused:
                 paused.add(scope)
         decided = decided_before
         if verdicts is not None:

@@ -4,7 +4,6 @@ Every label has few values: states, statuses, outcomes, verdicts, routes, the na
 of which at most a hundred have names of their own. No label names a wave, a person or a job.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec import Struct
@@ -15,31 +14,15 @@ from prometheus_client.metrics_core import Metric
 
 from batcher._version import __version__
 from batcher.buckets import Buckets, Counted
-from batcher.rates import Pace, Rate
 from batcher.service.meters import CREATED, OUTCOMES, PARTIAL, Meters, Scope
+from batcher.service.traffic import Traffic
 from batcher.wave.status import WaveStatus
-
-REQUESTS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0)  # of the service itself
-
-
-class Traffic:
-    """Requests to the service, by method, route and status; *route* is a pattern, "" where there is none."""
-
-    def __init__(self) -> None:
-        self.requests: Counter[tuple[str, str, int]] = Counter()
-        self.took = Buckets(REQUESTS_S)
-
-    def add(self, method: str, route: str, status: int, took_s: float) -> None:
-        """One more."""
-        known = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
-        self.requests[known, route, status] += 1
-        self.took.add(took_s)
 
 
 class ScopeReading(Struct, frozen=True, kw_only=True):
     """One scope over all waves that run in it."""
 
-    limit: Pace
+    limit_per_s: float | None  # None: there is none
     in_flight: int
     is_paused: bool
 
@@ -149,8 +132,8 @@ def _scopes(reading: Reading) -> Iterator[Metric]:
     requests = CounterMetricFamily("batcher_scope_requests", "Create requests that were sent.", labels=labels)
     pauses = CounterMetricFamily("batcher_scope_pauses", "How often a scope paused.", labels=labels)
     for scope, now in sorted(reading.scopes.items()):
-        if isinstance(now.limit, Rate):
-            limit.add_metric(scope, now.limit.per_s)
+        if now.limit_per_s is not None:
+            limit.add_metric(scope, now.limit_per_s)
         flight.add_metric(scope, now.in_flight)
         paused.add_metric(scope, now.is_paused)
     for scope, count in sorted(reading.meters.requests.items()):

@@ -14,6 +14,7 @@ from batcher.service import models
 from batcher.service.roles import Role
 
 JSON, JSONL, PROBLEM = "application/json", "application/x-ndjson", "application/problem+json"
+METRICS = "text/plain"
 EVENTS, HTML, CSV, MARKDOWN = "text/event-stream", "text/html", "text/csv", "text/markdown"
 VERBS = ("approve", "start", "pause", "resume", "stop", "retry-failed", "recheck")
 
@@ -185,6 +186,10 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="DELETE", path="/v1/session", name="log_out", role=None, what="End the browser's session.",
         answers={204: Answer("It is over.", {})}, errors=(401,), raw=True,
+    ),
+    Route(
+        method="GET", path="/metrics", name="metrics", role=Role.READ, what="Where the service stands, for Prometheus.",
+        answers={200: Answer("Prometheus' text format, or OpenMetrics where it is asked for.", {METRICS: None})},
     ),
     Route(
         method="GET", path="/healthz", name="healthz", role=None, what="Whether the process is alive.",

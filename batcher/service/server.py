@@ -8,6 +8,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from batcher.clock import SystemClock
+from batcher.drs.transport import AiohttpTransport
 from batcher.errors import UserError
 from batcher.logger import get_logger
 from batcher.service.app import make_app
@@ -16,11 +17,16 @@ from batcher.service.given import Service
 from batcher.service.hosts import is_loopback
 from batcher.service.kept.folders import DataFolder
 from batcher.service.limits import SERVER_OPTIONS, Limits, listening
+from batcher.service.notices.desk import Desk
+from batcher.service.notices.targets import Target, targets_of
 from batcher.service.tokens import TokensFile
 from batcher.service.waves import Waves
+from batcher.settings import Loaded
 
 log = get_logger("batcher.service")
 
+_OUTWARDS = 8  # connections to those that are told
+_OUTWARDS_S = 30.0  # for one of them to take a message
 _LINGER_S = 2.0  # for answers that are on their way when all else has ended
 
 
@@ -47,6 +53,7 @@ async def serve(options: Options, ended: asyncio.Event, serving: Callable[[str],
     _check(options)
     clock = SystemClock()
     with DataFolder(options.data) as data:
+        desk = Desk(_targets(options), clock)
         waves = Waves(
             data,
             options.service,
@@ -55,8 +62,9 @@ async def serve(options: Options, ended: asyncio.Event, serving: Callable[[str],
             limits=options.limits,
             grace_s=options.grace_s,
             workers=options.workers,
+            desk=desk,
         )
-        async with waves:
+        async with waves, _outwards(options, desk) as outwards, desk.open(waves.database, outwards):
             tokens = None if options.tokens is None else TokensFile(options.tokens)
             app = make_app(waves, tokens, options.limits, clock)
             runner = web.AppRunner(app, shutdown_timeout=_LINGER_S, **SERVER_OPTIONS)
@@ -71,6 +79,27 @@ async def serve(options: Options, ended: asyncio.Event, serving: Callable[[str],
                 await waves.end()
             finally:
                 await runner.cleanup()
+
+
+def _targets(options: Options) -> list[Target]:
+    """Whom the config file has told of what happens. Raises `SettingsError`."""
+    config = _loaded(options).config
+    return [] if config is None else targets_of(config.notifications, config.path)
+
+
+def _outwards(options: Options, desk: Desk) -> AiohttpTransport:
+    """The way to those that are told. Raises `UserError` where a proxy that is named for one cannot be used."""
+    settings = _loaded(options).settings
+    transport = AiohttpTransport(
+        limit=_OUTWARDS, total_timeout_s=_OUTWARDS_S, ca_bundle=settings.ca_bundle, proxy=settings.proxy
+    )
+    transport.check(target.url.reveal() for target in desk.targets if target.url is not None)
+    return transport
+
+
+def _loaded(options: Options) -> Loaded:
+    profiles = options.service.profiles
+    return options.service.load(profiles[0] if profiles else None, {})
 
 
 async def _listen(runner: web.AppRunner, options: Options) -> str:

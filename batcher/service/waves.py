@@ -20,7 +20,9 @@ from batcher.service.kept.decisions import recheck_manifest, settle_entry
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.register import Register, WaveRow, settings_of
 from batcher.service.limits import Limits
+from batcher.service.meters import Meters
 from batcher.service.models import Change, ListWaves, NewWave, State
+from batcher.service.notices.desk import Desk
 from batcher.service.problem import Problem
 from batcher.service.roles import Who
 from batcher.service.running import verbs
@@ -63,7 +65,9 @@ class Waves:
         limits: Limits,
         grace_s: float,
         workers: int = 1,
+        desk: Desk | None = None,
     ) -> None:
+        """*desk* tells others of what happens to them; None: nobody."""
         self.data = data
         self._service = service
         self._clock = clock
@@ -71,9 +75,11 @@ class Waves:
         self._limits = limits
         self._grace_s = grace_s
         self.database = Database(data.database, Audit(data.path / "audit.jsonl", clock.now))
-        self.register = Register(self.database)
-        self.host = Host(data, service, clock, grace_s=grace_s)
-        self.runner = Runner(self.register, data, self.host, clock, workers=workers)
+        self.desk = desk or Desk((), clock)
+        self.meters = Meters(clock)
+        self.register = Register(self.database, self.desk)
+        self.host = Host(data, service, clock, self.meters, grace_s=grace_s)
+        self.runner = Runner(self.register, data, self.host, clock, self.meters, workers=workers)
 
     async def __aenter__(self) -> "Waves":
         """Take up what earlier processes left, and run it."""

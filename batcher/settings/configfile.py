@@ -22,7 +22,7 @@ class ConfigFile(msgspec.Struct, frozen=True, kw_only=True):
 
     *credentials* says where those for all scopes are; *profiles* are all sections, whole, since one that names a
     project holds that project's credentials whether it is chosen or not. *notifications* are whom the service tells,
-    and what: `batcher.service.notices` reads them.
+    and what: `batcher.service.notices.targets` reads them.
     """
 
     path: Path

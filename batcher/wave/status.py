@@ -19,6 +19,11 @@ class ScopeStatus(Struct, frozen=True, kw_only=True):
     sent: int = 0  # create requests sent by this process
     doubts_end_in_s: float = 0.0  # until nothing can land any more of what was looked for and is not there; 0: nothing
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nothing is sent for the time being, or at all any more."""
+        return self.paused_until_s is not None or self.reason is not None
+
 
 class WaveStatus(Struct, frozen=True, kw_only=True):
     """A snapshot. The six counts and `open` add up to `entries` at every moment."""

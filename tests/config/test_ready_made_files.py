@@ -10,7 +10,7 @@ import pytest
 from batcher.drs.auth.options import OPTION_NAMES
 from batcher.life.policy import MaxFailures, Reconcile
 from batcher.rates import Rate
-from batcher.service.notices import targets_of
+from batcher.service.notices.targets import targets_of
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
 from batcher.settings.groups import FURTHER, GROUPS, group_of

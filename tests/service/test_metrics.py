@@ -13,9 +13,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from batcher import RunSettings, Wave
 from batcher.clock import SystemClock
 from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
-from batcher.rates import Rate
 from batcher.service.meters import MOST_SCOPES, OTHER, OUTCOMES, Meters, outcome_of
-from batcher.service.metrics import Reading, ScopeReading, Traffic, text
+from batcher.service.metrics import Reading, ScopeReading, text
+from batcher.service.traffic import Traffic
 from batcher.simulator.faults import parse_profile
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
@@ -34,8 +34,8 @@ def reading(meters: Meters | None = None, traffic: Traffic | None = None, runs: 
         runs=runs,
         waves={"running": 1, "ended": 7},
         scopes={
-            ("https://drs.example", 'p"\\\n1'): ScopeReading(limit=Rate(5, 1.0), in_flight=2, is_paused=True),
-            ("https://drs.example", "p2"): ScopeReading(limit="off", in_flight=0, is_paused=False),
+            ("https://drs.example", 'p"\\\n1'): ScopeReading(limit_per_s=5.0, in_flight=2, is_paused=True),
+            ("https://drs.example", "p2"): ScopeReading(limit_per_s=None, in_flight=0, is_paused=False),
         },
         notices={("portal", "sent"): 3},
         streams=4,

@@ -19,9 +19,9 @@ from aiohttp import web
 
 from batcher.drs.transport import AiohttpTransport
 from batcher.notify.standard import body_of, headers_of, key_of
-from batcher.service import outbox
-from batcher.service.courier import Courier
-from batcher.service.notices import Event, Target, targets_of
+from batcher.service.notices import outbox
+from batcher.service.notices.courier import Courier
+from batcher.service.notices.targets import Event, Target, targets_of
 from batcher.settings.configfile import read_config
 from batcher.settings.errors import SettingsError
 
@@ -90,6 +90,12 @@ class Receiver:
         self.came.append(({name.lower(): value for name, value in request.headers.items()}, await request.read()))
         status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
         return web.Response(status=status, headers=self.headers)
+
+    async def until(self, count: int) -> None:
+        """Until so many have come."""
+        async with asyncio.timeout(30):
+            while len(self.came) < count:  # noqa: ASYNC110 - it is the other side that changes
+                await asyncio.sleep(0.01)
 
     async def other(self, _: web.Request) -> web.Response:
         self.elsewhere += 1

@@ -30,7 +30,7 @@ class ReadingApi:
     def __init__(self, waves: Waves, limits: Limits) -> None:
         self._waves = waves
         self._limits = limits
-        self._streams = Places("open stream", limits.streams, limits.streams_each)
+        self.streams = Places("open stream", limits.streams, limits.streams_each)
         self.indexes = readings.Indexes()
 
     async def manifest(self, call: Call) -> web.StreamResponse:
@@ -69,7 +69,7 @@ class ReadingApi:
             grew=lambda: runner.feed(id).came,
         )
         response = web.StreamResponse(headers={"ETag": edition, "Content-Type": "application/x-ndjson"})
-        with self._streams.one(call.who.name):
+        with self.streams.one(call.who.name):
             await self._stream(call, response, pieces(source, call.query.after, follow=call.query.follow))
         return response
 
@@ -89,7 +89,7 @@ class ReadingApi:
             async for event in feed.since(seen, lambda: runner.is_closing):
                 yield event
 
-        with self._streams.one(call.who.name):
+        with self.streams.one(call.who.name):
             await self._stream(call, response, told())
         return response
 

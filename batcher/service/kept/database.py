@@ -10,6 +10,7 @@ from typing import TypeVar
 from batcher.errors import BatcherError, UserError
 from batcher.service.audit import SCHEMA as AUDIT_SCHEMA
 from batcher.service.audit import Audit, AuditFailed, Deed
+from batcher.service.notices.outbox import SCHEMA as OUTBOX_SCHEMA
 
 T = TypeVar("T")
 FORMAT = 1
@@ -66,7 +67,7 @@ class Database:
             )
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(AUDIT_SCHEMA)
+        self._db.executescript(AUDIT_SCHEMA + OUTBOX_SCHEMA)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The answer of *work*, which changes nothing. Raises `StoreFailed`."""

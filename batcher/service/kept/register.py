@@ -3,7 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -69,11 +69,24 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(WaveRow).decode
 
 
+class Teller(Protocol):
+    """Tells others of what happens to waves."""
+
+    def note(self, db: sqlite3.Connection, before: WaveRow | None, after: WaveRow) -> None:
+        """The wave was *before* (None: it is new) and is *after* this transaction, which is open."""
+        ...
+
+    def wake(self) -> None:
+        """The transaction is on disk."""
+        ...
+
+
 class Register:
     """The waves in *database*. Every method raises `StoreFailed`, and those that change something `AuditFailed`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, teller: Teller | None = None) -> None:
         self._database = database
+        self._teller = teller
 
     async def add(self, row: WaveRow, key: str | None, deed: Deed) -> WaveRow:
         """Keep a new wave, durable when this returns, by *deed*; the wave of the same *key* where there is one.
@@ -92,9 +105,20 @@ class Register:
             if key is not None:
                 values = (row.submitted_by, _key(key), row.digest, row.id)
                 db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?)", values)
+            self._note(db, None, kept)
             return kept
 
-        return await self._database.change(work, lambda kept: deed if kept.id == row.id else None)
+        added = await self._database.change(work, lambda kept: deed if kept.id == row.id else None)
+        self._wake()
+        return added
+
+    def _note(self, db: sqlite3.Connection, before: WaveRow | None, after: WaveRow) -> None:
+        if self._teller is not None:
+            self._teller.note(db, before, after)
+
+    def _wake(self) -> None:
+        if self._teller is not None:
+            self._teller.wake()
 
     async def of_key(self, who: str, key: str) -> tuple[str, WaveRow] | None:
         """The digest of the manifest and the wave that *who* handed in under *key*; None: there is none."""
@@ -126,9 +150,12 @@ class Register:
             row = replace(before, **decide(before))
             values = (row.state, row.priority, _encode(row), id)
             db.execute("UPDATE waves SET state = ?, priority = ?, row = ? WHERE id = ?", values)
+            self._note(db, before, row)
             return row
 
-        return await self._database.change(work, lambda row: deed if row is not None else None)
+        changed = await self._database.change(work, lambda row: deed if row is not None else None)
+        self._wake()
+        return changed
 
     async def record(self, deed: Deed) -> None:
         """Record what is done elsewhere than here: before it is begun, or how it went."""

@@ -4,6 +4,7 @@ several waves of a scope at once.
 
 from collections.abc import Collection
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from batcher.api import Wave
@@ -11,6 +12,7 @@ from batcher.clock import Clock, utc
 from batcher.service.given import Service
 from batcher.service.kept.folders import DataFolder
 from batcher.service.kept.register import WaveRow, settings_of
+from batcher.service.meters import Meters
 from batcher.settings import Loaded, RunSettings
 from batcher.settings.credentials import credential_sources
 from batcher.settings.deadline import Deadline
@@ -21,10 +23,11 @@ MOST_AT_ONCE = 64  # waves that are open at once, in all scopes
 class Host:
     """Makes the waves that run in this process, while the context lasts."""
 
-    def __init__(self, data: DataFolder, service: Service, clock: Clock, *, grace_s: float) -> None:
+    def __init__(self, data: DataFolder, service: Service, clock: Clock, meters: Meters, *, grace_s: float) -> None:
         self._data = data
         self._service = service
         self._clock = clock
+        self._meters = meters
         self._grace_s = grace_s
         self._stack = AsyncExitStack()
 
@@ -56,6 +59,7 @@ class Host:
             folder.results,
             settings=self._settings_of(row, loaded),
             command=f"batcher serve (wave {row.id})",
+            wrap_journal=partial(self._meters.journal_of, row.id),
             format=row.format,
             encoding=row.encoding,
             credentials=credential_sources(loaded.settings, loaded.config),

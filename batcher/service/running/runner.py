@@ -11,6 +11,7 @@ from batcher.logger import get_logger
 from batcher.service.kept.database import StoreFailed
 from batcher.service.kept.folders import DataFolder
 from batcher.service.kept.register import Register, WaveRow
+from batcher.service.meters import Meters
 from batcher.service.models import State
 from batcher.service.running.feed import Feed
 from batcher.service.running.host import Host
@@ -28,13 +29,16 @@ _ACTIVE = (State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
 class Runner:
     """The waves in this process. `start` takes up those that earlier processes left; `close` ends in order."""
 
-    def __init__(self, register: Register, data: DataFolder, host: Host, clock: Clock, *, workers: int = 1) -> None:
+    def __init__(
+        self, register: Register, data: DataFolder, host: Host, clock: Clock, meters: Meters, *, workers: int = 1
+    ) -> None:
         """Without *workers* nothing runs here."""
         self._workers = workers
         self._register = register
         self._data = data
         self._host = host
         self._clock = clock
+        self._meters = meters
         self._rows: dict[str, WaveRow] = {}  # of waves that have not ended, and that nothing holds
         self._runs: dict[str, Run] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -164,6 +168,7 @@ class Runner:
             return
 
         async def opened() -> None:
+            self._measure(row.id, run)  # what earlier runs came to is not counted again
             deadline, now = run.settings.deadline, self._clock.now()
             changes: dict[str, Any] = {"retry_failed": False}
             if deadline is not None and row.deadline_at is None:
@@ -202,6 +207,8 @@ class Runner:
         log.info("service.wave_begun", wave=row.id, name=row.name)
         outcome = await run.play()
         del self._runs[row.id]
+        self._measure(row.id, run)
+        self._meters.end(row.id)
         if run.is_cut and outcome.state is State.STOPPED:
             if outcome.counts is not None:
                 counts = _final(outcome.counts)
@@ -268,6 +275,13 @@ class Runner:
                 self._told.pop(row.id, None)
             self.feed(row.id).publish("wave", told)
 
+    def _measure(self, id: str, run: Run) -> None:
+        """Count what the run of wave *id* did since it was last looked at."""
+        status, following = run.status(), run.following()
+        if status is not None:
+            verdicts = None if following is None else {v.value: count for v, count in following.verdicts.items()}
+            self._meters.look(id, status, verdicts)
+
     async def _tick(self) -> None:
         """Tell how far the running waves are, and let those who read lines look again."""
         settled: dict[str, tuple[int, int]] = {}
@@ -281,6 +295,7 @@ class Runner:
                 status, following = run.status(), run.following()
                 if status is None:
                     continue
+                self._measure(id, run)
                 now = status.settled, 0 if following is None else following.decided
                 before = settled.get(id, (0, 0))
                 self._tell(row)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from msgspec import Struct
 
-from batcher.service.notices import Target
+from batcher.service.notices.targets import Target
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS outbox (

@@ -16,9 +16,9 @@ from batcher.logger import get_logger
 from batcher.masking import mask_text
 from batcher.notify import chat
 from batcher.notify.standard import headers_of, key_of
-from batcher.service import outbox
-from batcher.service.notices import Target
-from batcher.service.outbox import Message
+from batcher.service.notices import outbox
+from batcher.service.notices.outbox import Message
+from batcher.service.notices.targets import Target
 
 log = get_logger("batcher.service")
 T = TypeVar("T")
