@@ -41,8 +41,7 @@ def creations(entry: PlannedEntry, events: Iterable[Event]) -> Iterator[Creation
     """The requests for *entry* that were answered, oldest first."""
     intent = None
     for event in events:
-        match event:
-            case Intended():
-                intent = event
-            case Answered() if intent is not None:
-                yield Creation(entry, intent, event)
+        if isinstance(event, Intended):
+            intent = event
+        elif isinstance(event, Answered) and intent is not None:
+            yield Creation(entry, intent, event)

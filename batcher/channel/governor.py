@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from batcher import zone
 from batcher.clock import Clock, utc
 from batcher.drs import guesses
-from batcher.drs.outcome import ErrorKind, Fate, Foreign, Made, Trouble
+from batcher.drs.outcome import ErrorKind, Fate, Foreign, HalfOutcome, Trouble
 from batcher.durations import duration_text
 from batcher.logger import get_logger
 from batcher.pace.adapt import Finder
@@ -145,7 +145,7 @@ class Governor:
         """Whether the scope is in an outage: what fails now says nothing about its entry."""
         return self._budget.out
 
-    def create_answered(self, job_id: str, sent_at: float, verdicts: Collection[Made | Trouble]) -> None:
+    def create_answered(self, job_id: str, sent_at: float, verdicts: Collection[HalfOutcome]) -> None:
         """A create request for *job_id* ended with *verdicts*; call it before they are decided upon."""
         troubles = [verdict for verdict in verdicts if isinstance(verdict, Trouble)]
         if not self._is_there(sent_at, troubles):

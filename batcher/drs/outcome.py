@@ -76,6 +76,19 @@ class Made(Struct, frozen=True):
     compare_task_id: str
 
 
+class Accepted(Struct, frozen=True):
+    """The cloud took the request and names no comparison: there is one, or will be, and only a look-up can tell which.
+
+    *reference* is what the cloud calls the request, where it says so. The API of version 3 never answers so.
+    """
+
+    reference: str | None = None
+
+
+HalfOutcome = Made | Accepted | Trouble
+"""What became of one half of a create request."""
+
+
 class Half(StrEnum):
     """The two comparisons that one create request can ask for."""
 
@@ -117,7 +130,7 @@ class CreateOutcome(Outcome, frozen=True, kw_only=True):
     *unasked* are task ids in the answer for a half that was not asked for: kept, since no id is forgotten.
     """
 
-    halves: Mapping[Half, Made | Trouble]
+    halves: Mapping[Half, HalfOutcome]
     whole: Trouble | None
     unasked: tuple[str, ...] = ()
 

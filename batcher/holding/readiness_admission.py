@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from batcher.channel.reader import Reader
 from batcher.clock import Clock
@@ -128,8 +129,10 @@ def _admittance(state: JobState, waited_s: float) -> Admittance:
             return _refused(state, f"still {state.status} after {rough_duration(waited_s)}: {state.why}")
         case Readiness.WRONG_STATE | Readiness.PARENT:
             return _refused(state, f"{state.status}: {state.why}")
-        case _:
+        case Readiness.READY | Readiness.UNKNOWN | Readiness.NO_PERMISSION:
             return Admitted()
+        case _:
+            assert_never(state.readiness)
 
 
 def _refused(state: JobState, why: str) -> Refused:

@@ -9,7 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar, assert_never
 
 import orjson
 from msgspec import Struct, field
@@ -346,7 +346,10 @@ def _writable(op: Op) -> _Writable:
             return op, encode(op.event)
         case Noted():
             return op, orjson.dumps(op.value)
-    return op, b""
+        case Settled() | ClockNoted():
+            return op, b""
+        case _:
+            assert_never(op)
 
 
 def _apply(wave: _Wave, op: Op, written: bytes) -> None:
@@ -362,6 +365,8 @@ def _apply(wave: _Wave, op: Op, written: bytes) -> None:
             wave.facts[op.name] = written
         case ClockNoted():
             wave.offsets[op.scope] = op.offset_s
+        case _:
+            assert_never(op)
 
 
 class MemoryJournal:

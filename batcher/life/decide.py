@@ -1,4 +1,14 @@
-"""What comes next for an entry: a pure function of its state, the policy and the time that has passed."""
+"""What comes next for an entry, and how each entry ends: pure functions of its state, the policy and the time.
+
+Every `Settle` is made here, or in `ruling` where it is the operator's. What holds:
+
+- While a half is in doubt nothing is sent for its entry: the doubt is looked up, or the entry is `unsettled`.
+- `failed` is said only of what is known not to exist: refused for good, proven absent, or never sent.
+- What an answer says of the scope (its limit, its credential) is charged to no entry.
+- An entry that ended `unsettled` is looked up again, and never sent again on its own.
+"""
+
+from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -84,37 +94,88 @@ def _settled(state: EntryState) -> Settle:
     return Settle(Status.FAILED, refused[0], "refused for good")
 
 
-def give_up(state: EntryState, trouble: Trouble, why: str) -> Settle:
+def not_admitted(state: EntryState, trouble: Trouble) -> Settle:
+    """The end of an entry that the admission refuses: it is not sent (again)."""
+    return _give_up(state, trouble, "not admitted")
+
+
+def too_late(state: EntryState, start_time: int | None, now: float) -> Settle | None:
+    """The end of an entry whose *start_time* (milliseconds since the epoch) has passed: how the cloud would take it is
+    not known, so it is not sent. None: it may be. *now* is the latest that it can be by the cloud's clock, in seconds.
+    """
+    if start_time is None or now * 1000 < start_time:
+        return None
+    trouble = Trouble(
+        fate=Fate.REFUSED,
+        kind=ErrorKind.VALIDATION,
+        error_msg=f"start_time {start_time} passed before the request could be sent. Give a later one, or none",
+    )
+    return _give_up(state, trouble, "its start time has passed")
+
+
+def unfinished(state: EntryState, stopped: Trouble | None) -> Settle:
+    """How an entry stands that its run did not settle: not final, a run that goes on takes it up. *stopped* is why the
+    run ended before, where that is known."""
+    cause = stopped or Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="not submitted yet")
+    said = cause.error_msg
+    if state.in_doubt:
+        said = "the request may have been taken, and was not looked up yet" + (f" ({said})" if stopped else "")
+    status = Status.UNSETTLED if state.in_doubt else Status.NOT_SUBMITTED
+    return Settle(status, replace(cause, error_msg=f"{said}. Run the same command again to go on"), "its run ended")
+
+
+def _give_up(state: EntryState, trouble: Trouble, why: str) -> Settle:
     """Ask no more for what is still open: it is known not to have been created."""
     made = any(half.made is not None for half in state.halves.values())
     return Settle(Status.PARTIAL if made else Status.FAILED, trouble, why)
 
 
 def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
+    """What comes next where some halves are open, and it is known that nothing of them was created."""
     trouble = next((state.halves[half].trouble for half in sorted(state.to_ask)), None)
     if trouble is None:
         return Send(0.0, "not sent yet")
-    if trouble.fate is Fate.TURNED_AWAY:
-        return _turned_away(state, trouble, policy, moment)
-    if trouble.fate is Fate.NOT_LET_IN:
-        return Send(0.0, "the credential was refused: sent again with a renewed one")
-    if trouble.fate is Fate.BUSY and state.charged < policy.attempts:
+    match trouble.fate:
+        case Fate.TURNED_AWAY:
+            return _turned_away(state, trouble, policy, moment)
+        case Fate.NOT_LET_IN:
+            return Send(0.0, "the credential was refused: sent again with a renewed one")
+        case Fate.BUSY:
+            return _busy(state, trouble, policy, moment)
+        case Fate.NOT_YET:
+            return _not_ready(state, trouble, policy, moment)
+        case Fate.NOT_RECEIVED | Fate.MAYBE | Fate.REFUSED:
+            return _within_attempts(state, trouble, policy, moment)
+        case _:
+            assert_never(trouble.fate)
+
+
+def _busy(state: EntryState, trouble: Trouble, policy: Policy, moment: Moment) -> Action:
+    """Another operation on the job passes by itself."""
+    if state.charged < policy.attempts:
         after_s = max(_patient(state.charged, policy, moment.draw), trouble.retry_after_s or 0.0)
         if moment.since_first_s + after_s <= policy.entry_deadline_s:
             return Send(after_s, f"another operation is running on the job: again in {after_s:.1f} s")
-    if trouble.fate is Fate.NOT_YET or (trouble.fate is Fate.BUSY and policy.wait_ready_s):
-        after_s = max(policy.wait_ready_poll_s * (0.75 + moment.draw / 2), trouble.retry_after_s or 0.0)
-        if moment.since_first_s + after_s > policy.wait_ready_s:
-            waited = f" within {policy.wait_ready_s:g} s" if policy.wait_ready_s else ""
-            return give_up(state, trouble, f"the job was not ready{waited}")
-        return Send(after_s, f"the job is not ready: again in {after_s:.1f} s")
+    again = _not_ready if policy.wait_ready_s else _within_attempts
+    return again(state, trouble, policy, moment)
+
+
+def _not_ready(state: EntryState, trouble: Trouble, policy: Policy, moment: Moment) -> Action:
+    after_s = max(policy.wait_ready_poll_s * (0.75 + moment.draw / 2), trouble.retry_after_s or 0.0)
+    if moment.since_first_s + after_s > policy.wait_ready_s:
+        waited = f" within {policy.wait_ready_s:g} s" if policy.wait_ready_s else ""
+        return _give_up(state, trouble, f"the job was not ready{waited}")
+    return Send(after_s, f"the job is not ready: again in {after_s:.1f} s")
+
+
+def _within_attempts(state: EntryState, trouble: Trouble, policy: Policy, moment: Moment) -> Action:
     if not trouble.listed and state.unlisted_times >= 2:
-        return give_up(state, trouble, "the same unknown answer twice, and proven not taken both times")
+        return _give_up(state, trouble, "the same unknown answer twice, and proven not taken both times")
     if state.charged >= policy.attempts:
-        return give_up(state, trouble, f"all {policy.attempts} attempts used up, and known not to be created")
+        return _give_up(state, trouble, f"all {policy.attempts} attempts used up, and known not to be created")
     after_s = back_off(state.charged, policy, moment.draw, trouble.retry_after_s)
     if moment.since_first_s + after_s > policy.entry_deadline_s:
-        return give_up(state, trouble, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
+        return _give_up(state, trouble, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
     if trouble.fate is Fate.MAYBE:
         left_s = (trouble.retry_after_s or 0.0) - moment.since_intent_s  # of what the cloud asked for
         when = f" in {left_s:.1f} s" if left_s > 0 else ""
@@ -127,7 +188,7 @@ def _turned_away(state: EntryState, trouble: Trouble, policy: Policy, moment: Mo
         return Send(0.0, "turned away by the cloud's limit: sent again when the scope may send")
     after_s = max(_patient(state.attempts - state.charged, policy, moment.draw), trouble.retry_after_s or 0.0)
     if moment.since_first_s + after_s > policy.entry_deadline_s:
-        return give_up(state, trouble, f"told for {policy.entry_deadline_s:g} s that it is asked too frequently")
+        return _give_up(state, trouble, f"told for {policy.entry_deadline_s:g} s that it is asked too frequently")
     return Send(after_s, f"too frequent for the job, or for the scope: again in {after_s:.1f} s")
 
 
@@ -185,7 +246,9 @@ def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
             "job's comparisons in the console and record what is true with `batcher settle`",
         )
     after_s = _next_look(state, policy, moment)
-    return LookUp(after_s, f"may have been taken: looked up in {after_s:.1f} s")
+    accepted = any(half.doubt and half.accepted for half in state.halves.values())
+    taken = "accepted without naming a comparison" if accepted else "may have been taken"
+    return LookUp(after_s, f"{taken}: looked up in {after_s:.1f} s")
 
 
 def _next_look(state: EntryState, policy: Policy, moment: Moment) -> float:

@@ -6,13 +6,13 @@ compare with others of the same *timebase* (see `Clock`), also with those of an 
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any
+from typing import Any, assert_never
 
 import orjson
 from msgspec import Struct
 from msgspec.json import Encoder
 
-from batcher.drs.outcome import ErrorKind, Fate, Foreign, Half, Made, Trouble
+from batcher.drs.outcome import Accepted, ErrorKind, Fate, Foreign, Half, HalfOutcome, Made, Trouble
 
 
 class Intended(Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ class Answered(Struct, frozen=True, kw_only=True):
 
     at: float
     sent_at: float
-    halves: Mapping[Half, Made | Trouble]
+    halves: Mapping[Half, HalfOutcome]
     http_status: int | None
     request_id: str | None
     decided: str = ""
@@ -147,8 +147,10 @@ def task_ids(events: Iterable[Event]) -> set[str]:
                 ids |= {seen.ids[0] for seen in event.halves.values() if seen.sight is Sight.FOUND}
             case Ruled():
                 ids |= set(event.halves.values())
-            case _:
+            case Intended() | Retracted() | Reopened() | Suspected():
                 pass
+            case _:
+                assert_never(event)
     return ids
 
 
@@ -186,8 +188,10 @@ def decode(kind: str, body: bytes) -> Event:
     return event
 
 
-def _verdict(raw: dict[str, Any]) -> Made | Trouble:
-    return Made(raw["compare_task_id"]) if "compare_task_id" in raw else _trouble(raw)
+def _verdict(raw: dict[str, Any]) -> HalfOutcome:
+    if "compare_task_id" in raw:
+        return Made(raw["compare_task_id"])
+    return Accepted(raw["reference"]) if "reference" in raw else _trouble(raw)
 
 
 def _trouble(raw: dict[str, Any]) -> Trouble:

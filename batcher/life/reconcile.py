@@ -6,7 +6,7 @@ from enum import Enum
 from msgspec import Struct
 
 from batcher.drs import guesses
-from batcher.drs.outcome import Comparison, Half
+from batcher.drs.outcome import Comparison, ErrorKind, Fate, Half, HalfOutcome, Made, Trouble
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Intended, Seen, Sight
 from batcher.life.state import EntryState
@@ -90,6 +90,23 @@ def judge(entry: PlannedEntry, state: EntryState, look: Look) -> tuple[Mapping[H
     is older than our first doubtful request is still unfinished."""
     seen = {half: _judge_half(half, entry, state, look) for half in sorted(state.doubtful | state.in_the_way)}
     return seen, any(_older_unfinished(comparison, state, look) for comparison in look.comparisons)
+
+
+def without_anothers(halves: Mapping[Half, HalfOutcome], elsewhere: frozenset[str]) -> Mapping[Half, HalfOutcome]:
+    """What an answer says of *halves*, with a task id that is *elsewhere* (it was there before, or belongs to another
+    entry of the job) turned into the conflict that it is."""
+    found = {half: verdict for half, verdict in halves.items() if isinstance(verdict, Made)}
+    anothers = {half: made.compare_task_id for half, made in found.items() if made.compare_task_id in elsewhere}
+    return {**halves, **{half: _conflict(task_id) for half, task_id in anothers.items()}} if anothers else halves
+
+
+def _conflict(task_id: str) -> Trouble:
+    return Trouble(
+        fate=Fate.REFUSED,
+        kind=ErrorKind.CONFLICT,
+        error_msg=f"the cloud answered with comparison {task_id}, which was there before or belongs to another entry "
+        "of this job: nothing new was created. Wait until it ends, or use conflict_policy cancel",
+    )
 
 
 def types_of(half: Half, entry: PlannedEntry) -> frozenset[str]:

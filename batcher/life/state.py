@@ -8,11 +8,12 @@ that dies at any point leaves exactly the doubts it must.
 """
 
 from collections.abc import Iterable, Mapping
+from typing import assert_never
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
+from batcher.drs.outcome import Accepted, ErrorKind, Fate, Half, HalfOutcome, Made, Trouble
 from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight, Suspected
 
 
@@ -24,6 +25,7 @@ class HalfState(Struct, frozen=True, kw_only=True):
     refused: Trouble | None = None
     trouble: Trouble | None = None  # the last trouble, of any kind
     doubt: bool = False
+    accepted: bool = False  # the cloud took the last request for it, and named no comparison
     ambiguous: tuple[str, ...] | None = None  # ids that a look-up could not tell apart
     unclear: tuple[str, ...] | None = None  # ids that the last look-up could not tell from older ones
     in_the_way: bool = False  # refused by an answer that may mean: another comparison is unfinished
@@ -36,6 +38,10 @@ class HalfState(Struct, frozen=True, kw_only=True):
 
 
 _FRESH = HalfState()
+_NAMELESS = Trouble(
+    fate=Fate.MAYBE, kind=ErrorKind.PROTOCOL, error_msg="the cloud accepted the request and named no comparison"
+)
+"""What is wrong with a half that was accepted, should nothing more be learnt of it."""
 
 
 class EntryState(Struct, frozen=True, kw_only=True):
@@ -133,6 +139,8 @@ def fold(state: EntryState, event: Event) -> EntryState:
             return _ruled(state, event)
         case Suspected():
             return _suspected(state, event)
+        case _:
+            assert_never(event)
 
 
 def is_unclear(state: EntryState) -> bool:
@@ -189,7 +197,7 @@ def _answered(state: EntryState, event: Answered) -> EntryState:
     halves = {**state.halves, **{name: _after(verdict) for name, verdict in event.halves.items()}}
     if _is_in_the_way(state, event.halves.get(Half.DATA)):
         halves[Half.DATA] = replace(halves[Half.DATA], in_the_way=True)
-    troubles = [verdict for verdict in event.halves.values() if isinstance(verdict, Trouble)]
+    troubles = [half.trouble for name, half in halves.items() if name in event.halves and half.trouble is not None]
     charged, unlisted = False, None
     if troubles:
         counts = not event.spared
@@ -209,15 +217,21 @@ def _answered(state: EntryState, event: Answered) -> EntryState:
     return _doubted(after) if after.in_doubt or after.in_the_way else after
 
 
-def _after(verdict: Made | Trouble) -> HalfState:
-    if isinstance(verdict, Made):
-        return HalfState(made=verdict.compare_task_id)
-    if verdict.fate is Fate.REFUSED:
-        return HalfState(refused=verdict, trouble=verdict)
-    return HalfState(trouble=verdict, doubt=verdict.fate is Fate.MAYBE)
+def _after(verdict: HalfOutcome) -> HalfState:
+    match verdict:
+        case Made():
+            return HalfState(made=verdict.compare_task_id)
+        case Accepted():
+            return HalfState(trouble=_NAMELESS, doubt=True, accepted=True)
+        case Trouble():
+            if verdict.fate is Fate.REFUSED:
+                return HalfState(refused=verdict, trouble=verdict)
+            return HalfState(trouble=verdict, doubt=verdict.fate is Fate.MAYBE)
+        case _:
+            assert_never(verdict)
 
 
-def _is_in_the_way(state: EntryState, verdict: Made | Trouble | None) -> bool:
+def _is_in_the_way(state: EntryState, verdict: HalfOutcome | None) -> bool:
     """Whether *verdict* may mean that an unfinished comparison was kept. Which codes say so is not documented."""
     keeps = state.intent is not None and state.intent.conflict_policy == "keep"
     return (
@@ -258,9 +272,12 @@ def _told(state: EntryState, name: Half, seen: Seen) -> HalfState:
             return replace(half, unclear=seen.ids)
         case Sight.AMBIGUOUS:
             return replace(half, ambiguous=seen.ids, doubt=True, refused=None, in_the_way=False)
-        case Sight.PROVEN_ABSENT if half.doubt:
-            return replace(half, doubt=state.given_up)
-    return replace(half, in_the_way=False)
+        case Sight.PROVEN_ABSENT:
+            return replace(half, doubt=half.doubt and state.given_up, accepted=False, in_the_way=False)
+        case Sight.CANDIDATE | Sight.ABSENT:
+            return replace(half, in_the_way=False)
+        case _:
+            assert_never(seen.sight)
 
 
 def _suspected(state: EntryState, event: Suspected) -> EntryState:

@@ -6,7 +6,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from batcher.buckets import ANSWERS_S, WRITES_S, Buckets
 from batcher.clock import Clock
-from batcher.drs.outcome import Fate, Half, Made, Trouble
+from batcher.drs.outcome import Fate, Half, HalfOutcome, Made, Trouble
 from batcher.journal.ops import Happened, Op, Settled
 from batcher.journal.port import Journal, Record
 from batcher.life.events import Answered, Intended, LookedUp, Suspected
@@ -32,9 +32,10 @@ OUTCOMES = {
 CREATED, PARTIAL = "created", "partial"
 
 
-def outcome_of(halves: Mapping[Half, Made | Trouble]) -> str:
+def outcome_of(halves: Mapping[Half, HalfOutcome]) -> str:
     """The `outcome` of an attempt whose halves came to this."""
-    fates = {half.fate for half in halves.values() if isinstance(half, Trouble)}
+    open_ = (half for half in halves.values() if not isinstance(half, Made))
+    fates = {half.fate if isinstance(half, Trouble) else Fate.MAYBE for half in open_}  # accepted: not known yet
     if not fates:
         return CREATED
     if Fate.MAYBE not in fates and any(isinstance(half, Made) for half in halves.values()):

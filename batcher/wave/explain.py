@@ -1,10 +1,11 @@
 """What was done for an entry and why, step by step, from the events that the journal keeps."""
 
 from collections.abc import Iterable, Iterator
+from typing import assert_never
 
 from msgspec import Struct
 
-from batcher.drs.outcome import Half, Made, Trouble
+from batcher.drs.outcome import Accepted, Half, Made, Trouble
 from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight, Suspected
 
 _NAMES = {Half.OBJECT: "object level", Half.DATA: "data level"}
@@ -50,6 +51,8 @@ def _step(event: Event, attempt: int) -> Step:
         case Ruled():
             ids = ", ".join(f"{_NAMES[half]} is {task_id}" for half, task_id in sorted(event.halves.items()))
             return Step(at=event.at, what="settled by the operator", told=ids, decided=event.ruling)
+        case _:
+            assert_never(event)
 
 
 def _asked(event: Intended) -> str:
@@ -80,8 +83,13 @@ def _verdicts(event: Answered) -> Iterator[str]:
         match verdict:
             case Made():
                 yield f"{name}created {verdict.compare_task_id}"
+            case Accepted():
+                as_what = f" as {verdict.reference}" if verdict.reference else ""
+                yield f"{name}accepted{as_what}, without naming a comparison"
             case Trouble():
                 yield f"{name}{verdict.fate.value}" + (f": {verdict.error_msg}" if verdict.error_msg else "")
+            case _:
+                assert_never(verdict)
 
 
 def _looked_up(event: LookedUp) -> Step:
@@ -114,4 +122,7 @@ def _seen(half: Half, seen: Seen) -> str:
             return f"{_NAMES[half]}: {ids} may be it or older, until the cloud's time is known better"
         case Sight.AMBIGUOUS:
             return f"{_NAMES[half]}: cannot be told apart ({ids})"
-    return f"{_NAMES[half]}: {seen.sight.value}"
+        case Sight.ABSENT | Sight.PROVEN_ABSENT:
+            return f"{_NAMES[half]}: {seen.sight.value}"
+        case _:
+            assert_never(seen.sight)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from functools import partial
+from typing import assert_never
 
 from batcher.channel.access import Access
 from batcher.channel.cloud_clock import CloudClock
@@ -15,7 +16,7 @@ from batcher.holding.admission import Admitted, Refused, Waits, WaitsFor
 from batcher.journal.errors import JournalFailed
 from batcher.journal.ops import ClockNoted
 from batcher.journal.port import MOST_BYTES, Record
-from batcher.life.decide import LookUp, Send, Settle, give_up
+from batcher.life.decide import LookUp, Send, Settle, not_admitted
 from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Reconcile
 from batcher.life.state import fresh, history
@@ -229,6 +230,8 @@ class Lane:
                 await self._send(held)
             case Settle() as action:
                 await self._course.settle(held, action)
+            case _:
+                assert_never(held.action)
         return True
 
     async def _send(self, held: Held) -> None:
@@ -240,7 +243,9 @@ class Lane:
                 waits_for.append(what)
                 self._held_back[what] += 1
             case Refused(trouble):
-                await self._course.settle(held, give_up(held.state, trouble, "not admitted"))
+                await self._course.settle(held, not_admitted(held.state, trouble))
+            case other:
+                assert_never(other)
 
     def _ask_again(self, held: Held, waited_for: list[WaitsFor]) -> None:
         self._held_back.subtract(waited_for)

@@ -6,10 +6,10 @@ from itertools import chain
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from batcher.drs.outcome import ErrorKind, Fate, Trouble
+from batcher.drs.outcome import Trouble
 from batcher.journal.port import Record
+from batcher.life.decide import unfinished
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Event
 from batcher.life.result import Result, Status
@@ -19,7 +19,6 @@ from batcher.wave.older import refuse_untold
 from batcher.wave.sink import SinkFailed, mend, write_all
 
 _BATCH = 500
-_GO_ON = "Run the same command again to go on"
 
 
 class Rebuilt(Struct, frozen=True, kw_only=True):
@@ -50,12 +49,8 @@ def provisional(entry: PlannedEntry, events: list[Event], now: float, stopped: T
     """What can be said of an open entry: it was not submitted, or it may have been taken. *stopped* is why its run
     ended before it was settled, where that is known."""
     state = history(entry.asked, events)
-    status = Status.UNSETTLED if state.in_doubt else Status.NOT_SUBMITTED
-    trouble = stopped or Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="not submitted yet")
-    said = trouble.error_msg
-    if state.in_doubt:
-        said = "the request may have been taken, and was not looked up yet" + (f" ({said})" if stopped else "")
-    return result_of(entry, state, status, replace(trouble, error_msg=f"{said}. {_GO_ON}"), now)
+    stands = unfinished(state, stopped)
+    return result_of(entry, state, stands.status, stands.trouble, now)
 
 
 def count_doubts(record: Record) -> int:

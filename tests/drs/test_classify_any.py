@@ -82,6 +82,7 @@ def test_any_json_under_any_status(http_status: int, body: object, headers: Mapp
     outcome = classify_create(whatever, asked=BOTH, job_id="job-1")
     assert set(outcome.halves) == BOTH
     for verdict in outcome.halves.values():
+        assert isinstance(verdict, Made | Trouble)
         if isinstance(verdict, Made):
             assert 200 <= http_status < 300
         elif verdict.fate is not Fate.MAYBE:

@@ -6,7 +6,7 @@ import pytest
 
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.failure_table import ANY_CODE, ROWS, Row
-from batcher.drs.outcome import CreateOutcome, ErrorKind, Fate, Foreign, Half, Made, Trouble
+from batcher.drs.outcome import CreateOutcome, ErrorKind, Fate, Foreign, Half, HalfOutcome, Made, Trouble
 from batcher.drs.v3.classify import classify_create
 from tests.drs.answers import BOTH, DATA, OBJECT, answer, code, whole
 
@@ -19,7 +19,7 @@ def classify(
     return classify_create(answer(http_status, body, headers), asked=asked, job_id=JOB)
 
 
-def trouble(verdict: Made | Trouble) -> Trouble:
+def trouble(verdict: HalfOutcome) -> Trouble:
     assert isinstance(verdict, Trouble)
     return verdict
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from batcher import RunSettings, Wave
 from batcher.clock import SystemClock
-from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
+from batcher.drs.outcome import Accepted, ErrorKind, Fate, Half, Made, Trouble
 from batcher.service.meters import MOST_SCOPES, OTHER, OUTCOMES, Meters, outcome_of
 from batcher.service.metrics import Reading, ScopeReading, text
 from batcher.service.traffic import Traffic
@@ -148,6 +148,7 @@ def test_an_outcome_is_that_of_the_half_that_matters_more() -> None:
     assert outcome_of({Half.OBJECT: Made("1"), Half.DATA: Made("2")}) == "created"
     assert outcome_of({Half.OBJECT: Made("1"), Half.DATA: trouble(Fate.REFUSED)}) == "partial"
     assert outcome_of({Half.OBJECT: Made("1"), Half.DATA: trouble(Fate.MAYBE)}) == "unknown"
+    assert outcome_of({Half.OBJECT: Made("1"), Half.DATA: Accepted()}) == "unknown"
     for fate in Fate:
         assert outcome_of({Half.OBJECT: trouble(fate)}) == OUTCOMES[fate]
 

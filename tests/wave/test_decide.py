@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from batcher.drs.outcome import ErrorKind, Fate, Made, Trouble
+from batcher.drs.outcome import Accepted, ErrorKind, Fate, HalfOutcome, Made, Trouble
 from batcher.life.decide import LookUp, Moment, Send, Settle, back_off, decide
 from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
 from batcher.life.policy import MaxFailures, Policy, Reconcile
@@ -17,7 +17,7 @@ BOTH = frozenset({OBJECT, DATA})
 INTENT = Intended(at=NOON, asked=BOTH)
 
 
-def answered(object_level: Made | Trouble, data_level: Made | Trouble) -> Answered:
+def answered(object_level: HalfOutcome, data_level: HalfOutcome) -> Answered:
     halves = {OBJECT: object_level, DATA: data_level}
     return Answered(at=NOON, sent_at=NOON, halves=halves, http_status=200, request_id="r")
 
@@ -354,3 +354,43 @@ def test_a_failed_entry_that_is_taken_up_again_begins_as_at_first() -> None:
     )
     assert (again.since, again.keep, again.snapshot_due) == (None, False, True)
     assert isinstance(decide(again, POLICY, NOW), Send)
+
+
+# --- accepted, without an id ----------------------------------------------------------------------------------
+
+ACCEPTED = Accepted("query-1")
+
+
+def looked_up(sight: Sight, *ids: str, blocked: bool = False) -> LookedUp:
+    return LookedUp(at=NOON, halves={DATA: Seen(sight=sight, ids=ids)}, listed=len(ids), blocked=blocked)
+
+
+def test_what_is_accepted_without_an_id_is_looked_up() -> None:
+    """The answer is sound, so that nothing is wrong; but which comparison it made only a look-up can tell."""
+    after = state(INTENT, answered(Made("o"), ACCEPTED))
+    assert after.doubtful == {DATA}
+    action = decide(after, POLICY, NOW)
+    assert isinstance(action, LookUp)
+    assert (action.after_s, action.why) == (1.0, "accepted without naming a comparison: looked up in 1.0 s")
+    found = state(INTENT, answered(Made("o"), ACCEPTED), looked_up(Sight.FOUND, "d"))
+    assert decide(found, POLICY, NOW) == Settle(Status.CREATED, None, "every comparison asked for exists")
+    assert found.recovered
+
+
+def test_what_was_accepted_and_is_proven_not_to_be_there_is_sent_again_within_the_attempts() -> None:
+    gone = looked_up(Sight.PROVEN_ABSENT)
+    attempt: list[Event] = [INTENT, answered(Made("o"), ACCEPTED), gone]
+    for several in range(1, POLICY.attempts):
+        assert isinstance(decide(state(*attempt * several), POLICY, replace(NOW, since_intent_s=200.0)), Send)
+    settled = decide(state(*attempt * POLICY.attempts), POLICY, NOW)
+    assert isinstance(settled, Settle)
+    assert settled.status is Status.PARTIAL
+    assert settled.trouble is not None
+    assert settled.trouble.error_msg == "the cloud accepted the request and named no comparison"
+
+
+def test_what_was_accepted_and_cannot_be_looked_up_is_left_to_the_operator() -> None:
+    settled = decide(state(INTENT, answered(Made("o"), ACCEPTED)), replace(POLICY, reconcile=Reconcile.OFF), NOW)
+    assert isinstance(settled, Settle)
+    assert settled.status is Status.UNSETTLED
+    assert "accepted the request" in ((settled.trouble and settled.trouble.error_msg) or "")

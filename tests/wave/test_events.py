@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
+from batcher.drs.outcome import Accepted, ErrorKind, Fate, Half, Made, Trouble
 from batcher.life.events import (
     Answered,
     Event,
@@ -37,7 +37,7 @@ troubles = st.builds(
     limit=st.none() | st.tuples(st.integers(1, 1000), moments),
     listed=st.booleans(),
 )
-verdicts = st.builds(Made, ids) | troubles
+verdicts = st.builds(Made, ids) | st.builds(Accepted, st.none() | ids) | troubles
 seen = st.builds(Seen, sight=st.sampled_from(Sight), ids=st.lists(ids, max_size=3).map(tuple))
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import OnSent, Refusal, ResultIds
 from batcher.drs.guesses import LIST_PAGE_SIZE
-from batcher.drs.outcome import CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
+from batcher.drs.outcome import Accepted, CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
 from batcher.drs.v3.classify import classify_batch_status, classify_create, classify_list, classify_results
 from batcher.drs.v3.query_compare_request import RESULT_ID
 from tests.worlds.cloud import Read, Sent, Traffic, Way, WorldCloud, no_answer
@@ -52,9 +52,13 @@ class ProcessCloud:
         self, body: bytes, *, job_id: str, asked: Iterable[Half], x_language: str | None, on_sent: OnSent = None
     ) -> CreateOutcome:
         """See `Cloud.create_comparisons`."""
-        return classify_create(await self._create(body, x_language, on_sent), asked=asked, job_id=job_id)
+        answer, sent = await self._create(body, x_language, on_sent)
+        outcome = classify_create(answer, asked=asked, job_id=job_id)
+        if sent is not None and not any(isinstance(verdict, Accepted) for verdict in outcome.halves.values()):
+            sent.told = bool(sent.created) and all(made.encode() in answer.body for made in sent.created.values())
+        return outcome
 
-    async def _create(self, body: bytes, x_language: str | None, on_sent: OnSent) -> Answer:
+    async def _create(self, body: bytes, x_language: str | None, on_sent: OnSent) -> tuple[Answer, Sent | None]:
         cloud = self._cloud
         self._traffic.calls += 1
         sent_at = self._process.now()
@@ -62,7 +66,7 @@ class ProcessCloud:
         self._maybe_step_clock()
         await self._alive("connect", self._connecting_s())
         if way is Way.NOT_SENT:
-            return replace(no_answer("network", "connection refused"), stage=Stage.NOT_SENT)
+            return replace(no_answer("network", "connection refused"), stage=Stage.NOT_SENT), None
         assert x_language is not None
         sent = self._leaves(int(x_language.removeprefix("entry-")), body, way)
         if on_sent is not None:
@@ -71,8 +75,7 @@ class ProcessCloud:
         cloud.create(sent, body, self._token, way, reply)
         answer = await self._await(reply, sent_at)
         sent.ended_at = self._loop.time()
-        sent.told = bool(sent.created) and all(made.encode() in answer.body for made in sent.created.values())
-        return answer
+        return answer, sent
 
     def _leaves(self, entry: int, body: bytes, way: Way) -> Sent:
         fields = orjson.loads(body)

@@ -8,11 +8,11 @@ Nothing here walks over all of a wave but what is asked once in a run: `tests/jo
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, assert_never
 
 import orjson
 
-from batcher.journal.ops import Happened, Op, Settled
+from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Settled
 from batcher.journal.port import MOST_BYTES, EntryWithEvents
 from batcher.journal.sqlite.database import Database, Row
 from batcher.journal.sqlite.log import IN_USE
@@ -279,8 +279,10 @@ class SqliteRecord:
                 case Settled():
                     if self.result_of(op.index) is None:
                         return False
-                case _:
+                case Noted() | ClockNoted():
                     pass
+                case _:
+                    assert_never(op)
         return True
 
     # --- rows ---------------------------------------------------------------------------------------------

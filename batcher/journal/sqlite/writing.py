@@ -2,7 +2,7 @@
 
 import sqlite3
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, assert_never
 
 import orjson
 
@@ -33,6 +33,8 @@ def write_ops(db: sqlite3.Connection, ops: Iterable[Op]) -> None:
                 note(db, op.name, op.value)
             case ClockNoted():
                 db.execute("UPDATE scopes SET clock_offset_s = ? WHERE number = ?", (op.offset_s, op.scope))
+            case _:
+                assert_never(op)
     _insert(db, events, results)
 
 
