@@ -10,7 +10,9 @@ RUN /opt/batcher/bin/python -m pip install --require-hashes --only-binary :all: 
 RUN python -m venv /opt/build
 RUN /opt/build/bin/python -m pip install --require-hashes --only-binary :all: --requirement requirements-build.lock
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml README.md CHANGELOG.md LICENSE ./
+COPY docs ./docs
+COPY config ./config
 COPY batcher ./batcher
 RUN /opt/build/bin/python -m pip wheel --no-deps --no-build-isolation --wheel-dir /src/dist .
 RUN /opt/batcher/bin/python -m pip install --no-deps --no-index /src/dist/*.whl

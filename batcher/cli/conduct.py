@@ -49,11 +49,13 @@ class TalliedOutput(StandardOutput):
 class Presentation(msgspec.Struct, frozen=True, kw_only=True):
     """How a wave is shown. *title* heads it. *command* is what to type to go on; None where there is no going on.
 
-    *loop* makes the event loop to run on, where that is not asyncio's own.
+    *results* is where its results go, where nobody has said so. *loop* makes the event loop to run on, where that is
+    not asyncio's own.
     """
 
     title: str
     command: str | None
+    results: Path | None = None
     loop: Callable[[], asyncio.AbstractEventLoop] | None = None
 
 
@@ -82,7 +84,7 @@ async def _run(make: Make, settings: RunSettings, presentation: Presentation, er
         stack.enter_context(stopping(wave, lambda text: err.say((text, "yellow"))))
         async with wave:
             if not settings.quiet:
-                print_start(err, wave, title=presentation.title)
+                print_start(err, wave, title=presentation.title, results=presentation.results)
             if presentation.command is not None:  # else no cloud is asked
                 said = short_landing(wave.status(), settings.landing_time, settings.timeout)
                 if said is not None:

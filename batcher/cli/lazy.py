@@ -17,6 +17,7 @@ class LazyCommand(NamedTuple):
     short_help: str
 
 
+COMPLETION = "_BATCHER_COMPLETE"  # the variable by which a shell asks
 _LONGEST_PART, _LONGEST_PATH = 255, 4095  # bytes, as Linux and macOS have it at the most
 
 
@@ -60,6 +61,10 @@ class LazyGroup(click.Group):
         for parameter in command.params:
             if type(parameter.type) is click.Path:
                 parameter.type = SoundPath(parameter.type)
+        if COMPLETION in os.environ:
+            from batcher.cli.completers import offer
+
+            offer(command)
         return command
 
     def resolve_command(

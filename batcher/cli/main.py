@@ -53,6 +53,7 @@ SECTIONS = {
         "demo": LazyCommand("batcher.cli.commands.demo", "See it work: a sample wave through a simulated cloud."),
         "simulate": LazyCommand("batcher.cli.commands.simulate", "Serve a simulated DRS and IAM on loopback."),
         "schema": LazyCommand("batcher.cli.commands.schema", "Print the JSON Schema of results or manifests."),
+        "help": LazyCommand("batcher.cli.commands.help", "Show all of a command's help; documentation, man pages."),
         "completion": LazyCommand("batcher.cli.commands.completion", "Print the shell completion script."),
     },
 }
@@ -61,11 +62,12 @@ _EPILOG = """\b
 Start with:
   batcher demo
   batcher check wave.csv --region eu-west-101 --project-id 0123…
-  batcher run wave.csv -o results.jsonl --region eu-west-101 --project-id 0123…
+  batcher run wave.csv --region eu-west-101 --project-id 0123…
 
 \b
 Credentials come from the environment: BATCHER_TOKEN, BATCHER_TOKEN_FILE, …
 Exit codes: 0 all created, 1 some not, 2 usage, 3 stopped, 4 some unsettled.
+Documentation: less "$(batcher help --docs)/runbook.md"
 """
 
 

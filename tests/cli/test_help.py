@@ -1,6 +1,9 @@
 """Help: every command has it, with an example that names the command, and the top of it says where to begin."""
 
+import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import click
@@ -44,14 +47,14 @@ def test_what_prints_a_table_prints_json(name: str) -> None:
     with click.Context(cli) as context:
         command = cli.get_command(context, name)
     assert command is not None
-    no_table = {"completion", "demo", "init", "results", "schema", "select", "serve", "token revoke"}
+    no_table = {"completion", "demo", "help", "init", "results", "schema", "select", "serve", "token revoke"}
     for words, each in leaves(name, command).items():
         options = {option for parameter in each.params for option in parameter.opts}
         assert "--json" in options or words in no_table
 
 
 def test_run_has_a_flag_for_every_setting_and_says_its_variable(batcher: Batcher) -> None:
-    said = batcher("run", "--help").out
+    said = batcher("run", "--help-all").out
     for name in RunSettings.model_fields:
         assert f"{flag_name(name)}" in said
         assert variable_name(name) in said
@@ -84,3 +87,57 @@ def test_every_link_of_the_readme_leads_somewhere() -> None:
     root = Path(__file__).parents[2]
     links = re.findall(r"\]\(([^)#]+)\)", (root / "README.md").read_text(encoding="utf-8"))
     assert [link for link in links if not (root / link).exists()] == []
+
+
+# --- what is short, and what is whole ------------------------------------------------------------------
+
+
+def test_the_help_of_run_is_short_and_leads_to_the_whole(batcher: Batcher) -> None:
+    short, whole = batcher("run", "--help").out, batcher("run", "--help-all").out
+    listed = re.findall(r"^  (?:-\w, )?(--[a-z-]+)", short, flags=re.MULTILINE)
+    assert len(set(listed) - {"--help-all", "--help"}) == 15
+    assert "more: batcher run --help-all" in short
+    assert len(whole.splitlines()) > 2 * len(short.splitlines())
+    assert batcher("help", "run").out == whole
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_shows_every_command_with_all_its_options(batcher: Batcher, name: str) -> None:
+    ended = batcher("help", name)
+    assert ended.code == 0
+    with click.Context(cli) as context:
+        command = cli.get_command(context, name)
+    assert command is not None
+    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
+    assert [p.opts[-1] for p in options if p.opts[-1] not in ended.out] == []
+
+
+def test_help_says_what_is_no_command(batcher: Batcher) -> None:
+    assert "Did you mean 'run'?" in batcher("help", "rnu").err
+    assert "has no commands of its own" in batcher("help", "run", "fast").err
+    assert batcher("help", "token", "new").out.startswith("Usage: batcher token new")
+
+
+def test_help_leads_to_the_documentation(batcher: Batcher) -> None:
+    folder = Path(batcher("help", "--docs").out.strip())
+    assert (folder / "runbook.md").is_file()
+    assert "batcher help --docs" in batcher("--help").out
+
+
+@pytest.mark.skipif(shutil.which("man") is None, reason="there is no man")
+def test_man_pages_are_made_of_the_commands_and_man_can_show_them(batcher: Batcher, tmp_path: Path) -> None:
+    assert batcher("help", "--man", tmp_path / "man1").code == 0
+    pages = {path.stem for path in (tmp_path / "man1").iterdir()}
+    assert {"batcher", *(f"batcher-{name}" for name in COMMANDS)} <= pages
+    for name in ("batcher", "batcher-run", "batcher-settle"):
+        shown = subprocess.run(
+            ["man", "--warnings", "-l", str(tmp_path / "man1" / f"{name}.1")],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8", "MAN_KEEP_FORMATTING": ""},
+        )
+        assert shown.stderr == ""
+        assert "SYNOPSIS" in shown.stdout
+    plain = re.sub(r".\x08|\x1b\[[0-9;]*m", "", shown.stdout)
+    assert "object=…,data=…      both levels were in doubt" in plain

@@ -254,7 +254,7 @@ NOT_REHEARSED = ("proxy", "ca_bundle", "restart", "retry_failed", "look_first", 
 def test_every_option_of_run_is_honoured_or_refused_by_name(batcher: Batcher, manifest: Path, name: str) -> None:
     flag = flag_name(name)
     if name not in NOT_REHEARSED:
-        assert f"  {flag} " in batcher("rehearse", "--help").out
+        assert f"  {flag} " in batcher("rehearse", "--help-all").out
         return
     value = () if RunSettings.model_fields[name].annotation is bool else ("always",)
     refused = batcher("rehearse", manifest, flag, *value)

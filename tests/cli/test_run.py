@@ -277,3 +277,27 @@ def test_a_landing_time_of_a_simulator_is_warned_of_before_a_real_cloud(
 def test_a_landing_time_of_a_simulator_is_right_for_one(batcher: Batcher, cloud: Cloud, manifest: Path) -> None:
     cloud()
     assert "landing_time is" not in batcher("run", manifest, "-o", "results.jsonl", "--landing-time", "1s").err
+
+
+def test_results_lie_beside_the_manifest_where_nobody_says_where(
+    batcher: Batcher, cloud: Cloud, manifest: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From whichever folder the same command is typed again, it goes on with the same wave."""
+    cloud()
+    ended = batcher("run", "wave.csv")
+    assert ended.code == 0
+    assert "wave.csv  3 entries, results in wave.results.jsonl" in ended.err
+    assert len(lines_of(tmp_path / "wave.results.jsonl")) == 3
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = batcher("run", manifest)
+    assert again.code == 0
+    assert "the wave has ended: all 3 are settled" in again.err
+    assert "results in" not in batcher("run", manifest, "-o", manifest.with_name("wave.results.jsonl")).err
+
+
+def test_a_manifest_that_is_no_file_needs_a_name_for_the_results(batcher: Batcher, cloud: Cloud) -> None:
+    cloud()
+    ended = batcher("run", "/dev/null")
+    assert ended.code == 2
+    assert "name one with -o" in ended.err

@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import tomllib
 import zipfile
@@ -95,8 +96,10 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Builder:
 
 
 def package_files() -> set[str]:
-    """The files that the package consists of."""
-    return {name for name in files() if name.startswith("batcher/")}
+    """The files that the package consists of: its own, and the pages and config files that `batcher help` leads to."""
+    own = {name for name in files() if name.startswith("batcher/")}
+    pages = {name for name in files() if name.startswith(("docs/", "config/")) or name in ("README.md", "CHANGELOG.md")}
+    return own | {f"batcher/{name}" for name in pages}
 
 
 def wheel_files(wheel: Path) -> set[str]:
@@ -148,7 +151,7 @@ def test_the_final_image_copies_what_the_builder_made_to_the_same_place() -> Non
 
 
 def test_no_secret_and_no_tool_reaches_the_builder() -> None:
-    assert [name for name in (".env", ".git", ".venv", "tests", "docs") if let_through(name)] == []
+    assert [name for name in (".env", ".git", ".venv", "tests", "scripts") if let_through(name)] == []
     text = (ROOT / "Dockerfile").read_text(encoding="utf-8")
     assert re.search(r"(?i)\bARG\b|password|token|secret|BATCHER_", text) is None
 
@@ -180,6 +183,17 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(built: Build
     extra = {f"{info}/{name}" for name in ("METADATA", "RECORD", "WHEEL", "entry_points.txt", "licenses/LICENSE")}
     assert wheel_files(wheel) == package_files() | extra
     assert "batcher/py.typed" in package_files()
+
+
+@pytest.mark.slow
+def test_the_installed_program_leads_to_its_pages(built: Builder) -> None:
+    program = Path(built.at("/opt/batcher/bin/batcher"))
+    done = subprocess.run([program, "help", "--docs"], capture_output=True, text=True, check=True, cwd=built.top)
+    folder = Path(done.stdout.strip())
+    assert folder.is_relative_to(built.top)
+    links = re.findall(r"\]\((\.\.?/[^)#]+|[a-z]+\.md)", (folder / "configuration.md").read_text(encoding="utf-8"))
+    assert links
+    assert [link for link in links if not (folder / link).exists()] == []
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""`batcher demo`: see it work in half a minute, with files to look at afterwards."""
+"""`batcher demo`: see it work in a minute, with files to look at afterwards."""
 
 import shlex
 import shutil

@@ -74,7 +74,14 @@ def _refusing(function: F) -> F:
     return function
 
 
-@click.command(cls=ListedCommand, epilog=_EPILOG)
+_FIRST_NIGHT = (
+    *("limit", "latency", "faults", "jobs", "differences", "keep", "as_json"),
+    *("rate", "concurrency", "deadline", "max_failures", "landing_time"),
+    *("wait", "wait_ready", "max_running", "profile"),
+)
+
+
+@click.command(cls=ListedCommand, epilog=_EPILOG, essential=_FIRST_NIGHT)
 @click.argument("manifest", type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--limit", metavar="RATE", help="Create requests the cloud lets in per project; off for none. [--rate]")
 @click.option("--latency", metavar="TIME[..TIME]", default="200ms..600ms", show_default=True,

@@ -16,7 +16,7 @@ from batcher.errors import UserError
 
 _EPILOG = """\b
 Examples:
-  batcher run wave.csv -o results.jsonl --region eu-west-101 --project-id 0123…
+  batcher run wave.csv --region eu-west-101 --project-id 0123…
   batcher run wave.csv -o results.jsonl --rate 600/min --max-failures 5%
   batcher run wave.jsonl -o - | jq 'select(.status != "created")'
 
@@ -32,11 +32,17 @@ Exit codes: 0 all created; 1 some not; 2 bad usage, manifest or configuration, n
 """
 
 
-@click.command(cls=ListedCommand, epilog=_EPILOG)
+_FIRST_NIGHT = (
+    *("output", "region", "project_id", "rate", "concurrency", "deadline", "max_failures"),
+    *("skip_invalid", "retry_failed", "wait", "wait_ready", "max_running", "allow_inconsistent", "profile", "quiet"),
+)
+
+
+@click.command(cls=ListedCommand, epilog=_EPILOG, essential=_FIRST_NIGHT)
 @click.argument("manifest", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", metavar="RESULTS", required=True, type=click.Path(allow_dash=True),
-    help="File for the result lines; - for standard output.",
+    "-o", "--output", metavar="RESULTS", type=click.Path(allow_dash=True),
+    help="File for the result lines; - for standard output. [MANIFEST's name, ending in .results.jsonl]",
 )  # fmt: skip
 @click.option("--journal", metavar="FILE", type=click.Path(path_type=Path), help="Journal; by default beside RESULTS.")
 @click.option("--format", "format_", metavar="csv|json|jsonl", help="Format of MANIFEST; by default by its extension.")
@@ -46,7 +52,7 @@ Exit codes: 0 all created; 1 some not; 2 bad usage, manifest or configuration, n
 @credential_flags
 def command(
     manifest: Path,
-    output: str,
+    output: str | None,
     journal: Path | None,
     format_: str | None,
     encoding: str | None,
@@ -61,7 +67,7 @@ def command(
     options = credential_options(parameters)
     loaded = load_given(parameters)
     settings = loaded.settings
-    results = None if output == "-" else Path(output)
+    results = None if output == "-" else _default_results(manifest) if output is None else Path(output)
     if results is None and as_json:
         raise click.UsageError("With -o - standard output carries the results: leave --json out, or name a file.")
     if results is not None:
@@ -90,9 +96,18 @@ def command(
             credentials=credentials,
         )
 
-    presentation = Presentation(title=str(manifest), command=again, loop=quickest_loop())
+    presentation = Presentation(
+        title=str(manifest), command=again, loop=quickest_loop(), results=None if output else results
+    )
     with told(as_json=as_json):
         return conduct(make, settings, presentation, results=results, output=to_stdout, as_json=as_json)
+
+
+def _default_results(manifest: Path) -> Path:
+    """Beside the manifest, so that the same command from another folder goes on with the same wave."""
+    if manifest.exists() and not manifest.is_file():
+        raise click.UsageError(f"{manifest} is no file that results could lie beside: name one with -o.")
+    return manifest.with_name(f"{manifest.stem}.results.jsonl")
 
 
 def _refuse_same(manifest: Path, results: Path) -> None:

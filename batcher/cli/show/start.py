@@ -1,5 +1,6 @@
 """What a wave says before it begins: what was found, where it goes, how fast, and how long that takes."""
 
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from batcher.api import Wave
@@ -15,11 +16,15 @@ _LEAST_LANDING_S = 60.0
 _SCOPES = 8  # shown; a wave over hundreds of projects says how many more
 
 
-def print_start(screen: Screen, wave: Wave, *, title: str) -> None:
-    """Say on *screen* what *wave*, which has been entered, is about to do."""
+def print_start(screen: Screen, wave: Wave, *, title: str, results: Path | None = None) -> None:
+    """Say on *screen* what *wave*, which has been entered, is about to do.
+
+    *results* is where its results go, where nobody has said so.
+    """
     assert wave.found is not None  # noqa: S101 - it has been entered
     found, status, pace = wave.found, wave.status(), wave.settings.pace
-    screen.say((printable(title), "bold"), f"  {counted(status.entries, 'entry', 'entries')}")
+    where = "" if results is None else f", results in {printable(str(results))}"
+    screen.say((printable(title), "bold"), f"  {counted(status.entries, 'entry', 'entries')}{where}")
     for said in found.said:
         screen.say((f"  {printable(said)}", "yellow"))
     least_s = shortest_s(status, pace)
