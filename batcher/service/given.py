@@ -120,12 +120,19 @@ def _checked(name: str, value: str) -> Iterator[dict[str, Any]]:
 
 def _above(name: str, given: Mapping[str, str], asked: Pace, own: Pace) -> Iterator[dict[str, Any]]:
     """The operator's limit stands above what a wave asks for."""
-    if name not in given or own == "off" or (asked == "auto" and own == "auto"):
-        return
-    if isinstance(asked, Rate) and (own == "auto" or (isinstance(own, Rate) and asked.per_s <= own.per_s)):
+    if name not in given or lower(asked, own) == asked:
         return
     mend = f"Ask for at most {own}, or leave it out"
     yield finding(name, given[name], f"is above what this service allows, which is {own}", mend)
+
+
+def lower(asked: Pace, own: Pace) -> Pace:
+    """What a wave runs at that has *asked* for a pace, where the service's *own* stands above it."""
+    if own == "off" or asked == own:
+        return asked
+    if isinstance(asked, Rate) and (own == "auto" or (isinstance(own, Rate) and asked.per_s <= own.per_s)):
+        return asked
+    return own
 
 
 def finding(field: str | None, value: str | None, problem: str, mend: str) -> dict[str, Any]:

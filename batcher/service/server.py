@@ -45,8 +45,22 @@ class Options(Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
 
-async def serve(options: Options, ended: asyncio.Event, serving: Callable[[str], None]) -> None:
-    """Serve until *ended* is set, then end in order; waves go on with the next start. *serving* is told the address.
+class Ending:
+    """Told to end: once to end in order, again to leave at once."""
+
+    def __init__(self) -> None:
+        self.told = asyncio.Event()
+        self.hurried = asyncio.Event()
+
+    def tell(self) -> None:
+        """End; what is in flight is settled. Said again: leave."""
+        if self.told.is_set():
+            self.hurried.set()
+        self.told.set()
+
+
+async def serve(options: Options, ending: Ending, serving: Callable[[str], None]) -> None:
+    """Serve until *ending* is told, then end in order; waves go on with the next start. *serving* is told the address.
 
     Raises `UserError`.
     """
@@ -73,10 +87,10 @@ async def serve(options: Options, ended: asyncio.Event, serving: Callable[[str],
                 url = await _listen(runner, options)
                 log.info("service.serving", url=url, data=str(options.data), waves=waves.runner.to_go)
                 serving(url)
-                await ended.wait()
+                await ending.told.wait()
                 for site in list(runner.sites):
                     await site.stop()
-                await waves.end()
+                await _end(waves, ending)
             finally:
                 await runner.cleanup()
 
@@ -100,6 +114,15 @@ def _outwards(options: Options, desk: Desk) -> AiohttpTransport:
 def _loaded(options: Options) -> Loaded:
     profiles = options.service.profiles
     return options.service.load(profiles[0] if profiles else None, {})
+
+
+async def _end(waves: Waves, ending: Ending) -> None:
+    hurrying = asyncio.create_task(ending.hurried.wait())
+    hurrying.add_done_callback(lambda task: None if task.cancelled() else waves.runner.hurry())
+    try:
+        await waves.end()
+    finally:
+        hurrying.cancel()
 
 
 async def _listen(runner: web.AppRunner, options: Options) -> str:

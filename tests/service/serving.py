@@ -17,7 +17,7 @@ from aiohttp import ClientSession
 from batcher.service.given import Service
 from batcher.service.limits import Limits
 from batcher.service.models import State
-from batcher.service.server import Options, serve
+from batcher.service.server import Ending, Options, serve
 
 CSV = {"Content-Type": "text/csv"}
 PROJECT = "0123456789abcdef0123456789abcdef"
@@ -77,7 +77,7 @@ class Serving:
 @asynccontextmanager
 async def serving(data: Path, *, limits: Limits | None = None, **more: Any) -> AsyncIterator[Serving]:
     """A service in this event loop, over the folder *data*."""
-    ended, url = asyncio.Event(), asyncio.get_running_loop().create_future()
+    ending, url = Ending(), asyncio.get_running_loop().create_future()
     options = Options(
         **{
             "host": "127.0.0.1",
@@ -89,7 +89,7 @@ async def serving(data: Path, *, limits: Limits | None = None, **more: Any) -> A
             **more,
         }
     )
-    task = asyncio.create_task(serve(options, ended, url.set_result))
+    task = asyncio.create_task(serve(options, ending, url.set_result))
     await asyncio.wait({task, url}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         await task
@@ -97,7 +97,7 @@ async def serving(data: Path, *, limits: Limits | None = None, **more: Any) -> A
         async with ClientSession(url.result()) as client:
             yield Serving(url.result(), client, data)
     finally:
-        ended.set()
+        ending.tell()
         await task
 
 

@@ -70,7 +70,7 @@ def command(
     from batcher.cli.signals import caught
     from batcher.service.given import Service
     from batcher.service.kept.folders import default_data
-    from batcher.service.server import Options, serve
+    from batcher.service.server import Ending, Options, serve
 
     options = Options(
         host=host,
@@ -86,9 +86,9 @@ def command(
     logs.configure(settings.log_format, settings.log_level, color=colors_on(err.stream))
 
     async def run() -> None:
-        ended = asyncio.Event()
-        with caught(lambda _: ended.set()):
-            await serve(options, ended, lambda url: tell(f"batcher serves {options.data} at {url}"))
+        ending = Ending()
+        with caught(lambda _: ending.tell()):
+            await serve(options, ending, lambda url: tell(f"batcher serves {options.data} at {url}"))
 
     with asyncio.Runner(loop_factory=quickest_loop()) as runner:
         runner.run(run())

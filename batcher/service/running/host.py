@@ -9,7 +9,7 @@ from typing import Any
 
 from batcher.api import Wave
 from batcher.clock import Clock, utc
-from batcher.service.given import Service
+from batcher.service.given import Service, lower
 from batcher.service.kept.folders import DataFolder
 from batcher.service.kept.register import WaveRow, settings_of
 from batcher.service.meters import Meters
@@ -45,7 +45,14 @@ class Host:
 
     def _settings_of(self, row: WaveRow, loaded: Loaded) -> RunSettings:
         settings = loaded.settings
-        changes: dict[str, Any] = {"grace": min(settings.grace, self._grace_s), "retry_failed": row.retry_failed}
+        own = self._service.load(row.profile, {}).settings
+        changes: dict[str, Any] = {
+            "rate": lower(settings.pace, own.pace),
+            "grace": min(settings.grace, self._grace_s),
+            "retry_failed": row.retry_failed,
+        }
+        if settings.read_rate is not None:
+            changes["read_rate"] = lower(settings.read_pace, own.read_pace)
         if row.deadline_at is not None:
             changes["deadline"] = Deadline(moment=utc(row.deadline_at))
         return settings.model_copy(update=changes)

@@ -16,14 +16,16 @@ from batcher.service.models import State
 from batcher.service.running.feed import Feed
 from batcher.service.running.host import Host
 from batcher.service.running.run import Outcome, Run
+from batcher.service.running.verbs import final
 from batcher.service.running.view import wave_told
 
 log = get_logger("batcher.service")
 
 _TICK_S = 0.25
 _STORE_AGAIN_S = 5.0
+_LEAVE_S = 3.0  # for a wave that is to leave at once to do so
 _FEEDS = 64  # that are kept for waves of which there is nothing new and to which nobody listens
-_ACTIVE = (State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
+_ACTIVE = (State.HELD, State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
 
 
 class Runner:
@@ -39,7 +41,7 @@ class Runner:
         self._host = host
         self._clock = clock
         self._meters = meters
-        self._rows: dict[str, WaveRow] = {}  # of waves that have not ended, and that nothing holds
+        self._rows: dict[str, WaveRow] = {}  # of waves that have not ended
         self._runs: dict[str, Run] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waits: dict[str, asyncio.TimerHandle] = {}  # waves that are tried again later
@@ -47,6 +49,7 @@ class Runner:
         self._told: dict[str, Mapping[str, Any]] = {}
         self._ticking: asyncio.Task[None] | None = None
         self.is_closing = False
+        self._hurried = asyncio.Event()
 
     async def start(self) -> None:
         """Take up what is there. Raises `StoreFailed`."""
@@ -55,7 +58,12 @@ class Runner:
             if row.state is State.RUNNING:
                 await self._keep(row.id, lambda _: {"state": State.QUEUED})
         self._ticking = asyncio.create_task(self._tick(), name="service-tick")
+        self._ticking.add_done_callback(_told_of)
         self._schedule()
+
+    def hurry(self) -> None:
+        """Leave at once: what is in flight is looked up by the next start."""
+        self._hurried.set()
 
     async def close(self, grace_s: float) -> None:
         """Have every wave settle what is in flight, for *grace_s* at most, and leave the rest to the next start."""
@@ -69,20 +77,29 @@ class Runner:
             run.cut()
         for feed in self._feeds.values():
             feed.wake()
-        if self._tasks:
-            _, late = await asyncio.wait(self._tasks.values(), timeout=grace_s)
-            if late:
-                for run in self._runs.values():
-                    run.abandon()
-                _, late = await asyncio.wait(late, timeout=5.0)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        await self._ended(grace_s)
         if self._ticking is not None:
             self._ticking.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticking
+
+    async def _ended(self, grace_s: float) -> None:
+        """Wait until nothing runs any more; whoever is late is left behind."""
+        hurried = asyncio.create_task(self._hurried.wait())
+        late = set(self._tasks.values())
+        limit = asyncio.get_running_loop().time() + grace_s
+        while late and not hurried.done() and (left_s := limit - asyncio.get_running_loop().time()) > 0:
+            await asyncio.wait({*late, hurried}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            late = set(self._tasks.values())
+        hurried.cancel()
+        if late:
+            for run in self._runs.values():
+                run.abandon()
+            _, late = await asyncio.wait(late, timeout=_LEAVE_S)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late)
 
     # --- what there is ----------------------------------------------------------------------------------
 
@@ -94,10 +111,10 @@ class Runner:
     @property
     def to_go(self) -> int:
         """How many waves run, or are to run."""
-        return len(self._rows)
+        return sum(row.state is not State.HELD for row in self._rows.values())
 
     def row(self, id: str) -> WaveRow | None:
-        """The wave with that id, where it is one that runs or is to run."""
+        """The wave with that id, where it has not ended."""
         return self._rows.get(id)
 
     def told(self, row: WaveRow) -> dict[str, Any]:
@@ -211,7 +228,7 @@ class Runner:
         self._meters.end(row.id)
         if run.is_cut and outcome.state is State.STOPPED:
             if outcome.counts is not None:
-                counts = _final(outcome.counts)
+                counts = final(outcome.counts)
                 await self._keep(row.id, lambda _: {"counts": counts})
             return
         await self._end(row.id, outcome)
@@ -317,6 +334,6 @@ def _is_due(row: WaveRow) -> bool:
     return row.state in (State.QUEUED, State.STOPPING) or (row.state is State.PAUSED and row.is_begun)
 
 
-def _final(counts: Mapping[str, int]) -> dict[str, int]:
-    """What is settled whatever comes; entries that were only left open are not."""
-    return {name: count for name, count in counts.items() if name not in ("not_submitted", "unsettled")}
+def _told_of(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (defect := task.exception()) is not None:
+        log.error("service.wave_failed", wave=None, exc_info=defect)

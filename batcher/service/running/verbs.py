@@ -1,5 +1,6 @@
 """What may be done with a wave in which state, and what state it is in then. Pure."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from batcher.follow.verdict import Verdict
@@ -40,7 +41,19 @@ def started(row: WaveRow, _: str, __: float) -> dict[str, Any]:
 
 
 def _again(row: WaveRow) -> dict[str, Any]:
-    return {"state": State.QUEUED, "exit_code": None, "ended_at": None, "reason": None, "deadline_at": None}
+    return {
+        "state": State.QUEUED,
+        "exit_code": None,
+        "ended_at": None,
+        "reason": None,
+        "deadline_at": None,
+        "counts": final(row.counts),
+    }
+
+
+def final(counts: Mapping[str, int]) -> dict[str, int]:
+    """What of *counts* is settled whatever comes; the next run takes up the others again."""
+    return {name: count for name, count in counts.items() if name not in (Status.NOT_SUBMITTED, Status.UNSETTLED)}
 
 
 def paused(row: WaveRow, by: str, _: float) -> dict[str, Any]:
