@@ -19,6 +19,7 @@ async def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
     monkeypatch.setenv("BATCHER_PROJECT_ID", PROJECT)
     monkeypatch.setenv("BATCHER_RATE", "200/s")
+    monkeypatch.setenv("BATCHER_LANDING_TIME", "0.5s")
     async with Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as simulator:
         monkeypatch.setenv("BATCHER_ENDPOINT", simulator.url)
         yield simulator

@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,19 @@ from batcher.service.limits import Limits
 from batcher.service.models import State
 from batcher.service.server import Ending, Options, serve
 
+ROOT = Path(__file__).resolve().parents[2]
 CSV = {"Content-Type": "text/csv"}
 PROJECT = "0123456789abcdef0123456789abcdef"
+
+
+async def eventually(holds: Callable[[], bool | Awaitable[bool]]) -> None:
+    """Wait until it *holds*."""
+    async with asyncio.timeout(30):
+        while True:
+            found = holds()
+            if found if isinstance(found, bool) else await found:
+                return
+            await asyncio.sleep(0.02)
 
 
 def csv(jobs: int, first: int = 0) -> bytes:
@@ -66,12 +77,22 @@ class Serving:
 
     async def until(self, id: str, *states: State) -> dict[str, Any]:
         """The wave, once it is in one of *states*."""
-        async with asyncio.timeout(30):
-            while True:
-                wave: dict[str, Any] = await self.get(f"/v1/waves/{id}")
-                if wave["state"] in states:
-                    return wave
-                await asyncio.sleep(0.02)
+        found: dict[str, Any] = {}
+
+        async def holds() -> bool:
+            found.update(await self.get(f"/v1/waves/{id}"))
+            return found["state"] in states
+
+        await eventually(holds)
+        return found
+
+    async def created(self, id: str, least: int) -> None:
+        """Wait until so many entries are created at least."""
+
+        async def holds() -> bool:
+            return bool((await self.get(f"/v1/waves/{id}"))["counts"]["created"] >= least)
+
+        await eventually(holds)
 
 
 @asynccontextmanager
@@ -104,12 +125,13 @@ async def serving(data: Path, *, limits: Limits | None = None, **more: Any) -> A
 class Process:
     """A service as a process; `kill` it as hard as can be."""
 
-    def __init__(self, data: Path, *arguments: str, env: dict[str, str] | None = None) -> None:
+    def __init__(self, data: Path, *arguments: str, dies_at: str | None = None) -> None:
+        program = ["batcher"] if dies_at is None else ["tests.service.dying", dies_at]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "batcher", "serve", "--data", str(data), "--listen", "127.0.0.1:0", *arguments],
+            [sys.executable, "-m", *program, "serve", "--data", str(data), "--listen", "127.0.0.1:0", *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            env={**os.environ, **(env or {})},
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         assert self.process.stderr is not None
         self.url = ""
@@ -118,6 +140,10 @@ class Process:
                 self.url = match[1].decode()
                 break
         assert self.url, "it did not begin to serve"
+
+    def died(self) -> None:
+        """Wait until it has died by itself."""
+        assert self.process.wait(timeout=30) == -signal.SIGKILL
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -131,9 +157,9 @@ class Process:
 
 
 @contextmanager
-def process(data: Path, *arguments: str, env: dict[str, str] | None = None) -> Iterator[Process]:
-    """A service as a process, over the folder *data*."""
-    served = Process(data, *arguments, env=env)
+def process(data: Path, *arguments: str, dies_at: str | None = None) -> Iterator[Process]:
+    """A service as a process, over the folder *data*; *dies_at* is a step of `dying`."""
+    served = Process(data, *arguments, dies_at=dies_at)
     try:
         yield served
     finally:

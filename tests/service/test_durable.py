@@ -1,0 +1,158 @@
+"""What was answered with 201 is run, and once, whatever becomes of the service; what was not leaves nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiohttp import ClientError, ClientSession
+
+from batcher.service.models import State
+from batcher.simulator.ledger import creations, doubles
+from batcher.simulator.server import Simulator
+from tests.service.dying import STEPS
+from tests.service.serving import CSV, Process, Serving, csv, eventually, process, serving
+
+KEY = {"Idempotency-Key": "one and only"}
+
+
+@asynccontextmanager
+async def speaking_to(served: Process, data: Path) -> AsyncIterator[Serving]:
+    async with ClientSession(served.url) as client:
+        yield Serving(served.url, client, data)
+
+
+async def handed_in(service: Serving, manifest: bytes) -> dict[str, Any] | None:
+    """The wave; None where the service died before it answered."""
+    try:
+        return await service.submit(manifest, "name=w", KEY)
+    except (ClientError, OSError):
+        return None
+
+
+@pytest.mark.parametrize("step", STEPS)
+async def test_killed_at_each_step_of_a_wave(cloud: Simulator, tmp_path: Path, step: str) -> None:
+    data, manifest = tmp_path / "data", csv(6)
+    with process(data, dies_at=step) as served:
+        async with speaking_to(served, data) as service:
+            first = await handed_in(service, manifest)
+        await asyncio.to_thread(served.died)
+    async with serving(data) as service:
+        again = await service.submit(manifest, "name=w", KEY)
+        assert first is None or again["id"] == first["id"]
+        ended = await service.until(again["id"], State.ENDED)
+        assert (ended["exit_code"], ended["counts"]["created"]) == (0, 6)
+        assert len((await service.get("/v1/waves"))["waves"]) == 1
+        assert [path.name for path in (data / "waves").iterdir()] == [again["id"]]
+        assert list((data / "incoming").iterdir()) == []
+        assert len(await service.lines(f"/v1/waves/{again['id']}/results")) == 6
+    assert doubles(cloud.ledger) == {}
+    assert sum(1 for _ in creations(cloud.ledger)) == 6
+
+
+async def test_every_wave_goes_on_by_itself_and_what_was_paused_stays_paused(cloud: Simulator, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with process(data) as served:
+        async with speaking_to(served, data) as service:
+            running = await service.submit(csv(40), "rate=20/s")
+            await service.until(running["id"], State.RUNNING)
+            queued = await service.submit(csv(3, first=100))
+            paused = await service.submit(csv(3, first=200))
+            held = await service.submit(csv(3, first=300), "start=false")
+            await service.post(f"/v1/waves/{paused['id']}/pause")
+        await asyncio.to_thread(served.kill)
+    async with serving(data) as service:
+        for wave in (running, queued):
+            assert (await service.until(wave["id"], State.ENDED))["exit_code"] == 0
+        assert (await service.get(f"/v1/waves/{paused['id']}"))["state"] == "paused"
+        assert (await service.get(f"/v1/waves/{held['id']}"))["state"] == "held"
+        await service.post(f"/v1/waves/{paused['id']}/resume")
+        assert (await service.until(paused["id"], State.ENDED))["exit_code"] == 0
+    assert doubles(cloud.ledger) == {}
+
+
+async def test_sigterm_settles_what_is_in_flight_and_exits_with_0(cloud: Simulator, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with process(data, "--grace", "5") as served:
+        async with speaking_to(served, data) as service:
+            wave = await service.submit(csv(60), "rate=30/s")
+            follow = asyncio.create_task(service.lines(f"/v1/waves/{wave['id']}/results?follow=true"))
+            await service.until(wave["id"], State.RUNNING)
+            await service.created(wave["id"], 1)
+            assert await asyncio.to_thread(served.end) == 0
+            known = await follow  # the stream ends in order, between lines
+    assert 0 < len(known) < 60
+    made = sum(1 for _ in creations(cloud.ledger))
+    async with serving(data) as service:
+        ended = await service.until(wave["id"], State.ENDED)
+        assert ended["counts"]["created"] == 60
+        lines = await service.lines(f"/v1/waves/{wave['id']}/results")
+        assert lines[: len(known)] == known  # what was read before holds
+    assert made < 60
+    assert doubles(cloud.ledger) == {}
+
+
+async def test_a_wave_that_was_stopping_is_stopped_with_a_line_for_each_entry(cloud: Simulator, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    with process(data, dies_at="stop asked for") as served:
+        async with speaking_to(served, data) as service:
+            wave = await service.submit(csv(40), "rate=10/s")
+            await service.created(wave["id"], 1)
+            with suppress(ClientError, OSError):
+                await service.post(f"/v1/waves/{wave['id']}/stop")
+        await asyncio.to_thread(served.died)
+    async with serving(data) as service:
+        stopped = await service.until(wave["id"], State.STOPPED)
+        assert (stopped["exit_code"], stopped["reason"]) == (3, "stopped by local")
+        lines = await service.lines(f"/v1/waves/{wave['id']}/results")
+        assert len(lines) == 40
+        before = sum(1 for _ in creations(cloud.ledger))
+        created, unsettled = (sum(line["status"] == name for line in lines) for name in ("created", "unsettled"))
+        assert created <= before <= created + unsettled  # the latter was in flight
+        assert (await service.post(f"/v1/waves/{wave['id']}/start"))["state"] == "queued"
+    assert doubles(cloud.ledger) == {}
+
+
+async def test_an_upload_that_is_cut_off_leaves_nothing(cloud: Simulator, tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as service:
+        _, writer = await asyncio.open_connection("127.0.0.1", int(service.url.rpartition(":")[2]))
+        head = ("POST /v1/waves HTTP/1.1", "Host: localhost", "Content-Type: text/csv", "Content-Length: 9999", "", "")
+        writer.write("\r\n".join(head).encode() + csv(3))
+        await eventually(lambda: any((service.data / "incoming").iterdir()))
+        writer.close()
+        await eventually(lambda: not any((service.data / "incoming").iterdir()))
+        assert (await service.get("/v1/waves"))["waves"] == []
+    assert list(creations(cloud.ledger)) == []
+
+
+async def test_a_full_disk_is_507_and_keeps_nothing(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import errno
+
+    from batcher.service import acceptance
+
+    async with serving(tmp_path / "data") as service:
+
+        async def full(*_: Any, **__: Any) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(acceptance, "_write", full)
+            async with service.client.post("/v1/waves", data=csv(3), headers=CSV) as answer:
+                assert answer.status == 507
+                assert answer.content_type == "application/problem+json"
+        assert (await service.get("/v1/waves"))["waves"] == []
+        assert list((service.data / "incoming").iterdir()) == []
+        assert (await service.until((await service.submit(csv(3)))["id"], State.ENDED))["exit_code"] == 0
+
+
+async def test_one_service_at_a_time_has_the_folder(cloud: Simulator, tmp_path: Path) -> None:
+    from batcher.errors import UserError
+
+    async with serving(tmp_path / "data"):
+        with pytest.raises(UserError, match="another batcher serves"):
+            async with serving(tmp_path / "data"):
+                pass
