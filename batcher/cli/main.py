@@ -44,6 +44,7 @@ SECTIONS = {
         "select": LazyCommand("batcher.cli.commands.select", "Write some entries as a manifest for the next wave."),
         "settle": LazyCommand("batcher.cli.commands.settle", "Decide what became of an unsettled entry."),
         "results": LazyCommand("batcher.cli.commands.results", "Write the result lines again from the journal."),
+        "journal": LazyCommand("batcher.cli.commands.journal", "Check a journal, and save what can be read of it."),
     },
     "The service": {
         "serve": LazyCommand("batcher.cli.commands.serve", "Serve waves over HTTP, approved, run and watched live."),

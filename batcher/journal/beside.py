@@ -69,7 +69,8 @@ def told(journal: Path) -> Iterator[None]:
     except JournalFailed as error:
         raise JournalUnusable(
             f"the journal {journal} cannot be read: {error.reason}. If it is a copy, copy all of the wave's files "
-            "again, RESULTS*; look at the disk if it is not."
+            "again, RESULTS*; look at the disk if it is not. "
+            f"`batcher journal check {journal}` says what is left of it."
         ) from error
 
 

@@ -104,12 +104,14 @@ class Glance(Struct, frozen=True, kw_only=True):
 
 
 def next_steps(glance: Glance) -> Iterator[NextStep]:
-    """What a person should do about a wave, the gravest first; none where it goes on by itself, or is done. Pure."""
+    """What a person should do about a wave, the gravest first; none where it goes on by itself, or is done."""
     results = shlex.quote(str(glance.results))
     count = glance.by_status.get
     open_entries = (glance.entries or 0) - glance.settled
     match glance.stage:
         case Stage.UNREADABLE:
+            if (journal := glance.results.with_name(f"{glance.results.name}{_JOURNAL}")).is_file():
+                yield NextStep("its journal", f"batcher journal check {shlex.quote(str(journal))}")
             return
         case Stage.PAUSED:
             yield NextStep("paused by the operator", f"batcher control {results} resume")

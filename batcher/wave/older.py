@@ -36,7 +36,7 @@ class OlderJournal(WaveRefused):
         super().__init__(f"{journal} is older than what happened: {why}. {_WAY_OUT}")
 
 
-_HALVES = {Half.OBJECT: "object_level_compare_create_result", Half.DATA: "data_level_compare_create_result"}
+HALVES = {Half.OBJECT: "object_level_compare_create_result", Half.DATA: "data_level_compare_create_result"}
 _TAKEN = "the results file says so, and the newest journal is lost"
 _FINAL = frozenset({Status.CREATED, Status.PARTIAL, Status.FAILED})
 _TAIL = 1024 * 1024  # bytes at the end of a verdicts file that are looked at
@@ -91,7 +91,7 @@ def take_results(record: MutableRecord, results: Path, now: float) -> Iterator[s
                 _happened(entry, Suspected(at=now, halves=dict.fromkeys(entry.asked, ()), since=None, why=_TAKEN))
             )
         else:
-            ids = {half: task_id for half, name in _HALVES.items() if (task_id := _id_of(told, name)) is not None}
+            ids = {half: task_id for half, name in HALVES.items() if (task_id := _id_of(told, name)) is not None}
             ops.append(_happened(entry, Ruled(at=now, ruling=_TAKEN, halves=ids)))
         if status is not Status.NOT_SUBMITTED:
             ops.append(Settled(index=entry.index, seq=seq, status=status, line=line))
@@ -175,7 +175,7 @@ def attempts_in(events: Iterable[Event]) -> int:
 
 
 def _ids_of(told: dict[str, Any]) -> list[str]:
-    return [task_id for name in _HALVES.values() if (task_id := _id_of(told, name)) is not None]
+    return [task_id for name in HALVES.values() if (task_id := _id_of(told, name)) is not None]
 
 
 def _id_of(told: dict[str, Any], name: str) -> str | None:

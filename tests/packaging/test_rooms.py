@@ -11,6 +11,7 @@ from tests.packaging.checkout import ROOT
 ROOMS = (
     *("drs", "manifest", "life", "settings", "pace", "journal", "run_defaults", "scopes", "channel", "holding", "wave"),
     "journals",
+    "rescue",
     *("follow", "gate", "notify", "columns", "report", "discover", "doctor", "simulator", "rehearsal", "api"),
     *("service", "cli"),
 )

@@ -81,8 +81,18 @@ class Database:
 
     def unread(self, error: Exception) -> JournalFailed:
         """What to say of *error*, met while reading."""
-        return JournalFailed(f"cannot read the journal {self.name}: {error}", reason=str(error))
+        return JournalFailed(
+            f"cannot read the journal {self.name}: {error}{way_out(error, self.name)}", reason=str(error)
+        )
 
     def unwritten(self, error: Exception) -> JournalFailed:
         """What to say of *error*, met while writing."""
-        return JournalFailed(f"cannot write the journal {self.name}: {error}", reason=str(error))
+        return JournalFailed(
+            f"cannot write the journal {self.name}: {error}{way_out(error, self.name)}", reason=str(error)
+        )
+
+
+def way_out(error: Exception, name: str) -> str:
+    """What to do about *error* of the journal with this *name*, to stand behind it; nothing where that is plain."""
+    code = getattr(error, "sqlite_errorcode", 0)
+    return f". `batcher journal check {name}` says what is left of it" if code & 0xFF == sqlite3.SQLITE_CORRUPT else ""

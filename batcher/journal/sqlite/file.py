@@ -18,7 +18,7 @@ import orjson
 
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.hold import SignKeeper
-from batcher.journal.sqlite.database import Database
+from batcher.journal.sqlite.database import Database, way_out
 from batcher.journal.sqlite.log import Look, has_log, let_go, mark, require_log, unmark
 from batcher.journal.sqlite.schema import check, identity_of, prepare
 from batcher.journal.sqlite.unfit import unfit
@@ -60,7 +60,8 @@ class WrittenFile:
         except sqlite3.Error as error:
             if (why := unfit(error, path)) is not None:
                 raise WaveRefused(why) from error
-            raise JournalFailed(f"cannot open the journal {path}: {error}", reason=str(error)) from error
+            said = f"cannot open the journal {path}: {error}{way_out(error, str(path))}"
+            raise JournalFailed(said, reason=str(error)) from error
 
     def is_there(self) -> bool:
         """Whether its paths still lead to it. If not, somebody deleted or moved it: it can still be written, but

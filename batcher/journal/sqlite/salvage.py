@@ -1,0 +1,137 @@
+"""A damaged journal: what is wrong with it, and what can still be read.
+
+Nothing is ever written to it. Rows lie in pages by their numbers: where a page cannot be read, the next one that can be
+is looked for in ever larger steps, so that damage costs the rows of its pages and no more.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from batcher.journal.errors import JournalFailed, NotAJournal
+from batcher.journal.sqlite.file import WrittenFile
+from batcher.journal.sqlite.log import IN_USE, Look
+from batcher.journal.sqlite.schema import APPLICATION_ID, FORMAT, INDEX_OF_SCOPES, INDEXES
+
+_TABLES = {"entries": "idx", "events": "id", "results": "seq"}
+_BATCH = 500  # rows
+_FURTHEST = 40  # doublings of a step: more than any journal has rows
+_TOLD = 8  # of SQLite's own findings
+
+
+class Salvage:
+    """The journal at *path*, opened for its rows. Close it when done."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises OSError, and `NotAJournal` where not even its first page is one's."""
+        self.path = path
+        self.lost: dict[str, int] = dict.fromkeys(_TABLES, 0)  # stretches of rows that could not be read
+        try:
+            self._look = Look(path)
+            self._db = self._look.db
+            self._db.execute("PRAGMA query_only = ON")
+            application = self._db.execute("PRAGMA application_id").fetchone()[0]
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+        except sqlite3.Error as error:
+            raise NotAJournal(f"of {path} nothing can be read: {error}") from error
+        if application != APPLICATION_ID or version != FORMAT:
+            self.close()
+            raise NotAJournal(f"{path} is no batcher journal of format {FORMAT}")
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._look.close()
+
+    def findings(self) -> list[str]:
+        """What SQLite finds wrong with the file, page by page; none: it is whole."""
+        try:
+            rows = self._db.execute(f"PRAGMA integrity_check({_TOLD})").fetchall()
+        except sqlite3.Error as error:
+            return [str(error)]
+        return [" ".join(str(told).split()) for (told,) in rows if told != "ok"]
+
+    def meta(self) -> dict[str, Any]:
+        """The wave's facts, as far as they can be read."""
+        facts: dict[str, Any] = {}
+        with suppress(sqlite3.Error):
+            for name, value in self._db.execute("SELECT name, value FROM meta"):
+                with suppress(orjson.JSONDecodeError, TypeError):
+                    facts[name] = value if name in ("planned", IN_USE) else orjson.loads(value)
+        return facts
+
+    def scopes(self) -> list[tuple[Any, ...]]:
+        """Its scopes. Raises `JournalFailed`: without them nobody knows whose the entries are."""
+        try:
+            return self._db.execute("SELECT number, endpoint, project_id, clock_offset_s FROM scopes").fetchall()
+        except sqlite3.Error as error:
+            raise JournalFailed(f"the scopes of {self.path} cannot be read: {error}", reason=str(error)) from error
+
+    def rows(self, table: str) -> Iterator[tuple[Any, ...]]:
+        """Every row of *table* that can be read, in order; `lost` counts the gaps."""
+        number, last = _TABLES[table], -(2**62)
+        limit = _BATCH
+        while True:
+            try:
+                found = self._db.execute(
+                    f"SELECT * FROM {table} WHERE {number} > ? ORDER BY {number} LIMIT ?",  # noqa: S608
+                    (last, limit),
+                ).fetchall()
+            except sqlite3.DatabaseError:
+                if limit > 1:
+                    limit = max(1, limit // 8)
+                    continue
+                self.lost[table] += 1
+                beyond = self._beyond(table, number, last)
+                if beyond is None:
+                    return
+                last, limit = beyond, _BATCH
+                continue
+            if not found:
+                return
+            yield from found
+            last, limit = found[-1][0], min(_BATCH, limit * 2)
+
+    def _beyond(self, table: str, number: str, last: int) -> int | None:
+        """The place behind the damage from which rows can be read again; None: there is none."""
+        low = max(last, -1)
+        for doubling in range(_FURTHEST):
+            step = 1 << doubling
+            if self._reads(table, number, low + step):
+                bad, good = low, low + step
+                while good - bad > 1:
+                    middle = (good + bad) // 2
+                    bad, good = (bad, middle) if self._reads(table, number, middle) else (middle, good)
+                return good
+        return None
+
+    def _reads(self, table: str, number: str, place: int) -> bool:
+        with suppress(sqlite3.DatabaseError):
+            row = self._db.execute(
+                f"SELECT * FROM {table} WHERE {number} > ? ORDER BY {number} LIMIT 1",  # noqa: S608
+                (place,),
+            )
+            return row.fetchone() is not None
+        return False
+
+
+def write_salvaged(path: Path, salvage: Salvage, rows: dict[str, list[tuple[Any, ...]]], facts: dict[str, Any]) -> None:
+    """A new journal at *path* of what was read: *rows* by table, *facts*. Raises `JournalFailed`, `WaveRefused`."""
+    file = WrittenFile.open(path)
+    try:
+        with file.database.transaction() as db:
+            db.executemany("INSERT INTO scopes VALUES (?, ?, ?, ?)", salvage.scopes())
+            for table, width in (("entries", 8), ("events", 4), ("results", 4)):
+                values = ", ".join("?" * width)
+                db.executemany(f"INSERT INTO {table} VALUES ({values})", rows[table])  # noqa: S608
+            for name, value in facts.items():
+                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, orjson.dumps(value).decode()))
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('planned', 1)")
+            several = INDEX_OF_SCOPES if len(salvage.scopes()) > 1 else ""
+            for statement in (INDEXES + several).strip().splitlines():
+                db.execute(statement)
+    finally:
+        file.close()

@@ -1,0 +1,281 @@
+"""A damaged wave: what its journal lacks, and a new one of what is left that cannot create anything twice.
+
+What is lost may be what told that a request had left. So a rescued wave looks every entry up in the cloud before it
+sends it, and leaves to a person what was begun and what cannot be told any more.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+from msgspec import Struct
+
+from batcher.drs.outcome import Half
+from batcher.journal.errors import NotAJournal
+from batcher.journal.files import journal_beside
+from batcher.journal.lock import Lock
+from batcher.journal.ops import Happened, Op
+from batcher.journal.port import MutableRecord
+from batcher.journal.sign import sign_beside
+from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.journal.sqlite.log import has_log
+from batcher.journal.sqlite.salvage import Salvage, write_salvaged
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.events import Event, Ruled, Suspected, decode, task_ids
+from batcher.life.result import Result, Status
+from batcher.life.state import history
+from batcher.text import counted
+from batcher.wave.look_first import LOOKS_FIRST
+from batcher.wave.older import HALVES, take_results
+from batcher.wave.rebuild import every_open_entry, rebuild
+
+_WHY = "what the damaged journal said of it last is lost"
+_RESULT = "its result says so; what the damaged journal said of its requests is lost"
+_SHOWN = 5
+_STATUSES = frozenset(Status)
+
+
+class Checked(Struct, kw_only=True):
+    """What is in a journal, and what is wrong with it, in sentences; none: it is sound."""
+
+    entries: int = 0
+    events: int = 0
+    results: int = 0
+    wrong: list[str] = []
+
+
+class Rescued(Struct, frozen=True, kw_only=True):
+    """What a rescued wave has. *lost_entries* are places in the manifest of which nothing is left."""
+
+    entries: int
+    settled: int
+    open: int
+    suspected: int
+    lost_entries: tuple[int, ...]
+    said: tuple[str, ...]
+
+
+class _Left(Struct, kw_only=True):
+    """What can be read of a journal: rows by table, events that make sense by entry, and what was wrong."""
+
+    rows: dict[str, list[tuple[Any, ...]]]
+    facts: dict[str, Any]
+    wrong: list[str]
+    events_lost: bool
+
+
+def check_journal(path: Path) -> Checked:
+    """Look whether the journal at *path* is sound: its pages, and what they say. Nothing is changed.
+
+    Raises OSError, and `NotAJournal` where nothing can be read.
+    """
+    salvage = Salvage(path)
+    try:
+        found = [f"SQLite: {told}" for told in salvage.findings()]
+        left = _left(salvage)
+    finally:
+        salvage.close()
+    wrong = [*found, *left.wrong]
+    if left.facts.get("in_use") == 1 and not has_log(path):
+        wrong.append(f"its log, {path.name}-wal, is missing: what was recorded last is not there")
+    sign = sign_beside(path)
+    generation = left.facts.get("generation", 0)
+    if (
+        sign is not None
+        and isinstance(generation, int)
+        and (left.facts.get("wave"), generation)
+        < (
+            sign.wave,
+            sign.generation,
+        )
+    ):
+        wrong.append(f"it is older than what happened: at {generation}, and it was at {sign.generation}")
+    counts = {table: len(rows) for table, rows in left.rows.items()}
+    return Checked(entries=counts["entries"], events=counts["events"], results=counts["results"], wrong=wrong)
+
+
+def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
+    """Make a new wave at the results file *to* of what is left of the journal at *path* and of its *results* file.
+
+    Raises OSError, `UserError`, `NotAJournal` where nothing can be read, `JournalFailed`.
+    """
+    new = journal_beside(to)
+    lock = Lock(path)  # nobody runs it meanwhile
+    try:
+        salvage = Salvage(path)
+        try:
+            left = _left(salvage)
+            if not left.rows["entries"]:
+                raise NotAJournal(f"of the plan in {path} nothing can be read, so there is nothing to go on with")
+            entries = _count(left)
+            there = {row[0] for row in left.rows["entries"]}
+            lost = tuple(index for index in range(entries) if index not in there)
+            facts = {name: value for name, value in left.facts.items() if name not in ("planned", "in_use", "wave")}
+            facts |= {
+                LOOKS_FIRST: True,
+                "rescued_from": str(path),
+                "generation": 0,
+                "entries": entries,
+                "rewriting": False,
+            }
+            write_salvaged(new, salvage, left.rows, facts)
+        finally:
+            salvage.close()
+    finally:
+        lock.release()
+    own = Lock(new)
+    try:
+        keeper = SqliteKeeper(new)
+        try:
+            keeper.keep_sign(own)
+            record = keeper.wave()
+            _tell_made(record)
+            said = list(take_results(record, results, now)) if results.is_file() else []
+            suspected = _suspect(record, now) if left.events_lost else 0
+            rebuilt = rebuild(record, to, now)
+        finally:
+            keeper.close()
+    finally:
+        own.release()
+    return Rescued(
+        entries=len(there),
+        settled=rebuilt.settled,
+        open=sum(rebuilt.open.values()),
+        suspected=suspected,
+        lost_entries=lost,
+        said=tuple(said),
+    )
+
+
+def _count(left: _Left) -> int:
+    """How many entries the manifest has: as the wave's facts say, or at least as many as are there."""
+    seen = max((row[0] for row in left.rows["entries"]), default=-1) + 1
+    said = left.facts.get("entries")
+    return max(seen, said) if isinstance(said, int) else seen
+
+
+def _tell_made(record: MutableRecord) -> None:
+    """Have the events of every settled entry tell what was made, as its result does: others look there for it."""
+    for line in list(record.lines()):
+        told = Result.model_validate_json(line)
+        halves = {half: getattr(told, name) for half, name in HALVES.items()}
+        ids = {half: made.compare_task_id for half, made in halves.items() if made and made.compare_task_id}
+        if set(ids.values()) - task_ids(record.events(told.index)):
+            at = told.finished_at.timestamp()
+            record.commit([Happened(index=told.index, event=Ruled(at=at, ruling=_RESULT, halves=ids))])
+
+
+def _suspect(record: MutableRecord, now: float) -> int:
+    """Have every open entry that was begun, and is not made whole, left to a person; how many these are."""
+    count = 0
+    for scope in record.scopes():
+        for entry, events in list(every_open_entry(record, scope.number)):
+            state = history(entry.asked, events)
+            open_halves: dict[Half, tuple[str, ...]] = dict.fromkeys(state.to_ask | state.doubtful, ())
+            if open_halves and not state.suspicion:
+                event: Event = Suspected(at=now, halves=open_halves, since=None, why=_WHY)
+                ops: list[Op] = [Happened(index=entry.index, event=event)]
+                record.commit(ops)
+                count += 1
+    return count
+
+
+def _left(salvage: Salvage) -> _Left:
+    """What can be read, without rows that nobody can make sense of."""
+    wrong: list[str] = []
+    facts = salvage.meta()
+    scopes = {row[0]: Scope(*row[:3]) for row in salvage.scopes()}
+    entries = [row for row in salvage.rows("entries") if _is_entry(row, scopes)]
+    asked = {row[0]: _planned(row, scopes) for row in entries}
+    events: dict[int, list[tuple[Any, ...]]] = {}
+    strangers = 0
+    for row in salvage.rows("events"):
+        if row[1] in asked and _event(row) is not None:
+            events.setdefault(row[1], []).append(row)
+        else:
+            strangers += 1
+    results = []
+    for row in salvage.rows("results"):
+        if row[1] in asked and _is_result(row):
+            results.append(row)
+        else:
+            strangers += 1
+    senseless = [index for index, rows in events.items() if not _folds(asked[index], rows)]
+    for index in senseless:
+        del events[index]
+    for table, gaps in salvage.lost.items():
+        if gaps:
+            wrong.append(f"{counted(gaps, 'stretch', 'stretches')} of its {table} cannot be read")
+    if strangers:
+        wrong.append(f"{counted(strangers, 'row')} of events or results are of no entry, or say nothing")
+    if senseless:
+        told = ", ".join(map(str, senseless[:_SHOWN])) + (", …" if len(senseless) > _SHOWN else "")
+        wrong.append(f"what happened to {counted(len(senseless), 'entry', 'entries')} makes no sense (index {told})")
+    if "planned" not in facts:
+        wrong.append("it does not say that its plan is whole")
+    said = facts.get("entries")
+    if isinstance(said, int) and said != len(entries):
+        wrong.append(f"it has {counted(len(entries), 'entry', 'entries')} of {said:,}")
+    kept = sorted((row for rows in events.values() for row in rows), key=lambda row: int(row[0]))
+    return _Left(
+        rows={"entries": entries, "events": kept, "results": results},
+        facts=facts,
+        wrong=wrong,
+        events_lost=bool(salvage.lost["events"] or strangers or senseless),
+    )
+
+
+def _is_entry(row: tuple[Any, ...], scopes: dict[int, Scope]) -> bool:
+    index, _, key, scope, _, _, labels, body = row
+    try:
+        return (
+            isinstance(index, int)
+            and isinstance(key, str)
+            and (scope is None or (scope in scopes and isinstance(orjson.loads(body), dict)))
+            and (labels is None or isinstance(orjson.loads(labels), dict))
+        )
+    except (orjson.JSONDecodeError, TypeError):
+        return False
+
+
+def _planned(row: tuple[Any, ...], scopes: dict[int, Scope]) -> PlannedEntry | None:
+    index, line, key, scope, job_id, x_language, labels, body = row
+    if scope is None:
+        return None  # an invalid one
+    return PlannedEntry(
+        index=index,
+        line=line,
+        key=key,
+        scope=scopes[scope],
+        job_id=job_id,
+        body=body,
+        x_language=x_language,
+        labels=orjson.loads(labels) if labels else {},
+        shares_job=False,
+    )
+
+
+def _event(row: tuple[Any, ...]) -> Event | None:
+    try:
+        return decode(row[2], row[3])
+    except Exception:  # noqa: BLE001 - bytes of a damaged page can be anything
+        return None
+
+
+def _is_result(row: tuple[Any, ...]) -> bool:
+    _, index, status, line = row
+    try:
+        told = Result.model_validate_json(line)
+    except ValueError:
+        return False
+    return status in _STATUSES and told.index == index and told.status == status
+
+
+def _folds(entry: PlannedEntry | None, rows: list[tuple[Any, ...]]) -> bool:
+    if entry is None:
+        return False
+    try:
+        history(entry.asked, [event for row in rows if (event := _event(row)) is not None])
+    except Exception:  # noqa: BLE001 - likewise
+        return False
+    return True

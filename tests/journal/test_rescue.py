@@ -1,0 +1,164 @@
+"""`batcher journal`: a damaged journal is told, and what is left of it goes on without creating anything twice."""
+
+import json
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from batcher.journal.files import journal_beside
+from batcher.journal.lock import Lock
+from batcher.simulator.server import ThreadedSimulator
+from tests.cli.commands import created_jobs, lines_of, write_manifest
+from tests.cli.conftest import Batcher, Cloud
+from tests.cli.conftest import _elsewhere as _elsewhere
+from tests.cli.conftest import batcher as batcher
+from tests.cli.conftest import cloud as cloud
+from tests.report.waves import write_wave
+
+RESULTS, NEW = Path("r.jsonl"), Path("new.jsonl")
+JOURNAL = journal_beside(RESULTS)
+PAGE = 4096
+
+
+@pytest.fixture
+def sim(batcher: Batcher, cloud: Cloud, tmp_path: Path) -> ThreadedSimulator:
+    """A wave of 60 entries that was stopped on its way."""
+    simulator = cloud()
+    manifest = write_manifest(tmp_path / "wave.csv", [f"job-{n}" for n in range(60)])
+    batcher("run", manifest, "-o", RESULTS, "--deadline", "1s", "--rate", "25/s")
+    assert 0 < len(created_jobs(simulator.ledger)) < 60
+    return simulator
+
+
+def smash(path: Path, *pages: int) -> None:
+    body = bytearray(path.read_bytes())
+    for page in pages:
+        body[page * PAGE : (page + 1) * PAGE] = b"\xff" * PAGE
+    path.write_bytes(body)
+
+
+def pages_of(path: Path) -> int:
+    return path.stat().st_size // PAGE
+
+
+# --- check ----------------------------------------------------------------------------------------------
+
+
+def test_a_sound_journal(batcher: Batcher) -> None:
+    write_wave(RESULTS, 100)
+    ended = batcher("journal", "check", JOURNAL)
+    assert (ended.code, "r.jsonl.journal is sound: 100 entries, 100 results" in ended.out) == (0, True)
+    assert batcher("journal", "check", RESULTS, "--json").json["sound"] is True  # it knows which journal is meant
+
+
+@pytest.mark.parametrize(
+    ("page", "bytes_"), [(3, b"\xff" * PAGE), (9, b"\x00" * PAGE), (12, random.Random(1).randbytes(PAGE))]
+)
+def test_a_page_that_cannot_be_read(batcher: Batcher, page: int, bytes_: bytes) -> None:
+    write_wave(RESULTS, 200)
+    body = bytearray(JOURNAL.read_bytes())
+    body[page * PAGE : (page + 1) * PAGE] = bytes_
+    JOURNAL.write_bytes(body)
+    before = JOURNAL.read_bytes()
+    ended = batcher("journal", "check", JOURNAL)
+    assert ended.code == 1
+    assert "is damaged" in ended.out
+    assert "batcher journal rescue r.jsonl.journal -o NEW.jsonl" in ended.out
+    assert JOURNAL.read_bytes() == before
+
+
+def test_rows_that_make_no_sense(batcher: Batcher) -> None:
+    """SQLite finds nothing wrong with them."""
+    write_wave(RESULTS, 50)
+    body = JOURNAL.read_bytes()
+    assert body.count(b'"status":"created"') > 40
+    JOURNAL.write_bytes(body.replace(b'"status":"created"', b'"status":"creates"', 3))
+    told = batcher("journal", "check", JOURNAL, "--json").json
+    assert (told["sound"], told["results"]) == (False, 47)
+    assert told["wrong"] == ["3 rows of events or results are of no entry, or say nothing"]
+
+
+@pytest.mark.parametrize("body", [b"", b"no journal", b"SQLite format 3\0" + bytes(84), bytes(5000)])
+@pytest.mark.parametrize("verb", [("check",), ("rescue", "-o", NEW)])
+def test_where_nothing_can_be_read(batcher: Batcher, verb: tuple[object, ...], body: bytes) -> None:
+    JOURNAL.write_bytes(body)
+    ended = batcher("journal", verb[0], JOURNAL, *verb[1:])
+    assert (ended.code, ended.out, NEW.exists()) == (2, "", False)
+    assert "error: " in ended.err
+
+
+# --- rescue ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_rescued_wave_creates_nothing_twice(batcher: Batcher, sim: ThreadedSimulator, seed: int) -> None:
+    made = {line["job_id"] for line in lines_of(RESULTS) if line["status"] == "created"}
+    rng = random.Random(seed)
+    smash(JOURNAL, *rng.sample(range(2, pages_of(JOURNAL)), 3))
+    assert batcher("journal", "check", JOURNAL).code == 1
+    rescued = batcher("journal", "rescue", JOURNAL, "-o", NEW)
+    assert rescued.code in (0, 1, 2), rescued.err
+    if rescued.code == 2:  # the scopes are gone, or the whole of the plan
+        assert not NEW.exists()
+        return
+    ended = batcher("run", "wave.csv", "-o", NEW)
+    assert ended.code in (0, 1, 4), ended.err
+    assert max(Counter(created_jobs(sim.ledger)).values()) == 1
+    told = {line["job_id"]: line for line in lines_of(NEW)}
+    assert {line["status"] for line in told.values()} <= {"created", "unsettled"}
+    lost = [job for job in made if job in told and told[job]["status"] == "unsettled"]
+    assert len(lost) < len(made)
+
+
+def test_what_the_results_say_is_taken_over(batcher: Batcher, sim: ThreadedSimulator) -> None:
+    """The journal lost every result and every event; the results file has the ids."""
+    ids = {
+        line["job_id"]: line["data_level_compare_create_result"]
+        for line in lines_of(RESULTS)
+        if line["status"] == "created"
+    }
+    shutil.copy(JOURNAL, "old.journal")
+    body = JOURNAL.read_bytes().replace(b'"at":', b'"aT":').replace(b'"status":"', b'"sTatus":"')
+    JOURNAL.write_bytes(body)
+    rescued = batcher("journal", "rescue", JOURNAL, "-o", NEW)
+    assert rescued.code == 0, rescued.err
+    assert f"{len(ids)} results that r.jsonl has and the journal did not know" in rescued.err
+    assert batcher("run", "wave.csv", "-o", NEW).code == 0
+    told = {line["job_id"]: line["data_level_compare_create_result"] for line in lines_of(NEW)}
+    assert len(told) == 60
+    assert ids.items() <= told.items()
+    assert max(Counter(created_jobs(sim.ledger)).values()) == 1
+
+
+def test_a_sound_journal_is_rescued_whole(batcher: Batcher) -> None:
+    write_wave(RESULTS, 100)
+    before = (JOURNAL.read_bytes(), RESULTS.read_bytes())
+    assert batcher("journal", "rescue", JOURNAL, "-o", NEW).code == 0
+    assert NEW.read_bytes() == RESULTS.read_bytes()
+    assert batcher("journal", "check", NEW).code == 0
+    assert (JOURNAL.read_bytes(), RESULTS.read_bytes()) == before
+    explained = [json.loads(batcher("explain", path, "--index", 7, "--json").out) for path in (RESULTS, NEW)]
+    assert explained[0] == explained[1]
+
+
+def test_it_takes_nothings_place_and_no_running_waves(batcher: Batcher) -> None:
+    write_wave(RESULTS, 20)
+    write_wave(Path("other.jsonl"), 20)
+    assert "takes a name of its own" in batcher("journal", "rescue", JOURNAL, "-o", "other.jsonl").err
+    assert "there is no journal nothing" in batcher("journal", "rescue", "nothing", "-o", NEW).err
+    lock = Lock(JOURNAL)
+    try:
+        ended = batcher("journal", "rescue", JOURNAL, "-o", NEW)
+    finally:
+        lock.release()
+    assert (ended.code, "another batcher is running this wave" in ended.err) == (2, True)
+
+
+def test_whoever_meets_a_damaged_journal_is_told_of_it(batcher: Batcher, sim: ThreadedSimulator) -> None:
+    smash(JOURNAL, *range(2, pages_of(JOURNAL)))
+    for command in (("explain", RESULTS, "--index", 0), ("run", "wave.csv", "-o", RESULTS)):
+        assert "`batcher journal check r.jsonl.journal`" in batcher(*command).err
+    assert "batcher journal check r.jsonl.journal" in batcher("status").out
