@@ -15,8 +15,9 @@ import orjson
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from batcher.journal.errors import JournalFailed
-from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Settled
+from batcher.journal.errors import JournalAbsent, JournalFailed, NotAJournal, WaveRefused
+from batcher.journal.group_commit import Handed, Outcome, each_alone, resolve
+from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
 from batcher.journal.port import MOST_BYTES, EntryWithEvents, Plan, Record
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Event, Reopened, decode, encode, kind_of
@@ -80,9 +81,11 @@ class _Wave(Struct):
 class MemoryRecord:
     """See `MutableRecord`."""
 
-    def __init__(self, name: str = "memory") -> None:
+    def __init__(self, name: str = "memory", beside: "Iterable[MemoryRecord] | None" = None) -> None:
+        """*beside* are the records of all waves of the database; None: there is only this one."""
         self.name = name
         self._wave = _Wave()
+        self._beside = beside
 
     def copy(self) -> object:
         """What `restore` takes: all that is kept, as it is now."""
@@ -193,7 +196,13 @@ class MemoryRecord:
 
     def others_of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """See `Record.others_of_job`."""
-        return self._with_events(self._told(other) for other in self._of_job(entry) if other.index != entry.index)
+        own = [self._told(other) for other in self._of_job(entry) if other.index != entry.index]
+        found = self._with_events(own)
+        for record in self._beside or ():
+            if record is not self:
+                others = [replace(other, scope=entry.scope, shares_job=True) for other in record._of_job(entry)]
+                found += record._with_events(others)
+        return found
 
     def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """See `Record.answered_around`."""
@@ -270,12 +279,20 @@ class MemoryRecord:
             if not self._wave.is_planned:
                 self._wave = before
 
-    def commit(self, *groups: Sequence[Op]) -> None:
+    def commit(self, *groups: Sequence[Op]) -> list[Receipt | None]:
         """See `MutableRecord.commit`."""
-        writable = [_writable(op) for ops in groups for op in ops]
-        self._check(writable)
-        for op, written in writable:
-            _apply(self._wave, op, written)
+        writable = [[_writable(op) for op in ops] for ops in groups]
+        self._check(one for group in writable for one in group)
+        seqs: list[int | None] = []
+        for group in writable:
+            seq: int | None = None
+            for op, written in group:
+                if isinstance(op, Settled):
+                    seq = self.next_seq()
+                _apply(self._wave, op, written, seq or 0)
+            seqs.append(seq)
+        counts = Counter(self.status_counts())
+        return [None if seq is None else Receipt(seq, counts) for seq in seqs]
 
     def _check(self, ops: Iterable[_Writable]) -> None:
         """See that no entry gets a second result, before anything is written."""
@@ -297,12 +314,13 @@ class MemoryRecord:
 
     def _of_job(self, entry: PlannedEntry) -> Iterator[PlannedEntry]:
         for other in self._entries():
-            if (other.scope.number, other.job_id) == (entry.scope.number, entry.job_id):
+            theirs, ours = other.scope, entry.scope
+            if (theirs.endpoint, theirs.project_id, other.job_id) == (ours.endpoint, ours.project_id, entry.job_id):
                 yield other
 
     def _told(self, entry: PlannedEntry) -> PlannedEntry:
         """*entry* with what follows from the whole plan."""
-        shares = any(other.index != entry.index for other in self._of_job(entry))
+        shares = self._beside is not None or any(other.index != entry.index for other in self._of_job(entry))
         return replace(entry, shares_job=shares, wave_entries=self.entry_count())
 
     def _with_events(self, entries: Iterable[PlannedEntry]) -> list[EntryWithEvents]:
@@ -352,7 +370,7 @@ def _writable(op: Op) -> _Writable:
             assert_never(op)
 
 
-def _apply(wave: _Wave, op: Op, written: bytes) -> None:
+def _apply(wave: _Wave, op: Op, written: bytes, seq: int) -> None:
     match op:
         case Happened():
             if isinstance(op.event, Reopened):
@@ -360,7 +378,7 @@ def _apply(wave: _Wave, op: Op, written: bytes) -> None:
             wave.events.setdefault(op.index, []).append(len(wave.happened))
             wave.happened.append(_Happening(op.index, kind_of(op.event), written))
         case Settled():
-            wave.results[op.index] = (op.seq, op.status, op.line)
+            wave.results[op.index] = (seq, op.status, op.line)
         case Noted():
             wave.facts[op.name] = written
         case ClockNoted():
@@ -375,17 +393,17 @@ class MemoryJournal:
     def __init__(self, record: MemoryRecord) -> None:
         self._record = record
         self._loop = asyncio.get_running_loop()
-        self._gathered: list[tuple[Sequence[Op], asyncio.Future[None]]] = []  # in this turn of the event loop
+        self._gathered: list[Handed[MemoryRecord]] = []  # in this turn of the event loop
         self._closed = False
 
-    async def record(self, *ops: Op) -> None:
+    async def record(self, *ops: Op) -> Receipt | None:
         """See `Journal.record`."""
         self._refuse_closed()
         if not self._gathered:
             self._loop.call_soon(self.flush)
-        done = self._loop.create_future()
-        self._gathered.append((ops, done))
-        await done  # cancelling it takes nothing back
+        done: asyncio.Future[Receipt | None] = self._loop.create_future()
+        self._gathered.append((self._record, ops, done))
+        return await done  # cancelling it takes nothing back
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
         """See `Journal.ask`."""
@@ -397,19 +415,10 @@ class MemoryJournal:
     def flush(self) -> None:
         """Commit what was gathered."""
         gathered, self._gathered = self._gathered, []
-        failure: Exception | None = None
-        try:
-            self._record.commit(*(ops for ops, _ in gathered))
-        except Exception as error:  # noqa: BLE001 - it belongs to those who recorded
-            failure = error
-        for _, done in gathered:
-            if done.done():
-                continue
-            if failure is None:
-                done.set_result(None)
-            else:
-                done.set_exception(failure)
-                done.exception()  # its waiter may be gone
+        resolve(gathered, each_alone(self._commit, gathered))
+
+    def _commit(self, batch: list[Handed[MemoryRecord]]) -> list[Outcome]:
+        return [*self._record.commit(*(ops for _, ops, _ in batch))]
 
     def close(self) -> None:
         """Commit what was gathered, and take no more."""
@@ -422,26 +431,53 @@ class MemoryJournal:
 
 
 class MemoryKeeper:
-    """See `Keeper`."""
+    """Keeps one wave, or with *many* all those that are made in it; see `Keeper`."""
 
-    def __init__(self, name: str = "memory") -> None:
-        self._record = MemoryRecord(name)
-        self._journal: MemoryJournal | None = None
+    def __init__(self, name: str = "memory", *, many: bool = False) -> None:
+        self._name = name
+        self._many: dict[str, MemoryRecord] | None = {} if many else None
+        self._one = MemoryRecord(name)
+        self._journals: dict[str | None, MemoryJournal] = {}
 
-    def wave(self) -> MemoryRecord:
+    def waves(self) -> list[str]:
+        """See `Keeper.waves`."""
+        waves = {self._id_of_one: self._one} if self._many is None else self._many
+        return [wave for wave, record in waves.items() if record.is_planned()]
+
+    def wave(self, wave: str | None = None) -> MemoryRecord:
         """See `Keeper.wave`."""
-        return self._record
+        if self._many is None and wave in (None, self._id_of_one):
+            return self._one
+        if wave is None:
+            raise NotAJournal(f"{self._name} has many waves, and none of them is named")
+        if self._many is None or wave not in self._many:
+            raise JournalAbsent(f"there is no wave {wave} in {self._name}.")
+        return self._many[wave]
 
-    def journal(self) -> MemoryJournal:
+    def new_wave(self, wave: str) -> MemoryRecord:
+        """See `Keeper.new_wave`."""
+        if self._many is None:
+            raise WaveRefused(f"{self._name} is the journal of one wave: a second one cannot be put in it")
+        if wave in self._many:
+            raise WaveRefused(f"{self._name} has a wave {wave} already")
+        self._many[wave] = MemoryRecord(f"{self._name}, wave {wave}", self._many.values())
+        return self._many[wave]
+
+    def journal(self, wave: str | None = None) -> MemoryJournal:
         """See `Keeper.journal`."""
-        if self._journal is None:
-            self._journal = MemoryJournal(self._record)
-        return self._journal
+        if wave not in self._journals:
+            self._journals[wave] = MemoryJournal(self.wave(wave))
+        return self._journals[wave]
 
     def close(self) -> None:
         """See `Keeper.close`."""
 
     async def aclose(self) -> None:
         """See `Keeper.aclose`."""
-        if self._journal is not None:
-            self._journal.close()
+        for journal in self._journals.values():
+            journal.close()
+        self._journals = {}
+
+    @property
+    def _id_of_one(self) -> str:
+        return str(self._one.facts().get("wave", "0"))

@@ -1,5 +1,6 @@
 """What is made durable in the journal, one value a fact: all that a keeper of journals has to know how to write."""
 
+from collections import Counter
 from typing import Any
 
 from msgspec import Struct
@@ -16,10 +17,9 @@ class Happened(Struct, frozen=True, kw_only=True):
 
 
 class Settled(Struct, frozen=True, kw_only=True):
-    """The final result of entry *index*; *seq* is its place in the results file, *line* what stands there."""
+    """The final result of entry *index*; *line* is what the results file has of it. Its number the keeper gives."""
 
     index: int
-    seq: int
     status: Status
     line: bytes
 
@@ -39,3 +39,14 @@ class ClockNoted(Struct, frozen=True, kw_only=True):
 
 
 Op = Happened | Settled | Noted | ClockNoted
+
+
+class Receipt(Struct, frozen=True):
+    """What the journal says when a result is durable.
+
+    *seq* is its number in the wave: its place in the results file. *counts* are the wave's results by status, whichever
+    process recorded them; they are shared, and not to be changed.
+    """
+
+    seq: int
+    counts: Counter[Status]

@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
 
-from batcher.journal.ops import Op
+from batcher.journal.ops import Op, Receipt
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Event
 from batcher.life.result import Status
@@ -133,7 +133,10 @@ class Record(Protocol):
         ...
 
     def others_of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
-        """The other entries that name the same job of the same project, in whichever wave of the database."""
+        """The other entries that name the same job of the same project, in whichever wave of the database.
+
+        All are told as of *entry*'s scope, which is theirs, too; and those of other waves without `wave_entries`.
+        """
         ...
 
     def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
@@ -189,7 +192,7 @@ class Plan(Protocol):
         ...
 
     def finish(self, facts: Mapping[str, Any]) -> None:
-        """Add the wave's facts; the plan is whole and durable when this returns."""
+        """Add the wave's facts: the plan is whole, and durable once `MutableRecord.planning` is left."""
         ...
 
 
@@ -200,18 +203,22 @@ class MutableRecord(Record, Protocol):
         """Write the wave's plan while it lasts. Where it is left before `Plan.finish`, nothing was planned."""
         ...
 
-    def commit(self, *groups: Sequence[Op]) -> None:
-        """Make the ops of all *groups* durable, in order, all or none."""
+    def commit(self, *groups: Sequence[Op]) -> list[Receipt | None]:
+        """Make the ops of all *groups* durable, in order, all or none.
+
+        The receipt of each group: that of its last result, None where it settles nothing.
+        """
         ...
 
 
 class Journal(Protocol):
     """A wave's record while the wave runs."""
 
-    async def record(self, *ops: Op) -> None:
+    async def record(self, *ops: Op) -> Receipt | None:
         """Make *ops* durable, in order, all or none. Raises `JournalFailed`.
 
-        Once called they are written even if the caller is cancelled while it waits.
+        Gives the receipt of the last result among them; None: there is none. Once called they are written even if the
+        caller is cancelled while it waits.
         """
         ...
 
@@ -224,14 +231,28 @@ class Journal(Protocol):
 
 
 class Keeper(Protocol):
-    """Keeps the record of a wave, or of many, and owns what that takes. `close` or `aclose` lets go of it."""
+    """Keeps the records of waves, and owns what that takes. `close` or `aclose` lets go of it.
 
-    def wave(self) -> MutableRecord:
-        """The record of the wave, planned or not."""
+    A wave has an id, which whoever makes it draws. A keeper that was opened for one wave, in a file of its own, has it
+    under None as well, planned or not.
+    """
+
+    def waves(self) -> list[str]:
+        """The ids of the waves that are planned, oldest first. Raises `JournalFailed`."""
         ...
 
-    def journal(self) -> Journal:
-        """The wave's record for the running event loop; from now on `aclose` ends it."""
+    def wave(self, wave: str | None = None) -> MutableRecord:
+        """The record of the *wave* with that id; always the same object. Raises `JournalAbsent` where there is none,
+        `NotAJournal` where none is named and there may be many, and `JournalFailed`."""
+        ...
+
+    def new_wave(self, wave: str) -> MutableRecord:
+        """The record of a wave to be planned, with that id. Raises `WaveRefused` where there is one, or may be none
+        beside another, and `JournalFailed`."""
+        ...
+
+    def journal(self, wave: str | None = None) -> Journal:
+        """That wave's record for the running event loop; from now on `aclose` ends it. Raises as `wave` does."""
         ...
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from batcher.clock import SystemClock
-from batcher.journal.ops import Op
+from batcher.journal.ops import Op, Receipt
 from batcher.journal.port import Journal, Record
 
 P = ParamSpec("P")
@@ -121,10 +121,10 @@ class TimelessJournal:
         self._inner = inner
         self._loop = loop
 
-    async def record(self, *ops: Op) -> None:
+    async def record(self, *ops: Op) -> Receipt | None:
         """Make *ops* durable, in order, all or none, while time stands still. Raises `JournalFailed`."""
         with self._loop.busy():
-            await self._inner.record(*ops)
+            return await self._inner.record(*ops)
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
         """The answer to *question*, while time stands still. Raises `JournalFailed`."""

@@ -9,7 +9,7 @@ from msgspec import Struct, field
 from batcher.clock import Clock
 from batcher.holding.admission import Admission, AdmitAll
 from batcher.journal.errors import JournalFailed
-from batcher.journal.ops import Op, Settled
+from batcher.journal.ops import Op, Receipt, Settled
 from batcher.journal.port import Journal, Record
 from batcher.life.policy import Policy
 from batcher.life.result import Status
@@ -46,7 +46,6 @@ class Context(Struct, kw_only=True):
     on_result: Callable[[bytes], Awaitable[None]]
     watch: Boundary = unwatched
     admission: Admission = field(default_factory=AdmitAll)
-    next_seq: int = 0
     unrecorded: list[tuple[str, Sequence[Op]]] = []
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
@@ -57,15 +56,15 @@ class Context(Struct, kw_only=True):
             self.on_stop(Stop(StopKind.JOURNAL, str(error)))
             raise
 
-    async def record(self, *ops: Op) -> None:
-        """Make *ops* durable. A journal that fails stops the wave; raises `JournalFailed`."""
+    async def record(self, *ops: Op) -> Receipt | None:
+        """See `Journal.record`. A journal that fails stops the wave; raises `JournalFailed`."""
         try:
-            await self.journal.record(*ops)
+            return await self.journal.record(*ops)
         except JournalFailed as error:
             self.on_stop(Stop(StopKind.JOURNAL, str(error)))
             raise
 
-    async def record_surely(self, what: Callable[[], str], *ops: Op) -> None:
+    async def record_surely(self, what: Callable[[], str], *ops: Op) -> Receipt | None:
         """Make durable what the cloud told: tried again until the wave's grace is over.
 
         *what* says it for people; if it cannot be recorded, it is at least reported.
@@ -84,11 +83,11 @@ class Context(Struct, kw_only=True):
         self, index: int, status: Status, line: bytes, what: Callable[[], str], *before: Op, recovered: bool
     ) -> None:
         """Record the result of entry *index* (and the ops that led to it), then hand its line to the collector."""
-        seq, self.next_seq = self.next_seq, self.next_seq + 1
-        await self.record_surely(what, *before, Settled(index=index, seq=seq, status=status, line=line))
+        receipt = await self.record_surely(what, *before, Settled(index=index, status=status, line=line))
+        assert receipt is not None  # noqa: S101 - a result has one
         self.watch("outcome durable")
-        self.collector.settled(seq, line)
-        self.tally.by_status[status] += 1
+        self.collector.settled(receipt.seq, line)
+        self.tally.by_status = receipt.counts
         self.tally.recovered += recovered
         await self.on_result(line)
         too_many = self.policy.max_failures

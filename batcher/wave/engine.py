@@ -122,7 +122,6 @@ class Engine:
             on_result=on_result,
             watch=watch,
             admission=admission or AdmitAll(),
-            next_seq=start.next_seq,
         )
         self._lanes = {
             scope: Lane(

@@ -74,7 +74,7 @@ def behind_its_sign(keeper: Generations, journal: Path, sign: Sign | None = None
 def take_results(record: MutableRecord, results: Path, now: float) -> Iterator[str]:
     """Take into the journal what the results file says and it does not know: the newest journal is lost, and what the
     file says was written by the run that had it. Says how much that was. Raises OSError, `JournalFailed`."""
-    taken, seq = 0, record.next_seq()
+    taken = 0
     for line, told in _lines(results, 0):
         if not _is_untold(record, line, told):
             continue
@@ -94,8 +94,7 @@ def take_results(record: MutableRecord, results: Path, now: float) -> Iterator[s
             ids = {half: task_id for half, name in HALVES.items() if (task_id := _id_of(told, name)) is not None}
             ops.append(_happened(entry, Ruled(at=now, ruling=_TAKEN, halves=ids)))
         if status is not Status.NOT_SUBMITTED:
-            ops.append(Settled(index=entry.index, seq=seq, status=status, line=line))
-            seq += 1
+            ops.append(Settled(index=entry.index, status=status, line=line))
         record.commit(ops)
         taken += 1
     if taken:

@@ -100,7 +100,7 @@ def settle(record: MutableRecord, results: Path | None, index: int, ruling: Ruli
         result = provisional(entry, [*events, *added], now)
     else:
         result = _ruled_result(entry, state, now)
-        ops.append(Settled(index=index, seq=record.next_seq(), status=result.status, line=result.to_line()))
+        ops.append(Settled(index=index, status=result.status, line=result.to_line()))
     record.commit(ops)
     if results is not None:
         write_all(results, whole_file(record, now))

@@ -218,7 +218,7 @@ def finish(manifest: str, results: str) -> Figures:
                 line = result_of(entry, state, Status.CREATED, None, now).to_line()
                 lines.write(line)
                 ops += [Happened(index=entry.index, event=intent), Happened(index=entry.index, event=answer)]
-                ops.append(Settled(index=entry.index, seq=seq, status=Status.CREATED, line=line))
+                ops.append(Settled(index=entry.index, status=Status.CREATED, line=line))
                 seq += 1
             record.commit(ops)
             after = batch[-1].index

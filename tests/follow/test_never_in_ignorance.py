@@ -67,10 +67,7 @@ def planned(path: Path, settled: int, key: str = "k") -> SqliteKeeper:
         plan.add_entries(entries)
         plan.finish({"manifest": "wave.csv"})
     record.commit(
-        [
-            Settled(index=one.index, seq=one.index, status=one.status, line=one.to_line())
-            for one in results_of(ENTRIES)[:settled]
-        ]
+        [Settled(index=one.index, status=one.status, line=one.to_line()) for one in results_of(ENTRIES)[:settled]]
     )
     return keeper
 

@@ -11,12 +11,10 @@ from msgspec.structs import replace
 from batcher.journal.ops import ClockNoted, Happened, Noted, Settled
 from batcher.journal.port import Record
 from batcher.journal.sqlite.keeper import SqliteKeeper
-from batcher.life.entry import Scope
 from batcher.life.result import Status
-from tests.journal.made import ANSWER, INTENT, plan
+from tests.journal.made import ANSWER, INTENT, OTHER, plan
 from tests.wave.made import SCOPE, entry
 
-OTHER = Scope(1, SCOPE.endpoint, "another")
 BEGUN = Happened(index=0, event=INTENT)
 
 # Every question, and how it is asked.
@@ -44,7 +42,7 @@ CALLS: dict[str, Callable[[Record], object]] = {
     "lines": lambda record: list(record.lines()),
     "first_created": lambda record: record.first_created(0, 1),
     "lines_from": lambda record: record.lines_from(0),
-    "holds": lambda record: record.holds([BEGUN, Settled(index=1, seq=0, status=Status.CREATED, line=b"{}\n")]),
+    "holds": lambda record: record.holds([BEGUN, Settled(index=1, status=Status.CREATED, line=b"{}\n")]),
     "last_event_at": lambda record: record.last_event_at(),
     "unfinished": lambda record: record.unfinished(-1, 256),
     "with_status": lambda record: record.with_status([Status.CREATED, Status.FAILED]),
@@ -55,17 +53,27 @@ OF_ALL |= {"answers", "lines", "last_event_at", "outline"}
 SORTS = {"settled_counts"}  # by scope, of which there are few: quicker than any index would be, and once in a run
 
 
-@pytest.fixture(params=[1, 2], ids=["one scope", "two scopes"])
+@pytest.fixture(params=["one scope", "two scopes", "many waves"])
 def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqliteKeeper]:
-    scopes = [SCOPE, OTHER][: request.param]
-    keeper = SqliteKeeper(tmp_path / "journal")
-    record = keeper.wave()
+    scopes = [SCOPE] if request.param == "one scope" else [SCOPE, OTHER]
+    if request.param == "many waves":
+        keeper = SqliteKeeper(tmp_path / "journal", many=True)
+        plan(keeper.new_wave("first"), 5)
+        record = keeper.new_wave("second")
+    else:
+        keeper = SqliteKeeper(tmp_path / "journal")
+        record = keeper.wave()
     plan(record, (replace(entry(index), scope=scopes[index % len(scopes)]) for index in range(20)), scopes)
     record.commit([BEGUN, Happened(index=1, event=ANSWER)])
-    record.commit([Settled(index=1, seq=0, status=Status.CREATED, line=b"{}\n"), Noted(name="a", value=1)])
+    record.commit([Settled(index=1, status=Status.CREATED, line=b"{}\n"), Noted(name="a", value=1)])
     record.commit([ClockNoted(scope=0, offset_s=1.0)])
     yield keeper
     keeper.close()
+
+
+def asked_of(keeper: SqliteKeeper) -> Record:
+    """The wave that is asked."""
+    return keeper.wave("second" if keeper.file.has_many else None)
 
 
 def plans(keeper: SqliteKeeper, call: Callable[[Record], object]) -> list[str]:
@@ -73,7 +81,7 @@ def plans(keeper: SqliteKeeper, call: Callable[[Record], object]) -> list[str]:
     asked: list[str] = []
     db = keeper.file.database.connection
     db.set_trace_callback(asked.append)
-    call(keeper.wave())
+    call(asked_of(keeper))
     db.set_trace_callback(None)
     assert asked
     selects = [text for text in asked if text.lstrip().startswith("SELECT")]
@@ -97,9 +105,11 @@ def test_none_sorts_and_each_goes_by_an_index(name: str, keeper: SqliteKeeper) -
 def test_a_batch_of_the_plan_is_read_where_the_last_one_ended(keeper: SqliteKeeper) -> None:
     """Not by the index of jobs, which would be read and sorted whole for each."""
     steps = [step for step in plans(keeper, CALLS["planned"]) if " e " in f"{step} "]
-    several = len(keeper.wave().scopes()) > 1
+    several = len(asked_of(keeper).scopes()) > 1
     assert [re.sub(r"^SEARCH e USING ", "", step) for step in steps if step.startswith("SEARCH e")] == [
-        "INDEX entries_by_scope (scope=? AND rowid>?)" if several else "INTEGER PRIMARY KEY (rowid>?)"
+        "INDEX entries_by_scope (scope=? AND rowid>? AND rowid<?)"
+        if several
+        else "INTEGER PRIMARY KEY (rowid>? AND rowid<?)"
     ]
 
 

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from batcher.journal.errors import JournalFailed, NotAJournal
-from batcher.journal.ops import Happened, Op, Settled
+from batcher.journal.ops import Happened, Op, Receipt, Settled
 from batcher.journal.port import Record
+from batcher.journal.sqlite import keeper as keepers
+from batcher.journal.sqlite.file import WrittenFile
 from batcher.journal.sqlite.keeper import SqliteJournal, SqliteKeeper, WrittenRecord
-from batcher.journal.sqlite.schema import FORMAT, prepare
+from batcher.journal.sqlite.schema import FORMAT, MANY, prepare
 from batcher.life.result import Status
 from tests.journal.made import INTENT, plan
 from tests.wave.made import SCOPE
@@ -32,13 +34,13 @@ async def journal(keeper: SqliteKeeper) -> SqliteJournal:
 
 async def test_hundreds_share_a_sync(journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch) -> None:
     commits: list[int] = []
-    whole = WrittenRecord.commit
+    whole = keepers.commit
 
-    def commit(self: WrittenRecord, *groups: Sequence[Op]) -> None:
+    def commit(file: WrittenFile, groups: Sequence[tuple[WrittenRecord, Sequence[Op]]]) -> list[Receipt | None]:
         commits.append(len(groups))
-        whole(self, *groups)
+        return whole(file, groups)
 
-    monkeypatch.setattr(WrittenRecord, "commit", commit)
+    monkeypatch.setattr(keepers, "commit", commit)
     await asyncio.gather(*(journal.record(Happened(index=index, event=INTENT)) for index in range(300)))
     assert sum(commits) == 300
     assert len(commits) < 30
@@ -59,13 +61,27 @@ async def test_a_full_disk_is_said_and_nothing_of_the_group_is_half_there(
     assert [await journal.ask(Record.events, index) for index in range(3)] == [[], [], [INTENT]]
 
 
+@pytest.mark.parametrize(("synced", "level"), [(True, 2), (False, 0)])
+def test_a_commit_is_synced_unless_it_is_a_rehearsals(tmp_path: Path, synced: bool, level: int) -> None:
+    keeper = SqliteKeeper(tmp_path / "journal", synced=synced)
+    assert keeper.file.database.row("PRAGMA synchronous") == (level,)
+    keeper.close()
+
+
+@pytest.mark.parametrize("many", [False, True])
+def test_a_journal_of_one_and_a_database_of_many_are_not_taken_for_each_other(tmp_path: Path, many: bool) -> None:
+    SqliteKeeper(tmp_path / "journal", many=many).close()
+    with pytest.raises(NotAJournal, match="a database of many waves" if many else "the journal of one wave"):
+        SqliteKeeper(tmp_path / "journal", many=not many)
+
+
 def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
     path = tmp_path / "journal"
     SqliteKeeper(path).close()
     with sqlite3.connect(path) as database:
-        database.execute(f"PRAGMA user_version = {FORMAT + 1}")
+        database.execute(f"PRAGMA user_version = {MANY + 1}")
     database.close()
-    with pytest.raises(NotAJournal, match=f"format {FORMAT + 1}, and this batcher reads format {FORMAT}"):
+    with pytest.raises(NotAJournal, match=f"format {MANY + 1}, and this batcher reads format {FORMAT}"):
         SqliteKeeper(path)
 
 
@@ -111,7 +127,7 @@ def test_another_database_is_refused(tmp_path: Path) -> None:
 async def test_a_wave_that_is_done_is_taken_up_from_indexes(keeper: SqliteKeeper) -> None:
     """No row is read for what each entry came to: a million of them would take many seconds."""
     record = keeper.wave()
-    record.commit([Settled(index=n, seq=n, status=Status.CREATED, line=b"{}\n") for n in range(300)])
+    record.commit([Settled(index=n, status=Status.CREATED, line=b"{}\n") for n in range(300)])
     asked: list[str] = []
     db = keeper.file.database.connection
     db.set_trace_callback(asked.append)
@@ -122,4 +138,4 @@ async def test_a_wave_that_is_done_is_taken_up_from_indexes(keeper: SqliteKeeper
     db.set_trace_callback(None)
     for query in asked:
         steps = [row[-1] for row in db.execute(f"EXPLAIN QUERY PLAN {query}")]
-        assert all("COVERING INDEX" in step for step in steps), (query, steps)
+        assert all("COVERING INDEX" in step or step.startswith("SEARCH meta") for step in steps), (query, steps)

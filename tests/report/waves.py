@@ -175,15 +175,15 @@ def _write_journal(path: Path, results: list[Result], rng: random.Random) -> Non
             }
         )
     pending: list[Op] = []
-    for seq, result in enumerate(results):
+    for place, result in enumerate(results):
         ops: list[Op] = []
         at = result.submitted_at.timestamp() if result.submitted_at else 0.0
         for attempt in range(result.attempts):
             last = attempt == result.attempts - 1
             ops += _attempt(result, at + 4.0 * attempt, None if last else THROTTLED if rng.random() < 0.3 else _MAYBE)
-        ops.append(Settled(index=result.index, seq=seq, status=result.status, line=result.to_line()))
+        ops.append(Settled(index=result.index, status=result.status, line=result.to_line()))
         pending += ops
-        if len(pending) > 2000 or seq == len(results) - 1:
+        if len(pending) > 2000 or place == len(results) - 1:
             record.commit(pending)
             pending = []
     keeper.close()

@@ -53,7 +53,7 @@ def opened(request: Request) -> Opened:
 
 def settle(record: MutableRecord, index: int, status: Status) -> None:
     line = orjson.dumps({"index": index, "status": status}) + b"\n"
-    record.commit([Settled(index=index, seq=record.next_seq(), status=status, line=line)])
+    record.commit([Settled(index=index, status=status, line=line)])
 
 
 def test_a_new_wave_is_planned_whole(request_of: Request) -> None:

@@ -17,8 +17,9 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from batcher.follow.files import verdicts_beside
 from batcher.journal.errors import JournalFailed
+from batcher.journal.group_commit import Handed, Outcome, resolve
 from batcher.journal.memory import MemoryRecord
-from batcher.journal.ops import Op
+from batcher.journal.ops import Op, Receipt
 from batcher.journal.port import Plan, Record
 from batcher.wave.sink import ResultsFile
 from tests.worlds.process import Process
@@ -73,11 +74,12 @@ class MortalRecord:
     def __getattr__(self, question: str) -> Any:
         return getattr(self._disk.record, question)
 
-    def commit(self, *groups: Sequence[Op]) -> None:
+    def commit(self, *groups: Sequence[Op]) -> list[Receipt | None]:
         """See `MutableRecord.commit`."""
         self._process.step_or_die("commit while opening")
-        self._disk.record.commit(*groups)
+        receipts = self._disk.record.commit(*groups)
         self._process.step_or_die("committed while opening")
+        return receipts
 
     @contextmanager
     def planning(self) -> Iterator[Plan]:
@@ -117,22 +119,22 @@ class LoopJournal:
         self._sync_s = sync_s
         self._full, self._unreadable = faults.disk_full, faults.disk_unreadable
         self._loop = asyncio.get_running_loop()
-        self._pending: list[tuple[Sequence[Op], asyncio.Future[None]]] = []
-        self._syncing: list[tuple[Sequence[Op], asyncio.Future[None]]] = []
+        self._pending: list[Handed[MemoryRecord]] = []
+        self._syncing: list[Handed[MemoryRecord]] = []
         self._idle = asyncio.Event()
         self._idle.set()
         process.at_death.append(self._at_death)
 
-    async def record(self, *ops: Op) -> None:
+    async def record(self, *ops: Op) -> Receipt | None:
         """See `Journal.record`."""
         if not self._process.step("record"):
             await self._process.never()
-        await asyncio.shield(self.submit(ops))
+        return await asyncio.shield(self.submit(ops))
 
-    def submit(self, ops: Sequence[Op]) -> "asyncio.Future[None]":
+    def submit(self, ops: Sequence[Op]) -> "asyncio.Future[Receipt | None]":
         """Hand *ops* over; the future is done when they are durable."""
-        done = self._loop.create_future()
-        self._pending.append((ops, done))
+        done: asyncio.Future[Receipt | None] = self._loop.create_future()
+        self._pending.append((self._disk.record, ops, done))
         if not self._syncing:
             self._begin()
         return done
@@ -158,35 +160,28 @@ class LoopJournal:
         if not self._process.step("sync"):
             return
         batch, self._syncing = self._syncing, []
-        failure = self._commit([ops for ops, _ in batch])
-        for _, done in batch:
-            if failure is None:
-                done.set_result(None)
-            elif not done.done():
-                done.set_exception(failure)
-                done.exception()
+        resolve(batch, self._commit([ops for _, ops, _ in batch]))
         self._process.step("synced")
         if self._pending:
             self._begin()
         else:
             self._idle.set()
 
-    def _commit(self, groups: list[Sequence[Op]]) -> JournalFailed | None:
+    def _commit(self, groups: list[Sequence[Op]]) -> list[Outcome]:
         now = self._loop.time()
         if now >= self._disk.full_until and self._rng.random() < self._full:
             self._disk.full_until = now + self._rng.choice((0.0, 2.0, 5.0, 60.0))
             self._process.say(f"the journal's disk is full until {self._disk.full_until:.3f}")
-            return JournalFailed("cannot write the journal: database or disk is full")
+            return [JournalFailed("cannot write the journal: database or disk is full")] * len(groups)
         if now < self._disk.full_until:
-            return JournalFailed("cannot write the journal: database or disk is full")
-        self._disk.record.commit(*groups)
-        return None
+            return [JournalFailed("cannot write the journal: database or disk is full")] * len(groups)
+        return [*self._disk.record.commit(*groups)]
 
     def _at_death(self) -> None:
         """The commit under way is on disk, or it is not; what waits behind it is not."""
         if self._syncing and self._rng.random() < 0.5:
             self._process.say("the commit under way came through")
-            self._disk.record.commit(*(ops for ops, _ in self._syncing))
+            self._disk.record.commit(*(ops for _, ops, _ in self._syncing))
 
 
 class WorldFile(ResultsFile):

@@ -3,6 +3,7 @@
 They are the test of the test: a promise whose breach no world would notice is not tested at all.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from batcher.drs.authorship import says_the_cloud
 from batcher.drs.failures import classify_whole
 from batcher.drs.outcome import Half, Trouble
 from batcher.holding.running_limit import RunningLimit
-from batcher.journal.ops import Happened, Op
+from batcher.journal.ops import Happened, Op, Receipt
 from batcher.life import state as life
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Intended
@@ -89,11 +90,11 @@ def sends_before_the_intent_is_durable() -> Iterator[None]:
     """The request leaves while the intent is still being written."""
     whole = LoopJournal.record
 
-    async def record(self: LoopJournal, *ops: Op) -> None:
-        if any(isinstance(op, Happened) and isinstance(op.event, Intended) for op in ops):
-            self.submit(ops)
-        else:
-            await whole(self, *ops)
+    async def record(self: LoopJournal, *ops: Op) -> Receipt | None:
+        if not any(isinstance(op, Happened) and isinstance(op.event, Intended) for op in ops):
+            return await whole(self, *ops)
+        self.submit(ops)
+        return None
 
     with _patch(LoopJournal, record=record):
         yield
@@ -144,7 +145,7 @@ def writes_results_before_they_are_durable() -> Iterator[None]:
     async def settle(
         self: Context, index: int, status: Status, line: bytes, what: Callable[[], str], *before: Op, recovered: bool
     ) -> None:
-        self.collector.settled(self.next_seq, line)
+        self.collector.settled(self.collector.next + len(self.collector._early), line)
         with mock.patch.object(self.collector, "settled"):
             await whole(self, index, status, line, what, *before, recovered=recovered)
 
@@ -355,11 +356,11 @@ def goes_on_with_a_refused_credential() -> Iterator[None]:
 def gives_up_recording_what_the_cloud_told() -> Iterator[None]:
     """A full disk makes it forget an answer, and go on as if it had been recorded."""
 
-    async def record_surely(self: Context, what: Callable[[], str], *ops: Op) -> None:
+    async def record_surely(self: Context, what: Callable[[], str], *ops: Op) -> Receipt | None:
         try:
-            await self.journal.record(*ops)
+            return await self.journal.record(*ops)
         except Exception:  # noqa: BLE001 - the very mistake
-            return
+            return Receipt(10**9, Counter())
 
     with _patch(Context, record_surely=record_surely):
         yield

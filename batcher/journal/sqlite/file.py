@@ -14,24 +14,22 @@ from pathlib import Path
 from tempfile import mkdtemp
 from uuid import uuid4
 
-import orjson
-
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.hold import SignKeeper
 from batcher.journal.sqlite.database import Database, way_out
 from batcher.journal.sqlite.log import Look, has_log, let_go, mark, require_log, unmark
 from batcher.journal.sqlite.schema import check, identity_of, prepare
 from batcher.journal.sqlite.unfit import unfit
-
-CACHED = 300  # statements: one for each number of rows, into either table
+from batcher.journal.sqlite.writing import CACHED, note
 
 
 class WrittenFile:
     """A journal's file, open to be written."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, has_many: bool) -> None:
         """Take over *connection*, which is to the file at *path*. Raises `sqlite3.Error`."""
         self.path = path
+        self.has_many = has_many  # waves
         self.database = Database(connection, str(path))
         self._db = connection
         self._keeper: SignKeeper | None = None
@@ -40,20 +38,21 @@ class WrittenFile:
         self._files = {part: _file_at(part) for part in (path, path.with_name(f"{path.name}-wal"))}
 
     @classmethod
-    def open(cls, path: Path, *, synced: bool = True) -> "WrittenFile":
-        """Open or create the journal at *path*. Without *synced* a power cut may cost what was committed.
+    def open(cls, path: Path, *, many: bool = False, synced: bool = True) -> "WrittenFile":
+        """Open or create the journal at *path*, of one wave or of *many*.
 
-        Raises `NotAJournal`, `WaveRefused` where its file system cannot hold one, and `JournalFailed`.
+        Without *synced* a power cut may cost what was committed. Raises `NotAJournal`, `WaveRefused` where its file
+        system cannot hold one, and `JournalFailed`.
         """
         try:
             had_log = has_log(path)
             db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=CACHED)
             try:
                 require_log(db, path, had_log=had_log)
-                prepare(db, path)
+                prepare(db, path, many=many)
                 if not synced:
                     db.execute("PRAGMA synchronous = OFF")
-                return cls(path, db)
+                return cls(path, db, has_many=many)
             except BaseException:
                 db.close()
                 raise
@@ -118,7 +117,7 @@ class WrittenFile:
                 named = wave or uuid4().hex
                 with self.database.transaction() as db:
                     for name, value in (("wave", named), ("generation", generation + 1)):
-                        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, orjson.dumps(value).decode()))
+                        note(db, name, value)
                     before = self._written_at()
                 keeper.write(named, generation + 1)
             except OSError as error:
@@ -145,7 +144,7 @@ class ReadFile:
             try:
                 self._look.db.execute("PRAGMA query_only = ON")
                 require_log(self._look.db, path, had_log=self._look.had_log)
-                check(self._look.db, path)
+                self.has_many = check(self._look.db, path)
             except BaseException:
                 self._look.close()
                 raise

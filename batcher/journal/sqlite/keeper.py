@@ -1,19 +1,24 @@
-"""The keeper of a wave's record in an SQLite file: to be written, or to be looked into."""
+"""The keepers of records in an SQLite file: of one wave, of many, or of one to be looked into.
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+Many waves share the file, its thread and its syncs, and do not see each other: see `places.py`. A file of one wave is
+of format 1, whichever version of batcher wrote it; a file of many is of format 2.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
-from batcher.journal.errors import JournalFailed
+from batcher.journal.errors import JournalAbsent, JournalFailed, NotAJournal, WaveRefused
+from batcher.journal.group_commit import GroupCommit, Handed, Outcome, each_alone
 from batcher.journal.hold import SignKeeper
-from batcher.journal.ops import Happened, Op
+from batcher.journal.ops import Happened, Op, Receipt
 from batcher.journal.port import Plan, Record
 from batcher.journal.sqlite.file import ReadFile, WrittenFile
-from batcher.journal.sqlite.group_commit import GroupCommit, Handed
-from batcher.journal.sqlite.plan import SqlitePlan
+from batcher.journal.sqlite.places import Places
+from batcher.journal.sqlite.plan import planning_alone, planning_beside
 from batcher.journal.sqlite.record import SqliteRecord
-from batcher.journal.sqlite.writing import write_ops
+from batcher.journal.sqlite.writing import WaveWriter
 from batcher.life.events import Intended
 from batcher.logger import get_logger
 
@@ -25,39 +30,51 @@ T = TypeVar("T")
 class WrittenRecord(SqliteRecord):
     """See `MutableRecord`."""
 
-    def __init__(self, file: WrittenFile) -> None:
-        super().__init__(file.database)
+    def __init__(self, file: WrittenFile, places: Places, wave: str | None) -> None:
+        super().__init__(file.database, places, wave)
+        self.writer = WaveWriter(places)
         self._file = file
 
-    @contextmanager
-    def planning(self) -> Iterator[Plan]:
+    def planning(self) -> AbstractContextManager[Plan]:
         """See `MutableRecord.planning`."""
-        database = self._file.database
-        with database.writing() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield SqlitePlan(database)
-            finally:
-                if db.in_transaction:
-                    db.rollback()
+        planning = planning_alone if self.places.is_alone else planning_beside
+        return planning(self._file.database, self.places)
 
-    def commit(self, *groups: Sequence[Op]) -> None:
+    def commit(self, *groups: Sequence[Op]) -> list[Receipt | None]:
         """See `MutableRecord.commit`."""
-        self._file.cover()
-        with self._file.database.transaction() as db:
-            write_ops(db, (op for ops in groups for op in ops))
+        return commit(self._file, [(self, ops) for ops in groups])
+
+
+def commit(file: WrittenFile, groups: Sequence[tuple[WrittenRecord, Sequence[Op]]]) -> list[Receipt | None]:
+    """Make all *groups* durable in one transaction; the receipt of each. Raises `JournalFailed`."""
+    of_wave: dict[WrittenRecord, list[int]] = {}
+    for number, (record, _) in enumerate(groups):
+        of_wave.setdefault(record, []).append(number)
+    receipts: list[Receipt | None] = [None] * len(groups)
+    try:
+        file.cover()
+        with file.database.transaction() as db:
+            for record, numbers in of_wave.items():
+                written = record.writer.write(db, [groups[number][1] for number in numbers])
+                for number, receipt in zip(numbers, written, strict=True):
+                    receipts[number] = receipt
+    except BaseException:
+        for record in of_wave:
+            record.writer.forget()
+        raise
+    return receipts
 
 
 class SqliteJournal:
     """See `Journal`."""
 
-    def __init__(self, record: SqliteRecord, group: GroupCommit) -> None:
+    def __init__(self, record: WrittenRecord, group: GroupCommit[WrittenRecord]) -> None:
         self._record = record
         self._group = group
 
-    async def record(self, *ops: Op) -> None:
+    async def record(self, *ops: Op) -> Receipt | None:
         """See `Journal.record`."""
-        await self._group.write(ops)  # cancelling it takes nothing back
+        return await self._group.write(self._record, ops)  # cancelling it takes nothing back
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
         """See `Journal.ask`."""
@@ -67,31 +84,49 @@ class SqliteJournal:
 
 
 class SqliteKeeper:
-    """Keeps the wave in the file at *path*; see `Keeper`."""
+    """Keeps the wave in the file at *path*, or with *many* all those that are made in it; see `Keeper`."""
 
-    def __init__(self, path: Path, *, synced: bool = True) -> None:
+    def __init__(self, path: Path, *, many: bool = False, synced: bool = True) -> None:
         """Open or create it. Without *synced*, commits are not waited for until they are on disk: for a rehearsal,
         which no power cut can cost anything. Raises `NotAJournal`, `WaveRefused`, `JournalFailed`."""
-        self.file = WrittenFile.open(path, synced=synced)
-        self._record = WrittenRecord(self.file)
-        self._group: GroupCommit | None = None
+        self.file = WrittenFile.open(path, many=many, synced=synced)
+        self._records: dict[str | None, WrittenRecord] = {}
+        if not many:
+            self._records[None] = WrittenRecord(self.file, Places(), None)
+        self._group: GroupCommit[WrittenRecord] | None = None
 
-    def wave(self) -> WrittenRecord:
+    def waves(self) -> list[str]:
+        """See `Keeper.waves`."""
+        return waves_in(self.file)
+
+    def wave(self, wave: str | None = None) -> WrittenRecord:
         """See `Keeper.wave`."""
-        return self._record
+        if wave not in self._records:
+            self._records[wave] = WrittenRecord(self.file, places_of(self.file, wave), wave)
+        return self._records[wave]
 
-    def journal(self) -> SqliteJournal:
+    def new_wave(self, wave: str) -> WrittenRecord:
+        """See `Keeper.new_wave`."""
+        if None in self._records:
+            raise WaveRefused(f"{self.file.path} is the journal of one wave: a second one cannot be put in it")
+        with self.file.database.transaction() as db:
+            if db.execute("SELECT 1 FROM waves WHERE id = ?", (wave,)).fetchone():
+                raise WaveRefused(f"{self.file.path} has a wave {wave} already")
+            db.execute("INSERT INTO waves (id) VALUES (?)", (wave,))
+        return self.wave(wave)
+
+    def journal(self, wave: str | None = None) -> SqliteJournal:
         """See `Keeper.journal`."""
         if self._group is None:
-            self._group = GroupCommit(self._commit, self._record.name)
-        return SqliteJournal(self._record, self._group)
+            self._group = GroupCommit(self._commit, self.file.database.name)
+        return SqliteJournal(self.wave(wave), self._group)
 
     def identity(self) -> tuple[str | None, int]:
         """See `Generations.identity`."""
         return self.file.identity()
 
     def keep_sign(self, keeper: SignKeeper) -> None:
-        """See `Generations.keep_sign`."""
+        """See `FileKeeper.keep_sign`."""
         self.file.keep_sign(keeper)
 
     def close(self) -> None:
@@ -107,29 +142,27 @@ class SqliteKeeper:
         finally:
             self.file.close()
 
-    def _commit(self, batch: list[Handed]) -> list[tuple[list[Handed], Exception | None]]:
-        """See `Commit`."""
+    def _commit(self, batch: list[Handed[WrittenRecord]]) -> list[Outcome]:
+        """Write what was handed over to the thread; what became of each."""
         if self.file.is_there():
-            return [(batch, self._committed(batch))]
+            return each_alone(self._committed, batch)
         # Somebody took the file away. What the cloud told still goes in, and is rescued at the end; but nothing new
         # is sent on the word of a file that nobody would find.
-        why = f"the journal {self._record.name} or its -wal was deleted or moved while the wave was running"
-        intents = [handed for handed in batch if _intends(handed[0])]
-        told = [handed for handed in batch if not _intends(handed[0])]
-        return [(intents, JournalFailed(why)), (told, self._committed(told))]
+        why = f"the journal {self.file.path} or its -wal was deleted or moved while the wave was running"
+        told = [number for number, (_, ops, _) in enumerate(batch) if not _intends(ops)]
+        outcomes: list[Outcome] = [JournalFailed(why)] * len(batch)
+        for number, outcome in zip(told, each_alone(self._committed, [batch[n] for n in told]), strict=True):
+            outcomes[number] = outcome
+        return outcomes
 
-    def _committed(self, batch: list[Handed]) -> Exception | None:
-        try:
-            self._record.commit(*(ops for ops, _ in batch))
-        except Exception as error:  # noqa: BLE001 - also a defect: an op that no journal can hold
-            return error
-        return None
+    def _committed(self, batch: list[Handed[WrittenRecord]]) -> list[Outcome]:
+        return [*commit(self.file, [(record, ops) for record, ops, _ in batch])]
 
     def _rescue(self) -> None:
         """If the file was taken away, leave its content where it can be found, and say where."""
         if self.file.is_there():
             return
-        name = self._record.name
+        name = str(self.file.path)
         try:
             path = self.file.rescue()
         except (JournalFailed, OSError) as error:
@@ -140,16 +173,20 @@ class SqliteKeeper:
 
 
 class SqliteReader:
-    """The wave in the file at *path*, to be looked into, also while it runs; nothing in its folder is changed."""
+    """The file at *path*, to be looked into, also while its waves run; nothing in its folder is changed."""
 
     def __init__(self, path: Path) -> None:
         """Raises OSError, `NotAJournal`, `JournalFailed`."""
         self.file = ReadFile(path)
-        self._record = SqliteRecord(self.file.database)
 
-    def wave(self) -> SqliteRecord:
-        """The record of the wave, planned or not."""
-        return self._record
+    def waves(self) -> list[str]:
+        """See `Keeper.waves`."""
+        return waves_in(self.file)
+
+    def wave(self, wave: str | None = None) -> SqliteRecord:
+        """The record of the *wave* with that id, or of the one wave that the file is of. For the errors see
+        `Keeper.wave`."""
+        return SqliteRecord(self.file.database, places_of(self.file, wave), wave)
 
     @property
     def was_changed(self) -> bool:
@@ -163,6 +200,31 @@ class SqliteReader:
     def close(self) -> None:
         """Let go of it."""
         self.file.close()
+
+
+def waves_in(file: WrittenFile | ReadFile) -> list[str]:
+    """The ids of the waves that are planned in *file*. Raises `JournalFailed`."""
+    if not file.has_many:
+        name, _ = file.identity()
+        return [name or "0"] if SqliteRecord(file.database).is_planned() else []
+    rows = file.database.rows("SELECT number, id FROM waves ORDER BY number")
+    return [wave for number, wave in rows if SqliteRecord(file.database, Places(number)).is_planned()]
+
+
+def places_of(file: WrittenFile | ReadFile, wave: str | None) -> Places:
+    """Where *file* has the *wave* with that id; None: the one wave that it is of. For the errors see `Keeper.wave`."""
+    if wave is None:
+        if file.has_many:
+            raise NotAJournal(f"{file.path} is a database of many waves, and none of them is named")
+        return Places()
+    if not file.has_many:
+        if wave in waves_in(file):
+            return Places()
+        raise JournalAbsent(f"there is no wave {wave} in {file.path}.")
+    row = file.database.row("SELECT number FROM waves WHERE id = ?", (wave,))
+    if row is None:
+        raise JournalAbsent(f"there is no wave {wave} in {file.path}.")
+    return Places(row[0])
 
 
 def _intends(ops: Sequence[Op]) -> bool:

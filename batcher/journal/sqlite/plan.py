@@ -1,77 +1,126 @@
-"""The plan into the database: in one transaction, so that half a plan leaves nothing."""
+"""The plan into the database, so that half a plan leaves nothing.
+
+A wave that has its database for itself is planned in one transaction. Beside others, whose commits must not wait for
+it, each chunk is one; the plan counts only with the fact that is written last, and what a dead process left of one is
+cleared away before the next.
+"""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import orjson
 
-from batcher.journal.ops import Settled
 from batcher.journal.sqlite.database import Database
+from batcher.journal.sqlite.places import Places
 from batcher.journal.sqlite.schema import INDEX_OF_SCOPES, INDEXES
-from batcher.journal.sqlite.writing import note, write_ops
+from batcher.journal.sqlite.writing import note
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Status
 
+Writing = Callable[[], AbstractContextManager[sqlite3.Connection]]
+_TABLES = (("entries", "idx"), ("results", "seq"), ("scopes", "number"))
+
 
 class SqlitePlan:
-    """See `Plan`. It is written between `BEGIN` and `COMMIT` of whoever made it."""
+    """See `Plan`. Each of its steps is made in *writing*."""
 
-    def __init__(self, database: Database) -> None:
-        self._db = database
+    def __init__(self, writing: Writing, places: Places) -> None:
+        self._writing = writing
+        self._places = places
         self._scopes = 0
+        self._entries = 0
         self._invalid = 0
 
     def add_scope(self, scope: Scope) -> None:
         """See `Plan.add_scope`."""
-        with self._db.writing() as db:
-            db.execute("INSERT INTO scopes VALUES (?, ?, ?, NULL)", (scope.number, scope.endpoint, scope.project_id))
+        with self._writing() as db:
+            values = (self._places.base + scope.number, scope.endpoint, scope.project_id)
+            db.execute("INSERT INTO scopes VALUES (?, ?, ?, NULL)", values)
         self._scopes += 1
 
     def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
         """See `Plan.add_entries`."""
-        with self._db.writing() as db:
-            db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", map(_row, entries))
+        with self._writing() as db:
+            rows = map(self._row, entries)
+            self._entries += db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
         """See `Plan.add_invalid`."""
-        with self._db.writing() as db:
-            db.execute("INSERT INTO entries VALUES (?, ?, ?, NULL, ?, NULL, NULL, NULL)", (index, line, key, job_id))
-            write_ops(db, [Settled(index=index, seq=self._invalid, status=Status.INVALID, line=result)])
+        place, seq = self._places.base + index, self._places.base + self._invalid
+        with self._writing() as db:
+            db.execute("INSERT INTO entries VALUES (?, ?, ?, NULL, ?, NULL, NULL, NULL)", (place, line, key, job_id))
+            db.execute("INSERT INTO results VALUES (?, ?, ?, ?)", (seq, place, Status.INVALID.value, result))
         self._invalid += 1
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """See `Plan.finish`."""
-        with self._db.writing() as db:
-            for name, value in facts.items():
-                note(db, name, value)
-            db.execute("INSERT INTO meta VALUES ('planned', 1)")
-            (entries,) = db.execute("SELECT count(*) FROM entries").fetchone()
-            note(db, "entries", entries)
-            _tell_count(db, entries)
-            for statement in (INDEXES + (INDEX_OF_SCOPES if self._scopes > 1 else "")).strip().splitlines():
-                db.execute(statement)
-            db.execute("COMMIT")
-            # So that a copy without the log has at least the plan. The log is not emptied: an empty one counts as lost.
-            db.execute("PRAGMA wal_checkpoint(FULL)")
+        entries = self._entries + self._invalid
+        with self._writing() as db:
+            for name, value in {**facts, "entries": entries}.items():
+                note(db, self._places.fact(name), value)
+            self._tell_count(db, entries)
+            if self._places.is_alone:
+                for statement in (INDEXES + (INDEX_OF_SCOPES if self._scopes > 1 else "")).strip().splitlines():
+                    db.execute(statement)
+            db.execute("INSERT INTO meta VALUES (?, 1)", (self._places.fact("planned"),))
+
+    def _row(self, entry: PlannedEntry) -> tuple[Any, ...]:
+        return (
+            self._places.base + entry.index,
+            entry.line,
+            entry.key,
+            self._places.base + entry.scope.number,
+            entry.job_id,
+            entry.x_language,
+            orjson.dumps(entry.labels) if entry.labels else None,
+            entry.body,
+        )
+
+    def _tell_count(self, db: sqlite3.Connection, entries: int) -> None:
+        """Put the count into the lines of invalid entries, which are from when nobody knew how many there would be."""
+        db.execute(
+            "UPDATE results SET line = CAST(replace(CAST(line AS TEXT), ?, ?) AS BLOB) WHERE seq BETWEEN ? AND ?",
+            ('"wave_entries":null}', f'"wave_entries":{entries}}}', *self._places.ends),
+        )
 
 
-def _row(entry: PlannedEntry) -> tuple[Any, ...]:
-    return (
-        entry.index,
-        entry.line,
-        entry.key,
-        entry.scope.number,
-        entry.job_id,
-        entry.x_language,
-        orjson.dumps(entry.labels) if entry.labels else None,
-        entry.body,
-    )
+@contextmanager
+def planning_alone(database: Database, places: Places) -> Iterator[SqlitePlan]:
+    """A plan in one transaction, which takes the whole database. Raises `JournalFailed`."""
+    with database.writing() as db:
+        db.execute("BEGIN IMMEDIATE")
+        plan = SqlitePlan(database.writing, places)
+        try:
+            yield plan
+            if _is_planned(db, places):
+                db.execute("COMMIT")
+                # So that a copy without the log has at least the plan. The log is not emptied: an empty one counts as
+                # lost.
+                db.execute("PRAGMA wal_checkpoint(FULL)")
+        finally:
+            if db.in_transaction:
+                db.rollback()
 
 
-def _tell_count(db: sqlite3.Connection, entries: int) -> None:
-    """Put the count into the lines of invalid entries, which are from when nobody knew how many there would be."""
-    db.execute(
-        "UPDATE results SET line = CAST(replace(CAST(line AS TEXT), ?, ?) AS BLOB)",
-        ('"wave_entries":null}', f'"wave_entries":{entries}}}'),
-    )
+@contextmanager
+def planning_beside(database: Database, places: Places) -> Iterator[SqlitePlan]:
+    """A plan in many transactions, between which the commits of other waves have their turn. Raises `JournalFailed`."""
+    _clear(database, places)
+    try:
+        yield SqlitePlan(database.transaction, places)
+    finally:
+        _clear(database, places)
+
+
+def _clear(database: Database, places: Places) -> None:
+    """Take away what there is of a plan that is not whole."""
+    with database.transaction() as db:
+        if not _is_planned(db, places):
+            for table, column in _TABLES:
+                db.execute(f"DELETE FROM {table} WHERE {column} BETWEEN ? AND ?", places.ends)  # noqa: S608 - ours
+
+
+def _is_planned(db: sqlite3.Connection, places: Places) -> bool:
+    return db.execute("SELECT 1 FROM meta WHERE name = ?", (places.fact("planned"),)).fetchone() is not None

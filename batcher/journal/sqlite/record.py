@@ -1,10 +1,7 @@
 """What the database answers about one wave: `Record` in SQL.
 
-A wave has a number in its database, and each of its places there is that number and, in the lower half, its own index:
-so the entries of a wave follow each other in every table, and one statement serves a database of one wave as well as
-one of many. The wave in a file of its own has number 0: its places are its indexes.
-
-Nothing here walks over all of a wave but what is asked once in a run: `tests/journal/test_query_plans.py` sees to it.
+Nothing here walks over all of a wave but what is asked once in a run, nor over those beside it:
+`tests/journal/test_query_plans.py` sees to it.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,6 +13,7 @@ from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Settled
 from batcher.journal.port import MOST_BYTES, EntryWithEvents
 from batcher.journal.sqlite.database import Database, Row
 from batcher.journal.sqlite.log import IN_USE
+from batcher.journal.sqlite.places import Places, index_at, number_at
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Event, decode
 from batcher.life.result import Status
@@ -28,74 +26,94 @@ _HAS_EVENTS = "EXISTS (SELECT 1 FROM events v WHERE v.idx = e.idx)"
 _HAS_RESULT = "EXISTS (SELECT 1 FROM results r WHERE r.idx = e.idx)"
 # A scope's entries in manifest order, without a sort: the plan itself, which is that of one scope as a rule. The plus
 # keeps SQLite from the index of jobs, all of whose entries it would sort for each batch.
-_IN_ONE_SCOPE = "entries e WHERE +e.scope = ? AND e.idx > ?"
-_IN_SCOPE = "entries e INDEXED BY entries_by_scope WHERE e.scope = ? AND e.idx > ?"
+_IN_ONE_SCOPE = "entries e WHERE +e.scope = ? AND e.idx > ? AND e.idx <= ?"
+_IN_SCOPE = "entries e INDEXED BY entries_by_scope WHERE e.scope = ? AND e.idx > ? AND e.idx <= ?"
+
+
+_ALONE = Places()
 
 
 class SqliteRecord:
     """See `Record`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, places: Places = _ALONE, wave: str | None = None) -> None:
+        """The wave at *places*; *wave* is its id in a database of many."""
+        self.name = database.name if wave is None else f"{database.name}, wave {wave}"
+        self.places = places
         self._db = database
+        self._base, self._last = places.ends
         self._scopes: dict[int, Scope] = {}
         self._walk: str | None = None
         self._wave_entries: int | None = None
-
-    @property
-    def name(self) -> str:
-        """See `Record.name`."""
-        return self._db.name
 
     # --- the wave -----------------------------------------------------------------------------------------
 
     def is_planned(self) -> bool:
         """See `Record.is_planned`."""
-        return self._db.row("SELECT 1 FROM meta WHERE name = 'planned'") is not None
+        return self._fact("planned") is not None
 
     def facts(self) -> dict[str, Any]:
         """See `Record.facts`."""
-        rows = self._db.rows("SELECT name, value FROM meta WHERE name NOT IN ('planned', ?)", (IN_USE,))
-        return {name: orjson.loads(value) for name, value in rows}
+        if self.places.is_alone:
+            rows = self._db.rows("SELECT name, value FROM meta WHERE name NOT IN ('planned', ?)", (IN_USE,))
+            return {name: orjson.loads(value) for name, value in rows}
+        prefix, planned = self.places.fact(""), self.places.fact("planned")
+        rows = self._db.rows("SELECT name, value FROM meta WHERE name > ? AND name < ?", (prefix, f"{prefix[:-1]};"))
+        return {name.removeprefix(prefix): orjson.loads(value) for name, value in rows if name != planned}
 
     def scopes(self) -> list[Scope]:
         """See `Record.scopes`."""
-        return [Scope(*row) for row in self._db.rows("SELECT number, endpoint, project_id FROM scopes ORDER BY 1")]
+        rows = self._db.rows(
+            "SELECT number, endpoint, project_id FROM scopes WHERE number BETWEEN ? AND ? ORDER BY 1", self.places.ends
+        )
+        return [Scope(index_at(place), endpoint, project_id) for place, endpoint, project_id in rows]
 
     def entry_count(self) -> int:
         """See `Record.entry_count`."""
-        return self._count("SELECT count(*) FROM entries")
+        counted = self._fact("entries")
+        if counted is not None:
+            return int(counted)
+        row = self._db.row(
+            "SELECT count(*) FROM entries WHERE idx BETWEEN ? AND ?", self.places.ends
+        )  # a journal of before
+        return 0 if row is None else int(row[0])
 
     def scope_sizes(self) -> dict[int, int]:
         """See `Record.scope_sizes`."""
-        rows = self._db.rows("SELECT scope, count(*) FROM entries WHERE scope IS NOT NULL GROUP BY scope")
-        return {scope: count for scope, count in rows}
+        rows = self._db.rows(
+            "SELECT scope, count(*) FROM entries WHERE scope BETWEEN ? AND ? GROUP BY scope", self.places.ends
+        )
+        return {index_at(scope): count for scope, count in rows}
 
     def is_settled(self) -> bool:
         """See `Record.is_settled`. Told from indexes alone: of a million entries, to look at each would take
         seconds."""
-        return self._count("SELECT count(*) FROM results") == self.entry_count()
+        return sum(self.status_counts().values()) == self.entry_count()
 
     def status_counts(self) -> dict[Status, int]:
         """See `Record.status_counts`."""
-        rows = self._db.rows("SELECT status, count(*) FROM results GROUP BY status")
-        return {Status(status): count for status, count in rows}
+        return {Status(status): count for status, count in self._db.rows(*self.places.counting())}
 
     def settled_counts(self) -> dict[int, int]:
         """See `Record.settled_counts`."""
         rows = self._db.rows(
-            "SELECT scope, count(*) FROM entries WHERE scope IS NOT NULL AND idx IN (SELECT idx FROM results) "
-            "GROUP BY scope"
+            "SELECT scope, count(*) FROM entries WHERE scope BETWEEN ? AND ? "
+            "AND idx IN (SELECT idx FROM results WHERE idx BETWEEN ? AND ?) GROUP BY scope",
+            (*self.places.ends, *self.places.ends),
         )
-        return {scope: count for scope, count in rows}
+        return {index_at(scope): count for scope, count in rows}
 
     def last_event_at(self) -> float | None:
         """See `Record.last_event_at`."""
-        row = self._db.row("SELECT kind, body FROM events ORDER BY id DESC LIMIT 1")
+        row = self._db.row(
+            "SELECT kind, body FROM events WHERE +idx BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", self.places.ends
+        )
         return decode(*row).at if row else None
 
-    def _count(self, sql: str) -> int:
-        row = self._db.row(sql)
-        return 0 if row is None else int(row[0])
+    def _fact(self, name: str) -> Any:
+        """The value of one fact as it stands; None: there is none."""
+        row = self._db.row("SELECT value FROM meta WHERE name = ?", (self.places.fact(name),))
+        return None if row is None else row[0]
 
     # --- entries, a batch at a time -----------------------------------------------------------------------
 
@@ -104,9 +122,9 @@ class SqliteRecord:
         if after < 0 and self.is_settled():
             return []
         return self._entries(
-            f"SELECT {_ENTRY}, {_SHARES} FROM {self._in_scope} "  # noqa: S608
+            f"SELECT {_ENTRY}, {self._shares} FROM {self._in_scope} "  # noqa: S608
             f"AND NOT {_HAS_EVENTS} AND NOT {_HAS_RESULT} ORDER BY e.idx LIMIT ?",
-            (scope, after, limit),
+            (self._base + scope, self._base + after, self._last, limit),
             most_bytes,
         )
 
@@ -116,9 +134,9 @@ class SqliteRecord:
             return []
         return self._with_events(
             self._entries(
-                f"SELECT {_ENTRY}, {_SHARES} FROM {self._in_scope} "  # noqa: S608
+                f"SELECT {_ENTRY}, {self._shares} FROM {self._in_scope} "  # noqa: S608
                 f"AND NOT {_HAS_RESULT} AND {_HAS_EVENTS} ORDER BY e.idx LIMIT ?",
-                (scope, after, limit),
+                (self._base + scope, self._base + after, self._last, limit),
                 most_bytes,
             )
         )
@@ -127,8 +145,9 @@ class SqliteRecord:
         """See `Record.unfinished`."""
         return self._with_events(
             self._entries(
-                f"SELECT {_ENTRY}, 0 FROM entries e WHERE e.idx > ? AND NOT {_HAS_RESULT} ORDER BY e.idx LIMIT ?",  # noqa: S608
-                (after, limit),
+                f"SELECT {_ENTRY}, {self._shares} FROM entries e WHERE e.idx > ? AND e.idx <= ? "  # noqa: S608
+                f"AND NOT {_HAS_RESULT} ORDER BY e.idx LIMIT ?",
+                (self._base + after, self._last, limit),
                 MOST_BYTES,
             )
         )
@@ -136,10 +155,18 @@ class SqliteRecord:
     def with_status(self, statuses: Iterable[Status]) -> list[int]:
         """See `Record.with_status`."""
         found: list[int] = []
-        for status in statuses:
-            rows = self._db.rows("SELECT idx FROM results WHERE status = ? ORDER BY idx", (status.value,))
-            found += [index for (index,) in rows]
+        for status in dict.fromkeys(statuses):
+            rows = self._db.rows(
+                "SELECT idx FROM results WHERE status = ? AND idx BETWEEN ? AND ? ORDER BY idx",
+                (status.value, *self.places.ends),
+            )
+            found += [index_at(place) for (place,) in rows]
         return sorted(found)
+
+    @property
+    def _shares(self) -> str:
+        """Whether others name the job of an entry. Beside other waves any may: the next may be planned at any time."""
+        return _SHARES if self.places.is_alone else "1"
 
     @property
     def _in_scope(self) -> str:
@@ -168,41 +195,47 @@ class SqliteRecord:
     def entry(self, index: int) -> PlannedEntry | None:
         """See `Record.entry`."""
         row = self._db.row(
-            f"SELECT {_ENTRY}, {_SHARES} FROM entries e WHERE e.idx = ? AND e.scope IS NOT NULL",  # noqa: S608
-            (index,),
+            f"SELECT {_ENTRY}, {self._shares} FROM entries e WHERE e.idx = ? AND e.scope IS NOT NULL",  # noqa: S608
+            (self._base + index,),
         )
         return self._entry(row) if row else None
 
     def events(self, index: int) -> list[Event]:
         """See `Record.events`."""
-        rows = self._db.rows("SELECT kind, body FROM events WHERE idx = ? ORDER BY id", (index,))
+        return self._events_at(self._base + index)
+
+    def _events_at(self, place: int) -> list[Event]:
+        rows = self._db.rows("SELECT kind, body FROM events WHERE idx = ? ORDER BY id", (place,))
         return [decode(kind, body) for kind, body in rows]
 
     def result_of(self, index: int) -> tuple[int, Status, bytes] | None:
         """See `Record.result_of`."""
-        row = self._db.row("SELECT seq, status, line FROM results WHERE idx = ?", (index,))
-        return (row[0], Status(row[1]), row[2]) if row else None
+        row = self._db.row("SELECT seq, status, line FROM results WHERE idx = ?", (self._base + index,))
+        return (index_at(row[0]), Status(row[1]), row[2]) if row else None
 
     def line_of(self, index: int) -> int | None:
         """See `Record.line_of`."""
-        row = self._db.row("SELECT line FROM entries WHERE idx = ?", (index,))
+        row = self._db.row("SELECT line FROM entries WHERE idx = ?", (self._base + index,))
         return int(row[0]) if row else None
 
     def indexes_of_key(self, key: str) -> list[int]:
         """See `Record.indexes_of_key`."""
-        return [index for (index,) in self._db.rows("SELECT idx FROM entries WHERE key = ?", (key,))]
+        rows = self._db.rows("SELECT idx FROM entries WHERE key = ? AND idx BETWEEN ? AND ?", (key, *self.places.ends))
+        return [index_at(place) for (place,) in rows]
 
     def others_of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """See `Record.others_of_job`."""
         rows = self._db.rows(
-            f"SELECT {_ENTRY}, 1 FROM entries e WHERE e.scope = ? AND e.job_id = ? AND e.idx <> ?",  # noqa: S608
-            (entry.scope.number, entry.job_id, entry.index),
+            f"SELECT {_ENTRY}, 1 FROM entries e "  # noqa: S608
+            "WHERE e.scope IN (SELECT number FROM scopes WHERE endpoint = ? AND project_id = ?) "
+            "AND e.job_id = ? AND e.idx <> ?",
+            (entry.scope.endpoint, entry.scope.project_id, entry.job_id, self._base + entry.index),
         )
-        return self._with_events(map(self._entry, rows))
+        return [(self._entry(row, entry.scope), self._events_at(row[0])) for row in rows]
 
     def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """See `Record.answered_around`."""
-        first = self._db.row("SELECT min(id) FROM events WHERE idx = ?", (entry.index,))
+        first = self._db.row("SELECT min(id) FROM events WHERE idx = ?", (self._base + entry.index,))
         at = None if first is None else first[0]
         if at is None:
             return []
@@ -211,36 +244,41 @@ class SqliteRecord:
             rows += self._db.rows(
                 f"SELECT e.idx FROM events v CROSS JOIN entries e USING (idx) WHERE {near} "  # noqa: S608
                 f"AND v.kind = 'answered' AND e.scope = ? ORDER BY v.id {order} LIMIT 8",
-                (at, at, entry.scope.number),
+                (at, at, self._base + entry.scope.number),
             )
-        found = {index: self.entry(index) for (index,) in rows}
+        found = {place: self.entry(index_at(place)) for (place,) in rows}
         return self._with_events(other for other in found.values() if other is not None)
 
     # --- results ------------------------------------------------------------------------------------------
 
     def next_seq(self) -> int:
         """See `Record.next_seq`."""
-        row = self._db.row("SELECT max(seq) FROM results")
-        return 0 if row is None or row[0] is None else int(row[0]) + 1
+        row = self._db.row("SELECT max(seq) FROM results WHERE seq BETWEEN ? AND ?", self.places.ends)
+        return 0 if row is None or row[0] is None else index_at(row[0]) + 1
 
     def lines(self) -> Iterator[bytes]:
         """See `Record.lines`."""
-        seq = -1
-        while rows := self._db.rows("SELECT seq, line FROM results WHERE seq > ? ORDER BY seq LIMIT ?", (seq, _PAGE)):
+        seq = self._base - 1
+        while rows := self._db.rows(
+            "SELECT seq, line FROM results WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", (seq, self._last, _PAGE)
+        ):
             seq = rows[-1][0]
             for _, line in rows:
                 yield line
 
     def lines_from(self, seq: int) -> list[bytes]:
         """See `Record.lines_from`."""
-        return [line for (line,) in self._db.rows("SELECT line FROM results WHERE seq >= ? ORDER BY seq", (seq,))]
+        rows = self._db.rows(
+            "SELECT line FROM results WHERE seq BETWEEN ? AND ? ORDER BY seq", (self._base + seq, self._last)
+        )
+        return [line for (line,) in rows]
 
     def first_created(self, scope: int, limit: int) -> list[EntryWithEvents]:
         """See `Record.first_created`. Of many scopes one may have none: not all results are looked through for that."""
         rows = self._db.rows(
-            f"SELECT {_ENTRY}, 0 FROM results r CROSS JOIN entries e ON e.idx = r.idx "  # noqa: S608
-            "WHERE r.seq < 10000 AND +r.status = 'created' AND e.scope = ? ORDER BY r.seq LIMIT ?",
-            (scope, limit),
+            f"SELECT {_ENTRY}, {self._shares} FROM results r CROSS JOIN entries e ON e.idx = r.idx "  # noqa: S608
+            "WHERE r.seq BETWEEN ? AND ? + 9999 AND +r.status = 'created' AND e.scope = ? ORDER BY r.seq LIMIT ?",
+            (self._base, self._base, self._base + scope, limit),
         )
         return self._with_events(map(self._entry, rows))
 
@@ -250,24 +288,27 @@ class SqliteRecord:
         """See `Record.answers`."""
         last = -1
         while rows := self._db.rows(
-            "SELECT id, idx, body FROM events WHERE id > ? AND kind = 'answered' ORDER BY id LIMIT ?", (last, _PAGE)
+            "SELECT id, idx, body FROM events WHERE id > ? AND kind = 'answered' AND +idx BETWEEN ? AND ? "
+            "ORDER BY id LIMIT ?",
+            (last, *self.places.ends, _PAGE),
         ):
             last = rows[-1][0]
-            for _, index, body in rows:
+            for _, place, body in rows:
                 event = decode("answered", body)
                 if isinstance(event, Answered):
-                    yield index, event
+                    yield index_at(place), event
 
     def outline(self) -> Iterator[tuple[int, str, str | None, Scope | None]]:
         """See `Record.outline`."""
         scopes = {scope.number: scope for scope in self.scopes()}
-        last = -1
+        last = self._base - 1
         while rows := self._db.rows(
-            "SELECT idx, key, job_id, scope FROM entries WHERE idx > ? ORDER BY idx LIMIT ?", (last, _PAGE)
+            "SELECT idx, key, job_id, scope FROM entries WHERE idx > ? AND idx <= ? ORDER BY idx LIMIT ?",
+            (last, self._last, _PAGE),
         ):
             last = rows[-1][0]
-            for index, key, job_id, scope in rows:
-                yield index, key, job_id, scopes.get(scope)
+            for place, key, job_id, scope in rows:
+                yield index_at(place), key, job_id, None if scope is None else scopes[index_at(scope)]
 
     def holds(self, ops: Iterable[Op]) -> bool:
         """See `Record.holds`."""
@@ -287,21 +328,21 @@ class SqliteRecord:
 
     # --- rows ---------------------------------------------------------------------------------------------
 
-    def _entry(self, row: Row) -> PlannedEntry:
+    def _entry(self, row: Row, scope: Scope | None = None) -> PlannedEntry:
+        """The entry of *row*, in *scope*, or in that of this wave which the row names."""
         if not self._scopes:
-            self._scopes = {scope.number: scope for scope in self.scopes()}
-            counted = self._db.row("SELECT value FROM meta WHERE name = 'entries'")
-            self._wave_entries = int(counted[0]) if counted else self.entry_count()  # old journals have no such fact
-        index, line, key, scope, job_id, x_language, labels, body, shares_job = row
+            self._scopes = {one.number: one for one in self.scopes()}
+            self._wave_entries = self.entry_count()
+        place, line, key, number, job_id, x_language, labels, body, shares_job = row
         return PlannedEntry(
-            index=index,
+            index=index_at(place),
             line=line,
             key=key,
-            scope=self._scopes[scope],
+            scope=scope or self._scopes[index_at(number)],
             job_id=job_id,
             body=body,
             x_language=x_language,
             labels=orjson.loads(labels) if labels else {},
             shares_job=bool(shares_job),
-            wave_entries=self._wave_entries,
+            wave_entries=self._wave_entries if number_at(place) == self.places.number else None,
         )

@@ -1,54 +1,123 @@
-"""Ops into rows: one transaction for all that is committed together."""
+"""Ops into rows, and the numbers and counts of a wave's results.
+
+Invariants:
+- All of it happens in a transaction of the caller's, in the order of the ops.
+- The next number is read in that very transaction, so it holds whoever wrote before. One that fails uses none.
+- The counts are kept from commit to commit, as one process writes a wave at a time. After a transaction that failed
+  `forget` has them read anew.
+"""
 
 import sqlite3
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any, assert_never
 
 import orjson
 
-from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Settled
+from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
+from batcher.journal.sqlite.places import Places
 from batcher.life.events import Reopened, encode, kind_of
+from batcher.life.result import Status
 
 _ROWS = 100  # to a statement
+CACHED = 3 * _ROWS  # statements: one for each number of rows, into either table
 
 
-def write_ops(db: sqlite3.Connection, ops: Iterable[Op]) -> None:
-    """Write *ops* by *db*, in order. Raises `sqlite3.Error`.
+class WaveWriter:
+    """Writes the ops of the wave at *places*."""
 
-    Many rows to a statement: Python gives the interpreter away around each, and on a busy event loop it takes
-    milliseconds to have it back.
-    """
-    events: list[Any] = []
-    results: list[Any] = []
-    for op in ops:
-        match op:
-            case Happened():
-                if isinstance(op.event, Reopened):
-                    _insert(db, events, results)
-                    db.execute("DELETE FROM results WHERE idx = ?", (op.index,))
-                events += (op.index, kind_of(op.event), encode(op.event))
-            case Settled():
-                results += (op.seq, op.index, op.status.value, op.line)
-            case Noted():
-                note(db, op.name, op.value)
-            case ClockNoted():
-                db.execute("UPDATE scopes SET clock_offset_s = ? WHERE number = ?", (op.offset_s, op.scope))
-            case _:
-                assert_never(op)
-    _insert(db, events, results)
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._counts: Counter[Status] | None = None
+
+    def forget(self) -> None:
+        """The transaction failed: what is known of the results is read anew."""
+        self._counts = None
+
+    def write(self, db: sqlite3.Connection, groups: Sequence[Sequence[Op]]) -> list[Receipt | None]:
+        """Write the ops of all *groups* by *db*; the receipt of each, None where it settles nothing.
+
+        Raises `sqlite3.Error`.
+        """
+        base = self._places.base
+        rows = _Rows(db)
+        seqs: list[int | None] = []
+        following: int | None = None
+        for ops in groups:
+            seq: int | None = None
+            for op in ops:
+                match op:
+                    case Happened():
+                        if isinstance(op.event, Reopened):
+                            rows.insert()
+                            self._take_back(db, base + op.index)
+                            following = None
+                        rows.events += (base + op.index, kind_of(op.event), encode(op.event))
+                    case Settled():
+                        if following is None:
+                            rows.insert()
+                            following = self.next_seq(db)
+                        seq, following = following, following + 1
+                        rows.results += (base + seq, base + op.index, op.status.value, op.line)
+                        self._known(db)[op.status] += 1
+                    case Noted():
+                        note(db, self._places.fact(op.name), op.value)
+                    case ClockNoted():
+                        db.execute(
+                            "UPDATE scopes SET clock_offset_s = ? WHERE number = ?", (op.offset_s, base + op.scope)
+                        )
+                    case _:
+                        assert_never(op)
+            seqs.append(seq)
+        rows.insert()
+        if following is None and self._counts is None:
+            return [None] * len(seqs)
+        counts = Counter(self._counts)
+        return [None if seq is None else Receipt(seq, counts) for seq in seqs]
+
+    def next_seq(self, db: sqlite3.Connection) -> int:
+        """The number of the wave's next result. Raises `sqlite3.Error`."""
+        (last,) = db.execute("SELECT max(seq) FROM results WHERE seq BETWEEN ? AND ?", self._places.ends).fetchone()
+        return 0 if last is None else int(last) - self._places.base + 1
+
+    def _known(self, db: sqlite3.Connection) -> Counter[Status]:
+        """The counts, before what is written now."""
+        if self._counts is None:
+            found = db.execute(*self._places.counting()).fetchall()
+            self._counts = Counter({Status(status): count for status, count in found})
+        return self._counts
+
+    def _take_back(self, db: sqlite3.Connection, place: int) -> None:
+        """The entry at *place* has no result any more."""
+        found = db.execute("SELECT status FROM results WHERE idx = ?", (place,)).fetchone()
+        if found is not None:
+            self._known(db)[Status(found[0])] -= 1
+            db.execute("DELETE FROM results WHERE idx = ?", (place,))
 
 
 def note(db: sqlite3.Connection, name: str, value: Any) -> None:
-    """Write the fact *name*, in the place of what it was. Raises `sqlite3.Error`."""
+    """Write what `meta` has under *name*, in the place of what it was. Raises `sqlite3.Error`."""
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, orjson.dumps(value).decode()))
 
 
-def _insert(db: sqlite3.Connection, events: list[Any], results: list[Any]) -> None:
-    """Insert the rows of both lists, and empty them."""
-    for into, width, values in (("events (idx, kind, body)", 3, events), ("results", 4, results)):
-        row = f"({', '.join('?' * width)})"
-        for start in range(0, len(values), _ROWS * width):
-            part = values[start : start + _ROWS * width]
-            rows = ", ".join([row] * (len(part) // width))
-            db.execute(f"INSERT INTO {into} VALUES {rows}", part)  # noqa: S608 - no value is in the text
-        values.clear()
+class _Rows:
+    """Rows that are inserted together.
+
+    Many to a statement: Python gives the interpreter away around each, and on a busy event loop it takes milliseconds
+    to have it back.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.events: list[Any] = []
+        self.results: list[Any] = []
+
+    def insert(self) -> None:
+        """Insert what was gathered."""
+        for into, width, values in (("events (idx, kind, body)", 3, self.events), ("results", 4, self.results)):
+            row = f"({', '.join('?' * width)})"
+            for start in range(0, len(values), _ROWS * width):
+                part = values[start : start + _ROWS * width]
+                rows = ", ".join([row] * (len(part) // width))
+                self._db.execute(f"INSERT INTO {into} VALUES {rows}", part)  # noqa: S608 - no value is in the text
+            values.clear()

@@ -1,0 +1,49 @@
+"""The keepers that `test_contract.py` holds to the contract. A new one is one more line in `KEEPERS`."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from batcher.journal.memory import MemoryKeeper
+from batcher.journal.port import Journal, Keeper, MutableRecord
+from batcher.journal.sqlite.keeper import SqliteKeeper
+
+_IN_MEMORY: dict[Path, MemoryKeeper] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of keeper: how its database in a folder is opened, anew each time, on what an earlier one left.
+
+    *many*: it has many waves. *survives* the process that has it, so that one can be killed.
+    """
+
+    open: Callable[[Path], Keeper]
+    many: bool = False
+    survives: bool = False
+
+    def wave(self, keeper: Keeper, wave: str = "tested") -> MutableRecord:
+        """The record of the tested wave, made where there is none yet."""
+        if not self.many:
+            return keeper.wave()
+        try:
+            return keeper.new_wave(wave)
+        except Exception:  # noqa: BLE001 - it is there; if not, this says so
+            return keeper.wave(wave)
+
+    def journal(self, keeper: Keeper, wave: str = "tested") -> Journal:
+        """The same while it runs."""
+        self.wave(keeper, wave)
+        return keeper.journal(wave if self.many else None)
+
+
+def _in_memory(folder: Path, *, many: bool) -> MemoryKeeper:
+    return _IN_MEMORY.setdefault(folder, MemoryKeeper(many=many))
+
+
+KEEPERS = {
+    "memory": Kind(lambda folder: _in_memory(folder, many=False)),
+    "memory, many": Kind(lambda folder: _in_memory(folder, many=True), many=True),
+    "sqlite": Kind(lambda folder: SqliteKeeper(folder / "journal"), survives=True),
+    "sqlite, many": Kind(lambda folder: SqliteKeeper(folder / "journal", many=True), many=True, survives=True),
+}
