@@ -18,6 +18,8 @@ from functools import partial
 from typing import Any, TypeVar
 from unittest import mock
 
+from batcher.rehearsal.leap import LeapingLoop, LoopClock, TimedSelector
+
 T = TypeVar("T")
 
 WALL_AT_START = 1_790_000_000.0  # 2026-09-21: what `VirtualClock.now` shows when the loop begins
@@ -29,13 +31,13 @@ class Stalled(AssertionError):
     """Every task waits for something that can never come, or one of them spins."""
 
 
-class _JumpSelector(selectors.SelectSelector):
+class _JumpSelector(selectors.SelectSelector, TimedSelector):
     """Polls what is real; where nothing is, moves the clock on instead of waiting."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
-        self.busy = 0  # threads at work
+        self.busy = 0
         self.turns_left = -1  # negative: no bound
         self._own = True  # nothing is registered but the loop's own wake-up pipe
 
@@ -73,66 +75,29 @@ class _JumpSelector(selectors.SelectSelector):
         return ready
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualLoop(LeapingLoop):
     """See the module. `time()` begins at 1000 s; the loop's `clock` is a `Clock` of the same time."""
 
     def __init__(self, turns: int = -1) -> None:
         """At most *turns* of the loop, where that is not negative; then `Stalled` is raised."""
-        self._jump = _JumpSelector()
-        self._jump.turns_left = turns
-        super().__init__(self._jump)
+        jump = _JumpSelector()
+        jump.turns_left = turns
+        super().__init__(jump)
         self.clock = VirtualClock(self)
 
-    def time(self) -> float:
-        return self._jump.now
 
-    @contextmanager
-    def busy(self) -> Iterator[None]:
-        """Time stands still inside: for threads of one's own."""
-        self._jump.busy += 1
-        try:
-            yield
-        finally:
-            self._jump.busy -= 1
-
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> "asyncio.Future[T]":  # type: ignore[override]
-        future = super().run_in_executor(executor, func, *args)
-        self._jump.busy += 1
-        future.add_done_callback(self._not_busy)
-        return future
-
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
-        with self.busy():
-            await super().shutdown_default_executor()
-
-    def _not_busy(self, _: object) -> None:
-        self._jump.busy -= 1
-
-
-class VirtualClock:
-    """A `Clock` on a virtual loop. `step` moves the wall clock only, as an administrator or NTP does."""
+class VirtualClock(LoopClock):
+    """A `Clock` on a virtual loop, which shows *wall* now."""
 
     timebase = "virtual"
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wall: float = WALL_AT_START) -> None:
-        self._loop = loop
-        self._offset = wall - loop.time()
-
-    def now(self) -> float:
-        """Wall time."""
-        return self._loop.time() + self._offset
-
-    def monotonic(self) -> float:
-        """The loop's time."""
-        return self._loop.time()
-
-    async def sleep(self, seconds: float) -> None:
-        """Sleep in virtual time."""
-        await asyncio.sleep(seconds)
+        super().__init__(loop)
+        self._ahead = wall - loop.time()
 
     def step(self, seconds: float) -> None:
-        """Set the wall clock forward, or back."""
-        self._offset += seconds
+        """Set the wall clock forward, or back, as an administrator or NTP does. The monotonic one stays."""
+        self._ahead += seconds
 
 
 class _LoopTime:

@@ -21,13 +21,20 @@ T = TypeVar("T")
 _TICK_S = 1e-6  # what is due at the same moment is due together
 
 
-class _LeapingSelector(selectors.DefaultSelector):
+class TimedSelector(selectors.BaseSelector):
+    """A selector that has its loop's time: *now*, in seconds. It must not move on while *busy* threads are at work."""
+
+    now: float
+    busy: int
+
+
+class _LeapingSelector(selectors.DefaultSelector, TimedSelector):
     """Looks at what is real; where there is nothing, moves the clock on, after waiting for it if it *waits*."""
 
     def __init__(self, *, waits: bool) -> None:
         super().__init__()
         self.now = SystemClock.monotonic()
-        self.busy = 0  # threads at work
+        self.busy = 0
         self._waits = waits
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -53,27 +60,28 @@ class LeapingLoop(asyncio.SelectorEventLoop):
 
     _waits = False
 
-    def __init__(self) -> None:
-        self._leaping = _LeapingSelector(waits=self._waits)
-        super().__init__(self._leaping)
+    def __init__(self, selector: TimedSelector | None = None) -> None:
+        """*selector* has the time; None: one that leaps."""
+        self._timed = selector or _LeapingSelector(waits=self._waits)
+        super().__init__(self._timed)
 
     def time(self) -> float:
         """Seconds on the loop's own clock."""
-        return self._leaping.now
+        return self._timed.now
 
     @contextmanager
     def busy(self) -> Iterator[None]:
         """Time stands still inside: a thread is at work, and will wake the loop when it has done."""
-        self._leaping.busy += 1
+        self._timed.busy += 1
         try:
             yield
         finally:
-            self._leaping.busy -= 1
+            self._timed.busy -= 1
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> "asyncio.Future[T]":  # type: ignore[override]
         """Have *func* run in a thread, as every loop does; time stands still until it has ended."""
         future = super().run_in_executor(executor, func, *args)
-        self._leaping.busy += 1
+        self._timed.busy += 1
         future.add_done_callback(self._no_longer_busy)
         return future
 
@@ -83,7 +91,7 @@ class LeapingLoop(asyncio.SelectorEventLoop):
             await super().shutdown_default_executor()
 
     def _no_longer_busy(self, _: object) -> None:
-        self._leaping.busy -= 1
+        self._timed.busy -= 1
 
 
 class SteadyLoop(LeapingLoop):
