@@ -35,11 +35,11 @@ class Completed(_Type):
         self._several = several
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """See `click.ParamType.convert`."""
+        """What the inner type makes of *value*."""
         return self._inner.convert(value, param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-        """See `click.ParamType.shell_complete`."""
+        """The words that begin with what is typed, less those that are there already."""
         before, comma, begun = incomplete.rpartition(",") if self._several else ("", "", incomplete)
         taken = set(before.split(","))
         found = (word for word in self._words(ctx) if word.startswith(begun) and word not in taken)
