@@ -65,6 +65,22 @@ def shown(moment: datetime) -> datetime:
     return moment.astimezone(_chosen[1])
 
 
+def on_a_page(moment: datetime) -> datetime:
+    """*moment*, which is aware, for a page that is passed on to people elsewhere: in the zone that was named, else UTC.
+
+    The machine's own zone says nothing to them.
+    """
+    return shown(moment) if area() is not None else moment.astimezone(UTC)
+
+
+def area() -> str | None:
+    """The zone's name in the tz database; None where it is UTC or the machine's own."""
+    if _chosen is None:
+        choose(_find())
+    assert _chosen is not None  # noqa: S101 - just chosen
+    return getattr(_chosen[1], "key", None)
+
+
 def clock_text(moment: datetime, *, fraction: bool = False) -> str:
     """The time of day: `14:03:07 UTC`, `14:03:07 +02:00`; with milliseconds as its *fraction*."""
     local = shown(moment)

@@ -110,7 +110,7 @@ class ReadinessAdmission:
         if state.readiness is Readiness.NOT_YET and waited_s < self._wait_s:
             if not awaited.told:
                 awaited.told = True
-                log.info("entry.held_back", job_id=state.job_id, status=state.status, why=state.why)
+                log.debug("entry.held_back", job_id=state.job_id, status=state.status, why=state.why)
             left_s = self._wait_s - waited_s
             awaited.due = self._clock.monotonic() + min(self._pause_s(), left_s)
             return

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
+from batcher import zone
+from batcher.clock import utc
 from batcher.durations import duration_text
 from batcher.report.timeline import Bar, RequestKind, Timeline
 
@@ -81,7 +83,8 @@ def _blocks(timeline: Timeline, height_of_one: float) -> Iterator[Block]:
 
 def _said(timeline: Timeline, bar: Bar) -> str:
     counts = ", ".join(f"{count:,} {kind.value}" for kind, count in bar.counts.items() if count)
-    return f"{_clock(bar.at)} UTC, {duration_text(timeline.width_s)}: {timeline.per_s(bar):.3g}/s ({counts})"
+    when = f"{_clock(bar.at)} {zone.zone_text(_moment(bar.at))}"
+    return f"{when}, {duration_text(timeline.width_s)}: {timeline.per_s(bar):.3g}/s ({counts})"
 
 
 def _moments(timeline: Timeline) -> Iterator[Mark]:
@@ -90,12 +93,16 @@ def _moments(timeline: Timeline) -> Iterator[Mark]:
     several_days = timeline.bars[-1].at - timeline.bars[0].at >= 86400
     for place in range(0, len(timeline.bars), every):
         at = timeline.bars[place].at
-        text = f"{datetime.fromtimestamp(at, UTC):%m-%d %H:%M}" if several_days else _clock(at)
+        text = f"{_moment(at):%m-%d %H:%M}" if several_days else _clock(at)
         yield Mark(_LEFT + place * step, HEIGHT - 8, text)
 
 
 def _clock(at: float) -> str:
-    return f"{datetime.fromtimestamp(at, UTC):%H:%M:%S}"
+    return f"{_moment(at):%H:%M:%S}"
+
+
+def _moment(at: float) -> datetime:
+    return zone.on_a_page(utc(at))
 
 
 def _steps(top: float) -> Iterator[float]:

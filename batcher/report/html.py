@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from batcher import zone
 from batcher._version import __version__
 from batcher.clock import utc_now
 from batcher.durations import duration_text, rough_duration
@@ -80,6 +81,7 @@ def _frame(data: PageData) -> str:
         several=len(data.waves) > 1,
         headline=headline(_plain(data.by_status), data.word, data.entries),
         accepted=sum(count for (state, _), count in data.states.items() if state is ReviewState.ACCEPTED),
+        zone=zone.area() or "",
         made=f"{utc_now():%Y-%m-%dT%H:%M:%SZ}",
         problems=[_of_wave(data, wave, problem) for wave in data.waves for problem in wave.problems],
         steps=all_steps,
@@ -125,10 +127,11 @@ def _template() -> Any:
 
 
 def _time(text: str) -> Markup:
-    """The moment *text* (RFC 3339) in UTC; a script adds the reader's own time."""
+    """The moment *text* (RFC 3339) in the page's zone; a script adds the reader's own time."""
     moment = datetime.fromisoformat(text).astimezone(UTC)
-    return Markup('<time datetime="{}">{} UTC</time>').format(
-        f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{moment:%Y-%m-%d %H:%M:%S}"
+    local = zone.on_a_page(moment)
+    return Markup('<time datetime="{}">{} {}</time>').format(
+        f"{moment:%Y-%m-%dT%H:%M:%SZ}", f"{local:%Y-%m-%d %H:%M:%S}", zone.zone_text(local)
     )
 
 

@@ -8,15 +8,17 @@ import io
 import re
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
+from zoneinfo import ZoneInfo
 
 import orjson
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Route, async_playwright, expect
 
+from batcher import zone
 from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
 from batcher.life.result import Status
@@ -351,3 +353,20 @@ async def test_no_script_but_the_page_s_own_can_run(browser: Browser, tmp_path: 
     assert await opened.title() != "changed"
     assert any("Content Security Policy" in text for text in refused)
     await context.close()
+
+
+@in_browser
+async def test_times_stand_in_the_zone_that_was_named_whoever_made_their_text(opened: Page, tmp_path: Path) -> None:
+    """Some are written with the page, others by its script: both say the same of a moment."""
+    zone.choose("Europe/Berlin")
+    try:
+        await show(opened, tmp_path, 40, "#status=created")
+    finally:
+        zone.choose_by(lambda: zone.LOCAL)
+    await opened.locator("#entries a.key").first.click()
+    times = await opened.evaluate("[...document.querySelectorAll('time')].map((t) => [t.dateTime, t.textContent])")
+    assert len(times) >= 3
+    for moment, text in times:
+        local = datetime.fromisoformat(moment).astimezone(ZoneInfo("Europe/Berlin"))
+        assert text == f"{local:%Y-%m-%d %H:%M:%S} {zone.zone_text(local)}"
+    assert "times are Europe/Berlin" in (await opened.locator("body").text_content() or "")

@@ -50,13 +50,22 @@ const Parts = (() => {
     setTimeout(() => button.classList.remove("done"), 1200);
   });
 
-  // --- times: UTC as written, the reader's own on hover ---
+  // --- times: in the page's zone (UTC, where none was named), the reader's own on hover ---
+  const { zone } = document.documentElement.dataset;
+  const format = zone && new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" });
+  const offset = zone && new Intl.DateTimeFormat("en", { timeZone: zone, timeZoneName: "longOffset" });
+  const shown = (text) => {
+    if (!zone) return `${text.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "")} UTC`;
+    const moment = new Date(text);
+    const { value } = offset.formatToParts(moment).find((part) => part.type === "timeZoneName");
+    return `${format.format(moment)} ${value === "GMT" ? "UTC" : value.replace("GMT", "")}`;
+  };
   const local = (element) => {
     const moment = new Date(element.dateTime);
     if (!Number.isNaN(moment.getTime())) element.title = `${moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium" })} (${Intl.DateTimeFormat().resolvedOptions().timeZone})`;
   };
   const time = (text) => {
-    const element = make("time", { datetime: text }, `${text.replace("T", " ").replace(/(\.\d+)?(Z|\+00:00)$/, "")} UTC`);
+    const element = make("time", { datetime: text }, shown(text));
     local(element);
     return element;
   };
