@@ -70,12 +70,12 @@ class SqliteRecord:
 
     def entry_count(self) -> int:
         """See `Record.entry_count`."""
-        counted = self._fact("entries")
-        if counted is not None:
+        if self.places.is_alone:
+            row = self._db.row("SELECT count(*) FROM entries")  # by the smallest index
+        elif (counted := self._fact("entries")) is not None:
             return int(counted)
-        row = self._db.row(
-            "SELECT count(*) FROM entries WHERE idx BETWEEN ? AND ?", self.places.ends
-        )  # a journal of before
+        else:
+            row = self._db.row("SELECT count(*) FROM entries WHERE idx BETWEEN ? AND ?", self.places.ends)
         return 0 if row is None else int(row[0])
 
     def scope_sizes(self) -> dict[int, int]:
@@ -332,7 +332,8 @@ class SqliteRecord:
         """The entry of *row*, in *scope*, or in that of this wave which the row names."""
         if not self._scopes:
             self._scopes = {one.number: one for one in self.scopes()}
-            self._wave_entries = self.entry_count()
+            counted = self._fact("entries")
+            self._wave_entries = self.entry_count() if counted is None else int(counted)  # old journals lack the fact
         place, line, key, number, job_id, x_language, labels, body, shares_job = row
         return PlannedEntry(
             index=index_at(place),
