@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from batcher.clock import Clock
 from batcher.follow.following import in_thread
+from batcher.life.ruling import NotSettled, Ruling
 from batcher.logger import get_logger
 from batcher.service.acceptance import check, receive
 from batcher.service.audit import BEGUN, FAILED, Audit, Deed
@@ -29,7 +30,6 @@ from batcher.service.running import verbs
 from batcher.service.running.host import Host
 from batcher.service.running.runner import Runner
 from batcher.settings import Loaded
-from batcher.wave.settling import NotSettled, Ruling
 
 log = get_logger("batcher.service")
 

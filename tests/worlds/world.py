@@ -16,6 +16,7 @@ from batcher.journal.port import MutableRecord, Record
 from batcher.life.events import LookedUp, Ruled
 from batcher.life.policy import LookFirst
 from batcher.life.result import Result, Status
+from batcher.life.ruling import Ruling
 from batcher.life.state import history
 from batcher.manifest import RunDefaults
 from batcher.wave.engine import Engine, WaveEnd
@@ -24,7 +25,7 @@ from batcher.wave.older import OlderJournal
 from batcher.wave.opening import begin
 from batcher.wave.rebuild import begun
 from batcher.wave.request import Request
-from batcher.wave.settling import Ruling, settle
+from batcher.wave.settling import settle
 from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import Stop, StopKind
 from tests.virtual import WALL_AT_START, run

@@ -48,8 +48,9 @@ def command(
 
     from batcher.cli.failures import told
     from batcher.journals import deciding, journal_of
+    from batcher.life.ruling import Ruling
     from batcher.text import printable
-    from batcher.wave.settling import Ruling, settle
+    from batcher.wave.settling import settle
 
     said = Ruling.parse(ruling)
     with told(), deciding(journal_of(results, journal)) as record:

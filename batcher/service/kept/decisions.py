@@ -9,10 +9,11 @@ from batcher.follow.recheck import Recheck
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.gate.wave_entries import entries_of
 from batcher.journals import deciding, index_of, journal_of, reading
+from batcher.life.ruling import Ruling
 from batcher.manifest.write import write_manifest
 from batcher.service.kept.folders import Folder
 from batcher.service.problem import Problem
-from batcher.wave.settling import Ruling, settle
+from batcher.wave.settling import settle
 
 T = TypeVar("T")
 
