@@ -107,7 +107,7 @@ def _outwards(options: Options, desk: Desk) -> AiohttpTransport:
     transport = AiohttpTransport(
         limit=_OUTWARDS, total_timeout_s=_OUTWARDS_S, ca_bundle=settings.ca_bundle, proxy=settings.proxy
     )
-    transport.check(target.url.reveal() for target in desk.targets if target.url is not None)
+    transport.check(target.url for target in desk.targets if target.url is not None)
     return transport
 
 

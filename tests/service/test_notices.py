@@ -18,6 +18,7 @@ import structlog.testing
 from aiohttp import web
 
 from batcher.drs.transport import AiohttpTransport
+from batcher.masking import mask_text
 from batcher.notify.standard import body_of, headers_of, key_of
 from batcher.service.notices import outbox
 from batcher.service.notices.courier import Courier
@@ -242,7 +243,7 @@ async def test_a_chat_is_told_by_apprise(tmp_path: Path) -> None:
     db, receiver = Db(tmp_path / "db"), Receiver(500, 200)
     async with receiver.serving(tmp_path) as hook:
         assert hook.url is not None
-        address = hook.url.reveal().replace("http://", "json://")
+        address = hook.url.replace("http://", "json://")
         (who,) = targets_of({"team": {"apprise_env": "CHAT"}}, "batcher.toml", {"CHAT": f"\n{address}\n"})
         put(db, who)
         with structlog.testing.capture_logs() as lines:
@@ -279,6 +280,18 @@ def test_what_cannot_be_told_is_said_with_its_mend(section: dict[str, Any], said
     assert "batcher.toml, [notifications.portal]: " in refused.value.message
     assert said in refused.value.message
     assert SECRET not in refused.value.message
+
+
+def test_an_address_is_masked_and_others_like_it_are_not(tmp_path: Path) -> None:
+    """Also where it begins as the service's own address does."""
+    url = "http://127.0.0.1:8080/v1/hooks/T0123ABCD/aVerySecretPath"
+    target(tmp_path, url=url)
+    targets_of({"team": {"apprise_env": "CHAT"}}, "batcher.toml", {"CHAT": "json://127.0.0.1:8080/another-secret-path"})
+    assert "aVerySecretPath" not in mask_text(f"posting to {url} failed")
+    assert "aVerySecretPath" not in mask_text("POST /v1/hooks/T0123ABCD/aVerySecretPath: 500")
+    assert "another-secret" not in mask_text("json://127.0.0.1:8080/another-secret-path")
+    for harmless in ("http://127.0.0.1:8080/v1/waves", "json://", "https://portal.example", "hooks", "whsec"):
+        assert mask_text(harmless) == harmless
 
 
 def test_they_stand_in_the_config_file(tmp_path: Path) -> None:

@@ -120,8 +120,8 @@ class Courier:
     async def _post(self, target: Target, message: Message) -> None:
         assert target.url is not None  # noqa: S101 - a webhook has both
         assert target.key is not None  # noqa: S101
-        url = target.url.reveal()
-        headers = headers_of(message.id, self._clock.now(), message.body, key_of(target.key.reveal()))
+        url = target.url
+        headers = headers_of(message.id, self._clock.now(), message.body, key_of(target.key))
         request = HttpRequest(method="POST", url=url, headers=headers, body=message.body, answer_limit=_ANSWER_LIMIT)
         answer = await self._transport.send(request)
         if answer.http_status is None:
@@ -136,7 +136,7 @@ class Courier:
     async def _chat(self, target: Target, message: Message) -> None:
         assert target.apprise is not None  # noqa: S101 - else it is a webhook
         title = f"batcher: {message.event}"
-        said = await asyncio.to_thread(chat.send, target.apprise.reveal(), title, message.text)
+        said = await asyncio.to_thread(chat.send, target.apprise, title, message.text)
         if said is not None:
             raise NotTaken(said)
 

@@ -21,10 +21,10 @@ from typing import Any
 from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
 
-from batcher.drs.auth.secret import Secret, Unusable, read_text
+from batcher.drs.auth.secret import Hidden, Unusable, read_text
 from batcher.errors import BatcherError, UserError
 from batcher.homes import expanded
-from batcher.masking import register_secret
+from batcher.masking import register_secret, register_url
 from batcher.nearest import nearest
 from batcher.notify import chat
 from batcher.notify.standard import key_of
@@ -47,12 +47,13 @@ class Target(Struct, frozen=True, kw_only=True):
 
     name: str
     events: frozenset[Event]
-    url: Secret | None = None
-    key: Secret | None = None  # as it was written, whsec_…
-    apprise: Secret | None = None  # an address a line
+    url: Hidden | None = None
+    key: Hidden | None = None  # as it was written, whsec_…
+    apprise: Hidden | None = None  # an address a line
 
 
 _FIELDS = {"url", "url_file", "url_env", "secret_file", "secret_env", "apprise_file", "apprise_env", "events"}
+_SECRET_PATH = 20  # characters of a path that may be a secret; "v1/waves" is none, and stands in every log line
 _url = TypeAdapter(NotifyUrl)
 
 
@@ -98,22 +99,24 @@ def _target(name: str, section: Mapping[str, Any], environ: Mapping[str, str]) -
     if key is None:
         raise Misnamed("a webhook is signed: name the file or the variable of its secret, secret_file or secret_env.")
     assert url is not None  # noqa: S101 - looked at above
+    _register_address(url)
     try:
-        _url.validate_python(url.reveal())
+        _url.validate_python(url)
     except ValidationError as error:
         raise Misnamed(f"its address {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
+    register_secret(key)
     try:
-        key_of(key.reveal())
+        key_of(key)
     except ValueError as error:
         raise Misnamed(f"its secret {error}.") from None
     return Target(name=name, events=events, url=url, key=key)
 
 
-def _unknown_chat(apprise: Secret) -> int | None:
-    for line in apprise.reveal().splitlines():
-        register_secret(line.strip())
+def _unknown_chat(apprise: str) -> int | None:
+    for line in apprise.splitlines():
+        _register_address(line)
     try:
-        return chat.unknown(apprise.reveal())
+        return chat.unknown(apprise)
     except UserError as error:
         raise Misnamed(f"{error.message}.") from None
 
@@ -133,7 +136,17 @@ def _events(given: object) -> frozenset[Event]:
     return frozenset(known[each] for each in given)
 
 
-def _secret(section: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Secret | None:
+def _register_address(address: str) -> None:
+    """Mask *address* and what is secret in it, but not its beginning, which is that of every other."""
+    address = address.strip()
+    register_secret(address, in_part=False)
+    register_url(address)
+    path = address.partition("://")[2].partition("/")[2]
+    if len(path) >= _SECRET_PATH:
+        register_secret(path, in_part=False)
+
+
+def _secret(section: Mapping[str, Any], name: str, environ: Mapping[str, str]) -> Hidden | None:
     """What stands in the file or the variable that *section* names for *name*."""
     file, variable = section.get(f"{name}_file"), section.get(f"{name}_env")
     if file is not None and variable is not None:
@@ -152,16 +165,16 @@ def _secret(section: Mapping[str, Any], name: str, environ: Mapping[str, str]) -
         origin = f"file {file} ({name}_file)"
     if not text:
         raise Misnamed(f"{origin} is empty.")
-    return Secret(text)
+    return Hidden(text)
 
 
-def _plain(url: object) -> Secret | None:
+def _plain(url: object) -> Hidden | None:
     """An address that stands in the config file itself. With many services its path is the secret nevertheless."""
     if url is None:
         return None
     if not isinstance(url, str):
         raise Misnamed("url is a text.")
-    return Secret(url.strip())
+    return Hidden(url.strip())
 
 
 def _listed(names: Iterable[str]) -> str:
