@@ -6,15 +6,18 @@ Where each bound is kept:
   connection was made or last answered (`SERVER_OPTIONS`);
 - a body that does not come, or drips: `upload`, chunk by chunk;
 - a client that does not read, or is gone without a word: the kernel (`listening`), and `sent` for streams;
-- many at once: `Places`.
+- many connections: `BoundedRunner`, so that clients never take the files that the waves need;
+- many requests of a kind: `Places`.
 """
 
 import asyncio
+import resource
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from aiohttp import web
 from msgspec import Struct
@@ -29,6 +32,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     upload_bytes: int = 1024 * 1024 * 1024  # of one manifest
     small_body_bytes: int = 64 * 1024  # of any other request
     entries: int = 2_000_000  # of one manifest
+    connections: int = 2000  # open at once; as many files stay free for the waves' own
     streams: int = 500  # open at once: event streams, results that are followed
     streams_each: int = 50  # of one token, or of one address where there are no tokens
     uploads: int = 16  # under way at once
@@ -47,6 +51,41 @@ SERVER_OPTIONS: dict[str, Any] = {
     "access_log": None,  # the guard writes the one line
 }
 _SILENT_S = 30  # in which the other side has to take what was sent to it, or the kernel ends the connection
+
+
+class BoundedRunner(web.AppRunner):
+    """An `AppRunner` that has at most *most* connections open at once: those above are ended as they come."""
+
+    __slots__ = ("_most",)
+
+    def __init__(self, app: web.Application, most: int, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._most = max(1, min(most, _file_limit() // 2))
+
+    @property
+    def server(self) -> web.Server | None:
+        """What makes the protocol of each connection."""
+        server = super().server
+        return None if server is None else cast("web.Server", partial(self._protocol, server))
+
+    @property
+    def open_connections(self) -> int:
+        """How many there are."""
+        server = super().server
+        return 0 if server is None else len(server.connections)
+
+    def _protocol(self, server: web.Server) -> asyncio.BaseProtocol:
+        return server() if len(server.connections) < self._most else _TurnedAway()
+
+
+class _TurnedAway(asyncio.Protocol):
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        cast("asyncio.Transport", transport).abort()
+
+
+def _file_limit() -> int:
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 1 << 20 if soft == resource.RLIM_INFINITY else soft
 
 
 def listening(host: str, port: int) -> socket.socket:

@@ -16,7 +16,7 @@ from batcher.service.approval import unfit
 from batcher.service.given import Service
 from batcher.service.hosts import is_loopback
 from batcher.service.kept.folders import DataFolder
-from batcher.service.limits import SERVER_OPTIONS, Limits, listening
+from batcher.service.limits import SERVER_OPTIONS, BoundedRunner, Limits, listening
 from batcher.service.notices.desk import Desk
 from batcher.service.notices.targets import Target, targets_of
 from batcher.service.tokens import TokensFile
@@ -81,7 +81,7 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
         async with waves, _outwards(options, desk) as outwards, desk.open(waves.database, outwards):
             tokens = None if options.tokens is None else TokensFile(options.tokens)
             app = make_app(waves, tokens, options.limits, clock)
-            runner = web.AppRunner(app, shutdown_timeout=_LINGER_S, **SERVER_OPTIONS)
+            runner = BoundedRunner(app, options.limits.connections, shutdown_timeout=_LINGER_S, **SERVER_OPTIONS)
             await runner.setup()
             try:
                 url = await _listen(runner, options)

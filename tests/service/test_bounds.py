@@ -2,14 +2,16 @@
 
 import asyncio
 import json
+import socket
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.service import hosts, sessions
+from batcher.service import hosts, limits, sessions
 from batcher.service.headers import policy_of
 from batcher.service.limits import Limits, Places
 from batcher.service.logins import ALLOWED, REFILL_S, FailedLogins, network_of
@@ -226,8 +228,8 @@ async def test_a_client_that_does_not_get_on_is_left(tokens: Path, first: bytes,
 @pytest.mark.parametrize("drip", [b"", b"x"])
 async def test_a_body_that_does_not_come_or_drips_is_given_up(tokens: Path, drip: bytes) -> None:
     token = made(tokens, "anna", Role.SUBMIT)["Authorization"]
-    limits = Limits(idle_s=0.2, least_bytes_per_s=10_000)
-    async with tiny(tokens, limits, lingering_time=0.1) as service:
+    strict = Limits(idle_s=0.2, least_bytes_per_s=10_000)
+    async with tiny(tokens, strict, lingering_time=0.1) as service:
         head = f"POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 100000\r\n\r\nxx"
         answer = await _raw(service, head.encode(), drip)
         assert answer.startswith(b"HTTP/1.1 408")
@@ -249,3 +251,39 @@ async def test_streams_are_bounded_and_given_back(tokens: Path) -> None:
         async with asyncio.timeout(20):
             while service.streams.taken != 1:  # noqa: ASYNC110 - it is the other side that changes
                 await asyncio.sleep(0.01)
+
+
+async def test_connections_are_bounded_and_given_back(tokens: Path) -> None:
+    anna = made(tokens, "anna", Role.READ)
+    async with tiny(tokens, Limits(connections=3)) as service:
+        held = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(3)]
+        for _, writer in held:
+            writer.write(b"GET /open HTTP/1.1\r\nHost: x\r\n\r\n")
+        for reader, _ in held:
+            await reader.readuntil(b"open to all")
+        with pytest.raises(ClientConnectionError):
+            await service.client.get("/read", headers=anna)
+        held[0][1].close()
+        async with asyncio.timeout(20):
+            while True:
+                try:
+                    assert (await service.client.get("/read", headers=anna)).status == 200
+                    break
+                except ClientConnectionError:
+                    await asyncio.sleep(0.01)
+        for _, writer in held[1:]:
+            writer.close()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
+async def test_a_client_that_reads_nothing_is_left(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has asked for much, and takes nothing of it: the kernel ends the connection."""
+    monkeypatch.setattr(limits, "_SILENT_S", 1)
+    async with tiny(tokens) as service:
+        with socket.create_connection(("127.0.0.1", service.port)) as client:
+            client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
+            async with asyncio.timeout(30):
+                while service.open_connections() == 0:  # noqa: ASYNC110 - it is the other side that changes
+                    await asyncio.sleep(0.01)
+                while service.open_connections():  # noqa: ASYNC110
+                    await asyncio.sleep(0.05)

@@ -1,7 +1,7 @@
 """A tiny service behind the real door, on a real socket: what `guard` and its neighbours do, without any wave."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from aiohttp import ClientSession, web
 
 from batcher.clock import SystemClock
 from batcher.service.guard import Guard, who_of
-from batcher.service.limits import SERVER_OPTIONS, Limits, Places, listening, sent, upload
+from batcher.service.limits import SERVER_OPTIONS, BoundedRunner, Limits, Places, listening, sent, upload
 from batcher.service.login import Login
 from batcher.service.roles import Role
 from batcher.service.tokens import TokensFile, new_token
@@ -35,6 +35,10 @@ async def _open(_: web.Request) -> web.Response:
     return web.Response(text="open to all")
 
 
+async def _large(_: web.Request) -> web.Response:
+    return web.Response(body=b"x" * 20_000_000)
+
+
 async def _broken(_: web.Request) -> web.Response:
     raise RuntimeError("password=hunter2hunter2 is in here")
 
@@ -53,6 +57,7 @@ class Tiny:
         self.url = ""
         self.client: ClientSession
         self.port = 0
+        self.open_connections: Callable[[], int]
 
     def app(self) -> web.Application:
         app = web.Application()
@@ -65,6 +70,7 @@ class Tiny:
             app.router.add_get(path, _who)
             app.router.add_post(path, _who)
         app.router.add_get("/open", _open)
+        app.router.add_get("/large", _large)
         app.router.add_get("/broken", _broken)
         app.router.add_post("/upload", self._upload)
         app.router.add_get("/stream", self._stream)
@@ -88,11 +94,14 @@ class Tiny:
 async def tiny(tokens: Path | None = None, limits: Limits | None = None, **options: float) -> AsyncIterator[Tiny]:
     """Serve one on a free port."""
     service = Tiny(tokens, limits or Limits())
-    runner = web.AppRunner(service.app(), shutdown_timeout=0.1, **{**SERVER_OPTIONS, **options})
+    runner = BoundedRunner(
+        service.app(), service.limits.connections, shutdown_timeout=0.1, **{**SERVER_OPTIONS, **options}
+    )
     await runner.setup()
     try:
         await web.SockSite(runner, listening("127.0.0.1", 0)).start()
         service.port = runner.addresses[0][1]
+        service.open_connections = lambda: runner.open_connections
         service.url = f"http://127.0.0.1:{service.port}"
         async with ClientSession(service.url) as service.client:
             yield service
