@@ -7,7 +7,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from batcher.buckets import ANSWERS_S, WRITES_S, Buckets
 from batcher.clock import Clock
 from batcher.drs.outcome import Fate, Half, HalfOutcome, Made, Trouble
-from batcher.journal.ops import Happened, Op, Settled
+from batcher.journal.ops import Happened, Op, Receipt, Settled
 from batcher.journal.port import Journal, Record
 from batcher.life.events import Answered, Intended, LookedUp, Suspected
 from batcher.wave.status import WaveStatus
@@ -143,12 +143,13 @@ class _Metered:
         self._id = id
         self._clock = clock
 
-    async def record(self, *ops: Op) -> None:
+    async def record(self, *ops: Op) -> Receipt | None:
         """See `Journal.record`."""
         began = self._clock.monotonic()
-        await self._journal.record(*ops)
+        receipt = await self._journal.record(*ops)
         self._meters.writes.add(self._clock.monotonic() - began)
         self._meters.heard(self._id, ops)
+        return receipt
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
         """See `Journal.ask`."""
