@@ -251,6 +251,7 @@ async def test_streams_are_bounded_and_given_back(tokens: Path) -> None:
         async with asyncio.timeout(20):
             while service.streams.taken != 1:  # noqa: ASYNC110 - it is the other side that changes
                 await asyncio.sleep(0.01)
+        held[1].close()
 
 
 async def test_connections_are_bounded_and_given_back(tokens: Path) -> None:
