@@ -1,10 +1,12 @@
-"""The tables of docs/configuration.md, made from the settings, so that the page cannot say anything else."""
+"""What is made from the settings, so that it cannot say anything else: the tables of docs/configuration.md, and the
+flags in batcher/cli/option_table.py.
+"""
 
 import re
 import sys
 from pathlib import Path
 
-from batcher.cli.options import ALL, default_text
+from batcher.cli.option_making import default_text, setting_options
 from batcher.settings import RunSettings, flag_name, variable_name
 from batcher.settings.groups import by_group
 
@@ -14,7 +16,7 @@ _HEAD = ("| setting | flag | variable | by default | meaning |", "| --- | --- | 
 
 def tables() -> str:
     """A heading and a table for each group of settings."""
-    groups = by_group(ALL).items()
+    groups = by_group(tuple(RunSettings.model_fields)).items()
     return "\n\n".join("\n".join([f"### {title}", "", *_HEAD, *map(_row, names)]) for title, names in groups)
 
 
@@ -42,6 +44,25 @@ def with_tables(page: str) -> str:
     return written
 
 
+def option_table() -> str:
+    """The module with the flags."""
+    lines = [
+        '"""The flags of all settings, in the order of the help. Written by scripts/document-settings."""',
+        "",
+        "from batcher.cli.setting_option import SettingOption",
+        "",
+        "# fmt: off",
+        "# ruff: noqa: E501",
+        "OPTIONS: tuple[SettingOption, ...] = (",
+    ]
+    for option in setting_options():
+        lines.append("    SettingOption(")
+        lines += [f"        {name}={value!r}," for name, value in option._asdict().items()]
+        lines.append("    ),")
+    return "\n".join([*lines, ")", ""])
+
+
 if __name__ == "__main__":
-    path = Path(sys.argv[1])
+    path, table = map(Path, sys.argv[1:3])
+    table.write_text(option_table(), encoding="utf-8")
     path.write_text(with_tables(path.read_text(encoding="utf-8")), encoding="utf-8")

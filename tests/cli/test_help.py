@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -47,7 +48,8 @@ def test_what_prints_a_table_prints_json(name: str) -> None:
     with click.Context(cli) as context:
         command = cli.get_command(context, name)
     assert command is not None
-    no_table = {"completion", "demo", "help", "init", "results", "schema", "select", "serve", "token revoke"}
+    no_table = {"completion", "demo", "help", "init", "journal rescue", "results", "schema"}
+    no_table |= {"select", "serve", "token revoke"}
     for words, each in leaves(name, command).items():
         options = {option for parameter in each.params for option in parameter.opts}
         assert "--json" in options or words in no_table
@@ -141,3 +143,20 @@ def test_man_pages_are_made_of_the_commands_and_man_can_show_them(batcher: Batch
         assert "SYNOPSIS" in shown.stdout
     plain = re.sub(r".\x08|\x1b\[[0-9;]*m", "", shown.stdout)
     assert "object=…,data=…      both levels were in doubt" in plain
+
+
+def test_no_help_loads_what_only_the_work_needs() -> None:
+    """Whoever asks for help waits for click, and for little else."""
+    code = """if True:
+        import sys
+        import click
+        from batcher.cli.main import cli
+        with click.Context(cli, info_name="batcher") as context:
+            for name in cli.list_commands(context):
+                command = cli.get_command(context, name)
+                command.get_help(click.Context(command, info_name=name, parent=context))
+        heavy = {"pydantic", "aiohttp", "rich", "structlog", "jinja2", "sqlite3", "asyncio"}
+        print(sorted(heavy & set(sys.modules)))
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -23,6 +23,12 @@ def test_the_tables_are_those_of_the_settings() -> None:
     assert _script().with_tables(page) == page
 
 
+def test_the_flags_are_those_of_the_settings() -> None:
+    """If this fails: scripts/document-settings."""
+    table = ROOT / "batcher" / "cli" / "option_table.py"
+    assert _script().option_table() == table.read_text(encoding="utf-8")
+
+
 def test_it_names_no_file_that_is_not_there() -> None:
     for name in ("default", "production", "simulator"):
         assert f"config/{name}.toml" in PAGE.read_text(encoding="utf-8")

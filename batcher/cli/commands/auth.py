@@ -1,6 +1,5 @@
 """`batcher auth`: which credential each scope uses, and whether the cloud takes it."""
 
-import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +51,8 @@ def command(manifest: Path | None, format_: str | None, encoding: str | None, as
     """
     options = credential_options(parameters)
     loaded = load_given(parameters, _SETTINGS)
+    import asyncio
+
     from batcher.settings.credentials import credential_sources
 
     sources = credential_sources(loaded.settings, loaded.config, options)
@@ -76,6 +77,8 @@ async def _check(
     from batcher.scopes import cloud_of, open_transport
 
     jobs = await _scopes(manifest, format_, encoding, settings, sources)
+    import asyncio
+
     turns = asyncio.Semaphore(_AT_ONCE)
     async with open_transport(settings, to=[endpoint for endpoint, _ in jobs]) as transport:
         finder = CredentialFinder(sources, transport)

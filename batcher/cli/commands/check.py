@@ -13,7 +13,7 @@ from batcher.cli import exits
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import OF_MANIFEST, given, load_given, settings_options
 from batcher.clock import SystemClock
-from batcher.settings import flag_name
+from batcher.settings.names import flag_name
 from batcher.text import counted, printable
 
 if TYPE_CHECKING:

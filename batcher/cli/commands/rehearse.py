@@ -13,7 +13,7 @@ from batcher.cli.lists import ListedCommand
 from batcher.cli.options import ALL, F, load_given, settings_options
 from batcher.cli.show.terminal import note, screen
 from batcher.errors import UserError
-from batcher.settings import RunSettings, flag_name
+from batcher.settings.names import flag_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from batcher.cli.show.follow_end import FollowSummary
     from batcher.gate.accepted import Acceptance
     from batcher.report.tally import Tally
-    from batcher.settings import Loaded
+    from batcher.settings import Loaded, RunSettings
 
 _ENDPOINT = "https://rehearsal.invalid"  # for manifests and settings that name none; nothing is ever sent there
 _PROJECT_ID = "rehearsal"
@@ -62,7 +62,7 @@ def _refusing(function: F) -> F:
     """The flags of what is not rehearsed, to be refused by name."""
     for name in _NOT_REHEARSED:
         flag = flag_name(name)
-        of_switch = RunSettings.model_fields[name].annotation is bool
+        of_switch = name in ("restart", "retry_failed")
         click.option(
             f"{flag}/--no-{flag[2:]}" if of_switch else flag,
             name,
@@ -173,6 +173,8 @@ def _say_what_is_left_out(loaded: "Loaded") -> None:
 
 def _on_this_machine(settings: "RunSettings") -> "RunSettings":
     """*settings* without the way to any real cloud, and without whatever else is not rehearsed."""
+    from batcher.settings import RunSettings
+
     changes: dict[str, Any] = {name: RunSettings.model_fields[name].get_default() for name in _NOT_REHEARSED}
     if settings.endpoint is None and settings.region is None:
         changes["endpoint"] = _ENDPOINT
