@@ -52,7 +52,8 @@ _LONGEST = 80  # characters of a foreign header that are repeated
 
 # What squid says when it could not, or would not, pass the request on to anybody. Its other errors can also arise after
 # that: ERR_READ_ERROR and ERR_ZERO_SIZE_OBJECT mean that the request had gone.
-_NOT_PASSED_ON = frozenset({"ERR_CONNECT_FAIL", "ERR_CANNOT_FORWARD", "ERR_ACCESS_DENIED"})
+_DENIED = "ERR_ACCESS_DENIED"
+_NOT_PASSED_ON = frozenset({"ERR_CONNECT_FAIL", "ERR_CANNOT_FORWARD", _DENIED})
 
 
 def is_the_clouds(answer: Answer) -> bool:
@@ -86,6 +87,12 @@ def never_passed_on(answer: Answer) -> bool:
         and told[0] in _NOT_PASSED_ON
         and answer.headers.get("server", "").lower().partition("/")[0] == "squid"
     )
+
+
+def denied_by_proxy(answer: Answer) -> bool:
+    """Whether a proxy says that its own rules forbid the request; as with every answer that was not passed on, squid
+    alone says so beyond doubt."""
+    return never_passed_on(answer) and answer.headers["x-squid-error"].split()[0] == _DENIED
 
 
 def speaker(headers: Mapping[str, str]) -> str | None:

@@ -11,7 +11,14 @@ from typing import Any
 from msgspec.structs import replace
 
 from batcher.drs.answer import Answer, Stage
-from batcher.drs.authorship import PROXY_LOGIN, SAME_FROM_ANYBODY, never_passed_on, says_the_cloud, speaker
+from batcher.drs.authorship import (
+    PROXY_LOGIN,
+    SAME_FROM_ANYBODY,
+    denied_by_proxy,
+    never_passed_on,
+    says_the_cloud,
+    speaker,
+)
 from batcher.drs.error_body import (
     Error,
     Json,
@@ -123,7 +130,10 @@ def _foreign(answer: Answer, body: Json | None) -> Trouble:
     said = _their_words(answer, body)
     row = find(status, NO_CODE) if status in SAME_FROM_ANYBODY else None
     fate, kind, foreign = Fate.MAYBE, ErrorKind.PROTOCOL, Foreign.PAGE
-    if never_passed_on(answer):
+    if denied_by_proxy(answer):
+        fate, foreign = Fate.NOT_RECEIVED, Foreign.BARRED
+        msg = f"the proxy does not allow requests to this address ({said}): that is its own rule, not the cloud's"
+    elif never_passed_on(answer):
         fate, kind = Fate.NOT_RECEIVED, ErrorKind.NETWORK
         msg = f"the proxy could not pass the request on ({said})"
     elif row is not None and row.fate is not Fate.MAYBE:

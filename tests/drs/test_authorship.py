@@ -135,7 +135,7 @@ def test_squid_says_whether_it_passed_the_request_on(
     headers = {"x-squid-error": error} | ({"server": server} if server else {})
     trouble = created(answer(http_status, b"<html>", headers))
     assert trouble.fate is (Fate.NOT_RECEIVED if certain else Fate.MAYBE)
-    assert trouble.foreign is Foreign.PAGE
+    assert trouble.foreign is (Foreign.BARRED if error.startswith("ERR_ACCESS") else Foreign.PAGE)
 
 
 def test_the_cloud_itself_is_believed_whatever_stands_in_its_headers() -> None:

@@ -137,6 +137,23 @@ def test_a_proxy_that_refuses_is_asked_once_and_it_is_told_that_it_was_the_proxy
     assert "batcher auth" not in said, "it would ask the proxy again, and finds nothing wrong with the credential"
 
 
+def test_a_proxy_that_forbids_plain_http_is_asked_once(
+    batcher: Batcher, cloud: Cloud, gateway: Gateway, manifest: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers in the cloud's place, where for https it would not open the way: the same rule, told the same way."""
+    monkeypatch.setattr(governor, "_NEVER_WORKED_S", 0.0)
+    simulator = cloud()
+    proxy = gateway(simulator)
+    proxy.show(pages.PROXY_DENIES)
+    ended = batcher("run", manifest, "-o", "results.jsonl")
+    assert ended.code == 3
+    assert len(proxy.asked()) == 1
+    said = " ".join(ended.err.split())
+    assert "the proxy does not allow requests to this address" in said
+    assert "squid/5.7" in said
+    assert "its own rule" in said
+
+
 def test_a_proxy_that_begins_to_refuse_stops_the_scope(
     batcher: Batcher, cloud: Cloud, gateway: Gateway, tmp_path: Path
 ) -> None:
