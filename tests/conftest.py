@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 import structlog
 from hypothesis import settings
 
-from batcher import logger
+from batcher import logger, masking
 from tests.virtual import VirtualLoop, libraries_on_loop_time
 
 # How long an example takes says more about the machine than about the code.
@@ -42,3 +43,22 @@ def _logging_as_at_first() -> Iterator[None]:
     yield
     logger._least, logger._set_up = 0, None
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_one_test() -> Iterator[None]:
+    """What a test registers as a secret is forgotten after it: other tests may use such words for other things."""
+    before = set(masking._registered)
+    yield
+    masking._registered.clear()
+    masking._registered.update(before)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an empty folder, with a home of its own, and with a token and a project in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
+    monkeypatch.setenv("BATCHER_PROJECT_ID", "project-a")

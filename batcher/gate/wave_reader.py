@@ -142,7 +142,7 @@ class WaveReader:
 
             def entry_of(row: EntryRow) -> WaveEntry:
                 if row.offset is None:
-                    return _without_result(self.path, row)
+                    return _wave_entry(self.path, row)
                 result = line_at(results, self.path, row.offset, parsed)
                 line = None
                 if row.verdict_at is not None:
@@ -155,7 +155,7 @@ class WaveReader:
                         raise _changed(beside)
                 if (result.index, result.key) != (row.idx, row.key):
                     raise _changed(self.path)
-                return _waved(self.path, row, result, line)
+                return _wave_entry(self.path, row, result, line)
 
             yield entry_of
 
@@ -216,7 +216,8 @@ def _gaps(entries: int) -> Iterator[tuple[int, None, None, None]]:
     return ((index, None, None, None) for index in range(entries))
 
 
-def _waved(path: Path, row: EntryRow, result: Any, line: VerdictLine | None) -> WaveEntry:
+def _wave_entry(path: Path, row: EntryRow, result: Any = None, line: VerdictLine | None = None) -> WaveEntry:
+    unwritten = _UNWRITTEN if row.unwritten else None
     return WaveEntry(
         file=str(path),
         index=row.idx,
@@ -224,24 +225,10 @@ def _waved(path: Path, row: EntryRow, result: Any, line: VerdictLine | None) -> 
         job_id=row.job_id,
         scope=(row.endpoint, row.project_id),
         nth=row.nth,
-        status=result.status,
+        status=None if result is None else result.status,
         verdict=line,
-        said=result.error_msg,
-        finished_at=result.finished_at,
-    )
-
-
-def _without_result(path: Path, row: EntryRow) -> WaveEntry:
-    return WaveEntry(
-        file=str(path),
-        index=row.idx,
-        key=row.key,
-        job_id=row.job_id,
-        scope=(row.endpoint, row.project_id),
-        nth=row.nth,
-        status=None,
-        verdict=None,
-        said=_UNWRITTEN if row.unwritten else None,
+        said=unwritten if result is None else result.error_msg,
+        finished_at=None if result is None else result.finished_at,
     )
 
 

@@ -10,10 +10,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
-import orjson
-from msgspec.structs import asdict
-
-from batcher.clock import utc, utc_now
+from batcher.clock import utc_now
 from batcher.errors import UserError
 from batcher.follow.following import in_thread
 from batcher.gate.accepted import Acceptance, read_acceptances
@@ -22,7 +19,6 @@ from batcher.gate.wave_entries import entries_of
 from batcher.homes import expanded
 from batcher.journals import journal_of, reading
 from batcher.json_pieces import json_pieces
-from batcher.life.result import rfc3339
 from batcher.manifest import Entry, open_manifest
 from batcher.report.gather import coverage_of_file, gather, read_verdicts
 from batcher.report.html import write_page
@@ -38,7 +34,7 @@ from batcher.service.models import ListEntries
 from batcher.service.problem import Problem
 from batcher.settings import Loaded
 from batcher.settings.credentials import credential_sources
-from batcher.wave.explain import explain
+from batcher.wave.explain import entry_as_json, explain, steps_as_json
 
 T = TypeVar("T")
 _OPEN_INDEXES = 8
@@ -134,23 +130,8 @@ def explained(folder: Folder, index: int) -> dict[str, Any]:
     """The entry at *index* as `batcher explain --json` has it. Raises `Problem`, `UserError`."""
     with reading(journal_of(folder.results)) as record:
         require_entry(index, record.entry_count())
-        entry, found = record.entry(index), record.result_of(index)
-        about: dict[str, Any] = {
-            "index": index,
-            "manifest": folder.manifest.name,
-            "result": orjson.loads(found[2]) if found else None,
-        }
-        if entry is not None:
-            about |= {
-                "key": entry.key,
-                "line": entry.line,
-                "job_id": entry.job_id,
-                "project_id": entry.scope.project_id,
-                "endpoint": entry.scope.endpoint,
-                "request": orjson.loads(entry.body),
-            }
-        steps = [{**asdict(step), "at": rfc3339(utc(step.at))} for step in explain(record.events(index))]
-        return {**about, "steps": steps}
+        about = entry_as_json(record, index, folder.manifest.name)
+        return {**about, "steps": steps_as_json(explain(record.events(index)))}
 
 
 def acceptances_of(path: Path | None) -> tuple[Acceptance, ...]:

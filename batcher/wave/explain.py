@@ -1,12 +1,17 @@
 """What was done for an entry and why, step by step, from the events that the journal keeps."""
 
 from collections.abc import Iterable, Iterator
-from typing import assert_never
+from typing import Any, assert_never
 
+import orjson
 from msgspec import Struct
+from msgspec.structs import asdict
 
+from batcher.clock import utc
 from batcher.drs.outcome import Accepted, Half, Made, Trouble
+from batcher.journal.port import Record
 from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight, Suspected
+from batcher.life.result import rfc3339
 
 _NAMES = {Half.OBJECT: "object level", Half.DATA: "data level"}
 
@@ -23,6 +28,31 @@ class Step(Struct, frozen=True, kw_only=True):
     request_id: str | None = None
     told: str = ""
     decided: str = ""
+
+
+def entry_as_json(record: Record, index: int, manifest: str | None) -> dict[str, Any]:
+    """The entry at *index* of *manifest* and its result, if it has one, as plain data. Raises `JournalFailed`."""
+    entry, found = record.entry(index), record.result_of(index)
+    about: dict[str, Any] = {
+        "index": index,
+        "manifest": manifest,
+        "result": orjson.loads(found[2]) if found else None,
+    }
+    if entry is not None:
+        about |= {
+            "key": entry.key,
+            "line": entry.line,
+            "job_id": entry.job_id,
+            "project_id": entry.scope.project_id,
+            "endpoint": entry.scope.endpoint,
+            "request": orjson.loads(entry.body),
+        }
+    return about
+
+
+def steps_as_json(steps: Iterable[Step]) -> list[dict[str, Any]]:
+    """*steps* as plain data, their times as RFC 3339."""
+    return [{**asdict(step), "at": rfc3339(utc(step.at))} for step in steps]
 
 
 def explain(events: Iterable[Event]) -> Iterator[Step]:

@@ -20,17 +20,9 @@ from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from batcher.wave.context import log
 
+pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).parents[2]
 HASTE: dict[str, Any] = {"rate": "200/s", "landing_time": 1.0}
-
-
-@pytest.fixture(autouse=True)
-def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
-    monkeypatch.setenv("BATCHER_PROJECT_ID", "project-a")
 
 
 @pytest.fixture

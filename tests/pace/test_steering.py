@@ -26,16 +26,6 @@ ENTRIES = 40
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In an empty folder, with a token."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
-    monkeypatch.setenv("BATCHER_PROJECT_ID", "project-a")
-
-
-@pytest.fixture
 async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
     """A simulated cloud."""
     async with Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as serving:

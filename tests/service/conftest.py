@@ -1,7 +1,6 @@
 """A simulated cloud for the service, and an environment that leads there."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -11,12 +10,8 @@ from tests.service.serving import PROJECT
 
 
 @pytest.fixture
-async def cloud(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
+async def cloud(elsewhere: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Simulator]:
     """A simulated cloud, which the environment names, with a credential."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
     monkeypatch.setenv("BATCHER_PROJECT_ID", PROJECT)
     monkeypatch.setenv("BATCHER_RATE", "200/s")
     monkeypatch.setenv("BATCHER_LANDING_TIME", "0.5s")

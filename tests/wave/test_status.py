@@ -11,16 +11,9 @@ from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from batcher.wave.stop import Stop
 
-pytestmark = pytest.mark.usefixtures("elsewhere")
 
-
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In an empty folder, with a token and a manifest of two jobs."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
+@pytest.fixture(autouse=True)
+def _two_jobs(elsewhere: None) -> None:
     Path("jobs.csv").write_text("job_id,object_level_compare_type\njob-1,objects\njob-2,objects\n")
 
 

@@ -13,8 +13,6 @@ from batcher.cli.timezone import timezone_option
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from batcher.journal.port import Record
-    from batcher.life.entry import PlannedEntry
     from batcher.wave.explain import Step
 
 _EPILOG = """\b
@@ -42,16 +40,16 @@ def command(
     one_entry(key, job, index)
     from batcher.journal.lock import is_held
     from batcher.journals import journal_of, reading
-    from batcher.wave.explain import explain
+    from batcher.wave.explain import entry_as_json, explain, steps_as_json
 
     path = journal_of(results, journal)
     with reading(path) as record:
         told = [
-            (_about(record, place, record.entry(place)), list(explain(record.events(place))))
+            (entry_as_json(record, place, record.facts().get("manifest")), list(explain(record.events(place))))
             for place in places_of(record, key, job, index)
         ]
     if as_json:
-        plain = [{**about, "steps": _plain(steps)} for about, steps in told]
+        plain = [{**about, "steps": steps_as_json(steps)} for about, steps in told]
         _print_json(plain if job is not None else plain[0])
         return exits.CREATED
     runs = is_held(path)
@@ -60,37 +58,6 @@ def command(
             click.echo()
         _print(about, steps, runs=runs)
     return exits.CREATED
-
-
-def _about(record: "Record", place: int, entry: "PlannedEntry | None") -> dict[str, Any]:
-    """The entry and its result, as plain data."""
-    import orjson
-
-    found = record.result_of(place)
-    about: dict[str, Any] = {
-        "index": place,
-        "manifest": record.facts().get("manifest"),
-        "result": orjson.loads(found[2]) if found else None,
-    }
-    if entry is not None:
-        about |= {
-            "key": entry.key,
-            "line": entry.line,
-            "job_id": entry.job_id,
-            "project_id": entry.scope.project_id,
-            "endpoint": entry.scope.endpoint,
-            "request": orjson.loads(entry.body),
-        }
-    return about
-
-
-def _plain(steps: "list[Step]") -> list[dict[str, Any]]:
-    from msgspec.structs import asdict
-
-    from batcher.clock import utc
-    from batcher.life.result import rfc3339
-
-    return [{**asdict(step), "at": rfc3339(utc(step.at))} for step in steps]
 
 
 def _print_json(said: Any) -> None:
