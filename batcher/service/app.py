@@ -17,6 +17,7 @@ from batcher.service.audit import REFUSED, AuditFailed, Deed
 from batcher.service.guard import Guard
 from batcher.service.kept.database import StoreFailed
 from batcher.service.limits import Limits
+from batcher.service.logins import Allowance
 from batcher.service.problem import Problem
 from batcher.service.roles import Role, Who
 from batcher.service.routes import ROUTES, Route
@@ -25,6 +26,7 @@ from batcher.service.waves import Waves
 
 log = get_logger("batcher.service")
 
+_REFUSALS, _REFUSALS_REFILL_S = 20, 10.0  # of one token, that are recorded
 _ROLES = web.AppKey("roles", dict[Any, Role | None])
 Handling = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -33,7 +35,11 @@ def make_app(waves: Waves, tokens: TokensFile | None, limits: Limits, clock: Clo
     """The application over *waves*, behind its guard; without *tokens* everybody who gets here may do everything."""
     app = web.Application(client_max_size=limits.small_body_bytes)
 
+    refusals = Allowance(clock.monotonic, _REFUSALS, _REFUSALS_REFILL_S)
+
     async def refused(who: Who, request: web.Request, why: str) -> None:
+        if not refusals.use(who.name):
+            return  # the access log has it: nobody fills the disk with what they may not do
         try:
             await waves.register.record(_refusal(who, request, why))
         except (StoreFailed, AuditFailed) as error:  # it is refused all the same
@@ -71,7 +77,7 @@ def _handler(route: Route, handle: Handling, limits: Limits) -> Callable[[web.Re
         except StoreFailed as error:
             raise Problem(507 if error.is_full else 503, f"{error}. Nothing was changed: try again later.") from error
         except AuditFailed as error:
-            raise Problem(503, f"{error}. Nothing was changed: try again later.") from error
+            raise Problem(507 if error.is_full else 503, f"{error}. Nothing was changed: try again later.") from error
 
     return handler
 

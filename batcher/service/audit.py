@@ -11,10 +11,11 @@ shortened, except by a line that was not written to its end, which stood for not
 behind, is filled up from the database.
 """
 
+import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -39,11 +40,16 @@ DONE, BEGUN, REFUSED, FAILED = "done", "begun", "refused", "failed"  # outcomes
 _FIELDS = ("seq", "at", "who", "role", "address", "action", "wave", "outcome", "detail")
 _SELECT = "SELECT seq, at, who, role, address, action, wave, outcome, detail FROM audit"
 _TAIL = 1024 * 1024  # bytes at the end of the file that are looked at; a line is far shorter
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LONGEST_DETAIL = 16 * 1024  # bytes
 
 
 class AuditFailed(BatcherError):
-    """What is about to be done cannot be recorded, and so must not be done. The text says why."""
+    """What is about to be done cannot be recorded, and so must not be done. *is_full*: for want of room."""
+
+    def __init__(self, text: str, *, is_full: bool = False) -> None:
+        super().__init__(text)
+        self.is_full = is_full
 
 
 class Deed(Struct, frozen=True, kw_only=True):
@@ -74,22 +80,15 @@ class Audit:
             self._fd = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             sync_folder(self.path.parent)
             _cut_torn_end(self._fd)
-            end = _last_line(self._fd)
+            lines = _last_lines(self._fd)
         except OSError as error:
             raise self._failed(error) from error
         (held,) = db.execute("SELECT coalesce(max(seq), 0) FROM audit").fetchone()
-        last = 0 if end is None else end.get("seq", end.get("last_seq"))
+        last = max((line.get("seq", line.get("last_seq", 0)) for line in lines), default=0)
         for row in db.execute(f"{_SELECT} WHERE seq > ? ORDER BY seq", (last,)):
             self._append(_line(row))
-        if end is not None and last > held and "note" not in end:
-            self._append(
-                {
-                    "note": "not in the database: the service died before it was done, or the database is an older one",
-                    "at": rfc3339(utc(self._now())),
-                    "first_seq": held + 1,
-                    "last_seq": last,
-                }
-            )
+        for first, end in _unknown(lines, db, held):
+            self._append(self._note("the service died before it was done, or the database is an older one", first, end))
         self._next = max(held, last) + 1
 
     def close(self) -> None:
@@ -146,11 +145,12 @@ class Audit:
 
     def note_undone(self, seq: int) -> None:
         """What was recorded under *seq* was not done after all: its transaction was not committed."""
-        note = {"note": "not done: the database could not commit it", "at": rfc3339(utc(self._now()))}
-        try:
-            self._append({**note, "first_seq": seq, "last_seq": seq})
-        except AuditFailed:
-            return  # the next start notes it
+        with suppress(AuditFailed):  # then the next start notes it
+            self._append(self._note("the database could not commit it", seq, seq))
+
+    def _note(self, why: str, first: int, last: int) -> dict[str, Any]:
+        note = {"note": f"not in the database: {why}", "at": rfc3339(utc(self._now()))}
+        return {**note, "first_seq": first, "last_seq": last}
 
     def _append(self, line: Mapping[str, Any]) -> None:
         """Have *line* on disk. Raises `AuditFailed`; then nothing of it is in the file."""
@@ -166,7 +166,8 @@ class Audit:
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> AuditFailed:
-        return AuditFailed(f"the audit log {self.path} cannot be written, and so nothing is done: {error.strerror}")
+        text = f"the audit log {self.path} cannot be written, and so nothing is done: {error.strerror}"
+        return AuditFailed(text, is_full=error.errno in _NO_ROOM)
 
 
 def page(
@@ -203,14 +204,32 @@ def _cut_torn_end(fd: int) -> None:
         os.fsync(fd)
 
 
-def _last_line(fd: int) -> dict[str, Any] | None:
-    """The last line, if there is one. What is no line of ours (somebody edited the file) is passed over."""
+def _last_lines(fd: int) -> list[dict[str, Any]]:
+    """The last lines. What is no line of ours (somebody edited the file) is passed over."""
     size = os.fstat(fd).st_size
-    for text in reversed(os.pread(fd, _TAIL, max(0, size - _TAIL)).splitlines()):
+    lines = []
+    for text in os.pread(fd, _TAIL, max(0, size - _TAIL)).splitlines():
         try:
             line = orjson.loads(text)
         except orjson.JSONDecodeError:
-            continue
+            continue  # also the first, where reading began in its middle
         if isinstance(line, dict) and isinstance(line.get("seq", line.get("last_seq")), int):
-            return line
-    return None
+            lines.append(line)
+    return lines
+
+
+def _unknown(lines: list[dict[str, Any]], db: sqlite3.Connection, held: int) -> Iterator[tuple[int, int]]:
+    """The first and last number of each run of *lines* that the table does not have, and that no note speaks of."""
+    noted = [range(line["first_seq"], line["last_seq"] + 1) for line in lines if "note" in line]
+    seqs = [line["seq"] for line in lines if "seq" in line]
+    if not seqs:
+        return
+    known = {seq for (seq,) in db.execute("SELECT seq FROM audit WHERE seq >= ?", (min(seqs),))}
+    unknown = [seq for seq in seqs if seq not in known and not any(seq in numbers for numbers in noted)]
+    if unknown and unknown[0] == seqs[0] > held:
+        unknown[0] = held + 1  # there are more of them than were looked at
+    for place, seq in enumerate(unknown):
+        if place == 0 or unknown[place - 1] < seq - 1:
+            first = seq
+        if place == len(unknown) - 1 or unknown[place + 1] > seq + 1:
+            yield first, seq

@@ -24,13 +24,44 @@ class _Bucket(Struct):
     at: float
 
 
+class Allowance:
+    """So many at once for each key, and then one in *refill_s*. *now* never steps. The oldest key goes first."""
+
+    def __init__(self, now: Callable[[], float], allowed: int, refill_s: float, *, most: int = MOST) -> None:
+        self._now = now
+        self._allowed = float(allowed)
+        self._refill_s = refill_s
+        self._most = most
+        self._buckets: OrderedDict[str, _Bucket] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def wait_s(self, key: str) -> float:
+        """How long until there is one more for *key*; 0: there is one."""
+        left = self._left(key)
+        return 0.0 if left >= 1.0 else (1.0 - left) * self._refill_s
+
+    def use(self, key: str) -> bool:
+        """One of *key*'s is used up; whether there was one."""
+        left = self._left(key)
+        self._buckets[key] = _Bucket(max(0.0, left - 1.0), self._now())
+        _bound(self._buckets, key, self._most)
+        return left >= 1.0
+
+    def _left(self, key: str) -> float:
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            return self._allowed
+        return min(self._allowed, bucket.left + (self._now() - bucket.at) / self._refill_s)
+
+
 class FailedLogins:
     """The addresses that were wrong of late. *now* never steps. What it remembers is bounded: the oldest goes first."""
 
     def __init__(self, now: Callable[[], float], *, most: int = MOST) -> None:
-        self._now = now
         self._most = most
-        self._wrong: OrderedDict[str, _Bucket] = OrderedDict()
+        self._wrong = Allowance(now, ALLOWED, REFILL_S, most=most)
         self._good: OrderedDict[tuple[str, bytes], None] = OrderedDict()
 
     def __len__(self) -> int:
@@ -38,17 +69,11 @@ class FailedLogins:
 
     def wait_s(self, address: str) -> float:
         """How long nothing new is tried for *address*; 0: go on."""
-        bucket = self._wrong.get(network_of(address))
-        left = ALLOWED if bucket is None else self._left(bucket)
-        return 0.0 if left >= 1.0 else (1.0 - left) * REFILL_S
+        return self._wrong.wait_s(network_of(address))
 
     def was_wrong(self, address: str) -> None:
         """A token from *address* was none."""
-        key = network_of(address)
-        bucket = self._wrong.get(key)
-        left = float(ALLOWED) if bucket is None else self._left(bucket)
-        self._wrong[key] = _Bucket(max(0.0, left - 1.0), self._now())
-        _bound(self._wrong, key, self._most)
+        self._wrong.use(network_of(address))
 
     def was_right(self, address: str, token: bytes) -> None:
         """The token with this hash was good, from *address*."""
@@ -59,9 +84,6 @@ class FailedLogins:
     def is_known(self, address: str, token: bytes) -> bool:
         """Whether the token with this hash was good before, from *address*."""
         return (network_of(address), token) in self._good
-
-    def _left(self, bucket: _Bucket) -> float:
-        return min(float(ALLOWED), bucket.left + (self._now() - bucket.at) / REFILL_S)
 
 
 def network_of(address: str) -> str:

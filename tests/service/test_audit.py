@@ -142,6 +142,7 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (size + 70, resource.RLIM_INFINITY))
 try:
     service.do("x")
 except AuditFailed as error:
+    assert error.is_full
     print(error)
 assert service.audit.path.stat().st_size == size, "half a line is left"
 resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
@@ -167,6 +168,26 @@ def test_a_database_that_cannot_commit_leaves_a_note(tmp_path: Path) -> None:
     assert service.table == service.file == ["first", "third"]
     seqs = [line["seq"] for line in service.lines if "seq" in line]
     assert len(set(seqs)) == len(seqs)
+
+
+def test_what_could_not_even_be_noted_is_noted_by_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = Service(tmp_path)
+    service.do("first")
+    service.db.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    service.db.execute("CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+    service.db.execute("PRAGMA foreign_keys = ON")
+    with monkeypatch.context() as patched:
+        patched.setattr(service.audit, "note_undone", lambda seq: None)  # the disk is full just then, say
+        deed = Deed(who=ANNA, action="second")
+        with pytest.raises(sqlite3.IntegrityError), service.audit.transaction(service.db, lambda: deed):
+            service.db.execute("INSERT INTO child VALUES (7)")
+    service.do("third")
+    service.end()
+    service = Service(tmp_path)
+    assert service.table == service.file == ["first", "third"]
+    assert [(line["first_seq"], line["last_seq"]) for line in service.lines if "note" in line] == [(2, 2)]
 
 
 def test_a_deleted_file_stops_what_is_done_and_comes_back_whole(tmp_path: Path) -> None:

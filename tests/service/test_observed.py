@@ -11,6 +11,7 @@ import orjson
 import pytest
 from aiohttp import web
 
+from batcher.manifest import open_manifest
 from batcher.service.given import Service
 from batcher.service.kept.register import WaveRow
 from batcher.service.models import State
@@ -93,6 +94,8 @@ async def test_others_are_told_of_what_happens_to_a_wave(
     try:
         async with serving(tmp_path / "data", tokens=tokens, approval=True, service=own) as service:
             wave = await service.submit(csv(3), headers=anna)
+            (tmp_path / "same.csv").write_bytes(csv(3))
+            assert wave["digest"] == open_manifest(tmp_path / "same.csv").digest  # which is what `batcher check` prints
             await receiver.until(1)
             approve = f"/v1/waves/{wave['id']}/approve"
             body = {"digest": wave["digest"]}
@@ -115,6 +118,17 @@ async def test_others_are_told_of_what_happens_to_a_wave(
         ("anna", f"POST {approve}", "refused"),
         ("ben", "approve", "done"),
     ]
+
+
+async def test_nobody_fills_the_audit_log_with_what_they_may_not_do(cloud: Simulator, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    reader, root = made(tokens, "reader", Role.READ), made(tokens, "root", Role.ADMIN)
+    async with serving(tmp_path / "data", tokens=tokens) as service:
+        for _ in range(50):
+            async with service.client.post("/v1/waves", data=b"", headers=reader) as answer:
+                assert answer.status == 403
+        audited = await (await service.client.get("/v1/audit", headers=root)).json()
+    assert 20 <= len(audited["lines"]) < 30
 
 
 async def test_what_could_not_be_told_is_told_after_a_restart(
