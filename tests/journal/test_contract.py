@@ -344,16 +344,33 @@ def live(kind: Kind, folder: Path, say: Callable[[str], None]) -> None:
 
 
 def killed_at(step: int, kind: Kind, folder: Path) -> int:
-    """Kill such a process when it has said so much; how often it had said that something is durable."""
-    read, write = os.pipe()
+    """Kill such a process at that step; how often it had said that something is durable.
+
+    It waits after each. Where it is about to do something it is let go on, and killed while it does.
+    """
+    heard_by_us, told_by_it = os.pipe()
+    heard_by_it, told_by_us = os.pipe()
     if (child := os.fork()) == 0:
-        live(kind, folder, lambda said: (os.write(write, said.encode() + b"\n"), None)[1])
-        signal.pause()
-    os.close(write)
-    with os.fdopen(read) as said:
-        heard = [said.readline() for _ in range(step)]
+
+        def say(said: str) -> None:
+            os.write(told_by_it, said.encode() + b"\n")
+            os.read(heard_by_it, 1)
+
+        live(kind, folder, say)
+        os._exit(0)
+    os.close(told_by_it)
+    heard: list[str] = []
+    with os.fdopen(heard_by_us) as said:
+        for _ in range(step):
+            if heard:
+                os.write(told_by_us, b".")
+            heard.append(said.readline())
+        if heard[-1] != "durable\n":
+            os.write(told_by_us, b".")
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+    for end in (heard_by_it, told_by_us):
+        os.close(end)
     return heard.count("durable\n")
 
 

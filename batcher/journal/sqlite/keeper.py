@@ -47,19 +47,20 @@ class WrittenRecord(SqliteRecord):
 
 def commit(file: WrittenFile, groups: Sequence[tuple[WrittenRecord, Sequence[Op]]]) -> list[Receipt | None]:
     """Make all *groups* durable in one transaction; the receipt of each. Raises `JournalFailed`."""
-    of_wave: dict[WrittenRecord, list[int]] = {}
-    for number, (record, _) in enumerate(groups):
-        of_wave.setdefault(record, []).append(number)
+    records = {record for record, _ in groups}
     receipts: list[Receipt | None] = [None] * len(groups)
     try:
         file.cover()
         with file.database.transaction() as db:
-            for record, numbers in of_wave.items():
+            if len(records) == 1:
+                return records.pop().writer.write(db, [ops for _, ops in groups])
+            for record in records:
+                numbers = [number for number, (whose, _) in enumerate(groups) if whose is record]
                 written = record.writer.write(db, [groups[number][1] for number in numbers])
                 for number, receipt in zip(numbers, written, strict=True):
                     receipts[number] = receipt
     except BaseException:
-        for record in of_wave:
+        for record, _ in groups:
             record.writer.forget()
         raise
     return receipts

@@ -39,8 +39,9 @@ class WaveWriter:
 
         Raises `sqlite3.Error`.
         """
-        base = self._places.base
-        rows = _Rows(db)
+        base, rows = self._places.base, _Rows(db)
+        events, results = rows.events, rows.results
+        settled: dict[str, int] = {}
         seqs: list[int | None] = []
         following: int | None = None
         for ops in groups:
@@ -50,29 +51,35 @@ class WaveWriter:
                     case Happened():
                         if isinstance(op.event, Reopened):
                             rows.insert()
-                            self._take_back(db, base + op.index)
-                            following = None
-                        rows.events += (base + op.index, kind_of(op.event), encode(op.event))
+                            db.execute("DELETE FROM results WHERE idx = ?", (base + op.index,))
+                            following, self._counts = None, None
+                        events += (base + op.index, kind_of(op.event), encode(op.event))
                     case Settled():
                         if following is None:
                             rows.insert()
                             following = self.next_seq(db)
-                        seq, following = following, following + 1
-                        rows.results += (base + seq, base + op.index, op.status.value, op.line)
-                        self._known(db)[op.status] += 1
+                        seq, following, status = following, following + 1, op.status.value
+                        results += (base + seq, base + op.index, status, op.line)
+                        settled[status] = settled.get(status, 0) + 1
                     case Noted():
                         note(db, self._places.fact(op.name), op.value)
                     case ClockNoted():
-                        db.execute(
-                            "UPDATE scopes SET clock_offset_s = ? WHERE number = ?", (op.offset_s, base + op.scope)
-                        )
+                        place = base + op.scope
+                        db.execute("UPDATE scopes SET clock_offset_s = ? WHERE number = ?", (op.offset_s, place))
                     case _:
                         assert_never(op)
             seqs.append(seq)
-        rows.insert()
-        if following is None and self._counts is None:
+        if not settled:
+            rows.insert()
             return [None] * len(seqs)
-        counts = Counter(self._counts)
+        rows.insert()
+        if self._counts is None:
+            self._counts = self._counted(db)
+        else:
+            self._counts = self._counts.copy()  # those of before are in the hands of others
+            for status, count in settled.items():
+                self._counts[Status(status)] += count
+        counts = self._counts
         return [None if seq is None else Receipt(seq, counts) for seq in seqs]
 
     def next_seq(self, db: sqlite3.Connection) -> int:
@@ -80,19 +87,10 @@ class WaveWriter:
         (last,) = db.execute("SELECT max(seq) FROM results WHERE seq BETWEEN ? AND ?", self._places.ends).fetchone()
         return 0 if last is None else int(last) - self._places.base + 1
 
-    def _known(self, db: sqlite3.Connection) -> Counter[Status]:
-        """The counts, before what is written now."""
-        if self._counts is None:
-            found = db.execute(*self._places.counting()).fetchall()
-            self._counts = Counter({Status(status): count for status, count in found})
-        return self._counts
-
-    def _take_back(self, db: sqlite3.Connection, place: int) -> None:
-        """The entry at *place* has no result any more."""
-        found = db.execute("SELECT status FROM results WHERE idx = ?", (place,)).fetchone()
-        if found is not None:
-            self._known(db)[Status(found[0])] -= 1
-            db.execute("DELETE FROM results WHERE idx = ?", (place,))
+    def _counted(self, db: sqlite3.Connection) -> Counter[Status]:
+        """How many results the wave has of each status, as it stands in the database."""
+        found = db.execute(*self._places.counting()).fetchall()
+        return Counter({Status(status): count for status, count in found})
 
 
 def note(db: sqlite3.Connection, name: str, value: Any) -> None:
