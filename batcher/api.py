@@ -437,6 +437,7 @@ class Wave:
                 project_id=scope.project_id,
                 credential=credentials.get((scope.endpoint, scope.project_id), NO_CREDENTIAL),
                 x_language=self.settings.language,
+                hasty_at_first=True,
             )
             for scope in start.scopes
         }

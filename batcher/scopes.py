@@ -35,10 +35,26 @@ class CloudOf(Protocol):
 
 
 def cloud_of(
-    transport: Transport, *, endpoint: str, project_id: str, credential: Credential, x_language: str | None = None
+    transport: Transport,
+    *,
+    endpoint: str,
+    project_id: str,
+    credential: Credential,
+    x_language: str | None = None,
+    hasty_at_first: bool = False,
 ) -> Cloud:
-    """The cloud of one scope. Which version of the API is spoken is said here, and nowhere else."""
-    return DrsClient(transport, endpoint=endpoint, project_id=project_id, credential=credential, x_language=x_language)
+    """The cloud of one scope. Which version of the API is spoken is said here, and nowhere else.
+
+    With *hasty_at_first*, reads wait less long for their answer until one has come.
+    """
+    return DrsClient(
+        transport,
+        endpoint=endpoint,
+        project_id=project_id,
+        credential=credential,
+        x_language=x_language,
+        hasty_at_first=hasty_at_first,
+    )
 
 
 def fleet_of(

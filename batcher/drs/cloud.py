@@ -22,7 +22,8 @@ class HttpRequest(Discreet, frozen=True, kw_only=True):
     """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes.
 
     *on_sent* is called once, the moment the body begins to leave: the pace counts from there. An answer longer than
-    *answer_limit* bytes is not read to its end.
+    *answer_limit* bytes is not read to its end. It is waited for *patience* of the time that
+    is allowed: less than 1.0 for who can ask again at no cost.
     """
 
     hidden = frozenset({"headers", "body"})
@@ -33,6 +34,7 @@ class HttpRequest(Discreet, frozen=True, kw_only=True):
     body: bytes
     answer_limit: int = guesses.CREATE_ANSWER_LIMIT
     on_sent: OnSent = None
+    patience: float = 1.0
 
 
 class Transport(Protocol):

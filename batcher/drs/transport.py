@@ -26,6 +26,7 @@ from batcher.drs.proxies import Proxies, UnusableProxy, Way
 from batcher.errors import UserError
 
 USER_AGENT = f"batcher/{__version__}"
+_LEAST_S = 15.0  # that any answer is waited for, where so much is allowed
 _LONGEST_FIELD = 64 * 1024  # bytes of a header: IAM's tokens grow with the roles of their user
 
 
@@ -104,9 +105,15 @@ class AiohttpTransport:
         finally:
             gate.leave()
 
+    def _shorter(self, patience: float) -> aiohttp.ClientTimeout:
+        total_s = self._timeout.total or _LEAST_S
+        least_s = min(total_s, max(_LEAST_S, total_s * patience))
+        return aiohttp.ClientTimeout(total=least_s, connect=self._timeout.connect)
+
     async def _send(self, request: HttpRequest, way: Way) -> Answer:
         assert self._session is not None  # noqa: S101 - `send` looks
         attempt = _Attempt(request, self._now, way)
+        timeout = self._timeout if request.patience >= 1.0 else self._shorter(request.patience)
         try:
             async with self._session.request(
                 request.method,
@@ -116,13 +123,14 @@ class AiohttpTransport:
                 allow_redirects=False,
                 proxy=way.proxy,
                 proxy_headers=way.in_connect,
+                timeout=timeout,
             ) as response:
                 attempt.heard(response)
                 body = await _read(response, request.answer_limit)
         except aiohttp.ClientHttpProxyError as error:
             return attempt.failed(*_not_through(error, way))
         except (aiohttp.ClientError, OSError) as error:
-            return attempt.failed(*_explain(error, attempt, self._timeout, way))
+            return attempt.failed(*_explain(error, attempt, timeout, way))
         if body is None:
             return attempt.failed(f"the answer is longer than {request.answer_limit:,} bytes", "protocol")
         if not attempt.sent:

@@ -7,7 +7,7 @@ import pytest
 from rich.pretty import pretty_repr
 
 from batcher.drs import guesses
-from batcher.drs.answer import Answer
+from batcher.drs.answer import Answer, Stage
 from batcher.drs.cloud import Cloud, Credential, HttpRequest, Refusal
 from batcher.drs.outcome import Half
 from batcher.drs.results import ResultKind
@@ -55,8 +55,10 @@ class Numbered:
         return True
 
 
-def client(wire: Wire, credential: Credential | None = None, **settings: str) -> DrsClient:
-    return DrsClient(wire, endpoint=ENDPOINT, project_id="0a1b", credential=credential or Numbered(), **settings)
+def client(wire: Wire, credential: Credential | None = None, x_language: str | None = None) -> DrsClient:
+    return DrsClient(
+        wire, endpoint=ENDPOINT, project_id="0a1b", credential=credential or Numbered(), x_language=x_language
+    )
 
 
 def test_it_is_what_the_engine_takes_for_a_cloud() -> None:
@@ -182,3 +184,17 @@ async def test_over_a_real_socket() -> None:
     assert (got.http_status, body) == (200, b'{"job_id":"j"}')
     assert b"\r\nX-Auth-Token: token-1\r\n" in head
     assert b"\r\nX-Language: en-us\r\n" in head
+
+
+async def test_until_an_answer_has_come_reads_wait_less_long() -> None:
+    """A create request never does: what had left may have happened."""
+    silence = Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, error="no answer", error_kind="timeout")
+    wire = Wire(*[silence] * 5, answer(200, {}))
+    cloud = DrsClient(wire, endpoint=ENDPOINT, project_id="p", credential=Numbered(), hasty_at_first=True)
+    await cloud.create_comparisons(b"{}", job_id="j", asked={Half.DATA})
+    for _ in range(6):
+        await cloud.list_comparisons("j", page=1)
+    assert [request.patience for request in wire.requests] == [1.0, 0.25, 0.25, 0.5, 0.5, 0.5, 1.0]
+    unhurried = Wire(silence)
+    await client(unhurried).list_comparisons("j", page=1)
+    assert unhurried.requests[0].patience == 1.0

@@ -20,6 +20,8 @@ from batcher.simulator.service import ServiceConfig
 from batcher.wave.engine import WaveEnd
 from tests.cli.commands import write_manifest
 from tests.cli.conftest import Batcher, Cloud
+from tests.drs.raw_server import Peer, serve
+from tests.follow.cloud import loop_clock
 from tests.middleman import pages
 from tests.middleman.conftest import Gateway
 from tests.middleman.middleman import Middleman
@@ -109,6 +111,25 @@ def test_before_the_cloud_has_answered_nothing_is_created_and_the_scope_stops_so
     assert middleman.asked(CREATE) == []
     middleman.clear()
     assert batcher("run", manifest, "-o", "results.jsonl").code == 0
+
+
+@pytest.mark.virtual_time
+async def test_a_connection_that_opens_and_never_answers_is_given_up_in_a_minute(tmp_path: Path) -> None:
+    """A firewall that swallows what it lets in: no create request leaves, and nobody waits for long."""
+
+    async def swallow(peer: Peer) -> None:
+        await peer.request()
+        await peer.reader.read()
+
+    began = loop_clock().monotonic()
+    async with serve(swallow) as server:
+        end = await wave(tmp_path / "swallowed", server.url, clock=loop_clock(), timeout=60)
+    assert 45 <= loop_clock().monotonic() - began < 75
+    (halted,) = end.halted.values()
+    assert "has not answered once" in (halted.error_msg or "")
+    assert "no answer within 30 s" in (halted.error_msg or "")
+    assert len(server.requests) == 3
+    assert not [asked for asked in server.requests if CREATE.encode() in asked]
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,9 @@ def _headers(x_language: str | None) -> dict[str, str]:
     return {"Content-Type": "application/json", **language}
 
 
+_AT_FIRST = (0.25, 0.25, 0.5)  # of the time for an answer: the patience of reads until one has come, the last goes on
+
+
 class DrsClient:
     """A `Cloud`: (endpoint, project), with the credential that lets its requests in.
 
@@ -43,13 +46,16 @@ class DrsClient:
         project_id: str,
         credential: Credential,
         x_language: str | None = None,
+        hasty_at_first: bool = False,
     ) -> None:
+        """With *hasty_at_first*, reads wait less long until an answer has come: so it soon shows whether any will."""
         self._transport = transport
         self._endpoint = endpoint
         self._project = quote(project_id, safe="")
         self._jobs = _jobs_at(endpoint, project_id)
         self._credential = credential
         self._x_language = x_language
+        self._at_first: tuple[float, ...] = _AT_FIRST if hasty_at_first else ()
         self._refused: Mapping[str, str] = {}  # the credential's headers on the request that last got a 401
 
     async def prepare(self) -> Refusal | None:
@@ -64,9 +70,7 @@ class DrsClient:
         self, body: bytes, *, job_id: str, asked: Iterable[Half], x_language: str | None = None, on_sent: OnSent = None
     ) -> CreateOutcome:
         """Create what *body*, a create-compare-task request, asks for, once."""
-        answer = await self._post(
-            CREATE_COMPARE_TASK, body, limit=guesses.CREATE_ANSWER_LIMIT, x_language=x_language, on_sent=on_sent
-        )
+        answer = await self._post(CREATE_COMPARE_TASK, body, is_read=False, x_language=x_language, on_sent=on_sent)
         return classify_create(answer, asked=asked, job_id=job_id)
 
     async def list_comparisons(self, job_id: str, *, page: int, on_sent: OnSent = None) -> ListOutcome:
@@ -90,27 +94,44 @@ class DrsClient:
         if not 0 < len(job_ids) <= guesses.STATUS_BATCH:
             raise ValueError(f"job_statuses takes 1 to {guesses.STATUS_BATCH} jobs, not {len(job_ids)}")
         request = BatchQueryJobReqPage(jobs=list(job_ids), page_req=PageReq(cur_page=1, per_page=len(job_ids)))
-        answer = await self._post(BATCH_STATUS, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent)
+        answer = await self._post(BATCH_STATUS, request.to_wire(), on_sent=on_sent)
         return classify_batch_status(answer, asked=job_ids)
 
     async def _query(self, request: QueryCompareResultReq, on_sent: OnSent) -> Answer:
-        return await self._post(
-            QUERY_COMPARE_RESULT, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent
-        )
+        return await self._post(QUERY_COMPARE_RESULT, request.to_wire(), on_sent=on_sent)
 
     async def _post(
-        self, call: str, body: bytes, *, limit: int, x_language: str | None = None, on_sent: OnSent = None
+        self, call: str, body: bytes, *, is_read: bool = True, x_language: str | None = None, on_sent: OnSent = None
     ) -> Answer:
-        return await self._ask("POST", self._jobs + call, body, limit=limit, x_language=x_language, on_sent=on_sent)
+        return await self._ask("POST", self._jobs + call, body, is_read=is_read, x_language=x_language, on_sent=on_sent)
 
     async def _ask(
-        self, method: str, url: str, body: bytes, *, limit: int, x_language: str | None = None, on_sent: OnSent = None
+        self,
+        method: str,
+        url: str,
+        body: bytes,
+        *,
+        is_read: bool = True,
+        x_language: str | None = None,
+        on_sent: OnSent = None,
     ) -> Answer:
         """Send one request to *url*, which begins with the endpoint, with what lets it in."""
         headers = _headers(x_language or self._x_language)
-        bare = HttpRequest(method=method, url=url, headers=headers, body=body, answer_limit=limit, on_sent=on_sent)
+        bare = HttpRequest(
+            method=method,
+            url=url,
+            headers=headers,
+            body=body,
+            answer_limit=guesses.READ_ANSWER_LIMIT if is_read else guesses.CREATE_ANSWER_LIMIT,
+            on_sent=on_sent,
+            patience=self._at_first[0] if is_read and self._at_first else 1.0,
+        )
         credential = self._credential.headers(bare)
         answer = await self._transport.send(replace(bare, headers={**headers, **credential}))
         if answer.http_status == 401:
             self._refused = credential
+        if answer.http_status is not None:
+            self._at_first = ()
+        elif is_read:
+            self._at_first = self._at_first[1:] or self._at_first
         return answer

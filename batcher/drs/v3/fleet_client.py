@@ -46,7 +46,7 @@ class FleetClient(DrsClient):
             tags=dict(tags) if tags else None,
         )
         url = self._jobs.removesuffix("/")
-        answer = await self._ask("POST", url, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent)
+        answer = await self._ask("POST", url, request.to_wire(), on_sent=on_sent)
         return classify_job_page(answer)
 
     async def job_details(
@@ -54,20 +54,20 @@ class FleetClient(DrsClient):
     ) -> FleetOutcome[Mapping[str, JobDetail | Trouble]]:
         """The details of at most `guesses.DETAIL_BATCH` jobs."""
         request = BatchDetailReq(jobs=list(job_ids), page_req=PageReq(cur_page=1, per_page=len(job_ids)))
-        answer = await self._post(BATCH_DETAIL, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent)
+        answer = await self._post(BATCH_DETAIL, request.to_wire(), on_sent=on_sent)
         return classify_batch_detail(answer, asked=job_ids)
 
     async def object_mappings(self, job_id: str, *, offset: int, on_sent: OnSent = None) -> FleetOutcome[ObjectPage]:
         """A page of what the job replicates (v5). Raises `ValueError` for an id that fits into no address."""
         request = ObjectMappingsReq(offset=offset, limit=guesses.MAPPINGS_PAGE_SIZE)
         url = self._of_job("v5", job_id, OBJECT_MAPPINGS)
-        answer = await self._ask("POST", url, request.to_wire(), limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent)
+        answer = await self._ask("POST", url, request.to_wire(), on_sent=on_sent)
         return classify_object_mappings(answer)
 
     async def db_object(self, job_id: str, *, on_sent: OnSent = None) -> FleetOutcome[ObjectPage]:
         """What the job replicates, in one piece (v5.1). Raises `ValueError` likewise."""
         url = self._of_job("v5.1", job_id, DB_OBJECT) + "?type=modified"
-        return classify_db_object(await self._ask("GET", url, b"", limit=guesses.READ_ANSWER_LIMIT, on_sent=on_sent))
+        return classify_db_object(await self._ask("GET", url, b"", on_sent=on_sent))
 
     def _of_job(self, version: str, job_id: str, call: str) -> str:
         if not fits_a_path(job_id):
