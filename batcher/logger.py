@@ -58,7 +58,7 @@ class Logger:
 
 
 def get_logger(name: str = "batcher") -> Logger:
-    """The logger *name*."""
+    """A logger whose events carry *name*."""
     return Logger(name)
 
 

@@ -61,7 +61,7 @@ class WaveCoverage:
         return f"{self.file}: judged without its journal; {said} that the wave has {self.entries:,}. {self.journal}"
 
     def as_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """The coverage as plain data, for `--json`."""
         return {
             "file": self.file,
             "lines": self.lines,

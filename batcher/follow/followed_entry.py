@@ -107,7 +107,7 @@ class FollowedEntry(msgspec.Struct, kw_only=True):
 
     @property
     def open_comparisons(self) -> tuple[FollowedComparison, ...]:
-        """Those without a verdict."""
+        """The entry's comparisons that have no verdict yet."""
         return tuple(comparison for comparison in self.comparisons if comparison.verdict is None)
 
     def ids(self) -> ResultIds:

@@ -152,7 +152,7 @@ class Follower:
         return {name: follower.halted for name, follower in self._followers.items() if follower.halted is not None}
 
     def status(self) -> FollowStatus:
-        """Where it stands now."""
+        """Where the following stands now."""
         return FollowStatus(
             entries=self._entries,
             verdicts=Counter(self._verdicts),

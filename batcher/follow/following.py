@@ -135,7 +135,7 @@ class Following:
         return self._follower.halted
 
     def status(self) -> FollowStatus:
-        """Where it stands."""
+        """Where the following stands now."""
         return self._follower.status()
 
     async def finish(self) -> FollowEnd:

@@ -101,18 +101,18 @@ def _sides(difference: Difference) -> str:
 
 
 def not_created(error_code: str | None, error_msg: str | None) -> str:
-    """Of the half of an entry that the cloud refused."""
+    """The reason of a verdict on a half of an entry that the cloud refused."""
     return f"it was not created: {printable(error_msg or error_code or 'refused', 300)}"
 
 
 def nothing_created(status: Status, error_msg: str | None) -> str:
-    """Of an entry without any comparison."""
+    """The reason of a verdict on an entry without any comparison."""
     said = printable(error_msg, 300) if error_msg else "see its result"
     return f"nothing was created ({status.value.replace('_', ' ')}): {said}"
 
 
 def not_ended(status: str | None, stopped: str | None) -> str:
-    """Of a comparison that had not ended when the watch did."""
+    """The reason of a verdict on a comparison that had not ended when the watch did."""
     return f"{'not looked at yet' if status is None else f'still {status}'} when the watch ended: {stopped}"
 
 
@@ -123,10 +123,10 @@ GONE = (
 
 
 def job_gone(error_msg: str | None) -> str:
-    """Of the comparisons of a job that is not there."""
+    """The reason of a verdict on the comparisons of a job that is not there."""
     return f"its job is gone: {printable(error_msg or 'the cloud knows no such job', 300)}"
 
 
 def unreadable(error_msg: str | None) -> str:
-    """Of a comparison whose results the cloud would not tell."""
+    """The reason of a verdict on a comparison whose results the cloud would not tell."""
     return f"its results could not be read: {printable(error_msg or 'the cloud told none', 300)}"

@@ -73,7 +73,7 @@ class WatchSession:
             self._following.stop(*self._told_to_stop)
 
     def status(self) -> FollowStatus | None:
-        """Where it stands; None before all results were read."""
+        """Where the following stands now; None before all results were read."""
         return self._following.status() if self._following is not None and self._following.is_taken_up else None
 
     async def run(self) -> FollowEnd:

@@ -38,7 +38,7 @@ class Acceptance:
         )
 
     def expired(self, today: date) -> bool:
-        """Whether it holds no more."""
+        """Whether the acceptance holds no more."""
         return today > self.expires
 
     def __str__(self) -> str:

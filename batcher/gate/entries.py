@@ -33,7 +33,7 @@ class WaveEntry:
 
     @property
     def name(self) -> tuple[Hashable, ...]:
-        """What it shares with its reruns, and with nothing else."""
+        """The name that the entry shares with its reruns, and with no other entry."""
         return (*self.scope, self.key, self.nth)
 
 

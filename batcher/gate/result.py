@@ -135,7 +135,7 @@ class GateResult:
 
     @property
     def go(self) -> bool:
-        """Whether it is GO."""
+        """Whether the verdict is GO."""
         return self.verdict is GateVerdict.GO
 
     @property

@@ -65,7 +65,7 @@ class DuplicateFilter:
     def flaws(
         self, line: int, scope: tuple[str, str], job_id: str | None, key: str | None, *, own_key: bool
     ) -> Sequence[Flaw]:
-        """None; raises `PerhapsDuplicate`."""
+        """No flaw, ever: raises `PerhapsDuplicate` where the entry may have one."""
         if job_id is not None and self._jobs.may_be_known((scope, job_id, False)):
             raise PerhapsDuplicate
         if key is not None:

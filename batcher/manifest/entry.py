@@ -100,7 +100,7 @@ class Entry(msgspec.Struct, gc=False):
 
     @property
     def project_id(self) -> str:
-        """Whose job it is."""
+        """The project that the entry's job belongs to."""
         return self.terms.scope[1]
 
     @property

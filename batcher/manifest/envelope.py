@@ -180,7 +180,7 @@ def is_key(text: str) -> bool:
 
 
 def labels_of(labels: Any, flaws: list[Flaw]) -> Mapping[str, str]:
-    """The entry's labels."""
+    """The labels of an entry; what is wrong with them goes to *flaws*."""
     if labels is None:
         return NO_LABELS
     if type(labels) is not dict:

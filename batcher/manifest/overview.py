@@ -42,7 +42,7 @@ class Overview:
         self._terms: Counter[Terms] = Counter()  # not yet in the two above
 
     def add(self, entry: Entry) -> None:
-        """Count one entry."""
+        """Count *entry*, and remark what is worth a look."""
         self.entries += 1
         self._terms[entry.terms] += 1
         if len(self._terms) > _TERMS:

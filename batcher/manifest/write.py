@@ -97,7 +97,7 @@ class Writer(Protocol):
     """Writes entries one after the other; `close` ends the file."""
 
     def write(self, line: ManifestLine) -> None:
-        """Add an entry."""
+        """Write *line* behind those before it."""
         ...
 
     def close(self) -> None:

@@ -137,7 +137,7 @@ class Report:
 
     @property
     def file(self) -> Path:
-        """The results file."""
+        """The path of the wave's results file."""
         return self.wave.file
 
     @property

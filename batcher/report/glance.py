@@ -87,7 +87,7 @@ class Glance(Struct, frozen=True, kw_only=True):
         return self.stage is Stage.ENDED and not self.undecided
 
     def as_json(self) -> dict[str, Any]:
-        """As plain data."""
+        """The wave at a glance as plain data, for `--json`."""
         return {
             "results": str(self.results),
             "stage": self.stage.value,

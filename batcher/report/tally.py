@@ -52,7 +52,7 @@ class TroubleCount(Struct, kw_only=True):
 
     @property
     def status(self) -> Status:
-        """How they ended."""
+        """The status with which these entries ended."""
         return self.group.status
 
     @property
@@ -62,7 +62,7 @@ class TroubleCount(Struct, kw_only=True):
 
     @property
     def error_code(self) -> str | None:
-        """The cloud's code."""
+        """The code that the cloud gave for these entries; None: none."""
         return self.group.error_code
 
     @property
@@ -143,7 +143,7 @@ class Tally:
         return self._last_place
 
     def add_result(self, result: Result) -> None:
-        """Count one result."""
+        """Count *result*, one line of the results."""
         self.add(result.model_dump(mode="json"))
 
     def _place(self, index: int) -> None:

@@ -31,7 +31,7 @@ class Task:
 
     @property
     def is_data_level(self) -> bool:
-        """Whether it counts for the rule of one unfinished data-level comparison per job."""
+        """Whether the task counts for the rule of one unfinished data-level comparison per job."""
         return self.compare_type in DATA_TYPES
 
     def status_at(self, now: float) -> str:
@@ -45,7 +45,7 @@ class Task:
         return self.end_status
 
     def finished_at(self, now: float) -> float | None:
-        """When it ended; None where it is unfinished at *now*."""
+        """When the task ended, in Unix seconds; None where it is unfinished at *now*."""
         if self.status_at(now) not in FINISHED:
             return None
         return self.cancelled_at if self.cancelled_at is not None else self.ends_at

@@ -67,7 +67,7 @@ class Fault:
 
     @property
     def creates_only(self) -> bool:
-        """Whether it means nothing to a look-up."""
+        """Whether the fault means nothing to a look-up."""
         return self.refuse_code is not None
 
 
@@ -237,7 +237,7 @@ class FaultSource(Protocol):
 
     @property
     def name(self) -> str:
-        """What it is called."""
+        """The name of the source, as the command line shows it."""
         ...
 
     @property

@@ -40,7 +40,7 @@ class ExistingComparison:
 
     @property
     def unfinished(self) -> bool:
-        """Whether it runs on, or waits to."""
+        """Whether the comparison runs on, or waits to."""
         return self.status in UNFINISHED
 
 

@@ -66,7 +66,7 @@ _EVENTS = {kind.event: kind for kind in (RequestSeen, Effect, AnswerSent)}
 
 
 class Ledger(Protocol):
-    """Where events go."""
+    """Keeps the events of a simulated cloud, in order."""
 
     def record(self, event: Event) -> None:
         """Keep *event* behind those before it."""
@@ -74,7 +74,7 @@ class Ledger(Protocol):
 
 
 class ListLedger(list[Event]):
-    """In memory, whole."""
+    """A ledger in memory: a list of all events."""
 
     def record(self, event: Event) -> None:
         """Append *event* to the list."""
@@ -104,7 +104,7 @@ class FileLedger:
             raise OSError(error.errno, error.strerror, str(self._path)) from None
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file; nothing can be recorded any more."""
         self._file.close()
 
 

@@ -12,6 +12,8 @@ CRYPTIC = re.compile(
     (\S+\s+){0,1}\S+$                 # a word or two
     | See\s(`|the\smodule)             # it stands somewhere else
     | (It|Its|They|Their|Them)\b      # who?
+    | (Where|How|When|What|Whether)\s(it|they)\b
+    | Those\s(with|without)\b
     | (The\s(same|others?)|All\sof\sthem|Both|So)[.,;:]
     | Nothing\sleft\swhere
     """,
