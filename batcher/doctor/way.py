@@ -12,7 +12,7 @@ from batcher.clock import utc, utc_now
 from batcher.doctor.check import Check, fault, ok, warning
 from batcher.drs import guesses
 from batcher.drs.auth.find import CredentialFinder
-from batcher.drs.auth.probe import NO_JOB, Checked, Standing, check_credential
+from batcher.drs.auth.probe import NO_JOB, CheckedCredential, Standing, check_credential
 from batcher.drs.cloud import Credential
 from batcher.drs.endpoints import is_loopback, region_of_endpoint
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
@@ -102,7 +102,7 @@ async def scope(finder: CredentialFinder, credential: Credential, address: str, 
     return found
 
 
-def _standing(checked: Checked, project_id: str) -> Check:
+def _standing(checked: CheckedCredential, project_id: str) -> Check:
     said = f"{checked.credential}, project {project_id}"
     match checked.standing:
         case Standing.TAKEN:

@@ -6,7 +6,7 @@ from enum import Enum
 from batcher.drs.discreet import Discreet
 
 
-class Stage(Enum):
+class RequestStage(Enum):
     """How far a request got; decides whether the cloud can have acted on it."""
 
     NOT_SENT = "not sent"  # no byte of the body left: the cloud cannot have acted
@@ -24,7 +24,7 @@ class Answer(Discreet, frozen=True, kw_only=True):
 
     hidden = frozenset({"headers", "body"})  # an IAM answer carries its token there
 
-    stage: Stage
+    stage: RequestStage
     sent_at: float
     answered_at: float
     http_status: int | None = None

@@ -10,7 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.authorship import (
     PROXY_LOGIN,
     SAME_FROM_ANYBODY,
@@ -105,7 +105,7 @@ def classify_whole(
 
 
 def _no_answer(answer: Answer) -> Trouble:
-    sent = answer.stage is Stage.SENT
+    sent = answer.stage is RequestStage.SENT
     foreign = _FOREIGN_KINDS.get(answer.error_kind or "")
     try:
         kind = ErrorKind.PROTOCOL if foreign else ErrorKind(answer.error_kind or "")

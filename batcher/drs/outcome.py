@@ -1,7 +1,12 @@
 """What the cloud answers, as values: the verdict on each half of a create request, a page of a list, states of jobs.
 
 The engine decides by these alone. An API's room makes them of its raw answers (`v3/classify.py`); no raw answer goes
-any further.
+any further. What holds for whoever makes them:
+
+- An outcome never promises more than the answer proves: what is not whole, sound and known is `Fate.MAYBE`.
+- `NOT_RECEIVED` is said only where no byte of the request can have reached the cloud.
+- No task id of an answer is lost: where it comes with trouble it stands in the trouble's text.
+- A list that is not whole and sound is trouble, since half a list proves nothing absent.
 """
 
 from collections.abc import Mapping
@@ -9,7 +14,7 @@ from enum import Enum, StrEnum
 
 from msgspec import Struct
 
-from batcher.drs.answer import Stage
+from batcher.drs.answer import RequestStage
 from batcher.drs.results import ResultKind, ResultPage
 
 
@@ -104,7 +109,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     the answer has no date or is not the cloud's own.
     """
 
-    stage: Stage
+    stage: RequestStage
     sent_at: float
     answered_at: float
     http_status: int | None = None
@@ -114,7 +119,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     @property
     def left(self) -> bool:
         """Whether the request left us, so that the cloud may have acted."""
-        return self.stage is Stage.SENT
+        return self.stage is RequestStage.SENT
 
     @property
     def answered(self) -> bool:

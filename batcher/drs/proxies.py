@@ -38,7 +38,7 @@ class Gate:
             self._trial = asyncio.Event()
 
     def passed(self) -> None:
-        """It let a request through."""
+        """The proxy let a request through."""
         self._is_open = True
         self.leave()
 
@@ -53,7 +53,7 @@ class Gate:
         return self._refusals.get(None) or self._refusals.get(origin)
 
     def refused(self, origin: str | None, why: str) -> None:
-        """It does not let us through: to *origin*, or (None) to anywhere."""
+        """The proxy does not let us through: to *origin*, or (None) to anywhere."""
         self._is_open = False
         self._refusals[origin] = why
 

@@ -1,7 +1,7 @@
 """The one place where bytes leave: one aiohttp session for a wave, one request at a time for each call.
 
 What matters here is the line between "cannot have been acted on" and "may have been": it is crossed when the first
-byte of the body is handed to a connection that is up, TLS included. Everything before is `Stage.NOT_SENT`.
+byte of the body is handed to a connection that is up, TLS included. Everything before is `RequestStage.NOT_SENT`.
 """
 
 import os
@@ -19,7 +19,7 @@ from yarl import URL
 from batcher._version import __version__
 from batcher.clock import SystemClock
 from batcher.drs import guesses
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.authorship import PROXY_LOGIN, speaker
 from batcher.drs.cloud import HttpRequest
 from batcher.drs.proxies import Proxies, UnusableProxy, Way
@@ -196,8 +196,8 @@ class _Attempt:
         )
 
     @property
-    def _stage(self) -> Stage:
-        return Stage.SENT if self.sent else Stage.NOT_SENT
+    def _stage(self) -> RequestStage:
+        return RequestStage.SENT if self.sent else RequestStage.NOT_SENT
 
 
 class TellingBody(aiohttp.Payload):

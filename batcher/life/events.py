@@ -1,5 +1,8 @@
 """What happened to an entry, as values: the journal holds these, in order, and an entry's state is their fold.
 
+An event says what was done or learnt, never what is to be done: that is decided anew from the state. Its fields are the
+journal's format: a new one has a default, and the name of an old one stays.
+
 Times named `at` are Unix seconds by our own wall clock, for people. What is decided by is *monotonic*: seconds that
 compare with others of the same *timebase* (see `Clock`), also with those of an earlier process on the same machine.
 """

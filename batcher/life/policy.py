@@ -1,4 +1,7 @@
-"""The numbers and choices that steer a wave, as one value. All times are seconds."""
+"""The numbers and choices that steer a wave, as one value. All times are seconds.
+
+They are made of what was typed, in `batcher.settings.policy`, and do not change while the wave runs.
+"""
 
 from enum import StrEnum
 

@@ -1,4 +1,14 @@
-"""Reconciling, the pure part: which of a job's listed comparisons can be the one our request made."""
+"""Reconciling, the pure part: which of a job's listed comparisons can be the one our request made.
+
+What holds:
+
+- A comparison is taken for ours only where nothing else can have made it: it has the type, is younger than our first
+  doubtful request by the cloud's own clock (or did not stand in a list that was read after that), no other entry of
+  the job made it or may have, and it is the only one.
+- Absence is proven only by a whole list that was asked for when nothing of ours could land any more.
+- What cannot be told apart, now or later, is ambiguous, and a person's to decide. What more knowledge of the cloud's
+  clock may tell apart is unclear, and waits.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum

@@ -3,8 +3,15 @@
     planned ──intended──▶ in doubt ──answered──▶ clear ──▶ settled, or planned again
                              ▲  └─ no clear answer, or the process died ─▶ looked up ─┘
 
-A half is in doubt from the moment its intent is durable until an answer or a look-up clears it: a process
-that dies at any point leaves exactly the doubts it must.
+What holds in every state that a fold leads to:
+
+- A half is in doubt from the moment its intent is durable until an answer, a look-up, the operator, or the record that
+  its request did not leave clears it: a process that dies at any point leaves exactly the doubts it must.
+- A half is at most one of made, refused and in doubt; one that is none of them is still to be asked for.
+- What was made stays made, whatever happens afterwards.
+- A repeat whose first request may have landed goes out as `keep`, unless an older comparison was in its way.
+- `since` is the first intent of which something may have come that is not accounted for: only what the cloud created
+  after that can be the entry's own.
 """
 
 from collections.abc import Iterable, Mapping

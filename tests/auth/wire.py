@@ -1,6 +1,6 @@
 """A transport that keeps what it is given and answers from a list, the last answer again and again."""
 
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.cloud import HttpRequest
 
 
@@ -15,4 +15,4 @@ class Wire:
 
 
 def ok(body: bytes = b"{}") -> Answer:
-    return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=200, body=body)
+    return Answer(stage=RequestStage.SENT, sent_at=0.0, answered_at=0.0, http_status=200, body=body)

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.outcome import CreateOutcome, Half, Trouble
 
 OBJECT, DATA = Half.OBJECT, Half.DATA
@@ -15,7 +15,7 @@ BOTH = frozenset(Half)
 def answer(http_status: int, body: Any = b"", headers: Mapping[str, str] | None = None) -> Answer:
     """A whole answer; *body* is bytes, or something to send as JSON."""
     return Answer(
-        stage=Stage.SENT,
+        stage=RequestStage.SENT,
         sent_at=1_000_000.0,
         answered_at=1_000_001.0,
         http_status=http_status,

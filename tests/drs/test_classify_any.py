@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.error_body import server_time
 from batcher.drs.failure_table import ROWS, find
 from batcher.drs.failures import classify_call
@@ -102,8 +102,8 @@ def test_an_unlisted_pair_is_never_certain(http_status: int, error_code: str, ha
         assert not verdict.listed or verdict.foreign or 200 <= http_status < 300
 
 
-@given(st.sampled_from(Stage), st.text(SIGNS, max_size=20), HEADERS)
-def test_no_answer_at_all(stage: Stage, kind: str, headers: Mapping[str, str]) -> None:
+@given(st.sampled_from(RequestStage), st.text(SIGNS, max_size=20), HEADERS)
+def test_no_answer_at_all(stage: RequestStage, kind: str, headers: Mapping[str, str]) -> None:
     cut = Answer(stage=stage, sent_at=0.0, answered_at=0.0, headers=headers, error="x", error_kind=kind)
     classify_all(cut)
 

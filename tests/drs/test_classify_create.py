@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.failure_table import ANY_CODE, ROWS, Row
 from batcher.drs.outcome import CreateOutcome, ErrorKind, Fate, Foreign, Half, HalfOutcome, Made, Trouble
 from batcher.drs.v3.classify import classify_create
@@ -41,7 +41,7 @@ def test_each_half_has_its_own_id() -> None:
     assert outcome == CreateOutcome(
         halves={OBJECT: Made("o-1"), DATA: Made("d-1")},
         whole=None,
-        stage=Stage.SENT,
+        stage=RequestStage.SENT,
         sent_at=1_000_000.0,
         answered_at=1_000_001.0,
         http_status=200,
@@ -310,11 +310,11 @@ def test_what_looks_like_a_secret_in_a_message_is_masked() -> None:
 
 @pytest.mark.parametrize(
     ("stage", "expected"),
-    [(Stage.NOT_SENT, Fate.NOT_RECEIVED), (Stage.SENT, Fate.MAYBE)],
+    [(RequestStage.NOT_SENT, Fate.NOT_RECEIVED), (RequestStage.SENT, Fate.MAYBE)],
     ids=lambda value: value.name,
 )
 @pytest.mark.parametrize("kind", ["timeout", "network", "protocol"])
-def test_without_an_answer_it_is_what_has_left_us_that_counts(stage: Stage, expected: Fate, kind: str) -> None:
+def test_without_an_answer_it_is_what_has_left_us_that_counts(stage: RequestStage, expected: Fate, kind: str) -> None:
     cut = Answer(stage=stage, sent_at=1.0, answered_at=2.0, error="the connection broke", error_kind=kind)
     found = whole(classify_create(cut, asked=BOTH, job_id=JOB))
     assert (found.fate, found.kind, found.error_msg) == (expected, ErrorKind(kind), "the connection broke")

@@ -7,7 +7,7 @@ import pytest
 from rich.pretty import pretty_repr
 
 from batcher.drs import guesses
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.cloud import Cloud, Credential, HttpRequest, Refusal
 from batcher.drs.outcome import Half
 from batcher.drs.results import ResultKind
@@ -188,7 +188,7 @@ async def test_over_a_real_socket() -> None:
 
 async def test_until_an_answer_has_come_reads_wait_less_long() -> None:
     """A create request never does: what had left may have happened."""
-    silence = Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, error="no answer", error_kind="timeout")
+    silence = Answer(stage=RequestStage.SENT, sent_at=0.0, answered_at=0.0, error="no answer", error_kind="timeout")
     wire = Wire(*[silence] * 5, answer(200, {}))
     cloud = DrsClient(wire, endpoint=ENDPOINT, project_id="p", credential=Numbered(), hasty_at_first=True)
     await cloud.create_comparisons(b"{}", job_id="j", asked={Half.DATA})

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.fleet import ListedJob, fits_a_path
 from batcher.drs.v3.batch_status import PageReq
 from batcher.drs.v3.fleet_answers import (
@@ -31,7 +31,7 @@ def sdk(version: str, module: str, name: str) -> Any:
 def answer(body: object, status: int = 200) -> Answer:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
     return Answer(
-        stage=Stage.SENT,
+        stage=RequestStage.SENT,
         http_status=status,
         headers={"content-type": "application/json", "x-request-id": "r"},
         body=raw,

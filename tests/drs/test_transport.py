@@ -16,7 +16,7 @@ from multidict import CIMultiDict
 from rich.pretty import pretty_repr
 
 from batcher._version import __version__
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.cloud import HttpRequest
 from batcher.drs.transport import AiohttpTransport, TellingBody
 from batcher.errors import UserError
@@ -53,14 +53,14 @@ async def send(url: str, *, transport: AiohttpTransport | None = None, **setting
     else:
         async with AiohttpTransport(**settings) as own:
             answer = await own.send(request)
-    assert sent.times == (answer.stage is Stage.SENT), "told exactly when it left"
+    assert sent.times == (answer.stage is RequestStage.SENT), "told exactly when it left"
     assert answer.sent_at <= answer.answered_at
     assert "SECRET" not in repr(answer)
     assert "SECRET" not in pretty_repr(answer)
     return answer, sent.times
 
 
-def failed(answer: Answer, stage: Stage, kind: str, *words: str) -> None:
+def failed(answer: Answer, stage: RequestStage, kind: str, *words: str) -> None:
     assert (answer.stage, answer.error_kind, answer.http_status) == (stage, kind, None)
     for word in words:
         assert word in (answer.error or "")
@@ -73,7 +73,7 @@ async def test_refused() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))  # nobody listens
         answer, _ = await send(f"http://127.0.0.1:{bound.getsockname()[1]}")
-    failed(answer, Stage.NOT_SENT, "network", "no connection: Connection refused")
+    failed(answer, RequestStage.NOT_SENT, "network", "no connection: Connection refused")
 
 
 async def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,7 +82,7 @@ async def test_a_name_that_does_not_resolve(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(socket, "getaddrinfo", no_such_name)
     answer, _ = await send("https://drs.example.com")
-    failed(answer, Stage.NOT_SENT, "network", "name could not be resolved")
+    failed(answer, RequestStage.NOT_SENT, "network", "name could not be resolved")
 
 
 async def test_a_server_that_speaks_no_tls() -> None:
@@ -91,20 +91,20 @@ async def test_a_server_that_speaks_no_tls() -> None:
 
     async with serve(garbage) as server:
         answer, _ = await send(server.url.replace("http:", "https:"))
-    failed(answer, Stage.NOT_SENT, "network", "TLS failed")
+    failed(answer, RequestStage.NOT_SENT, "network", "TLS failed")
 
 
 async def test_a_certificate_that_nobody_vouches_for() -> None:
     async with serve(always(OK), tls=True) as server:
         answer, _ = await send(server.url)
-    failed(answer, Stage.NOT_SENT, "network", "certificate is not trusted", "self-signed")
+    failed(answer, RequestStage.NOT_SENT, "network", "certificate is not trusted", "self-signed")
     assert server.requests == []
 
 
 async def test_a_certificate_for_another_host() -> None:
     async with serve(always(OK), tls=True) as server:
         answer, _ = await send(server.url.replace("127.0.0.1", "127.0.0.2"), ca_bundle=PEM)
-    assert answer.stage is Stage.NOT_SENT
+    assert answer.stage is RequestStage.NOT_SENT
     assert server.requests == []
 
 
@@ -112,7 +112,7 @@ async def test_a_certificate_for_another_host() -> None:
 async def test_a_handshake_that_never_ends_is_a_connect_timeout() -> None:
     async with serve(silent) as server:
         answer, _ = await send(server.url.replace("http:", "https:"), connect_timeout_s=10, total_timeout_s=60)
-    failed(answer, Stage.NOT_SENT, "timeout", "no connection within 10 s")
+    failed(answer, RequestStage.NOT_SENT, "timeout", "no connection within 10 s")
 
 
 @pytest.mark.virtual_time
@@ -121,8 +121,8 @@ async def test_waiting_for_a_free_connection_counts_as_connecting() -> None:
         (first, _), (second, _) = await asyncio.gather(
             send(server.url, transport=transport), send(server.url, transport=transport)
         )
-    failed(first, Stage.SENT, "timeout")
-    failed(second, Stage.NOT_SENT, "timeout", "no connection within 5 s")
+    failed(first, RequestStage.SENT, "timeout")
+    failed(second, RequestStage.NOT_SENT, "timeout", "no connection within 5 s")
 
 
 async def test_a_connection_that_closed_just_before_the_body_takes_none_of_it() -> None:
@@ -185,7 +185,7 @@ async def test_a_connection_that_breaks_after_the_body_began_to_leave(script: Sc
     async with serve(script) as server:
         answer, _ = await send(server.url)
         assert server.connections == 1, "a request is never repeated here"
-    failed(answer, Stage.SENT, "network")
+    failed(answer, RequestStage.SENT, "network")
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ async def test_a_connection_that_breaks_after_the_body_began_to_leave(script: Sc
 async def test_what_is_no_http(response: bytes) -> None:
     async with serve(once(response)) as server:
         answer, _ = await send(server.url)
-    failed(answer, Stage.SENT, "foreign", "no HTTP")
+    failed(answer, RequestStage.SENT, "foreign", "no HTTP")
 
 
 @pytest.mark.parametrize(
@@ -211,13 +211,13 @@ async def test_what_is_no_http(response: bytes) -> None:
 async def test_a_body_that_cannot_be_decoded(broken: bytes) -> None:
     async with serve(once(b"HTTP/1.1 200 OK\r\nX-Request-Id: r-1\r\n" + broken)) as server:
         answer, _ = await send(server.url)
-    assert (answer.stage, answer.http_status) == (Stage.SENT, None)
+    assert (answer.stage, answer.http_status) == (RequestStage.SENT, None)
 
 
 async def test_a_torn_answer_still_tells_its_request_id() -> None:
     async with serve(once(b"HTTP/1.1 502 Bad\r\nX-Request-Id: r-1\r\nContent-Length: 100\r\n\r\n<")) as server:
         answer, _ = await send(server.url)
-    failed(answer, Stage.SENT, "network", "status 502")
+    failed(answer, RequestStage.SENT, "network", "status 502")
     assert answer.request_id == "r-1"
 
 
@@ -232,7 +232,7 @@ async def test_a_header_that_is_no_text_can_be_written_down() -> None:
 async def test_no_answer_in_time() -> None:
     async with serve(silent) as server:
         answer, _ = await send(server.url, total_timeout_s=60)
-    failed(answer, Stage.SENT, "timeout", "no answer within 60 s")
+    failed(answer, RequestStage.SENT, "timeout", "no answer within 60 s")
 
 
 @pytest.mark.virtual_time
@@ -248,7 +248,7 @@ async def test_an_answer_that_drips_for_ever() -> None:
 
     async with serve(drip) as server:
         answer, _ = await send(server.url, total_timeout_s=30)
-    failed(answer, Stage.SENT, "timeout", "status 200", "30 s")
+    failed(answer, RequestStage.SENT, "timeout", "status 200", "30 s")
 
 
 @pytest.mark.virtual_time
@@ -277,7 +277,7 @@ async def test_an_answer_of_any_status_is_read_whole(http_status: int) -> None:
     head = f"HTTP/1.1 {http_status} X\r\nX-Request-Id: r-1\r\nDATE: Wed, 21 Oct 2026 07:28:00 GMT\r\n"
     async with serve(always(head.encode() + b'Content-Length: 7\r\n\r\n{"a":1}')) as server:
         answer, _ = await send(server.url)
-    assert (answer.stage, answer.http_status, answer.body) == (Stage.SENT, http_status, b'{"a":1}')
+    assert (answer.stage, answer.http_status, answer.body) == (RequestStage.SENT, http_status, b'{"a":1}')
     assert answer.headers["date"] == "Wed, 21 Oct 2026 07:28:00 GMT"
     assert (answer.request_id, answer.error) == ("r-1", None)
 
@@ -348,7 +348,7 @@ async def test_an_answer_without_end_is_not_read_to_its_end(declared: bool) -> N
 
     async with serve(flood) as server:
         answer, _ = await send(server.url)
-    failed(answer, Stage.SENT, "protocol", "longer than 262,144 bytes")
+    failed(answer, RequestStage.SENT, "protocol", "longer than 262,144 bytes")
 
 
 async def test_a_small_answer_that_unpacks_without_end() -> None:
@@ -356,7 +356,7 @@ async def test_a_small_answer_that_unpacks_without_end() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
     async with serve(once(head + packed)) as server:
         answer, _ = await send(server.url)
-    failed(answer, Stage.SENT, "protocol", "longer than")
+    failed(answer, RequestStage.SENT, "protocol", "longer than")
 
 
 async def test_each_request_says_how_long_an_answer_it_reads() -> None:
@@ -394,7 +394,7 @@ async def test_a_post_on_a_dead_kept_connection_is_not_repeated() -> None:
         first, _ = await send(server.url, transport=transport)
         second, _ = await send(server.url, transport=transport)
         assert first.http_status == 200
-        failed(second, Stage.SENT, "network", "closed before an answer came")
+        failed(second, RequestStage.SENT, "network", "closed before an answer came")
         assert (len(server.requests), server.connections) == (2, 1)
         third, _ = await send(server.url, transport=transport)
         assert (third.http_status, server.connections) == (200, 2)
@@ -475,7 +475,7 @@ async def test_a_proxy_that_opens_no_tunnel(status: bytes, kind: str, told: str)
     async with serve(always(b"HTTP/1.1 " + status + b"\r\nContent-Length: 0\r\n\r\n")) as proxy:
         address = proxy.url.replace("http://", "http://somebody:hunter2@")
         answer, _ = await send("https://drs.example.com", proxy=address)
-    failed(answer, Stage.NOT_SENT, kind, told, f"status {status[:3].decode()}")
+    failed(answer, RequestStage.NOT_SENT, kind, told, f"status {status[:3].decode()}")
     assert "hunter2" not in (answer.error or "")
     asked = proxy.requests[0]
     assert asked.startswith(b"CONNECT drs.example.com:443 HTTP/1.1\r\n")
@@ -509,12 +509,12 @@ async def test_a_proxy_that_is_not_there() -> None:
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         answer, _ = await send("https://drs.example.com", proxy=f"http://127.0.0.1:{bound.getsockname()[1]}")
-    failed(answer, Stage.NOT_SENT, "network", "no connection to the proxy")
+    failed(answer, RequestStage.NOT_SENT, "network", "no connection to the proxy")
 
 
 async def test_a_proxy_whose_name_is_unknown_is_not_taken_for_the_host() -> None:
     answer, _ = await send("https://drs.example.com", proxy="http://proxy.invalid:3128")
-    failed(answer, Stage.NOT_SENT, "network", "the proxy's name could not be resolved")
+    failed(answer, RequestStage.NOT_SENT, "network", "the proxy's name could not be resolved")
 
 
 async def test_the_usual_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -536,7 +536,7 @@ async def test_a_proxy_variable_that_names_no_http_proxy(monkeypatch: pytest.Mon
             transport.check(["https://drs.example.com"])
     assert refused.value.exit_code == 2
     answer, _ = await send("https://drs.example.com")
-    failed(answer, Stage.NOT_SENT, "barred", "https_proxy names")
+    failed(answer, RequestStage.NOT_SENT, "barred", "https_proxy names")
 
 
 async def test_nothing_of_a_request_outlives_it() -> None:
@@ -573,7 +573,7 @@ async def test_a_refused_proxy_login_is_shown_once_however_many_ask() -> None:
             urls = [f"https://{name}.example.com" for name in "abcdefgh"]
             answers = await send_all(transport, *urls, *urls)
     assert len(proxy.requests) == 1
-    assert {(answer.stage, answer.error_kind) for answer in answers} == {(Stage.NOT_SENT, "barred")}
+    assert {(answer.stage, answer.error_kind) for answer in answers} == {(RequestStage.NOT_SENT, "barred")}
     assert "squid/5.7" in (answers[0].error or "")
     assert "not sent" in (answers[-1].error or "")
 

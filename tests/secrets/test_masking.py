@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.failures import classify_call
 from batcher.masking import (
     MASK,
@@ -72,7 +72,7 @@ def test_a_secret_that_is_cut_off_shows_no_part_of_it(before: str, body: bytes) 
     token = "MII" + "Qq0Zx7" * 500
     register_secret(token)
     quoted = body.replace(b"%s", f"{before} {token} and so on".encode())
-    answer = Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=401, body=quoted)
+    answer = Answer(stage=RequestStage.SENT, sent_at=0.0, answered_at=0.0, http_status=401, body=quoted)
     trouble = classify_call(answer)
     assert trouble is not None
     assert "got" in (trouble.error_msg or "")

@@ -11,7 +11,7 @@ from batcher.channel.access import Access
 from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.governor import Governor
 from batcher.channel.width import Width
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.cloud import Cloud
 from batcher.drs.guesses import LIST_PAGE_SIZE
 from batcher.drs.outcome import Comparison, ListOutcome, Trouble
@@ -44,7 +44,7 @@ class ListCloud:
         rows, count = self.page(page)
         listed = {"compare_task_list": rows, "compare_task_list_count": count}
         body = orjson.dumps({"job_id": job_id, "compare_task_list_results": listed})
-        answer = Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=200, headers={}, body=body)
+        answer = Answer(stage=RequestStage.SENT, sent_at=0.0, answered_at=0.0, http_status=200, headers={}, body=body)
         return classify_list(answer, job_id=job_id, most=LIST_PAGE_SIZE)
 
 

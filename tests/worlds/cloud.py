@@ -14,7 +14,7 @@ from itertools import count
 
 import orjson
 
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.outcome import Half
 from batcher.simulator.ledger import Effect, ListLedger
 from batcher.simulator.model import Intent, SimulatedCloud
@@ -172,7 +172,9 @@ class WorldCloud:
         status, body = self._page
         date = formatdate(int(self.service_now() + self._rng.uniform(-3600.0, 3600.0)), usegmt=True)
         headers = {"server": "nginx/1.22.1", "date": date}
-        return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=status, headers=headers, body=body)
+        return Answer(
+            stage=RequestStage.SENT, sent_at=0.0, answered_at=0.0, http_status=status, headers=headers, body=body
+        )
 
     def create(self, sent: Sent, body: bytes, token: int, way: Way, reply: "asyncio.Future[Answer]") -> None:
         """A create request is on its way."""
@@ -258,7 +260,9 @@ class WorldCloud:
             gateway = self._rng.choice(self.spec.gateways)
             ahead_s = gateway.ahead_at(self._loop.time() - 1000.0)
             stamped["date"] = formatdate(int(self.service_now() + ahead_s), usegmt=True)
-        return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, http_status=status, headers=stamped, body=raw)
+        return Answer(
+            stage=RequestStage.SENT, sent_at=0.0, answered_at=0.0, http_status=status, headers=stamped, body=raw
+        )
 
     def _reply(self, reply: Reply) -> Answer:
         headers = {name.lower(): value for name, value in reply.headers.items()}
@@ -345,4 +349,4 @@ PAGES = (
 
 def no_answer(kind: str, error: str) -> Answer:
     """What the transport makes of trouble after the body has left."""
-    return Answer(stage=Stage.SENT, sent_at=0.0, answered_at=0.0, error=error, error_kind=kind)
+    return Answer(stage=RequestStage.SENT, sent_at=0.0, answered_at=0.0, error=error, error_kind=kind)

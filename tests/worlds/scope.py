@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 import orjson
 from msgspec.structs import replace
 
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.cloud import OnSent, Refusal, ResultIds
 from batcher.drs.guesses import LIST_PAGE_SIZE
 from batcher.drs.outcome import Accepted, CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
@@ -66,7 +66,7 @@ class ProcessCloud:
         self._maybe_step_clock()
         await self._alive("connect", self._connecting_s())
         if way is Way.NOT_SENT:
-            return replace(no_answer("network", "connection refused"), stage=Stage.NOT_SENT), None
+            return replace(no_answer("network", "connection refused"), stage=RequestStage.NOT_SENT), None
         assert x_language is not None
         sent = self._leaves(int(x_language.removeprefix("entry-")), body, way)
         if on_sent is not None:

@@ -13,7 +13,7 @@ from batcher.clock import SystemClock
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
-    from batcher.drs.auth.probe import Checked
+    from batcher.drs.auth.probe import CheckedCredential
     from batcher.drs.auth.sources import CredentialSources
     from batcher.settings import RunSettings
 
@@ -71,7 +71,7 @@ async def _check(
     encoding: str | None,
     settings: "RunSettings",
     sources: "CredentialSources",
-) -> list["Checked"]:
+) -> list["CheckedCredential"]:
     from batcher.drs.auth.find import CredentialFinder
     from batcher.drs.auth.probe import check_credential
     from batcher.scopes import cloud_of, open_transport
@@ -84,7 +84,7 @@ async def _check(
         finder = CredentialFinder(sources, transport)
         credentials = await finder.find_in_thread(jobs)
 
-        async def check(scope: tuple[str, str]) -> "Checked":
+        async def check(scope: tuple[str, str]) -> "CheckedCredential":
             async with turns:
                 cloud = cloud_of(
                     finder.transport, endpoint=scope[0], project_id=scope[1], credential=credentials[scope]
@@ -127,7 +127,7 @@ async def _scopes(
     return jobs
 
 
-def _print_json(checked: list["Checked"]) -> None:
+def _print_json(checked: list["CheckedCredential"]) -> None:
     import orjson
     from msgspec.structs import asdict
 
@@ -135,7 +135,7 @@ def _print_json(checked: list["Checked"]) -> None:
     click.echo(orjson.dumps({"scopes": scopes, "note": _HONEST}, option=orjson.OPT_INDENT_2))
 
 
-def _print_table(checked: list["Checked"]) -> None:
+def _print_table(checked: list["CheckedCredential"]) -> None:
     from rich.table import Table
     from rich.text import Text
 

@@ -6,7 +6,7 @@ import re
 from msgspec import Struct, field
 
 from batcher.clock import SystemClock
-from batcher.drs.answer import Answer, Stage
+from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.auth.explain import explain, refusal_text
 from batcher.drs.authorship import is_the_clouds
 from batcher.drs.cloud import HttpRequest, Refusal, Transport
@@ -115,7 +115,7 @@ def skew(answer: Answer) -> float | None:
 def _kept_back() -> Answer:
     now = SystemClock.now()
     return Answer(
-        stage=Stage.NOT_SENT,
+        stage=RequestStage.NOT_SENT,
         sent_at=now,
         answered_at=now,
         error="not sent: the same access key was refused just now, for another project",

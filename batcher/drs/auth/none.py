@@ -9,19 +9,19 @@ class NoCredential:
     """Lets nothing out: a wave that is done is opened without looking for credentials."""
 
     def describe(self) -> str:
-        """What it is."""
+        """That there is none."""
         return "no credential"
 
     async def prepare(self) -> Refusal | None:
-        """See `Credential`."""
+        """Never ready: why nothing can be sent."""
         return Refusal("No credential was looked for, since nothing was left to be sent. Run the same command again")
 
     def headers(self, request: HttpRequest) -> Mapping[str, str]:
-        """See `Credential`."""
+        """No header that lets anything in."""
         return {}
 
     async def renew(self, used: Mapping[str, str]) -> bool:
-        """See `Credential`."""
+        """Nothing newer is ever found."""
         return False
 
 

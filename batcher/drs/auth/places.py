@@ -164,7 +164,7 @@ class SdkProfilePlace(Struct, frozen=True, kw_only=True):
         return str(self.path)
 
     def name(self, item: Item) -> str | None:
-        """Its key."""
+        """The key under which the profile holds *item*."""
         return f"{item} in [{_SECTION}]" if item in _SDK_KEYS else None
 
     def secret(self, item: Item) -> SecretSource | None:

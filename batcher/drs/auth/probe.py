@@ -26,7 +26,7 @@ class Standing(StrEnum):
     UNKNOWN = "unknown"  # it could not be asked, or its answer tells nothing
 
 
-class Checked(Struct, frozen=True, kw_only=True):
+class CheckedCredential(Struct, frozen=True, kw_only=True):
     """One scope's credential, and what the cloud says to it. *credential* is kind and origin.
 
     *why* says what is wrong and what to do; *remarks* what is not wrong yet. *skew_s* is how many seconds the cloud's
@@ -53,13 +53,13 @@ async def check_credential(
     endpoint: str,
     project_id: str,
     job_id: str | None = None,
-) -> Checked:
+) -> CheckedCredential:
     """Ask *cloud*, which the *credential* lets in, for the status of one job, *job_id* or one that does not
     exist: nothing is created or changed by that.
 
     A refused credential is renewed once, as in a wave, and asked with again only if there is a newer one.
     """
-    checked = Checked(
+    checked = CheckedCredential(
         endpoint=endpoint,
         project_id=project_id,
         credential=credential.describe(),
@@ -80,7 +80,7 @@ def _refuses(trouble: Trouble | None) -> bool:
     return trouble is not None and trouble.fate is Fate.NOT_LET_IN and trouble.kind is ErrorKind.AUTH
 
 
-def _not_at_hand(checked: Checked, refusal: Refusal) -> Checked:
+def _not_at_hand(checked: CheckedCredential, refusal: Refusal) -> CheckedCredential:
     """There is no credential to ask with: none could be had, or it is known to be refused."""
     return replace(
         checked,
@@ -97,7 +97,7 @@ def _skew(outcome: Outcome) -> float | None:
     return None if outcome.server_time is None else outcome.server_time - outcome.answered_at
 
 
-def _judged(checked: Checked, outcome: Outcome, trouble: Trouble | None) -> Checked:
+def _judged(checked: CheckedCredential, outcome: Outcome, trouble: Trouble | None) -> CheckedCredential:
     """What the cloud's answer says of the credential: whatever DRS itself says of the job, it was taken."""
     skew_s = _skew(outcome)
     told = replace(

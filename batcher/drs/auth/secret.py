@@ -82,7 +82,7 @@ class GivenSecret:
         self._secret = Secret(_sound(value, origin))
 
     def current(self) -> Secret:
-        """The secret."""
+        """The secret as it was given; it does not change."""
         return self._secret
 
     def reload(self) -> Secret:
