@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from batcher.rates import Rate as Rate
     from batcher.settings import RunSettings as RunSettings
     from batcher.settings import SettingsError as SettingsError
+    from batcher.station import Station as Station
     from batcher.wave.engine import WaveEnd as WaveEnd
     from batcher.wave.opening import BadManifest as BadManifest
     from batcher.wave.sink import SinkFailed as SinkFailed
@@ -48,6 +49,7 @@ _HOMES = {
     "RunSettings": "batcher.settings",
     "SettingsError": "batcher.settings",
     "SinkFailed": "batcher.wave.sink",
+    "Station": "batcher.station",
     "Status": "batcher.life.result",
     "Stop": "batcher.wave.stop",
     "StopKind": "batcher.wave.stop",

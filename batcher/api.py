@@ -19,13 +19,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 from msgspec.structs import replace
 
-from batcher import logs, open_files
-from batcher.channel.governor import limit_of
+from batcher import logs
+from batcher.channel.connections import Connections, CredentialFor, width
+from batcher.channel.passes import Pass
 from batcher.clock import Clock, SystemClock, utc
-from batcher.drs.auth.find import CredentialFinder
-from batcher.drs.auth.none import NO_CREDENTIAL
 from batcher.drs.auth.sources import CredentialSources
-from batcher.drs.cloud import Cloud, Credential
 from batcher.errors import UserError
 from batcher.follow.files import verdicts_beside
 from batcher.journal.files import followed, journal_beside, journal_of_output, remove_journal
@@ -36,7 +34,7 @@ from batcher.life.entry import Scope
 from batcher.life.result import Result
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
 from batcher.masking import mask_text
-from batcher.scopes import cloud_of, open_transport, run_defaults, with_project
+from batcher.scopes import run_defaults, with_project
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
 from batcher.settings.policy import policy_of
@@ -56,7 +54,6 @@ if TYPE_CHECKING:  # imported where something is followed: that is not every wav
     from batcher.follow.companion import Companion
     from batcher.follow.follower import FollowEnd, FollowStatus
 
-CredentialFor = Callable[[Scope], Credential]
 _UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too
 
 
@@ -119,6 +116,8 @@ class Wave:
         clock: Clock | None = None,
         checked_at: float | None = None,
         watch: Boundary = unwatched,
+        connections: Connections | None = None,
+        priority: int = 0,
         **keywords: Any,
     ) -> None:
         if settings is not None and keywords:
@@ -127,7 +126,11 @@ class Wave:
         if settings is None:
             loaded = load(keywords)
             settings, config = loaded.settings, loaded.config
-        self.settings = settings
+        self.settings = settings if connections is None else connections.of(settings)
+        if connections is not None:
+            credentials, credential_for = connections.sources, connections.credential_for
+        self._connections = connections
+        self._priority = priority
         self._credential_sources = credentials or credential_sources(settings, config)
         self._manifest = Path(manifest)
         self._format, self._encoding = format, encoding
@@ -136,11 +139,12 @@ class Wave:
         self._command = None if command is None else mask_text(command)
         self._output = output
         self._credential_for = credential_for
-        self._address_of = address_of or _own_endpoint
+        self._address_of = address_of
         self._keeper_at = keeper_at
         self._wrap_journal = wrap_journal
-        self._clock = clock or SystemClock()
+        self._clock = clock or (SystemClock() if connections is None else connections.clock)
         self._checked_at = checked_at
+        self._rng = random.Random()
         self._watch = watch
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
@@ -280,11 +284,10 @@ class Wave:
 
     async def _open(self) -> None:
         settings = self.settings
-        rng = random.Random()
         if settings.follows or settings.wait_ready > 0:
             from batcher.follow.companion import Companion
 
-            self._companion = Companion(self._results, settings, self._clock, rng, self.stop)
+            self._companion = Companion(self._results, settings, self._clock, self._rng, self.stop)
         if settings.deadline is not None:
             self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(
                 utc(self._clock.now()), zone_of(settings.timezone)
@@ -309,10 +312,11 @@ class Wave:
             journal = self._wrap_journal(journal)
         sink = self._open_sink(opened)
         self._stack.callback(sink.close)
-        clouds = await self._clouds(opened.start)
+        concurrency = width(settings.concurrency, len(opened.start.scopes))
+        passes = await self._enter(opened.start, concurrency)
         if self._companion is not None:
             self._stack.push_async_callback(self._companion.aclose)
-        self._engine = self._engine_of(opened, journal, sink, clouds, rng)
+        self._engine = self._engine_of(opened, journal, sink, passes, concurrency)
         if self._told_to_stop is not None:  # while its credentials were looked for
             self._engine.stop(self._told_to_stop)
         await self._take_orders(self._engine)
@@ -348,20 +352,17 @@ class Wave:
         )
 
     def _engine_of(
-        self, opened: Opened, journal: Journal, sink: Sink, clouds: dict[Scope, Cloud], rng: random.Random
+        self, opened: Opened, journal: Journal, sink: Sink, passes: dict[Scope, Pass], concurrency: int
     ) -> Engine:
         """The engine of the wave that was opened."""
-        settings = self.settings
         return Engine(
             start=opened.start,
-            policy=replace(policy_of(settings), concurrency=self._width(len(opened.start.scopes))),
+            policy=replace(policy_of(self.settings), concurrency=concurrency),
             clock=self._clock,
-            rng=rng,
+            rng=self._rng,
             journal=journal,
             sink=sink,
-            clouds=clouds,
-            rate=limit_of(settings.pace),
-            read_rate=limit_of(settings.read_pace),
+            passes=passes,
             on_result=self._deliver,
             watch=self._watch,
             admission=self._companion,
@@ -402,49 +403,41 @@ class Wave:
             return defaults
         return await with_project(manifest, defaults, self.settings, sources, self._clock.now())
 
-    def _width(self, scopes: int) -> int:
-        """Requests in flight at once in each scope: as the settings have it, or as many as files may be open."""
-        asked = self.settings.concurrency
-        wanted = asked * 2 * scopes
-        if (room := open_files.room(wanted)) == wanted:
-            return asked
-        width = max(1, room // (2 * scopes))
-        log.warning("wave.concurrency_lowered", instead=width, of=asked)
-        return width
-
-    async def _clouds(self, start: Start) -> dict[Scope, Cloud]:
+    async def _enter(self, start: Start, concurrency: int) -> dict[Scope, Pass]:
+        """A pass to the channel of each scope; credentials are looked for where something may be asked."""
+        connections = self._connections
+        if connections is None:
+            connections = self._connections = await self._stack.enter_async_context(
+                Connections(
+                    self.settings,
+                    sources=self._credential_sources,
+                    clock=self._clock,
+                    rng=self._rng,
+                    credential_for=self._credential_for,
+                    address_of=self._address_of,
+                    private=True,
+                )
+            )
         asking = [scope for scope in start.scopes if self._companion is not None or start.left_in(scope)]
-        way = open_transport(
-            self.settings, scopes=len(start.scopes), to=map(self._address_of, asking), now=self._clock.now
-        )
-        transport = await self._stack.enter_async_context(way)
-        finder = CredentialFinder(self._credential_sources, transport)
-        credentials: dict[tuple[str, str], Credential]
-        if self._credential_for is not None:
-            credentials = {(scope.endpoint, scope.project_id): self._credential_for(scope) for scope in asking}
-        else:
-            credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in asking)
+        credentials = await connections.credentials(asking, of=len(start.scopes))
         self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
         for described, count in Counter(self.credentials.values()).items():
             if self.settings.log_format == "json":
                 log.info("credential.found", used=described, scopes=count)
             else:  # the start text says it
                 log.debug("credential.found", used=described, scopes=count)
-        return {
-            scope: cloud_of(
-                finder.transport,
-                endpoint=self._address_of(scope),
-                project_id=scope.project_id,
-                credential=credentials.get((scope.endpoint, scope.project_id), NO_CREDENTIAL),
-                x_language=self.settings.language,
-                hasty_at_first=True,
-            )
-            for scope in start.scopes
-        }
-
-
-def _own_endpoint(scope: Scope) -> str:
-    return scope.endpoint
+        passes = await connections.enter(
+            start.scopes,
+            self.settings,
+            credentials,
+            wave=str(self.journal_path),
+            priority=self._priority,
+            age=self._clock.now() if start.begun_at is None else start.begun_at,
+            concurrency=concurrency,
+        )
+        for one in passes.values():
+            self._stack.callback(one.close)
+        return passes
 
 
 def _told_to_stop() -> Stop:

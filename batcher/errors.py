@@ -29,11 +29,12 @@
     ├── BadCell                  a cell of the manifest is not in the short form
     ├── BadRequest               the simulator answers a request with 400
     ├── BadStartTime             a text names no start time
-    ├── Closed                   the pacer was closed while somebody waited for a turn
+    ├── Closed                   nothing leaves any more for whoever waited for a turn
     ├── Misnamed                 a section of the config file names nobody who can be told
     ├── NoResult                 a line is no result
     ├── NotJson                  a text is not JSON
     ├── NotTaken                 a message was not taken by whom it is for
+    ├── Paused                   nothing leaves for now for whoever waited for a turn
     ├── PerhapsDuplicate         an entry looks like one before it
     ├── Problem                  the service refuses a request
     ├── StoreFailed              the service's own database fails

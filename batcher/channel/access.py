@@ -3,102 +3,106 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Protocol
 
 from batcher.clock import Clock
 from batcher.drs.auth.explain import explained
 from batcher.drs.cloud import Cloud, Refusal
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
-from batcher.life.entry import Scope
-from batcher.logger import get_logger, scope_name
+from batcher.logger import get_logger
+from batcher.pace.line import Closed, Line, Party
 
 log = get_logger("batcher.wave")
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
-_LISTENS_S = 1.0  # while it waits, it looks so often whether the wave is to stop
+
+
+class Asker(Protocol):
+    """Who asks: by which *cloud*, and the *patience* of its wave, which is closed once that is to stop."""
+
+    @property
+    def cloud(self) -> Cloud: ...
+    @property
+    def patience(self) -> Party: ...
 
 
 class Access:
-    """The fate of one scope's credential. *on_halt* is called once, when it is refused for good.
+    """The fate of one scope's credential, for all waves in it. *on_halt* is called when it is refused for good.
 
     *give_up_after_s*: so long is waited for an IAM that cannot be asked, once it has worked; None: for ever.
     """
 
     def __init__(
         self,
-        scope: Scope,
-        cloud: Cloud,
+        scope: str,
         clock: Clock,
-        on_halt: Callable[[], None],
+        on_halt: Callable[[Trouble], None],
         *,
         give_up_after_s: float | None = None,
     ) -> None:
         self._give_up_after_s = give_up_after_s
         self.halted: Trouble | None = None  # why the scope stopped for good
-        self._name = scope_name(scope.endpoint, scope.project_id)  # of the scope, in the log
-        self._cloud = cloud
+        self._scope = scope
         self._clock = clock
         self._on_halt = on_halt
         self._is_in = False
-        self._stopping = False
-        self._asking = asyncio.Lock()
+        self._asking = Line(1)
         self._alone = asyncio.Lock()
         self._renewing = asyncio.Lock()
         self._renewed_at: float | None = None  # monotonic
         self._renewed = False  # since the cloud last let us in
 
-    async def ready(self) -> bool:
+    async def ready(self, who: Asker) -> bool:
         """Whether the scope may send: not halted, and the credential is at hand."""
         if self.halted is not None:
             return False
-        refusal = await self._cloud.prepare()
+        refusal = await who.cloud.prepare()
         if refusal is not None and refusal.passing and self._is_in:
-            refusal = await self._outlast(refusal)
-            if refusal is not None and self._stopping:
+            refusal = await self._outlast(refusal, who)
+            if refusal is not None and who.patience.closed:
                 return False
         if refusal is not None:
             self.halt(_not_let_in(refusal))
         return self.halted is None
 
-    async def _outlast(self, refusal: Refusal) -> Refusal | None:
+    async def _outlast(self, refusal: Refusal, who: Asker) -> Refusal | None:
         """IAM cannot be asked, and the credential was good until now: ask until it can, as in any outage."""
-        async with self._asking:
+        try:
+            await self._asking.enter(who.patience)
+        except Closed:
+            return refusal
+        try:
             began, pause_s = self._clock.monotonic(), _FIRST_PAUSE_S
-            log.warning(
-                "credential.iam_unreachable",
-                scope=self._name,
-                reason=refusal.error_msg,
-            )
-            while not self._stopping and self.halted is None:
+            log.warning("credential.iam_unreachable", scope=self._scope, reason=refusal.error_msg)
+            while not who.patience.closed and self.halted is None:
                 lasted_s = self._clock.monotonic() - began
                 if self._give_up_after_s is not None and lasted_s >= self._give_up_after_s:
                     return refusal
-                until = self._clock.monotonic() + pause_s
-                while not self._stopping and (left_s := until - self._clock.monotonic()) > 0:
-                    await self._clock.sleep(min(left_s, _LISTENS_S))
+                await who.patience.until_closed(pause_s)
+                if who.patience.closed:
+                    break
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
-                again = await self._cloud.prepare()
+                again = await who.cloud.prepare()
                 if again is None or not again.passing:
                     return again
                 refusal = again
+        finally:
+            self._asking.leave()
         return refusal
-
-    def stop(self) -> None:
-        """Wait for IAM no longer."""
-        self._stopping = True
 
     def let_in(self) -> None:
         """The cloud has answered to a request, and not by refusing its credential."""
         self._is_in, self._renewed = True, False
 
-    async def renew_or_halt(self, trouble: Trouble, sent_at: float) -> bool:
+    async def renew_or_halt(self, trouble: Trouble, sent_at: float, who: Asker) -> bool:
         """After a refusal: True if there is a newer credential than at *sent_at*, not refused yet."""
         async with self._renewing:
             if self._renewed_at is not None and sent_at < self._renewed_at:
                 return True
-            if trouble.kind is ErrorKind.AUTH and not self._renewed and await self._cloud.renew():
+            if trouble.kind is ErrorKind.AUTH and not self._renewed and await who.cloud.renew():
                 self._renewed, self._renewed_at = True, self._clock.monotonic()
                 return True
-            why = await self._cloud.prepare() if trouble.kind is ErrorKind.AUTH else None
+            why = await who.cloud.prepare() if trouble.kind is ErrorKind.AUTH else None
         self.halt(explained(trouble) if why is None else _not_let_in(why))
         return False
 
@@ -123,8 +127,13 @@ class Access:
         if self.halted is not None:
             return
         self.halted = trouble
-        log.error("scope.stopped", scope=self._name, error_code=trouble.error_code, reason=trouble.error_msg)
-        self._on_halt()
+        log.error("scope.stopped", scope=self._scope, error_code=trouble.error_code, reason=trouble.error_msg)
+        self._on_halt(trouble)
+
+    def go_on(self) -> None:
+        """Another try after a halt: of a wave that comes later. Its first request goes alone again."""
+        self.halted = None
+        self._is_in = self._renewed = False
 
 
 def _not_let_in(refusal: Refusal) -> Trouble:

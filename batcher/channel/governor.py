@@ -137,7 +137,6 @@ class Governor:
         self._give_up_after_s = give_up_after_s
         self._on_give_up = on_give_up
         self.worked = False  # the cloud itself has answered
-        self._held: str | None = None
         self.sound_since = float("-inf")  # when the last outage ended
 
     @property
@@ -170,16 +169,11 @@ class Governor:
         """Our limit of create requests is another one from now on."""
         self.creates.set_limit(limit)
 
-    def hold(self, reason: str | None) -> None:
-        """Nothing is created until this is called with None; look-ups are not held."""
-        self._held = reason
-        self.creates.pacer.hold(reason)
-
-    def close(self, *, reads: bool) -> None:
-        """Nothing is created any more, and, if *reads*, nothing looked up."""
-        self.creates.pacer.close()
-        if reads:
-            self.reads.pacer.close()
+    def go_on(self) -> None:
+        """Another try after a halt: an outage that led to it is over until the next failure."""
+        self._budget, self.worked = Budget(), False
+        self.creates.silence(None)
+        self.reads.silence(None)
 
     @property
     def paused_until_s(self) -> float | None:
@@ -188,15 +182,8 @@ class Governor:
         return paused_s if paused_s is not None else 0.0 if self.reason is not None else None
 
     @property
-    def stands_still(self) -> bool:
-        """Whether nothing is sent until something changes that nobody here can foresee: an outage, the operator."""
-        return self._held is not None or self.out
-
-    @property
     def reason(self) -> str | None:
         """Why less is sent than could be, for people."""
-        if self._held is not None:
-            return self._held
         if self.out:
             since = utc(self._clock.now() - self._budget.out_for(self._clock.monotonic()))
             when = zone.clock_text(since)

@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Protocol, TypeVar
 
-from batcher.channel.reads import Reads
+from batcher.channel.passes import Pass
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.cloud import OnSent, ResultIds
 from batcher.drs.outcome import ErrorKind, Fate, Foreign, ResultsOutcome, StatusOutcome, Trouble
-from batcher.pace.pacer import Closed
+from batcher.pace.line import Closed
 
 
 class _Told(Protocol):
@@ -33,33 +33,33 @@ class Reader:
     Every call gives None once the scope has halted: `halted` then says why.
     """
 
-    def __init__(self, reads: Reads, clock: Clock) -> None:
-        self._reads = reads
+    def __init__(self, through: Pass, clock: Clock) -> None:
+        self._pass = through
         self._clock = clock
         self.looks = 0  # requests sent
 
     @property
     def halted(self) -> Trouble | None:
         """Why the cloud lets this scope in no more."""
-        return self._reads.access.halted
+        return self._pass.halted
 
     async def query(
         self, job_id: str, ids: ResultIds, *, page: int, per_page: int = guesses.LIST_PAGE_SIZE
     ) -> ResultsOutcome | None:
         """One page of the job's list of comparisons, and of the results of those that *ids* name."""
-        query = partial(self._reads.cloud.read_results, job_id, ids, page=page, per_page=per_page)
+        query = partial(self._pass.cloud.read_results, job_id, ids, page=page, per_page=per_page)
         return await self._ask(lambda on_sent: query(on_sent=on_sent))
 
     async def job_statuses(self, job_ids: Sequence[str]) -> StatusOutcome | None:
         """The status of at most `guesses.STATUS_BATCH` jobs."""
-        return await self._ask(lambda on_sent: self._reads.cloud.job_statuses(job_ids, on_sent=on_sent))
+        return await self._ask(lambda on_sent: self._pass.cloud.job_statuses(job_ids, on_sent=on_sent))
 
     async def _ask(self, send: Callable[[OnSent], Awaitable[T]]) -> T | None:
-        access = self._reads.access
+        through = self._pass
         while True:
-            async with access.first_alone():
+            async with through.first_alone():
                 try:
-                    if not await access.ready():
+                    if not await through.ready():
                         return None
                     outcome, sent_at = await self._send(send)
                 except Closed:
@@ -67,24 +67,24 @@ class Reader:
                 trouble = outcome.trouble
                 throttled = trouble if trouble is not None and trouble.fate is Fate.TURNED_AWAY else None
                 if trouble is None or throttled is not None:
-                    self._reads.meter.heard(sent_at, throttled)
+                    through.governor.reads.heard(sent_at, throttled)
                 if trouble is None:
-                    access.let_in()
+                    through.let_in()
                     return outcome
                 if trouble.foreign is Foreign.BARRED:
-                    access.halt(trouble)
+                    through.channel.access.halt(trouble)
                     return None
                 if trouble.fate is Fate.TURNED_AWAY:
                     continue  # the meter has seen to the pause
                 if trouble.fate is not Fate.NOT_LET_IN or trouble.kind is ErrorKind.PERMISSION:
                     return outcome
-                if not await access.renew_or_halt(trouble, sent_at):
+                if not await through.renew_or_halt(trouble, sent_at):
                     return None
 
     async def _send(self, send: Callable[[OnSent], Awaitable[T]]) -> tuple[T, float]:
-        async with self._reads.meter.pacer.turn() as turn:
+        async with self._pass.look() as turn:
             await turn.due()
-        if not await self._reads.access.ready():  # the credential may have died during the wait
+        if not await self._pass.ready():  # the credential may have died during the wait
             turn.ended(sent=False)
             raise Closed
         sent_at = self._clock.monotonic()

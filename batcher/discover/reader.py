@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import TypeVar
 
+from batcher.channel.passes import Pass
 from batcher.channel.reader import Reader
-from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.drs.cloud import OnSent
 from batcher.drs.fleet import FleetCloud, FleetOutcome, JobDetail, JobKind, JobPage, ObjectPage
@@ -29,7 +29,7 @@ def _passes(trouble: Trouble) -> bool:
 class FleetReader(Reader):
     """The look-ups of a discovery. Each gives what was told, or the trouble that did not pass."""
 
-    def __init__(self, fleet: FleetCloud, reads: Reads, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, fleet: FleetCloud, reads: Pass, clock: Clock, rng: random.Random) -> None:
         super().__init__(reads, clock)
         self._fleet = fleet
         self._rng = rng

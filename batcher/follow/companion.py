@@ -5,8 +5,8 @@ import random
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from batcher.channel.passes import Pass
 from batcher.channel.reader import Reader
-from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
@@ -76,7 +76,7 @@ class Companion:
         for entry in begun:
             self._running.begun(entry)
 
-    def begin(self, reads: Mapping[Scope, Reads]) -> None:
+    def begin(self, reads: Mapping[Scope, Pass]) -> None:
         """The lanes are there: look through *reads* from now on. Raises `UserError`."""
         readers = {scope: Reader(one, self._clock) for scope, one in reads.items()}
         poll_s = _READY_POLLS * self._settings.poll

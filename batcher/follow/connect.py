@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from batcher import logs
-from batcher.channel.access import Access
-from batcher.channel.governor import Meter
-from batcher.channel.reads import Reads
+from batcher.channel.channel import Channels
+from batcher.channel.passes import Pass
 from batcher.clock import Clock
 from batcher.drs.auth.find import CredentialFinder
 from batcher.drs.auth.sources import CredentialSources
@@ -29,7 +28,7 @@ async def connected(
     sources: CredentialSources | None = None,
     credential_for: CredentialFor | None = None,
     make: CloudOf = cloud_of,
-) -> AsyncIterator[dict[Scope, Reads]]:
+) -> AsyncIterator[dict[Scope, Pass]]:
     """What the look-ups of each of *scopes* go through, while the context lasts; *make* makes the cloud of each.
 
     Raises `UserError`.
@@ -42,6 +41,16 @@ async def connected(
             credentials = {(scope.endpoint, scope.project_id): credential_for(scope) for scope in named}
         else:
             credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in named)
+        channels = Channels(
+            clock,
+            random.Random(),
+            rate=None,
+            read_rate=look_up_limit(settings),
+            concurrency=settings.concurrency,
+            give_up_after_s=None,
+            slack_s=0.0,
+            private=True,
+        )
         reads = {}
         for scope in named:
             cloud = make(
@@ -51,8 +60,7 @@ async def connected(
                 credential=credentials[scope.endpoint, scope.project_id],
                 x_language=settings.language,
             )
-            meter = Meter(look_up_limit(settings), clock, random.Random(), "look-up")
-            reads[scope] = Reads(cloud=cloud, access=Access(scope, cloud, clock, meter.pacer.close), meter=meter)
+            reads[scope] = channels.to(scope.endpoint, scope.project_id).enter(cloud, wave="")
         yield reads
 
 

@@ -22,6 +22,7 @@ class WaitsFor(StrEnum):
 
     READINESS = "readiness"  # of its job: nobody can tell when
     PLACE = "place"  # among the comparisons that may run at once
+    JOB = "job"  # which an entry of another wave has in hand
 
 
 class Waits(Struct, frozen=True):

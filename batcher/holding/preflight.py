@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from batcher.channel.passes import Pass
 from batcher.channel.reader import Reader
-from batcher.channel.reads import Reads
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
@@ -60,7 +60,7 @@ def _ignore(_: int) -> None:
 
 async def preflight(
     jobs: Mapping[Scope, Mapping[str, JobReport]],
-    reads: Mapping[Scope, Reads],
+    reads: Mapping[Scope, Pass],
     clock: Clock,
     rng: random.Random,
     on_told: OnTold = _ignore,

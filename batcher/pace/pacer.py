@@ -9,6 +9,8 @@ asyncio-throttle stands behind that as the outer guard of the window, on the mom
 whole bursts through and polls while it waits, so it is never what sets the pace; it is there so that no
 mistake above it can exceed the limit.
 
+Several parties may share a pacer: whose turn it is says `line`. One that is held or closed has no place in it.
+
 Beside our own limit a narrower one may be kept, which was learnt from the cloud: as it may have another period, both
 hold. Either may change at any time, and departures before the change count by the new one.
 """
@@ -22,7 +24,7 @@ from typing import Self
 from asyncio_throttle.throttler import Throttler
 
 from batcher.clock import Clock
-from batcher.errors import BatcherError
+from batcher.pace.line import Closed, Line, Party
 from batcher.pace.window import Place, Window
 from batcher.rates import Rate
 
@@ -32,10 +34,6 @@ _TIGHTER = 0.96  # of an even gap: what is late catches up within the period
 
 
 _Moment = Callable[[float], float]
-
-
-class Closed(BatcherError):
-    """The pacer was closed: nothing leaves any more."""
 
 
 class Guard(Throttler):
@@ -64,17 +62,19 @@ class Guard(Throttler):
 class Turn:
     """A caller's turn. Enter it, which waits until a slot is about to fall due; inside, make the intent durable, then
     await `due`, which waits for the slot. `sent` and `ended` say what became of the request: whoever had a slot sees to
-    it that it `ended`. Entering and `due` raise `Closed` once the pacer is closed."""
+    it that it `ended`. Entering and `due` raise `Closed` once the pacer or the party is closed, and `Paused` while that
+    is held."""
 
-    __slots__ = ("_began_with", "_pacer", "_places")
+    __slots__ = ("_began_with", "_pacer", "_party", "_places")
 
-    def __init__(self, pacer: "Pacer") -> None:
+    def __init__(self, pacer: "Pacer", party: Party) -> None:
         self._pacer = pacer
+        self._party = party
         self._places: tuple[tuple[Window, Place], ...] | None = None  # None: it has no slot
         self._began_with = 0
 
     async def __aenter__(self) -> Self:
-        await self._pacer._enter()
+        await self._pacer._enter(self._party)
         return self
 
     async def __aexit__(
@@ -83,8 +83,8 @@ class Turn:
         self._pacer._leave()
 
     async def due(self) -> None:
-        """Wait until the request may leave, and take the slot. Raises `Closed`."""
-        self._places = await self._pacer._take()
+        """Wait until the request may leave, and take the slot. Raises `Closed` and `Paused`."""
+        self._places = await self._pacer._take(self._party)
         self._began_with = self._pacer._times_alone
 
     def sent(self) -> None:
@@ -93,7 +93,7 @@ class Turn:
         for window, place in self._places or ():
             if place.left is None:
                 window.left(place, now)
-        self._pacer._ring()
+        self._pacer.ring()
 
     def ended(self, *, sent: bool, answered: bool = False) -> None:
         """The request has ended. Not *sent*: it never left, and takes no place in the window. *answered*: by a
@@ -111,7 +111,7 @@ class Turn:
         self._places = None
         if self._began_with == self._pacer._times_alone:
             self._pacer._outstanding -= 1
-        self._pacer._ring()
+        self._pacer.ring()
 
 
 class Pacer:
@@ -125,15 +125,15 @@ class Pacer:
         self._windows: tuple[Window, ...] = ()  # both, as far as they are there
         self._gap = 0.0  # between two requests that are spread evenly
         self._guard = None if rate is None else Guard(rate, clock)
-        self._door = asyncio.Lock()  # lets callers in one at a time, first come first served
-        self._gate = asyncio.Lock()  # hands out slots, likewise
+        self._door = Line(1)  # lets callers in one at a time
+        self._gate = Line(1)  # hands out slots, likewise
+        self._only = Party()
         self._inside = 0  # callers between the two, with their intent open
         self._outstanding = 0  # slots whose request has not ended, since it was last told to let them out alone
         self._times_alone = 0
         self._last = -inf  # when the last slot was due
         self._paused_until = -inf
         self._pause_reason: str | None = None
-        self._held: str | None = None  # why nothing leaves until further notice
         self._alone = False
         self._patience_s = inf
         self._closed = False
@@ -150,7 +150,7 @@ class Pacer:
         if rate is not None and self._guard is not None:
             self._guard.set_rate(rate)
         self._measure()
-        self._ring()
+        self.ring()
 
     def narrow(self, rate: Rate | None, *, strict: bool = False) -> None:
         """Keep *rate* as well, which was learnt; None: our own limit alone.
@@ -160,7 +160,7 @@ class Pacer:
         if rate != (None if self._narrower is None else self._narrower.rate):
             self._narrower = self._resized(self._narrower, rate)
             self._measure()
-            self._ring()
+            self.ring()
         for window in self._windows:
             window.strict = strict
 
@@ -196,11 +196,6 @@ class Pacer:
             self._paused_until = until
             self._pause_reason = reason
 
-    def hold(self, reason: str | None) -> None:
-        """Nothing leaves until this is called with None."""
-        self._held = reason
-        self._ring()
-
     def alone(self, alone: bool, *, patience_s: float = inf) -> None:
         """Whether one request must have ended before the next leaves: for feeling the way after trouble.
 
@@ -212,12 +207,12 @@ class Pacer:
             if alone:
                 self._times_alone += 1
                 self._outstanding = 0
-            self._ring()
+            self.ring()
 
     def close(self) -> None:
         """Nothing leaves any more: whoever waits gets `Closed`, at once."""
         self._closed = True
-        self._ring()
+        self.ring()
 
     @property
     def closed(self) -> bool:
@@ -233,29 +228,31 @@ class Pacer:
     @property
     def pause_reason(self) -> str | None:
         """Why nothing leaves; None where something may."""
-        if self._held is not None:
-            return self._held
         return self._pause_reason if self._paused_until > self.clock.monotonic() else None
 
-    def turn(self) -> Turn:
-        """The next turn: a context to enter."""
-        return Turn(self)
+    def turn(self, party: Party | None = None) -> Turn:
+        """The next turn of *party* (None: there is but one): a context to enter."""
+        return Turn(self, self._only if party is None else party)
 
     def _is_free(self, now: float) -> bool:
         """There is nothing to wait for, whoever else comes."""
-        return not (self._windows or self._alone or self._closed) and self._held is None and self._paused_until <= now
+        return not (self._windows or self._alone or self._closed) and self._paused_until <= now
 
-    async def _enter(self) -> None:
+    async def _enter(self, party: Party) -> None:
+        party.check()
         if self._is_free(self.clock.monotonic()):
             self._inside += 1
             return
-        async with self._door:
-            await self._sleep_until(self._entry_at)
+        await self._door.enter(party)
+        try:
+            await self._sleep_until(self._entry_at, party)
             self._inside += 1
+        finally:
+            self._door.leave()
 
     def _leave(self) -> None:
         self._inside -= 1
-        self._ring()
+        self.ring()
 
     def _entry_at(self, now: float) -> float:
         if self._alone and self._inside > 0:
@@ -264,8 +261,6 @@ class Pacer:
 
     def _slot_at(self, now: float) -> float:
         """When the next request may leave: in the past for at once, never below the moment it was due."""
-        if self._held is not None:
-            return inf
         free_at = self._paused_until
         if self._alone and self._outstanding > 0:
             free_at = max(free_at, self._last + self._patience_s)
@@ -275,28 +270,35 @@ class Pacer:
         opens_at = max(window.opens_at(now) for window in windows)
         return max(free_at, self._last + self._gap, opens_at)
 
-    async def _take(self) -> tuple[tuple[Window, Place], ...]:
+    async def _take(self, party: Party) -> tuple[tuple[Window, Place], ...]:
+        party.check()
         now = self.clock.monotonic()
         if self._is_free(now):
             self._last = now
             self._outstanding += 1
             return ()
-        async with self._gate:
-            due = await self._sleep_until(self._slot_at)
+        await self._gate.enter(party)
+        try:
+            due = await self._sleep_until(self._slot_at, party)
             if self._guard is not None:
                 await self._guard.acquire()
-                if self._closed:
-                    raise Closed
+                self._check(party)
             # A timer fires late by a fraction of a gap: the schedule, not the timer, sets the next slot.
             self._last = max(due, self.clock.monotonic() - min(self._gap, _LATE_S))
             self._outstanding += 1
             return tuple((window, window.take()) for window in self._windows)
+        finally:
+            self._gate.leave()
 
-    async def _sleep_until(self, moment: _Moment) -> float:
+    def _check(self, party: Party) -> None:
+        if self._closed:
+            raise Closed
+        party.check()
+
+    async def _sleep_until(self, moment: _Moment, party: Party) -> float:
         """Sleep until *moment*, a function of now that is asked again whenever something has changed."""
         while True:
-            if self._closed:
-                raise Closed
+            self._check(party)
             now = self.clock.monotonic()
             at = moment(now)
             if at <= now:
@@ -313,7 +315,8 @@ class Pacer:
         except TimeoutError:
             pass
 
-    def _ring(self) -> None:
+    def ring(self) -> None:
+        """Something has changed, a party perhaps: whoever waits here looks again."""
         if self._bell is not None:
             self._bell.set()
             self._bell = None

@@ -5,7 +5,8 @@ What holds, whatever fails and wherever it is cancelled or killed:
 - No request leaves without its intent in the journal, which holds the halves that it asks for. Halves whose intent is
   there are in doubt, until an answer, a look-up, or the record that the request did not leave says otherwise.
 - A request leaves at most `Policy.leave_s` after its intent: what waited longer is intended anew.
-- It leaves in its turn, in a place in flight, with a credential that is ready, and not once its scope is closed.
+- It leaves in its turn, in a slot, with a credential that is ready, with its job in hand, and not once its wave is
+  paused or its scope closed.
 - What the cloud answered is recorded before anything is decided by it, or reported where it cannot be.
 - Whether and how the entry ends is decided in `batcher.life`, never here.
 """
@@ -14,12 +15,9 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
-from batcher.channel.access import Access
-from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.creation import Creation
-from batcher.channel.governor import Governor
-from batcher.channel.width import Berth, Width
-from batcher.drs.cloud import Cloud
+from batcher.channel.passes import Pass
+from batcher.channel.slots import Slot
 from batcher.drs.outcome import CreateOutcome, Fate, Made, Trouble
 from batcher.journal.ops import Happened
 from batcher.life.decide import Settle, too_late
@@ -27,7 +25,8 @@ from batcher.life.events import Answered, Event, Intended, Retracted
 from batcher.life.policy import Reconcile
 from batcher.life.reconcile import without_anothers
 from batcher.life.state import fold
-from batcher.pace.pacer import Closed, Turn
+from batcher.pace.line import Closed, Paused
+from batcher.pace.pacer import Turn
 from batcher.wave.agenda import Held
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course, what_is_known
@@ -41,55 +40,45 @@ _GLANCES = 3  # that may bring nothing, one after the other; then a scope goes w
 class Attempts:
     """Makes the create requests of one scope, each once."""
 
-    def __init__(
-        self,
-        cloud: Cloud,
-        context: Context,
-        access: Access,
-        course: Course,
-        lister: Lister,
-        governor: Governor,
-        cloud_clock: CloudClock,
-        width: Width,
-        foresight: Foresight,
-    ) -> None:
-        self._cloud = cloud
+    def __init__(self, through: Pass, context: Context, course: Course, lister: Lister, foresight: Foresight) -> None:
+        self._pass = through
         self._foresight = foresight
         self._context = context
-        self._access = access
         self._course = course
         self._lister = lister
-        self._governor = governor
-        self._cloud_clock = cloud_clock
-        self._width = width
+        self._governor = through.governor
+        self._cloud_clock = through.cloud_clock
         self._glances = 0  # before requests, that brought nothing
         self.in_flight = 0
         self.sent = 0
 
-    async def make(self, held: Held) -> None:
-        """Send for *held* and lead it on; it stays as it was where the scope may not send."""
-        async with self._access.first_alone():
-            if not await self._access.ready():
+    async def make(self, held: Held, turn: Turn) -> None:
+        """Send for *held* at its *turn* and lead it on; it stays as it was where the scope may not send.
+
+        Raises `Paused` where it was taken back for that.
+        """
+        async with self._pass.first_alone():
+            if not await self._pass.ready():
                 return
             began = self._context.clock.monotonic()
             if not await self._foresight.clears(held):
                 return
             known = await self._known_before(held, began)
-            if self._access.halted is not None:
+            if self._pass.halted is not None:
                 return
-            async with self._width.berth() as berth:
-                turn = await self._intend(held, known, berth)
-                if isinstance(turn, Turn):
+            async with self._pass.slot() as slot:
+                due = await self._intend(held, known, turn, slot)
+                if isinstance(due, Turn):
                     outcome = await self._send(held, turn)
-            match turn:
+            match due:
                 case Turn():
                     await self._answered(held, outcome)
                 case Settle():
-                    await self._course.settle(held, turn)
+                    await self._course.settle(held, due)
                 case None:  # the wave or its scope stopped
                     return
                 case _:
-                    assert_never(turn)
+                    assert_never(due)
 
     # --- before it is sent --------------------------------------------------------------------------------
 
@@ -115,7 +104,7 @@ class Attempts:
     async def _glance(self, held: Held) -> frozenset[str] | None:
         """A snapshot, if it can be had at no risk: whoever may not look goes on without. It also tells that the
         credential is let in, and that it is the cloud that answers, before anything is sent."""
-        while self._must_glance and self._access.halted is None:
+        while self._must_glance and self._pass.halted is None:
             began = self._context.clock.monotonic()
             try:
                 comparisons = await self._lister.glance(held.entry.job_id)
@@ -151,15 +140,15 @@ class Attempts:
 
     # --- the intent ---------------------------------------------------------------------------------------
 
-    async def _intend(self, held: Held, known: frozenset[str] | None, berth: Berth) -> Turn | Settle | None:
-        """Make the intent durable, then wait for a place and the turn to send, which is returned.
+    async def _intend(self, held: Held, known: frozenset[str] | None, turn: Turn, slot: Slot) -> Turn | Settle | None:
+        """Make the intent durable, then wait for a slot and the *turn* to send, which is returned.
 
         No request leaves, and none is intended any more, where it has become too late for one (its end is returned),
-        or the wave or its scope stopped (None).
+        or the wave or its scope stopped (None). Raises `Paused` where its wave was paused meanwhile.
         """
         context, intended = self._context, False
         try:
-            async with self._governor.creates.pacer.turn() as turn:
+            async with turn:
                 if (late := self._too_late(held)) is not None:
                     return late
                 context.watch("intent queued")
@@ -167,34 +156,38 @@ class Attempts:
                 await self._record_intent(held, known)
                 context.watch("intent durable")
                 intended_at = context.clock.monotonic()
-                self._width.intended(intended_at - began)
-                await berth.take()
+                self._pass.slots.intended(intended_at - began)
+                await slot.take()
                 await turn.due()
                 # The credential may have died during the wait, and while it is renewed the wave may be stopped.
-                is_ready = await self._access.ready() and not self._governor.creates.pacer.closed
+                is_ready = await self._pass.ready() and self._pass.sends.free
                 if is_ready and context.clock.monotonic() - intended_at > _STALE_S:
                     await self._intend_anew(held, turn, known)
                 late = self._too_late(held)
                 if not is_ready or late is not None:
                     turn.ended(sent=False)
+                    intended = False
                     await self._retract(held)
+                    if late is None and self._pass.sends.held is not None:
+                        raise Paused
                     return late
                 return turn
-        except Closed:
+        except (Closed, Paused) as error:
             if intended:
                 await self._retract(held)
+            if isinstance(error, Paused):
+                raise
             return None
 
     async def _intend_anew(self, held: Held, turn: Turn, known: frozenset[str] | None) -> None:
         """*held* waited for its place, or its scope paused. How late a request can land is counted from its intent.
 
-        Raises `Closed` where the wave was stopped meanwhile.
+        Raises `Closed` and `Paused` where the wave was stopped or paused meanwhile.
         """
         why = "the scope had to wait: the request leaves later than was intended"
         try:
             await self._record_intent(held, known, Retracted(at=self._context.clock.now(), why=why))
-            if self._governor.creates.pacer.closed:
-                raise Closed
+            self._pass.sends.check()
         except BaseException:
             turn.ended(sent=False)
             raise
@@ -220,7 +213,8 @@ class Attempts:
         held.state = fold(before, event)
 
     async def _retract(self, held: Held) -> None:
-        event = Retracted(at=self._context.clock.now(), why="the wave stopped before the request left")
+        what = "stopped" if self._pass.sends.closed else "was paused"
+        event = Retracted(at=self._context.clock.now(), why=f"the wave {what} before the request left")
         await self._context.record(Happened(index=held.entry.index, event=event))
         held.state = fold(held.state, event)
 
@@ -252,7 +246,7 @@ class Attempts:
         self.sent += 1
         sent, answered = True, False
         try:
-            outcome = await self._cloud.create_comparisons(
+            outcome = await self._pass.cloud.create_comparisons(
                 body,
                 job_id=held.entry.job_id,
                 asked=intent.asked,
@@ -282,7 +276,7 @@ class Attempts:
             raise
         refused = outcome.whole if outcome.whole is not None and outcome.whole.fate is Fate.NOT_LET_IN else None
         if outcome.answered and refused is None and (outcome.whole is None or outcome.whole.foreign is None):
-            self._access.let_in()
+            self._pass.let_in()
         if any(isinstance(verdict, Trouble) and verdict.fate is Fate.TURNED_AWAY for verdict in event.halves.values()):
             self._context.tally.throttled += 1
         if all(isinstance(verdict, Trouble) for verdict in event.halves.values()):
@@ -290,7 +284,7 @@ class Attempts:
         if outcome.unasked:
             log.warning("comparison.unasked", key=held.entry.key, ids=outcome.unasked)
         if refused is not None:
-            await self._access.renew_or_halt(refused, sent_at)
+            await self._pass.renew_or_halt(refused, sent_at)
         if (created := Creation(held.entry, intent, event).known) is not None:
             self._cloud_clock.remember(created)
         await self._course.next(held, event)
@@ -311,6 +305,6 @@ class Attempts:
         """The ids that an answer to *held* cannot have made: they were there before, or others of its job have them."""
         if not any(isinstance(verdict, Made) for verdict in outcome.halves.values()):
             return frozenset()
-        if not (held.entry.shares_job or held.state.known):
+        if not (self._course.shares_job(held.entry) or held.state.known):
             return frozenset()
         return (await self._course.others(held.entry)).made | held.state.known

@@ -5,8 +5,8 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from batcher.channel.cloud_clock import CloudClock
-from batcher.channel.governor import Governor
+from batcher.channel.jobs import Work
+from batcher.channel.passes import Pass
 from batcher.clock import Instant
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import Record
@@ -15,7 +15,7 @@ from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
 from batcher.life.reconcile import Bounds, Others, rivals
 from batcher.life.result_line import result_line
-from batcher.life.state import anew, fold, history, is_unclear
+from batcher.life.state import EntryState, anew, fold, history, is_unclear
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.context import Context
 
@@ -23,11 +23,12 @@ from batcher.wave.context import Context
 class Course:
     """Leads the entries of one scope from step to step, until each is settled."""
 
-    def __init__(self, context: Context, agenda: Agenda, cloud_clock: CloudClock, governor: Governor) -> None:
+    def __init__(self, context: Context, agenda: Agenda, through: Pass) -> None:
         self._context = context
-        self._governor = governor
+        self._pass = through
+        self._governor = through.governor
         self._agenda = agenda
-        self._cloud_clock = cloud_clock
+        self._cloud_clock = through.cloud_clock
         self._began = context.clock.monotonic()
         self.settled = 0
         self._unclear: set[int] = set()  # entries that wait for something to tell the cloud's time
@@ -97,6 +98,11 @@ class Course:
         await context.settle(entry.index, action.status, line, what, *before, recovered=state.recovered)
         self.settled += 1
         self._unclear.discard(entry.index)
+        jobs, who = self._pass.jobs, (self._pass.wave, entry.index)
+        if state.in_doubt:
+            jobs.leave_in_doubt(who, held, self.lands_within_s(held))
+        else:
+            jobs.after(who, held)
         self._agenda.release(held)
 
     def since_intent(self, held: Held) -> float:
@@ -135,20 +141,36 @@ class Course:
         now = self._cloud_clock.now()
         return None if then is not None and now is not None and now.latest < then.earliest else then
 
+    def lands_within_s(self, held: Work) -> float:
+        """Seconds until the last request for *held* can land no more, at most."""
+        policy = self._context.policy
+        since_s = self.since_intent(held) if isinstance(held, Held) else 0.0
+        return max(0.0, policy.leave_s + policy.landing_s - since_s)
+
+    def shares_job(self, entry: PlannedEntry) -> bool:
+        """Whether another entry of the job, of whichever wave, is known."""
+        return entry.shares_job or self._pass.jobs.knows_others(entry.job_id, self._pass.wave)
+
     async def others(self, entry: PlannedEntry) -> Others:
-        """What the other entries of the job made, or may have made."""
-        if not entry.shares_job:
+        """What the other entries of the job made, or may have made: of this wave by the journal, of the other waves of
+        the process by what the channel knows of them."""
+        if not self.shares_job(entry):
             return Others()
-        sharing = await self._context.ask(Record.others_of_job, entry)
+        sharing: list[tuple[PlannedEntry, EntryState]] = []
+        made: frozenset[str] = frozenset()
+        if entry.shares_job:
+            told = await self._context.ask(Record.others_of_job, entry)
+            sharing = [(other, history(other.asked, events)) for other, events in told]
+            made = frozenset(task_id for _, events in told for task_id in task_ids(events))
+        jobs, wave = self._pass.jobs, self._pass.wave
+        sharing += [(work.entry, work.state) for work in jobs.doubts(entry.job_id, wave)]
         policy = self._context.policy
         return Others(
-            made=frozenset(task_id for _, events in sharing for task_id in task_ids(events)),
+            made=made | jobs.made(entry.job_id, wave),
             rivals=tuple(
                 rival
-                for other, events in sharing
-                for rival in rivals(
-                    other, history(other.asked, events), self.when, lands_within_s=policy.leave_s + policy.landing_s
-                )
+                for other, state in sharing
+                for rival in rivals(other, state, self.when, lands_within_s=policy.leave_s + policy.landing_s)
             ),
         )
 

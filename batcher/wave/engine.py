@@ -9,10 +9,8 @@ from typing import Concatenate, ParamSpec, TypeVar
 from msgspec import Struct
 
 from batcher import exits
-from batcher.channel.governor import Limit
-from batcher.channel.reads import Reads
+from batcher.channel.passes import Pass
 from batcher.clock import Clock, utc
-from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.holding.admission import Admission, AdmitAll
 from batcher.journal.errors import JournalFailed
@@ -93,9 +91,7 @@ class Engine:
         rng: random.Random,
         journal: Journal,
         sink: Sink,
-        clouds: Mapping[Scope, Cloud],
-        rate: Limit,
-        read_rate: Limit,
+        passes: Mapping[Scope, Pass],
         on_result: Callable[[bytes], Awaitable[None]],
         watch: Boundary = unwatched,
         admission: Admission | None = None,
@@ -126,10 +122,8 @@ class Engine:
         self._lanes = {
             scope: Lane(
                 scope,
-                clouds[scope],
+                passes[scope],
                 self._context,
-                rate=rate,
-                read_rate=read_rate,
                 share=len(start.scopes),
                 look_first=start.look_first,
                 begun_at=start.begun_at,
@@ -139,12 +133,12 @@ class Engine:
         self.hand = Hand(tuple(self._lanes.values()), clock)
         if start.last_sign_s is not None:
             for lane in self._lanes.values():
-                lane.go_on_after(start.last_sign_s)
+                lane.way.go_on_after(start.last_sign_s, policy.leave_s)
 
     @property
-    def reads(self) -> Mapping[Scope, Reads]:
+    def reads(self) -> Mapping[Scope, Pass]:
         """What each scope's look-ups go through, also after the run: for whoever follows what was created."""
-        return {scope: lane.reads for scope, lane in self._lanes.items()}
+        return {scope: lane.way for scope, lane in self._lanes.items()}
 
     def stop(self, stop: Stop) -> None:
         """Begin an orderly end: nothing new is sent, what is in flight has the policy's grace to settle."""

@@ -38,27 +38,27 @@ class Hand:
     def pause(self) -> str:
         """Create nothing until `resume`. What is in flight is settled."""
         for lane in self._lanes:
-            lane.governor.hold(_PAUSED)
+            lane.way.hold(_PAUSED)
         return self._note("paused")
 
     def resume(self) -> str:
         """Go on after `pause`."""
         for lane in self._lanes:
-            lane.governor.hold(None)
+            lane.way.hold(None)
         return self._note("resumed")
 
     def set_rate(self, text: str) -> str:
         """Create at another pace, written as `--rate` is. Raises `ValueError` with the mend."""
         pace = parse_pace(text)
         for lane in self._lanes:
-            lane.governor.set_limit(limit_of(pace))
+            lane.way.set_limit(limit_of(pace))
         return self._note(f"rate {pace} in each scope")
 
     def set_read_rate(self, text: str) -> str:
         """Look up at another pace, written as `--read-rate` is. Raises `ValueError` with the mend."""
         pace = parse_pace(text)
         for lane in self._lanes:
-            lane.governor.reads.set_limit(limit_of(pace))
+            lane.way.set_read_limit(limit_of(pace))
         return self._note(f"read rate {pace} in each scope")
 
     def set_concurrency(self, text: str) -> str:

@@ -5,12 +5,8 @@ from collections import Counter
 from functools import partial
 from typing import assert_never
 
-from batcher.channel.access import Access
-from batcher.channel.cloud_clock import CloudClock
-from batcher.channel.governor import Governor, Limit
-from batcher.channel.reads import Reads
-from batcher.channel.width import Width
-from batcher.drs.cloud import Cloud
+from batcher.channel.jobs import Who
+from batcher.channel.passes import Pass, paced
 from batcher.drs.outcome import Trouble
 from batcher.holding.admission import Admitted, Refused, Waits, WaitsFor
 from batcher.journal.errors import JournalFailed
@@ -21,6 +17,7 @@ from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Reconcile
 from batcher.life.state import fresh, history
 from batcher.logger import in_scope
+from batcher.pace.line import Closed, Paused
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
 from batcher.wave.context import Context
@@ -41,11 +38,9 @@ class Lane:
     def __init__(
         self,
         scope: Scope,
-        cloud: Cloud,
+        through: Pass,
         context: Context,
         *,
-        rate: Limit,
-        read_rate: Limit,
         share: int = 1,
         look_first: LookFirst = LookFirst.NEVER,
         begun_at: float | None = None,
@@ -56,34 +51,23 @@ class Lane:
         self._held_back: Counter[WaitsFor] = Counter()  # entries that the admission keeps waiting
         self._context = context
         self._agenda = Agenda(context.clock)
-        self._cloud_clock = CloudClock(context.clock, context.policy.slack_s)
-        self._access = Access(scope, cloud, context.clock, self._halt, give_up_after_s=context.policy.give_up_after_s)
-        self.governor = Governor(
-            context.clock,
-            context.rng,
-            limit=rate,
-            read_limit=read_rate,
-            give_up_after_s=context.policy.give_up_after_s,
-            on_give_up=self._access.halt,
-        )
-        self._course = Course(context, self._agenda, self._cloud_clock, self.governor)
-        self._width = Width(context.policy.concurrency, context.clock)
-        lister = Lister(cloud, context, self._access, self.governor, self._cloud_clock, self._width)
+        self.way = through
+        through.on_halt = self._halt
+        self._jobs = through.jobs
+        self._course = Course(context, self._agenda, through)
+        lister = Lister(through, context)
         foresight = Foresight(
             scope,
             context,
             lister,
             self._course,
             self._agenda,
-            self._cloud_clock,
+            through.cloud_clock,
             look_first=LookFirst.NEVER if context.policy.reconcile is Reconcile.OFF else look_first,
             begun_at=begun_at,
         )
-        self._attempts = Attempts(
-            cloud, context, self._access, self._course, lister, self.governor, self._cloud_clock, self._width, foresight
-        )
-        self._look_ups = LookUps(context, self._access, self._course, lister, self._cloud_clock)
-        self.reads = Reads(cloud=cloud, access=self._access, meter=self.governor.reads)
+        self._attempts = Attempts(through, context, self._course, lister, foresight)
+        self._look_ups = LookUps(through, context, self._course, lister)
         self._workers: asyncio.TaskGroup | None = None
         self._hired = 0
         self._stopping = False
@@ -92,18 +76,13 @@ class Lane:
     @property
     def halted(self) -> Trouble | None:
         """Why the scope stopped for good: its credential was refused, or the way to the cloud."""
-        return self._access.halted
-
-    def go_on_after(self, last_sign_s: float) -> None:
-        """An earlier run gave its last sign so long ago: what it sent until then counts for the limits as well."""
-        policy = self._context.policy
-        for pacer in (self.governor.creates.pacer, self.governor.reads.pacer):
-            if pacer.rate is not None and last_sign_s < pacer.rate.period_s + policy.leave_s:
-                pacer.go_on(in_flight=policy.concurrency)
+        return self.way.halted
 
     async def run(self) -> None:
         """Take up what an earlier process left open, then everything planned."""
         in_scope(self.scope.endpoint, self.scope.project_id)
+        if self.halted is not None:  # the channel let it in no more
+            self._halt()
         try:
             async with asyncio.TaskGroup() as group:
                 self._workers = group
@@ -113,32 +92,30 @@ class Lane:
                     group.create_task(self._look())
         finally:
             self._workers = None
-            self.governor.close(reads=False)
+            self.way.end()
+            self._jobs.leave(self.way.wave, self._course.lands_within_s)
 
     def set_concurrency(self, concurrency: int) -> None:
         """So many requests may be in flight from now on; what is in flight is not touched."""
-        self._width.resize(concurrency)
+        self.way.resize(concurrency)
         self._hire()
 
     def _hire(self) -> None:
         if self._workers is not None:
-            while self._hired < self._width.workers:
+            while self._hired < self.way.slots.workers:
                 self._hired += 1
                 self._workers.create_task(self._work())
 
     def stop(self) -> None:
         """Send nothing new. What is in flight is awaited; a fresh doubt is looked up once."""
         self._stopping = True
-        self._access.stop()
-        self.governor.close(reads=False)
-        self._width.close()
+        self.way.stop()
         self._agenda.stop()
         self._room.set()
 
     def _halt(self) -> None:
         """The credential or the way is refused: nothing more can be sent or looked up in this scope."""
         self.stop()
-        self.governor.close(reads=True)
         if self.halted is not None:
             self._context.admission.halted(self.scope, self.halted)
 
@@ -168,7 +145,10 @@ class Lane:
                     state = history(entry.asked, events)
                     if entry.index not in taken and (all_of_them or state.exists):
                         taken.add(entry.index)
-                        self._course.take_up(Held(entry, state))
+                        held = Held(entry, state)
+                        if state.in_doubt:
+                            self._jobs.doubt(self._who(held), held)
+                        self._course.take_up(held)
                 after = batch[-1][0].index
                 await self._wait_for_room()
 
@@ -191,7 +171,7 @@ class Lane:
         """Read on when the workers are about to run dry, unless too much waits already."""
         policy = self._context.policy
         while not self._stopping and (
-            self._agenda.ready > max(_BATCH // 2, self._width.workers)
+            self._agenda.ready > max(_BATCH // 2, self.way.slots.workers)
             or self._agenda.size - self.held_back >= policy.held
             or self.held_back >= policy.set_aside
             or self._agenda.bytes >= self._most_bytes
@@ -203,7 +183,7 @@ class Lane:
         try:
             while await self._do_next():
                 self._room.set()
-                if self._hired > self._width.workers:
+                if self._hired > self.way.slots.workers:
                     self._hired -= 1
                     return
                 self._hire()
@@ -232,20 +212,40 @@ class Lane:
                 await self._course.settle(held, action)
             case _:
                 assert_never(held.action)
+        self._jobs.after(self._who(held), held)
         return True
 
     async def _send(self, held: Held) -> None:
+        """Send *held*, once its wave's own pace lets it go, it has its job in hand and it is admitted."""
         waits_for: list[WaitsFor] = []
-        match self._context.admission.ask(held.entry, partial(self._ask_again, held, waits_for)):
-            case Admitted():
-                await self._attempts.make(held)
-            case Waits(what):
-                waits_for.append(what)
-                self._held_back[what] += 1
-            case Refused(trouble):
-                await self._course.settle(held, not_admitted(held.state, trouble))
-            case other:
-                assert_never(other)
+        again = partial(self._ask_again, held, waits_for)
+        try:
+            await self.way.sends.until_free()
+            turn = self.way.turn()
+            async with paced(turn):
+                if not self._jobs.take(self._who(held), held, again):
+                    self._wait(WaitsFor.JOB, waits_for)
+                    return
+                match self._context.admission.ask(held.entry, again):
+                    case Admitted():
+                        await self._attempts.make(held, turn)
+                    case Waits(what):
+                        self._wait(what, waits_for)
+                    case Refused(trouble):
+                        await self._course.settle(held, not_admitted(held.state, trouble))
+                    case other:
+                        assert_never(other)
+        except Paused:
+            self._agenda.again(held, 0.0)
+        except Closed:
+            pass  # it is resumable
+
+    def _wait(self, what: WaitsFor, waits_for: list[WaitsFor]) -> None:
+        waits_for.append(what)
+        self._held_back[what] += 1
+
+    def _who(self, held: Held) -> Who:
+        return self.way.wave, held.entry.index
 
     def _ask_again(self, held: Held, waited_for: list[WaitsFor]) -> None:
         self._held_back.subtract(waited_for)
@@ -253,13 +253,13 @@ class Lane:
 
     @property
     def held_back(self) -> int:
-        """Entries that the admission keeps waiting."""
+        """Entries that the admission keeps waiting, or another entry of their job."""
         return self._held_back.total()
 
     @property
     def has_an_end(self) -> bool:
         """Whether it can be told when it ends: not while it stands still, or waits for jobs to get ready."""
-        return not self.governor.stands_still and not self._held_back[WaitsFor.READINESS]
+        return not self.way.stands_still and not self._held_back[WaitsFor.READINESS]
 
     @property
     def waiting(self) -> int:
@@ -274,7 +274,7 @@ class Lane:
 
     async def note_clock(self) -> None:
         """Keep in the journal how far the cloud's clock is ahead of ours."""
-        offset = self._cloud_clock.offset_s
+        offset = self.way.cloud_clock.offset_s
         if offset is not None:
             await self._context.record(ClockNoted(scope=self.scope.number, offset_s=round(offset, 3)))
 
@@ -288,9 +288,9 @@ class Lane:
             settled=settled_before + self._course.settled,
             in_flight=self._attempts.in_flight,
             sent=self._attempts.sent,
-            rate_text=self.governor.creates.rate_text,
-            paused_until_s=None if halted else self.governor.paused_until_s,
-            reason=halted.error_msg if halted else self.governor.reason,
+            rate_text=self.way.rate_text,
+            paused_until_s=None if halted else self.way.paused_until_s,
+            reason=halted.error_msg if halted else self.way.reason,
             held_for_readiness=self._held_back[WaitsFor.READINESS],
             held_for_place=self._held_back[WaitsFor.PLACE],
             doubts_end_in_s=self._course.doubts_end_in_s,

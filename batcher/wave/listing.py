@@ -2,17 +2,14 @@
 
 from msgspec import Struct
 
-from batcher.channel.access import Access
-from batcher.channel.cloud_clock import CloudClock
-from batcher.channel.governor import Governor
-from batcher.channel.width import Width
+from batcher.channel.passes import Pass
 from batcher.clock import utc
 from batcher.drs import guesses
-from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Comparison, ErrorKind, Fate, ListOutcome, Trouble
 from batcher.drs.paging import Paging, Read
 from batcher.journal.ops import Noted
-from batcher.pace.pacer import Closed, Turn
+from batcher.pace.line import Closed
+from batcher.pace.pacer import Turn
 from batcher.wave.context import Context
 
 _SIGN_S = 15.0  # less than what `Lane.go_on_after` counts back
@@ -35,21 +32,10 @@ class Listed(Struct, frozen=True):
 class Lister:
     """Reads the comparison lists of one scope's jobs, at the pace for look-ups."""
 
-    def __init__(
-        self,
-        cloud: Cloud,
-        context: Context,
-        access: Access,
-        governor: Governor,
-        cloud_clock: CloudClock,
-        width: Width,
-    ) -> None:
-        self._cloud = cloud
+    def __init__(self, through: Pass, context: Context) -> None:
+        self._pass = through
         self._context = context
-        self._access = access
-        self._governor = governor
-        self._cloud_clock = cloud_clock
-        self._width = width
+        self._cloud_clock = through.cloud_clock
         self._signed_at: float | None = None
 
     async def comparisons(self, job_id: str) -> Listed | None:
@@ -85,9 +71,9 @@ class Lister:
         outcome, sent_at = await self._ask(job_id, guesses.FIRST_PAGE)
         trouble = outcome.trouble
         if trouble is None:
-            self._access.let_in()
+            self._pass.let_in()
         elif trouble.fate is Fate.NOT_LET_IN and trouble.kind is ErrorKind.AUTH:
-            await self._access.renew_or_halt(trouble, sent_at)
+            await self._pass.renew_or_halt(trouble, sent_at)
         page = outcome.page
         if page is None or len(page.comparisons) >= page.total:
             return None if page is None else page.comparisons
@@ -103,21 +89,21 @@ class Lister:
             if trouble is not None and trouble.fate is Fate.TURNED_AWAY:
                 continue  # the governor has seen to the pause
             if trouble is not None and trouble.fate is Fate.NOT_LET_IN:
-                if not await self._access.renew_or_halt(trouble, sent_at):
+                if not await self._pass.renew_or_halt(trouble, sent_at):
                     return None
             else:
                 if trouble is None:
-                    self._access.let_in()
+                    self._pass.let_in()
                 return outcome, sent_at
 
     async def _ask(self, job_id: str, number: int) -> tuple[ListOutcome, float]:
-        async with self._width.place() as place:
-            async with self._governor.reads.pacer.turn() as turn:
-                await place.take()
+        async with self._pass.look_slot() as slot:
+            async with self._pass.look() as turn:
+                await slot.take()
                 await turn.due()
             try:
                 await self._leave_sign()
-                if not await self._access.ready():  # the credential may have died during the wait
+                if not await self._pass.ready():  # the credential may have died during the wait
                     raise Closed
             except BaseException:
                 turn.ended(sent=False)
@@ -139,12 +125,12 @@ class Lister:
         self._context.tally.look_ups += 1
         sent, answered = True, False
         try:
-            outcome = await self._cloud.list_comparisons(job_id, page=number, on_sent=turn.sent)
+            outcome = await self._pass.cloud.list_comparisons(job_id, page=number, on_sent=turn.sent)
             sent, answered = outcome.left, outcome.answered
         finally:
             turn.ended(sent=sent, answered=answered)
         self._cloud_clock.heard(outcome.server_time, sent_at, clock.monotonic())
-        self._governor.read_answered(sent_at, outcome.trouble)
+        self._pass.governor.read_answered(sent_at, outcome.trouble)
         return outcome, sent_at
 
 

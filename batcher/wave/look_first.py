@@ -17,7 +17,7 @@ from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Suspected, task_ids
 from batcher.life.policy import LookFirst
 from batcher.life.reconcile import Others, types_of
-from batcher.pace.pacer import Closed
+from batcher.pace.line import Closed
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course

@@ -8,9 +8,9 @@ import asyncio
 
 from msgspec.structs import replace
 
-from batcher.channel.access import Access
-from batcher.channel.cloud_clock import CloudClock, Known
+from batcher.channel.cloud_clock import Known
 from batcher.channel.creation import creations
+from batcher.channel.passes import Pass
 from batcher.clock import Instant
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
@@ -18,7 +18,7 @@ from batcher.journal.port import Record
 from batcher.life.events import Intended, LookedUp, Sight
 from batcher.life.policy import Reconcile
 from batcher.life.reconcile import Look, Others, judge
-from batcher.pace.pacer import Closed
+from batcher.pace.line import Closed
 from batcher.wave.agenda import Held
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course
@@ -30,21 +30,19 @@ _TRIES = 2  # comparisons that are looked up for the cloud's time, for one look-
 class LookUps:
     """Reconciles the doubtful entries of one scope with the cloud's own lists."""
 
-    def __init__(
-        self, context: Context, access: Access, course: Course, lister: Lister, cloud_clock: CloudClock
-    ) -> None:
+    def __init__(self, through: Pass, context: Context, course: Course, lister: Lister) -> None:
         self._context = context
-        self._access = access
+        self._pass = through
         self._course = course
         self._lister = lister
-        self._cloud_clock = cloud_clock
+        self._cloud_clock = through.cloud_clock
         self._learning = asyncio.Lock()
         self._read_journal: set[str] = set()  # timebases whose comparisons were looked for there
 
     async def make(self, held: Held) -> None:
         """Look *held* up and lead it on; it stays in doubt where the scope may not ask."""
-        async with self._access.first_alone():
-            if not await self._access.ready():
+        async with self._pass.first_alone():
+            if not await self._pass.ready():
                 return
             try:
                 listed = await self._lister.comparisons(held.entry.job_id)

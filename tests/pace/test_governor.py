@@ -155,9 +155,6 @@ def test_what_it_says_about_itself() -> None:
         governor.create_answered("job", clock.monotonic(), [THROTTLED])
         assert governor.reason == "turned away by the cloud's limit"
         assert governor.paused_until_s is not None
-        governor.hold("by hand")
-        assert governor.reason == "by hand"
-        governor.hold(None)
         governor.set_limit(Rate(5, 1.0))
         assert governor.creates.rate_text == "5/s"
         governor.set_limit(None)

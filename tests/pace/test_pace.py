@@ -8,7 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.pace.pacer import Closed, Pacer
+from batcher.pace.line import Closed, Party, Paused
+from batcher.pace.pacer import Pacer
 from batcher.rates import Rate
 from tests.pace.server import CountingServer, Delay, drive, virtual_clock
 from tests.virtual import run
@@ -128,18 +129,44 @@ def test_a_pause_holds_everyone() -> None:
     run(main)
 
 
-def test_a_held_pacer_goes_on_when_it_is_let_go() -> None:
-    """The operator's hold has no end of its own."""
+def test_who_is_paused_has_no_place_and_holds_up_nobody() -> None:
+    """A party that is held is sent away at once, wherever it waits; another goes on as if it were not there."""
 
     async def main() -> None:
-        pacer = Pacer(None, virtual_clock())
-        pacer.hold("paused by hand")
-        task = asyncio.create_task(drive(pacer, CountingServer(None), 5))
+        pacer, held, other = Pacer(Rate(1, 10.0), virtual_clock()), Party(), Party()
+        refused: list[str] = []
+        left: list[float] = []
+
+        async def send(party: Party, name: str) -> None:
+            try:
+                async with pacer.turn(party) as turn:
+                    await turn.due()
+            except Paused:
+                refused.append(name)
+                return
+            left.append(pacer.clock.monotonic() - began)
+            turn.sent()
+            turn.ended(sent=True, answered=True)
+
+        began = pacer.clock.monotonic()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(send(held, "first"))
+            for nth in range(3):
+                group.create_task(send(held, f"held {nth}"))
+            group.create_task(send(other, "other"))
+            await asyncio.sleep(1.0)
+            held.hold("by hand")
+            pacer.ring()
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert refused == ["held 1", "held 2", "held 0"]
+        assert len(left) == 2
+        assert 10.0 <= left[1] <= 10.5
+        waiting = asyncio.create_task(held.until_free())
         await asyncio.sleep(1000)
-        assert not task.done()
-        assert pacer.pause_reason == "paused by hand"
-        pacer.hold(None)
-        assert len(await task) == 5
+        assert not waiting.done()
+        held.hold(None)
+        await waiting
 
     run(main)
 

@@ -1,15 +1,39 @@
 """Small values for the tests of the wave: entries, troubles, comparisons."""
 
+import random
 from typing import Any
 
 import orjson
 
+from batcher.channel.channel import Channel
+from batcher.channel.passes import Pass
+from batcher.clock import Clock
+from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Comparison, ErrorKind, Fate, Half, Trouble
 from batcher.life.entry import PlannedEntry, Scope
 
 SCOPE = Scope(0, "https://drs.example.invalid", "p")
 OBJECT, DATA = Half.OBJECT, Half.DATA
 NOON = 1_790_000_000.0  # by the cloud's clock
+
+
+def channel(clock: Clock, *, give_up_after_s: float | None = None, private: bool = True, **limits: Any) -> Channel:
+    """A channel to that scope, without a limit unless one is given."""
+    asked = {"rate": None, "read_rate": None, "concurrency": 4, **limits}
+    return Channel(
+        "p@drs.example.invalid",
+        clock,
+        random.Random(1),
+        give_up_after_s=give_up_after_s,
+        slack_s=5.0,
+        private=private,
+        **asked,
+    )
+
+
+def entered(cloud: Cloud, clock: Clock, *, give_up_after_s: float | None = None) -> Pass:
+    """The pass of a wave that has a channel to itself."""
+    return channel(clock, give_up_after_s=give_up_after_s).enter(cloud, wave="the wave")
 
 
 def entry(index: int = 0, *, job: str | None = None, policy: str = "cancel", halves: str = "both") -> PlannedEntry:

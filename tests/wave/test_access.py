@@ -8,11 +8,10 @@ from structlog.testing import capture_logs
 
 from batcher.channel.access import Access
 from batcher.drs.cloud import Cloud, Refusal
-from batcher.life.entry import Scope
 from tests.pace.server import virtual_clock
 from tests.virtual import run
+from tests.wave.made import entered
 
-SCOPE = Scope(number=0, endpoint="https://drs.example.com", project_id="p")
 SILENT = Refusal("IAM could not be reached: a login page", passing=True)
 WRONG = Refusal("wrong password", http_status=401)
 
@@ -42,14 +41,15 @@ def attend(
 
     async def main() -> None:
         clock = virtual_clock()
-        access = Access(SCOPE, cast(Cloud, iam), clock, lambda: None, give_up_after_s=give_up_after_s)
-        assert await access.ready()
+        way = entered(cast(Cloud, iam), clock, give_up_after_s=give_up_after_s)
+        access = way.channel.access
+        assert await way.ready()
         if let_in:
             access.let_in()
         await clock.sleep(100.0)
         if stop_after_s is not None:
-            asyncio.get_running_loop().call_later(stop_after_s, access.stop)
-        ready = await access.ready()
+            asyncio.get_running_loop().call_later(stop_after_s, way.stop)
+        ready = await way.ready()
         found.append((ready, access, clock.monotonic() - 1100.0))
 
     with capture_logs():

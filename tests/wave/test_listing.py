@@ -7,10 +7,6 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from batcher.channel.access import Access
-from batcher.channel.cloud_clock import CloudClock
-from batcher.channel.governor import Governor
-from batcher.channel.width import Width
 from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.cloud import Cloud
 from batcher.drs.guesses import LIST_PAGE_SIZE
@@ -22,7 +18,7 @@ from batcher.wave.listing import Lister
 from batcher.wave.tally import Tally
 from tests.pace.server import virtual_clock
 from tests.virtual import run
-from tests.wave.made import SCOPE
+from tests.wave.made import entered
 
 Page = Callable[[int], tuple[list[dict[str, Any]], Any]]
 """The rows and the count of a page, by the page's number."""
@@ -64,17 +60,12 @@ def read(cloud: ListCloud) -> tuple[Comparison, ...] | Trouble:
 
     async def main() -> tuple[Comparison, ...] | Trouble:
         clock, rng = virtual_clock(), random.Random(1)
-        governor = Governor(clock, rng, limit=None, read_limit=None, give_up_after_s=None, on_give_up=print)
         nobody, deaf = cast("Any", None), cast("Any", Deaf())
         context = Context(
             policy=Policy(), clock=clock, rng=rng, journal=deaf, collector=nobody, tally=Tally(clock, 1, {}),
             on_stop=print, on_result=nobody,
         )  # fmt: skip
-        lent = cast("Cloud", cloud)
-        access = Access(SCOPE, lent, clock, lambda: None)
-        listed = await Lister(lent, context, access, governor, CloudClock(clock, 5.0), Width(4, clock)).comparisons(
-            "job-1"
-        )
+        listed = await Lister(entered(cast("Cloud", cloud), clock), context).comparisons("job-1")
         assert listed is not None
         return listed.comparisons
 

@@ -5,10 +5,6 @@ from typing import Any, cast
 
 import pytest
 
-from batcher.channel.access import Access
-from batcher.channel.cloud_clock import CloudClock
-from batcher.channel.governor import Governor
-from batcher.channel.width import Width
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ListOutcome
 from batcher.life.events import Intended, LookedUp, Sight
@@ -22,7 +18,7 @@ from batcher.wave.look_up import LookUps
 from batcher.wave.tally import Tally
 from tests.pace.server import virtual_clock
 from tests.virtual import run
-from tests.wave.made import NOON, OBJECT, SCOPE, entry
+from tests.wave.made import NOON, OBJECT, entered, entry
 from tests.wave.test_listing import Deaf, ListCloud
 
 LANDING_S, TAKES_S = 20.0, 4.0
@@ -64,16 +60,14 @@ def test_a_list_proves_nothing_of_what_may_land_after_it_was_asked_for(asked_aft
             policy=Policy(landing_s=LANDING_S), clock=clock, rng=rng, journal=deaf, collector=nobody,
             tally=Tally(clock, 1, {}), on_stop=print, on_result=nobody,
         )  # fmt: skip
-        governor = Governor(clock, rng, limit=None, read_limit=None, give_up_after_s=None, on_give_up=print)
-        lent, times = cast("Cloud", SlowCloud(lambda _: ([], 0))), CloudClock(clock, 5.0)
-        access = Access(SCOPE, lent, clock, lambda: None)
-        course = Told(context, Agenda(clock), times, governor)
-        lister = Lister(lent, context, access, governor, times, Width(4, clock))
+        way = entered(cast("Cloud", SlowCloud(lambda _: ([], 0))), clock)
+        course = Told(context, Agenda(clock), way)
+        lister = Lister(way, context)
         asked = frozenset({OBJECT})
         held = Held(entry(halves="object"), history(asked, [Intended(at=NOON, asked=asked)]))
         held.sent_at = clock.monotonic()
         await clock.sleep(asked_after_s)
-        await LookUps(context, access, course, lister, times).make(held)
+        await LookUps(way, context, course, lister).make(held)
         return course.seen
 
     assert run(main).halves[OBJECT].sight is sight

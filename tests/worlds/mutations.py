@@ -12,7 +12,7 @@ from unittest import mock
 
 from msgspec.structs import replace
 
-from batcher.channel.access import Access
+from batcher.channel.access import Access, Asker
 from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.governor import Governor
 from batcher.clock import Instant
@@ -28,7 +28,8 @@ from batcher.life.events import Answered, Intended
 from batcher.life.reconcile import Bounds, Others
 from batcher.life.result import Status
 from batcher.life.state import EntryState, HalfState
-from batcher.pace.pacer import Closed, Pacer
+from batcher.pace.line import Party
+from batcher.pace.pacer import Pacer
 from batcher.wave import resuming
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
@@ -313,9 +314,8 @@ def drops_a_line() -> Iterator[None]:
 def does_not_keep_the_pace() -> Iterator[None]:
     """Whoever wants to send, sends."""
 
-    async def sleep_until(self: Pacer, moment: Any) -> float:
-        if self._closed:
-            raise Closed
+    async def sleep_until(self: Pacer, moment: Any, party: Party) -> float:
+        self._check(party)
         return self.clock.monotonic()
 
     with _patch(Pacer, _sleep_until=sleep_until):
@@ -336,7 +336,7 @@ def _is_stopped(spec: Spec) -> bool:
 @mutation("stop", where=_is_stopped, worlds=1500)
 def goes_on_sending_after_a_signal() -> Iterator[None]:
     """Told to stop, it sends what it has begun to prepare."""
-    with _patch(Pacer, close=lambda self: None):
+    with _patch(Party, close=lambda self: None):
         yield
 
 
@@ -344,8 +344,8 @@ def goes_on_sending_after_a_signal() -> Iterator[None]:
 def goes_on_with_a_refused_credential() -> Iterator[None]:
     """A refusal does not stop the scope."""
 
-    async def renew_or_halt(self: Access, trouble: Trouble, sent_at: float) -> bool:
-        await self._cloud.renew()
+    async def renew_or_halt(self: Access, trouble: Trouble, sent_at: float, who: Asker) -> bool:
+        await who.cloud.renew()
         return True
 
     with _patch(Access, renew_or_halt=renew_or_halt):
@@ -420,7 +420,7 @@ def goes_on_after_the_deadline() -> Iterator[None]:
 @mutation("pause", where=lambda spec: _orders(spec, "pause"))
 def goes_on_while_it_is_paused() -> Iterator[None]:
     """What already stands in line for its turn does not hear of the pause."""
-    with _patch(Pacer, hold=lambda self, reason: None):
+    with _patch(Party, hold=lambda self, reason: None):
         yield
 
 

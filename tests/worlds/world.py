@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from batcher.channel.channel import Channels
 from batcher.follow.companion import Companion
 from batcher.journal.port import MutableRecord, Record
 from batcher.life.events import LookedUp, Ruled
@@ -267,6 +268,16 @@ class World:
                 beside.settled(result)
             self.say(f"settled entry {result.index}: {result.status} {result.error_msg or ''}")
 
+        channels = Channels(
+            process,
+            rng,
+            rate="auto" if spec.auto else spec.rate,
+            read_rate=spec.read_rate,
+            concurrency=spec.policy.concurrency,
+            give_up_after_s=spec.policy.give_up_after_s,
+            slack_s=spec.policy.slack_s,
+            private=True,
+        )
         engine = Engine(
             start=start,
             policy=spec.policy,
@@ -274,12 +285,13 @@ class World:
             rng=rng,
             journal=LoopJournal(self.disk, process, rng, spec.sync_s, faults),
             sink=sink,
-            clouds={
-                scope: ProcessCloud(self.cloud, self.traffic, process, scope.project_id, number, self._fork())
+            passes={
+                scope: channels.to(scope.endpoint, scope.project_id).enter(
+                    ProcessCloud(self.cloud, self.traffic, process, scope.project_id, number, self._fork()),
+                    wave="the wave",
+                )
                 for scope in start.scopes
             },
-            rate="auto" if spec.auto else spec.rate,
-            read_rate=spec.read_rate,
             on_result=on_result,
             watch=process.passes,
             admission=beside,

@@ -1,0 +1,190 @@
+"""The channel to one scope of the cloud, in this process: what belongs to the scope and not to a wave.
+
+What holds here:
+
+- There is one for each (endpoint, project_id), and all waves of a process that work there share it: one credential and
+  its fate, one pace, so many requests in flight, one notion of the cloud's clock, one table of jobs in hand.
+- A wave has a `Pass`. It stops, pauses and ends by that, and nobody else notices. The limits of the channel hold over
+  all passes; a pass may have narrower ones of its own.
+- Whoever is sent first waits for its own pace before it takes anything that others wait for, and a wave that is paused
+  has nothing in hand: what it had prepared is taken back.
+- A channel that halts (its credential was refused, or there is no way) halts every pass in it. A pass that comes later
+  tries again, unless that would show a refused credential once more: then it is halted from the beginning.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+
+from batcher.channel.access import Access
+from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.governor import Governor, Limit
+from batcher.channel.jobs import Jobs
+from batcher.channel.passes import Pass
+from batcher.clock import Clock
+from batcher.drs.cloud import Cloud
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
+from batcher.logger import scope_name
+from batcher.pace.line import Line
+
+
+class Channel:
+    """See the module. *private*: one wave has it to itself, and its limits are the channel's."""
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        rng: random.Random,
+        *,
+        rate: Limit,
+        read_rate: Limit,
+        concurrency: int,
+        give_up_after_s: float | None,
+        slack_s: float,
+        private: bool = False,
+    ) -> None:
+        self.name = name
+        self.clock = clock
+        self.rng = rng
+        self.private = private
+        self.access = Access(name, clock, self._halt, give_up_after_s=give_up_after_s)
+        self.governor = Governor(
+            clock,
+            rng,
+            limit=rate,
+            read_limit=read_rate,
+            give_up_after_s=give_up_after_s,
+            on_give_up=self.access.halt,
+        )
+        self.cloud_clock = CloudClock(clock, slack_s)
+        self.jobs = Jobs(clock, remembers=not private)
+        self.places = None if private else Line(concurrency)
+        self._concurrency = concurrency
+        self._passes: dict[Pass, None] = {}  # in the order in which they came
+        self.mark: object = None  # of the credential in use: tells it the credential in use from others
+        self._try_again = False
+        self._waves: set[str] = set()  # that were here: what they sent counts already
+        self._went_on = False
+
+    def enter(
+        self,
+        cloud: Cloud,
+        *,
+        wave: str,
+        priority: int = 0,
+        age: float = 0.0,
+        rate: Limit = None,
+        read_rate: Limit = None,
+        concurrency: int | None = None,
+        credential: object = None,
+    ) -> Pass:
+        """A pass for *wave*, which sends through *cloud*; see `Pass` for the limits.
+
+        *credential* is a mark that is equal where the credential is the same.
+        """
+        halted = self.access.halted
+        if halted is not None and (self._try_again or credential != self.mark or not _is_refusal(halted)):
+            self.access.go_on()
+            self.governor.go_on()
+            self._try_again = False
+        self.mark = credential
+        one = Pass(
+            self,
+            cloud,
+            wave=wave,
+            priority=priority,
+            age=age,
+            rate=rate,
+            read_rate=read_rate,
+            concurrency=self._concurrency if concurrency is None else concurrency,
+        )
+        self._passes[one] = None
+        if self.access.halted is not None:
+            one.halt(self.access.halted)
+        return one
+
+    def try_again(self) -> None:
+        """The next wave shows a refused credential once more: an operator says so."""
+        self._try_again = True
+
+    def go_on(self, wave: str, last_sign_s: float, leave_s: float) -> None:
+        """An earlier process ran *wave*, and gave its last sign so long ago: what it sent until then counts for the
+        limits as well."""
+        is_new, self._waves = wave not in self._waves, self._waves | {wave}
+        if not is_new or self._went_on:
+            return
+        for pacer in (self.governor.creates.pacer, self.governor.reads.pacer):
+            if pacer.rate is not None and last_sign_s < pacer.rate.period_s + leave_s:
+                pacer.go_on(in_flight=self._concurrency)
+                self._went_on = not self.private
+
+    def leave(self, one: Pass) -> None:
+        """*one* is closed."""
+        self._passes.pop(one, None)
+
+    def close(self) -> None:
+        """Nothing goes through it any more."""
+        self.jobs.close()
+
+    def _halt(self, trouble: Trouble) -> None:
+        for one in tuple(self._passes):
+            one.halt(trouble)
+
+
+class Channels:
+    """The channels of a process, by (endpoint, project_id). The limits are those of each channel."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        rng: random.Random,
+        *,
+        rate: Limit,
+        read_rate: Limit,
+        concurrency: int,
+        give_up_after_s: float | None,
+        slack_s: float,
+        private: bool = False,
+    ) -> None:
+        """*private*: one wave has them to itself, and its limits are the channels'."""
+        self._clock = clock
+        self._rng = rng
+        self._rate, self._read_rate = rate, read_rate
+        self._concurrency = concurrency
+        self._give_up_after_s = give_up_after_s
+        self._slack_s = slack_s
+        self._private = private
+        self._channels: dict[tuple[str, str], Channel] = {}
+
+    def to(self, endpoint: str, project_id: str) -> Channel:
+        """The channel to that scope."""
+        channel = self._channels.get((endpoint, project_id))
+        if channel is None:
+            channel = self._channels[endpoint, project_id] = Channel(
+                scope_name(endpoint, project_id),
+                self._clock,
+                self._rng,
+                rate=self._rate,
+                read_rate=self._read_rate,
+                concurrency=self._concurrency,
+                give_up_after_s=self._give_up_after_s,
+                slack_s=self._slack_s,
+                private=self._private,
+            )
+        return channel
+
+    def __iter__(self) -> Iterator[Channel]:
+        return iter(self._channels.values())
+
+    def items(self) -> Mapping[tuple[str, str], Channel]:
+        """Those that were asked for, by (endpoint, project_id)."""
+        return dict(self._channels)
+
+    def close(self) -> None:
+        """Nothing goes through them any more."""
+        for channel in self._channels.values():
+            channel.close()
+
+
+def _is_refusal(trouble: Trouble) -> bool:
+    return trouble.fate is Fate.NOT_LET_IN and trouble.kind is ErrorKind.AUTH

@@ -1,0 +1,271 @@
+"""A wave's way into a channel. All that it sends or looks up goes through its pass; it stops and pauses there."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from batcher.channel.governor import Limit
+from batcher.channel.slots import Slot, Slots
+from batcher.drs.cloud import Cloud
+from batcher.drs.outcome import Trouble
+from batcher.pace.line import Party
+from batcher.pace.pacer import Pacer, Turn
+from batcher.rates import Rate
+
+if TYPE_CHECKING:
+    from batcher.channel.channel import Channel
+
+
+class Pass:
+    """What one wave has of a channel. Limits of its own are kept below the channel's; in a private one they are its.
+
+    `on_halt` is called when the channel halts. `sends` and `looks` are the wave's parties in the channel's lines.
+    """
+
+    def __init__(
+        self,
+        channel: "Channel",
+        cloud: Cloud,
+        *,
+        wave: str,
+        priority: int,
+        age: float,
+        rate: Limit,
+        read_rate: Limit,
+        concurrency: int,
+    ) -> None:
+        self.channel = channel
+        self.cloud = cloud
+        self.wave = wave
+        self.governor = channel.governor
+        self.cloud_clock = channel.cloud_clock
+        self.jobs = channel.jobs
+        self.sends = Party(priority=priority, age=age)
+        self.looks = Party(priority=priority, age=age)
+        self.patience = Party()  # closed where the wave waits for nothing more that may take long
+        self.slots = Slots(concurrency, channel.clock, channel.places)
+        self.halted: Trouble | None = None  # why nothing goes through it any more
+        self.on_halt: Callable[[], None] = _nobody
+        self._creates: Pacer | None = None  # its own pace
+        self._reads: Pacer | None = None
+        if not channel.private:
+            self.set_limit(rate)
+            self.set_read_limit(read_rate)
+
+    # --- its access -------------------------------------------------------------------------------------
+
+    async def ready(self) -> bool:
+        """Whether it may send or look: not halted, and the credential is at hand."""
+        return self.halted is None and await self.channel.access.ready(self) and self.halted is None
+
+    def first_alone(self) -> AbstractAsyncContextManager[None]:
+        """Until the cloud has let the channel in, one request at a time: a wrong credential costs one refusal."""
+        return self.channel.access.first_alone()
+
+    def let_in(self) -> None:
+        """The cloud has answered to a request, and not by refusing its credential."""
+        self.channel.access.let_in()
+
+    async def renew_or_halt(self, trouble: Trouble, sent_at: float) -> bool:
+        """After a refusal: True if there is a newer credential than at *sent_at*, not refused yet."""
+        return await self.channel.access.renew_or_halt(trouble, sent_at, self)
+
+    # --- its turns and slots ----------------------------------------------------------------------------
+
+    def turn(self) -> Turn:
+        """The next turn to create. Wait for `paced` before anything is taken that others wait for."""
+        shared = self.governor.creates.pacer
+        return shared.turn(self.sends) if self._creates is None else _Below(self._creates, shared, self.sends)
+
+    def look(self) -> Turn:
+        """The next turn to look."""
+        shared = self.governor.reads.pacer
+        return shared.turn(self.looks) if self._reads is None else _Below(self._reads, shared, self.looks)
+
+    def slot(self) -> Slot:
+        """For a request that is to be sent."""
+        return self.slots.slot(self.sends)
+
+    def look_slot(self) -> Slot:
+        """For a look-up."""
+        return self.slots.slot(self.looks)
+
+    # --- what is done to it -----------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Nothing new is sent through it; look-ups still go."""
+        self.end()
+        self.patience.close()
+
+    def end(self) -> None:
+        """Nothing is left to send through it; look-ups go on as before."""
+        self.sends.close()
+        self._ring()
+
+    def halt(self, trouble: Trouble) -> None:
+        """Nothing goes through it any more, for *trouble*."""
+        if self.halted is None:
+            self.halted = trouble
+            self.stop()
+            self.looks.close()
+            self._ring()
+            self.on_halt()
+
+    def close(self) -> None:
+        """The wave is done with the channel."""
+        self.stop()
+        self.looks.close()
+        self._ring()
+        self.channel.leave(self)
+
+    def hold(self, reason: str | None) -> None:
+        """Nothing is sent until this is called with None; look-ups are not held, nor are other waves."""
+        self.sends.hold(reason)
+        self._ring()
+
+    def set_limit(self, limit: Limit) -> None:
+        """Create at most so many from now on."""
+        if self.channel.private:
+            self.governor.set_limit(limit)
+        else:
+            self._creates = self._own(limit, self._creates)
+
+    def set_read_limit(self, limit: Limit) -> None:
+        """Look up at most so many from now on."""
+        if self.channel.private:
+            self.governor.reads.set_limit(limit)
+        else:
+            self._reads = self._own(limit, self._reads)
+
+    def _own(self, limit: Limit, pacer: Pacer | None) -> Pacer | None:
+        """The wave's own pacer for *limit*; what is to be found, the channel finds."""
+        rate = limit if isinstance(limit, Rate) else None
+        if pacer is None:
+            return None if rate is None else Pacer(rate, self.channel.clock)
+        pacer.set_rate(rate)
+        return pacer
+
+    def resize(self, concurrency: int) -> None:
+        """Have at most so many requests in flight from now on."""
+        self.slots.resize(concurrency)
+
+    def prefer(self, priority: int) -> None:
+        """Stand in line with another *priority* from now on."""
+        self.sends.priority = self.looks.priority = priority
+
+    def go_on_after(self, last_sign_s: float, leave_s: float) -> None:
+        """An earlier run of the wave gave its last sign so long ago: what it sent until then counts as well."""
+        self.channel.go_on(self.wave, last_sign_s, leave_s)
+        for pacer in (self._creates, self._reads):
+            if pacer is not None and pacer.rate is not None and last_sign_s < pacer.rate.period_s + leave_s:
+                pacer.go_on(in_flight=self.slots.size)
+
+    # --- what it says -----------------------------------------------------------------------------------
+
+    @property
+    def rate_text(self) -> str:
+        """The pace in force, for people."""
+        own = None if self._creates is None else self._creates.rate
+        limit = self.governor.creates.pacer.rate
+        if own is not None and (limit is None or own.per_s < limit.per_s):
+            return str(own)
+        return self.governor.creates.rate_text
+
+    @property
+    def reason(self) -> str | None:
+        """Why less is sent than could be, for people."""
+        return self.sends.held or self.governor.reason
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether nothing is sent until something changes that nobody here can foresee: an outage, the operator."""
+        return self.sends.held is not None or self.governor.out
+
+    @property
+    def paused_until_s(self) -> float | None:
+        """Seconds until it sends again, 0 where that is not known; None: it is not paused."""
+        paused_s = self.governor.paused_until_s
+        return 0.0 if paused_s is None and self.sends.held is not None else paused_s
+
+    def _ring(self) -> None:
+        for pacer in (self.governor.creates.pacer, self.governor.reads.pacer, self._creates, self._reads):
+            if pacer is not None:
+                pacer.ring()
+
+
+class _Below(Turn):
+    """A turn that has to keep the wave's own pace as well. That is waited for first, by `paced` or on entering."""
+
+    __slots__ = ("_is_paced", "_own")
+
+    def __init__(self, own: Pacer, shared: Pacer, party: Party) -> None:
+        super().__init__(shared, party)
+        self._own = own.turn(party)
+        self._is_paced = False
+
+    async def __aenter__(self) -> Self:
+        if self._is_paced:
+            return await super().__aenter__()
+        await self._own.__aenter__()
+        try:
+            return await super().__aenter__()
+        except BaseException as error:
+            await self._own.__aexit__(type(error), error, None)
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await super().__aexit__(kind, error, trace)
+        if not self._is_paced:
+            await self._own.__aexit__(kind, error, trace)
+
+    async def due(self) -> None:
+        """See `Turn.due`."""
+        await self._own.due()
+        try:
+            await super().due()
+        except BaseException:
+            self._own.ended(sent=False)
+            raise
+
+    def sent(self) -> None:
+        """See `Turn.sent`."""
+        self._own.sent()
+        super().sent()
+
+    def ended(self, *, sent: bool, answered: bool = False) -> None:
+        """See `Turn.ended`."""
+        self._own.ended(sent=sent, answered=answered)
+        super().ended(sent=sent, answered=answered)
+
+
+class _Paced:
+    """Inside, the own pace of *turn* lets it go."""
+
+    __slots__ = ("_turn",)
+
+    def __init__(self, turn: _Below) -> None:
+        self._turn = turn
+
+    async def __aenter__(self) -> None:
+        await self._turn._own.__aenter__()
+        self._turn._is_paced = True
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._turn._own.__aexit__(kind, error, trace)
+
+
+def paced(turn: Turn) -> AbstractAsyncContextManager[None]:
+    """A context to enter before *turn* itself: it waits for the wave's own pace, where there is one."""
+    return _Paced(turn) if isinstance(turn, _Below) else _UNPACED
+
+
+_UNPACED: AbstractAsyncContextManager[None] = nullcontext()
+
+
+def _nobody() -> None:
+    """Nobody asks to know."""
