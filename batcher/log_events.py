@@ -14,6 +14,7 @@ SENTENCES = {
     "journal.outdated": "another run may have gone on with a newer journal: each entry is looked up before it is sent",
     "limit.confirmed": "the limit that the cloud named holds",
     "limit.exceeded": "turned away by the cloud's limit",
+    "notice.defect": "a notification failed: this is a defect",
     "notice.failed": "a notification was not taken: it is sent again",
     "notice.given_up": "a notification was not taken, and is given up",
     "notice.postponed": "notifications wait: the service's database fails",

@@ -136,9 +136,10 @@ def _scopes(reading: Reading) -> Iterator[Metric]:
             limit.add_metric(scope, now.limit_per_s)
         flight.add_metric(scope, now.in_flight)
         paused.add_metric(scope, now.is_paused)
-    for scope, count in sorted(reading.meters.requests.items()):
-        requests.add_metric(scope, count)
-        pauses.add_metric(scope, reading.meters.pauses[scope])
+    meters = reading.meters
+    for scope in sorted(meters.requests.keys() | meters.pauses.keys() | reading.scopes.keys()):
+        requests.add_metric(scope, meters.requests[scope])
+        pauses.add_metric(scope, meters.pauses[scope])
     yield from (limit, flight, paused, requests, pauses)
 
 

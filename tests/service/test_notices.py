@@ -20,7 +20,7 @@ from aiohttp import web
 from batcher.drs.transport import AiohttpTransport
 from batcher.masking import mask_text
 from batcher.notify.standard import body_of, headers_of, key_of
-from batcher.service.notices import outbox
+from batcher.service.notices import courier, outbox
 from batcher.service.notices.courier import Courier
 from batcher.service.notices.targets import Event, Target, targets_of
 from batcher.settings.configfile import read_config
@@ -130,8 +130,7 @@ def put(db: Db, who: Target, id: str = "msg_1", event: Event = Event.ENDED) -> N
 
 async def deliver(db: Db, who: Target, until: Callable[[], bool], clock: Leaping | None = None) -> None:
     async with AiohttpTransport() as transport:
-        courier = Courier(db, [who], transport, clock or Leaping())
-        task = asyncio.create_task(courier.run())
+        task = asyncio.create_task(Courier(db, [who], transport, clock or Leaping()).run())
         try:
             async with asyncio.timeout(30):
                 while not until() and not task.done():  # noqa: ASYNC110 - it is the other side that changes
@@ -251,6 +250,25 @@ async def test_a_chat_is_told_by_apprise(tmp_path: Path) -> None:
     said = orjson.loads(receiver.came[-1][1])
     assert (said["title"], said["message"]) == ("batcher: wave.ended", "Wave w1 has ended.")
     assert "secret-path" not in str(lines)
+
+
+async def test_a_defect_on_the_way_stops_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    db, receiver = Db(tmp_path / "db"), Receiver(200)
+    signed = headers_of
+    calls = []
+
+    def breaks_once(*given: Any) -> dict[str, str]:
+        calls.append(given)
+        if len(calls) == 1:
+            raise ZeroDivisionError
+        return signed(*given)
+
+    monkeypatch.setattr(courier, "headers_of", breaks_once)
+    async with receiver.serving(tmp_path) as who:
+        put(db, who)
+        with structlog.testing.capture_logs() as lines:
+            await deliver(db, who, lambda: db.states()[0][1] == "sent")
+    assert [line["event"] for line in lines] == ["notice.defect"]
 
 
 @pytest.mark.parametrize(

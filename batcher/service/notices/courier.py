@@ -2,7 +2,9 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, Protocol, TypeVar
@@ -83,6 +85,9 @@ class Courier:
             except (BatcherError, sqlite3.Error) as error:  # the disk is full, say; what was put there stays there
                 log.warning("notice.postponed", target=target.name, reason=mask_text(str(error)))
                 await self._clock.sleep(_LOOK_S)
+            except Exception as error:  # the top of this task: whatever it is, the others are told, and this one later
+                log.error("notice.defect", target=target.name, exc_info=error)
+                await self._clock.sleep(_LOOK_S)
 
     async def _round(self, target: Target) -> None:
         """Deliver what is due; where nothing is, wait until something may be."""
@@ -136,7 +141,10 @@ class Courier:
     async def _chat(self, target: Target, message: Message) -> None:
         assert target.apprise is not None  # noqa: S101 - else it is a webhook
         title = f"batcher: {message.event}"
-        said = await asyncio.to_thread(chat.send, target.apprise, title, message.text)
+        try:
+            said = await _beside(partial(chat.send, target.apprise, title, message.text))
+        except Exception as error:
+            raise NotTaken(f"apprise failed: {error!r}") from error
         if said is not None:
             raise NotTaken(said)
 
@@ -149,6 +157,27 @@ def _retry_after_s(answer: Answer) -> float | None:
         return max(0.0, parsedate_to_datetime(asked).timestamp() - answer.answered_at)
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+async def _beside(work: Callable[[], T]) -> T:
+    """What *work* answers, from a thread that nobody waits for at the end: a chat may take its time."""
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[T] = loop.create_future()
+
+    def tell(settle: Callable[[], None]) -> None:
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(lambda: None if answer.done() else settle())
+
+    def run() -> None:
+        try:
+            found = work()
+        except Exception as error:  # noqa: BLE001 - told to whoever waits
+            tell(partial(answer.set_exception, error))
+        else:
+            tell(partial(answer.set_result, found))
+
+    threading.Thread(target=run, name="chat", daemon=True).start()
+    return await answer
 
 
 async def _first(*waiting: Coroutine[Any, Any, object]) -> None:
