@@ -119,8 +119,6 @@ class Approval(Wire):
 class Settle(Wire):
     """The operator's word on an unsettled entry."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
     ruling: str = Field(
         alias="as",
         min_length=1,

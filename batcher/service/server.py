@@ -1,6 +1,7 @@
 """The service as a process: its folder, its waves, its socket, and its orderly end."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,10 @@ log = get_logger("batcher.service")
 
 _OUTWARDS = 8  # connections to those that are told
 _OUTWARDS_S = 30.0  # for one of them to take a message
+# What aiohttp would log is about clients that are gone or talk nonsense; whatever else goes wrong the guard tells.
+_QUIET = logging.getLogger("batcher.service.http")
+_QUIET.addHandler(logging.NullHandler())
+_QUIET.propagate = False
 _LINGER_S = 2.0  # for answers that are on their way when all else has ended
 
 
@@ -81,7 +86,9 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
         async with waves, _outwards(options, desk) as outwards, desk.open(waves.database, outwards):
             tokens = None if options.tokens is None else TokensFile(options.tokens)
             app = make_app(waves, tokens, options.limits, clock)
-            runner = BoundedRunner(app, options.limits.connections, shutdown_timeout=_LINGER_S, **SERVER_OPTIONS)
+            runner = BoundedRunner(
+                app, options.limits.connections, shutdown_timeout=_LINGER_S, logger=_QUIET, **SERVER_OPTIONS
+            )
             await runner.setup()
             try:
                 url = await _listen(runner, options)

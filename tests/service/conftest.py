@@ -4,9 +4,22 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from batcher.simulator.config import CloudConfig
+from batcher.simulator.differences import Differences, SimulatedDifference
+from batcher.simulator.jobs import JobRule
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from tests.service.serving import PROJECT
+
+CLOUD = CloudConfig(
+    speed=2000.0,
+    jobs=(
+        JobRule(pattern="gone-*", status="FULL_TRANSFER_FAILED"),
+        JobRule(pattern="differs-*", objects=(("shop", None, ("orders", "goods")),)),
+    ),
+    differences=Differences((SimulatedDifference(job_id="differs-*", table="orders", rows=3),)),
+)
+"""The jobs gone-… are compared no more, differs-… have a table that differs, and comparisons take a moment."""
 
 
 @pytest.fixture
@@ -15,6 +28,7 @@ async def cloud(elsewhere: None, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
     monkeypatch.setenv("BATCHER_PROJECT_ID", PROJECT)
     monkeypatch.setenv("BATCHER_RATE", "200/s")
     monkeypatch.setenv("BATCHER_LANDING_TIME", "0.5s")
-    async with Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as simulator:
+    monkeypatch.setenv("BATCHER_POLL", "0.1s")
+    async with Simulator(ServiceConfig(cloud=CLOUD, latency_s=(0.0, 0.01))) as simulator:
         monkeypatch.setenv("BATCHER_ENDPOINT", simulator.url)
         yield simulator

@@ -104,6 +104,8 @@ class ReadingApi:
                 if piece:
                     await sent(response.write(piece), self._limits)
             await sent(response.write_eof(), self._limits)
+        except ConnectionError:
+            return  # whoever read it is gone
         finally:
             await pieces.aclose()  # type: ignore[attr-defined] # they are all generators
 

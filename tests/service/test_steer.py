@@ -1,0 +1,156 @@
+"""Steering waves: states and verbs, order, limits over several waves, what is changed while one runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from batcher.service.kept.register import WaveRow
+from batcher.service.models import State
+from batcher.service.problem import Problem
+from batcher.service.running import verbs
+from batcher.simulator.ledger import RequestSeen, creations, doubles
+from batcher.simulator.server import Simulator
+from tests.service.serving import Serving, csv, eventually, serving
+
+
+def row(state: State, **more: Any) -> WaveRow:
+    about: dict[str, Any] = {"id": "w", "name": "w", "format": "csv", "digest": "sha256:0", "entries": 3}
+    return WaveRow(**about, submitted_by="ann", created_at=0.0, state=state, **more)
+
+
+@pytest.mark.parametrize(
+    ("verb", "takes"),
+    [
+        (verbs.started, {State.HELD: State.QUEUED, State.STOPPED: State.QUEUED}),
+        (verbs.paused, {State.QUEUED: State.PAUSED, State.RUNNING: State.PAUSED}),
+        (verbs.resumed, {State.PAUSED: State.QUEUED}),
+        (
+            verbs.stopped,
+            {
+                State.HELD: State.STOPPED,
+                State.QUEUED: State.STOPPED,
+                State.PAUSED: State.STOPPED,
+                State.RUNNING: State.STOPPING,
+            },
+        ),
+        (verbs.retried, {State.STOPPED: State.QUEUED, State.ENDED: State.QUEUED}),
+    ],
+)
+def test_what_makes_sense_in_which_state(verb: Any, takes: dict[State, State]) -> None:
+    for state in State:
+        wave = row(state, counts={"failed": 1})
+        if state in takes:
+            assert verb(wave, "bob", 1.0)["state"] is takes[state]
+            continue
+        with pytest.raises(Problem) as refused:
+            verb(wave, "bob", 1.0)
+        assert refused.value.status == 409
+        assert state.value in refused.value.detail
+
+
+def test_what_has_begun_is_stopped_in_order_and_a_wave_without_failures_is_not_retried() -> None:
+    assert verbs.stopped(row(State.PAUSED, is_begun=True), "bob", 1.0)["state"] is State.STOPPING
+    with pytest.raises(Problem, match="no failed entry"):
+        verbs.retried(row(State.ENDED, counts={"created": 3}), "bob", 1.0)
+    with pytest.raises(Problem, match="waits to be approved"):
+        verbs.started(row(State.HELD, needs_approval=True), "bob", 1.0)
+
+
+def creates(cloud: Simulator) -> list[str | None]:
+    """The jobs of all create requests so far."""
+    return [e.job_id for e in cloud.ledger if isinstance(e, RequestSeen) and e.call == "create-compare-task"]
+
+
+async def test_pause_resume_and_rate_of_a_running_wave(cloud: Simulator, tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as service:
+        wave = await service.submit(csv(60), "rate=20/s")
+        path = f"/v1/waves/{wave['id']}"
+        await service.created(wave["id"], 2)
+        paused = await service.post(f"{path}/pause")
+        assert (paused["state"], paused["reason"]) == ("paused", "paused by local")
+        await eventually(lambda: in_flight_is_settled(service, path))
+        before = len(creates(cloud))
+        assert (await service.get("/v1/scopes"))["scopes"][0]["reason"]
+        async with service.client.patch(path, json={"rate": "150/s", "concurrency": 8, "priority": 5}) as answer:
+            changed = await answer.json()
+        assert (answer.status, changed["priority"], changed["scopes"][0]["rate"]) == (200, 5, "150/s")
+        assert len(creates(cloud)) == before
+        await service.post(f"{path}/pause", status=409)
+        assert (await service.post(f"{path}/resume"))["state"] == "running"
+        assert (await service.until(wave["id"], State.ENDED))["exit_code"] == 0
+        async with service.client.patch(path, json={"rate": "1/s"}) as answer:
+            assert answer.status == 409
+    assert doubles(cloud.ledger) == {}
+
+
+async def in_flight_is_settled(service: Serving, path: str) -> bool:
+    wave = await service.get(path)
+    return bool(sum(scope["in_flight"] for scope in wave["scopes"]) == 0 and wave["state"] == "paused")
+
+
+async def test_a_bad_change_is_a_finding_and_changes_nothing(cloud: Simulator, tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as service:
+        wave = await service.submit(csv(2), "start=false")
+        for change, problem in (
+            ({}, "changes nothing"),
+            ({"rate": "201/s"}, "above what this service allows"),
+            ({"rat": "1/s"}, "is not known here"),
+            ({"priority": 101}, "is not valid"),
+        ):
+            async with service.client.patch(f"/v1/waves/{wave['id']}", json=change) as answer:
+                said = await answer.json(content_type=None)
+                assert answer.status == 422
+                assert problem in said["findings"][0]["problem"]
+        assert await service.get(f"/v1/waves/{wave['id']}") == wave
+
+
+async def test_waves_of_one_scope_go_by_priority_then_age_within_the_limit(cloud: Simulator, tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as service:
+        first = await service.submit(csv(10), "rate=40/s")
+        await service.until(first["id"], State.RUNNING)
+        late = [await service.submit(csv(2, first=100)), await service.submit(csv(2, first=200), "priority=7")]
+        for wave in (first, *late):
+            assert (await service.until(wave["id"], State.ENDED))["exit_code"] == 0
+    jobs = [int((job or "job-0").removeprefix("job-")) for job in creates(cloud)]
+    assert jobs.index(200) < jobs.index(100)
+    assert doubles(cloud.ledger) == {}
+
+
+async def test_a_stopped_wave_goes_on_and_what_failed_is_taken_up_again(cloud: Simulator, tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as service:
+        wave = await service.submit(csv(40), "rate=20/s")
+        path = f"/v1/waves/{wave['id']}"
+        await service.created(wave["id"], 2)
+        assert (await service.post(f"{path}/stop"))["state"] == "stopping"
+        stopped = await service.until(wave["id"], State.STOPPED)
+        assert (stopped["exit_code"], stopped["reason"]) == (3, "stopped by local")
+        lines = await service.lines(f"{path}/results?follow=true")
+        assert sum(stopped["counts"].values()) == len(lines) == 40
+        await service.post(f"{path}/stop", status=409)
+        await service.post(f"{path}/retry-failed", status=409)
+        await service.post(f"{path}/start")
+        ended = await service.until(wave["id"], State.ENDED)
+        assert (ended["exit_code"], ended["counts"]["created"]) == (0, 40)
+        assert await service.get("/v1/waves/nosuchwave00", status=404)
+        await service.post("/v1/waves/nosuchwave00/start", status=404)
+    assert doubles(cloud.ledger) == {}
+    assert sum(1 for _ in creations(cloud.ledger)) == 40
+
+
+async def test_held_waves_are_listed_by_state_page_by_page(cloud: Simulator, tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as service:
+        held = [(await service.submit(csv(1), f"start=false&name=w{n}"))["id"] for n in range(7)]
+        found, after = [], ""
+        while True:
+            page = await service.get(f"/v1/waves?state=held&limit=3{after}")
+            found += [wave["id"] for wave in page["waves"]]
+            if page["next"] is None:
+                break
+            after = f"&after={page['next']}"
+        assert found == held[::-1]
+        assert (await service.get("/v1/waves?state=ended"))["waves"] == []
+        assert (await service.get("/v1/waves?state=odd", status=422))["findings"][0]["field"] == "state"
+        assert (await service.post(f"/v1/waves/{held[0]}/start"))["state"] == "queued"
+        await service.until(held[0], State.ENDED)
+        assert (await service.post(f"/v1/waves/{held[1]}/stop"))["state"] == "stopped"
