@@ -123,7 +123,10 @@ class Audit:
     def add(self, db: sqlite3.Connection, deed: Deed) -> int:
         """Record *deed* in a transaction that is open, and is committed next; its number. Raises as `record` does."""
         seq = self._next
-        detail = orjson.dumps(mask(dict(deed.detail))) if deed.detail else None
+        told = dict(deed.detail)
+        if deed.who.forwarded_for is not None:
+            told["forwarded_for"] = deed.who.forwarded_for
+        detail = orjson.dumps(mask(told)) if told else None
         if detail is not None and len(detail) > _LONGEST_DETAIL:
             detail = orjson.dumps({"cut": detail[:_LONGEST_DETAIL].decode("utf-8", "replace")})
         who = deed.who

@@ -10,6 +10,7 @@ from http import HTTPStatus
 
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
+from msgspec.structs import replace
 
 from batcher.clock import Clock
 from batcher.logger import get_logger
@@ -112,6 +113,7 @@ class Guard:
             status=status,
             who=None if who is None else who.name,
             address=address_of(request),
+            forwarded_for=_forwarded_for(request),
             took_ms=round(took_s * 1000, 1),
         )
 
@@ -142,10 +144,10 @@ class Guard:
         """Who makes *request*. Raises `Problem` 401, 403, 429 or 503."""
         address = address_of(request)
         if self.tokens is None:
-            return Who(name=LOCAL, role=Role.ADMIN, address=address)
+            return Who(name=LOCAL, role=Role.ADMIN, address=address, forwarded_for=_forwarded_for(request))
         said = request.headers.get("Authorization")
         if said is not None:
-            return self.who_has(_bearer(said), address)
+            return replace(self.who_has(_bearer(said), address), forwarded_for=_forwarded_for(request))
         cookie = cookie_of(request)
         if cookie is None:
             raise _unknown("Send a token as Authorization: Bearer …")
@@ -156,7 +158,13 @@ class Guard:
             raise _unknown("Your session has ended: log in again.")
         _require_ours(request, session)
         request[SESSION] = session
-        return Who(name=held.name, role=held.role, address=address, token=held.hash)
+        return Who(
+            name=held.name,
+            role=held.role,
+            address=address,
+            token=held.hash,
+            forwarded_for=_forwarded_for(request),
+        )
 
     def who_has(self, token: str, address: str) -> Who:
         """Who speaks with *token* from *address*. Raises `Problem` 401, 429 or 503."""
@@ -188,6 +196,11 @@ class Guard:
 def address_of(request: web.BaseRequest) -> str:
     """Where the connection is from; behind a proxy, the proxy's own address."""
     return request.remote or ""
+
+
+def _forwarded_for(request: web.BaseRequest) -> str | None:
+    said = request.headers.get("X-Forwarded-For")
+    return None if said is None else printable(said, 200)
 
 
 def cookie_of(request: web.Request) -> str | None:

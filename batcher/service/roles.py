@@ -25,13 +25,15 @@ WORDS = {role.word: role for role in Role}
 class Who(Struct, frozen=True, kw_only=True):
     """Who makes a request: the *name* of a token with its *role*, and the *address* it came from.
 
-    *token* is the token's hash, None without a tokens file.
+    *token* is the token's hash, None without a tokens file. *forwarded_for* is what a proxy on the way says of where it
+    came from; whoever connects can write that, so it is kept and believed in nothing.
     """
 
     name: str
     role: Role
     address: str
     token: bytes | None = None
+    forwarded_for: str | None = None
 
     def may(self, least: Role) -> bool:
         """Whether this is at least a *least*."""

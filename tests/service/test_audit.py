@@ -86,6 +86,14 @@ def test_what_is_done_is_in_both_with_all_there_is_to_know(tmp_path: Path) -> No
     assert (tmp_path / "audit.jsonl").stat().st_mode & 0o777 == 0o600
 
 
+def test_what_a_proxy_says_stands_beside_the_address(tmp_path: Path) -> None:
+    service = Service(tmp_path)
+    who = Who(name="anna", role=Role.SUBMIT, address="127.0.0.1", forwarded_for="203.0.113.9")
+    service.audit.record(service.db, Deed(who=who, action="submit", detail={"name": "x"}))
+    (line,) = service.lines
+    assert (line["address"], line["detail"]) == ("127.0.0.1", {"name": "x", "forwarded_for": "203.0.113.9"})
+
+
 def test_it_is_read_page_by_page(tmp_path: Path) -> None:
     service = Service(tmp_path)
     for n in range(7):

@@ -107,6 +107,22 @@ async def test_one_line_an_access(tokens: Path) -> None:
         ]
 
 
+async def test_what_a_proxy_says_of_the_address_is_kept_apart(tokens: Path) -> None:
+    """Whoever connects can say so: it is no way around the bound on wrong tokens."""
+    async with tiny(tokens) as service:
+        said = {"Authorization": "Bearer wrong", "X-Forwarded-For": ""}
+        with structlog.testing.capture_logs() as lines:
+            statuses = [
+                (await service.client.get("/read", headers=said | {"X-Forwarded-For": f"203.0.113.{n}"})).status
+                for n in range(12)
+            ]
+        assert statuses == [401] * 10 + [429] * 2
+        assert [(line["address"], line["forwarded_for"]) for line in lines[:2]] == [
+            ("127.0.0.1", "203.0.113.0"),
+            ("127.0.0.1", "203.0.113.1"),
+        ]
+
+
 async def test_a_defect_is_a_problem_that_tells_nothing(tokens: Path) -> None:
     headers = made(tokens, "anna", Role.READ)
     async with tiny(tokens) as service:
