@@ -46,16 +46,18 @@ def classify_item(answer: Answer, item: Json) -> Trouble:
     return of_part(by_table(answer, error_of(item, answer.http_status or 0) or Error(None, None)))
 
 
-def went(answer: Answer, body: Json | None) -> dict[str, Any]:
-    """The fields of an `Outcome` that say how the request went; *body* is what was read of the answer's."""
+def went(answer: Answer, body: Json | None, *, sound: bool = False) -> dict[str, Any]:
+    """The fields of an `Outcome` that say how the request went; *body* is what was read of the answer's. *sound*: it
+    was classified, and there is no trouble with it, so that it is the cloud's."""
     date = server_time(answer)
+    is_the_clouds = date is not None and (sound or says_the_cloud(answer, body))
     return {
         "stage": answer.stage,
         "sent_at": answer.sent_at,
         "answered_at": answer.answered_at,
         "http_status": answer.http_status,
         "request_id": answer.request_id,
-        "server_time": date if date is not None and says_the_cloud(answer, body) else None,
+        "server_time": date if is_the_clouds else None,
     }
 
 

@@ -71,6 +71,12 @@ def decide(state: EntryState, policy: Policy, moment: Moment) -> Action:
     return action
 
 
+def decide_resumed(state: EntryState, policy: Policy, moment: Moment) -> Action:
+    """As `decide`, for an entry that an earlier process left open: what may have been sent is looked up at once."""
+    action = decide(state, policy, moment)
+    return LookUp(0.0, "may have been sent by an earlier run") if isinstance(action, LookUp) else action
+
+
 def _look_at_what_is_in_the_way(state: EntryState, policy: Policy, refused: Settle) -> LookUp | Settle:
     """A comparison that is unfinished may be this entry's own, if something on the way repeats requests."""
     made = state.looks + state.failed_looks

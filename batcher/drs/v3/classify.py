@@ -37,7 +37,7 @@ def classify_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> Cr
     return CreateOutcome(
         halves={half: _half(answer, half, parts[half], whole) for half in sorted(wanted)},
         whole=whole,
-        **went(answer, body),
+        **went(answer, body, sound=whole is None),
         unasked=tuple([found for half, part in parts.items() if half not in wanted and (found := _task_id(part))]),
     )
 
@@ -52,7 +52,7 @@ def classify_list(answer: Answer, *, job_id: str, most: int | None = None) -> Li
         assert body is not None and answer.http_status is not None  # noqa: S101, PT018 - else there is trouble
         found = _page(body.get("compare_task_list_results"), answer, most)
         page, trouble = (found, None) if isinstance(found, ComparisonPage) else (None, found)
-    return ListOutcome(page=page, trouble=trouble, **went(answer, body))
+    return ListOutcome(page=page, trouble=trouble, **went(answer, body, sound=trouble is None))
 
 
 def classify_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
@@ -73,7 +73,8 @@ def classify_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
             trouble = unsound(f"the answer is not as documented: {_first_error(error)}")
     if trouble is not None:
         return ResultsOutcome(trouble=trouble, **went(answer, body))
-    return ResultsOutcome(trouble=None, results=result_pages(told), listed=listed(told), **went(answer, body))
+    pages, page = result_pages(told), listed(told)
+    return ResultsOutcome(trouble=None, results=pages, listed=page, **went(answer, body, sound=True))
 
 
 def classify_batch_status(answer: Answer, *, asked: Iterable[str]) -> StatusOutcome:
