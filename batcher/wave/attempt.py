@@ -7,7 +7,8 @@ What holds, whatever fails and wherever it is cancelled or killed:
 - A request leaves at most `Policy.leave_s` after its intent: what waited longer is intended anew.
 - It leaves in its turn, in a slot, with a credential that is ready, with its job in hand, and not once its wave is
   paused or its scope closed.
-- What the cloud answered is recorded before anything is decided by it, or reported where it cannot be.
+- What the cloud answered is durable, with the decision that follows, before that is carried out; where it cannot be
+  made so, it is reported.
 - Whether and how the entry ends is decided in `batcher.life`, never here.
 """
 

@@ -10,7 +10,7 @@ from batcher.channel.passes import Pass
 from batcher.clock import Instant
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import Record
-from batcher.life.decide import Action, LookUp, Moment, Settle, decide
+from batcher.life.decide import Moment, Settle, decide, decide_resumed
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
 from batcher.life.reconcile import Bounds, Others, rivals
@@ -38,22 +38,19 @@ class Course:
         held.state = state = anew(held.state)
         if state.intent is not None:
             self._cloud_clock.heard_then(state.intent)
-        held.action = self._decide(held)
+        held.action = decide_resumed(held.state, self._context.policy, self._moment(held))
         if state.in_doubt:
             self._context.tally.in_doubt += 1
-        if isinstance(held.action, LookUp):
-            held.action = LookUp(0.0, "may have been sent by an earlier run")
         self._agenda.add(held)
 
-    def _decide(self, held: Held) -> Action:
+    def _moment(self, held: Held) -> Moment:
         context = self._context
-        moment = Moment(
+        return Moment(
             since_intent_s=self.since_intent(held),
             since_first_s=self._since_first(held),
             draw=context.rng.random(),
             time_may_be_told=self._time_may_be_told(held),
         )
-        return decide(held.state, context.policy, moment)
 
     def _time_may_be_told(self, held: Held) -> bool:
         """Whether something of the scope may still be created, other than by entries that wait for that themselves."""
@@ -78,7 +75,7 @@ class Course:
             event = replace(event, spared=True)
         was_in_doubt = held.state.in_doubt and isinstance(event, LookedUp)
         held.state = state = fold(held.state, event)
-        held.action = action = self._decide(held)
+        held.action = action = decide(held.state, context.policy, self._moment(held))
         happened = Happened(index=held.entry.index, event=replace(event, decided=action.why))
         context.tally.in_doubt += state.in_doubt - was_in_doubt
         if isinstance(action, Settle):

@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from batcher.drs.outcome import Accepted, ErrorKind, Fate, HalfOutcome, Made, Trouble
-from batcher.life.decide import LookUp, Moment, Send, Settle, back_off, decide
+from batcher.life.decide import LookUp, Moment, Send, Settle, back_off, decide, decide_resumed
 from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
 from batcher.life.policy import MaxFailures, Policy, Reconcile
 from batcher.life.result import Status
@@ -354,6 +354,13 @@ def test_a_failed_entry_that_is_taken_up_again_begins_as_at_first() -> None:
     )
     assert (again.since, again.keep, again.snapshot_due) == (None, False, True)
     assert isinstance(decide(again, POLICY, NOW), Send)
+
+
+def test_what_an_earlier_run_left_in_doubt_is_looked_up_at_once_and_all_else_is_decided_as_ever() -> None:
+    assert decide_resumed(state(INTENT), POLICY, NOW) == LookUp(0.0, "may have been sent by an earlier run")
+    others: list[list[Event]] = [[], [INTENT, answered(*MADE)], [INTENT, answered(REFUSED, TOO_FREQUENT)]]
+    for events in others:
+        assert decide_resumed(state(*events), POLICY, NOW) == decide(state(*events), POLICY, NOW)
 
 
 # --- accepted, without an id ----------------------------------------------------------------------------------
