@@ -63,6 +63,20 @@ def one_in_doubt(record: "Record", places: list[int]) -> int:
     raise UserError(f"{len(doubtful)} entries of the job are in doubt: say which, --key with one of {shown}.")
 
 
+def one_decided(record: "Record", places: list[int]) -> int:
+    """Of the entries of one job, the one that was decided about. Raises `UserError` where it is not exactly one."""
+    from batcher.life.events import Ruled, standing
+
+    if len(places) == 1:
+        return places[0]
+    decided = [
+        place for place in places if (events := standing(record.events(place))) and isinstance(events[-1], Ruled)
+    ]
+    if len(decided) == 1:
+        return decided[0]
+    raise UserError(f"{len(decided)} entries of the job were decided about: say which one, --key or --index.")
+
+
 def label_option(what: str) -> Callable[[F], F]:
     """`--label NAME=VALUE`, a `LabelFilter`; *what* a command does with the entries that have it."""
     return click.option(

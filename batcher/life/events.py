@@ -139,10 +139,26 @@ _KINDS: dict[str, type[Any]] = {
 }
 
 
+UNDO = "undo"
+"""The ruling that takes the one before it back."""
+
+
+def standing(events: Iterable[Event]) -> list[Event]:
+    """*events* without the rulings that were taken back, and without what took them back."""
+    left: list[Event] = []
+    for event in events:
+        if isinstance(event, Ruled) and event.ruling == UNDO:
+            if left and isinstance(left[-1], Ruled):
+                left.pop()
+        else:
+            left.append(event)
+    return left
+
+
 def task_ids(events: Iterable[Event]) -> set[str]:
     """The ids of the comparisons that *events* say were made."""
     ids: set[str] = set()
-    for event in events:
+    for event in standing(events):
         match event:
             case Answered():
                 ids |= {verdict.compare_task_id for verdict in event.halves.values() if isinstance(verdict, Made)}

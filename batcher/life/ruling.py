@@ -5,21 +5,29 @@ what is known: of an entry that is unsettled or in doubt, of all its halves in d
 no other half and no other entry of the job has.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-from batcher.drs.outcome import ErrorKind, Fate, Half, Trouble
+from batcher.drs.outcome import Comparison, ErrorKind, Fate, Half, Trouble
 from batcher.errors import UserError
 from batcher.life.decide import Settle, unfinished
 from batcher.life.entry import PlannedEntry
-from batcher.life.events import Event, Reopened, Ruled, task_ids
+from batcher.life.events import UNDO, Event, Reopened, Ruled, standing, task_ids
+from batcher.life.reconcile import types_of
 from batcher.life.result import Status
-from batcher.life.state import EntryState, fold
+from batcher.life.state import EntryState, fold, history
 
 _SHORT = {"object": Half.OBJECT, "data": Half.DATA}
 _GRAMMAR = (
     "write created=TASK_ID, object=TASK_ID,data=TASK_ID (either may be `failed` instead of an id), failed, or retry"
+)
+_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z_-]{0,63}")
+_SHOWN = 3  # of the comparisons that the cloud lists
+_BACK = (
+    "the operator took the decision on it back: it may have been created. The same `batcher run` looks it up; or "
+    "record what is true with `batcher settle`"
 )
 _NOT_CREATED = "not created, as the operator recorded with `batcher settle`"
 
@@ -32,17 +40,28 @@ class Ruling(Struct, frozen=True, kw_only=True):
     """What the operator says, as typed: *text* for the record.
 
     *halves* maps a half to its task id, None to say that it was not created; *whole* is a task id for the one half in
-    doubt; *retry* sends the entry again. With none of these no half was created.
+    doubt; *retry* sends the entry again; *undo* takes the last ruling back. With none of these no half was created.
     """
 
     text: str
     halves: Mapping[Half, str | None] = {}
     whole: str | None = None
     retry: bool = False
+    undo: bool = False
+
+    @property
+    def names_ids(self) -> bool:
+        """Whether it says of a comparison that it exists."""
+        return self.whole is not None or any(task_id is not None for task_id in self.halves.values())
 
     @classmethod
-    def parse(cls, text: str) -> "Ruling":
-        """The ruling that *text* names. Raises `NotSettled` with the mend."""
+    def taken_back(cls) -> "Ruling":
+        """The last ruling no longer holds."""
+        return cls(text=UNDO, undo=True)
+
+    @classmethod
+    def parse(cls, text: str, where: str = "--as") -> "Ruling":
+        """The ruling that *text* names. Raises `NotSettled` with the mend, naming *where* it stands."""
         match text.strip().partition("="):
             case ("retry", "", ""):
                 return cls(text="retry", retry=True)
@@ -54,7 +73,7 @@ class Ruling(Struct, frozen=True, kw_only=True):
         for part in text.split(","):
             name, _, told = (word.strip() for word in part.partition("="))
             if name not in _SHORT or not _is_id(told) or _SHORT[name] in halves:
-                raise NotSettled(f"--as {text} is no ruling: {_GRAMMAR}.")
+                raise NotSettled(f"{where} {text} is no ruling: {_GRAMMAR}.")
             halves[_SHORT[name]] = None if told == "failed" else told
         return cls(text=text.strip(), halves=halves)
 
@@ -82,15 +101,20 @@ def rule(
     ruling: Ruling,
     others: Iterable[tuple[PlannedEntry, Iterable[Event]]],
     now: float,
+    listed: Collection[Comparison] | None = None,
 ) -> RulingEffect:
     """What *ruling* does to *entry*, which is in *state* and has a result with *status* (None: none yet).
 
-    *others* are the other entries of its job, with their events; *now* is Unix seconds. Raises `NotSettled`.
+    *others* are the other entries of its job, with their events; *now* is Unix seconds; *listed* is what the cloud
+    lists for the job, None: it was not asked. Raises `NotSettled`.
     """
     _check_open(entry, state, status)
     named = {} if ruling.retry else _named(entry, state, ruling)
     ids = {half: task_id for half, task_id in named.items() if task_id is not None}
+    _check_shapes(entry, ids.values())
     _check_ids(entry, state, ids.values(), others)
+    if listed is not None:
+        _check_listed(entry, ids, listed)
     events: list[Event] = []
     if status is not None:
         events.append(Reopened(at=now, was=status.value, why="the operator settles it", fresh=False))
@@ -99,6 +123,65 @@ def rule(
         state = fold(state, event)
     stands = unfinished(state, None) if ruling.retry else _ended(state)
     return RulingEffect(events=tuple(events), state=state, stands=stands, is_final=not ruling.retry)
+
+
+def take_back(entry: PlannedEntry, events: Sequence[Event], status: Status | None, now: float) -> RulingEffect:
+    """The last ruling on *entry*, to which *events* happened, taken back: it is in doubt again, as it was before.
+
+    *status* and *now* are of `rule`. Raises `NotSettled`.
+    """
+    left = standing(events)
+    if not left or not isinstance(left[-1], Ruled):
+        raise NotSettled(
+            f"entry {entry.key} has no decision to take back, or went on since: `batcher explain` shows what was done."
+        )
+    if not history(entry.asked, left[:-1]).in_doubt:
+        raise NotSettled(f"entry {entry.key} was not in doubt before that decision: it stands.")
+    was = "to be sent again by the next run" if status is None else status.value
+    added = (
+        Ruled(at=now, ruling=UNDO),
+        Reopened(at=now, was=was, why="the operator takes the decision back", fresh=False),
+    )
+    trouble = Trouble(fate=Fate.MAYBE, kind=ErrorKind.STOPPED, error_msg=_BACK)
+    return RulingEffect(
+        events=added,
+        state=history(entry.asked, [*events, *added]),
+        stands=Settle(Status.UNSETTLED, trouble, _BACK),
+        is_final=True,
+    )
+
+
+def _check_shapes(entry: PlannedEntry, ids: Collection[str]) -> None:
+    """What people copy in an id's place is no id of a comparison. Raises `NotSettled`."""
+    others = {
+        entry.job_id: "the id of the job",
+        entry.key: "the entry's key",
+        entry.scope.project_id: "the id of the project",
+    }
+    for task_id in ids:
+        if task_id in others:
+            raise NotSettled(f"{task_id} is {others[task_id]}, not of a comparison: copy compare_task_id.")
+        if not _ID.fullmatch(task_id):
+            raise NotSettled(
+                f"{task_id[:80]!r} is no id of a comparison: those have letters, digits, - and _ alone, at most 64."
+            )
+
+
+def _check_listed(entry: PlannedEntry, ids: Mapping[Half, str], listed: Collection[Comparison]) -> None:
+    """The cloud lists what was made. Raises `NotSettled`."""
+    types = {comparison.compare_task_id: comparison.compare_type for comparison in listed}
+    for half, task_id in ids.items():
+        if task_id not in types:
+            shown = ", ".join(list(types)[-_SHOWN:]) or "none"
+            raise NotSettled(
+                f"the cloud does not list {task_id} among the comparisons of job {entry.job_id} (the last are: "
+                f"{shown}). Look again; --offline records it all the same."
+            )
+        if types[task_id] not in types_of(half, entry):
+            raise NotSettled(
+                f"{task_id} is a comparison of {types[task_id]}, and entry {entry.key} asked for "
+                f"{' or '.join(sorted(types_of(half, entry)))}. Look again; --offline records it all the same."
+            )
 
 
 def _check_open(entry: PlannedEntry, state: EntryState, status: Status | None) -> None:

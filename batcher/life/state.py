@@ -21,7 +21,19 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batcher.drs.outcome import Accepted, ErrorKind, Fate, Half, HalfOutcome, Made, Trouble
-from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight, Suspected
+from batcher.life.events import (
+    Answered,
+    Event,
+    Intended,
+    LookedUp,
+    Reopened,
+    Retracted,
+    Ruled,
+    Seen,
+    Sight,
+    Suspected,
+    standing,
+)
 
 
 class HalfState(Struct, frozen=True, kw_only=True):
@@ -163,7 +175,7 @@ def anew(state: EntryState) -> EntryState:
 def history(asked: Iterable[Half], events: Iterable[Event]) -> EntryState:
     """The state that *events* lead to, oldest first."""
     state = fresh(asked)
-    for event in events:
+    for event in standing(events):
         state = fold(state, event)
     return state
 

@@ -10,7 +10,19 @@ from msgspec.structs import asdict
 from batcher.clock import utc
 from batcher.drs.outcome import Accepted, Half, Made, Trouble
 from batcher.journal.port import Record
-from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight, Suspected
+from batcher.life.events import (
+    UNDO,
+    Answered,
+    Event,
+    Intended,
+    LookedUp,
+    Reopened,
+    Retracted,
+    Ruled,
+    Seen,
+    Sight,
+    Suspected,
+)
 from batcher.life.result import rfc3339
 
 _NAMES = {Half.OBJECT: "object level", Half.DATA: "data level"}
@@ -78,6 +90,8 @@ def _step(event: Event, attempt: int) -> Step:
             return Step(at=event.at, what="taken up again", told=f"it was {event.was}: {event.why}")
         case Suspected():
             return Step(at=event.at, what="not sent", told=event.why, decided=event.decided)
+        case Ruled(ruling=str(ruling)) if ruling == UNDO:
+            return Step(at=event.at, what="decision taken back", decided="in doubt again")
         case Ruled():
             ids = ", ".join(f"{_NAMES[half]} is {task_id}" for half, task_id in sorted(event.halves.items()))
             return Step(at=event.at, what="settled by the operator", told=ids, decided=event.ruling)

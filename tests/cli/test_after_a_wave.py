@@ -40,7 +40,7 @@ def result_of(index: int) -> dict[str, Any]:
 
 
 def test_created_is_recorded_with_its_id(batcher: Batcher, unsettled: str) -> None:
-    ended = batcher("settle", RESULTS, "--key", unsettled, "--as", "created=cmp-1")
+    ended = batcher("settle", RESULTS, "--key", unsettled, "--as", "created=cmp-1", "--offline")
     assert ended.code == 0
     assert f"{unsettled} is created now" in ended.err
     line = result_of(0)
@@ -57,7 +57,7 @@ def test_the_id_of_another_entry_of_the_job_is_refused(batcher: Batcher, cloud: 
     manifest.write_text(line.replace('"both"', '"one"') + line.replace('"both"', '"two"'))
     batcher("run", manifest, "-o", RESULTS, "--reconcile", "off", "--allow-duplicates")
     made = result_of(1)["data_level_compare_create_result"]["compare_task_id"]
-    refused = batcher("settle", RESULTS, "--key", "one", "--as", f"created={made}")
+    refused = batcher("settle", RESULTS, "--key", "one", "--as", f"created={made}", "--offline")
     assert refused.code == 2
     assert f"{made} belongs to entry two of the same job" in refused.err
     assert result_of(0)["status"] == "unsettled"
@@ -91,14 +91,14 @@ def test_retry_is_sent_again_by_the_next_run(
 
 def test_a_settled_entry_stays_so_when_the_wave_goes_on(batcher: Batcher, unsettled: str, manifest: Path) -> None:
     for index in (0, 1, 2):
-        assert batcher("settle", RESULTS, "--index", index, "--as", f"created=cmp-{index}").code == 0
+        assert batcher("settle", RESULTS, "--index", index, "--as", f"created=cmp-{index}", "--offline").code == 0
     before = sorted(RESULTS.read_bytes().splitlines())
     assert batcher("run", manifest, "-o", RESULTS, "--reconcile", "off").code == 0
     assert sorted(RESULTS.read_bytes().splitlines()) == before
 
 
 def test_a_ruling_is_shown_by_explain(batcher: Batcher, unsettled: str) -> None:
-    batcher("settle", RESULTS, "--key", unsettled, "--as", "created=cmp-1")
+    batcher("settle", RESULTS, "--key", unsettled, "--as", "created=cmp-1", "--offline")
     said = batcher("explain", RESULTS, "--key", unsettled).out
     assert "settled by the operator" in said
     assert "data level is cmp-1" in said
@@ -109,13 +109,13 @@ def test_both_halves_in_doubt_take_a_word_on_each(batcher: Batcher, cloud: Cloud
     manifest = tmp_path / "wave.jsonl"
     manifest.write_text(BOTH_HALVES)
     batcher("run", manifest, "-o", RESULTS, "--reconcile", "off")
-    refused = batcher("settle", RESULTS, "--key", "both", "--as", "created=cmp-1")
+    refused = batcher("settle", RESULTS, "--key", "both", "--as", "created=cmp-1", "--offline")
     assert refused.code == 2
     assert "object=TASK_ID,data=TASK_ID" in refused.err
-    assert batcher("settle", RESULTS, "--key", "both", "--as", "object=cmp-1").code == 2
-    assert batcher("settle", RESULTS, "--key", "both", "--as", "object=same,data=same").code == 2
+    assert batcher("settle", RESULTS, "--key", "both", "--as", "object=cmp-1", "--offline").code == 2
+    assert batcher("settle", RESULTS, "--key", "both", "--as", "object=same,data=same", "--offline").code == 2
     assert result_of(0)["status"] == "unsettled"
-    assert batcher("settle", RESULTS, "--key", "both", "--as", "object=cmp-1,data=failed").code == 0
+    assert batcher("settle", RESULTS, "--key", "both", "--as", "object=cmp-1,data=failed", "--offline").code == 0
     line = result_of(0)
     assert line["status"] == "partial"
     assert line["object_level_compare_create_result"]["compare_task_id"] == "cmp-1"
@@ -152,7 +152,7 @@ def test_a_wave_begun_with_other_default_keys_keeps_them(
         assert batcher("run", manifest, "-o", RESULTS, "--reconcile", "off").code == 4
     keys = [result_of(index)["key"] for index in range(3)]
     assert all(len(key) == 16 for key in keys)
-    assert batcher("settle", RESULTS, "--key", keys[0], "--as", "created=cmp-1").code == 0
+    assert batcher("settle", RESULTS, "--key", keys[0], "--as", "created=cmp-1", "--offline").code == 0
     assert batcher("settle", RESULTS, "--key", keys[1], "--as", "retry").code == 0
     batcher("run", manifest, "-o", RESULTS, "--reconcile", "off")
     assert [result_of(index)["key"] for index in range(3)] == keys

@@ -1,67 +1,106 @@
-"""`batcher settle`: the operator's decision on an unsettled entry."""
+"""`batcher settle`: the operator's decision on unsettled entries."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
 from batcher.cli import exits
-from batcher.cli.entries import entry_options, journal_option, one_entry, one_in_doubt, places_of
+from batcher.cli.credential_flags import credential_flags, credential_options
+from batcher.cli.entries import entry_options, journal_option, one_decided, one_entry, one_in_doubt, places_of
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
 from batcher.cli.show.terminal import tell
 from batcher.clock import SystemClock
 
+_SETTINGS = ("read_rate", "timeout", "connect_timeout", "ca_bundle", "proxy", "insecure_http")
+
 _EPILOG = """\b
 Examples:
-  batcher settle results.jsonl --key 3f2a… --as created=5a1c…
+  batcher settle results.jsonl --job 7b1c… --as created=5a1c…
   batcher settle results.jsonl --key 3f2a… --as object=5a1c…,data=failed
   batcher settle results.jsonl --job 7b1c… --as failed
-  batcher settle results.jsonl --key 3f2a… --as retry
+  batcher settle results.jsonl --from decisions.csv
+  batcher settle results.jsonl --job 7b1c… --undo
 
 \b
 created=TASK_ID      the comparison exists under this id
 object=…,data=…      both levels were in doubt: an id, or `failed`, for each
 failed               it was not created
 retry                send it again with the next run; if it was created after all, there are two then
+
+\b
+A CSV file has a column `key`, `job_id` or `index`, and a column `as` with such a ruling. Rows without one are
+left out; of all the others either every ruling is recorded or none.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=ListedCommand, epilog=_EPILOG)
 @click.argument("results", type=click.Path(path_type=Path))
 @entry_options
-@click.option("--as", "ruling", metavar="RULING", required=True, help="What became of it; see below.")
+@click.option("--as", "ruling", metavar="RULING", help="What became of it; see below.")
+@click.option("--from", "table", metavar="CSV", type=click.Path(path_type=Path), help="Take many rulings from a file.")
+@click.option("--undo", is_flag=True, help="Take the last ruling back: the entry is in doubt again.")
+@click.option("--offline", is_flag=True, help="Do not look the ids up in the cloud's list of the job's comparisons.")
 @journal_option
-@click.option("--json", "as_json", is_flag=True, help="Print the entry's new result line.")
+@click.option("--json", "as_json", is_flag=True, help="Print the entries' new result lines.")
+@settings_options(_SETTINGS)
+@credential_flags
 def command(
     results: Path,
     key: str | None,
     job: str | None,
     index: int | None,
-    ruling: str,
+    ruling: str | None,
+    table: Path | None,
+    undo: bool,
+    offline: bool,
     journal: Path | None,
     as_json: bool,
+    **parameters: Any,
 ) -> int:
-    """Decide what became of an unsettled entry of the wave of RESULTS, after a look at the console.
+    """Decide what became of unsettled entries of the wave of RESULTS, after a look at the console.
 
-    The decision is kept in the journal and shown by `explain`; the results file is brought in line. Refused while
-    the wave runs, and for entries that are not in doubt.
+    An id is looked up in the cloud's list of the job's comparisons, if a credential is at hand. The decision is kept in
+    the journal and shown by `explain`; the results file is brought in line. Refused while the wave runs, and for
+    entries that are not in doubt.
     """
-    one_entry(key, job, index)
+    options = credential_options(parameters)
+    loaded = load_given(parameters, _SETTINGS)
+    if sum(given is not None and given is not False for given in (ruling, table, undo)) != 1:
+        raise click.UsageError("Say what to decide: give --as, --from or --undo, one of the three.")
+    if table is None:
+        one_entry(key, job, index)
+    elif (key, job, index) != (None, None, None):
+        raise click.UsageError("--from says in its rows which entries: leave --key, --job and --index out.")
 
     from batcher.cli.failures import told
-    from batcher.journals import deciding, journal_of
+    from batcher.cli.rulings import listed_by_the_cloud, rulings_in
+    from batcher.journals import deciding, journal_of, reading
     from batcher.life.ruling import Ruling
+    from batcher.settings.credentials import credential_sources
     from batcher.text import printable
-    from batcher.wave.settling import settle
+    from batcher.wave.settling import settle_all
 
-    said = Ruling.parse(ruling)
-    with told(), deciding(journal_of(results, journal)) as record:
-        place = one_in_doubt(record, places_of(record, key, job, index))
-        recorded = settle(record, results, place, said, SystemClock.now())
-    if recorded.said:
-        tell(recorded.said)
-    result = recorded.result
-    if as_json:
-        click.echo(result.to_line(), nl=False)
-        return exits.CREATED
-    now = "sent again when the wave goes on" if said.retry else f"{result.status.value} now"
-    tell(f"{printable(result.key)} is {now}; the decision is on record in the journal.")
+    path = journal_of(results, journal)
+    with told():
+        with reading(path) as record:
+            if table is not None:
+                rulings = rulings_in(table, record)
+            else:
+                places = places_of(record, key, job, index)
+                place = one_in_doubt(record, places) if not undo else one_decided(record, places)
+                rulings = {place: Ruling.parse(ruling) if ruling is not None else Ruling.taken_back()}
+            sources = credential_sources(loaded.settings, loaded.config, options)
+            listed = {} if offline else listed_by_the_cloud(record, rulings, loaded.settings, sources)
+        with deciding(path) as record:
+            recorded = settle_all(record, results, rulings, SystemClock.now(), listed)
+    for one, said in zip(recorded, rulings.values(), strict=True):
+        if one.said:
+            tell(one.said)
+        if as_json:
+            click.echo(one.result.to_line(), nl=False)
+            continue
+        now = "sent again when the wave goes on" if said.retry else f"{one.result.status.value} now"
+        tell(f"{printable(one.result.key)} is {now}; the decision is on record in the journal.")
     return exits.CREATED
