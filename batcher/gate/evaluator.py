@@ -16,7 +16,10 @@ SHOWN = 10  # differences named of one entry in a text for people
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocker:
-    """An entry that stands in the way, and why. *differences* are those that nobody accepted."""
+    """An entry that stands in the way, and why. *differences* are those that nobody accepted.
+
+    *ended* is False where the following ended before a comparison of it did.
+    """
 
     file: str
     index: int
@@ -26,6 +29,7 @@ class Blocker:
     verdict: Verdict | None
     why: str
     differences: tuple[Difference, ...] = ()
+    ended: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +142,7 @@ def _blockers(entry: WaveEntry, acceptances: Sequence[Acceptance], today: date, 
     elif line is None:
         yield _blocker(entry, "not followed yet: run `batcher watch` on its results")
     elif not line.final:
-        yield _blocker(entry, line.reason or "the comparison has not ended")
+        yield replace(_blocker(entry, line.reason or "the comparison has not ended"), ended=False)
     else:
         yield from _differing(entry, line, acceptances, today, used)
 

@@ -1,5 +1,7 @@
 """What stands in the way, as people read it: the gravest first, the same said once, each with its next command."""
 
+import pytest
+
 from batcher.cli.show.blockers import blocker_lines, is_command
 from batcher.follow.verdict import Verdict
 from batcher.gate.result import evaluate
@@ -35,3 +37,31 @@ def test_what_is_not_shown_is_counted() -> None:
     shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY))]
     assert "    … and 5 further entries; --json has them all" in shown
     assert sum(text.startswith("    job ") for text in shown) == 20
+
+
+def test_what_was_only_not_followed_to_its_end_is_followed_on_and_not_compared_again() -> None:
+    stopped = line(
+        half(verdict=Verdict.UNKNOWN, reason="x"), final=False, reason="still RUNNING when the watch ended: SIGINT"
+    )
+    unknown = line(half(verdict=Verdict.UNKNOWN, reason="no primary key"), key="u", job_id="ju")
+    entries = [waved(stopped, key=f"k{n}", job_id=f"j{n}") for n in range(7)] + [waved(unknown, key="u", job_id="ju")]
+    shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY))]
+    assert "  1 not known" in shown
+    assert "  7 not followed to the end" in shown
+    assert "    jobs j0, j1, j2, j3, j4 and 2 more" in shown  # the heading says why
+    assert [text.strip() for text in shown if text.startswith("    batcher")] == [
+        "batcher select wave.jsonl --recheck unknown -o wave-unknown.jsonl",
+        "batcher watch wave.jsonl",
+    ]
+
+
+def test_only_what_was_looked_at_is_said_to_be_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what lies further back nothing is claimed but how many there are; each state has an example."""
+    monkeypatch.setattr("batcher.cli.show.blockers._LOOKED_AT", 10)
+    entries = [waved(None, status=Status.FAILED, said="refused", key=f"n{n}", job_id=f"j{n}") for n in range(30)]
+    entries.append(waved(None, status=Status.INVALID, said="no job_id", key="i", job_id="ji"))
+    entries += [waved(None, status=Status.FAILED, said="other", key=f"o{n}", job_id=f"o{n}") for n in range(5)]
+    shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY))]
+    assert "    jobs j0, j1, j2, j3, j4 and 25 more  failed: refused" in shown
+    assert "    … and 5 further entries; --json has them all" in shown
+    assert "    job ji  invalid: no job_id" in shown

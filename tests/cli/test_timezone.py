@@ -74,3 +74,10 @@ def test_a_deadline_is_read_in_the_same_zone() -> None:
     # The clocks go forward in the night between.
     evening = datetime(2026, 3, 28, 21, 0, tzinfo=UTC)
     assert Deadline.parse("06:00").seconds_from(evening, zone.zone_of("Europe/Berlin")) == 7 * 3600
+
+
+def test_the_start_says_when_a_deadline_falls(batcher: Batcher, cloud: Cloud, manifest: Path) -> None:
+    """Whoever reads it sees whether the time of day was taken as it was meant."""
+    cloud()
+    ended = batcher("run", manifest, "-o", RESULTS, "--timezone", "Asia/Kolkata", "--deadline", "23:59:59")
+    assert re.search(r"nothing new after 23:59:59 \+05:30 \(in [0-9hms.]+\)", ended.err)

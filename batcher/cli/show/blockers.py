@@ -4,15 +4,19 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 
 from rich.text import Text
 
+from batcher.follow.verdict import Verdict
 from batcher.gate.result import Blocker, GateResult
 from batcher.report.state import RECHECKED, ReviewState, state_in_the_way
 from batcher.text import counted, printable
 
-_SHOWN = 20  # of one state; --json and --junit have them all
+_LOOKED_AT = 5_000  # blockers: what more there are is only counted
+_SHOWN = 20  # reasons of one state; --json and --junit have them all
+_SAID = (ReviewState.NOT_FOLLOWED, ReviewState.NOT_ENDED)  # the heading says all there is
 _NAMED = 5  # jobs of which the same is said, and files for which a command stands there
 _STYLES = {"bad": "red", "warn": "yellow", "doubt": "magenta"}
 _AFTER = {
@@ -33,15 +37,33 @@ _AFTER = {
 
 
 @dataclass(slots=True)
-class _Group:
-    """The blockers of one state: how many there are, and the first of them."""
+class _Alike:
+    """Blockers of one file of which the same is said: how many, and the first of them."""
 
     count: int
-    shown: list[Blocker] = field(default_factory=list)
+    named: list[Blocker]
+
+
+@dataclass(slots=True)
+class _Group:
+    """The blockers of one state: how many there are, and what is said of those that were looked at, by file and why."""
+
+    count: int
+    alike: dict[tuple[str, str], _Alike] = field(default_factory=dict)
+
+    def add(self, blocker: Blocker, why: str) -> None:
+        known = self.alike.get((blocker.file, why))
+        if known is not None:
+            known.count += 1
+            if len(known.named) < _NAMED:
+                known.named.append(blocker)
+        elif len(self.alike) < _SHOWN:
+            self.alike[blocker.file, why] = _Alike(1, [blocker])
 
     @property
-    def is_full(self) -> bool:
-        return len(self.shown) == min(self.count, _SHOWN)
+    def left(self) -> int:
+        """How many are not spoken of."""
+        return self.count - sum(alike.count for alike in self.alike.values())
 
 
 def blocker_lines(gate: GateResult, *, commands: bool = True) -> Iterator[Text]:
@@ -57,43 +79,42 @@ def _groups(gate: GateResult) -> dict[ReviewState, _Group]:
     counts: Counter[ReviewState] = Counter()
     for (status, verdict), count in gate.blocked.items():
         counts[state_in_the_way(status, verdict)] += count
-    groups = {state: _Group(count) for state, count in counts.items()}
-    for blocker in gate.blockers:  # read from the files: no further than it takes
-        group = groups[state_in_the_way(blocker.status, blocker.verdict)]
-        if not group.is_full:
-            group.shown.append(blocker)
-            if all(group.is_full for group in groups.values()):
-                break
+    if counts[ReviewState.UNKNOWN]:  # of these some may only not have ended, which takes a look at each
+        counts = Counter(map(_state, gate.blockers))
+    groups = {state: _Group(count) for state, count in counts.items() if count}
+    for number, blocker in enumerate(gate.blockers):  # read from the files: no further than it takes
+        if number >= _LOOKED_AT and all(group.alike for group in groups.values()):
+            break
+        state = _state(blocker)
+        groups[state].add(blocker, "" if state in _SAID else blocker.why)
     return groups
+
+
+def _state(blocker: Blocker) -> ReviewState:
+    if not blocker.ended and blocker.verdict is Verdict.UNKNOWN:
+        return ReviewState.NOT_ENDED
+    return state_in_the_way(blocker.status, blocker.verdict)
 
 
 def _lines(state: ReviewState, group: _Group, several: bool, commands: bool) -> Iterator[Text]:
     yield Text(f"  {group.count:,} {state.said}", _STYLES.get(state.tone, "default"))
-    by_reason: dict[tuple[str, str], list[Blocker]] = {}
-    for blocker in group.shown:
-        by_reason.setdefault((blocker.file, blocker.why), []).append(blocker)
-    left = group.count - len(group.shown)
-    if len(by_reason) == 1:  # of the rest the same can be said
-        left = 0
-    for (file, why), blockers in by_reason.items():
+    for (file, why), alike in group.alike.items():
         where = f"{printable(file)}  " if several else ""
-        jobs = ", ".join(printable(blocker.job_id or blocker.key, 60) for blocker in blockers[:_NAMED])
-        said_of = group.count if len(by_reason) == 1 else len(blockers)
-        if (more := said_of - min(len(blockers), _NAMED)) > 0:
-            jobs += f" and {more:,} more"
-        line = Text(f"    {where}{'job' if len(blockers) == 1 else 'jobs'} {jobs}", "bold")
-        said = "" if state is ReviewState.NOT_FOLLOWED else f"  {printable(why, 400)}"  # the heading says it
-        yield line.append(said, "not bold")
-    if left:
-        yield Text(f"    … and {counted(left, 'further entry', 'further entries')}; --json has them all", "dim")
+        jobs = ", ".join(printable(blocker.job_id or blocker.key, 60) for blocker in alike.named)
+        more = f" and {alike.count - len(alike.named):,} more" if alike.count > len(alike.named) else ""
+        line = Text(f"    {where}{'job' if alike.count == 1 else 'jobs'} {jobs}{more}", "bold")
+        yield line.append(f"  {printable(why, 400)}" if why else "", "not bold")
+    if group.left:
+        yield Text(f"    … and {counted(group.left, 'further entry', 'further entries')}; --json has them all", "dim")
     if not commands:
         return
-    files = list(dict.fromkeys(blocker.file for blocker in group.shown))
     yield Text(f"    # {_AFTER[state]}", "dim")
-    for file in files[:_NAMED]:
-        example = next(blocker for blocker in group.shown if blocker.file == file)
+    examples: dict[str, Blocker] = {}
+    for (file, _), alike in group.alike.items():
+        examples.setdefault(file, alike.named[0])
+    for file, example in islice(examples.items(), _NAMED):
         yield Text(f"    {_command(state, file, example)}", "bold")
-    if (left := len(files) - _NAMED) > 0:
+    if (left := len(examples) - _NAMED) > 0:
         yield Text(f"    … likewise for {counted(left, 'further file')}", "dim")
 
 

@@ -1,13 +1,17 @@
 """What a wave says before it begins: what was found, where it goes, how fast, and how long that takes."""
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from batcher import zone
 from batcher.api import Wave
 from batcher.cli.show.terminal import Screen
+from batcher.clock import utc_now
 from batcher.drs.endpoints import is_loopback
-from batcher.durations import about, duration_text
+from batcher.durations import about, duration_text, rough_duration
 from batcher.rates import Pace, Rate
+from batcher.settings import RunSettings
 from batcher.text import counted, printable
 from batcher.wave.opening import Found
 from batcher.wave.status import ScopeStatus, WaveStatus
@@ -29,7 +33,7 @@ def print_start(screen: Screen, wave: Wave, *, title: str, results: Path | None 
         screen.say((f"  {printable(said)}", "yellow"))
     least_s = shortest_s(status, pace)
     takes = "" if least_s is None or not found.to_go else f", {about(least_s)} at {pace}"
-    screen.say(f"  {_found(found)}{takes}")
+    screen.say(f"  {_found(found)}{takes}{_until(wave.settings) if found.to_go else ''}")
     for scope in status.scopes[:_SCOPES]:
         credential = wave.credentials.get((scope.endpoint, scope.project_id))
         alone = len(status.scopes) == 1
@@ -37,6 +41,16 @@ def print_start(screen: Screen, wave: Wave, *, title: str, results: Path | None 
     if (more := len(status.scopes) - _SCOPES) > 0:
         screen.say((f"  … and {counted(more, 'further project')}", "dim"))
     screen.say()
+
+
+def _until(settings: RunSettings) -> str:
+    """When nothing new is sent any more, for people: a time of day may be meant in another zone than theirs."""
+    if settings.deadline is None:
+        return ""
+    now = utc_now()
+    left_s = settings.deadline.seconds_from(now, zone.zone_of(settings.timezone))
+    falls = zone.clock_text(now + timedelta(seconds=left_s, milliseconds=1))
+    return f", nothing new after {falls} (in {rough_duration(left_s)})"
 
 
 def short_landing(status: WaveStatus, landing_s: float, timeout_s: float) -> str | None:
