@@ -34,6 +34,8 @@ SENTENCES = {
     "service.wave_failed": "a wave failed: this is a defect",
     "service.wave_refused": "a wave cannot be run",
     "snapshot.missing": "the job's comparisons could not be listed before its request",
+    "traces.lost": "traces could not be sent",
+    "traces.unavailable": "traces are asked for, and cannot be made",
     "watch.answers_again": "the cloud answers again: verdicts are read on",
     "watch.no_answer": "the cloud does not answer: verdicts are asked for until it does",
     "watch.no_journal": "no journal is read: what it knows of each comparison is missing",

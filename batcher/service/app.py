@@ -22,6 +22,7 @@ from batcher.service.problem import Problem
 from batcher.service.roles import Role, Who
 from batcher.service.routes import ROUTES, Route
 from batcher.service.tokens import TokensFile
+from batcher.service.traffic import Traffic
 from batcher.service.waves import Waves
 
 log = get_logger("batcher.service")
@@ -45,7 +46,7 @@ def make_app(waves: Waves, tokens: TokensFile | None, limits: Limits, clock: Clo
         except (StoreFailed, AuditFailed) as error:  # it is refused all the same
             log.error("service.store_failed", wave=request.match_info.get("id"), error=str(error))
 
-    guard = Guard(tokens, least_role, clock=clock, refused=refused)
+    guard = Guard(tokens, least_role, clock=clock, refused=refused, traffic=Traffic(waves.meters.tracer))
     guard.attach(app)
     roles: dict[Any, Role | None] = {}
     reading = ReadingApi(waves, limits)

@@ -10,6 +10,7 @@ from batcher.drs.outcome import Fate, Half, HalfOutcome, Made, Trouble
 from batcher.journal.ops import Happened, Op, Receipt, Settled
 from batcher.journal.port import Journal, Record
 from batcher.life.events import Answered, Intended, LookedUp, Suspected
+from batcher.service.tracing import NoTraces, Tracer
 from batcher.wave.status import WaveStatus
 
 P = ParamSpec("P")
@@ -46,8 +47,9 @@ def outcome_of(halves: Mapping[Half, HalfOutcome]) -> str:
 class Meters:
     """The counters of all waves. Scopes are told by endpoint and project; their number is bounded."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, tracer: Tracer | None = None) -> None:
         self._clock = clock
+        self.tracer = tracer or NoTraces()
         self.attempts: Counter[str] = Counter()  # by outcome
         self.settled: Counter[str] = Counter()  # by status
         self.latency = Buckets(ANSWERS_S)
@@ -62,6 +64,7 @@ class Meters:
     def journal_of(self, id: str, journal: Journal) -> Journal:
         """The *journal* of wave *id*, whose run begins, so that what it is told is counted."""
         self._doubts[id] = {}
+        self.tracer.wave_begins(id)
         self._seen[id] = Counter(), None, set()
         return _Metered(journal, self, id, self._clock)
 
@@ -92,6 +95,7 @@ class Meters:
         """The run of wave *id* is over; it was looked at for the last time."""
         self._doubts.pop(id, None)
         self._seen.pop(id, None)
+        self.tracer.wave_ends(id)
 
     def scope(self, endpoint: str, project_id: str) -> Scope:
         """The labels of a scope."""
@@ -117,13 +121,14 @@ class Meters:
                     doubts.pop(index, None)
                     self.settled[status.value] += 1
                 case Happened(index=index, event=event):
-                    self._happened(doubts, index, event)
+                    self._happened(id, doubts, index, event)
 
-    def _happened(self, doubts: dict[int, float], index: int, event: object) -> None:
+    def _happened(self, id: str, doubts: dict[int, float], index: int, event: object) -> None:
         match event:
             case Answered(halves=halves, took_s=took_s):
                 outcome = outcome_of(halves)
                 self.attempts[outcome] += 1
+                self.tracer.attempt(id, index, event, outcome)
                 if took_s is not None:
                     self.latency.add(took_s)
                 if outcome == OUTCOMES[Fate.MAYBE]:

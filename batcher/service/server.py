@@ -21,6 +21,7 @@ from batcher.service.limits import SERVER_OPTIONS, BoundedRunner, Limits, listen
 from batcher.service.notices.desk import Desk
 from batcher.service.notices.targets import Target, targets_of
 from batcher.service.tokens import TokensFile
+from batcher.service.tracing import tracer_for
 from batcher.service.waves import Waves
 from batcher.settings import Loaded
 
@@ -72,6 +73,7 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
     _check(options)
     clock = SystemClock()
     with DataFolder(options.data) as data:
+        tracer = tracer_for(None, clock.now)
         desk = Desk(_targets(options), clock)
         waves = Waves(
             data,
@@ -82,6 +84,7 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
             grace_s=options.grace_s,
             workers=options.workers,
             desk=desk,
+            tracer=tracer,
         )
         async with waves, _outwards(options, desk) as outwards, desk.open(waves.database, outwards):
             tokens = None if options.tokens is None else TokensFile(options.tokens)
@@ -100,6 +103,7 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
                 await _end(waves, ending)
             finally:
                 await runner.cleanup()
+                await tracer.close()
 
 
 def _targets(options: Options) -> list[Target]:

@@ -3,6 +3,7 @@
 from collections import Counter
 
 from batcher.buckets import Buckets
+from batcher.service.tracing import NoTraces, Tracer
 
 REQUESTS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0)  # of the service itself
 
@@ -10,7 +11,8 @@ REQUESTS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0)  # of the service itself
 class Traffic:
     """Requests to the service, by method, route and status; *route* is a pattern, "" where there is none."""
 
-    def __init__(self) -> None:
+    def __init__(self, tracer: Tracer | None = None) -> None:
+        self._tracer = tracer or NoTraces()
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.took = Buckets(REQUESTS_S)
 
@@ -19,3 +21,4 @@ class Traffic:
         known = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
         self.requests[known, route, status] += 1
         self.took.add(took_s)
+        self._tracer.request(known, route, status, took_s)

@@ -29,6 +29,7 @@ from batcher.service.roles import Who
 from batcher.service.running import verbs
 from batcher.service.running.host import Host
 from batcher.service.running.runner import Runner
+from batcher.service.tracing import Tracer
 from batcher.settings import Loaded
 
 log = get_logger("batcher.service")
@@ -66,8 +67,9 @@ class Waves:
         grace_s: float,
         workers: int = 1,
         desk: Desk | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
-        """*desk* tells others of what happens to them; None: nobody."""
+        """*desk* tells others of what happens to them; None: nobody. *tracer* is told of their runs and attempts."""
         self.data = data
         self._service = service
         self._clock = clock
@@ -76,7 +78,7 @@ class Waves:
         self._grace_s = grace_s
         self.database = Database(data.database, Audit(data.path / "audit.jsonl", clock.now))
         self.desk = desk or Desk((), clock)
-        self.meters = Meters(clock)
+        self.meters = Meters(clock, tracer)
         self.register = Register(self.database, self.desk)
         self.host = Host(data, service, clock, self.meters, grace_s=grace_s)
         self.runner = Runner(self.register, data, self.host, clock, self.meters, workers=workers)
