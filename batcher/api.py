@@ -25,8 +25,7 @@ from batcher.channel.passes import Pass
 from batcher.clock import Clock, SystemClock, utc
 from batcher.drs.auth.sources import CredentialSources
 from batcher.errors import UserError
-from batcher.follow.files import verdicts_beside
-from batcher.journal.files import followed, journal_beside, journal_of_output, remove_journal
+from batcher.journal.files import WaveFiles, followed, remove_journal
 from batcher.journal.lock import Lock
 from batcher.journal.port import Journal
 from batcher.journal.sqlite.keeper import SqliteKeeper
@@ -155,6 +154,7 @@ class Wave:
         self.credentials: dict[tuple[str, str], str] = {}  # by (endpoint, project_id): kind and origin, no secret
         self.found: Found | None = None
         self.journal_path: Path | None = None
+        self._files: WaveFiles | None = None
         self._companion: Companion | None = None
         self._ends_at: float | None = None  # monotonic
 
@@ -295,11 +295,13 @@ class Wave:
         if self._results is not None:
             self._results = followed(self._results)
         manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)
-        self.journal_path = followed(
-            self._journal
-            or (journal_of_output(manifest.digest) if self._results is None else journal_beside(self._results))
+        self._files = files = (
+            WaveFiles.of_output(manifest.digest, self._journal)
+            if self._results is None
+            else WaveFiles.of(self._results, self._journal)
         )
-        request = self._request(manifest, await self._defaults(manifest))
+        self.journal_path = files.journal
+        request = self._request(manifest, files, await self._defaults(manifest))
         opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch, self._keeper_at)
         self._lock = opened.lock
         self._stack.callback(opened.lock.release)
@@ -329,17 +331,13 @@ class Wave:
             )
             companion.begin(self._engine.reads)
 
-    def _request(self, manifest: Manifest, defaults: RunDefaults) -> Request:
+    def _request(self, manifest: Manifest, files: WaveFiles, defaults: RunDefaults) -> Request:
         """What is asked for when the wave is opened."""
         settings = self.settings
-        assert self.journal_path is not None  # noqa: S101 - it follows from the manifest
         return Request(
             manifest=_Stoppable(manifest, lambda: self._told_to_stop),
             defaults=defaults,
-            journal=self.journal_path,
-            results=self._results,
-            is_named=self._journal is not None,
-            beside=() if self._results is None else (verdicts_beside(self._results),),
+            files=files,
             allow_duplicates=settings.allow_duplicates,
             skip_invalid=settings.skip_invalid,
             digest=settings.digest,
@@ -371,10 +369,10 @@ class Wave:
 
     async def _take_orders(self, engine: Engine) -> None:
         """Listen for `batcher control`; a wave that cannot runs all the same."""
-        assert self.journal_path is not None  # noqa: S101 - the engine writes to it
+        assert self._files is not None  # noqa: S101 - the engine writes to them
         handle = orders(engine.hand, engine.status, lambda: self.stop(_told_to_stop()))
         try:
-            await self._stack.enter_async_context(ControlServer(self.journal_path, handle))
+            await self._stack.enter_async_context(ControlServer(self._files, handle))
         except OSError as error:
             log.warning("control.unreachable", reason=str(error))
 

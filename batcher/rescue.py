@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from batcher.drs.outcome import Half
 from batcher.journal.errors import NotAJournal
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles
 from batcher.journal.lock import Lock
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import MutableRecord
@@ -99,7 +99,7 @@ def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
 
     Raises OSError, `UserError`, `NotAJournal` where nothing can be read, `JournalFailed`.
     """
-    new = journal_beside(to)
+    new = WaveFiles.of(to).journal
     lock = Lock(path)  # nobody runs it meanwhile
     try:
         salvage = Salvage(path)

@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from batcher.errors import UserError
-from batcher.follow.files import verdicts_beside
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles
 from batcher.wave.known_files import refuse_known
 from batcher.whole import led_to
 
@@ -25,7 +24,7 @@ def refuse_outputs(
     Raises `UserError`, before anything is written.
     """
     given = {option: path for option, path in outputs.items() if path is not None and path != STDOUT}
-    ours = [file for path in results for file in (path, journal_beside(path), verdicts_beside(path))]
+    ours = [file for path in results for file in (path, *WaveFiles.of(path).all)]
     for option, path in given.items():
         for file in (*ours, *and_not):
             if _same(path, file):

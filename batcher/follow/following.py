@@ -15,11 +15,11 @@ from batcher.drs.outcome import Trouble
 from batcher.durations import duration_text
 from batcher.errors import UserError
 from batcher.follow.fast_lines import fast_parser
-from batcher.follow.files import verdicts_beside
 from batcher.follow.followed_entry import FollowedEntry, followed, identity_of
 from batcher.follow.follower import FollowEnd, Follower, FollowStatus, ScopeName
 from batcher.follow.spill_file import SpillFile
 from batcher.follow.verdicts_file import VerdictsFile
+from batcher.journal.files import WaveFiles
 from batcher.life.entry import PlannedEntry
 from batcher.life.result import Result
 from batcher.pace.patience import patience_of
@@ -48,7 +48,7 @@ class Following:
         on_comparison: Callable[[FollowedEntry], None] = lambda _: None,
         on_end: Callable[[BaseException | None], None] = lambda _: None,
     ) -> None:
-        self.path = verdicts_beside(results)
+        self.path = WaveFiles.of(results).verdicts
         self._settings = settings
         self._on_end = on_end
         self._failed: BaseException | None = None

@@ -12,13 +12,13 @@ import msgspec
 from batcher.errors import UserError
 from batcher.follow.coverage import WaveCoverage, how_many, plan_beside, sentence
 from batcher.follow.fast_lines import fast_parser
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import VerdictLine
 from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdicts, verdict_in
 from batcher.gate.entries import WaveEntry
 from batcher.gate.entry_table import EntryRow, EntryTable
 from batcher.gate.evaluator import is_sound
 from batcher.journal.errors import JournalUnusable
+from batcher.journal.files import WaveFiles
 from batcher.journal.port import Record
 from batcher.life.result import Result
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
@@ -70,7 +70,7 @@ class WaveReader:
         return [index for index, entry in missing if entry is not None and not self.labels.takes(entry.labels)]
 
     def _verdicts(self) -> Iterator[tuple[int, bytes, str, bool, int, int]]:
-        parsed, path, offset = fast_parser(VerdictLine, verdict_in), verdicts_beside(self.path), 0
+        parsed, path, offset = fast_parser(VerdictLine, verdict_in), WaveFiles.of(self.path).verdicts, 0
         for number, raw in raw_verdicts(path):
             line = parsed(path, number, raw)
             if line.index >= MOST_ENTRIES:
@@ -135,7 +135,7 @@ class WaveReader:
     @contextmanager
     def reading(self) -> Iterator[Callable[[EntryRow], WaveEntry]]:
         """What reads the rest of an entry from the files. Raises `UserError` where they are not what they were."""
-        beside, parsed = verdicts_beside(self.path), fast_parser(Result, result_in)
+        beside, parsed = WaveFiles.of(self.path).verdicts, fast_parser(Result, result_in)
         with ExitStack() as stack:
             results = stack.enter_context(self.opened())
             verdicts = stack.enter_context(_opened(beside, VerdictsError)) if beside.exists() else None

@@ -7,15 +7,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from batcher.journal.errors import JournalAbsent, JournalFailed, JournalUnusable, NotAJournal
-from batcher.journal.files import followed, journal_beside
+from batcher.journal.files import followed, journal_in_place, log_of
 from batcher.journal.port import Record
 from batcher.journal.sqlite.keeper import SqliteReader
-from batcher.journal.sqlite.log import log_of
 
 
 def journal_of(results: Path, named: Path | None = None) -> Path:
     """The journal of *results*: the one *named*, else the one beside it. Raises `JournalAbsent`, `JournalUnusable`."""
-    path = named or journal_beside(results)
+    path = named or journal_in_place(results)
     with told(path):
         if path.exists():
             return followed(path)

@@ -12,8 +12,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from batcher.journal.errors import WaveRefused
+from batcher.journal.files import lock_file_of
 from batcher.journal.filesystem import elsewhere, file_system_of, named
-from batcher.journal.sign import SIZE, Sign, lock_file_of
+from batcher.journal.sign import SIZE, Sign
 from batcher.locks import is_taken, take
 
 

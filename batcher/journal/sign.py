@@ -14,6 +14,8 @@ from pathlib import Path
 import orjson
 from msgspec import Struct
 
+from batcher.journal.files import lock_file_of
+
 SIZE = 200  # bytes of the record, well within one sector: it is there whole, or not at all
 
 
@@ -38,11 +40,6 @@ class Sign(Struct, frozen=True, kw_only=True):
         """The record, as long as every other."""
         told = {"wave": self.wave, "generation": self.generation, "inode": self.inode}
         return orjson.dumps(told).ljust(SIZE - 1) + b"\n"
-
-
-def lock_file_of(journal: Path) -> Path:
-    """The file whose lock says who has the wave of *journal*, and which holds the sign."""
-    return journal.with_name(f"{journal.name}.lock")
 
 
 def sign_beside(journal: Path) -> Sign | None:

@@ -12,13 +12,13 @@ from typing import Any
 from batcher.clock import utc_now
 from batcher.drs.outcome import Fate, Trouble
 from batcher.follow.coverage import WaveCoverage, how_many, plan_beside, sentence
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Difference, Verdict
 from batcher.gate.accepted import Acceptance
 from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.result import GateResult, LazySequence, evaluate
 from batcher.gate.wave_entries import WaveEntries, entries_of
 from batcher.journal.errors import JournalUnusable
+from batcher.journal.files import WaveFiles
 from batcher.journal.port import Record
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.rates import Rate
@@ -266,7 +266,7 @@ def read_verdicts(
 
     *journal*, *entries* and *labels* are of `gather`.
     """
-    if not verdicts_beside(results).exists():
+    if not WaveFiles.of(results).verdicts.exists():
         return None
     said = None if entries is None else {results: entries}
     read = entries_of([results], journal=journal, entries=said, labels=labels)

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from batcher.errors import UserError
 from batcher.follow.fast_lines import fast_parser
-from batcher.follow.files import is_verdicts, verdicts_beside
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.follow.verdicts_file import verdict_in
 from batcher.journal.beside import journal_of, reading
 from batcher.journal.errors import JournalAbsent
+from batcher.journal.files import WaveFiles, is_verdicts
 from batcher.journal.lock import is_held
 from batcher.life.result import Status
 from batcher.locks import is_taken
@@ -188,7 +188,7 @@ class Looker:
                 raise UserError(f"there is no file {results}.") from None
             return self._without_journal(results)
         try:
-            return _of_running(results, ask(journal, "status")["status"], self._decided(results))
+            return _of_running(results, ask(WaveFiles.of_journal(journal), "status")["status"], self._decided(results))
         except NoWave:
             return self._still_wave(results, journal)
         except UserError as error:
@@ -234,11 +234,11 @@ class Looker:
 
     def _followed(self, glance: Glance) -> Glance:
         verdicts = self._decided(glance.results)
-        is_followed = glance.stage is Stage.ENDED and is_taken(verdicts_beside(glance.results))
+        is_followed = glance.stage is Stage.ENDED and is_taken(WaveFiles.of(glance.results).verdicts)
         return _with(glance, verdicts=verdicts, stage=Stage.FOLLOWING if is_followed else glance.stage)
 
     def _decided(self, results: Path) -> Mapping[Verdict, int]:
-        return self._verdicts.setdefault(results, _Verdicts(verdicts_beside(results))).counts()
+        return self._verdicts.setdefault(results, _Verdicts(WaveFiles.of(results).verdicts)).counts()
 
 
 def _with(glance: Glance, **changes: Any) -> Glance:

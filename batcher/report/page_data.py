@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from batcher.clock import utc_now
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
 from batcher.gate.entries import WaveEntry
 from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.result import GateResult, evaluate
 from batcher.gate.wave_entries import WaveEntries, entries_of
+from batcher.journal.files import WaveFiles
 from batcher.life.result import Status
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.report.gather import WaveRead, read_wave
@@ -140,7 +140,7 @@ def gather_page(
     with *labels* are on the page.
     """
     said = entries or {}
-    followed = any(verdicts_beside(path).exists() for path in results)
+    followed = any(WaveFiles.of(path).verdicts.exists() for path in results)
     read = entries_of(results, journal=journal, entries=said, labels=labels)
     table = read.table
     plain = ReviewState.CONSISTENT if followed else ReviewState.CREATED

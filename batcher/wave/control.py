@@ -14,19 +14,16 @@ import os
 import socket
 import stat
 import struct
-import tempfile
 from collections.abc import Callable
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from batcher.errors import UserError
+from batcher.journal.files import WaveFiles, runtime_folder
 from batcher.journal.lock import is_held
 
-_LONGEST = 100  # bytes of a path; Linux allows 107, macOS 103
-_LONGEST_FOLDER = 60  # of these, for the runtime folder; a name of ours below it takes the rest
 _LINE_LIMIT = 64 * 1024
 _LONGEST_VALUE = 1000  # characters
 _PATIENCE_S = 10.0
@@ -39,27 +36,11 @@ class NoWave(UserError):
     """No wave is running there."""
 
 
-def socket_of(journal: Path) -> Path:
-    """Where the control socket of the wave with this *journal* is."""
-    beside = journal.absolute().with_name(f"{journal.name}.sock")
-    if len(os.fsencode(beside)) <= _LONGEST:
-        return beside
-    name = sha256(os.fsencode(journal.resolve())).hexdigest()[:24]
-    return _runtime_folder() / f"{name}.sock"
-
-
-def _runtime_folder() -> Path:
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    if runtime and len(os.fsencode(runtime)) < _LONGEST_FOLDER:
-        return Path(runtime, "batcher")
-    return Path(tempfile.gettempdir(), f"batcher-{os.getuid()}")
-
-
 class ControlServer:
     """Takes orders while the `async with` lasts. *handler* is called on the event loop."""
 
-    def __init__(self, journal: Path, handler: Handler) -> None:
-        self.path = socket_of(journal)
+    def __init__(self, files: WaveFiles, handler: Handler) -> None:
+        self.path = files.socket
         self._handler = handler
         self._server: asyncio.AbstractServer | None = None
         self._inode: int | None = None
@@ -111,12 +92,13 @@ class ControlServer:
             return {"error": str(error)}
 
 
-def ask(journal: Path, do: str, value: str | None = None) -> dict[str, Any]:
-    """Ask the wave with this *journal*; its answer. Raises `NoWave`, and `UserError` where it says no."""
+def ask(files: WaveFiles, do: str, value: str | None = None) -> dict[str, Any]:
+    """Ask the wave of *files*; its answer. Raises `NoWave`, and `UserError` where it says no."""
+    journal = files.journal
     if value is not None and len(value) > _LONGEST_VALUE:
         raise UserError(f"{do} takes no value of {len(value):,} characters")
     try:
-        path = socket_of(journal)
+        path = files.socket
     except OSError as error:
         raise UserError(f"nobody can tell where the wave on {journal} listens: {error.strerror}") from None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
@@ -151,7 +133,7 @@ def ask(journal: Path, do: str, value: str | None = None) -> dict[str, Any]:
 
 def _bound(path: Path) -> socket.socket:
     """A socket bound to *path*, the owner's alone, that does not listen yet."""
-    if path.parent == _runtime_folder():
+    if path.parent == runtime_folder():
         _make_private(path.parent)
     _remove_stale(path)
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -19,7 +19,7 @@ from batcher.clock import Clock, utc
 from batcher.drs.outcome import ErrorKind
 from batcher.errors import BatcherError
 from batcher.journal.errors import JournalFailed, WaveRefused
-from batcher.journal.files import remove_journal
+from batcher.journal.files import followed, remove_journal
 from batcher.journal.hold import FileKeeper, Hold
 from batcher.journal.lock import Lock
 from batcher.journal.port import MOST_BYTES, MutableRecord, Plan, Record
@@ -97,25 +97,27 @@ def open_wave(
             f"{request.manifest.file} is not the manifest that was approved: its digest is {request.manifest.digest}, "
             f"and --digest asks for {request.digest}"
         )
-    _check_results(request.results)
+    files = request.files
+    followed(files.journal)  # refuses a link that leads nowhere
+    _check_results(files.results)
     said: list[str] = []
     if request.restart:
-        said += put_wave_aside(request.journal, request.results, request.beside, is_named=request.is_named)
-    lock = Lock(request.journal)
+        said += put_wave_aside(files)
+    lock = Lock(files.journal)
     try:
-        keeper = keeper_at(request.journal)
+        keeper = keeper_at(files.journal)
     except BaseException:
         lock.release()
         raise
     record = keeper.wave()
     try:
-        start, found = begin(request, record, clock, watch, Hold(request.journal, keeper, lock))
+        start, found = begin(request, record, clock, watch, Hold(files.journal, keeper, lock))
         found = replace(found, said=(*said, *found.said))
         return Opened(keeper=keeper, record=record, lock=lock, start=start, found=found, facts=record.facts())
     except BaseException as error:
         _leave(request, keeper, lock)
         if isinstance(error, OSError):
-            raise SinkFailed(f"cannot write results to {request.results}: {error.strerror}") from error
+            raise SinkFailed(f"cannot write results to {files.results}: {error.strerror}") from error
         raise
 
 
@@ -136,8 +138,8 @@ def _leave(request: Request, keeper: FileKeeper, lock: Lock) -> None:
         planned = True  # not known: then it stays
     keeper.close()
     if not planned:
-        remove_journal(request.journal)
-        if sign_beside(request.journal) is None:
+        remove_journal(request.files.journal)
+        if sign_beside(request.files.journal) is None:
             lock.forget()
     lock.release()
 
@@ -162,8 +164,8 @@ def begin(
         if hold is not None:
             hold.keep_sign()
         watch("plan durable")
-        if request.results is not None:
-            write_all(request.results, record.lines())
+        if (results := request.files.results) is not None:
+            write_all(results, record.lines())
     settled = record.status_counts()
     sizes = record.scope_sizes()
     start = Start(
@@ -197,14 +199,15 @@ def _last_sign(record: Record) -> float:
 
 def _refuse_leftovers(request: Request) -> None:
     """A new wave does not begin beside what an earlier one left: its journal may have got lost."""
-    sign = sign_beside(request.journal)
-    for file in (request.results, *request.beside):
-        if file is None or not file.exists() or not file.stat().st_size:
+    journal = request.files.journal
+    sign = sign_beside(journal)
+    for file in request.files.told:
+        if not file.exists() or not file.stat().st_size:
             continue
         if sign is not None:
             raise WaveRefused(
-                f"{file} is there, and {request.journal.name}.lock says that its wave had a journal, which is gone: "
-                f"put {request.journal} back to go on. Or begin a new wave with --restart, which keeps the old files "
+                f"{file} is there, and {journal.name}.lock says that its wave had a journal, which is gone: "
+                f"put {journal} back to go on. Or begin a new wave with --restart, which keeps the old files "
                 "aside and creates again what they tell of"
             )
         raise WaveRefused(
@@ -321,7 +324,7 @@ def _facts(request: Request, clock: Clock) -> dict[str, Any]:
         "begun_at": utc(clock.now()).isoformat(),
         "wave": uuid4().hex,
         "manifest": str(request.manifest.file),
-        **where_results_go(request.journal, request.results),
+        **where_results_go(request.files),
         "digest": request.manifest.digest,
         "allow_duplicates": request.allow_duplicates,
         "skip_invalid": request.skip_invalid,

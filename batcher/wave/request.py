@@ -1,24 +1,21 @@
 """What is asked for when a wave is opened."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
+from batcher.journal.files import WaveFiles
 from batcher.life.policy import LookFirst
 from batcher.manifest import Manifest, RunDefaults
 
 
 class Request(Struct, frozen=True, kw_only=True):
-    """What is asked for when a wave is opened. *results* is None for standard output."""
+    """What is asked for when a wave is opened."""
 
     manifest: Manifest
     defaults: RunDefaults
-    journal: Path
-    results: Path | None
-    is_named: bool = False  # the journal was named, and is not simply the one beside the results
-    beside: tuple[Path, ...] = ()  # what else tells of the wave: its verdicts
+    files: WaveFiles
     allow_duplicates: bool = False
     skip_invalid: bool = False
     digest: str | None = None

@@ -2,10 +2,9 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 from batcher.journal.errors import JournalFailed, NotAJournal, WaveRefused
-from batcher.journal.files import put_aside, remove_journal
+from batcher.journal.files import WaveFiles, put_aside, remove_journal
 from batcher.journal.lock import Lock
 from batcher.journal.port import Record
 from batcher.journal.sqlite.keeper import SqliteKeeper
@@ -14,32 +13,29 @@ from batcher.text import counted
 from batcher.wave.rebuild import count_doubts
 
 
-def where_results_go(journal: Path, results: Path | None) -> dict[str, str | None]:
-    """For the record in *journal*: where its wave's results go, and how that lies to the journal, should both move."""
-    if results is None:
+def where_results_go(files: WaveFiles) -> dict[str, str | None]:
+    """For the record in the journal: where its wave's results go, and how that lies to it, should both move."""
+    if files.results is None:
         return {"results": None, "results_from_journal": None}
-    there = os.path.relpath(results.absolute(), journal.absolute().parent)
-    return {"results": str(results.absolute()), "results_from_journal": there}
+    there = files.results.absolute()
+    return {"results": str(there), "results_from_journal": os.path.relpath(there, files.journal.absolute().parent)}
 
 
-def put_wave_aside(
-    journal: Path, results: Path | None, beside: tuple[Path, ...] = (), *, is_named: bool = False
-) -> list[str]:
+def put_wave_aside(files: WaveFiles) -> list[str]:
     """Rename the files of the wave, so that a new one can begin; returns what there is to say, for people.
 
-    *beside* is what else tells of it; *is_named* tells that the journal was named, and so may be another wave's. Under
-    its lock, so that a running wave is not pulled away. Raises `WaveRefused`.
+    Under its lock, so that a running wave is not pulled away. Raises `WaveRefused`.
     """
-    files = [file for file in (results, *beside) if file is not None]
-    if not any(file.exists() for file in (journal, *files)):
+    journal = files.journal
+    if not any(file.exists() for file in (journal, *files.told)):
         return []
     lock = Lock(journal)
     try:
         if journal.stat().st_size == 0:
             remove_journal(journal)
-        made = list(_made_by(journal, results, is_named))
+        made = list(_made_by(files))
         there_is_one = journal.exists()
-        kept = put_aside(journal, *files)
+        kept = put_aside(journal, *files.told)
         lock.hand_over(kept[0] if there_is_one else None)
         return [*(f"the old wave is kept as {path}" for path in kept), *made]
     except OSError as error:
@@ -48,25 +44,25 @@ def put_wave_aside(
         lock.release()
 
 
-def _made_by(journal: Path, results: Path | None, is_named: bool) -> Iterator[str]:
-    """What the wave in *journal* made, or may have made: the new one knows nothing of it.
+def _made_by(files: WaveFiles) -> Iterator[str]:
+    """What the wave of *files* made, or may have made: the new one knows nothing of it.
 
     Raises `WaveRefused` where it is another wave's.
     """
-    if not journal.exists():
+    if not files.journal.exists():
         return
     try:
-        keeper = SqliteKeeper(journal)
+        keeper = SqliteKeeper(files.journal)
     except (NotAJournal, JournalFailed, WaveRefused) as error:
-        if not is_named:
+        if not files.is_named:
             return  # damaged, perhaps: kept as it is
         raise WaveRefused(f"--restart puts the journal of an earlier run aside, and {error}") from error
     record = keeper.wave()
     try:
         if not record.is_planned():
             return
-        if is_named:
-            _refuse_anothers(record, journal, results)
+        if files.is_named:
+            _refuse_anothers(record, files)
         counts = record.status_counts()
         made = counts.get(Status.CREATED, 0) + counts.get(Status.PARTIAL, 0)
         doubts = count_doubts(record) + counts.get(Status.UNSETTLED, 0)
@@ -79,13 +75,13 @@ def _made_by(journal: Path, results: Path | None, is_named: bool) -> Iterator[st
         yield f"{may} in doubt: the comparisons may exist, and the new wave does not look for them"
 
 
-def _refuse_anothers(record: Record, journal: Path, results: Path | None) -> None:
-    facts, now = record.facts(), where_results_go(journal, results)
+def _refuse_anothers(record: Record, files: WaveFiles) -> None:
+    facts, now = record.facts(), where_results_go(files)
     if any(facts.get(name, value) == value for name, value in now.items()):
         return  # the same place, or moved with its journal
-    goes = "standard output" if results is None else results
+    goes = files.results or "standard output"
     raise WaveRefused(
-        f"{journal} is the journal of another wave, begun with {facts['manifest']}, whose results go to "
+        f"{files.journal} is the journal of another wave, begun with {facts['manifest']}, whose results go to "
         f"{facts['results'] or 'standard output'} and not to {goes}: --restart would put that wave aside. Leave "
         "--journal out, or name another"
     )

@@ -29,7 +29,7 @@ def take_up(request: Request, record: MutableRecord, clock: Clock, hold: Hold | 
     facts = record.facts()
     _same_wave(request, record, facts)
     said = list(_refuse_older(request, record, hold))
-    results = request.results
+    results = request.files.results
     if results is not None:
         check = refuse_untold(record, results)
         if request.look_first is LookFirst.ALWAYS and results.exists():
@@ -80,10 +80,10 @@ def _refuse_older(request: Request, record: MutableRecord, hold: Hold | None) ->
     """
     sign = None if hold is None else hold.lock.sign()
     tells = [] if hold is None or sign is None else [behind_its_sign(hold.keeper, hold.journal, sign)]
-    tells += [untold_verdicts(record, file) for file in request.beside]
+    tells += [untold_verdicts(record, file) for file in request.files.told[1:]]
     for why in filter(None, tells):
         if request.look_first is not LookFirst.ALWAYS:
-            raise OlderJournal(request.journal, why)
+            raise OlderJournal(request.files.journal, why)
         yield f"{why}. Each entry is looked up before it is sent"
     if hold is not None and sign is not None and hold.lock.was_copied(sign) and request.look_first is LookFirst.AUTO:
         record.commit([Noted(name=LOOKS_FIRST, value=True)])

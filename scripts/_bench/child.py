@@ -165,7 +165,7 @@ def memory(port: int, manifest: str, sent: int) -> Figures:
 def _planned(manifest: str, results: Path) -> Any:
     """A wave over *manifest*, checked and planned, with nothing sent."""
     from batcher.clock import SystemClock
-    from batcher.journal.files import journal_beside
+    from batcher.journal.files import WaveFiles
     from batcher.manifest import RunDefaults, open_manifest
     from batcher.wave.opening import open_wave
     from batcher.wave.request import Request
@@ -174,8 +174,7 @@ def _planned(manifest: str, results: Path) -> Any:
         Request(
             manifest=open_manifest(Path(manifest)),
             defaults=RunDefaults(endpoint="http://127.0.0.1:1", project_id="p"),
-            journal=journal_beside(results),
-            results=results,
+            files=WaveFiles.of(results),
         ),
         SystemClock(),
     )
@@ -243,7 +242,7 @@ def resume(manifest: str, results: str) -> Figures:
 
 def follow(results: str) -> Figures:
     """The verdicts on a wave that is done, as if the cloud had told them: one in twenty differs in two tables."""
-    from batcher.follow.files import verdicts_beside
+    from batcher.journal.files import WaveFiles
 
     sides = {"database": "shop", "target_database": "shop", "source_count": 1000, "target_count": 998, "diff_count": 2}
     rest = {
@@ -256,7 +255,7 @@ def follow(results: str) -> Figures:
     differences = [{**rest, **sides, "table": table, "target_table": table} for table in ("orders", "items")]
     counts = dict.fromkeys(("failed_to_compare", "cannot_be_compared"), 0)
     entries = 0
-    with Path(results).open("rb") as lines, verdicts_beside(Path(results)).open("wb") as out:
+    with Path(results).open("rb") as lines, WaveFiles.of(Path(results)).verdicts.open("wb") as out:
         for entries, raw in enumerate(lines, start=1):
             line = orjson.loads(raw)
             differ = differences if entries % 20 == 0 else []

@@ -11,7 +11,7 @@ import orjson
 
 from batcher.clock import Clock, utc
 from batcher.drs.cloud import HttpRequest, Refusal
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import CreateCompareTaskResult, Result, Status
@@ -135,7 +135,7 @@ def within(arrivals: list[float], rate: Rate) -> bool:
 
 def journal_beside_results(results: Path, made: list[Result], **body: Any) -> None:
     """A journal with the plan of *made*, as a run leaves it; *body* is of `bodies.create`."""
-    keeper = SqliteKeeper(journal_beside(results))
+    keeper = SqliteKeeper(WaveFiles.of(results).journal)
     scope = Scope(0, made[0].endpoint or "", PROJECT)
     entries = (
         PlannedEntry(

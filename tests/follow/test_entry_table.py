@@ -16,13 +16,13 @@ from pydantic import BaseModel, ValidationError
 
 from batcher.errors import UserError
 from batcher.follow.fast_lines import decoder_of
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import VerdictLine
 from batcher.gate import entry_table
 from batcher.gate.accepted import Acceptance
 from batcher.gate.entry_table import EntryTable
 from batcher.gate.result import GateResult, WaveEntry, evaluate
 from batcher.gate.wave_entries import entries_of
+from batcher.journal.files import WaveFiles
 from batcher.life.result import Result, Status
 from tests.follow.make import TODAY, accept, difference, half, line, result
 
@@ -60,7 +60,7 @@ def write(path: Path, entries: list[dict[str, Any]]) -> None:
             about = {"key": one["key"], "index": one["index"], "final": one["final"], "status": one["status"]}
             verdicts.append(line(one["half"], endpoint=made.endpoint, **about).to_line())
     path.write_bytes(b"".join(results))
-    verdicts_beside(path).write_bytes(b"".join(verdicts))
+    WaveFiles.of(path).verdicts.write_bytes(b"".join(verdicts))
 
 
 @settings(max_examples=60, deadline=None)
@@ -83,7 +83,7 @@ def test_what_is_only_counted_is_what_would_have_been_judged(waves: list[list[di
 def test_a_lines_verdict_is_the_last_that_is_on_its_comparisons(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     results.write_bytes(result(0, wave_entries=1).to_line())
-    verdicts_beside(results).write_bytes(
+    WaveFiles.of(results).verdicts.write_bytes(
         line(half(difference()), key="k0").to_line() + line(half(), key="k0").to_line()
     )
     assert evaluate(entries_of([results]), (), TODAY).go

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from batcher.clock import SystemClock
-from batcher.follow.files import verdicts_beside
 from batcher.follow.follower import FollowStatus
 from batcher.follow.following import Following
 from batcher.follow.watch_session import WatchSession
+from batcher.journal.files import WaveFiles
 from batcher.settings import RunSettings
 from tests.follow.cloud import a_token
 from tests.report.waves import write_wave
@@ -39,7 +39,7 @@ async def test_memory_hardly_grows_with_the_entries(tmp_path: Path, decided: boo
     for wave, entries in zip(waves, (SMALL, LARGE), strict=True):
         write_wave(wave, entries, journal=False)
         if not decided:
-            verdicts_beside(wave).unlink()
+            WaveFiles.of(wave).verdicts.unlink()
     await taken_up(waves[0])  # what is loaded once does not count
     (small, few), (large, many) = [await taken_up(wave) for wave in waves]
     assert (many > few) == decided
@@ -49,7 +49,7 @@ async def test_memory_hardly_grows_with_the_entries(tmp_path: Path, decided: boo
 async def test_stopped_while_it_reads_it_leaves_all_as_it_was(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     write_wave(results, 50, journal=False)
-    path = verdicts_beside(results)
+    path = WaveFiles.of(results).verdicts
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines) + lines[0].replace(b'"final":true', b'"final":false'))
     before = path.read_bytes()
@@ -67,7 +67,7 @@ async def test_stopped_while_it_reads_it_leaves_all_as_it_was(tmp_path: Path) ->
 async def test_nothing_is_said_of_where_it_stands_before_all_results_are_read(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     write_wave(results, 50, journal=False)
-    verdicts_beside(results).unlink()
+    WaveFiles.of(results).verdicts.unlink()
     told: list[FollowStatus | None] = []
 
     class Watched(WatchSession):

@@ -16,12 +16,10 @@ from xml.etree import ElementTree
 import pytest
 
 from batcher.cli.main import run
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import VerdictLine
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles, log_of
 from batcher.journal.ops import Settled
 from batcher.journal.sqlite.keeper import SqliteKeeper
-from batcher.journal.sqlite.log import log_of
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from tests.cli.commands import clean_environment
@@ -47,7 +45,7 @@ def write_results(lines: int, stated: int | None) -> None:
     """The results file with so many *lines*, each of which says how many there are: *stated*."""
     found = results_of(stated)[:lines]
     RESULTS.write_bytes(b"".join(one.to_line() for one in found))
-    verdicts_beside(RESULTS).write_bytes(b"".join(verdict_of(one).to_line() for one in found))
+    WaveFiles.of(RESULTS).verdicts.write_bytes(b"".join(verdict_of(one).to_line() for one in found))
 
 
 def planned(path: Path, settled: int, key: str = "k") -> SqliteKeeper:
@@ -153,7 +151,7 @@ STATES = [*READABLE, absent, *UNREADABLE]
 
 def left(lines: int, stated: int | None, journal: Callable[[Path, int], None]) -> None:
     write_results(lines, stated)
-    journal(journal_beside(RESULTS), lines)
+    journal(WaveFiles.of(RESULTS).journal, lines)
 
 
 # --- what is said of it ---------------------------------------------------------------------------------
@@ -204,7 +202,7 @@ def test_the_operator_may_say_how_many_there_are(
 def test_the_report(batcher: Batcher, journal: Callable[[Path, int], None], followed: bool, stated: int | None) -> None:
     left(4, stated, journal)
     if not followed:
-        verdicts_beside(RESULTS).unlink()
+        WaveFiles.of(RESULTS).verdicts.unlink()
     known = journal in READABLE or stated is not None
     summary = batcher("report", RESULTS)
     assert summary.code == 0
@@ -288,7 +286,7 @@ def test_another_users_wave(journal: Callable[[Path, int], None], mode: int, lin
 
 def test_the_journal_of_another_wave_is_told(batcher: Batcher) -> None:
     write_results(4, None)
-    planned(journal_beside(RESULTS), 4, key="other").close()
+    planned(WaveFiles.of(RESULTS).journal, 4, key="other").close()
     ended = batcher("gate", RESULTS)
     assert (ended.code, ended.out) == (2, "")
     assert "are of two waves: line 1 has another key" in ended.err
@@ -296,7 +294,7 @@ def test_the_journal_of_another_wave_is_told(batcher: Batcher) -> None:
 
 def test_a_journal_with_another_number_of_entries_is_told(batcher: Batcher) -> None:
     write_results(4, 40)
-    there(journal_beside(RESULTS), 4)
+    there(WaveFiles.of(RESULTS).journal, 4)
     for command in (("gate", RESULTS), ("report", RESULTS)):
         ended = batcher(*command)
         assert ended.code == 2
@@ -322,7 +320,7 @@ def test_a_line_twice_is_never_go(batcher: Batcher, journal: Callable[[Path, int
 
 def test_a_blocker_is_no_go_also_where_it_cannot_be_told_what_else_there_is(batcher: Batcher) -> None:
     left(4, None, absent)
-    verdicts_beside(RESULTS).unlink()
+    WaveFiles.of(RESULTS).verdicts.unlink()
     ended = batcher("gate", RESULTS, "--json")
     assert (ended.code, ended.json["verdict"]) == (1, "NO-GO")
     assert ended.json["unproven"]
@@ -330,7 +328,7 @@ def test_a_blocker_is_no_go_also_where_it_cannot_be_told_what_else_there_is(batc
 
 def test_a_line_that_only_the_journal_has_is_told(batcher: Batcher) -> None:
     write_results(4, None)
-    there(journal_beside(RESULTS), ENTRIES)
+    there(WaveFiles.of(RESULTS).journal, ENTRIES)
     whys = [blocker["why"] for blocker in batcher("gate", RESULTS, "--json").json["blockers"]]
     assert whys == ["its line is missing from the results: `batcher results` writes them anew from the journal"] * 2
 
@@ -381,5 +379,5 @@ def test_why_there_is_no_journal_is_told_as_it_stands(batcher: Batcher) -> None:
     left(4, ENTRIES, without_log)
     assert "The journal r.jsonl.journal is not all there" in " ".join(batcher("gate", RESULTS).out.split())
     batcher("gate", RESULTS)
-    journal_beside(RESULTS).write_bytes(b"")
+    WaveFiles.of(RESULTS).journal.write_bytes(b"")
     assert "The journal r.jsonl.journal is empty" in " ".join(batcher("gate", RESULTS).out.split())

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.journal.files import journal_beside
-from batcher.journal.sqlite.log import log_of
+from batcher.journal.files import WaveFiles, log_of
 from batcher.whole import whole_text
 from tests.cli.conftest import Batcher
 from tests.cli.conftest import _elsewhere as _elsewhere
@@ -24,7 +23,7 @@ WRITERS = {
     "gate --junit": ("gate", RESULTS, "--junit"),
     "select -o": ("select", RESULTS, "--status", "created", "--force", "--format", "jsonl", "-o"),
     "select --recheck -o": ("select", RESULTS, "--recheck", "failed", "--force", "--format", "jsonl", "-o"),
-    "results -o": ("results", journal_beside(RESULTS), "-o"),
+    "results -o": ("results", WaveFiles.of(RESULTS).journal, "-o"),
 }
 CSV = "job_id,object_level_compare_type\njob-1,objects\n"
 JSON = '{"defaults": {},\n "entries": [{"job_id": "job-1", "object_level_compare_type": "objects"}]}\n'

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdicts_file import Identity, VerdictsError, VerdictsFile, identity, verdict_lines
+from batcher.journal.files import WaveFiles
 from tests.follow.make import half, line
 
 LINES = [line(half(compare_task_id=f"task-{n}"), key=f"k{n}", index=n) for n in range(5)]
@@ -42,7 +42,7 @@ def taken(path: Path, wanted: Mapping[int, Identity] = WANTED) -> tuple[Verdicts
     [("wave.jsonl", "wave.verdicts.jsonl"), ("wave", "wave.verdicts.jsonl"), ("a.b.jsonl", "a.b.verdicts.jsonl")],
 )
 def test_it_lies_beside_the_results(results: str, verdicts: str) -> None:
-    assert verdicts_beside(Path("folder") / results) == Path("folder") / verdicts
+    assert WaveFiles.of(Path("folder") / results).verdicts == Path("folder") / verdicts
 
 
 @settings(max_examples=40)

@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from batcher.follow.files import verdicts_beside
 from batcher.gate.wave_entries import entries_of
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles
 from batcher.report.gather import gather
 from batcher.report.headline import headline
 from tests.follow.make import half, line, result
@@ -34,7 +33,7 @@ def test_without_a_journal_a_gap_is_told(tmp_path: Path, journal: bytes | None) 
     results = tmp_path / "results.jsonl"
     results.write_bytes(result(0).to_line() + result(2).to_line())
     if journal is not None:
-        journal_beside(results).write_bytes(journal)
+        WaveFiles.of(results).journal.write_bytes(journal)
     assert [(entry.index, entry.status is None) for entry in entries_of([results])] == [
         (0, False),
         (2, False),
@@ -45,7 +44,7 @@ def test_without_a_journal_a_gap_is_told(tmp_path: Path, journal: bytes | None) 
 def test_a_verdict_on_the_comparison_of_an_earlier_wave_is_none(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     results.write_bytes(result(0).to_line())
-    verdicts_beside(results).write_bytes(line(half(compare_task_id="an-earlier-one"), key="k0").to_line())
+    WaveFiles.of(results).verdicts.write_bytes(line(half(compare_task_id="an-earlier-one"), key="k0").to_line())
     assert [entry.verdict for entry in entries_of([results])] == [None]
     report = gather(results)
     assert headline(report.tally.by_status, report.gate, report.entries).title.startswith("NO-GO")

@@ -14,11 +14,11 @@ import pytest
 
 from batcher.journal.beside import journal_of, reading
 from batcher.journal.errors import JournalUnusable, NotAJournal
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles, log_of
 from batcher.journal.ops import Noted
 from batcher.journal.sqlite import log as journal_log
 from batcher.journal.sqlite.keeper import SqliteKeeper
-from batcher.journal.sqlite.log import LogMissing, has_log, log_of
+from batcher.journal.sqlite.log import LogMissing, has_log
 
 NOBODY = 65534
 
@@ -216,7 +216,7 @@ def test_what_another_user_may_not_read_is_told(folder: Path) -> None:
 def test_what_is_no_journal_is_told(tmp_path: Path, left: bytes | None, why: str) -> None:
     results = tmp_path / "r.jsonl"
     results.touch()
-    journal = journal_beside(results)
+    journal = WaveFiles.of(results).journal
     killed(journal)
     journal.unlink()
     if left is not None:
@@ -229,7 +229,7 @@ def test_what_is_no_journal_is_told(tmp_path: Path, left: bytes | None, why: str
 def test_a_link_to_a_journal_that_is_gone_is_told(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     results.touch()
-    journal_beside(results).symlink_to(tmp_path / "gone")
+    WaveFiles.of(results).journal.symlink_to(tmp_path / "gone")
     with pytest.raises(JournalUnusable, match="a link that leads nowhere"):
         journal_of(results)
 

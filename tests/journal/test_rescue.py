@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles
 from batcher.journal.lock import Lock
 from batcher.simulator.server import ThreadedSimulator
 from tests.cli.commands import created_jobs, lines_of, write_manifest
@@ -19,7 +19,7 @@ from tests.cli.conftest import cloud as cloud
 from tests.report.waves import write_wave
 
 RESULTS, NEW = Path("r.jsonl"), Path("new.jsonl")
-JOURNAL = journal_beside(RESULTS)
+JOURNAL = WaveFiles.of(RESULTS).journal
 PAGE = 4096
 
 

@@ -12,8 +12,9 @@ import orjson
 import pytest
 
 from batcher.errors import UserError
+from batcher.journal.files import WaveFiles
 from batcher.journal.lock import Lock
-from batcher.wave.control import ControlServer, NoWave, ask, socket_of
+from batcher.wave.control import ControlServer, NoWave, ask
 
 
 def _handler(do: str, value: str | None) -> dict[str, Any]:
@@ -23,18 +24,18 @@ def _handler(do: str, value: str | None) -> dict[str, Any]:
 
 
 async def _asked(journal: Path, do: str, value: str | None = None) -> dict[str, Any]:
-    return await asyncio.to_thread(ask, journal, do, value)
+    return await asyncio.to_thread(ask, WaveFiles.of_journal(journal), do, value)
 
 
 async def test_ask_and_answer(tmp_path: Path) -> None:
     """What is asked reaches the handler, and its answer comes back."""
-    async with ControlServer(tmp_path / "r.jsonl.journal", _handler):
+    async with ControlServer(WaveFiles.of_journal(tmp_path / "r.jsonl.journal"), _handler):
         assert await _asked(tmp_path / "r.jsonl.journal", "rate", "5/s") == {"did": "rate", "value": "5/s"}
 
 
 async def test_a_refusal_is_an_error_with_its_mend(tmp_path: Path) -> None:
     """The handler's `ValueError` is the user's to mend."""
-    async with ControlServer(tmp_path / "j", _handler):
+    async with ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler):
         with pytest.raises(UserError, match="needs a value"):
             await _asked(tmp_path / "j", "rate")
 
@@ -43,7 +44,7 @@ async def test_only_its_owner_may_use_it(tmp_path: Path) -> None:
     """Mode 0600, whatever the umask."""
     before = os.umask(0)
     try:
-        async with ControlServer(tmp_path / "j", _handler) as server:
+        async with ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler) as server:
             assert stat.S_IMODE(server.path.stat().st_mode) == 0o600
     finally:
         os.umask(before)
@@ -61,13 +62,13 @@ async def test_before_it_is_the_owners_alone_nobody_gets_in(tmp_path: Path, monk
         chmod(path, mode)
 
     monkeypatch.setattr(Path, "chmod", look)
-    async with ControlServer(tmp_path / "j", _handler):
+    async with ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler):
         assert seen == [0o600]
 
 
 async def test_it_is_gone_with_the_wave(tmp_path: Path) -> None:
     """Afterwards there is no socket, and asking says so."""
-    async with ControlServer(tmp_path / "j", _handler) as server:
+    async with ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler) as server:
         pass
     assert not server.path.exists()
     with pytest.raises(NoWave, match="no wave is running"):
@@ -76,30 +77,30 @@ async def test_it_is_gone_with_the_wave(tmp_path: Path) -> None:
 
 async def test_one_that_was_left_behind_is_replaced(tmp_path: Path) -> None:
     """After kill -9 the file is still there, and nobody listens."""
-    path = socket_of(tmp_path / "j")
+    path = WaveFiles.of_journal(tmp_path / "j").socket
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     with pytest.raises(NoWave):
         await _asked(tmp_path / "j", "status")
-    async with ControlServer(tmp_path / "j", _handler):
+    async with ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler):
         assert (await _asked(tmp_path / "j", "status"))["did"] == "status"
 
 
 async def test_a_file_of_that_name_is_left_alone(tmp_path: Path) -> None:
     """Something that is no socket was not made by a wave."""
-    path = socket_of(tmp_path / "j")
+    path = WaveFiles.of_journal(tmp_path / "j").socket
     path.write_text("precious")
     with pytest.raises(FileExistsError):
-        async with ControlServer(tmp_path / "j", _handler):
+        async with ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler):
             pass
     assert path.read_text() == "precious"
 
 
 async def test_a_successors_socket_is_not_removed(tmp_path: Path) -> None:
     """A wave that ends late takes only its own socket with it."""
-    late = ControlServer(tmp_path / "j", _handler)
+    late = ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler)
     await late.__aenter__()
-    async with ControlServer(tmp_path / "j", _handler):
+    async with ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler):
         await late.__aexit__()
         assert (await _asked(tmp_path / "j", "status"))["did"] == "status"
 
@@ -110,7 +111,7 @@ async def test_a_long_path_falls_back_to_the_runtime_folder(tmp_path: Path, monk
     folder.mkdir()
     with tempfile.TemporaryDirectory(prefix="b") as runtime:  # short: it holds a socket
         monkeypatch.setenv("XDG_RUNTIME_DIR", runtime)
-        async with ControlServer(folder / "j", _handler) as server:
+        async with ControlServer(WaveFiles.of_journal(folder / "j"), _handler) as server:
             assert server.path.is_relative_to(runtime)
             assert stat.S_IMODE(server.path.parent.stat().st_mode) == 0o700
             assert (await _asked(folder / "j", "status"))["did"] == "status"
@@ -124,7 +125,7 @@ async def test_a_shared_runtime_folder_is_refused(tmp_path: Path, monkeypatch: p
         (runtime / "batcher").chmod(0o777)
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
         with pytest.raises(PermissionError, match="this user alone"):
-            async with ControlServer(tmp_path / ("x" * 120) / "j", _handler):
+            async with ControlServer(WaveFiles.of_journal(tmp_path / ("x" * 120) / "j"), _handler):
                 pass
 
 
@@ -134,26 +135,26 @@ async def test_a_runtime_folder_too_deep_for_a_socket_is_passed_over(
     with tempfile.TemporaryDirectory(prefix="b") as short:
         monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("y" * 120)))
         monkeypatch.setattr(tempfile, "tempdir", short)
-        async with ControlServer(tmp_path / ("x" * 120) / "j", _handler) as server:
+        async with ControlServer(WaveFiles.of_journal(tmp_path / ("x" * 120) / "j"), _handler) as server:
             assert server.path.is_relative_to(short)
 
 
 def test_a_wave_that_could_not_listen_is_told_from_none(tmp_path: Path) -> None:
     journal = tmp_path / "j"
     with pytest.raises(NoWave, match="no wave is running"):
-        ask(journal, "status")
+        ask(WaveFiles.of_journal(journal), "status")
     lock = Lock(journal)
     with pytest.raises(UserError, match=r"is running, and does not listen: .*kill -TERM"):
-        ask(journal, "status")
+        ask(WaveFiles.of_journal(journal), "status")
     lock.release()
     with pytest.raises(NoWave, match="no wave is running"):
-        ask(journal, "status")
+        ask(WaveFiles.of_journal(journal), "status")
 
 
 @pytest.mark.parametrize("line", [b"nonsense\n", b"[]\n", b'{"do": 1}\n', b'{"do": "rate", "value": 5}\n'])
 async def test_nonsense_gets_an_error_line(tmp_path: Path, line: bytes) -> None:
     """Whatever comes in, one JSON line goes out."""
-    async with ControlServer(tmp_path / "j", _handler) as server:
+    async with ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler) as server:
         reader, writer = await asyncio.open_unix_connection(server.path)
         writer.write(line)
         assert "error" in orjson.loads(await reader.readline())
@@ -162,7 +163,7 @@ async def test_nonsense_gets_an_error_line(tmp_path: Path, line: bytes) -> None:
 
 async def test_a_line_without_end_is_cut_off(tmp_path: Path) -> None:
     """More than a line's worth closes the connection, and the wave goes on taking orders."""
-    async with ControlServer(tmp_path / "j", _handler) as server:
+    async with ControlServer(WaveFiles.of_journal(tmp_path / "j"), _handler) as server:
         reader, writer = await asyncio.open_unix_connection(server.path)
         writer.write(b"x" * 200_000)
         assert await reader.read() == b""

@@ -15,6 +15,7 @@ from batcher.cli.commands.control import command
 from batcher.cli.show.ending import exit_code
 from batcher.clock import SystemClock
 from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
+from batcher.journal.files import WaveFiles
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
@@ -44,7 +45,7 @@ def jobs(tmp_path: Path) -> Path:
 
 async def _asked(wave: Wave, do: str, value: str | None = None) -> dict[str, Any]:
     assert wave.journal_path is not None
-    return await asyncio.to_thread(ask, wave.journal_path, do, value)
+    return await asyncio.to_thread(ask, WaveFiles.of_journal(wave.journal_path), do, value)
 
 
 async def _until(holds: Callable[[], bool]) -> None:

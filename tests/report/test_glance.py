@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles
 from batcher.life.result import Status
 from batcher.report.glance import Glance, Looker, Stage, next_steps
 from tests.cli.commands import Program, wait_until
@@ -98,13 +97,13 @@ def test_the_gate_over_all_is_offered_when_all_have_ended(batcher: Batcher) -> N
     write_wave(Path("a.jsonl"), 40)
     write_wave(Path("b.jsonl"), 40)
     assert batcher("status", "a.jsonl", "b.jsonl", "--json").json["gate"] == "batcher gate a.jsonl b.jsonl"
-    verdicts_beside(Path("b.jsonl")).unlink()
+    WaveFiles.of(Path("b.jsonl")).verdicts.unlink()
     assert batcher("status", "a.jsonl", "b.jsonl", "--json").json["gate"] is None
 
 
 def test_somebody_follows_it(batcher: Batcher) -> None:
     write_wave(RESULTS, 40)
-    fd = os.open(verdicts_beside(RESULTS), os.O_RDONLY)
+    fd = os.open(WaveFiles.of(RESULTS).verdicts, os.O_RDONLY)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX)
         assert wave_of(batcher, RESULTS)["stage"] == "following"
@@ -116,7 +115,7 @@ def test_somebody_follows_it(batcher: Batcher) -> None:
 def test_what_grows_is_counted_once(batcher: Batcher) -> None:
     """A watch that goes on takes off the lines that are not final, and writes others in their place."""
     write_wave(RESULTS, 40)
-    verdicts = verdicts_beside(RESULTS)
+    verdicts = WaveFiles.of(RESULTS).verdicts
     lines = verdicts.read_bytes().splitlines(keepends=True)
     passing = [json.dumps({**json.loads(line), "final": False}).encode() + b"\n" for line in lines[20:]]
     looker, counted = Looker(), []
@@ -131,7 +130,7 @@ def test_what_grows_is_counted_once(batcher: Batcher) -> None:
 def test_what_cannot_be_read_keeps_no_other_from_being_shown(batcher: Batcher) -> None:
     write_wave(Path("a.jsonl"), 40)
     write_wave(Path("b.jsonl"), 40)
-    journal_beside(Path("b.jsonl")).write_bytes(b"no journal")
+    WaveFiles.of(Path("b.jsonl")).journal.write_bytes(b"no journal")
     ended = batcher("status")
     assert ended.code == 2
     assert "a.jsonl  ended" in ended.out

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from batcher.follow.files import verdicts_beside
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles
 from tests.cli.commands import lines_of
 from tests.cli.conftest import Batcher
 from tests.cli.conftest import _elsewhere as _elsewhere
@@ -36,7 +35,7 @@ def of_team(team: str, path: Path = RESULTS) -> list[dict[str, Any]]:
 def cut(path: Path, lines: int) -> None:
     """Leave the first *lines* of its results, as a wave that was killed does."""
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:lines]))
-    verdicts = verdicts_beside(path)
+    verdicts = WaveFiles.of(path).verdicts
     verdicts.write_text("".join(verdicts.read_text().splitlines(keepends=True)[:lines]))
 
 
@@ -88,7 +87,7 @@ def test_entries_without_a_line_are_of_the_team_that_the_journal_says(batcher: B
 
 def test_where_nobody_knows_whose_they_are_they_count(batcher: Batcher) -> None:
     cut(RESULTS, 150)
-    journal_beside(RESULTS).unlink()
+    WaveFiles.of(RESULTS).journal.unlink()
     ended = batcher("gate", RESULTS, "--label", "team=orders", "--entries", ENTRIES, "--json")
     assert ended.json["entries"] == len(of_team("orders")) + 50
     assert batcher("gate", RESULTS, "--label", "team=orders", "--json").code in (1, 2)
@@ -119,7 +118,7 @@ def test_tables_pages_and_tickets_have_no_other_teams_entries(batcher: Batcher) 
     with Path("t.csv").open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert [row["key"] for row in rows] == [line["key"] for line in of_team("orders")]
-    with_verdicts = {line["key"]: line["verdict"] for line in lines_of(verdicts_beside(RESULTS))}
+    with_verdicts = {line["key"]: line["verdict"] for line in lines_of(WaveFiles.of(RESULTS).verdicts)}
     assert [row["verdict"] for row in rows] == [with_verdicts[row["key"]] for row in rows]
     page = Path("t.html").read_text()
     assert all(f'"{line["key"]}"' in page for line in of_team("orders"))

@@ -19,8 +19,8 @@ import pytest_asyncio
 from playwright.async_api import Browser, Locator, Page, Route, async_playwright, expect
 
 from batcher import zone
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
+from batcher.journal.files import WaveFiles
 from batcher.life.result import Status
 from batcher.report.gather import read_verdicts
 from batcher.report.html import write_page
@@ -208,7 +208,7 @@ async def test_what_is_filtered_is_saved_as_the_report_writes_it(browser: Browse
     opened = await context.new_page()
     results = tmp_path / "results.jsonl"
     write_wave(results, 100, journal=False)
-    for path in (results, verdicts_beside(results)):
+    for path in (results, WaveFiles.of(results).verdicts):
         path.write_text(
             path.read_text().replace("wave-7/", '=1+1;"').replace('=1+1;"', '=1+1;\\"').replace("mysql-", "@x;-")
         )
@@ -327,7 +327,7 @@ async def test_without_scripts_it_has_all_that_needs_attention_and_its_links_lea
 async def test_markup_in_labels_names_and_messages_is_shown_and_never_acts(opened: Page, tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     write_wave(results, 100, journal=False)
-    for path in (results, verdicts_beside(results)):
+    for path in (results, WaveFiles.of(results).verdicts):
         text = (
             path.read_text().replace("wave-7/", "</script><i>key</i>").replace("mysql-0", "</script><i>label</i>&amp;")
         )

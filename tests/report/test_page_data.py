@@ -8,9 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
+from batcher.journal.files import WaveFiles
 from batcher.life.result import Status
 from batcher.report.differing import folded
 from batcher.report.html import page
@@ -98,7 +98,7 @@ def test_the_steps_are_over_every_entry_in_the_way_and_their_commands_are_real(t
 def test_differences_are_folded_by_job_and_what_was_not_counted_has_no_zeros(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     write_wave(results, 400)
-    verdicts = verdicts_beside(results)
+    verdicts = WaveFiles.of(results).verdicts
     failed = '"result":"FAILED_TO_COMPARE","source_count":0,"target_count":0,"diff_count":0'
     text = re.sub(
         r'"result":"INCONSISTENT","source_count":\d+,"target_count":\d+,"diff_count":2',
@@ -138,7 +138,7 @@ def test_what_was_accepted_is_told_with_its_reason(tmp_path: Path) -> None:
 def test_what_came_from_outside_stays_text(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     write_wave(results, 300, journal=False)
-    for path in (results, verdicts_beside(results)):
+    for path in (results, WaveFiles.of(results).verdicts):
         text = (
             path.read_text()
             .replace("wave-7/", "</script><i>harmless</i><!--/")

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Verdict
 from batcher.gate.result import WaveEntry, evaluate
+from batcher.journal.files import WaveFiles
 from batcher.life.result import Status
 from batcher.report.changes import ChangeKind, EntryStanding, changes
 from batcher.report.chart import HEIGHT, WIDTH, chart
@@ -129,7 +129,7 @@ def test_a_recheck_under_another_key_is_the_same_entry() -> None:
 def test_cells_are_never_formulas(tmp_path: Path) -> None:
     results = tmp_path / "results.jsonl"
     write_wave(results, 400, journal=False)
-    for path in (results, verdicts_beside(results)):
+    for path in (results, WaveFiles.of(results).verdicts):
         path.write_text(path.read_text().replace("wave-7/", "=HYPERLINK/"))
     verdicts = read_verdicts(results)
     assert verdicts is not None

@@ -8,10 +8,10 @@ import orjson
 import pytest
 
 from batcher.errors import UserError
-from batcher.follow.files import verdicts_beside
 from batcher.gate.junit import write_junit
 from batcher.gate.result import GateResult, evaluate
 from batcher.gate.wave_entries import entries_of
+from batcher.journal.files import WaveFiles
 from batcher.json_pieces import json_pieces
 from batcher.report.gather import gather
 from batcher.report.html import page, write_page
@@ -88,7 +88,7 @@ def test_a_file_written_anew_while_it_is_read_is_told(tmp_path: Path) -> None:
     results = tmp_path / "r.jsonl"
     write_wave(results, 300)
     gate = gate_of(results)
-    verdicts_beside(results).write_bytes(b"")
+    WaveFiles.of(results).verdicts.write_bytes(b"")
     with pytest.raises(UserError, match="written anew"):
         list(gate.blockers)
 
@@ -97,7 +97,7 @@ def test_a_verdict_on_another_comparison_put_in_while_it_is_read_is_told(tmp_pat
     results = tmp_path / "r.jsonl"
     write_wave(results, 300)
     gate = gate_of(results)
-    verdicts = verdicts_beside(results)
+    verdicts = WaveFiles.of(results).verdicts
     verdicts.write_bytes(verdicts.read_bytes().replace(b"-data", b"-atad"))
     with pytest.raises(UserError, match="written anew"):
         list(gate.blockers)
@@ -132,7 +132,7 @@ def test_only_the_same_name_makes_two_lines_runs_of_one_entry(tmp_path: Path) ->
     first, second = tmp_path / "a.jsonl", tmp_path / "b.jsonl"
     write_wave(first, 4, journal=False)
     write_wave(second, 4, journal=False)
-    for path in (second, verdicts_beside(second)):
+    for path in (second, WaveFiles.of(second).verdicts):
         path.write_text(path.read_text().replace("wave-7/000001", "wave-8/000001"))
     gate = evaluate(entries_of([first, second]), (), TODAY)
     assert (gate.entries, len(gate.replaced)) == (5, 3)

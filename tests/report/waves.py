@@ -11,9 +11,8 @@ from batcher.drs.v3.create_compare_task import (
     CreateCompareTaskReq,
     CreateDataLevelCompareReq,
 )
-from batcher.follow.files import verdicts_beside
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles
 from batcher.journal.ops import Happened, Op, Settled
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import PlannedEntry, Scope
@@ -45,9 +44,9 @@ def write_wave(
     found = list(_results(entries, rng, BEGAN + after))
     results.write_bytes(b"".join(result.to_line() for result in found))
     if journal:
-        _write_journal(journal_beside(results), found, rng)
+        _write_journal(WaveFiles.of(results).journal, found, rng)
     if verdicts:
-        verdicts_beside(results).write_bytes(b"".join(_verdict(result, rng).to_line() for result in found))
+        WaveFiles.of(results).verdicts.write_bytes(b"".join(_verdict(result, rng).to_line() for result in found))
 
 
 def _results(entries: int, rng: random.Random, first: datetime) -> Iterator[Result]:

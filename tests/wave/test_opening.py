@@ -10,7 +10,9 @@ from msgspec.structs import replace
 
 from batcher.clock import SystemClock
 from batcher.drs.outcome import ErrorKind, Fate
+from batcher.errors import UserError
 from batcher.journal.errors import WaveRefused
+from batcher.journal.files import WaveFiles
 from batcher.journal.ops import Happened, Settled
 from batcher.journal.port import MutableRecord
 from batcher.journal.sqlite.keeper import SqliteReader
@@ -42,8 +44,7 @@ def request_of(tmp_path: Path) -> Request:
         defaults=RunDefaults(
             endpoint="https://drs.example.invalid", project_id="p", x_language=None, insecure_http=False
         ),
-        journal=tmp_path / "results.jsonl.journal",
-        results=tmp_path / "results.jsonl",
+        files=WaveFiles.of(tmp_path / "results.jsonl"),
     )
 
 
@@ -124,15 +125,15 @@ def test_findings_leave_nothing_behind(request_of: Request, tmp_path: Path) -> N
     with pytest.raises(BadManifest) as caught:
         opened(replace(request_of, manifest=bad))
     assert len(caught.value.findings) >= 3
-    assert not request_of.journal.exists()
+    assert not request_of.files.journal.exists()
 
 
 def test_results_of_something_else_are_not_touched(request_of: Request) -> None:
-    assert request_of.results is not None
-    request_of.results.write_bytes(b"precious\n")
+    assert request_of.files.results is not None
+    request_of.files.results.write_bytes(b"precious\n")
     with pytest.raises(WaveRefused, match="belongs to something else"):
         opened(request_of)
-    assert request_of.results.read_bytes() == b"precious\n"
+    assert request_of.files.results.read_bytes() == b"precious\n"
 
 
 def test_retry_failed_takes_up_what_failed_and_nothing_else(request_of: Request) -> None:
@@ -144,8 +145,8 @@ def test_retry_failed_takes_up_what_failed_and_nothing_else(request_of: Request)
     again = opened(replace(request_of, retry_failed=True))
     assert again.found.settled == 1
     assert [entry.index for entry, _ in again.record.open_entries(0, -1, 500)] == [1, 2]
-    assert request_of.results is not None
-    assert [orjson.loads(line)["index"] for line in request_of.results.read_bytes().splitlines()] == [0]
+    assert request_of.files.results is not None
+    assert [orjson.loads(line)["index"] for line in request_of.files.results.read_bytes().splitlines()] == [0]
     again.close()
 
 
@@ -203,7 +204,7 @@ def test_the_settings_in_force_are_on_record(request_of: Request) -> None:
 def test_a_folder_that_is_not_there_is_named(request_of: Request, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere" / "results.jsonl"
     with pytest.raises(WaveRefused, match="there is no folder"):
-        opened(replace(request_of, journal=nowhere.with_suffix(".journal"), results=nowhere))
+        opened(replace(request_of, files=WaveFiles.of(nowhere)))
 
 
 @pytest.mark.parametrize("restart", [False, True])
@@ -213,11 +214,11 @@ def test_what_is_no_file_is_neither_written_to_nor_put_aside(
     """A folder given for the results stays where it is, `--restart` or not."""
     folder = tmp_path / "results"
     folder.mkdir()
-    wrong = replace(request_of, results=folder, journal=tmp_path / "results.journal", restart=restart)
+    wrong = replace(request_of, files=WaveFiles.of(folder), restart=restart)
     with pytest.raises(WaveRefused, match=r"is a folder: name a file in it, such as .*results\.jsonl"):
         opened(wrong)
     with pytest.raises(WaveRefused, match="no ordinary file"):
-        opened(replace(wrong, results=Path("/dev/null")))
+        opened(replace(wrong, files=WaveFiles(Path("/dev/null"), tmp_path / "null.journal")))
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith("results")] == ["results"]
 
 
@@ -239,3 +240,30 @@ def test_large_entries_are_planned_a_few_megabytes_at_a_time(
     monkeypatch.setattr(SqlitePlan, "add_entries", add_entries)
     opened(replace(request_of, manifest=open_manifest(manifest))).close()
     assert chunks == [5, 5, 2]
+
+
+def test_a_journal_that_is_a_link_leading_nowhere_is_refused_and_in_nobody_elses_way(
+    request_of: Request, tmp_path: Path
+) -> None:
+    """Whoever only wants the verdicts does not ask for it."""
+    request_of.files.journal.symlink_to(request_of.files.journal)  # itself
+    files = WaveFiles.of(tmp_path / "results.jsonl")
+    assert files.verdicts == tmp_path / "results.verdicts.jsonl"
+    with pytest.raises(WaveRefused, match="a link that leads nowhere"):
+        opened(replace(request_of, files=files))
+
+
+def test_the_files_of_a_wave_are_told_from_what_was_typed(tmp_path: Path) -> None:
+    real = tmp_path / "store" / "night.jsonl"
+    real.parent.mkdir()
+    real.touch()
+    link = tmp_path / "r.jsonl"
+    link.symlink_to(real)
+    files = WaveFiles.of(link)
+    assert (files.results, files.journal, files.is_named) == (real, real.with_name("night.jsonl.journal"), False)
+    assert (files.lock.name, files.log.name) == ("night.jsonl.journal.lock", "night.jsonl.journal-wal")
+    assert WaveFiles.of(Path("r.jsonl")).socket == Path("r.jsonl.journal.sock").absolute()
+    assert WaveFiles.of(link, tmp_path / "j").journal == tmp_path / "j"
+    assert WaveFiles.of_output("sha256:00", tmp_path / "j").told == ()
+    with pytest.raises(UserError, match="name a file with -o"):
+        _ = WaveFiles.of_output("sha256:00", tmp_path / "j").verdicts

@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from batcher.follow.files import verdicts_beside
 from batcher.journal.errors import JournalFailed
+from batcher.journal.files import WaveFiles
 from batcher.journal.group_commit import Handed, Outcome, resolve
 from batcher.journal.memory import MemoryRecord
 from batcher.journal.ops import Op, Receipt
@@ -60,7 +60,7 @@ class Disk:
 
     def close(self) -> None:
         """Throw it away."""
-        for path in (self.results, verdicts_beside(self.results)):
+        for path in (self.results, WaveFiles.of(self.results).verdicts):
             path.unlink(missing_ok=True)
 
 

@@ -13,6 +13,7 @@ import orjson
 
 from batcher.channel.channel import Channels
 from batcher.follow.companion import Companion
+from batcher.journal.files import WaveFiles
 from batcher.journal.port import MutableRecord, Record
 from batcher.life.events import LookedUp, Ruled
 from batcher.life.policy import LookFirst
@@ -240,8 +241,7 @@ class World:
         request = Request(
             manifest=self._manifest,  # type: ignore[arg-type] # reads as the real one does
             defaults=RunDefaults(endpoint=None, project_id=None, x_language=None, insecure_http=False),
-            journal=Path("unused"),
-            results=self.disk.results,
+            files=WaveFiles.of(self.disk.results),
             allow_duplicates=spec.allow_duplicates,
             retry_failed=life.retry_failed,
             look_first=self._look_first,

@@ -38,10 +38,10 @@ def command(results: Path, verb: str, value: str | None, journal: Path | None, a
         raise click.UsageError(f"{verb} needs a value, such as: batcher control {results} {verb} {_VALUED[verb]}")
     if verb not in _VALUED and value is not None:
         raise click.UsageError(f"{verb} takes no value: drop {value!r}.")
-    from batcher.journal.files import journal_beside
+    from batcher.journal.files import WaveFiles
     from batcher.wave.control import ask
 
-    answer = ask(journal or journal_beside(results), verb, value)
+    answer = ask(WaveFiles.of(results, journal), verb, value)
     if as_json:
         import orjson
 

@@ -58,10 +58,10 @@ def command(
     from batcher.cli.outputs import refuse_outputs
     from batcher.cli.show.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end
     from batcher.cli.show.gate_result import exit_code, headline, print_gate
-    from batcher.follow.files import is_verdicts
     from batcher.gate.junit import write_junit
     from batcher.gate.result import evaluate
     from batcher.gate.wave_entries import entries_of
+    from batcher.journal.files import is_verdicts
 
     results = tuple(path for path in dict.fromkeys(results) if not is_verdicts(path))
     if not results:

@@ -80,11 +80,11 @@ def rescue_command(journal: Path, output: Path, results: Path | None) -> int:
     Exits with 0 where every entry of the wave is there, with 1 where some are lost.
     """
     from batcher.journal.beside import told
-    from batcher.journal.files import journal_beside
+    from batcher.journal.files import WaveFiles
     from batcher.rescue import rescue_journal
 
     journal = _journal(journal)
-    for path in (output, journal_beside(output)):
+    for path in (output, WaveFiles.of(output).journal):
         if path.exists():
             raise UserError(f"{path} exists: a rescued wave takes a name of its own.")
     beside = results or journal.with_name(journal.name.removesuffix(".journal"))

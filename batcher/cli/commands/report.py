@@ -117,7 +117,7 @@ def _of_one_page(
     results: "Sequence[Path]", journal: Path | None, as_json: bool, also: "Sequence[str]"
 ) -> tuple[Path, ...]:
     """The results files of a page over several waves, each once. Raises `UsageError`."""
-    from batcher.follow.files import is_verdicts
+    from batcher.journal.files import is_verdicts
 
     if also or as_json:
         raise click.UsageError(

@@ -33,7 +33,7 @@ def command(journal: Path, output: str) -> int:
     from batcher.cli.failures import told
     from batcher.cli.outputs import refuse_outputs
     from batcher.errors import UserError
-    from batcher.journal.files import journal_beside
+    from batcher.journal.files import WaveFiles
     from batcher.journals import deciding, reading
     from batcher.text import counted
     from batcher.wave.known_files import RESULTS
@@ -41,7 +41,7 @@ def command(journal: Path, output: str) -> int:
 
     if not journal.is_file():
         raise UserError(f"there is no journal {journal}. It lies beside the results file, as RESULTS.journal.")
-    if (beside := journal_beside(journal)).is_file():
+    if (beside := WaveFiles.of(journal).journal).is_file():
         raise UserError(f"{journal} is a results file: name its journal, {beside}.")
     with told():
         if output == "-":
@@ -51,7 +51,8 @@ def command(journal: Path, output: str) -> int:
             return exits.CREATED
         path = Path(output)
         refuse_outputs([], {"-o": path}, but=[RESULTS], and_not=[journal])
-        own = journal_beside(path).exists() and journal_beside(path).samefile(journal)
+        beside = WaveFiles.of(path).journal
+        own = beside.exists() and beside.samefile(journal)
         with (deciding if own else reading)(journal) as record:
             rebuilt = rebuild(record, path, SystemClock.now())
     if rebuilt.said:

@@ -118,16 +118,16 @@ def _recheck(
 ) -> int:
     """Write the comparisons to be made once more."""
     from batcher.cli.outputs import refuse_outputs
-    from batcher.follow.files import verdicts_beside
     from batcher.follow.recheck import Recheck
     from batcher.follow.verdict import Verdict
     from batcher.gate.wave_entries import entries_of
+    from batcher.journal.files import WaveFiles
     from batcher.journals import journal_of, reading
     from batcher.text import counted
     from batcher.wave.known_files import MANIFEST
 
     again = Recheck(_parsed("--recheck", recheck, Verdict), chosen)
-    verdicts = verdicts_beside(results)
+    verdicts = WaveFiles.of(results).verdicts
     if not verdicts.exists():
         raise UserError(f"{results} has no verdicts yet ({verdicts.name}): run `batcher watch {results}` first.")
     with reading(journal_of(results, journal)) as record:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from batcher.cli.show.terminal import Screen
 from batcher.drs.outcome import Fate
-from batcher.follow.files import verdicts_beside
+from batcher.journal.files import WaveFiles
 from batcher.life.result import Status
 from batcher.masking import MASK
 from batcher.report.tally import Tally
@@ -116,7 +116,7 @@ def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None)
     if not stopped:
         yield from _about_troubles(name, tally)
         if status.created:
-            if verdicts_beside(results).exists():
+            if WaveFiles.of(results).verdicts.exists():
                 yield f"batcher gate {name}", "GO or NO-GO, over this wave and, named beside it, any other"
             else:
                 yield f"batcher watch {name}", "follow the comparisons to their verdicts"

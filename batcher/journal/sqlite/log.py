@@ -13,6 +13,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 from batcher.journal.errors import NotAJournal
+from batcher.journal.files import log_of
 from batcher.journal.sign import sign_beside
 from batcher.journal.sqlite.schema import APPLICATION_ID, identity_of
 
@@ -32,11 +33,6 @@ class LogMissing(NotAJournal):
             f"{log_of(journal).name}, which has what was recorded last, is missing. Copy it along from where the "
             "wave ran: a wave's files belong together, RESULTS* all of them"
         )
-
-
-def log_of(journal: Path) -> Path:
-    """Where the log of *journal* lies."""
-    return journal.with_name(f"{journal.name}-wal")
 
 
 def has_log(journal: Path) -> bool:

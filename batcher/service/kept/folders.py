@@ -19,8 +19,7 @@ from pathlib import Path
 import platformdirs
 
 from batcher.errors import UserError
-from batcher.follow.files import verdicts_beside
-from batcher.journal.files import journal_beside
+from batcher.journal.files import WaveFiles
 from batcher.whole import sync_folder
 
 _ID = re.compile(r"[a-z0-9]{12}")
@@ -46,12 +45,12 @@ class Folder:
     @property
     def journal(self) -> Path:
         """The journal."""
-        return journal_beside(self.results)
+        return WaveFiles.of(self.results).journal
 
     @property
     def verdicts(self) -> Path:
         """The verdicts; there is none where nothing is followed."""
-        return verdicts_beside(self.results)
+        return WaveFiles.of(self.results).verdicts
 
     @property
     def entries(self) -> Path:
