@@ -19,6 +19,7 @@ from batcher.life.policy import Policy, Reconcile
 from batcher.life.result import Status
 from batcher.life.state import EntryState, is_unclear
 
+_GONE_LOOKS = 2  # that say that there is no such job, one after the other: one alone may have come by a bad moment
 _LOOK_ANEW_S = 1.0  # once nothing can land any more
 
 
@@ -136,6 +137,19 @@ def _give_up(state: EntryState, trouble: Trouble, why: str) -> Settle:
     return Settle(Status.PARTIAL if made else Status.FAILED, trouble, why)
 
 
+def _counting(state: EntryState, last: Trouble) -> Trouble:
+    """The cause that counted: what most requests came to, not what the *last* one did; of equals the later one."""
+    if not state.causes:
+        return last
+    most = max(reversed(state.causes), key=lambda cause: cause.times)
+    if (most.trouble.kind, most.trouble.error_code) == (last.kind, last.error_code):
+        return last
+    said = most.trouble.error_msg or most.trouble.error_code or most.trouble.kind.value
+    ended = last.error_msg or last.error_code or last.kind.value
+    attempts = sum(cause.times for cause in state.causes)
+    return replace(most.trouble, error_msg=f"{said} ({most.times} of {attempts} attempts; the last one: {ended})")
+
+
 def _again(state: EntryState, policy: Policy, moment: Moment) -> Action:
     """What comes next where some halves are open, and it is known that nothing of them was created."""
     trouble = next((state.halves[half].trouble for half in sorted(state.to_ask)), None)
@@ -177,11 +191,12 @@ def _not_ready(state: EntryState, trouble: Trouble, policy: Policy, moment: Mome
 def _within_attempts(state: EntryState, trouble: Trouble, policy: Policy, moment: Moment) -> Action:
     if not trouble.listed and state.unlisted_times >= 2:
         return _give_up(state, trouble, "the same unknown answer twice, and proven not taken both times")
+    counting = _counting(state, trouble)
     if state.charged >= policy.attempts:
-        return _give_up(state, trouble, f"all {policy.attempts} attempts used up, and known not to be created")
+        return _give_up(state, counting, f"all {policy.attempts} attempts used up, and known not to be created")
     after_s = back_off(state.charged, policy, moment.draw, trouble.retry_after_s)
     if moment.since_first_s + after_s > policy.entry_deadline_s:
-        return _give_up(state, trouble, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
+        return _give_up(state, counting, f"not done within {policy.entry_deadline_s:g} s of its first attempt")
     if trouble.fate is Fate.MAYBE:
         left_s = (trouble.retry_after_s or 0.0) - moment.since_intent_s  # of what the cloud asked for
         when = f" in {left_s:.1f} s" if left_s > 0 else ""
@@ -245,6 +260,8 @@ def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
             "created by which the cloud's time could be told. Look in the console, then record what is true with "
             "`batcher settle`",
         )
+    if state.gone is not None and state.gone_looks >= _GONE_LOOKS and moment.since_intent_s >= policy.landing_s:
+        return _give_up(state, state.gone, "there is no such job: what was sent made nothing that is there")
     if state.failed_looks >= policy.failed_looks and moment.since_intent_s >= policy.landing_s:
         return _unsettled(
             state,

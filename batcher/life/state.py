@@ -63,6 +63,13 @@ _NAMELESS = Trouble(
 """What is wrong with a half that was accepted, should nothing more be learnt of it."""
 
 
+class RepeatedTrouble(Struct, frozen=True):
+    """Why requests for an entry came to nothing: *trouble* as it was met last, *times* in all."""
+
+    trouble: Trouble
+    times: int
+
+
 class EntryState(Struct, frozen=True, kw_only=True):
     """Everything the engine remembers of an entry between two steps."""
 
@@ -84,6 +91,9 @@ class EntryState(Struct, frozen=True, kw_only=True):
     request_id: str | None = None
     given_up: bool = False  # settled `unsettled` once: looked up again, never sent again
     not_found: bool = False  # and that look-up found nothing
+    causes: tuple[RepeatedTrouble, ...] = ()  # of its requests so far, by kind and code, the one met last at the end
+    gone: Trouble | None = None  # the cloud's own word, in a look-up, that there is no such job
+    gone_looks: int = 0  # look-ups that said so since the last request
     suspicion: str = ""  # why another run may have sent it, of which the journal knows nothing
     suspected_since: float | None = None  # and the cloud's time since which that can be
 
@@ -153,7 +163,8 @@ def fold(state: EntryState, event: Event) -> EntryState:
         case Reopened():
             if event.fresh:
                 return _forgotten(state)
-            return replace(state, looks=0, failed_looks=0, given_up=True, not_found=False, halves=_unambiguous(state))
+            again = replace(state, looks=0, failed_looks=0, gone_looks=0, halves=_unambiguous(state))
+            return replace(again, given_up=True, not_found=False)
         case Ruled():
             return _ruled(state, event)
         case Suspected():
@@ -169,7 +180,7 @@ def is_unclear(state: EntryState) -> bool:
 
 def anew(state: EntryState) -> EntryState:
     """*state* for a process that goes on with it: what an earlier one could not tell is looked up again."""
-    return replace(state, halves=_unambiguous(state), failed_looks=0) if state.in_doubt else state
+    return replace(state, halves=_unambiguous(state), failed_looks=0, gone_looks=0) if state.in_doubt else state
 
 
 def history(asked: Iterable[Half], events: Iterable[Event]) -> EntryState:
@@ -194,6 +205,7 @@ def _intended(state: EntryState, event: Intended) -> EntryState:
         snapshot=state.snapshot or event.snapshot,
         looks=0,
         failed_looks=0,
+        gone_looks=0,
     )
 
 
@@ -225,6 +237,7 @@ def _answered(state: EntryState, event: Answered) -> EntryState:
     after = replace(
         state,
         halves=halves,
+        causes=_counted(state.causes, troubles[0]) if charged else state.causes,
         charged=state.charged + charged,
         unlisted=unlisted,
         unlisted_times=state.unlisted_times + 1
@@ -234,6 +247,17 @@ def _answered(state: EntryState, event: Answered) -> EntryState:
         request_id=event.request_id,
     )
     return _doubted(after) if after.in_doubt or after.in_the_way else after
+
+
+def _counted(causes: tuple[RepeatedTrouble, ...], trouble: Trouble) -> tuple[RepeatedTrouble, ...]:
+    """*causes* with *trouble*, which was met once more."""
+    same = [cause for cause in causes if _is_alike(cause.trouble, trouble)]
+    others = tuple(cause for cause in causes if not _is_alike(cause.trouble, trouble))
+    return (*others, RepeatedTrouble(trouble, 1 + sum(cause.times for cause in same)))
+
+
+def _is_alike(one: Trouble, other: Trouble) -> bool:
+    return (one.kind, one.error_code) == (other.kind, other.error_code)
 
 
 def _after(verdict: HalfOutcome) -> HalfState:
@@ -269,6 +293,8 @@ def _doubted(state: EntryState) -> EntryState:
 
 def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
     state = _doubted(state)
+    trouble = event.trouble
+    gone = trouble is not None and trouble.kind is ErrorKind.NOT_FOUND and trouble.listed and trouble.foreign is None
     proven = any(seen.sight is Sight.PROVEN_ABSENT and state.halves[name].doubt for name, seen in event.halves.items())
     return replace(
         state,
@@ -278,6 +304,8 @@ def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
         blocked=event.blocked if event.trouble is None else state.blocked,
         keep=state.keep or (proven and not event.blocked),
         not_found=state.given_up and proven,
+        gone=event.trouble if gone else state.gone,
+        gone_looks=state.gone_looks + gone if event.trouble is not None else 0,
     )
 
 
@@ -331,6 +359,7 @@ def _undoubted(state: EntryState) -> EntryState:
     return replace(
         state,
         charged=0,
+        causes=(),
         first_at=None,
         since=None,
         snapshot=False,

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from batcher.drs.outcome import Accepted, ErrorKind, Fate, HalfOutcome, Made, Trouble
+from batcher.drs.outcome import Accepted, ErrorKind, Fate, Foreign, HalfOutcome, Made, Trouble
 from batcher.life.decide import LookUp, Moment, Send, Settle, back_off, decide, decide_resumed
 from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
 from batcher.life.policy import MaxFailures, Policy, Reconcile
@@ -401,3 +401,72 @@ def test_what_was_accepted_and_cannot_be_looked_up_is_left_to_the_operator() -> 
     assert isinstance(settled, Settle)
     assert settled.status is Status.UNSETTLED
     assert "accepted the request" in ((settled.trouble and settled.trouble.error_msg) or "")
+
+
+# --- the cause that counted --------------------------------------------------------------------------------
+
+
+def _attempt(met: Trouble, *, proven: bool = False) -> list[Event]:
+    attempt: list[Event] = [INTENT, answered(met, met)]
+    if proven:
+        absent = Seen(sight=Sight.PROVEN_ABSENT)
+        attempt.append(LookedUp(at=NOON, halves={OBJECT: absent, DATA: absent}))
+    return attempt
+
+
+UNFINISHED = replace(trouble(Fate.NOT_YET, ErrorKind.STATE), error_code="DRS.M00304", error_msg="unfinished")
+SLOW = replace(trouble(Fate.MAYBE, ErrorKind.TIMEOUT), error_code=None, error_msg="no answer")
+REFUSED_ONCE = replace(trouble(Fate.NOT_RECEIVED, ErrorKind.NETWORK), error_code=None, error_msg="no way")
+
+
+@pytest.mark.parametrize(
+    ("met", "kind", "said"),
+    [
+        ([UNFINISHED] * 4 + [SLOW], ErrorKind.STATE, "unfinished (4 of 5 attempts; the last one: no answer)"),
+        ([SLOW] * 3, ErrorKind.TIMEOUT, "no answer"),
+        ([UNFINISHED, SLOW, SLOW], ErrorKind.TIMEOUT, "no answer"),
+        ([UNFINISHED, SLOW], ErrorKind.TIMEOUT, "no answer"),  # of equals the later one
+        ([REFUSED_ONCE, UNFINISHED, UNFINISHED, REFUSED_ONCE, REFUSED_ONCE], ErrorKind.NETWORK, "no way"),
+    ],
+)
+def test_the_cause_that_counted_is_told(met: list[Trouble], kind: ErrorKind, said: str) -> None:
+    events = [event for each in met for event in _attempt(each, proven=each.fate is Fate.MAYBE)]
+    action = decide(state(*events), replace(POLICY, attempts=len(met)), NOW)
+    assert isinstance(action, Settle)
+    assert action.trouble is not None
+    assert (action.status, action.trouble.kind, action.trouble.error_msg) == (Status.FAILED, kind, said)
+
+
+# --- a job that is not there --------------------------------------------------------------------------------
+
+NO_JOB = replace(trouble(Fate.REFUSED, ErrorKind.NOT_FOUND), error_msg="no such job")
+NO_LIST = LookedUp(at=NOON, trouble=NO_JOB)
+LANDED = replace(NOW, since_intent_s=200.0)
+DOUBT = (INTENT, answered(MAYBE, MAYBE))
+
+
+def test_a_doubt_ends_where_there_is_no_such_job() -> None:
+    action = decide(state(*DOUBT, NO_LIST, NO_LIST), POLICY, LANDED)
+    assert isinstance(action, Settle)
+    assert (action.status, action.trouble) == (Status.FAILED, NO_JOB)
+
+
+@pytest.mark.parametrize(
+    ("events", "moment"),
+    [
+        ((NO_LIST,), LANDED),  # once alone
+        ((NO_LIST, NO_LIST), NOW),  # it may still land
+        ((NO_LIST, LookedUp(at=NOON, halves={}), NO_LIST), LANDED),  # in between it was there
+        ((LookedUp(at=NOON, trouble=replace(NO_JOB, foreign=Foreign.PAGE)),) * 2, LANDED),  # a proxy's word
+        ((LookedUp(at=NOON, trouble=trouble(Fate.NOT_RECEIVED, ErrorKind.NETWORK)),) * 2, LANDED),
+    ],
+)
+def test_it_takes_the_clouds_own_word_twice_and_nothing_under_way(events: tuple[Event, ...], moment: Moment) -> None:
+    assert isinstance(decide(state(*DOUBT, *events), POLICY, moment), LookUp)
+
+
+def test_what_was_made_before_stays() -> None:
+    one = (INTENT, answered(Made("o"), MAYBE), NO_LIST, NO_LIST)
+    action = decide(state(*one), POLICY, LANDED)
+    assert isinstance(action, Settle)
+    assert action.status is Status.PARTIAL
