@@ -105,7 +105,7 @@ class Guard:
     def _say(self, request: web.Request, status: int, took_s: float) -> None:
         """One line, without the query, which is nobody's business, and without any header."""
         self.traffic.add(request.method, _route(request), status, took_s)
-        who = request.get(WHO)
+        who, said = request.get(WHO), _forwarded_for(request)
         log.info(
             "service.request",
             method=printable(request.method, 20),
@@ -113,8 +113,8 @@ class Guard:
             status=status,
             who=None if who is None else who.name,
             address=address_of(request),
-            forwarded_for=_forwarded_for(request),
             took_ms=round(took_s * 1000, 1),
+            **({} if said is None else {"forwarded_for": said}),
         )
 
     async def _admit(self, request: web.Request) -> None:

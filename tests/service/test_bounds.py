@@ -146,6 +146,9 @@ def test_a_page_that_has_all_in_itself_runs_what_stands_in_it_alone() -> None:
     policy = policy_of('<style>a{}</style><script type="module">1</script><script>2</script>')
     assert policy.count("'sha256-") == 3
     assert "unsafe" not in policy
+    assert "style-src-attr 'none'" in policy
+    styled = policy_of('<a title="x" style="flex:3">y</a><script>var a = \'<b style="z">\'</script>')
+    assert "style-src-attr 'unsafe-hashes' 'sha256-ZKSYWpe5RNtuFxfgXa+bMu79y4NA8OizX/vJSRwseR0='" in styled
     assert "script-src 'none'" in policy_of("<p>nothing</p>")
 
 

@@ -164,7 +164,8 @@ class ReadingApi:
 
 
 def _file(file: BinaryIO, content_type: str) -> web.Response:
-    return web.Response(body=file, headers={"Content-Type": f"{content_type}; charset=utf-8"})
+    headers = {"Content-Type": f"{content_type}; charset=utf-8", "Content-Disposition": "inline"}  # shown, not saved
+    return web.Response(body=file, headers=headers)
 
 
 def _policy(file: BinaryIO) -> str:
