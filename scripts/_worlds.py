@@ -3,6 +3,8 @@
     scripts/simulate-worlds --seeds 0:10000        many worlds; says how many a second, and which failed
     scripts/simulate-worlds --seed 4711 --trace    one world, everything that happened in it
 
+For every fourth seed there is a second world, in which several waves share a process: --crowd plays that of --seed.
+
 A seed gives the same world every time. Exits 1 where a promise of the contract was broken.
 """
 
@@ -15,12 +17,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from tests.worlds import together
 from tests.worlds.extras import world_of
 from tests.worlds.judge import judge
-from tests.worlds.many import DOUBTS, LEFT, Tally, play_many, quiet
+from tests.worlds.many import DOUBTS, LEFT, Tally, play_crowds, play_many, quiet
 from tests.worlds.world import play
 
 _SHARE = 250  # worlds that one process plays at a time
+_CROWDS = 4  # of so many seeds one has a world of several waves as well
 
 
 def main() -> int:
@@ -30,11 +34,12 @@ def main() -> int:
     )
     parser.add_argument("--seeds", default="0:2000", help="FIRST:END, the end not included (default: 0:2000)")
     parser.add_argument("--seed", type=int, help="play this one only")
+    parser.add_argument("--crowd", action="store_true", help="with --seed: its world of several waves in one process")
     parser.add_argument("--trace", action="store_true", help="with --seed: print all that happened")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     asked = parser.parse_args()
     if asked.seed is not None:
-        return _one(asked.seed, trace=asked.trace)
+        return _crowd(asked.seed, trace=asked.trace) if asked.crowd else _one(asked.seed, trace=asked.trace)
     first, _, end = asked.seeds.partition(":")
     return _many(range(int(first), int(end)), asked.jobs)
 
@@ -51,6 +56,18 @@ def _one(seed: int, *, trace: bool) -> int:
     return 1 if violations else 0
 
 
+def _crowd(seed: int, *, trace: bool) -> int:
+    if trace:
+        print(together.draw_crowd(seed), end="\n\n")
+    with tempfile.TemporaryDirectory() as folder, quiet():
+        told = together.play(seed, trace=trace, folder=Path(folder))
+    if trace:
+        print(*told.histories[0].said, *(history.file.decode() for history in told.histories), sep="\n")
+    violations = together.judge_together(told)
+    print("\n".join(map(str, violations)) or "no promise was broken")
+    return 1 if violations else 0
+
+
 def _many(seeds: range, jobs: int) -> int:
     shares = [seeds[begin : begin + _SHARE] for begin in range(0, len(seeds), _SHARE)]
     total = Tally()
@@ -60,17 +77,23 @@ def _many(seeds: range, jobs: int) -> int:
             for seed, violations in tally.broken.items():
                 print(f"seed {seed}: {violations[0]}")
                 print(f"    replay: scripts/simulate-worlds --seed {seed} --trace")
+            for seed, violations in tally.crowds.items():
+                print(f"seed {seed}, several waves: {violations[0]}")
+                print(f"    replay: scripts/simulate-worlds --seed {seed} --crowd --trace")
     print(f"{total.worlds} worlds, {total.worlds / total.seconds:.0f} a second on each core")
     print(", ".join(f"{count} {name}" for name, count in sorted(total.seen.items())))
     if doubts := total.seen[DOUBTS]:
         share = 1 - total.seen[LEFT] / doubts
         print(f"{share:.1%} of the doubts settled by themselves, where clocks agree and look-ups work")
-    print(f"{len(total.broken)} worlds broke a promise")
-    return 1 if total.broken else 0
+    broken = len(total.broken) + len(total.crowds)
+    print(f"{broken} worlds broke a promise")
+    return 1 if broken else 0
 
 
 def _share(seeds: range, folder: str) -> Tally:
-    return play_many(seeds, folder=Path(folder))
+    tally = play_many(seeds, folder=Path(folder))
+    tally.add(play_crowds([seed for seed in seeds if seed % _CROWDS == 0], folder=Path(folder)))
+    return tally
 
 
 def _memory() -> Path | None:

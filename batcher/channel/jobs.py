@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator
 from typing import Protocol
 
 from batcher.clock import Clock
+from batcher.drs.outcome import Half
 from batcher.life.entry import PlannedEntry
 from batcher.life.state import EntryState
 
@@ -61,7 +62,7 @@ class Jobs:
         self._claims: dict[str, dict[Who, _Claim]] = {}
         self._waiting: dict[str, deque[_Waiting]] = {}
         self._left: OrderedDict[tuple[str, Who], None] = OrderedDict()  # doubts that hold up nobody, oldest first
-        self._made: OrderedDict[str, dict[str, str]] = OrderedDict()  # by job: whose wave each task id is
+        self._made: OrderedDict[str, dict[str, tuple[str, bool]]] = OrderedDict()  # by job: whose each id is; if surely
         self._alarms: dict[str, asyncio.TimerHandle] = {}
 
     def take(self, who: Who, work: Work, again: Callable[[], None]) -> bool:
@@ -118,18 +119,21 @@ class Jobs:
                 else:
                     self.after(who, claim.work)
 
-    def knows_others(self, job_id: str, wave: str) -> bool:
-        """Whether another wave made something of the job, or may have."""
-        return any(whose != wave for whose in self._made.get(job_id, {}).values()) or any(
-            who[0] != wave for who in self._claims.get(job_id, {})
-        )
-
     def made(self, job_id: str, besides: str) -> frozenset[str]:
         """The task ids that other waves than *besides* got of the job."""
-        ids = {task_id for task_id, whose in self._made.get(job_id, {}).items() if whose != besides}
+        ids = {task_id for task_id, (whose, _) in self._made.get(job_id, {}).items() if whose != besides}
         for who, claim in self._claims.get(job_id, {}).items():
             if who[0] != besides:
-                ids |= _made_of(claim.work)
+                ids |= _made_of(claim.work).keys()
+        return frozenset(ids)
+
+    def unsure(self, job_id: str, besides: str) -> frozenset[str]:
+        """Those of `made` that may have been there already: see `batcher.life.reconcile.Others`."""
+        made = self._made.get(job_id, {})
+        ids = {task_id for task_id, (whose, is_sure) in made.items() if whose != besides and not is_sure}
+        for who, claim in self._claims.get(job_id, {}).items():
+            if who[0] != besides:
+                ids |= {task_id for task_id, is_sure in _made_of(claim.work).items() if not is_sure}
         return frozenset(ids)
 
     def doubts(self, job_id: str, besides: str) -> Iterator[Work]:
@@ -153,7 +157,8 @@ class Jobs:
 
     def _note_made(self, who: Who, work: Work) -> None:
         if self._remembers and (ids := _made_of(work)):
-            self._made.setdefault(work.entry.job_id, {}).update(dict.fromkeys(ids, who[0]))
+            made = self._made.setdefault(work.entry.job_id, {})
+            made.update((task_id, (who[0], is_sure)) for task_id, is_sure in ids.items())
             self._made.move_to_end(work.entry.job_id)
             if len(self._made) > MOST:
                 self._made.popitem(last=False)
@@ -201,5 +206,12 @@ class Jobs:
 _LATER_S = 0.001  # so that the loop's timer, which may fire a trifle early, finds it free
 
 
-def _made_of(work: Work) -> frozenset[str]:
-    return frozenset(half.made for half in work.state.halves.values() if half.made is not None)
+def _made_of(work: Work) -> dict[str, bool]:
+    """What it made, and whether that is sure: what `keep` gets may have been there."""
+    intent = work.state.intent
+    kept = intent is not None and intent.conflict_policy == "keep"
+    return {
+        half.made: half.recovered or name is not Half.DATA or not kept
+        for name, half in work.state.halves.items()
+        if half.made is not None
+    }

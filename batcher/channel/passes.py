@@ -47,11 +47,8 @@ class Pass:
         self.slots = Slots(concurrency, channel.clock, channel.places)
         self.halted: Trouble | None = None  # why nothing goes through it any more
         self.on_halt: Callable[[], None] = _nobody
-        self._creates: Pacer | None = None  # its own pace
-        self._reads: Pacer | None = None
-        if not channel.private:
-            self.set_limit(rate)
-            self.set_read_limit(read_rate)
+        self._creates = None if channel.private else Pacer(_rate(rate), channel.clock)  # its own pace
+        self._reads = None if channel.private else Pacer(_rate(read_rate), channel.clock)
 
     # --- its access -------------------------------------------------------------------------------------
 
@@ -126,25 +123,17 @@ class Pass:
 
     def set_limit(self, limit: Limit) -> None:
         """Create at most so many from now on."""
-        if self.channel.private:
+        if self._creates is None:
             self.governor.set_limit(limit)
         else:
-            self._creates = self._own(limit, self._creates)
+            self._creates.set_rate(_rate(limit))
 
     def set_read_limit(self, limit: Limit) -> None:
         """Look up at most so many from now on."""
-        if self.channel.private:
+        if self._reads is None:
             self.governor.reads.set_limit(limit)
         else:
-            self._reads = self._own(limit, self._reads)
-
-    def _own(self, limit: Limit, pacer: Pacer | None) -> Pacer | None:
-        """The wave's own pacer for *limit*; what is to be found, the channel finds."""
-        rate = limit if isinstance(limit, Rate) else None
-        if pacer is None:
-            return None if rate is None else Pacer(rate, self.channel.clock)
-        pacer.set_rate(rate)
-        return pacer
+            self._reads.set_rate(_rate(limit))
 
     def resize(self, concurrency: int) -> None:
         """Have at most so many requests in flight from now on."""
@@ -223,12 +212,20 @@ class _Below(Turn):
 
     async def due(self) -> None:
         """See `Turn.due`."""
-        await self._own.due()
-        try:
-            await super().due()
-        except BaseException:
+        while True:
+            pacer = self._own._pacer
+            rate = pacer.rate
+            await self._own.due()
+            try:
+                await super().due()
+            except BaseException:
+                self._own.ended(sent=False)
+                raise
+            if pacer.rate == rate:
+                return
+            # The wave's own pace is another one by now, in whose window this has no place.
+            super().ended(sent=False)
             self._own.ended(sent=False)
-            raise
 
     def sent(self) -> None:
         """See `Turn.sent`."""
@@ -265,6 +262,11 @@ def paced(turn: Turn) -> AbstractAsyncContextManager[None]:
 
 
 _UNPACED: AbstractAsyncContextManager[None] = nullcontext()
+
+
+def _rate(limit: Limit) -> Rate | None:
+    """The pace of its own that a wave keeps for *limit*; what is to be found, the channel finds."""
+    return limit if isinstance(limit, Rate) else None
 
 
 def _nobody() -> None:

@@ -52,9 +52,13 @@ class Rival(Struct, frozen=True, kw_only=True):
 
 
 class Others(Struct, frozen=True, kw_only=True):
-    """The other entries of the job: the ids of what they *made*, and those whose fate is open."""
+    """The other entries of the job: the ids of what they *made*, and those whose fate is open.
+
+    *unsure* are those of *made* that an answer to `keep` gave: that may be what was there already, ours perhaps.
+    """
 
     made: frozenset[str] = frozenset()
+    unsure: frozenset[str] = frozenset()
     rivals: tuple[Rival, ...] = ()
 
 
@@ -126,7 +130,11 @@ def types_of(half: Half, entry: PlannedEntry) -> frozenset[str]:
 
 def _judge_half(half: Half, entry: PlannedEntry, state: EntryState, look: Look) -> Seen:
     types = types_of(half, entry)
-    not_ours = look.others.made | state.known | {state_half.made for state_half in state.halves.values()}
+    not_ours = (
+        (look.others.made - look.others.unsure)
+        | state.known
+        | {state_half.made for state_half in state.halves.values()}
+    )
     ids: dict[_Age, list[str]] = {age: [] for age in _Age}
     for comparison in look.comparisons:
         if comparison.compare_type not in types or comparison.compare_task_id in not_ours:
@@ -136,6 +144,8 @@ def _judge_half(half: Half, entry: PlannedEntry, state: EntryState, look: Look) 
             age = _age_of_suspected(comparison, state)
         elif state.snapshot:
             age = _AFTER_SNAPSHOT[age]
+        if age is not _Age.OLDER and comparison.compare_task_id in look.others.unsure:
+            age = _Age.ODD
         if age is _Age.YOUNGER and any(rival.may_have_made(comparison, look.slack_s) for rival in look.others.rivals):
             age = _Age.ODD
         ids[age].append(comparison.compare_task_id)

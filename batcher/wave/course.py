@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from batcher.channel.jobs import Work
 from batcher.channel.passes import Pass
 from batcher.clock import Instant
+from batcher.drs.outcome import Half, Made
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import Record
 from batcher.life.decide import Moment, Settle, decide, decide_resumed
@@ -15,7 +16,7 @@ from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
 from batcher.life.reconcile import Bounds, Others, rivals
 from batcher.life.result_line import result_line
-from batcher.life.state import EntryState, anew, fold, history, is_unclear
+from batcher.life.state import anew, fold, history, is_unclear
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.context import Context
 
@@ -145,31 +146,41 @@ class Course:
         return max(0.0, policy.leave_s + policy.landing_s - since_s)
 
     def shares_job(self, entry: PlannedEntry) -> bool:
-        """Whether another entry of the job, of whichever wave, is known."""
-        return entry.shares_job or self._pass.jobs.knows_others(entry.job_id, self._pass.wave)
+        """Whether there may be another entry of the job, of whichever wave."""
+        return entry.shares_job or not self._pass.channel.private
 
     async def others(self, entry: PlannedEntry) -> Others:
-        """What the other entries of the job made, or may have made: of this wave by the journal, of the other waves of
-        the process by what the channel knows of them."""
+        """What the other entries of the job made, or may have made: of all waves of the database by the journal, of the
+        other waves of the process by what the channel knows of them."""
         if not self.shares_job(entry):
             return Others()
-        sharing: list[tuple[PlannedEntry, EntryState]] = []
-        made: frozenset[str] = frozenset()
-        if entry.shares_job:
-            told = await self._context.ask(Record.others_of_job, entry)
-            sharing = [(other, history(other.asked, events)) for other, events in told]
-            made = frozenset(task_id for _, events in told for task_id in task_ids(events))
+        told = await self._context.ask(Record.others_of_job, entry)
+        sharing = [(other, history(other.asked, events)) for other, events in told]
+        made = frozenset(task_id for _, events in told for task_id in task_ids(events))
         jobs, wave = self._pass.jobs, self._pass.wave
         sharing += [(work.entry, work.state) for work in jobs.doubts(entry.job_id, wave)]
         policy = self._context.policy
         return Others(
             made=made | jobs.made(entry.job_id, wave),
+            unsure=jobs.unsure(entry.job_id, wave).union(*(kept_ids(events) for _, events in told)),
             rivals=tuple(
                 rival
                 for other, state in sharing
                 for rival in rivals(other, state, self.when, lands_within_s=policy.leave_s + policy.landing_s)
             ),
         )
+
+
+def kept_ids(events: Iterable[Event]) -> frozenset[str]:
+    """The ids that were got by an answer to `keep`: of what was made then, or of what was there."""
+    ids, policy = set(), None
+    for event in events:
+        match event:
+            case Intended():
+                policy = event.conflict_policy
+            case Answered() if policy == "keep" and isinstance(made := event.halves.get(Half.DATA), Made):
+                ids.add(made.compare_task_id)
+    return frozenset(ids)
 
 
 def what_is_known(held: Held, events: Iterable[Event] | None = None) -> str:

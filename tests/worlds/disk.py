@@ -32,8 +32,11 @@ T = TypeVar("T")
 class Disk:
     """Outlives processes: the record of the wave, and the path of the results file."""
 
-    def __init__(self, results: Path) -> None:
-        self.record = MemoryRecord()
+    def __init__(self, results: Path, database: list[MemoryRecord] | None = None) -> None:
+        """*database* are the records of all waves that share one, to which this one's is added."""
+        self.record = MemoryRecord(results.name, beside=database)
+        if database is not None:
+            database.append(self.record)
         self.results = results
         self.full_until = float("-inf")  # true time
         self._copy: object | None = None

@@ -185,7 +185,7 @@ class _Judge:
                 if rate is not None:
                     chosen = [(where, at) for where, at in moments if since <= at < until]
                     for place in sorted({place for place, _ in chosen}):
-                        yield from _limit(name, rate, sorted(at for where, at in chosen if where == place))
+                        yield from limit_broken(name, rate, sorted(at for where, at in chosen if where == place))
 
     def one_of_a_job_at_a_time(self) -> Iterator[Violation]:
         """Two requests for one job are never under way together, as far as one process can know."""
@@ -264,7 +264,8 @@ def _journal_failed(lived: Lived) -> bool:
     return lived.end is not None and lived.end.stop is not None and lived.end.stop.kind is StopKind.JOURNAL
 
 
-def _limit(name: str, rate: Rate, moments: list[float]) -> Iterator[Violation]:
+def limit_broken(name: str, rate: Rate, moments: list[float]) -> Iterator[Violation]:
+    """The first of *moments*, in order, at which more left than *rate* allows."""
     for first, last in zip(moments, moments[rate.count :], strict=False):
         if last - first < rate.period_s - _UNITS:
             yield Violation("limit", f"{rate.count + 1} {name} in {last - first:.3f} s, and {rate} is allowed")

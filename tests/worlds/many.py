@@ -11,6 +11,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from tests.virtual import Stalled
+from tests.worlds import together
 from tests.worlds.judge import judge, late, statuses
 from tests.worlds.violation import Violation
 from tests.worlds.world import play
@@ -27,6 +28,7 @@ class Tally:
     worlds: int = 0
     seconds: float = 0.0
     broken: dict[int, list[Violation]] = field(default_factory=dict)
+    crowds: dict[int, list[Violation]] = field(default_factory=dict)  # broken in worlds of several waves in a process
     seen: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Tally") -> None:
@@ -34,6 +36,7 @@ class Tally:
         self.worlds += other.worlds
         self.seconds += other.seconds
         self.broken |= other.broken
+        self.crowds |= other.crowds
         self.seen += other.seen
 
 
@@ -50,6 +53,27 @@ def play_many(seeds: Iterable[int], *, folder: Path | None = None, stop_at_first
                 tally.broken[seed] = violations
                 if stop_at_first:
                     break
+    tally.seconds = time.perf_counter() - began
+    return tally
+
+
+def play_crowds(seeds: Iterable[int], *, folder: Path | None = None) -> Tally:
+    """The same for worlds in which several waves share a process."""
+    tally = Tally()
+    began = time.perf_counter()
+    with quiet():
+        for seed in seeds:
+            tally.worlds += 1
+            try:
+                told = together.play(seed, folder=folder)
+            except (Exception, ExceptionGroup, Stalled) as error:  # noqa: BLE001 - whatever it is, the world found it
+                tally.crowds[seed] = [Violation("crash", f"{type(error).__name__}: {error}")]
+                continue
+            for history in told.histories:
+                tally.seen["created by crowds"] += statuses(history)["created"]
+                tally.seen["doubts in crowds"] += len(history.doubted)
+            if violations := together.judge_together(told):
+                tally.crowds[seed] = violations
     tally.seconds = time.perf_counter() - began
     return tally
 

@@ -3,8 +3,10 @@
 import asyncio
 import random
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import orjson
 from batcher.channel.channel import Channels
 from batcher.follow.companion import Companion
 from batcher.journal.files import WaveFiles
+from batcher.journal.memory import MemoryRecord
 from batcher.journal.port import MutableRecord, Record
 from batcher.life.events import LookedUp, Ruled
 from batcher.life.policy import LookFirst
@@ -21,6 +24,7 @@ from batcher.life.result import Result, Status
 from batcher.life.ruling import Ruling
 from batcher.life.state import history
 from batcher.manifest import RunDefaults
+from batcher.rates import Rate
 from batcher.wave.engine import Engine, WaveEnd
 from batcher.wave.hand import orders
 from batcher.wave.older import OlderJournal
@@ -92,21 +96,42 @@ class History:
         return [orjson.loads(line) for line in whole_lines(self.file)]
 
 
+@dataclass(frozen=True, slots=True)
+class Company:
+    """A process in which several waves are, with the channels that they share."""
+
+    process: Process
+    channels: Channels
+    priority: int
+    rate: Rate | None  # the wave's own
+    signals: list[Callable[[int], None]] = field(default_factory=list)
+
+
 class World:
     """See the module: one wave in it, beside which there may be another in the same *cloud*."""
 
-    def __init__(self, spec: Spec, results: Path, *, trace: bool, beside: "World | None" = None) -> None:
+    def __init__(
+        self,
+        spec: Spec,
+        results: Path,
+        *,
+        trace: bool,
+        beside: "World | None" = None,
+        name: str = "",
+        database: list[MemoryRecord] | None = None,
+    ) -> None:
         self.spec = spec
+        self._name = name
         self._loop = asyncio.get_running_loop()
         self._rng = random.Random(spec.seed + 1)
         self._trace = trace
         self.said: list[str] = [] if beside is None else beside.said
-        self.disk = Disk(results)
+        self.disk = Disk(results, database)
         rng = self._fork()
         self.cloud: WorldCloud = WorldCloud(spec, rng, self.say) if beside is None else beside.cloud
         self.traffic = Traffic()
         self._wall_ahead_s = self._rng.choice((0.0, 0.0, -7200.0, 30.0))
-        self._booted_at = self._starts()
+        self._booted_at = self.starts()
         digest = f"sha256:{spec.seed:064x}"
         self._manifest = WorldManifest(spec.entries, digest)
         self._told_to_stop_at: float | None = None
@@ -117,9 +142,9 @@ class World:
     def say(self, text: str) -> None:
         """Keep *text* for the trace."""
         if self._trace:
-            self.said.append(f"{self._loop.time() - 1000:10.3f}  {text}")
+            self.said.append(f"{self._loop.time() - 1000:10.3f}  {self._name}{text}")
 
-    def _starts(self) -> float:
+    def starts(self) -> float:
         """When a machine was started, on the loop's clock."""
         return self._rng.uniform(-5000.0, 900.0)
 
@@ -141,28 +166,32 @@ class World:
                 self._tamper(life)
                 if life.restores:
                     await self._restore(number, life.restores)
-                lives.append(await self._live(number, life, calm=last))
+                lives.append(await self.live(number, life, calm=last))
                 await asyncio.sleep(life.again_after_s)
             await asyncio.sleep(4 * self.spec.policy.landing_s)  # let everything land
-            calls = self.traffic.calls
-            file = self._file()
-            end = lives[-1].end
-            if end is not None and end.stop is None and not end.halted:
-                await self._again(len(lives))
-            self.traffic.refusals = self.cloud.refusals
-            return History(
-                spec=self.spec,
-                cloud=self.traffic,
-                lines=self._journal(),
-                file=file,
-                lives=lives,
-                calls_after_end=self.traffic.calls - calls,
-                forgotten=self.forgotten,
-                said=self.said,
-                doubted=self._doubted(),
-            )
+            return await self.told(lives)
         finally:
             self.disk.close()
+
+    async def told(self, lives: list[Lived]) -> History:
+        """What happened in *lives*, after which one more run is to do nothing."""
+        calls = self.traffic.calls
+        file = self._file()
+        end = lives[-1].end
+        if end is not None and end.stop is None and not end.halted:
+            await self._again(len(lives))
+        self.traffic.refusals = self.cloud.refusals
+        return History(
+            spec=self.spec,
+            cloud=self.traffic,
+            lines=self._journal(),
+            file=file,
+            lives=lives,
+            calls_after_end=self.traffic.calls - calls,
+            forgotten=self.forgotten,
+            said=self.said,
+            doubted=self._doubted(),
+        )
 
     def _doubted(self) -> dict[int, bool]:
         """Entries that were looked up, and whether one needed a person all the same."""
@@ -180,7 +209,7 @@ class World:
         """The same command once more. What is unsettled is looked up anew, so only then may it call the cloud."""
         if self.disk.record.with_status([Status.UNSETTLED]):
             return
-        await self._live(number, Life(), calm=True, alone=True)
+        await self.live(number, Life(), calm=True, alone=True)
 
     async def _restore(self, number: int, what: str) -> None:
         """Long after the last run an older journal is put back: what is still on its way nobody could know of."""
@@ -189,23 +218,26 @@ class World:
             self.say(f"an older journal is put back ({what})")
             self.forgotten = number
 
-    async def _live(self, number: int, life: Life, *, calm: bool, alone: bool = False) -> Lived:
+    async def live(
+        self, number: int, life: Life, *, calm: bool, alone: bool = False, company: Company | None = None
+    ) -> Lived:
+        """One run of the wave, in a process of its own or in that of *company*."""
         began, self._told_to_stop_at = self._loop.time(), None
         self._obeyed = []
-        process = Process(life, self._booted_at, self._wall_ahead_s, self.say)
+        process = Process(life, self._booted_at, self._wall_ahead_s, self.say) if company is None else company.process
         results: list[Result] = []
         try:
-            end = await self._run(number, life, process, results, alone=alone)
+            end = await self._run(number, life, process, results, company, alone=alone)
             why = None
         except Died:
             end, why = None, None
         except SinkFailed as error:
             end, why = None, str(error)
         finally:
-            process.dead = True
+            process.dead = process.dead or company is None
             self._wall_ahead_s = process.wall_ahead_s
             if life.power or self._rng.random() < 0.2:  # or it goes on elsewhere
-                self._booted_at = self._starts()
+                self._booted_at = self.starts()
         self.say(f"--- life {number} ends: {_ending(end) if end else why or 'died'}")
         return Lived(
             life=life,
@@ -234,7 +266,14 @@ class World:
         return self.disk.results.read_bytes() if self.disk.results.exists() else b""
 
     async def _run(
-        self, number: int, life: Life, process: Process, results: list[Result], *, alone: bool
+        self,
+        number: int,
+        life: Life,
+        process: Process,
+        results: list[Result],
+        company: Company | None,
+        *,
+        alone: bool,
     ) -> WaveEnd | None:
         spec, faults, rng = self.spec, self.cloud.faults, self._fork()
         record: MutableRecord = MortalRecord(self.disk, process)
@@ -268,7 +307,57 @@ class World:
                 beside.settled(result)
             self.say(f"settled entry {result.index}: {result.status} {result.error_msg or ''}")
 
-        channels = Channels(
+        journal = LoopJournal(self.disk, process, rng, spec.sync_s, faults)
+        mine = (journal, sink)
+        channels = company.channels if company is not None else self._channels(process, rng)
+        engine = Engine(
+            start=start,
+            policy=spec.policy,
+            clock=process,
+            rng=rng,
+            journal=journal,
+            sink=sink,
+            passes={
+                scope: channels.to(scope.endpoint, scope.project_id).enter(
+                    ProcessCloud(self.cloud, self.traffic, process, scope.project_id, number, self._fork()),
+                    wave=str(self.disk.results),
+                    priority=0 if company is None else company.priority,
+                    age=process.now() if start.begun_at is None else start.begun_at,
+                    rate=None if company is None else company.rate,
+                )
+                for scope in start.scopes
+            },
+            on_result=on_result,
+            watch=process.passes,
+            admission=beside,
+            ends_at=None if life.deadline_s is None else process.monotonic() + life.deadline_s,
+        )
+        signalled = partial(self._signal, engine)
+        signals = [] if company is None else company.signals
+        signals.append(signalled)
+        process.on_signal = partial(_tell, signals)
+        hand = [self._loop.call_later(order.after_s, self._order, engine, process, order) for order in life.orders]
+        try:
+            if beside is not None:
+                beside.take_up(begun(record))
+                beside.begin(engine.reads)
+            return await self._until_end(process, engine, alone=company is None)
+        finally:
+            process.dead = process.dead or company is None
+            signals.remove(signalled)
+            for order in hand:
+                order.cancel()
+            for one in engine.reads.values():
+                one.close()
+            if not process.dead:
+                process.at_death = [act for act in process.at_death if getattr(act, "__self__", None) not in mine]
+            if beside is not None:
+                await beside.aclose()
+            sink.close()
+
+    def _channels(self, process: Process, rng: random.Random) -> Channels:
+        spec = self.spec
+        return Channels(
             process,
             rng,
             rate="auto" if spec.auto else spec.rate,
@@ -278,39 +367,6 @@ class World:
             slack_s=spec.policy.slack_s,
             private=True,
         )
-        engine = Engine(
-            start=start,
-            policy=spec.policy,
-            clock=process,
-            rng=rng,
-            journal=LoopJournal(self.disk, process, rng, spec.sync_s, faults),
-            sink=sink,
-            passes={
-                scope: channels.to(scope.endpoint, scope.project_id).enter(
-                    ProcessCloud(self.cloud, self.traffic, process, scope.project_id, number, self._fork()),
-                    wave="the wave",
-                )
-                for scope in start.scopes
-            },
-            on_result=on_result,
-            watch=process.passes,
-            admission=beside,
-            ends_at=None if life.deadline_s is None else process.monotonic() + life.deadline_s,
-        )
-        process.on_signal = lambda nth: self._signal(engine, nth)
-        hand = [self._loop.call_later(order.after_s, self._order, engine, process, order) for order in life.orders]
-        try:
-            if beside is not None:
-                beside.take_up(begun(record))
-                beside.begin(engine.reads)
-            return await self._until_end(process, engine)
-        finally:
-            process.dead = True
-            for order in hand:
-                order.cancel()
-            if beside is not None:
-                await beside.aclose()
-            sink.close()
 
     def _order(self, engine: Engine, process: Process, order: Order) -> None:
         """The operator's hand on the wave, by the handler of its control socket."""
@@ -321,7 +377,7 @@ class World:
         self.say(f"the operator: {order.do} {order.value or ''}")
         self._obeyed.append(Obeyed(self._loop.time(), order.do, order.value))
 
-    async def _until_end(self, process: Process, engine: Engine) -> WaveEnd | None:
+    async def _until_end(self, process: Process, engine: Engine, *, alone: bool) -> WaveEnd | None:
         wave = asyncio.create_task(engine.run())
         death = asyncio.create_task(process.death.wait())
         try:
@@ -329,7 +385,7 @@ class World:
                 await asyncio.wait({wave, death}, return_when=asyncio.FIRST_COMPLETED)
             return None if process.dead else wave.result()
         finally:
-            process.dead = True
+            process.dead = process.dead or alone
             for task in (wave, death):
                 task.cancel()
             for task in (wave, death):
@@ -376,6 +432,11 @@ class World:
             case "cut":
                 data = path.read_bytes()
                 path.write_bytes(data[: self._rng.randint(0, len(data))])
+
+
+def _tell(signals: list[Callable[[int], None]], nth: int) -> None:
+    for each in tuple(signals):
+        each(nth)
 
 
 def _ending(end: WaveEnd) -> str:
