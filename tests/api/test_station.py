@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from batcher import Status, Stop, StopKind
-from batcher.rates import Rate
 from batcher.simulator.iam import IamConfig
 from batcher.simulator.ledger import Effect, RequestSeen
 from batcher.simulator.server import Simulator
@@ -51,18 +50,6 @@ async def test_two_waves_on_the_same_jobs_each_get_their_own(simulator: Simulato
             assert [wave.end.status.created for wave in waves] == [10, 10]
     made = [task for event in simulator.ledger if isinstance(event, Effect) for task in event.created.values()]
     assert len(made) == len(set(made)) == 20
-
-
-async def test_the_limit_holds_over_all_waves(simulator: Simulator) -> None:
-    async with Station(endpoint=simulator.url, rate="20/s", **HASTE) as station:
-        first = station.wave(manifest("one", range(15)), "one.jsonl")
-        second = station.wave(manifest("two", range(15, 30)), "two.jsonl")
-        async with first, second:
-            await asyncio.gather(first.run(), second.run())
-            assert first.end.status.created == second.end.status.created == 15
-    at = sorted(event.at for event in creates(simulator))
-    limit = Rate(20, 1.0)
-    assert all(at[n + limit.count] - at[n] >= limit.period_s - 0.02 for n in range(len(at) - limit.count))
 
 
 async def test_a_wave_that_stops_stops_alone_and_goes_on_here(simulator: Simulator) -> None:
