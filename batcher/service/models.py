@@ -52,7 +52,7 @@ class ListWaves(Wire):
 
     state: State | None = Field(default=None, description="Only those in this state.")
     limit: int = Field(default=50, ge=1, le=MOST_AT_ONCE, description="At most so many.")
-    after: str | None = Field(default=None, max_length=64, description="`next` of the page before.")
+    after: str | None = Field(default=None, pattern="^[0-9]{1,18}$", description="`next` of the page before.")
 
 
 class ReadLines(Wire):
@@ -97,6 +97,8 @@ class ReadAudit(Wire):
 
 class Change(Wire):
     """What to change of a wave; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"minProperties": 1})
 
     rate: Annotated[str, Field(max_length=40)] | None = Field(default=None, description="As `--rate` of `batcher run`.")
     read_rate: Annotated[str, Field(max_length=40)] | None = Field(default=None, description="As `--read-rate`.")

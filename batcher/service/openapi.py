@@ -14,6 +14,7 @@ from batcher.service.routes import PROBLEM, ROUTES, Answer, Route
 from batcher.settings import RunSettings
 
 Names = dict[Any, str]
+_TEXT = {"type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}  # of parameters
 _REF = "#/components/schemas/{model}"
 _PATH = {
     "id": {"type": "string", "pattern": "^[a-z0-9]{12}$", "description": "The wave's id."},
@@ -142,6 +143,8 @@ def _in_query(route: Route) -> list[dict[str, Any]]:
             if "$ref" in plain:
                 plain = schema["$defs"][plain["$ref"].rpartition("/")[2]]
             described = {**{k: v for k, v in described.items() if k != "default"}, **plain}
+        if described.get("type") == "string" and "enum" not in described:
+            described = {**_TEXT, **described}
         found.append({"name": name, "in": "query", "schema": described, "description": own.get("description", "")})
     if route.query is NewWave:
         found += [_setting(name) for name in TAKEN]
@@ -170,6 +173,5 @@ def _setting(name: str) -> dict[str, Any]:
 
 def _in_headers(route: Route) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "header", "schema": {"type": "string"}, "description": what}
-        for name, what in route.headers.items()
+        {"name": name, "in": "header", "schema": _TEXT, "description": what} for name, what in route.headers.items()
     ]

@@ -10,6 +10,8 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
+import orjson
+
 from batcher.clock import utc_now
 from batcher.errors import UserError
 from batcher.follow.following import in_thread
@@ -19,14 +21,14 @@ from batcher.gate.wave_entries import entries_of
 from batcher.homes import expanded
 from batcher.journals import journal_of, reading
 from batcher.json_pieces import json_pieces
-from batcher.manifest import Entry, open_manifest
+from batcher.manifest import Entry, Finding, open_manifest
 from batcher.report.gather import coverage_of_file, gather, read_verdicts
 from batcher.report.html import write_page
 from batcher.report.markdown import markdown
 from batcher.report.page_data import gather_page
 from batcher.report.read import tally_file
 from batcher.report.tables import write_entries
-from batcher.run_defaults import checked, run_defaults
+from batcher.run_defaults import UNNAMED_PROJECT, checked, run_defaults
 from batcher.service.kept.decisions import require_entry
 from batcher.service.kept.entry_index import EntryIndex, IndexWriter, Limits
 from batcher.service.kept.folders import Folder
@@ -108,22 +110,54 @@ def _paged(index: EntryIndex, limits: Limits, asked: ListEntries) -> dict[str, A
 
 def _make(folder: Folder, loaded: Loaded) -> None:
     """Make the index anew: it was lost."""
-    settings = loaded.settings
     draft = folder.entries.with_suffix(".draft")
     draft.unlink(missing_ok=True)
     writer, whole = IndexWriter(draft), False
     try:
-        manifest = open_manifest(folder.manifest, folder.format)
-        defaults = run_defaults(settings, credential_sources(settings, loaded.config))
-        for item in checked(manifest, defaults, now=0.0, allow_duplicates=settings.allow_duplicates):
+        for item in _items(folder, loaded):
             if isinstance(item, Entry):
-                writer.add(item, item.project_id)
+                writer.add(item, _known(item.project_id) or "")
             else:
                 writer.add_invalid(item)
         whole = True
     finally:
         writer.close(keep=whole)
     draft.replace(folder.entries)
+
+
+def _items(folder: Folder, loaded: Loaded) -> Iterator[Entry | Finding]:
+    """What the manifest holds. Its start times may have passed since it was checked."""
+    settings = loaded.settings
+    manifest = open_manifest(folder.manifest, folder.format, folder.encoding)
+    defaults = run_defaults(settings, credential_sources(settings, loaded.config))
+    return checked(manifest, defaults, now=0.0, allow_duplicates=settings.allow_duplicates)
+
+
+def _known(project_id: str | None) -> str | None:
+    return None if project_id == UNNAMED_PROJECT else project_id
+
+
+def in_manifest(folder: Folder, loaded: Loaded, index: int) -> dict[str, Any]:
+    """The entry at *index* of a wave that has not begun, as `explained` has it: nothing was done for it yet.
+
+    Raises `UserError`.
+    """
+    about: dict[str, Any] = {"index": index, "manifest": folder.manifest.name, "result": None, "steps": []}
+    for item in _items(folder, loaded):
+        if item.index != index:
+            continue
+        if isinstance(item, Finding):
+            return {**about, "key": item.key, "line": item.line, "job_id": item.job_id}
+        return {
+            **about,
+            "key": item.key,
+            "line": item.line,
+            "job_id": item.job_id,
+            "project_id": _known(item.project_id),
+            "endpoint": item.endpoint,
+            "request": orjson.loads(item.body),
+        }
+    raise Problem(404, f"There is no entry {index}.")
 
 
 def explained(folder: Folder, index: int) -> dict[str, Any]:

@@ -139,7 +139,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="GET", path="/v1/waves/{id}/entries/{index}", name="entry", role=Role.READ,
         what="One entry: every attempt made for it, and why what came next was decided.",
-        answers=_json("The entry.", models.Explained), errors=(404,),
+        answers=_json("The entry.", models.Explained), errors=(404, 409),
     ),
     Route(
         method="POST", path="/v1/waves/{id}/entries/{index}/settle", name="settle", role=Role.SUBMIT,

@@ -226,11 +226,7 @@ class Waves:
 
     async def page(self, asked: ListWaves) -> dict[str, Any]:
         """Some waves as they are told, the newest first, and how to get the next."""
-        below = None
-        if asked.after is not None:
-            if not asked.after.isdecimal() or len(asked.after) > 18:
-                raise invalid([finding("after", asked.after, "is no `next` of a page", "Copy it from the page before")])
-            below = int(asked.after)
+        below = None if asked.after is None else int(asked.after)
         rows = await self.register.page(asked.state, asked.limit + 1, below)
         more = len(rows) > asked.limit
         shown = rows[: asked.limit]
@@ -241,7 +237,7 @@ class Waves:
 
     def folder(self, row: WaveRow) -> Folder:
         """Where its files are."""
-        return self.data.wave(row.id, row.format)
+        return self.data.wave(row.id, row.format, row.encoding)
 
     def settings_of(self, row: WaveRow) -> Loaded:
         """The settings that a run of it has now. Raises `SettingsError`."""

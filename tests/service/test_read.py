@@ -96,7 +96,10 @@ async def test_lines_are_followed_to_the_end_also_from_before_the_beginning(clou
         assert await service.lines(f"{path}/results") == []
         for what in ("gate", "report"):
             assert "no results yet" in (await service.get(f"{path}/{what}", status=409))["detail"]
-        await service.get(f"{path}/entries/1", status=404)
+        entry = await service.get(f"{path}/entries/1")
+        Explained.model_validate(entry)
+        assert (entry["key"], entry["steps"], entry["result"]) == ("k1", [], None)
+        assert entry["request"] == {"job_id": "job-1", "object_level_compare_type": "objects"}
         assert (await service.get(f"{path}/entries"))["total"] == 30
         async with (
             service.client.get(f"{path}/results?follow=true") as all_of_it,

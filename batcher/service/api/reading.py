@@ -19,6 +19,7 @@ from batcher.service.limits import Limits, Places, sent
 from batcher.service.models import State
 from batcher.service.problem import Problem
 from batcher.service.waves import Waves
+from batcher.settings import Loaded
 
 _TYPES = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x-ndjson"}
 _REPORTS = {"html": "text/html", "json": "application/json", "csv": "text/csv", "md": "text/markdown"}
@@ -57,7 +58,7 @@ class ReadingApi:
     async def _lines(self, call: Call, row: WaveRow, kind: str, path: Path) -> web.StreamResponse:
         edition = f'"{await self._waves.edition(row.id, kind, path)}"'
         wanted = call.request.headers.get("If-Match")
-        if wanted is not None and wanted != edition:
+        if wanted not in (None, "*", edition):
             raise Problem(
                 412, "These lines were written anew since: read them from the beginning.", headers={"ETag": edition}
             )
@@ -122,8 +123,9 @@ class ReadingApi:
         index = call.index
         require_entry(index, row.entries)
         folder = self._waves.folder(row)
-        if not folder.journal.exists():
-            raise Problem(404, "Nothing was done for this entry yet: its wave has not begun.")
+        if not folder.results.exists():  # the plan is there before they are
+            loaded = self._settings_of(row)
+            return reply(await readings.threaded(lambda: readings.in_manifest(folder, loaded, index)))
         return reply(await readings.threaded(lambda: readings.explained(folder, index)))
 
     async def settle(self, call: Call) -> web.StreamResponse:
@@ -157,8 +159,12 @@ class ReadingApi:
 
     def _accepted(self, row: WaveRow) -> Path | None:
         """The file of accepted differences that the service's configuration names."""
+        return self._settings_of(row).settings.allow_inconsistent
+
+    def _settings_of(self, row: WaveRow) -> Loaded:
+        """The settings of a wave. Raises `Problem` where the service's configuration cannot be used any more."""
         try:
-            return self._waves.settings_of(row).settings.allow_inconsistent
+            return self._waves.settings_of(row)
         except UserError as error:
             raise Problem(503, error.message) from error
 

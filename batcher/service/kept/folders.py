@@ -26,11 +26,12 @@ _ID = re.compile(r"[a-z0-9]{12}")
 
 
 class Folder:
-    """The folder of one wave; *format* is that of its manifest."""
+    """The folder of one wave; *format* and *encoding* (None: UTF-8) are those of its manifest."""
 
-    def __init__(self, path: Path, format: str) -> None:
+    def __init__(self, path: Path, format: str, encoding: str | None = None) -> None:
         self.path = path
         self.format = format
+        self.encoding = encoding
 
     @property
     def manifest(self) -> Path:
@@ -80,9 +81,9 @@ class DataFolder:
         """Where the waves are."""
         return self.path / "waves"
 
-    def wave(self, id: str, format: str) -> Folder:
+    def wave(self, id: str, format: str, encoding: str | None = None) -> Folder:
         """The folder of the wave with this *id*."""
-        return Folder(self.waves / id, format)
+        return Folder(self.waves / id, format, encoding)
 
     def __enter__(self) -> "DataFolder":
         """Make what is missing, and take it. Raises `UserError` where another service has it, or it cannot be used."""
