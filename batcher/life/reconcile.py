@@ -109,6 +109,8 @@ def judge(entry: PlannedEntry, state: EntryState, look: Look) -> tuple[Mapping[H
 def without_anothers(halves: Mapping[Half, HalfOutcome], elsewhere: frozenset[str]) -> Mapping[Half, HalfOutcome]:
     """What an answer says of *halves*, with a task id that is *elsewhere* (it was there before, or belongs to another
     entry of the job) turned into the conflict that it is."""
+    if not elsewhere:
+        return halves
     found = {half: verdict for half, verdict in halves.items() if isinstance(verdict, Made)}
     anothers = {half: made.compare_task_id for half, made in found.items() if made.compare_task_id in elsewhere}
     return {**halves, **{half: _conflict(task_id) for half, task_id in anothers.items()}} if anothers else halves

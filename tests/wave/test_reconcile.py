@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from batcher.drs.outcome import Comparison, Made
+from batcher.drs.outcome import Comparison, ErrorKind, Fate, Made, Trouble
 from batcher.life.events import Answered, Intended, Seen, Sight
-from batcher.life.reconcile import Bounds, Look, Others, judge, rivals
+from batcher.life.reconcile import Bounds, Look, Others, judge, rivals, without_anothers
 from batcher.life.state import EntryState, history
 from tests.wave.made import DATA, NOON, OBJECT, comparison, entry
 
@@ -110,3 +110,16 @@ def test_an_older_unfinished_comparison_is_noticed() -> None:
     unknown = look(comparison("old", at=NOON - 900), since=None)
     assert not judge(entry(), in_doubt(), unknown)[1]  # as far as we know it may be ours
     assert judge(entry(), in_doubt(known=frozenset({"old"})), unknown)[1]
+
+
+def test_an_id_that_is_anothers_is_a_conflict_and_nothing_new() -> None:
+    """A cloud that keeps an unfinished comparison may answer with that one's id."""
+    halves = {OBJECT: Made("ours"), DATA: Made("theirs")}
+    assert without_anothers(halves, frozenset()) is halves
+    assert without_anothers(halves, frozenset({"another"})) is halves
+    told = without_anothers(halves, frozenset({"theirs"}))
+    assert told[OBJECT] == Made("ours")
+    conflict = told[DATA]
+    assert isinstance(conflict, Trouble)
+    assert (conflict.fate, conflict.kind) == (Fate.REFUSED, ErrorKind.CONFLICT)
+    assert "theirs" in (conflict.error_msg or "")
