@@ -51,7 +51,7 @@ class Ruling(Struct, frozen=True, kw_only=True):
 
     @property
     def names_ids(self) -> bool:
-        """Whether it says of a comparison that it exists."""
+        """Whether the operator named a comparison by its id."""
         return self.whole is not None or any(task_id is not None for task_id in self.halves.values())
 
     @classmethod
