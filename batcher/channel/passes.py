@@ -135,6 +135,10 @@ class Pass:
         else:
             self._reads.set_rate(_rate(limit))
 
+    def set_priority(self, priority: int) -> None:
+        """Its turns and slots go by this priority from now on."""
+        self.sends.priority = self.looks.priority = priority
+
     def resize(self, concurrency: int) -> None:
         """Have at most so many requests in flight from now on."""
         self.slots.resize(concurrency)

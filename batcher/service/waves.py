@@ -281,7 +281,10 @@ class Waves:
                 changes["state"] = State.RUNNING
             return changes
 
-        return await self._changed(id, decided, Deed(who=who, action=verb, wave=id))
+        told = await self._changed(id, decided, Deed(who=who, action=verb, wave=id))
+        if verb in ("start", "retry_failed"):
+            self.host.show_again(await self.get(id))
+        return told
 
     async def approve(self, id: str, digest: str, who: Who) -> dict[str, Any]:
         """Let a held wave go. Raises `Problem`."""
@@ -304,7 +307,9 @@ class Waves:
 
         told = await self._changed(id, decided, deed)
         run = self.runner.running.get(id)
-        if run is not None and given:
+        if run is not None:
+            if priority is not None:
+                given["priority"] = str(priority)
             if "rate" in given and "read_rate" not in row.given:
                 given.setdefault("read_rate", str(loaded.settings.read_pace))  # by default it is the same
             run.change(given)

@@ -61,6 +61,12 @@ class Hand:
             lane.way.set_read_limit(limit_of(pace))
         return self._note(f"read rate {pace} in each scope")
 
+    def set_priority(self, priority: int) -> str:
+        """Go before the waves of a lower priority, and after those of a higher one, in the scopes that they share."""
+        for lane in self._lanes:
+            lane.way.set_priority(priority)
+        return self._note(f"priority {priority}")
+
     def set_concurrency(self, text: str) -> str:
         """Let so many requests of each scope be in flight. Raises `ValueError` with the mend."""
         told = text.strip()

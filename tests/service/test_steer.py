@@ -105,16 +105,29 @@ async def test_a_bad_change_is_a_finding_and_changes_nothing(cloud: Simulator, t
         assert await service.get(f"/v1/waves/{wave['id']}") == wave
 
 
-async def test_waves_of_one_scope_go_by_priority_then_age_within_the_limit(cloud: Simulator, tmp_path: Path) -> None:
+async def test_waves_run_side_by_side_within_one_limit_the_higher_priority_first(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where they name the same jobs: each waits for the other there, and both comparisons are made."""
+    monkeypatch.setenv("BATCHER_RATE", "40/s")
     async with serving(tmp_path / "data") as service:
-        first = await service.submit(csv(10), "rate=40/s")
-        await service.until(first["id"], State.RUNNING)
-        late = [await service.submit(csv(2, first=100)), await service.submit(csv(2, first=200), "priority=7")]
-        for wave in (first, *late):
-            assert (await service.until(wave["id"], State.ENDED))["exit_code"] == 0
-    jobs = [int((job or "job-0").removeprefix("job-")) for job in creates(cloud)]
-    assert jobs.index(200) < jobs.index(100)
-    assert doubles(cloud.ledger) == {}
+        low = await service.submit(csv(60), "priority=-50")
+        await service.created(low["id"], 1)
+        high = await service.submit(csv(30), "priority=50")
+        other = await service.submit(csv(5, first=500), "priority=-100")
+        await eventually(lambda: len(list((service.data / "waves").glob("*/results.jsonl"))) == 3)
+        states = {wave["state"] for wave in (await service.get("/v1/waves"))["waves"]}
+        assert states == {"running"}
+        async with service.client.patch(f"/v1/waves/{other['id']}", json={"priority": 100}) as answer:
+            assert (await answer.json())["priority"] == 100
+        (scope,) = (await service.get("/v1/scopes"))["scopes"]
+        assert (scope["limit"], len(scope["waves"])) == ("40/s", 3)
+        ended = [await service.until(wave["id"], State.ENDED) for wave in (low, high, other)]
+        assert [wave["exit_code"] for wave in ended] == [0, 0, 0]
+        assert max(ended[1]["ended_at"], ended[2]["ended_at"]) < ended[0]["ended_at"]
+    made = sorted(creation.job_id for creation in creations(cloud.ledger))
+    assert made == sorted([*(f"job-{n}" for n in range(60)), *(f"job-{n}" for n in range(30)),
+                           *(f"job-{n}" for n in range(500, 505))])  # fmt: skip
 
 
 async def test_a_stopped_wave_goes_on_and_what_failed_is_taken_up_again(cloud: Simulator, tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
-"""What the waves of one service share, and how one of them is made. The one place that knows whether limits hold over
-several waves of a scope at once.
+"""What the waves of one service share, and how one of them is made: a station for each profile, over whose waves the
+limits of a scope hold together.
 """
 
 from collections.abc import Collection
@@ -16,6 +16,7 @@ from batcher.service.meters import Meters
 from batcher.settings import Loaded, RunSettings
 from batcher.settings.credentials import credential_sources
 from batcher.settings.deadline import Deadline
+from batcher.station import Station
 
 MOST_AT_ONCE = 64  # waves that are open at once, in all scopes
 
@@ -29,6 +30,7 @@ class Host:
         self._clock = clock
         self._meters = meters
         self._grace_s = grace_s
+        self._stations: dict[str | None, Station] = {}  # by profile
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Host":
@@ -38,14 +40,48 @@ class Host:
         await self._stack.aclose()
 
     def may_begin(self, row: WaveRow, beside: Collection[WaveRow]) -> bool:
-        """Whether *row* may run beside those that do: each wave has a limit of its own, so no two share a scope."""
+        """Whether *row* may run beside those that do. Waves of two profiles share no scope: the limits and credentials
+        of each are its own."""
         if len(beside) >= MOST_AT_ONCE:
             return False
-        return not any(_meet(scope, other) for one in beside for other in one.scopes for scope in row.scopes)
+        others = (one for one in beside if one.profile != row.profile)
+        return not any(_meet(scope, other) for one in others for other in one.scopes for scope in row.scopes)
+
+    def wave(self, row: WaveRow) -> Wave:
+        """The next run of *row*, not opened yet. Raises `UserError`."""
+        folder = self._data.wave(row.id, row.format)
+        loaded = self._service.load(row.profile, settings_of(row))
+        return self._station(row.profile).wave(
+            folder.manifest,
+            folder.results,
+            settings=self._settings_of(row, loaded),
+            priority=row.priority,
+            command=f"batcher serve (wave {row.id})",
+            wrap_journal=partial(self._meters.journal_of, row.id),
+            format=row.format,
+            encoding=row.encoding,
+            checked_at=row.created_at,
+        )
+
+    def show_again(self, row: WaveRow) -> None:
+        """The operator says so: a credential that was refused in the scopes of *row* may be shown once more."""
+        station = self._stations.get(row.profile)
+        if station is not None:
+            for endpoint, project_id, _ in row.scopes:
+                station.try_again(endpoint, project_id or None)
+
+    def _station(self, profile: str | None) -> Station:
+        """The station of *profile*. Raises `UserError`."""
+        station = self._stations.get(profile)
+        if station is None:
+            loaded = self._service.load(profile, {})
+            sources = credential_sources(loaded.settings, loaded.config)
+            station = self._stations[profile] = Station(loaded.settings, credentials=sources, clock=self._clock)
+            self._stack.push_async_exit(station)  # there is nothing to enter: it opens its way with the first wave
+        return station
 
     def _settings_of(self, row: WaveRow, loaded: Loaded) -> RunSettings:
-        settings = loaded.settings
-        own = self._service.load(row.profile, {}).settings
+        settings, own = loaded.settings, self._station(row.profile).settings
         changes: dict[str, Any] = {
             "rate": lower(settings.pace, own.pace),
             "grace": min(settings.grace, self._grace_s),
@@ -56,23 +92,6 @@ class Host:
         if row.deadline_at is not None:
             changes["deadline"] = Deadline(moment=utc(row.deadline_at))
         return settings.model_copy(update=changes)
-
-    def wave(self, row: WaveRow) -> Wave:
-        """The next run of *row*, not opened yet. Raises `UserError`."""
-        folder = self._data.wave(row.id, row.format)
-        loaded = self._service.load(row.profile, settings_of(row))
-        return Wave(
-            folder.manifest,
-            folder.results,
-            settings=self._settings_of(row, loaded),
-            command=f"batcher serve (wave {row.id})",
-            wrap_journal=partial(self._meters.journal_of, row.id),
-            format=row.format,
-            encoding=row.encoding,
-            credentials=credential_sources(loaded.settings, loaded.config),
-            clock=self._clock,
-            checked_at=row.created_at,
-        )
 
 
 def _meet(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:

@@ -88,7 +88,7 @@ class Run:
         self._wave.abandon()
 
     def change(self, changes: Mapping[str, str]) -> None:
-        """Run at another `rate`, `read_rate` or `concurrency` from now on. Raises `ValueError`."""
+        """Run at another `rate`, `read_rate`, `concurrency` or `priority` from now on. Raises `ValueError`."""
         self._changes |= changes
         if self._wave.is_open:
             self._apply()
@@ -96,8 +96,12 @@ class Run:
     def _apply(self) -> None:
         changes, self._changes = self._changes, {}
         hand = self._wave.hand
+        set_by = {"rate": hand.set_rate, "read_rate": hand.set_read_rate, "concurrency": hand.set_concurrency}
         for name, value in changes.items():
-            {"rate": hand.set_rate, "read_rate": hand.set_read_rate, "concurrency": hand.set_concurrency}[name](value)
+            if name == "priority":
+                hand.set_priority(int(value))
+            else:
+                set_by[name](value)
 
     # --- looking at it ----------------------------------------------------------------------------------
 
