@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from batcher._version import __version__
 
 if TYPE_CHECKING:
-    from batcher.api import OpeningStopped as OpeningStopped
     from batcher.api import Wave as Wave
     from batcher.drs.auth.options import CredentialOptions as CredentialOptions
     from batcher.drs.auth.sources import CredentialSources as CredentialSources
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from batcher.station import Station as Station
     from batcher.wave.engine import WaveEnd as WaveEnd
     from batcher.wave.opening import BadManifest as BadManifest
+    from batcher.wave.request import OpeningStopped as OpeningStopped
     from batcher.wave.sink import SinkFailed as SinkFailed
     from batcher.wave.status import WaveStatus as WaveStatus
     from batcher.wave.stop import Stop as Stop
@@ -43,7 +43,7 @@ _HOMES = {
     "JournalFailed": "batcher.journal.errors",
     "ManifestError": "batcher.manifest",
     "NotAJournal": "batcher.journal.errors",
-    "OpeningStopped": "batcher.api",
+    "OpeningStopped": "batcher.wave.request",
     "Rate": "batcher.rates",
     "Result": "batcher.life.result",
     "RunSettings": "batcher.settings",

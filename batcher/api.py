@@ -11,7 +11,7 @@ The command line runs on the same class, so both keep the same promises.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -24,14 +24,13 @@ from batcher.channel.connections import Connections, CredentialFor, width
 from batcher.channel.passes import Pass
 from batcher.clock import Clock, SystemClock, utc
 from batcher.drs.auth.sources import CredentialSources
-from batcher.errors import UserError
 from batcher.journal.files import WaveFiles, followed, remove_journal
 from batcher.journal.lock import Lock
 from batcher.journal.port import Journal
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import Scope
 from batcher.life.result import Result
-from batcher.manifest import Entry, Finding, Manifest, RunDefaults, open_manifest
+from batcher.manifest import Manifest, RunDefaults, open_manifest
 from batcher.masking import mask_text
 from batcher.scopes import run_defaults, with_project
 from batcher.settings import RunSettings, load
@@ -43,10 +42,10 @@ from batcher.wave.engine import Engine, Start, WaveEnd
 from batcher.wave.hand import Hand, orders
 from batcher.wave.opening import Found, KeeperAt, Opened, open_wave
 from batcher.wave.rebuild import begun
-from batcher.wave.request import Request
+from batcher.wave.request import Request, StoppableManifest
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
 from batcher.wave.status import WaveStatus
-from batcher.wave.stop import Stop, StopKind
+from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
 from batcher.zone import zone_of
 
 if TYPE_CHECKING:  # imported where something is followed: that is not every wave
@@ -54,29 +53,6 @@ if TYPE_CHECKING:  # imported where something is followed: that is not every wav
     from batcher.follow.follower import FollowEnd, FollowStatus
 
 _UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too
-
-
-class OpeningStopped(UserError):
-    """The wave was told to stop while its manifest was still being read: nothing was sent, and nothing is kept."""
-
-    def __init__(self, stop: Stop) -> None:
-        super().__init__(f"stopped while the manifest was being read ({stop.text}): nothing was sent")
-        self.stop = stop
-
-
-class _Stoppable(Manifest):
-    """A manifest whose reading ends when the wave is told to stop; a million entries take a while."""
-
-    def __init__(self, manifest: Manifest, told: Callable[[], Stop | None]) -> None:
-        super().__init__(manifest._source, manifest.format)
-        self._told = told
-
-    def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Entry | Finding]:
-        """See `Manifest.read`. Raises `OpeningStopped`."""
-        for item in super().read(defaults, now=now, allow_duplicates=allow_duplicates):
-            if (stop := self._told()) is not None:
-                raise OpeningStopped(stop)
-            yield item
 
 
 class Wave:
@@ -150,7 +126,7 @@ class Wave:
         self._lock: Lock | None = None
         self._task: asyncio.Task[WaveEnd] | None = None
         self._unread: asyncio.Queue[Result | None] | None = None
-        self._told_to_stop: Stop | None = None
+        self._stopping = Stopping()
         self.credentials: dict[tuple[str, str], str] = {}  # by (endpoint, project_id): kind and origin, no secret
         self.found: Found | None = None
         self.journal_path: Path | None = None
@@ -224,9 +200,7 @@ class Wave:
 
         Before the wave is open this ends the reading of its manifest, and entering raises `OpeningStopped`.
         """
-        self._told_to_stop = self._told_to_stop or stop
-        if self._engine is not None:
-            self._engine.stop(stop)
+        self._stopping.stop(stop)
         if self._companion is not None:
             signal = stop.kind.name if stop.kind.is_signal else None
             self._companion.stop(stop.text, signal)
@@ -239,7 +213,7 @@ class Wave:
     def abandon(self) -> None:
         """Stop at once; what is in flight is looked up by the next run."""
         if self._engine is not None:
-            self._engine.abandon()
+            self._stopping.stop(Stop(StopKind.ASKED, "it was told to end at once"), HowHard.AT_ONCE)
 
     @property
     def _opened_engine(self) -> Engine:
@@ -287,7 +261,7 @@ class Wave:
         if settings.follows or settings.wait_ready > 0:
             from batcher.follow.companion import Companion
 
-            self._companion = Companion(self._results, settings, self._clock, self._rng, self.stop)
+            self._companion = Companion(self._results, settings, self._clock, self._rng, self._stopping)
         if settings.deadline is not None:
             self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(
                 utc(self._clock.now()), zone_of(settings.timezone)
@@ -319,8 +293,6 @@ class Wave:
         if self._companion is not None:
             self._stack.push_async_callback(self._companion.aclose)
         self._engine = self._engine_of(opened, journal, sink, passes, concurrency)
-        if self._told_to_stop is not None:  # while its credentials were looked for
-            self._engine.stop(self._told_to_stop)
         await self._take_orders(self._engine)
         if self._companion is not None:
             from batcher.follow.following import in_thread
@@ -335,7 +307,7 @@ class Wave:
         """What is asked for when the wave is opened."""
         settings = self.settings
         return Request(
-            manifest=_Stoppable(manifest, lambda: self._told_to_stop),
+            manifest=StoppableManifest(manifest, self._stopping),
             defaults=defaults,
             files=files,
             allow_duplicates=settings.allow_duplicates,
@@ -362,6 +334,7 @@ class Wave:
             sink=sink,
             passes=passes,
             on_result=self._deliver,
+            stopping=self._stopping,
             watch=self._watch,
             admission=self._companion,
             ends_at=self._ends_at,

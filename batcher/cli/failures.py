@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from batcher.api import OpeningStopped
 from batcher.cli import exits
 from batcher.errors import UserError
 from batcher.journal.errors import JournalFailed, NotAJournal
 from batcher.wave.opening import BadManifest
+from batcher.wave.request import OpeningStopped
 from batcher.wave.sink import SinkFailed
 
 

@@ -18,7 +18,7 @@ from batcher.holding.running_limit import RunningLimit
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from batcher.settings import RunSettings
-from batcher.wave.stop import Stop, StopKind
+from batcher.wave.stop import Stop, StopKind, Stopping
 
 _READY_POLLS = 6  # a job that is not ready is looked at so many times less often than a comparison
 
@@ -27,8 +27,8 @@ class Companion:
     """The admission of a run's entries, and the follower of its comparisons.
 
     `take_up` what earlier runs left, `begin` once the lanes are there, and `follow` when the engine has ended.
-    *on_stop* ends the wave: when verdicts cannot be written, or when entries would be held back for ever. Raises
-    `UserError` where there is no file to write verdicts beside.
+    It stops the wave, by *stopping*, when verdicts cannot be written, or when entries would be held back for ever.
+    Raises `UserError` where there is no file to write verdicts beside.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Companion:
         settings: RunSettings,
         clock: Clock,
         rng: random.Random,
-        on_stop: Callable[[Stop], None],
+        stopping: Stopping,
     ) -> None:
         if settings.follows and results is None:
             raise UserError("verdicts are written beside the results: name a file with -o, or leave --wait out.")
@@ -45,7 +45,7 @@ class Companion:
         self._settings = settings
         self._clock = clock
         self._rng = rng
-        self._on_stop = on_stop
+        self._stopping = stopping
         self._ready: ReadinessAdmissions | None = None
         self._running = RunningLimit(settings.max_running, settings.max_running_per)
         self._plans: dict[int, PlannedEntry] = {}  # of entries that were admitted and have no result yet
@@ -118,7 +118,7 @@ class Companion:
 
     def _stop_counting(self, trouble: Trouble) -> None:
         why = f"how many comparisons are running cannot be told any more: {trouble.error_msg}"
-        self._on_stop(Stop(StopKind.REFUSED, why))
+        self._stopping.stop(Stop(StopKind.REFUSED, why))
 
     def settled(self, result: Result) -> None:
         """An entry has its result: what it created is followed from now on."""
@@ -171,6 +171,6 @@ class Companion:
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, UserError):
-            self._on_stop(Stop(StopKind.RESULTS, error.message))
+            self._stopping.stop(Stop(StopKind.RESULTS, error.message))
         else:
-            self._on_stop(Stop(StopKind.ASKED, f"a defect in batcher: {error!r}"))
+            self._stopping.stop(Stop(StopKind.ASKED, f"a defect in batcher: {error!r}"))

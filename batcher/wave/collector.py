@@ -1,10 +1,11 @@
 """The collector: result lines into the sink, in the order of settlement, many at a time where they come so."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
-from batcher.wave.sink import Sink, SinkFailed
+from batcher.wave.sink import ReaderGone, Sink, SinkFailed
+from batcher.wave.stop import Stop, StopKind, Stopping
 
 _GATHER_S = 0.01  # lines are written together that come so close upon each other
 
@@ -12,14 +13,14 @@ _GATHER_S = 0.01  # lines are written together that come so close upon each othe
 class Collector:
     """Writes lines in the order of their numbers, gathering those that settle within a moment.
 
-    After the sink failed nothing more is written: *on_failure* is told once, and the journal has every line.
+    A sink that fails stops the wave. After that nothing more is written; the journal has every line.
     """
 
-    def __init__(self, sink: Sink, first_seq: int, on_failure: Callable[[SinkFailed], None]) -> None:
+    def __init__(self, sink: Sink, first_seq: int, stopping: Stopping) -> None:
         self._sink = sink
         self.next = first_seq  # the number of the first line that was not written yet
         self._early: list[tuple[int, bytes]] = []
-        self._on_failure = on_failure
+        self._stopping = stopping
         self._timer: asyncio.TimerHandle | None = None
         self.failed = False
 
@@ -56,4 +57,9 @@ class Collector:
             self._sink.write(b"".join(lines))
         except SinkFailed as error:
             self.failed = True
-            self._on_failure(error)
+            self._stopping.stop(stop_for(error))
+
+
+def stop_for(error: SinkFailed) -> Stop:
+    """The reason that a sink which failed is."""
+    return Stop(StopKind.READER if isinstance(error, ReaderGone) else StopKind.RESULTS, str(error))

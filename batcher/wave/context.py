@@ -15,7 +15,7 @@ from batcher.life.policy import Policy
 from batcher.life.result import Status
 from batcher.logger import get_logger
 from batcher.wave.collector import Collector
-from batcher.wave.stop import Stop, StopKind
+from batcher.wave.stop import Stop, StopKind, Stopping
 from batcher.wave.tally import Tally
 
 log = get_logger("batcher.wave")
@@ -33,7 +33,8 @@ class Context(Struct, kw_only=True):
     """The wave's surroundings, and the few things that happen to all of it at once.
 
     *watch* is told each step of durability by name, right after it; tests kill the process there.
-    *on_stop* begins an orderly end of the wave; *on_result* sees the line of every result that was settled.
+    *stopping* says whether the wave is to end, and takes reasons for it. *on_result* sees the line of every result that
+    was settled.
     """
 
     policy: Policy
@@ -42,7 +43,7 @@ class Context(Struct, kw_only=True):
     journal: Journal
     collector: Collector
     tally: Tally
-    on_stop: Callable[[Stop], None]
+    stopping: Stopping
     on_result: Callable[[bytes], Awaitable[None]]
     watch: Boundary = unwatched
     admission: Admission = field(default_factory=AdmitAll)
@@ -53,7 +54,7 @@ class Context(Struct, kw_only=True):
         try:
             return await self.journal.ask(question, *args, **more)
         except JournalFailed as error:
-            self.on_stop(Stop(StopKind.JOURNAL, str(error)))
+            self.stopping.stop(Stop(StopKind.JOURNAL, str(error)))
             raise
 
     async def record(self, *ops: Op) -> Receipt | None:
@@ -61,7 +62,7 @@ class Context(Struct, kw_only=True):
         try:
             return await self.journal.record(*ops)
         except JournalFailed as error:
-            self.on_stop(Stop(StopKind.JOURNAL, str(error)))
+            self.stopping.stop(Stop(StopKind.JOURNAL, str(error)))
             raise
 
     async def record_surely(self, what: Callable[[], str], *ops: Op) -> Receipt | None:
@@ -92,7 +93,7 @@ class Context(Struct, kw_only=True):
         await self.on_result(line)
         too_many = self.policy.max_failures
         if too_many.reached(self.tally.failures, self.tally.entries):
-            self.on_stop(
+            self.stopping.stop(
                 Stop(
                     StopKind.MAX_FAILURES,
                     f"{self.tally.failures} of {self.tally.entries} entries failed, which "

@@ -19,14 +19,14 @@ from batcher.journal.port import Journal, Record
 from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Policy
 from batcher.life.result import Status
-from batcher.wave.collector import Collector
+from batcher.wave.collector import Collector, stop_for
 from batcher.wave.context import Boundary, Context, log, unwatched
 from batcher.wave.hand import Hand
 from batcher.wave.lane import Lane
 from batcher.wave.rebuild import provisional
-from batcher.wave.sink import ReaderGone, Sink, SinkFailed
+from batcher.wave.sink import Sink, SinkFailed
 from batcher.wave.status import WaveStatus
-from batcher.wave.stop import Stop, StopKind
+from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
 from batcher.wave.tally import Tally
 
 P = ParamSpec("P")
@@ -93,6 +93,7 @@ class Engine:
         sink: Sink,
         passes: Mapping[Scope, Pass],
         on_result: Callable[[bytes], Awaitable[None]],
+        stopping: Stopping,
         watch: Boundary = unwatched,
         admission: Admission | None = None,
         ends_at: float | None = None,
@@ -100,11 +101,10 @@ class Engine:
         """*ends_at* is a deadline, in monotonic seconds: nothing new is sent after it."""
         self._start = start
         self._sink = sink
-        self._stop: Stop | None = None
+        self._stopping = stopping
         self._alarm: asyncio.TimerHandle | None = None
         self._ends_at = ends_at
-        self._is_cut_off = False
-        self._hurried = False  # not even for the provisional lines is there time
+        self._is_stopping = False
         self._ended = False
         self._tasks: list[asyncio.Task[None]] = []
         self._context = Context(
@@ -112,9 +112,9 @@ class Engine:
             clock=clock,
             rng=rng,
             journal=journal,
-            collector=Collector(sink, start.next_seq, self._sink_failed),
+            collector=Collector(sink, start.next_seq, stopping),
             tally=Tally(clock, start.entries, dict(start.settled)),
-            on_stop=self.stop,
+            stopping=stopping,
             on_result=on_result,
             watch=watch,
             admission=admission or AdmitAll(),
@@ -134,43 +134,35 @@ class Engine:
         if start.last_sign_s is not None:
             for lane in self._lanes.values():
                 lane.way.go_on_after(start.last_sign_s, policy.leave_s)
+        stopping.observe(self._told_to_stop)
 
     @property
     def reads(self) -> Mapping[Scope, Pass]:
         """What each scope's look-ups go through, also after the run: for whoever follows what was created."""
         return {scope: lane.way for scope, lane in self._lanes.items()}
 
-    def stop(self, stop: Stop) -> None:
-        """Begin an orderly end: nothing new is sent, what is in flight has the policy's grace to settle."""
-        if self._stop is not None:
-            return
-        self._stop = stop
-        signal = {"signal": stop.kind.name} if stop.kind.is_signal else {}
-        log.warning("wave.stopping", reason=stop.text, **signal)
-        for lane in self._lanes.values():
-            lane.stop()
-        if not self._ended:
-            self._alarm = asyncio.get_running_loop().call_later(self._context.policy.grace_s, self._cut_off)
-
-    def abandon(self) -> None:
-        """End at once. What is in flight stays in doubt in the journal; the next run looks it up."""
-        self._hurried = True
-        if self._stop is None:
-            self._stop = Stop(StopKind.ASKED, "it was told to end at once")
-        self._cut_off()
-
-    def _cut_off(self) -> None:
-        """The grace is over: wait for nothing any more."""
-        self._is_cut_off = True
-        for task in self._tasks:
-            task.cancel()
+    def _told_to_stop(self) -> None:
+        """The wave is to stop, or to stop harder."""
+        why = self._stopping.why
+        if why is not None and not self._is_stopping:
+            self._is_stopping = True
+            signal = {"signal": why.kind.name} if why.kind.is_signal else {}
+            log.warning("wave.stopping", reason=why.text, **signal)
+            for lane in self._lanes.values():
+                lane.stop()
+            if not self._ended:
+                grace_s = self._context.policy.grace_s
+                self._alarm = asyncio.get_running_loop().call_later(grace_s, self._stopping.stop, why, HowHard.CUT_OFF)
+        if self._stopping.how >= HowHard.CUT_OFF:
+            for task in self._tasks:
+                task.cancel()
 
     def _set_deadline(self) -> asyncio.TimerHandle | None:
         if self._ends_at is None:
             return None
         left_s = max(0.0, self._ends_at - self._context.clock.monotonic())
         reached = Stop(StopKind.DEADLINE, "the deadline is reached")
-        return asyncio.get_running_loop().call_later(left_s, self.stop, reached)
+        return asyncio.get_running_loop().call_later(left_s, self._stopping.stop, reached)
 
     async def run(self) -> WaveEnd:
         """Run until every entry is settled or the wave has stopped. Raises only on defects and cancellation."""
@@ -178,8 +170,8 @@ class Engine:
         try:
             async with asyncio.TaskGroup() as group:
                 self._tasks = [group.create_task(lane.run()) for lane in self._lanes.values()]
-                if self._is_cut_off:
-                    self._cut_off()
+                if self._stopping.how >= HowHard.CUT_OFF:
+                    self._told_to_stop()
         finally:
             self._ended = True
             if deadline is not None:
@@ -189,7 +181,7 @@ class Engine:
             self._context.collector.flush()
         tail = await self._finish()
         return WaveEnd(
-            stop=self._stop,
+            stop=self._stopping.why,
             halted={scope: lane.halted for scope, lane in self._lanes.items() if lane.halted is not None},
             status=self.status(tail),
             unrecorded=tuple(what for what, _ in self._context.unrecorded),
@@ -210,9 +202,9 @@ class Engine:
             await self._context.record(Noted(name="ended_at", value=ended_at))  # look-ups that fail leave no other sign
             self._context.watch("finished")
         except JournalFailed as error:
-            self.stop(Stop(StopKind.JOURNAL, str(error)))
+            self._stopping.stop(Stop(StopKind.JOURNAL, str(error)))
         except SinkFailed as error:
-            self._sink_failed(error)
+            self._stopping.stop(stop_for(error))
         return tail
 
     async def _catch_up(self) -> None:
@@ -247,17 +239,14 @@ class Engine:
                 counts[result.status] += 1
                 lines.append(result.to_line())
             after = batch[-1][0].index
-            if not self._hurried:
+            if self._stopping.how < HowHard.AT_ONCE:
                 self._context.collector.write(lines)
 
     def _why(self, scope: Scope) -> Trouble:
         """Why entries of *scope* stay open."""
-        said = self._stop.text if self._stop else "the wave was stopped"
+        said = self._stopping.why.text if self._stopping.why else "the wave was stopped"
         stopped = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg=said)
         return self._lanes[scope].halted or stopped
-
-    def _sink_failed(self, error: SinkFailed) -> None:
-        self.stop(Stop(StopKind.READER if isinstance(error, ReaderGone) else StopKind.RESULTS, str(error)))
 
     def status(self, tail: Mapping[Status, int] | None = None) -> WaveStatus:
         """Where the wave stands; *tail* counts the entries that stay open at its end."""
@@ -287,7 +276,7 @@ class Engine:
             elapsed_s=elapsed,
             rate_per_s=rate,
             eta_s=self._eta_s(elapsed),
-            stopping=self._stop.text if self._stop else None,
+            stopping=self._stopping.why.text if self._stopping.why else None,
             changed=self.hand.changed,
             scopes=scopes,
         )

@@ -1,13 +1,15 @@
-"""What is asked for when a wave is opened."""
+"""What is asked for when a wave is opened, and that it may be taken back while its manifest is read."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from msgspec import Struct
 
+from batcher.errors import UserError
 from batcher.journal.files import WaveFiles
 from batcher.life.policy import LookFirst
-from batcher.manifest import Manifest, RunDefaults
+from batcher.manifest import Entry, Finding, Manifest, RunDefaults
+from batcher.wave.stop import Stop, Stopping
 
 
 class Request(Struct, frozen=True, kw_only=True):
@@ -25,3 +27,26 @@ class Request(Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Any] | None = None  # for the record; never a secret
     command: str | None = None  # what was typed, likewise
     checked_at: float | None = None  # when the manifest was checked, Unix seconds; None: it is checked as it is planned
+
+
+class OpeningStopped(UserError):
+    """The wave was told to stop while its manifest was still being read: nothing was sent, and nothing is kept."""
+
+    def __init__(self, stop: Stop) -> None:
+        super().__init__(f"stopped while the manifest was being read ({stop.text}): nothing was sent")
+        self.stop = stop
+
+
+class StoppableManifest(Manifest):
+    """A manifest whose reading ends when the wave is told to stop; a million entries take a while."""
+
+    def __init__(self, manifest: Manifest, stopping: Stopping) -> None:
+        super().__init__(manifest._source, manifest.format)
+        self._stopping = stopping
+
+    def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Entry | Finding]:
+        """See `Manifest.read`. Raises `OpeningStopped`."""
+        for item in super().read(defaults, now=now, allow_duplicates=allow_duplicates):
+            if (stop := self._stopping.why) is not None:
+                raise OpeningStopped(stop)
+            yield item

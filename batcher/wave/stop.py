@@ -1,6 +1,12 @@
-"""Why a wave ends before its last entry is settled."""
+"""Whether a wave is to end before its last entry is settled, why, and how hard: one value, `Stopping`.
 
-from enum import Enum
+It is made where the wave is, and handed to all who may have a reason (signals, the operator, deadlines, a journal that
+fails, too many failures, results that cannot be written) and to all who must end. The first reason is the one that
+counts; it can only become harder. A scope that halts is another matter: that is told by its `Pass`.
+"""
+
+from collections.abc import Callable
+from enum import Enum, IntEnum
 
 from msgspec import Struct
 
@@ -30,3 +36,35 @@ class Stop(Struct, frozen=True):
 
     kind: StopKind
     text: str
+
+
+class HowHard(IntEnum):
+    """How hard a wave is to stop; each includes those before it."""
+
+    NOT = 0
+    IN_ORDER = 1  # nothing new is sent; what is in flight has the policy's grace to settle
+    CUT_OFF = 2  # the grace is over: nothing is waited for, what is in flight stays in doubt in the journal
+    AT_ONCE = 3  # there is not even time for the provisional lines
+
+
+class Stopping:
+    """See the module."""
+
+    def __init__(self) -> None:
+        self.why: Stop | None = None
+        self.how = HowHard.NOT
+        self._observers: list[Callable[[], None]] = []
+
+    def stop(self, why: Stop, how: HowHard = HowHard.IN_ORDER) -> None:
+        """Stop for *why*, unless another reason came first; and at least so hard."""
+        self.why = self.why or why
+        if how > self.how:
+            self.how = how
+            for observer in tuple(self._observers):
+                observer()
+
+    def observe(self, observer: Callable[[], None]) -> None:
+        """Call *observer* each time that it becomes harder, and now if it has begun."""
+        self._observers.append(observer)
+        if self.how:
+            observer()

@@ -2,10 +2,10 @@
 
 import pytest
 
-from batcher.api import OpeningStopped
 from batcher.cli.failures import told
 from batcher.errors import UserError
 from batcher.journal.errors import JournalFailed, NotAJournal
+from batcher.wave.request import OpeningStopped
 from batcher.wave.sink import SinkFailed
 from batcher.wave.stop import Stop, StopKind
 

@@ -9,7 +9,7 @@ from batcher.clock import SystemClock
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.follow.companion import Companion
 from batcher.settings import RunSettings
-from batcher.wave.stop import Stop, StopKind
+from batcher.wave.stop import HowHard, StopKind, Stopping
 from tests.follow.test_running_limit import SCOPE, entry
 
 REFUSED = Trouble(fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg="the token has expired")
@@ -18,19 +18,20 @@ REFUSED = Trouble(fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg="the toke
 @pytest.mark.parametrize("waits_first", [True, False])
 async def test_a_scope_that_halts_with_a_place_taken_stops_who_waits_for_it(tmp_path: Path, waits_first: bool) -> None:
     """Its entry is in doubt and will not be settled in this run: the others would wait for ever."""
-    stops: list[Stop] = []
+    stopping = Stopping()
     settings = RunSettings(max_running=1)
-    companion = Companion(tmp_path / "r.jsonl", settings, SystemClock(), random.Random(1), stops.append)
+    companion = Companion(tmp_path / "r.jsonl", settings, SystemClock(), random.Random(1), stopping)
     companion.take_up()
     companion.begin({})
     companion.ask(entry(0), lambda: None)
     if waits_first:
         companion.ask(entry(1), lambda: None)
-        assert stops == []
+        assert stopping.why is None
     companion.halted(SCOPE, REFUSED)
     if not waits_first:
-        assert stops == []
+        assert stopping.why is None
         companion.ask(entry(1), lambda: None)
     await companion.aclose()
-    assert [stop.kind for stop in stops] == [StopKind.REFUSED]
-    assert "the token has expired" in stops[0].text
+    assert stopping.why is not None
+    assert (stopping.why.kind, stopping.how) == (StopKind.REFUSED, HowHard.IN_ORDER)
+    assert "the token has expired" in stopping.why.text

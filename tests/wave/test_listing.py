@@ -15,6 +15,7 @@ from batcher.drs.v3.classify import classify_list
 from batcher.life.policy import Policy
 from batcher.wave.context import Context
 from batcher.wave.listing import Lister
+from batcher.wave.stop import Stopping
 from batcher.wave.tally import Tally
 from tests.pace.server import virtual_clock
 from tests.virtual import run
@@ -63,7 +64,7 @@ def read(cloud: ListCloud) -> tuple[Comparison, ...] | Trouble:
         nobody, deaf = cast("Any", None), cast("Any", Deaf())
         context = Context(
             policy=Policy(), clock=clock, rng=rng, journal=deaf, collector=nobody, tally=Tally(clock, 1, {}),
-            on_stop=print, on_result=nobody,
+            stopping=Stopping(), on_result=nobody,
         )  # fmt: skip
         listed = await Lister(entered(cast("Cloud", cloud), clock), context).comparisons("job-1")
         assert listed is not None

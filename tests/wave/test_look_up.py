@@ -15,6 +15,7 @@ from batcher.wave.context import Context
 from batcher.wave.course import Course
 from batcher.wave.listing import Lister
 from batcher.wave.look_up import LookUps
+from batcher.wave.stop import Stopping
 from batcher.wave.tally import Tally
 from tests.pace.server import virtual_clock
 from tests.virtual import run
@@ -58,7 +59,7 @@ def test_a_list_proves_nothing_of_what_may_land_after_it_was_asked_for(asked_aft
         nobody, deaf = cast("Any", None), cast("Any", Deaf())
         context = Context(
             policy=Policy(landing_s=LANDING_S), clock=clock, rng=rng, journal=deaf, collector=nobody,
-            tally=Tally(clock, 1, {}), on_stop=print, on_result=nobody,
+            tally=Tally(clock, 1, {}), stopping=Stopping(), on_result=nobody,
         )  # fmt: skip
         way = entered(cast("Cloud", SlowCloud(lambda _: ([], 0))), clock)
         course = Told(context, Agenda(clock), way)

@@ -33,7 +33,7 @@ from batcher.wave.rebuild import begun
 from batcher.wave.request import Request
 from batcher.wave.settling import settle
 from batcher.wave.sink import SinkFailed
-from batcher.wave.stop import Stop, StopKind
+from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
 from tests.virtual import WALL_AT_START, run
 from tests.worlds.cloud import Traffic, WorldCloud
 from tests.worlds.disk import Disk, LoopJournal, MortalRecord, WorldFile
@@ -295,10 +295,11 @@ class World:
             self._look_first = LookFirst.ALWAYS
             start, found = begin(msgspec.structs.replace(request, look_first=LookFirst.ALWAYS), record, process)
         self.say(f"found {found}")
+        stopping = Stopping()
         sink = WorldFile(self.disk.results, process, rng, faults.results_full)
         beside = None
         if spec.settings is not None and not alone:
-            beside = Companion(self.disk.results, spec.settings, process, self._fork(), lambda stop: engine.stop(stop))
+            beside = Companion(self.disk.results, spec.settings, process, self._fork(), stopping)
 
         async def on_result(line: bytes) -> None:
             result = Result.model_validate_json(line)
@@ -328,15 +329,18 @@ class World:
                 for scope in start.scopes
             },
             on_result=on_result,
+            stopping=stopping,
             watch=process.passes,
             admission=beside,
             ends_at=None if life.deadline_s is None else process.monotonic() + life.deadline_s,
         )
-        signalled = partial(self._signal, engine)
+        signalled = partial(self._signal, stopping)
         signals = [] if company is None else company.signals
         signals.append(signalled)
         process.on_signal = partial(_tell, signals)
-        hand = [self._loop.call_later(order.after_s, self._order, engine, process, order) for order in life.orders]
+        hand = [
+            self._loop.call_later(order.after_s, self._order, engine, stopping, process, order) for order in life.orders
+        ]
         try:
             if beside is not None:
                 beside.take_up(begun(record))
@@ -368,11 +372,11 @@ class World:
             private=True,
         )
 
-    def _order(self, engine: Engine, process: Process, order: Order) -> None:
+    def _order(self, engine: Engine, stopping: Stopping, process: Process, order: Order) -> None:
         """The operator's hand on the wave, by the handler of its control socket."""
         if process.dead:
             return
-        handle = orders(engine.hand, engine.status, lambda: engine.stop(Stop(StopKind.ASKED, "told to stop")))
+        handle = orders(engine.hand, engine.status, lambda: stopping.stop(Stop(StopKind.ASKED, "told to stop")))
         handle(order.do, order.value)
         self.say(f"the operator: {order.do} {order.value or ''}")
         self._obeyed.append(Obeyed(self._loop.time(), order.do, order.value))
@@ -392,14 +396,14 @@ class World:
                 with suppress(asyncio.CancelledError):
                     await task
 
-    def _signal(self, engine: Engine, nth: int) -> None:
+    def _signal(self, stopping: Stopping, nth: int) -> None:
         self.say(f"signal {nth}")
         if self._told_to_stop_at is None:
             self._told_to_stop_at = self._loop.time()
         if nth == 1:
-            engine.stop(Stop(StopKind.SIGTERM, "terminated"))
+            stopping.stop(Stop(StopKind.SIGTERM, "terminated"))
         else:
-            engine.abandon()
+            stopping.stop(Stop(StopKind.ASKED, "it was told to end at once"), HowHard.AT_ONCE)
 
     async def _settle(self) -> None:
         """The operator waits until nothing can land any more, looks in the console, and records what is true."""
