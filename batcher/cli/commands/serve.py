@@ -11,6 +11,7 @@ from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.show.terminal import tell
 from batcher.errors import UserError
+from batcher.homes import expanded
 
 _SETTINGS = ("log_format", "log_level", "timezone")
 _DEFAULT = "127.0.0.1:8080"
@@ -77,7 +78,7 @@ def command(
         port=port,
         data=data or default_data(),
         service=Service(config=None if config is None else Path(config), profiles=profiles),
-        tokens=tokens,
+        tokens=None if tokens is None else expanded(tokens),
         approval=approval,
         workers=workers,
         grace_s=grace,
