@@ -22,7 +22,7 @@ from batcher.service.problem import Problem, of_http_error
 from batcher.service.roles import LOCAL, Role, Who, refusal
 from batcher.service.sessions import COOKIE, CSRF_HEADER, SECURE_COOKIE, Session, Sessions, is_right_word
 from batcher.service.tokens import LONGEST, Token, TokensFile, TokensUnusable, hash_of
-from batcher.service.traffic import Traffic
+from batcher.service.traffic import TOLD, Traffic
 from batcher.text import printable
 
 log = get_logger("batcher.service")
@@ -104,6 +104,7 @@ class Guard:
 
     def _say(self, request: web.Request, status: int, took_s: float) -> None:
         """One line, without the query, which is nobody's business, and without any header."""
+        request[TOLD] = True
         self.traffic.add(request.method, _route(request), status, took_s)
         who, said = request.get(WHO), _forwarded_for(request)
         log.info(

@@ -11,6 +11,7 @@ Where each bound is kept:
 """
 
 import asyncio
+import logging
 import resource
 import socket
 from collections import Counter
@@ -23,6 +24,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from batcher.service.problem import Problem
+from batcher.service.traffic import Unparsed
 from batcher.text import counted
 
 
@@ -48,7 +50,8 @@ SERVER_OPTIONS: dict[str, Any] = {
     "max_field_size": 8190,
     "max_headers": 64,
     "lingering_time": 5.0,
-    "access_log": None,  # the guard writes the one line
+    "access_log": logging.getLogger("batcher.service.http"),  # it is the guard that writes a request's line
+    "access_log_class": Unparsed,
 }
 _SILENT_S = 30  # in which the other side has to take what was sent to it, or the kernel ends the connection
 

@@ -1,9 +1,16 @@
-"""How much is asked of the service, counted."""
+"""How much is asked of the service, counted; and the line in the log for what is no request at all."""
 
 from collections import Counter
 
+from aiohttp import web
+from aiohttp.abc import AbstractAccessLogger
+
 from batcher.buckets import Buckets
+from batcher.logger import get_logger
 from batcher.service.tracing import NoTraces, Tracer
+
+log = get_logger("batcher.service")
+TOLD = web.RequestKey("told", bool)  # that the guard has written its line
 
 REQUESTS_S = (0.005, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0)  # of the service itself
 
@@ -22,3 +29,25 @@ class Traffic:
         self.requests[known, route, status] += 1
         self.took.add(took_s)
         self._tracer.request(known, route, status, took_s)
+
+
+class Unparsed(AbstractAccessLogger):
+    """Writes the line for what aiohttp could not read as a request, which never comes to the guard."""
+
+    @property
+    def enabled(self) -> bool:
+        """Always."""
+        return True
+
+    def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        """See `AbstractAccessLogger.log`. Of what was sent nothing is told: it may be anything."""
+        if not request.get(TOLD):
+            log.info(
+                "service.request",
+                method="-",
+                path="-",
+                status=response.status,
+                who=None,
+                address=request.remote or "",
+                took_ms=round(time * 1000, 1),
+            )

@@ -107,6 +107,21 @@ async def test_one_line_an_access(tokens: Path) -> None:
         ]
 
 
+NO_REQUESTS = [b"nonsense\r\n\r\n", b"\x16\x03\x01\x02\x00\x01", b"GET /open HTTP/9.9\r\nHost: x\r\n\r\n"]
+
+
+@pytest.mark.parametrize("sent", NO_REQUESTS)
+async def test_one_line_also_for_what_is_no_request(tokens: Path, sent: bytes) -> None:
+    async with tiny(tokens) as service:
+        with structlog.testing.capture_logs() as lines:
+            reader, writer = await asyncio.open_connection("127.0.0.1", service.port)
+            writer.write(sent)
+            answer = await reader.read()
+            writer.close()
+        assert b" 400 " in answer.partition(b"\r\n")[0]
+        assert [(line["event"], line["path"], line["status"]) for line in lines] == [("service.request", "-", 400)]
+
+
 async def test_what_a_proxy_says_of_the_address_is_kept_apart(tokens: Path) -> None:
     """Whoever connects can say so: it is no way around the bound on wrong tokens."""
     async with tiny(tokens) as service:
