@@ -2,6 +2,13 @@
 
 Creates and look-ups have a pace each, but one fate: an outage holds both back. Everything it decides by is in `adapt`
 (the limit), `budget` (the outage) and the operator's word; here that only meets the clock and the log.
+
+What holds here:
+
+- A pacer is never let go faster than our own limit, whatever was learnt from the cloud.
+- An answer counts for the limit or for the outage, never for both: who is not there says nothing about a limit.
+- In an outage one request at a time goes out to see, of whichever wave; the first sound answer ends it for all.
+- It gives up once, by `on_give_up`: it stops nothing itself.
 """
 
 import random

@@ -25,6 +25,7 @@ class Intended(Struct, frozen=True, kw_only=True):
     it comes from whoever stands last on the way. *conflict_policy* is the one sent, which for a repeat may differ from
     the manifest's.
     *known* are ids of comparisons that a snapshot showed before the first attempt; *snapshot*: there was one.
+    *lease* is the number of the lease by which its lane was run, None where there are none.
     """
 
     at: float
@@ -35,6 +36,7 @@ class Intended(Struct, frozen=True, kw_only=True):
     conflict_policy: str | None = None
     known: frozenset[str] = frozenset()
     snapshot: bool = False
+    lease: int | None = None
 
 
 class Retracted(Struct, frozen=True, kw_only=True):

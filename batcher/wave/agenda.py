@@ -1,7 +1,14 @@
 """What a scope has to do, in order: entries that may be worked on now, those due later, those behind their job.
 
-Entries of one job never run together: an entry holds its job from the moment it is handed out until it is
-released, and the others of that job wait behind it in manifest order.
+What holds here:
+
+- Entries of one job never run together: an entry holds its job from the moment it is handed out until it is released,
+  and the others of that job wait behind it in manifest order. Other waves are kept off by `channel.jobs`.
+- An entry is in one place: due now, due later, behind another of its job, or in the hands of the one who was given it,
+  who releases it or gives it back by `again`; `size` counts all of them.
+- Look-ups that are due go before all else, what was begun before anything new; nobody who is idle sleeps on while
+  something is due that is for them.
+- Once stopped it hands out nothing but doubts that were never looked up, each once more.
 """
 
 import asyncio
@@ -38,6 +45,7 @@ class Held(Struct):
     waited_s: float = 0.0
     failed_looks: int = 0  # before it was first sent
     probed: bool = False  # it was looked up before it was sent, and is not there
+    lease: int | None = None  # by which its lane is run
 
     def saw(self, comparisons: Iterable[Comparison], began: float) -> None:
         """All of the job's comparisons, as they were listed: not before *began*."""

@@ -208,6 +208,7 @@ class Attempts:
             conflict_policy="keep" if before.keep and entry.conflict_policy else entry.conflict_policy,
             known=known or frozenset(),
             snapshot=known is not None,
+            lease=held.lease,
         )
         events: tuple[Event, ...] = (*instead_of, event)
         await context.record(*(Happened(index=entry.index, event=one) for one in events))

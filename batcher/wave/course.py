@@ -1,4 +1,14 @@
-"""The course of an entry: its last step is folded in and made durable with the decision on the next one."""
+"""The course of an entry: its last step is folded in and made durable with the decision on the next one.
+
+What holds here:
+
+- `Held.state` is the fold of what the journal has of the entry, and of nothing else: an event is folded in, decided
+  upon and recorded in one step. The decision itself is made in `batcher.life`.
+- What the cloud told is recorded, however often that takes, before anything is done by it.
+- A result is durable before its line is written and before the entry's job is free for another.
+- Whether a comparison is another's is asked of all who can know: the journal, of all waves of its database, and the
+  channel, of all waves of the process.
+"""
 
 from collections.abc import Iterable
 from functools import partial

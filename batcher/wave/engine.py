@@ -164,12 +164,19 @@ class Engine:
         reached = Stop(StopKind.DEADLINE, "the deadline is reached")
         return asyncio.get_running_loop().call_later(left_s, self._stopping.stop, reached)
 
+    async def run_lane(self, scope: Scope, lease: int | None = None) -> None:
+        """Run the lane of *scope* to its end, by the lease of that number, which stands in each of its intents.
+
+        Lanes know nothing of each other: a process may run some of a wave's, each for as long as it has the lease.
+        """
+        await self._lanes[scope].run(lease)
+
     async def run(self) -> WaveEnd:
         """Run until every entry is settled or the wave has stopped. Raises only on defects and cancellation."""
         deadline = self._set_deadline()
         try:
             async with asyncio.TaskGroup() as group:
-                self._tasks = [group.create_task(lane.run()) for lane in self._lanes.values()]
+                self._tasks = [group.create_task(self.run_lane(scope)) for scope in self._lanes]
                 if self._stopping.how >= HowHard.CUT_OFF:
                     self._told_to_stop()
         finally:

@@ -1,4 +1,16 @@
-"""One scope of a wave: its entries, its workers, its pace, its credential, its fate."""
+"""One scope of a wave: its entries, its workers, its end. All that the scope has beside belongs to its channel.
+
+What holds here:
+
+- What an earlier run left open is taken up before anything new is planned; a doubt is known to the channel, and looked
+  up, before anything else is done for its entry.
+- An entry is sent once its wave's own pace lets it go, with its job in hand and admitted, in this order: nothing that
+  other waves wait for is held while it waits for its own.
+- Its job is free after each step that leaves no doubt, before any other worker can have the entry.
+- Memory is bounded: entries are read on when the workers are about to run dry, and not while too much waits.
+- It ends when all is settled, after `stop`, or when its channel halts; then nothing of it is left in the channel but
+  its doubts.
+"""
 
 import asyncio
 from collections import Counter
@@ -71,6 +83,7 @@ class Lane:
         self._workers: asyncio.TaskGroup | None = None
         self._hired = 0
         self._stopping = False
+        self._lease: int | None = None
         self._room = asyncio.Event()
 
     @property
@@ -78,8 +91,9 @@ class Lane:
         """Why the scope stopped for good: its credential was refused, or the way to the cloud."""
         return self.way.halted
 
-    async def run(self) -> None:
-        """Take up what an earlier process left open, then everything planned."""
+    async def run(self, lease: int | None = None) -> None:
+        """Take up what an earlier process left open, then everything planned, by the lease of that number."""
+        self._lease = lease
         in_scope(self.scope.endpoint, self.scope.project_id)
         if self.halted is not None:  # the channel let it in no more
             self._halt()
@@ -145,7 +159,7 @@ class Lane:
                     state = history(entry.asked, events)
                     if entry.index not in taken and (all_of_them or state.exists):
                         taken.add(entry.index)
-                        held = Held(entry, state)
+                        held = Held(entry, state, lease=self._lease)
                         if state.in_doubt:
                             self._jobs.doubt(self._who(held), held)
                         self._course.take_up(held)
@@ -159,7 +173,7 @@ class Lane:
             if not batch:
                 return
             for entry in batch:
-                self._agenda.add(Held(entry, fresh(entry.asked)))
+                self._agenda.add(Held(entry, fresh(entry.asked), lease=self._lease))
             after = batch[-1].index
             await self._wait_for_room()
 
