@@ -127,7 +127,7 @@ def is_verdicts(path: Path) -> bool:
 
 
 def lock_file_of(journal: Path) -> Path:
-    """See `WaveFiles.lock`."""
+    """The lock file of *journal*."""
     return journal.with_name(f"{journal.name}.lock")
 
 

@@ -99,11 +99,11 @@ class Record(Protocol):
         ...
 
     def open_entries(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[EntryWithEvents]:
-        """Likewise the next that are open."""
+        """The next open entries of *scope* behind index *after*, as many as `planned` gives."""
         ...
 
     def unfinished(self, after: int, limit: int) -> list[EntryWithEvents]:
-        """Likewise the next of any scope that have no result, open or not."""
+        """The next entries of any scope behind index *after* that have no result, open or not."""
         ...
 
     def with_status(self, statuses: Iterable[Status]) -> list[int]:

@@ -6,17 +6,12 @@ from typing import Any
 
 from msgspec import Struct, field
 
-from batcher.drs.outcome import Half
 from batcher.errors import UserError
 from batcher.journal.port import Record
 from batcher.life.result import Status
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.manifest.write import ManifestLine
-
-_RESULTS = {
-    Half.OBJECT: "object_level_compare_create_result",
-    Half.DATA: "data_level_compare_create_result",
-}
+from batcher.wave.older import HALVES
 
 
 class Chosen(Struct, kw_only=True):
@@ -92,7 +87,7 @@ class Selection(Struct, kw_only=True):
         if entry is None:
             self.unwritable.append(line)
             return None
-        made = {half for half, name in _RESULTS.items() if (result[name] or {}).get("compare_task_id")}
+        made = {half for half, name in HALVES.items() if (result[name] or {}).get("compare_task_id")}
         return ManifestLine.of_body(
             entry.request_body(entry.asked - made or entry.asked, keep=False),
             key=entry.key,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from batcher.journal.errors import JournalAbsent, JournalFailed, NotAJournal, WaveRefused
-from batcher.journal.memory import MemoryRecord
+from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.ops import Happened, Noted, Op, Receipt, Settled
 from batcher.journal.port import Keeper, MutableRecord, Record
 from batcher.life.events import Answered

@@ -18,7 +18,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 from batcher.journal.errors import JournalFailed
 from batcher.journal.files import WaveFiles
 from batcher.journal.group_commit import Handed, Outcome, resolve
-from batcher.journal.memory import MemoryRecord
+from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.ops import Op, Receipt
 from batcher.journal.port import Plan, Record
 from batcher.wave.sink import ResultsFile

@@ -16,7 +16,7 @@ from pathlib import Path
 from msgspec.structs import replace as changed
 
 from batcher.channel.channel import Channels
-from batcher.journal.memory import MemoryRecord
+from batcher.journal.memory_record import MemoryRecord
 from batcher.life.policy import LookFirst
 from batcher.manifest import Entry
 from batcher.rates import Rate

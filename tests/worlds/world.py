@@ -16,7 +16,7 @@ import orjson
 from batcher.channel.channel import Channels
 from batcher.follow.companion import Companion
 from batcher.journal.files import WaveFiles
-from batcher.journal.memory import MemoryRecord
+from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.port import MutableRecord, Record
 from batcher.life.events import LookedUp, Ruled
 from batcher.life.policy import LookFirst

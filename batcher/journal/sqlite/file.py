@@ -158,7 +158,7 @@ class ReadFile:
         return self._look.changed()
 
     def identity(self) -> tuple[str | None, int]:
-        """See `WrittenFile.identity`."""
+        """The name of the wave and the journal's generation. Raises `JournalFailed`."""
         return identity_in(self.database)
 
     def close(self) -> None:

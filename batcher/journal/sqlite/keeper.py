@@ -28,7 +28,7 @@ T = TypeVar("T")
 
 
 class WrittenRecord(SqliteRecord):
-    """See `MutableRecord`."""
+    """The record of one wave in a file that is open to be written: a `MutableRecord`."""
 
     def __init__(self, file: WrittenFile, places: Places, wave: str | None) -> None:
         super().__init__(file.database, places, wave)
@@ -36,12 +36,12 @@ class WrittenRecord(SqliteRecord):
         self._file = file
 
     def planning(self) -> AbstractContextManager[Plan]:
-        """See `MutableRecord.planning`."""
+        """Write the wave's plan while it lasts. Where it is left before `Plan.finish`, nothing was planned."""
         planning = planning_alone if self.places.is_alone else planning_beside
         return planning(self._file.database, self.places)
 
     def commit(self, *groups: Sequence[Op]) -> list[Receipt | None]:
-        """See `MutableRecord.commit`."""
+        """Make the ops of all *groups* durable, in order, all or none."""
         return commit(self._file, [(self, ops) for ops in groups])
 
 
@@ -67,18 +67,18 @@ def commit(file: WrittenFile, groups: Sequence[tuple[WrittenRecord, Sequence[Op]
 
 
 class SqliteJournal:
-    """See `Journal`."""
+    """The record of one wave that runs: a `Journal`, over the thread of its file."""
 
     def __init__(self, record: WrittenRecord, group: GroupCommit[WrittenRecord]) -> None:
         self._record = record
         self._group = group
 
     async def record(self, *ops: Op) -> Receipt | None:
-        """See `Journal.record`."""
+        """Make *ops* durable, in order, all or none. Raises `JournalFailed`."""
         return await self._group.write(self._record, ops)  # cancelling it takes nothing back
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
-        """See `Journal.ask`."""
+        """The answer to *question*, a method of `Record`: `await journal.ask(Record.events, 7)`."""
         own: Callable[..., T] = getattr(self._record, question.__name__)
         answer: T = await self._group.ask(lambda: own(*args, **more))  # type: ignore[assignment]
         return answer
@@ -97,17 +97,17 @@ class SqliteKeeper:
         self._group: GroupCommit[WrittenRecord] | None = None
 
     def waves(self) -> list[str]:
-        """See `Keeper.waves`."""
+        """The ids of the waves that are planned, oldest first. Raises `JournalFailed`."""
         return waves_in(self.file)
 
     def wave(self, wave: str | None = None) -> WrittenRecord:
-        """See `Keeper.wave`."""
+        """The record of the *wave* with that id; always the same object."""
         if wave not in self._records:
             self._records[wave] = WrittenRecord(self.file, places_of(self.file, wave), wave)
         return self._records[wave]
 
     def new_wave(self, wave: str) -> WrittenRecord:
-        """See `Keeper.new_wave`."""
+        """The record of a wave to be planned, with that id."""
         if None in self._records:
             raise WaveRefused(f"{self.file.path} is the journal of one wave: a second one cannot be put in it")
         with self.file.database.transaction() as db:
@@ -117,25 +117,25 @@ class SqliteKeeper:
         return self.wave(wave)
 
     def journal(self, wave: str | None = None) -> SqliteJournal:
-        """See `Keeper.journal`."""
+        """That wave's record for the running event loop; from now on `aclose` ends it. Raises as `wave` does."""
         if self._group is None:
             self._group = GroupCommit(self._commit, self.file.database.name)
         return SqliteJournal(self.wave(wave), self._group)
 
     def identity(self) -> tuple[str | None, int]:
-        """See `Generations.identity`."""
+        """The name of the wave, None where it was begun by a version without names, and the journal's generation."""
         return self.file.identity()
 
     def keep_sign(self, keeper: SignKeeper) -> None:
-        """See `FileKeeper.keep_sign`."""
+        """From now on *keeper* has the journal's sign of life: see `batcher.journal.sign`. Raises `JournalFailed`."""
         self.file.keep_sign(keeper)
 
     def close(self) -> None:
-        """See `Keeper.close`."""
+        """Let go, where no journal was taken."""
         self.file.close()
 
     async def aclose(self) -> None:
-        """See `Keeper.aclose`."""
+        """Write what is pending, and let go."""
         if self._group is not None:
             await self._group.aclose()
         try:
@@ -181,7 +181,7 @@ class SqliteReader:
         self.file = ReadFile(path)
 
     def waves(self) -> list[str]:
-        """See `Keeper.waves`."""
+        """The ids of the waves that are planned, oldest first. Raises `JournalFailed`."""
         return waves_in(self.file)
 
     def wave(self, wave: str | None = None) -> SqliteRecord:
@@ -195,7 +195,7 @@ class SqliteReader:
         return self.file.was_changed
 
     def identity(self) -> tuple[str | None, int]:
-        """See `Generations.identity`."""
+        """The name of the wave, None where it was begun by a version without names, and the journal's generation."""
         return self.file.identity()
 
     def close(self) -> None:

@@ -24,7 +24,7 @@ _TABLES = (("entries", "idx"), ("results", "seq"), ("scopes", "number"))
 
 
 class SqlitePlan:
-    """See `Plan`. Each of its steps is made in *writing*."""
+    """A `Plan`, each of whose steps is made in *writing*."""
 
     def __init__(self, writing: Writing, places: Places) -> None:
         self._writing = writing
@@ -34,20 +34,20 @@ class SqlitePlan:
         self._invalid = 0
 
     def add_scope(self, scope: Scope) -> None:
-        """See `Plan.add_scope`."""
+        """Add a scope, before its entries."""
         with self._writing() as db:
             values = (self._places.base + scope.number, scope.endpoint, scope.project_id)
             db.execute("INSERT INTO scopes VALUES (?, ?, ?, NULL)", values)
         self._scopes += 1
 
     def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
-        """See `Plan.add_entries`."""
+        """Add entries."""
         with self._writing() as db:
             rows = map(self._row, entries)
             self._entries += db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
-        """See `Plan.add_invalid`."""
+        """Add an entry that is not sent because it is not valid, with the line of its *result*."""
         place, seq = self._places.base + index, self._places.base + self._invalid
         with self._writing() as db:
             db.execute("INSERT INTO entries VALUES (?, ?, ?, NULL, ?, NULL, NULL, NULL)", (place, line, key, job_id))
@@ -55,7 +55,7 @@ class SqlitePlan:
         self._invalid += 1
 
     def finish(self, facts: Mapping[str, Any]) -> None:
-        """See `Plan.finish`."""
+        """Add the wave's facts: the plan is whole, and durable once `MutableRecord.planning` is left."""
         entries = self._entries + self._invalid
         with self._writing() as db:
             for name, value in {**facts, "entries": entries}.items():

@@ -34,7 +34,7 @@ _ALONE = Places()
 
 
 class SqliteRecord:
-    """See `Record`."""
+    """The record of one wave, read from the database: a `Record`."""
 
     def __init__(self, database: Database, places: Places = _ALONE, wave: str | None = None) -> None:
         """The wave at *places*; *wave* is its id in a database of many."""
@@ -49,11 +49,11 @@ class SqliteRecord:
     # --- the wave -----------------------------------------------------------------------------------------
 
     def is_planned(self) -> bool:
-        """See `Record.is_planned`."""
+        """Whether a whole plan is there."""
         return self._fact("planned") is not None
 
     def facts(self) -> dict[str, Any]:
-        """See `Record.facts`."""
+        """The wave's facts: its manifest's digest, its settings, …"""
         if self.places.is_alone:
             rows = self._db.rows("SELECT name, value FROM meta WHERE name NOT IN ('planned', ?)", (IN_USE,))
             return {name: orjson.loads(value) for name, value in rows}
@@ -62,14 +62,14 @@ class SqliteRecord:
         return {name.removeprefix(prefix): orjson.loads(value) for name, value in rows if name != planned}
 
     def scopes(self) -> list[Scope]:
-        """See `Record.scopes`."""
+        """The wave's scopes."""
         rows = self._db.rows(
             "SELECT number, endpoint, project_id FROM scopes WHERE number BETWEEN ? AND ? ORDER BY 1", self.places.ends
         )
         return [Scope(index_at(place), endpoint, project_id) for place, endpoint, project_id in rows]
 
     def entry_count(self) -> int:
-        """See `Record.entry_count`."""
+        """How many entries the manifest has."""
         if self.places.is_alone:
             row = self._db.row("SELECT count(*) FROM entries")  # by the smallest index
         elif (counted := self._fact("entries")) is not None:
@@ -79,23 +79,23 @@ class SqliteRecord:
         return 0 if row is None else int(row[0])
 
     def scope_sizes(self) -> dict[int, int]:
-        """See `Record.scope_sizes`."""
+        """How many entries each scope has, by its number."""
         rows = self._db.rows(
             "SELECT scope, count(*) FROM entries WHERE scope BETWEEN ? AND ? GROUP BY scope", self.places.ends
         )
         return {index_at(scope): count for scope, count in rows}
 
     def is_settled(self) -> bool:
-        """See `Record.is_settled`. Told from indexes alone: of a million entries, to look at each would take
+        """Whether every entry has a result. Told from indexes alone: of a million entries, to look at each would take
         seconds."""
         return sum(self.status_counts().values()) == self.entry_count()
 
     def status_counts(self) -> dict[Status, int]:
-        """See `Record.status_counts`."""
+        """How many results there are of each status."""
         return {Status(status): count for status, count in self._db.rows(*self.places.counting())}
 
     def settled_counts(self) -> dict[int, int]:
-        """See `Record.settled_counts`."""
+        """How many entries of each scope have a result, by the scope's number."""
         rows = self._db.rows(
             "SELECT scope, count(*) FROM entries WHERE scope BETWEEN ? AND ? "
             "AND idx IN (SELECT idx FROM results WHERE idx BETWEEN ? AND ?) GROUP BY scope",
@@ -104,7 +104,7 @@ class SqliteRecord:
         return {index_at(scope): count for scope, count in rows}
 
     def last_event_at(self) -> float | None:
-        """See `Record.last_event_at`."""
+        """When the last event happened, Unix seconds by our clock; None: none has yet."""
         row = self._db.row(
             "SELECT kind, body FROM events WHERE +idx BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", self.places.ends
         )
@@ -118,7 +118,7 @@ class SqliteRecord:
     # --- entries, a batch at a time -----------------------------------------------------------------------
 
     def planned(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[PlannedEntry]:
-        """See `Record.planned`."""
+        """The next entries of *scope* behind index *after* that nothing has happened to."""
         if after < 0 and self.is_settled():
             return []
         return self._entries(
@@ -129,7 +129,7 @@ class SqliteRecord:
         )
 
     def open_entries(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[EntryWithEvents]:
-        """See `Record.open_entries`."""
+        """The next open entries of *scope* behind index *after*, as many as `planned` gives."""
         if after < 0 and self.is_settled():
             return []
         return self._with_events(
@@ -142,7 +142,7 @@ class SqliteRecord:
         )
 
     def unfinished(self, after: int, limit: int) -> list[EntryWithEvents]:
-        """See `Record.unfinished`."""
+        """The next entries of any scope behind index *after* that have no result, open or not."""
         return self._with_events(
             self._entries(
                 f"SELECT {_ENTRY}, {self._shares} FROM entries e WHERE e.idx > ? AND e.idx <= ? "  # noqa: S608
@@ -153,7 +153,7 @@ class SqliteRecord:
         )
 
     def with_status(self, statuses: Iterable[Status]) -> list[int]:
-        """See `Record.with_status`."""
+        """The indexes of the entries whose result has one of *statuses*, in manifest order."""
         found: list[int] = []
         for status in dict.fromkeys(statuses):
             rows = self._db.rows(
@@ -170,7 +170,7 @@ class SqliteRecord:
 
     @property
     def _in_scope(self) -> str:
-        """See `_IN_SCOPE`. Journals from before have no such index."""
+        """The entries of a scope behind an index. Journals from before have no index of scopes."""
         if self._walk is None:
             there = self._db.row("SELECT 1 FROM sqlite_master WHERE name = 'entries_by_scope'")
             self._walk = _IN_SCOPE if there else _IN_ONE_SCOPE
@@ -193,7 +193,7 @@ class SqliteRecord:
     # --- one entry ----------------------------------------------------------------------------------------
 
     def entry(self, index: int) -> PlannedEntry | None:
-        """See `Record.entry`."""
+        """The entry at *index*; None: there is none, or it is an invalid one."""
         row = self._db.row(
             f"SELECT {_ENTRY}, {self._shares} FROM entries e WHERE e.idx = ? AND e.scope IS NOT NULL",  # noqa: S608
             (self._base + index,),
@@ -201,7 +201,7 @@ class SqliteRecord:
         return self._entry(row) if row else None
 
     def events(self, index: int) -> list[Event]:
-        """See `Record.events`."""
+        """What happened to an entry, oldest first."""
         return self._events_at(self._base + index)
 
     def _events_at(self, place: int) -> list[Event]:
@@ -209,22 +209,22 @@ class SqliteRecord:
         return [decode(kind, body) for kind, body in rows]
 
     def result_of(self, index: int) -> tuple[int, Status, bytes] | None:
-        """See `Record.result_of`."""
+        """The number, the status and the line of an entry's result; None: it has none."""
         row = self._db.row("SELECT seq, status, line FROM results WHERE idx = ?", (self._base + index,))
         return (index_at(row[0]), Status(row[1]), row[2]) if row else None
 
     def line_of(self, index: int) -> int | None:
-        """See `Record.line_of`."""
+        """The manifest's line of the entry at *index*, be it valid or not; None: there is none."""
         row = self._db.row("SELECT line FROM entries WHERE idx = ?", (self._base + index,))
         return int(row[0]) if row else None
 
     def indexes_of_key(self, key: str) -> list[int]:
-        """See `Record.indexes_of_key`."""
+        """The indexes of the entries with that key: one, or none, or several where duplicates were allowed."""
         rows = self._db.rows("SELECT idx FROM entries WHERE key = ? AND idx BETWEEN ? AND ?", (key, *self.places.ends))
         return [index_at(place) for (place,) in rows]
 
     def others_of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
-        """See `Record.others_of_job`."""
+        """The other entries that name the same job of the same project, in whichever wave of the database."""
         rows = self._db.rows(
             f"SELECT {_ENTRY}, 1 FROM entries e "  # noqa: S608
             "WHERE e.scope IN (SELECT number FROM scopes WHERE endpoint = ? AND project_id = ?) "
@@ -234,7 +234,7 @@ class SqliteRecord:
         return [(self._entry(row, entry.scope), self._events_at(row[0])) for row in rows]
 
     def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
-        """See `Record.answered_around`."""
+        """Some entries of the same scope with an answer shortly before or after *entry*'s first event."""
         first = self._db.row("SELECT min(id) FROM events WHERE idx = ?", (self._base + entry.index,))
         at = None if first is None else first[0]
         if at is None:
@@ -252,12 +252,12 @@ class SqliteRecord:
     # --- results ------------------------------------------------------------------------------------------
 
     def next_seq(self) -> int:
-        """See `Record.next_seq`."""
+        """The number of the next result."""
         row = self._db.row("SELECT max(seq) FROM results WHERE seq BETWEEN ? AND ?", self.places.ends)
         return 0 if row is None or row[0] is None else index_at(row[0]) + 1
 
     def lines(self) -> Iterator[bytes]:
-        """See `Record.lines`."""
+        """Every result line, by number."""
         seq = self._base - 1
         while rows := self._db.rows(
             "SELECT seq, line FROM results WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", (seq, self._last, _PAGE)
@@ -267,14 +267,17 @@ class SqliteRecord:
                 yield line
 
     def lines_from(self, seq: int) -> list[bytes]:
-        """See `Record.lines_from`."""
+        """The result lines from number *seq* on."""
         rows = self._db.rows(
             "SELECT line FROM results WHERE seq BETWEEN ? AND ? ORDER BY seq", (self._base + seq, self._last)
         )
         return [line for (line,) in rows]
 
     def first_created(self, scope: int, limit: int) -> list[EntryWithEvents]:
-        """See `Record.first_created`. Of many scopes one may have none: not all results are looked through for that."""
+        """Up to *limit* of the entries of *scope* that were created first, by the number of their result.
+
+        Of many scopes one may have none: not all results are looked through for that.
+        """
         rows = self._db.rows(
             f"SELECT {_ENTRY}, {self._shares} FROM results r CROSS JOIN entries e ON e.idx = r.idx "  # noqa: S608
             "WHERE r.seq BETWEEN ? AND ? + 9999 AND +r.status = 'created' AND e.scope = ? ORDER BY r.seq LIMIT ?",
@@ -285,7 +288,7 @@ class SqliteRecord:
     # --- all of it, one after the other -------------------------------------------------------------------
 
     def answers(self) -> Iterator[tuple[int, Answered]]:
-        """See `Record.answers`."""
+        """Every create request that ended, with its entry's index, in the order in which they did."""
         last = -1
         while rows := self._db.rows(
             "SELECT id, idx, body FROM events WHERE id > ? AND kind = 'answered' AND +idx BETWEEN ? AND ? "
@@ -299,7 +302,7 @@ class SqliteRecord:
                     yield index_at(place), event
 
     def outline(self) -> Iterator[tuple[int, str, str | None, Scope | None]]:
-        """See `Record.outline`."""
+        """The index, the key, the job and the scope of every entry, in manifest order; an invalid one has no scope."""
         scopes = {scope.number: scope for scope in self.scopes()}
         last = self._base - 1
         while rows := self._db.rows(
@@ -311,7 +314,7 @@ class SqliteRecord:
                 yield index_at(place), key, job_id, None if scope is None else scopes[index_at(scope)]
 
     def holds(self, ops: Iterable[Op]) -> bool:
-        """See `Record.holds`."""
+        """Whether all of *ops* were recorded."""
         for op in ops:
             match op:
                 case Happened():
