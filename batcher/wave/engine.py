@@ -199,7 +199,9 @@ class Engine:
         tail: Counter[Status] = Counter()
         try:
             await self._catch_up()
-            if self._context.tally.settled < self._start.entries:
+            why = self._stopping.why
+            suspended = why is not None and why.kind is StopKind.SUSPENDED
+            if self._context.tally.settled < self._start.entries and not suspended:
                 tail = await self._write_tail()
             if not self._context.collector.failed:
                 self._sink.sync()

@@ -18,6 +18,7 @@ class StopKind(Enum):
     SIGTERM = "terminated"
     SIGHUP = "hung up"
     ASKED = "stopped on request"
+    SUSPENDED = "suspended"  # it goes on by itself soon: no line is written of what stays open
     REFUSED = "credentials refused"
     MAX_FAILURES = "too many failures"
     DEADLINE = "deadline reached"

@@ -1,6 +1,8 @@
 """What was answered with 201 is run, and once, whatever becomes of the service; what was not leaves nothing."""
 
 import asyncio
+import errno
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -9,9 +11,13 @@ from typing import Any
 import pytest
 from aiohttp import ClientError, ClientSession
 
+from batcher.errors import UserError
+from batcher.service import acceptance
 from batcher.service.models import State
+from batcher.service.running import run
 from batcher.simulator.ledger import creations, doubles
 from batcher.simulator.server import Simulator
+from batcher.wave.sink import ResultsFile
 from tests.service.dying import STEPS
 from tests.service.serving import CSV, Process, Serving, csv, eventually, process, serving
 
@@ -84,6 +90,8 @@ async def test_sigterm_settles_what_is_in_flight_and_exits_with_0(cloud: Simulat
             assert await asyncio.to_thread(served.end) == 0
             known = await follow  # the stream ends in order, between lines
     assert 0 < len(known) < 60
+    results = data / "waves" / wave["id"] / "results.jsonl"
+    assert all(b'"not_submitted"' not in line for line in results.read_bytes().splitlines())  # it goes on by itself
     made = sum(1 for _ in creations(cloud.ledger))
     async with serving(data) as service:
         ended = await service.until(wave["id"], State.ENDED)
@@ -130,10 +138,6 @@ async def test_an_upload_that_is_cut_off_leaves_nothing(cloud: Simulator, tmp_pa
 async def test_a_full_disk_is_507_and_keeps_nothing(
     cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import errno
-
-    from batcher.service import acceptance
-
     async with serving(tmp_path / "data") as service:
 
         async def full(*_: Any, **__: Any) -> None:
@@ -149,9 +153,34 @@ async def test_a_full_disk_is_507_and_keeps_nothing(
         assert (await service.until((await service.submit(csv(3)))["id"], State.ENDED))["exit_code"] == 0
 
 
-async def test_one_service_at_a_time_has_the_folder(cloud: Simulator, tmp_path: Path) -> None:
-    from batcher.errors import UserError
+async def test_a_disk_that_is_full_while_a_wave_runs_holds_it_up_until_there_is_room(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says so, and goes on by itself; nothing is sent twice."""
+    monkeypatch.setattr(run, "_AGAIN_S", 0.3)
+    left = [5]
 
+    def write(self: ResultsFile, part: memoryview) -> int:
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(self._fd, part)
+
+    async with serving(tmp_path / "data") as service:
+        with monkeypatch.context() as patched:
+            patched.setattr(ResultsFile, "_append", write)
+            wave = await service.submit(csv(30), "rate=40/s")
+
+            async def held_up() -> bool:
+                return "No space left" in ((await service.get(f"/v1/waves/{wave['id']}"))["reason"] or "")
+
+            await eventually(held_up)
+        assert (await service.until(wave["id"], State.ENDED))["exit_code"] == 0
+        assert len(await service.lines(f"/v1/waves/{wave['id']}/results")) == 30
+    assert doubles(cloud.ledger) == {}
+
+
+async def test_one_service_at_a_time_has_the_folder(cloud: Simulator, tmp_path: Path) -> None:
     async with serving(tmp_path / "data"):
         with pytest.raises(UserError, match="another batcher serves"):
             async with serving(tmp_path / "data"):

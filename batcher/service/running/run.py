@@ -81,7 +81,7 @@ class Run:
     def cut(self) -> None:
         """The service ends: settle what is in flight, and leave the rest to its next start."""
         self.is_cut = True
-        self._wave.stop(Stop(StopKind.ASKED, "the service is ending; the wave goes on when it starts again"))
+        self._wave.stop(Stop(StopKind.SUSPENDED, "the service is ending; the wave goes on when it starts again"))
 
     def abandon(self) -> None:
         """Leave at once; what is in flight is looked up by the next run."""
