@@ -293,6 +293,8 @@ class Wave:
         if self._companion is not None:
             self._stack.push_async_callback(self._companion.aclose)
         self._engine = self._engine_of(opened, journal, sink, passes, concurrency)
+        self._stack.callback(self._engine.leave)
+        await self._engine.take_note()
         await self._take_orders(self._engine)
         if self._companion is not None:
             from batcher.follow.following import in_thread

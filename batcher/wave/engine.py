@@ -164,6 +164,16 @@ class Engine:
         reached = Stop(StopKind.DEADLINE, "the deadline is reached")
         return asyncio.get_running_loop().call_later(left_s, self._stopping.stop, reached)
 
+    async def take_note(self) -> None:
+        """Let the other waves of the process know what is in doubt here. Raises `JournalFailed`."""
+        for lane in self._lanes.values():
+            await lane.take_note()
+
+    def leave(self) -> None:
+        """It is not run, or not any more: nothing is waited for in the channels."""
+        for lane in self._lanes.values():
+            lane.leave()
+
     async def run_lane(self, scope: Scope, lease: int | None = None) -> None:
         """Run the lane of *scope* to its end, by the lease of that number, which stands in each of its intents.
 

@@ -91,6 +91,26 @@ class Lane:
         """Why the scope stopped for good: its credential was refused, or the way to the cloud."""
         return self.way.halted
 
+    async def take_note(self) -> None:
+        """Let the other waves of the process know what is in doubt here: before any of them sends, where all are opened
+        first. Raises `JournalFailed`."""
+        after = -1
+        while not self.way.channel.private:
+            batch = await self._context.ask(
+                Record.open_entries, scope=self.scope.number, after=after, limit=_BATCH, most_bytes=self._batch_bytes
+            )
+            if not batch:
+                return
+            for entry, events in batch:
+                held = Held(entry, history(entry.asked, events))
+                if held.state.in_doubt:
+                    self._jobs.doubt(self._who(held), held)
+            after = batch[-1][0].index
+
+    def leave(self) -> None:
+        """Wait for nothing any more in the channel; what is in doubt is known there until it can land no more."""
+        self._jobs.leave(self.way.wave, self._course.lands_within_s)
+
     async def run(self, lease: int | None = None) -> None:
         """Take up what an earlier process left open, then everything planned, by the lease of that number."""
         self._lease = lease
@@ -107,7 +127,7 @@ class Lane:
         finally:
             self._workers = None
             self.way.end()
-            self._jobs.leave(self.way.wave, self._course.lands_within_s)
+            self.leave()
 
     def set_concurrency(self, concurrency: int) -> None:
         """So many requests may be in flight from now on; what is in flight is not touched."""

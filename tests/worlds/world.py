@@ -15,6 +15,7 @@ import orjson
 
 from batcher.channel.channel import Channels
 from batcher.follow.companion import Companion
+from batcher.journal.errors import JournalFailed
 from batcher.journal.files import WaveFiles
 from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.port import MutableRecord, Record
@@ -345,6 +346,8 @@ class World:
             if beside is not None:
                 beside.take_up(begun(record))
                 beside.begin(engine.reads)
+            with suppress(JournalFailed):  # the wave is stopping for it
+                await engine.take_note()
             return await self._until_end(process, engine, alone=company is None)
         finally:
             process.dead = process.dead or company is None
