@@ -38,8 +38,8 @@ from batcher.settings.credentials import credential_sources
 from batcher.settings.policy import policy_of
 from batcher.wave.context import Boundary, log, unwatched
 from batcher.wave.control import ControlServer
+from batcher.wave.controls import Controls, orders
 from batcher.wave.engine import Engine, Start, WaveEnd
-from batcher.wave.hand import Hand, orders
 from batcher.wave.opening import Found, KeeperAt, Opened, open_wave
 from batcher.wave.rebuild import begun
 from batcher.wave.request import Request, StoppableManifest
@@ -206,7 +206,7 @@ class Wave:
             self._companion.stop(stop.text, signal)
 
     @property
-    def hand(self) -> Hand:
+    def hand(self) -> Controls:
         """Pause, resume, rate and concurrency of the wave while it runs."""
         return self._opened_engine.hand
 

@@ -21,7 +21,7 @@ from batcher.life.policy import LookFirst, Policy
 from batcher.life.result import Status
 from batcher.wave.collector import Collector, stop_for
 from batcher.wave.context import Boundary, Context, log, unwatched
-from batcher.wave.hand import Hand
+from batcher.wave.controls import Controls
 from batcher.wave.lane import Lane
 from batcher.wave.rebuild import provisional
 from batcher.wave.sink import Sink, SinkFailed
@@ -130,7 +130,7 @@ class Engine:
             )
             for scope in start.scopes
         }
-        self.hand = Hand(tuple(self._lanes.values()), clock)
+        self.hand = Controls(tuple(self._lanes.values()), clock)
         if start.last_sign_s is not None:
             for lane in self._lanes.values():
                 lane.way.go_on_after(start.last_sign_s, policy.leave_s)

@@ -26,8 +26,8 @@ from batcher.life.ruling import Ruling
 from batcher.life.state import history
 from batcher.manifest import RunDefaults
 from batcher.rates import Rate
+from batcher.wave.controls import orders
 from batcher.wave.engine import Engine, WaveEnd
-from batcher.wave.hand import orders
 from batcher.wave.older import OlderJournal
 from batcher.wave.opening import begin
 from batcher.wave.rebuild import begun

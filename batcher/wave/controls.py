@@ -22,7 +22,7 @@ _QUOTED = 100  # characters of what was asked
 _PAUSED = "by the operator, until `batcher control RESULTS resume`"
 
 
-class Hand:
+class Controls:
     """What the operator may change while a wave runs, in all its scopes at once."""
 
     def __init__(self, lanes: "Sequence[Lane]", clock: Clock) -> None:
@@ -84,7 +84,7 @@ class Hand:
 
 
 def orders(
-    hand: Hand, status: "Callable[[], WaveStatus]", stop: Callable[[], None]
+    hand: Controls, status: "Callable[[], WaveStatus]", stop: Callable[[], None]
 ) -> Callable[[str, str | None], dict[str, Any]]:
     """The handler of the control socket: does what was asked, and answers with where the wave stands then."""
 
