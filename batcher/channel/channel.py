@@ -63,7 +63,7 @@ class Channel:
         self._passes: dict[Pass, None] = {}  # in the order in which they came
         self.mark: object = None  # of the credential in use: tells it the credential in use from others
         self._try_again = False
-        self._waves: set[str] = set()  # that were here: what they sent counts already
+        self._waves: dict[str, int] = {}  # how often each was here: what it sent then counts already
         self._went_on = False
 
     def enter(
@@ -99,6 +99,7 @@ class Channel:
             concurrency=self._concurrency if concurrency is None else concurrency,
         )
         self._passes[one] = None
+        self._waves[wave] = self._waves.get(wave, 0) + 1
         if self.access.halted is not None:
             one.halt(self.access.halted)
         return one
@@ -110,8 +111,7 @@ class Channel:
     def go_on(self, wave: str, last_sign_s: float, leave_s: float) -> None:
         """An earlier process ran *wave*, and gave its last sign so long ago: what it sent until then counts for the
         limits as well."""
-        is_new, self._waves = wave not in self._waves, self._waves | {wave}
-        if not is_new or self._went_on:
+        if self._waves.get(wave, 0) > 1 or self._went_on:
             return
         for pacer in (self.governor.creates.pacer, self.governor.reads.pacer):
             if pacer.rate is not None and last_sign_s < pacer.rate.period_s + leave_s:

@@ -187,7 +187,9 @@ class Pacer:
             return
         now = self.clock.monotonic()
         for nth in range(self.rate.count):
-            self._window.left(self._window.take(), now - max(0, nth - in_flight) * self._gap)
+            place = self._window.take()
+            place.strict = False  # nothing will answer to it
+            self._window.left(place, now - max(0, nth - in_flight) * self._gap)
 
     def pause(self, seconds: float, reason: str) -> None:
         """Nothing leaves for *seconds* from now; a longer pause in force stays."""
