@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from batcher.errors import BatcherError as BatcherError
     from batcher.errors import UserError as UserError
     from batcher.follow.verdicts_file import VerdictsError as VerdictsError
+    from batcher.gate.of_files import evaluate_gate as evaluate_gate
+    from batcher.gate.result import GateResult as GateResult
+    from batcher.gate.result import GateVerdict as GateVerdict
     from batcher.journal.errors import JournalFailed as JournalFailed
     from batcher.journal.errors import NotAJournal as NotAJournal
     from batcher.journal.errors import WaveRefused as WaveRefused
@@ -40,6 +43,8 @@ _HOMES = {
     "CredentialOptions": "batcher.drs.auth.options",
     "CredentialSources": "batcher.drs.auth.sources",
     "Finding": "batcher.manifest",
+    "GateResult": "batcher.gate.result",
+    "GateVerdict": "batcher.gate.result",
     "JournalFailed": "batcher.journal.errors",
     "ManifestError": "batcher.manifest",
     "NotAJournal": "batcher.journal.errors",
@@ -59,6 +64,7 @@ _HOMES = {
     "WaveEnd": "batcher.wave.engine",
     "WaveRefused": "batcher.journal.errors",
     "WaveStatus": "batcher.wave.status",
+    "evaluate_gate": "batcher.gate.of_files",
 }
 
 __all__ = [
@@ -67,6 +73,8 @@ __all__ = [
     "CredentialOptions",
     "CredentialSources",
     "Finding",
+    "GateResult",
+    "GateVerdict",
     "JournalFailed",
     "ManifestError",
     "NotAJournal",
@@ -76,6 +84,7 @@ __all__ = [
     "RunSettings",
     "SettingsError",
     "SinkFailed",
+    "Station",
     "Status",
     "Stop",
     "StopKind",
@@ -86,6 +95,7 @@ __all__ = [
     "WaveRefused",
     "WaveStatus",
     "__version__",
+    "evaluate_gate",
 ]
 
 
