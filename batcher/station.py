@@ -9,20 +9,31 @@ A `Wave` that is opened alone has all of that to itself.
 """
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from msgspec import Struct
 
 from batcher.api import Wave
 from batcher.channel.connections import Connections, CredentialFor
 from batcher.clock import Clock, SystemClock
 from batcher.drs.auth.sources import CredentialSources
-from batcher.life.entry import Scope
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.events import Event
+from batcher.life.state import EntryState, history
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
 
 MOST_PRIORITY = 100
+
+
+class _Sent(Struct):
+    """An entry that an earlier process sent, and its state."""
+
+    entry: PlannedEntry
+    state: EntryState
 
 
 class Station:
@@ -95,6 +106,12 @@ class Station:
             priority=priority,
             **options,
         )
+
+    def remember(self, wave: str, entry: PlannedEntry, events: Iterable[Event]) -> None:
+        """*wave*, by its journal, sent *entry* from an earlier process, and *events* came of it: no other wave takes
+        what it made for its own."""
+        channel = self.connections.channels.to(entry.scope.endpoint, entry.scope.project_id)
+        channel.jobs.remember((wave, entry.index), _Sent(entry, history(entry.asked, events)))
 
     def try_again(self, endpoint: str | None = None, project_id: str | None = None) -> None:
         """The next wave may show a credential that was refused once more, in the scopes that are named (None: all).

@@ -104,6 +104,10 @@ class Jobs:
             self._drop(*next(iter(self._left)))
         self._set_alarm(job_id)
 
+    def remember(self, who: Who, work: Work) -> None:
+        """An earlier process sent *work*: what it made is no other wave's."""
+        self._note_made(who, work)
+
     def leave(self, wave: str, lands_within_s: Callable[[Work], float]) -> None:
         """*wave* stops: it waits for nothing any more, and what it leaves in doubt is left."""
         for job_id in [job_id for job_id, waiting in self._waiting.items() if any(w.who[0] == wave for w in waiting)]:

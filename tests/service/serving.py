@@ -26,7 +26,7 @@ PROJECT = "0123456789abcdef0123456789abcdef"
 
 async def eventually(holds: Callable[[], bool | Awaitable[bool]]) -> None:
     """Wait until it *holds*."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(90):
         while True:
             found = holds()
             if found if isinstance(found, bool) else await found:

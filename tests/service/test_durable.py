@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from aiohttp import ClientError, ClientSession
 
@@ -79,16 +80,41 @@ async def test_every_wave_goes_on_by_itself_and_what_was_paused_stays_paused(clo
     assert doubles(cloud.ledger) == {}
 
 
+async def test_what_one_wave_made_before_the_kill_is_no_other_waves(cloud: Simulator, tmp_path: Path) -> None:
+    """Two waves name one job. The one was done with it, the other had not come to it when the service died."""
+    data = tmp_path / "data"
+    with process(data) as served:
+        async with speaking_to(served, data) as service:
+            slow = await service.submit(csv(3, first=9) + b"job-0,objects,theirs\n", "rate=1/3s&concurrency=1")
+            await service.created(slow["id"], 1)
+            quick = await service.submit(csv(1))
+            await service.until(quick["id"], State.ENDED)
+        await asyncio.to_thread(served.kill)
+    async with serving(data) as service:
+        async with service.client.patch(f"/v1/waves/{slow['id']}", json={"rate": "100/s"}) as answer:
+            assert answer.status == 200
+        assert (await service.until(slow["id"], State.ENDED))["exit_code"] == 0
+        found = [
+            line["object_level_compare_create_result"]["compare_task_id"]
+            for wave in (slow, quick)
+            for line in await service.lines(f"/v1/waves/{wave['id']}/results")
+        ]
+    assert len(set(found)) == 5
+    assert sorted(found) == sorted(creation.compare_task_id for creation in creations(cloud.ledger))
+
+
 async def test_sigterm_settles_what_is_in_flight_and_exits_with_0(cloud: Simulator, tmp_path: Path) -> None:
     data = tmp_path / "data"
     with process(data, "--grace", "5") as served:
         async with speaking_to(served, data) as service:
             wave = await service.submit(csv(60), "rate=30/s")
-            follow = asyncio.create_task(service.lines(f"/v1/waves/{wave['id']}/results?follow=true"))
-            await service.until(wave["id"], State.RUNNING)
-            await service.created(wave["id"], 1)
-            assert await asyncio.to_thread(served.end) == 0
-            known = await follow  # the stream ends in order, between lines
+            path = f"/v1/waves/{wave['id']}"
+            async with service.client.get(f"{path}/results?follow=true") as answer:
+                first = await answer.content.readline()
+                assert await asyncio.to_thread(served.end) == 0
+                known = [
+                    orjson.loads(line) for line in [first, *(await answer.read()).splitlines()]
+                ]  # it ends in order
     assert 0 < len(known) < 60
     results = data / "waves" / wave["id"] / "results.jsonl"
     assert all(b'"not_submitted"' not in line for line in results.read_bytes().splitlines())  # it goes on by itself

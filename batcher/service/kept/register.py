@@ -13,6 +13,7 @@ from batcher.service.audit import Deed
 from batcher.service.kept.database import Database
 from batcher.service.models import State
 
+_LEEWAY_S = 600.0  # by which clocks may differ
 FINAL = (State.STOPPED, State.ENDED)
 
 
@@ -181,6 +182,21 @@ class Register:
             marks = ", ".join("?" * len(names))
             rows = db.execute(f"SELECT row FROM waves WHERE state IN ({marks}) ORDER BY number", names)  # noqa: S608
             return [_decode(row) for (row,) in rows]
+
+        return await self._database.read(work)
+
+    async def begun_before(self, moment: float, ended_after: float) -> list[WaveRow]:
+        """The waves that had begun by then, and had not ended by *ended_after*; both Unix seconds."""
+
+        def work(db: sqlite3.Connection) -> list[WaveRow]:
+            rows = (_decode(row) for (row,) in db.execute("SELECT row FROM waves ORDER BY number DESC"))
+            return [
+                row
+                for row in rows
+                if row.started_at is not None
+                and row.started_at < moment
+                and (row.ended_at is None or row.ended_at > ended_after - _LEEWAY_S)
+            ]
 
         return await self._database.read(work)
 

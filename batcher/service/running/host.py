@@ -9,10 +9,12 @@ from typing import Any
 
 from batcher.api import Wave
 from batcher.clock import Clock, utc
+from batcher.follow.following import in_thread
 from batcher.service.given import Service, lower
-from batcher.service.kept.folders import DataFolder
+from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.register import WaveRow, settings_of
 from batcher.service.meters import Meters
+from batcher.service.running.recall import Recalled, ran_beside, recalled
 from batcher.settings import Loaded, RunSettings
 from batcher.settings.credentials import credential_sources
 from batcher.settings.deadline import Deadline
@@ -49,7 +51,7 @@ class Host:
 
     def wave(self, row: WaveRow) -> Wave:
         """The next run of *row*, not opened yet. Raises `UserError`."""
-        folder = self._data.wave(row.id, row.format)
+        folder = self._folder(row)
         loaded = self._service.load(row.profile, settings_of(row))
         return self._station(row.profile).wave(
             folder.manifest,
@@ -62,6 +64,22 @@ class Host:
             encoding=row.encoding,
             checked_at=row.created_at,
         )
+
+    async def recall(self, row: WaveRow, others: Collection[WaveRow]) -> None:
+        """*row* goes on after an earlier process: have its channels know what *others* made of its jobs meanwhile.
+
+        Raises `UserError`.
+        """
+        beside = [self._folder(other) for other in others if ran_beside(row, other)]
+        if not beside:
+            return
+        station, found = self._station(row.profile), list[Recalled]()
+        await in_thread(lambda: found.extend(recalled(self._folder(row), beside)), lambda: None)
+        for wave, entry, events in found:
+            station.remember(wave, entry, events)
+
+    def _folder(self, row: WaveRow) -> Folder:
+        return self._data.wave(row.id, row.format, row.encoding)
 
     def show_again(self, row: WaveRow) -> None:
         """The operator says so: a credential that was refused in the scopes of *row* may be shown once more."""

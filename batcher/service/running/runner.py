@@ -1,6 +1,7 @@
 """Runs the waves that are to run: by priority, then age; each goes on by itself after whatever ended the service."""
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
@@ -50,6 +51,8 @@ class Runner:
         self._ticking: asyncio.Task[None] | None = None
         self.is_closing = False
         self._hurried = asyncio.Event()
+        self._opened: set[str] = set()  # in this process
+        self._began = clock.now()
 
     async def start(self) -> None:
         """Take up what is there. Raises `StoreFailed`."""
@@ -191,6 +194,9 @@ class Runner:
             if deadline is not None and row.deadline_at is None:
                 changes["deadline_at"] = now + deadline.seconds_from(utc(now))
             await self._keep(row.id, lambda _: changes)
+            if row.is_begun and row.id not in self._opened:
+                await self._recall(row)
+            self._opened.add(row.id)
 
         run = self._runs[row.id] = Run(wave, folder.results, opened)
         if row.state is State.PAUSED:
@@ -198,6 +204,13 @@ class Runner:
         if row.state is State.STOPPING:
             run.stop(row.reason or "stopped")
         self._own(row.id, self._play(row, run))
+
+    async def _recall(self, row: WaveRow) -> None:
+        """*row* was begun by an earlier process, beside others: see `recall`."""
+        try:
+            await self._host.recall(row, await self._register.begun_before(self._began, row.started_at or 0.0))
+        except (UserError, sqlite3.Error) as error:
+            log.error("service.recall_failed", wave=row.id, error=str(error))
 
     def _own(self, id: str, work: Coroutine[Any, Any, None]) -> None:
         """Have *work* for a wave done in a task; what it fails with is never lost."""
