@@ -29,9 +29,8 @@ class Answer(Struct, frozen=True):
 class Route(Struct, frozen=True, kw_only=True):
     """One path and method. *name* is that of the handler; *role* the least that may, None for everybody.
 
-    *query* and *body* are the models that validate; *raw* says that its handler reads the body itself. *changes* says
-    that it changes something. *answers* are those of success; *errors* the statuses beside those that every path can
-    have.
+    *query* and *body* are the models that validate; *raw* says that its handler reads the body itself. *answers* are
+    those of success; *errors* the statuses beside those that every path can have.
     """
 
     method: str
@@ -43,7 +42,6 @@ class Route(Struct, frozen=True, kw_only=True):
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     errors: tuple[int, ...] = ()
-    changes: bool = False
     raw: bool = False
     upload: tuple[str, ...] = ()  # content types of a body that is streamed
     headers: Mapping[str, str] = {}  # request headers that it reads, with what they mean
@@ -63,7 +61,6 @@ def _verb(verb: str, role: Role, what: str, **more: Any) -> Route:
         what=what,
         answers=more.pop("answers", _json("The wave.", models.WaveModel)),
         errors=(404, 409, 507, *more.pop("errors", ())),
-        changes=True,
         **more,
     )
 
@@ -90,7 +87,6 @@ ROUTES: tuple[Route, ...] = (
             200: Answer("The same wave as before: `Idempotency-Key` was seen already.", {JSON: models.WaveModel}),
         },
         errors=(408, 409, 411, 413, 415, 422, 503, 507),
-        changes=True,
         headers={"Idempotency-Key": "Makes a repeat safe: the same key with the same manifest is the same wave."},
         answer_headers={"Location": "The wave's address."},
     ),
@@ -104,7 +100,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="PATCH", path="/v1/waves/{id}", name="change", role=Role.SUBMIT, what="Change how it runs.",
-        body=models.Change, answers=_json("The wave.", models.WaveModel), errors=(404, 409, 422, 507), changes=True,
+        body=models.Change, answers=_json("The wave.", models.WaveModel), errors=(404, 409, 422, 507),
     ),
     _verb("approve", Role.APPROVE, "Let a held wave go: exactly the manifest with this digest, and not one's own.",
           body=models.Approval, errors=(422,)),
@@ -144,7 +140,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/waves/{id}/entries/{index}/settle", name="settle", role=Role.SUBMIT,
         what="Decide what became of an unsettled entry.", body=models.Settle,
-        answers=_json("The entry.", models.Explained), errors=(404, 409, 422, 507), changes=True,
+        answers=_json("The entry.", models.Explained), errors=(404, 409, 422, 507),
     ),
     Route(
         method="GET", path="/v1/waves/{id}/events", name="events", role=Role.READ,

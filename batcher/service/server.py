@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import Callable
 from pathlib import Path
 
@@ -72,7 +73,7 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
     """
     _check(options)
     clock = SystemClock()
-    with DataFolder(options.data) as data:
+    with DataFolder(options.data) as data, _bound(options) as bound:
         tracer = tracer_for(None, clock.now)
         desk = Desk(_targets(options), clock)
         waves = Waves(
@@ -94,7 +95,7 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
             )
             await runner.setup()
             try:
-                url = await _listen(runner, options)
+                url = await _listen(runner, bound)
                 log.info("service.serving", url=url, data=str(options.data), waves=waves.runner.to_go)
                 serving(url)
                 await ending.told.wait()
@@ -136,13 +137,18 @@ async def _end(waves: Waves, ending: Ending) -> None:
         hurrying.cancel()
 
 
-async def _listen(runner: web.AppRunner, options: Options) -> str:
-    """Listen; the service's address. Raises `UserError`."""
+def _bound(options: Options) -> socket.socket:
+    """The socket, before anything runs: whoever comes waits until it is served. Raises `UserError`."""
     try:
-        await web.SockSite(runner, listening(options.host, options.port)).start()
+        return listening(options.host, options.port)
     except OSError as error:
         where = f"{options.host}:{options.port}"
         raise UserError(f"cannot listen on {where}: {error.strerror}. Choose another with --listen.") from None
+
+
+async def _listen(runner: web.AppRunner, bound: socket.socket) -> str:
+    """Serve who comes; the service's address."""
+    await web.SockSite(runner, bound).start()
     host, port = runner.addresses[0][:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
