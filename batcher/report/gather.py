@@ -280,11 +280,16 @@ def _journal(results: Path, journal: Path | None) -> tuple[dict[str, Any] | None
             if record is None:
                 return None, None, why
             facts = {**record.facts(), "entries": record.entry_count()}
-            return facts, timeline(_requests(record), whole=True), None
+            return facts, timeline_of(record), None
     except JournalUnusable as error:
         if journal is not None:
             raise
         return None, None, sentence(error)
+
+
+def timeline_of(record: Record) -> Timeline | None:
+    """When the create requests of a wave left; None where none did. Raises `JournalFailed`."""
+    return timeline(_requests(record), whole=True)
 
 
 def _requests(record: Record) -> Iterator[SentRequest]:

@@ -18,6 +18,7 @@ from batcher.service.guard import Guard
 from batcher.service.kept.database import StoreFailed
 from batcher.service.limits import Limits
 from batcher.service.logins import Allowance
+from batcher.service.page.api import PageApi
 from batcher.service.problem import Problem
 from batcher.service.roles import Role, Who
 from batcher.service.routes import ROUTES, Route
@@ -53,6 +54,7 @@ def make_app(waves: Waves, tokens: TokensFile | None, limits: Limits, clock: Clo
     parts: tuple[Any, ...] = (
         WavesApi(waves, limits),
         reading,
+        PageApi(waves, reading.indexes, limits, clock),
         AboutApi(waves, clock),
         SessionApi(guard, limits),
         MetricsApi(waves, guard, reading.streams),

@@ -73,6 +73,7 @@ class ListEntries(Wire):
     )
     q: str | None = Field(default=None, max_length=200, description="Part of the key or of the job's id.")
     error_code: str | None = Field(default=None, max_length=400, description="Error codes, with commas between.")
+    error_kind: str | None = Field(default=None, max_length=200, description="Kinds of error, with commas between.")
     label: dict[str, str] = Field(default_factory=dict, description="Labels: `label.NAME=VALUE`.")
     sort: Literal[
         "index", "key", "job_id", "status", "verdict", "error_code", "attempts", "finished_at",
@@ -166,6 +167,7 @@ class WaveModel(Wire):
     priority: int
     submitted_by: str
     approved_by: str | None
+    needs_approval: bool = Field(description="It waits until somebody else than its submitter approves it.")
     created_at: Timestamp
     started_at: Timestamp | None
     ended_at: Timestamp | None

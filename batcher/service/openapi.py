@@ -10,6 +10,7 @@ from pydantic.json_schema import models_json_schema
 from batcher._version import __version__
 from batcher.service.given import TAKEN
 from batcher.service.models import ListEntries, NewWave, ProblemModel
+from batcher.service.page.models import CheckManifest
 from batcher.service.routes import PROBLEM, ROUTES, Answer, Route
 from batcher.settings import RunSettings
 
@@ -18,6 +19,7 @@ _TEXT = {"type": "string", "pattern": "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}  #
 _REF = "#/components/schemas/{model}"
 _PATH = {
     "id": {"type": "string", "pattern": "^[a-z0-9]{12}$", "description": "The wave's id."},
+    "file": {"type": "string", "description": "Its name, as the page names it."},
     "index": {"type": "integer", "minimum": 0, "maximum": 999_999_999, "description": "The entry's 0-based place."},
 }
 # Statuses that any path can have: of the door, and of trouble with the disk or the database.
@@ -146,7 +148,7 @@ def _in_query(route: Route) -> list[dict[str, Any]]:
         if described.get("type") == "string" and "enum" not in described:
             described = {**_TEXT, **described}
         found.append({"name": name, "in": "query", "schema": described, "description": own.get("description", "")})
-    if route.query is NewWave:
+    if route.query in (NewWave, CheckManifest):
         found += [_setting(name) for name in TAKEN]
     if route.query is ListEntries:
         labels = {

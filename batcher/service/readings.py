@@ -63,10 +63,24 @@ class Indexes:
         self, id: str, folder: Folder, limits: Limits, asked: ListEntries, loaded: Callable[[], Loaded]
     ) -> dict[str, Any]:
         """The entries of a wave that are *asked* for. *loaded* gives the settings that its manifest is read by."""
+        return await self._asked(id, folder, limits, loaded, lambda index: index.page(asked))
+
+    async def causes(self, id: str, folder: Folder, limits: Limits, loaded: Callable[[], Loaded]) -> dict[str, Any]:
+        """All trouble of a wave by its cause; *loaded* as of `page`."""
+        return await self._asked(id, folder, limits, loaded, lambda index: {"causes": index.causes()})
+
+    async def _asked(
+        self,
+        id: str,
+        folder: Folder,
+        limits: Limits,
+        loaded: Callable[[], Loaded],
+        look: Callable[[EntryIndex], dict[str, Any]],
+    ) -> dict[str, Any]:
         lock = self._locks.setdefault(id, asyncio.Lock())
         async with lock:
             before = self._open.pop(id, None)
-            index, found = await threaded(lambda: _page(before, folder, limits, asked, loaded))
+            index, found = await threaded(lambda: _looked(before, folder, limits, loaded, look))
             self._open[id] = index
         while len(self._open) > _OPEN_INDEXES:
             oldest, index = self._open.popitem(last=False)
@@ -82,30 +96,31 @@ class Indexes:
         self._open.clear()
 
 
-def _page(
-    index: EntryIndex | None, folder: Folder, limits: Limits, asked: ListEntries, loaded: Callable[[], Loaded]
+def _looked(
+    index: EntryIndex | None,
+    folder: Folder,
+    limits: Limits,
+    loaded: Callable[[], Loaded],
+    look: Callable[[EntryIndex], dict[str, Any]],
 ) -> tuple[EntryIndex, dict[str, Any]]:
     try:
         index = index or _opened(folder, loaded)
-        return index, _paged(index, limits, asked)
+        index.refresh(limits)
+        return index, look(index)
     except (sqlite3.Error, OSError):
         if index is not None:
             index.close()
         with suppress(OSError):
             folder.entries.unlink()  # it holds nothing that cannot be had again
         index = _opened(folder, loaded)
-        return index, _paged(index, limits, asked)
+        index.refresh(limits)
+        return index, look(index)
 
 
 def _opened(folder: Folder, loaded: Callable[[], Loaded]) -> EntryIndex:
     if not folder.entries.exists():
         _make(folder, loaded())
     return EntryIndex(folder)
-
-
-def _paged(index: EntryIndex, limits: Limits, asked: ListEntries) -> dict[str, Any]:
-    index.refresh(limits)
-    return index.page(asked)
 
 
 def _make(folder: Folder, loaded: Loaded) -> None:

@@ -11,10 +11,11 @@ from pydantic import BaseModel
 from batcher.follow.verdict import VerdictLine
 from batcher.life.result import Result
 from batcher.service import models
+from batcher.service.page import models as shown
 from batcher.service.roles import Role
 
 JSON, JSONL, PROBLEM = "application/json", "application/x-ndjson", "application/problem+json"
-METRICS = "text/plain"
+METRICS, SVG = "text/plain", "image/svg+xml"
 EVENTS, HTML, CSV, MARKDOWN = "text/event-stream", "text/html", "text/csv", "text/markdown"
 VERBS = ("approve", "start", "pause", "resume", "stop", "retry-failed", "recheck")
 
@@ -91,6 +92,12 @@ ROUTES: tuple[Route, ...] = (
         answer_headers={"Location": "The wave's address."},
     ),
     Route(
+        method="POST", path="/v1/check", name="check", role=Role.SUBMIT,
+        what="Check a manifest as handing it in does, and show what would be sent. Nothing is kept.",
+        query=shown.CheckManifest, upload=("text/csv", JSON, JSONL),
+        answers=_json("It is sound.", shown.CheckedModel), errors=(408, 411, 413, 415, 422, 503, 507),
+    ),
+    Route(
         method="GET", path="/v1/waves", name="list_waves", role=Role.READ, what="The waves, the newest first.",
         query=models.ListWaves, answers=_json("Some waves.", models.WavesPage), errors=(422,),
     ),
@@ -120,6 +127,11 @@ ROUTES: tuple[Route, ...] = (
         answers={200: Answer("The manifest.", {"text/csv": None, JSON: None, JSONL: None})},
     ),
     Route(
+        method="GET", path="/v1/waves/{id}/requests", name="requests", role=Role.READ, query=shown.ReadRequests,
+        what="The create requests of its entries, exactly as they are sent.",
+        answers=_json("Some requests.", shown.RequestsPage), errors=(404, 409, 422),
+    ),
+    Route(
         method="GET", path="/v1/waves/{id}/results", name="results", what="Result lines, as in a results file.",
         answers={200: Answer("A line each.", {JSONL: Result})}, **_LINES,
     ),
@@ -147,6 +159,16 @@ ROUTES: tuple[Route, ...] = (
         what="What happens to a wave, as server-sent events.", errors=(404,),
         answers={200: Answer("Events: `wave`, `results`, `verdicts`, `entry`, `reset`.", {EVENTS: None})},
         headers={"Last-Event-ID": "The last event that was seen: those after it follow, or `reset`."},
+    ),
+    Route(
+        method="GET", path="/v1/waves/{id}/causes", name="causes", role=Role.READ,
+        what="What went wrong, by cause, with what to do about it.",
+        answers=_json("All trouble.", shown.CausesModel), errors=(404,),
+    ),
+    Route(
+        method="GET", path="/v1/waves/{id}/pace", name="pace", role=Role.READ,
+        what="Create requests over time, from its first to its last.",
+        answers=_json("The pace.", shown.PaceModel), errors=(404, 409),
     ),
     Route(
         method="GET", path="/v1/waves/{id}/gate", name="gate", role=Role.READ,
@@ -194,6 +216,15 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="GET", path="/readyz", name="readyz", role=None, what="Whether it takes and runs waves.",
         answers=_json("It does.", models.Health), errors=(503,),
+    ),
+    Route(
+        method="GET", path="/", name="page", role=None, what="The page for people.",
+        answers={200: Answer("The page.", {HTML: None})},
+    ),
+    Route(
+        method="GET", path="/page/{file}", name="page_file", role=None, what="A script, style or text of the page.",
+        errors=(404,),
+        answers={200: Answer("The file.", {"text/javascript": None, "text/css": None, JSON: None, SVG: None})},
     ),
     Route(
         method="GET", path="/v1/openapi.json", name="openapi", role=None, what="This description, OpenAPI 3.1.",

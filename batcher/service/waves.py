@@ -71,7 +71,7 @@ class Waves:
     ) -> None:
         """*desk* tells others of what happens to them; None: nobody. *tracer* is told of their runs and attempts."""
         self.data = data
-        self._service = service
+        self.service = service
         self._clock = clock
         self._approval = approval
         self._limits = limits
@@ -115,8 +115,8 @@ class Waves:
         *given* are the settings that were asked for. Raises `Unsound`, `Problem`.
         """
         self._require_open()
-        profile = self._service.profile(asked.profile)
-        loaded = settings_from(self._service, profile, given)
+        profile = self.service.profile(asked.profile)
+        loaded = settings_from(self.service, profile, given)
         id = "".join(secrets.choice(_SIGNS) for _ in range(12))
         draft = Folder(self.data.incoming / id, manifest.format)
         try:
@@ -241,7 +241,7 @@ class Waves:
 
     def settings_of(self, row: WaveRow) -> Loaded:
         """The settings that a run of it has now. Raises `SettingsError`."""
-        return self._service.load(row.profile, settings_of(row))
+        return self.service.load(row.profile, settings_of(row))
 
     async def edition(self, id: str, kind: str, path: Path) -> int:
         """The edition of its lines of that *kind*, in the file at *path*: another one where lines were taken back."""
@@ -298,7 +298,7 @@ class Waves:
         priority = asked.pop("priority", None)
         given = {name: str(value) for name, value in asked.items()}
         row = await self.get(id)
-        loaded = settings_from(self._service, row.profile, {**row.given, **given})
+        loaded = settings_from(self.service, row.profile, {**row.given, **given})
 
         def decided(row: WaveRow) -> dict[str, Any]:
             verbs.require_changeable(row)
@@ -356,7 +356,7 @@ class Waves:
         try:
             await in_thread(lambda: recheck_manifest(self.folder(row), draft), lambda: None)
             given = {name: value for name, value in row.given.items() if name != "digest"} | {"wait": "true"}
-            loaded = settings_from(self._service, row.profile, given)
+            loaded = settings_from(self.service, row.profile, given)
             made = WaveRow(
                 id=new,
                 name=f"{row.name}, compared again",

@@ -100,6 +100,7 @@ async def test_lines_are_followed_to_the_end_also_from_before_the_beginning(clou
         Explained.model_validate(entry)
         assert (entry["key"], entry["steps"], entry["result"]) == ("k1", [], None)
         assert entry["request"] == {"job_id": "job-1", "object_level_compare_type": "objects"}
+        await service.get(f"{path}/entries/30", status=404)
         assert (await service.get(f"{path}/entries"))["total"] == 30
         async with (
             service.client.get(f"{path}/results?follow=true") as all_of_it,

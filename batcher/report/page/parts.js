@@ -21,7 +21,8 @@ const Parts = (() => {
     svg.append(path);
     return svg;
   };
-  const copyButton = (text, what) => make("button", { type: "button", class: "copy", "data-copy": text, "aria-label": `Copy ${what}`, title: `Copy ${what}` }, icon());
+  const words = { copied: "Copied.", refused: "Your browser does not allow copying.", copy: (what) => `Copy ${what}` }; // a page in another language has its own
+  const copyButton = (text, what) => make("button", { type: "button", class: "copy", "data-copy": text, "aria-label": words.copy(what), title: words.copy(what) }, icon());
 
   const copy = async (text) => {
     try {
@@ -45,7 +46,7 @@ const Parts = (() => {
     if (!button) return;
     event.preventDefault();
     const done = await copy(button.dataset.copy);
-    tell(done ? "Copied." : "Your browser does not allow copying.");
+    tell(done ? words.copied : words.refused);
     button.classList.toggle("done", done);
     setTimeout(() => button.classList.remove("done"), 1200);
   });
@@ -88,5 +89,5 @@ const Parts = (() => {
     for (const element of root.querySelectorAll(".wide")) sized.observe(element);
   };
 
-  return { make, number, pill, copyButton, copy, tell, time, quoted, dress };
+  return { make, words, number, pill, copyButton, copy, tell, time, quoted, dress };
 })();

@@ -12,6 +12,7 @@ from batcher.service.given import finding, invalid, parsed
 from batcher.service.guard import who_of
 from batcher.service.limits import Limits, small_body
 from batcher.service.models import ListEntries, NewWave
+from batcher.service.page.models import CheckManifest
 from batcher.service.problem import Problem
 from batcher.service.roles import Who
 from batcher.service.routes import Route
@@ -20,7 +21,7 @@ _LABEL = "label."
 
 
 class Call(Struct, frozen=True, kw_only=True):
-    """A request for *route*. *query* and *body* are of its models; *more* are settings of a new wave."""
+    """A request for *route*. *query* and *body* are of its models; *more* are settings of a wave."""
 
     request: web.Request
     route: Route
@@ -51,8 +52,8 @@ async def call_of(request: web.Request, route: Route, limits: Limits) -> Call:
     """*request* as a call. Raises `Problem`."""
     given = _query(request)
     more: dict[str, str] = {}
-    if route.query is NewWave:
-        more = {name: value for name, value in given.items() if name not in NewWave.model_fields}
+    if route.query in (NewWave, CheckManifest):
+        more = {name: value for name, value in given.items() if name not in route.query.model_fields}
         given = {name: value for name, value in given.items() if name not in more}
     values: dict[str, Any] = dict(given)
     if route.query is ListEntries:

@@ -23,11 +23,7 @@ class WavesApi:
         """Take in a manifest."""
         request, who = call.request, call.who
         key = _key(request.headers.get("Idempotency-Key"))
-        manifest = Manifest(
-            pieces=upload(request, self._limits.upload_bytes, self._limits),
-            format=format_of(request.content_type),
-            encoding=_encoding(request.charset),
-        )
+        manifest = handed_in(call, self._limits)
         with self._uploads.one(who.name):
             try:
                 row, is_new = await self._waves.submit(manifest, call.query, call.more, who, key)
@@ -79,6 +75,16 @@ class WavesApi:
         """A new wave of what did not come out consistent."""
         row = await self._waves.recheck(call.id, call.who)
         return reply(self._waves.runner.told(row), status=201, headers={"Location": f"/v1/waves/{row.id}"})
+
+
+def handed_in(call: Call, limits: Limits) -> Manifest:
+    """The manifest in the request's body. Raises `Problem`."""
+    request = call.request
+    return Manifest(
+        pieces=upload(request, limits.upload_bytes, limits),
+        format=format_of(request.content_type),
+        encoding=_encoding(request.charset),
+    )
 
 
 def _key(key: str | None) -> str | None:

@@ -20,7 +20,7 @@ from batcher.service.kept.folders import Folder
 from batcher.service.models import ListEntries
 from batcher.whole import is_at
 
-FORMAT = 1
+FORMAT = 2
 _AT_ONCE = 1000
 _SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
@@ -28,6 +28,7 @@ CREATE TABLE scopes (number INTEGER PRIMARY KEY, endpoint TEXT, project_id TEXT)
 CREATE TABLE entries (
     idx INTEGER PRIMARY KEY, key TEXT, job_id TEXT NOT NULL DEFAULT '', scope INTEGER, labels BLOB,
     status TEXT NOT NULL DEFAULT '', verdict TEXT NOT NULL DEFAULT '', error_code TEXT NOT NULL DEFAULT '',
+    error_kind TEXT NOT NULL DEFAULT '',
     attempts INTEGER NOT NULL DEFAULT 0, finished_at TEXT NOT NULL DEFAULT '', offset INTEGER);
 CREATE TABLE labels (name TEXT, value TEXT, idx INTEGER, PRIMARY KEY (name, value, idx)) WITHOUT ROWID;
 CREATE TABLE read (kind TEXT PRIMARY KEY, ino INTEGER, offset INTEGER, lines INTEGER, run INTEGER);
@@ -197,10 +198,35 @@ class EntryIndex:
             "total": total,
         }
 
+    def causes(self) -> list[dict[str, Any]]:
+        """All trouble by its cause, the most frequent first, as it is told."""
+        rows = self._db.execute(
+            "SELECT c.*, e.key, e.job_id, e.offset FROM (SELECT status, error_kind, error_code, count(*) AS count, "
+            "min(idx) AS example FROM entries WHERE status NOT IN ('', 'created') "
+            "GROUP BY status, error_kind, error_code) c "
+            "JOIN entries e ON e.idx = c.example ORDER BY c.count DESC, c.status, c.error_kind, c.error_code"
+        ).fetchall()
+        lines = self._lines([row[7] for row in rows])
+        return [
+            {
+                "status": row[0],
+                "error_kind": row[1] or None,
+                "error_code": row[2] or None,
+                "error_msg": line.get("error_msg"),
+                "count": row[3],
+                "example": row[4],
+                "key": row[5],
+                "job_id": row[6] or None,
+            }
+            for row, line in zip(rows, lines, strict=True)
+        ]
+
     def _index_for(self, asked: ListEntries) -> None:
         """Of many entries an order, or a few of them, is only found quickly by an index."""
         wanted = {_SORTS[asked.sort.removeprefix("-")]} - {"idx"}
-        wanted |= {name for name in ("status", "verdict", "error_code") if getattr(asked, name) is not None}
+        wanted |= {
+            name for name in ("status", "verdict", "error_code", "error_kind") if getattr(asked, name) is not None
+        }
         if self._count >= _MANY:
             for column in wanted:
                 self._db.execute(f"CREATE INDEX IF NOT EXISTS by_{column} ON entries ({column})")
@@ -246,7 +272,8 @@ class EntryIndex:
 
 
 _UPDATES = {
-    "results": "UPDATE entries SET status = ?, error_code = ?, attempts = ?, finished_at = ?, offset = ? WHERE idx = ?",
+    "results": "UPDATE entries SET status = ?, error_code = ?, error_kind = ?, attempts = ?, finished_at = ?, "
+    "offset = ? WHERE idx = ?",
     "verdicts": "UPDATE entries SET verdict = ? WHERE idx = ?",
 }
 
@@ -254,8 +281,8 @@ _UPDATES = {
 def _forget(db: sqlite3.Cursor, kind: str) -> None:
     if kind == "results":
         db.execute(
-            "UPDATE entries SET status = '', error_code = '', attempts = 0, finished_at = '', offset = NULL "
-            "WHERE offset IS NOT NULL"
+            "UPDATE entries SET status = '', error_code = '', error_kind = '', attempts = 0, finished_at = '', "
+            "offset = NULL WHERE offset IS NOT NULL"
         )
     else:
         db.execute("UPDATE entries SET verdict = '' WHERE verdict <> ''")
@@ -265,13 +292,21 @@ def _row_of(kind: str, line: bytes, offset: int) -> tuple[Any, ...]:
     told = orjson.loads(line)
     if kind == "verdicts":
         return told["verdict"], told["index"]
-    return told["status"], told["error_code"] or "", told["attempts"], told["finished_at"], offset, told["index"]
+    return (
+        told["status"],
+        told["error_code"] or "",
+        told["error_kind"] or "",
+        told["attempts"],
+        told["finished_at"],
+        offset,
+        told["index"],
+    )
 
 
 def _where(asked: ListEntries) -> tuple[list[str], list[Any]]:
     where: list[str] = []
     values: list[Any] = []
-    for name, none in (("status", "open"), ("verdict", "none"), ("error_code", "none")):
+    for name, none in (("status", "open"), ("verdict", "none"), ("error_code", "none"), ("error_kind", "none")):
         given = getattr(asked, name)
         if given is None:
             continue
