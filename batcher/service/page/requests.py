@@ -85,9 +85,7 @@ class Checker:
                 clock=self._clock,
                 most_entries=self._limits.entries,
             )
-            shown = await threaded(
-                lambda: requests(draft, loaded, Asked(after=asked.after, limit=asked.limit))
-            )
+            shown = await threaded(lambda: requests(draft, loaded, Asked(after=asked.after, limit=asked.limit)))
         finally:
             await asyncio.to_thread(self._data.discard, draft.path)
         scopes = [{"endpoint": e, "project_id": p or None, "entries": count} for e, p, count in found.scopes]
