@@ -3,6 +3,7 @@
 import asyncio
 import csv as csv_format
 import io
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -224,6 +225,7 @@ ENTRY = st.fixed_dictionaries(
         "key": st.text("ab_%\\é", min_size=1, max_size=4),
         "status": st.sampled_from(["", "created", "failed", "partial"]),
         "error_code": st.sampled_from(["", "DRS.M1", "DRS.M2"]),
+        "error_kind": st.sampled_from(["", "state", "server"]),
         "attempts": st.integers(0, 3),
         "team": st.sampled_from([None, "blue", "red"]),
     }
@@ -236,6 +238,7 @@ ENTRY = st.fixed_dictionaries(
     down=st.booleans(),
     limit=st.integers(1, 9),
     status=st.sampled_from([None, "created", "failed,partial", "open"]),
+    kind=st.sampled_from([None, "state", "none,server"]),
     q=st.sampled_from([None, "a", "%", "_", "\\", "É"]),
     team=st.sampled_from([None, "blue"]),
 )
@@ -247,6 +250,7 @@ def test_pages_put_together_are_what_was_asked_for_in_order(
     down: bool,
     limit: int,
     status: str | None,
+    kind: str | None,
     q: str | None,
     team: str | None,
 ) -> None:
@@ -260,7 +264,7 @@ def test_pages_put_together_are_what_was_asked_for_in_order(
         labels = {"team": entry["team"]} if entry["team"] else {}
         writer.add(Entry(index, index + 2, terms, f"job-{index}", entry["key"], labels), "p")
         if entry["status"]:
-            line = {name: entry[name] for name in ("key", "status", "error_code", "attempts")}
+            line = {name: entry[name] for name in ("key", "status", "error_code", "error_kind", "attempts")}
             lines.append(orjson.dumps({**line, "index": index, "finished_at": f"2026-01-01T00:00:0{index % 7}Z"}))
     writer.close(keep=True)
     folder.results.write_bytes(b"".join(line + b"\n" for line in lines))
@@ -270,19 +274,24 @@ def test_pages_put_together_are_what_was_asked_for_in_order(
     order = f"-{sort}" if down else sort
     while True:
         label = {"team": team} if team else {}
-        given = {"sort": order, "limit": limit, "after": after, "status": status, "q": q, "label": label}
+        given = {"sort": order, "limit": limit, "after": after, "status": status, "q": q, "error_kind": kind}
+        given["label"] = label
         page = index_.page(ListEntries.model_validate(given))
         assert len(page["entries"]) <= limit
         found += page["entries"]
         after = page["next"]
         if after is None:
             break
+    causes = Counter({(c["status"], c["error_kind"], c["error_code"]): c["count"] for c in index_.causes()})
     index_.close()
+    troubled = [entry for entry in entries if entry["status"] not in ("", "created")]
+    assert causes == Counter((e["status"], e["error_kind"] or None, e["error_code"] or None) for e in troubled)
 
     def chosen(entry: dict[str, Any]) -> bool:
         wanted = None if status is None else ["" if word == "open" else word for word in status.split(",")]
         return (
             (wanted is None or entry["status"] in wanted)
+            and (kind is None or _kind(entry) in kind.split(","))
             and (q is None or q in entry["key"])  # SQLite folds the case of ASCII alone, and none of these has any
             and (team is None or entry["team"] == team)
         )
@@ -297,6 +306,10 @@ def test_pages_put_together_are_what_was_asked_for_in_order(
     expected = sorted((n for n, entry in enumerate(entries) if chosen(entry)), key=place, reverse=down)
     assert [entry["index"] for entry in found] == expected
     assert page["total"] == len(expected)
+
+
+def _kind(entry: dict[str, Any]) -> str:
+    return (entry["error_kind"] if entry["status"] else "") or "none"
 
 
 async def test_a_csv_report_has_a_row_for_each_entry(cloud: Simulator, tmp_path: Path) -> None:
