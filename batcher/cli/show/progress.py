@@ -27,7 +27,8 @@ async def progress(snapshot: Callable[[], WaveStatus], screen: Screen, *, quiet:
 
     *snapshot* is called on the event loop and must not block. *quiet* shows nothing at all. Elsewhere than on a
     terminal `wave.progress` is logged every ten seconds while something changes, and at once when a scope
-    pauses or the wave begins to stop. All of it by the clock on the wall, whatever the event loop's says.
+    pauses. That the wave begins to stop is said by `wave.stopping`, or to who sent the signal, and not once more.
+    All of it by the clock on the wall, whatever the event loop's says.
     """
     if quiet:
         yield
@@ -70,13 +71,13 @@ async def _tell(snapshot: Callable[[], WaveStatus]) -> None:
         await asyncio.sleep(REFRESH_S)
 
 
-Notable = tuple[str | None, tuple[str, ...], frozenset[tuple[str, str, str | None]]]
-_NOTHING: Notable = (None, (), frozenset())
+Notable = tuple[tuple[str, ...], frozenset[tuple[str, str, str | None]]]
+_NOTHING: Notable = ((), frozenset())
 
 
 def _notable(status: WaveStatus) -> Notable:
     """What is told at once when it changes."""
-    return status.stopping, status.changed, _paused(status)
+    return status.changed, _paused(status)
 
 
 def _paused(status: WaveStatus) -> frozenset[tuple[str, str, str | None]]:
