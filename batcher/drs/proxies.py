@@ -18,8 +18,8 @@ class UnusableProxy(UserError):
     """A proxy that cannot be followed; the message does not quote it, as it may hold a password."""
 
 
-class Gate:
-    """One proxy's, for all that goes through it: what it refuses once is not asked again.
+class ProxyTrial:
+    """Tries one proxy, for all that goes through it: what it refuses once is not asked again.
 
     A proxy that wants a login locks an account after a few wrong ones. So until it has let one request through, one at
     a time goes there.
@@ -27,15 +27,15 @@ class Gate:
 
     def __init__(self) -> None:
         self._is_open = False
-        self._trial: asyncio.Event | None = None
+        self._under_way: asyncio.Event | None = None
         self._refusals: dict[str | None, str] = {}
 
     async def enter(self) -> None:
         """Wait until it is this request's turn; `leave` ends that."""
-        while not self._is_open and self._trial is not None:
-            await self._trial.wait()
+        while not self._is_open and self._under_way is not None:
+            await self._under_way.wait()
         if not self._is_open:
-            self._trial = asyncio.Event()
+            self._under_way = asyncio.Event()
 
     def passed(self) -> None:
         """The proxy let a request through."""
@@ -44,9 +44,9 @@ class Gate:
 
     def leave(self) -> None:
         """The request is over."""
-        if self._trial is not None:
-            self._trial.set()
-            self._trial = None
+        if self._under_way is not None:
+            self._under_way.set()
+            self._under_way = None
 
     def refusal(self, origin: str) -> str | None:
         """Why nothing goes through it to *origin* any more; None: it may."""
@@ -66,7 +66,7 @@ class Way(Discreet, frozen=True, kw_only=True):
 
     origin: str
     proxy: URL | None = None
-    gate: Gate | None = None
+    trial: ProxyTrial | None = None
     in_request: Mapping[str, str] = {}
     in_connect: Mapping[str, str] | None = None
 
@@ -82,7 +82,7 @@ class Proxies:
     def __init__(self, proxy: str | None) -> None:
         self._given = proxy
         self._ways: dict[str, Way] = {}
-        self._gates: dict[str, Gate] = {}
+        self._trials: dict[str, ProxyTrial] = {}
 
     def to(self, url: str) -> Way:
         """The way to *url*; the environment is asked once for each host. Raises `UnusableProxy`."""
@@ -90,8 +90,8 @@ class Proxies:
         origin = url if end < 0 else url[:end]
         if origin not in self._ways:
             proxy, source = (self._given, "--proxy") if self._given else _from_environment(URL(url))
-            gate = self._gates.setdefault(proxy, Gate()) if proxy else None
-            self._ways[origin] = _way(origin, proxy, source, gate)
+            trial = self._trials.setdefault(proxy, ProxyTrial()) if proxy else None
+            self._ways[origin] = _way(origin, proxy, source, trial)
         return self._ways[origin]
 
 
@@ -107,7 +107,7 @@ def _from_environment(url: URL) -> tuple[str | None, str]:
     return proxy, next(names, f"{scheme}_proxy")
 
 
-def _way(origin: str, proxy: str | None, source: str, gate: Gate | None) -> Way:
+def _way(origin: str, proxy: str | None, source: str, trial: ProxyTrial | None) -> Way:
     if not proxy:
         return Way(origin=origin)
     try:
@@ -117,13 +117,13 @@ def _way(origin: str, proxy: str | None, source: str, gate: Gate | None) -> Way:
     if url.scheme not in ("http", "https") or not url.host or not url.port:
         raise UnusableProxy(_unusable(proxy, source, urlsplit(origin).hostname))
     if url.user is None:
-        return Way(origin=origin, proxy=url, gate=gate)
+        return Way(origin=origin, proxy=url, trial=trial)
     word = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
     authorization = {"Proxy-Authorization": f"Basic {word}"}
     url = url.with_user(None)
     if origin.startswith("https:"):
-        return Way(origin=origin, proxy=url, gate=gate, in_connect=authorization)
-    return Way(origin=origin, proxy=url, gate=gate, in_request=authorization)
+        return Way(origin=origin, proxy=url, trial=trial, in_connect=authorization)
+    return Way(origin=origin, proxy=url, trial=trial, in_request=authorization)
 
 
 def _unusable(proxy: str, source: str, host: str | None) -> str:

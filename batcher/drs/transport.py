@@ -89,21 +89,21 @@ class AiohttpTransport:
             way = self._proxies.to(request.url)
         except UnusableProxy as error:
             return _Attempt(request, self._now).failed(error.message, "barred")
-        gate = way.gate
-        if gate is None:
+        trial = way.trial
+        if trial is None:
             return await self._send(request, way)
-        await gate.enter()
+        await trial.enter()
         try:
-            if (why := gate.refusal(way.origin)) is not None:
+            if (why := trial.refusal(way.origin)) is not None:
                 return _Attempt(request, self._now).failed(why, "barred")
             answer = await self._send(request, way)
             if answer.http_status == PROXY_LOGIN:
-                gate.refused(None, "not sent: the proxy refused the login just now")
+                trial.refused(None, "not sent: the proxy refused the login just now")
             elif answer.http_status is not None:
-                gate.passed()
+                trial.passed()
             return answer
         finally:
-            gate.leave()
+            trial.leave()
 
     def _shorter(self, patience: float) -> aiohttp.ClientTimeout:
         total_s = self._timeout.total or _LEAST_S
@@ -154,7 +154,7 @@ class _Attempt:
         self.status: int | None = None
         self._headers: dict[str, str] = {}
         self._on_sent = request.on_sent
-        self._through = way.gate if way is not None and way.tunnel else None
+        self._through = way.trial if way is not None and way.tunnel else None
 
     def leaving(self) -> None:
         """The body is handed to the connection."""
@@ -289,7 +289,7 @@ def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout
 
 def _not_through(error: aiohttp.ClientHttpProxyError, way: Way) -> tuple[str, str]:
     """What a proxy's answer to `CONNECT` says, and its kind. It is kept in mind where it must not be asked again."""
-    assert way.gate is not None  # noqa: S101 - there is a proxy
+    assert way.trial is not None  # noqa: S101 - there is a proxy
     headers = {name.lower(): _sound(value) for name, value in (error.headers or {}).items()}
     by = speaker(headers)
     said = f"status {error.status}" + (f" from {by}" if by else "")
@@ -299,11 +299,11 @@ def _not_through(error: aiohttp.ClientHttpProxyError, way: Way) -> tuple[str, st
         why = "does not take the user name and password it was given" if has_login else "wants a user name and password"
         how = ": correct them" if has_login else ": put USER:PASSWORD@ before its host"
         how += " in --proxy or the proxy variable; nothing more is asked of it, lest it lock the account"
-        way.gate.refused(None, f"not sent: the proxy refused the login just now ({said})")
+        way.trial.refused(None, f"not sent: the proxy refused the login just now ({said})")
         return f"the proxy {why} ({said}){how}", "barred"
     if error.status == 403:
         why = f"the proxy does not allow connections to {host} ({said}): that is its own rule, not the cloud's"
-        way.gate.refused(way.origin, f"not sent: {why}")
+        way.trial.refused(way.origin, f"not sent: {why}")
         return why, "barred"
     return f"the proxy could not open the way to {host} ({said})", "network"
 
