@@ -58,7 +58,7 @@ class ProxyTrial:
         self._refusals[origin] = why
 
 
-class Way(Discreet, frozen=True, kw_only=True):
+class ProxyRoute(Discreet, frozen=True, kw_only=True):
     """How a request gets to its host. The proxy's password goes to the proxy alone: in the CONNECT that opens a tunnel,
     or, where there is no TLS and so no tunnel, in the request itself."""
 
@@ -81,18 +81,18 @@ class Proxies:
 
     def __init__(self, proxy: str | None) -> None:
         self._given = proxy
-        self._ways: dict[str, Way] = {}
+        self._routes: dict[str, ProxyRoute] = {}
         self._trials: dict[str, ProxyTrial] = {}
 
-    def to(self, url: str) -> Way:
-        """The way to *url*; the environment is asked once for each host. Raises `UnusableProxy`."""
+    def to(self, url: str) -> ProxyRoute:
+        """The route to *url*; the environment is asked once for each host. Raises `UnusableProxy`."""
         end = url.find("/", len("https://"))
         origin = url if end < 0 else url[:end]
-        if origin not in self._ways:
+        if origin not in self._routes:
             proxy, source = (self._given, "--proxy") if self._given else _from_environment(URL(url))
             trial = self._trials.setdefault(proxy, ProxyTrial()) if proxy else None
-            self._ways[origin] = _way(origin, proxy, source, trial)
-        return self._ways[origin]
+            self._routes[origin] = _route(origin, proxy, source, trial)
+        return self._routes[origin]
 
 
 def _from_environment(url: URL) -> tuple[str | None, str]:
@@ -107,9 +107,9 @@ def _from_environment(url: URL) -> tuple[str | None, str]:
     return proxy, next(names, f"{scheme}_proxy")
 
 
-def _way(origin: str, proxy: str | None, source: str, trial: ProxyTrial | None) -> Way:
+def _route(origin: str, proxy: str | None, source: str, trial: ProxyTrial | None) -> ProxyRoute:
     if not proxy:
-        return Way(origin=origin)
+        return ProxyRoute(origin=origin)
     try:
         url = URL(proxy if "://" in proxy else f"http://{proxy}")
     except ValueError:
@@ -117,13 +117,13 @@ def _way(origin: str, proxy: str | None, source: str, trial: ProxyTrial | None) 
     if url.scheme not in ("http", "https") or not url.host or not url.port:
         raise UnusableProxy(_unusable(proxy, source, urlsplit(origin).hostname))
     if url.user is None:
-        return Way(origin=origin, proxy=url, trial=trial)
+        return ProxyRoute(origin=origin, proxy=url, trial=trial)
     word = base64.b64encode(f"{url.user}:{url.password or ''}".encode()).decode()
     authorization = {"Proxy-Authorization": f"Basic {word}"}
     url = url.with_user(None)
     if origin.startswith("https:"):
-        return Way(origin=origin, proxy=url, trial=trial, in_connect=authorization)
-    return Way(origin=origin, proxy=url, trial=trial, in_request=authorization)
+        return ProxyRoute(origin=origin, proxy=url, trial=trial, in_connect=authorization)
+    return ProxyRoute(origin=origin, proxy=url, trial=trial, in_request=authorization)
 
 
 def _unusable(proxy: str, source: str, host: str | None) -> str:

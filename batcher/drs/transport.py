@@ -22,7 +22,7 @@ from batcher.drs import guesses
 from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.authorship import PROXY_LOGIN, speaker
 from batcher.drs.cloud import HttpRequest
-from batcher.drs.proxies import Proxies, UnusableProxy, Way
+from batcher.drs.proxies import Proxies, ProxyRoute, UnusableProxy
 from batcher.errors import UserError
 
 USER_AGENT = f"batcher/{__version__}"
@@ -86,17 +86,17 @@ class AiohttpTransport:
         if self._session is None:
             raise RuntimeError("use the transport as a context manager: `async with AiohttpTransport(…)`")
         try:
-            way = self._proxies.to(request.url)
+            route = self._proxies.to(request.url)
         except UnusableProxy as error:
             return _Attempt(request, self._now).failed(error.message, "barred")
-        trial = way.trial
+        trial = route.trial
         if trial is None:
-            return await self._send(request, way)
+            return await self._send(request, route)
         await trial.enter()
         try:
-            if (why := trial.refusal(way.origin)) is not None:
+            if (why := trial.refusal(route.origin)) is not None:
                 return _Attempt(request, self._now).failed(why, "barred")
-            answer = await self._send(request, way)
+            answer = await self._send(request, route)
             if answer.http_status == PROXY_LOGIN:
                 trial.refused(None, "not sent: the proxy refused the login just now")
             elif answer.http_status is not None:
@@ -110,27 +110,27 @@ class AiohttpTransport:
         least_s = min(total_s, max(_LEAST_S, total_s * patience))
         return aiohttp.ClientTimeout(total=least_s, connect=self._timeout.connect)
 
-    async def _send(self, request: HttpRequest, way: Way) -> Answer:
+    async def _send(self, request: HttpRequest, route: ProxyRoute) -> Answer:
         assert self._session is not None  # noqa: S101 - `send` looks
-        attempt = _Attempt(request, self._now, way)
+        attempt = _Attempt(request, self._now, route)
         timeout = self._timeout if request.patience >= 1.0 else self._shorter(request.patience)
         try:
             async with self._session.request(
                 request.method,
                 _as_it_is(request.url),
                 data=TellingBody(request.body, attempt.leaving),
-                headers={**request.headers, **way.in_request} if way.in_request else request.headers,
+                headers={**request.headers, **route.in_request} if route.in_request else request.headers,
                 allow_redirects=False,
-                proxy=way.proxy,
-                proxy_headers=way.in_connect,
+                proxy=route.proxy,
+                proxy_headers=route.in_connect,
                 timeout=timeout,
             ) as response:
                 attempt.heard(response)
                 body = await _read(response, request.answer_limit)
         except aiohttp.ClientHttpProxyError as error:
-            return attempt.failed(*_not_through(error, way))
+            return attempt.failed(*_not_through(error, route))
         except (aiohttp.ClientError, OSError) as error:
-            return attempt.failed(*_explain(error, attempt, timeout, way))
+            return attempt.failed(*_explain(error, attempt, timeout, route))
         if body is None:
             return attempt.failed(f"the answer is longer than {request.answer_limit:,} bytes", "protocol")
         if not attempt.sent:
@@ -147,14 +147,14 @@ class _Attempt:
     """What is known of one request under way. It does not know its body: that would be a cycle, which with all that
     hangs on it stays in memory until the collector of garbage comes."""
 
-    def __init__(self, request: HttpRequest, now: Callable[[], float], way: Way | None = None) -> None:
+    def __init__(self, request: HttpRequest, now: Callable[[], float], route: ProxyRoute | None = None) -> None:
         self._now = now
         self.began = self.sent_at = now()
         self.sent = False
         self.status: int | None = None
         self._headers: dict[str, str] = {}
         self._on_sent = request.on_sent
-        self._through = way.trial if way is not None and way.tunnel else None
+        self._through = route.trial if route is not None and route.tunnel else None
 
     def leaving(self) -> None:
         """The body is handed to the connection."""
@@ -252,7 +252,7 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes | None:
     return b"".join(chunks)
 
 
-def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout, way: Way) -> tuple[str, str]:
+def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout, route: ProxyRoute) -> tuple[str, str]:
     """What happened, for people, and its kind. Nothing of the request is quoted, nor foreign text of the answer."""
     match error:
         case aiohttp.ConnectionTimeoutError():
@@ -264,7 +264,7 @@ def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout
         case aiohttp.ClientProxyConnectionError():
             return f"no connection to the proxy: {_reason(error.os_error)}", "network"
         case aiohttp.ClientConnectorDNSError():
-            whose = "the host's" if way.proxy is None else "the proxy's"  # which resolves the host's itself
+            whose = "the host's" if route.proxy is None else "the proxy's"  # which resolves the host's itself
             return f"{whose} name could not be resolved: {_reason(error.os_error)}", "network"
         case aiohttp.ClientConnectorCertificateError():
             reason = _reason(error.certificate_error)
@@ -287,23 +287,23 @@ def _explain(error: Exception, attempt: _Attempt, timeout: aiohttp.ClientTimeout
             return f"the connection broke ({type(error).__name__})", "network"
 
 
-def _not_through(error: aiohttp.ClientHttpProxyError, way: Way) -> tuple[str, str]:
+def _not_through(error: aiohttp.ClientHttpProxyError, route: ProxyRoute) -> tuple[str, str]:
     """What a proxy's answer to `CONNECT` says, and its kind. It is kept in mind where it must not be asked again."""
-    assert way.trial is not None  # noqa: S101 - there is a proxy
+    assert route.trial is not None  # noqa: S101 - there is a proxy
     headers = {name.lower(): _sound(value) for name, value in (error.headers or {}).items()}
     by = speaker(headers)
     said = f"status {error.status}" + (f" from {by}" if by else "")
-    host = way.origin.partition("://")[2]
+    host = route.origin.partition("://")[2]
     if error.status in (401, PROXY_LOGIN):
-        has_login = way.in_connect is not None
+        has_login = route.in_connect is not None
         why = "does not take the user name and password it was given" if has_login else "wants a user name and password"
         how = ": correct them" if has_login else ": put USER:PASSWORD@ before its host"
         how += " in --proxy or the proxy variable; nothing more is asked of it, lest it lock the account"
-        way.trial.refused(None, f"not sent: the proxy refused the login just now ({said})")
+        route.trial.refused(None, f"not sent: the proxy refused the login just now ({said})")
         return f"the proxy {why} ({said}){how}", "barred"
     if error.status == 403:
         why = f"the proxy does not allow connections to {host} ({said}): that is its own rule, not the cloud's"
-        way.trial.refused(way.origin, f"not sent: {why}")
+        route.trial.refused(route.origin, f"not sent: {why}")
         return why, "barred"
     return f"the proxy could not open the way to {host} ({said})", "network"
 
