@@ -18,7 +18,7 @@ ANY_CODE = "*"
 """Row key for every code that has no row of its own under that status."""
 
 
-class Row(Struct, frozen=True, kw_only=True):
+class FailureRow(Struct, frozen=True, kw_only=True):
     """What an answer with *http_status* and *code* means."""
 
     http_status: int
@@ -29,7 +29,7 @@ class Row(Struct, frozen=True, kw_only=True):
     source: str
 
 
-def find(http_status: int, code: str | None) -> Row | None:
+def find(http_status: int, code: str | None) -> FailureRow | None:
     """The row of this pair; None: unlisted. The gateway's older prefix `APIG.` is the same as `APIGW.`."""
     if code is not None and code.startswith("APIG."):
         code = "APIGW." + code.removeprefix("APIG.")
@@ -44,10 +44,10 @@ _SEEN = "observed in public code; in no official table"
 
 def _rows(
     fate: Fate, kind: ErrorKind, source: str, statuses: Iterable[int], meanings: dict[str | None, str]
-) -> Iterator[Row]:
+) -> Iterator[FailureRow]:
     for code, meaning in meanings.items():
         for http_status in statuses:
-            yield Row(
+            yield FailureRow(
                 http_status=http_status,
                 code=code,
                 fate=fate,
@@ -57,17 +57,17 @@ def _rows(
             )
 
 
-def _drs(fate: Fate, kind: ErrorKind, statuses: Iterable[int], meanings: dict[str | None, str]) -> Iterator[Row]:
+def _drs(fate: Fate, kind: ErrorKind, statuses: Iterable[int], meanings: dict[str | None, str]) -> Iterator[FailureRow]:
     """Rows of DRS codes. Each counts under 200 as well: tables 8 and 9 of drs_03_0136 put the code of a call, or of
     one of its halves, that failed into an answer with that status."""
     return _rows(fate, kind, _ERRORS, dict.fromkeys((*statuses, 200)), meanings)
 
 
-def _gateway(fate: Fate, kind: ErrorKind, statuses: Iterable[int], meanings: dict[str, str]) -> Iterator[Row]:
+def _gateway(fate: Fate, kind: ErrorKind, statuses: Iterable[int], meanings: dict[str, str]) -> Iterator[FailureRow]:
     return _rows(fate, kind, _GATEWAY, statuses, {f"APIGW.{number}": text for number, text in meanings.items()})
 
 
-ROWS: tuple[Row, ...] = (
+ROWS: tuple[FailureRow, ...] = (
     # --- DRS itself ---
     *_drs(
         Fate.REFUSED,

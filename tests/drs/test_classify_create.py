@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from batcher.drs.answer import Answer, RequestStage
-from batcher.drs.failure_table import ANY_CODE, ROWS, Row
+from batcher.drs.failure_table import ANY_CODE, ROWS, FailureRow
 from batcher.drs.outcome import CreateOutcome, ErrorKind, Fate, Foreign, Half, HalfOutcome, Made, Trouble
 from batcher.drs.v3.classify import classify_create
 from tests.drs.answers import BOTH, DATA, OBJECT, answer, code, whole
@@ -176,7 +176,7 @@ def test_a_body_that_is_no_object_is_doubt(body: bytes) -> None:
 @pytest.mark.parametrize(
     "row", [row for row in ROWS if row.code != ANY_CODE], ids=lambda row: f"{row.http_status}-{row.code}"
 )
-def test_every_row_is_what_the_whole_call_comes_to(row: Row) -> None:
+def test_every_row_is_what_the_whole_call_comes_to(row: FailureRow) -> None:
     iams = {"error": {"code": row.http_status, "title": "as IAM has it"}}
     body = iams if row.code is None else {"error_code": row.code}
     found = whole(classify(row.http_status, body))
