@@ -7,7 +7,7 @@ from msgspec import Struct
 from batcher.discover.reader import FleetReader
 from batcher.drs.fleet import JobKind, ListedJob
 from batcher.drs.outcome import Trouble
-from batcher.drs.paging import Paging, Read
+from batcher.drs.paging import Paging, ReadState
 
 _PASSES = 4
 _MAX_PAGES = 10_000
@@ -46,7 +46,7 @@ async def _once(
     reader: FleetReader, kind: JobKind, enterprise_project_id: str | None, tags: Mapping[str, str]
 ) -> Paging[ListedJob] | Trouble:
     paging: Paging[ListedJob] = Paging(most_pages=_MAX_PAGES)
-    while paging.state is Read.ON:
+    while paging.state is ReadState.ON:
         page = await reader.job_page(kind, paging.number, enterprise_project_id=enterprise_project_id, tags=tags)
         if isinstance(page, Trouble):
             return page

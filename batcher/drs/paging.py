@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Read(StrEnum):
+class ReadState(StrEnum):
     """How far a list was read."""
 
     ON = auto()  # `Paging.number` is to be asked for
@@ -33,7 +33,7 @@ class Paging(Generic[T]):
     ) -> None:
         self.number = first
         self.found: dict[str, T] = {}
-        self.state = Read.ON
+        self.state = ReadState.ON
         self.first_total: int | None = None
         self.total: int | None = None
         self._first = first
@@ -42,7 +42,7 @@ class Paging(Generic[T]):
         self._first_again = first_again
         self._pages = 0
 
-    def add(self, rows: Mapping[str, T], total: int | None, *, full: bool = True) -> Read:
+    def add(self, rows: Mapping[str, T], total: int | None, *, full: bool = True) -> ReadState:
         """Take in the page that was asked for, by the keys of its *rows*; the cloud counts *total* (None: it does not).
 
         *full* is whether the page may have another behind it, where no total says so.
@@ -56,20 +56,20 @@ class Paging(Generic[T]):
         self.state = self._judged(len(rows), full=full, is_again=is_again)
         return self.state
 
-    def _judged(self, rows: int, *, full: bool, is_again: bool) -> Read:
+    def _judged(self, rows: int, *, full: bool, is_again: bool) -> ReadState:
         if self._most_rows is not None and self.total is not None and self.total > self._most_rows:
-            return Read.TOO_LONG
+            return ReadState.TOO_LONG
         is_all = (not full or not rows) if self.total is None else len(self.found) >= self.total
         if is_again:
-            return Read.WHOLE if is_all else Read.SHORT
+            return ReadState.WHOLE if is_all else ReadState.SHORT
         if is_all and self._first_again and self.number != self._first:
             self.number = self._first
-            return Read.ON
+            return ReadState.ON
         if is_all:
-            return Read.WHOLE
+            return ReadState.WHOLE
         if not rows:
-            return Read.SHORT
+            return ReadState.SHORT
         if self._pages >= self._most_pages:
-            return Read.TOO_LONG
+            return ReadState.TOO_LONG
         self.number += 1
-        return Read.ON
+        return ReadState.ON

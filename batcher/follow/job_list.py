@@ -8,7 +8,7 @@ from batcher.channel.reader import Reader
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
-from batcher.drs.paging import Paging, Read
+from batcher.drs.paging import Paging, ReadState
 from batcher.life.entry import Scope
 
 _MOST_PAGES = 100
@@ -42,9 +42,9 @@ async def _list_of(reader: Reader, job_id: str) -> JobList:
         if listed is None or isinstance(listed, Trouble):
             return _said(listed)
         match paging.add({one.compare_task_id: one for one in listed.comparisons}, listed.total):
-            case Read.WHOLE:
+            case ReadState.WHOLE:
                 return tuple(paging.found.values())
-            case Read.SHORT | Read.TOO_LONG:
+            case ReadState.SHORT | ReadState.TOO_LONG:
                 return "the list did not come whole"
 
 

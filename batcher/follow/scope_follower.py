@@ -9,7 +9,7 @@ from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.cloud import ResultIds
 from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, Fate, ResultsOutcome, Trouble
-from batcher.drs.paging import Paging, Read
+from batcher.drs.paging import Paging, ReadState
 from batcher.drs.results import ResultPage
 from batcher.follow import reasons
 from batcher.follow.due_queue import DueQueue
@@ -197,9 +197,9 @@ class ScopeFollower:
             if not isinstance(page, ComparisonPage):
                 return page or _UNREAD_LIST
             state = paging.add({task.compare_task_id: task for task in page.comparisons}, page.total)
-            if wanted <= paging.found.keys() or state in (Read.WHOLE, Read.TOO_LONG):
+            if wanted <= paging.found.keys() or state in (ReadState.WHOLE, ReadState.TOO_LONG):
                 return paging.found, first
-            if state is Read.SHORT:
+            if state is ReadState.SHORT:
                 return _UNREAD_LIST
             answer = None
 

@@ -6,7 +6,7 @@ from batcher.channel.passes import Pass
 from batcher.clock import utc
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, ErrorKind, Fate, ListOutcome, Trouble
-from batcher.drs.paging import Paging, Read
+from batcher.drs.paging import Paging, ReadState
 from batcher.journal.ops import Noted
 from batcher.pace.line import Closed
 from batcher.pace.pacer import Turn
@@ -55,11 +55,11 @@ class Lister:
                 return _listed(outcome, outcome.trouble or _unsound(), asked_at)
             self._cloud_clock.listed(page.comparisons)
             match paging.add({comparison.compare_task_id: comparison for comparison in page.comparisons}, page.total):
-                case Read.WHOLE:
+                case ReadState.WHOLE:
                     return _listed(outcome, tuple(paging.found.values()), asked_at)
-                case Read.SHORT:
+                case ReadState.SHORT:
                     return _listed(outcome, _unsound(), asked_at)
-                case Read.TOO_LONG:
+                case ReadState.TOO_LONG:
                     why = _too_long(page.total) if page.total > _MOST else _unsound()
                     return _listed(outcome, why, asked_at)
 

@@ -19,7 +19,7 @@ from batcher.drs.auth.places import Item
 from batcher.drs.auth.token import TokenCredential
 from batcher.drs.cloud import Credential, Refusal
 from batcher.drs.endpoints import region_of_endpoint
-from batcher.drs.paging import Paging, Read
+from batcher.drs.paging import Paging, ReadState
 from batcher.errors import UserError
 
 _REFUSED = 3  # the exit code for a refused credential
@@ -83,7 +83,7 @@ async def _projects(
 ) -> tuple[Project, ...] | Refusal:
     """All pages of IAM's list."""
     paging: Paging[Project] = Paging(most_pages=_MAX_PAGES)
-    while paging.state is Read.ON:
+    while paging.state is ReadState.ON:
         bare = projects_request(iam_endpoint, wanted, paging.number)
         answer = await finder.transport.send(replace(bare, headers={**bare.headers, **credential.headers(bare)}))
         listed = listed_projects(answer)
