@@ -33,7 +33,7 @@ _TAG = re.compile(r"<[^<>]*>")
 _LIMIT = re.compile(r"limit:\s*(\d{1,9})\s*,\s*time:\s*(\d{1,6})?\s*(second|minute|hour|day)s?", re.IGNORECASE)
 
 
-class Error(Struct, frozen=True):
+class ErrorBody(Struct, frozen=True):
     """An error as an answer tells it. *code* is None where it tells none, or only repeats the HTTP status."""
 
     code: str | None
@@ -56,7 +56,7 @@ def text(value: object) -> str | None:
     return str(value).strip() or None
 
 
-def error_of(part: object, http_status: int) -> Error | None:
+def error_of(part: object, http_status: int) -> ErrorBody | None:
     """The error that *part*, an object of an answer, states of itself; None: it states none.
 
     Nested objects speak for themselves and are not looked into, except the wrapper `{"error": {…}}`.
@@ -70,15 +70,15 @@ def error_of(part: object, http_status: int) -> Error | None:
     return (_own_error(wrapped, http_status) if isinstance(wrapped, dict) else None) or own
 
 
-def _own_error(part: Json, http_status: int) -> Error | None:
+def _own_error(part: Json, http_status: int) -> ErrorBody | None:
     code = _first(part, _CODES)
     if code == str(http_status):
         code = None  # IAM repeats the status as its code
     msg = _first(part, _MSGS)
-    return None if code is None and msg is None else Error(code, None if msg is None else mask_start(msg, _MAX_MSG))
+    return None if code is None and msg is None else ErrorBody(code, None if msg is None else mask_start(msg, _MAX_MSG))
 
 
-def item_errors(body: Json, http_status: int) -> Iterator[tuple[str | None, Error]]:
+def item_errors(body: Json, http_status: int) -> Iterator[tuple[str | None, ErrorBody]]:
     """Id and error of each item of a batch-shaped answer (`results`) that states one."""
     results = body.get("results")
     for item in results if isinstance(results, list) else ():

@@ -20,7 +20,7 @@ from batcher.drs.authorship import (
     speaker,
 )
 from batcher.drs.error_body import (
-    Error,
+    ErrorBody,
     Json,
     error_of,
     excerpt,
@@ -43,7 +43,7 @@ def classify_call(answer: Answer) -> Trouble | None:
 
 def classify_item(answer: Answer, item: Json) -> Trouble:
     """The trouble that *item* of a batch-shaped answer states of its own job."""
-    return of_part(by_table(answer, error_of(item, answer.http_status or 0) or Error(None, None)))
+    return of_part(by_table(answer, error_of(item, answer.http_status or 0) or ErrorBody(None, None)))
 
 
 def went(answer: Answer, body: Json | None, *, sound: bool = False) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def classify_whole(
         says_nothing = find(status, NO_CODE) is None
         if says_nothing and any((inner := error_of(half, status)) and inner.code for half in halves):
             return None
-        return by_table(answer, error or Error(None, None))
+        return by_table(answer, error or ErrorBody(None, None))
     assert body is not None  # noqa: S101 - the cloud's own answers are objects
     told = text(body.get("job_id"))
     if job_id is not None and told is not None and told != job_id:
@@ -139,7 +139,7 @@ def _foreign(answer: Answer, body: Json | None) -> Trouble:
         fate, kind = Fate.NOT_RECEIVED, ErrorKind.NETWORK
         msg = f"the proxy could not pass the request on ({said})"
     elif row is not None and row.fate is not Fate.MAYBE:
-        return by_table(answer, Error(NO_CODE, f"{row.meaning} ({said})"))
+        return by_table(answer, ErrorBody(NO_CODE, f"{row.meaning} ({said})"))
     elif row is not None:
         kind, msg = row.kind, f"{row.meaning} ({said})"
     elif status == PROXY_LOGIN:
@@ -166,7 +166,7 @@ def _their_words(answer: Answer, body: Json | None) -> str:
     return f"status {answer.http_status}" + (f" from {by}" if by else "") + (f": {said}" if said else "")
 
 
-def _stated(body: Json | None, status: int, job_id: str | None) -> Error | None:
+def _stated(body: Json | None, status: int, job_id: str | None) -> ErrorBody | None:
     """The error that the answer states at its top, or in the item of a batch-shaped answer that is about *job_id*."""
     if body is None:
         return None
@@ -179,7 +179,7 @@ def _stated(body: Json | None, status: int, job_id: str | None) -> Error | None:
     return next(about, top)
 
 
-def by_table(answer: Answer, error: Error) -> Trouble:
+def by_table(answer: Answer, error: ErrorBody) -> Trouble:
     """What *error*, which *answer* states, means by the table."""
     assert answer.http_status is not None  # noqa: S101 - an error was read from an answer
     row = find(answer.http_status, error.code)
