@@ -14,7 +14,7 @@ from batcher.drs.auth.iam_endpoint import derived_iam_endpoint, normalise_iam_en
 from batcher.drs.auth.key_guard import KeyGuard
 from batcher.drs.auth.login import Login, LoginCredential, Sleep
 from batcher.drs.auth.other_cloud import another_cloud
-from batcher.drs.auth.places import Item, Place, Plain
+from batcher.drs.auth.places import Item, Place, PlainValue
 from batcher.drs.auth.secret import SecretSource, Unusable
 from batcher.drs.auth.sources import CredentialSources, Places
 from batcher.drs.auth.token import TokenCredential
@@ -42,7 +42,7 @@ class Found(Struct, frozen=True):
 
     parts: GivenToken | AccessKey | UserAtIam
     place: Place
-    iam_endpoint: Plain | None
+    iam_endpoint: PlainValue | None
 
 
 _KINDS: tuple[tuple[Item, ...], ...] = (
@@ -176,7 +176,7 @@ class CredentialFinder:
         user = User(name=name.value, domain=of.value, domain_is_id=domain is None)
         return Found(UserAtIam(user, password), place, iam_endpoint)
 
-    def _plain(self, place: Place, item: Item) -> Plain | None:
+    def _plain(self, place: Place, item: Item) -> PlainValue | None:
         """*item* at *place*; what is ours may leave it to the config file."""
         return place.plain(item) or (self.places.file.plain(item) if place.strict else None)
 

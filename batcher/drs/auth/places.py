@@ -34,7 +34,7 @@ class Item(StrEnum):
 SECRETS = (Item.TOKEN, Item.AK, Item.SK, Item.SECURITY_TOKEN, Item.PASSWORD)
 
 
-class Plain(Struct, frozen=True):
+class PlainValue(Struct, frozen=True):
     """A value that is no secret, and where it is from."""
 
     value: str
@@ -62,7 +62,7 @@ class Place(Protocol):
         """The secret *item*. Raises `Unusable` where it is named but cannot be had."""
         ...
 
-    def plain(self, item: Item) -> Plain | None:
+    def plain(self, item: Item) -> PlainValue | None:
         """The plain value *item*. Raises `Unusable` where it can be none."""
         ...
 
@@ -106,10 +106,10 @@ class OptionsPlace(Discreet, frozen=True, kw_only=True):
             )
         return GivenSecret(value, f"environment variable {variable} ({self.spell(item + '_env')})")
 
-    def plain(self, item: Item) -> Plain | None:
+    def plain(self, item: Item) -> PlainValue | None:
         """From the option of that name."""
         value: str | None = getattr(self.options, item, None)
-        return _sound(Plain(value, self.spell(item))) if value else None
+        return _sound(PlainValue(value, self.spell(item))) if value else None
 
 
 class EnvironmentPlace(Discreet, frozen=True, kw_only=True):
@@ -144,10 +144,10 @@ class EnvironmentPlace(Discreet, frozen=True, kw_only=True):
                 return GivenSecret(value, name)
         return None
 
-    def plain(self, item: Item) -> Plain | None:
+    def plain(self, item: Item) -> PlainValue | None:
         """From the first of its variables that is set."""
         found = ((name, self.environ.get(name, "").strip()) for name in self.names.get(item, ()))
-        return next((_sound(Plain(value, name)) for name, value in found if value), None)
+        return next((_sound(PlainValue(value, name)) for name, value in found if value), None)
 
 
 class SdkProfilePlace(Struct, frozen=True, kw_only=True):
@@ -173,10 +173,10 @@ class SdkProfilePlace(Struct, frozen=True, kw_only=True):
             return None
         return FileSecret(self.path, f"{item} in {self.path}", lambda text: _ini(text, self.path).get(item, ""))
 
-    def plain(self, item: Item) -> Plain | None:
+    def plain(self, item: Item) -> PlainValue | None:
         """From its key."""
         value = self._value(item) if item in _SDK_KEYS else ""
-        return _sound(Plain(value, f"{item} in {self.path}")) if value else None
+        return _sound(PlainValue(value, f"{item} in {self.path}")) if value else None
 
     def _value(self, item: Item) -> str:
         if not is_file(self.path):
@@ -210,7 +210,7 @@ def _ini(text: str, path: Path) -> Mapping[str, str]:
     return dict(parser[_SECTION]) if parser.has_section(_SECTION) else {}
 
 
-def _sound(plain: Plain) -> Plain:
+def _sound(plain: PlainValue) -> PlainValue:
     if not plain.value.isprintable():
         raise Unusable(f"{plain.origin} holds control characters or bytes that are no UTF-8. Mend it, or take it away")
     return plain

@@ -19,7 +19,7 @@ from batcher.drs.auth.places import (
     Item,
     OptionsPlace,
     Place,
-    Plain,
+    PlainValue,
     SdkProfilePlace,
 )
 from batcher.drs.auth.secret import GivenSecret, Unusable
@@ -76,7 +76,7 @@ class Places:
         yield self.file
         yield from self._of_others()
 
-    def plain(self, item: Item) -> Plain | None:
+    def plain(self, item: Item) -> PlainValue | None:
         """The first *item* that any place for all scopes has."""
         places: tuple[Place, ...] = (self.flags, self.own, self.file, *self._of_others())
         return next((found for place in places if (found := place.plain(item)) is not None), None)
