@@ -14,7 +14,7 @@ from batcher.drs.auth.iam_endpoint import derived_iam_endpoint, normalise_iam_en
 from batcher.drs.auth.key_guard import KeyGuard
 from batcher.drs.auth.login import Login, LoginCredential, Sleep
 from batcher.drs.auth.other_cloud import another_cloud
-from batcher.drs.auth.places import Item, Place, PlainValue
+from batcher.drs.auth.places import CredentialPlace, Item, PlainValue
 from batcher.drs.auth.secret import SecretSource, Unusable
 from batcher.drs.auth.sources import CredentialSources, Places
 from batcher.drs.auth.token import TokenCredential
@@ -41,7 +41,7 @@ class Found(Struct, frozen=True):
     """The parts of a credential, the place they were found in, and the IAM endpoint that stands there too."""
 
     parts: GivenToken | AccessKey | UserAtIam
-    place: Place
+    place: CredentialPlace
     iam_endpoint: PlainValue | None
 
 
@@ -159,7 +159,7 @@ class CredentialFinder:
             )
         return derived
 
-    def _in(self, place: Place) -> Found | None:
+    def _in(self, place: CredentialPlace) -> Found | None:
         """What *place* has, if it is complete; a token before a key before a user."""
         iam_endpoint = self._plain(place, Item.IAM_ENDPOINT)
         token = place.secret(Item.TOKEN)
@@ -176,7 +176,7 @@ class CredentialFinder:
         user = User(name=name.value, domain=of.value, domain_is_id=domain is None)
         return Found(UserAtIam(user, password), place, iam_endpoint)
 
-    def _plain(self, place: Place, item: Item) -> PlainValue | None:
+    def _plain(self, place: CredentialPlace, item: Item) -> PlainValue | None:
         """*item* at *place*; what is ours may leave it to the config file."""
         return place.plain(item) or (self.places.file.plain(item) if place.strict else None)
 
@@ -218,7 +218,7 @@ def _first_few(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{names[0]} and {counted(len(names) - 1, 'more scope')}"
 
 
-def _half(place: Place) -> Iterator[str]:
+def _half(place: CredentialPlace) -> Iterator[str]:
     """Credentials of which *place* has a part: what is there and what is not."""
     for kind in _KINDS:
         there = [item for item in kind if _has(place, item)]
@@ -228,7 +228,7 @@ def _half(place: Place) -> Iterator[str]:
             yield f"{place.title}: {has} is there, but not {lacks}"
 
 
-def _has(place: Place, item: Item) -> bool:
+def _has(place: CredentialPlace, item: Item) -> bool:
     if item is Item.DOMAIN and place.plain(Item.DOMAIN_ID) is not None:
         return True
     if item in (Item.USERNAME, Item.DOMAIN):
@@ -236,6 +236,6 @@ def _has(place: Place, item: Item) -> bool:
     return place.secret(item) is not None
 
 
-def _looked_for(place: Place) -> str:
+def _looked_for(place: CredentialPlace) -> str:
     kinds = ([place.name(item) for item in kind] for kind in _KINDS)
     return "; ".join(" + ".join(map(str, names)) for names in kinds if all(names))

@@ -41,7 +41,7 @@ class PlainValue(Struct, frozen=True):
     origin: str
 
 
-class Place(Protocol):
+class CredentialPlace(Protocol):
     """One place. *strict*: what is there is meant for us, so that half a credential is an error, not passed over."""
 
     @property

@@ -15,10 +15,10 @@ from batcher.drs.auth.places import (
     OPENSTACK_NAMES,
     SDK_NAMES,
     TERRAFORM_NAMES,
+    CredentialPlace,
     EnvironmentPlace,
     Item,
     OptionsPlace,
-    Place,
     PlainValue,
     SdkProfilePlace,
 )
@@ -66,7 +66,7 @@ class Places:
             strict=True,
         )
 
-    def of(self, endpoint: str | None, project_id: str | None) -> Iterator[Place]:
+    def of(self, endpoint: str | None, project_id: str | None) -> Iterator[CredentialPlace]:
         """Those for one scope, first things first; None for a project means that it is not known yet."""
         yield self.flags
         for profile in self._sources.profiles:
@@ -78,10 +78,10 @@ class Places:
 
     def plain(self, item: Item) -> PlainValue | None:
         """The first *item* that any place for all scopes has."""
-        places: tuple[Place, ...] = (self.flags, self.own, self.file, *self._of_others())
+        places: tuple[CredentialPlace, ...] = (self.flags, self.own, self.file, *self._of_others())
         return next((found for place in places if (found := place.plain(item)) is not None), None)
 
-    def _of_others(self) -> Iterator[Place]:
+    def _of_others(self) -> Iterator[CredentialPlace]:
         yield self._environment("official SDK", SDK_NAMES)
         named = self._sources.environ.get("HUAWEICLOUD_SDK_CREDENTIALS_FILE")
         if named:
