@@ -15,7 +15,7 @@ from rich.pretty import pretty_repr
 
 from batcher.drs.auth.options import CredentialOptions
 from batcher.drs.auth.secret import FileSecret, GivenSecret, Hidden, HiddenBytes, Secret, Unusable
-from batcher.drs.auth.sources import CredentialSources, Places
+from batcher.drs.auth.sources import CredentialPlaces, CredentialSources
 from batcher.masking import mask_text
 
 VALUE = "MARK-of-a-secret-0123456789"
@@ -32,7 +32,7 @@ def test_no_way_of_printing_shows_it() -> None:
 
 def test_the_places_of_an_environment_do_not_show_it() -> None:
     sources = CredentialSources(environ={"BATCHER_TOKEN": VALUE}, options=CredentialOptions(token_env="BATCHER_TOKEN"))
-    places = Places(sources)
+    places = CredentialPlaces(sources)
     for show in (repr, pretty_repr):
         shown = show([sources, places.flags, places.own, *places.of(None, None)])
         assert "OptionsPlace(" in shown

@@ -16,7 +16,7 @@ from batcher.drs.auth.login import Login, LoginCredential, Sleep
 from batcher.drs.auth.other_cloud import another_cloud
 from batcher.drs.auth.places import CredentialPlace, Item, PlainValue
 from batcher.drs.auth.secret import SecretSource, Unusable
-from batcher.drs.auth.sources import CredentialSources, Places
+from batcher.drs.auth.sources import CredentialPlaces, CredentialSources
 from batcher.drs.auth.token import TokenCredential
 from batcher.drs.cloud import Credential, Transport
 from batcher.drs.endpoints import is_loopback, region_of_endpoint
@@ -67,7 +67,7 @@ class CredentialFinder:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self.transport = KeyGuard(transport)
-        self.places = Places(sources)
+        self.places = CredentialPlaces(sources)
         self._sources = sources
         self._now, self._sleep = now, sleep
         self._found: dict[str, Found | None] = {}  # by the place's title

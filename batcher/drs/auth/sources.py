@@ -49,7 +49,7 @@ class CredentialSources(Discreet, frozen=True, kw_only=True):
     insecure_http: bool = False
 
 
-class Places:
+class CredentialPlaces:
     """The places of *sources*. Standard input is read at most once, for the one option that asks for it."""
 
     def __init__(self, sources: CredentialSources) -> None:
@@ -116,7 +116,7 @@ class Places:
 def nearby(item: Item, sources: CredentialSources | None = None) -> str | None:
     """A region or project that *sources*, by default the environment, have for other tools too. Raises `UserError`."""
     try:
-        found = Places(sources or CredentialSources()).plain(item)
+        found = CredentialPlaces(sources or CredentialSources()).plain(item)
     except Unusable as error:
         raise UserError(f"{error}.") from None
     return None if found is None else found.value
