@@ -37,7 +37,7 @@ class UserAtIam(Struct, frozen=True):
     source: SecretSource
 
 
-class Found(Struct, frozen=True):
+class FoundCredential(Struct, frozen=True):
     """The parts of a credential, the place they were found in, and the IAM endpoint that stands there too."""
 
     parts: GivenToken | AccessKey | UserAtIam
@@ -70,7 +70,7 @@ class CredentialFinder:
         self.places = CredentialPlaces(sources)
         self._sources = sources
         self._now, self._sleep = now, sleep
-        self._found: dict[str, Found | None] = {}  # by the place's title
+        self._found: dict[str, FoundCredential | None] = {}  # by the place's title
         self._logins: dict[tuple[object, ...], Login] = {}
 
     def find(self, endpoint: str, project_id: str) -> Credential:
@@ -109,7 +109,7 @@ class CredentialFinder:
         """Signs for the project; None: for IAM itself."""
         return AccessKeyCredential(key, project_id, self.transport, now=self._now)
 
-    def look(self, endpoint: str, project_id: str | None) -> Found:
+    def look(self, endpoint: str, project_id: str | None) -> FoundCredential:
         """The first complete credential. Raises `Unusable`, also where the environment speaks of another cloud."""
         named = self._sources.endpoints
         if named is not None and endpoint not in named and (other := another_cloud(endpoint, self._sources.environ)):
@@ -127,7 +127,7 @@ class CredentialFinder:
             halves += half
         raise Unusable(self._nothing(endpoint, project_id, halves))
 
-    def login(self, found: Found, endpoint: str) -> Login:
+    def login(self, found: FoundCredential, endpoint: str) -> Login:
         """The log-in of a user, shared by whoever logs in as the same one. Raises `Unusable`."""
         assert isinstance(found.parts, UserAtIam)  # noqa: S101 - the caller has looked
         user, password = found.parts.user, found.parts.source
@@ -137,7 +137,7 @@ class CredentialFinder:
             self._logins[key] = Login(self.transport, iam_endpoint, user, password, sleep=self._sleep)
         return self._logins[key]
 
-    def iam_endpoint(self, found: Found, endpoint: str) -> str:
+    def iam_endpoint(self, found: FoundCredential, endpoint: str) -> str:
         """The scope's IAM: as a flag, its profile, our variable or the credential's place has it, or by region.
 
         Raises `Unusable` where nothing tells.
@@ -159,28 +159,28 @@ class CredentialFinder:
             )
         return derived
 
-    def _in(self, place: CredentialPlace) -> Found | None:
+    def _in(self, place: CredentialPlace) -> FoundCredential | None:
         """What *place* has, if it is complete; a token before a key before a user."""
         iam_endpoint = self._plain(place, Item.IAM_ENDPOINT)
         token = place.secret(Item.TOKEN)
         if token is not None:
-            return Found(GivenToken(token), place, iam_endpoint)
+            return FoundCredential(GivenToken(token), place, iam_endpoint)
         ak, sk = place.secret(Item.AK), place.secret(Item.SK)
         if ak is not None and sk is not None:
-            return Found(AccessKey(ak, sk, place.secret(Item.SECURITY_TOKEN)), place, iam_endpoint)
+            return FoundCredential(AccessKey(ak, sk, place.secret(Item.SECURITY_TOKEN)), place, iam_endpoint)
         password = place.secret(Item.PASSWORD)
         name, domain = self._plain(place, Item.USERNAME), self._plain(place, Item.DOMAIN)
         domain_id = place.plain(Item.DOMAIN_ID) if domain is None else None
         if password is None or name is None or (of := domain or domain_id) is None:
             return None
         user = User(name=name.value, domain=of.value, domain_is_id=domain is None)
-        return Found(UserAtIam(user, password), place, iam_endpoint)
+        return FoundCredential(UserAtIam(user, password), place, iam_endpoint)
 
     def _plain(self, place: CredentialPlace, item: Item) -> PlainValue | None:
         """*item* at *place*; what is ours may leave it to the config file."""
         return place.plain(item) or (self.places.file.plain(item) if place.strict else None)
 
-    def _check_host(self, found: Found, endpoint: str) -> None:
+    def _check_host(self, found: FoundCredential, endpoint: str) -> None:
         """What could be used by whoever receives it goes to hosts that the operator or the region table names."""
         own = self._sources.endpoints
         if isinstance(found.parts, AccessKey) or own is None or endpoint in own:

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from batcher.drs.auth.access_key import AccessKey
 from batcher.drs.auth.explain import TOLERATED_SKEW_S, explain, refusal_text
-from batcher.drs.auth.find import CredentialFinder, Found
+from batcher.drs.auth.find import CredentialFinder, FoundCredential
 from batcher.drs.auth.secret import FileSecret
 from batcher.drs.cloud import Cloud, Credential, Refusal
 from batcher.drs.outcome import ErrorKind, Fate, Outcome, Trouble
@@ -126,7 +126,7 @@ def _of_clock(skew_s: float | None) -> Iterator[str]:
         yield f"this machine's clock is {rough_duration(abs(skew_s))} {side} the cloud's: set it"
 
 
-def _exposed(found: Found) -> Iterator[str]:
+def _exposed(found: FoundCredential) -> Iterator[str]:
     """The files of a credential that others on this machine can read."""
     parts = found.parts
     sources = parts.sources if isinstance(parts, AccessKey) else (parts.source,)
