@@ -19,7 +19,7 @@ _MOST_UNCLEAR = 3  # in a row: what answers in the cloud's place may hide that t
 _TAKEN = frozenset({200, 201, 202, 204, 400, 403, 422})  # statuses that a wrong signature does not get to see
 
 
-class _Known(Struct):
+class _KeyState(Struct):
     """What is known of one key. *alone* is held by the one request that carries it until it has been taken.
 
     *secret* stands for the secret key that goes with it, of which alone this is known.
@@ -40,7 +40,7 @@ class KeyGuard:
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport
-        self._keys: dict[str, _Known] = {}
+        self._keys: dict[str, _KeyState] = {}
 
     def refusal(self, access_key: str) -> Refusal | None:
         """Why *access_key* is not used any more; None: it may be."""
@@ -51,7 +51,7 @@ class KeyGuard:
         """Whoever uses *access_key* signs with *secret* now; what was known of it with another one is forgotten."""
         known = self._keys.get(access_key)
         if known is None or known.secret != secret:
-            self._keys[access_key] = _Known(secret)
+            self._keys[access_key] = _KeyState(secret)
 
     async def send(self, request: HttpRequest) -> Answer:
         """Send *request*, unless it carries a key that was refused meanwhile: that one does not leave."""
@@ -59,7 +59,7 @@ class KeyGuard:
         access = _ACCESS.search(signed) if signed else None
         if access is None:
             return await self._transport.send(request)
-        known = self._keys.setdefault(access[1], _Known())
+        known = self._keys.setdefault(access[1], _KeyState())
         if not known.taken:
             async with known.alone:
                 if known.refusal is not None:
@@ -68,7 +68,7 @@ class KeyGuard:
                     return await self._send(request, known)
         return await self._send(request, known)
 
-    async def _send(self, request: HttpRequest, known: _Known) -> Answer:
+    async def _send(self, request: HttpRequest, known: _KeyState) -> Answer:
         answer = await self._transport.send(request)
         refusal = refused_key(answer)
         if refusal is None and answer.http_status == 401:
