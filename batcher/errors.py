@@ -39,7 +39,7 @@
     ├── Problem                  the service refuses a request
     ├── StoreFailed              the service's own database fails
     ├── Unsound                  a manifest that was handed in to the service has findings
-    └── Unusable                 a secret cannot be had from where it should come from
+    └── SecretUnusable           a secret cannot be had from where it should come from
 
 What the cloud answers is no exception but a value (`batcher.drs.outcome`), and so is what is wrong with one entry
 (`batcher.manifest.Finding`).

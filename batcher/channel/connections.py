@@ -18,7 +18,7 @@ from batcher.channel.passes import Pass
 from batcher.clock import Clock
 from batcher.drs.auth.find import CredentialFinder, GivenToken, UserAtIam
 from batcher.drs.auth.none import NO_CREDENTIAL
-from batcher.drs.auth.secret import Unusable
+from batcher.drs.auth.secret import SecretUnusable
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.cloud import Credential
 from batcher.life.entry import Scope
@@ -187,7 +187,7 @@ def _mark(finder: CredentialFinder, endpoint: str, project_id: str) -> object:
                 return user, source.current()
             case key:
                 return key.current()
-    except Unusable:
+    except SecretUnusable:
         return None
 
 

@@ -17,7 +17,7 @@ import orjson
 
 from batcher._version import __version__
 from batcher.clock import Clock, utc
-from batcher.drs.auth.secret import Unusable, read_text
+from batcher.drs.auth.secret import SecretUnusable, read_text
 from batcher.drs.cloud import HttpRequest, Transport
 from batcher.errors import UserError
 from batcher.homes import expanded
@@ -51,7 +51,7 @@ def notify_secret(environ: Mapping[str, str] | None = None) -> str | None:
     if not secret and path:
         try:
             secret = read_text(expanded(path), f"file {path} (BATCHER_NOTIFY_SECRET_FILE)").strip()
-        except Unusable as error:
+        except SecretUnusable as error:
             raise UserError(f"{error}.") from None
     if secret:
         register_secret(secret)

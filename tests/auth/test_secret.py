@@ -14,7 +14,7 @@ import pytest
 from rich.pretty import pretty_repr
 
 from batcher.drs.auth.options import CredentialOptions
-from batcher.drs.auth.secret import FileSecret, GivenSecret, Hidden, HiddenBytes, Secret, Unusable
+from batcher.drs.auth.secret import FileSecret, GivenSecret, Hidden, HiddenBytes, Secret, SecretUnusable
 from batcher.drs.auth.sources import CredentialPlaces, CredentialSources
 from batcher.masking import mask_text
 
@@ -110,18 +110,18 @@ def test_a_file_that_is_being_written_leaves_the_former_secret_in_force(tmp_path
 def test_a_file_without_a_secret_is_said_at_once(tmp_path: Path, content: bytes, told: str) -> None:
     path = tmp_path / "token"
     path.write_bytes(content)
-    with pytest.raises(Unusable, match=told):
+    with pytest.raises(SecretUnusable, match=told):
         FileSecret(path, "the file")
 
 
 def test_a_missing_file_and_a_folder_are_said(tmp_path: Path) -> None:
     for path, told in ((tmp_path / "none", "No such file"), (tmp_path, "Is a directory")):
-        with pytest.raises(Unusable, match=told):
+        with pytest.raises(SecretUnusable, match=told):
             FileSecret(path, "the file")
 
 
 def test_an_empty_variable_is_no_secret() -> None:
-    with pytest.raises(Unusable, match="BATCHER_TOKEN is empty"):
+    with pytest.raises(SecretUnusable, match="BATCHER_TOKEN is empty"):
         GivenSecret("  ", "BATCHER_TOKEN")
 
 
@@ -148,7 +148,7 @@ def test_a_pipe_is_read_once_and_one_that_nobody_writes_to_is_not_waited_for(
     monkeypatch.setattr("batcher.drs.auth.secret._PATIENCE_S", 0.05)
     path = tmp_path / "pipe"
     os.mkfifo(path)
-    with pytest.raises(Unusable, match="is a pipe, and nobody has written to it"):
+    with pytest.raises(SecretUnusable, match="is a pipe, and nobody has written to it"):
         FileSecret(path, "the file")
     monkeypatch.undo()
     writer = threading.Thread(target=path.write_text, args=("from-a-pipe\n",))
@@ -160,5 +160,5 @@ def test_a_pipe_is_read_once_and_one_that_nobody_writes_to_is_not_waited_for(
 
 @pytest.mark.parametrize("value", ["a\x1bb", "a\tb", "a\udcffb", "a\x7fb"])
 def test_what_no_secret_holds_is_said_without_it(value: str) -> None:
-    with pytest.raises(Unusable, match="BATCHER_SK holds control characters or bytes that are no UTF-8"):
+    with pytest.raises(SecretUnusable, match="BATCHER_SK holds control characters or bytes that are no UTF-8"):
         GivenSecret(value, "BATCHER_SK")

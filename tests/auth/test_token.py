@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.drs.auth.secret import FileSecret, GivenSecret, Unusable
+from batcher.drs.auth.secret import FileSecret, GivenSecret, SecretUnusable
 from batcher.drs.auth.token import TokenCredential
 from batcher.drs.cloud import HttpRequest
 from tests.auth.test_secret import replaced
@@ -38,5 +38,5 @@ def test_the_header_does_not_show_in_a_repr() -> None:
 
 @pytest.mark.parametrize("text", ["Bearer abc", "X-Auth-Token: abc", "töken", "a'b", "[1]"])
 def test_what_is_no_token_is_said_before_the_cloud_sees_it(text: str) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(SecretUnusable):
         TokenCredential(GivenSecret(text, "BATCHER_TOKEN"))

@@ -15,7 +15,7 @@ from batcher.drs.auth.key_guard import KeyGuard
 from batcher.drs.auth.login import Login, LoginCredential, Sleep
 from batcher.drs.auth.other_cloud import another_cloud
 from batcher.drs.auth.places import CredentialPlace, Item, PlainValue
-from batcher.drs.auth.secret import SecretSource, Unusable
+from batcher.drs.auth.secret import SecretSource, SecretUnusable
 from batcher.drs.auth.sources import CredentialPlaces, CredentialSources
 from batcher.drs.auth.token import TokenCredential
 from batcher.drs.cloud import Credential, Transport
@@ -84,7 +84,7 @@ class CredentialFinder:
         for endpoint, project_id in scopes:
             try:
                 found[endpoint, project_id] = self._credential(endpoint, project_id)
-            except Unusable as error:
+            except SecretUnusable as error:
                 wrong.setdefault(str(error), []).append(f"project {project_id} at {endpoint}")
         if wrong:
             raise UserError("\n".join(_no_credential(_first_few(names), why) for why, names in wrong.items()))
@@ -110,10 +110,13 @@ class CredentialFinder:
         return AccessKeyCredential(key, project_id, self.transport, now=self._now)
 
     def look(self, endpoint: str, project_id: str | None) -> FoundCredential:
-        """The first complete credential. Raises `Unusable`, also where the environment speaks of another cloud."""
+        """The first complete credential.
+
+        Raises `SecretUnusable`, also where the environment speaks of another cloud.
+        """
         named = self._sources.endpoints
         if named is not None and endpoint not in named and (other := another_cloud(endpoint, self._sources.environ)):
-            raise Unusable(other)
+            raise SecretUnusable(other)
         halves: list[str] = []
         for place in self.places.of(endpoint, project_id):
             if place.title not in self._found:
@@ -123,12 +126,12 @@ class CredentialFinder:
                 return found
             half = tuple(_half(place))
             if half and place.strict:
-                raise Unusable("; ".join(half) + ". Give what is missing, or take away what is there")
+                raise SecretUnusable("; ".join(half) + ". Give what is missing, or take away what is there")
             halves += half
-        raise Unusable(self._nothing(endpoint, project_id, halves))
+        raise SecretUnusable(self._nothing(endpoint, project_id, halves))
 
     def login(self, found: FoundCredential, endpoint: str) -> Login:
-        """The log-in of a user, shared by whoever logs in as the same one. Raises `Unusable`."""
+        """The log-in of a user, shared by whoever logs in as the same one. Raises `SecretUnusable`."""
         assert isinstance(found.parts, UserAtIam)  # noqa: S101 - the caller has looked
         user, password = found.parts.user, found.parts.source
         iam_endpoint = self.iam_endpoint(found, endpoint)
@@ -140,7 +143,7 @@ class CredentialFinder:
     def iam_endpoint(self, found: FoundCredential, endpoint: str) -> str:
         """The scope's IAM: as a flag, its profile, our variable or the credential's place has it, or by region.
 
-        Raises `Unusable` where nothing tells.
+        Raises `SecretUnusable` where nothing tells.
         """
         places = self.places
         of_profile = found.place.strict and not any(found.place is one for one in (places.own, places.file))
@@ -150,10 +153,10 @@ class CredentialFinder:
             try:
                 return normalise_iam_endpoint(said.value, insecure_http=self._sources.insecure_http)
             except ValueError as error:
-                raise Unusable(f"{said.origin}: {error}") from None
+                raise SecretUnusable(f"{said.origin}: {error}") from None
         derived = derived_iam_endpoint(endpoint)
         if derived is None:
-            raise Unusable(
+            raise SecretUnusable(
                 f"the region table does not know {endpoint}, so its IAM is not known either, and a credential is not "
                 "sent to a guess. Name it with --iam-endpoint or BATCHER_IAM_ENDPOINT"
             )
@@ -187,7 +190,7 @@ class CredentialFinder:
             return
         if region_of_endpoint(endpoint) or is_loopback(urlsplit(endpoint).hostname or ""):
             return
-        raise Unusable(
+        raise SecretUnusable(
             f"nobody but the file names {endpoint}, and the region table does not know it, so the credential found "
             f"({found.place.title}) is not sent there. If it is right, say so yourself: "
             f"--endpoint {endpoint}, or a profile for this project with that endpoint"
@@ -203,10 +206,10 @@ class CredentialFinder:
 
 @contextmanager
 def as_user_error(what: str, *, or_else: str) -> Iterator[None]:
-    """Turns `Unusable` into the error that a user gets; *or_else* is another way out."""
+    """Turns `SecretUnusable` into the error that a user gets; *or_else* is another way out."""
     try:
         yield
-    except Unusable as error:
+    except SecretUnusable as error:
         raise UserError(f"{_no_credential(what, str(error))} {or_else}.") from None
 
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from batcher.drs.auth.options import CredentialOptions
-from batcher.drs.auth.secret import FileSecret, GivenSecret, SecretSource, Unusable
+from batcher.drs.auth.secret import FileSecret, GivenSecret, SecretSource, SecretUnusable
 from batcher.drs.discreet import Discreet
 from batcher.homes import expanded, is_file
 
@@ -59,11 +59,11 @@ class CredentialPlace(Protocol):
         ...
 
     def secret(self, item: Item) -> SecretSource | None:
-        """The secret *item*. Raises `Unusable` where it is named but cannot be had."""
+        """The secret *item*. Raises `SecretUnusable` where it is named but cannot be had."""
         ...
 
     def plain(self, item: Item) -> PlainValue | None:
-        """The plain value *item*. Raises `Unusable` where it can be none."""
+        """The plain value *item*. Raises `SecretUnusable` where it can be none."""
         ...
 
 
@@ -94,14 +94,14 @@ class OptionsPlace(Discreet, frozen=True, kw_only=True):
         path: Path | None = getattr(self.options, f"{item}_file", None)
         if variable is not None and path is not None:
             both = f"{self.spell(item + '_env')} and {self.spell(item + '_file')}"
-            raise Unusable(f"{both} are both given. Keep the one you mean")
+            raise SecretUnusable(f"{both} are both given. Keep the one you mean")
         if path is not None:
             return _from_file(path, self.spell(item + "_file"), self.stdin)
         if variable is None:
             return None
         value = self.environ.get(variable)
         if not value:
-            raise Unusable(
+            raise SecretUnusable(
                 f"{self.spell(item + '_env')} names the environment variable {_shown(variable)}, which is not set"
             )
         return GivenSecret(value, f"environment variable {variable} ({self.spell(item + '_env')})")
@@ -137,7 +137,7 @@ class EnvironmentPlace(Discreet, frozen=True, kw_only=True):
         for name in self.names.get(item, ()):
             path = self.environ.get(name + "_FILE") if self.files else None
             if path and self.environ.get(name):
-                raise Unusable(f"{name} and {name}_FILE are both set. Keep the one you mean")
+                raise SecretUnusable(f"{name} and {name}_FILE are both set. Keep the one you mean")
             if path:
                 return _from_file(Path(path), f"{name}_FILE", self.stdin)
             if value := self.environ.get(name):
@@ -181,14 +181,14 @@ class SdkProfilePlace(Struct, frozen=True, kw_only=True):
     def _value(self, item: Item) -> str:
         if not is_file(self.path):
             if self.named:
-                raise Unusable(f"HUAWEICLOUD_SDK_CREDENTIALS_FILE names {self.path}, which is no file")
+                raise SecretUnusable(f"HUAWEICLOUD_SDK_CREDENTIALS_FILE names {self.path}, which is no file")
             return ""
         try:
             text = self.path.read_text("utf-8-sig")
         except OSError as error:
-            raise Unusable(f"{self.path} cannot be read: {error.strerror}") from None
+            raise SecretUnusable(f"{self.path} cannot be read: {error.strerror}") from None
         except UnicodeDecodeError:
-            raise Unusable(f"{self.path} is not UTF-8 text") from None
+            raise SecretUnusable(f"{self.path} is not UTF-8 text") from None
         return _ini(text, self.path).get(item, "").strip()
 
 
@@ -206,13 +206,15 @@ def _ini(text: str, path: Path) -> Mapping[str, str]:
     except configparser.Error as error:
         line = getattr(error, "lineno", None) or next((n for n, _ in getattr(error, "errors", ())), None)
         place = f"{path}, line {line}" if line else str(path)
-        raise Unusable(f"{place}: is not of the form [{_SECTION}] with lines KEY = VALUE") from None
+        raise SecretUnusable(f"{place}: is not of the form [{_SECTION}] with lines KEY = VALUE") from None
     return dict(parser[_SECTION]) if parser.has_section(_SECTION) else {}
 
 
 def _sound(plain: PlainValue) -> PlainValue:
     if not plain.value.isprintable():
-        raise Unusable(f"{plain.origin} holds control characters or bytes that are no UTF-8. Mend it, or take it away")
+        raise SecretUnusable(
+            f"{plain.origin} holds control characters or bytes that are no UTF-8. Mend it, or take it away"
+        )
     return plain
 
 

@@ -70,7 +70,7 @@ class Secret:
         raise TypeError("a secret is not written anywhere, so it cannot be pickled")
 
 
-class Unusable(BatcherError):
+class SecretUnusable(BatcherError):
     """A secret cannot be had from where it should come from. The text says where, why, and the way out."""
 
 
@@ -94,7 +94,7 @@ class FileSecret:
     """A secret in a file, read again whenever the file has changed on disk.
 
     *part* takes the secret out of the file's text, by default all of it. While a changed file cannot be used (it
-    is being written just now, say), the secret read before stays in force. Raises `Unusable` where there is none.
+    is being written just now, say), the secret read before stays in force. Raises `SecretUnusable` where there is none.
     """
 
     def __init__(self, path: Path, origin: str, part: Callable[[str], str] | None = None) -> None:
@@ -118,7 +118,7 @@ class FileSecret:
             return self._secret
         try:
             self._secret = Secret(_sound(self._read(), self.origin))
-        except Unusable:
+        except SecretUnusable:
             if self._secret is None:
                 raise
         self._stamp = stamp
@@ -145,18 +145,18 @@ class FileSecret:
 
 
 def read_text(path: Path, origin: str) -> str:
-    """The text of a small file, or of a pipe that somebody writes to; never waits for long. Raises `Unusable`."""
+    """The text of a small file, or of a pipe that somebody writes to; never waits for long. Raises `SecretUnusable`."""
     try:
         return _read_whole(path).decode("utf-8-sig")
     except TimeoutError:
-        raise Unusable(
+        raise SecretUnusable(
             f"{origin} is a pipe, and nobody has written to it for {_PATIENCE_S:g} s. Write the secret to it, or name "
             "a file"
         ) from None
     except OSError as error:
-        raise Unusable(f"{origin} cannot be read: {error.strerror}. Mend it, or name another file") from None
+        raise SecretUnusable(f"{origin} cannot be read: {error.strerror}. Mend it, or name another file") from None
     except UnicodeDecodeError:
-        raise Unusable(f"{origin} is not text. Write nothing but the secret into it, as UTF-8") from None
+        raise SecretUnusable(f"{origin} is not text. Write nothing but the secret into it, as UTF-8") from None
 
 
 def _read_whole(path: Path) -> bytes:
@@ -190,14 +190,14 @@ _LONGEST = 64 * 1024  # tokens are several kB; what is longer is some other file
 
 
 def _sound(text: str, origin: str) -> str:
-    """*text* without the white space around it, if it can be a secret at all. Raises `Unusable`."""
+    """*text* without the white space around it, if it can be a secret at all. Raises `SecretUnusable`."""
     value = text.strip()
     if not value:
-        raise Unusable(f"{origin} is empty. Put the secret there, or take it away")
+        raise SecretUnusable(f"{origin} is empty. Put the secret there, or take it away")
     if len(value) > _LONGEST:
-        raise Unusable(f"{origin} is longer than any secret. Check that it is the right file")
+        raise SecretUnusable(f"{origin} is longer than any secret. Check that it is the right file")
     if any(sign in value for sign in "\r\n\0"):
-        raise Unusable(f"{origin} has several lines. It must hold the secret and nothing else")
+        raise SecretUnusable(f"{origin} has several lines. It must hold the secret and nothing else")
     if any(category(sign) in ("Cc", "Cs") for sign in value):
-        raise Unusable(f"{origin} holds control characters or bytes that are no UTF-8. Copy the secret anew")
+        raise SecretUnusable(f"{origin} holds control characters or bytes that are no UTF-8. Copy the secret anew")
     return value

@@ -22,7 +22,7 @@ from batcher.drs.auth.places import (
     PlainValue,
     SdkProfilePlace,
 )
-from batcher.drs.auth.secret import GivenSecret, Unusable
+from batcher.drs.auth.secret import GivenSecret, SecretUnusable
 from batcher.drs.discreet import Discreet
 from batcher.errors import UserError
 from batcher.homes import expanded, home
@@ -109,7 +109,7 @@ class CredentialPlaces:
             value = getpass.getpass(f"{option}: ") if stream.isatty() else stream.read()
             self._stdin = option, GivenSecret(value, f"standard input ({option})")
         if self._stdin[0] != option:
-            raise Unusable(f"{self._stdin[0]} and {option} cannot both be read from standard input")
+            raise SecretUnusable(f"{self._stdin[0]} and {option} cannot both be read from standard input")
         return self._stdin[1]
 
 
@@ -117,6 +117,6 @@ def nearby(item: Item, sources: CredentialSources | None = None) -> str | None:
     """A region or project that *sources*, by default the environment, have for other tools too. Raises `UserError`."""
     try:
         found = CredentialPlaces(sources or CredentialSources()).plain(item)
-    except Unusable as error:
+    except SecretUnusable as error:
         raise UserError(f"{error}.") from None
     return None if found is None else found.value

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from batcher.drs.auth.secret import SecretSource, Unusable
+from batcher.drs.auth.secret import SecretSource, SecretUnusable
 from batcher.drs.cloud import HttpRequest, Refusal
 
 TOKEN_HEADER = "X-Auth-Token"  # noqa: S105 - a header's name
@@ -34,11 +34,11 @@ class TokenCredential:
 
 
 def _check_shape(token: str, origin: str) -> None:
-    """What people copy beside the token, told before the cloud refuses it. Raises `Unusable`."""
+    """What people copy beside the token, told before the cloud refuses it. Raises `SecretUnusable`."""
     if token[:1] in "{[" or ":" in token:
-        raise Unusable(
+        raise SecretUnusable(
             f"{origin} is no bare token. Put there only the value of the answer's X-Subject-Token header, "
             "without the header's name and without the body"
         )
     if not token.isascii() or not token.isprintable() or any(sign in token for sign in " \"'"):
-        raise Unusable(f"{origin} holds spaces, quotes or other signs that no token has. Copy the token alone")
+        raise SecretUnusable(f"{origin} holds spaces, quotes or other signs that no token has. Copy the token alone")

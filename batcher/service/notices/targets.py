@@ -21,7 +21,7 @@ from typing import Any
 from msgspec import Struct
 from pydantic import TypeAdapter, ValidationError
 
-from batcher.drs.auth.secret import Hidden, Unusable, read_text
+from batcher.drs.auth.secret import Hidden, SecretUnusable, read_text
 from batcher.errors import BatcherError, UserError
 from batcher.homes import expanded
 from batcher.masking import register_secret, register_url
@@ -160,7 +160,7 @@ def _secret(section: Mapping[str, Any], name: str, environ: Mapping[str, str]) -
     else:
         try:
             text = read_text(expanded(str(file)), f"file {file} ({name}_file)").strip()
-        except Unusable as error:
+        except SecretUnusable as error:
             raise Misnamed(f"{error}.") from None
         origin = f"file {file} ({name}_file)"
     if not text:
