@@ -75,7 +75,7 @@ class Sight(StrEnum):
     AMBIGUOUS = "ambiguous"  # cannot be told apart, now or later
 
 
-class Seen(Struct, frozen=True, kw_only=True):
+class LookedUpHalf(Struct, frozen=True, kw_only=True):
     """The verdict of one look-up on one half. *ids* are the comparisons that could be ours."""
 
     sight: Sight
@@ -91,7 +91,7 @@ class LookedUp(Struct, frozen=True, kw_only=True):
     """
 
     at: float
-    halves: Mapping[Half, Seen] = {}
+    halves: Mapping[Half, LookedUpHalf] = {}
     since: float | None = None
     listed: int = 0
     blocked: bool = False
@@ -197,7 +197,7 @@ def decode(kind: str, body: bytes) -> Event:
             raw["halves"] = {Half(half): _verdict(verdict) for half, verdict in raw["halves"].items()}
         case "lookedup":
             raw["halves"] = {
-                Half(half): Seen(sight=Sight(seen["sight"]), ids=tuple(seen["ids"]))
+                Half(half): LookedUpHalf(sight=Sight(seen["sight"]), ids=tuple(seen["ids"]))
                 for half, seen in raw["halves"].items()
             }
             raw["trouble"] = raw["trouble"] and _trouble(raw["trouble"])

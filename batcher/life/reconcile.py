@@ -18,7 +18,7 @@ from msgspec import Struct
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, ErrorKind, Fate, Half, HalfOutcome, Made, Trouble
 from batcher.life.entry import PlannedEntry
-from batcher.life.events import Intended, Seen, Sight
+from batcher.life.events import Intended, LookedUpHalf, Sight
 from batcher.life.state import EntryState
 
 
@@ -99,7 +99,7 @@ def rivals(entry: PlannedEntry, state: EntryState, when: When, *, lands_within_s
         )
 
 
-def judge(entry: PlannedEntry, state: EntryState, look: Look) -> tuple[Mapping[Half, Seen], bool]:
+def judge(entry: PlannedEntry, state: EntryState, look: Look) -> tuple[Mapping[Half, LookedUpHalf], bool]:
     """The verdict on each half in doubt, or refused for what was in its way, and whether a data-level comparison that
     is older than our first doubtful request is still unfinished."""
     seen = {half: _judge_half(half, entry, state, look) for half in sorted(state.doubtful | state.in_the_way)}
@@ -130,7 +130,7 @@ def types_of(half: Half, entry: PlannedEntry) -> frozenset[str]:
     return guesses.OBJECT_LEVEL_TYPES if half is Half.OBJECT else frozenset({entry.compare_type or ""})
 
 
-def _judge_half(half: Half, entry: PlannedEntry, state: EntryState, look: Look) -> Seen:
+def _judge_half(half: Half, entry: PlannedEntry, state: EntryState, look: Look) -> LookedUpHalf:
     types = types_of(half, entry)
     not_ours = (
         (look.others.made - look.others.unsure)
@@ -172,16 +172,16 @@ _AFTER_SNAPSHOT = {
 }
 
 
-def _sight(ids: Mapping[_Age, list[str]], look: Look) -> Seen:
+def _sight(ids: Mapping[_Age, list[str]], look: Look) -> LookedUpHalf:
     younger, unclear, odd = ids[_Age.YOUNGER], ids[_Age.UNCLEAR], ids[_Age.ODD]
     could_be = (*younger, *unclear, *odd)
     if odd or len(younger) > 1:
-        return Seen(sight=Sight.AMBIGUOUS, ids=could_be)
+        return LookedUpHalf(sight=Sight.AMBIGUOUS, ids=could_be)
     if unclear:
-        return Seen(sight=Sight.UNCLEAR, ids=could_be)
+        return LookedUpHalf(sight=Sight.UNCLEAR, ids=could_be)
     if younger:
-        return Seen(sight=Sight.CANDIDATE if look.patient and not look.landed else Sight.FOUND, ids=could_be)
-    return Seen(sight=Sight.PROVEN_ABSENT if look.landed else Sight.ABSENT)
+        return LookedUpHalf(sight=Sight.CANDIDATE if look.patient and not look.landed else Sight.FOUND, ids=could_be)
+    return LookedUpHalf(sight=Sight.PROVEN_ABSENT if look.landed else Sight.ABSENT)
 
 
 def _age(comparison: Comparison, half: Half, entry: PlannedEntry, look: Look) -> _Age:

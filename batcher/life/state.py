@@ -26,10 +26,10 @@ from batcher.life.events import (
     Event,
     Intended,
     LookedUp,
+    LookedUpHalf,
     Reopened,
     Retracted,
     Ruled,
-    Seen,
     Sight,
     Suspected,
     standing,
@@ -309,7 +309,7 @@ def _looked_up(state: EntryState, event: LookedUp) -> EntryState:
     )
 
 
-def _told(state: EntryState, name: Half, seen: Seen) -> HalfState:
+def _told(state: EntryState, name: Half, seen: LookedUpHalf) -> HalfState:
     """A half after a look-up that was sound. A refusal stands, unless what was in the way is our own."""
     half = replace(state.halves[name], unclear=None)
     match seen.sight:

@@ -16,10 +16,10 @@ from batcher.life.events import (
     Event,
     Intended,
     LookedUp,
+    LookedUpHalf,
     Reopened,
     Retracted,
     Ruled,
-    Seen,
     Sight,
     Suspected,
 )
@@ -155,7 +155,7 @@ def _looked_up(event: LookedUp) -> Step:
     )
 
 
-def _seen(half: Half, seen: Seen) -> str:
+def _seen(half: Half, seen: LookedUpHalf) -> str:
     ids = ", ".join(seen.ids)
     match seen.sight:
         case Sight.FOUND:

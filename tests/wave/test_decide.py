@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from batcher.drs.outcome import Accepted, ErrorKind, Fate, Foreign, HalfOutcome, Made, Trouble
 from batcher.life.decide import LookUp, Moment, Send, Settle, back_off, decide, decide_resumed
-from batcher.life.events import Answered, Event, Intended, LookedUp, Reopened, Retracted, Ruled, Seen, Sight
+from batcher.life.events import Answered, Event, Intended, LookedUp, LookedUpHalf, Reopened, Retracted, Ruled, Sight
 from batcher.life.policy import MaxFailures, Policy, Reconcile
 from batcher.life.result import Status
 from batcher.life.state import EntryState, fold, history
@@ -182,11 +182,11 @@ def test_what_is_in_the_way_of_a_request_is_looked_at_before_it_is_final(policy:
         assert isinstance(action, Settle)
         return
     assert isinstance(action, LookUp)
-    seen = {DATA: Seen(sight=Sight.FOUND, ids=("d",))}
+    seen = {DATA: LookedUpHalf(sight=Sight.FOUND, ids=("d",))}
     found = decide(fold(refused, LookedUp(at=NOON, halves=seen)), POLICY, now)
     assert isinstance(found, Settle)
     assert found.status is Status.CREATED
-    absent = {DATA: Seen(sight=Sight.ABSENT)}
+    absent = {DATA: LookedUpHalf(sight=Sight.ABSENT)}
     stands = decide(fold(refused, LookedUp(at=NOON, halves=absent)), POLICY, now)
     assert isinstance(stands, Settle)
     assert stands.status is Status.PARTIAL
@@ -194,7 +194,10 @@ def test_what_is_in_the_way_of_a_request_is_looked_at_before_it_is_final(policy:
 
 
 def look(object_level: Sight, data_level: Sight, *ids: str, blocked: bool = False) -> LookedUp:
-    halves = {OBJECT: Seen(sight=object_level, ids=ids[:1]), DATA: Seen(sight=data_level, ids=ids[1:] or ids[:1])}
+    halves = {
+        OBJECT: LookedUpHalf(sight=object_level, ids=ids[:1]),
+        DATA: LookedUpHalf(sight=data_level, ids=ids[1:] or ids[:1]),
+    }
     return LookedUp(at=NOON, halves=halves, since=NOON, blocked=blocked)
 
 
@@ -333,7 +336,7 @@ DOUBTED: list[Event] = [INTENT, answered(UNLISTED, UNLISTED)]
 
 @pytest.mark.parametrize("blocked", [False, True])
 def test_the_operators_retry_is_sent_whatever_came_before_and_cancels_only_what_is_older(blocked: bool) -> None:
-    seen = {half: Seen(sight=Sight.AMBIGUOUS, ids=("a", "b")) for half in BOTH}
+    seen = {half: LookedUpHalf(sight=Sight.AMBIGUOUS, ids=("a", "b")) for half in BOTH}
     after = state(
         *DOUBTED * 2, LookedUp(at=NOON, halves=seen, since=NOON, blocked=blocked), Ruled(at=NOON, ruling="retry")
     )
@@ -345,7 +348,7 @@ def test_the_operators_retry_is_sent_whatever_came_before_and_cancels_only_what_
 
 def test_a_failed_entry_that_is_taken_up_again_begins_as_at_first() -> None:
     """What it made is known; what others made since then is not taken for its own."""
-    absent = {half: Seen(sight=Sight.PROVEN_ABSENT) for half in BOTH}
+    absent = {half: LookedUpHalf(sight=Sight.PROVEN_ABSENT) for half in BOTH}
     look = LookedUp(at=NOON, halves=absent, since=NOON)
     failed = state(*DOUBTED, look)
     assert (failed.since, failed.keep, failed.snapshot_due) == (INTENT, True, False)
@@ -369,7 +372,7 @@ ACCEPTED = Accepted("query-1")
 
 
 def looked_up(sight: Sight, *ids: str, blocked: bool = False) -> LookedUp:
-    return LookedUp(at=NOON, halves={DATA: Seen(sight=sight, ids=ids)}, listed=len(ids), blocked=blocked)
+    return LookedUp(at=NOON, halves={DATA: LookedUpHalf(sight=sight, ids=ids)}, listed=len(ids), blocked=blocked)
 
 
 def test_what_is_accepted_without_an_id_is_looked_up() -> None:
@@ -409,7 +412,7 @@ def test_what_was_accepted_and_cannot_be_looked_up_is_left_to_the_operator() -> 
 def _attempt(met: Trouble, *, proven: bool = False) -> list[Event]:
     attempt: list[Event] = [INTENT, answered(met, met)]
     if proven:
-        absent = Seen(sight=Sight.PROVEN_ABSENT)
+        absent = LookedUpHalf(sight=Sight.PROVEN_ABSENT)
         attempt.append(LookedUp(at=NOON, halves={OBJECT: absent, DATA: absent}))
     return attempt
 

@@ -11,10 +11,10 @@ from batcher.life.events import (
     Event,
     Intended,
     LookedUp,
+    LookedUpHalf,
     Reopened,
     Retracted,
     Ruled,
-    Seen,
     Sight,
     decode,
     encode,
@@ -38,7 +38,7 @@ troubles = st.builds(
     listed=st.booleans(),
 )
 verdicts = st.builds(Made, ids) | st.builds(Accepted, st.none() | ids) | troubles
-seen = st.builds(Seen, sight=st.sampled_from(Sight), ids=st.lists(ids, max_size=3).map(tuple))
+seen = st.builds(LookedUpHalf, sight=st.sampled_from(Sight), ids=st.lists(ids, max_size=3).map(tuple))
 
 
 def by_half(values: st.SearchStrategy[Any]) -> st.SearchStrategy[dict[Half, Any]]:
@@ -121,8 +121,8 @@ def test_a_half_is_made_refused_open_or_in_doubt(life: list[tuple[Intended, Answ
 
 def test_no_id_is_overlooked() -> None:
     made = Answered(at=0, sent_at=0, halves={Half.DATA: Made("a")}, http_status=200, request_id=None)
-    found = LookedUp(at=0, halves={Half.OBJECT: Seen(sight=Sight.FOUND, ids=("b",))})
-    guess = LookedUp(at=0, halves={Half.OBJECT: Seen(sight=Sight.AMBIGUOUS, ids=("x", "y"))})
+    found = LookedUp(at=0, halves={Half.OBJECT: LookedUpHalf(sight=Sight.FOUND, ids=("b",))})
+    guess = LookedUp(at=0, halves={Half.OBJECT: LookedUpHalf(sight=Sight.AMBIGUOUS, ids=("x", "y"))})
     ruled = Ruled(at=0, ruling="created=c", halves={Half.DATA: "c"})
     assert task_ids([made, found, guess, ruled]) == {"a", "b", "c"}
     assert fresh(frozenset(Half)).to_ask == frozenset(Half)

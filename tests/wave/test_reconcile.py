@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from batcher.drs.outcome import Comparison, ErrorKind, Fate, Made, Trouble
-from batcher.life.events import Answered, Intended, Seen, Sight
+from batcher.life.events import Answered, Intended, LookedUpHalf, Sight
 from batcher.life.reconcile import Bounds, Look, Others, judge, rivals, without_anothers
 from batcher.life.state import EntryState, history
 from tests.wave.made import DATA, NOON, OBJECT, comparison, entry
@@ -25,7 +25,7 @@ def look(*comparisons: Comparison, **changes: Any) -> Look:
     return replace(base, **changes)
 
 
-def data_sight(made: Look, state: EntryState | None = None) -> Seen:
+def data_sight(made: Look, state: EntryState | None = None) -> LookedUpHalf:
     return judge(entry(), state or in_doubt(), made)[0][DATA]
 
 
@@ -65,7 +65,9 @@ def test_one_look(made: Look, sight: Sight) -> None:
 def test_what_is_known_to_be_anothers_is_not_ours() -> None:
     assert data_sight(look(comparison("a")), in_doubt(known=frozenset({"a"}))).sight is Sight.ABSENT
     others = Others(made=frozenset({"a"}))
-    assert data_sight(look(comparison("a"), comparison("b"), others=others)) == Seen(sight=Sight.FOUND, ids=("b",))
+    assert data_sight(look(comparison("a"), comparison("b"), others=others)) == LookedUpHalf(
+        sight=Sight.FOUND, ids=("b",)
+    )
 
 
 def test_what_a_snapshot_did_not_show_is_younger_whatever_its_clock_says() -> None:
@@ -78,7 +80,10 @@ def test_what_a_snapshot_did_not_show_is_younger_whatever_its_clock_says() -> No
 
 def test_each_half_by_itself() -> None:
     halves, _ = judge(entry(), in_doubt(), look(comparison("o", kind="object_comparison"), landed=True))
-    assert halves == {OBJECT: Seen(sight=Sight.FOUND, ids=("o",)), DATA: Seen(sight=Sight.PROVEN_ABSENT)}
+    assert halves == {
+        OBJECT: LookedUpHalf(sight=Sight.FOUND, ids=("o",)),
+        DATA: LookedUpHalf(sight=Sight.PROVEN_ABSENT),
+    }
 
 
 def test_only_halves_in_doubt_are_judged() -> None:
