@@ -65,7 +65,7 @@ async def visible_projects(finder: CredentialFinder, endpoint: str) -> tuple[Pro
 
 
 def _for_iam(finder: CredentialFinder, endpoint: str, wanted: str | None) -> tuple[Credential, str]:
-    """The credential for *endpoint*, as IAM takes it, and where that IAM is. Raises `Unusable`."""
+    """The credential for *endpoint*, as IAM takes it, and where that IAM is. Raises `SecretUnusable`."""
     found = finder.look(endpoint, None)
     iam_endpoint = finder.iam_endpoint(found, endpoint)
     match found.parts:
