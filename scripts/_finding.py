@@ -9,7 +9,7 @@ from statistics import mean, median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from batcher.pace.adapt import Finder
+from batcher.pace.limit_finder import LimitFinder
 from batcher.rates import Rate
 from tests.pace.simulated import Cloud, send_all
 
@@ -28,7 +28,7 @@ def unknown_limits() -> None:
         for start in ("auto", "off", "50/s"):
             times, refused = [], []
             for seed in SEEDS:
-                knew = send_all(Finder(limit), cloud, entries, seed=seed)
+                knew = send_all(LimitFinder(limit), cloud, entries, seed=seed)
                 found = send_all(_finder(start), cloud, entries, seed=seed)
                 times.append((found.seconds - limit.period_s) / knew.seconds)
                 refused.append(found.refused_after(limit.period_s) / entries)
@@ -46,7 +46,7 @@ def strays() -> None:
     for share in (0.02, 0.05, 0.10):
         for says_s in (None, 1.0):
             cloud = Cloud(limit=None, strays=share, stray_says_s=says_s)
-            times = [send_all(Finder(rate), cloud, STRAYS_OF, seed=seed).seconds for seed in SEEDS]
+            times = [send_all(LimitFinder(rate), cloud, STRAYS_OF, seed=seed).seconds for seed in SEEDS]
             clean_s = STRAYS_OF / rate.per_s
             told = "none" if says_s is None else f"{says_s:g} s"
             print(f"| {share:.0%} | {told} | {mean(times) / clean_s:.2f} | {max(times) / clean_s:.2f} |")
@@ -59,7 +59,7 @@ def changes() -> None:
     entries, ten = 2000, Rate(10, 1.0)
     for lower in (Rate(8, 1.0), Rate(5, 1.0), Rate(3, 1.0)):
         cloud = Cloud(limit=ten, changes=((60.0, lower), (160.0, ten)))
-        courses = [send_all(Finder(ten), cloud, entries, seed=seed) for seed in SEEDS]
+        courses = [send_all(LimitFinder(ten), cloud, entries, seed=seed) for seed in SEEDS]
         meanwhile = [course.let_in_between(70, 160) / (90 * lower.per_s) for course in courses]
         after = [course.let_in_between(170, 230) / (60 * ten.per_s) for course in courses]
         refused = max(len(course.refused) for course in courses) / entries
@@ -69,14 +69,14 @@ def changes() -> None:
         )
 
 
-def _finder(start: str) -> Finder:
+def _finder(start: str) -> LimitFinder:
     match start:
         case "auto":
-            return Finder(None, search=True)
+            return LimitFinder(None, search=True)
         case "off":
-            return Finder(None)
+            return LimitFinder(None)
         case rate:
-            return Finder(Rate.parse(rate))
+            return LimitFinder(Rate.parse(rate))
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """The governor of one scope: it steers the scope's two pacers by what the cloud answers and what the operator says.
 
-Creates and look-ups have a pace each, but one fate: an outage holds both back. Everything it decides by is in `adapt`
-(the limit), `budget` (the outage) and the operator's word; here that only meets the clock and the log.
+Creates and look-ups have a pace each, but one fate: an outage holds both back. Everything it decides by is in
+`limit_finder` (the limit), `budget` (the outage) and the operator's word; here that only meets the clock and the log.
 
 What holds here:
 
@@ -24,9 +24,9 @@ from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Fate, Foreign, HalfOutcome, Trouble
 from batcher.durations import duration_text
 from batcher.logger import get_logger
-from batcher.pace.adapt import Finder
 from batcher.pace.budget import Budget
 from batcher.pace.hearsay import Hearsay
+from batcher.pace.limit_finder import LimitFinder
 from batcher.pace.pacer import Pacer
 from batcher.rates import Pace, Rate
 
@@ -279,8 +279,8 @@ def _is_silence(trouble: Trouble) -> bool:
     return trouble.fate in (Fate.NOT_RECEIVED, Fate.MAYBE) and trouble.kind in _SILENT_KINDS
 
 
-def _finder(limit: Limit) -> Finder:
-    return Finder(None, search=True) if limit == "auto" else Finder(limit)
+def _finder(limit: Limit) -> LimitFinder:
+    return LimitFinder(None, search=True) if limit == "auto" else LimitFinder(limit)
 
 
 def _per_s(rate: Rate) -> str:

@@ -6,8 +6,8 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
-from batcher.pace.adapt import Finder
 from batcher.pace.hearsay import Hearsay
+from batcher.pace.limit_finder import LimitFinder
 from batcher.pace.window import Place, Window
 from batcher.rates import Rate
 from tests.pace.server import CountingServer
@@ -57,13 +57,13 @@ class Course:
         return sum(since <= at < until for at in self.let_in)
 
 
-def send_all(finder: Finder, cloud: Cloud, requests: int, *, seed: int = 0, concurrency: int = 16) -> Course:
+def send_all(finder: LimitFinder, cloud: Cloud, requests: int, *, seed: int = 0, concurrency: int = 16) -> Course:
     """Send until *requests* were let in, as a scope does that is steered by *finder*."""
     return _Scope(finder, cloud, requests, seed, concurrency).run()
 
 
 class _Scope:
-    def __init__(self, finder: Finder, cloud: Cloud, requests: int, seed: int, concurrency: int) -> None:
+    def __init__(self, finder: LimitFinder, cloud: Cloud, requests: int, seed: int, concurrency: int) -> None:
         self.finder, self.cloud, self.concurrency = finder, cloud, concurrency
         self.server = CountingServer(cloud.limit, refused_count=cloud.refused_count, slides=cloud.slides)
         self.hearsay = Hearsay()

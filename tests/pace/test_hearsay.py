@@ -9,8 +9,8 @@ from structlog.testing import capture_logs
 
 from batcher.channel.governor import Governor
 from batcher.drs.outcome import ErrorKind, Fate, Made, Trouble
-from batcher.pace.adapt import Finder
 from batcher.pace.hearsay import Hearsay
+from batcher.pace.limit_finder import LimitFinder
 from batcher.rates import Rate
 from tests.pace.server import virtual_clock
 from tests.pace.simulated import Cloud, send_all
@@ -69,9 +69,9 @@ def test_a_limit_that_is_told_so_is_found_as_well(limit: Rate, entries: int, sta
     times, refused = [], []
     for seed in range(10):
         ceiling = Rate.parse(start) if start[0].isdigit() else None
-        finder = Finder(ceiling, search=start == "auto")
+        finder = LimitFinder(ceiling, search=start == "auto")
         found = send_all(finder, cloud, entries, seed=seed)
-        times.append((found.seconds - limit.period_s) / send_all(Finder(limit), cloud, entries, seed=seed).seconds)
+        times.append((found.seconds - limit.period_s) / send_all(LimitFinder(limit), cloud, entries, seed=seed).seconds)
         refused.append(found.refused_after(limit.period_s) / entries)
     assert median(times) <= 1.05
     assert max(refused) <= 0.03

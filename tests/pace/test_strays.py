@@ -4,7 +4,7 @@ from statistics import mean
 
 import pytest
 
-from batcher.pace.adapt import Finder
+from batcher.pace.limit_finder import LimitFinder
 from batcher.rates import Rate
 from tests.pace.simulated import Cloud, Course, send_all
 
@@ -15,7 +15,7 @@ CLEAN_S = ENTRIES / FIVE.per_s
 
 
 def _courses(cloud: Cloud, *, rate: Rate = FIVE, requests: int = ENTRIES) -> list[Course]:
-    return [send_all(Finder(rate), cloud, requests, seed=seed) for seed in SEEDS]
+    return [send_all(LimitFinder(rate), cloud, requests, seed=seed) for seed in SEEDS]
 
 
 @pytest.mark.parametrize("limit", [None, FIVE], ids=["no limit", "our limit"])
@@ -44,7 +44,7 @@ def test_strays_that_name_our_own_limit_cost_no_more() -> None:
 def test_one_stray_costs_seconds() -> None:
     """Wherever it comes in the wave, also right at the start, or right after another."""
     for strays in ({1}, {3}, {10}, {100}, {100, 101}, {100, 110, 120}):
-        finder, now, nth, to_do = Finder(FIVE), 0.0, 0, 300
+        finder, now, nth, to_do = LimitFinder(FIVE), 0.0, 0, 300
         while to_do:
             nth += 1
             if nth in strays:
@@ -61,7 +61,7 @@ def test_one_stray_costs_seconds() -> None:
 def test_many_strays_slow_it_down_but_it_recovers() -> None:
     """One in twenty for minutes; once they are over, the pace climbs back to our limit."""
     for seed in SEEDS:
-        finder = Finder(FIVE)
+        finder = LimitFinder(FIVE)
         send_all(finder, Cloud(limit=None, strays=0.05), 400, seed=seed)
         then = send_all(finder, Cloud(limit=None), 1000, seed=seed)
         assert finder.rate == FIVE
@@ -79,7 +79,7 @@ def test_a_limit_that_is_halved_is_no_stray(start: str) -> None:
     """10/s, then 5/s, then 10/s again: kept within seconds, taken back within a minute, and few are turned away."""
     cloud = Cloud(limit=TEN, changes=((60.0, FIVE), (160.0, TEN)))
     for seed in SEEDS:
-        finder = Finder(None, search=True) if start == "auto" else Finder(TEN)
+        finder = LimitFinder(None, search=True) if start == "auto" else LimitFinder(TEN)
         course = send_all(finder, cloud, 2000, seed=seed)
         assert course.let_in_between(70, 160) >= 0.8 * 5 * 90
         assert course.let_in_between(200, 230) >= 0.8 * 10 * 30
@@ -119,7 +119,7 @@ def test_a_slow_pace_does_not_ratchet_down() -> None:
 
 def test_without_a_limit_of_ours() -> None:
     """With --rate off a stray does not bring a limit into being that was never there, for long."""
-    finder = Finder(None)
+    finder = LimitFinder(None)
     for step in range(2000):
         if step in {500, 900}:
             finder.turned_away(step / 100, step / 100 + 0.005, retry_after_s=None, named=None)

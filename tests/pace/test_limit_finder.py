@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from batcher.pace.adapt import Finder
+from batcher.pace.limit_finder import LimitFinder
 from batcher.rates import Rate
 from tests.pace.simulated import Cloud, send_all
 
@@ -12,14 +12,14 @@ SEEDS = range(20)
 PER_S, PER_MINUTE = Rate(10, 1.0), Rate(10, 60.0)
 
 
-def _finder(start: str) -> Finder:
+def _finder(start: str) -> LimitFinder:
     match start:
         case "auto":
-            return Finder(None, search=True)
+            return LimitFinder(None, search=True)
         case "off":
-            return Finder(None)
+            return LimitFinder(None)
         case rate:
-            return Finder(Rate.parse(rate))
+            return LimitFinder(Rate.parse(rate))
 
 
 @pytest.mark.parametrize("says", ["nothing", "when", "limit"])
@@ -31,7 +31,7 @@ def test_an_unknown_limit_is_found(limit: Rate, requests: int, start: str, says:
         pytest.skip("our own limit is the lower one")
     cloud = Cloud(limit=limit, says_when=says == "when", says_limit=says == "limit")
     for seed in SEEDS:
-        knew = send_all(Finder(limit), cloud, requests, seed=seed)
+        knew = send_all(LimitFinder(limit), cloud, requests, seed=seed)
         found = send_all(_finder(start), cloud, requests, seed=seed)
         assert found.seconds - limit.period_s <= 1.15 * knew.seconds, f"seed {seed}"
         assert found.refused_after(limit.period_s) < 0.03 * requests, f"seed {seed}"
@@ -44,7 +44,7 @@ def test_other_limits_are_found_as_well(limit: str, requests: int) -> None:
     """The same holds for them, of more requests than are remembered, too."""
     true = Rate.parse(limit)
     for seed in SEEDS[:5]:
-        knew = send_all(Finder(true), Cloud(limit=true), requests, seed=seed)
+        knew = send_all(LimitFinder(true), Cloud(limit=true), requests, seed=seed)
         found = send_all(_finder("auto"), Cloud(limit=true), requests, seed=seed)
         assert found.seconds - true.period_s <= 1.15 * knew.seconds, f"seed {seed}"
         assert found.refused_after(true.period_s) < 0.03 * requests, f"seed {seed}"
@@ -54,8 +54,8 @@ def test_a_limit_of_an_hour_is_reached_at_our_own() -> None:
     """The pace was kept for minutes, and far more was let in than is remembered: still it is known what it was."""
     hourly = Rate(1000, 3600.0)
     for seed in (2, 10, 27, 30):
-        knew = send_all(Finder(hourly), Cloud(limit=hourly), 3000, seed=10_000 + seed)
-        found = send_all(Finder(Rate(5, 1.0)), Cloud(limit=hourly), 3000, seed=10_000 + seed)
+        knew = send_all(LimitFinder(hourly), Cloud(limit=hourly), 3000, seed=10_000 + seed)
+        found = send_all(LimitFinder(Rate(5, 1.0)), Cloud(limit=hourly), 3000, seed=10_000 + seed)
         assert found.seconds - hourly.period_s <= 1.15 * knew.seconds, f"seed {seed}"
 
 
@@ -74,7 +74,7 @@ def test_limits_of_other_kinds(limit: str) -> None:
     cloud = Cloud(limit=true)
     requests = 12 * true.count if true.count > 20 else 200
     for seed in SEEDS[:3]:
-        knew = send_all(Finder(true), cloud, requests, seed=seed)
+        knew = send_all(LimitFinder(true), cloud, requests, seed=seed)
         found = send_all(_finder("auto"), cloud, requests, seed=seed)
         start_up_s = max(2 * true.period_s, 6.0)
         assert found.seconds - start_up_s <= 1.25 * knew.seconds, f"seed {seed}"
@@ -92,7 +92,7 @@ def test_refused_requests_that_do_not_count() -> None:
 
 def test_our_own_limit_is_never_exceeded() -> None:
     """Finding the cloud's limit stops at ours."""
-    found = send_all(Finder(Rate(5, 1.0)), Cloud(limit=Rate(50, 1.0)), 100)
+    found = send_all(LimitFinder(Rate(5, 1.0)), Cloud(limit=Rate(50, 1.0)), 100)
     assert not found.refused
     assert found.seconds >= 99 / 5
 
@@ -101,7 +101,7 @@ def test_jitter_under_our_own_limit_costs_one_refusal() -> None:
     """Where the way pushes requests together, each is counted from its answer from then on."""
     cloud = Cloud(limit=PER_S, latency_s=(0.01, 0.3))
     for seed in SEEDS:
-        finder = Finder(PER_S)
+        finder = LimitFinder(PER_S)
         course = send_all(finder, cloud, 300, seed=seed)
         assert len(course.refused) <= 6  # what left before that included
         assert finder.rate == PER_S
@@ -109,7 +109,7 @@ def test_jitter_under_our_own_limit_costs_one_refusal() -> None:
 
 def test_a_named_limit_is_used_and_then_confirmed() -> None:
     """The limit in the answer's text is gone to at once, and counts as confirmed after a period under it."""
-    finder = Finder(Rate(5, 1.0))
+    finder = LimitFinder(Rate(5, 1.0))
     course = send_all(finder, Cloud(limit=PER_MINUTE, says_limit=True), 40)
     assert finder.rate == finder.named == PER_MINUTE
     assert finder.confirmed
@@ -119,7 +119,7 @@ def test_a_named_limit_is_used_and_then_confirmed() -> None:
 def test_a_named_limit_that_is_wrong_is_dropped() -> None:
     """A text is no contract: refused again and again under the limit it named, the scope goes on by what it sees."""
     for seed in SEEDS:
-        finder = Finder(Rate(5, 1.0))
+        finder = LimitFinder(Rate(5, 1.0))
         course = send_all(finder, Cloud(limit=PER_MINUTE, says_wrong=Rate(60, 60.0)), 120, seed=seed)
         assert course.seconds <= 1.35 * 12 * 60
         assert finder.rate is not None
@@ -128,7 +128,7 @@ def test_a_named_limit_that_is_wrong_is_dropped() -> None:
 
 def test_a_named_limit_above_ours_is_none_of_ours() -> None:
     """Somebody else uses the account: the limit it names is not what holds us back."""
-    finder = Finder(Rate(5, 1.0))
+    finder = LimitFinder(Rate(5, 1.0))
     finder.turned_away(0.0, 0.1, retry_after_s=None, named=(10, 1.0))
     assert finder.named is None
     assert finder.rate == Rate(5, 1.0)
@@ -136,7 +136,7 @@ def test_a_named_limit_above_ours_is_none_of_ours() -> None:
 
 def test_retry_after_is_kept() -> None:
     """The scope waits for as long as the answer says."""
-    finder = Finder(Rate(5, 1.0))
+    finder = LimitFinder(Rate(5, 1.0))
     assert finder.turned_away(0.0, 0.1, retry_after_s=17.0, named=None) == 17.0
     assert finder.alone
     assert (finder.turned_away(18.0, 18.1, retry_after_s=2.0, named=None) or 0) > 17.0
@@ -144,7 +144,7 @@ def test_retry_after_is_kept() -> None:
 
 def test_what_was_under_way_says_nothing_new() -> None:
     """Ten answers to one mistake are one mistake."""
-    finder = Finder(Rate(5, 1.0))
+    finder = LimitFinder(Rate(5, 1.0))
     assert finder.turned_away(1.0, 1.5, retry_after_s=None, named=None) is not None
     assert finder.turned_away(1.2, 1.6, retry_after_s=None, named=None) is None
     finder.accepted(1.3, 1.7)
@@ -153,7 +153,7 @@ def test_what_was_under_way_says_nothing_new() -> None:
 
 def test_each_silence_is_longer_than_the_one_before() -> None:
     """Refused probes count against the limit: they become rare."""
-    finder = Finder(None, search=True)
+    finder = LimitFinder(None, search=True)
     now, silences = 0.0, []
     for _ in range(12):
         silence_s = finder.turned_away(now, now + 0.1, retry_after_s=None, named=None)
@@ -175,7 +175,7 @@ def test_a_limit_that_is_raised_is_found_again() -> None:
 
 def test_a_longer_retry_after_of_one_that_was_under_way_is_kept() -> None:
     """Requests left together; the second answer asks for a minute, the third for less than is left of that."""
-    finder = Finder(None)
+    finder = LimitFinder(None)
     short_s = finder.turned_away(0.0, 0.5, retry_after_s=None, named=None)
     assert short_s is not None
     assert short_s < 60.0

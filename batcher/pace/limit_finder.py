@@ -79,7 +79,7 @@ class _Closed:
     told: bool = False  # whether it was below the pace, and is kept from now on
 
 
-class Finder:
+class LimitFinder:
     """The pace of one scope. Read `rate`, `strict` and `alone` after each call: they may have changed.
 
     *ceiling* is our own limit, None for none; *search* begins slowly and finds the cloud's. All moments are
