@@ -63,7 +63,7 @@ _PROVEN = 50  # requests let in: the pace is a sound one
 
 
 @dataclass(slots=True, kw_only=True)
-class _Closed:
+class _ThrottledPhase:
     """The scope was turned away: how it was going until then, and since."""
 
     at: float  # when the first left that was turned away
@@ -95,7 +95,7 @@ class LimitFinder:
         self._history = History()
         self._recent: deque[float] = deque(maxlen=_MEASURED)
         self._let_in = self._refused = 0  # requests, in all
-        self._closed: _Closed | None = None
+        self._throttled: _ThrottledPhase | None = None
         self._since = -inf  # what left before says nothing new about the pace
         self._run = 0  # requests let in since the scope was last opened, or the pace last changed
         self._run_from = 0.0  # when the first of them left
@@ -121,7 +121,7 @@ class LimitFinder:
     @property
     def alone(self) -> bool:
         """Whether only one request may be under way."""
-        return self._closed is not None
+        return self._throttled is not None
 
     def accepted(self, sent_at: float, now: float) -> None:
         """The cloud let in a request that left at *sent_at*."""
@@ -129,8 +129,8 @@ class LimitFinder:
         self._let_in += 1
         if sent_at < self._since:
             return
-        if self._closed is not None:
-            closed, self._closed = self._closed, None
+        if self._throttled is not None:
+            closed, self._throttled = self._throttled, None
             self._reopen(closed, sent_at)
             return
         self._run_from = self._run_from if self._run else sent_at
@@ -158,14 +158,14 @@ class LimitFinder:
         """
         self._history.refused(sent_at, now)
         self._refused += 1
-        closed = self._closed
+        closed = self._throttled
         if closed is not None:
             closed.refused += 1
         if sent_at < self._since:
             return self._longer(now, retry_after_s)  # it was under way when the first one came back
         self._since = now
         if closed is None:
-            closed = self._closed = self._close(sent_at, now, retry_after_s, _as_rate(named))
+            closed = self._throttled = self._close(sent_at, now, retry_after_s, _as_rate(named))
         else:
             longer = 2.0 if closed.silence_s < 1.0 else 1.5
             closed.silence_s = max(min(closed.silence_s * longer, _LONGEST_S), retry_after_s or 0.0)
@@ -175,20 +175,20 @@ class LimitFinder:
 
     def _longer(self, now: float, retry_after_s: float | None) -> float | None:
         """A later answer may ask for a longer silence than the first did."""
-        closed = self._closed
+        closed = self._throttled
         if closed is None or retry_after_s is None or now + retry_after_s <= self._since + closed.silence_s:
             return None
         closed.silence_s, closed.says_when = now + retry_after_s - self._since, True
         closed.until = now + 0.9 * retry_after_s
         return retry_after_s
 
-    def _close(self, sent_at: float, now: float, retry_after_s: float | None, named: Rate | None) -> _Closed:
+    def _close(self, sent_at: float, now: float, retry_after_s: float | None, named: Rate | None) -> _ThrottledPhase:
         per_s = self._measured(sent_at)
         silence_s = retry_after_s
         if silence_s is None:
             gaps = _SILENCE_GAPS if self._credit.left < 1 else 1
             silence_s = min(max(gaps / per_s + (now - sent_at), _SHORTEST_S), THROTTLE_WAIT_S)
-        closed = _Closed(
+        closed = _ThrottledPhase(
             at=sent_at,
             kept_s=sent_at - self._kept_from if self._kept else 0.0,
             let_in=self._run,
@@ -212,7 +212,7 @@ class LimitFinder:
         self.named = self.rate = limit
         return True
 
-    def _reopen(self, closed: _Closed, sent_at: float) -> None:
+    def _reopen(self, closed: _ThrottledPhase, sent_at: float) -> None:
         """There is room again, for one that left at *sent_at*: see the module for what may have been."""
         self._credit.spend(closed.refused)
         if self.rate is not None and self._before is None and not closed.told and self._credit.left < 0:
@@ -239,13 +239,13 @@ class LimitFinder:
             self._fit(closed, sent_at)
         self.searching = False
 
-    def _is_stray(self, closed: _Closed, sent_at: float) -> bool:
+    def _is_stray(self, closed: _ThrottledPhase, sent_at: float) -> bool:
         """Whether it is taken for a stray: on credit, and of a pace that was kept for long enough to tell."""
         if self.searching or self._credit.left < 0:
             return False
         return self._credit.believes or closed.kept_s >= sent_at - closed.at
 
-    def _try(self, closed: _Closed) -> None:
+    def _try(self, closed: _ThrottledPhase) -> None:
         """A slower pace is on trial; where the limit has changed, what was seen before speaks of another one."""
         if self._trial is None:
             self._trial = Trial(closed.rate, closed.at, self._let_in - closed.let_in, self._refused - closed.refused)
@@ -281,7 +281,7 @@ class LimitFinder:
         self._bar(per_s, min(self._hold * 2, _LONGEST_HOLD) if per_s >= self._barrier_per_s else self._hold)
         self._go(before, sent_at)
 
-    def _slow_down(self, closed: _Closed, sent_at: float) -> None:
+    def _slow_down(self, closed: _ThrottledPhase, sent_at: float) -> None:
         """It was a little too fast."""
         rate, fit = self.rate or as_rate(closed.per_s), self._history.fit()
         factor = _BELOW
@@ -291,7 +291,7 @@ class LimitFinder:
         self._bar(rate.per_s, self._hold)
         self._go(_scaled(rate, factor), sent_at)
 
-    def _fit(self, closed: _Closed, sent_at: float) -> None:
+    def _fit(self, closed: _ThrottledPhase, sent_at: float) -> None:
         """It was far too fast."""
         closed_s = sent_at - closed.at
         gaps = closed_s * closed.per_s
@@ -364,7 +364,7 @@ class LimitFinder:
         self._since, self._run = sent_at, 0
         self._recent.clear()
 
-    def _strict_helps(self, closed: _Closed) -> bool:
+    def _strict_helps(self, closed: _ThrottledPhase) -> bool:
         """Whether to count by answers from now on: where too many are turned away although we keep the limit."""
         limit = self.rate
         if limit is None or limit not in (self.ceiling, self.named):
