@@ -25,9 +25,9 @@ from batcher.drs.outcome import ErrorKind, Fate, Foreign, HalfOutcome, Trouble
 from batcher.durations import duration_text
 from batcher.logger import get_logger
 from batcher.pace.budget import Budget
-from batcher.pace.hearsay import Hearsay
 from batcher.pace.limit_finder import LimitFinder
 from batcher.pace.pacer import Pacer
+from batcher.pace.per_job_throttling import PerJobThrottling
 from batcher.rates import Pace, Rate
 
 log = get_logger("batcher.wave")
@@ -140,7 +140,7 @@ class Governor:
         self.creates = Meter(limit, clock, rng, "create")
         self.reads = Meter(read_limit, clock, rng, "look-up")
         self._budget = Budget()
-        self._hearsay = Hearsay()
+        self._per_job = PerJobThrottling()
         self._give_up_after_s = give_up_after_s
         self._on_give_up = on_give_up
         self.worked = False  # the cloud itself has answered
@@ -158,10 +158,10 @@ class Governor:
             return
         throttled = _throttled(troubles)
         if throttled is None or len(troubles) < len(verdicts):  # what made something was let in
-            self._hearsay.let_in()
+            self._per_job.let_in()
             self.creates.heard(sent_at, None)
         elif throttled.error_code == guesses.TOO_FREQUENT:
-            for moment in self._hearsay.refused(job_id, sent_at, self._clock.monotonic()):
+            for moment in self._per_job.refused(job_id, sent_at, self._clock.monotonic()):
                 self.creates.heard(moment, throttled)
         else:
             self.creates.heard(sent_at, throttled)

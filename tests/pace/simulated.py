@@ -6,7 +6,8 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
-from batcher.pace.hearsay import Hearsay
+from batcher.pace.per_job import PerJobThrottling
+
 from batcher.pace.limit_finder import LimitFinder
 from batcher.pace.window import Place, Window
 from batcher.rates import Rate
@@ -66,7 +67,7 @@ class _Scope:
     def __init__(self, finder: LimitFinder, cloud: Cloud, requests: int, seed: int, concurrency: int) -> None:
         self.finder, self.cloud, self.concurrency = finder, cloud, concurrency
         self.server = CountingServer(cloud.limit, refused_count=cloud.refused_count, slides=cloud.slides)
-        self.hearsay = Hearsay()
+        self.per_job = PerJobThrottling()
         self.rng = random.Random(seed)
         self.window = Window(finder.rate) if finder.rate else None
         self.to_send = self.to_do = requests
@@ -137,7 +138,7 @@ class _Scope:
         if let_in:
             self.to_do -= 1
             self.let_in.append(self.now)
-            self.hearsay.let_in()
+            self.per_job.let_in()
             self.finder.accepted(sent_at, self.now)
             return
         self.to_send += 1
@@ -147,7 +148,7 @@ class _Scope:
         room_in_s = self.server.room_in(self.now) if self.cloud.says_when and limit is not None else None
         moments = [sent_at]
         if self.cloud.too_frequent:
-            moments = self.hearsay.refused(f"job-{len(self.server.arrivals)}", sent_at, self.now)
+            moments = self.per_job.refused(f"job-{len(self.server.arrivals)}", sent_at, self.now)
         for moment in moments:
             wait_s = self.finder.turned_away(
                 moment,

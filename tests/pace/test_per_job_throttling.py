@@ -5,11 +5,11 @@ import random
 from statistics import median
 
 import pytest
+from batcher.pace.per_job import PerJobThrottling
 from structlog.testing import capture_logs
 
 from batcher.channel.governor import Governor
 from batcher.drs.outcome import ErrorKind, Fate, Made, Trouble
-from batcher.pace.hearsay import Hearsay
 from batcher.pace.limit_finder import LimitFinder
 from batcher.rates import Rate
 from tests.pace.server import virtual_clock
@@ -20,45 +20,45 @@ TOO_FREQUENT = Trouble(fate=Fate.TURNED_AWAY, kind=ErrorKind.THROTTLED, error_co
 
 
 def test_one_job_speaks_of_itself_however_often() -> None:
-    hearsay = Hearsay()
-    assert [hearsay.refused("job-1", float(at), at + 0.1) for at in range(100)] == [[]] * 100
+    per_job = PerJobThrottling()
+    assert [per_job.refused("job-1", float(at), at + 0.1) for at in range(100)] == [[]] * 100
 
 
 def test_several_jobs_within_a_while_speak_of_the_limit_all_of_them() -> None:
-    hearsay = Hearsay()
-    assert hearsay.refused("job-1", 1.0, 1.2) == []
-    assert hearsay.refused("job-2", 0.9, 1.3) == []
-    assert hearsay.refused("job-2", 2.0, 2.1) == []
-    assert hearsay.refused("job-3", 2.5, 2.6) == [0.9, 1.0, 2.0, 2.5]
-    assert hearsay.refused("job-3", 3.0, 3.1) == [3.0]  # and from now on at once
+    per_job = PerJobThrottling()
+    assert per_job.refused("job-1", 1.0, 1.2) == []
+    assert per_job.refused("job-2", 0.9, 1.3) == []
+    assert per_job.refused("job-2", 2.0, 2.1) == []
+    assert per_job.refused("job-3", 2.5, 2.6) == [0.9, 1.0, 2.0, 2.5]
+    assert per_job.refused("job-3", 3.0, 3.1) == [3.0]  # and from now on at once
 
 
 def test_what_is_long_past_is_no_company() -> None:
     """A few jobs in an hour, and hundreds of answers between them, are told it for reasons of their own."""
-    hearsay = Hearsay()
+    per_job = PerJobThrottling()
     for nth in range(20):
-        assert hearsay.refused(f"job-{nth}", 100.0 * nth, 100.0 * nth) == []
+        assert per_job.refused(f"job-{nth}", 100.0 * nth, 100.0 * nth) == []
         for _ in range(60):
-            hearsay.let_in()
+            per_job.let_in()
 
 
 def test_at_a_slow_pace_the_while_is_counted_in_answers() -> None:
-    hearsay = Hearsay()
-    assert [bool(hearsay.refused(f"job-{nth}", 60.0 * nth, 60.0 * nth)) for nth in range(4)] == [
+    per_job = PerJobThrottling()
+    assert [bool(per_job.refused(f"job-{nth}", 60.0 * nth, 60.0 * nth)) for nth in range(4)] == [
         False, False, True, True,
     ]  # fmt: skip
 
 
 def test_a_limit_that_is_not_heard_of_for_long_is_doubted_again() -> None:
-    hearsay = Hearsay()
+    per_job = PerJobThrottling()
     for nth in range(3):
-        hearsay.refused(f"job-{nth}", 0.0, 0.0)
+        per_job.refused(f"job-{nth}", 0.0, 0.0)
     for _ in range(499):
-        hearsay.let_in()
-    assert hearsay.refused("job-8", 500.0, 500.0) == [500.0]
+        per_job.let_in()
+    assert per_job.refused("job-8", 500.0, 500.0) == [500.0]
     for _ in range(500):
-        hearsay.let_in()
-    assert hearsay.refused("job-9", 1000.0, 1000.0) == []
+        per_job.let_in()
+    assert per_job.refused("job-9", 1000.0, 1000.0) == []
 
 
 @pytest.mark.parametrize(("limit", "entries"), [(Rate(10, 1.0), 1000), (Rate(10, 60.0), 120)])

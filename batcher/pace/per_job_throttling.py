@@ -15,18 +15,18 @@ _WHILE_S, _AMONG = 10.0, 50  # within so many seconds, or so many answers, which
 _BELIEVED = 500  # requests let in since the last refusal
 
 
-class _Told(Struct, frozen=True):
+class _JobThrottle(Struct, frozen=True):
     job_id: str
     sent_at: float
     heard_at: float
     nth: int  # answer of the scope
 
 
-class Hearsay:
+class PerJobThrottling:
     """What the jobs of one scope were told. Moments are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._told: deque[_Told] = deque()
+        self._told: deque[_JobThrottle] = deque()
         self._answers = 0
         self._let_in = 0  # since the last refusal
         self._believed = False
@@ -46,7 +46,7 @@ class Hearsay:
         if self._believed:
             return [sent_at]
         told = self._told
-        told.append(_Told(job_id, sent_at, now, self._answers))
+        told.append(_JobThrottle(job_id, sent_at, now, self._answers))
         while now - told[0].heard_at > _WHILE_S and self._answers - told[0].nth > _AMONG:
             told.popleft()
         if len({one.job_id for one in told}) < _SEVERAL:
