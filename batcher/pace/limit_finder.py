@@ -34,9 +34,9 @@ from dataclasses import dataclass
 from math import inf
 
 from batcher.drs.guesses import THROTTLE_WAIT_S
+from batcher.pace.answer_counting import AnswerCounting
 from batcher.pace.limits import History
 from batcher.pace.strays import Credit, Trial
-from batcher.pace.strictness import Strictness
 from batcher.rates import Rate
 
 START_PER_S = 2.0
@@ -111,12 +111,12 @@ class LimitFinder:
         self._barrier_until = 0  # how many must have been let in before it is tried again
         self._hold = _HOLD
         self._rest_until = 0  # how many must have been let in before any step
-        self._strictness = Strictness()
+        self._answer_counting = AnswerCounting()
 
     @property
     def strict(self) -> bool:
         """Whether each request is to be counted from its answer."""
-        return self._strictness.on
+        return self._answer_counting.on
 
     @property
     def alone(self) -> bool:
@@ -216,12 +216,12 @@ class LimitFinder:
         """There is room again, for one that left at *sent_at*: see the module for what may have been."""
         self._credit.spend(closed.refused)
         if self.rate is not None and self._before is None and not closed.told and self._credit.left < 0:
-            self._strictness.doubt(closed.at, self._let_in, self.rate.period_s)
+            self._answer_counting.doubt(closed.at, self._let_in, self.rate.period_s)
         few = not self.searching and (closed.until - closed.at) * closed.per_s <= _FEW_GAPS
         if closed.told:
             self._go(self.rate, sent_at)
         elif few and self._strict_helps(closed):
-            self._strictness.begin(sent_at, self._let_in)
+            self._answer_counting.begin(sent_at, self._let_in)
             self._go(self.rate, sent_at)
         elif (strays := self._in_vain()) is not None:
             self._go_back(strays, sent_at)
@@ -326,7 +326,7 @@ class LimitFinder:
             self._proven_per_s = max(self._proven_per_s, rate.per_s)
         if rate == self.named and sent_at - self._run_from > rate.period_s:
             self.confirmed = True
-        self._strictness.note(self._let_in)
+        self._answer_counting.note(self._let_in)
 
     def _rise(self, rate: Rate, sent_at: float) -> None:
         """A step up, once a period has passed in which the pace was used and nothing was turned away."""
@@ -371,7 +371,7 @@ class LimitFinder:
             return False
         left = self._history.departures(let_in=False)
         full = len(left) - bisect_right(left, closed.at - limit.period_s) >= 0.5 * limit.count
-        return full and self._strictness.may_begin(self._let_in, closed.let_in)
+        return full and self._answer_counting.may_begin(self._let_in, closed.let_in)
 
     def _measured(self, until: float) -> float:
         """The pace really kept up to *until*, a second: over ten requests, or a second; never above the one allowed.

@@ -5,7 +5,7 @@ _FOR = 300  # requests; four times as many each next time
 _AGAIN = 1000  # let in, after it was of no help
 
 
-class Strictness:
+class AnswerCounting:
     """Whether it is on. Moments are monotonic seconds; *let_in* is the number of requests let in, in all."""
 
     def __init__(self) -> None:
