@@ -1,7 +1,8 @@
 """The governor of one scope: it steers the scope's two pacers by what the cloud answers and what the operator says.
 
 Creates and look-ups have a pace each, but one fate: an outage holds both back. Everything it decides by is in
-`limit_finder` (the limit), `budget` (the outage) and the operator's word; here that only meets the clock and the log.
+`limit_finder` (the limit), ``outage_detector`` (the outage) and the operator's word; here that only meets the clock and
+the log.
 
 What holds here:
 
@@ -24,8 +25,8 @@ from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Fate, Foreign, HalfOutcome, Trouble
 from batcher.durations import duration_text
 from batcher.logger import get_logger
-from batcher.pace.budget import Budget
 from batcher.pace.limit_finder import LimitFinder
+from batcher.pace.outage_detector import OutageDetector
 from batcher.pace.pacer import Pacer
 from batcher.pace.per_job_throttling import PerJobThrottling
 from batcher.rates import Pace, Rate
@@ -139,7 +140,7 @@ class Governor:
         self._clock = clock
         self.creates = Meter(limit, clock, rng, "create")
         self.reads = Meter(read_limit, clock, rng, "look-up")
-        self._budget = Budget()
+        self._outage = OutageDetector()
         self._per_job = PerJobThrottling()
         self._give_up_after_s = give_up_after_s
         self._on_give_up = on_give_up
@@ -149,7 +150,7 @@ class Governor:
     @property
     def out(self) -> bool:
         """Whether the scope is in an outage: what fails now says nothing about its entry."""
-        return self._budget.out
+        return self._outage.out
 
     def create_answered(self, job_id: str, sent_at: float, verdicts: Collection[HalfOutcome]) -> None:
         """A create request for *job_id* ended with *verdicts*; call it before they are decided upon."""
@@ -178,7 +179,7 @@ class Governor:
 
     def go_on(self) -> None:
         """Another try after a halt: an outage that led to it is over until the next failure."""
-        self._budget, self.worked = Budget(), False
+        self._outage, self.worked = OutageDetector(), False
         self.creates.silence(None)
         self.reads.silence(None)
 
@@ -192,9 +193,9 @@ class Governor:
     def reason(self) -> str | None:
         """Why less is sent than could be, for people."""
         if self.out:
-            since = utc(self._clock.now() - self._budget.out_for(self._clock.monotonic()))
+            since = utc(self._clock.now() - self._outage.out_for(self._clock.monotonic()))
             when = zone.clock_text(since)
-            return f"most attempts fail since {when} ({self._budget.said}): one at a time goes out to see"
+            return f"most attempts fail since {when} ({self._outage.said}): one at a time goes out to see"
         return self.creates.pacer.pause_reason or (TURNED_AWAY if self.creates.feeling else None)
 
     def _is_there(self, sent_at: float, troubles: list[Trouble]) -> bool:
@@ -210,7 +211,7 @@ class Governor:
             return False
         if any(t.fate is Fate.NOT_LET_IN for t in troubles):
             return False
-        if self._budget.sound(sent_at):
+        if self._outage.sound(sent_at):
             self.sound_since = self._clock.monotonic()
             log.warning("scope.resumed")
             self.creates.silence(None)
@@ -221,15 +222,15 @@ class Governor:
         now, was_out = self._clock.monotonic(), self.out
         said = trouble.error_msg or trouble.error_code or trouble.kind.value
         page = trouble.foreign is Foreign.PAGE
-        silence_s = self._budget.failed(sent_at, now, said, page=page, worked=self.worked)
+        silence_s = self._outage.failed(sent_at, now, said, page=page, worked=self.worked)
         if silence_s is None:
             return
-        lasted_s, bound_s = self._budget.out_for(now), self._give_up_after_s
+        lasted_s, bound_s = self._outage.out_for(now), self._give_up_after_s
         if bound_s is not None and lasted_s >= bound_s:
             self._give_up(trouble, bound_s)
             return
         if not self.worked:
-            if lasted_s >= _NEVER_WORKED_S and self._budget.probes >= _NEVER_WORKED:
+            if lasted_s >= _NEVER_WORKED_S and self._outage.probes >= _NEVER_WORKED:
                 self._on_give_up(_never_worked(trouble, lasted_s))
                 return
             bound_s = min(bound_s or inf, max(_NEVER_WORKED_S, lasted_s + 1.0))
@@ -247,7 +248,7 @@ class Governor:
                 kind=trouble.kind,
                 error_code=trouble.error_code,
                 error_msg=f"the cloud has given no sound answer for {duration_text(bound_s)}, which is what "
-                f"--give-up-after allows; the last was: {self._budget.said}",
+                f"--give-up-after allows; the last was: {self._outage.said}",
             )
         )
 

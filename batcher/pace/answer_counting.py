@@ -15,7 +15,7 @@ class AnswerCounting:
         self._not_before = 0  # how many must have been let in before it is tried again
 
     def may_begin(self, let_in: int, run: int) -> bool:
-        """Whether it is worth a try, after *run* requests were let in and one turned away."""
+        """Whether counting from answers is worth a try, after *run* requests were let in and one turned away."""
         return not self.on and run < _BELOW and let_in >= self._not_before
 
     def begin(self, moment: float, let_in: int) -> None:

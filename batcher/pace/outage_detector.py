@@ -1,4 +1,5 @@
-"""A budget for failures, so that an outage does not become a storm: a pure object over moments.
+"""Whether there is an outage, told by a budget of failures, so that an outage does not become a storm: a pure object
+over moments.
 
 After gRPC's retry throttling (proposal A6): each failure takes a token, each sound answer gives some back, and with
 half of them gone most attempts are failing. Then the scope is *out*: nothing is sent but one request at a time, a
@@ -21,8 +22,8 @@ _LONGER = 2.0
 _LONGEST_S = 60.0
 
 
-class Budget:
-    """How one scope fares. Moments are monotonic seconds."""
+class OutageDetector:
+    """Whether one scope is in an outage. Moments are monotonic seconds."""
 
     def __init__(self) -> None:
         self.tokens = FULL
