@@ -17,7 +17,7 @@ from uuid import uuid4
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.hold import SignKeeper
 from batcher.journal.sqlite.database import Database, way_out
-from batcher.journal.sqlite.log import Look, has_log, let_go, mark, require_log, unmark
+from batcher.journal.sqlite.log import ReadOnlyOpening, has_log, let_go, mark, require_log, unmark
 from batcher.journal.sqlite.schema import check, identity_of, prepare
 from batcher.journal.sqlite.unfit import unfit
 from batcher.journal.sqlite.writing import CACHED, note
@@ -140,7 +140,7 @@ class ReadFile:
         """Raises OSError, `NotAJournal`, `JournalFailed`."""
         self.path = path
         try:
-            self._look = Look(path)
+            self._look = ReadOnlyOpening(path)
             try:
                 self._look.db.execute("PRAGMA query_only = ON")
                 require_log(self._look.db, path, had_log=self._look.had_log)

@@ -121,7 +121,7 @@ def _connected(journal: Path, how: str) -> sqlite3.Connection:
     return sqlite3.connect(f"{journal.absolute().as_uri()}?{how}", uri=True, check_same_thread=False)
 
 
-class Look:
+class ReadOnlyOpening:
     """A journal opened to be looked into: nothing in its folder is changed, and it need not be possible to.
 
     `close` when done; `changed` tells whether somebody began to write it meanwhile, so that what was read is void.

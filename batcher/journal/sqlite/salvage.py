@@ -14,7 +14,7 @@ import orjson
 
 from batcher.journal.errors import JournalFailed, NotAJournal
 from batcher.journal.sqlite.file import WrittenFile
-from batcher.journal.sqlite.log import IN_USE, Look
+from batcher.journal.sqlite.log import IN_USE, ReadOnlyOpening
 from batcher.journal.sqlite.schema import APPLICATION_ID, FORMAT, INDEX_OF_SCOPES, INDEXES
 
 _TABLES = {"entries": "idx", "events": "id", "results": "seq"}
@@ -31,7 +31,7 @@ class Salvage:
         self.path = path
         self.lost: dict[str, int] = dict.fromkeys(_TABLES, 0)  # stretches of rows that could not be read
         try:
-            self._look = Look(path)
+            self._look = ReadOnlyOpening(path)
             self._db = self._look.db
             self._db.execute("PRAGMA query_only = ON")
             application = self._db.execute("PRAGMA application_id").fetchone()[0]
