@@ -27,7 +27,7 @@ _EARLY = 10_000  # results among which the first created ones are looked for
 _Writable = tuple[Op, bytes]
 
 
-class _Happening(Struct, frozen=True):
+class _RecordedEvent(Struct, frozen=True):
     index: int
     kind: str
     body: bytes
@@ -37,7 +37,7 @@ class _Happening(Struct, frozen=True):
         return decode(self.kind, self.body)
 
 
-class _Place(Struct, frozen=True):
+class _PlannedPlace(Struct, frozen=True):
     """An entry's place in the plan; an invalid one has no *entry*."""
 
     line: int
@@ -46,20 +46,20 @@ class _Place(Struct, frozen=True):
     entry: PlannedEntry | None
 
 
-class _Wave(Struct):
+class _WaveTables(Struct):
     """All that is kept of a wave. Its values are never changed, so a copy of its tables is a copy of it."""
 
     is_planned: bool = False
     facts: dict[str, bytes] = field(default_factory=dict)
     scopes: dict[int, Scope] = field(default_factory=dict)
     offsets: dict[int, float] = field(default_factory=dict)
-    places: dict[int, _Place] = field(default_factory=dict)
-    happened: list[_Happening] = field(default_factory=list)
+    places: dict[int, _PlannedPlace] = field(default_factory=dict)
+    happened: list[_RecordedEvent] = field(default_factory=list)
     events: dict[int, list[int]] = field(default_factory=dict)  # by index: places in `happened`
     results: dict[int, tuple[int, Status, bytes]] = field(default_factory=dict)  # by index: number, status, line
 
-    def copy(self) -> "_Wave":
-        return _Wave(
+    def copy(self) -> "_WaveTables":
+        return _WaveTables(
             self.is_planned,
             dict(self.facts),
             dict(self.scopes),
@@ -77,7 +77,7 @@ class MemoryRecord:
     def __init__(self, name: str = "memory", beside: "Iterable[MemoryRecord] | None" = None) -> None:
         """*beside* are the records of all waves of the database; None: there is only this one."""
         self.name = name
-        self._wave = _Wave()
+        self._wave = _WaveTables()
         self._beside = beside
 
     def copy(self) -> object:
@@ -86,7 +86,7 @@ class MemoryRecord:
 
     def restore(self, copy: object) -> None:
         """Put back what `copy` gave."""
-        assert isinstance(copy, _Wave)  # noqa: S101 - of `copy`
+        assert isinstance(copy, _WaveTables)  # noqa: S101 - of `copy`
         self._wave = copy.copy()
 
     # --- the wave -----------------------------------------------------------------------------------------
@@ -323,7 +323,7 @@ class MemoryRecord:
 class _MemoryPlan:
     """A `Plan` that is written into *wave* at once."""
 
-    def __init__(self, wave: _Wave) -> None:
+    def __init__(self, wave: _WaveTables) -> None:
         self._wave = wave
 
     def add_scope(self, scope: Scope) -> None:
@@ -333,11 +333,11 @@ class _MemoryPlan:
     def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
         """Add entries."""
         for entry in entries:
-            self._wave.places[entry.index] = _Place(entry.line, entry.key, entry.job_id, entry)
+            self._wave.places[entry.index] = _PlannedPlace(entry.line, entry.key, entry.job_id, entry)
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
         """Add an entry that is not sent because it is not valid, with the line of its *result*."""
-        self._wave.places[index] = _Place(line, key, job_id, None)
+        self._wave.places[index] = _PlannedPlace(line, key, job_id, None)
         self._wave.results[index] = (len(self._wave.results), Status.INVALID, result)
 
     def finish(self, facts: Mapping[str, Any]) -> None:
@@ -363,13 +363,13 @@ def _writable(op: Op) -> _Writable:
             assert_never(op)
 
 
-def _apply(wave: _Wave, op: Op, written: bytes, seq: int) -> None:
+def _apply(wave: _WaveTables, op: Op, written: bytes, seq: int) -> None:
     match op:
         case Happened():
             if isinstance(op.event, Reopened):
                 wave.results.pop(op.index, None)
             wave.events.setdefault(op.index, []).append(len(wave.happened))
-            wave.happened.append(_Happening(op.index, kind_of(op.event), written))
+            wave.happened.append(_RecordedEvent(op.index, kind_of(op.event), written))
         case Settled():
             wave.results[op.index] = (seq, op.status, op.line)
         case Noted():
