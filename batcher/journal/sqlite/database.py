@@ -18,7 +18,7 @@ from batcher.journal.errors import JournalFailed
 Row = tuple[Any, ...]
 
 
-class Database:
+class JournalDatabase:
     """The database of *connection*, which people know as *name*. Its methods raise `JournalFailed`."""
 
     def __init__(self, connection: sqlite3.Connection, name: str) -> None:

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.hold import SignKeeper
-from batcher.journal.sqlite.database import Database, way_out
+from batcher.journal.sqlite.database import JournalDatabase, way_out
 from batcher.journal.sqlite.log import ReadOnlyOpening, has_log, let_go, mark, require_log, unmark
 from batcher.journal.sqlite.schema import check, identity_of, prepare
 from batcher.journal.sqlite.unfit import unfit
@@ -30,7 +30,7 @@ class WrittenFile:
         """Take over *connection*, which is to the file at *path*. Raises `sqlite3.Error`."""
         self.path = path
         self.has_many = has_many  # waves
-        self.database = Database(connection, str(path))
+        self.database = JournalDatabase(connection, str(path))
         self._db = connection
         self._keeper: SignKeeper | None = None
         self._folded_at: int | None = None  # when the database was last written to: its log was folded in
@@ -150,7 +150,7 @@ class ReadFile:
                 raise
         except sqlite3.Error as error:
             raise JournalFailed(f"cannot open the journal {path}: {error}", reason=str(error)) from error
-        self.database = Database(self._look.db, str(path))
+        self.database = JournalDatabase(self._look.db, str(path))
 
     @property
     def was_changed(self) -> bool:
@@ -166,7 +166,7 @@ class ReadFile:
         self._look.close()
 
 
-def identity_in(database: Database) -> tuple[str | None, int]:
+def identity_in(database: JournalDatabase) -> tuple[str | None, int]:
     """The name and the generation of the journal in *database*. Raises `JournalFailed`."""
     try:
         return identity_of(database.connection)

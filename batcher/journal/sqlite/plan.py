@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from batcher.journal.sqlite.database import Database
+from batcher.journal.sqlite.database import JournalDatabase
 from batcher.journal.sqlite.places import Places
 from batcher.journal.sqlite.schema import INDEX_OF_SCOPES, INDEXES
 from batcher.journal.sqlite.writing import note
@@ -87,7 +87,7 @@ class SqlitePlan:
 
 
 @contextmanager
-def planning_alone(database: Database, places: Places) -> Iterator[SqlitePlan]:
+def planning_alone(database: JournalDatabase, places: Places) -> Iterator[SqlitePlan]:
     """A plan in one transaction, which takes the whole database. Raises `JournalFailed`."""
     with database.writing() as db:
         db.execute("BEGIN IMMEDIATE")
@@ -105,7 +105,7 @@ def planning_alone(database: Database, places: Places) -> Iterator[SqlitePlan]:
 
 
 @contextmanager
-def planning_beside(database: Database, places: Places) -> Iterator[SqlitePlan]:
+def planning_beside(database: JournalDatabase, places: Places) -> Iterator[SqlitePlan]:
     """A plan in many transactions, between which the commits of other waves have their turn. Raises `JournalFailed`."""
     _clear(database, places)
     try:
@@ -114,7 +114,7 @@ def planning_beside(database: Database, places: Places) -> Iterator[SqlitePlan]:
         _clear(database, places)
 
 
-def _clear(database: Database, places: Places) -> None:
+def _clear(database: JournalDatabase, places: Places) -> None:
     """Take away what there is of a plan that is not whole."""
     with database.transaction() as db:
         if not _is_planned(db, places):

@@ -11,7 +11,7 @@ import orjson
 
 from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Settled
 from batcher.journal.port import MOST_BYTES, EntryWithEvents
-from batcher.journal.sqlite.database import Database, Row
+from batcher.journal.sqlite.database import JournalDatabase, Row
 from batcher.journal.sqlite.log import IN_USE
 from batcher.journal.sqlite.places import Places, index_at, number_at
 from batcher.life.entry import PlannedEntry, Scope
@@ -36,7 +36,7 @@ _ALONE = Places()
 class SqliteRecord:
     """The record of one wave, read from the database: a `Record`."""
 
-    def __init__(self, database: Database, places: Places = _ALONE, wave: str | None = None) -> None:
+    def __init__(self, database: JournalDatabase, places: Places = _ALONE, wave: str | None = None) -> None:
         """The wave at *places*; *wave* is its id in a database of many."""
         self.name = database.name if wave is None else f"{database.name}, wave {wave}"
         self.places = places
