@@ -39,7 +39,7 @@ class WaveWriter:
 
         Raises `sqlite3.Error`.
         """
-        base, rows = self._places.base, _Rows(db)
+        base, rows = self._places.base, _RowBatch(db)
         events, results = rows.events, rows.results
         settled: dict[str, int] = {}
         seqs: list[int | None] = []
@@ -98,7 +98,7 @@ def note(db: sqlite3.Connection, name: str, value: Any) -> None:
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, orjson.dumps(value).decode()))
 
 
-class _Rows:
+class _RowBatch:
     """Rows that are inserted together.
 
     Many to a statement: Python gives the interpreter away around each, and on a busy event loop it takes milliseconds
