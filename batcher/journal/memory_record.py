@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from batcher.journal.errors import JournalFailed
 from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
-from batcher.journal.port import MOST_BYTES, EntryWithEvents, Plan
+from batcher.journal.port import MOST_BYTES, EntryWithEvents, PlanWriter
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Event, Reopened, decode, encode, kind_of
 from batcher.life.result import Status
@@ -263,11 +263,11 @@ class MemoryRecord:
     # --- writing ------------------------------------------------------------------------------------------
 
     @contextmanager
-    def planning(self) -> Iterator[Plan]:
-        """Write the wave's plan while it lasts. Where it is left before `Plan.finish`, nothing was planned."""
+    def planning(self) -> Iterator[PlanWriter]:
+        """Write the wave's plan while it lasts. Where it is left before `PlanWriter.finish`, nothing was planned."""
         before = self._wave.copy()
         try:
-            yield _MemoryPlan(self._wave)
+            yield _MemoryPlanWriter(self._wave)
         finally:
             if not self._wave.is_planned:
                 self._wave = before
@@ -320,8 +320,8 @@ class MemoryRecord:
         return [(entry, self.events(entry.index)) for entry in entries]
 
 
-class _MemoryPlan:
-    """A `Plan` that is written into *wave* at once."""
+class _MemoryPlanWriter:
+    """A `PlanWriter` that is written into *wave* at once."""
 
     def __init__(self, wave: _WaveTables) -> None:
         self._wave = wave

@@ -176,7 +176,7 @@ class Record(Protocol):
         ...
 
 
-class Plan(Protocol):
+class PlanWriter(Protocol):
     """A plan while it is written. Every method raises `JournalFailed`."""
 
     def add_scope(self, scope: Scope) -> None:
@@ -199,8 +199,8 @@ class Plan(Protocol):
 class MutableRecord(Record, Protocol):
     """A wave's record, for whoever holds the wave and may change it. Every method raises `JournalFailed`."""
 
-    def planning(self) -> AbstractContextManager[Plan]:
-        """Write the wave's plan while it lasts. Where it is left before `Plan.finish`, nothing was planned."""
+    def planning(self) -> AbstractContextManager[PlanWriter]:
+        """Write the wave's plan while it lasts. Where it is left before `PlanWriter.finish`, nothing was planned."""
         ...
 
     def commit(self, *groups: Sequence[Op]) -> list[Receipt | None]:

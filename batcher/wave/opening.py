@@ -22,7 +22,7 @@ from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.files import followed, remove_journal
 from batcher.journal.hold import FileKeeper, Hold
 from batcher.journal.lock import Lock
-from batcher.journal.port import MOST_BYTES, MutableRecord, Plan, Record
+from batcher.journal.port import MOST_BYTES, MutableRecord, PlanWriter, Record
 from batcher.journal.sign import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import PlannedEntry, Scope
@@ -222,7 +222,7 @@ def _plan(request: Request, record: MutableRecord, clock: Clock) -> None:
         plan.finish(_facts(request, clock))
 
 
-def _write_plan(request: Request, plan: Plan, clock: Clock) -> None:
+def _write_plan(request: Request, plan: PlanWriter, clock: Clock) -> None:
     """The manifest's entries, in the order of the manifest. Raises `BadManifest`."""
     scopes: dict[tuple[str, str], Scope] = {}
     found = GroupedFindings()
@@ -274,7 +274,7 @@ def _planned(entry: Entry, scope: Scope) -> PlannedEntry:
 class _Invalid:
     """Gathers the findings of one invalid entry into its place in the plan and its result."""
 
-    def __init__(self, plan: Plan, clock: Clock) -> None:
+    def __init__(self, plan: PlanWriter, clock: Clock) -> None:
         self._plan = plan
         self._clock = clock
         self._findings: list[Finding] = []

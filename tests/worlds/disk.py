@@ -20,7 +20,7 @@ from batcher.journal.files import WaveFiles
 from batcher.journal.group_commit import Handed, Outcome, resolve
 from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.ops import Op, Receipt
-from batcher.journal.port import Plan, Record
+from batcher.journal.port import PlanWriter, Record
 from batcher.wave.sink import ResultsFile
 from tests.worlds.process import Process
 from tests.worlds.spec import Faults
@@ -85,7 +85,7 @@ class MortalRecord:
         return receipts
 
     @contextmanager
-    def planning(self) -> Iterator[Plan]:
+    def planning(self) -> Iterator[PlanWriter]:
         """See `MutableRecord.planning`."""
         self._disk.is_planning = True
         try:
@@ -99,7 +99,7 @@ class MortalRecord:
 class MortalPlan:
     """A plan that may never be finished."""
 
-    def __init__(self, plan: Plan, process: Process) -> None:
+    def __init__(self, plan: PlanWriter, process: Process) -> None:
         self._plan = plan
         self._process = process
 
@@ -107,7 +107,7 @@ class MortalPlan:
         return getattr(self._plan, question)
 
     def finish(self, facts: Mapping[str, Any]) -> None:
-        """See `Plan.finish`."""
+        """See `PlanWriter.finish`."""
         self._process.step_or_die("commit the plan")
         self._plan.finish(facts)
 

@@ -13,7 +13,7 @@ from batcher.journal.errors import JournalAbsent, JournalFailed, NotAJournal, Wa
 from batcher.journal.group_commit import GroupCommit, Handed, Outcome, each_alone
 from batcher.journal.hold import SignKeeper
 from batcher.journal.ops import Happened, Op, Receipt
-from batcher.journal.port import Plan, Record
+from batcher.journal.port import PlanWriter, Record
 from batcher.journal.sqlite.file import ReadFile, WrittenFile
 from batcher.journal.sqlite.places import Places
 from batcher.journal.sqlite.plan import planning_alone, planning_beside
@@ -35,8 +35,8 @@ class WrittenRecord(SqliteRecord):
         self.writer = WaveWriter(places)
         self._file = file
 
-    def planning(self) -> AbstractContextManager[Plan]:
-        """Write the wave's plan while it lasts. Where it is left before `Plan.finish`, nothing was planned."""
+    def planning(self) -> AbstractContextManager[PlanWriter]:
+        """Write the wave's plan while it lasts. Where it is left before `PlanWriter.finish`, nothing was planned."""
         planning = planning_alone if self.places.is_alone else planning_beside
         return planning(self._file.database, self.places)
 

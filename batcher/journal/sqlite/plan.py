@@ -23,7 +23,7 @@ Writing = Callable[[], AbstractContextManager[sqlite3.Connection]]
 _TABLES = (("entries", "idx"), ("results", "seq"), ("scopes", "number"))
 
 
-class SqlitePlan:
+class SqlitePlanWriter:
     """A `Plan`, each of whose steps is made in *writing*."""
 
     def __init__(self, writing: Writing, places: Places) -> None:
@@ -87,11 +87,11 @@ class SqlitePlan:
 
 
 @contextmanager
-def planning_alone(database: JournalDatabase, places: Places) -> Iterator[SqlitePlan]:
+def planning_alone(database: JournalDatabase, places: Places) -> Iterator[SqlitePlanWriter]:
     """A plan in one transaction, which takes the whole database. Raises `JournalFailed`."""
     with database.writing() as db:
         db.execute("BEGIN IMMEDIATE")
-        plan = SqlitePlan(database.writing, places)
+        plan = SqlitePlanWriter(database.writing, places)
         try:
             yield plan
             if _is_planned(db, places):
@@ -105,11 +105,11 @@ def planning_alone(database: JournalDatabase, places: Places) -> Iterator[Sqlite
 
 
 @contextmanager
-def planning_beside(database: JournalDatabase, places: Places) -> Iterator[SqlitePlan]:
+def planning_beside(database: JournalDatabase, places: Places) -> Iterator[SqlitePlanWriter]:
     """A plan in many transactions, between which the commits of other waves have their turn. Raises `JournalFailed`."""
     _clear(database, places)
     try:
-        yield SqlitePlan(database.transaction, places)
+        yield SqlitePlanWriter(database.transaction, places)
     finally:
         _clear(database, places)
 
