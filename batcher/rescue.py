@@ -16,7 +16,7 @@ from batcher.journal.files import WaveFiles
 from batcher.journal.lock import Lock
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import MutableRecord
-from batcher.journal.sign import sign_beside
+from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.sqlite.log import has_log
 from batcher.journal.sqlite.salvage import Salvage, write_salvaged

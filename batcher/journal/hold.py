@@ -5,13 +5,13 @@ from typing import Protocol
 
 from batcher.journal.lock import Lock
 from batcher.journal.port import Keeper
-from batcher.journal.sign import Sign
+from batcher.journal.sign_of_life import SignOfLife
 
 
 class SignKeeper(Protocol):
     """Keeps a journal's sign of life outside of it: the wave's `Lock`."""
 
-    def sign(self) -> Sign | None:
+    def sign(self) -> SignOfLife | None:
         """The sign as it is."""
         ...
 
@@ -33,7 +33,10 @@ class FileKeeper(Keeper, Generations, Protocol):
     """A `Keeper` whose wave lies in a file."""
 
     def keep_sign(self, keeper: SignKeeper) -> None:
-        """From now on *keeper* has the journal's sign of life: see `batcher.journal.sign`. Raises `JournalFailed`."""
+        """From now on *keeper* has the journal's sign of life: see `batcher.journal.sign_of_life`.
+
+        Raises `JournalFailed`.
+        """
         ...
 
 

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from batcher.journal.errors import WaveRefused
 from batcher.journal.files import lock_file_of
 from batcher.journal.filesystem import elsewhere, file_system_of, named
-from batcher.journal.sign import SIZE, Sign
+from batcher.journal.sign_of_life import SIZE, SignOfLife
 from batcher.locks import is_taken, take
 
 
@@ -48,17 +48,17 @@ class Lock:
                 fcntl.flock(fd, fcntl.LOCK_UN)  # a forked child may have it open, too
                 os.close(fd)
 
-    def sign(self) -> Sign | None:
+    def sign(self) -> SignOfLife | None:
         """What the file says of the journal; None: nothing yet."""
-        return Sign.of(os.pread(self._fd, SIZE, 0))
+        return SignOfLife.of(os.pread(self._fd, SIZE, 0))
 
-    def was_copied(self, sign: Sign) -> bool:
+    def was_copied(self, sign: SignOfLife) -> bool:
         """Whether the file that holds *sign* is not the one it was written to: a copy, restored or moved here."""
         return None not in (sign.inode, self._inode) and sign.inode != self._inode
 
     def write(self, wave: str, generation: int) -> None:
         """Say that the *wave*'s journal is at *generation*; durable when this returns. Raises OSError."""
-        self._put(Sign(wave=wave, generation=generation, inode=self._inode).line())
+        self._put(SignOfLife(wave=wave, generation=generation, inode=self._inode).line())
 
     def hand_over(self, journal: Path | None) -> None:
         """The journal was renamed to *journal* (None: there was none): its sign goes with it. Raises OSError."""

@@ -15,7 +15,7 @@ from batcher.journal.errors import WaveRefused
 from batcher.journal.hold import Generations
 from batcher.journal.ops import Happened, Op, Settled
 from batcher.journal.port import MutableRecord, Record
-from batcher.journal.sign import Sign, sign_beside
+from batcher.journal.sign_of_life import SignOfLife, sign_beside
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Event, Intended, Reopened, Retracted, Ruled, Suspected, task_ids
 from batcher.life.result import Status
@@ -52,7 +52,7 @@ def refuse_untold(record: Record, results: Path) -> Callable[[int], None]:
     return refuse
 
 
-def behind_its_sign(keeper: Generations, journal: Path, sign: Sign | None = None) -> str | None:
+def behind_its_sign(keeper: Generations, journal: Path, sign: SignOfLife | None = None) -> str | None:
     """Why *journal* is older than the sign beside it says, a sentence; None: it is not, or there is no sign.
 
     Of a wave that is running, *sign* has to be read before its keeper is opened.

@@ -23,7 +23,7 @@ from batcher.journal.files import followed, remove_journal
 from batcher.journal.hold import FileKeeper, Hold
 from batcher.journal.lock import Lock
 from batcher.journal.port import MOST_BYTES, MutableRecord, PlanWriter, Record
-from batcher.journal.sign import sign_beside
+from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result, Status

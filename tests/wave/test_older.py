@@ -16,7 +16,7 @@ import pytest
 from batcher.api import Wave
 from batcher.journal.errors import NotAJournal, WaveRefused
 from batcher.journal.lock import Lock
-from batcher.journal.sign import sign_beside
+from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper, SqliteReader
 from batcher.simulator.ledger import creations, doubles
 from batcher.simulator.server import Simulator

@@ -127,7 +127,10 @@ class SqliteKeeper:
         return self.file.identity()
 
     def keep_sign(self, keeper: SignKeeper) -> None:
-        """From now on *keeper* has the journal's sign of life: see `batcher.journal.sign`. Raises `JournalFailed`."""
+        """From now on *keeper* has the journal's sign of life: see `batcher.journal.sign_of_life`.
+
+        Raises `JournalFailed`.
+        """
         self.file.keep_sign(keeper)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from tempfile import mkdtemp
 
 from batcher.journal.errors import NotAJournal
 from batcher.journal.files import log_of
-from batcher.journal.sign import sign_beside
+from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.schema import APPLICATION_ID, identity_of
 
 IN_USE = "in_use"  # the mark's name in the table `meta`: 1 or 0; old journals have none

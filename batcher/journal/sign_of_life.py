@@ -19,7 +19,7 @@ from batcher.journal.files import lock_file_of
 SIZE = 200  # bytes of the record, well within one sector: it is there whole, or not at all
 
 
-class Sign(Struct, frozen=True, kw_only=True):
+class SignOfLife(Struct, frozen=True, kw_only=True):
     """*wave* names the wave (it is drawn when the wave is planned), *generation* is the least its journal has reached;
     *inode* is the number of the file that holds the sign, where that is a lasting one."""
 
@@ -28,7 +28,7 @@ class Sign(Struct, frozen=True, kw_only=True):
     inode: int | None
 
     @classmethod
-    def of(cls, record: bytes) -> "Sign | None":
+    def of(cls, record: bytes) -> "SignOfLife | None":
         """The sign in *record*; None where there is none."""
         try:
             told = orjson.loads(record)
@@ -42,10 +42,10 @@ class Sign(Struct, frozen=True, kw_only=True):
         return orjson.dumps(told).ljust(SIZE - 1) + b"\n"
 
 
-def sign_beside(journal: Path) -> Sign | None:
+def sign_beside(journal: Path) -> SignOfLife | None:
     """The sign beside *journal*; None where there is none that can be read."""
     try:
         with lock_file_of(journal).open("rb") as file:
-            return Sign.of(file.read(SIZE))
+            return SignOfLife.of(file.read(SIZE))
     except OSError:
         return None
