@@ -12,7 +12,7 @@ import orjson
 
 from batcher.drs.outcome import Half
 from batcher.journal.errors import WaveRefused
-from batcher.journal.hold import Generations
+from batcher.journal.held_journal import HasGeneration
 from batcher.journal.ops import Happened, Op, Settled
 from batcher.journal.port import MutableRecord, Record
 from batcher.journal.sign_of_life import SignOfLife, sign_beside
@@ -52,7 +52,7 @@ def refuse_untold(record: Record, results: Path) -> Callable[[int], None]:
     return refuse
 
 
-def behind_its_sign(keeper: Generations, journal: Path, sign: SignOfLife | None = None) -> str | None:
+def behind_its_sign(keeper: HasGeneration, journal: Path, sign: SignOfLife | None = None) -> str | None:
     """Why *journal* is older than the sign beside it says, a sentence; None: it is not, or there is no sign.
 
     Of a wave that is running, *sign* has to be read before its keeper is opened.

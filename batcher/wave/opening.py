@@ -20,7 +20,7 @@ from batcher.drs.outcome import ErrorKind
 from batcher.errors import BatcherError
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.files import followed, remove_journal
-from batcher.journal.hold import FileKeeper, Hold
+from batcher.journal.held_journal import FileKeeper, HeldJournal
 from batcher.journal.lock import Lock
 from batcher.journal.port import MOST_BYTES, MutableRecord, PlanWriter, Record
 from batcher.journal.sign_of_life import sign_beside
@@ -111,7 +111,7 @@ def open_wave(
         raise
     record = keeper.wave()
     try:
-        start, found = begin(request, record, clock, watch, Hold(files.journal, keeper, lock))
+        start, found = begin(request, record, clock, watch, HeldJournal(files.journal, keeper, lock))
         found = replace(found, said=(*said, *found.said))
         return Opened(keeper=keeper, record=record, lock=lock, start=start, found=found, facts=record.facts())
     except BaseException as error:
@@ -145,7 +145,7 @@ def _leave(request: Request, keeper: FileKeeper, lock: Lock) -> None:
 
 
 def begin(
-    request: Request, record: MutableRecord, clock: Clock, watch: Boundary = unwatched, hold: Hold | None = None
+    request: Request, record: MutableRecord, clock: Clock, watch: Boundary = unwatched, hold: HeldJournal | None = None
 ) -> tuple[Start, Found]:
     """Plan the wave in *record*, or take up the one it holds; *hold* has it where it lies in a file.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from batcher.clock import Clock, utc
 from batcher.journal.errors import WaveRefused
-from batcher.journal.hold import Hold
+from batcher.journal.held_journal import HeldJournal
 from batcher.journal.ops import Happened, Noted, Op
 from batcher.journal.port import MutableRecord, Record
 from batcher.life.events import Reopened, Ruled
@@ -21,7 +21,7 @@ from batcher.wave.sink import mend, write_all
 _CHUNK = 1000
 
 
-def take_up(request: Request, record: MutableRecord, clock: Clock, hold: Hold | None) -> list[str]:
+def take_up(request: Request, record: MutableRecord, clock: Clock, hold: HeldJournal | None) -> list[str]:
     """Check that it is the same wave, make the results file agree, and reopen what is to be looked at again.
 
     Returns what there is to say. Raises `WaveRefused`, `SinkFailed`, `JournalFailed`, OSError.
@@ -73,7 +73,7 @@ def looks_first(request: Request, record: Record) -> LookFirst:
     return request.look_first
 
 
-def _refuse_older(request: Request, record: MutableRecord, hold: Hold | None) -> Iterator[str]:
+def _refuse_older(request: Request, record: MutableRecord, hold: HeldJournal | None) -> Iterator[str]:
     """Going on with an older journal would create again what was created since. Raises `OlderJournal`.
 
     What gives it away is only said where every entry is looked up first anyhow.

@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 from uuid import uuid4
 
 from batcher.journal.errors import JournalFailed, WaveRefused
-from batcher.journal.hold import SignKeeper
+from batcher.journal.held_journal import SignKeeper
 from batcher.journal.sqlite.database import JournalDatabase, way_out
 from batcher.journal.sqlite.log import ReadOnlyOpening, has_log, let_go, mark, require_log, unmark
 from batcher.journal.sqlite.schema import check, identity_of, prepare

@@ -11,7 +11,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from batcher.journal.errors import JournalAbsent, JournalFailed, NotAJournal, WaveRefused
 from batcher.journal.group_commit import GroupCommit, Handed, Outcome, each_alone
-from batcher.journal.hold import SignKeeper
+from batcher.journal.held_journal import SignKeeper
 from batcher.journal.ops import Happened, Op, Receipt
 from batcher.journal.port import PlanWriter, Record
 from batcher.journal.sqlite.file import ReadFile, WrittenFile

@@ -20,7 +20,7 @@ class SignKeeper(Protocol):
         ...
 
 
-class Generations(Protocol):
+class HasGeneration(Protocol):
     """A journal in a file, which may be an older copy of what it once was."""
 
     def identity(self) -> tuple[str | None, int]:
@@ -29,7 +29,7 @@ class Generations(Protocol):
         ...
 
 
-class FileKeeper(Keeper, Generations, Protocol):
+class FileKeeper(Keeper, HasGeneration, Protocol):
     """A `Keeper` whose wave lies in a file."""
 
     def keep_sign(self, keeper: SignKeeper) -> None:
@@ -40,7 +40,7 @@ class FileKeeper(Keeper, Generations, Protocol):
         ...
 
 
-class Hold:
+class HeldJournal:
     """The *journal*'s file as *keeper* has it, under *lock*."""
 
     def __init__(self, journal: Path, keeper: FileKeeper, lock: Lock) -> None:
