@@ -25,9 +25,9 @@ from batcher.channel.passes import Pass
 from batcher.clock import Clock, SystemClock, utc
 from batcher.drs.auth.sources import CredentialSources
 from batcher.journal.files import WaveFiles, followed, remove_journal
-from batcher.journal.lock import Lock
 from batcher.journal.port import Journal
 from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.journal.wave_lock import WaveLock
 from batcher.life.entry import Scope
 from batcher.life.result import Result
 from batcher.manifest import Manifest, RunDefaults, open_manifest
@@ -123,7 +123,7 @@ class Wave:
         self._watch = watch
         self._stack = AsyncExitStack()
         self._engine: Engine | None = None
-        self._lock: Lock | None = None
+        self._lock: WaveLock | None = None
         self._task: asyncio.Task[WaveEnd] | None = None
         self._unread: asyncio.Queue[Result | None] | None = None
         self._stopping = Stopping()

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from batcher.errors import UserError
 from batcher.journal.beside import journal_of, reading, require_plan, told
-from batcher.journal.lock import Lock
 from batcher.journal.port import MutableRecord, Record
 from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.journal.wave_lock import WaveLock
 from batcher.wave.older import OlderJournal, behind_its_sign
 
 __all__ = ["deciding", "index_of", "journal_of", "reading"]
@@ -18,7 +18,7 @@ __all__ = ["deciding", "index_of", "journal_of", "reading"]
 def deciding(journal: Path) -> Iterator[MutableRecord]:
     """The record in *journal*, to write in, with the wave held. Raises `UserError`, so while the wave runs."""
     with told(journal):
-        lock = Lock(journal)
+        lock = WaveLock(journal)
         try:
             keeper = SqliteKeeper(journal)
             try:

@@ -13,13 +13,13 @@ from msgspec import Struct
 from batcher.drs.outcome import Half
 from batcher.journal.errors import NotAJournal
 from batcher.journal.files import WaveFiles
-from batcher.journal.lock import Lock
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import MutableRecord
 from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.sqlite.log import has_log
 from batcher.journal.sqlite.salvage import Salvage, write_salvaged
+from batcher.journal.wave_lock import WaveLock
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Event, Ruled, Suspected, decode, task_ids
 from batcher.life.result import Result, Status
@@ -100,7 +100,7 @@ def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
     Raises OSError, `UserError`, `NotAJournal` where nothing can be read, `JournalFailed`.
     """
     new = WaveFiles.of(to).journal
-    lock = Lock(path)  # nobody runs it meanwhile
+    lock = WaveLock(path)  # nobody runs it meanwhile
     try:
         salvage = Salvage(path)
         try:
@@ -123,7 +123,7 @@ def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
             salvage.close()
     finally:
         lock.release()
-    own = Lock(new)
+    own = WaveLock(new)
     try:
         keeper = SqliteKeeper(new)
         try:

@@ -3,13 +3,13 @@
 from pathlib import Path
 from typing import Protocol
 
-from batcher.journal.lock import Lock
 from batcher.journal.port import Keeper
 from batcher.journal.sign_of_life import SignOfLife
+from batcher.journal.wave_lock import WaveLock
 
 
 class SignKeeper(Protocol):
-    """Keeps a journal's sign of life outside of it: the wave's `Lock`."""
+    """Keeps a journal's sign of life outside of it: the wave's `WaveLock`."""
 
     def sign(self) -> SignOfLife | None:
         """The sign as it is."""
@@ -43,7 +43,7 @@ class FileKeeper(Keeper, HasGeneration, Protocol):
 class HeldJournal:
     """The *journal*'s file as *keeper* has it, under *lock*."""
 
-    def __init__(self, journal: Path, keeper: FileKeeper, lock: Lock) -> None:
+    def __init__(self, journal: Path, keeper: FileKeeper, lock: WaveLock) -> None:
         self.journal = journal
         self.keeper = keeper
         self.lock = lock

@@ -7,16 +7,14 @@
 
 What holds for every keeper, and is tested for each in `tests/journal/test_contract.py`:
 
-- Who may write: one process a wave. Who that is, is not decided here, but by the file's lock (`journal/lock.py`) or, in
-  a database that machines share, by a lease. Any number may read.
-- What `record` and `commit` were given is durable when they return: it survives the process, and the machine.
-- It is all there or none of it, in the order in which it was given, also after a kill in between.
-- A result has a number in its wave, from 0 on without a gap, in the order in which results became durable. The keeper
-  gives it; the answer tells it.
-- A plan is there as a whole, or the wave is not planned. A wave that is not planned has sent nothing.
-- A question sees all that was recorded before it was asked.
-- Waves of one database do not see each other, but for one question: `others_of_job`, which is about the cloud.
-- The only errors are those of `journal/errors.py`.
+- Who may write: one process a wave. Who that is, is not decided here, but by the file's lock (`journal/wave_lock.py`)
+or, in a database that machines share, by a lease. Any number may read. - What `record` and `commit` were given is
+durable when they return: it survives the process, and the machine. - It is all there or none of it, in the order in
+which it was given, also after a kill in between. - A result has a number in its wave, from 0 on without a gap, in the
+order in which results became durable. The keeper gives it; the answer tells it. - A plan is there as a whole, or the
+wave is not planned. A wave that is not planned has sent nothing. - A question sees all that was recorded before it was
+asked. - Waves of one database do not see each other, but for one question: `others_of_job`, which is about the cloud. -
+The only errors are those of `journal/errors.py`.
 
 A database that machines share fits behind this: its keeper binds a journal to a scope and the epoch of its lease
 (`journal.of(scope, epoch)`), and `record` then has one more error, that the scope is somebody else's by now. SQLite has

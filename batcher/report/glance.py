@@ -19,7 +19,7 @@ from batcher.follow.verdicts_file import verdict_in
 from batcher.journal.beside import journal_of, reading
 from batcher.journal.errors import JournalAbsent
 from batcher.journal.files import WaveFiles, is_verdicts
-from batcher.journal.lock import is_held
+from batcher.journal.wave_lock import is_held
 from batcher.life.result import Status
 from batcher.locks import is_taken
 from batcher.report.read import tally_file

@@ -22,7 +22,7 @@ import orjson
 
 from batcher.errors import UserError
 from batcher.journal.files import WaveFiles, runtime_folder
-from batcher.journal.lock import is_held
+from batcher.journal.wave_lock import is_held
 
 _LINE_LIMIT = 64 * 1024
 _LONGEST_VALUE = 1000  # characters

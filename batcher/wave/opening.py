@@ -21,10 +21,10 @@ from batcher.errors import BatcherError
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.files import followed, remove_journal
 from batcher.journal.held_journal import FileKeeper, HeldJournal
-from batcher.journal.lock import Lock
 from batcher.journal.port import MOST_BYTES, MutableRecord, PlanWriter, Record
 from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.journal.wave_lock import WaveLock
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result, Status
 from batcher.manifest import Entry, Finding, finding_line
@@ -70,7 +70,7 @@ class Opened(Struct):
 
     keeper: FileKeeper
     record: MutableRecord
-    lock: Lock
+    lock: WaveLock
     start: Start
     found: Found
     facts: Mapping[str, Any]
@@ -103,7 +103,7 @@ def open_wave(
     said: list[str] = []
     if request.restart:
         said += put_wave_aside(files)
-    lock = Lock(files.journal)
+    lock = WaveLock(files.journal)
     try:
         keeper = keeper_at(files.journal)
     except BaseException:
@@ -130,7 +130,7 @@ def _check_results(results: Path | None) -> None:
     raise WaveRefused(f"{results} is no ordinary file: choose another -o, or - for standard output")
 
 
-def _leave(request: Request, keeper: FileKeeper, lock: Lock) -> None:
+def _leave(request: Request, keeper: FileKeeper, lock: WaveLock) -> None:
     """Let go of a wave that could not be opened; a journal without a plan leaves no trace."""
     try:
         planned = keeper.wave().is_planned()

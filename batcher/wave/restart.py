@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 from batcher.journal.errors import JournalFailed, NotAJournal, WaveRefused
 from batcher.journal.files import WaveFiles, put_aside, remove_journal
-from batcher.journal.lock import Lock
 from batcher.journal.port import Record
 from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.journal.wave_lock import WaveLock
 from batcher.life.result import Status
 from batcher.text import counted
 from batcher.wave.rebuild import count_doubts
@@ -29,7 +29,7 @@ def put_wave_aside(files: WaveFiles) -> list[str]:
     journal = files.journal
     if not any(file.exists() for file in (journal, *files.told)):
         return []
-    lock = Lock(journal)
+    lock = WaveLock(journal)
     try:
         if journal.stat().st_size == 0:
             remove_journal(journal)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from batcher.journal.lock import Lock
+from batcher.journal.wave_lock import WaveLock
 from batcher.manifest.entry import Terms, default_key
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import JobRule
@@ -164,7 +164,7 @@ def test_a_wave_begun_with_other_default_keys_keeps_them(
 
 
 def test_nothing_is_settled_while_the_wave_runs(batcher: Batcher, unsettled: str) -> None:
-    lock = Lock(Path("results.jsonl.journal"))
+    lock = WaveLock(Path("results.jsonl.journal"))
     try:
         ended = batcher("settle", RESULTS, "--key", unsettled, "--as", "failed")
     finally:

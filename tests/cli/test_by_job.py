@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from batcher.journal.lock import Lock
+from batcher.journal.wave_lock import WaveLock
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.service import ServiceConfig
@@ -65,7 +65,7 @@ def test_an_open_entry_of_a_wave_that_runs_is_in_hand(batcher: Batcher, cloud: C
     batcher("run", manifest, "-o", RESULTS, "--reconcile", "off")
     batcher("settle", RESULTS, "--job", "job-1", "--as", "retry")
     assert "not settled yet: `batcher run` goes on with it" in batcher("explain", RESULTS, "--job", "job-1").out
-    lock = Lock(Path("results.jsonl.journal"))
+    lock = WaveLock(Path("results.jsonl.journal"))
     try:
         said = batcher("explain", RESULTS, "--job", "job-1").out
     finally:

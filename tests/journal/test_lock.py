@@ -13,10 +13,10 @@ import pytest
 from batcher.journal import filesystem
 from batcher.journal.errors import NotAJournal, WaveRefused
 from batcher.journal.filesystem import file_system_of
-from batcher.journal.lock import Lock
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.sqlite.schema import prepare
 from batcher.journal.sqlite.unfit import unfit
+from batcher.journal.wave_lock import WaveLock
 
 
 @pytest.fixture
@@ -55,47 +55,47 @@ def _file(fd: int) -> tuple[int, int]:
 
 
 def test_a_second_one_is_kept_out(journal: Path) -> None:
-    lock = Lock(journal)
+    lock = WaveLock(journal)
     with pytest.raises(WaveRefused, match="another batcher is running this wave"):
-        Lock(journal)
+        WaveLock(journal)
     lock.release()
-    Lock(journal).release()
+    WaveLock(journal).release()
 
 
 def test_the_journal_itself_is_free_where_flock_locks_bytes(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On NFS and SMB a lock of ours on the journal would keep SQLite out of it."""
     locks = ByteLocks(monkeypatch)
-    lock = Lock(journal)
+    lock = WaveLock(journal)
     fd = os.open(journal, os.O_RDWR)
     locks.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB, 1)  # as SQLite does
     os.close(fd)
     with pytest.raises(WaveRefused, match="another batcher is running this wave"):
-        Lock(journal)
+        WaveLock(journal)
     lock.release()
-    Lock(journal).release()
+    WaveLock(journal).release()
 
 
 def test_an_older_version_is_kept_out_and_keeps_us_out(journal: Path) -> None:
     """They locked the journal itself."""
-    lock = Lock(journal)
+    lock = WaveLock(journal)
     old = os.open(journal, os.O_RDWR)
     with pytest.raises(BlockingIOError):
         fcntl.flock(old, fcntl.LOCK_EX | fcntl.LOCK_NB)
     lock.release()
     fcntl.flock(old, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with pytest.raises(WaveRefused, match=r"another batcher is running this wave: it holds .*\.journal\."):
-        Lock(journal)
+        WaveLock(journal)
     os.close(old)
-    Lock(journal).release()
+    WaveLock(journal).release()
 
 
 def test_a_refused_second_one_takes_no_lock_of_sqlites_away(journal: Path) -> None:
     """Closing any file that is open on a database gives up all that this process has locked in it."""
-    lock = Lock(journal)
+    lock = WaveLock(journal)
     keeper = SqliteKeeper(journal)
     keeper.file.database.connection.execute("BEGIN IMMEDIATE")
     with pytest.raises(WaveRefused):
-        Lock(journal)
+        WaveLock(journal)
     child = os.fork()
     if child == 0:
         other = sqlite3.connect(journal, timeout=0)
@@ -111,7 +111,7 @@ def test_a_refused_second_one_takes_no_lock_of_sqlites_away(journal: Path) -> No
 
 def test_a_child_does_not_keep_the_lock(journal: Path) -> None:
     """A child that was forked has the file open as well; what we let go of is free all the same."""
-    lock = Lock(journal)
+    lock = WaveLock(journal)
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
@@ -119,7 +119,7 @@ def test_a_child_does_not_keep_the_lock(journal: Path) -> None:
         os.read(read, 1)
         os._exit(0)
     lock.release()
-    Lock(journal).release()
+    WaveLock(journal).release()
     os.close(write)
     os.close(read)
     os.waitpid(child, 0)
@@ -137,13 +137,13 @@ def test_a_file_system_without_locks_is_named(
     with monkeypatch.context() as patched:
         patched.setattr(fcntl, call, fails)
         with pytest.raises(WaveRefused) as refused:
-            Lock(journal)
+            WaveLock(journal)
     system = file_system_of(journal)
     assert system is not None
     assert str(system) in str(refused.value)
     assert os.strerror(number) in str(refused.value)
     assert "--journal" in str(refused.value)
-    Lock(journal).release()  # nothing was left locked
+    WaveLock(journal).release()  # nothing was left locked
 
 
 @pytest.fixture

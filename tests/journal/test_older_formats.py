@@ -10,8 +10,8 @@ import pytest
 
 from batcher.api import Wave
 from batcher.journal.beside import reading
-from batcher.journal.lock import Lock
 from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.journal.wave_lock import WaveLock
 from batcher.life.result import Status
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import JobRule
@@ -87,6 +87,6 @@ async def test_it_is_gone_on_with(folder: Path, monkeypatch: pytest.MonkeyPatch)
     with reading(folder / "results.jsonl.journal") as record:
         assert b"".join(record.lines()) == results.read_bytes()
         assert [record.result_of(line["index"]) is not None for line in lines] == [True] * ENTRIES
-    lock = Lock(folder / "results.jsonl.journal")
+    lock = WaveLock(folder / "results.jsonl.journal")
     assert lock.sign() is not None  # from now on it has one
     lock.release()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from batcher.journal.files import WaveFiles
-from batcher.journal.lock import Lock
+from batcher.journal.wave_lock import WaveLock
 from batcher.simulator.server import ThreadedSimulator
 from tests.cli.commands import created_jobs, lines_of, write_manifest
 from tests.cli.conftest import Batcher, Cloud
@@ -149,7 +149,7 @@ def test_it_takes_nothings_place_and_no_running_waves(batcher: Batcher) -> None:
     write_wave(Path("other.jsonl"), 20)
     assert "takes a name of its own" in batcher("journal", "rescue", JOURNAL, "-o", "other.jsonl").err
     assert "there is no journal nothing" in batcher("journal", "rescue", "nothing", "-o", NEW).err
-    lock = Lock(JOURNAL)
+    lock = WaveLock(JOURNAL)
     try:
         ended = batcher("journal", "rescue", JOURNAL, "-o", NEW)
     finally:

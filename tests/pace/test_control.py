@@ -13,7 +13,7 @@ import pytest
 
 from batcher.errors import UserError
 from batcher.journal.files import WaveFiles
-from batcher.journal.lock import Lock
+from batcher.journal.wave_lock import WaveLock
 from batcher.wave.control import ControlServer, NoWave, ask
 
 
@@ -143,7 +143,7 @@ def test_a_wave_that_could_not_listen_is_told_from_none(tmp_path: Path) -> None:
     journal = tmp_path / "j"
     with pytest.raises(NoWave, match="no wave is running"):
         ask(WaveFiles.of_journal(journal), "status")
-    lock = Lock(journal)
+    lock = WaveLock(journal)
     with pytest.raises(UserError, match=r"is running, and does not listen: .*kill -TERM"):
         ask(WaveFiles.of_journal(journal), "status")
     lock.release()

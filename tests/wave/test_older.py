@@ -15,9 +15,9 @@ import pytest
 
 from batcher.api import Wave
 from batcher.journal.errors import NotAJournal, WaveRefused
-from batcher.journal.lock import Lock
 from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper, SqliteReader
+from batcher.journal.wave_lock import WaveLock
 from batcher.simulator.ledger import creations, doubles
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
@@ -130,7 +130,7 @@ async def test_a_log_that_another_program_folded_in_is_not_missed(site: Site) ->
 async def test_the_log_is_missed_also_after_it_was_folded_in_meanwhile(tmp_path: Path) -> None:
     """Each time that the log is folded in the generation grows, before anything else is recorded."""
     journal = tmp_path / "j"
-    lock, keeper = Lock(journal), SqliteKeeper(journal)
+    lock, keeper = WaveLock(journal), SqliteKeeper(journal)
     with keeper.wave().planning() as plan:
         plan.finish({"wave": "w"})
     keeper.keep_sign(lock)

@@ -38,7 +38,7 @@ def command(
     and why. Works while the wave runs. With --job, --json prints an array.
     """
     one_entry(key, job, index)
-    from batcher.journal.lock import is_held
+    from batcher.journal.wave_lock import is_held
     from batcher.journals import journal_of, reading
     from batcher.wave.explain import entry_as_json, explain, steps_as_json
 

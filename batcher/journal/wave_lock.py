@@ -18,7 +18,7 @@ from batcher.journal.sign_of_life import SIZE, SignOfLife
 from batcher.locks import is_taken, take
 
 
-class Lock:
+class WaveLock:
     """Holds a wave for this process. The kernel lets go of it with the process: no stale lock is possible.
 
     It is not inherited by a program that this one starts. A child that is forked without `exec` has it as well, until
