@@ -1,7 +1,7 @@
 """Finding the pace that the cloud allows, where nobody has told us: a pure object over moments and answers.
 
     searching ──▶ rising ◀──────────┐      up to our own limit, where there is one
-        └───────────┴──turned away──▶ closed ──let in──┘
+        └───────────┴──turned away──▶ throttled ──let in──┘
 
 *Searching* doubles the pace every second. The first request that is turned away *closes* the scope; after a silence
 one request at a time feels whether there is room again, each after a longer silence, since on some APIs a refused
@@ -130,8 +130,8 @@ class LimitFinder:
         if sent_at < self._since:
             return
         if self._throttled is not None:
-            closed, self._throttled = self._throttled, None
-            self._reopen(closed, sent_at)
+            phase, self._throttled = self._throttled, None
+            self._reopen(phase, sent_at)
             return
         self._run_from = self._run_from if self._run else sent_at
         self._run += 1
@@ -158,28 +158,28 @@ class LimitFinder:
         """
         self._history.refused(sent_at, now)
         self._refused += 1
-        closed = self._throttled
-        if closed is not None:
-            closed.refused += 1
+        phase = self._throttled
+        if phase is not None:
+            phase.refused += 1
         if sent_at < self._since:
             return self._longer(now, retry_after_s)  # it was under way when the first one came back
         self._since = now
-        if closed is None:
-            closed = self._throttled = self._close(sent_at, now, retry_after_s, _as_rate(named))
+        if phase is None:
+            phase = self._throttled = self._close(sent_at, now, retry_after_s, _as_rate(named))
         else:
-            longer = 2.0 if closed.silence_s < 1.0 else 1.5
-            closed.silence_s = max(min(closed.silence_s * longer, _LONGEST_S), retry_after_s or 0.0)
-        closed.says_when = retry_after_s is not None
-        closed.until = sent_at if retry_after_s is None else now + 0.9 * retry_after_s
-        return closed.silence_s
+            longer = 2.0 if phase.silence_s < 1.0 else 1.5
+            phase.silence_s = max(min(phase.silence_s * longer, _LONGEST_S), retry_after_s or 0.0)
+        phase.says_when = retry_after_s is not None
+        phase.until = sent_at if retry_after_s is None else now + 0.9 * retry_after_s
+        return phase.silence_s
 
     def _longer(self, now: float, retry_after_s: float | None) -> float | None:
         """A later answer may ask for a longer silence than the first did."""
-        closed = self._throttled
-        if closed is None or retry_after_s is None or now + retry_after_s <= self._since + closed.silence_s:
+        phase = self._throttled
+        if phase is None or retry_after_s is None or now + retry_after_s <= self._since + phase.silence_s:
             return None
-        closed.silence_s, closed.says_when = now + retry_after_s - self._since, True
-        closed.until = now + 0.9 * retry_after_s
+        phase.silence_s, phase.says_when = now + retry_after_s - self._since, True
+        phase.until = now + 0.9 * retry_after_s
         return retry_after_s
 
     def _close(self, sent_at: float, now: float, retry_after_s: float | None, named: Rate | None) -> _ThrottledPhase:
@@ -188,7 +188,7 @@ class LimitFinder:
         if silence_s is None:
             gaps = _SILENCE_GAPS if self._credit.left < 1 else 1
             silence_s = min(max(gaps / per_s + (now - sent_at), _SHORTEST_S), THROTTLE_WAIT_S)
-        closed = _ThrottledPhase(
+        phase = _ThrottledPhase(
             at=sent_at,
             kept_s=sent_at - self._kept_from if self._kept else 0.0,
             let_in=self._run,
@@ -200,7 +200,7 @@ class LimitFinder:
         )
         if self.rate is None:
             self.rate = as_rate(per_s)  # the requests that feel for room count under the pace that is found
-        return closed
+        return phase
 
     def _keep(self, limit: Rate | None) -> bool:
         """Keep the limit that the cloud names; False: it names none, or none below the pace."""
@@ -212,45 +212,45 @@ class LimitFinder:
         self.named = self.rate = limit
         return True
 
-    def _reopen(self, closed: _ThrottledPhase, sent_at: float) -> None:
+    def _reopen(self, phase: _ThrottledPhase, sent_at: float) -> None:
         """There is room again, for one that left at *sent_at*: see the module for what may have been."""
-        self._credit.spend(closed.refused)
-        if self.rate is not None and self._before is None and not closed.told and self._credit.left < 0:
-            self._answer_counting.doubt(closed.at, self._let_in, self.rate.period_s)
-        few = not self.searching and (closed.until - closed.at) * closed.per_s <= _FEW_GAPS
-        if closed.told:
+        self._credit.spend(phase.refused)
+        if self.rate is not None and self._before is None and not phase.told and self._credit.left < 0:
+            self._answer_counting.doubt(phase.at, self._let_in, self.rate.period_s)
+        few = not self.searching and (phase.until - phase.at) * phase.per_s <= _FEW_GAPS
+        if phase.told:
             self._go(self.rate, sent_at)
-        elif few and self._strict_helps(closed):
+        elif few and self._strict_helps(phase):
             self._answer_counting.begin(sent_at, self._let_in)
             self._go(self.rate, sent_at)
         elif (strays := self._in_vain()) is not None:
             self._go_back(strays, sent_at)
-        elif self._is_stray(closed, sent_at):
+        elif self._is_stray(phase, sent_at):
             if self._trial is None:
-                self._history.excuse(closed.at)
-            self._go(closed.rate, sent_at)
+                self._history.excuse(phase.at)
+            self._go(phase.rate, sent_at)
         elif self._before is not None:
             self._step_back(self._before, sent_at)
         elif few:
-            self._try(closed)
-            self._slow_down(closed, sent_at)
+            self._try(phase)
+            self._slow_down(phase, sent_at)
         else:
-            self._try(closed)
-            self._fit(closed, sent_at)
+            self._try(phase)
+            self._fit(phase, sent_at)
         self.searching = False
 
-    def _is_stray(self, closed: _ThrottledPhase, sent_at: float) -> bool:
+    def _is_stray(self, phase: _ThrottledPhase, sent_at: float) -> bool:
         """Whether it is taken for a stray: on credit, and of a pace that was kept for long enough to tell."""
         if self.searching or self._credit.left < 0:
             return False
-        return self._credit.believes or closed.kept_s >= sent_at - closed.at
+        return self._credit.believes or phase.kept_s >= sent_at - phase.at
 
-    def _try(self, closed: _ThrottledPhase) -> None:
+    def _try(self, phase: _ThrottledPhase) -> None:
         """A slower pace is on trial; where the limit has changed, what was seen before speaks of another one."""
         if self._trial is None:
-            self._trial = Trial(closed.rate, closed.at, self._let_in - closed.let_in, self._refused - closed.refused)
-            if not self._is_explained(2 * (closed.until - closed.at), sliding=True):
-                self._history.begin(closed.at)
+            self._trial = Trial(phase.rate, phase.at, self._let_in - phase.let_in, self._refused - phase.refused)
+            if not self._is_explained(2 * (phase.until - phase.at), sliding=True):
+                self._history.begin(phase.at)
 
     def _in_vain(self) -> float | None:
         """The share of strays, where slowing down was of no help; None: it may still be."""
@@ -281,9 +281,9 @@ class LimitFinder:
         self._bar(per_s, min(self._hold * 2, _LONGEST_HOLD) if per_s >= self._barrier_per_s else self._hold)
         self._go(before, sent_at)
 
-    def _slow_down(self, closed: _ThrottledPhase, sent_at: float) -> None:
+    def _slow_down(self, phase: _ThrottledPhase, sent_at: float) -> None:
         """It was a little too fast."""
-        rate, fit = self.rate or as_rate(closed.per_s), self._history.fit()
+        rate, fit = self.rate or as_rate(phase.per_s), self._history.fit()
         factor = _BELOW
         if fit is not None:
             least = max(self._kept / (self._kept + self._refused - self._refused_before), _FAR_BELOW)
@@ -291,23 +291,23 @@ class LimitFinder:
         self._bar(rate.per_s, self._hold)
         self._go(_scaled(rate, factor), sent_at)
 
-    def _fit(self, closed: _ThrottledPhase, sent_at: float) -> None:
+    def _fit(self, phase: _ThrottledPhase, sent_at: float) -> None:
         """It was far too fast."""
-        closed_s = sent_at - closed.at
-        gaps = closed_s * closed.per_s
-        shortest_s = (closed.until - closed.at) * (1.0 if closed.says_when else 0.5)  # requests to feel for room count
+        closed_s = sent_at - phase.at
+        gaps = closed_s * phase.per_s
+        shortest_s = (phase.until - phase.at) * (1.0 if phase.says_when else 0.5)  # requests to feel for room count
         fit = self._history.fit(shortest_s)
         if fit is None:
             self._history.begin(self._run_from)
             fit = self._history.fit(shortest_s)
         if fit is None:
-            rate = as_rate(max(closed.let_in, 1) / (min(closed.kept_s, closed.let_in / closed.per_s) + closed_s))
-            barrier = closed.per_s
+            rate = as_rate(max(phase.let_in, 1) / (min(phase.kept_s, phase.let_in / phase.per_s) + closed_s))
+            barrier = phase.per_s
         else:
             rate, barrier = fit.rate, (fit.at_most + 1) / fit.rate.period_s
         if not self.searching and self.rate is not None:
-            least_per_s = closed.per_s * _AT_LEAST_GAPS / gaps
-            if closed.kept_s > _LONG * closed_s or closed.named is not None or self._credit.believes:
+            least_per_s = phase.per_s * _AT_LEAST_GAPS / gaps
+            if phase.kept_s > _LONG * closed_s or phase.named is not None or self._credit.believes:
                 least_per_s = max(least_per_s, self.rate.per_s / 2)
             if rate.per_s < least_per_s:
                 rate, barrier = as_rate(least_per_s), self.rate.per_s
@@ -364,14 +364,14 @@ class LimitFinder:
         self._since, self._run = sent_at, 0
         self._recent.clear()
 
-    def _strict_helps(self, closed: _ThrottledPhase) -> bool:
+    def _strict_helps(self, phase: _ThrottledPhase) -> bool:
         """Whether to count by answers from now on: where too many are turned away although we keep the limit."""
         limit = self.rate
         if limit is None or limit not in (self.ceiling, self.named):
             return False
         left = self._history.departures(let_in=False)
-        full = len(left) - bisect_right(left, closed.at - limit.period_s) >= 0.5 * limit.count
-        return full and self._answer_counting.may_begin(self._let_in, closed.let_in)
+        full = len(left) - bisect_right(left, phase.at - limit.period_s) >= 0.5 * limit.count
+        return full and self._answer_counting.may_begin(self._let_in, phase.let_in)
 
     def _measured(self, until: float) -> float:
         """The pace really kept up to *until*, a second: over ten requests, or a second; never above the one allowed.
