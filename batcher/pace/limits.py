@@ -24,7 +24,7 @@ _REMEMBERED = 500  # requests: a wave may have hundreds of scopes
 _sent_at = attrgetter("sent_at")
 
 
-class Seen(Struct, frozen=True, gc=False):
+class PacedRequest(Struct, frozen=True, gc=False):
     """One request: when it left, when its answer came, and whether it was let in."""
 
     sent_at: float
@@ -43,8 +43,8 @@ class History:
     """The last requests of a scope, and how many there were before. Moments are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._seen: deque[Seen] = deque()
-        self._refused: list[Seen] = []  # those of them that speak of the limit
+        self._seen: deque[PacedRequest] = deque()
+        self._refused: list[PacedRequest] = []  # those of them that speak of the limit
         self._first = inf  # when the first request of all left
         self._since = -inf  # what left before says nothing of the limit as it is now
         self._forgotten = 0
@@ -52,15 +52,15 @@ class History:
 
     def let_in(self, sent_at: float, now: float) -> None:
         """A request was let in."""
-        self._add(Seen(sent_at, now, True))
+        self._add(PacedRequest(sent_at, now, True))
 
     def refused(self, sent_at: float, now: float) -> None:
         """A request was turned away."""
-        one = Seen(sent_at, now, False)
+        one = PacedRequest(sent_at, now, False)
         self._refused.append(one)
         self._add(one)
 
-    def _add(self, one: Seen) -> None:
+    def _add(self, one: PacedRequest) -> None:
         seen = self._seen
         seen.append(one)
         if one.sent_at < self._first:
@@ -119,10 +119,10 @@ class History:
                 return Fit(Rate(max(1, min(likely, at_most)), period_s), max(1, at_most))
         return None
 
-    def _let_in(self) -> list[Seen]:
+    def _let_in(self) -> list[PacedRequest]:
         return sorted((one for one in self._seen if one.let_in and one.sent_at >= self._since), key=_sent_at)
 
-    def _at_least(self, let_in: Sequence[Seen], period_s: float) -> int:
+    def _at_least(self, let_in: Sequence[PacedRequest], period_s: float) -> int:
         """How many were let in within one *period_s*, for certain."""
         return max(self._at_first(let_in, period_s), _most_in(let_in, period_s))
 
@@ -138,7 +138,7 @@ class History:
             for one in self._refused
         )
 
-    def _at_first(self, let_in: Sequence[Seen], period_s: float) -> int:
+    def _at_first(self, let_in: Sequence[PacedRequest], period_s: float) -> int:
         """How many were let in within *period_s* of the first, where that reaches to those that are remembered."""
         until = max(self._since, self._first) + period_s
         if let_in[0].answered_at > until:
@@ -146,7 +146,7 @@ class History:
         return self._forgotten_let_in + sum(one.answered_at <= until for one in let_in)
 
 
-def _most_in(ordered: Sequence[Seen], period_s: float) -> int:
+def _most_in(ordered: Sequence[PacedRequest], period_s: float) -> int:
     """The most of *ordered* that came within *period_s*, for certain."""
     most = first = 0
     answered_at = -inf
@@ -158,7 +158,7 @@ def _most_in(ordered: Sequence[Seen], period_s: float) -> int:
     return most
 
 
-def _most_departures_in(ordered: Sequence[Seen], period_s: float) -> int:
+def _most_departures_in(ordered: Sequence[PacedRequest], period_s: float) -> int:
     """The most of *ordered* that left within *period_s*: that is near the most arrivals."""
     most = first = 0
     for last, one in enumerate(ordered):
