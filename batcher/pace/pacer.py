@@ -36,7 +36,7 @@ _TIGHTER = 0.96  # of an even gap: what is late catches up within the period
 _Moment = Callable[[float], float]
 
 
-class Guard(Throttler):
+class WindowThrottler(Throttler):
     """asyncio-throttle on the clock that is handed in, which may run faster than the machine's, or by leaps."""
 
     def __init__(self, rate: Rate, clock: Clock) -> None:
@@ -124,7 +124,7 @@ class Pacer:
         self._narrower: Window | None = None
         self._windows: tuple[Window, ...] = ()  # both, as far as they are there
         self._gap = 0.0  # between two requests that are spread evenly
-        self._guard = None if rate is None else Guard(rate, clock)
+        self._guard = None if rate is None else WindowThrottler(rate, clock)
         self._door = Line(1)  # lets callers in one at a time
         self._gate = Line(1)  # hands out slots, likewise
         self._only = Party()
@@ -146,7 +146,7 @@ class Pacer:
             return
         self.rate = rate
         self._window = self._resized(self._window, rate)
-        self._guard = None if rate is None else self._guard or Guard(rate, self.clock)
+        self._guard = None if rate is None else self._guard or WindowThrottler(rate, self.clock)
         if rate is not None and self._guard is not None:
             self._guard.set_rate(rate)
         self._measure()
