@@ -11,13 +11,13 @@ from batcher.clock import Clock
 from batcher.drs.cloud import OnSent
 from batcher.drs.fleet import FleetCloud, FleetOutcome, JobDetail, JobKind, JobPage, ObjectPage
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
-from batcher.pace.patience import Patience, after_failure_s
+from batcher.pace.polling import PollPolicy, after_failure_s
 
 T = TypeVar("T")
 
 _TRIES = 6  # of one call, where no answer comes: about half a minute
 _PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
-_PATIENCE = Patience(soonest_s=1.0, longest_s=15.0)
+_POLLING = PollPolicy(soonest_s=1.0, longest_s=15.0)
 _STOPPED = Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="the scope was stopped")
 
 
@@ -65,4 +65,4 @@ class FleetReader(Reader):
             failures += 1
             if not _passes(told.trouble) or failures >= _TRIES:
                 return told.trouble
-            await self._clock.sleep(after_failure_s(failures, _PATIENCE, self._rng.random()))
+            await self._clock.sleep(after_failure_s(failures, _POLLING, self._rng.random()))

@@ -20,7 +20,7 @@ from batcher.follow.spill_file import SpillFile
 from batcher.follow.verdict import Verdict
 from batcher.follow.verdicts_file import VerdictsFile
 from batcher.logger import in_scope
-from batcher.pace.patience import Patience
+from batcher.pace.polling import PollPolicy
 
 ScopeName = tuple[str | None, str | None]  # (endpoint, project_id), as result lines have them
 
@@ -64,7 +64,7 @@ class Follower:
         self,
         file: VerdictsFile,
         spill: SpillFile,
-        patience: Patience,
+        polling: PollPolicy,
         clock: Clock,
         rng: random.Random,
         *,
@@ -76,7 +76,7 @@ class Follower:
         self._clock = clock
         self._on_verdict = on_verdict
         self._make_follower = partial(
-            ScopeFollower, spill, patience, clock, rng, self._ended, on_comparison=on_comparison, at_once=at_once
+            ScopeFollower, spill, polling, clock, rng, self._ended, on_comparison=on_comparison, at_once=at_once
         )
         self._followers: dict[ScopeName, ScopeFollower] = {}
         self._readers: Mapping[ScopeName, Reader] | None = None

@@ -22,7 +22,7 @@ from batcher.follow.verdicts_file import VerdictsFile
 from batcher.journal.files import WaveFiles
 from batcher.life.entry import PlannedEntry
 from batcher.life.result import Result
-from batcher.pace.patience import patience_of
+from batcher.pace.polling import poll_policy_of
 from batcher.settings import RunSettings
 from batcher.wave.results_file import raw_lines, result_in
 
@@ -65,7 +65,7 @@ class Following:
         self._follower = Follower(
             self._file,
             self._spill,
-            patience_of(settings),
+            poll_policy_of(settings),
             clock,
             rng,
             at_once=settings.concurrency,

@@ -17,7 +17,7 @@ from batcher.follow.followed_entry import FollowedComparison, FollowedEntry, ids
 from batcher.follow.reading import Reading, reading_of
 from batcher.follow.spill_file import SpillFile
 from batcher.logger import get_logger
-from batcher.pace.patience import Patience, after_failure_s, next_look_s
+from batcher.pace.polling import PollPolicy, after_failure_s, next_look_s
 
 log = get_logger("batcher.follow")
 
@@ -41,7 +41,7 @@ class ScopeFollower:
     def __init__(
         self,
         spill: SpillFile,
-        patience: Patience,
+        polling: PollPolicy,
         clock: Clock,
         rng: random.Random,
         on_end: Callable[[FollowedEntry], None],
@@ -49,13 +49,13 @@ class ScopeFollower:
         on_comparison: Callable[[FollowedEntry], None] = lambda _: None,
         at_once: int = 16,
     ) -> None:
-        self._patience = patience
+        self._polling = polling
         self._clock = clock
         self._rng = rng
         self._on_end = on_end
         self._on_comparison = on_comparison
         self._at_once = at_once  # looks on their way at the same time
-        self._queue = DueQueue(spill, min(1.0, patience.soonest_s / 20))
+        self._queue = DueQueue(spill, min(1.0, polling.soonest_s / 20))
         self._changed = asyncio.Event()
         self._complete = False
         self._list_comes_along: bool | None = None  # with the results; None: not known yet
@@ -67,7 +67,7 @@ class ScopeFollower:
         since = entry.start_at or entry.submitted_at or self._clock.now()
         age_s = self._clock.now() - since
         entry.began = self._clock.monotonic() - age_s
-        self._again(entry, max(0.0, -age_s, min(self._patience.soonest_s, self._patience.soonest_s - age_s)))
+        self._again(entry, max(0.0, -age_s, min(self._polling.soonest_s, self._polling.soonest_s - age_s)))
 
     def complete(self) -> None:
         """No more entries will be added: `run` ends with the last of them."""
@@ -165,13 +165,13 @@ class ScopeFollower:
     def _pause_s(self, entry: FollowedEntry) -> float:
         draw = self._rng.random()
         if any(comparison.absent or comparison.unread for comparison in entry.open_comparisons):
-            return self._patience.soonest_s * (0.9 + 0.2 * draw)
+            return self._polling.soonest_s * (0.9 + 0.2 * draw)
         age_s = max(0.0, self._clock.monotonic() - entry.began)
-        return next_look_s(age_s, entry.done, self._patience, draw)
+        return next_look_s(age_s, entry.done, self._polling, draw)
 
     def _absent(self, comparison: FollowedComparison) -> None:
         comparison.absent += 1
-        if comparison.absent >= self._patience.gone_looks:
+        if comparison.absent >= self._polling.gone_looks:
             comparison.status = None
             comparison.conclude(None, reasons.GONE)
 
@@ -273,7 +273,7 @@ class ScopeFollower:
         """Conclude *comparison*; results that are not there yet, or still move, are looked at again a few times."""
         if comparison.status == "SUCCESSFUL" and (reading.counts() is None or (reading.done or 0.0) < 1.0):
             comparison.unread += 1
-            if comparison.unread < self._patience.gone_looks:
+            if comparison.unread < self._polling.gone_looks:
                 return
             if reading.counts() is None:
                 comparison.conclude(None, reasons.unreadable(reading.problem))
@@ -302,13 +302,13 @@ class ScopeFollower:
         self._unanswered += 1
         if self._unanswered == _SILENT:
             log.warning("watch.no_answer", reason=trouble.error_msg, error_code=trouble.error_code)
-        return after_failure_s(entry.failures, self._patience, self._rng.random())
+        return after_failure_s(entry.failures, self._polling, self._rng.random())
 
     def _is_hopeless(self, entry: FollowedEntry, trouble: Trouble) -> bool:
         """Whether asking about *entry* once more would not help. An outage of all is waited out for ever."""
         if _passes(trouble):
-            return entry.failures >= self._patience.stubborn_failures and not self.silent
-        return trouble.fate is Fate.REFUSED or entry.failures >= self._patience.odd_answers
+            return entry.failures >= self._polling.stubborn_failures and not self.silent
+        return trouble.fate is Fate.REFUSED or entry.failures >= self._polling.odd_answers
 
 
 def _passes(trouble: Trouble) -> bool:

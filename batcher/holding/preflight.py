@@ -14,7 +14,7 @@ from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.holding.readiness import JobState, Readiness, state_of_status, state_of_trouble
 from batcher.life.entry import Scope
 from batcher.manifest import Entry
-from batcher.pace.patience import Patience, after_failure_s
+from batcher.pace.polling import PollPolicy, after_failure_s
 
 _PASSING = frozenset({ErrorKind.NETWORK, ErrorKind.TIMEOUT, ErrorKind.SERVER})
 _TRIES = 8  # of one batch, where no answer comes: about a minute
@@ -153,12 +153,12 @@ async def _surely(
     reader: Reader, batch: Sequence[str], clock: Clock, rng: random.Random
 ) -> Mapping[str, JobState] | Trouble:
     """The states of *batch*, asked again while that may help."""
-    patience = Patience(soonest_s=1.0, longest_s=15.0)
+    polling = PollPolicy(soonest_s=1.0, longest_s=15.0)
     found = await look(reader, batch)
     for failures in range(1, _TRIES):
         if not isinstance(found, Trouble):
             break
-        await clock.sleep(after_failure_s(failures, patience, rng.random()))
+        await clock.sleep(after_failure_s(failures, polling, rng.random()))
         found = await look(reader, batch)
     return found
 

@@ -25,7 +25,7 @@ from asyncio_throttle.throttler import Throttler
 
 from batcher.clock import Clock
 from batcher.pace.line import Closed, Line, Party
-from batcher.pace.window import Window, WindowSlot
+from batcher.pace.window import Window, WindowPlace
 from batcher.rates import Rate
 
 LEAD_S = 0.1  # a turn begins so long before its slot, so that the intent is durable in time
@@ -70,7 +70,7 @@ class Turn:
     def __init__(self, pacer: "Pacer", party: Party) -> None:
         self._pacer = pacer
         self._party = party
-        self._places: tuple[tuple[Window, WindowSlot], ...] | None = None  # None: it has no slot
+        self._places: tuple[tuple[Window, WindowPlace], ...] | None = None  # None: it has no slot
         self._began_with = 0
 
     async def __aenter__(self) -> Self:
@@ -272,7 +272,7 @@ class Pacer:
         opens_at = max(window.opens_at(now) for window in windows)
         return max(free_at, self._last + self._gap, opens_at)
 
-    async def _take(self, party: Party) -> tuple[tuple[Window, WindowSlot], ...]:
+    async def _take(self, party: Party) -> tuple[tuple[Window, WindowPlace], ...]:
         party.check()
         now = self.clock.monotonic()
         if self._is_free(now):

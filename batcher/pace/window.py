@@ -26,7 +26,7 @@ _TICK_S = 0.001  # a period is over only after it: clocks round
 _REMEMBERED = 200  # departures kept for a period that turns out to be longer; a wave may have hundreds of scopes
 
 
-class WindowSlot:
+class WindowPlace:
     """One request's place in the window. Moments are monotonic seconds; None: not yet."""
 
     __slots__ = ("answered", "free_at", "left", "strict")
@@ -47,9 +47,11 @@ class Window:
         self._quickest_s: float | None = None  # from departure to answer, of late
         self._usually_late_s = 0.0  # how much longer it takes than that, smoothed
         self._taken = 0  # places held, those on their way included
-        self._back: list[tuple[float, int, WindowSlot]] = []  # a heap; an item whose moment is not its place's is stale
+        self._back: list[
+            tuple[float, int, WindowPlace]
+        ] = []  # a heap; an item whose moment is not its place's is stale
         self._order = count()
-        self._past: deque[WindowSlot] = deque(maxlen=max(_REMEMBERED, rate.count))
+        self._past: deque[WindowPlace] = deque(maxlen=max(_REMEMBERED, rate.count))
 
     def opens_at(self, now: float) -> float:
         """When the next place is free: `-inf` for at once, `inf` while nothing that left holds it."""
@@ -63,18 +65,18 @@ class Window:
         live = nsmallest(lacking, (item[0] for item in self._back if item[0] == item[2].free_at))
         return live[-1] if len(live) == lacking else inf
 
-    def take(self) -> WindowSlot:
+    def take(self) -> WindowPlace:
         """Take a place, which must be free."""
         self._taken += 1
-        return WindowSlot(strict=self.strict)
+        return WindowPlace(strict=self.strict)
 
-    def left(self, place: WindowSlot, now: float) -> None:
+    def left(self, place: WindowPlace, now: float) -> None:
         """The request of *place* leaves."""
         place.left = now
         self._past.append(place)
         self._schedule(place)
 
-    def answered(self, place: WindowSlot, now: float) -> None:
+    def answered(self, place: WindowPlace, now: float) -> None:
         """A whole answer came to the request of *place*, so it has been counted by now."""
         if place.left is None:
             self.left(place, now)
@@ -92,14 +94,14 @@ class Window:
         self._quickest_s = min(took_s, quickest_s + (took_s - quickest_s) / 100)
         self._usually_late_s += (took_s - self._quickest_s - self._usually_late_s) / 10
 
-    def lost(self, place: WindowSlot, now: float) -> None:
+    def lost(self, place: WindowPlace, now: float) -> None:
         """The request of *place* left, and no answer will tell when it was counted."""
         if place.left is None:
             self.left(place, now)
         if place.strict:
             self.answered(place, now)
 
-    def never_left(self, place: WindowSlot) -> None:
+    def never_left(self, place: WindowPlace) -> None:
         """The request of *place* did not leave, and was counted nowhere."""
         self._taken -= 1
 
@@ -121,13 +123,13 @@ class Window:
         """A window of *rate* in which counts what has left through this one."""
         copied = Window(rate)
         for place in self._past:
-            again = WindowSlot(strict=False)
+            again = WindowPlace(strict=False)
             again.left, again.answered = place.left, place.answered
             copied._past.append(again)
         copied.resize(rate, now)
         return copied
 
-    def _free_at(self, place: WindowSlot) -> float:
+    def _free_at(self, place: WindowPlace) -> float:
         assert place.left is not None  # noqa: S101 - only places that left are given back by time
         period_s = self.rate.period_s
         proven = inf if place.answered is None else place.answered + period_s + _TICK_S
@@ -139,7 +141,7 @@ class Window:
     def _margin_s(self) -> float:
         return max(MARGIN * self.rate.period_s, MARGIN_S)
 
-    def _schedule(self, place: WindowSlot) -> None:
+    def _schedule(self, place: WindowPlace) -> None:
         free_at = self._free_at(place)
         if free_at != place.free_at:
             place.free_at = free_at

@@ -57,15 +57,15 @@ def _looks() -> Iterator[Row]:
 
 
 def _played(rng: random.Random, verdicts: int, *, shown: bool) -> tuple[float, float]:
-    from batcher.pace.patience import Patience, next_look_s
+    from batcher.pace.polling import PollPolicy, next_look_s
 
-    patience, looks, late_s = Patience(), 0, 0.0
+    polling, looks, late_s = PollPolicy(), 0, 0.0
     for _ in range(verdicts):
-        lasts_s, age_s = 180 * math.exp(rng.gauss(0, 1)), patience.soonest_s
+        lasts_s, age_s = 180 * math.exp(rng.gauss(0, 1)), polling.soonest_s
         while age_s < lasts_s:
             looks += 1
             done = min(0.999, age_s / lasts_s * rng.uniform(0.85, 1.15)) if shown else None
-            age_s += next_look_s(age_s, done, patience, rng.random())
+            age_s += next_look_s(age_s, done, polling, rng.random())
         looks += 1
         late_s += age_s - lasts_s
     return looks / verdicts, late_s / verdicts

@@ -6,10 +6,9 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
-from batcher.pace.per_job import PerJobThrottling
-
 from batcher.pace.limit_finder import LimitFinder
-from batcher.pace.window import Window, WindowSlot
+from batcher.pace.per_job_throttling import PerJobThrottling
+from batcher.pace.window import Window, WindowPlace
 from batcher.rates import Rate
 from tests.pace.server import CountingServer
 
@@ -74,7 +73,7 @@ class _Scope:
         self.now = 0.0
         self.last = self.paused_until = -inf
         self.under_way = 0
-        self.events: list[tuple[float, int, float, WindowSlot | None, bool | None]] = []
+        self.events: list[tuple[float, int, float, WindowPlace | None, bool | None]] = []
         self.order = count()
         self.let_in: list[float] = []
         self.refused: list[float] = []

@@ -2,9 +2,10 @@
 
 import random
 
-from batcher.pace.detector import FULL, OutageDetector
 from hypothesis import given
 from hypothesis import strategies as st
+
+from batcher.pace.outage_detector import FULL, OutageDetector
 
 
 def _fail(detector: OutageDetector, times: int, *, at: float = 0.0) -> list[float | None]:

@@ -5,12 +5,12 @@ import random
 from statistics import median
 
 import pytest
-from batcher.pace.per_job import PerJobThrottling
 from structlog.testing import capture_logs
 
 from batcher.channel.governor import Governor
 from batcher.drs.outcome import ErrorKind, Fate, Made, Trouble
 from batcher.pace.limit_finder import LimitFinder
+from batcher.pace.per_job_throttling import PerJobThrottling
 from batcher.rates import Rate
 from tests.pace.server import virtual_clock
 from tests.pace.simulated import Cloud, send_all

@@ -10,7 +10,7 @@ _BEFORE_ITS_END = 0.85
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
+class PollPolicy:
     """How often to look, and when to believe what is missing. Times are seconds."""
 
     soonest_s: float = 5.0  # between two looks at one job, at least
@@ -20,12 +20,12 @@ class Patience:
     stubborn_failures: int = 60  # for one job only, while others are answered: about two hours
 
 
-def patience_of(settings: RunSettings) -> Patience:
+def poll_policy_of(settings: RunSettings) -> PollPolicy:
     """How often to look, as *settings* have it."""
-    return Patience(soonest_s=settings.poll, longest_s=24 * settings.poll)
+    return PollPolicy(soonest_s=settings.poll, longest_s=24 * settings.poll)
 
 
-def next_look_s(age_s: float, done: float | None, patience: Patience, draw: float) -> float:
+def next_look_s(age_s: float, done: float | None, polling: PollPolicy, draw: float) -> float:
     """Seconds until the next look at a comparison that began *age_s* ago.
 
     *done* is the part of it that is done, 0 to 1 (None: not known). Where progress foretells the end, the look is a
@@ -35,13 +35,13 @@ def next_look_s(age_s: float, done: float | None, patience: Patience, draw: floa
     wait_s = age_s / 4
     if done is not None and 0 < done < 1:
         wait_s = _BEFORE_ITS_END * age_s * (1 - done) / done
-    return _within(wait_s, patience) * (0.9 + 0.2 * draw)
+    return _within(wait_s, polling) * (0.9 + 0.2 * draw)
 
 
-def after_failure_s(failures: int, patience: Patience, draw: float) -> float:
+def after_failure_s(failures: int, polling: PollPolicy, draw: float) -> float:
     """Seconds until the next look after *failures* in a row that brought no answer."""
-    return _within(patience.soonest_s * 2.0 ** min(failures - 1, 30), patience) * (0.5 + 0.5 * draw)
+    return _within(polling.soonest_s * 2.0 ** min(failures - 1, 30), polling) * (0.5 + 0.5 * draw)
 
 
-def _within(wait_s: float, patience: Patience) -> float:
-    return min(max(wait_s, patience.soonest_s), patience.longest_s)
+def _within(wait_s: float, polling: PollPolicy) -> float:
+    return min(max(wait_s, polling.soonest_s), polling.longest_s)
