@@ -203,7 +203,7 @@ def _age(comparison: Comparison, half: Half, entry: PlannedEntry, look: Look) ->
 
 
 def _age_of_suspected(comparison: Comparison, state: EntryState) -> _Age:
-    """It was never sent by this journal: what is young enough is another run's, or somebody else's."""
+    """The age where this journal sent nothing: what is young enough is another run's, or somebody else's."""
     since, created = state.suspected_since, comparison.create_time
     return _Age.OLDER if since is not None and created is not None and created / 1000 < since else _Age.ODD
 

@@ -6,7 +6,10 @@ _AGAIN = 1000  # let in, after it was of no help
 
 
 class AnswerCounting:
-    """Whether it is on. Moments are monotonic seconds; *let_in* is the number of requests let in, in all."""
+    """Whether requests are counted from their answers (`on`).
+
+    Moments are monotonic seconds; *let_in* is the number of requests let in, in all.
+    """
 
     def __init__(self) -> None:
         self.on = False

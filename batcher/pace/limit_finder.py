@@ -270,7 +270,7 @@ class LimitFinder:
             self._trial = None
 
     def _is_explained(self, period_s: float, *, sliding: bool) -> bool:
-        """See `History.explained`; limits of the pace's own period, if that is longer, are thought of as well."""
+        """Whether `History` explains what was turned away, limits of the pace's own period included where it is longer."""
         return self._history.explained(max(period_s, self.rate.period_s if self.rate else 0.0), sliding=sliding)
 
     def _step_back(self, before: Rate, sent_at: float) -> None:
@@ -282,7 +282,7 @@ class LimitFinder:
         self._go(before, sent_at)
 
     def _slow_down(self, phase: _ThrottledPhase, sent_at: float) -> None:
-        """It was a little too fast."""
+        """The pace was a little too fast."""
         rate, fit = self.rate or as_rate(phase.per_s), self._history.fit()
         factor = _BELOW
         if fit is not None:
@@ -292,7 +292,7 @@ class LimitFinder:
         self._go(_scaled(rate, factor), sent_at)
 
     def _fit(self, phase: _ThrottledPhase, sent_at: float) -> None:
-        """It was far too fast."""
+        """The pace was far too fast."""
         closed_s = sent_at - phase.at
         gaps = closed_s * phase.per_s
         shortest_s = (phase.until - phase.at) * (1.0 if phase.says_when else 0.5)  # requests to feel for room count
