@@ -256,7 +256,7 @@ def test_one_of_another_format_is_told(tmp_path: Path) -> None:
 def test_a_copy_that_finds_no_room_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     journal = tmp_path / "r.jsonl.journal"
     killed(journal)
-    look = journal_log.Look(journal)
+    look = journal_log.ReadOnlyOpening(journal)
     monkeypatch.setattr(shutil, "copyfile", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
     with pytest.raises(NotAJournal, match="temporary files"):
         look._copied()

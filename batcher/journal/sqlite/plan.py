@@ -24,7 +24,7 @@ _TABLES = (("entries", "idx"), ("results", "seq"), ("scopes", "number"))
 
 
 class SqlitePlanWriter:
-    """A `Plan`, each of whose steps is made in *writing*."""
+    """A `PlanWriter`, each of whose steps is made in *writing*."""
 
     def __init__(self, writing: Writing, places: Places) -> None:
         self._writing = writing
