@@ -331,7 +331,7 @@ class _MemoryPlanWriter:
         self._wave.scopes[scope.number] = scope
 
     def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
-        """Add entries."""
+        """Add *entries*, whose scopes have been added."""
         for entry in entries:
             self._wave.places[entry.index] = _PlannedPlace(entry.line, entry.key, entry.job_id, entry)
 

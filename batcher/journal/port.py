@@ -182,7 +182,7 @@ class PlanWriter(Protocol):
         ...
 
     def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
-        """Add entries."""
+        """Add *entries*, whose scopes have been added."""
         ...
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:

@@ -42,7 +42,7 @@ class WaveLock:
         self._inode = os.fstat(self._fd).st_ino if system is not None and system.numbers_stay else None
 
     def release(self) -> None:
-        """Let go."""
+        """Let go of the wave."""
         for fd in (self._old, self._fd):
             if fd is not None:
                 fcntl.flock(fd, fcntl.LOCK_UN)  # a forked child may have it open, too

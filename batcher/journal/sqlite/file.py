@@ -154,7 +154,7 @@ class ReadFile:
 
     @property
     def was_changed(self) -> bool:
-        """Whether it was written since it was opened, so that what was read may be void."""
+        """Whether the journal was written since it was opened, so that what was read may be void."""
         return self._look.changed()
 
     def identity(self) -> tuple[str | None, int]:

@@ -181,7 +181,7 @@ class ReadOnlyOpening:
         )
 
     def changed(self) -> bool:
-        """Whether it was written since it was opened, so that what was read may be of two moments."""
+        """Whether the journal was written since it was opened, so that what was read may be of two moments."""
         if self._stood is None:
             return False
         try:

@@ -41,7 +41,7 @@ class SqlitePlanWriter:
         self._scopes += 1
 
     def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
-        """Add entries."""
+        """Add *entries*, whose scopes have been added."""
         with self._writing() as db:
             rows = map(self._row, entries)
             self._entries += db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount

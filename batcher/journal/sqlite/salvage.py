@@ -64,7 +64,7 @@ class Salvage:
         return facts
 
     def scopes(self) -> list[tuple[Any, ...]]:
-        """Its scopes. Raises `JournalFailed`: without them nobody knows whose the entries are."""
+        """The scopes of the journal. Raises `JournalFailed`: without them nobody knows whose the entries are."""
         try:
             return self._db.execute("SELECT number, endpoint, project_id, clock_offset_s FROM scopes").fetchall()
         except sqlite3.Error as error:
