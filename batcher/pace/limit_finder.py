@@ -270,7 +270,7 @@ class LimitFinder:
             self._trial = None
 
     def _is_explained(self, period_s: float, *, sliding: bool) -> bool:
-        """Whether `History` explains what was turned away, limits of the pace's own period included where it is longer."""
+        """Whether `History` explains what was turned away, those of its own period included."""
         return self._history.explained(max(period_s, self.rate.period_s if self.rate else 0.0), sliding=sliding)
 
     def _step_back(self, before: Rate, sent_at: float) -> None:
