@@ -15,8 +15,8 @@ What holds here:
 import random
 from collections.abc import Iterator, Mapping
 
-from batcher.channel.access import Access
 from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.credential_state import CredentialState
 from batcher.channel.governor import Governor, Limit
 from batcher.channel.jobs import Jobs
 from batcher.channel.passes import Pass
@@ -47,14 +47,14 @@ class Channel:
         self.clock = clock
         self.rng = rng
         self.private = private
-        self.access = Access(name, clock, self._halt, give_up_after_s=give_up_after_s)
+        self.credential = CredentialState(name, clock, self._halt, give_up_after_s=give_up_after_s)
         self.governor = Governor(
             clock,
             rng,
             limit=rate,
             read_limit=read_rate,
             give_up_after_s=give_up_after_s,
-            on_give_up=self.access.halt,
+            on_give_up=self.credential.halt,
         )
         self.cloud_clock = CloudClock(clock, slack_s)
         self.jobs = Jobs(clock, remembers=not private)
@@ -82,9 +82,9 @@ class Channel:
 
         *credential* is a mark that is equal where the credential is the same.
         """
-        halted = self.access.halted
+        halted = self.credential.halted
         if halted is not None and (self._try_again or credential != self.mark or not _is_refusal(halted)):
-            self.access.go_on()
+            self.credential.go_on()
             self.governor.go_on()
             self._try_again = False
         self.mark = credential
@@ -100,8 +100,8 @@ class Channel:
         )
         self._passes[one] = None
         self._waves[wave] = self._waves.get(wave, 0) + 1
-        if self.access.halted is not None:
-            one.halt(self.access.halted)
+        if self.credential.halted is not None:
+            one.halt(self.credential.halted)
         return one
 
     def try_again(self) -> None:

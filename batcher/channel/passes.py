@@ -50,23 +50,23 @@ class Pass:
         self._creates = None if channel.private else Pacer(_rate(rate), channel.clock)  # its own pace
         self._reads = None if channel.private else Pacer(_rate(read_rate), channel.clock)
 
-    # --- its access -------------------------------------------------------------------------------------
+    # --- its credential -------------------------------------------------------------------------------------
 
     async def ready(self) -> bool:
         """Whether it may send or look: not halted, and the credential is at hand."""
-        return self.halted is None and await self.channel.access.ready(self) and self.halted is None
+        return self.halted is None and await self.channel.credential.ready(self) and self.halted is None
 
     def first_alone(self) -> AbstractAsyncContextManager[None]:
         """Until the cloud has let the channel in, one request at a time: a wrong credential costs one refusal."""
-        return self.channel.access.first_alone()
+        return self.channel.credential.first_alone()
 
     def let_in(self) -> None:
         """The cloud has answered to a request, and not by refusing its credential."""
-        self.channel.access.let_in()
+        self.channel.credential.let_in()
 
     async def renew_or_halt(self, trouble: Trouble, sent_at: float) -> bool:
         """After a refusal: True if there is a newer credential than at *sent_at*, not refused yet."""
-        return await self.channel.access.renew_or_halt(trouble, sent_at, self)
+        return await self.channel.credential.renew_or_halt(trouble, sent_at, self)
 
     # --- its turns and slots ----------------------------------------------------------------------------
 

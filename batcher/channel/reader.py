@@ -72,7 +72,7 @@ class Reader:
                     through.let_in()
                     return outcome
                 if trouble.foreign is Foreign.BARRED:
-                    through.channel.access.halt(trouble)
+                    through.channel.credential.halt(trouble)
                     return None
                 if trouble.fate is Fate.TURNED_AWAY:
                     continue  # the meter has seen to the pause

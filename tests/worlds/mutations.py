@@ -12,8 +12,8 @@ from unittest import mock
 
 from msgspec.structs import replace
 
-from batcher.channel.access import Access, Asker
 from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.credential_state import Asker, CredentialState
 from batcher.channel.governor import Governor
 from batcher.channel.jobs import Jobs
 from batcher.clock import Instant
@@ -345,11 +345,11 @@ def goes_on_sending_after_a_signal() -> Iterator[None]:
 def goes_on_with_a_refused_credential() -> Iterator[None]:
     """A refusal does not stop the scope."""
 
-    async def renew_or_halt(self: Access, trouble: Trouble, sent_at: float, who: Asker) -> bool:
+    async def renew_or_halt(self: CredentialState, trouble: Trouble, sent_at: float, who: Asker) -> bool:
         await who.cloud.renew()
         return True
 
-    with _patch(Access, renew_or_halt=renew_or_halt):
+    with _patch(CredentialState, renew_or_halt=renew_or_halt):
         yield
 
 

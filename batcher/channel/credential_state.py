@@ -26,7 +26,7 @@ class Asker(Protocol):
     def patience(self) -> Party: ...
 
 
-class Access:
+class CredentialState:
     """The fate of one scope's credential, for all waves in it. *on_halt* is called when it is refused for good.
 
     *give_up_after_s*: so long is waited for an IAM that cannot be asked, once it has worked; None: for ever.

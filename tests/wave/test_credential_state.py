@@ -6,7 +6,7 @@ from typing import cast
 
 from structlog.testing import capture_logs
 
-from batcher.channel.access import Access
+from batcher.channel.credential_state import CredentialState
 from batcher.drs.cloud import Cloud, Refusal
 from tests.pace.server import virtual_clock
 from tests.virtual import run
@@ -35,22 +35,22 @@ class Iam:
 
 def attend(
     iam: Iam, *, let_in: bool = True, give_up_after_s: float | None = None, stop_after_s: float | None = None
-) -> tuple[bool, Access, float]:
+) -> tuple[bool, CredentialState, float]:
     """Whether the scope may send after all, once IAM is out, and when that is known."""
-    found: list[tuple[bool, Access, float]] = []
+    found: list[tuple[bool, CredentialState, float]] = []
 
     async def main() -> None:
         clock = virtual_clock()
         way = entered(cast(Cloud, iam), clock, give_up_after_s=give_up_after_s)
-        access = way.channel.access
+        credential = way.channel.credential
         assert await way.ready()
         if let_in:
-            access.let_in()
+            credential.let_in()
         await clock.sleep(100.0)
         if stop_after_s is not None:
             asyncio.get_running_loop().call_later(stop_after_s, way.stop)
         ready = await way.ready()
-        found.append((ready, access, clock.monotonic() - 1100.0))
+        found.append((ready, credential, clock.monotonic() - 1100.0))
 
     with capture_logs():
         run(main)
@@ -59,29 +59,29 @@ def attend(
 
 def test_an_iam_that_has_worked_is_waited_for_without_a_storm() -> None:
     iam = Iam(out_until_s=700.0)
-    ready, access, after_s = attend(iam)
+    ready, credential, after_s = attend(iam)
     assert ready
-    assert access.halted is None
+    assert credential.halted is None
     assert 600.0 <= after_s <= 661.0
     assert len(iam.asked) < 20
 
 
 def test_one_that_has_never_worked_stops_the_scope() -> None:
-    ready, access, after_s = attend(Iam(out_until_s=700.0), let_in=False)
+    ready, credential, after_s = attend(Iam(out_until_s=700.0), let_in=False)
     assert not ready
     assert after_s < 1.0
-    assert access.halted is not None
-    assert "login page" in (access.halted.error_msg or "")
+    assert credential.halted is not None
+    assert "login page" in (credential.halted.error_msg or "")
 
 
 def test_the_wait_has_a_bound_and_ends_with_a_refusal_and_with_the_wave() -> None:
-    ready, access, after_s = attend(Iam(out_until_s=1e9), give_up_after_s=300.0)
+    ready, credential, after_s = attend(Iam(out_until_s=1e9), give_up_after_s=300.0)
     assert not ready
-    assert access.halted is not None
+    assert credential.halted is not None
     assert 300.0 <= after_s <= 361.0
-    ready, access, _ = attend(Iam(out_until_s=150.0, after=WRONG))
-    assert access.halted is not None
-    assert access.halted.error_msg == "wrong password"
-    ready, access, after_s = attend(Iam(out_until_s=1e9), stop_after_s=10.0)
-    assert (ready, access.halted) == (False, None)
+    ready, credential, _ = attend(Iam(out_until_s=150.0, after=WRONG))
+    assert credential.halted is not None
+    assert credential.halted.error_msg == "wrong password"
+    ready, credential, after_s = attend(Iam(out_until_s=1e9), stop_after_s=10.0)
+    assert (ready, credential.halted) == (False, None)
     assert after_s <= 12.0
