@@ -18,12 +18,12 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 2.0, 60.0
 
 
 class Asker(Protocol):
-    """Who asks: by which *cloud*, and the *patience* of its wave, which is closed once that is to stop."""
+    """Who asks: by which *cloud*, and the *long_waits* of its wave, which is closed once that is to stop."""
 
     @property
     def cloud(self) -> Cloud: ...
     @property
-    def patience(self) -> Party: ...
+    def long_waits(self) -> Party: ...
 
 
 class CredentialState:
@@ -59,7 +59,7 @@ class CredentialState:
         refusal = await who.cloud.prepare()
         if refusal is not None and refusal.passing and self._is_in:
             refusal = await self._outlast(refusal, who)
-            if refusal is not None and who.patience.closed:
+            if refusal is not None and who.long_waits.closed:
                 return False
         if refusal is not None:
             self.halt(_not_let_in(refusal))
@@ -68,18 +68,18 @@ class CredentialState:
     async def _outlast(self, refusal: Refusal, who: Asker) -> Refusal | None:
         """IAM cannot be asked, and the credential was good until now: ask until it can, as in any outage."""
         try:
-            await self._asking.enter(who.patience)
+            await self._asking.enter(who.long_waits)
         except Closed:
             return refusal
         try:
             began, pause_s = self._clock.monotonic(), _FIRST_PAUSE_S
             log.warning("credential.iam_unreachable", scope=self._scope, reason=refusal.error_msg)
-            while not who.patience.closed and self.halted is None:
+            while not who.long_waits.closed and self.halted is None:
                 lasted_s = self._clock.monotonic() - began
                 if self._give_up_after_s is not None and lasted_s >= self._give_up_after_s:
                     return refusal
-                await who.patience.until_closed(pause_s)
-                if who.patience.closed:
+                await who.long_waits.until_closed(pause_s)
+                if who.long_waits.closed:
                     break
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
                 again = await who.cloud.prepare()

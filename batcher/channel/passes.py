@@ -43,7 +43,7 @@ class Pass:
         self.jobs = channel.jobs
         self.sends = Party(priority=priority, age=age)
         self.looks = Party(priority=priority, age=age)
-        self.patience = Party()  # closed where the wave waits for nothing more that may take long
+        self.long_waits = Party()  # closed where the wave waits for nothing more that may take long
         self.slots = Slots(concurrency, channel.clock, channel.places)
         self.halted: Trouble | None = None  # why nothing goes through it any more
         self.on_halt: Callable[[], None] = _nobody
@@ -93,7 +93,7 @@ class Pass:
     def stop(self) -> None:
         """Nothing new is sent through it; look-ups still go."""
         self.end()
-        self.patience.close()
+        self.long_waits.close()
 
     def end(self) -> None:
         """Nothing is left to send through it; look-ups go on as before."""
