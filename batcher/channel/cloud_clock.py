@@ -25,7 +25,7 @@ _JUMP_S = 1.0  # by how much a `Date` may stray and still be that of the same cl
 _WAITING = "WAITING_FOR_RUNNING"  # then `create_time` may be its start, which is to come
 
 
-class Known(Struct, frozen=True, kw_only=True):
+class StampedComparison(Struct, frozen=True, kw_only=True):
     """A comparison that was created between *after* and *before*, both monotonic on *timebase*.
 
     *sure* is False where it may be older: what `keep` gets while another is unfinished is not documented, and may be
@@ -40,23 +40,23 @@ class Known(Struct, frozen=True, kw_only=True):
     sure: bool = True
 
 
-class _Fact(Struct, frozen=True):
+class _OffsetBounds(Struct, frozen=True):
     """Bounds of (cloud's clock - our monotonic one), true between *after* and *before*."""
 
     low: float
     high: float
-    known: Known
+    known: StampedComparison
 
     def at(self, monotonic: float) -> tuple[float, float]:
         """The bounds at another moment: the further away, the wider."""
         far_s = max(0.0, self.known.after - monotonic, monotonic - self.known.before)
         return self.low - far_s * _DRIFT, self.high + far_s * _DRIFT
 
-    def agrees(self, other: "_Fact", slack_s: float) -> bool:
+    def agrees(self, other: "_OffsetBounds", slack_s: float) -> bool:
         return self.low <= other.high + slack_s and other.low <= self.high + slack_s
 
 
-class _Face(Struct):
+class _DateHeaderClock(Struct):
     """One of the clocks that `Date` headers have shown since *seen_at*, as bounds of (it - our monotonic one)."""
 
     low: float
@@ -70,10 +70,10 @@ class CloudClock:
     def __init__(self, clock: Clock, slack_s: float) -> None:
         self._clock = clock
         self._slack_s = slack_s
-        self._faces: list[_Face] = []
-        self._shown: _Face | None = None  # the face last seen
-        self._facts: dict[str, list[_Fact]] = {}  # by timebase, in order of time
-        self._known: dict[str, Known] = {}  # by task id: could tell the cloud's time, if looked up
+        self._faces: list[_DateHeaderClock] = []
+        self._shown: _DateHeaderClock | None = None  # the face last seen
+        self._facts: dict[str, list[_OffsetBounds]] = {}  # by timebase, in order of time
+        self._known: dict[str, StampedComparison] = {}  # by task id: could tell the cloud's time, if looked up
 
     # --- learning ---------------------------------------------------------------------------------------
 
@@ -88,7 +88,7 @@ class CloudClock:
                     face.low, face.high = max(low, face.low), min(high, face.high)
                 self._shown = face
                 return
-        self._shown = _Face(low, high, answered)
+        self._shown = _DateHeaderClock(low, high, answered)
         self._faces = [*self._faces[-_MOST + 1 :], self._shown]
 
     def heard_then(self, intent: Intended) -> None:
@@ -99,7 +99,7 @@ class CloudClock:
         if self._shown is not None:
             self._shown.seen_at = min(self._shown.seen_at, intent.monotonic)
 
-    def remember(self, known: Known) -> None:
+    def remember(self, known: StampedComparison) -> None:
         """*known* can tell the cloud's time: should that be needed, it is looked up."""
         here = [other for other in self._known.values() if other.timebase == known.timebase]
         spaced = not here or known.after - here[-1].after >= _APART_S or len(here) < _FEW
@@ -115,8 +115,8 @@ class CloudClock:
         here += [fact.known for fact in self._facts.get(self._clock.timebase, ())]
         return any(known.sure for known in here) or len({known.job_id for known in here}) > 1
 
-    def forget(self, known: Known) -> None:
-        """It is not to be had."""
+    def forget(self, known: StampedComparison) -> None:
+        """Forget *known*, which is not to be had."""
         self._known.pop(known.task_id, None)
 
     def listed(self, comparisons: Iterable[Comparison]) -> None:
@@ -126,20 +126,20 @@ class CloudClock:
             if known is not None:
                 self.learn(known, comparison)
 
-    def learn(self, known: Known, comparison: Comparison) -> None:
+    def learn(self, known: StampedComparison, comparison: Comparison) -> None:
         """*comparison* is *known*, as it is listed."""
         self.forget(known)
         if comparison.create_time is None or comparison.compare_task_status == _WAITING:
             return
         created = comparison.create_time / 1000
-        fact = _Fact(created - known.before - _ROUNDING_S, created - known.after + _ROUNDING_S, known)
+        fact = _OffsetBounds(created - known.before - _ROUNDING_S, created - known.after + _ROUNDING_S, known)
         facts = self._facts.setdefault(known.timebase, [])
         if not any(other.known.task_id == known.task_id for other in facts):
             facts.append(fact)
             facts.sort(key=lambda fact: fact.known.before)
             del facts[:-_MOST]
 
-    def wanted(self, instant: Instant) -> Known | None:
+    def wanted(self, instant: Instant) -> StampedComparison | None:
         """What should be looked up to know better what the cloud's clock showed at *instant*, if anything helps."""
         known = [each for each in self._known.values() if each.timebase == instant.timebase]
         if not known:
@@ -203,7 +203,7 @@ class CloudClock:
 
     # --- within -----------------------------------------------------------------------------------------
 
-    def _sound(self, timebase: str) -> list[_Fact]:
+    def _sound(self, timebase: str) -> list[_OffsetBounds]:
         """What may be relied on, in order of time: an unsure fact where another bears it out."""
         facts = self._facts.get(timebase, [])
         sure = [fact for fact in facts if fact.known.sure]
@@ -211,7 +211,7 @@ class CloudClock:
             return facts
         return [fact for fact in facts if fact.known.sure or self._borne_out(fact, sure, facts)]
 
-    def _borne_out(self, fact: _Fact, sure: list[_Fact], facts: list[_Fact]) -> bool:
+    def _borne_out(self, fact: _OffsetBounds, sure: list[_OffsetBounds], facts: list[_OffsetBounds]) -> bool:
         """What is sure agrees with *fact*; or, where nothing is, one of another job does, or what `Date` shows."""
         if sure:
             return any(fact.agrees(other, self._slack_s) for other in sure)

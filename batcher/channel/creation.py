@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 
-from batcher.channel.cloud_clock import Known
+from batcher.channel.cloud_clock import StampedComparison
 from batcher.drs.outcome import Half, Made
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended
@@ -18,7 +18,7 @@ class Creation(Struct, frozen=True):
     answer: Answered
 
     @property
-    def known(self) -> Known | None:
+    def known(self) -> StampedComparison | None:
         """When it was created, by our clock; None where nothing was, or its `create_time` may be a planned start."""
         answer = self.answer
         if answer.monotonic is None:
@@ -26,7 +26,7 @@ class Creation(Struct, frozen=True):
         for half in (Half.OBJECT,) if self.entry.start_time is not None else (Half.OBJECT, Half.DATA):
             verdict = answer.halves.get(half)
             if isinstance(verdict, Made):
-                return Known(
+                return StampedComparison(
                     task_id=verdict.compare_task_id,
                     job_id=self.entry.job_id,
                     timebase=self.intent.timebase,

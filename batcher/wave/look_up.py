@@ -8,7 +8,7 @@ import asyncio
 
 from msgspec.structs import replace
 
-from batcher.channel.cloud_clock import Known
+from batcher.channel.cloud_clock import StampedComparison
 from batcher.channel.creation import creations
 from batcher.channel.passes import Pass
 from batcher.clock import Instant
@@ -114,7 +114,7 @@ class LookUps:
             return frozenset()
         new = [comparison for comparison in comparisons if comparison.compare_task_id not in held.listed]
         for comparison in new:
-            known = Known(
+            known = StampedComparison(
                 task_id=comparison.compare_task_id,
                 job_id=held.entry.job_id,
                 timebase=self._context.clock.timebase,
@@ -152,7 +152,7 @@ class LookUps:
                 if known is not None and known.timebase == instant.timebase:
                     self._cloud_clock.remember(known)
 
-    async def _ask(self, known: Known) -> bool:
+    async def _ask(self, known: StampedComparison) -> bool:
         """Look *known* up. False: that did not work out, now."""
         try:
             listed = await self._lister.comparisons(known.job_id)

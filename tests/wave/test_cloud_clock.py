@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from batcher.channel.cloud_clock import CloudClock, Known
+from batcher.channel.cloud_clock import CloudClock, StampedComparison
 from batcher.clock import Instant, SystemClock
 from batcher.drs.outcome import Comparison
 from tests.virtual import VirtualClock, VirtualLoop
@@ -32,7 +32,9 @@ class Time(CloudClock):
     ) -> Comparison:
         """Ours was created in the middle of a request that left at *at*; the clock that stamps it is off."""
         job_id = job or f"job-{task_id}"
-        known = Known(task_id=task_id, job_id=job_id, timebase="virtual", after=at, before=at + took_s, sure=sure)
+        known = StampedComparison(
+            task_id=task_id, job_id=job_id, timebase="virtual", after=at, before=at + took_s, sure=sure
+        )
         self.remember(known)
         return comparison(task_id, at=AHEAD + at + took_s / 2 + off_s)
 
