@@ -6,7 +6,7 @@ from functools import partial
 from typing import TypeVar
 
 from batcher.channel.passes import Pass
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
 from batcher.drs.cloud import OnSent
 from batcher.drs.fleet import FleetCloud, FleetOutcome, JobDetail, JobKind, JobPage, ObjectPage
@@ -26,7 +26,7 @@ def _passes(trouble: Trouble) -> bool:
     return trouble.kind in _PASSING or (trouble.kind is ErrorKind.PROTOCOL and trouble.error_code is None)
 
 
-class FleetReader(Reader):
+class FleetReader(ScopeReader):
     """The look-ups of a discovery. Each gives what was told, or the trouble that did not pass."""
 
     def __init__(self, fleet: FleetCloud, reads: Pass, clock: Clock, rng: random.Random) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from batcher.channel.passes import Pass
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
@@ -78,7 +78,7 @@ class Companion:
 
     def begin(self, reads: Mapping[Scope, Pass]) -> None:
         """The lanes are there: look through *reads* from now on. Raises `UserError`."""
-        readers = {scope: Reader(one, self._clock) for scope, one in reads.items()}
+        readers = {scope: ScopeReader(one, self._clock) for scope, one in reads.items()}
         poll_s = _READY_POLLS * self._settings.poll
         if self._settings.wait_ready > 0:
             self._ready = ReadinessAdmissions(

@@ -9,7 +9,7 @@ from functools import partial
 from math import inf
 from pathlib import Path
 
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
@@ -79,7 +79,7 @@ class Follower:
             ScopeFollower, spill, polling, clock, rng, self._ended, on_comparison=on_comparison, at_once=at_once
         )
         self._followers: dict[ScopeName, ScopeFollower] = {}
-        self._readers: Mapping[ScopeName, Reader] | None = None
+        self._readers: Mapping[ScopeName, ScopeReader] | None = None
         self._ended_early = DueQueue(spill, 1.0)  # before `begin`: there was nothing to look at
         self._entries = 0
         self._verdicts: Counter[Verdict] = Counter()
@@ -108,7 +108,7 @@ class Follower:
         """The scopes in which there is something to look at."""
         return tuple(self._followers)
 
-    def begin(self, readers: Mapping[ScopeName, Reader]) -> None:
+    def begin(self, readers: Mapping[ScopeName, ScopeReader]) -> None:
         """The scopes are looked at by *readers* from now on; `run` does it."""
         self._readers = readers
         while (entry := self._ended_early.take(inf)) is not None:
@@ -168,7 +168,7 @@ class Follower:
         self._on_verdict(entry)
 
 
-async def _followed(scope: ScopeName, follower: ScopeFollower, reader: Reader) -> None:
+async def _followed(scope: ScopeName, follower: ScopeFollower, reader: ScopeReader) -> None:
     endpoint, project_id = scope
     in_scope(endpoint or "-", project_id or "-")
     await follower.run(reader)

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.durations import duration_text
@@ -103,7 +103,7 @@ class Following:
         """The scopes in which there is something to look at."""
         return self._follower.scopes
 
-    def begin(self, readers: Mapping[ScopeName, Reader]) -> None:
+    def begin(self, readers: Mapping[ScopeName, ScopeReader]) -> None:
         """Look by *readers* from now on. Raises `UserError`."""
         if not self.is_taken_up:
             return

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from batcher.channel.passes import Pass
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
@@ -26,13 +26,13 @@ async def job_lists(
     try:
         async with asyncio.timeout(patience_s):
             for scope, job_id in named:
-                found[scope, job_id] = await _list_of(Reader(reads[scope], clock), job_id)
+                found[scope, job_id] = await _list_of(ScopeReader(reads[scope], clock), job_id)
     except TimeoutError:
         pass  # those that are missing say so
     return found
 
 
-async def _list_of(reader: Reader, job_id: str) -> JobList:
+async def _list_of(reader: ScopeReader, job_id: str) -> JobList:
     paging: Paging[Comparison] = Paging(first=guesses.FIRST_PAGE, most_pages=_MOST_PAGES, first_again=True)
     while True:
         outcome = await reader.query(job_id, {}, page=paging.number)

@@ -4,7 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterator, Sequence
 
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.cloud import ResultIds
@@ -88,7 +88,7 @@ class ScopeFollower:
         """Whether the cloud does not answer."""
         return self._unanswered >= _SILENT
 
-    async def run(self, reader: Reader) -> None:
+    async def run(self, reader: ScopeReader) -> None:
         """Look by *reader* until every entry has its verdict, or nothing can be looked at any more.
 
         Cancel it to stop.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock, SystemClock
 from batcher.drs.auth.sources import CredentialSources
 from batcher.follow.connect import CredentialFor, connected
@@ -92,7 +92,7 @@ class WatchSession:
                 scopes, self._settings, self._clock, sources=self._sources, credential_for=self._credential_for
             ) as reads:
                 following.begin(
-                    {(scope.endpoint, scope.project_id): Reader(one, self._clock) for scope, one in reads.items()}
+                    {(scope.endpoint, scope.project_id): ScopeReader(one, self._clock) for scope, one in reads.items()}
                 )
                 return await following.finish()
         finally:

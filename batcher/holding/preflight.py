@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from batcher.channel.passes import Pass
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
@@ -71,7 +71,7 @@ async def preflight(
     """
 
     async def ask(scope: Scope) -> None:
-        states = await states_of(Reader(reads[scope], clock), jobs[scope], clock, rng, on_told=on_told)
+        states = await states_of(ScopeReader(reads[scope], clock), jobs[scope], clock, rng, on_told=on_told)
         for job_id, job in jobs[scope].items():
             job.state = states[job_id]
 
@@ -80,7 +80,7 @@ async def preflight(
             group.create_task(ask(scope))
 
 
-async def look(reader: Reader, job_ids: Sequence[str]) -> Mapping[str, JobState] | Trouble:
+async def look(reader: ScopeReader, job_ids: Sequence[str]) -> Mapping[str, JobState] | Trouble:
     """The state of each of *job_ids*, at most a batch of them; trouble that passes, as it came.
 
     A job that the answer to a batch says nothing of is asked about alone.
@@ -106,7 +106,7 @@ async def look(reader: Reader, job_ids: Sequence[str]) -> Mapping[str, JobState]
 
 
 async def states_of(
-    reader: Reader,
+    reader: ScopeReader,
     job_ids: Iterable[str],
     clock: Clock,
     rng: random.Random,
@@ -150,7 +150,7 @@ def _batches(job_ids: Iterable[str]) -> Iterator[list[str]]:
 
 
 async def _surely(
-    reader: Reader, batch: Sequence[str], clock: Clock, rng: random.Random
+    reader: ScopeReader, batch: Sequence[str], clock: Clock, rng: random.Random
 ) -> Mapping[str, JobState] | Trouble:
     """The states of *batch*, asked again while that may help."""
     polling = PollPolicy(soonest_s=1.0, longest_s=15.0)

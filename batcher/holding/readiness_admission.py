@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import assert_never
 
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
@@ -41,7 +41,7 @@ class ReadinessAdmission:
     refused. One that the cloud says nothing of is let through: whoever may not look may still create.
     """
 
-    def __init__(self, reader: Reader, clock: Clock, rng: random.Random, *, wait_s: float, poll_s: float) -> None:
+    def __init__(self, reader: ScopeReader, clock: Clock, rng: random.Random, *, wait_s: float, poll_s: float) -> None:
         self._reader = reader
         self._clock = clock
         self._rng = rng

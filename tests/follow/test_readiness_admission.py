@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from batcher.channel.reader import Reader
+from batcher.channel.scope_reader import ScopeReader
 from batcher.follow.connect import connected
 from batcher.holding.admission import Admittance, Admitted, Refused, Waits
 from batcher.holding.preflight import JobReport, preflight, states_of
@@ -26,11 +26,11 @@ pytestmark = pytest.mark.virtual_time
 
 
 @asynccontextmanager
-async def reader_of(simulator: Simulator) -> AsyncIterator[Reader]:
+async def reader_of(simulator: Simulator) -> AsyncIterator[ScopeReader]:
     scope = Scope(0, simulator.url, "p")
     settings = hurried()
     async with connected([scope], settings, loop_clock(), credential_for=a_token) as reads:
-        yield Reader(reads[scope], loop_clock())
+        yield ScopeReader(reads[scope], loop_clock())
 
 
 @asynccontextmanager

@@ -12,7 +12,7 @@ from batcher.drs.outcome import ErrorKind, Fate, Foreign, ResultsOutcome, Status
 from batcher.pace.line import Closed
 
 
-class _Told(Protocol):
+class _ReadAnswer(Protocol):
     """An outcome that may be trouble as a whole."""
 
     @property
@@ -23,10 +23,10 @@ class _Told(Protocol):
     def answered(self) -> bool: ...
 
 
-T = TypeVar("T", bound=_Told)
+T = TypeVar("T", bound=_ReadAnswer)
 
 
-class Reader:
+class ScopeReader:
     """The look-ups of one scope. Throttling is waited out and a credential renewed; any other trouble is the answer.
 
     So is a missing permission: who may not look may still create.
