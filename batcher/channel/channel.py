@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.credential_state import CredentialState
 from batcher.channel.governor import Governor, Limit
-from batcher.channel.jobs import Jobs
+from batcher.channel.job_claims import JobClaims
 from batcher.channel.passes import Pass
 from batcher.clock import Clock
 from batcher.drs.cloud import Cloud
@@ -57,7 +57,7 @@ class Channel:
             on_give_up=self.credential.halt,
         )
         self.cloud_clock = CloudClock(clock, slack_s)
-        self.jobs = Jobs(clock, remembers=not private)
+        self.jobs = JobClaims(clock, remembers=not private)
         self.places = None if private else Line(concurrency)
         self._concurrency = concurrency
         self._passes: dict[Pass, None] = {}  # in the order in which they came

@@ -15,7 +15,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from batcher.channel.jobs import Work
+from batcher.channel.job_claims import ClaimedEntry
 from batcher.channel.passes import Pass
 from batcher.clock import Instant
 from batcher.drs.outcome import Half, Made
@@ -149,7 +149,7 @@ class Course:
         now = self._cloud_clock.now()
         return None if then is not None and now is not None and now.latest < then.earliest else then
 
-    def lands_within_s(self, held: Work) -> float:
+    def lands_within_s(self, held: ClaimedEntry) -> float:
         """Seconds until the last request for *held* can land no more, at most."""
         policy = self._context.policy
         since_s = self.since_intent(held) if isinstance(held, Held) else 0.0

@@ -17,7 +17,7 @@ from collections import Counter
 from functools import partial
 from typing import assert_never
 
-from batcher.channel.jobs import Who
+from batcher.channel.job_claims import Who
 from batcher.channel.passes import Pass, paced
 from batcher.drs.outcome import Trouble
 from batcher.holding.admission import Admitted, Refused, Waits, WaitsFor

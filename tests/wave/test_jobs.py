@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from batcher.channel.jobs import MOST, Jobs
+from batcher.channel.job_claims import MOST, JobClaims
 from batcher.drs.outcome import Made
 from batcher.life.events import Answered, Intended
 from batcher.life.state import fold, fresh
@@ -32,7 +32,7 @@ def work(*, policy: str = "cancel", made: str | None = None, sent: bool = True) 
 def test_a_job_goes_from_hand_to_hand_first_come_first_served() -> None:
     async def main() -> None:
         had: list[str] = []
-        jobs, first = Jobs(virtual_clock()), work(sent=False)
+        jobs, first = JobClaims(virtual_clock()), work(sent=False)
         assert jobs.take(A, first, lambda: had.append("a"))
         for who in (B, C):
             assert not jobs.take(who, work(sent=False), partial(had.append, who[0]))
@@ -50,7 +50,7 @@ def test_a_job_goes_from_hand_to_hand_first_come_first_served() -> None:
 def test_what_a_stopped_wave_left_in_doubt_holds_its_job_until_it_can_land_no_more() -> None:
     async def main() -> None:
         clock, had = virtual_clock(), []
-        jobs, began = Jobs(clock), clock.monotonic()
+        jobs, began = JobClaims(clock), clock.monotonic()
         doubt = work()
         assert jobs.take(A, doubt, lambda: None)
         assert not jobs.take(B, work(sent=False), lambda: had.append(clock.monotonic() - began))
@@ -67,7 +67,7 @@ def test_doubts_of_several_waves_do_not_wait_for_each_other() -> None:
     """Both were sent by earlier processes: each is looked up, and whoever is to be sent again waits for the other."""
 
     async def main() -> None:
-        jobs, had = Jobs(virtual_clock()), []
+        jobs, had = JobClaims(virtual_clock()), []
         one, other = work(), work()
         jobs.doubt(A, one)
         jobs.doubt(B, other)
@@ -85,7 +85,7 @@ def test_doubts_of_several_waves_do_not_wait_for_each_other() -> None:
 @pytest.mark.parametrize(("policy", "unsure"), [("cancel", set()), ("keep", {"task-a"})])
 def test_what_keep_got_may_have_been_there(policy: str, unsure: set[str]) -> None:
     async def main() -> None:
-        jobs = Jobs(virtual_clock())
+        jobs = JobClaims(virtual_clock())
         created = work(policy=policy, made="task-a")
         assert jobs.take(A, created, lambda: None)
         jobs.after(A, created)
@@ -98,7 +98,7 @@ def test_what_keep_got_may_have_been_there(policy: str, unsure: set[str]) -> Non
 
 def test_what_is_remembered_is_bounded() -> None:
     async def main() -> None:
-        jobs = Jobs(virtual_clock())
+        jobs = JobClaims(virtual_clock())
         for number in range(MOST + 10):
             held = Held(entry(number, halves="data"), work(made=f"task-{number}").state)
             assert jobs.take(("a", number), held, lambda: None)

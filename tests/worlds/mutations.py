@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.credential_state import Asker, CredentialState
 from batcher.channel.governor import Governor
-from batcher.channel.jobs import Jobs
+from batcher.channel.job_claims import JobClaims
 from batcher.clock import Instant
 from batcher.drs.answer import Answer
 from batcher.drs.authorship import says_the_cloud
@@ -295,7 +295,7 @@ def sends_for_one_job_at_the_same_time() -> Iterator[None]:
         self.size -= 1
         self._wake_all()
 
-    with _patch(Agenda, add=add, release=release), _patch(Jobs, take=lambda self, who, work, again: True):
+    with _patch(Agenda, add=add, release=release), _patch(JobClaims, take=lambda self, who, work, again: True):
         yield
 
 

@@ -12,7 +12,7 @@ from unittest import mock
 import pytest
 
 from batcher.channel.channel import Channels
-from batcher.channel.jobs import Jobs
+from batcher.channel.job_claims import JobClaims
 from batcher.life.entry import PlannedEntry
 from batcher.life.reconcile import Others
 from batcher.wave.course import Course
@@ -44,13 +44,13 @@ def test_a_seed_replays_exactly(tmp_path: Path) -> None:
 @contextmanager
 def without_the_table_of_jobs() -> Iterator[None]:
     """Whoever wants to send for a job, sends."""
-    whole = Jobs.take
+    whole = JobClaims.take
 
-    def take(self: Jobs, who: Any, work: Any, again: Callable[[], None]) -> bool:
-        with mock.patch.object(Jobs, "_is_busy", return_value=False):
+    def take(self: JobClaims, who: Any, work: Any, again: Callable[[], None]) -> bool:
+        with mock.patch.object(JobClaims, "_is_busy", return_value=False):
             return whole(self, who, work, again)
 
-    with mock.patch.object(Jobs, "take", take):
+    with mock.patch.object(JobClaims, "take", take):
         yield
 
 
@@ -63,8 +63,8 @@ def without_the_others() -> Iterator[None]:
         return await whole(self, entry) if entry.shares_job else Others()
 
     with (
-        mock.patch.object(Jobs, "made", return_value=frozenset()),
-        mock.patch.object(Jobs, "doubts", return_value=()),
+        mock.patch.object(JobClaims, "made", return_value=frozenset()),
+        mock.patch.object(JobClaims, "doubts", return_value=()),
         mock.patch.object(Course, "others", others),
     ):
         yield
@@ -87,11 +87,11 @@ def with_a_pace_for_each_wave() -> Iterator[None]:
 def that_forgets_what_a_stopped_wave_left() -> Iterator[None]:
     """A wave that stops takes its doubts along: its jobs are free at once, and nobody knows of what may land."""
 
-    def leave_in_doubt(self: Jobs, who: Any, work: Any, lands_within_s: float) -> None:
+    def leave_in_doubt(self: JobClaims, who: Any, work: Any, lands_within_s: float) -> None:
         if who in self._claims.get(work.entry.job_id, {}):
             self._drop(work.entry.job_id, who)
 
-    with mock.patch.object(Jobs, "leave_in_doubt", leave_in_doubt):
+    with mock.patch.object(JobClaims, "leave_in_doubt", leave_in_doubt):
         yield
 
 

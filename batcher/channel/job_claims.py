@@ -25,7 +25,7 @@ from batcher.life.state import EntryState
 MOST = 20_000
 
 
-class Work(Protocol):
+class ClaimedEntry(Protocol):
     """An entry in the hands of a wave; its *state* moves on meanwhile."""
 
     entry: PlannedEntry
@@ -36,54 +36,54 @@ Who = tuple[str, int]
 """A wave, by a name that it keeps when it is opened again, and the place of its entry."""
 
 
-class _Claim:
+class _JobClaim:
     """*until*: when it holds up nobody any more, monotonic; None: not yet known."""
 
     __slots__ = ("until", "work")
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: ClaimedEntry) -> None:
         self.work = work
         self.until: float | None = None
 
 
-class _Waiting:
+class _WaitingEntry:
     __slots__ = ("again", "who", "work")
 
-    def __init__(self, who: Who, work: Work, again: Callable[[], None]) -> None:
+    def __init__(self, who: Who, work: ClaimedEntry, again: Callable[[], None]) -> None:
         self.who, self.work, self.again = who, work, again
 
 
-class Jobs:
+class JobClaims:
     """The jobs of one scope; see the module. *remembers* is False where there is but one wave, which knows its own."""
 
     def __init__(self, clock: Clock, *, remembers: bool = True) -> None:
         self._clock = clock
         self._remembers = remembers
-        self._claims: dict[str, dict[Who, _Claim]] = {}
-        self._waiting: dict[str, deque[_Waiting]] = {}
+        self._claims: dict[str, dict[Who, _JobClaim]] = {}
+        self._waiting: dict[str, deque[_WaitingEntry]] = {}
         self._left: OrderedDict[tuple[str, Who], None] = OrderedDict()  # doubts that hold up nobody, oldest first
         self._made: OrderedDict[str, dict[str, tuple[str, bool]]] = OrderedDict()  # by job: whose each id is; if surely
         self._alarms: dict[str, asyncio.TimerHandle] = {}
 
-    def take(self, who: Who, work: Work, again: Callable[[], None]) -> bool:
+    def take(self, who: Who, work: ClaimedEntry, again: Callable[[], None]) -> bool:
         """Have the job of *work* in hand. False: another entry has it; *again* is called once *who* has it instead."""
         job_id = work.entry.job_id
         claims = self._claims.get(job_id)
         if claims is None:
-            self._claims[job_id] = {who: _Claim(work)}
+            self._claims[job_id] = {who: _JobClaim(work)}
             return True
         if self._is_busy(claims, who) or (job_id in self._waiting and who not in claims):
-            self._waiting.setdefault(job_id, deque()).append(_Waiting(who, work, again))
+            self._waiting.setdefault(job_id, deque()).append(_WaitingEntry(who, work, again))
             self._set_alarm(job_id)
             return False
         self._claim(job_id, who, work)
         return True
 
-    def doubt(self, who: Who, work: Work) -> None:
+    def doubt(self, who: Who, work: ClaimedEntry) -> None:
         """*work* was sent by an earlier run, and nobody knows what became of it."""
         self._claim(work.entry.job_id, who, work)
 
-    def after(self, who: Who, work: Work) -> None:
+    def after(self, who: Who, work: ClaimedEntry) -> None:
         """A step of *work* has ended: its job is free, unless it is in doubt."""
         job_id = work.entry.job_id
         claim = self._claims.get(job_id, {}).get(who)
@@ -91,7 +91,7 @@ class Jobs:
             self._note_made(who, work)
             self._drop(job_id, who)
 
-    def leave_in_doubt(self, who: Who, work: Work, lands_within_s: float) -> None:
+    def leave_in_doubt(self, who: Who, work: ClaimedEntry, lands_within_s: float) -> None:
         """Nobody will find out what became of *work*, for now: its job is free when that can land no more."""
         job_id = work.entry.job_id
         self._note_made(who, work)
@@ -104,11 +104,11 @@ class Jobs:
             self._drop(*next(iter(self._left)))
         self._set_alarm(job_id)
 
-    def remember(self, who: Who, work: Work) -> None:
+    def remember(self, who: Who, work: ClaimedEntry) -> None:
         """An earlier process sent *work*: what it made is no other wave's."""
         self._note_made(who, work)
 
-    def leave(self, wave: str, lands_within_s: Callable[[Work], float]) -> None:
+    def leave(self, wave: str, lands_within_s: Callable[[ClaimedEntry], float]) -> None:
         """*wave* stops: it waits for nothing any more, and what it leaves in doubt is left."""
         for job_id in [job_id for job_id, waiting in self._waiting.items() if any(w.who[0] == wave for w in waiting)]:
             self._waiting[job_id] = deque(w for w in self._waiting[job_id] if w.who[0] != wave)
@@ -140,7 +140,7 @@ class Jobs:
                 ids |= {task_id for task_id, is_sure in _made_of(claim.work).items() if not is_sure}
         return frozenset(ids)
 
-    def doubts(self, job_id: str, besides: str) -> Iterator[Work]:
+    def doubts(self, job_id: str, besides: str) -> Iterator[ClaimedEntry]:
         """What other waves than *besides* sent for the job, and do not know what became of."""
         for who, claim in self._claims.get(job_id, {}).items():
             if who[0] != besides and claim.work.state.in_doubt:
@@ -151,15 +151,15 @@ class Jobs:
         for alarm in self._alarms.values():
             alarm.cancel()
 
-    def _is_busy(self, claims: dict[Who, _Claim], who: Who) -> bool:
+    def _is_busy(self, claims: dict[Who, _JobClaim], who: Who) -> bool:
         now = self._clock.monotonic()
         return any(other != who and (claim.until is None or claim.until > now) for other, claim in claims.items())
 
-    def _claim(self, job_id: str, who: Who, work: Work) -> None:
+    def _claim(self, job_id: str, who: Who, work: ClaimedEntry) -> None:
         self._left.pop((job_id, who), None)
-        self._claims.setdefault(job_id, {})[who] = _Claim(work)
+        self._claims.setdefault(job_id, {})[who] = _JobClaim(work)
 
-    def _note_made(self, who: Who, work: Work) -> None:
+    def _note_made(self, who: Who, work: ClaimedEntry) -> None:
         if self._remembers and (ids := _made_of(work)):
             made = self._made.setdefault(work.entry.job_id, {})
             made.update((task_id, (who[0], is_sure)) for task_id, is_sure in ids.items())
@@ -210,7 +210,7 @@ class Jobs:
 _LATER_S = 0.001  # so that the loop's timer, which may fire a trifle early, finds it free
 
 
-def _made_of(work: Work) -> dict[str, bool]:
+def _made_of(work: ClaimedEntry) -> dict[str, bool]:
     """What it made, and whether that is sure: what `keep` gets may have been there."""
     intent = work.state.intent
     kept = intent is not None and intent.conflict_policy == "keep"
