@@ -73,12 +73,12 @@ class Pass:
     def turn(self) -> Turn:
         """The next turn to create. Wait for `paced` before anything is taken that others wait for."""
         shared = self.governor.creates.pacer
-        return shared.turn(self.sends) if self._creates is None else _Below(self._creates, shared, self.sends)
+        return shared.turn(self.sends) if self._creates is None else _OwnPaceTurn(self._creates, shared, self.sends)
 
     def look(self) -> Turn:
         """The next turn to look."""
         shared = self.governor.reads.pacer
-        return shared.turn(self.looks) if self._reads is None else _Below(self._reads, shared, self.looks)
+        return shared.turn(self.looks) if self._reads is None else _OwnPaceTurn(self._reads, shared, self.looks)
 
     def slot(self) -> Slot:
         """For a request that is to be sent."""
@@ -187,7 +187,7 @@ class Pass:
                 pacer.ring()
 
 
-class _Below(Turn):
+class _OwnPaceTurn(Turn):
     """A turn that has to keep the wave's own pace as well. That is waited for first, by `paced` or on entering."""
 
     __slots__ = ("_is_paced", "_own")
@@ -242,12 +242,12 @@ class _Below(Turn):
         super().ended(sent=sent, answered=answered)
 
 
-class _Paced:
+class _OwnPaceWait:
     """Inside, the own pace of *turn* lets it go."""
 
     __slots__ = ("_turn",)
 
-    def __init__(self, turn: _Below) -> None:
+    def __init__(self, turn: _OwnPaceTurn) -> None:
         self._turn = turn
 
     async def __aenter__(self) -> None:
@@ -262,7 +262,7 @@ class _Paced:
 
 def paced(turn: Turn) -> AbstractAsyncContextManager[None]:
     """A context to enter before *turn* itself: it waits for the wave's own pace, where there is one."""
-    return _Paced(turn) if isinstance(turn, _Below) else _UNPACED
+    return _OwnPaceWait(turn) if isinstance(turn, _OwnPaceTurn) else _UNPACED
 
 
 _UNPACED: AbstractAsyncContextManager[None] = nullcontext()
