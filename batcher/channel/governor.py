@@ -49,7 +49,7 @@ def limit_of(pace: Pace) -> Limit:
     return None if pace == "off" else pace
 
 
-class Meter:
+class LearningPacer:
     """One pacer and what it has learnt about the cloud's limit."""
 
     def __init__(self, limit: Limit, clock: Clock, rng: random.Random, name: str) -> None:
@@ -138,8 +138,8 @@ class Governor:
         on_give_up: Callable[[Trouble], None],
     ) -> None:
         self._clock = clock
-        self.creates = Meter(limit, clock, rng, "create")
-        self.reads = Meter(read_limit, clock, rng, "look-up")
+        self.creates = LearningPacer(limit, clock, rng, "create")
+        self.reads = LearningPacer(read_limit, clock, rng, "look-up")
         self._outage = OutageDetector()
         self._per_job = PerJobThrottling()
         self._give_up_after_s = give_up_after_s
