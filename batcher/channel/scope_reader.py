@@ -75,7 +75,7 @@ class ScopeReader:
                     through.channel.credential.halt(trouble)
                     return None
                 if trouble.fate is Fate.TURNED_AWAY:
-                    continue  # the meter has seen to the pause
+                    continue  # the governor has seen to the pause
                 if trouble.fate is not Fate.NOT_LET_IN or trouble.kind is ErrorKind.PERMISSION:
                     return outcome
                 if not await through.renew_or_halt(trouble, sent_at):

@@ -3,7 +3,7 @@
 What holds here:
 
 - Entries of one job never run together: an entry holds its job from the moment it is handed out until it is released,
-  and the others of that job wait behind it in manifest order. Other waves are kept off by `channel.jobs`.
+  and the others of that job wait behind it in manifest order. Other waves are kept off by `channel.job_claims`.
 - An entry is in one place: due now, due later, behind another of its job, or in the hands of the one who was given it,
   who releases it or gives it back by `again`; `size` counts all of them.
 - Look-ups that are due go before all else, what was begun before anything new; nobody who is idle sleeps on while
