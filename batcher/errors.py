@@ -29,17 +29,17 @@
     ├── BadCell                  a cell of the manifest is not in the short form
     ├── BadRequest               the simulator answers a request with 400
     ├── BadStartTime             a text names no start time
-    ├── Closed                   nothing leaves any more for whoever waited for a turn
     ├── Misnamed                 a section of the config file names nobody who can be told
     ├── NoResult                 a line is no result
     ├── NotJson                  a text is not JSON
     ├── NotTaken                 a message was not taken by whom it is for
-    ├── Paused                   nothing leaves for now for whoever waited for a turn
+    ├── PartyClosed              nothing leaves any more for whoever waited for a turn
+    ├── PartyPaused              nothing leaves for now for whoever waited for a turn
     ├── PerhapsDuplicate         an entry looks like one before it
     ├── Problem                  the service refuses a request
+    ├── SecretUnusable           a secret cannot be had from where it should come from
     ├── StoreFailed              the service's own database fails
-    ├── Unsound                  a manifest that was handed in to the service has findings
-    └── SecretUnusable           a secret cannot be had from where it should come from
+    └── Unsound                  a manifest that was handed in to the service has findings
 
 What the cloud answers is no exception but a value (`batcher.drs.outcome`), and so is what is wrong with one entry
 (`batcher.manifest.Finding`).

@@ -24,7 +24,7 @@ from batcher.clock import Clock
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.logger import scope_name
-from batcher.pace.line import Line
+from batcher.pace.fair_semaphore import FairSemaphore
 
 
 class Channel:
@@ -58,7 +58,7 @@ class Channel:
         )
         self.cloud_clock = CloudClock(clock, slack_s)
         self.jobs = JobClaims(clock, remembers=not private)
-        self.places = None if private else Line(concurrency)
+        self.places = None if private else FairSemaphore(concurrency)
         self._concurrency = concurrency
         self._passes: dict[Pass, None] = {}  # in the order in which they came
         self.mark: object = None  # of the credential in use: tells it the credential in use from others

@@ -10,7 +10,7 @@ from batcher.drs.auth.explain import explained
 from batcher.drs.cloud import Cloud, Refusal
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.logger import get_logger
-from batcher.pace.line import Closed, Line, Party
+from batcher.pace.fair_semaphore import FairSemaphore, Party, PartyClosed
 
 log = get_logger("batcher.wave")
 
@@ -46,7 +46,7 @@ class CredentialState:
         self._clock = clock
         self._on_halt = on_halt
         self._is_in = False
-        self._asking = Line(1)
+        self._asking = FairSemaphore(1)
         self._alone = asyncio.Lock()
         self._renewing = asyncio.Lock()
         self._renewed_at: float | None = None  # monotonic
@@ -69,7 +69,7 @@ class CredentialState:
         """IAM cannot be asked, and the credential was good until now: ask until it can, as in any outage."""
         try:
             await self._asking.enter(who.long_waits)
-        except Closed:
+        except PartyClosed:
             return refusal
         try:
             began, pause_s = self._clock.monotonic(), _FIRST_PAUSE_S

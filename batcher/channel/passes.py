@@ -9,7 +9,7 @@ from batcher.channel.governor import Limit
 from batcher.channel.slots import Slot, Slots
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Trouble
-from batcher.pace.line import Party
+from batcher.pace.fair_semaphore import Party
 from batcher.pace.pacer import Pacer, Turn
 from batcher.rates import Rate
 

@@ -9,7 +9,7 @@ from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.cloud import OnSent, ResultIds
 from batcher.drs.outcome import ErrorKind, Fate, Foreign, ResultsOutcome, StatusOutcome, Trouble
-from batcher.pace.line import Closed
+from batcher.pace.fair_semaphore import PartyClosed
 
 
 class _ReadAnswer(Protocol):
@@ -62,7 +62,7 @@ class ScopeReader:
                     if not await through.ready():
                         return None
                     outcome, sent_at = await self._send(send)
-                except Closed:
+                except PartyClosed:
                     return None
                 trouble = outcome.trouble
                 throttled = trouble if trouble is not None and trouble.fate is Fate.TURNED_AWAY else None
@@ -86,7 +86,7 @@ class ScopeReader:
             await turn.due()
         if not await self._pass.ready():  # the credential may have died during the wait
             turn.ended(sent=False)
-            raise Closed
+            raise PartyClosed
         sent_at = self._clock.monotonic()
         self.looks += 1
         sent, answered = True, False

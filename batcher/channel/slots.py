@@ -11,7 +11,7 @@ Both times are measured; outcomes take as long as intents. Where answers take a 
 once, two for each slot.
 
 Where waves share a scope, each has slots of its own, and all of them share those of the scope: a request has one of
-each. Who is next there says `pace.line`.
+each. Who is next there says `pace.fair_semaphore`.
 """
 
 from math import ceil
@@ -19,7 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from batcher.clock import Clock
-from batcher.pace.line import Line, Party
+from batcher.pace.fair_semaphore import FairSemaphore, Party
 
 _NEWEST = 0.1  # weight of the newest measurement
 _MOST_AHEAD = 2  # for each slot
@@ -28,9 +28,9 @@ _MOST_AHEAD = 2  # for each slot
 class Slots:
     """Slots for *size* requests, and as many of *shared* as are free there (None: it is not shared)."""
 
-    def __init__(self, size: int, clock: Clock, shared: Line | None = None) -> None:
+    def __init__(self, size: int, clock: Clock, shared: FairSemaphore | None = None) -> None:
         self.clock = clock
-        self._own = Line(size)
+        self._own = FairSemaphore(size)
         self._shared = shared
         self._intent_s = 0.0  # smoothed; 0 until there is a first measurement
         self._held_s = 0.0
@@ -94,7 +94,7 @@ class Slot:
         return self
 
     async def take(self) -> None:
-        """Wait for a slot, and have it. Raises `Closed` and `Paused`, as its party is."""
+        """Wait for a slot, and have it. Raises `PartyClosed` and `PartyPaused`, as its party is."""
         await self._slots._enter(self._party)
         self._taken_at = self._slots.clock.monotonic()
 

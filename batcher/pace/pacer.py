@@ -9,7 +9,8 @@ asyncio-throttle stands behind that as the outer guard of the window, on the mom
 whole bursts through and polls while it waits, so it is never what sets the pace; it is there so that no
 mistake above it can exceed the limit.
 
-Several parties may share a pacer: whose turn it is says `line`. One that is held or closed has no place in it.
+Several parties may share a pacer: whose turn it is says `fair_semaphore`. One that is held or closed has no place in
+it.
 
 Beside our own limit a narrower one may be kept, which was learnt from the cloud: as it may have another period, both
 hold. Either may change at any time, and departures before the change count by the new one.
@@ -24,7 +25,7 @@ from typing import Self
 from asyncio_throttle.throttler import Throttler
 
 from batcher.clock import Clock
-from batcher.pace.line import Closed, Line, Party
+from batcher.pace.fair_semaphore import FairSemaphore, Party, PartyClosed
 from batcher.pace.window import Window, WindowPlace
 from batcher.rates import Rate
 
@@ -62,8 +63,8 @@ class WindowThrottler(Throttler):
 class Turn:
     """A caller's turn. Enter it, which waits until a slot is about to fall due; inside, make the intent durable, then
     await `due`, which waits for the slot. `sent` and `ended` say what became of the request: whoever had a slot sees to
-    it that it `ended`. Entering and `due` raise `Closed` once the pacer or the party is closed, and `Paused` while that
-    is held."""
+    it that it `ended`. Entering and `due` raise `PartyClosed` once the pacer or the party is closed, and `PartyPaused`
+    while that is held."""
 
     __slots__ = ("_began_with", "_pacer", "_party", "_places")
 
@@ -83,7 +84,7 @@ class Turn:
         self._pacer._leave()
 
     async def due(self) -> None:
-        """Wait until the request may leave, and take the slot. Raises `Closed` and `Paused`."""
+        """Wait until the request may leave, and take the slot. Raises `PartyClosed` and `PartyPaused`."""
         self._places = await self._pacer._take(self._party)
         self._began_with = self._pacer._times_alone
 
@@ -125,8 +126,8 @@ class Pacer:
         self._windows: tuple[Window, ...] = ()  # both, as far as they are there
         self._gap = 0.0  # between two requests that are spread evenly
         self._guard = None if rate is None else WindowThrottler(rate, clock)
-        self._door = Line(1)  # lets callers in one at a time
-        self._gate = Line(1)  # hands out slots, likewise
+        self._door = FairSemaphore(1)  # lets callers in one at a time
+        self._gate = FairSemaphore(1)  # hands out slots, likewise
         self._only = Party()
         self._inside = 0  # callers between the two, with their intent open
         self._outstanding = 0  # slots whose request has not ended, since it was last told to let them out alone
@@ -212,7 +213,7 @@ class Pacer:
             self.ring()
 
     def close(self) -> None:
-        """Nothing leaves any more: whoever waits gets `Closed`, at once."""
+        """Nothing leaves any more: whoever waits gets `PartyClosed`, at once."""
         self._closed = True
         self.ring()
 
@@ -294,7 +295,7 @@ class Pacer:
 
     def _check(self, party: Party) -> None:
         if self._closed:
-            raise Closed
+            raise PartyClosed
         party.check()
 
     async def _sleep_until(self, moment: _Moment, party: Party) -> float:

@@ -26,7 +26,7 @@ from batcher.life.events import Answered, Event, Intended, Retracted
 from batcher.life.policy import Reconcile
 from batcher.life.reconcile import without_anothers
 from batcher.life.state import fold
-from batcher.pace.line import Closed, Paused
+from batcher.pace.fair_semaphore import PartyClosed, PartyPaused
 from batcher.pace.pacer import Turn
 from batcher.wave.agenda import Held
 from batcher.wave.context import Context, log
@@ -56,7 +56,7 @@ class Attempts:
     async def make(self, held: Held, turn: Turn) -> None:
         """Send for *held* at its *turn* and lead it on; it stays as it was where the scope may not send.
 
-        Raises `Paused` where it was taken back for that.
+        Raises `PartyPaused` where it was taken back for that.
         """
         async with self._pass.first_alone():
             if not await self._pass.ready():
@@ -109,7 +109,7 @@ class Attempts:
             began = self._context.clock.monotonic()
             try:
                 comparisons = await self._lister.glance(held.entry.job_id)
-            except Closed:
+            except PartyClosed:
                 return None
             if comparisons is not None:
                 self._glances = 0
@@ -124,7 +124,7 @@ class Attempts:
         began = self._context.clock.monotonic()
         try:
             listed = await self._lister.comparisons(held.entry.job_id)
-        except Closed:
+        except PartyClosed:
             return None
         if listed is None:
             return None
@@ -145,7 +145,7 @@ class Attempts:
         """Make the intent durable, then wait for a slot and the *turn* to send, which is returned.
 
         No request leaves, and none is intended any more, where it has become too late for one (its end is returned),
-        or the wave or its scope stopped (None). Raises `Paused` where its wave was paused meanwhile.
+        or the wave or its scope stopped (None). Raises `PartyPaused` where its wave was paused meanwhile.
         """
         context, intended = self._context, False
         try:
@@ -170,20 +170,20 @@ class Attempts:
                     intended = False
                     await self._retract(held)
                     if late is None and self._pass.sends.held is not None:
-                        raise Paused
+                        raise PartyPaused
                     return late
                 return turn
-        except (Closed, Paused) as error:
+        except (PartyClosed, PartyPaused) as error:
             if intended:
                 await self._retract(held)
-            if isinstance(error, Paused):
+            if isinstance(error, PartyPaused):
                 raise
             return None
 
     async def _intend_anew(self, held: Held, turn: Turn, known: frozenset[str] | None) -> None:
         """*held* waited for its place, or its scope paused. How late a request can land is counted from its intent.
 
-        Raises `Closed` and `Paused` where the wave was stopped or paused meanwhile.
+        Raises `PartyClosed` and `PartyPaused` where the wave was stopped or paused meanwhile.
         """
         why = "the scope had to wait: the request leaves later than was intended"
         try:

@@ -29,7 +29,7 @@ from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Reconcile
 from batcher.life.state import fresh, history
 from batcher.logger import in_scope
-from batcher.pace.line import Closed, Paused
+from batcher.pace.fair_semaphore import PartyClosed, PartyPaused
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
 from batcher.wave.context import Context
@@ -269,9 +269,9 @@ class Lane:
                         await self._course.settle(held, not_admitted(held.state, trouble))
                     case other:
                         assert_never(other)
-        except Paused:
+        except PartyPaused:
             self._agenda.again(held, 0.0)
-        except Closed:
+        except PartyClosed:
             pass  # it is resumable
 
     def _wait(self, what: WaitsFor, waits_for: list[WaitsFor]) -> None:

@@ -8,7 +8,7 @@ from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, ErrorKind, Fate, ListOutcome, Trouble
 from batcher.drs.paging import Paging, ReadState
 from batcher.journal.ops import Noted
-from batcher.pace.line import Closed
+from batcher.pace.fair_semaphore import PartyClosed
 from batcher.pace.pacer import Turn
 from batcher.wave.context import Context
 
@@ -39,7 +39,10 @@ class Lister:
         self._signed_at: float | None = None
 
     async def comparisons(self, job_id: str) -> Listed | None:
-        """All of the job's comparisons; None: the scope halted. Raises `Closed` when nothing may leave any more."""
+        """All of the job's comparisons; None: the scope halted.
+
+        Raises `PartyClosed` when nothing may leave any more.
+        """
         paging: Paging[Comparison] = Paging(
             first=guesses.FIRST_PAGE, most_pages=_MOST_PAGES, most_rows=_MOST, first_again=True
         )
@@ -66,7 +69,7 @@ class Lister:
     async def glance(self, job_id: str) -> tuple[Comparison, ...] | None:
         """Look, whatever comes of it; but a credential that is refused is renewed, or ends the scope.
 
-        All of the job's comparisons; None where they were not to be had at once. Raises `Closed`.
+        All of the job's comparisons; None where they were not to be had at once. Raises `PartyClosed`.
         """
         outcome, sent_at = await self._ask(job_id, guesses.FIRST_PAGE)
         trouble = outcome.trouble
@@ -104,7 +107,7 @@ class Lister:
             try:
                 await self._leave_sign()
                 if not await self._pass.ready():  # the credential may have died during the wait
-                    raise Closed
+                    raise PartyClosed
             except BaseException:
                 turn.ended(sent=False)
                 raise

@@ -17,7 +17,7 @@ from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Suspected, task_ids
 from batcher.life.policy import LookFirst
 from batcher.life.reconcile import Others, types_of
-from batcher.pace.line import Closed
+from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course
@@ -91,7 +91,7 @@ class Foresight:
         try:
             listed = await self._lister.comparisons(held.entry.job_id)
             await self._learn_since()
-        except Closed:
+        except PartyClosed:
             return False
         if listed is None:
             return False
@@ -144,7 +144,8 @@ class Foresight:
         """Find out when the wave was planned, by the cloud's clock: what is newer, another run of it can have made.
 
         Best by the cloud's own time of what was created first, less the time that it took until then. Where nothing
-        was created yet, by `Date`, which somebody on the way may have written: so with a wide margin. Raises `Closed`.
+        was created yet, by `Date`, which somebody on the way may have written: so with a wide margin. Raises
+        `PartyClosed`.
         """
         if self._knows_since or self._begun_at is None:
             return

@@ -18,7 +18,7 @@ from batcher.journal.port import Record
 from batcher.life.events import Intended, LookedUp, Sight
 from batcher.life.policy import Reconcile
 from batcher.life.reconcile import Look, Others, judge
-from batcher.pace.line import Closed
+from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import Held
 from batcher.wave.context import Context, log
 from batcher.wave.course import Course
@@ -46,7 +46,7 @@ class LookUps:
                 return
             try:
                 listed = await self._lister.comparisons(held.entry.job_id)
-            except Closed:
+            except PartyClosed:
                 return
         if listed is None:
             return
@@ -156,7 +156,7 @@ class LookUps:
         """Look *known* up. False: that did not work out, now."""
         try:
             listed = await self._lister.comparisons(known.job_id)
-        except Closed:
+        except PartyClosed:
             return False
         if listed is None or isinstance(listed.comparisons, Trouble):
             return False

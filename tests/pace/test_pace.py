@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.pace.line import Closed, Party, Paused
+from batcher.pace.fair_semaphore import Party, PartyClosed, PartyPaused
 from batcher.pace.pacer import Pacer
 from batcher.rates import Rate
 from tests.pace.server import CountingServer, Delay, drive, virtual_clock
@@ -141,7 +141,7 @@ def test_who_is_paused_has_no_place_and_holds_up_nobody() -> None:
             try:
                 async with pacer.turn(party) as turn:
                     await turn.due()
-            except Paused:
+            except PartyPaused:
                 refused.append(name)
                 return
             left.append(pacer.clock.monotonic() - began)
@@ -218,7 +218,7 @@ def test_a_slower_rate_counts_what_has_left() -> None:
 
 
 def test_closing_ends_every_wait() -> None:
-    """Whoever waits for a turn or a slot gets `Closed`, at once."""
+    """Whoever waits for a turn or a slot gets `PartyClosed`, at once."""
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -231,7 +231,7 @@ def test_closing_ends_every_wait() -> None:
         assert loop.time() - began < 1.0
         failed = [result for result in results if isinstance(result, ExceptionGroup)]
         assert len(failed) == 4
-        assert all(isinstance(group.exceptions[0], Closed) for group in failed)
+        assert all(isinstance(group.exceptions[0], PartyClosed) for group in failed)
 
     run(main)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from batcher.channel.slots import Slots
-from batcher.pace.line import Closed, Party
+from batcher.pace.fair_semaphore import Party, PartyClosed
 from tests.virtual import VirtualClock, run
 
 
@@ -110,7 +110,7 @@ def test_closing_sends_away_who_waits_and_lets_look_ups_pass() -> None:
         async with scene.slots.slot(scene.looks) as slot:
             await asyncio.wait_for(slot.take(), 10)
             assert scene.in_flight == 0
-        assert [type(end) for end in await scene.end()].count(Closed) >= 2
+        assert [type(end) for end in await scene.end()].count(PartyClosed) >= 2
 
     run(main)
 

@@ -29,7 +29,7 @@ from batcher.life.events import Answered, Intended
 from batcher.life.reconcile import Bounds, Others
 from batcher.life.result import Status
 from batcher.life.state import EntryState, HalfState
-from batcher.pace.line import Party
+from batcher.pace.fair_semaphore import Party
 from batcher.pace.pacer import Pacer
 from batcher.wave import resuming
 from batcher.wave.agenda import Agenda, Held

@@ -1,4 +1,4 @@
-"""Standing in line for something scarce: who is next, where several parties want it.
+"""A semaphore that is fair among parties: who is next in line, where several want what is scarce.
 
 What holds here:
 
@@ -7,8 +7,8 @@ What holds here:
 - Nobody starves. Every `EVERY`-th place goes to who has waited longest of all, whatever the priorities. When somebody
   joins, k others have waited longer, and nobody who comes later ever will have; each `EVERY`-th place takes one of
   those k, or the newcomer, out of the line. So it has its place after at most `EVERY` * (k + 1) are given.
-- A party that is closed or held waits nowhere: all who wait for it are sent away at once, by `Closed` or `Paused`.
-- A place that was given to somebody who was cancelled in that moment goes to the next.
+- A party that is closed or held waits nowhere: all who wait for it are sent away at once, by `PartyClosed` or
+`PartyPaused`. - A place that was given to somebody who was cancelled in that moment goes to the next.
 """
 
 import asyncio
@@ -20,11 +20,11 @@ from batcher.errors import BatcherError
 EVERY = 4  # places: one of so many goes to who has waited longest
 
 
-class Closed(BatcherError):
+class PartyClosed(BatcherError):
     """Nothing leaves any more, or not for this party."""
 
 
-class Paused(BatcherError):
+class PartyPaused(BatcherError):
     """Nothing leaves for this party for now: take back what is prepared, and come again when it is not held."""
 
 
@@ -43,11 +43,11 @@ class Party:
         self._closing: list[asyncio.Future[None]] = []
 
     def check(self) -> None:
-        """Raises `Closed` or `Paused`."""
+        """Raises `PartyClosed` or `PartyPaused`."""
         if self.closed:
-            raise Closed
+            raise PartyClosed
         if self.held is not None:
-            raise Paused
+            raise PartyPaused
 
     @property
     def free(self) -> bool:
@@ -57,7 +57,7 @@ class Party:
     def close(self) -> None:
         """Nothing leaves for it any more."""
         self.closed = True
-        self._send_away(Closed)
+        self._send_away(PartyClosed)
         _let_on(self._opened)
         _let_on(self._closing)
 
@@ -67,16 +67,16 @@ class Party:
         if reason is None:
             _let_on(self._opened)
         else:
-            self._send_away(Paused)
+            self._send_away(PartyPaused)
 
     async def until_free(self) -> None:
-        """Wait until it is not held. Raises `Closed`."""
+        """Wait until it is not held. Raises `PartyClosed`."""
         while self.held is not None and not self.closed:
             turn = asyncio.get_running_loop().create_future()
             self._opened.append(turn)
             await turn
         if self.closed:
-            raise Closed
+            raise PartyClosed
 
     async def until_closed(self, seconds: float) -> None:
         """Wait until it is closed, *seconds* at most."""
@@ -104,7 +104,7 @@ def _let_on(waiting: list[asyncio.Future[None]]) -> None:
     waiting.clear()
 
 
-class Line:
+class FairSemaphore:
     """Places for *size* at once; see the module. Growing takes effect at once, shrinking as places are left."""
 
     __slots__ = ("_given", "_inside", "_order", "_queues", "size")
@@ -117,7 +117,7 @@ class Line:
         self._given = 0
 
     async def enter(self, party: Party) -> None:
-        """Wait for a place, and have it. Raises `Closed` and `Paused`."""
+        """Wait for a place, and have it. Raises `PartyClosed` and `PartyPaused`."""
         party.check()
         if self._inside < self.size and not self._queues:
             self._inside += 1

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.pace.line import EVERY, Closed, Line, Party, Paused
+from batcher.pace.fair_semaphore import EVERY, FairSemaphore, Party, PartyClosed, PartyPaused
 from tests.virtual import run
 
 PARTIES = st.tuples(st.integers(-100, 100), st.integers(0, 3))
@@ -20,7 +20,7 @@ def test_nobody_starves(kinds: list[tuple[int, int]], steps: list[int | None], s
     until it is one's turn. And at no time are more inside than there is room for, nor is there room while one waits."""
 
     async def main() -> None:
-        line = Line(size)
+        line = FairSemaphore(size)
         parties = [Party(priority=priority, age=float(age)) for priority, age in kinds]
         waiting: dict[int, tuple[int, int]] = {}  # by number: places given when it came, and how many came before
         given_so_far = inside = 0
@@ -52,7 +52,7 @@ def order_of(*comers: tuple[str, Party]) -> list[str]:
     """In which order they get the one place."""
 
     async def main() -> list[str]:
-        line, had = Line(1), []
+        line, had = FairSemaphore(1), []
 
         async def work(name: str, party: Party) -> None:
             await line.enter(party)
@@ -74,10 +74,10 @@ def test_priority_then_age_then_who_came_first() -> None:
     assert order_of(*comers) == ["first", "u", "o1", "o2", "y1", "o3"]  # each fourth is for who has waited longest
 
 
-@pytest.mark.parametrize(("how", "why"), [("close", Closed), ("hold", Paused)])
+@pytest.mark.parametrize(("how", "why"), [("close", PartyClosed), ("hold", PartyPaused)])
 def test_who_is_closed_or_held_waits_nowhere(how: str, why: type[Exception]) -> None:
     async def main() -> None:
-        line, gone, other = Line(1), Party(), Party()
+        line, gone, other = FairSemaphore(1), Party(), Party()
         await line.enter(other)
         waiting = [asyncio.create_task(line.enter(party)) for party in (gone, other, gone)]
         await asyncio.sleep(0)
