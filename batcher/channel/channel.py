@@ -28,7 +28,10 @@ from batcher.pace.fair_semaphore import FairSemaphore
 
 
 class Channel:
-    """See the module. *private*: one wave has it to itself, and its limits are the channel's."""
+    """What a scope has once in a process, shared by its waves.
+
+    *private*: one wave has it to itself, and its limits are the channel's.
+    """
 
     def __init__(
         self,

@@ -35,7 +35,7 @@ _Named = tuple[str, str]  # (endpoint, project_id)
 
 
 class Connections:
-    """See the module; an async context manager.
+    """A process's transport, credentials and channels, as an async context manager.
 
     *private*: one wave has them to itself. *credential_for* gives each scope its credential; by default it is looked
     for in *sources*. *address_of* gives the address to send a scope's requests to, where that is not its endpoint.

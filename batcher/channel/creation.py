@@ -19,7 +19,9 @@ class Creation(Struct, frozen=True):
 
     @property
     def known(self) -> StampedComparison | None:
-        """When it was created, by our clock; None where nothing was, or its `create_time` may be a planned start."""
+        """When the comparison was created, by our clock; None where nothing was, or its `create_time` may be a planned
+        start.
+        """
         answer = self.answer
         if answer.monotonic is None:
             return None

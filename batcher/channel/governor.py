@@ -112,7 +112,7 @@ class LearningPacer:
 
     @property
     def feeling(self) -> bool:
-        """Whether it is being felt for room, one request at a time."""
+        """Whether the limit is being felt for room, one request at a time."""
         return self._finder.alone
 
     def _steer(self) -> None:
@@ -123,8 +123,9 @@ class LearningPacer:
 
 
 class Governor:
-    """See the module. *on_give_up* is called when an outage has lasted for *give_up_after_s*, or the better part of a
-    minute where the cloud has never answered this run; and at once where something on the way does not let us through.
+    """Steers one scope's pacers. *on_give_up* is called when an outage has lasted for *give_up_after_s*, or the better
+    part of a minute where the cloud has never answered this run; and at once where something on the way does not let us
+    through.
     """
 
     def __init__(

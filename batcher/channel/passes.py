@@ -53,7 +53,7 @@ class Pass:
     # --- its credential -------------------------------------------------------------------------------------
 
     async def ready(self) -> bool:
-        """Whether it may send or look: not halted, and the credential is at hand."""
+        """Whether the wave may send or look: not halted, and the credential is at hand."""
         return self.halted is None and await self.channel.credential.ready(self) and self.halted is None
 
     def first_alone(self) -> AbstractAsyncContextManager[None]:
@@ -81,11 +81,11 @@ class Pass:
         return shared.turn(self.looks) if self._reads is None else _OwnPaceTurn(self._reads, shared, self.looks)
 
     def slot(self) -> Slot:
-        """For a request that is to be sent."""
+        """A slot for a request that is to be sent."""
         return self.slots.slot(self.sends)
 
     def look_slot(self) -> Slot:
-        """For a look-up."""
+        """A slot for a look-up."""
         return self.slots.slot(self.looks)
 
     # --- what is done to it -----------------------------------------------------------------------------
@@ -135,15 +135,11 @@ class Pass:
         else:
             self._reads.set_rate(_rate(limit))
 
-    def set_priority(self, priority: int) -> None:
-        """Its turns and slots go by this priority from now on."""
-        self.sends.priority = self.looks.priority = priority
-
     def resize(self, concurrency: int) -> None:
         """Have at most so many requests in flight from now on."""
         self.slots.resize(concurrency)
 
-    def prefer(self, priority: int) -> None:
+    def set_priority(self, priority: int) -> None:
         """Stand in line with another *priority* from now on."""
         self.sends.priority = self.looks.priority = priority
 
@@ -215,7 +211,7 @@ class _OwnPaceTurn(Turn):
             await self._own.__aexit__(kind, error, trace)
 
     async def due(self) -> None:
-        """See `Turn.due`."""
+        """Wait until both paces let the request leave, and take the slot in both."""
         while True:
             pacer = self._own._pacer
             rate = pacer.rate
@@ -232,12 +228,12 @@ class _OwnPaceTurn(Turn):
             self._own.ended(sent=False)
 
     def sent(self) -> None:
-        """See `Turn.sent`."""
+        """The request leaves: both paces count it from now."""
         self._own.sent()
         super().sent()
 
     def ended(self, *, sent: bool, answered: bool = False) -> None:
-        """See `Turn.ended`."""
+        """The request has ended, for both paces."""
         self._own.ended(sent=sent, answered=answered)
         super().ended(sent=sent, answered=answered)
 

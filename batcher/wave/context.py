@@ -50,7 +50,7 @@ class Context(Struct, kw_only=True):
     unrecorded: list[tuple[str, Sequence[Op]]] = []
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
-        """See `Journal.ask`. A journal that fails stops the wave; raises `JournalFailed`."""
+        """The answer of the journal to *question*. A journal that fails stops the wave; raises `JournalFailed`."""
         try:
             return await self.journal.ask(question, *args, **more)
         except JournalFailed as error:
@@ -58,7 +58,7 @@ class Context(Struct, kw_only=True):
             raise
 
     async def record(self, *ops: Op) -> Receipt | None:
-        """See `Journal.record`. A journal that fails stops the wave; raises `JournalFailed`."""
+        """Make *ops* durable, in order, all or none. A journal that fails stops the wave; raises `JournalFailed`."""
         try:
             return await self.journal.record(*ops)
         except JournalFailed as error:

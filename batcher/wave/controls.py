@@ -1,4 +1,6 @@
-"""The operator's hand on a running wave: pause, resume, rate and concurrency, each said, logged and remembered."""
+"""What the operator may change of a running wave: pause, resume, rate and concurrency, each said, logged and
+remembered.
+"""
 
 import re
 from collections.abc import Callable, Sequence

@@ -170,7 +170,7 @@ class Engine:
             await lane.take_note()
 
     def leave(self) -> None:
-        """It is not run, or not any more: nothing is waited for in the channels."""
+        """Wait for nothing in the channels any more: the wave is not run, or has ended."""
         for lane in self._lanes.values():
             lane.leave()
 

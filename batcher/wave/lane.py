@@ -292,7 +292,7 @@ class Lane:
 
     @property
     def has_an_end(self) -> bool:
-        """Whether it can be told when it ends: not while it stands still, or waits for jobs to get ready."""
+        """Whether its end can be foretold: not while it stands still, or waits for jobs to get ready."""
         return not self.way.stands_still and not self._held_back[WaitsFor.READINESS]
 
     @property

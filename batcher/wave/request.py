@@ -45,7 +45,7 @@ class StoppableManifest(Manifest):
         self._stopping = stopping
 
     def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Entry | Finding]:
-        """See `Manifest.read`. Raises `OpeningStopped`."""
+        """What `Manifest.read` gives, until the wave is told to stop. Raises `OpeningStopped`."""
         for item in super().read(defaults, now=now, allow_duplicates=allow_duplicates):
             if (stop := self._stopping.why) is not None:
                 raise OpeningStopped(stop)

@@ -46,7 +46,7 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Let go."""
+        """Let go of where the lines go."""
         ...
 
 
@@ -56,7 +56,7 @@ class StandardOutput:
     size = None
 
     def write(self, lines: bytes) -> None:
-        """See `Sink.write`."""
+        """Write *lines*. Raises `SinkFailed`, and `ReaderGone` where nobody reads any more."""
         try:
             sys.stdout.buffer.write(lines)
             sys.stdout.buffer.flush()
@@ -90,7 +90,10 @@ class ResultsFile:
             raise SinkFailed(f"cannot open {path} for results: {error.strerror}") from error
 
     def write(self, lines: bytes) -> None:
-        """See `Sink.write`. A write that fits only in part is taken back, so that no torn line stays."""
+        """Append *lines*. Raises `SinkFailed`.
+
+        A write that fits only in part is taken back, so that no torn line stays.
+        """
         self._check()
         written = 0
         try:
@@ -102,7 +105,7 @@ class ResultsFile:
         self.size += len(lines)
 
     def sync(self) -> None:
-        """See `Sink.sync`."""
+        """Have the file on disk. Raises `SinkFailed`."""
         try:
             os.fsync(self._fd)
         except OSError as error:

@@ -28,7 +28,7 @@ class StopKind(Enum):
 
     @property
     def is_signal(self) -> bool:
-        """Whether it is a signal, of the member's name."""
+        """Whether a signal stops the wave, of the member's name."""
         return self in (StopKind.SIGINT, StopKind.SIGTERM, StopKind.SIGHUP)
 
 
@@ -49,7 +49,7 @@ class HowHard(IntEnum):
 
 
 class Stopping:
-    """See the module."""
+    """Whether one wave is to stop, *why*, and *how* hard."""
 
     def __init__(self) -> None:
         self.why: Stop | None = None
