@@ -30,7 +30,7 @@ from batcher.pace.fair_semaphore import PartyClosed, PartyPaused
 from batcher.pace.pacer import Turn
 from batcher.wave.agenda import Held
 from batcher.wave.context import Context, log
-from batcher.wave.course import Course, what_is_known
+from batcher.wave.entry_state_machine import EntryStateMachine, what_is_known
 from batcher.wave.listing import Lister
 from batcher.wave.look_first import Foresight
 
@@ -41,11 +41,13 @@ _GLANCES = 3  # that may bring nothing, one after the other; then a scope goes w
 class Attempts:
     """Makes the create requests of one scope, each once."""
 
-    def __init__(self, through: Pass, context: Context, course: Course, lister: Lister, foresight: Foresight) -> None:
+    def __init__(
+        self, through: Pass, context: Context, machine: EntryStateMachine, lister: Lister, foresight: Foresight
+    ) -> None:
         self._pass = through
         self._foresight = foresight
         self._context = context
-        self._course = course
+        self._machine = machine
         self._lister = lister
         self._governor = through.governor
         self._cloud_clock = through.cloud_clock
@@ -75,7 +77,7 @@ class Attempts:
                 case Turn():
                     await self._answered(held, outcome)
                 case Settle():
-                    await self._course.settle(held, due)
+                    await self._machine.settle(held, due)
                 case None:  # the wave or its scope stopped
                     return
                 case _:
@@ -289,7 +291,7 @@ class Attempts:
             await self._pass.renew_or_halt(refused, sent_at)
         if (created := Creation(held.entry, intent, event).known) is not None:
             self._cloud_clock.remember(created)
-        await self._course.next(held, event)
+        await self._machine.next(held, event)
 
     def _event_of(self, held: Held, outcome: CreateOutcome) -> Answered:
         now = self._context.clock.monotonic()
@@ -307,6 +309,6 @@ class Attempts:
         """The ids that an answer to *held* cannot have made: they were there before, or others of its job have them."""
         if not any(isinstance(verdict, Made) for verdict in outcome.halves.values()):
             return frozenset()
-        if not (self._course.shares_job(held.entry) or held.state.known):
+        if not (self._machine.shares_job(held.entry) or held.state.known):
             return frozenset()
-        return (await self._course.others(held.entry)).made | held.state.known
+        return (await self._machine.others(held.entry)).made | held.state.known

@@ -33,7 +33,7 @@ from batcher.pace.fair_semaphore import PartyClosed, PartyPaused
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
 from batcher.wave.context import Context
-from batcher.wave.course import Course
+from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Lister
 from batcher.wave.look_first import Foresight
 from batcher.wave.look_up import LookUps
@@ -66,20 +66,20 @@ class Lane:
         self.way = through
         through.on_halt = self._halt
         self._jobs = through.jobs
-        self._course = Course(context, self._agenda, through)
+        self._machine = EntryStateMachine(context, self._agenda, through)
         lister = Lister(through, context)
         foresight = Foresight(
             scope,
             context,
             lister,
-            self._course,
+            self._machine,
             self._agenda,
             through.cloud_clock,
             look_first=LookFirst.NEVER if context.policy.reconcile is Reconcile.OFF else look_first,
             begun_at=begun_at,
         )
-        self._attempts = Attempts(through, context, self._course, lister, foresight)
-        self._look_ups = LookUps(through, context, self._course, lister)
+        self._attempts = Attempts(through, context, self._machine, lister, foresight)
+        self._look_ups = LookUps(through, context, self._machine, lister)
         self._workers: asyncio.TaskGroup | None = None
         self._hired = 0
         self._stopping = False
@@ -109,7 +109,7 @@ class Lane:
 
     def leave(self) -> None:
         """Wait for nothing any more in the channel; what is in doubt is known there until it can land no more."""
-        self._jobs.leave(self.way.wave, self._course.lands_within_s)
+        self._jobs.leave(self.way.wave, self._machine.lands_within_s)
 
     async def run(self, lease: int | None = None) -> None:
         """Take up what an earlier process left open, then everything planned, by the lease of that number."""
@@ -182,7 +182,7 @@ class Lane:
                         held = Held(entry, state, lease=self._lease)
                         if state.in_doubt:
                             self._jobs.doubt(self._who(held), held)
-                        self._course.take_up(held)
+                        self._machine.take_up(held)
                 after = batch[-1][0].index
                 await self._wait_for_room()
 
@@ -243,7 +243,7 @@ class Lane:
             case Send():
                 await self._send(held)
             case Settle() as action:
-                await self._course.settle(held, action)
+                await self._machine.settle(held, action)
             case _:
                 assert_never(held.action)
         self._jobs.after(self._who(held), held)
@@ -266,7 +266,7 @@ class Lane:
                     case Waits(what):
                         self._wait(what, waits_for)
                     case Refused(trouble):
-                        await self._course.settle(held, not_admitted(held.state, trouble))
+                        await self._machine.settle(held, not_admitted(held.state, trouble))
                     case other:
                         assert_never(other)
         except PartyPaused:
@@ -304,7 +304,7 @@ class Lane:
     def due_in_s(self) -> float:
         """The least that it still takes: until something is due, and until nothing that was looked for in vain can land
         any more."""
-        return max(self._agenda.due_in_s, self._course.doubts_end_in_s)
+        return max(self._agenda.due_in_s, self._machine.doubts_end_in_s)
 
     async def note_clock(self) -> None:
         """Keep in the journal how far the cloud's clock is ahead of ours."""
@@ -319,7 +319,7 @@ class Lane:
             endpoint=self.scope.endpoint,
             project_id=self.scope.project_id,
             entries=entries,
-            settled=settled_before + self._course.settled,
+            settled=settled_before + self._machine.settled,
             in_flight=self._attempts.in_flight,
             sent=self._attempts.sent,
             rate_text=self.way.rate_text,
@@ -327,5 +327,5 @@ class Lane:
             reason=halted.error_msg if halted else self.way.reason,
             held_for_readiness=self._held_back[WaitsFor.READINESS],
             held_for_place=self._held_back[WaitsFor.PLACE],
-            doubts_end_in_s=self._course.doubts_end_in_s,
+            doubts_end_in_s=self._machine.doubts_end_in_s,
         )

@@ -20,7 +20,7 @@ from batcher.life.reconcile import Others, types_of
 from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.context import Context, log
-from batcher.wave.course import Course
+from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Lister
 
 LOOKS_FIRST = "look_first"  # the fact in the journal that every entry is to be looked up before it is sent
@@ -46,7 +46,7 @@ class Foresight:
         scope: Scope,
         context: Context,
         lister: Lister,
-        course: Course,
+        machine: EntryStateMachine,
         agenda: Agenda,
         cloud_clock: CloudClock,
         *,
@@ -57,7 +57,7 @@ class Foresight:
         self._scope = scope
         self._context = context
         self._lister = lister
-        self._course = course
+        self._machine = machine
         self._agenda = agenda
         self._cloud_clock = cloud_clock
         self._begun_at = begun_at
@@ -97,7 +97,7 @@ class Foresight:
             return False
         if isinstance(listed.comparisons, Trouble):
             return await self._failed(held)
-        others = await self._course.others(held.entry)
+        others = await self._machine.others(held.entry)
         newer = unknown_and_newer(
             held.entry,
             held.state.to_ask,
@@ -138,7 +138,7 @@ class Foresight:
 
     async def _suspect(self, held: Held, newer: Mapping[Half, tuple[str, ...]], why: str) -> None:
         event = Suspected(at=self._context.clock.now(), halves=newer, since=self._since, why=why)
-        await self._course.next(held, event)
+        await self._machine.next(held, event)
 
     async def _learn_since(self) -> None:
         """Find out when the wave was planned, by the cloud's clock: what is newer, another run of it can have made.

@@ -21,7 +21,7 @@ from batcher.life.reconcile import Look, Others, judge
 from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import Held
 from batcher.wave.context import Context, log
-from batcher.wave.course import Course
+from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Lister
 
 _TRIES = 2  # comparisons that are looked up for the cloud's time, for one look-up of a doubt
@@ -30,10 +30,10 @@ _TRIES = 2  # comparisons that are looked up for the cloud's time, for one look-
 class LookUps:
     """Reconciles the doubtful entries of one scope with the cloud's own lists."""
 
-    def __init__(self, through: Pass, context: Context, course: Course, lister: Lister) -> None:
+    def __init__(self, through: Pass, context: Context, machine: EntryStateMachine, lister: Lister) -> None:
         self._context = context
         self._pass = through
-        self._course = course
+        self._machine = machine
         self._lister = lister
         self._cloud_clock = through.cloud_clock
         self._learning = asyncio.Lock()
@@ -53,7 +53,7 @@ class LookUps:
         held.began(self._context.clock.monotonic())
         base = LookedUp(at=self._context.clock.now(), http_status=listed.http_status, request_id=listed.request_id)
         if isinstance(listed.comparisons, Trouble):
-            await self._course.next(held, replace(base, trouble=listed.comparisons))
+            await self._machine.next(held, replace(base, trouble=listed.comparisons))
             return
         look = self._look(held, listed.comparisons, listed.asked_at)
         held.saw(listed.comparisons, listed.asked_at)
@@ -63,7 +63,7 @@ class LookUps:
                 break
             seen = await self._judged(held, look, base)
         self._warn(held, seen)
-        await self._course.next(held, seen)
+        await self._machine.next(held, seen)
 
     def _look(self, held: Held, comparisons: tuple[Comparison, ...], asked_at: float) -> Look:
         """The look at *comparisons*, which were asked for at *asked_at*, as far as no clock of the cloud's is needed
@@ -79,19 +79,19 @@ class LookUps:
             ancient=None if first is None else self._ancient(first),
             appeared=appeared if after_intent else frozenset(),
             others=Others(),
-            landed=self._course.since_intent(held) - (now - asked_at) >= policy.landing_s,
+            landed=self._machine.since_intent(held) - (now - asked_at) >= policy.landing_s,
             slack_s=policy.slack_s,
             patient=policy.reconcile is Reconcile.SNAPSHOT,
         )
 
     async def _judged(self, held: Held, look: Look, base: LookedUp) -> LookedUp:
         first = held.state.may_be_ours_since
-        since, now = None if first is None else self._course.when(first), self._cloud_clock.now()
+        since, now = None if first is None else self._machine.when(first), self._cloud_clock.now()
         look = replace(
             look,
             since=since,
             cloud_now=None if now is None else now.latest,
-            others=await self._course.others(held.entry),
+            others=await self._machine.others(held.entry),
         )
         halves, blocked = judge(held.entry, held.state, look)
         earliest = None if since is None else since.earliest

@@ -12,7 +12,7 @@ from batcher.life.policy import Policy
 from batcher.life.state import history
 from batcher.wave.agenda import Agenda, Held
 from batcher.wave.context import Context
-from batcher.wave.course import Course
+from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Lister
 from batcher.wave.look_up import LookUps
 from batcher.wave.stop import Stopping
@@ -35,7 +35,7 @@ class SlowCloud(ListCloud):
         return outcome
 
 
-class Told(Course):
+class Told(EntryStateMachine):
     """A course that keeps what a look-up told."""
 
     seen: LookedUp
@@ -62,13 +62,13 @@ def test_a_list_proves_nothing_of_what_may_land_after_it_was_asked_for(asked_aft
             tally=Tally(clock, 1, {}), stopping=Stopping(), on_result=nobody,
         )  # fmt: skip
         way = entered(cast("Cloud", SlowCloud(lambda _: ([], 0))), clock)
-        course = Told(context, Agenda(clock), way)
+        machine = Told(context, Agenda(clock), way)
         lister = Lister(way, context)
         asked = frozenset({OBJECT})
         held = Held(entry(halves="object"), history(asked, [Intended(at=NOON, asked=asked)]))
         held.sent_at = clock.monotonic()
         await clock.sleep(asked_after_s)
-        await LookUps(way, context, course, lister).make(held)
-        return course.seen
+        await LookUps(way, context, machine, lister).make(held)
+        return machine.seen
 
     assert run(main).halves[OBJECT].sight is sight

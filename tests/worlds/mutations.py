@@ -36,8 +36,8 @@ from batcher.wave.agenda import Agenda, Held
 from batcher.wave.attempt import Attempts
 from batcher.wave.collector import Collector
 from batcher.wave.context import Context
-from batcher.wave.course import Course
 from batcher.wave.engine import Engine
+from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Listed, Lister
 from batcher.wave.look_first import Foresight
 from batcher.wave.sink import Mended
@@ -117,14 +117,14 @@ def sends_again_in_doubt() -> Iterator[None]:
 @mutation("once")
 def forgets_doubts_on_resume() -> Iterator[None]:
     """What an earlier run left in doubt is simply sent again."""
-    whole = Course.take_up
+    whole = EntryStateMachine.take_up
 
-    def take_up(self: Course, held: Held) -> None:
+    def take_up(self: EntryStateMachine, held: Held) -> None:
         halves = {name: replace(half, doubt=False) for name, half in held.state.halves.items()}
         held.state = replace(held.state, halves=halves)
         whole(self, held)
 
-    with _patch(Course, take_up=take_up):
+    with _patch(EntryStateMachine, take_up=take_up):
         yield
 
 
@@ -194,21 +194,21 @@ def finds_by_the_gateways_clock() -> Iterator[None]:
 @mutation("once")
 def does_not_wait_for_what_can_still_land() -> Iterator[None]:
     """Not in the list now is taken for never."""
-    with _patch(Course, since_intent=lambda self, held: 1e9):
+    with _patch(EntryStateMachine, since_intent=lambda self, held: 1e9):
         yield
 
 
 @mutation("once", where=lambda spec: spec.faults.late > 0)
 def waits_from_the_intent_only() -> Iterator[None]:
     """How long a request can still land is counted from an intent that may be far older than the request."""
-    whole = Course.since_intent
+    whole = EntryStateMachine.since_intent
 
-    def since_intent(self: Course, held: Held) -> float:
+    def since_intent(self: EntryStateMachine, held: Held) -> float:
         policy = replace(self._context.policy, leave_s=-1e6)
         with mock.patch.object(self._context, "policy", policy):
             return whole(self, held)
 
-    with _patch(Course, since_intent=since_intent), _patch(Attempts, _intend_anew=mock.AsyncMock()):
+    with _patch(EntryStateMachine, since_intent=since_intent), _patch(Attempts, _intend_anew=mock.AsyncMock()):
         yield
 
 
@@ -264,10 +264,10 @@ def does_not_stop_for_a_journal_that_cannot_be_read() -> Iterator[None]:
 def takes_what_another_entry_made_for_its_own() -> Iterator[None]:
     """Entries of one job are not told apart."""
 
-    async def others(self: Course, entry: PlannedEntry) -> Others:
+    async def others(self: EntryStateMachine, entry: PlannedEntry) -> Others:
         return Others()
 
-    with _patch(Course, others=others):
+    with _patch(EntryStateMachine, others=others):
         yield
 
 
@@ -394,16 +394,16 @@ def settles_as_failed_what_is_in_doubt() -> Iterator[None]:
 @mutation("lost")
 def forgets_the_half_that_was_made() -> Iterator[None]:
     """A partial answer is taken for a failure of both halves."""
-    whole = Course.next
+    whole = EntryStateMachine.next
 
-    async def forget(self: Course, held: Held, event: Any) -> None:
+    async def forget(self: EntryStateMachine, held: Held, event: Any) -> None:
         if isinstance(event, Answered):
             trouble = next((v for v in event.halves.values() if isinstance(v, Trouble)), None)
             if trouble is not None:
                 event = replace(event, halves=dict.fromkeys(event.halves, trouble))
         await whole(self, held, event)
 
-    with _patch(Course, next=forget):
+    with _patch(EntryStateMachine, next=forget):
         yield
 
 

@@ -15,7 +15,7 @@ from batcher.channel.channel import Channels
 from batcher.channel.job_claims import JobClaims
 from batcher.life.entry import PlannedEntry
 from batcher.life.reconcile import Others
-from batcher.wave.course import Course
+from batcher.wave.entry_state_machine import EntryStateMachine
 from tests.worlds.many import play_crowds, quiet
 from tests.worlds.together import judge_together, play
 
@@ -57,15 +57,15 @@ def without_the_table_of_jobs() -> Iterator[None]:
 @contextmanager
 def without_the_others() -> Iterator[None]:
     """What other waves made, or may have made, is not asked for; of those of its own wave an entry knows."""
-    whole = Course.others
+    whole = EntryStateMachine.others
 
-    async def others(self: Course, entry: PlannedEntry) -> Others:
+    async def others(self: EntryStateMachine, entry: PlannedEntry) -> Others:
         return await whole(self, entry) if entry.shares_job else Others()
 
     with (
         mock.patch.object(JobClaims, "made", return_value=frozenset()),
         mock.patch.object(JobClaims, "doubts", return_value=()),
-        mock.patch.object(Course, "others", others),
+        mock.patch.object(EntryStateMachine, "others", others),
     ):
         yield
 

@@ -17,7 +17,7 @@ from batcher.journal.ops import Happened, Op
 from batcher.life.decide import Settle
 from batcher.life.state import EntryState, history
 from batcher.wave.agenda import Held
-from batcher.wave.course import Course
+from batcher.wave.entry_state_machine import EntryStateMachine
 from tests.worlds.disk import LoopJournal
 from tests.worlds.extras import world_of
 from tests.worlds.judge import judge
@@ -64,13 +64,13 @@ def test_a_seed_replays_exactly(tmp_path: Path) -> None:
 
 def test_the_state_in_memory_is_the_fold_of_the_journal(tmp_path: Path) -> None:
     """Whoever goes on after a death at any step knows what the process knew that died there."""
-    whole, compared, wrong = Course.settle, 0, []
+    whole, compared, wrong = EntryStateMachine.settle, 0, []
 
     def known(state: EntryState) -> EntryState:  # what an earlier process could not tell is forgotten by a later one
         halves = {name: replace(half, ambiguous=None, unclear=None) for name, half in state.halves.items()}
         return replace(state, halves=halves, failed_looks=0)
 
-    async def settle(self: Course, held: Held, action: Settle, *before: Op) -> None:
+    async def settle(self: EntryStateMachine, held: Held, action: Settle, *before: Op) -> None:
         nonlocal compared
         journal = self._context.journal
         assert isinstance(journal, LoopJournal)
@@ -81,7 +81,7 @@ def test_the_state_in_memory_is_the_fold_of_the_journal(tmp_path: Path) -> None:
             wrong.append((held.entry.key, held.state, events))
         await whole(self, held, action, *before)
 
-    with quiet(), mock.patch.object(Course, "settle", settle):
+    with quiet(), mock.patch.object(EntryStateMachine, "settle", settle):
         for seed in range(150):
             play_one(seed, folder=tmp_path)
     assert wrong == []

@@ -1,4 +1,4 @@
-"""The course of an entry: its last step is folded in and made durable with the decision on the next one.
+"""The state machine of an entry: its last step is folded in and made durable with the decision on the next one.
 
 What holds here:
 
@@ -31,7 +31,7 @@ from batcher.wave.agenda import Agenda, Held
 from batcher.wave.context import Context
 
 
-class Course:
+class EntryStateMachine:
     """Leads the entries of one scope from step to step, until each is settled."""
 
     def __init__(self, context: Context, agenda: Agenda, through: Pass) -> None:
