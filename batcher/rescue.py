@@ -25,8 +25,8 @@ from batcher.life.events import Event, Ruled, Suspected, decode, task_ids
 from batcher.life.result import Result, Status
 from batcher.life.state import history
 from batcher.text import counted
-from batcher.wave.look_first import LOOKS_FIRST
 from batcher.wave.older import HALVES, take_results
+from batcher.wave.prior_run_check import LOOKS_FIRST
 from batcher.wave.rebuild import every_open_entry, rebuild
 
 _WHY = "what the damaged journal said of it last is lost"

@@ -32,7 +32,7 @@ from batcher.wave.agenda import Held
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine, what_is_known
 from batcher.wave.listing import Lister
-from batcher.wave.look_first import Foresight
+from batcher.wave.prior_run_check import PriorRunCheck
 
 _STALE_S = 10.0  # an intent that old is made anew right before its request leaves
 _GLANCES = 3  # that may bring nothing, one after the other; then a scope goes without
@@ -42,10 +42,10 @@ class Attempts:
     """Makes the create requests of one scope, each once."""
 
     def __init__(
-        self, through: Pass, context: Context, machine: EntryStateMachine, lister: Lister, foresight: Foresight
+        self, through: Pass, context: Context, machine: EntryStateMachine, lister: Lister, prior_run: PriorRunCheck
     ) -> None:
         self._pass = through
-        self._foresight = foresight
+        self._prior_run = prior_run
         self._context = context
         self._machine = machine
         self._lister = lister
@@ -64,7 +64,7 @@ class Attempts:
             if not await self._pass.ready():
                 return
             began = self._context.clock.monotonic()
-            if not await self._foresight.clears(held):
+            if not await self._prior_run.clears(held):
                 return
             known = await self._known_before(held, began)
             if self._pass.halted is not None:
@@ -284,7 +284,7 @@ class Attempts:
         if any(isinstance(verdict, Trouble) and verdict.fate is Fate.TURNED_AWAY for verdict in event.halves.values()):
             self._context.tally.throttled += 1
         if all(isinstance(verdict, Trouble) for verdict in event.halves.values()):
-            self._foresight.tells_nothing(held)
+            self._prior_run.tells_nothing(held)
         if outcome.unasked:
             log.warning("comparison.unasked", key=held.entry.key, ids=outcome.unasked)
         if refused is not None:

@@ -35,8 +35,8 @@ from batcher.wave.attempt import Attempts
 from batcher.wave.context import Context
 from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Lister
-from batcher.wave.look_first import Foresight
 from batcher.wave.look_up import LookUps
+from batcher.wave.prior_run_check import PriorRunCheck
 from batcher.wave.status import ScopeStatus
 
 _BATCH = 256  # entries read from the plan at a time
@@ -57,7 +57,7 @@ class Lane:
         look_first: LookFirst = LookFirst.NEVER,
         begun_at: float | None = None,
     ) -> None:
-        """One of *share* lanes, who share the memory that the policy allows. For the rest see `Foresight`."""
+        """One of *share* lanes, who share the memory that the policy allows. For the rest see `PriorRunCheck`."""
         self.scope = scope
         self._most_bytes = max(1, context.policy.held_bytes // share)
         self._held_back: Counter[WaitsFor] = Counter()  # entries that the admission keeps waiting
@@ -68,7 +68,7 @@ class Lane:
         self._jobs = through.jobs
         self._machine = EntryStateMachine(context, self._agenda, through)
         lister = Lister(through, context)
-        foresight = Foresight(
+        prior_run = PriorRunCheck(
             scope,
             context,
             lister,
@@ -78,7 +78,7 @@ class Lane:
             look_first=LookFirst.NEVER if context.policy.reconcile is Reconcile.OFF else look_first,
             begun_at=begun_at,
         )
-        self._attempts = Attempts(through, context, self._machine, lister, foresight)
+        self._attempts = Attempts(through, context, self._machine, lister, prior_run)
         self._look_ups = LookUps(through, context, self._machine, lister)
         self._workers: asyncio.TaskGroup | None = None
         self._hired = 0

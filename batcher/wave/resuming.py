@@ -12,8 +12,8 @@ from batcher.life.events import Reopened, Ruled
 from batcher.life.policy import LookFirst
 from batcher.life.result import Status
 from batcher.life.state import history
-from batcher.wave.look_first import LOOKS_FIRST
 from batcher.wave.older import OlderJournal, behind_its_sign, refuse_untold, take_results, untold_verdicts
+from batcher.wave.prior_run_check import LOOKS_FIRST
 from batcher.wave.rebuild import every_open_entry
 from batcher.wave.request import Request
 from batcher.wave.sink import mend, write_all

@@ -39,7 +39,7 @@ from batcher.wave.context import Context
 from batcher.wave.engine import Engine
 from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Listed, Lister
-from batcher.wave.look_first import Foresight
+from batcher.wave.prior_run_check import PriorRunCheck
 from batcher.wave.sink import Mended
 from tests.worlds.disk import LoopJournal
 from tests.worlds.spec import Spec
@@ -132,10 +132,10 @@ def forgets_doubts_on_resume() -> Iterator[None]:
 def trusts_its_journal_to_be_the_newest() -> Iterator[None]:
     """A resumed wave sends what its journal says was not sent, and does not look."""
 
-    async def clears(self: Foresight, held: Held) -> bool:
+    async def clears(self: PriorRunCheck, held: Held) -> bool:
         return True
 
-    with _patch(Foresight, clears=clears):
+    with _patch(PriorRunCheck, clears=clears):
         yield
 
 

@@ -38,7 +38,7 @@ _FAILED = (
 )
 
 
-class Foresight:
+class PriorRunCheck:
     """Says of each entry of one scope, before this run first sends it, whether another run may have sent it."""
 
     def __init__(
