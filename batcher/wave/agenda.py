@@ -26,7 +26,7 @@ from batcher.life.entry import PlannedEntry
 from batcher.life.state import EntryState
 
 
-class Held(Struct):
+class HeldEntry(Struct):
     """An entry in memory: what the journal has of it, and what only this process knows.
 
     *action* is what is to be done next, and *due_at* when; *sent_at* is when this process last sent it, *first_at* when
@@ -71,11 +71,11 @@ class Agenda:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._looks: deque[Held] = deque()  # look-ups that are due
-        self._ready: deque[Held] = deque()  # everything else that is
-        self._later: list[tuple[float, int, Held]] = []
+        self._looks: deque[HeldEntry] = deque()  # look-ups that are due
+        self._ready: deque[HeldEntry] = deque()  # everything else that is
+        self._later: list[tuple[float, int, HeldEntry]] = []
         self._order = count()
-        self._behind: dict[str, deque[Held]] = {}  # by job: entries that wait for the one in hand
+        self._behind: dict[str, deque[HeldEntry]] = {}  # by job: entries that wait for the one in hand
         self._idle: deque[asyncio.Future[None]] = deque()  # workers
         self._idle_lookers: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
@@ -84,7 +84,7 @@ class Agenda:
         self.size = 0  # entries added and not released
         self.bytes = 0  # that they take, about
 
-    def add(self, held: Held) -> None:
+    def add(self, held: HeldEntry) -> None:
         """Add an entry; it waits if its job is busy."""
         self.size += 1
         self.bytes += held.entry.size
@@ -95,7 +95,7 @@ class Agenda:
             self._behind[job] = deque()
             self.again(held, 0.0 if isinstance(held.action, Settle) else held.action.after_s)
 
-    def again(self, held: Held, after_s: float) -> None:
+    def again(self, held: HeldEntry, after_s: float) -> None:
         """Hand *held*, which keeps its job, out again in *after_s* seconds; when stopping, a fresh doubt at once."""
         held.due_at = self._clock.monotonic() + after_s
         if after_s > 0 and not (self._stopping and _first_look(held)):
@@ -105,7 +105,7 @@ class Agenda:
             (self._looks if isinstance(held.action, LookUp) else self._ready).append(held)
         self._wake()
 
-    def release(self, held: Held) -> None:
+    def release(self, held: HeldEntry) -> None:
         """*held* is done with: its job is free for the next."""
         self.size -= 1
         self.bytes -= held.entry.size
@@ -151,11 +151,11 @@ class Agenda:
         """Entries that could be handed out now."""
         return len(self._ready)
 
-    def doubts(self) -> Iterator[Held]:
+    def doubts(self) -> Iterator[HeldEntry]:
         """The entries in doubt whose next look-up is due later, in no order."""
         return (held for _, _, held in self._later if held.state.in_doubt)
 
-    async def next(self, *, looks: bool = False) -> Held | None:
+    async def next(self, *, looks: bool = False) -> HeldEntry | None:
         """The next entry to work on, when it is due; for a looker with *looks*. None: there will be none."""
         while True:
             self._collect_due()
@@ -173,13 +173,13 @@ class Agenda:
 
     def _collect_due(self) -> None:
         now = self._clock.monotonic()
-        begun: list[Held] = []
+        begun: list[HeldEntry] = []
         while self._later and self._later[0][0] <= now:
             held = heappop(self._later)[2]
             (self._looks if isinstance(held.action, LookUp) else begun).append(held)
         self._ready.extendleft(reversed(begun))  # what was begun goes on before anything new
 
-    def _everything(self) -> Iterator[Held]:
+    def _everything(self) -> Iterator[HeldEntry]:
         yield from self._looks
         yield from self._ready
         for _, _, held in sorted(self._later, key=lambda item: item[:2]):
@@ -224,7 +224,7 @@ class Agenda:
                 pass
 
 
-def _first_look(held: Held) -> bool:
+def _first_look(held: HeldEntry) -> bool:
     return isinstance(held.action, LookUp) and held.state.looks + held.state.failed_looks == 0
 
 

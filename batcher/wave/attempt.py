@@ -28,7 +28,7 @@ from batcher.life.reconcile import without_anothers
 from batcher.life.state import fold
 from batcher.pace.fair_semaphore import PartyClosed, PartyPaused
 from batcher.pace.pacer import Turn
-from batcher.wave.agenda import Held
+from batcher.wave.agenda import HeldEntry
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine, what_is_known
 from batcher.wave.listing import Lister
@@ -55,7 +55,7 @@ class Attempts:
         self.in_flight = 0
         self.sent = 0
 
-    async def make(self, held: Held, turn: Turn) -> None:
+    async def make(self, held: HeldEntry, turn: Turn) -> None:
         """Send for *held* at its *turn* and lead it on; it stays as it was where the scope may not send.
 
         Raises `PartyPaused` where it was taken back for that.
@@ -85,7 +85,7 @@ class Attempts:
 
     # --- before it is sent --------------------------------------------------------------------------------
 
-    async def _known_before(self, held: Held, began: float) -> frozenset[str] | None:
+    async def _known_before(self, held: HeldEntry, began: float) -> frozenset[str] | None:
         """The ids of the job's comparisons before the first attempt of *held*; None: not asked for, or not told.
 
         What was listed after *began* (monotonic) is not asked for again.
@@ -104,7 +104,7 @@ class Attempts:
         """Until something was created that could tell the cloud's time, a doubt is settled by a snapshot only."""
         return self._glances < _GLANCES and not self._cloud_clock.can_be_told
 
-    async def _glance(self, held: Held) -> frozenset[str] | None:
+    async def _glance(self, held: HeldEntry) -> frozenset[str] | None:
         """A snapshot, if it can be had at no risk: whoever may not look goes on without. It also tells that the
         credential is let in, and that it is the cloud that answers, before anything is sent."""
         while self._must_glance and self._pass.halted is None:
@@ -121,7 +121,7 @@ class Attempts:
                 self._glances += 1
         return None
 
-    async def _snapshot(self, held: Held) -> frozenset[str] | None:
+    async def _snapshot(self, held: HeldEntry) -> frozenset[str] | None:
         """The ids of the job's comparisons before the first attempt; without them the window alone decides."""
         began = self._context.clock.monotonic()
         try:
@@ -143,7 +143,9 @@ class Attempts:
 
     # --- the intent ---------------------------------------------------------------------------------------
 
-    async def _intend(self, held: Held, known: frozenset[str] | None, turn: Turn, slot: Slot) -> Turn | Settle | None:
+    async def _intend(
+        self, held: HeldEntry, known: frozenset[str] | None, turn: Turn, slot: Slot
+    ) -> Turn | Settle | None:
         """Make the intent durable, then wait for a slot and the *turn* to send, which is returned.
 
         No request leaves, and none is intended any more, where it has become too late for one (its end is returned),
@@ -182,7 +184,7 @@ class Attempts:
                 raise
             return None
 
-    async def _intend_anew(self, held: Held, turn: Turn, known: frozenset[str] | None) -> None:
+    async def _intend_anew(self, held: HeldEntry, turn: Turn, known: frozenset[str] | None) -> None:
         """*held* waited for its place, or its scope paused. How late a request can land is counted from its intent.
 
         Raises `PartyClosed` and `PartyPaused` where the wave was stopped or paused meanwhile.
@@ -195,7 +197,7 @@ class Attempts:
             turn.ended(sent=False)
             raise
 
-    async def _record_intent(self, held: Held, known: frozenset[str] | None, *instead_of: Retracted) -> None:
+    async def _record_intent(self, held: HeldEntry, known: frozenset[str] | None, *instead_of: Retracted) -> None:
         context, entry, before = self._context, held.entry, held.state
         for retracted in instead_of:
             before = fold(before, retracted)
@@ -216,13 +218,13 @@ class Attempts:
         await context.record(*(Happened(index=entry.index, event=one) for one in events))
         held.state = fold(before, event)
 
-    async def _retract(self, held: Held) -> None:
+    async def _retract(self, held: HeldEntry) -> None:
         what = "stopped" if self._pass.sends.closed else "was paused"
         event = Retracted(at=self._context.clock.now(), why=f"the wave {what} before the request left")
         await self._context.record(Happened(index=held.entry.index, event=event))
         held.state = fold(held.state, event)
 
-    def _too_late(self, held: Held) -> Settle | None:
+    def _too_late(self, held: HeldEntry) -> Settle | None:
         if held.entry.start_time is None:
             return None
         known = self._cloud_clock.now() or self._cloud_clock.by_date(self._context.clock.monotonic())
@@ -231,7 +233,7 @@ class Attempts:
 
     # --- the request and its answer -----------------------------------------------------------------------
 
-    async def _send(self, held: Held, turn: Turn) -> CreateOutcome:
+    async def _send(self, held: HeldEntry, turn: Turn) -> CreateOutcome:
         context, state = self._context, held.state
         intent = state.intent
         assert intent is not None  # noqa: S101 - `_intend` comes first
@@ -266,7 +268,7 @@ class Attempts:
         self._cloud_clock.heard(outcome.server_time, held.sent_at, context.clock.monotonic())
         return outcome
 
-    async def _answered(self, held: Held, outcome: CreateOutcome) -> None:
+    async def _answered(self, held: HeldEntry, outcome: CreateOutcome) -> None:
         """Take in what the answer says of the scope, then of *held*, which is led on."""
         intent, sent_at = held.state.intent, held.sent_at or 0.0
         assert intent is not None  # noqa: S101 - an answer follows an intent
@@ -293,7 +295,7 @@ class Attempts:
             self._cloud_clock.remember(created)
         await self._machine.next(held, event)
 
-    def _event_of(self, held: Held, outcome: CreateOutcome) -> Answered:
+    def _event_of(self, held: HeldEntry, outcome: CreateOutcome) -> Answered:
         now = self._context.clock.monotonic()
         return Answered(
             at=self._context.clock.now(),
@@ -305,7 +307,7 @@ class Attempts:
             took_s=now - (now if held.sent_at is None else held.sent_at),
         )
 
-    async def _elsewhere(self, held: Held, outcome: CreateOutcome) -> frozenset[str]:
+    async def _elsewhere(self, held: HeldEntry, outcome: CreateOutcome) -> frozenset[str]:
         """The ids that an answer to *held* cannot have made: they were there before, or others of its job have them."""
         if not any(isinstance(verdict, Made) for verdict in outcome.halves.values()):
             return frozenset()

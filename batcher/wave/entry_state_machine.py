@@ -2,12 +2,11 @@
 
 What holds here:
 
-- `Held.state` is the fold of what the journal has of the entry, and of nothing else: an event is folded in, decided
-  upon and recorded in one step. The decision itself is made in `batcher.life`.
-- What the cloud told is recorded, however often that takes, before anything is done by it.
-- A result is durable before its line is written and before the entry's job is free for another.
-- Whether a comparison is another's is asked of all who can know: the journal, of all waves of its database, and the
-  channel, of all waves of the process.
+- `HeldEntry.state` is the fold of what the journal has of the entry, and of nothing else: an event is folded in,
+decided upon and recorded in one step. The decision itself is made in `batcher.life`. - What the cloud told is recorded,
+however often that takes, before anything is done by it. - A result is durable before its line is written and before the
+entry's job is free for another. - Whether a comparison is another's is asked of all who can know: the journal, of all
+waves of its database, and the channel, of all waves of the process.
 """
 
 from collections.abc import Iterable
@@ -27,7 +26,7 @@ from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, 
 from batcher.life.reconcile import Bounds, Others, rivals
 from batcher.life.result_line import result_line
 from batcher.life.state import anew, fold, history, is_unclear
-from batcher.wave.agenda import Agenda, Held
+from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context
 
 
@@ -44,7 +43,7 @@ class EntryStateMachine:
         self.settled = 0
         self._unclear: set[int] = set()  # entries that wait for something to tell the cloud's time
 
-    def take_up(self, held: Held) -> None:
+    def take_up(self, held: HeldEntry) -> None:
         """Decide what comes next for an entry that an earlier run left open; a doubt is looked up at once."""
         held.state = state = anew(held.state)
         if state.intent is not None:
@@ -54,7 +53,7 @@ class EntryStateMachine:
             self._context.tally.in_doubt += 1
         self._agenda.add(held)
 
-    def _moment(self, held: Held) -> Moment:
+    def _moment(self, held: HeldEntry) -> Moment:
         context = self._context
         return Moment(
             since_intent_s=self.since_intent(held),
@@ -63,7 +62,7 @@ class EntryStateMachine:
             time_may_be_told=self._time_may_be_told(held),
         )
 
-    def _time_may_be_told(self, held: Held) -> bool:
+    def _time_may_be_told(self, held: HeldEntry) -> bool:
         """Whether something of the scope may still be created, other than by entries that wait for that themselves."""
         if is_unclear(held.state):
             self._unclear.add(held.entry.index)
@@ -71,7 +70,7 @@ class EntryStateMachine:
             self._unclear.discard(held.entry.index)
         return self._agenda.may_send(len(self._unclear))
 
-    def _since_first(self, held: Held) -> float:
+    def _since_first(self, held: HeldEntry) -> float:
         """Seconds since this process first sent *held*. Neither the time of an outage counts nor any in which it
         waited for its scope: a deadline bounds an entry's own trouble."""
         if held.first_at is None or self._governor.out:
@@ -79,7 +78,7 @@ class EntryStateMachine:
         began = max(held.first_at, self._governor.sound_since)
         return max(0.0, self._context.clock.monotonic() - began - held.waited_s)
 
-    async def next(self, held: Held, event: Answered | LookedUp | Suspected) -> None:
+    async def next(self, held: HeldEntry, event: Answered | LookedUp | Suspected) -> None:
         """Fold *event* in, decide, make both durable, and see to it that it is done."""
         context = self._context
         if self._governor.out and not isinstance(event, Suspected):
@@ -96,7 +95,7 @@ class EntryStateMachine:
             context.watch("outcome durable")
             self._agenda.again(held, action.after_s)
 
-    async def settle(self, held: Held, action: Settle, *before: Op) -> None:
+    async def settle(self, held: HeldEntry, action: Settle, *before: Op) -> None:
         """Settle *held* for good; *before* led to it and becomes durable with it."""
         context = self._context
         context.tally.in_doubt -= held.state.in_doubt
@@ -113,7 +112,7 @@ class EntryStateMachine:
             jobs.after(who, held)
         self._agenda.release(held)
 
-    def since_intent(self, held: Held) -> float:
+    def since_intent(self, held: HeldEntry) -> float:
         """Seconds since the last request for *held* left, at least.
 
         One of an earlier process left soon after its intent, and before this process began. How long ago that was tells
@@ -152,7 +151,7 @@ class EntryStateMachine:
     def lands_within_s(self, held: ClaimedEntry) -> float:
         """Seconds until the last request for *held* can land no more, at most."""
         policy = self._context.policy
-        since_s = self.since_intent(held) if isinstance(held, Held) else 0.0
+        since_s = self.since_intent(held) if isinstance(held, HeldEntry) else 0.0
         return max(0.0, policy.leave_s + policy.landing_s - since_s)
 
     def shares_job(self, entry: PlannedEntry) -> bool:
@@ -193,7 +192,7 @@ def kept_ids(events: Iterable[Event]) -> frozenset[str]:
     return frozenset(ids)
 
 
-def what_is_known(held: Held, events: Iterable[Event] | None = None) -> str:
+def what_is_known(held: HeldEntry, events: Iterable[Event] | None = None) -> str:
     """What is known of an entry, for the case that it cannot be recorded."""
     ids = task_ids(events) if events is not None else {half.made for half in held.state.halves.values() if half.made}
     made = f"created {', '.join(sorted(ids))}" if ids else "nothing known to be created"

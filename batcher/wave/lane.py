@@ -30,7 +30,7 @@ from batcher.life.policy import LookFirst, Reconcile
 from batcher.life.state import fresh, history
 from batcher.logger import in_scope
 from batcher.pace.fair_semaphore import PartyClosed, PartyPaused
-from batcher.wave.agenda import Agenda, Held
+from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.attempt import Attempts
 from batcher.wave.context import Context
 from batcher.wave.entry_state_machine import EntryStateMachine
@@ -102,7 +102,7 @@ class Lane:
             if not batch:
                 return
             for entry, events in batch:
-                held = Held(entry, history(entry.asked, events))
+                held = HeldEntry(entry, history(entry.asked, events))
                 if held.state.in_doubt:
                     self._jobs.doubt(self._who(held), held)
             after = batch[-1][0].index
@@ -179,7 +179,7 @@ class Lane:
                     state = history(entry.asked, events)
                     if entry.index not in taken and (all_of_them or state.exists):
                         taken.add(entry.index)
-                        held = Held(entry, state, lease=self._lease)
+                        held = HeldEntry(entry, state, lease=self._lease)
                         if state.in_doubt:
                             self._jobs.doubt(self._who(held), held)
                         self._machine.take_up(held)
@@ -193,7 +193,7 @@ class Lane:
             if not batch:
                 return
             for entry in batch:
-                self._agenda.add(Held(entry, fresh(entry.asked), lease=self._lease))
+                self._agenda.add(HeldEntry(entry, fresh(entry.asked), lease=self._lease))
             after = batch[-1].index
             await self._wait_for_room()
 
@@ -249,7 +249,7 @@ class Lane:
         self._jobs.after(self._who(held), held)
         return True
 
-    async def _send(self, held: Held) -> None:
+    async def _send(self, held: HeldEntry) -> None:
         """Send *held*, once its wave's own pace lets it go, it has its job in hand and it is admitted."""
         waits_for: list[WaitsFor] = []
         again = partial(self._ask_again, held, waits_for)
@@ -278,10 +278,10 @@ class Lane:
         waits_for.append(what)
         self._held_back[what] += 1
 
-    def _who(self, held: Held) -> Who:
+    def _who(self, held: HeldEntry) -> Who:
         return self.way.wave, held.entry.index
 
-    def _ask_again(self, held: Held, waited_for: list[WaitsFor]) -> None:
+    def _ask_again(self, held: HeldEntry, waited_for: list[WaitsFor]) -> None:
         self._held_back.subtract(waited_for)
         self._agenda.again(held, 0.0)
 

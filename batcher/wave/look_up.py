@@ -19,7 +19,7 @@ from batcher.life.events import Intended, LookedUp, Sight
 from batcher.life.policy import Reconcile
 from batcher.life.reconcile import Look, Others, judge
 from batcher.pace.fair_semaphore import PartyClosed
-from batcher.wave.agenda import Held
+from batcher.wave.agenda import HeldEntry
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Lister
@@ -39,7 +39,7 @@ class LookUps:
         self._learning = asyncio.Lock()
         self._read_journal: set[str] = set()  # timebases whose comparisons were looked for there
 
-    async def make(self, held: Held) -> None:
+    async def make(self, held: HeldEntry) -> None:
         """Look *held* up and lead it on; it stays in doubt where the scope may not ask."""
         async with self._pass.first_alone():
             if not await self._pass.ready():
@@ -65,7 +65,7 @@ class LookUps:
         self._warn(held, seen)
         await self._machine.next(held, seen)
 
-    def _look(self, held: Held, comparisons: tuple[Comparison, ...], asked_at: float) -> Look:
+    def _look(self, held: HeldEntry, comparisons: tuple[Comparison, ...], asked_at: float) -> Look:
         """The look at *comparisons*, which were asked for at *asked_at*, as far as no clock of the cloud's is needed
         for it. What landed since then may not be listed."""
         policy, first = self._context.policy, held.state.may_be_ours_since
@@ -84,7 +84,7 @@ class LookUps:
             patient=policy.reconcile is Reconcile.SNAPSHOT,
         )
 
-    async def _judged(self, held: Held, look: Look, base: LookedUp) -> LookedUp:
+    async def _judged(self, held: HeldEntry, look: Look, base: LookedUp) -> LookedUp:
         first = held.state.may_be_ours_since
         since, now = None if first is None else self._machine.when(first), self._cloud_clock.now()
         look = replace(
@@ -108,7 +108,7 @@ class LookUps:
 
     # --- the cloud's time -------------------------------------------------------------------------------
 
-    def _appeared(self, held: Held, comparisons: tuple[Comparison, ...], now: float) -> frozenset[str]:
+    def _appeared(self, held: HeldEntry, comparisons: tuple[Comparison, ...], now: float) -> frozenset[str]:
         """What an earlier list of this process did not show was created in between, whoever made it."""
         if held.listed_at is None:
             return frozenset()
@@ -124,7 +124,7 @@ class LookUps:
             self._cloud_clock.learn(known, comparison)
         return frozenset(comparison.compare_task_id for comparison in new)
 
-    async def _learn(self, held: Held) -> bool:
+    async def _learn(self, held: HeldEntry) -> bool:
         """Learn the cloud's time at the moment of *held*'s first intent, if there is something to learn it from.
 
         False where nothing was learnt.
@@ -143,7 +143,7 @@ class LookUps:
                 known = self._cloud_clock.wanted(instant)
             return known is not None and await self._ask(known)
 
-    async def _recall(self, held: Held, instant: Instant) -> None:
+    async def _recall(self, held: HeldEntry, instant: Instant) -> None:
         """What an earlier run created can tell the time of its intents."""
         self._read_journal.add(instant.timebase)
         for other, events in await self._context.ask(Record.answered_around, held.entry):
@@ -163,7 +163,7 @@ class LookUps:
         self._cloud_clock.forget(known)  # it may be gone, or not say when it was created
         return True
 
-    def _warn(self, held: Held, seen: LookedUp) -> None:
+    def _warn(self, held: HeldEntry, seen: LookedUp) -> None:
         """Say so where what was in the way of a first request turns out to be its own."""
         ids = [
             each.ids[0]

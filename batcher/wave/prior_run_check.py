@@ -18,7 +18,7 @@ from batcher.life.events import Suspected, task_ids
 from batcher.life.policy import LookFirst
 from batcher.life.reconcile import Others, types_of
 from batcher.pace.fair_semaphore import PartyClosed
-from batcher.wave.agenda import Agenda, Held
+from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Lister
@@ -67,7 +67,7 @@ class PriorRunCheck:
         self._since: float | None = None
         self._knows_since = False
 
-    async def clears(self, held: Held) -> bool:
+    async def clears(self, held: HeldEntry) -> bool:
         """Whether *held* may be sent. If not it was led on, or the scope may not ask."""
         if held.sent_at is not None or not (self._always or self._probes):
             return True
@@ -80,13 +80,13 @@ class PriorRunCheck:
                     return await self._look(held)
         return await self._look(held)
 
-    def tells_nothing(self, held: Held) -> None:
+    def tells_nothing(self, held: HeldEntry) -> None:
         """*held* was refused: so it would have been to another run, and that it is not there says nothing of one."""
         if held.probed and not self._always and self._probes < self._context.policy.probes:
             held.probed = False
             self._probes += 1
 
-    async def _look(self, held: Held) -> bool:
+    async def _look(self, held: HeldEntry) -> bool:
         began = self._context.clock.monotonic()
         try:
             listed = await self._lister.comparisons(held.entry.job_id)
@@ -121,7 +121,7 @@ class PriorRunCheck:
         await self._suspect(held, newer, _NEWER.format(named))
         return False
 
-    async def _failed(self, held: Held) -> bool:
+    async def _failed(self, held: HeldEntry) -> bool:
         """A look-up that fails tells nothing, and is made again; in the end another entry has to tell. But where all
         are looked up nothing is sent without."""
         held.failed_looks += 1
@@ -136,7 +136,7 @@ class PriorRunCheck:
             await self._suspect(held, dict.fromkeys(held.state.to_ask, ()), _FAILED)
         return False
 
-    async def _suspect(self, held: Held, newer: Mapping[Half, tuple[str, ...]], why: str) -> None:
+    async def _suspect(self, held: HeldEntry, newer: Mapping[Half, tuple[str, ...]], why: str) -> None:
         event = Suspected(at=self._context.clock.now(), halves=newer, since=self._since, why=why)
         await self._machine.next(held, event)
 
@@ -167,7 +167,7 @@ class PriorRunCheck:
         self._knows_since = True
 
 
-def _made_by(others: Others, held: Held) -> frozenset[str]:
+def _made_by(others: Others, held: HeldEntry) -> frozenset[str]:
     return others.made | {half.made for half in held.state.halves.values() if half.made is not None}
 
 

@@ -9,7 +9,7 @@ from batcher.drs.outcome import Fate
 from batcher.life.decide import LookUp, Send
 from batcher.life.events import Answered, Intended, LookedUp
 from batcher.life.state import history
-from batcher.wave.agenda import Agenda, Held
+from batcher.wave.agenda import Agenda, HeldEntry
 from tests.virtual import VirtualClock, VirtualLoop, run
 from tests.wave.made import DATA, NOON, entry, trouble
 
@@ -22,7 +22,7 @@ DOUBT = (
 @pytest.mark.parametrize(("looked", "handed_out"), [(False, True), (True, False)])
 async def test_a_doubt_that_arises_while_stopping_is_looked_up_once_and_at_once(looked: bool, handed_out: bool) -> None:
     agenda = Agenda(SystemClock())
-    held = Held(entry(halves="data"), history([DATA], []))
+    held = HeldEntry(entry(halves="data"), history([DATA], []))
     agenda.add(held)
     assert await agenda.next() is held
     agenda.stop()
@@ -34,7 +34,7 @@ async def test_a_doubt_that_arises_while_stopping_is_looked_up_once_and_at_once(
 
 async def test_nothing_is_sent_while_stopping() -> None:
     agenda = Agenda(SystemClock())
-    agenda.add(Held(entry(), history([DATA], []), action=Send(0.0, "planned")))
+    agenda.add(HeldEntry(entry(), history([DATA], []), action=Send(0.0, "planned")))
     agenda.stop()
     assert await agenda.next() is None
 
@@ -45,7 +45,7 @@ def test_waiting_for_the_scope_uses_up_no_entrys_time() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        agenda, held = Agenda(loop.clock), Held(entry(), history([DATA], []))
+        agenda, held = Agenda(loop.clock), HeldEntry(entry(), history([DATA], []))
         agenda.add(held)
         await asyncio.sleep(500.0)
         held.began(loop.clock.monotonic())
@@ -77,11 +77,13 @@ def test_a_look_up_is_made_when_it_is_due_however_many_wait_to_be_sent() -> None
                     await asyncio.sleep(1000.0)
 
         for number in range(300):
-            agenda.add(Held(entry(job=f"job-{number}"), history([DATA], []), action=Send(0.0, "planned")))
+            agenda.add(HeldEntry(entry(job=f"job-{number}"), history([DATA], []), action=Send(0.0, "planned")))
         tasks = [asyncio.create_task(work(looks=looks)) for looks in (False, False, False, True)]
         began = loop.time()
         for number in (1, 2):
-            agenda.add(Held(entry(job=f"doubt-{number}"), history([DATA], DOUBT), action=LookUp(2.0 * number, "doubt")))
+            agenda.add(
+                HeldEntry(entry(job=f"doubt-{number}"), history([DATA], DOUBT), action=LookUp(2.0 * number, "doubt"))
+            )
         await asyncio.sleep(10.0)
         assert looked == pytest.approx([began + 2.0, began + 4.0], abs=0.01)
         for task in tasks:
@@ -100,7 +102,7 @@ def test_a_timer_that_comes_too_early_is_set_again() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         agenda = Agenda(Slow(loop))
-        agenda.add(Held(entry(), history([DATA], DOUBT), action=LookUp(2.0, "doubt")))
+        agenda.add(HeldEntry(entry(), history([DATA], DOUBT), action=LookUp(2.0, "doubt")))
         async with asyncio.timeout(5.0):
             assert await agenda.next(looks=True) is not None
 
@@ -123,7 +125,7 @@ def test_each_due_entry_finds_an_idle_worker_however_long_the_others_take() -> N
         began = loop.time()
         for after_s in (1.0, 2.0, 3.0):
             later = Send(after_s, "again")
-            agenda.add(Held(entry(job=f"job-{after_s}"), history([DATA], []), action=later))
+            agenda.add(HeldEntry(entry(job=f"job-{after_s}"), history([DATA], []), action=later))
         await asyncio.sleep(10.0)
         assert begun == pytest.approx([began + 1.0, began + 2.0, began + 3.0], abs=0.01)
         for worker in workers:

@@ -9,7 +9,7 @@ from batcher.channel.job_claims import MOST, JobClaims
 from batcher.drs.outcome import Made
 from batcher.life.events import Answered, Intended
 from batcher.life.state import fold, fresh
-from batcher.wave.agenda import Held
+from batcher.wave.agenda import HeldEntry
 from tests.pace.server import virtual_clock
 from tests.virtual import run
 from tests.wave.made import DATA, NOON, entry
@@ -17,7 +17,7 @@ from tests.wave.made import DATA, NOON, entry
 A, B, C = ("a", 0), ("b", 0), ("c", 0)
 
 
-def work(*, policy: str = "cancel", made: str | None = None, sent: bool = True) -> Held:
+def work(*, policy: str = "cancel", made: str | None = None, sent: bool = True) -> HeldEntry:
     """An entry of one job that was not sent, is in doubt, or was answered with the id *made*."""
     planned = entry(job="job-1", halves="data", policy=policy)
     state = fresh(planned.asked)
@@ -26,7 +26,7 @@ def work(*, policy: str = "cancel", made: str | None = None, sent: bool = True) 
     if made is not None:
         halves = {DATA: Made(made)}
         state = fold(state, Answered(at=NOON, sent_at=NOON, halves=halves, http_status=200, request_id=None))
-    return Held(planned, state)
+    return HeldEntry(planned, state)
 
 
 def test_a_job_goes_from_hand_to_hand_first_come_first_served() -> None:
@@ -100,7 +100,7 @@ def test_what_is_remembered_is_bounded() -> None:
     async def main() -> None:
         jobs = JobClaims(virtual_clock())
         for number in range(MOST + 10):
-            held = Held(entry(number, halves="data"), work(made=f"task-{number}").state)
+            held = HeldEntry(entry(number, halves="data"), work(made=f"task-{number}").state)
             assert jobs.take(("a", number), held, lambda: None)
             jobs.after(("a", number), held)
         assert jobs.made("job-0", "b") == set()

@@ -10,7 +10,7 @@ from batcher.drs.outcome import ListOutcome
 from batcher.life.events import Intended, LookedUp, Sight
 from batcher.life.policy import Policy
 from batcher.life.state import history
-from batcher.wave.agenda import Agenda, Held
+from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context
 from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Lister
@@ -40,7 +40,7 @@ class Told(EntryStateMachine):
 
     seen: LookedUp
 
-    async def next(self, held: Held, event: Any) -> None:
+    async def next(self, held: HeldEntry, event: Any) -> None:
         """Keep *event*."""
         self.seen = event
 
@@ -65,7 +65,7 @@ def test_a_list_proves_nothing_of_what_may_land_after_it_was_asked_for(asked_aft
         machine = Told(context, Agenda(clock), way)
         lister = Lister(way, context)
         asked = frozenset({OBJECT})
-        held = Held(entry(halves="object"), history(asked, [Intended(at=NOON, asked=asked)]))
+        held = HeldEntry(entry(halves="object"), history(asked, [Intended(at=NOON, asked=asked)]))
         held.sent_at = clock.monotonic()
         await clock.sleep(asked_after_s)
         await LookUps(way, context, machine, lister).make(held)

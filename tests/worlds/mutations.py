@@ -32,7 +32,7 @@ from batcher.life.state import EntryState, HalfState
 from batcher.pace.fair_semaphore import Party
 from batcher.pace.pacer import Pacer
 from batcher.wave import resuming
-from batcher.wave.agenda import Agenda, Held
+from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.attempt import Attempts
 from batcher.wave.collector import Collector
 from batcher.wave.context import Context
@@ -119,7 +119,7 @@ def forgets_doubts_on_resume() -> Iterator[None]:
     """What an earlier run left in doubt is simply sent again."""
     whole = EntryStateMachine.take_up
 
-    def take_up(self: EntryStateMachine, held: Held) -> None:
+    def take_up(self: EntryStateMachine, held: HeldEntry) -> None:
         halves = {name: replace(half, doubt=False) for name, half in held.state.halves.items()}
         held.state = replace(held.state, halves=halves)
         whole(self, held)
@@ -132,7 +132,7 @@ def forgets_doubts_on_resume() -> Iterator[None]:
 def trusts_its_journal_to_be_the_newest() -> Iterator[None]:
     """A resumed wave sends what its journal says was not sent, and does not look."""
 
-    async def clears(self: PriorRunCheck, held: Held) -> bool:
+    async def clears(self: PriorRunCheck, held: HeldEntry) -> bool:
         return True
 
     with _patch(PriorRunCheck, clears=clears):
@@ -203,7 +203,7 @@ def waits_from_the_intent_only() -> Iterator[None]:
     """How long a request can still land is counted from an intent that may be far older than the request."""
     whole = EntryStateMachine.since_intent
 
-    def since_intent(self: EntryStateMachine, held: Held) -> float:
+    def since_intent(self: EntryStateMachine, held: HeldEntry) -> float:
         policy = replace(self._context.policy, leave_s=-1e6)
         with mock.patch.object(self._context, "policy", policy):
             return whole(self, held)
@@ -286,12 +286,12 @@ def asks_for_both_halves_again() -> Iterator[None]:
 def sends_for_one_job_at_the_same_time() -> Iterator[None]:
     """Entries of one job do not wait for each other."""
 
-    def add(self: Agenda, held: Held) -> None:
+    def add(self: Agenda, held: HeldEntry) -> None:
         self.size += 1
         self._behind.setdefault(held.entry.job_id, type(self._ready)())
         self.again(held, 0.0)
 
-    def release(self: Agenda, held: Held) -> None:
+    def release(self: Agenda, held: HeldEntry) -> None:
         self.size -= 1
         self._wake_all()
 
@@ -396,7 +396,7 @@ def forgets_the_half_that_was_made() -> Iterator[None]:
     """A partial answer is taken for a failure of both halves."""
     whole = EntryStateMachine.next
 
-    async def forget(self: EntryStateMachine, held: Held, event: Any) -> None:
+    async def forget(self: EntryStateMachine, held: HeldEntry, event: Any) -> None:
         if isinstance(event, Answered):
             trouble = next((v for v in event.halves.values() if isinstance(v, Trouble)), None)
             if trouble is not None:

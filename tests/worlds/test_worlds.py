@@ -16,7 +16,7 @@ from batcher.drs.v3.classify import classify_create
 from batcher.journal.ops import Happened, Op
 from batcher.life.decide import Settle
 from batcher.life.state import EntryState, history
-from batcher.wave.agenda import Held
+from batcher.wave.agenda import HeldEntry
 from batcher.wave.entry_state_machine import EntryStateMachine
 from tests.worlds.disk import LoopJournal
 from tests.worlds.extras import world_of
@@ -70,7 +70,7 @@ def test_the_state_in_memory_is_the_fold_of_the_journal(tmp_path: Path) -> None:
         halves = {name: replace(half, ambiguous=None, unclear=None) for name, half in state.halves.items()}
         return replace(state, halves=halves, failed_looks=0)
 
-    async def settle(self: EntryStateMachine, held: Held, action: Settle, *before: Op) -> None:
+    async def settle(self: EntryStateMachine, held: HeldEntry, action: Settle, *before: Op) -> None:
         nonlocal compared
         journal = self._context.journal
         assert isinstance(journal, LoopJournal)
