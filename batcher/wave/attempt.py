@@ -247,7 +247,7 @@ class Attempts:
         held.began(began)
         if held.first_at is None:
             held.first_at = began
-        context.tally.sent(again=state.attempts > 1)
+        context.counts.sent(again=state.attempts > 1)
         self.in_flight += 1
         self.sent += 1
         sent, answered = True, False
@@ -262,7 +262,7 @@ class Attempts:
             sent, answered = outcome.left, outcome.answered
         finally:
             self.in_flight -= 1
-            context.tally.in_flight -= 1
+            context.counts.in_flight -= 1
             turn.ended(sent=sent, answered=answered)
         context.watch("answer received")
         self._cloud_clock.heard(outcome.server_time, held.sent_at, context.clock.monotonic())
@@ -284,7 +284,7 @@ class Attempts:
         if outcome.answered and refused is None and (outcome.whole is None or outcome.whole.foreign is None):
             self._pass.let_in()
         if any(isinstance(verdict, Trouble) and verdict.fate is Fate.TURNED_AWAY for verdict in event.halves.values()):
-            self._context.tally.throttled += 1
+            self._context.counts.throttled += 1
         if all(isinstance(verdict, Trouble) for verdict in event.halves.values()):
             self._prior_run.tells_nothing(held)
         if outcome.unasked:

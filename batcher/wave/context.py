@@ -15,8 +15,8 @@ from batcher.life.policy import Policy
 from batcher.life.result import Status
 from batcher.logger import get_logger
 from batcher.wave.collector import Collector
+from batcher.wave.counts import WaveCounts
 from batcher.wave.stop import Stop, StopKind, Stopping
-from batcher.wave.tally import Tally
 
 log = get_logger("batcher.wave")
 
@@ -42,7 +42,7 @@ class Context(Struct, kw_only=True):
     rng: random.Random
     journal: Journal
     collector: Collector
-    tally: Tally
+    counts: WaveCounts
     stopping: Stopping
     on_result: Callable[[bytes], Awaitable[None]]
     watch: Boundary = unwatched
@@ -88,15 +88,15 @@ class Context(Struct, kw_only=True):
         assert receipt is not None  # noqa: S101 - a result has one
         self.watch("outcome durable")
         self.collector.settled(receipt.seq, line)
-        self.tally.by_status = receipt.counts
-        self.tally.recovered += recovered
+        self.counts.by_status = receipt.counts
+        self.counts.recovered += recovered
         await self.on_result(line)
         too_many = self.policy.max_failures
-        if too_many.reached(self.tally.failures, self.tally.entries):
+        if too_many.reached(self.counts.failures, self.counts.entries):
             self.stopping.stop(
                 Stop(
                     StopKind.MAX_FAILURES,
-                    f"{self.tally.failures} of {self.tally.entries} entries failed, which "
+                    f"{self.counts.failures} of {self.counts.entries} entries failed, which "
                     "--max-failures does not allow",
                 )
             )

@@ -22,12 +22,12 @@ from batcher.life.result import Status
 from batcher.wave.collector import Collector, stop_for
 from batcher.wave.context import Boundary, Context, log, unwatched
 from batcher.wave.controls import Controls
+from batcher.wave.counts import WaveCounts
 from batcher.wave.lane import Lane
 from batcher.wave.rebuild import provisional
 from batcher.wave.sink import Sink, SinkFailed
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
-from batcher.wave.tally import Tally
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -113,7 +113,7 @@ class Engine:
             rng=rng,
             journal=journal,
             collector=Collector(sink, start.next_seq, stopping),
-            tally=Tally(clock, start.entries, dict(start.settled)),
+            counts=WaveCounts(clock, start.entries, dict(start.settled)),
             stopping=stopping,
             on_result=on_result,
             watch=watch,
@@ -211,7 +211,7 @@ class Engine:
             await self._catch_up()
             why = self._stopping.why
             suspended = why is not None and why.kind is StopKind.SUSPENDED
-            if self._context.tally.settled < self._start.entries and not suspended:
+            if self._context.counts.settled < self._start.entries and not suspended:
                 tail = await self._write_tail()
             if not self._context.collector.failed:
                 self._sink.sync()
@@ -231,7 +231,7 @@ class Engine:
         could tell."""
         context, collector = self._context, self._context.collector
         collector.finish(await self._ask(Record.lines_from, collector.next))
-        context.tally.by_status = Counter(await self._ask(Record.status_counts))
+        context.counts.by_status = Counter(await self._ask(Record.status_counts))
         held = [await self._ask(Record.holds, ops) for _, ops in context.unrecorded]
         context.unrecorded = [item for item, is_held in zip(context.unrecorded, held, strict=True) if not is_held]
 
@@ -269,29 +269,29 @@ class Engine:
 
     def status(self, tail: Mapping[Status, int] | None = None) -> WaveStatus:
         """Where the wave stands; *tail* counts the entries that stay open at its end."""
-        tally = self._context.tally
-        counts = tally.by_status + Counter(tail or {})
+        counts = self._context.counts
+        by_status = counts.by_status + Counter(tail or {})
         scopes = tuple(
             lane.status(self._start.scopes[scope], self._start.settled_by_scope.get(scope.number, 0))
             for scope, lane in self._lanes.items()
         )
-        elapsed = self._context.clock.monotonic() - tally.began
-        rate = tally.rate_per_s
+        elapsed = self._context.clock.monotonic() - counts.began
+        rate = counts.rate_per_s
         return WaveStatus(
-            entries=tally.entries,
-            created=counts[Status.CREATED],
-            partial=counts[Status.PARTIAL],
-            failed=counts[Status.FAILED],
-            unsettled=counts[Status.UNSETTLED],
-            invalid=counts[Status.INVALID],
-            not_submitted=counts[Status.NOT_SUBMITTED],
-            in_flight=tally.in_flight,
-            in_doubt=tally.in_doubt,
+            entries=counts.entries,
+            created=by_status[Status.CREATED],
+            partial=by_status[Status.PARTIAL],
+            failed=by_status[Status.FAILED],
+            unsettled=by_status[Status.UNSETTLED],
+            invalid=by_status[Status.INVALID],
+            not_submitted=by_status[Status.NOT_SUBMITTED],
+            in_flight=counts.in_flight,
+            in_doubt=counts.in_doubt,
             waiting=sum(lane.waiting for lane in self._lanes.values()),
-            attempts=tally.attempts,
-            retried=tally.retried,
-            throttled=tally.throttled,
-            recovered=tally.recovered,
+            attempts=counts.attempts,
+            retried=counts.retried,
+            throttled=counts.throttled,
+            recovered=counts.recovered,
             elapsed_s=elapsed,
             rate_per_s=rate,
             eta_s=self._eta_s(elapsed),
@@ -305,9 +305,9 @@ class Engine:
 
         None where that would mean nothing.
         """
-        tally = self._context.tally
-        done_here = tally.settled - sum(self._start.settled.values())
+        counts = self._context.counts
+        done_here = counts.settled - sum(self._start.settled.values())
         if done_here <= 0 or not all(lane.has_an_end for lane in self._lanes.values()):
             return None
-        left = tally.entries - tally.settled
+        left = counts.entries - counts.settled
         return max(left * elapsed_s / done_here, *(lane.due_in_s for lane in self._lanes.values()), 0.0)

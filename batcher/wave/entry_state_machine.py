@@ -50,7 +50,7 @@ class EntryStateMachine:
             self._cloud_clock.heard_then(state.intent)
         held.action = decide_resumed(held.state, self._context.policy, self._moment(held))
         if state.in_doubt:
-            self._context.tally.in_doubt += 1
+            self._context.counts.in_doubt += 1
         self._agenda.add(held)
 
     def _moment(self, held: HeldEntry) -> Moment:
@@ -87,7 +87,7 @@ class EntryStateMachine:
         held.state = state = fold(held.state, event)
         held.action = action = decide(held.state, context.policy, self._moment(held))
         happened = Happened(index=held.entry.index, event=replace(event, decided=action.why))
-        context.tally.in_doubt += state.in_doubt - was_in_doubt
+        context.counts.in_doubt += state.in_doubt - was_in_doubt
         if isinstance(action, Settle):
             await self.settle(held, action, happened)
         else:
@@ -98,7 +98,7 @@ class EntryStateMachine:
     async def settle(self, held: HeldEntry, action: Settle, *before: Op) -> None:
         """Settle *held* for good; *before* led to it and becomes durable with it."""
         context = self._context
-        context.tally.in_doubt -= held.state.in_doubt
+        context.counts.in_doubt -= held.state.in_doubt
         entry, state = held.entry, held.state
         line = result_line(entry, state, action.status, action.trouble, context.clock.now())
         what = partial(what_is_known, held)

@@ -14,9 +14,9 @@ from batcher.drs.outcome import Comparison, ListOutcome, Trouble
 from batcher.drs.v3.classify import classify_list
 from batcher.life.policy import Policy
 from batcher.wave.context import Context
+from batcher.wave.counts import WaveCounts
 from batcher.wave.listing import Lister
 from batcher.wave.stop import Stopping
-from batcher.wave.tally import Tally
 from tests.pace.server import virtual_clock
 from tests.virtual import run
 from tests.wave.made import entered
@@ -63,7 +63,7 @@ def read(cloud: ListCloud) -> tuple[Comparison, ...] | Trouble:
         clock, rng = virtual_clock(), random.Random(1)
         nobody, deaf = cast("Any", None), cast("Any", Deaf())
         context = Context(
-            policy=Policy(), clock=clock, rng=rng, journal=deaf, collector=nobody, tally=Tally(clock, 1, {}),
+            policy=Policy(), clock=clock, rng=rng, journal=deaf, collector=nobody, counts=WaveCounts(clock, 1, {}),
             stopping=Stopping(), on_result=nobody,
         )  # fmt: skip
         listed = await Lister(entered(cast("Cloud", cloud), clock), context).comparisons("job-1")

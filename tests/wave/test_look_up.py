@@ -12,11 +12,11 @@ from batcher.life.policy import Policy
 from batcher.life.state import history
 from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context
+from batcher.wave.counts import WaveCounts
 from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import Lister
 from batcher.wave.look_up import LookUps
 from batcher.wave.stop import Stopping
-from batcher.wave.tally import Tally
 from tests.pace.server import virtual_clock
 from tests.virtual import run
 from tests.wave.made import NOON, OBJECT, entered, entry
@@ -36,7 +36,7 @@ class SlowCloud(ListCloud):
 
 
 class Told(EntryStateMachine):
-    """A course that keeps what a look-up told."""
+    """A state machine that keeps what a look-up told."""
 
     seen: LookedUp
 
@@ -59,7 +59,7 @@ def test_a_list_proves_nothing_of_what_may_land_after_it_was_asked_for(asked_aft
         nobody, deaf = cast("Any", None), cast("Any", Deaf())
         context = Context(
             policy=Policy(landing_s=LANDING_S), clock=clock, rng=rng, journal=deaf, collector=nobody,
-            tally=Tally(clock, 1, {}), stopping=Stopping(), on_result=nobody,
+            counts=WaveCounts(clock, 1, {}), stopping=Stopping(), on_result=nobody,
         )  # fmt: skip
         way = entered(cast("Cloud", SlowCloud(lambda _: ([], 0))), clock)
         machine = Told(context, Agenda(clock), way)

@@ -8,7 +8,7 @@ from batcher.life.result import Status
 _RECENT_S = 5.0
 
 
-class Tally:
+class WaveCounts:
     """Counts by status over the whole wave, and what this process did."""
 
     def __init__(self, clock: Clock, entries: int, settled: dict[Status, int]) -> None:
