@@ -206,9 +206,9 @@ class Wave:
             self._companion.stop(stop.text, signal)
 
     @property
-    def hand(self) -> Controls:
+    def controls(self) -> Controls:
         """Pause, resume, rate and concurrency of the wave while it runs."""
-        return self._opened_engine.hand
+        return self._opened_engine.controls
 
     def abandon(self) -> None:
         """Stop at once; what is in flight is looked up by the next run."""
@@ -345,7 +345,7 @@ class Wave:
     async def _take_orders(self, engine: Engine) -> None:
         """Listen for `batcher control`; a wave that cannot runs all the same."""
         assert self._files is not None  # noqa: S101 - the engine writes to them
-        handle = orders(engine.hand, engine.status, lambda: self.stop(_told_to_stop()))
+        handle = orders(engine.controls, engine.status, lambda: self.stop(_told_to_stop()))
         try:
             await self._stack.enter_async_context(ControlServer(self._files, handle))
         except OSError as error:

@@ -86,7 +86,7 @@ class Controls:
 
 
 def orders(
-    hand: Controls, status: "Callable[[], WaveStatus]", stop: Callable[[], None]
+    controls: Controls, status: "Callable[[], WaveStatus]", stop: Callable[[], None]
 ) -> Callable[[str, str | None], dict[str, Any]]:
     """The handler of the control socket: does what was asked, and answers with where the wave stands then."""
 
@@ -95,16 +95,16 @@ def orders(
             case "status", None:
                 said = None
             case "pause", None:
-                said = hand.pause()
+                said = controls.pause()
             case "resume", None:
-                said = hand.resume()
+                said = controls.resume()
             case "stop", None:
                 stop()
                 said = "stopping: what is in flight is settled, and the same command goes on later"
             case "rate", str():
-                said = _valued("rate", value, hand.set_rate)
+                said = _valued("rate", value, controls.set_rate)
             case "concurrency", str():
-                said = hand.set_concurrency(value)
+                said = controls.set_concurrency(value)
             case _:
                 asked = printable(f"{do} {value or 'without a value'}", _QUOTED)
                 raise ValueError(f"cannot {asked}: see batcher control --help")

@@ -130,7 +130,7 @@ class Engine:
             )
             for scope in start.scopes
         }
-        self.hand = Controls(tuple(self._lanes.values()), clock)
+        self.controls = Controls(tuple(self._lanes.values()), clock)
         if start.last_sign_s is not None:
             for lane in self._lanes.values():
                 lane.way.go_on_after(start.last_sign_s, policy.leave_s)
@@ -296,7 +296,7 @@ class Engine:
             rate_per_s=rate,
             eta_s=self._eta_s(elapsed),
             stopping=self._stopping.why.text if self._stopping.why else None,
-            changed=self.hand.changed,
+            changed=self.controls.changed,
             scopes=scopes,
         )
 

@@ -64,14 +64,14 @@ class Run:
         if not self._is_held:
             self._is_held = True
             if self._wave.is_open:
-                self._wave.hand.pause()
+                self._wave.controls.pause()
 
     def resume(self) -> None:
         """Go on."""
         if self._is_held:
             self._is_held = False
             if self._wave.is_open:
-                self._wave.hand.resume()
+                self._wave.controls.resume()
 
     def stop(self, reason: str) -> None:
         """Stop it in order."""
@@ -95,11 +95,15 @@ class Run:
 
     def _apply(self) -> None:
         changes, self._changes = self._changes, {}
-        hand = self._wave.hand
-        set_by = {"rate": hand.set_rate, "read_rate": hand.set_read_rate, "concurrency": hand.set_concurrency}
+        controls = self._wave.controls
+        set_by = {
+            "rate": controls.set_rate,
+            "read_rate": controls.set_read_rate,
+            "concurrency": controls.set_concurrency,
+        }
         for name, value in changes.items():
             if name == "priority":
-                hand.set_priority(int(value))
+                controls.set_priority(int(value))
             else:
                 set_by[name](value)
 
@@ -126,7 +130,7 @@ class Run:
             async with self._wave as wave:
                 await self._on_open()
                 if self._is_held:
-                    wave.hand.pause()
+                    wave.controls.pause()
                 self._apply()
                 end = await wave.run()
                 followed = await wave.follow()
