@@ -11,7 +11,7 @@ from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine
 from batcher.journal.port import Record
 from batcher.life.entry import PlannedEntry
 from batcher.manifest.write import ManifestLine
-from batcher.wave.selection import Chosen
+from batcher.wave.selection import NamedEntries
 
 _OBJECT, _DATA, _OBJECTS = "object_level_compare_type", "data_level_compare_info", "compare_object_infos"
 
@@ -25,7 +25,7 @@ class Recheck:
     """
 
     verdicts: frozenset[Verdict]
-    chosen: Chosen = field(default_factory=Chosen)
+    chosen: NamedEntries = field(default_factory=NamedEntries)
     count: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
     tables: int = 0  # that the chosen data-level comparisons were cut down to

@@ -14,7 +14,7 @@ from batcher.manifest.write import ManifestLine
 from batcher.wave.older import HALVES
 
 
-class Chosen(Struct, kw_only=True):
+class NamedEntries(Struct, kw_only=True):
     """Which entries are meant by name: by *keys* or *jobs*, where any are named, and by their *labels*.
 
     *found* are the keys and jobs that some line had.
@@ -41,7 +41,7 @@ class Chosen(Struct, kw_only=True):
                 raise UserError(f"no line of the results has the {name} {missing!r}: copy it from there.")
 
 
-class Selection(Struct, kw_only=True):
+class EntrySelection(Struct, kw_only=True):
     """What is chosen: one of *statuses*, and one of *kinds* of error where any are named; of these, the *chosen*.
 
     *count* is how many entries were given out, *unended* how many the results have no line of, *passed_over* how many
@@ -51,7 +51,7 @@ class Selection(Struct, kw_only=True):
 
     statuses: Collection[Status]
     kinds: Collection[str] = ()
-    chosen: Chosen = field(default_factory=Chosen)
+    chosen: NamedEntries = field(default_factory=NamedEntries)
     count: int = 0
     passed_over: Counter[str] = field(default_factory=Counter)
     unended: int = 0

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from batcher.journal.port import Record
     from batcher.manifest.labels import LabelFilter
     from batcher.manifest.write import ManifestLine
-    from batcher.wave.selection import Chosen, Selection
+    from batcher.wave.selection import EntrySelection, NamedEntries
 
 T = TypeVar("T", bound=StrEnum)
 
@@ -85,15 +85,15 @@ def command(
     from batcher.life.result import Status
     from batcher.wave.known_files import MANIFEST
     from batcher.wave.results_file import result_lines
-    from batcher.wave.selection import Chosen, Selection
+    from batcher.wave.selection import EntrySelection, NamedEntries
 
     if recheck is not None and (status is not None or kind is not None):
         raise click.UsageError("--recheck chooses by verdict: leave --status and --kind out.")
     not_created = frozenset(Status) - {Status.CREATED}
     statuses = _parsed("--status", status, Status) if status else not_created
-    chosen = Chosen(keys=frozenset(keys), jobs=frozenset(jobs), labels=labels)
+    chosen = NamedEntries(keys=frozenset(keys), jobs=frozenset(jobs), labels=labels)
     kinds = _parsed("--kind", kind, ErrorKind) if kind else frozenset[ErrorKind]()
-    selection = Selection(statuses=statuses, kinds=kinds, chosen=chosen)
+    selection = EntrySelection(statuses=statuses, kinds=kinds, chosen=chosen)
     path = None if output == "-" else Path(output)
     if path is not None and path.exists() and not force:
         raise UserError(f"{path} exists: choose another file, or replace it with --force.")
@@ -114,7 +114,7 @@ def command(
 
 
 def _recheck(
-    results: Path, recheck: str, chosen: "Chosen", path: Path | None, format_: str | None, journal: Path | None
+    results: Path, recheck: str, chosen: "NamedEntries", path: Path | None, format_: str | None, journal: Path | None
 ) -> int:
     """Write the comparisons to be made once more."""
     from batcher.cli.outputs import refuse_outputs
@@ -177,7 +177,7 @@ def _write(path: Path | None, format_: str | None, lines: "Iterable[ManifestLine
     return True
 
 
-def _tell(selection: "Selection", output: str) -> None:
+def _tell(selection: "EntrySelection", output: str) -> None:
     from batcher.life.result import Status
     from batcher.text import counted
 
@@ -187,7 +187,7 @@ def _tell(selection: "Selection", output: str) -> None:
         note("an unsettled entry may exist already: submitted again, there may be two")
 
 
-def _tell_nothing(ended: str, chosen: "Chosen", output: str, others: Mapping[str, int]) -> None:
+def _tell_nothing(ended: str, chosen: "NamedEntries", output: str, others: Mapping[str, int]) -> None:
     """Say that no entry is chosen, and how those that were meant stand instead."""
     named = [*chosen.keys, *chosen.jobs]
     of = f" of {', '.join(sorted(named)[:3])}{', …' if len(named) > 3 else ''}" if named else ""
@@ -200,7 +200,7 @@ def _tell_nothing(ended: str, chosen: "Chosen", output: str, others: Mapping[str
         tell(nothing_for(Path(output)))
 
 
-def _tell_others(selection: "Selection") -> None:
+def _tell_others(selection: "EntrySelection") -> None:
     """Which entries of the wave could not be chosen, and what goes on with them."""
     from batcher.text import counted
 
