@@ -28,7 +28,7 @@ from batcher.life.result import rfc3339
 _NAMES = {Half.OBJECT: "object level", Half.DATA: "data level"}
 
 
-class Step(Struct, frozen=True, kw_only=True):
+class EntryStep(Struct, frozen=True, kw_only=True):
     """One thing that happened. *at* is Unix seconds by our own clock; *attempt* is 1-based, None for look-ups and
     rulings. *what* names it, *told* is what the cloud (or the operator) said, *decided* what followed from it."""
 
@@ -62,12 +62,12 @@ def entry_as_json(record: Record, index: int, manifest: str | None) -> dict[str,
     return about
 
 
-def steps_as_json(steps: Iterable[Step]) -> list[dict[str, Any]]:
+def steps_as_json(steps: Iterable[EntryStep]) -> list[dict[str, Any]]:
     """*steps* as plain data, their times as RFC 3339."""
     return [{**asdict(step), "at": rfc3339(utc(step.at))} for step in steps]
 
 
-def explain(events: Iterable[Event]) -> Iterator[Step]:
+def explain(events: Iterable[Event]) -> Iterator[EntryStep]:
     """The steps that *events*, oldest first, tell of."""
     attempt = 0
     for event in events:
@@ -76,25 +76,25 @@ def explain(events: Iterable[Event]) -> Iterator[Step]:
         attempt -= isinstance(event, Retracted)
 
 
-def _step(event: Event, attempt: int) -> Step:
+def _step(event: Event, attempt: int) -> EntryStep:
     match event:
         case Intended():
-            return Step(at=event.at, what="request", attempt=attempt, told=_asked(event))
+            return EntryStep(at=event.at, what="request", attempt=attempt, told=_asked(event))
         case Retracted():
-            return Step(at=event.at, what="withdrawn", attempt=attempt, told=event.why, decided="it did not leave")
+            return EntryStep(at=event.at, what="withdrawn", attempt=attempt, told=event.why, decided="it did not leave")
         case Answered():
             return _answered(event, attempt)
         case LookedUp():
             return _looked_up(event)
         case Reopened():
-            return Step(at=event.at, what="taken up again", told=f"it was {event.was}: {event.why}")
+            return EntryStep(at=event.at, what="taken up again", told=f"it was {event.was}: {event.why}")
         case Suspected():
-            return Step(at=event.at, what="not sent", told=event.why, decided=event.decided)
+            return EntryStep(at=event.at, what="not sent", told=event.why, decided=event.decided)
         case Ruled(ruling=str(ruling)) if ruling == UNDO:
-            return Step(at=event.at, what="decision taken back", decided="in doubt again")
+            return EntryStep(at=event.at, what="decision taken back", decided="in doubt again")
         case Ruled():
             ids = ", ".join(f"{_NAMES[half]} is {task_id}" for half, task_id in sorted(event.halves.items()))
-            return Step(at=event.at, what="settled by the operator", told=ids, decided=event.ruling)
+            return EntryStep(at=event.at, what="settled by the operator", told=ids, decided=event.ruling)
         case _:
             assert_never(event)
 
@@ -105,9 +105,9 @@ def _asked(event: Intended) -> str:
     return f"asks for {halves}{policy}"
 
 
-def _answered(event: Answered, attempt: int) -> Step:
+def _answered(event: Answered, attempt: int) -> EntryStep:
     troubles = [verdict for verdict in event.halves.values() if isinstance(verdict, Trouble)]
-    return Step(
+    return EntryStep(
         at=event.at,
         what="answer" if event.http_status is not None else "no answer",
         attempt=attempt,
@@ -136,7 +136,7 @@ def _verdicts(event: Answered) -> Iterator[str]:
                 assert_never(verdict)
 
 
-def _looked_up(event: LookedUp) -> Step:
+def _looked_up(event: LookedUp) -> EntryStep:
     trouble = event.trouble
     if trouble is not None:
         told = f"the look-up failed: {trouble.error_msg or trouble.kind.value}"
@@ -144,7 +144,7 @@ def _looked_up(event: LookedUp) -> Step:
         told = "; ".join(
             [f"{event.listed} listed", *(_seen(half, seen) for half, seen in sorted(event.halves.items()))]
         )
-    return Step(
+    return EntryStep(
         at=event.at,
         what="look-up",
         http_status=event.http_status,

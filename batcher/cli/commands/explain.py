@@ -13,7 +13,7 @@ from batcher.cli.timezone import timezone_option
 if TYPE_CHECKING:
     from rich.text import Text
 
-    from batcher.wave.explain import Step
+    from batcher.wave.explain import EntryStep
 
 _EPILOG = """\b
 Examples:
@@ -66,7 +66,7 @@ def _print_json(said: Any) -> None:
     click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
 
 
-def _print(about: dict[str, Any], steps: "list[Step]", *, runs: bool) -> None:
+def _print(about: dict[str, Any], steps: "list[EntryStep]", *, runs: bool) -> None:
     from rich.text import Text
 
     from batcher.cli.show.terminal import console, say
@@ -111,7 +111,7 @@ def _end(result: dict[str, Any] | None, *, runs: bool) -> "Text":
     return line.append(f": {printable(result['error_msg'])}") if result["error_msg"] else line
 
 
-def _step_lines(step: "Step") -> "Iterator[Text]":
+def _step_lines(step: "EntryStep") -> "Iterator[Text]":
     from rich.text import Text
 
     from batcher import zone
