@@ -40,7 +40,7 @@ from batcher.wave.context import Boundary, log, unwatched
 from batcher.wave.control import ControlServer
 from batcher.wave.controls import Controls, orders
 from batcher.wave.engine import Engine, Start, WaveEnd
-from batcher.wave.opening import Found, KeeperAt, Opened, open_wave
+from batcher.wave.opening import KeeperAt, OpenedWave, OpeningState, open_wave
 from batcher.wave.rebuild import begun
 from batcher.wave.request import Request, StoppableManifest
 from batcher.wave.sink import ResultsFile, Sink, StandardOutput
@@ -128,7 +128,7 @@ class Wave:
         self._unread: asyncio.Queue[Result | None] | None = None
         self._stopping = Stopping()
         self.credentials: dict[tuple[str, str], str] = {}  # by (endpoint, project_id): kind and origin, no secret
-        self.found: Found | None = None
+        self.found: OpeningState | None = None
         self.journal_path: Path | None = None
         self._files: WaveFiles | None = None
         self._companion: Companion | None = None
@@ -324,7 +324,7 @@ class Wave:
         )
 
     def _engine_of(
-        self, opened: Opened, journal: Journal, sink: Sink, passes: dict[Scope, Pass], concurrency: int
+        self, opened: OpenedWave, journal: Journal, sink: Sink, passes: dict[Scope, Pass], concurrency: int
     ) -> Engine:
         """The engine of the wave that was opened."""
         return Engine(
@@ -361,7 +361,7 @@ class Wave:
         if self._results is not None:
             self._results.unlink(missing_ok=True)
 
-    def _open_sink(self, opened: Opened) -> Sink:
+    def _open_sink(self, opened: OpenedWave) -> Sink:
         if self._results is not None:
             return ResultsFile(self._results)
         output = self._output or StandardOutput()

@@ -55,7 +55,7 @@ class BadManifest(BatcherError):
         self.entries = entries
 
 
-class Found(Struct, frozen=True, kw_only=True):
+class OpeningState(Struct, frozen=True, kw_only=True):
     """What was there at the start of this run; *said* are sentences about what was mended or put aside."""
 
     resumed: bool
@@ -65,14 +65,14 @@ class Found(Struct, frozen=True, kw_only=True):
     said: tuple[str, ...] = ()
 
 
-class Opened(Struct):
+class OpenedWave(Struct):
     """A wave that is ready to run. Whoever has it closes it, by the keeper where a journal was taken from that."""
 
     keeper: FileKeeper
     record: MutableRecord
     lock: WaveLock
     start: Start
-    found: Found
+    found: OpeningState
     facts: Mapping[str, Any]
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ KeeperAt = Callable[[Path], FileKeeper]
 
 def open_wave(
     request: Request, clock: Clock, watch: Boundary = unwatched, keeper_at: KeeperAt = SqliteKeeper
-) -> Opened:
+) -> OpenedWave:
     """Check and plan a new wave, or take up the one that the journal holds.
 
     Raises `WaveRefused`, `BadManifest`, `NotAJournal`, `SinkFailed`, `JournalFailed`.
@@ -113,7 +113,7 @@ def open_wave(
     try:
         start, found = begin(request, record, clock, watch, HeldJournal(files.journal, keeper, lock))
         found = replace(found, said=(*said, *found.said))
-        return Opened(keeper=keeper, record=record, lock=lock, start=start, found=found, facts=record.facts())
+        return OpenedWave(keeper=keeper, record=record, lock=lock, start=start, found=found, facts=record.facts())
     except BaseException as error:
         _leave(request, keeper, lock)
         if isinstance(error, OSError):
@@ -146,7 +146,7 @@ def _leave(request: Request, keeper: FileKeeper, lock: WaveLock) -> None:
 
 def begin(
     request: Request, record: MutableRecord, clock: Clock, watch: Boundary = unwatched, hold: HeldJournal | None = None
-) -> tuple[Start, Found]:
+) -> tuple[Start, OpeningState]:
     """Plan the wave in *record*, or take up the one it holds; *hold* has it where it lies in a file.
 
     Raises what `open_wave` does, and OSError.
@@ -180,7 +180,7 @@ def begin(
     )
     in_doubt, done = count_doubts(record), sum(settled.values())
     to_go = start.entries - done - in_doubt
-    return start, Found(resumed=resumed, settled=done, in_doubt=in_doubt, to_go=to_go, said=tuple(said))
+    return start, OpeningState(resumed=resumed, settled=done, in_doubt=in_doubt, to_go=to_go, said=tuple(said))
 
 
 def _begun_at(record: Record) -> float:

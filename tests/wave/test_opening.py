@@ -21,11 +21,11 @@ from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Intended
 from batcher.life.result import Status
 from batcher.manifest import RunDefaults, open_manifest
-from batcher.wave.opening import BadManifest, Opened, open_wave
+from batcher.wave.opening import BadManifest, OpenedWave, open_wave
 from batcher.wave.request import Request
 from tests.wave.made import DATA, NOON, trouble
 
-Open = Callable[..., Opened]
+Open = Callable[..., OpenedWave]
 INTENT = Intended(at=NOON, asked=frozenset({DATA}))
 
 
@@ -48,7 +48,7 @@ def request_of(tmp_path: Path) -> Request:
     )
 
 
-def opened(request: Request) -> Opened:
+def opened(request: Request) -> OpenedWave:
     return open_wave(request, SystemClock())
 
 

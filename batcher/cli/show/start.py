@@ -13,7 +13,7 @@ from batcher.durations import about, duration_text, rough_duration
 from batcher.rates import Pace, Rate
 from batcher.settings import RunSettings
 from batcher.text import counted, printable
-from batcher.wave.opening import Found
+from batcher.wave.opening import OpeningState
 from batcher.wave.status import ScopeStatus, WaveStatus
 
 _LEAST_LANDING_S = 60.0
@@ -70,7 +70,7 @@ def _is_here(endpoint: str) -> bool:
     return is_loopback(urlsplit(endpoint).hostname or "")
 
 
-def _found(found: Found) -> str:
+def _found(found: OpeningState) -> str:
     """The three numbers that say where the wave stands."""
     if not found.resumed:
         settled = f"{found.settled:,} invalid, " if found.settled else ""
