@@ -31,7 +31,7 @@ from batcher.pace.pacer import Turn
 from batcher.wave.agenda import HeldEntry
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine, what_is_known
-from batcher.wave.listing import Lister
+from batcher.wave.listing import ComparisonLister
 from batcher.wave.prior_run_check import PriorRunCheck
 
 _STALE_S = 10.0  # an intent that old is made anew right before its request leaves
@@ -42,7 +42,12 @@ class Attempts:
     """Makes the create requests of one scope, each once."""
 
     def __init__(
-        self, through: Pass, context: Context, machine: EntryStateMachine, lister: Lister, prior_run: PriorRunCheck
+        self,
+        through: Pass,
+        context: Context,
+        machine: EntryStateMachine,
+        lister: ComparisonLister,
+        prior_run: PriorRunCheck,
     ) -> None:
         self._pass = through
         self._prior_run = prior_run

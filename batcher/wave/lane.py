@@ -34,7 +34,7 @@ from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.attempt import Attempts
 from batcher.wave.context import Context
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import Lister
+from batcher.wave.listing import ComparisonLister
 from batcher.wave.look_up import LookUps
 from batcher.wave.prior_run_check import PriorRunCheck
 from batcher.wave.status import ScopeStatus
@@ -67,7 +67,7 @@ class Lane:
         through.on_halt = self._halt
         self._jobs = through.jobs
         self._machine = EntryStateMachine(context, self._agenda, through)
-        lister = Lister(through, context)
+        lister = ComparisonLister(through, context)
         prior_run = PriorRunCheck(
             scope,
             context,

@@ -17,7 +17,7 @@ _MOST_PAGES = 1000
 _MOST = _MOST_PAGES * guesses.LIST_PAGE_SIZE  # comparisons of a job: beyond that the list is not read
 
 
-class Listed(Struct, frozen=True):
+class JobComparisons(Struct, frozen=True):
     """What a look-up brought: the job's comparisons, or why they could not be had in full.
 
     The first request left at *asked_at*, monotonic: what was created after that may be missing.
@@ -29,7 +29,7 @@ class Listed(Struct, frozen=True):
     asked_at: float
 
 
-class Lister:
+class ComparisonLister:
     """Reads the comparison lists of one scope's jobs, at the pace for look-ups."""
 
     def __init__(self, through: Pass, context: Context) -> None:
@@ -38,7 +38,7 @@ class Lister:
         self._cloud_clock = through.cloud_clock
         self._signed_at: float | None = None
 
-    async def comparisons(self, job_id: str) -> Listed | None:
+    async def comparisons(self, job_id: str) -> JobComparisons | None:
         """All of the job's comparisons; None: the scope halted.
 
         Raises `PartyClosed` when nothing may leave any more.
@@ -137,8 +137,8 @@ class Lister:
         return outcome, sent_at
 
 
-def _listed(outcome: ListOutcome, comparisons: tuple[Comparison, ...] | Trouble, asked_at: float) -> Listed:
-    return Listed(comparisons, outcome.http_status, outcome.request_id, asked_at)
+def _listed(outcome: ListOutcome, comparisons: tuple[Comparison, ...] | Trouble, asked_at: float) -> JobComparisons:
+    return JobComparisons(comparisons, outcome.http_status, outcome.request_id, asked_at)
 
 
 def _unsound(why: str = "") -> Trouble:

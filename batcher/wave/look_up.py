@@ -22,7 +22,7 @@ from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import HeldEntry
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import Lister
+from batcher.wave.listing import ComparisonLister
 
 _TRIES = 2  # comparisons that are looked up for the cloud's time, for one look-up of a doubt
 
@@ -30,7 +30,7 @@ _TRIES = 2  # comparisons that are looked up for the cloud's time, for one look-
 class LookUps:
     """Reconciles the doubtful entries of one scope with the cloud's own lists."""
 
-    def __init__(self, through: Pass, context: Context, machine: EntryStateMachine, lister: Lister) -> None:
+    def __init__(self, through: Pass, context: Context, machine: EntryStateMachine, lister: ComparisonLister) -> None:
         self._context = context
         self._pass = through
         self._machine = machine

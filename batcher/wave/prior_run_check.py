@@ -21,7 +21,7 @@ from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import Lister
+from batcher.wave.listing import ComparisonLister
 
 LOOKS_FIRST = "look_first"  # the fact in the journal that every entry is to be looked up before it is sent
 _KNOWN = 20  # entries among which one without a start time is looked for
@@ -45,7 +45,7 @@ class PriorRunCheck:
         self,
         scope: Scope,
         context: Context,
-        lister: Lister,
+        lister: ComparisonLister,
         machine: EntryStateMachine,
         agenda: Agenda,
         cloud_clock: CloudClock,

@@ -15,7 +15,7 @@ from batcher.drs.v3.classify import classify_list
 from batcher.life.policy import Policy
 from batcher.wave.context import Context
 from batcher.wave.counts import WaveCounts
-from batcher.wave.listing import Lister
+from batcher.wave.listing import ComparisonLister
 from batcher.wave.stop import Stopping
 from tests.pace.server import virtual_clock
 from tests.virtual import run
@@ -66,7 +66,7 @@ def read(cloud: ListCloud) -> tuple[Comparison, ...] | Trouble:
             policy=Policy(), clock=clock, rng=rng, journal=deaf, collector=nobody, counts=WaveCounts(clock, 1, {}),
             stopping=Stopping(), on_result=nobody,
         )  # fmt: skip
-        listed = await Lister(entered(cast("Cloud", cloud), clock), context).comparisons("job-1")
+        listed = await ComparisonLister(entered(cast("Cloud", cloud), clock), context).comparisons("job-1")
         assert listed is not None
         return listed.comparisons
 

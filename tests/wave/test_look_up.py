@@ -14,7 +14,7 @@ from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context
 from batcher.wave.counts import WaveCounts
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import Lister
+from batcher.wave.listing import ComparisonLister
 from batcher.wave.look_up import LookUps
 from batcher.wave.stop import Stopping
 from tests.pace.server import virtual_clock
@@ -63,7 +63,7 @@ def test_a_list_proves_nothing_of_what_may_land_after_it_was_asked_for(asked_aft
         )  # fmt: skip
         way = entered(cast("Cloud", SlowCloud(lambda _: ([], 0))), clock)
         machine = Told(context, Agenda(clock), way)
-        lister = Lister(way, context)
+        lister = ComparisonLister(way, context)
         asked = frozenset({OBJECT})
         held = HeldEntry(entry(halves="object"), history(asked, [Intended(at=NOON, asked=asked)]))
         held.sent_at = clock.monotonic()

@@ -38,7 +38,7 @@ from batcher.wave.collector import Collector
 from batcher.wave.context import Context
 from batcher.wave.engine import Engine
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import Listed, Lister
+from batcher.wave.listing import ComparisonLister, JobComparisons
 from batcher.wave.prior_run_check import PriorRunCheck
 from batcher.wave.sink import Mended
 from tests.worlds.disk import LoopJournal
@@ -226,15 +226,15 @@ def takes_a_strangers_page_for_the_clouds_word() -> Iterator[None]:
 @mutation("once", "lost", where=lambda spec: spec.faults.list_fails > 0 and spec.faults.after + spec.faults.late > 0)
 def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
     """An error is taken as evidence that nothing was made."""
-    whole = Lister.comparisons
+    whole = ComparisonLister.comparisons
 
-    async def comparisons(self: Lister, job_id: str) -> Listed | None:
+    async def comparisons(self: ComparisonLister, job_id: str) -> JobComparisons | None:
         listed = await whole(self, job_id)
         if listed is not None and isinstance(listed.comparisons, Trouble):
             return replace(listed, comparisons=())
         return listed
 
-    with _patch(Lister, comparisons=comparisons):
+    with _patch(ComparisonLister, comparisons=comparisons):
         yield
 
 
