@@ -39,7 +39,7 @@ from batcher.settings.policy import policy_of
 from batcher.wave.context import Boundary, log, unwatched
 from batcher.wave.control import ControlServer
 from batcher.wave.controls import Controls, orders
-from batcher.wave.engine import Engine, Start, WaveEnd
+from batcher.wave.engine import Engine, RunStart, WaveEnd
 from batcher.wave.opening import KeeperAt, OpenedWave, OpeningState, open_wave
 from batcher.wave.rebuild import begun
 from batcher.wave.request import Request, StoppableManifest
@@ -376,7 +376,7 @@ class Wave:
             return defaults
         return await with_project(manifest, defaults, self.settings, sources, self._clock.now())
 
-    async def _enter(self, start: Start, concurrency: int) -> dict[Scope, Pass]:
+    async def _enter(self, start: RunStart, concurrency: int) -> dict[Scope, Pass]:
         """A pass to the channel of each scope; credentials are looked for where something may be asked."""
         connections = self._connections
         if connections is None:

@@ -60,7 +60,7 @@ class WaveEnd(Struct, frozen=True, kw_only=True):
         return exits.CREATED if self.status.created == self.status.entries else exits.INCOMPLETE
 
 
-class Start(Struct, frozen=True, kw_only=True):
+class RunStart(Struct, frozen=True, kw_only=True):
     """What the journal says at the beginning of a run. *last_sign_s* is how long ago an earlier run last recorded
     something, by our clock (so it may be wrong, and even negative), and *begun_at* when it planned the wave, Unix
     seconds by that clock; None: there was none."""
@@ -85,7 +85,7 @@ class Engine:
     def __init__(
         self,
         *,
-        start: Start,
+        start: RunStart,
         policy: Policy,
         clock: Clock,
         rng: random.Random,

@@ -31,7 +31,7 @@ from batcher.manifest import Entry, Finding, finding_line
 from batcher.manifest.entry import default_key
 from batcher.manifest.grouped import GroupedFindings, once
 from batcher.wave.context import Boundary, unwatched
-from batcher.wave.engine import Start
+from batcher.wave.engine import RunStart
 from batcher.wave.rebuild import count_doubts
 from batcher.wave.request import Request
 from batcher.wave.restart import put_wave_aside, where_results_go
@@ -71,7 +71,7 @@ class OpenedWave(Struct):
     keeper: FileKeeper
     record: MutableRecord
     lock: WaveLock
-    start: Start
+    start: RunStart
     found: OpeningState
     facts: Mapping[str, Any]
 
@@ -146,7 +146,7 @@ def _leave(request: Request, keeper: FileKeeper, lock: WaveLock) -> None:
 
 def begin(
     request: Request, record: MutableRecord, clock: Clock, watch: Boundary = unwatched, hold: HeldJournal | None = None
-) -> tuple[Start, OpeningState]:
+) -> tuple[RunStart, OpeningState]:
     """Plan the wave in *record*, or take up the one it holds; *hold* has it where it lies in a file.
 
     Raises what `open_wave` does, and OSError.
@@ -168,7 +168,7 @@ def begin(
             write_all(results, record.lines())
     settled = record.status_counts()
     sizes = record.scope_sizes()
-    start = Start(
+    start = RunStart(
         entries=record.entry_count(),
         settled=settled,
         scopes={scope: sizes.get(scope.number, 0) for scope in record.scopes()},
