@@ -49,7 +49,7 @@ from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
 from batcher.zone import zone_of
 
 if TYPE_CHECKING:  # imported where something is followed: that is not every wave
-    from batcher.follow.companion import Companion
+    from batcher.follow.admitting_follower import AdmittingFollower
     from batcher.follow.follower import FollowEnd, FollowStatus
 
 _UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too
@@ -131,7 +131,7 @@ class Wave:
         self.found: OpeningState | None = None
         self.journal_path: Path | None = None
         self._files: WaveFiles | None = None
-        self._companion: Companion | None = None
+        self._admitting: AdmittingFollower | None = None
         self._ends_at: float | None = None  # monotonic
 
     async def __aenter__(self) -> Self:
@@ -160,15 +160,15 @@ class Wave:
 
         Raises `VerdictsError`.
         """
-        if self._companion is None:
+        if self._admitting is None:
             return None
         if (stop := self.end.stop) is not None:
-            self._companion.stop(stop.text)
-        return await self._companion.follow()
+            self._admitting.stop(stop.text)
+        return await self._admitting.follow()
 
     def following(self) -> "FollowStatus | None":
         """Where the following stands now; None where nothing is followed."""
-        return None if self._companion is None else self._companion.status()
+        return None if self._admitting is None else self._admitting.status()
 
     async def __aiter__(self) -> AsyncIterator[Result]:
         """Run to the end, giving each result as it settles; those of earlier runs are in the results file."""
@@ -201,9 +201,9 @@ class Wave:
         Before the wave is open this ends the reading of its manifest, and entering raises `OpeningStopped`.
         """
         self._stopping.stop(stop)
-        if self._companion is not None:
+        if self._admitting is not None:
             signal = stop.kind.name if stop.kind.is_signal else None
-            self._companion.stop(stop.text, signal)
+            self._admitting.stop(stop.text, signal)
 
     @property
     def controls(self) -> Controls:
@@ -235,11 +235,11 @@ class Wave:
                 await self._unread.put(None)
 
     async def _deliver(self, line: bytes) -> None:
-        if self._companion is None and self._unread is None:
+        if self._admitting is None and self._unread is None:
             return
         result = Result.model_validate_json(line)
-        if self._companion is not None:
-            self._companion.settled(result)
+        if self._admitting is not None:
+            self._admitting.settled(result)
         if self._unread is not None:
             await self._unread.put(result)
 
@@ -259,9 +259,9 @@ class Wave:
     async def _open(self) -> None:
         settings = self.settings
         if settings.follows or settings.wait_ready > 0:
-            from batcher.follow.companion import Companion
+            from batcher.follow.admitting_follower import AdmittingFollower
 
-            self._companion = Companion(self._results, settings, self._clock, self._rng, self._stopping)
+            self._admitting = AdmittingFollower(self._results, settings, self._clock, self._rng, self._stopping)
         if settings.deadline is not None:
             self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(
                 utc(self._clock.now()), zone_of(settings.timezone)
@@ -282,7 +282,7 @@ class Wave:
         self.found = opened.found
         self._stack.callback(self._forget_unbegun)  # runs with the journal closed, and the wave still held
         self._stack.push_async_callback(opened.keeper.aclose)
-        begun_before = [] if self._companion is None else await asyncio.to_thread(begun, opened.record)
+        begun_before = [] if self._admitting is None else await asyncio.to_thread(begun, opened.record)
         journal = opened.keeper.journal()
         if self._wrap_journal is not None:
             journal = self._wrap_journal(journal)
@@ -290,16 +290,16 @@ class Wave:
         self._stack.callback(sink.close)
         concurrency = width(settings.concurrency, len(opened.start.scopes))
         passes = await self._enter(opened.start, concurrency)
-        if self._companion is not None:
-            self._stack.push_async_callback(self._companion.aclose)
+        if self._admitting is not None:
+            self._stack.push_async_callback(self._admitting.aclose)
         self._engine = self._engine_of(opened, journal, sink, passes, concurrency)
         self._stack.callback(self._engine.leave)
         await self._engine.take_note()
         await self._take_orders(self._engine)
-        if self._companion is not None:
+        if self._admitting is not None:
             from batcher.follow.following import in_thread
 
-            companion = self._companion
+            companion = self._admitting
             await in_thread(
                 lambda: companion.take_up(begun_before), lambda: companion.stop("the opening was cancelled")
             )
@@ -338,7 +338,7 @@ class Wave:
             on_result=self._deliver,
             stopping=self._stopping,
             watch=self._watch,
-            admission=self._companion,
+            admission=self._admitting,
             ends_at=self._ends_at,
         )
 
@@ -391,7 +391,7 @@ class Wave:
                     private=True,
                 )
             )
-        asking = [scope for scope in start.scopes if self._companion is not None or start.left_in(scope)]
+        asking = [scope for scope in start.scopes if self._admitting is not None or start.left_in(scope)]
         credentials = await connections.credentials(asking, of=len(start.scopes))
         self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
         for described, count in Counter(self.credentials.values()).items():

@@ -163,7 +163,7 @@ LATER = (
     "batcher.cli.show.live",
     "batcher.drs.v3.batch_status",
     "batcher.drs.v3.query_compare_result",
-    "batcher.follow.companion",
+    "batcher.follow.admitting_follower",
     "batcher.follow.verdict",
     "batcher.report.html",
     "batcher.report.summary",

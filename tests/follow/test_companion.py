@@ -7,7 +7,7 @@ import pytest
 
 from batcher.clock import SystemClock
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
-from batcher.follow.companion import Companion
+from batcher.follow.admitting_follower import AdmittingFollower
 from batcher.settings import RunSettings
 from batcher.wave.stop import HowHard, StopKind, Stopping
 from tests.follow.test_running_limit import SCOPE, entry
@@ -20,7 +20,7 @@ async def test_a_scope_that_halts_with_a_place_taken_stops_who_waits_for_it(tmp_
     """Its entry is in doubt and will not be settled in this run: the others would wait for ever."""
     stopping = Stopping()
     settings = RunSettings(max_running=1)
-    companion = Companion(tmp_path / "r.jsonl", settings, SystemClock(), random.Random(1), stopping)
+    companion = AdmittingFollower(tmp_path / "r.jsonl", settings, SystemClock(), random.Random(1), stopping)
     companion.take_up()
     companion.begin({})
     companion.ask(entry(0), lambda: None)

@@ -14,7 +14,7 @@ import msgspec
 import orjson
 
 from batcher.channel.channel import Channels
-from batcher.follow.companion import Companion
+from batcher.follow.admitting_follower import AdmittingFollower
 from batcher.journal.errors import JournalFailed
 from batcher.journal.files import WaveFiles
 from batcher.journal.memory_record import MemoryRecord
@@ -300,7 +300,7 @@ class World:
         sink = WorldFile(self.disk.results, process, rng, faults.results_full)
         beside = None
         if spec.settings is not None and not alone:
-            beside = Companion(self.disk.results, spec.settings, process, self._fork(), stopping)
+            beside = AdmittingFollower(self.disk.results, spec.settings, process, self._fork(), stopping)
 
         async def on_result(line: bytes) -> None:
             result = Result.model_validate_json(line)

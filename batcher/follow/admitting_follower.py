@@ -23,7 +23,7 @@ from batcher.wave.stop import Stop, StopKind, Stopping
 _READY_POLLS = 6  # a job that is not ready is looked at so many times less often than a comparison
 
 
-class Companion:
+class AdmittingFollower:
     """The admission of a run's entries, and the follower of its comparisons.
 
     `take_up` what earlier runs left, `begin` once the lanes are there, and `follow` when the engine has ended.
