@@ -40,33 +40,33 @@ class Controls:
     def pause(self) -> str:
         """Create nothing until `resume`. What is in flight is settled."""
         for lane in self._lanes:
-            lane.way.hold(_PAUSED)
+            lane.channel_pass.hold(_PAUSED)
         return self._note("paused")
 
     def resume(self) -> str:
         """Go on after `pause`."""
         for lane in self._lanes:
-            lane.way.hold(None)
+            lane.channel_pass.hold(None)
         return self._note("resumed")
 
     def set_rate(self, text: str) -> str:
         """Create at another pace, written as `--rate` is. Raises `ValueError` with the mend."""
         pace = parse_pace(text)
         for lane in self._lanes:
-            lane.way.set_limit(limit_of(pace))
+            lane.channel_pass.set_limit(limit_of(pace))
         return self._note(f"rate {pace} in each scope")
 
     def set_read_rate(self, text: str) -> str:
         """Look up at another pace, written as `--read-rate` is. Raises `ValueError` with the mend."""
         pace = parse_pace(text)
         for lane in self._lanes:
-            lane.way.set_read_limit(limit_of(pace))
+            lane.channel_pass.set_read_limit(limit_of(pace))
         return self._note(f"read rate {pace} in each scope")
 
     def set_priority(self, priority: int) -> str:
         """Go before the waves of a lower priority, and after those of a higher one, in the scopes that they share."""
         for lane in self._lanes:
-            lane.way.set_priority(priority)
+            lane.channel_pass.set_priority(priority)
         return self._note(f"priority {priority}")
 
     def set_concurrency(self, text: str) -> str:

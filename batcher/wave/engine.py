@@ -133,13 +133,13 @@ class Engine:
         self.controls = Controls(tuple(self._lanes.values()), clock)
         if start.last_sign_s is not None:
             for lane in self._lanes.values():
-                lane.way.go_on_after(start.last_sign_s, policy.leave_s)
+                lane.channel_pass.go_on_after(start.last_sign_s, policy.leave_s)
         stopping.observe(self._told_to_stop)
 
     @property
     def reads(self) -> Mapping[Scope, Pass]:
         """What each scope's look-ups go through, also after the run: for whoever follows what was created."""
-        return {scope: lane.way for scope, lane in self._lanes.items()}
+        return {scope: lane.channel_pass for scope, lane in self._lanes.items()}
 
     def _told_to_stop(self) -> None:
         """The wave is to stop, or to stop harder."""

@@ -63,7 +63,7 @@ class Lane:
         self._held_back: Counter[WaitsFor] = Counter()  # entries that the admission keeps waiting
         self._context = context
         self._agenda = Agenda(context.clock)
-        self.way = through
+        self.channel_pass = through
         through.on_halt = self._halt
         self._jobs = through.jobs
         self._machine = EntryStateMachine(context, self._agenda, through)
@@ -89,13 +89,13 @@ class Lane:
     @property
     def halted(self) -> Trouble | None:
         """Why the scope stopped for good: its credential was refused, or the way to the cloud."""
-        return self.way.halted
+        return self.channel_pass.halted
 
     async def take_note(self) -> None:
         """Let the other waves of the process know what is in doubt here: before any of them sends, where all are opened
         first. Raises `JournalFailed`."""
         after = -1
-        while not self.way.channel.private:
+        while not self.channel_pass.channel.private:
             batch = await self._context.ask(
                 Record.open_entries, scope=self.scope.number, after=after, limit=_BATCH, most_bytes=self._batch_bytes
             )
@@ -109,7 +109,7 @@ class Lane:
 
     def leave(self) -> None:
         """Wait for nothing any more in the channel; what is in doubt is known there until it can land no more."""
-        self._jobs.leave(self.way.wave, self._machine.lands_within_s)
+        self._jobs.leave(self.channel_pass.wave, self._machine.lands_within_s)
 
     async def run(self, lease: int | None = None) -> None:
         """Take up what an earlier process left open, then everything planned, by the lease of that number."""
@@ -126,24 +126,24 @@ class Lane:
                     group.create_task(self._look())
         finally:
             self._workers = None
-            self.way.end()
+            self.channel_pass.end()
             self.leave()
 
     def set_concurrency(self, concurrency: int) -> None:
         """So many requests may be in flight from now on; what is in flight is not touched."""
-        self.way.resize(concurrency)
+        self.channel_pass.resize(concurrency)
         self._hire()
 
     def _hire(self) -> None:
         if self._workers is not None:
-            while self._hired < self.way.slots.workers:
+            while self._hired < self.channel_pass.slots.workers:
                 self._hired += 1
                 self._workers.create_task(self._work())
 
     def stop(self) -> None:
         """Send nothing new. What is in flight is awaited; a fresh doubt is looked up once."""
         self._stopping = True
-        self.way.stop()
+        self.channel_pass.stop()
         self._agenda.stop()
         self._room.set()
 
@@ -205,7 +205,7 @@ class Lane:
         """Read on when the workers are about to run dry, unless too much waits already."""
         policy = self._context.policy
         while not self._stopping and (
-            self._agenda.ready > max(_BATCH // 2, self.way.slots.workers)
+            self._agenda.ready > max(_BATCH // 2, self.channel_pass.slots.workers)
             or self._agenda.size - self.held_back >= policy.held
             or self.held_back >= policy.set_aside
             or self._agenda.bytes >= self._most_bytes
@@ -217,7 +217,7 @@ class Lane:
         try:
             while await self._do_next():
                 self._room.set()
-                if self._hired > self.way.slots.workers:
+                if self._hired > self.channel_pass.slots.workers:
                     self._hired -= 1
                     return
                 self._hire()
@@ -254,8 +254,8 @@ class Lane:
         waits_for: list[WaitsFor] = []
         again = partial(self._ask_again, held, waits_for)
         try:
-            await self.way.sends.until_free()
-            turn = self.way.turn()
+            await self.channel_pass.sends.until_free()
+            turn = self.channel_pass.turn()
             async with paced(turn):
                 if not self._jobs.take(self._who(held), held, again):
                     self._wait(WaitsFor.JOB, waits_for)
@@ -279,7 +279,7 @@ class Lane:
         self._held_back[what] += 1
 
     def _who(self, held: HeldEntry) -> Who:
-        return self.way.wave, held.entry.index
+        return self.channel_pass.wave, held.entry.index
 
     def _ask_again(self, held: HeldEntry, waited_for: list[WaitsFor]) -> None:
         self._held_back.subtract(waited_for)
@@ -293,7 +293,7 @@ class Lane:
     @property
     def has_an_end(self) -> bool:
         """Whether its end can be foretold: not while it stands still, or waits for jobs to get ready."""
-        return not self.way.stands_still and not self._held_back[WaitsFor.READINESS]
+        return not self.channel_pass.stands_still and not self._held_back[WaitsFor.READINESS]
 
     @property
     def waiting(self) -> int:
@@ -308,7 +308,7 @@ class Lane:
 
     async def note_clock(self) -> None:
         """Keep in the journal how far the cloud's clock is ahead of ours."""
-        offset = self.way.cloud_clock.offset_s
+        offset = self.channel_pass.cloud_clock.offset_s
         if offset is not None:
             await self._context.record(ClockNoted(scope=self.scope.number, offset_s=round(offset, 3)))
 
@@ -322,9 +322,9 @@ class Lane:
             settled=settled_before + self._machine.settled,
             in_flight=self._attempts.in_flight,
             sent=self._attempts.sent,
-            rate_text=self.way.rate_text,
-            paused_until_s=None if halted else self.way.paused_until_s,
-            reason=halted.error_msg if halted else self.way.reason,
+            rate_text=self.channel_pass.rate_text,
+            paused_until_s=None if halted else self.channel_pass.paused_until_s,
+            reason=halted.error_msg if halted else self.channel_pass.reason,
             held_for_readiness=self._held_back[WaitsFor.READINESS],
             held_for_place=self._held_back[WaitsFor.PLACE],
             doubts_end_in_s=self._machine.doubts_end_in_s,
