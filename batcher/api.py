@@ -206,7 +206,7 @@ class Wave:
             self._admitting.stop(stop.text, signal)
 
     @property
-    def controls(self) -> Controls:
+    def hand(self) -> Controls:
         """Pause, resume, rate and concurrency of the wave while it runs."""
         return self._opened_engine.controls
 
@@ -299,11 +299,11 @@ class Wave:
         if self._admitting is not None:
             from batcher.follow.following import in_thread
 
-            companion = self._admitting
+            admitting = self._admitting
             await in_thread(
-                lambda: companion.take_up(begun_before), lambda: companion.stop("the opening was cancelled")
+                lambda: admitting.take_up(begun_before), lambda: admitting.stop("the opening was cancelled")
             )
-            companion.begin(self._engine.reads)
+            admitting.begin(self._engine.reads)
 
     def _request(self, manifest: Manifest, files: WaveFiles, defaults: RunDefaults) -> Request:
         """What is asked for when the wave is opened."""

@@ -74,12 +74,12 @@ async def test_a_pause_is_of_one_wave(simulator: Simulator) -> None:
         first = station.wave(manifest("one", range(20)), "one.jsonl", priority=100)
         second = station.wave(manifest("two", range(20)), "two.jsonl", priority=-100)
         async with first, second:
-            first.controls.pause()
+            first.hand.pause()
             paused = asyncio.create_task(first.run())
             assert (await second.run()).status.created == 20
             assert len(creates(simulator)) == 20
             assert first.status().scopes[0].paused_until_s == 0.0
-            first.controls.resume()
+            first.hand.resume()
             assert (await paused).status.created == 20
 
 

@@ -379,7 +379,7 @@ class World:
         """The operator's hand on the wave, by the handler of its control socket."""
         if process.dead:
             return
-        handle = orders(engine.hand, engine.status, lambda: stopping.stop(Stop(StopKind.ASKED, "told to stop")))
+        handle = orders(engine.controls, engine.status, lambda: stopping.stop(Stop(StopKind.ASKED, "told to stop")))
         handle(order.do, order.value)
         self.say(f"the operator: {order.do} {order.value or ''}")
         self._obeyed.append(Obeyed(self._loop.time(), order.do, order.value))

@@ -64,14 +64,14 @@ class Run:
         if not self._is_held:
             self._is_held = True
             if self._wave.is_open:
-                self._wave.controls.pause()
+                self._wave.hand.pause()
 
     def resume(self) -> None:
         """Go on."""
         if self._is_held:
             self._is_held = False
             if self._wave.is_open:
-                self._wave.controls.resume()
+                self._wave.hand.resume()
 
     def stop(self, reason: str) -> None:
         """Stop it in order."""
@@ -95,7 +95,7 @@ class Run:
 
     def _apply(self) -> None:
         changes, self._changes = self._changes, {}
-        controls = self._wave.controls
+        controls = self._wave.hand
         set_by = {
             "rate": controls.set_rate,
             "read_rate": controls.set_read_rate,
@@ -130,7 +130,7 @@ class Run:
             async with self._wave as wave:
                 await self._on_open()
                 if self._is_held:
-                    wave.controls.pause()
+                    wave.hand.pause()
                 self._apply()
                 end = await wave.run()
                 followed = await wave.follow()

@@ -20,18 +20,18 @@ async def test_a_scope_that_halts_with_a_place_taken_stops_who_waits_for_it(tmp_
     """Its entry is in doubt and will not be settled in this run: the others would wait for ever."""
     stopping = Stopping()
     settings = RunSettings(max_running=1)
-    companion = AdmittingFollower(tmp_path / "r.jsonl", settings, SystemClock(), random.Random(1), stopping)
-    companion.take_up()
-    companion.begin({})
-    companion.ask(entry(0), lambda: None)
+    admitting = AdmittingFollower(tmp_path / "r.jsonl", settings, SystemClock(), random.Random(1), stopping)
+    admitting.take_up()
+    admitting.begin({})
+    admitting.ask(entry(0), lambda: None)
     if waits_first:
-        companion.ask(entry(1), lambda: None)
+        admitting.ask(entry(1), lambda: None)
         assert stopping.why is None
-    companion.halted(SCOPE, REFUSED)
+    admitting.halted(SCOPE, REFUSED)
     if not waits_first:
         assert stopping.why is None
-        companion.ask(entry(1), lambda: None)
-    await companion.aclose()
+        admitting.ask(entry(1), lambda: None)
+    await admitting.aclose()
     assert stopping.why is not None
     assert (stopping.why.kind, stopping.how) == (StopKind.REFUSED, HowHard.IN_ORDER)
     assert "the token has expired" in stopping.why.text
