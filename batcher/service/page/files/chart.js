@@ -3,12 +3,12 @@ import { t, pace, clock } from "./text.js";
 import { svg } from "./bits.js";
 
 const { make } = Parts;
-const WIDTH = 1000, HEIGHT = 220, LEFT = 56, RIGHT = 12, TOP = 12, BOTTOM = 26, LABELS = 6;
+const WIDTH = 1000, HEIGHT = 200, LEFT = 56, RIGHT = 12, TOP = 12, BOTTOM = 26, LABELS = 6;
 const KINDS = ["first", "retry", "throttled"];
 
 function steps(top) {
   let size = 1e-6;
-  while (top / size > 5) size *= /^2/.test(size.toExponential()) ? 2.5 : 2;
+  while (top / size > 5) size *= /^2/.test(size.toExponential(3)) ? 2.5 : 2;
   const found = [];
   for (let number = 1; number * size <= top; number++) found.push(Number((number * size).toPrecision(6)));
   return found;

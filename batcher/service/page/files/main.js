@@ -159,7 +159,7 @@ function wave(id) {
       const isNew = drawnFor !== turn;
       grew = false;
       drawnFor = turn;
-      if (tab === "requests" && isNew) await put("requests", `${base}/requests?${new URLSearchParams({ limit: "20", after: query.from ?? "0" })}`);
+      if (tab === "requests" && isNew) await put("requests", `${base}/requests?${new URLSearchParams({ limit: "10", after: query.from ?? "0" })}`);
       if (trouble(state.wave) || state.wave.counts.not_submitted || tab === "trouble") await causesOf(state.wave);
       else state.causes[id] ??= { list: [], count: 0, at: 0 };
       if (tab === "entries") await put("entries", `${base}/entries?${asked(query)}`);

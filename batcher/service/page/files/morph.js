@@ -14,13 +14,11 @@ export function morph(old, fresh) {
 }
 
 function attributes(old, fresh) {
-  for (const { name } of [...old.attributes]) {
-    if (!fresh.hasAttribute(name) && !(name === "open" && old.matches("details"))) old.removeAttribute(name);
-  }
-  for (const { name, value } of fresh.attributes) {
-    if (old.getAttribute(name) !== value && !(name === "open" && old.matches("details"))) old.setAttribute(name, value);
-  }
-  if (old.style?.cssText !== fresh.style?.cssText) old.style.cssText = fresh.style.cssText; // the policy forbids the attribute
+  const stays = (name) => name === "style" || (name === "open" && old.matches("details")); // that is the reader's
+  for (const { name } of [...old.attributes]) if (!stays(name) && !fresh.hasAttribute(name)) old.removeAttribute(name);
+  for (const { name, value } of fresh.attributes) if (!stays(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
+  // The policy forbids the attribute, not the property.
+  if (old.style && old.style.cssText !== fresh.style.cssText) old.style.cssText = fresh.style.cssText;
 }
 
 function children(old, fresh) {
