@@ -38,6 +38,10 @@ function show() {
     make("main", { id: "main", tabindex: "-1", "data-key": `main-${state.view.place}-${state.view.id ?? ""}-${state.who ? "in" : "out"}` }, view));
   morph(app, fresh);
   drawEntry(state);
+  for (const wide of document.querySelectorAll(".wide")) { // what has to be scrolled can be by keyboard
+    if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
+    else wide.removeAttribute("tabindex");
+  }
   document.title = `${[...app.querySelectorAll("h1")].map((one) => one.textContent)[0] ?? ""} · batcher`;
   if (focuses) {
     focuses = false;
@@ -53,7 +57,7 @@ function header() {
       may(who, "submit") ? make("a", { href: "#/new", "aria-current": here("new") }, t("nav.new")) : null) : null,
     make("div", { class: "own" },
       make("label", { class: "pick" }, make("span", { class: "off" }, t("language")), make("select", { "data-change": "language" }, ...Object.entries(Text.LANGUAGES).map(([tag, name]) => make("option", { value: tag, lang: tag, selected: tag === Text.language() }, name)))),
-      make("label", { class: "pick" }, make("span", { class: "off" }, t("zone")), make("select", { "data-change": "zone" }, make("option", { value: "local", selected: Text.zone() === "local" }, Text.zoneName()), make("option", { value: "utc", selected: Text.zone() === "utc" }, "UTC"))),
+      make("label", { class: "pick" }, make("span", { class: "off" }, t("zone")), make("select", { "data-change": "zone" }, make("option", { value: "local", selected: Text.zone() === "local" }, Text.zoneName()), Text.zoneName() === "UTC" ? null : make("option", { value: "utc", selected: Text.zone() === "utc" }, "UTC"))),
       who ? make("span", { class: "who" }, who.name, " ", make("span", { class: "soft small" }, t(`role.${who.role}`))) : null,
       who?.csrf ? make("button", { type: "button", class: "button", "data-do": "log-out" }, t("logout")) : null));
 }
@@ -224,6 +228,7 @@ addEventListener("hashchange", () => { if (now().place !== state.view.place || J
 // A page that nobody sees asks for nothing: browsers have few connections for each service.
 document.addEventListener("visibilitychange", listen);
 addEventListener("online", listen);
+addEventListener("resize", draw);
 
 // --- what people do ----------------------------------------------------------------------------------------
 const DEEDS = {

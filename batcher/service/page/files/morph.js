@@ -14,7 +14,7 @@ export function morph(old, fresh) {
 }
 
 function attributes(old, fresh) {
-  const stays = (name) => name === "style" || (name === "open" && old.matches("details")); // that is the reader's
+  const stays = (name) => name === "style" || (name === "open" && old.matches("details")) || (name === "tabindex" && old.matches(".wide"));
   for (const { name } of [...old.attributes]) if (!stays(name) && !fresh.hasAttribute(name)) old.removeAttribute(name);
   for (const { name, value } of fresh.attributes) if (!stays(name) && old.getAttribute(name) !== value) old.setAttribute(name, value);
   // The policy forbids the attribute, not the property.

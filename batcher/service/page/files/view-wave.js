@@ -121,7 +121,7 @@ export function waveView(state) {
   const { wave, view } = state;
   const back = make("p", { class: "back" }, make("a", { href: "#/" }, t("waves.back")));
   if (wave === null) return make("div", {}, back, make("h1", { tabindex: "-1" }, state.failed ? t("wave.none") : t("loading")), state.failed ? failure(state.failed) : null);
-  const tabs = make("nav", { class: "tabs", "aria-label": t("tabs") }, ...TABS.map((tab) => make("a", { href: ofWave(wave.id, tab), "aria-current": tab === view.tab ? "page" : null }, t(`tab.${tab}`), tab === "trouble" && trouble(wave) ? make("span", { class: "badge" }, number(trouble(wave))) : null)));
+  const tabs = make("nav", { class: "tabs wide", "aria-label": t("tabs") }, ...TABS.map((tab) => make("a", { href: ofWave(wave.id, tab), "aria-current": tab === view.tab ? "page" : null }, t(`tab.${tab}`), tab === "trouble" && trouble(wave) ? make("span", { class: "badge" }, number(trouble(wave))) : null)));
   return make("div", { "data-key": wave.id }, back,
     make("div", { class: "title" }, make("h1", { tabindex: "-1" }, wave.name), statePill(wave)),
     wave.state === "held" && wave.needs_approval ? make("p", { class: "problem" }, t("held.why", { who: wave.submitted_by })) : wave.reason ? told(wave.reason, "p", { class: "problem" }) : null,
