@@ -31,6 +31,11 @@ CLOUD = CloudConfig(
     speed=2000.0,
     jobs=(JobRule(pattern="job-*7", status="FULL_TRANSFER_FAILED"), JobRule(pattern="job-*99", exists=False)),
 )
+BORIS: dict[str, Any] = {
+    "locale": "zh-CN",
+    "timezone_id": "Asia/Shanghai",
+    "viewport": {"width": 390, "height": 844},
+}
 AXE = find_spec("axe_playwright_python")
 
 
@@ -258,7 +263,9 @@ async def test_two_people_and_one_wave(settings: pytest.MonkeyPatch, tmp_path: P
     async with (
         served(settings, tmp_path / "data", tokens=tokens, approval=True) as service,
         someone(browser, service.url) as hers,
-        someone(browser, service.url, locale="zh-CN", timezone_id="Asia/Shanghai", viewport={"width": 390, "height": 844}) as his,
+        someone(
+            browser, service.url, locale="zh-CN", timezone_id="Asia/Shanghai", viewport={"width": 390, "height": 844}
+        ) as his,
     ):
         for page, token in ((hers, anna), (his, boris)):
             await page.goto(service.url)
