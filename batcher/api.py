@@ -65,6 +65,8 @@ class Wave:
     where it is not its endpoint but a simulated cloud. *credential_for* gives each scope its credential; by default
     it is looked for in *credentials*, which are the environment and the config file unless given. *checked_at* (Unix
     seconds) is when the manifest was checked, where that was before: a start time that has passed since is no finding.
+    *lost_since* (Unix seconds) says that since then a run whose journal is lost may have begun the wave: with
+    `look_first="always"` every entry is looked up before it is sent, also where no journal is there.
 
     Entering checks the manifest and plans the wave, or takes up the one in the journal: `found` says which.
     Nothing is sent until `run` is awaited or the wave is iterated over. Leaving before the end stops the wave in
@@ -90,6 +92,7 @@ class Wave:
         wrap_journal: Callable[[Journal], Journal] | None = None,
         clock: Clock | None = None,
         checked_at: float | None = None,
+        lost_since: float | None = None,
         watch: Boundary = unwatched,
         connections: Connections | None = None,
         priority: int = 0,
@@ -118,7 +121,7 @@ class Wave:
         self._keeper_at = keeper_at
         self._wrap_journal = wrap_journal
         self._clock = clock or (SystemClock() if connections is None else connections.clock)
-        self._checked_at = checked_at
+        self._checked_at, self._lost_since = checked_at, lost_since
         self._rng = random.Random()
         self._watch = watch
         self._stack = AsyncExitStack()
@@ -321,6 +324,7 @@ class Wave:
             settings=settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"}),
             command=self._command,
             checked_at=self._checked_at,
+            lost_since=self._lost_since,
         )
 
     def _engine_of(

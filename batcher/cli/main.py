@@ -48,6 +48,7 @@ SECTIONS = {
     },
     "The service": {
         "serve": LazyCommand("batcher.cli.commands.serve", "Serve waves over HTTP, approved, run and watched live."),
+        "backup": LazyCommand("batcher.cli.commands.backup", "Copy the service's data while it runs."),
         "token": LazyCommand("batcher.cli.commands.token", "Make, list and revoke the service's tokens."),
     },
     "Trying out and wiring up": {

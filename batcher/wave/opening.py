@@ -26,12 +26,14 @@ from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.wave_lock import WaveLock
 from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.policy import LookFirst
 from batcher.life.result import Result, Status
 from batcher.manifest import Entry, Finding, finding_line
 from batcher.manifest.entry import default_key
 from batcher.manifest.grouped import GroupedFindings, once
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import RunStart
+from batcher.wave.prior_run_check import LOOKS_FIRST
 from batcher.wave.rebuild import count_doubts
 from batcher.wave.request import Request
 from batcher.wave.restart import put_wave_aside, where_results_go
@@ -175,7 +177,7 @@ def begin(
         settled_by_scope=record.settled_counts(),
         next_seq=record.next_seq(),
         last_sign_s=None if last_sign is None else clock.now() - last_sign,
-        begun_at=_begun_at(record) if resumed else None,
+        begun_at=_begun_at(record) if resumed else request.lost_since,
         look_first=looks_first(request, record),
     )
     in_doubt, done = count_doubts(record), sum(settled.values())
@@ -184,7 +186,8 @@ def begin(
 
 
 def _begun_at(record: Record) -> float:
-    return datetime.fromisoformat(record.facts()["begun_at"]).timestamp()
+    facts = record.facts()
+    return datetime.fromisoformat(facts.get("lost_since") or facts["begun_at"]).timestamp()
 
 
 def _last_sign(record: Record) -> float:
@@ -317,7 +320,11 @@ class _Invalid:
 
 
 def _facts(request: Request, clock: Clock) -> dict[str, Any]:
+    lost = {}
+    if request.lost_since is not None:
+        lost = {"lost_since": utc(request.lost_since).isoformat(), LOOKS_FIRST: request.look_first is LookFirst.ALWAYS}
     return {
+        **lost,
         "batcher": __version__,
         "platform": f"Python {platform.python_version()} on {platform.system()}",
         "command": request.command,

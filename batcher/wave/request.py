@@ -27,6 +27,9 @@ class Request(Struct, frozen=True, kw_only=True):
     settings: Mapping[str, Any] | None = None  # for the record; never a secret
     command: str | None = None  # what was typed, likewise
     checked_at: float | None = None  # when the manifest was checked, Unix seconds; None: it is checked as it is planned
+    lost_since: float | None = (
+        None  # since when the wave may have been begun by a run whose journal is lost, Unix seconds
+    )
 
 
 class OpeningStopped(UserError):

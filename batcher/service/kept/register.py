@@ -26,7 +26,8 @@ class WaveRow(Struct, frozen=True, kw_only=True):
     many have.
     *retry_failed* says that the next run takes up failed entries again. *deadline_at* is when nothing new is sent any
     more, counted from its first run. *editions* name the lines of its files, see `lines`: (inode, edition) by the kind.
-    *of* is the wave that it compares again.
+    *of* is the wave that it compares again. *is_restored* says that it came from a backup: what was done since is not
+    known, so each entry is looked up before it is sent.
     """
 
     id: str
@@ -59,6 +60,7 @@ class WaveRow(Struct, frozen=True, kw_only=True):
     deadline_at: float | None = None
     editions: Mapping[str, tuple[int, int]] = {}
     of: str | None = None
+    is_restored: bool = False
 
     @property
     def is_final(self) -> bool:
@@ -66,8 +68,8 @@ class WaveRow(Struct, frozen=True, kw_only=True):
         return self.state in FINAL
 
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(WaveRow).decode
+encode = msgspec.json.Encoder().encode
+decode = msgspec.json.Decoder(WaveRow).decode
 
 
 class Teller(Protocol):
@@ -102,7 +104,7 @@ class Register:
                 "INSERT INTO waves (id, state, priority, row) VALUES (?, ?, ?, x'')", (row.id, row.state, row.priority)
             )
             kept = replace(row, number=cursor.lastrowid or 0)
-            db.execute("UPDATE waves SET row = ? WHERE id = ?", (_encode(kept), kept.id))
+            db.execute("UPDATE waves SET row = ? WHERE id = ?", (encode(kept), kept.id))
             if key is not None:
                 values = (row.submitted_by, _key(key), row.digest, row.id)
                 db.execute("INSERT INTO idempotency VALUES (?, ?, ?, ?)", values)
@@ -130,7 +132,7 @@ class Register:
 
         def work(db: sqlite3.Connection) -> WaveRow | None:
             row = db.execute("SELECT row FROM waves WHERE id = ?", (id,)).fetchone()
-            return None if row is None else _decode(row[0])
+            return None if row is None else decode(row[0])
 
         return await self._database.read(work)
 
@@ -147,9 +149,9 @@ class Register:
             found = db.execute("SELECT row FROM waves WHERE id = ?", (id,)).fetchone()
             if found is None:
                 return None
-            before = _decode(found[0])
+            before = decode(found[0])
             row = replace(before, **decide(before))
-            values = (row.state, row.priority, _encode(row), id)
+            values = (row.state, row.priority, encode(row), id)
             db.execute("UPDATE waves SET state = ?, priority = ?, row = ? WHERE id = ?", values)
             self._note(db, before, row)
             return row
@@ -170,7 +172,7 @@ class Register:
             values: list[Any] = [1 << 62 if below is None else below]
             values += [] if state is None else [state]
             rows = db.execute(f"SELECT row FROM waves WHERE {where} ORDER BY number DESC LIMIT ?", (*values, limit))  # noqa: S608
-            return [_decode(row) for (row,) in rows]
+            return [decode(row) for (row,) in rows]
 
         return await self._database.read(work)
 
@@ -181,7 +183,7 @@ class Register:
         def work(db: sqlite3.Connection) -> list[WaveRow]:
             marks = ", ".join("?" * len(names))
             rows = db.execute(f"SELECT row FROM waves WHERE state IN ({marks}) ORDER BY number", names)  # noqa: S608
-            return [_decode(row) for (row,) in rows]
+            return [decode(row) for (row,) in rows]
 
         return await self._database.read(work)
 
@@ -189,7 +191,7 @@ class Register:
         """The waves that had begun by then, and had not ended by *ended_after*; both Unix seconds."""
 
         def work(db: sqlite3.Connection) -> list[WaveRow]:
-            rows = (_decode(row) for (row,) in db.execute("SELECT row FROM waves ORDER BY number DESC"))
+            rows = (decode(row) for (row,) in db.execute("SELECT row FROM waves ORDER BY number DESC"))
             return [
                 row
                 for row in rows
@@ -223,7 +225,7 @@ def _of_key(db: sqlite3.Connection, who: str, key: str) -> tuple[str, WaveRow] |
         "SELECT i.digest, w.row FROM idempotency i JOIN waves w ON w.id = i.wave WHERE i.who = ? AND i.key = ?",
         (who, _key(key)),
     ).fetchone()
-    return None if found is None else (found[0], _decode(found[1]))
+    return None if found is None else (found[0], decode(found[1]))
 
 
 def settings_of(row: WaveRow) -> dict[str, Any]:

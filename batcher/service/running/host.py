@@ -10,6 +10,7 @@ from typing import Any
 from batcher.api import Wave
 from batcher.clock import Clock, utc
 from batcher.follow.following import in_thread
+from batcher.life.policy import LookFirst, Reconcile
 from batcher.service.given import Service, lower
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.register import WaveRow, settings_of
@@ -63,6 +64,7 @@ class Host:
             format=row.format,
             encoding=row.encoding,
             checked_at=row.created_at,
+            lost_since=row.created_at if row.is_restored else None,
         )
 
     async def recall(self, row: WaveRow, others: Collection[WaveRow]) -> None:
@@ -109,7 +111,17 @@ class Host:
             changes["read_rate"] = lower(settings.read_pace, own.read_pace)
         if row.deadline_at is not None:
             changes["deadline"] = Deadline(moment=utc(row.deadline_at))
+        if row.is_restored:
+            changes |= _looking_first(settings)
         return settings.model_copy(update=changes)
+
+
+def _looking_first(settings: RunSettings) -> dict[str, Any]:
+    """What changes for a wave from a backup: nothing is sent that was not looked up, unless the operator says so."""
+    if settings.look_first is LookFirst.NEVER:
+        return {}
+    off = settings.reconcile is Reconcile.OFF  # then what cannot be looked up is unsettled
+    return {"look_first": LookFirst.ALWAYS, **({"reconcile": Reconcile.WINDOW} if off else {})}
 
 
 def _meet(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:
