@@ -14,6 +14,13 @@ class JournalFailed(BatcherError):
         self.reason = reason or text
 
 
+class LaneLost(BatcherError):
+    """The scope is somebody else's by now: its lease ran out and was taken over, so nothing of this was recorded.
+
+    What the cloud answered is kept beside the record all the same. It is no failure of the journal: other scopes go on.
+    """
+
+
 class NotAJournal(BatcherError):
     """The file is not a journal that this version can read; the text says what it is and the way out."""
 

@@ -16,8 +16,9 @@ wave is not planned. A wave that is not planned has sent nothing. - A question s
 asked. - Waves of one database do not see each other, but for one question: `others_of_job`, which is about the cloud. -
 The only errors are those of `journal/errors.py`.
 
-A database that machines share fits behind this: its keeper binds a journal to a scope and the epoch of its lease
-(`journal.of(scope, epoch)`), and `record` then has one more error, that the scope is somebody else's by now. SQLite has
+A database that machines share is kept behind this as well. Its journals are `SharedJournal`s, which are bound to a
+scope and the epoch of the lease on it; `record` then has one more error, `LaneLost`: the scope is somebody else's by
+now. What is written by no lease is refused the same way as long as there is one on a scope that it is about. SQLite has
 no epochs, since its lock is held for as long as the process lives.
 """
 
@@ -225,6 +226,15 @@ class Journal(Protocol):
 
         It sees everything that was recorded before. Raises `JournalFailed`.
         """
+        ...
+
+
+class SharedJournal(Journal, Protocol):
+    """A wave's record in a database that machines share."""
+
+    def of(self, scope: Scope, epoch: int) -> Journal:
+        """The record for the lane of *scope*, by the lease with that *epoch*: `record` raises `LaneLost` once another
+        process has taken the scope over, and has recorded nothing then. Raises `JournalFailed`."""
         ...
 
 

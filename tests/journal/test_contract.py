@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -21,6 +21,7 @@ from batcher.journal.errors import JournalAbsent, JournalFailed, NotAJournal, Wa
 from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.ops import Happened, Noted, Op, Receipt, Settled
 from batcher.journal.port import Keeper, MutableRecord, Record
+from batcher.life.entry import Scope
 from batcher.life.events import Answered
 from batcher.life.result import Status
 from tests.journal.keepers import KEEPERS, Kind
@@ -89,28 +90,30 @@ _OPS = st.one_of(
 _SHAPE = st.tuples(st.sampled_from([SCOPE, OTHER]), st.sampled_from(["job-0", "job-1"]))
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(
-    shape=st.lists(_SHAPE, min_size=ENTRIES, max_size=ENTRIES),
-    groups=st.lists(st.lists(_OPS, max_size=4), max_size=6),
-)
-def test_whatever_is_recorded_is_answered_alike(
-    kind: Kind, tmp_path: Path, shape: list[tuple[object, str]], groups: list[list[Op]]
-) -> None:
+def test_whatever_is_recorded_is_answered_alike(kind: Kind, tmp_path: Path) -> None:
     """Also where a group is refused, which then leaves nothing."""
-    folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-    folder.mkdir()
-    keeper = kind.open(folder)
-    if kind.many:
-        disturb(keeper)
-    tested, expected = kind.wave(keeper), MemoryRecord(beside=[] if kind.many else None)
-    entries = [replace(entry(index, job=job), scope=scope) for index, (scope, job) in enumerate(shape)]
-    for record in (tested, expected):
-        plan(record, entries, [SCOPE, OTHER])
-    for ops in groups:
-        assert _committed(tested, ops) == _committed(expected, ops)
-    assert everything(tested) == everything(expected)
-    keeper.close()
+
+    @settings(max_examples=kind.examples)
+    @given(
+        shape=st.lists(_SHAPE, min_size=ENTRIES, max_size=ENTRIES),
+        groups=st.lists(st.lists(_OPS, max_size=4), max_size=6),
+    )
+    def check(shape: list[tuple[Scope, str]], groups: list[list[Op]]) -> None:
+        folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
+        folder.mkdir()
+        keeper = kind.open(folder)
+        if kind.many:
+            disturb(keeper)
+        tested, expected = kind.wave(keeper), MemoryRecord(beside=[] if kind.many else None)
+        entries = [replace(entry(index, job=job), scope=scope) for index, (scope, job) in enumerate(shape)]
+        for record in (tested, expected):
+            plan(record, entries, [SCOPE, OTHER])
+        for ops in groups:
+            assert _committed(tested, ops) == _committed(expected, ops)
+        assert everything(tested) == everything(expected)
+        keeper.close()
+
+    check()
 
 
 def _committed(record: MutableRecord, ops: list[Op]) -> object:
@@ -398,7 +401,12 @@ def possible(*durable: int, many: bool) -> list[object]:
     ]
 
 
-def test_a_power_cut_leaves_all_that_was_synced_and_nothing_by_half(surviving: Kind, tmp_path: Path) -> None:
+@pytest.fixture(params=[name for name, kind in KEEPERS.items() if kind.in_files])
+def in_files(request: pytest.FixtureRequest) -> Kind:
+    return KEEPERS[request.param]
+
+
+def test_a_power_cut_leaves_all_that_was_synced_and_nothing_by_half(in_files: Kind, tmp_path: Path) -> None:
     """The files as they were at each sync, and with any part of what was being written after it."""
     kept: list[Path] = []
     folder = tmp_path / "folder"
@@ -410,14 +418,14 @@ def test_a_power_cut_leaves_all_that_was_synced_and_nothing_by_half(surviving: K
                 shutil.copytree(folder, tmp_path / f"{len(kept)}")
                 kept.append(folder)
 
-        live(surviving, folder, keep)
+        live(in_files, folder, keep)
         os._exit(0)
     assert os.waitpid(child, 0)[1] == 0
     for number in range(len(GROUPS) + 1):
         before, after = tmp_path / f"{number - 1}", tmp_path / f"{number}"
-        assert [after_a_cut(surviving, after, {})] == possible(number + 1, many=surviving.many)
+        assert [after_a_cut(in_files, after, {})] == possible(number + 1, many=in_files.many)
         for sizes in _cuts(before, after) if number else ():
-            assert after_a_cut(surviving, after, sizes) in possible(number, number + 1, many=surviving.many)
+            assert after_a_cut(in_files, after, sizes) in possible(number, number + 1, many=in_files.many)
 
 
 def after_a_cut(kind: Kind, files: Path, sizes: dict[str, int]) -> object:

@@ -1,0 +1,286 @@
+"""The way to a database that machines share: one connection, made anew when it fails, and patience with both ends.
+
+Invariants:
+- One connection, used from any thread, by one at a time.
+- A statement that gets no answer in time is given up by closing the socket. It is never cancelled: a cancelled commit
+  that waits for a standby counts as done at the server, and a request to cancel may stall, too.
+- Whatever the server or the network does comes out as `JournalFailed`. Everything else is a defect, and stays one.
+- What passes by itself (a restart, a cut link, a full house) is waited for, and *work* is done again on a new
+  connection: so all *work* is a single statement that may be repeated.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import psycopg
+from msgspec import Struct
+from psycopg import waiting
+from psycopg.abc import PQGen
+
+from batcher.journal.errors import JournalFailed, WaveRefused
+from batcher.journal.postgres.address import Address
+
+T = TypeVar("T")
+RV = TypeVar("RV")
+Row = tuple[Any, ...]
+Connection = psycopg.Connection[Row]
+
+# At the client: when nothing is heard of the server, its machine or the network between is gone.
+_TCP: dict[str, Any] = {"keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
+_SESSION = {
+    "synchronous_commit": "on",  # whatever the role, the database or the cluster has
+    "default_transaction_isolation": "read committed",  # what the fence is made for
+    "default_transaction_read_only": "off",
+    "idle_in_transaction_session_timeout": "5s",
+    "lock_timeout": "3s",
+    "client_encoding": "UTF8",
+    "standard_conforming_strings": "on",
+    "bytea_output": "hex",
+}
+_PASSING = frozenset(
+    {
+        "57P01", "57P02", "57P03",  # it is shut down, crashed, starts
+        "53300",  # too many connections
+        "57014", "55P03",  # statement_timeout, lock_timeout: nothing was done
+        "40001", "40P01",  # serialization, deadlock
+        "25006",  # read-only: a standby that is not promoted yet
+        "57P05", "25P03",  # idle for too long
+    }
+)  # fmt: skip
+_CANCELLED_WAIT = "01000"  # the warning with which a commit answers that no standby has confirmed
+
+
+class Patience(Struct, frozen=True):
+    """How long a link waits, in seconds.
+
+    *connecting*: for a connection. *answer*: for the answer to one statement. *grace*: until what fails for passing
+    reasons counts as failed.
+    """
+
+    connecting_s: int = 3
+    answer_s: float = 4.0
+    grace_s: float = 300.0
+
+
+class _Waiting(psycopg.Connection[Row]):
+    """A connection that is given up, by its socket, when there is no answer in time."""
+
+    answer_s: float = 4.0
+
+    def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Run *gen* to its end, as psycopg does for all that waits; an interrupt cancels nothing."""
+        patience_s = self.answer_s if timeout is None else min(timeout, self.answer_s)
+        try:
+            return waiting.wait(gen, self.pgconn.socket, interval=interval, timeout=patience_s)
+        except psycopg.errors._WaitTimeout:
+            self.pgconn.finish()
+            raise psycopg.OperationalError(f"no answer within {patience_s:g} s") from None
+        except (KeyboardInterrupt, SystemExit):
+            self.pgconn.finish()
+            raise
+
+
+class DatabaseLink:
+    """The connection to the database at *address*. Its methods raise `JournalFailed`."""
+
+    def __init__(self, address: Address, patience: Patience, *, program: str = "batcher") -> None:
+        """Connect. Raises `WaveRefused` where the server cannot be trusted with a wave, and `JournalFailed`.
+
+        *program* is what the server's list of sessions shows.
+        """
+        self.address = address
+        self.name = str(address)
+        self.lock = threading.RLock()
+        self._patience = patience
+        self._program = program
+        self._unconfirmed = False  # a commit answered without its standby
+        self._closing = threading.Event()
+        self._connection: Connection | None = None
+        try:
+            self._connection = self._connect()
+        except psycopg.Error as error:
+            raise JournalFailed(
+                f"cannot reach the database {self.name}: {told(error)}. {_way_out(error)}", reason=told(error)
+            ) from error
+
+    # --- questions ----------------------------------------------------------------------------------------
+
+    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+        """All rows that answer *sql*."""
+        return self.do(lambda connection: connection.execute(sql, values, prepare=True).fetchall())
+
+    def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
+        """The first row that answers *sql*; None: there is none."""
+        found = self.rows(sql, values)
+        return found[0] if found else None
+
+    # --- statements ---------------------------------------------------------------------------------------
+
+    def do(self, work: Callable[[Connection], T], *, writing: bool = False) -> T:
+        """What *work* gives, a single statement that may be repeated.
+
+        Where it failed for a passing reason it is done again on a new connection, until it succeeds or patience ends.
+        """
+        began, pause_s = time.monotonic(), 0.05
+        while True:
+            with self.lock:
+                try:
+                    return self._done(work)
+                except psycopg.Error as error:
+                    waited_s = time.monotonic() - began
+                    hopeless = waited_s >= self._patience.grace_s or self._closing.is_set()
+                    if not self._passes(error) or hopeless:
+                        raise self.failed(error, writing=writing) from error
+                    self._drop()
+            self._closing.wait(pause_s)
+            pause_s = min(2 * pause_s, 1.0)
+
+    def failed(self, error: psycopg.Error, *, writing: bool) -> JournalFailed:
+        """What to say of *error*."""
+        doing = "write" if writing else "read"
+        return JournalFailed(f"cannot {doing} the journal {self.name}: {told(error)}", reason=told(error))
+
+    @property
+    def connection(self) -> Connection:
+        """The connection as it stands, for a transaction of several statements, which is not tried again."""
+        assert self._connection is not None  # noqa: S101 - of a link that was just made
+        return self._connection
+
+    def hurry(self) -> None:
+        """From now on nothing that fails is waited for: the process is about to end."""
+        self._closing.set()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._closing.set()
+        with self.lock:
+            self._drop()
+
+    def _done(self, work: Callable[[Connection], T]) -> T:
+        if self._connection is None:
+            if self._closing.is_set():
+                raise psycopg.OperationalError("the connection is closed")
+            self._connection = self._connect()
+        self._unconfirmed = False
+        answer = work(self._connection)
+        if self._unconfirmed:  # as good as no answer: it may be lost with this server
+            self._connection.pgconn.finish()
+            raise psycopg.OperationalError("the commit did not wait for its standby: somebody cancelled it")
+        return answer
+
+    def _passes(self, error: psycopg.Error) -> bool:
+        """Whether *error* may be gone by itself in a while."""
+        if error.sqlstate is not None:
+            return error.sqlstate in _PASSING or error.sqlstate.startswith("08")
+        lost = self._connection is None or self._connection.closed or self._connection.broken
+        return lost and isinstance(error, psycopg.OperationalError)
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.pgconn.finish()  # by the socket: in order would be to write to it
+            self._connection = None
+
+    # --- connecting ---------------------------------------------------------------------------------------
+
+    def _connect(self) -> Connection:
+        """A new connection, in order for a journal. Raises `psycopg.Error`, `WaveRefused`."""
+        connection = _Waiting.connect(
+            self.address.url,
+            autocommit=True,
+            prepare_threshold=None,  # what is prepared is said where it is asked
+            connect_timeout=self._patience.connecting_s,
+            fallback_application_name=self._program,
+            **_TCP,
+        )
+        connection.answer_s = self._patience.answer_s
+        try:
+            connection.add_notice_handler(self._notice)
+            settings = _SESSION | {
+                "search_path": f'"{self.address.schema}"',
+                "statement_timeout": f"{self._patience.answer_s + 1:.0f}s",
+            }
+            named = ", ".join(["set_config(%s, %s, false)"] * len(settings))
+            values = [text for pair in settings.items() for text in pair]
+            connection.execute(f"SELECT {named}", values)
+            self._refuse_unsafe(connection)
+        except BaseException:
+            connection.pgconn.finish()
+            raise
+        return connection
+
+    def _refuse_unsafe(self, connection: Connection) -> None:
+        """See that what the server says is durable is. Raises `WaveRefused`, `psycopg.Error`."""
+        row = connection.execute(
+            "SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('server_encoding'), "
+            "current_setting('synchronous_commit'), pg_backend_pid()"
+        ).fetchone()
+        assert row is not None  # noqa: S101 - a SELECT without FROM
+        fsync, pages, encoding, synchronous, process = row
+        if why := unsafe(fsync=fsync, full_page_writes=pages, encoding=encoding):
+            raise WaveRefused(f"the database {self.name} cannot keep a wave: {why}")
+        pooled = process != connection.pgconn.backend_pid
+        if synchronous != "on" or (pooled and shares_sessions(connection, self._sibling)):
+            raise WaveRefused(f"the database {self.name} is reached through a pooler that {POOLED}")
+
+    def _sibling(self) -> Connection:
+        """A second connection, to see whether both are the same session."""
+        return psycopg.connect(self.address.url, autocommit=True, connect_timeout=self._patience.connecting_s)
+
+    def _notice(self, diagnostic: psycopg.errors.Diagnostic) -> None:
+        if diagnostic.sqlstate == _CANCELLED_WAIT:
+            self._unconfirmed = True
+
+
+POOLED = (
+    "gives each transaction another session (pool_mode = transaction or statement of PgBouncer), where settings are "
+    "not kept: use the address of the server itself, or one of the pooler with pool_mode = session"
+)
+
+
+def unsafe(*, fsync: str, full_page_writes: str, encoding: str) -> str | None:
+    """Why a server with these settings cannot be trusted with a wave, and the way out; None: it can."""
+    for name, value in (("fsync", fsync), ("full_page_writes", full_page_writes)):
+        if value != "on":
+            return f"its server has {name} = {value}, so that a power cut may cost what was recorded: set {name} = on"
+    if encoding != "UTF8":
+        return f"its encoding is {encoding}: make one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+    return None
+
+
+def shares_sessions(connection: Connection, sibling: Callable[[], Connection]) -> bool:
+    """Whether the pooler between gives sessions from one client to another while both are connected.
+
+    A second client holds a session in a transaction: where that is ours, or where ours is another one now, it is so.
+    Raises `psycopg.Error`.
+    """
+    asked = "SELECT pg_backend_pid()"
+    other = sibling()
+    try:
+        for _ in range(3):
+            (before,) = connection.execute(asked).fetchone() or (None,)
+            with other.transaction():
+                (theirs,) = other.execute(asked).fetchone() or (None,)
+                if theirs == before or connection.execute(asked).fetchone() != (before,):
+                    return True
+        return False
+    finally:
+        other.close()
+
+
+def told(error: psycopg.Error) -> str:
+    """What *error* says, in one line: without the statement and the values, which hold what is in a manifest."""
+    said = error.diag.message_primary or str(error).strip() or type(error).__name__
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    return "; ".join(dict.fromkeys(lines))
+
+
+def _way_out(error: psycopg.Error) -> str:
+    """What to do where *error* kept us from connecting."""
+    said = str(error)
+    if "password" in said:
+        return "Put the password into ~/.pgpass (HOST:PORT:DATABASE:USER:PASSWORD, mode 0600), or name a PGPASSFILE"
+    if "does not exist" in said:
+        return "Make it with CREATE ROLE and CREATE DATABASE, or correct the address"
+    return "See that the server runs and that this machine may connect to it (pg_isready, pg_hba.conf)"

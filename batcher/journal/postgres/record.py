@@ -1,0 +1,321 @@
+"""What a database that machines share answers about one wave: `Record` in PostgreSQL's SQL."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any, assert_never
+
+import orjson
+
+from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Settled
+from batcher.journal.port import MOST_BYTES, EntryWithEvents
+from batcher.journal.postgres.link import DatabaseLink, Row
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.events import Answered, Event, decode
+from batcher.life.result import Status
+
+_PAGE = 1000  # rows read at a time by whoever goes through all of them
+_ENTRY = "e.wave, e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.body"
+_HAS_EVENTS = "EXISTS (SELECT 1 FROM events v WHERE v.wave = e.wave AND v.idx = e.idx)"
+_HAS_RESULT = "EXISTS (SELECT 1 FROM results r WHERE r.wave = e.wave AND r.idx = e.idx)"
+
+
+class PostgresRecord:
+    """The record of the wave with this *number* in the database, which people know as *wave*: a `Record`."""
+
+    def __init__(self, link: DatabaseLink, number: int, wave: str) -> None:
+        self.name = f"{link.name}, wave {wave}"
+        self.number = number
+        self._db = link
+        self._by_place: dict[int, Scope] = {}  # by the scope's number in the database
+        self._wave_entries: int | None = None
+
+    # --- the wave -----------------------------------------------------------------------------------------
+
+    def is_planned(self) -> bool:
+        """Whether a whole plan is there."""
+        return bool(self._of_wave("planned"))
+
+    def facts(self) -> dict[str, Any]:
+        """The wave's facts: its manifest's digest, its settings, …"""
+        rows = self._db.rows("SELECT name, value FROM facts WHERE wave = %s", (self.number,))
+        return {name: orjson.loads(value) for name, value in rows}
+
+    def scopes(self) -> list[Scope]:
+        """The wave's scopes."""
+        return sorted(self._places().values(), key=lambda scope: scope.number)
+
+    def place_of(self, scope: Scope) -> int | None:
+        """The number that the database knows *scope* by; None: the wave has no such scope."""
+        places = {one.number: place for place, one in self._places().items()}
+        return places.get(scope.number)
+
+    def entry_count(self) -> int:
+        """How many entries the manifest has."""
+        return int(self._of_wave("entries") or 0)
+
+    def scope_sizes(self) -> dict[int, int]:
+        """How many entries each scope has, by its number."""
+        rows = self._db.rows(
+            "SELECT s.number, count(*) FROM wave_scopes s JOIN entries e ON e.wave = s.wave AND e.scope = s.scope "
+            "WHERE s.wave = %s GROUP BY s.number",
+            (self.number,),
+        )
+        return dict(rows)
+
+    def is_settled(self) -> bool:
+        """Whether every entry has a result."""
+        return sum(self.status_counts().values()) == self.entry_count()
+
+    def status_counts(self) -> dict[Status, int]:
+        """How many results there are of each status."""
+        counts = self._of_wave("counts") or {}
+        return {Status(status): count for status, count in counts.items() if count}
+
+    def settled_counts(self) -> dict[int, int]:
+        """How many entries of each scope have a result, by the scope's number."""
+        rows = self._db.rows(
+            "SELECT s.number, count(*) FROM results r JOIN entries e USING (wave, idx) "
+            "JOIN wave_scopes s ON s.wave = e.wave AND s.scope = e.scope WHERE r.wave = %s GROUP BY s.number",
+            (self.number,),
+        )
+        return dict(rows)
+
+    def last_event_at(self) -> float | None:
+        """When the last event happened, Unix seconds by our clock; None: none has yet."""
+        row = self._db.row("SELECT kind, body FROM events WHERE wave = %s ORDER BY id DESC LIMIT 1", (self.number,))
+        return decode(*row).at if row else None
+
+    def _of_wave(self, column: str) -> Any:
+        row = self._db.row(f"SELECT {column} FROM waves WHERE number = %s", (self.number,))  # noqa: S608 - ours
+        return None if row is None else row[0]
+
+    def _places(self) -> dict[int, Scope]:
+        if not self._by_place:
+            rows = self._db.rows(
+                "SELECT s.id, w.number, s.endpoint, s.project_id FROM wave_scopes w JOIN scopes s ON s.id = w.scope "
+                "WHERE w.wave = %s",
+                (self.number,),
+            )
+            self._by_place = {place: Scope(number, *name) for place, number, *name in rows}
+        return self._by_place
+
+    # --- entries, a batch at a time -----------------------------------------------------------------------
+
+    def planned(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[PlannedEntry]:
+        """The next entries of *scope* behind index *after* that nothing has happened to."""
+        return self._in_scope(scope, f"NOT {_HAS_EVENTS}", after, limit, most_bytes)
+
+    def open_entries(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[EntryWithEvents]:
+        """The next open entries of *scope* behind index *after*, as many as `planned` gives."""
+        return self._with_events(self._in_scope(scope, _HAS_EVENTS, after, limit, most_bytes))
+
+    def unfinished(self, after: int, limit: int) -> list[EntryWithEvents]:
+        """The next entries of any scope behind index *after* that have no result, open or not."""
+        sql = f"e.scope IS NOT NULL AND e.idx > %s AND NOT {_HAS_RESULT}"
+        return self._with_events(self._entries(sql, (after,), limit, MOST_BYTES))
+
+    def with_status(self, statuses: Iterable[Status]) -> list[int]:
+        """The indexes of the entries whose result has one of *statuses*, in manifest order."""
+        rows = self._db.rows(
+            "SELECT idx FROM results WHERE wave = %s AND status = ANY (%s::text[]) ORDER BY idx",
+            (self.number, [status.value for status in statuses]),
+        )
+        return [index for (index,) in rows]
+
+    def _in_scope(self, scope: int, having: str, after: int, limit: int, most_bytes: int) -> list[PlannedEntry]:
+        if after < 0 and self.is_settled():
+            return []
+        place = {one.number: place for place, one in self._places().items()}.get(scope)
+        if place is None:
+            return []
+        sql = f"e.scope = %s AND e.idx > %s AND {having} AND NOT {_HAS_RESULT}"
+        return self._entries(sql, (place, after), limit, most_bytes)
+
+    def _entries(self, having: str, values: tuple[Any, ...], limit: int, most_bytes: int) -> list[PlannedEntry]:
+        """The next entries of the wave *having* that, one at least, until they come to *most_bytes*."""
+        size = "coalesce(length(labels), 0) + length(body)"
+        rows = self._db.rows(
+            f"SELECT * FROM (SELECT *, sum({size}) OVER (ORDER BY idx ROWS UNBOUNDED PRECEDING) - ({size}) AS before "  # noqa: S608
+            f"FROM (SELECT {_ENTRY} FROM entries e WHERE e.wave = %s AND {having} ORDER BY e.idx LIMIT %s) o) sized "
+            "WHERE before < %s OR before = 0 ORDER BY idx",
+            (self.number, *values, limit, most_bytes),
+        )
+        if rows and most_bytes <= 0:
+            rows = rows[:1]
+        return [self._entry(row[:-1]) for row in rows]
+
+    def _with_events(self, entries: Iterable[PlannedEntry]) -> list[EntryWithEvents]:
+        listed = [*entries]
+        found: dict[int, list[Event]] = {entry.index: [] for entry in listed}
+        if listed:
+            rows = self._db.rows(
+                "SELECT idx, kind, body FROM events WHERE wave = %s AND idx = ANY (%s::int[]) ORDER BY id",
+                (self.number, [*found]),
+            )
+            for index, kind, body in rows:
+                found[index].append(decode(kind, body))
+        return [(entry, found[entry.index]) for entry in listed]
+
+    # --- one entry ----------------------------------------------------------------------------------------
+
+    def entry(self, index: int) -> PlannedEntry | None:
+        """The entry at *index*; None: there is none, or it is an invalid one."""
+        row = self._db.row(
+            f"SELECT {_ENTRY} FROM entries e WHERE e.wave = %s AND e.idx = %s AND e.scope IS NOT NULL",  # noqa: S608
+            (self.number, index),
+        )
+        return self._entry(row) if row else None
+
+    def events(self, index: int) -> list[Event]:
+        """What happened to an entry, oldest first."""
+        return self._events_of(self.number, index)
+
+    def _events_of(self, wave: int, index: int) -> list[Event]:
+        rows = self._db.rows("SELECT kind, body FROM events WHERE wave = %s AND idx = %s ORDER BY id", (wave, index))
+        return [decode(kind, body) for kind, body in rows]
+
+    def late_answers(self, index: int) -> list[Answered]:
+        """What the cloud answered about an entry to somebody whose lease was lost by then, oldest first."""
+        rows = self._db.rows(
+            "SELECT kind, body FROM late WHERE wave = %s AND idx = %s ORDER BY id", (self.number, index)
+        )
+        answers = [decode(kind, body) for kind, body in rows]
+        return [answer for answer in answers if isinstance(answer, Answered)]
+
+    def result_of(self, index: int) -> tuple[int, Status, bytes] | None:
+        """The number, the status and the line of an entry's result; None: it has none."""
+        row = self._db.row("SELECT seq, status, line FROM results WHERE wave = %s AND idx = %s", (self.number, index))
+        return (row[0], Status(row[1]), row[2]) if row else None
+
+    def line_of(self, index: int) -> int | None:
+        """The manifest's line of the entry at *index*, be it valid or not; None: there is none."""
+        row = self._db.row("SELECT line FROM entries WHERE wave = %s AND idx = %s", (self.number, index))
+        return int(row[0]) if row else None
+
+    def indexes_of_key(self, key: str) -> list[int]:
+        """The indexes of the entries with that key: one, or none, or several where duplicates were allowed."""
+        rows = self._db.rows("SELECT idx FROM entries WHERE wave = %s AND key = %s ORDER BY idx", (self.number, key))
+        return [index for (index,) in rows]
+
+    def others_of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
+        """The other entries that name the same job of the same project, in whichever wave of the database."""
+        rows = self._db.rows(
+            f"SELECT {_ENTRY} FROM entries e JOIN waves w ON w.number = e.wave "  # noqa: S608
+            "WHERE e.scope = (SELECT id FROM scopes WHERE endpoint = %s AND project_id = %s) AND e.job_id = %s "
+            "AND w.planned AND (e.wave, e.idx) <> (%s, %s) ORDER BY e.wave <> %s, e.wave, e.idx",
+            (entry.scope.endpoint, entry.scope.project_id, entry.job_id, self.number, entry.index, self.number),
+        )
+        return [(self._entry(row, entry.scope), self._events_of(row[0], row[1])) for row in rows]
+
+    def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
+        """Some entries of the same scope with an answer shortly before or after *entry*'s first event."""
+        place = self.place_of(entry.scope)
+        first = self._db.row("SELECT min(id) FROM events WHERE wave = %s AND idx = %s", (self.number, entry.index))
+        if first is None or first[0] is None or place is None:
+            return []
+        (at,) = first
+        found: dict[int, PlannedEntry] = {}
+        for near, order in (("v.id < %s AND v.id > %s - 2000", "DESC"), ("v.id > %s AND v.id < %s + 2000", "ASC")):
+            rows = self._db.rows(
+                f"SELECT {_ENTRY} FROM events v JOIN entries e USING (wave, idx) WHERE {near} "  # noqa: S608
+                f"AND v.wave = %s AND v.kind = 'answered' AND e.scope = %s ORDER BY v.id {order} LIMIT 8",
+                (at, at, self.number, place),
+            )
+            found |= {row[1]: self._entry(row) for row in rows}
+        return self._with_events(found.values())
+
+    # --- results ------------------------------------------------------------------------------------------
+
+    def next_seq(self) -> int:
+        """The number of the next result."""
+        return int(self._of_wave("next_seq") or 0)
+
+    def lines(self) -> Iterator[bytes]:
+        """Every result line, by number."""
+        seq = -1
+        while rows := self._db.rows(
+            "SELECT seq, line FROM results WHERE wave = %s AND seq > %s ORDER BY seq LIMIT %s",
+            (self.number, seq, _PAGE),
+        ):
+            seq = rows[-1][0]
+            for _, line in rows:
+                yield line
+
+    def lines_from(self, seq: int) -> list[bytes]:
+        """The result lines from number *seq* on."""
+        rows = self._db.rows("SELECT line FROM results WHERE wave = %s AND seq >= %s ORDER BY seq", (self.number, seq))
+        return [line for (line,) in rows]
+
+    def first_created(self, scope: int, limit: int) -> list[EntryWithEvents]:
+        """Up to *limit* of the entries of *scope* that were created first, by the number of their result."""
+        rows = self._db.rows(
+            f"SELECT {_ENTRY} FROM (SELECT * FROM results WHERE wave = %s AND seq < 10000 AND status = 'created') r "  # noqa: S608
+            "JOIN entries e USING (wave, idx) JOIN wave_scopes s ON s.wave = e.wave AND s.scope = e.scope "
+            "WHERE s.number = %s ORDER BY r.seq LIMIT %s",
+            (self.number, scope, limit),
+        )
+        return self._with_events(map(self._entry, rows))
+
+    # --- all of it, one after the other -------------------------------------------------------------------
+
+    def answers(self) -> Iterator[tuple[int, Answered]]:
+        """Every create request that ended, with its entry's index, in the order in which they did."""
+        last = -1
+        while rows := self._db.rows(
+            "SELECT id, idx, body FROM events WHERE id > %s AND kind = 'answered' AND wave = %s ORDER BY id LIMIT %s",
+            (last, self.number, _PAGE),
+        ):
+            last = rows[-1][0]
+            for _, index, body in rows:
+                event = decode("answered", body)
+                if isinstance(event, Answered):
+                    yield index, event
+
+    def outline(self) -> Iterator[tuple[int, str, str | None, Scope | None]]:
+        """The index, the key, the job and the scope of every entry, in manifest order; an invalid one has no scope."""
+        places, last = self._places(), -1
+        while rows := self._db.rows(
+            "SELECT idx, key, job_id, scope FROM entries WHERE wave = %s AND idx > %s ORDER BY idx LIMIT %s",
+            (self.number, last, _PAGE),
+        ):
+            last = rows[-1][0]
+            for index, key, job_id, scope in rows:
+                yield index, key, job_id, None if scope is None else places[scope]
+
+    def holds(self, ops: Iterable[Op]) -> bool:
+        """Whether all of *ops* were recorded."""
+        for op in ops:
+            match op:
+                case Happened():
+                    if op.event not in self.events(op.index):
+                        return False
+                case Settled():
+                    if self.result_of(op.index) is None:
+                        return False
+                case Noted() | ClockNoted():
+                    pass
+                case _:
+                    assert_never(op)
+        return True
+
+    # --- rows ---------------------------------------------------------------------------------------------
+
+    def _entry(self, row: Row, scope: Scope | None = None) -> PlannedEntry:
+        """The entry of *row*, in *scope*, or in that of this wave which the row names.
+
+        Any other may name its job: the next wave may be planned at any time.
+        """
+        if self._wave_entries is None:
+            self._wave_entries = self.entry_count()
+        wave, index, line, key, place, job_id, x_language, labels, body = row
+        return PlannedEntry(
+            index=index,
+            line=line,
+            key=key,
+            scope=scope or self._places()[place],
+            job_id=job_id,
+            body=body,
+            x_language=x_language,
+            labels=orjson.loads(labels) if labels else {},
+            shares_job=True,
+            wave_entries=self._wave_entries if wave == self.number else None,
+        )

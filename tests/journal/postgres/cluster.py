@@ -1,0 +1,148 @@
+"""A PostgreSQL server of our own for the tests: Debian's, or whichever is on the PATH, as an unprivileged user.
+
+It listens on loopback at a free port, keeps its data in a temporary folder, and syncs as a real one does: a keeper
+refuses one that does not. Each process that runs tests has one, from its first test that wants it on.
+"""
+
+import atexit
+import os
+import pwd
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.link import DatabaseLink, Patience
+from batcher.journal.postgres.migrations import migrate, pending
+
+DEBIAN = Path("/usr/lib/postgresql")
+PATIENT_S = 60
+
+
+@cache
+def binaries() -> Path | None:
+    """The folder with `initdb` and `pg_ctl`: of the newest version there is; None: there is none."""
+    versions = sorted(DEBIAN.glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]), reverse=True)
+    found = [path.parent for path in versions]
+    if on_path := shutil.which("pg_ctl"):
+        found.append(Path(on_path).resolve().parent)
+    return next((folder for folder in found if (folder / "initdb").exists()), None)
+
+
+def _owner() -> str | None:
+    """Whose the server is: it refuses to be root's."""
+    if os.geteuid() != 0:
+        return None
+    names = {user.pw_name for user in pwd.getpwall()}
+    return next((name for name in ("postgres", "nobody") if name in names), None)
+
+
+@dataclass
+class Cluster:
+    """A server and its data in *folder*."""
+
+    folder: Path
+    port: int
+    bin: Path
+    user: str | None
+    made_by: int = field(default_factory=os.getpid)
+
+    @classmethod
+    def make(cls, *, encoding: str = "UTF8", **settings: str) -> "Cluster":
+        """A new one that runs."""
+        folder = binaries()
+        assert folder is not None
+        home = Path(tempfile.mkdtemp(prefix="batcher-pg-"))
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+        cluster = cls(home / "data", port, folder, _owner())
+        if cluster.user is not None:
+            shutil.chown(home, cluster.user)
+        locale = ["--locale=C", f"--encoding={encoding}"]
+        cluster._run("initdb", "--no-sync", "--auth=trust", "--username=batcher", *locale, "-D", str(cluster.folder))
+        lines = (
+            f"port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 60\n"
+            "shared_buffers = 16MB\nautovacuum_naptime = 300\n"
+            + "".join(f"{name} = {value}\n" for name, value in settings.items())
+        )
+        with (cluster.folder / "postgresql.auto.conf").open("a") as written:
+            written.write(lines)
+        atexit.register(cluster.remove)
+        cluster.start()
+        return cluster
+
+    def _run(self, program: str, *arguments: str) -> None:
+        with tempfile.TemporaryFile() as said:
+            done = subprocess.run(
+                [self.bin / program, *arguments], user=self.user, group=self.user and pwd.getpwnam(self.user).pw_gid,
+                cwd="/", stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=PATIENT_S,
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+            )  # fmt: skip
+            said.seek(0)
+            assert done.returncode == 0, said.read().decode()
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        self._run("pg_ctl", "start", "-w", "-s", "-D", str(self.folder), "-l", str(self.folder / "log"))
+
+    def stop(self, mode: str = "immediate") -> None:
+        """Stop it: *immediate* is as if it had crashed."""
+        self._run("pg_ctl", "stop", "-w", "-s", "-m", mode, "-D", str(self.folder))
+
+    def remove(self) -> None:
+        """Stop it and delete its data."""
+        if os.getpid() != self.made_by:
+            return  # a fork of it ends
+        if (self.folder / "postmaster.pid").exists():
+            self.stop()
+        shutil.rmtree(self.folder.parent, ignore_errors=True)
+
+    def url(self, database: str = "postgres", port: int | None = None) -> str:
+        """Its address, or one by way of another *port*."""
+        return f"postgresql://batcher@127.0.0.1:{port or self.port}/{database}"
+
+    def ask(self, sql: str, *values: Any) -> Any:
+        """The first value that answers *sql*, on a connection of its own."""
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            cursor = connection.execute(sql, values)
+            row = cursor.fetchone() if cursor.description else None
+            return None if row is None else row[0]
+
+    def set(self, name: str, value: str | None) -> None:
+        """Set a setting of the running server; None: as it was."""
+        self.ask(f"ALTER SYSTEM SET {name} = '{value}'" if value is not None else f"ALTER SYSTEM RESET {name}")
+        self.ask("SELECT pg_reload_conf()")
+
+
+@cache
+def shared() -> Cluster:
+    """The one that the tests of this process share. It runs; whoever stops it starts it again."""
+    return Cluster.make()
+
+
+def needed() -> Cluster:
+    """The shared one; the test is skipped where none can be had."""
+    if binaries() is None:
+        pytest.skip("there is no PostgreSQL here: install Debian's package postgresql")
+    if os.geteuid() == 0 and _owner() is None:
+        pytest.skip("PostgreSQL refuses to run as root, and there is no other user here")
+    return shared()
+
+
+def prepared(cluster: Cluster, *, port: int | None = None, schema: str | None = None) -> Address:
+    """A schema in it with batcher's tables, one's own where none is named, reached by way of *port*."""
+    address = Address(cluster.url(), schema or f"b{secrets.token_hex(6)}")
+    link = DatabaseLink(address, Patience())
+    if pending(link):
+        migrate(link)
+    link.close()
+    return Address(cluster.url(port=port), address.schema)
