@@ -38,7 +38,9 @@ def _said() -> str:
 
 
 SAID = _said()
-QUOTED = sorted({text for cell in re.findall(r"^\|([^|]+)\|", PAGE, re.M) for text in re.findall(r"\"([^\"]+)\"", cell)})
+QUOTED = sorted(
+    {text for cell in re.findall(r"^\|([^|]+)\|", PAGE, re.M) for text in re.findall(r"\"([^\"]+)\"", cell)}
+)
 
 
 @pytest.mark.parametrize("text", QUOTED)
