@@ -79,9 +79,9 @@ def test_every_command_of_the_table_stands_in_the_top_help(batcher: Batcher) -> 
     assert [name for name in COMMANDS if f"  {name} " not in said] == []
 
 
-def test_the_readme_has_every_command_and_no_other() -> None:
-    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\| `batcher ([a-z]+)", readme, flags=re.MULTILINE)
+def test_the_documentation_lists_every_command_and_no_other() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `batcher ([a-z]+)", page, flags=re.MULTILINE)
     assert sorted(listed) == COMMANDS
 
 

@@ -95,10 +95,13 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     return builder
 
 
+PAGES = ("README.md", "README.zh-CN.md", "CHANGELOG.md")
+
+
 def package_files() -> set[str]:
     """The files that the package consists of: its own, and the pages and config files that `batcher help` leads to."""
     own = {name for name in files() if name.startswith("batcher/")}
-    pages = {name for name in files() if name.startswith(("docs/", "config/")) or name in ("README.md", "CHANGELOG.md")}
+    pages = {name for name in files() if name.startswith(("docs/", "config/")) or name in PAGES}
     return own | {f"batcher/{name}" for name in pages}
 
 
