@@ -44,7 +44,7 @@ FORMATS = {
 }
 
 
-class Checked(Struct, frozen=True, kw_only=True):
+class CheckedManifest(Struct, frozen=True, kw_only=True):
     """What a sound manifest asks for. *scopes* are (endpoint, project_id, entries), "" being a project IAM names."""
 
     digest: str
@@ -126,7 +126,7 @@ async def check(
     encoding: str | None,
     clock: Clock,
     most_entries: int,
-) -> Checked:
+) -> CheckedManifest:
     """Check the manifest in *folder*, in a thread. Raises `Unsound`, `Problem`."""
     sources = credential_sources(settings, config)
     checking = _Checking(folder, settings, frozenset(sources.endpoints or ()), encoding, clock.now(), most_entries)
@@ -158,7 +158,7 @@ class _Checking:
         self._index = IndexWriter(folder.entries)
         self._invalid = 0
         self._last: int | None = None
-        self._findings = _Findings(folder.path / "findings")
+        self._findings = _FindingsFile(folder.path / "findings")
         self._digest = ""
         self._is_stopped = False
 
@@ -212,13 +212,13 @@ class _Checking:
                 headers={"Connection": "close"},
             )  # fmt: skip
 
-    def answer(self) -> Checked:
+    def answer(self) -> CheckedManifest:
         """What was found. Raises `Unsound`."""
         if self._findings.count:
             raise self._findings.told(self._overview.entries)
         self._findings.forget()
         scopes = self._overview.scopes.items()
-        return Checked(
+        return CheckedManifest(
             digest=self._digest,
             entries=self._overview.entries + self._invalid,
             scopes=tuple((endpoint, _known(project), count) for (endpoint, project), count in scopes),
@@ -253,7 +253,7 @@ def _other_digest(asked: str, found: str) -> Finding:
     )
 
 
-class _Findings:
+class _FindingsFile:
     """Findings, written to a file as they come."""
 
     def __init__(self, path: Path) -> None:

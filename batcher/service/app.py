@@ -13,10 +13,10 @@ from batcher.service.api.metrics import MetricsApi
 from batcher.service.api.reading import ReadingApi
 from batcher.service.api.session import SessionApi
 from batcher.service.api.waves import WavesApi
-from batcher.service.audit import REFUSED, AuditFailed, Deed
+from batcher.service.audit import REFUSED, AuditEntry, AuditFailed
 from batcher.service.guard import Guard
 from batcher.service.kept.database import StoreFailed
-from batcher.service.limits import Limits
+from batcher.service.limits import ServiceLimits
 from batcher.service.logins import Allowance
 from batcher.service.page.api import PageApi
 from batcher.service.problem import Problem
@@ -33,7 +33,7 @@ _ROLES = web.AppKey("roles", dict[Any, Role | None])
 Handling = Callable[[Call], Awaitable[web.StreamResponse]]
 
 
-def make_app(waves: Waves, tokens: TokensFile | None, limits: Limits, clock: Clock) -> web.Application:
+def make_app(waves: Waves, tokens: TokensFile | None, limits: ServiceLimits, clock: Clock) -> web.Application:
     """The application over *waves*, behind its guard; without *tokens* everybody who gets here may do everything."""
     app = web.Application(client_max_size=limits.small_body_bytes)
 
@@ -73,7 +73,9 @@ def make_app(waves: Waves, tokens: TokensFile | None, limits: Limits, clock: Clo
     return app
 
 
-def _handler(route: Route, handle: Handling, limits: Limits) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _handler(
+    route: Route, handle: Handling, limits: ServiceLimits
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def handler(request: web.Request) -> web.StreamResponse:
         try:
             return await handle(await call_of(request, route, limits))
@@ -90,7 +92,7 @@ def least_role(request: web.Request) -> Role | None:
     return request.app[_ROLES].get(request.match_info.handler, Role.ADMIN)
 
 
-def _refusal(who: Who, request: web.Request, why: str) -> Deed:
+def _refusal(who: Who, request: web.Request, why: str) -> AuditEntry:
     """For the audit log: what somebody known was not allowed to do."""
     action = f"{request.method} {request.path[:200]}"
-    return Deed(who=who, action=action, wave=request.match_info.get("id"), outcome=REFUSED, detail={"why": why})
+    return AuditEntry(who=who, action=action, wave=request.match_info.get("id"), outcome=REFUSED, detail={"why": why})

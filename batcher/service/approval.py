@@ -11,7 +11,7 @@ from batcher.service.roles import LOCAL, Role, Who
 DIGEST = "sha256:"
 
 
-class Refused(Struct, frozen=True):
+class ApprovalRefused(Struct, frozen=True):
     """Why not: an HTTP *status*, what kind of refusal it is, and a sentence with the way out."""
 
     status: int
@@ -21,33 +21,33 @@ class Refused(Struct, frozen=True):
 
 def refusal(
     *, state: str, digest: str, submitted_by: str, approved_by: str | None, who: Who, given: object
-) -> Refused | None:
+) -> ApprovalRefused | None:
     """Why *who* may not approve the wave with *given*, the digest in the request; None where it is approved by that.
 
     What is asked of the person comes before what is asked of the wave: nobody learns of a state by trying.
     """
     if not who.may(Role.APPROVE):
-        return Refused(
+        return ApprovalRefused(
             403, "Not an approver", f"Approving takes the role approve, and {who.name!r} has {who.role.word}."
         )
     if who.name == submitted_by:
-        return Refused(
+        return ApprovalRefused(
             403,
             "Own wave",
             f"{who.name!r} handed this wave in, and with --approval somebody else has to approve it.",
         )
     if not isinstance(given, str) or not given.startswith(DIGEST):
-        return Refused(
+        return ApprovalRefused(
             422,
             "No digest",
             'Send {"digest": "sha256:…"} of the manifest you looked at; batcher check MANIFEST prints it.',
         )
     if approved_by is not None:
-        return Refused(409, "Already approved", f"{approved_by!r} has approved this wave already.")
+        return ApprovalRefused(409, "Already approved", f"{approved_by!r} has approved this wave already.")
     if state != "held":
-        return Refused(409, "Not held", f"This wave is {state}, and only one that is held waits for approval.")
+        return ApprovalRefused(409, "Not held", f"This wave is {state}, and only one that is held waits for approval.")
     if given != digest:
-        return Refused(
+        return ApprovalRefused(
             409,
             "Another digest",
             f"This wave's manifest has the digest {digest}, not {given[:80]}: look at it again before you approve.",

@@ -52,7 +52,7 @@ class AuditFailed(BatcherError):
         self.is_full = is_full
 
 
-class Deed(Struct, frozen=True, kw_only=True):
+class AuditEntry(Struct, frozen=True, kw_only=True):
     """What somebody does: *who*, the *action* by its name ("submit", "approve", …), to which *wave*, and its *outcome*.
 
     *detail* has what else there is to know, such as the digest that was approved; secrets in it are masked.
@@ -98,7 +98,7 @@ class Audit:
             self._fd = None
 
     @contextmanager
-    def transaction(self, db: sqlite3.Connection, deed: Callable[[], Deed]) -> Iterator[None]:
+    def transaction(self, db: sqlite3.Connection, deed: Callable[[], AuditEntry]) -> Iterator[None]:
         """Do what stands inside, with the *deed* that it turned out to be, or nothing at all.
 
         Raises `AuditFailed`, `sqlite3.Error`, and what is raised inside: then nothing was done.
@@ -115,12 +115,12 @@ class Audit:
                 self.note_undone(seq)
             raise
 
-    def record(self, db: sqlite3.Connection, deed: Deed) -> None:
+    def record(self, db: sqlite3.Connection, deed: AuditEntry) -> None:
         """Record *deed* by itself: before it is begun, or how it went. Raises `AuditFailed`, `sqlite3.Error`."""
         with self.transaction(db, lambda: deed):
             pass
 
-    def add(self, db: sqlite3.Connection, deed: Deed) -> int:
+    def add(self, db: sqlite3.Connection, deed: AuditEntry) -> int:
         """Record *deed* in a transaction that is open, and is committed next; its number. Raises as `record` does."""
         seq = self._next
         told = dict(deed.detail)

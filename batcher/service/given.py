@@ -49,7 +49,7 @@ FIXED = ("endpoint", "region", "project_id", "allow_duplicates", "skip_invalid",
 """Settings that decide what a manifest means: kept as they were when the wave was accepted."""
 
 
-class Service(Struct, frozen=True, kw_only=True):
+class ServedProfiles(Struct, frozen=True, kw_only=True):
     """The service's own configuration: its config file (None: the usual places), and the profiles that may be used.
 
     Without *profiles* waves run with the config file's top level; else with the first, or the one that is asked for.
@@ -74,7 +74,7 @@ class Service(Struct, frozen=True, kw_only=True):
         return load(given, config=self.config, profile=profile)
 
 
-def settings_from(service: Service, profile: str | None, given: Mapping[str, str]) -> Loaded:
+def settings_from(service: ServedProfiles, profile: str | None, given: Mapping[str, str]) -> Loaded:
     """The settings that *given*, of a request, ask for. Raises `Problem` with everything that is wrong with them."""
     wrong = [_refused(name, given[name]) for name in given if name not in TAKEN]
     own = service.load(profile, {})

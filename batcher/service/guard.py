@@ -20,8 +20,8 @@ from batcher.service.headers import ALWAYS, SERVER
 from batcher.service.logins import FailedLogins
 from batcher.service.problem import Problem, of_http_error
 from batcher.service.roles import LOCAL, Role, Who, refusal
-from batcher.service.sessions import COOKIE, CSRF_HEADER, SECURE_COOKIE, Session, Sessions, is_right_word
-from batcher.service.tokens import LONGEST, Token, TokensFile, TokensUnusable, hash_of
+from batcher.service.sessions import COOKIE, CSRF_HEADER, SECURE_COOKIE, BrowserSession, Sessions, is_right_word
+from batcher.service.tokens import LONGEST, TokenLine, TokensFile, TokensUnusable, hash_of
 from batcher.service.traffic import TOLD, Traffic
 from batcher.text import printable
 
@@ -29,7 +29,7 @@ log = get_logger("batcher.service")
 LeastRole = Callable[[web.Request], Role | None]
 
 WHO = web.RequestKey("who", Who)
-SESSION = web.RequestKey("session", Session)
+SESSION = web.RequestKey("session", BrowserSession)
 _CLOSED_BY_CLIENT = 499  # nginx's number: nobody was there to be answered
 _READS = ("GET", "HEAD", "OPTIONS")
 _IN_THE_ADDRESS = ("token", "access_token", "authorization", "api_key")
@@ -184,7 +184,7 @@ class Guard:
         self.logins.was_right(address, hashed)
         return Who(name=held.name, role=held.role, address=address, token=held.hash)
 
-    def _read(self, look: Callable[[TokensFile], Token | None]) -> Token | None:
+    def _read(self, look: Callable[[TokensFile], TokenLine | None]) -> TokenLine | None:
         """What *look* finds in the tokens file. Raises `Problem` where it cannot be trusted: then nobody gets in."""
         assert self.tokens is not None  # noqa: S101 - only asked where there is one
         try:
@@ -214,7 +214,7 @@ def who_of(request: web.Request) -> Who:
     return request[WHO]
 
 
-def _require_ours(request: web.Request, session: Session) -> None:
+def _require_ours(request: web.Request, session: BrowserSession) -> None:
     """Raises `Problem` where a page that is not ours may have made a request in this session."""
     if (why := hosts.foreign_origin(request.headers, request.method)) is not None:
         raise Problem(403, why)

@@ -7,7 +7,7 @@ Where each bound is kept:
 - a body that does not come, or drips: `upload`, chunk by chunk;
 - a client that does not read, or is gone without a word: the kernel (`listening`), and `sent` for streams;
 - many connections: `BoundedRunner`, so that clients never take the files that the waves need;
-- many requests of a kind: `Places`.
+- many requests of a kind: `StreamQuota`.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from batcher.service.traffic import Unparsed
 from batcher.text import counted
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class ServiceLimits(Struct, frozen=True, kw_only=True):
     """The bounds; times are seconds."""
 
     upload_bytes: int = 1024 * 1024 * 1024  # of one manifest
@@ -123,7 +123,7 @@ def _set_where_known(bound: socket.socket, name: str, value: int) -> None:
         bound.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-class Places:
+class StreamQuota:
     """So many at once of one kind, and so many of one client. *noun* is what they are, for people: "open stream"."""
 
     def __init__(self, noun: str, most: int, most_each: int) -> None:
@@ -162,7 +162,7 @@ class Places:
                 del self._taken[client]
 
 
-async def upload(request: web.Request, most_bytes: int, limits: Limits) -> AsyncIterator[bytes]:
+async def upload(request: web.Request, most_bytes: int, limits: ServiceLimits) -> AsyncIterator[bytes]:
     """The request's body, piece by piece as it comes: never more than *most_bytes*, unpacked, and never for ever.
 
     Raises `Problem` 413 and 408. ConnectionError where the client has gone in the middle.
@@ -188,7 +188,7 @@ async def upload(request: web.Request, most_bytes: int, limits: Limits) -> Async
         yield piece
 
 
-async def small_body(request: web.Request, limits: Limits) -> bytes:
+async def small_body(request: web.Request, limits: ServiceLimits) -> bytes:
     """A body that is held in memory: of everything but a manifest. Raises as `upload` does."""
     return b"".join([piece async for piece in upload(request, limits.small_body_bytes, limits)])
 
@@ -205,7 +205,7 @@ def _too_slow(what: str) -> Problem:
     return Problem(408, f"{what} Send it again, as a whole: nothing of it was kept.", headers={"Connection": "close"})
 
 
-async def sent(writing: Awaitable[Any], limits: Limits) -> None:
+async def sent(writing: Awaitable[Any], limits: ServiceLimits) -> None:
     """Write to a stream, for a client that may not read. Raises ConnectionError where it takes nothing for too long."""
     try:
         async with asyncio.timeout(limits.idle_s):

@@ -14,16 +14,16 @@ from aiohttp import web
 
 from batcher.service import hosts
 from batcher.service.guard import SESSION, Guard, address_of, cookie_of
-from batcher.service.limits import Limits, small_body
+from batcher.service.limits import ServiceLimits, small_body
 from batcher.service.problem import Problem
 from batcher.service.roles import Who
-from batcher.service.sessions import COOKIE, LONGEST_S, SECURE_COOKIE, Session
+from batcher.service.sessions import COOKIE, LONGEST_S, SECURE_COOKIE, BrowserSession
 
 
-class Login:
+class LoginRoutes:
     """The handlers of `/v1/session`; all of them are open to anybody, and ask *guard* themselves."""
 
-    def __init__(self, guard: Guard, limits: Limits) -> None:
+    def __init__(self, guard: Guard, limits: ServiceLimits) -> None:
         self._guard = guard
         self._limits = limits
 
@@ -82,7 +82,7 @@ def _token(body: bytes, content_type: str) -> str:
     return token.strip()
 
 
-def _said(who: Who, session: Session | None) -> dict[str, Any]:
+def _said(who: Who, session: BrowserSession | None) -> dict[str, Any]:
     return {"name": who.name, "role": who.role.word, "csrf": None if session is None else session.csrf}
 
 

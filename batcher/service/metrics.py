@@ -27,7 +27,7 @@ class ScopeReading(Struct, frozen=True, kw_only=True):
     is_paused: bool
 
 
-class Reading(Struct, frozen=True, kw_only=True):
+class MetricsReading(Struct, frozen=True, kw_only=True):
     """All that is told, at one moment. *runs* are the waves that run here, *waves* all there are, by state."""
 
     meters: Meters
@@ -44,18 +44,18 @@ _process = CollectorRegistry()
 ProcessCollector(registry=_process)
 
 
-def text(reading: Reading, accept: str = "") -> tuple[bytes, str]:
+def text(reading: MetricsReading, accept: str = "") -> tuple[bytes, str]:
     """The text of *reading* in the format that *accept* asks for, and its content type."""
     encode, content_type = choose_encoder(accept)
     registry = CollectorRegistry()
-    registry.register(_Told(reading))
+    registry.register(_MetricsCollector(reading))
     return encode(registry), content_type
 
 
-class _Told:
+class _MetricsCollector:
     """What prometheus_client asks for."""
 
-    def __init__(self, reading: Reading) -> None:
+    def __init__(self, reading: MetricsReading) -> None:
         self._reading = reading
 
     def collect(self) -> Iterator[Metric]:
@@ -69,14 +69,14 @@ class _Told:
         yield from _process.collect()
 
 
-def _waves(reading: Reading) -> Iterator[Metric]:
+def _waves(reading: MetricsReading) -> Iterator[Metric]:
     waves = GaugeMetricFamily("batcher_waves", "Waves by state; queued ones wait for their turn.", labels=["state"])
     for state, count in sorted(reading.waves.items()):
         waves.add_metric([state], count)
     yield waves
 
 
-def _entries(reading: Reading) -> Iterator[Metric]:
+def _entries(reading: MetricsReading) -> Iterator[Metric]:
     meters = reading.meters
     settled = CounterMetricFamily(
         "batcher_entries_settled", "Entries that got their result while this process ran.", labels=["status"]
@@ -104,7 +104,7 @@ def _entries(reading: Reading) -> Iterator[Metric]:
     )
 
 
-def _attempts(reading: Reading) -> Iterator[Metric]:
+def _attempts(reading: MetricsReading) -> Iterator[Metric]:
     meters = reading.meters
     attempts = CounterMetricFamily(
         "batcher_attempts",
@@ -120,7 +120,7 @@ def _attempts(reading: Reading) -> Iterator[Metric]:
     )
 
 
-def _scopes(reading: Reading) -> Iterator[Metric]:
+def _scopes(reading: MetricsReading) -> Iterator[Metric]:
     labels = ["endpoint", "project_id"]
     limit = GaugeMetricFamily(
         "batcher_scope_limit_per_second",
@@ -143,7 +143,7 @@ def _scopes(reading: Reading) -> Iterator[Metric]:
     yield from (limit, flight, paused, requests, pauses)
 
 
-def _itself(reading: Reading) -> Iterator[Metric]:
+def _itself(reading: MetricsReading) -> Iterator[Metric]:
     traffic = reading.traffic
     requests = CounterMetricFamily(
         "batcher_http_requests", "Requests to the service.", labels=["method", "route", "status"]

@@ -84,7 +84,7 @@ class ListEntries(Wire):
 
 
 class ReadReport(Wire):
-    """Which report."""
+    """Which form the report has."""
 
     format: Literal["html", "json", "csv", "md"] = Field(default="html", description="How it is written.")
 
@@ -119,7 +119,7 @@ class Approval(Wire):
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$", description="The wave's digest, as whoever approves saw it.")
 
 
-class Settle(Wire):
+class SettleRequest(Wire):
     """The operator's word on an unsettled entry."""
 
     ruling: str = Field(
@@ -153,7 +153,7 @@ class ScopeOfWave(Wire):
 
 
 class WaveModel(Wire):
-    """A wave."""
+    """A wave, and where it stands."""
 
     model_config = ConfigDict(title="Wave", extra="forbid", frozen=True)
 
@@ -179,7 +179,7 @@ class WaveModel(Wire):
 
 
 class WavesPage(Wire):
-    """Some waves."""
+    """A page of the waves."""
 
     waves: list[WaveModel]
     next: str | None = Field(description="`after` of the next page; null: this is the last.")
@@ -206,7 +206,7 @@ class EntryModel(Wire):
 
 
 class EntriesPage(Wire):
-    """Some entries."""
+    """A page of a wave's entries."""
 
     entries: list[EntryModel]
     next: str | None = Field(description="`after` of the next page; null: this is the last.")
@@ -251,7 +251,7 @@ class WorkerModel(Wire):
 
 
 class WorkersModel(Wire):
-    """All workers."""
+    """The workers of the service."""
 
     model_config = ConfigDict(title="Workers", extra="forbid", frozen=True)
 

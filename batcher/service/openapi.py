@@ -11,7 +11,7 @@ from batcher._version import __version__
 from batcher.service.given import TAKEN
 from batcher.service.models import ListEntries, NewWave, ProblemModel
 from batcher.service.page.models import CheckManifest
-from batcher.service.routes import PROBLEM, ROUTES, Answer, Route
+from batcher.service.routes import PROBLEM, ROUTES, Route, RouteAnswer
 from batcher.settings import RunSettings
 
 Names = dict[Any, str]
@@ -97,7 +97,7 @@ def _errors(route: Route) -> list[int]:
     return sorted(found)
 
 
-def _answer(answer: Answer, names: Names, route: Route) -> dict[str, Any]:
+def _answer(answer: RouteAnswer, names: Names, route: Route) -> dict[str, Any]:
     content: dict[str, Any] = {}
     for kind, model in answer.content.items():
         if model is None:

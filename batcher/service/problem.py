@@ -37,7 +37,7 @@ class Problem(BatcherError):
         self.more = more
 
     def response(self) -> web.Response:
-        """The answer."""
+        """The answer that tells the problem."""
         body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail, **self.more}
         return web.Response(
             status=self.status, body=orjson.dumps(body), headers={**self.headers, "Content-Type": CONTENT_TYPE}

@@ -30,7 +30,7 @@ from batcher.report.read import tally_file
 from batcher.report.tables import write_entries
 from batcher.run_defaults import UNNAMED_PROJECT, checked, run_defaults
 from batcher.service.kept.decisions import require_entry
-from batcher.service.kept.entry_index import EntryIndex, IndexWriter, Limits
+from batcher.service.kept.entry_index import EntryIndex, IndexWriter, ResultLimits
 from batcher.service.kept.folders import Folder
 from batcher.service.models import ListEntries
 from batcher.service.problem import Problem
@@ -60,12 +60,14 @@ class Indexes:
         self._locks: dict[str, asyncio.Lock] = {}
 
     async def page(
-        self, id: str, folder: Folder, limits: Limits, asked: ListEntries, loaded: Callable[[], Loaded]
+        self, id: str, folder: Folder, limits: ResultLimits, asked: ListEntries, loaded: Callable[[], Loaded]
     ) -> dict[str, Any]:
         """The entries of a wave that are *asked* for. *loaded* gives the settings that its manifest is read by."""
         return await self._asked(id, folder, limits, loaded, lambda index: index.page(asked))
 
-    async def causes(self, id: str, folder: Folder, limits: Limits, loaded: Callable[[], Loaded]) -> dict[str, Any]:
+    async def causes(
+        self, id: str, folder: Folder, limits: ResultLimits, loaded: Callable[[], Loaded]
+    ) -> dict[str, Any]:
         """All trouble of a wave by its cause; *loaded* as of `page`."""
         return await self._asked(id, folder, limits, loaded, lambda index: {"causes": index.causes()})
 
@@ -73,7 +75,7 @@ class Indexes:
         self,
         id: str,
         folder: Folder,
-        limits: Limits,
+        limits: ResultLimits,
         loaded: Callable[[], Loaded],
         look: Callable[[EntryIndex], dict[str, Any]],
     ) -> dict[str, Any]:
@@ -99,7 +101,7 @@ class Indexes:
 def _looked(
     index: EntryIndex | None,
     folder: Folder,
-    limits: Limits,
+    limits: ResultLimits,
     loaded: Callable[[], Loaded],
     look: Callable[[EntryIndex], dict[str, Any]],
 ) -> tuple[EntryIndex, dict[str, Any]]:

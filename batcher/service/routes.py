@@ -20,7 +20,7 @@ EVENTS, HTML, CSV, MARKDOWN = "text/event-stream", "text/html", "text/csv", "tex
 VERBS = ("approve", "start", "pause", "resume", "stop", "retry-failed", "recheck")
 
 
-class Answer(Struct, frozen=True):
+class RouteAnswer(Struct, frozen=True):
     """One answer: what it means, and its content types, each with the model of the body; None: text, or a stream."""
 
     what: str
@@ -39,7 +39,7 @@ class Route(Struct, frozen=True, kw_only=True):
     name: str
     role: Role | None
     what: str
-    answers: Mapping[int, Answer]
+    answers: Mapping[int, RouteAnswer]
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None
     errors: tuple[int, ...] = ()
@@ -49,8 +49,8 @@ class Route(Struct, frozen=True, kw_only=True):
     answer_headers: Mapping[str, str] = {}
 
 
-def _json(what: str, model: type[BaseModel]) -> Mapping[int, Answer]:
-    return {200: Answer(what, {JSON: model})}
+def _json(what: str, model: type[BaseModel]) -> Mapping[int, RouteAnswer]:
+    return {200: RouteAnswer(what, {JSON: model})}
 
 
 def _verb(verb: str, role: Role, what: str, **more: Any) -> Route:
@@ -84,8 +84,8 @@ ROUTES: tuple[Route, ...] = (
         query=models.NewWave,
         upload=("text/csv", JSON, JSONL),
         answers={
-            201: Answer("The new wave. It survives any death of the service.", {JSON: models.WaveModel}),
-            200: Answer("The same wave as before: `Idempotency-Key` was seen already.", {JSON: models.WaveModel}),
+            201: RouteAnswer("The new wave. It survives any death of the service.", {JSON: models.WaveModel}),
+            200: RouteAnswer("The same wave as before: `Idempotency-Key` was seen already.", {JSON: models.WaveModel}),
         },
         errors=(408, 409, 411, 413, 415, 422, 503, 507),
         headers={"Idempotency-Key": "Makes a repeat safe: the same key with the same manifest is the same wave."},
@@ -118,13 +118,13 @@ ROUTES: tuple[Route, ...] = (
     _verb("retry-failed", Role.SUBMIT, "Take up the failed entries of a wave that has ended again."),
     _verb(
         "recheck", Role.SUBMIT, "Make a new wave of the comparisons that did not come out consistent.",
-        answers={201: Answer("The new wave.", {JSON: models.WaveModel})},
+        answers={201: RouteAnswer("The new wave.", {JSON: models.WaveModel})},
         answer_headers={"Location": "The new wave's address."},
     ),
     Route(
         method="GET", path="/v1/waves/{id}/manifest", name="manifest", role=Role.READ,
         what="The manifest as it was handed in.", errors=(404,),
-        answers={200: Answer("The manifest.", {"text/csv": None, JSON: None, JSONL: None})},
+        answers={200: RouteAnswer("The manifest.", {"text/csv": None, JSON: None, JSONL: None})},
     ),
     Route(
         method="GET", path="/v1/waves/{id}/requests", name="requests", role=Role.READ, query=shown.ReadRequests,
@@ -133,11 +133,11 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="GET", path="/v1/waves/{id}/results", name="results", what="Result lines, as in a results file.",
-        answers={200: Answer("A line each.", {JSONL: Result})}, **_LINES,
+        answers={200: RouteAnswer("A line each.", {JSONL: Result})}, **_LINES,
     ),
     Route(
         method="GET", path="/v1/waves/{id}/verdicts", name="verdicts", what="Verdict lines, as in a verdicts file.",
-        answers={200: Answer("A line each.", {JSONL: VerdictLine})}, **_LINES,
+        answers={200: RouteAnswer("A line each.", {JSONL: VerdictLine})}, **_LINES,
     ),
     Route(
         method="GET", path="/v1/waves/{id}/entries", name="entries", role=Role.READ, query=models.ListEntries,
@@ -151,13 +151,13 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="POST", path="/v1/waves/{id}/entries/{index}/settle", name="settle", role=Role.SUBMIT,
-        what="Decide what became of an unsettled entry.", body=models.Settle,
+        what="Decide what became of an unsettled entry.", body=models.SettleRequest,
         answers=_json("The entry.", models.Explained), errors=(404, 409, 422, 507),
     ),
     Route(
         method="GET", path="/v1/waves/{id}/events", name="events", role=Role.READ,
         what="What happens to a wave, as server-sent events.", errors=(404,),
-        answers={200: Answer("Events: `wave`, `results`, `verdicts`, `entry`, `reset`.", {EVENTS: None})},
+        answers={200: RouteAnswer("Events: `wave`, `results`, `verdicts`, `entry`, `reset`.", {EVENTS: None})},
         headers={"Last-Event-ID": "The last event that was seen: those after it follow, or `reset`."},
     ),
     Route(
@@ -173,12 +173,12 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="GET", path="/v1/waves/{id}/gate", name="gate", role=Role.READ,
         what="GO or NO-GO over the wave, as `batcher gate --json`.",
-        answers={200: Answer("The ruling.", {JSON: None})}, errors=(404, 409),
+        answers={200: RouteAnswer("The ruling.", {JSON: None})}, errors=(404, 409),
     ),
     Route(
         method="GET", path="/v1/waves/{id}/report", name="report", role=Role.READ, query=models.ReadReport,
         what="The report, as `batcher report` writes it.", errors=(404, 409, 422),
-        answers={200: Answer("The report.", {HTML: None, JSON: None, CSV: None, MARKDOWN: None})},
+        answers={200: RouteAnswer("The report.", {HTML: None, JSON: None, CSV: None, MARKDOWN: None})},
     ),
     Route(
         method="GET", path="/v1/scopes", name="scopes", role=Role.READ,
@@ -195,7 +195,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         method="POST", path="/v1/session", name="log_in", role=None, body=models.LogIn, raw=True,
         what="Open a browser's session with a token.", errors=(401, 408, 409, 413, 415),
-        answers={201: Answer("Who that is; the cookie speaks from now on.", {JSON: models.Session})},
+        answers={201: RouteAnswer("Who that is; the cookie speaks from now on.", {JSON: models.Session})},
     ),
     Route(
         method="GET", path="/v1/session", name="session", role=None, what="Who the browser is logged in as.",
@@ -203,11 +203,11 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="DELETE", path="/v1/session", name="log_out", role=None, what="End the browser's session.",
-        answers={204: Answer("It is over.", {})}, errors=(401,), raw=True,
+        answers={204: RouteAnswer("It is over.", {})}, errors=(401,), raw=True,
     ),
     Route(
         method="GET", path="/metrics", name="metrics", role=Role.READ, what="Where the service stands, for Prometheus.",
-        answers={200: Answer("Prometheus' text format, or OpenMetrics where it is asked for.", {METRICS: None})},
+        answers={200: RouteAnswer("Prometheus' text format, or OpenMetrics where it is asked for.", {METRICS: None})},
     ),
     Route(
         method="GET", path="/healthz", name="healthz", role=None, what="Whether the process is alive.",
@@ -219,15 +219,15 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         method="GET", path="/", name="page", role=None, what="The page for people.",
-        answers={200: Answer("The page.", {HTML: None})},
+        answers={200: RouteAnswer("The page.", {HTML: None})},
     ),
     Route(
         method="GET", path="/page/{file}", name="page_file", role=None, what="A script, style or text of the page.",
         errors=(404,),
-        answers={200: Answer("The file.", {"text/javascript": None, "text/css": None, JSON: None, SVG: None})},
+        answers={200: RouteAnswer("The file.", {"text/javascript": None, "text/css": None, JSON: None, SVG: None})},
     ),
     Route(
         method="GET", path="/v1/openapi.json", name="openapi", role=None, what="This description, OpenAPI 3.1.",
-        answers={200: Answer("The document.", {JSON: None})},
+        answers={200: RouteAnswer("The document.", {JSON: None})},
     ),
 )  # fmt: skip

@@ -15,10 +15,10 @@ from batcher.errors import UserError
 from batcher.logger import get_logger
 from batcher.service.app import make_app
 from batcher.service.approval import unfit
-from batcher.service.given import Service
+from batcher.service.given import ServedProfiles
 from batcher.service.hosts import is_loopback
 from batcher.service.kept.folders import DataFolder
-from batcher.service.limits import SERVER_OPTIONS, BoundedRunner, Limits, listening
+from batcher.service.limits import SERVER_OPTIONS, BoundedRunner, ServiceLimits, listening
 from batcher.service.notices.desk import Desk
 from batcher.service.notices.targets import Target, targets_of
 from batcher.service.tokens import TokensFile
@@ -44,12 +44,12 @@ class Options(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     data: Path
-    service: Service
+    service: ServedProfiles
     tokens: Path | None = None
     approval: bool = False
     workers: int = 1
     grace_s: float = 25.0
-    limits: Limits = Limits()
+    limits: ServiceLimits = ServiceLimits()
 
 
 class Ending:

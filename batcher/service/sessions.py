@@ -21,7 +21,7 @@ IDLE_S = 8 * 3600.0  # a shift
 LONGEST_S = 24 * 3600.0
 
 
-class Session(Struct, kw_only=True):
+class BrowserSession(Struct, kw_only=True):
     """One browser. *token* is the hash of the token it was opened with, *csrf* the word its requests have to say."""
 
     token: bytes
@@ -36,12 +36,12 @@ class Sessions:
     def __init__(self, now: Callable[[], float], *, most: int = MOST) -> None:
         self._now = now
         self._most = most
-        self._open: OrderedDict[bytes, Session] = OrderedDict()  # by the hash of the cookie, least used first
+        self._open: OrderedDict[bytes, BrowserSession] = OrderedDict()  # by the hash of the cookie, least used first
 
     def __len__(self) -> int:
         return len(self._open)
 
-    def begin(self, token: bytes) -> tuple[str, Session]:
+    def begin(self, token: bytes) -> tuple[str, BrowserSession]:
         """A new session for the token with this hash: the cookie's value, and the session."""
         now = self._now()
         for key in [key for key, session in self._open.items() if self._is_over(session, now)]:
@@ -49,11 +49,11 @@ class Sessions:
         while len(self._open) >= self._most:
             self._open.popitem(last=False)
         cookie = secrets.token_urlsafe(32)
-        session = Session(token=token, csrf=secrets.token_urlsafe(32), since=now, used_at=now)
+        session = BrowserSession(token=token, csrf=secrets.token_urlsafe(32), since=now, used_at=now)
         self._open[_key(cookie)] = session
         return cookie, session
 
-    def find(self, cookie: str) -> Session | None:
+    def find(self, cookie: str) -> BrowserSession | None:
         """The session of *cookie*; None where there is none, or none any more."""
         key, now = _key(cookie), self._now()
         session = self._open.get(key)
@@ -70,11 +70,11 @@ class Sessions:
         """Forget the session of *cookie*."""
         self._open.pop(_key(cookie), None)
 
-    def _is_over(self, session: Session, now: float) -> bool:
+    def _is_over(self, session: BrowserSession, now: float) -> bool:
         return now - session.used_at > IDLE_S or now - session.since > LONGEST_S
 
 
-def is_right_word(session: Session, said: str) -> bool:
+def is_right_word(session: BrowserSession, said: str) -> bool:
     """Whether *said* is the session's word against forged requests."""
     return hmac.compare_digest(session.csrf.encode(), said.encode("utf-8", "surrogateescape"))
 

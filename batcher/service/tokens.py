@@ -43,7 +43,7 @@ class TokensUnusable(UserError):
     """The tokens file cannot be read or trusted: nobody is let in by it. The text says why, and the mend."""
 
 
-class Token(Struct, frozen=True, kw_only=True):
+class TokenLine(Struct, frozen=True, kw_only=True):
     """A line of the file: the hash of a token, and whose it is."""
 
     name: str
@@ -61,7 +61,7 @@ def hash_of(token: str) -> bytes:
     return sha256(token.encode("utf-8", "surrogateescape")).digest()
 
 
-def found(token: str, tokens: Iterable[Token]) -> Token | None:
+def found(token: str, tokens: Iterable[TokenLine]) -> TokenLine | None:
     """The one of *tokens* that *token* is. Takes the same time whichever it is, and whether it is one."""
     theirs, match = hash_of(token[:LONGEST]), None
     for each in tokens:
@@ -70,9 +70,9 @@ def found(token: str, tokens: Iterable[Token]) -> Token | None:
     return match
 
 
-def parse(text: str, place: str) -> list[Token]:
+def parse(text: str, place: str) -> list[TokenLine]:
     """The tokens in *text*. Raises `TokensUnusable` with *place* and line for what is not a token's line."""
-    tokens: dict[str, Token] = {}
+    tokens: dict[str, TokenLine] = {}
     for number, line in enumerate(text.splitlines(), 1):
         fields = line.partition("#")[0].split()
         if not fields:
@@ -81,7 +81,7 @@ def parse(text: str, place: str) -> list[Token]:
         if problem is not None:
             raise TokensUnusable(f"{place}, line {number}: {problem}.")
         name, role, hashed, *made = fields
-        tokens[name] = Token(
+        tokens[name] = TokenLine(
             name=name,
             role=WORDS[role],
             hash=bytes.fromhex(hashed.removeprefix("sha256:")),
@@ -111,10 +111,10 @@ class TokensFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._stamp: tuple[int, ...] | None = None
-        self._tokens: list[Token] = []
+        self._tokens: list[TokenLine] = []
 
-    def tokens(self) -> list[Token]:
-        """All of them, as the file has them now. Raises `TokensUnusable`: then nobody is let in."""
+    def tokens(self) -> list[TokenLine]:
+        """All tokens, as the file has them now. Raises `TokensUnusable`: then nobody is let in."""
         stamp = self._looked_at()
         if stamp != self._stamp:
             self._stamp = None
@@ -122,11 +122,11 @@ class TokensFile:
             self._tokens, self._stamp = tokens, stamp
         return self._tokens
 
-    def find(self, token: str) -> Token | None:
+    def find(self, token: str) -> TokenLine | None:
         """The token that *token* is; None where it is none. Raises `TokensUnusable`."""
         return found(token, self.tokens())
 
-    def holds(self, hashed: bytes) -> Token | None:
+    def holds(self, hashed: bytes) -> TokenLine | None:
         """The token with this hash, where it is still in the file. Raises `TokensUnusable`."""
         return next((each for each in self.tokens() if each.hash == hashed), None)
 
@@ -195,7 +195,7 @@ def new_token(path: Path, name: str, role: Role, now: float) -> str:
         raise UserError(f"{printable(name, 80)!r} is no name for a token: letters, digits and . _ @ -, at most 64.")
     secret = PREFIX + secrets.token_urlsafe(32)
     register_secret(secret)
-    token = Token(name=name, role=role, hash=hash_of(secret), made_at=rfc3339(utc(now)))
+    token = TokenLine(name=name, role=role, hash=hash_of(secret), made_at=rfc3339(utc(now)))
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with _alone(path):
         lines = _lines(path)
@@ -205,7 +205,7 @@ def new_token(path: Path, name: str, role: Role, now: float) -> str:
     return secret
 
 
-def revoke(path: Path, name: str) -> Token:
+def revoke(path: Path, name: str) -> TokenLine:
     """Take the token *name* out of the file at *path*; what it was. Raises `UserError`, OSError."""
     with _alone(path):
         tokens = {each.name: each for each in TokensFile(path).tokens()}

@@ -53,19 +53,19 @@ class NoTraces:
     """Nobody asked for any."""
 
     def wave_begins(self, wave: str) -> None:
-        """Nothing."""
+        """Nothing is traced."""
 
     def wave_ends(self, wave: str) -> None:
-        """Nothing."""
+        """Nothing is traced."""
 
     def attempt(self, wave: str, index: int, answer: Answered, outcome: str) -> None:
-        """Nothing."""
+        """Nothing is traced."""
 
     def request(self, method: str, route: str, status: int, took_s: float) -> None:
-        """Nothing."""
+        """Nothing is traced."""
 
     async def close(self) -> None:
-        """Nothing."""
+        """Nothing has to be closed."""
 
 
 class OpenTelemetry:
@@ -89,17 +89,17 @@ class OpenTelemetry:
         self._waves: dict[str, Any] = {}
 
     def wave_begins(self, wave: str) -> None:
-        """See `Tracer`."""
+        """Begin the span of *wave*."""
         self._waves[wave] = self._tracer.start_span("wave", context=None, attributes={"batcher.wave": wave})
 
     def wave_ends(self, wave: str) -> None:
-        """See `Tracer`."""
+        """End the span of *wave*."""
         span = self._waves.pop(wave, None)
         if span is not None:
             span.end()
 
     def attempt(self, wave: str, index: int, answer: Answered, outcome: str) -> None:
-        """See `Tracer`. Times are those of the request itself."""
+        """Put a span of a create request below its wave's. Times are those of the request itself."""
         parent = self._waves.get(wave)
         if parent is None:
             return
@@ -122,7 +122,7 @@ class OpenTelemetry:
         span.end(end_time=_ns(answer.sent_at + (answer.took_s or 0.0)))
 
     def request(self, method: str, route: str, status: int, took_s: float) -> None:
-        """See `Tracer`."""
+        """Put in a span of a request to the service."""
         now = self._now()
         span = self._tracer.start_span(
             f"{method} {route}".strip(),
@@ -171,7 +171,7 @@ def tracer_for(environ: Mapping[str, str] | None, now: Callable[[], float]) -> "
         return NoTraces()
 
 
-class _Trouble(logging.Handler):
+class _TelemetryTrouble(logging.Handler):
     """What OpenTelemetry complains of, in our own log, now and then."""
 
     def __init__(self) -> None:
@@ -189,8 +189,8 @@ class _Trouble(logging.Handler):
 def _hear_trouble() -> None:
     theirs = logging.getLogger("opentelemetry")
     theirs.propagate = False
-    if not any(isinstance(handler, _Trouble) for handler in theirs.handlers):
-        theirs.addHandler(_Trouble())
+    if not any(isinstance(handler, _TelemetryTrouble) for handler in theirs.handlers):
+        theirs.addHandler(_TelemetryTrouble())
 
 
 def _ns(at: float) -> int:

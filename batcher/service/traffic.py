@@ -24,7 +24,7 @@ class Traffic:
         self.took = Buckets(REQUESTS_S)
 
     def add(self, method: str, route: str, status: int, took_s: float) -> None:
-        """One more."""
+        """Count one more answer."""
         known = method if method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS") else "other"
         self.requests[known, route, status] += 1
         self.took.add(took_s)
@@ -36,11 +36,11 @@ class Unparsed(AbstractAccessLogger):
 
     @property
     def enabled(self) -> bool:
-        """Always."""
+        """Whether lines are made: always."""
         return True
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        """See `AbstractAccessLogger.log`. Of what was sent nothing is told: it may be anything."""
+        """Leave a line of a request. Of what was sent nothing is told: it may be anything."""
         if not request.get(TOLD):
             log.info(
                 "service.request",

@@ -14,13 +14,13 @@ from batcher.follow.following import in_thread
 from batcher.life.ruling import NotSettled, Ruling
 from batcher.logger import get_logger
 from batcher.service.acceptance import check, receive
-from batcher.service.audit import BEGUN, FAILED, Audit, Deed
-from batcher.service.given import FIXED, Service, finding, invalid, settings_from
-from batcher.service.kept.database import Database
+from batcher.service.audit import BEGUN, FAILED, Audit, AuditEntry
+from batcher.service.given import FIXED, ServedProfiles, finding, invalid, settings_from
+from batcher.service.kept.database import ServiceDatabase
 from batcher.service.kept.decisions import recheck_manifest, settle_entry
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.register import Register, WaveRow, settings_of
-from batcher.service.limits import Limits
+from batcher.service.limits import ServiceLimits
 from batcher.service.meters import Meters
 from batcher.service.models import Change, ListWaves, NewWave, State
 from batcher.service.notices.desk import Desk
@@ -45,7 +45,7 @@ VERBS: Mapping[str, Callable[[WaveRow, str, float], dict[str, Any]]] = {
 }
 
 
-class Manifest(Struct, frozen=True, kw_only=True):
+class SubmittedManifest(Struct, frozen=True, kw_only=True):
     """A manifest that is handed in: its bytes as they come, its format and encoding (None: UTF-8)."""
 
     pieces: AsyncIterator[bytes]
@@ -54,16 +54,19 @@ class Manifest(Struct, frozen=True, kw_only=True):
 
 
 class Waves:
-    """See the module. Its methods raise `Problem` where they refuse, and `StoreFailed` where the database does."""
+    """What may be asked of waves, and done with them.
+
+    Its methods raise `Problem` where they refuse, and `StoreFailed` where the database does.
+    """
 
     def __init__(
         self,
         data: DataFolder,
-        service: Service,
+        service: ServedProfiles,
         clock: Clock,
         *,
         approval: bool,
-        limits: Limits,
+        limits: ServiceLimits,
         grace_s: float,
         workers: int = 1,
         desk: Desk | None = None,
@@ -76,7 +79,7 @@ class Waves:
         self._approval = approval
         self._limits = limits
         self._grace_s = grace_s
-        self.database = Database(data.database, Audit(data.path / "audit.jsonl", clock.now))
+        self.database = ServiceDatabase(data.database, Audit(data.path / "audit.jsonl", clock.now))
         self.desk = desk or Desk((), clock)
         self.meters = Meters(clock, tracer)
         self.register = Register(self.database, self.desk)
@@ -108,7 +111,7 @@ class Waves:
     # --- handing in -------------------------------------------------------------------------------------
 
     async def submit(
-        self, manifest: Manifest, asked: NewWave, given: Mapping[str, str], who: Who, key: str | None
+        self, manifest: SubmittedManifest, asked: NewWave, given: Mapping[str, str], who: Who, key: str | None
     ) -> tuple[WaveRow, bool]:
         """Accept a new wave; the wave that it is, and whether it is new. It is durable when this returns.
 
@@ -177,7 +180,7 @@ class Waves:
         about = {"name": row.name, "digest": row.digest, "entries": row.entries, "settings": dict(row.given)}
         if row.of is not None:
             about["of"] = row.of
-        deed = Deed(who=who, action="submit", wave=row.id, detail=about)
+        deed = AuditEntry(who=who, action="submit", wave=row.id, detail=about)
         try:
             await asyncio.to_thread(self.data.admit, draft.path, row.id)
             kept = await self.register.add(row, key, deed)
@@ -281,20 +284,20 @@ class Waves:
                 changes["state"] = State.RUNNING
             return changes
 
-        told = await self._changed(id, decided, Deed(who=who, action=verb, wave=id))
+        told = await self._changed(id, decided, AuditEntry(who=who, action=verb, wave=id))
         if verb in ("start", "retry_failed"):
             self.host.show_again(await self.get(id))
         return told
 
     async def approve(self, id: str, digest: str, who: Who) -> dict[str, Any]:
         """Let a held wave go. Raises `Problem`."""
-        deed = Deed(who=who, action="approve", wave=id, detail={"digest": digest})
+        deed = AuditEntry(who=who, action="approve", wave=id, detail={"digest": digest})
         return await self._changed(id, lambda row: verbs.approved(row, who, digest), deed)
 
     async def change(self, id: str, change: Change, who: Who) -> dict[str, Any]:
         """Change how it runs, now and in later runs. Raises `Problem`."""
         asked = change.model_dump(exclude_none=True)
-        deed = Deed(who=who, action="change", wave=id, detail=dict(asked))
+        deed = AuditEntry(who=who, action="change", wave=id, detail=dict(asked))
         priority = asked.pop("priority", None)
         given = {name: str(value) for name, value in asked.items()}
         row = await self.get(id)
@@ -316,7 +319,9 @@ class Waves:
             told = await self.told(id)
         return told
 
-    async def _changed(self, id: str, decide: Callable[[WaveRow], Mapping[str, Any]], deed: Deed) -> dict[str, Any]:
+    async def _changed(
+        self, id: str, decide: Callable[[WaveRow], Mapping[str, Any]], deed: AuditEntry
+    ) -> dict[str, Any]:
         self._require_open()
         row = await self.register.change(id, decide, deed)
         if row is None:
@@ -334,7 +339,7 @@ class Waves:
             raise invalid([finding("as", ruling, "is no ruling", error.message)]) from None
         row = await self.get(id)
         verbs.require_quiet(row)
-        deed = Deed(who=who, action="settle", wave=id, detail={"index": index, "as": ruling})
+        deed = AuditEntry(who=who, action="settle", wave=id, detail={"index": index, "as": ruling})
         await self.register.record(replace(deed, outcome=BEGUN))
         try:
             counts = await settle_entry(self.folder(row), index, said, self._clock.now())

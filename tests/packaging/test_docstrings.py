@@ -19,8 +19,6 @@ CRYPTIC = re.compile(
     """,
     re.VERBOSE,
 )
-# Rooms that are being rewritten: each leaves this list with its rewriting.
-TO_COME = ("service/",)
 
 
 def docstrings(path: Path) -> Iterator[tuple[str, str]]:
@@ -44,12 +42,7 @@ def test_no_docstring_is_cryptic() -> None:
     cryptic = [
         f"{path.relative_to(package)}: {name}: {said}"
         for path in sorted(package.rglob("*.py"))
-        if not path.relative_to(package).as_posix().startswith(TO_COME)
         for name, said in docstrings(path)
         if CRYPTIC.match(said)
     ]
     assert cryptic == []
-
-
-def test_what_is_still_to_come_is_there() -> None:
-    assert [name for name in TO_COME if not (ROOT / "batcher" / name).exists()] == []

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 from aiohttp import ClientSession
 
-from batcher.service.given import Service
-from batcher.service.limits import Limits
+from batcher.service.given import ServedProfiles
+from batcher.service.limits import ServiceLimits
 from batcher.service.models import State
 from batcher.service.server import Ending, Options, serve
 
@@ -96,7 +96,7 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(data: Path, *, limits: Limits | None = None, **more: Any) -> AsyncIterator[Serving]:
+async def serving(data: Path, *, limits: ServiceLimits | None = None, **more: Any) -> AsyncIterator[Serving]:
     """A service in this event loop, over the folder *data*."""
     ending, url = Ending(), asyncio.get_running_loop().create_future()
     options = Options(
@@ -104,8 +104,8 @@ async def serving(data: Path, *, limits: Limits | None = None, **more: Any) -> A
             "host": "127.0.0.1",
             "port": 0,
             "data": data,
-            "service": Service(),
-            "limits": limits or Limits(),
+            "service": ServedProfiles(),
+            "limits": limits or ServiceLimits(),
             "grace_s": 5.0,
             **more,
         }

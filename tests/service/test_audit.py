@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batcher.masking import register_secret
-from batcher.service.audit import BEGUN, FAILED, SCHEMA, Audit, AuditFailed, Deed, page
+from batcher.service.audit import BEGUN, FAILED, SCHEMA, Audit, AuditEntry, AuditFailed, page
 from batcher.service.roles import Role, Who
 
 ANNA = Who(name="anna", role=Role.SUBMIT, address="192.0.2.1")
@@ -35,7 +35,7 @@ class Service:
         self.audit.open(self.db)
 
     def do(self, what: str, outcome: str = "done") -> None:
-        with self.audit.transaction(self.db, lambda: Deed(who=ANNA, action=what, wave="w1", outcome=outcome)):
+        with self.audit.transaction(self.db, lambda: AuditEntry(who=ANNA, action=what, wave="w1", outcome=outcome)):
             self.db.execute("INSERT INTO done VALUES (?)", (what,))
 
     def end(self) -> None:
@@ -67,8 +67,10 @@ class Service:
 def test_what_is_done_is_in_both_with_all_there_is_to_know(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.do("submit")
-    service.audit.record(service.db, Deed(who=ANNA, action="pause", wave="w1", outcome=BEGUN))
-    service.audit.record(service.db, Deed(who=ANNA, action="pause", wave="w1", outcome=FAILED, detail={"why": "x"}))
+    service.audit.record(service.db, AuditEntry(who=ANNA, action="pause", wave="w1", outcome=BEGUN))
+    service.audit.record(
+        service.db, AuditEntry(who=ANNA, action="pause", wave="w1", outcome=FAILED, detail={"why": "x"})
+    )
     (lines, after) = page(service.db, limit=10)
     assert after is None
     assert lines == service.lines
@@ -89,7 +91,7 @@ def test_what_is_done_is_in_both_with_all_there_is_to_know(tmp_path: Path) -> No
 def test_what_a_proxy_says_stands_beside_the_address(tmp_path: Path) -> None:
     service = Service(tmp_path)
     who = Who(name="anna", role=Role.SUBMIT, address="127.0.0.1", forwarded_for="203.0.113.9")
-    service.audit.record(service.db, Deed(who=who, action="submit", detail={"name": "x"}))
+    service.audit.record(service.db, AuditEntry(who=who, action="submit", detail={"name": "x"}))
     (line,) = service.lines
     assert (line["address"], line["detail"]) == ("127.0.0.1", {"name": "x", "forwarded_for": "203.0.113.9"})
 
@@ -114,7 +116,7 @@ def test_no_secret_is_kept(tmp_path: Path) -> None:
     register_secret("correct-horse-battery")
     service = Service(tmp_path)
     detail = {"password": "hunter2hunter2", "url": "https://u:correct-horse-battery@x.example"}
-    service.audit.record(service.db, Deed(who=ANNA, action="submit", detail=detail))
+    service.audit.record(service.db, AuditEntry(who=ANNA, action="submit", detail=detail))
     service.end()
     for path in tmp_path.iterdir():
         assert b"hunter2" not in path.read_bytes()
@@ -125,7 +127,7 @@ def test_what_fails_is_not_recorded_as_done(tmp_path: Path) -> None:
     service = Service(tmp_path)
     with (
         pytest.raises(sqlite3.OperationalError),
-        service.audit.transaction(service.db, lambda: Deed(who=ANNA, action="no")),
+        service.audit.transaction(service.db, lambda: AuditEntry(who=ANNA, action="no")),
     ):
         service.db.execute("INSERT INTO done SELECT raise_it('no')")
     assert service.done == service.table == service.file == []
@@ -168,7 +170,7 @@ def test_a_database_that_cannot_commit_leaves_a_note(tmp_path: Path) -> None:
     service.db.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
     service.db.execute("CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
     service.db.execute("PRAGMA foreign_keys = ON")
-    deed = Deed(who=ANNA, action="second")
+    deed = AuditEntry(who=ANNA, action="second")
     with pytest.raises(sqlite3.IntegrityError), service.audit.transaction(service.db, lambda: deed):
         service.db.execute("INSERT INTO child VALUES (7)")  # noticed at the commit, after the line
     assert service.table == service.file == ["first"]
@@ -188,7 +190,7 @@ def test_what_could_not_even_be_noted_is_noted_by_the_next_start(
     service.db.execute("PRAGMA foreign_keys = ON")
     with monkeypatch.context() as patched:
         patched.setattr(service.audit, "note_undone", lambda seq: None)  # the disk is full just then, say
-        deed = Deed(who=ANNA, action="second")
+        deed = AuditEntry(who=ANNA, action="second")
         with pytest.raises(sqlite3.IntegrityError), service.audit.transaction(service.db, lambda: deed):
             service.db.execute("INSERT INTO child VALUES (7)")
     service.do("third")

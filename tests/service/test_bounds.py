@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from batcher.service import hosts, limits, sessions
 from batcher.service.headers import policy_of
-from batcher.service.limits import Limits, Places
+from batcher.service.limits import ServiceLimits, StreamQuota
 from batcher.service.logins import ALLOWED, REFILL_S, FailedLogins, network_of
 from batcher.service.problem import Problem
 from batcher.service.roles import Role
@@ -91,7 +91,7 @@ def test_sessions_are_bounded_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_places_are_for_all_and_for_each() -> None:
-    places = Places("open stream", 3, 2)
+    places = StreamQuota("open stream", 3, 2)
     with ExitStack() as held:
         held.enter_context(places.one("anna"))
         held.enter_context(places.one("anna"))
@@ -164,7 +164,7 @@ def tokens(tmp_path: Path) -> Path:
 
 async def test_an_upload_has_an_end(tokens: Path) -> None:
     headers = made(tokens, "anna", Role.SUBMIT)
-    async with tiny(tokens, Limits(upload_bytes=100_000)) as service:
+    async with tiny(tokens, ServiceLimits(upload_bytes=100_000)) as service:
         fits = await service.client.post("/upload", data=b"x" * 100_000, headers=headers)
         assert await fits.json() == {"bytes": 100_000}
         too_large = await service.client.post("/upload", data=b"x" * 100_001, headers=headers)
@@ -183,7 +183,7 @@ async def test_packed_bodies_are_counted_unpacked(tokens: Path) -> None:
     import gzip
 
     headers = made(tokens, "anna", Role.SUBMIT) | {"Content-Encoding": "gzip"}
-    async with tiny(tokens, Limits(upload_bytes=100_000)) as service:
+    async with tiny(tokens, ServiceLimits(upload_bytes=100_000)) as service:
         answer = await service.client.post("/upload", data=gzip.compress(b"x" * 1_000_000), headers=headers)
         assert answer.status == 413
 
@@ -231,7 +231,7 @@ async def test_a_client_that_does_not_get_on_is_left(tokens: Path, first: bytes,
 @pytest.mark.parametrize("drip", [b"", b"x"])
 async def test_a_body_that_does_not_come_or_drips_is_given_up(tokens: Path, drip: bytes) -> None:
     token = made(tokens, "anna", Role.SUBMIT)["Authorization"]
-    strict = Limits(idle_s=0.2, least_bytes_per_s=10_000)
+    strict = ServiceLimits(idle_s=0.2, least_bytes_per_s=10_000)
     async with tiny(tokens, strict, lingering_time=0.1) as service:
         head = f"POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: {token}\r\nContent-Length: 100000\r\n\r\nxx"
         answer = await _raw(service, head.encode(), drip)
@@ -241,7 +241,7 @@ async def test_a_body_that_does_not_come_or_drips_is_given_up(tokens: Path, drip
 
 async def test_streams_are_bounded_and_given_back(tokens: Path) -> None:
     anna, ben = made(tokens, "anna", Role.READ), made(tokens, "ben", Role.READ)
-    async with tiny(tokens, Limits(streams=3, streams_each=2)) as service:
+    async with tiny(tokens, ServiceLimits(streams=3, streams_each=2)) as service:
         held = [await service.client.get("/stream", headers=anna) for _ in range(2)]
         for answer in held:
             await answer.content.readline()
@@ -259,7 +259,7 @@ async def test_streams_are_bounded_and_given_back(tokens: Path) -> None:
 
 async def test_connections_are_bounded_and_given_back(tokens: Path) -> None:
     anna = made(tokens, "anna", Role.READ)
-    async with tiny(tokens, Limits(connections=3)) as service:
+    async with tiny(tokens, ServiceLimits(connections=3)) as service:
         held = [await asyncio.open_connection("127.0.0.1", service.port) for _ in range(3)]
         for _, writer in held:
             writer.write(b"GET /open HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -14,7 +14,7 @@ from batcher import RunSettings, Wave
 from batcher.clock import SystemClock
 from batcher.drs.outcome import Accepted, ErrorKind, Fate, Half, Made, Trouble
 from batcher.service.meters import MOST_SCOPES, OTHER, OUTCOMES, Meters, outcome_of
-from batcher.service.metrics import Reading, ScopeReading, text
+from batcher.service.metrics import MetricsReading, ScopeReading, text
 from batcher.service.traffic import Traffic
 from batcher.simulator.faults import parse_profile
 from batcher.simulator.ledger import RequestSeen
@@ -27,8 +27,10 @@ CONFIG = Path(__file__).parents[2] / "config"
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool (Debian: prometheus)")
 
 
-def reading(meters: Meters | None = None, traffic: Traffic | None = None, runs: Iterable[WaveStatus] = ()) -> Reading:
-    return Reading(
+def reading(
+    meters: Meters | None = None, traffic: Traffic | None = None, runs: Iterable[WaveStatus] = ()
+) -> MetricsReading:
+    return MetricsReading(
         meters=meters or Meters(SystemClock()),
         traffic=traffic or Traffic(),
         runs=runs,
@@ -70,7 +72,7 @@ def scope(number: int = 0, sent: int = 0, reason: str | None = None) -> ScopeSta
 
 
 @pytest.fixture
-def busy() -> Reading:
+def busy() -> MetricsReading:
     """Something of everything."""
     meters, traffic = Meters(SystemClock()), Traffic()
     meters.journal_of("w1", None)  # type: ignore[arg-type]
@@ -84,7 +86,7 @@ def busy() -> Reading:
     return reading(meters, traffic, [status(scope())])
 
 
-def test_what_is_told(busy: Reading) -> None:
+def test_what_is_told(busy: MetricsReading) -> None:
     told = samples(text(busy)[0])
     assert told["batcher_waves", "running"] == 1
     assert told["batcher_attempts_total", "created"] == 5
@@ -104,14 +106,14 @@ def test_what_is_told(busy: Reading) -> None:
     assert told["batcher_notifications", "sent,portal"] == 3
 
 
-def test_openmetrics_where_it_is_asked_for(busy: Reading) -> None:
+def test_openmetrics_where_it_is_asked_for(busy: MetricsReading) -> None:
     told, content_type = text(busy, "application/openmetrics-text; version=1.0.0")
     assert content_type.startswith("application/openmetrics-text")
     assert told.endswith(b"# EOF\n")
 
 
 @needs_promtool
-def test_promtool_is_content(busy: Reading) -> None:
+def test_promtool_is_content(busy: MetricsReading) -> None:
     told, content_type = text(busy)
     assert content_type.startswith("text/plain")
     checked = subprocess.run(["promtool", "check", "metrics"], input=told, capture_output=True, check=False)
@@ -199,11 +201,11 @@ def named(expression: str) -> set[str]:
     return set(re.findall(r"\b(?:batcher|process)_\w+", expression))
 
 
-def known(busy: Reading) -> set[str]:
+def known(busy: MetricsReading) -> set[str]:
     return {name for name, _ in samples(text(busy)[0])}
 
 
-def test_the_dashboard_reads_what_is_told(busy: Reading) -> None:
+def test_the_dashboard_reads_what_is_told(busy: MetricsReading) -> None:
     dashboard = json.loads((CONFIG / "grafana-dashboard.json").read_text(encoding="utf-8"))
     panels = dashboard["panels"]
     read = set().union(*(named(target["expr"]) for panel in panels for target in panel["targets"]))
@@ -214,7 +216,7 @@ def test_the_dashboard_reads_what_is_told(busy: Reading) -> None:
     assert len(set(places)) == len(places)
 
 
-def test_the_alerts_read_what_is_told(busy: Reading) -> None:
+def test_the_alerts_read_what_is_told(busy: MetricsReading) -> None:
     rules = (CONFIG / "prometheus-alerts.yml").read_text(encoding="utf-8")
     assert named(rules) <= known(busy)
 

@@ -12,7 +12,7 @@ import pytest
 from aiohttp import web
 
 from batcher.manifest import open_manifest
-from batcher.service.given import Service
+from batcher.service.given import ServedProfiles
 from batcher.service.kept.register import WaveRow
 from batcher.service.models import State
 from batcher.service.notices.occasions import occasions, sentence
@@ -72,10 +72,10 @@ async def test_metrics_take_a_role(cloud: Simulator, tmp_path: Path) -> None:
         await metrics(service, headers)
 
 
-def config(tmp_path: Path, section: str) -> Service:
+def config(tmp_path: Path, section: str) -> ServedProfiles:
     path = tmp_path / "batcher.toml"
     path.write_text(section)
-    return Service(config=path)
+    return ServedProfiles(config=path)
 
 
 async def test_others_are_told_of_what_happens_to_a_wave(

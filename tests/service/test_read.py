@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.service.kept.entry_index import EntryIndex, IndexWriter, Limits
+from batcher.service.kept.entry_index import EntryIndex, IndexWriter, ResultLimits
 from batcher.service.kept.folders import Folder
 from batcher.service.models import EntriesPage, Explained, ListEntries, State, WaveModel
 from batcher.service.running.feed import KEPT, Feed
@@ -269,7 +269,7 @@ def test_pages_put_together_are_what_was_asked_for_in_order(
     writer.close(keep=True)
     folder.results.write_bytes(b"".join(line + b"\n" for line in lines))
     index_ = EntryIndex(folder)
-    index_.refresh(Limits(None, 1))
+    index_.refresh(ResultLimits(None, 1))
     found, after = [], None
     order = f"-{sort}" if down else sort
     while True:

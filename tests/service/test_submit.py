@@ -13,8 +13,8 @@ from aiohttp import FormData
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from batcher.service.given import REFUSED, TAKEN, Service, settings_from
-from batcher.service.limits import Limits
+from batcher.service.given import REFUSED, TAKEN, ServedProfiles, settings_from
+from batcher.service.limits import ServiceLimits
 from batcher.service.models import State
 from batcher.service.problem import Problem
 from batcher.settings import RunSettings
@@ -63,7 +63,7 @@ async def test_a_manifest_full_of_findings_is_answered_with_all_of_them(cloud: S
 
 
 async def test_what_is_no_manifest_is_told_apart(cloud: Simulator, tmp_path: Path) -> None:
-    async with serving(tmp_path / "data", limits=Limits(upload_bytes=4000, entries=5)) as service:
+    async with serving(tmp_path / "data", limits=ServiceLimits(upload_bytes=4000, entries=5)) as service:
         assert (await refused(service, 422, b""))["findings"][0]["problem"]
         assert "text/csv" in (await refused(service, 415, b"x", Content_Type="application/xml"))["detail"]
         assert "4,000 bytes" in (await refused(service, 413, b"x" * 5000))["detail"]
@@ -158,7 +158,7 @@ def test_any_value_of_any_setting_is_taken_as_run_takes_it_or_is_a_finding(
     monkeypatch.setenv("BATCHER_CONFIG", "")
     findings: list[dict[str, Any]] = []
     try:
-        taken = settings_from(Service(), None, {name: value}).settings
+        taken = settings_from(ServedProfiles(), None, {name: value}).settings
     except Problem as problem:
         findings = problem.more["findings"]
     else:

@@ -10,8 +10,8 @@ from aiohttp import ClientSession, web
 
 from batcher.clock import SystemClock
 from batcher.service.guard import Guard, who_of
-from batcher.service.limits import SERVER_OPTIONS, BoundedRunner, Limits, Places, listening, sent, upload
-from batcher.service.login import Login
+from batcher.service.limits import SERVER_OPTIONS, BoundedRunner, ServiceLimits, StreamQuota, listening, sent, upload
+from batcher.service.login import LoginRoutes
 from batcher.service.roles import Role
 from batcher.service.tokens import TokensFile, new_token
 
@@ -46,14 +46,14 @@ async def _broken(_: web.Request) -> web.Response:
 class Tiny:
     """The service's address, its guard, and how to speak to it."""
 
-    def __init__(self, tokens: Path | None, limits: Limits) -> None:
+    def __init__(self, tokens: Path | None, limits: ServiceLimits) -> None:
         self.limits = limits
         self.guard = Guard(
             None if tokens is None else TokensFile(tokens),
             lambda request: LEAST.get(request.path),
             clock=SystemClock(),
         )
-        self.streams = Places("open stream", limits.streams, limits.streams_each)
+        self.streams = StreamQuota("open stream", limits.streams, limits.streams_each)
         self.url = ""
         self.client: ClientSession
         self.port = 0
@@ -62,7 +62,7 @@ class Tiny:
     def app(self) -> web.Application:
         app = web.Application()
         self.guard.attach(app)
-        login = Login(self.guard, self.limits)
+        login = LoginRoutes(self.guard, self.limits)
         app.router.add_post("/v1/session", login.begin)
         app.router.add_get("/v1/session", login.look)
         app.router.add_delete("/v1/session", login.end)
@@ -91,9 +91,11 @@ class Tiny:
 
 
 @asynccontextmanager
-async def tiny(tokens: Path | None = None, limits: Limits | None = None, **options: float) -> AsyncIterator[Tiny]:
+async def tiny(
+    tokens: Path | None = None, limits: ServiceLimits | None = None, **options: float
+) -> AsyncIterator[Tiny]:
     """Serve one on a free port."""
-    service = Tiny(tokens, limits or Limits())
+    service = Tiny(tokens, limits or ServiceLimits())
     runner = BoundedRunner(
         service.app(), service.limits.connections, shutdown_timeout=0.1, **{**SERVER_OPTIONS, **options}
     )

@@ -69,7 +69,7 @@ def command(
     from batcher.cli.loops import quickest_loop
     from batcher.cli.show.terminal import colors_on, screen
     from batcher.cli.signals import caught
-    from batcher.service.given import Service
+    from batcher.service.given import ServedProfiles
     from batcher.service.kept.folders import default_data
     from batcher.service.server import Ending, Options, serve
 
@@ -77,7 +77,7 @@ def command(
         host=host,
         port=port,
         data=data or default_data(),
-        service=Service(config=None if config is None else Path(config), profiles=profiles),
+        service=ServedProfiles(config=None if config is None else Path(config), profiles=profiles),
         tokens=None if tokens is None else expanded(tokens),
         approval=approval,
         workers=workers,

@@ -11,7 +11,7 @@ from batcher.cli.show.terminal import tell
 from batcher.clock import SystemClock
 
 if TYPE_CHECKING:
-    from batcher.service.tokens import Token
+    from batcher.service.tokens import TokenLine
 
 _ROLES = ("read", "submit", "approve", "admin")
 
@@ -103,7 +103,7 @@ def _path(named: Path | None) -> Path:
     return default_path() if named is None else expanded(named)
 
 
-def _plain(token: "Token") -> dict[str, Any]:
+def _plain(token: "TokenLine") -> dict[str, Any]:
     return {"name": token.name, "role": token.role.word, "made_at": token.made_at or None}
 
 
@@ -113,7 +113,7 @@ def _print_json(value: dict[str, Any]) -> None:
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
 
 
-def _print_table(tokens: list["Token"]) -> None:
+def _print_table(tokens: list["TokenLine"]) -> None:
     from rich.table import Table
 
     from batcher.cli.show.terminal import console

@@ -80,7 +80,7 @@ class AboutApi:
         return reply({"lines": lines, "next": after})
 
     async def healthz(self, _: Call) -> web.StreamResponse:
-        """Alive."""
+        """Say that the service is alive."""
         return reply(_health("ok", []))
 
     async def readyz(self, _: Call) -> web.StreamResponse:

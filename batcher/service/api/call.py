@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from batcher.service.given import finding, invalid, parsed
 from batcher.service.guard import who_of
-from batcher.service.limits import Limits, small_body
+from batcher.service.limits import ServiceLimits, small_body
 from batcher.service.models import ListEntries, NewWave
 from batcher.service.page.models import CheckManifest
 from batcher.service.problem import Problem
@@ -31,7 +31,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
     @property
     def who(self) -> Who:
-        """Who asks."""
+        """Who sent the request."""
         return who_of(self.request)
 
     @property
@@ -48,7 +48,7 @@ class Call(Struct, frozen=True, kw_only=True):
         return int(text)
 
 
-async def call_of(request: web.Request, route: Route, limits: Limits) -> Call:
+async def call_of(request: web.Request, route: Route, limits: ServiceLimits) -> Call:
     """*request* as a call. Raises `Problem`."""
     given = _query(request)
     more: dict[str, str] = {}

@@ -18,7 +18,7 @@ _LOOK_S = 5.0  # seconds, at most, until it is looked whether somebody is still 
 _LONGEST = 16 * 1024 * 1024  # bytes of a line; none of ours is near that
 
 
-class Source(Struct, frozen=True, kw_only=True):
+class LineSource(Struct, frozen=True, kw_only=True):
     """Where lines come from. *most* tells how many lines of the file count by now, None for all that are whole;
     *is_over* whether none will come any more, *grew* gives what is set when either may have changed."""
 
@@ -93,7 +93,7 @@ class _Reader:
         return (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev)
 
 
-async def pieces(source: Source, after: int, *, follow: bool) -> AsyncIterator[bytes]:
+async def pieces(source: LineSource, after: int, *, follow: bool) -> AsyncIterator[bytes]:
     """The lines behind the first *after*, some whole ones at a time; with *follow* on to the wave's end.
 
     Ends early where the file was written anew: what was read so far is void then. An empty piece says that there is

@@ -7,9 +7,9 @@ from aiohttp import web
 from batcher.rates import Rate
 from batcher.service.api.call import Call
 from batcher.service.guard import Guard
-from batcher.service.limits import Places
+from batcher.service.limits import StreamQuota
 from batcher.service.meters import Scope
-from batcher.service.metrics import Reading, ScopeReading, text
+from batcher.service.metrics import MetricsReading, ScopeReading, text
 from batcher.service.models import State
 from batcher.service.waves import Waves
 from batcher.wave.status import ScopeStatus
@@ -18,7 +18,7 @@ from batcher.wave.status import ScopeStatus
 class MetricsApi:
     """The handler; it is named after its route."""
 
-    def __init__(self, waves: Waves, guard: Guard, streams: Places) -> None:
+    def __init__(self, waves: Waves, guard: Guard, streams: StreamQuota) -> None:
         self._waves = waves
         self._guard = guard
         self._streams = streams
@@ -28,7 +28,7 @@ class MetricsApi:
         waves = self._waves
         counts = await waves.register.counts()
         runs = [status for run in waves.runner.running.values() if (status := run.status()) is not None]
-        reading = Reading(
+        reading = MetricsReading(
             meters=waves.meters,
             traffic=self._guard.traffic,
             runs=runs,

@@ -10,12 +10,12 @@ from aiohttp import web
 from batcher.errors import UserError
 from batcher.service import readings
 from batcher.service.api.call import Call, reply
-from batcher.service.api.lines import Source, pieces
+from batcher.service.api.lines import LineSource, pieces
 from batcher.service.headers import policy_of
 from batcher.service.kept.decisions import require_entry
-from batcher.service.kept.entry_index import Limits as IndexLimits
+from batcher.service.kept.entry_index import ResultLimits
 from batcher.service.kept.register import WaveRow
-from batcher.service.limits import Limits, Places, sent
+from batcher.service.limits import ServiceLimits, StreamQuota, sent
 from batcher.service.models import State
 from batcher.service.problem import Problem
 from batcher.service.waves import Waves
@@ -28,10 +28,10 @@ _REPORTS = {"html": "text/html", "json": "application/json", "csv": "text/csv", 
 class ReadingApi:
     """The handlers; each is named after its route."""
 
-    def __init__(self, waves: Waves, limits: Limits) -> None:
+    def __init__(self, waves: Waves, limits: ServiceLimits) -> None:
         self._waves = waves
         self._limits = limits
-        self.streams = Places("open stream", limits.streams, limits.streams_each)
+        self.streams = StreamQuota("open stream", limits.streams, limits.streams_each)
         self.indexes = readings.Indexes()
 
     async def manifest(self, call: Call) -> web.StreamResponse:
@@ -46,12 +46,12 @@ class ReadingApi:
         )
 
     async def results(self, call: Call) -> web.StreamResponse:
-        """Result lines."""
+        """Answer with the result lines of a wave."""
         row = await self._waves.get(call.id)
         return await self._lines(call, row, "results", self._waves.folder(row).results)
 
     async def verdicts(self, call: Call) -> web.StreamResponse:
-        """Verdict lines."""
+        """Answer with the verdict lines of a wave."""
         row = await self._waves.get(call.id)
         return await self._lines(call, row, "verdicts", self._waves.folder(row).verdicts)
 
@@ -63,7 +63,7 @@ class ReadingApi:
                 412, "These lines were written anew since: read them from the beginning.", headers={"ETag": edition}
             )
         runner, id = self._waves.runner, row.id
-        source = Source(
+        source = LineSource(
             path=path,
             most=lambda: runner.final_results(id) if kind == "results" else None,
             is_over=lambda: runner.is_closing or runner.row(id) is None,
@@ -111,9 +111,9 @@ class ReadingApi:
             await pieces.aclose()  # type: ignore[attr-defined] # they are all generators
 
     async def entries(self, call: Call) -> web.StreamResponse:
-        """Some entries."""
+        """Answer with a page of a wave's entries."""
         row = await self._waves.get(call.id)
-        limits = IndexLimits(self._waves.runner.final_results(row.id), row.runs)
+        limits = ResultLimits(self._waves.runner.final_results(row.id), row.runs)
         folder = self._waves.folder(row)
         return reply(await self.indexes.page(row.id, folder, limits, call.query, lambda: self._waves.settings_of(row)))
 
@@ -141,7 +141,7 @@ class ReadingApi:
         return _file(file, "application/json")
 
     async def report(self, call: Call) -> web.StreamResponse:
-        """The report."""
+        """Answer with the report on a wave."""
         row = await self._begun(call)
         results, accepted, format = self._waves.folder(row).results, self._accepted(row), call.query.format
         file = await readings.threaded(lambda: readings.report(results, readings.acceptances_of(accepted), format))

@@ -4,18 +4,18 @@ from aiohttp import web
 
 from batcher.service.api.call import Call
 from batcher.service.guard import Guard
-from batcher.service.limits import Limits
-from batcher.service.login import Login
+from batcher.service.limits import ServiceLimits
+from batcher.service.login import LoginRoutes
 
 
 class SessionApi:
     """The handlers; each is named after its route."""
 
-    def __init__(self, guard: Guard, limits: Limits) -> None:
-        self._login = Login(guard, limits)
+    def __init__(self, guard: Guard, limits: ServiceLimits) -> None:
+        self._login = LoginRoutes(guard, limits)
 
     async def log_in(self, call: Call) -> web.StreamResponse:
-        """Open one."""
+        """Open a session."""
         return await self._login.begin(call.request)
 
     async def session(self, call: Call) -> web.StreamResponse:
@@ -23,5 +23,5 @@ class SessionApi:
         return await self._login.look(call.request)
 
     async def log_out(self, call: Call) -> web.StreamResponse:
-        """End it."""
+        """End the session."""
         return await self._login.end(call.request)

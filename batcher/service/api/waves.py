@@ -4,9 +4,9 @@ from aiohttp import web
 
 from batcher.service.acceptance import Unsound, format_of
 from batcher.service.api.call import Call, reply
-from batcher.service.limits import Limits, Places, upload
+from batcher.service.limits import ServiceLimits, StreamQuota, upload
 from batcher.service.problem import Problem
-from batcher.service.waves import Manifest, Waves
+from batcher.service.waves import SubmittedManifest, Waves
 
 _LONGEST_KEY = 255
 
@@ -14,10 +14,10 @@ _LONGEST_KEY = 255
 class WavesApi:
     """The handlers; each is named after its route."""
 
-    def __init__(self, waves: Waves, limits: Limits) -> None:
+    def __init__(self, waves: Waves, limits: ServiceLimits) -> None:
         self._waves = waves
         self._limits = limits
-        self._uploads = Places("upload", limits.uploads, limits.uploads_each)
+        self._uploads = StreamQuota("upload", limits.uploads, limits.uploads_each)
 
     async def submit(self, call: Call) -> web.StreamResponse:
         """Take in a manifest."""
@@ -33,11 +33,11 @@ class WavesApi:
         return reply(self._waves.runner.told(row), status=201 if is_new else 200, headers=where)
 
     async def list_waves(self, call: Call) -> web.StreamResponse:
-        """Some waves."""
+        """Answer with a page of the waves."""
         return reply(await self._waves.page(call.query))
 
     async def wave(self, call: Call) -> web.StreamResponse:
-        """One wave."""
+        """Answer with one wave."""
         return reply(await self._waves.told(call.id))
 
     async def change(self, call: Call) -> web.StreamResponse:
@@ -49,11 +49,11 @@ class WavesApi:
         return reply(await self._waves.approve(call.id, call.body.digest, call.who))
 
     async def start(self, call: Call) -> web.StreamResponse:
-        """Start it."""
+        """Start a wave."""
         return await self._do(call)
 
     async def pause(self, call: Call) -> web.StreamResponse:
-        """Pause it."""
+        """Pause a wave."""
         return await self._do(call)
 
     async def resume(self, call: Call) -> web.StreamResponse:
@@ -61,7 +61,7 @@ class WavesApi:
         return await self._do(call)
 
     async def stop(self, call: Call) -> web.StreamResponse:
-        """Stop it."""
+        """Stop a wave."""
         return await self._do(call)
 
     async def retry_failed(self, call: Call) -> web.StreamResponse:
@@ -77,10 +77,10 @@ class WavesApi:
         return reply(self._waves.runner.told(row), status=201, headers={"Location": f"/v1/waves/{row.id}"})
 
 
-def handed_in(call: Call, limits: Limits) -> Manifest:
+def handed_in(call: Call, limits: ServiceLimits) -> SubmittedManifest:
     """The manifest in the request's body. Raises `Problem`."""
     request = call.request
-    return Manifest(
+    return SubmittedManifest(
         pieces=upload(request, limits.upload_bytes, limits),
         format=format_of(request.content_type),
         encoding=_encoding(request.charset),

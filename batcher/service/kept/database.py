@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from batcher.errors import BatcherError, UserError
 from batcher.service.audit import SCHEMA as AUDIT_SCHEMA
-from batcher.service.audit import Audit, AuditFailed, Deed
+from batcher.service.audit import Audit, AuditEntry, AuditFailed
 from batcher.service.notices.outbox import SCHEMA as OUTBOX_SCHEMA
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class StoreFailed(BatcherError):
         self.is_full = is_full
 
 
-class Database:
+class ServiceDatabase:
     """The database at *path*; made where there is none. Raises `UserError` where it is none of ours."""
 
     def __init__(self, path: Path, audit: Audit) -> None:
@@ -74,7 +74,7 @@ class Database:
         return await self._in_thread(lambda: work(self._db))
 
     async def change(
-        self, work: Callable[[sqlite3.Connection], T], deed: Callable[[T], Deed | None] = lambda _: None
+        self, work: Callable[[sqlite3.Connection], T], deed: Callable[[T], AuditEntry | None] = lambda _: None
     ) -> T:
         """What *work* answers, once all that it changed is on disk: all of it, or nothing.
 

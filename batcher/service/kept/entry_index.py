@@ -40,7 +40,7 @@ _SORTS = {
 _MANY = 20_000  # entries from which on an index pays
 
 
-class Limits(NamedTuple):
+class ResultLimits(NamedTuple):
     """How many result lines count (None: all), and the number of the run that is under way, or was the last."""
 
     lines: int | None
@@ -124,19 +124,19 @@ class EntryIndex:
 
     # --- bringing it up to date -------------------------------------------------------------------------
 
-    def refresh(self, limits: Limits) -> None:
+    def refresh(self, limits: ResultLimits) -> None:
         """Take in the lines that came since."""
         with closing(self._db.cursor()) as cursor:
             cursor.execute("BEGIN")
             try:
                 self._take(cursor, "results", self._folder.results, limits)
-                self._take(cursor, "verdicts", self._folder.verdicts, Limits(None, limits.run))
+                self._take(cursor, "verdicts", self._folder.verdicts, ResultLimits(None, limits.run))
                 cursor.execute("COMMIT")
             except BaseException:
                 cursor.execute("ROLLBACK")
                 raise
 
-    def _take(self, db: sqlite3.Cursor, kind: str, path: Path, limits: Limits) -> None:
+    def _take(self, db: sqlite3.Cursor, kind: str, path: Path, limits: ResultLimits) -> None:
         known = db.execute("SELECT ino, offset, lines, run FROM read WHERE kind = ?", (kind,)).fetchone()
         ino, offset, lines, run = known or (None, 0, 0, limits.run)
         try:

@@ -45,7 +45,7 @@ class Folder:
 
     @property
     def journal(self) -> Path:
-        """The journal."""
+        """The path of the wave's journal."""
         return WaveFiles.of(self.results).journal
 
     @property

@@ -9,8 +9,8 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from batcher.service.audit import Deed
-from batcher.service.kept.database import Database
+from batcher.service.audit import AuditEntry
+from batcher.service.kept.database import ServiceDatabase
 from batcher.service.models import State
 
 _LEEWAY_S = 600.0  # by which clocks may differ
@@ -87,11 +87,11 @@ class Teller(Protocol):
 class Register:
     """The waves in *database*. Every method raises `StoreFailed`, and those that change something `AuditFailed`."""
 
-    def __init__(self, database: Database, teller: Teller | None = None) -> None:
+    def __init__(self, database: ServiceDatabase, teller: Teller | None = None) -> None:
         self._database = database
         self._teller = teller
 
-    async def add(self, row: WaveRow, key: str | None, deed: Deed) -> WaveRow:
+    async def add(self, row: WaveRow, key: str | None, deed: AuditEntry) -> WaveRow:
         """Keep a new wave, durable when this returns, by *deed*; the wave of the same *key* where there is one.
 
         A key is its submitter's own.
@@ -137,7 +137,7 @@ class Register:
         return await self._database.read(work)
 
     async def change(
-        self, id: str, decide: Callable[[WaveRow], Mapping[str, Any]], deed: Deed | None = None
+        self, id: str, decide: Callable[[WaveRow], Mapping[str, Any]], deed: AuditEntry | None = None
     ) -> WaveRow | None:
         """Change the wave with that id as *decide* says of it as it is then; durable when this returns.
 
@@ -160,7 +160,7 @@ class Register:
         self._wake()
         return changed
 
-    async def record(self, deed: Deed) -> None:
+    async def record(self, deed: AuditEntry) -> None:
         """Record what is done elsewhere than here: before it is begun, or how it went."""
         await self._database.change(lambda _: None, lambda _: deed)
 

@@ -31,7 +31,7 @@ _ANSWER_LIMIT = 64 * 1024
 _GONE = 410  # by the specification: this receiver wants no more
 
 
-class Database(Protocol):
+class OutboxDatabase(Protocol):
     """The service's database, as far as it is used here."""
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -56,7 +56,7 @@ class NotTaken(BatcherError):
 class Courier:
     """Delivers to *targets* until it is cancelled; `wake` after something was put into the outbox."""
 
-    def __init__(self, database: Database, targets: Sequence[Target], transport: Transport, clock: Clock) -> None:
+    def __init__(self, database: OutboxDatabase, targets: Sequence[Target], transport: Transport, clock: Clock) -> None:
         self._database = database
         self._targets = targets
         self._transport = transport

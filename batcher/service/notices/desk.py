@@ -10,7 +10,7 @@ from batcher.drs.cloud import Transport
 from batcher.notify.standard import body_of, new_id
 from batcher.service.kept.register import WaveRow
 from batcher.service.notices import outbox
-from batcher.service.notices.courier import Courier, Database
+from batcher.service.notices.courier import Courier, OutboxDatabase
 from batcher.service.notices.occasions import data_of, occasions, sentence
 from batcher.service.notices.targets import Target
 
@@ -43,7 +43,7 @@ class Desk:
             self._courier.wake()
 
     @asynccontextmanager
-    async def open(self, database: Database, transport: Transport) -> AsyncIterator[None]:
+    async def open(self, database: OutboxDatabase, transport: Transport) -> AsyncIterator[None]:
         """Deliver while the context lasts; what is not delivered by then is, after the next start."""
         self._courier = Courier(database, self.targets, transport, self._clock)
         task = asyncio.create_task(self._courier.run(), name="courier")
@@ -54,6 +54,6 @@ class Desk:
             with suppress(asyncio.CancelledError):
                 await task
 
-    async def counts(self, database: Database) -> Mapping[tuple[str, str], int]:
+    async def counts(self, database: OutboxDatabase) -> Mapping[tuple[str, str], int]:
         """How many messages there are, by target and state."""
         return await database.read(outbox.counts)

@@ -66,14 +66,14 @@ def due(db: sqlite3.Connection, target: str, now: float, most: int) -> tuple[lis
 
 
 def sent(db: sqlite3.Connection, message: Message) -> None:
-    """It was taken."""
+    """The message was taken."""
     _settle(db, message, SENT, None, None)
 
 
 def failed(
     db: sqlite3.Connection, message: Message, said: str, now: float, *, for_good: bool, asked_s: float | None
 ) -> str:
-    """It was not taken, for what *said* says: it is tried again, or given up. The state it is in then.
+    """The message was not taken, for what *said* says: it is tried again, or given up. The state it is in then.
 
     *asked_s* is how long its receiver asks us to wait.
     """

@@ -14,11 +14,11 @@ from batcher.service.acceptance import Unsound
 from batcher.service.api.call import Call, reply
 from batcher.service.api.waves import handed_in
 from batcher.service.headers import PAGE_POLICY
-from batcher.service.kept.entry_index import Limits as IndexLimits
+from batcher.service.kept.entry_index import ResultLimits
 from batcher.service.kept.folders import Folder
-from batcher.service.limits import Limits, Places
+from batcher.service.limits import ServiceLimits, StreamQuota
 from batcher.service.page.files import INDEX, page_files
-from batcher.service.page.requests import Asked, Checker, requests
+from batcher.service.page.requests import RequestsAsked, UploadChecker, requests
 from batcher.service.problem import Problem
 from batcher.service.readings import Indexes, threaded
 from batcher.service.waves import Waves
@@ -27,12 +27,12 @@ from batcher.service.waves import Waves
 class PageApi:
     """The handlers; each is named after its route."""
 
-    def __init__(self, waves: Waves, indexes: Indexes, limits: Limits, clock: Clock) -> None:
+    def __init__(self, waves: Waves, indexes: Indexes, limits: ServiceLimits, clock: Clock) -> None:
         self._waves = waves
         self._indexes = indexes
         self._limits = limits
-        self._checker = Checker(waves.data, waves.service, clock, limits)
-        self._checks = Places("check", limits.uploads, limits.uploads_each)
+        self._checker = UploadChecker(waves.data, waves.service, clock, limits)
+        self._checks = StreamQuota("check", limits.uploads, limits.uploads_each)
 
     async def page(self, call: Call) -> web.StreamResponse:
         """The page itself; everything that it shows it asks for."""
@@ -54,13 +54,13 @@ class PageApi:
         """Create requests of a wave, as they are sent."""
         row = await self._waves.get(call.id)
         folder = self._waves.folder(row)
-        asked = Asked(after=call.query.after, limit=call.query.limit)
+        asked = RequestsAsked(after=call.query.after, limit=call.query.limit)
         return reply(await threaded(lambda: requests(folder, self._waves.settings_of(row), asked)))
 
     async def causes(self, call: Call) -> web.StreamResponse:
         """What went wrong, by cause."""
         row = await self._waves.get(call.id)
-        limits = IndexLimits(self._waves.runner.final_results(row.id), row.runs)
+        limits = ResultLimits(self._waves.runner.final_results(row.id), row.runs)
         folder = self._waves.folder(row)
         return reply(await self._indexes.causes(row.id, folder, limits, lambda: self._waves.settings_of(row)))
 

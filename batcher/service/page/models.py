@@ -41,7 +41,7 @@ class RequestModel(Wire):
 
 
 class RequestsPage(Wire):
-    """Some requests."""
+    """A page of a wave's requests."""
 
     requests: list[RequestModel]
     next: int | None = Field(description="`after` of the next page; null: this is the last.")

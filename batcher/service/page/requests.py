@@ -16,24 +16,24 @@ from batcher.clock import Clock
 from batcher.manifest import Entry, open_manifest
 from batcher.run_defaults import UNNAMED_PROJECT, checked, run_defaults
 from batcher.service.acceptance import check, receive
-from batcher.service.given import Service, settings_from
+from batcher.service.given import ServedProfiles, settings_from
 from batcher.service.kept.folders import DataFolder, Folder
-from batcher.service.limits import Limits
+from batcher.service.limits import ServiceLimits
 from batcher.service.page.models import CheckManifest
 from batcher.service.readings import threaded
-from batcher.service.waves import Manifest
+from batcher.service.waves import SubmittedManifest
 from batcher.settings import Loaded
 from batcher.settings.credentials import credential_sources
 
 
-class Asked(Struct, frozen=True, kw_only=True):
+class RequestsAsked(Struct, frozen=True, kw_only=True):
     """Which requests: of the entries behind the first *after*, at most *limit*."""
 
     after: int
     limit: int
 
 
-def requests(folder: Folder, loaded: Loaded, asked: Asked) -> dict[str, Any]:
+def requests(folder: Folder, loaded: Loaded, asked: RequestsAsked) -> dict[str, Any]:
     """The requests that the manifest in *folder* asks for, as they are told, see `RequestsPage`. Raises `UserError`."""
     found = _entries(folder, loaded, asked.after)
     shown = [_told(entry) for entry in islice(found, asked.limit)]
@@ -62,16 +62,18 @@ def _told(entry: Entry) -> dict[str, Any]:
     }
 
 
-class Checker:
+class UploadChecker:
     """Checks manifests that nobody has handed in yet."""
 
-    def __init__(self, data: DataFolder, service: Service, clock: Clock, limits: Limits) -> None:
+    def __init__(self, data: DataFolder, service: ServedProfiles, clock: Clock, limits: ServiceLimits) -> None:
         self._data = data
         self._service = service
         self._clock = clock
         self._limits = limits
 
-    async def check(self, manifest: Manifest, asked: CheckManifest, given: Mapping[str, str]) -> dict[str, Any]:
+    async def check(
+        self, manifest: SubmittedManifest, asked: CheckManifest, given: Mapping[str, str]
+    ) -> dict[str, Any]:
         """What *manifest* would do with the settings *given*, see `CheckedModel`. Raises `Unsound`, `Problem`."""
         loaded = settings_from(self._service, self._service.profile(asked.profile), given)
         draft = Folder(self._data.incoming / f"check-{secrets.token_hex(8)}", manifest.format, manifest.encoding)
@@ -85,7 +87,7 @@ class Checker:
                 clock=self._clock,
                 most_entries=self._limits.entries,
             )
-            shown = await threaded(lambda: requests(draft, loaded, Asked(after=asked.after, limit=asked.limit)))
+            shown = await threaded(lambda: requests(draft, loaded, RequestsAsked(after=asked.after, limit=asked.limit)))
         finally:
             await asyncio.to_thread(self._data.discard, draft.path)
         scopes = [{"endpoint": e, "project_id": p or None, "entries": count} for e, p, count in found.scopes]

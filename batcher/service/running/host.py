@@ -11,7 +11,7 @@ from batcher.api import Wave
 from batcher.clock import Clock, utc
 from batcher.follow.following import in_thread
 from batcher.life.policy import LookFirst, Reconcile
-from batcher.service.given import Service, lower
+from batcher.service.given import ServedProfiles, lower
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.register import WaveRow, settings_of
 from batcher.service.meters import Meters
@@ -27,7 +27,9 @@ MOST_AT_ONCE = 64  # waves that are open at once, in all scopes
 class Host:
     """Makes the waves that run in this process, while the context lasts."""
 
-    def __init__(self, data: DataFolder, service: Service, clock: Clock, meters: Meters, *, grace_s: float) -> None:
+    def __init__(
+        self, data: DataFolder, service: ServedProfiles, clock: Clock, meters: Meters, *, grace_s: float
+    ) -> None:
         self._data = data
         self._service = service
         self._clock = clock

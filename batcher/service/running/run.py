@@ -33,7 +33,7 @@ _AGAIN_S = 30.0  # until a wave whose files cannot be written is tried again
 _DISK = frozenset({StopKind.JOURNAL, StopKind.RESULTS})
 
 
-class Outcome(Struct, frozen=True, kw_only=True):
+class RunOutcome(Struct, frozen=True, kw_only=True):
     """How a run ended. *again_s*: seconds until it is to go on by itself; None: it is not."""
 
     state: State
@@ -67,7 +67,7 @@ class Run:
                 self._wave.hand.pause()
 
     def resume(self) -> None:
-        """Go on."""
+        """Go on after `pause`."""
         if self._is_held:
             self._is_held = False
             if self._wave.is_open:
@@ -115,7 +115,7 @@ class Run:
         return self._wave.settings
 
     def status(self) -> WaveStatus | None:
-        """Where it stands; None before it is open."""
+        """Where the wave stands; None before it is open."""
         return self._wave.status() if self._wave.is_open else None
 
     def following(self) -> FollowStatus | None:
@@ -124,7 +124,7 @@ class Run:
 
     # --- running it -------------------------------------------------------------------------------------
 
-    async def play(self) -> Outcome:
+    async def play(self) -> RunOutcome:
         """Run it to its end. Whatever goes wrong is told in the outcome."""
         try:
             async with self._wave as wave:
@@ -156,7 +156,7 @@ class Run:
                 exits.DEFECT, f"a defect in batcher: {error!r}. What is on disk is safe: start it again"
             )
 
-    async def _outcome(self, end: WaveEnd, followed: FollowEnd | None) -> Outcome:
+    async def _outcome(self, end: WaveEnd, followed: FollowEnd | None) -> RunOutcome:
         code, reason = end.exit_code, _reason(end)
         counts = {status.value: getattr(end.status, status.value) for status in Status}
         verdicts = None
@@ -167,12 +167,12 @@ class Run:
                 reason = reason or followed.stopped
         if end.stop is not None and end.stop.kind in _DISK:
             again = self._again(end.stop.text)
-            return Outcome(
+            return RunOutcome(
                 state=again.state, exit_code=None, reason=again.reason, counts=counts, verdicts=verdicts,
                 again_s=again.again_s,
             )  # fmt: skip
         is_early = end.stop is not None or bool(end.halted) or (followed is not None and followed.stopped is not None)
-        return Outcome(
+        return RunOutcome(
             state=State.STOPPED if is_early else State.ENDED,
             exit_code=code,
             reason=reason,
@@ -188,12 +188,12 @@ class Run:
         acceptances = () if accepted is None else read_acceptances(expanded(accepted))
         return evaluate(entries_of([self._results]), acceptances, utc_now().date()).exit_code
 
-    def _again(self, reason: str) -> Outcome:
+    def _again(self, reason: str) -> RunOutcome:
         text = f"{reason}. It is tried again by itself"
-        return Outcome(state=State.QUEUED, exit_code=None, reason=text, again_s=_AGAIN_S)
+        return RunOutcome(state=State.QUEUED, exit_code=None, reason=text, again_s=_AGAIN_S)
 
-    def _stopped(self, exit_code: int, reason: str) -> Outcome:
-        return Outcome(state=State.STOPPED, exit_code=exit_code, reason=reason)
+    def _stopped(self, exit_code: int, reason: str) -> RunOutcome:
+        return RunOutcome(state=State.STOPPED, exit_code=exit_code, reason=reason)
 
 
 def _reason(end: WaveEnd) -> str | None:

@@ -16,7 +16,7 @@ from batcher.service.meters import Meters
 from batcher.service.models import State
 from batcher.service.running.feed import Feed
 from batcher.service.running.host import Host
-from batcher.service.running.run import Outcome, Run
+from batcher.service.running.run import Run, RunOutcome
 from batcher.service.running.verbs import final
 from batcher.service.running.view import wave_told
 
@@ -183,7 +183,7 @@ class Runner:
             wave = self._host.wave(row)
         except UserError as error:
             log.error("service.wave_refused", wave=row.id, error=error.message)
-            outcome = Outcome(state=State.STOPPED, exit_code=error.exit_code, reason=error.message)
+            outcome = RunOutcome(state=State.STOPPED, exit_code=error.exit_code, reason=error.message)
             self._own(row.id, self._end(row.id, outcome))
             return
 
@@ -246,7 +246,7 @@ class Runner:
             return
         await self._end(row.id, outcome)
 
-    async def _end(self, id: str, outcome: Outcome) -> None:
+    async def _end(self, id: str, outcome: RunOutcome) -> None:
         now = self._clock.now()
 
         def ended(row: WaveRow) -> dict[str, Any]:
