@@ -60,11 +60,11 @@ async def test_answers_are_as_described(cloud: Simulator, tmp_path: Path) -> Non
     async with serving(tmp_path / "data") as service:
         wave = await service.submit(MIXED, "wait=true&attempts=1")
         await service.until(wave["id"], State.ENDED)
-        names = {"id": wave["id"], "index": "0"}
+        names = {"id": wave["id"], "index": "0", "file": "icon.svg"}
         for route in ROUTES:
             if route.method != "GET" or route.name in ("events", "session"):
                 continue
-            for values in (names, {"id": "nosuchwave00", "index": "7"}):
+            for values in (names, {"id": "nosuchwave00", "index": "7", "file": "nosuch.js"}):
                 async with service.client.get(route.path.format(**values)) as answer:
                     await check(answer, "get", route.path)
         for query in ("odd=1", "rate=fast", "priority=high"):
