@@ -1,7 +1,7 @@
 """Creates Huawei Cloud DRS comparison tasks in bulk: each once, none lost, never over the limit.
 
-The Python face is `Wave`; see `batcher.api`. Names are loaded when they are first used, so that importing the
-package costs nothing.
+The Python face is `Wave`, see `batcher.api`, and for waves of a service `Service`, see `batcher.client.service`. Names
+are loaded when they are first used, so that importing the package costs nothing.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,9 @@ from batcher._version import __version__
 
 if TYPE_CHECKING:
     from batcher.api import Wave as Wave
+    from batcher.client.errors import ServiceLost as ServiceLost
+    from batcher.client.errors import ServiceRefused as ServiceRefused
+    from batcher.client.service import Service as Service
     from batcher.drs.auth.options import CredentialOptions as CredentialOptions
     from batcher.drs.auth.sources import CredentialSources as CredentialSources
     from batcher.errors import BatcherError as BatcherError
@@ -52,6 +55,9 @@ _HOMES = {
     "Rate": "batcher.rates",
     "Result": "batcher.life.result",
     "RunSettings": "batcher.settings",
+    "Service": "batcher.client.service",
+    "ServiceLost": "batcher.client.errors",
+    "ServiceRefused": "batcher.client.errors",
     "SettingsError": "batcher.settings",
     "SinkFailed": "batcher.wave.sink",
     "Station": "batcher.station",
@@ -82,6 +88,9 @@ __all__ = [
     "Rate",
     "Result",
     "RunSettings",
+    "Service",
+    "ServiceLost",
+    "ServiceRefused",
     "SettingsError",
     "SinkFailed",
     "Station",

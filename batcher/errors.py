@@ -10,6 +10,8 @@
     │   ├── NotSettled           what the operator says of an entry cannot be recorded
     │   ├── OpeningStopped *     the wave was stopped while its manifest was still being read
     │   ├── ResultsError         the file is no results file, or damaged
+    │   ├── ServiceLost *        a service does not answer
+    │   ├── ServiceRefused *     a service says no
     │   ├── SettingsError *      settings that cannot be used
     │   ├── SpillFailed          the temporary file of running comparisons fails
     │   ├── TokensUnusable       the service's tokens file cannot be read or trusted
@@ -33,6 +35,7 @@
     ├── Misnamed                 a section of the config file names nobody who can be told
     ├── NoResult                 a line is no result
     ├── NotJson                  a text is not JSON
+    ├── NotReached               an attempt to ask a service came to nothing
     ├── NotTaken                 a message was not taken by whom it is for
     ├── PartyClosed              nothing leaves any more for whoever waited for a turn
     ├── PartyPaused              nothing leaves for now for whoever waited for a turn
@@ -40,6 +43,7 @@
     ├── Problem                  the service refuses a request
     ├── SecretUnusable           a secret cannot be had from where it should come from
     ├── StoreFailed              the service's own database fails
+    ├── StreamBroken             a stream of a service broke off
     └── Unsound                  a manifest that was handed in to the service has findings
 
 What the cloud answers is no exception but a value (`batcher.drs.outcome`), and so is what is wrong with one entry

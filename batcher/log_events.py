@@ -4,6 +4,9 @@ A log for machines has the name. What has no sentence here reads well by its nam
 """
 
 SENTENCES = {
+    "client.reached": "the service answers again",
+    "client.unreachable": "the service does not answer: it is asked again",
+    "client.wave_state": "the wave is in another state",
     "comparison.unasked": "the cloud made a comparison that was not asked for",
     "control.unreachable": "batcher control cannot reach this wave",
     "credential.found": "a credential was found",

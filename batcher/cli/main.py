@@ -49,6 +49,8 @@ SECTIONS = {
     "The service": {
         "serve": LazyCommand("batcher.cli.commands.serve", "Serve waves over HTTP, approved, run and watched live."),
         "backup": LazyCommand("batcher.cli.commands.backup", "Copy the service's data while it runs."),
+        "submit": LazyCommand("batcher.cli.commands.client.submit", "Hand a wave in to a service, and follow it."),
+        "waves": LazyCommand("batcher.cli.commands.client.waves", "Show a service's waves at a glance."),
         "token": LazyCommand("batcher.cli.commands.token", "Make, list and revoke the service's tokens."),
     },
     "Trying out and wiring up": {

@@ -27,14 +27,16 @@ ALL = tuple(option.name for option in OPTIONS)
 OF_MANIFEST = ("region", "endpoint", "project_id", "language", "allow_duplicates", "insecure_http")
 
 
-def settings_options(names: Sequence[str] = ALL, *, profiles: bool = False) -> Callable[[F], F]:
+def settings_options(
+    names: Sequence[str] = ALL, *, profiles: bool = False, profile_help: str | None = None
+) -> Callable[[F], F]:
     """The flags of the settings *names*, and --config and --profile; `given` gathers them from the parameters.
 
-    With *profiles* there may be several of these.
+    With *profiles* there may be several of these; *profile_help* says what else is meant by one.
     """
 
     def decorate(function: F) -> F:
-        for option in reversed([*_options(names), *_config_options(several=profiles)]):
+        for option in reversed([*_options(names), *_config_options(several=profiles, profile_help=profile_help)]):
             option(function)
         return function
 
@@ -85,8 +87,8 @@ def _option(option: "SettingOption") -> Callable[[F], F]:
     )
 
 
-def _config_options(*, several: bool) -> list[Callable[[F], F]]:
-    profile = "Section [profiles.NAME] of the config file to lay over it. [BATCHER_PROFILE]"
+def _config_options(*, several: bool, profile_help: str | None) -> list[Callable[[F], F]]:
+    profile = profile_help or "Section [profiles.NAME] of the config file to lay over it. [BATCHER_PROFILE]"
     offered = "Sections [profiles.NAME] of the config file that waves may ask for; the first is the default."
     return [
         click.option(

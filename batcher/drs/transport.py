@@ -55,7 +55,7 @@ class AiohttpTransport:
         self._now = now
         self._timeout = aiohttp.ClientTimeout(total=total_timeout_s, connect=connect_timeout_s)
         # True is the system's authorities: aiohttp has loaded them already.
-        self._tls = True if ca_bundle is None else _trusting(ca_bundle)
+        self._tls = True if ca_bundle is None else trusting(ca_bundle)
         self._proxies = Proxies(proxy)
         self._session: aiohttp.ClientSession | None = None
 
@@ -229,7 +229,8 @@ def _as_it_is(url: str) -> URL:
     return URL(url, encoded=True)
 
 
-def _trusting(ca_bundle: Path | str) -> ssl.SSLContext:
+def trusting(ca_bundle: Path | str) -> ssl.SSLContext:
+    """TLS that trusts the authorities in the PEM file *ca_bundle* alone. Raises `UserError`."""
     try:
         return ssl.create_default_context(cafile=ca_bundle)
     except OSError as error:

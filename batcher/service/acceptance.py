@@ -276,7 +276,10 @@ class _FindingsFile:
         assert self._file is not None  # noqa: S101 - there are findings
         assert self._first is not None  # noqa: S101
         detail = f"The manifest has {counted(self.count, 'finding')}; {entries:,} entries are sound. Nothing was kept."
-        head = {"type": "about:blank", "title": "Not valid", "status": 422, "detail": detail, "count": self.count}
+        head = {
+            **{"type": "about:blank", "title": "Not valid", "status": 422, "detail": detail},
+            **{"count": self.count, "sound": entries},
+        }
         self._file.flush()
         self._file.seek(0)
         whole = self._path.with_name("answer").open("x+b")

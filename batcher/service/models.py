@@ -336,3 +336,4 @@ class ProblemModel(BaseModel):
     detail: str = Field(description="For people: what is wrong, and the way out.")
     findings: list[FindingModel] | None = Field(default=None, description="With 422: everything that is wrong.")
     count: int | None = Field(default=None, description="With 422: how many findings there are.")
+    sound: int | None = Field(default=None, description="With 422 on a manifest: how many entries have no finding.")

@@ -263,7 +263,7 @@ class Waves:
 
         def decide(row: WaveRow) -> dict[str, Any]:
             known, edition = row.editions.get(kind, (0, 0))
-            now = edition if known == found else edition + 1
+            now = edition if known in (0, found) else edition + 1  # 0: there were none that could be void
             return {"editions": {**row.editions, kind: (found, now)}}
 
         changed = await self.register.change(id, decide)

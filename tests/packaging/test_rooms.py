@@ -12,7 +12,7 @@ ROOMS = (
     *("drs", "manifest", "life", "settings", "pace", "journal", "run_defaults", "scopes", "channel"),
     *("holding", "wave", "journals", "rescue"),
     *("follow", "gate", "notify", "columns", "report", "discover", "doctor", "simulator", "rehearsal", "api"),
-    *("station", "service", "cli"),
+    *("station", "client", "service", "cli"),
 )
 MOST_FILES = 28  # in one room
 # Rooms that know the cloud by its port alone. A manifest is a list of requests, so that it knows how they are written.

@@ -94,12 +94,33 @@ def print_next(
 
     *judged* is whether the gate has just spoken.
     """
+    _offer(screen, _next(end, tally, results, command), judged=judged)
+
+
+def print_next_at_service(screen: Screen, end: WaveEnd, tally: Tally, *, wave: str, judged: bool) -> None:
+    """The same for a wave of a service; *wave* are the words that name it."""
+    _offer(screen, _next_at_service(end, tally, wave), judged=judged)
+
+
+def _offer(screen: Screen, steps: Iterator[tuple[str, str]], *, judged: bool) -> None:
     screen.say()
-    for typed, why in _next(end, tally, results, command):
+    for typed, why in steps:
         if judged and typed.startswith(("batcher gate ", "batcher watch ")):
             continue
         screen.offer((f"  # {why}", "dim"))
         screen.offer((f"  {typed}", "bold"))
+
+
+def _next_at_service(end: WaveEnd, tally: Tally, wave: str) -> Iterator[tuple[str, str]]:
+    if end.stop is not None:
+        yield f"batcher control {wave} start", "it goes on where it stopped; type the same again then to follow it"
+    else:
+        yield from _about_troubles(wave, tally)
+        if end.status.failed or end.status.partial:
+            yield f"batcher control {wave} retry-failed", "what failed is taken up again"
+        if end.status.created:
+            yield f"batcher gate {wave}", "GO or NO-GO"
+    yield f"batcher report {wave} --html report.html", "all of it as a page to pass on"
 
 
 def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:
@@ -115,6 +136,8 @@ def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None)
     name = shlex.quote(str(results))
     if not stopped:
         yield from _about_troubles(name, tally)
+        if status.failed or status.partial:
+            yield f"batcher select {name} --status failed,partial -o next.jsonl", "what failed, as a manifest to mend"
         if status.created:
             if WaveFiles.of(results).verdicts.exists():
                 yield f"batcher gate {name}", "GO or NO-GO, over this wave and, named beside it, any other"
@@ -131,4 +154,3 @@ def _about_troubles(name: str, tally: Tally) -> Iterator[tuple[str, str]]:
         yield f"batcher settle {name} --key {key} --as …", "and, after a look at the console, what became of it"
     if failed := examples.get(Status.FAILED, examples.get(Status.PARTIAL)):
         yield f"batcher explain {name} --key {failed}", "every attempt made for one that failed, and why"
-        yield f"batcher select {name} --status failed,partial -o next.jsonl", "what failed, as a manifest to mend"

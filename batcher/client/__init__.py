@@ -1,0 +1,1 @@
+"""A client of the service: waves handed in, followed and steered over HTTP, through lost connections and restarts."""
