@@ -131,9 +131,11 @@ class DatabaseLink:
                 except psycopg.Error as error:
                     waited_s = time.monotonic() - began
                     hopeless = waited_s >= self._patience.grace_s or self._closing.is_set()
-                    if not self._passes(error) or hopeless:
+                    passes = self._passes(error)
+                    if passes:
+                        self._drop()
+                    if not passes or hopeless:
                         raise self.failed(error, writing=writing) from error
-                    self._drop()
             self._closing.wait(pause_s)
             pause_s = min(2 * pause_s, 1.0)
 
