@@ -6,7 +6,6 @@ Through playwright's asynchronous face: the other one runs on greenlets, which C
 import csv
 import io
 import re
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,7 +15,7 @@ from zoneinfo import ZoneInfo
 import orjson
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Locator, Page, Route, async_playwright, expect
+from playwright.async_api import Browser, Locator, Page, Route, expect
 
 from batcher import zone
 from batcher.follow.verdict import Verdict
@@ -27,26 +26,19 @@ from batcher.report.html import write_page
 from batcher.report.page_data import PageData, gather_page
 from batcher.report.state import ReviewState
 from batcher.report.tables import write_entries
+from tests.chromium import chromium, needs_chromium
 from tests.report.waves import write_wave
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def in_browser(test: Callable[..., Awaitable[None]]) -> Callable[..., Awaitable[None]]:
     """Runs *test* where there is a browser, which takes a second to start: all share one, and so its event loop."""
-    there = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (on Debian: apt-get install chromium)")
-    return cast(Callable[..., Awaitable[None]], there(pytest.mark.asyncio(loop_scope="module")(test)))
+    return cast(Callable[..., Awaitable[None]], needs_chromium(pytest.mark.asyncio(loop_scope="module")(test)))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        )
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")

@@ -1,6 +1,5 @@
 """In a real browser: the report runs behind the service's headers, a login holds, and another page gets nowhere."""
 
-import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -8,17 +7,17 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from aiohttp import web
-from playwright.async_api import Browser, Error, Page, async_playwright
+from playwright.async_api import Browser, Error, Page
 
 from batcher.service.models import State
 from batcher.service.roles import Role
 from batcher.simulator.server import Simulator
+from tests.chromium import chromium, needs_chromium
 from tests.service.serving import csv, serving
 from tests.service.test_observed import metrics
 from tests.service.tiny import made
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (on Debian: apt-get install chromium)")
+pytestmark = needs_chromium
 
 FETCH = """async ([url, method, headers, body, mode]) => {
     const answer = await fetch(url, {method, headers, body, mode, credentials: "include"});
@@ -28,13 +27,8 @@ FETCH = """async ([url, method, headers, body, mode]) => {
 
 @pytest_asyncio.fixture
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        )
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 async def fetch(

@@ -1,7 +1,6 @@
 """The service's page, in a real browser, over a live service and the simulated cloud."""
 
 import re
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright, expect
+from playwright.async_api import Browser, Page, expect
 
 from batcher.service.models import State
 from batcher.service.roles import Role
@@ -19,12 +18,12 @@ from batcher.simulator.faults import parse_profile
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
+from tests.chromium import chromium, needs_chromium
 from tests.service.serving import PROJECT, Serving, csv, serving
 from tests.service.tiny import made
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium (on Debian: apt-get install chromium)"),
+    needs_chromium,
     pytest.mark.asyncio(loop_scope="module"),
 ]
 CLOUD = CloudConfig(
@@ -41,13 +40,8 @@ AXE = find_spec("axe_playwright_python")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"],
-        )
+    async with chromium() as browser:
         yield browser
-        await browser.close()
 
 
 @pytest.fixture
