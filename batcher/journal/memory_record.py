@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from batcher.journal.errors import JournalFailed
 from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
-from batcher.journal.port import MOST_BYTES, EntryWithEvents, PlanWriter
+from batcher.journal.port import MOST_BYTES, EntryWithEvents, PlanWriter, is_recorded
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Event, Reopened, decode, encode, kind_of
 from batcher.life.result import Status
@@ -253,12 +253,7 @@ class MemoryRecord:
 
     def holds(self, ops: Iterable[Op]) -> bool:
         """Whether all of *ops* were recorded."""
-        for op in ops:
-            if isinstance(op, Happened) and op.event not in self.events(op.index):
-                return False
-            if isinstance(op, Settled) and op.index not in self._wave.results:
-                return False
-        return True
+        return all(is_recorded(self, op) for op in ops)
 
     # --- writing ------------------------------------------------------------------------------------------
 

@@ -24,9 +24,9 @@ no epochs, since its lock is held for as long as the process lives.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, assert_never
 
-from batcher.journal.ops import Op, Receipt
+from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Event
 from batcher.life.result import Status
@@ -173,6 +173,19 @@ class Record(Protocol):
     def holds(self, ops: Iterable[Op]) -> bool:
         """Whether all of *ops* were recorded."""
         ...
+
+
+def is_recorded(record: Record, op: Op) -> bool:
+    """Whether *op* is in *record*, as far as that is asked: what happened, and results. Raises `JournalFailed`."""
+    match op:
+        case Happened():
+            return op.event in record.events(op.index)
+        case Settled():
+            return record.result_of(op.index) is not None
+        case Noted() | ClockNoted():
+            return True
+        case _:
+            assert_never(op)
 
 
 class PlanWriter(Protocol):

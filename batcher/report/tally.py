@@ -142,10 +142,6 @@ class Tally:
         """The last place in the manifest that has a line; -1: none has."""
         return self._last_place
 
-    def add_result(self, result: Result) -> None:
-        """Count *result*, one line of the results."""
-        self.add(result.model_dump(mode="json"))
-
     def _place(self, index: int) -> None:
         self._last_place = max(self._last_place, index)
         if index >= _PLACES:

@@ -22,7 +22,6 @@ class WaveCounts:
         self.retried = 0
         self.throttled = 0
         self.recovered = 0
-        self.look_ups = 0
         self._recent: deque[float] = deque()
 
     @property

@@ -125,7 +125,6 @@ class ComparisonLister:
     async def _send(self, job_id: str, number: int, turn: Turn) -> tuple[ListOutcome, float]:
         clock = self._context.clock
         sent_at = clock.monotonic()
-        self._context.counts.look_ups += 1
         sent, answered = True, False
         try:
             outcome = await self._pass.cloud.list_comparisons(job_id, page=number, on_sent=turn.sent)

@@ -1,12 +1,12 @@
 """What a database that machines share answers about one wave: `Record` in PostgreSQL's SQL."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any, assert_never
+from typing import Any
 
 import orjson
 
-from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Settled
-from batcher.journal.port import MOST_BYTES, EntryWithEvents
+from batcher.journal.ops import Op
+from batcher.journal.port import MOST_BYTES, EntryWithEvents, is_recorded
 from batcher.journal.postgres.link import DatabaseLink, Row
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Event, decode
@@ -283,19 +283,7 @@ class PostgresRecord:
 
     def holds(self, ops: Iterable[Op]) -> bool:
         """Whether all of *ops* were recorded."""
-        for op in ops:
-            match op:
-                case Happened():
-                    if op.event not in self.events(op.index):
-                        return False
-                case Settled():
-                    if self.result_of(op.index) is None:
-                        return False
-                case Noted() | ClockNoted():
-                    pass
-                case _:
-                    assert_never(op)
-        return True
+        return all(is_recorded(self, op) for op in ops)
 
     # --- rows ---------------------------------------------------------------------------------------------
 

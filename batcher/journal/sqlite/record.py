@@ -5,12 +5,12 @@ Nothing here walks over all of a wave but what is asked once in a run, nor over 
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, assert_never
+from typing import Any
 
 import orjson
 
-from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Settled
-from batcher.journal.port import MOST_BYTES, EntryWithEvents
+from batcher.journal.ops import Op
+from batcher.journal.port import MOST_BYTES, EntryWithEvents, is_recorded
 from batcher.journal.sqlite.database import JournalDatabase, Row
 from batcher.journal.sqlite.log import IN_USE
 from batcher.journal.sqlite.places import Places, index_at, number_at
@@ -315,19 +315,7 @@ class SqliteRecord:
 
     def holds(self, ops: Iterable[Op]) -> bool:
         """Whether all of *ops* were recorded."""
-        for op in ops:
-            match op:
-                case Happened():
-                    if op.event not in self.events(op.index):
-                        return False
-                case Settled():
-                    if self.result_of(op.index) is None:
-                        return False
-                case Noted() | ClockNoted():
-                    pass
-                case _:
-                    assert_never(op)
-        return True
+        return all(is_recorded(self, op) for op in ops)
 
     # --- rows ---------------------------------------------------------------------------------------------
 
