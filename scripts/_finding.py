@@ -1,6 +1,6 @@
 """Prints how well a limit that nobody knows is found, one that changes followed, and what strays cost.
 
-Simulated in virtual time over forty seeds: the tables of docs/performance.md, in a few seconds.
+Simulated in virtual time over forty seeds: the figures on an unknown limit in docs/performance.md, in a few seconds.
 """
 
 import sys
