@@ -28,7 +28,7 @@ class Address(Struct, frozen=True):
         """The address that *url* tells. Raises `WaveRefused` for what is none, and for one with a password in it."""
         if not url.startswith(SCHEMES):
             raise WaveRefused(
-                "that is no address of a PostgreSQL database: write postgresql://USER@HOST/DATABASE, "
+                "that is no address of a PostgreSQL database: write postgresql://HOST/DATABASE?user=NAME, "
                 "or postgresql://?service=NAME"
             )
         try:
@@ -36,8 +36,8 @@ class Address(Struct, frozen=True):
             parts = urlsplit(url)
         except (ProgrammingError, ValueError):  # its text quotes what may be a password
             raise WaveRefused(
-                "the address of the database cannot be read: write postgresql://USER@HOST/DATABASE, and %40 for an @ "
-                "in a name"
+                "the address of the database cannot be read: write postgresql://HOST/DATABASE?user=NAME, with %40 for "
+                "an @ in a name"
             ) from None
         if any(name in said for name in _SECRETS) or parts.password is not None:
             raise WaveRefused(

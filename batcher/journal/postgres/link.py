@@ -85,11 +85,14 @@ class _Waiting(psycopg.Connection[Row]):
 class DatabaseLink:
     """The connection to the database at *address*. Its methods raise `JournalFailed`."""
 
-    def __init__(self, address: Address, patience: Patience, *, program: str = "batcher") -> None:
+    def __init__(
+        self, address: Address, patience: Patience, *, program: str = "batcher", trusting: bool = False
+    ) -> None:
         """Connect. Raises `WaveRefused` where the server cannot be trusted with a wave, and `JournalFailed`.
 
-        *program* is what the server's list of sessions shows.
+        *program* is what the server's list of sessions shows. With *trusting* any server will do: it is looked at.
         """
+        self._trusting = trusting
         self.address = address
         self.name = str(address)
         self.lock = threading.RLock()
@@ -98,6 +101,7 @@ class DatabaseLink:
         self._unconfirmed = False  # a commit answered without its standby
         self._closing = threading.Event()
         self._connection: Connection | None = None
+        self.is_pooled = False
         try:
             self._connection = self._connect()
         except psycopg.Error as error:
@@ -109,7 +113,7 @@ class DatabaseLink:
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
         """All rows that answer *sql*."""
-        return self.do(lambda connection: connection.execute(sql, values, prepare=True).fetchall())
+        return self.do(lambda connection: connection.execute(sql, values, prepare=not self._trusting).fetchall())
 
     def row(self, sql: str, values: Sequence[Any] = ()) -> Row | None:
         """The first row that answers *sql*; None: there is none."""
@@ -220,13 +224,15 @@ class DatabaseLink:
         ).fetchone()
         assert row is not None  # noqa: S101 - a SELECT without FROM
         fsync, pages, encoding, synchronous, process = row
+        self.is_pooled = process != connection.pgconn.backend_pid  # who told us the one is not who has the other
+        if self._trusting:
+            return
         if why := unsafe(fsync=fsync, full_page_writes=pages, encoding=encoding):
             raise WaveRefused(f"the database {self.name} cannot keep a wave: {why}")
-        pooled = process != connection.pgconn.backend_pid
-        if synchronous != "on" or (pooled and shares_sessions(connection, self._sibling)):
+        if synchronous != "on" or (self.is_pooled and shares_sessions(connection, self.sibling)):
             raise WaveRefused(f"the database {self.name} is reached through a pooler that {POOLED}")
 
-    def _sibling(self) -> Connection:
+    def sibling(self) -> Connection:
         """A second connection, to see whether both are the same session."""
         return psycopg.connect(self.address.url, autocommit=True, connect_timeout=self._patience.connecting_s)
 
@@ -274,7 +280,7 @@ def shares_sessions(connection: Connection, sibling: Callable[[], Connection]) -
 def told(error: psycopg.Error) -> str:
     """What *error* says, in one line: without the statement and the values, which hold what is in a manifest."""
     said = error.diag.message_primary or str(error).strip() or type(error).__name__
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in said.splitlines() if line.strip() and "Is the server running" not in line]
     return "; ".join(dict.fromkeys(lines))
 
 

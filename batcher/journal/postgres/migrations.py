@@ -21,7 +21,7 @@ def require_current(link: DatabaseLink) -> None:
     version = version_of(link)
     if version == VERSION:
         return
-    prepare = f"batcher database prepare {link.address.url} --apply"
+    prepare = "batcher database prepare URL --apply"
     if version is None:
         raise NotAJournal(f"the database {link.name} has no tables of batcher yet: {prepare}")
     if version > VERSION:

@@ -1,0 +1,87 @@
+"""`batcher database prepare`, against a real server."""
+
+import json
+import secrets
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import Batcher
+from tests.journal.postgres.cluster import Cluster, needed
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return needed()
+
+
+@pytest.fixture
+def schema() -> str:
+    return f"c{secrets.token_hex(4)}"
+
+
+def test_it_says_what_it_would_change_and_changes_it_when_told(batcher: Batcher, cluster: Cluster, schema: str) -> None:
+    made = "SELECT to_regclass(%s) IS NOT NULL"
+    dry = batcher("database", "prepare", cluster.url(), "--schema", schema)
+    assert dry.code == 1
+    assert f"would make the schema {schema} with batcher's tables" in dry.out
+    assert "nothing was changed: run it again with --apply" in dry.err
+    assert not cluster.ask(made, f"{schema}.meta")
+    done = batcher("database", "prepare", cluster.url(), "--schema", schema, "--apply")
+    assert (done.code, f"done: make the schema {schema}" in done.out) == (0, True)
+    assert cluster.ask(made, f"{schema}.meta")
+    again = batcher("database", "prepare", cluster.url(), "--schema", schema)
+    assert (again.code, "nothing to change" in again.err) == (0, True)
+
+
+def test_what_the_server_should_be_told_is_advice(batcher: Batcher, cluster: Cluster, schema: str) -> None:
+    said = json.loads(batcher("database", "prepare", cluster.url(), "--schema", schema, "--json").out)
+    assert (said["usable"], said["applied"], len(said["steps"])) == (True, False, 1)
+    advice = [check["what"] for check in said["checks"] if check["verdict"] == "advice"]
+    assert any(what.startswith("tcp_user_timeout = 0") for what in advice)
+
+
+def test_a_role_that_may_not_make_tables_is_told_what_it_lacks(batcher: Batcher, cluster: Cluster, schema: str) -> None:
+    cluster.ask(f"CREATE ROLE {schema} LOGIN")
+    url = cluster.url().replace("batcher@", f"{schema}@")
+    refused = batcher("database", "prepare", url, "--schema", schema, "--apply")
+    assert refused.code == 2
+    assert f"bad    this role may not make the schema {schema}: GRANT CREATE ON DATABASE" in refused.out
+    assert "Nothing was changed" in refused.err
+
+
+def test_a_password_is_taken_from_its_file_and_shown_nowhere(
+    batcher: Batcher, cluster: Cluster, schema: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server asks this role for one; what is wrong with it is told without it."""
+    cluster.ask(f"CREATE ROLE {schema} LOGIN SUPERUSER PASSWORD 'tall-order-77'")
+    rules = cluster.folder / "pg_hba.conf"
+    before = rules.read_text()
+    rules.write_text(f"host all {schema} 127.0.0.1/32 scram-sha-256\n{before}")
+    try:
+        cluster.ask("SELECT pg_reload_conf()")
+        url = cluster.url().replace("batcher@", f"{schema}@")
+        kept = tmp_path / "pass"
+        monkeypatch.setenv("PGPASSFILE", str(kept))
+        told = batcher("database", "prepare", url)
+        assert (told.code, "no password supplied" in told.err, "~/.pgpass" in told.err) == (2, True, True)
+        kept.write_text(f"*:*:*:{schema}:tall-order-77\n")
+        kept.chmod(0o600)
+        assert batcher("database", "prepare", url, "--schema", schema).code == 1
+        kept.write_text(f"*:*:*:{schema}:tall-order-78\n")
+        wrong = batcher("database", "prepare", url)
+        assert (wrong.code, "password authentication failed" in wrong.err) == (2, True)
+        assert "tall-order" not in told.err + wrong.err + wrong.out
+    finally:
+        rules.write_text(before)
+        cluster.ask("SELECT pg_reload_conf()")
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql://me:tall-order-77@127.0.0.1/x", "postgresql://127.0.0.1:1/x", "fleet", "postgresql://%zz/x"]
+)
+def test_what_cannot_be_reached_or_read_is_one_message(batcher: Batcher, url: str) -> None:
+    told = batcher("database", "prepare", url)
+    assert told.code == 2
+    assert told.err.count("\n") == 1
+    assert "tall-order" not in told.err
