@@ -16,7 +16,7 @@ from batcher.journal.errors import JournalFailed
 from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
 from batcher.journal.port import MOST_BYTES, EntryWithEvents, PlanWriter, is_recorded
 from batcher.life.entry import PlannedEntry, Scope
-from batcher.life.events import Answered, Event, Reopened, decode, encode, kind_of
+from batcher.life.events import Answered, Event, Intended, Reopened, decode, encode, kind_of
 from batcher.life.result import Status
 
 _NEAR = 2000  # events around an entry's first one, among which answers are looked for
@@ -189,13 +189,28 @@ class MemoryRecord:
 
     def others_of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """The other entries that name the same job of the same project, in whichever wave of the database."""
-        own = [self._told(other) for other in self._of_job(entry) if other.index != entry.index]
-        found = self._with_events(own)
+        own = [self._told(other) for other in self._of_job(entry.scope, entry.job_id) if other.index != entry.index]
+        return self._with_events(own) + self._beside_of_job(entry.scope, entry.job_id)
+
+    def of_job(self, scope: Scope, job_id: str) -> list[EntryWithEvents]:
+        """All entries that name that job of that project, in whichever wave of the database."""
+        own = [replace(self._told(one), scope=scope, shares_job=True) for one in self._of_job(scope, job_id)]
+        return self._with_events(own) + self._beside_of_job(scope, job_id)
+
+    def _beside_of_job(self, scope: Scope, job_id: str) -> list[EntryWithEvents]:
+        found: list[EntryWithEvents] = []
         for record in self._beside or ():
             if record is not self:
-                others = [replace(other, scope=entry.scope, shares_job=True) for other in record._of_job(entry)]
+                others = [replace(one, scope=scope, shares_job=True) for one in record._of_job(scope, job_id)]
                 found += record._with_events(others)
         return found
+
+    def sent_since(self, moment: float) -> list[EntryWithEvents]:
+        """The open entries of which a request was intended at *moment* or later."""
+        intended = [one for one in reversed(self._wave.happened) if isinstance(one.event, Intended)]
+        indexes = dict.fromkeys(one.index for one in intended if one.event.at >= moment)
+        entries = [self.entry(index) for index in indexes if index not in self._wave.results]
+        return self._with_events(entry for entry in entries if entry is not None)
 
     def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """Some entries of the same scope with an answer shortly before or after *entry*'s first event."""
@@ -300,15 +315,16 @@ class MemoryRecord:
             if index > after and place.entry is not None:
                 yield place.entry
 
-    def _of_job(self, entry: PlannedEntry) -> Iterator[PlannedEntry]:
-        for other in self._entries():
-            theirs, ours = other.scope, entry.scope
-            if (theirs.endpoint, theirs.project_id, other.job_id) == (ours.endpoint, ours.project_id, entry.job_id):
-                yield other
+    def _of_job(self, scope: Scope, job_id: str) -> Iterator[PlannedEntry]:
+        for one in self._entries():
+            if (one.scope.endpoint, one.scope.project_id, one.job_id) == (scope.endpoint, scope.project_id, job_id):
+                yield one
 
     def _told(self, entry: PlannedEntry) -> PlannedEntry:
         """*entry* with what follows from the whole plan."""
-        shares = self._beside is not None or any(other.index != entry.index for other in self._of_job(entry))
+        shares = self._beside is not None or any(
+            other.index != entry.index for other in self._of_job(entry.scope, entry.job_id)
+        )
         return replace(entry, shares_job=shares, wave_entries=self.entry_count())
 
     def _with_events(self, entries: Iterable[PlannedEntry]) -> list[EntryWithEvents]:

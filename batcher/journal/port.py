@@ -8,13 +8,15 @@
 What holds for every keeper, and is tested for each in `tests/journal/test_contract.py`:
 
 - Who may write: one process a wave. Who that is, is not decided here, but by the file's lock (`journal/wave_lock.py`)
-or, in a database that machines share, by a lease. Any number may read. - What `record` and `commit` were given is
-durable when they return: it survives the process, and the machine. - It is all there or none of it, in the order in
-which it was given, also after a kill in between. - A result has a number in its wave, from 0 on without a gap, in the
-order in which results became durable. The keeper gives it; the answer tells it. - A plan is there as a whole, or the
-wave is not planned. A wave that is not planned has sent nothing. - A question sees all that was recorded before it was
-asked. - Waves of one database do not see each other, but for one question: `others_of_job`, which is about the cloud. -
-The only errors are those of `journal/errors.py`.
+  or, in a database that machines share, by a lease. Any number may read.
+- What `record` and `commit` were given is durable when they return: it survives the process, and the machine.
+- It is all there or none of it, in the order in which it was given, also after a kill in between.
+- A result has a number in its wave, from 0 on without a gap, in the order in which results became durable. The keeper
+  gives it; the answer tells it.
+- A plan is there as a whole, or the wave is not planned. A wave that is not planned has sent nothing.
+- A question sees all that was recorded before it was asked.
+- Waves of one database do not see each other, but where the question is about the cloud: `others_of_job`, `of_job`.
+- The only errors are those of `journal/errors.py`.
 
 A database that machines share is kept behind this as well. Its journals are `SharedJournal`s, which are bound to a
 scope and the epoch of the lease on it; `record` then has one more error, `LaneLost`: the scope is somebody else's by
@@ -135,6 +137,18 @@ class Record(Protocol):
         """The other entries that name the same job of the same project, in whichever wave of the database.
 
         All are told as of *entry*'s scope, which is theirs, too; and those of other waves without `wave_entries`.
+        """
+        ...
+
+    def of_job(self, scope: Scope, job_id: str) -> list[EntryWithEvents]:
+        """All entries that name that job of that project, in whichever wave of the database, told as `others_of_job`
+        tells them: for a wave that has its journal elsewhere."""
+        ...
+
+    def sent_since(self, moment: float) -> list[EntryWithEvents]:
+        """The open entries of which a request was intended at *moment* or later, Unix seconds by our clock.
+
+        Found from the newest event back, so it costs what has happened since then and not what the wave is.
         """
         ...
 

@@ -72,6 +72,12 @@ def everything(record: Record) -> dict[str, Any]:
         "line_of": [record.line_of(index) for index in entries],
         "indexes_of_key": [record.indexes_of_key(f"key-{index}") for index in entries],
         "others_of_job": [record.others_of_job(one) for one in entries.values() if one is not None],
+        "of_job": [
+            sorted((other.index, events) for other, events in record.of_job(one.scope, one.job_id))
+            for one in entries.values()
+            if one is not None
+        ],
+        "sent_since": [sorted((one.index, events) for one, events in record.sent_since(NOON + s)) for s in (-1, 1)],
         "answered_around": [
             sorted((other.index, events) for other, events in record.answered_around(one))
             for one in entries.values()

@@ -284,7 +284,27 @@ def test_others_of_a_job_are_found_in_every_wave(many: Kind, tmp_path: Path) -> 
     mine = two.entry(1)
     assert mine is not None
     assert [(one.index, events) for one, events in two.others_of_job(mine)] == [(0, [])]
+    for record in (one, two):  # all of them, for whoever has a journal elsewhere
+        told = sorted((each.key, each.index, each.scope, events) for each, events in record.of_job(SCOPE, "shared"))
+        assert told == [("key-0", 0, SCOPE, []), ("key-1", 1, SCOPE, [INTENT])]
+        assert record.of_job(SCOPE, "nobody's") == []
     keeper.close()
+
+
+def test_what_may_still_land_is_found_from_the_newest_event_back(kind: Kind, tmp_path: Path) -> None:
+    keeper = kind.open(tmp_path)
+    record = keeper.new_wave("one") if kind.many else keeper.wave()
+    plan(record, 6)
+    record.commit([Happened(index=index, event=replace(INTENT, at=NOON + index)) for index in (0, 1, 2, 3)])
+    record.commit([Settled(index=3, status=Status.CREATED, line=b"{}\n")], [Happened(index=2, event=LATER)])
+    assert record.sent_since(NOON + 5) == []
+    assert sorted(entry.index for entry, _ in record.sent_since(NOON + 1)) == [1, 2]
+    ((one, events),) = record.sent_since(NOON + 2)
+    assert (one.index, events) == (2, [replace(INTENT, at=NOON + 2), LATER])
+    keeper.close()
+
+
+LATER = replace(ANSWER, at=NOON + 3)
 
 
 OTHER_FIRST = replace(OTHER, number=0)

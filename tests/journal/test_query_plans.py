@@ -34,6 +34,8 @@ CALLS: dict[str, Callable[[Record], object]] = {
     "answers": lambda record: list(record.answers()),
     "answered_around": lambda record: record.answered_around(entry(1)),
     "others_of_job": lambda record: record.others_of_job(entry(2)),
+    "of_job": lambda record: record.of_job(SCOPE, "job-2"),
+    "sent_since": lambda record: record.sent_since(0.0),
     "entry": lambda record: record.entry(2),
     "outline": lambda record: list(record.outline()),
     "line_of": lambda record: record.line_of(2),

@@ -15,10 +15,11 @@ from batcher.journal.sqlite.database import JournalDatabase, Row
 from batcher.journal.sqlite.log import IN_USE
 from batcher.journal.sqlite.places import Places, index_at, number_at
 from batcher.life.entry import PlannedEntry, Scope
-from batcher.life.events import Answered, Event, decode
+from batcher.life.events import Answered, Event, Intended, decode
 from batcher.life.result import Status
 
 _PAGE = 1000  # rows read at a time by whoever goes through all of them
+_NEWEST = 2**63 - 1  # no event's id is as large
 _LABELS, _BODY = 6, 7  # their places in
 _ENTRY = "e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.body"
 _SHARES = "EXISTS (SELECT 1 FROM entries o WHERE o.scope = e.scope AND o.job_id = e.job_id AND o.idx <> e.idx)"
@@ -225,13 +226,39 @@ class SqliteRecord:
 
     def others_of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """The other entries that name the same job of the same project, in whichever wave of the database."""
+        return self._of_job(entry.scope, entry.job_id, besides=self._base + entry.index)
+
+    def of_job(self, scope: Scope, job_id: str) -> list[EntryWithEvents]:
+        """All entries that name that job of that project, in whichever wave of the database."""
+        return self._of_job(scope, job_id, besides=-1)
+
+    def _of_job(self, scope: Scope, job_id: str, besides: int) -> list[EntryWithEvents]:
         rows = self._db.rows(
             f"SELECT {_ENTRY}, 1 FROM entries e "  # noqa: S608
             "WHERE e.scope IN (SELECT number FROM scopes WHERE endpoint = ? AND project_id = ?) "
             "AND e.job_id = ? AND e.idx <> ?",
-            (entry.scope.endpoint, entry.scope.project_id, entry.job_id, self._base + entry.index),
+            (scope.endpoint, scope.project_id, job_id, besides),
         )
-        return [(self._entry(row, entry.scope), self._events_at(row[0])) for row in rows]
+        return [(self._entry(row, scope), self._events_at(row[0])) for row in rows]
+
+    def sent_since(self, moment: float) -> list[EntryWithEvents]:
+        """The open entries of which a request was intended at *moment* or later."""
+        if self.is_settled():
+            return []
+        places: dict[int, None] = {}
+        last = _NEWEST
+        while rows := self._db.rows(
+            "SELECT id, idx, kind, body FROM events WHERE id < ? AND +idx BETWEEN ? AND ? ORDER BY id DESC LIMIT ?",
+            (last, *self.places.ends, _PAGE),
+        ):
+            last = rows[-1][0]
+            events = [(place, decode(kind, body)) for _, place, kind, body in rows]
+            places |= {place: None for place, event in events if isinstance(event, Intended) and event.at >= moment}
+            if all(event.at < moment for _, event in events):  # a clock that was set may mix a few
+                break
+        indexes = [index_at(place) for place in places]
+        entries = [self.entry(index) for index in indexes if self.result_of(index) is None]
+        return self._with_events(one for one in entries if one is not None)
 
     def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """Some entries of the same scope with an answer shortly before or after *entry*'s first event."""
