@@ -11,7 +11,7 @@ The command line runs on the same class, so both keep the same promises.
 import asyncio
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -96,6 +96,7 @@ class Wave:
         watch: Boundary = unwatched,
         connections: Connections | None = None,
         priority: int = 0,
+        beside: Collection[Path] = (),
         **keywords: Any,
     ) -> None:
         if settings is not None and keywords:
@@ -109,6 +110,7 @@ class Wave:
             credentials, credential_for = connections.sources, connections.credential_for
         self._connections = connections
         self._priority = priority
+        self._beside = beside
         self._credential_sources = credentials or credential_sources(settings, config)
         self._manifest = Path(manifest)
         self._format, self._encoding = format, encoding
@@ -411,7 +413,10 @@ class Wave:
             priority=self._priority,
             age=self._clock.now() if start.begun_at is None else start.begun_at,
             concurrency=concurrency,
+            beside=self._beside,
         )
+        if start.begun_at is not None and self.journal_path is not None:
+            connections.resumed[self.journal_path] = None
         for one in passes.values():
             self._stack.callback(one.close)
         return passes

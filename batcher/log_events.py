@@ -28,7 +28,7 @@ SENTENCES = {
     "scope.stopped": "the scope stopped",
     "service.ending": "the service ends: nothing new is sent, and what is in flight is settled",
     "service.failed": "a request failed: this is a defect",
-    "service.recall_failed": "what other waves made of the same jobs cannot be read",
+    "service.recall_failed": "what an earlier process left of a wave cannot be read",
     "service.serving": "the service is there",
     "service.store_failed": "the service's database cannot be written: it is tried again",
     "service.tokens_unusable": "the tokens file cannot be used: nobody is let in",

@@ -8,32 +8,27 @@
 A `Wave` that is opened alone has all of that to itself.
 """
 
+import asyncio
 import random
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-from msgspec import Struct
 
 from batcher.api import Wave
 from batcher.channel.connections import Connections, CredentialFor
 from batcher.clock import Clock, SystemClock
 from batcher.drs.auth.sources import CredentialSources
-from batcher.life.entry import PlannedEntry, Scope
-from batcher.life.events import Event
-from batcher.life.state import EntryState, history
+from batcher.journal.beside import asked_of
+from batcher.journal.files import WaveFiles
+from batcher.life.entry import Scope
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
+from batcher.settings.policy import policy_of
+from batcher.wave.left_over import left_over
 
 MOST_PRIORITY = 100
-
-
-class _Sent(Struct):
-    """An entry that an earlier process sent, and its state."""
-
-    entry: PlannedEntry
-    state: EntryState
 
 
 class Station:
@@ -41,7 +36,9 @@ class Station:
 
     *settings* are those of `batcher run`; or give them as keywords. What they say of the cloud is for all waves: the
     limits of each scope (`rate`, `read_rate`, `concurrency`) over all of them, proxy, authorities and time-outs, how
-    long an outage may last. For *credentials*, *credential_for* and *address_of* see `Wave`.
+    long an outage may last. For *credentials*, *credential_for* and *address_of* see `Wave`. *beside* are the results
+    files of waves that earlier processes ran on the same jobs, and that are not opened here: no wave takes what they
+    made for its own.
     """
 
     def __init__(
@@ -52,6 +49,7 @@ class Station:
         credential_for: CredentialFor | None = None,
         address_of: Callable[[Scope], str] | None = None,
         clock: Clock | None = None,
+        beside: Iterable[Path | str] = (),
         **keywords: Any,
     ) -> None:
         if settings is not None and keywords:
@@ -69,6 +67,7 @@ class Station:
             credential_for=credential_for,
             address_of=address_of,
         )
+        self.connections.resumed |= dict.fromkeys(WaveFiles.of(Path(results)).journal for results in beside)
 
     async def __aenter__(self) -> Self:
         await self.connections.__aenter__()
@@ -107,11 +106,16 @@ class Station:
             **options,
         )
 
-    def remember(self, wave: str, entry: PlannedEntry, events: Iterable[Event]) -> None:
-        """*wave*, by its journal, sent *entry* from an earlier process, and *events* came of it: no other wave takes
-        what it made for its own."""
-        channel = self.connections.channels.to(entry.scope.endpoint, entry.scope.project_id)
-        channel.jobs.remember((wave, entry.index), _Sent(entry, history(entry.asked, events)))
+    async def take_note(self, journal: Path) -> None:
+        """Before any wave is opened: have the channels know what an earlier process left of the wave in *journal*.
+
+        What it sent lately counts for the limits. For a job that it left in doubt no other wave sends anything until
+        the request can land no more, or until that wave is opened here. Raises `JournalUnusable`.
+        """
+        now, policy = self.connections.clock.now(), policy_of(self.settings)
+        left = await asyncio.to_thread(asked_of, journal, partial(left_over, name=str(journal), now=now, policy=policy))
+        if left is not None:
+            left.tell(self.connections.channels, policy)
 
     def try_again(self, endpoint: str | None = None, project_id: str | None = None) -> None:
         """The next wave may show a credential that was refused once more, in the scopes that are named (None: all).

@@ -19,6 +19,7 @@ from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.credential_state import CredentialState
 from batcher.channel.governor import Governor, Limit
 from batcher.channel.job_claims import JobClaims
+from batcher.channel.other_journals import OtherRecords
 from batcher.channel.passes import Pass
 from batcher.clock import Clock
 from batcher.drs.cloud import Cloud
@@ -80,10 +81,12 @@ class Channel:
         read_rate: Limit = None,
         concurrency: int | None = None,
         credential: object = None,
+        others: OtherRecords | None = None,
     ) -> Pass:
         """A pass for *wave*, which sends through *cloud*; see `Pass` for the limits.
 
-        *credential* is a mark that is equal where the credential is the same.
+        *credential* is a mark that is equal where the credential is the same. *others* know what waves of earlier
+        processes did.
         """
         halted = self.credential.halted
         if halted is not None and (self._try_again or credential != self.mark or not _is_refusal(halted)):
@@ -100,6 +103,7 @@ class Channel:
             rate=rate,
             read_rate=read_rate,
             concurrency=self._concurrency if concurrency is None else concurrency,
+            others=others,
         )
         self._passes[one] = None
         self._waves[wave] = self._waves.get(wave, 0) + 1

@@ -8,12 +8,14 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from batcher import open_files
 from batcher.channel.channel import Channels
 from batcher.channel.governor import limit_of
+from batcher.channel.other_journals import OtherJournals
 from batcher.channel.passes import Pass
 from batcher.clock import Clock
 from batcher.drs.auth.find import CredentialFinder, GivenToken, UserAtIam
@@ -74,6 +76,7 @@ class Connections:
         self._check: Callable[[Iterable[str]], None] | None = None
         self._opening = asyncio.Lock()
         self._credentials: dict[_Named, Credential] = {}
+        self.resumed: dict[Path, None] = {}  # journals of waves that were begun before they were opened here
 
     async def __aenter__(self) -> Self:
         return self
@@ -119,10 +122,15 @@ class Connections:
         priority: int = 0,
         age: float = 0.0,
         concurrency: int,
+        beside: Collection[Path] = (),
     ) -> dict[Scope, Pass]:
-        """A pass to the channel of each of *scopes*, for *wave*; those without a credential send nothing."""
+        """A pass to the channel of each of *scopes*, for *wave*, its journal; those without a credential send nothing.
+
+        *beside* are journals of other waves that earlier processes ran on the same jobs.
+        """
         finder = await self._open(len(scopes), ())
         marks = await asyncio.to_thread(self._marks, finder, list(credentials))
+        others = None if self.is_private else OtherJournals(Path(wave), beside, self.resumed)
         passes = {}
         for scope in scopes:
             named = _named(scope)
@@ -144,6 +152,7 @@ class Connections:
                 read_rate=limit_of(settings.read_pace),
                 concurrency=concurrency,
                 credential=marks.get(named, channel.mark),
+                others=others,
             )
         return passes
 

@@ -104,9 +104,12 @@ class JobClaims:
             self._drop(*next(iter(self._left)))
         self._set_alarm(job_id)
 
-    def remember(self, who: Who, work: ClaimedEntry) -> None:
-        """An earlier process sent *work*: what it made is no other wave's."""
-        self._note_made(who, work)
+    def was_left(self, who: Who, work: ClaimedEntry, lands_within_s: float) -> None:
+        """An earlier process left *work* in doubt: its job is free when that can land no more, unless its own wave,
+        once it is opened here, knows better."""
+        if who not in self._claims.get(work.entry.job_id, {}):
+            self._claim(work.entry.job_id, who, work)
+            self.leave_in_doubt(who, work, lands_within_s)
 
     def leave(self, wave: str, lands_within_s: Callable[[ClaimedEntry], float]) -> None:
         """*wave* stops: it waits for nothing any more, and what it leaves in doubt is left."""

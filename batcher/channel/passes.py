@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from batcher.channel.governor import Limit
+from batcher.channel.other_journals import OtherRecords
 from batcher.channel.slots import Slot, Slots
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import Trouble
@@ -34,6 +35,7 @@ class Pass:
         rate: Limit,
         read_rate: Limit,
         concurrency: int,
+        others: OtherRecords | None = None,
     ) -> None:
         self.channel = channel
         self.cloud = cloud
@@ -41,6 +43,7 @@ class Pass:
         self.governor = channel.governor
         self.cloud_clock = channel.cloud_clock
         self.jobs = channel.jobs
+        self.others = others
         self.sends = Party(priority=priority, age=age)
         self.looks = Party(priority=priority, age=age)
         self.long_waits = Party()  # closed where the wave waits for nothing more that may take long

@@ -2,14 +2,18 @@
 there and cannot be read, which is an error with its reason and the way out, and never passed over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
 from batcher.journal.errors import JournalAbsent, JournalFailed, JournalUnusable, NotAJournal
 from batcher.journal.files import followed, journal_in_place, log_of
 from batcher.journal.port import Record
 from batcher.journal.sqlite.keeper import SqliteReader
+
+T = TypeVar("T")
+_TRIES = 3  # where a wave begins to write it just now
 
 
 def journal_of(results: Path, named: Path | None = None) -> Path:
@@ -45,6 +49,29 @@ def reading(journal: Path) -> Iterator[Record]:
                 raise JournalUnusable(f"{journal} was written while it was read: run the same command again.")
         finally:
             reader.close()
+
+
+def asked_of(journal: Path, question: Callable[[Record], T]) -> T | None:
+    """The answer of the wave in *journal* to *question*, which changes nothing there.
+
+    None where it was never planned, or there is no journal yet: it has sent nothing. Raises `JournalUnusable`.
+    """
+    for _ in range(_TRIES):
+        with told(journal):
+            try:
+                if not journal.stat().st_size and not log_of(journal).exists():
+                    return None
+            except FileNotFoundError:
+                return None
+            reader = SqliteReader(journal)
+            try:
+                record = reader.wave()
+                found = question(record) if record.is_planned() else None
+                if not reader.was_changed:
+                    return found
+            finally:
+                reader.close()
+    raise JournalUnusable(f"{journal} was written each time that it was read: run the same command again.")
 
 
 @contextmanager

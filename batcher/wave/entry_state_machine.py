@@ -3,10 +3,12 @@
 What holds here:
 
 - `HeldEntry.state` is the fold of what the journal has of the entry, and of nothing else: an event is folded in,
-decided upon and recorded in one step. The decision itself is made in `batcher.life`. - What the cloud told is recorded,
-however often that takes, before anything is done by it. - A result is durable before its line is written and before the
-entry's job is free for another. - Whether a comparison is another's is asked of all who can know: the journal, of all
-waves of its database, and the channel, of all waves of the process.
+  decided upon and recorded in one step. The decision itself is made in `batcher.life`.
+- What the cloud told is recorded, however often that takes, before anything is done by it.
+- A result is durable before its line is written and before the entry's job is free for another.
+- Whether a comparison is another's is asked of all who can know: the journal, of all waves of its database; the
+  channel, of all waves of the process; and the journals of waves that earlier processes ran beside this one. Where one
+  of those cannot be read, nothing that may be another's is taken for ours.
 """
 
 from collections.abc import Iterable
@@ -17,17 +19,21 @@ from msgspec.structs import replace
 from batcher.channel.job_claims import ClaimedEntry
 from batcher.channel.passes import Pass
 from batcher.clock import Instant
+from batcher.drs import guesses
 from batcher.drs.outcome import Half, Made
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import Record
 from batcher.life.decide import Moment, Settle, decide, decide_resumed
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
-from batcher.life.reconcile import Bounds, Others, rivals
+from batcher.life.reconcile import Bounds, Others, Rival, rivals
 from batcher.life.result_line import result_line
 from batcher.life.state import anew, fold, history, is_unclear
 from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context
+
+# One who may have made anything, at any time: nobody can say what other waves did.
+_UNKNOWN = Rival(types=guesses.OBJECT_LEVEL_TYPES | guesses.DATA_LEVEL_TYPES, since=None, until=None)
 
 
 class EntryStateMachine:
@@ -160,10 +166,12 @@ class EntryStateMachine:
 
     async def others(self, entry: PlannedEntry) -> Others:
         """What the other entries of the job made, or may have made: of all waves of the database by the journal, of the
-        other waves of the process by what the channel knows of them."""
+        other waves of the process by what the channel knows of them, of those of earlier processes by theirs."""
         if not self.shares_job(entry):
             return Others()
         told = await self._context.ask(Record.others_of_job, entry)
+        elsewhere = [] if self._pass.others is None else await self._pass.others.of_job(entry)
+        told += elsewhere or []
         sharing = [(other, history(other.asked, events)) for other, events in told]
         made = frozenset(task_id for _, events in told for task_id in task_ids(events))
         jobs, wave = self._pass.jobs, self._pass.wave
@@ -176,7 +184,8 @@ class EntryStateMachine:
                 rival
                 for other, state in sharing
                 for rival in rivals(other, state, self.when, lands_within_s=policy.leave_s + policy.landing_s)
-            ),
+            )
+            + ((_UNKNOWN,) if elsewhere is None else ()),
         )
 
 

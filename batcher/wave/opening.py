@@ -33,6 +33,7 @@ from batcher.manifest.entry import default_key
 from batcher.manifest.grouped import GroupedFindings, once
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import RunStart
+from batcher.wave.left_over import last_sign
 from batcher.wave.prior_run_check import LOOKS_FIRST
 from batcher.wave.rebuild import count_doubts
 from batcher.wave.request import Request
@@ -155,7 +156,7 @@ def begin(
     """
     resumed = record.is_planned()
     said: list[str] = []
-    last_sign = _last_sign(record) if resumed else None
+    signed_at = last_sign(record) if resumed else None
     if resumed:
         said = take_up(request, record, clock, hold)
     else:
@@ -176,7 +177,7 @@ def begin(
         scopes={scope: sizes.get(scope.number, 0) for scope in record.scopes()},
         settled_by_scope=record.settled_counts(),
         next_seq=record.next_seq(),
-        last_sign_s=None if last_sign is None else clock.now() - last_sign,
+        last_sign_s=None if signed_at is None else clock.now() - signed_at,
         begun_at=_begun_at(record) if resumed else request.lost_since,
         look_first=looks_first(request, record),
     )
@@ -188,13 +189,6 @@ def begin(
 def _begun_at(record: Record) -> float:
     facts = record.facts()
     return datetime.fromisoformat(facts.get("lost_since") or facts["begun_at"]).timestamp()
-
-
-def _last_sign(record: Record) -> float:
-    """When an earlier run last recorded something, Unix seconds by the clock it had."""
-    facts = record.facts()
-    stamps = [facts[name] for name in ("begun_at", "resumed_at", "looked_at", "ended_at") if name in facts]
-    return max([record.last_event_at() or 0.0, *(datetime.fromisoformat(stamp).timestamp() for stamp in stamps)])
 
 
 # --- a new wave -----------------------------------------------------------------------------------------

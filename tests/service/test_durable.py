@@ -12,13 +12,17 @@ import orjson
 import pytest
 from aiohttp import ClientError, ClientSession
 
+from batcher import exits
 from batcher.errors import UserError
 from batcher.service import acceptance
 from batcher.service.models import State
 from batcher.service.running import run
+from batcher.simulator.faults import Script
 from batcher.simulator.ledger import creations, doubles
 from batcher.simulator.server import Simulator
+from batcher.simulator.service import ServiceConfig
 from batcher.wave.sink import ResultsFile
+from tests.service.conftest import CLOUD
 from tests.service.dying import STEPS
 from tests.service.serving import CSV, Process, Serving, csv, eventually, process, serving
 
@@ -101,6 +105,73 @@ async def test_what_one_wave_made_before_the_kill_is_no_other_waves(cloud: Simul
         ]
     assert len(set(found)) == 5
     assert sorted(found) == sorted(creation.compare_task_id for creation in creations(cloud.ledger))
+
+
+SHARED = b"job_id,object_level_compare_type,key\njob-0,objects,%s\n"
+
+
+@asynccontextmanager
+async def scripted(monkeypatch: pytest.MonkeyPatch, *creates: str) -> AsyncIterator[Simulator]:
+    """In the place of the usual cloud one in which each job's create requests meet these faults."""
+    async with Simulator(ServiceConfig(cloud=CLOUD, faults=Script(creates=creates))) as simulator:
+        monkeypatch.setenv("BATCHER_ENDPOINT", simulator.url)
+        yield simulator
+
+
+async def claimed_by(service: Serving, *waves: dict[str, Any]) -> list[str]:
+    """The comparisons that the entries of *waves* report, which have all ended."""
+    for wave in waves:
+        assert (await service.until(wave["id"], State.ENDED))["exit_code"] == 0
+    return [
+        line["object_level_compare_create_result"]["compare_task_id"]
+        for wave in waves
+        for line in await service.lines(f"/v1/waves/{wave['id']}/results")
+    ]
+
+
+@pytest.mark.parametrize("dies", ["in doubt", "done"])
+async def test_a_wave_that_begins_after_the_kill_takes_nothing_of_one_before(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: str
+) -> None:
+    """Both name one job, and the second one's request gets lost: all that is listed then is what the first one made,
+    moments before."""
+    data, script = tmp_path / "data", ("silent-after" if dies == "in doubt" else "", "reset-before")
+    async with scripted(monkeypatch, *script) as cloud:
+        with process(data) as served:
+            async with speaking_to(served, data) as service:
+                first = await service.submit(SHARED % b"first")
+                if dies == "done":
+                    await service.until(first["id"], State.ENDED)
+                else:
+                    await eventually(lambda: any(creations(cloud.ledger)))
+            await asyncio.to_thread(served.kill)
+        async with serving(data) as service:
+            second = await service.submit(SHARED % b"second", "priority=100")
+            found = await claimed_by(service, first, second)
+        assert found == [creation.compare_task_id for creation in creations(cloud.ledger)]
+        assert len(set(found)) == 2
+
+
+async def test_the_journal_of_another_wave_that_cannot_be_read_leaves_the_doubt_to_a_person(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose the comparison is, nobody can say: so it is nobody's."""
+    data = tmp_path / "data"
+    async with scripted(monkeypatch, "", "reset-after") as cloud:
+        with process(data) as served:
+            async with speaking_to(served, data) as service:
+                first = await service.submit(SHARED % b"first")
+                await service.until(first["id"], State.ENDED)
+            await asyncio.to_thread(served.kill)
+        journal = next((data / "waves" / first["id"]).glob("*.journal"))
+        for left in journal.parent.glob("*.journal-*"):
+            left.unlink()
+        journal.write_bytes(b"no journal at all" * 100)
+        async with serving(data) as service:
+            second = await service.submit(SHARED % b"second")
+            ended = await service.until(second["id"], State.ENDED)
+            assert (ended["exit_code"], ended["counts"]["unsettled"]) == (exits.UNSETTLED, 1)
+        assert len(list(creations(cloud.ledger))) == 2
 
 
 async def test_sigterm_settles_what_is_in_flight_and_exits_with_0(cloud: Simulator, tmp_path: Path) -> None:

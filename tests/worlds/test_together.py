@@ -11,8 +11,9 @@ from unittest import mock
 
 import pytest
 
-from batcher.channel.channel import Channels
+from batcher.channel.channel import Channel, Channels
 from batcher.channel.job_claims import JobClaims
+from batcher.channel.passes import Pass
 from batcher.life.entry import PlannedEntry
 from batcher.life.reconcile import Others
 from batcher.wave.entry_state_machine import EntryStateMachine
@@ -95,6 +96,25 @@ def that_forgets_what_a_stopped_wave_left() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def that_asks_no_other_journal() -> Iterator[None]:
+    """What another wave made in an earlier process is not known, where that has a journal of its own."""
+    whole = Channel.enter
+
+    def enter(self: Channel, *args: Any, **more: Any) -> Pass:
+        return whole(self, *args, **{**more, "others": None})
+
+    with mock.patch.object(Channel, "enter", enter):
+        yield
+
+
+@contextmanager
+def that_begins_as_if_nothing_could_land() -> Iterator[None]:
+    """What the process before left in doubt is known once its own wave is opened, and not before."""
+    with mock.patch.object(JobClaims, "was_left"):
+        yield
+
+
 @pytest.mark.parametrize(
     ("mutation", "broken"),
     [
@@ -102,6 +122,8 @@ def that_forgets_what_a_stopped_wave_left() -> Iterator[None]:
         (without_the_others, {"claimed", "invented", "lost"}),
         (with_a_pace_for_each_wave, {"limit"}),
         (that_forgets_what_a_stopped_wave_left, {"shared doubt"}),
+        (that_asks_no_other_journal, {"claimed", "invented", "lost"}),
+        (that_begins_as_if_nothing_could_land, {"dead doubt"}),
     ],
 )
 def test_the_worlds_find_a_process(mutation: Callable[[], Any], broken: set[str], tmp_path: Path) -> None:

@@ -17,12 +17,16 @@ from msgspec.structs import replace as changed
 
 from batcher.channel.channel import Channels
 from batcher.journal.memory_record import MemoryRecord
+from batcher.journal.port import EntryWithEvents
+from batcher.life.entry import PlannedEntry
 from batcher.life.policy import LookFirst
 from batcher.manifest import Entry
 from batcher.rates import Rate
+from batcher.wave.left_over import left_over
 from batcher.wave.stop import StopKind
 from tests.virtual import run
 from tests.worlds.cloud import Sent
+from tests.worlds.disk import Disk
 from tests.worlds.judge import judge, limit_broken
 from tests.worlds.judge_hand import UNITS
 from tests.worlds.process import Process
@@ -35,12 +39,12 @@ _VISITS = 3  # of a wave in one process
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """One of the waves. *after_s* after each start of the process it begins; *orders* are the operator's, at its first
-    run in each; after a stop it is taken up again *again_s* later. *rate* is its own, below the channel's."""
+    """One of the waves. By process: *after_s* after its start the wave begins. *orders* are the operator's, at
+    its first run in each; after a stop it is taken up again *again_s* later. *rate* is its own, below the channel's."""
 
     spec: Spec
     priority: int
-    after_s: float
+    after_s: tuple[float, ...]
     again_s: float
     orders: tuple[Order, ...]
     rate: Rate | None
@@ -92,7 +96,7 @@ def draw_crowd(seed: int) -> Crowd:
                     base, seed=seed + 10_000_000 * number, entries=tuple(_entries(rng, base, number, jobs, share))
                 ),
                 priority=rng.choice((0, 0, 0, -100, 100, 7)),
-                after_s=rng.choice((0.0, 0.0, 0.5, 20.0)),
+                after_s=tuple(rng.choice((0.0, 0.0, 0.5, 20.0)) for _ in lives),
                 again_s=rng.choice((0.0, 1.0, 60.0, 1000.0)),
                 orders=tuple(_orders(rng)),
                 rate=rng.choice((None, None, Rate(1, 1.0), Rate(4, 1.0), Rate(2, 10.0))),
@@ -184,10 +188,13 @@ class _Play:
                 give_up_after_s=base.policy.give_up_after_s,
                 slack_s=base.policy.slack_s,
             )
+            self._take_note(channels, process)
             signals: list[Callable[[int], None]] = []
             async with asyncio.TaskGroup() as group:
                 for nth, member in enumerate(self._crowd.members):
-                    company = Company(process, channels, member.priority, member.rate, signals)
+                    company = Company(
+                        process, channels, member.priority, member.rate, signals=signals, others=self._others_of(nth)
+                    )
                     group.create_task(self._visit(nth, number, life, company, last=last))
             process.dead = True
             channels.close()
@@ -202,10 +209,25 @@ class _Play:
             histories.append(await world.told(lives))
         return Together(self._crowd, tuple(histories), tuple(map(tuple, self._processes)), tuple(were_set))
 
+    def _others_of(self, nth: int) -> "_OtherDisks | None":
+        """What a wave can learn of the others where each has a journal of its own."""
+        if self._crowd.one_database:
+            return None
+        return _OtherDisks([world.disk for number, world in enumerate(self._worlds) if number != nth])
+
+    def _take_note(self, channels: Channels, process: Process) -> None:
+        """As a service does at its start: what may still land, and what was sent lately, is known before any wave is
+        opened."""
+        policy = self._crowd.base.policy
+        for world in self._worlds:
+            record = world.disk.record
+            if record.is_planned():
+                left_over(record, str(world.disk.results), process.now(), policy).tell(channels, policy)
+
     async def _visit(self, nth: int, number: int, life: Life, company: Company, *, last: bool) -> None:
         """One wave in one process: it begins, may be stopped, and goes on."""
         world, member = self._worlds[nth], self._crowd.members[nth]
-        await asyncio.sleep(member.after_s)
+        await asyncio.sleep(member.after_s[number])
         for visit in range(_VISITS):
             if company.process.dead:
                 return
@@ -222,13 +244,25 @@ class _Play:
         return random.Random(self._rng.getrandbits(64))
 
 
+@dataclass(frozen=True, slots=True)
+class _OtherDisks:
+    """`OtherRecords` of waves on these disks."""
+
+    disks: list[Disk]
+
+    async def of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
+        """See `OtherRecords.of_job`."""
+        planned = (disk.record for disk in self.disks if disk.record.is_planned())
+        return [one for record in planned for one in record.of_job(entry.scope, entry.job_id)]
+
+
 def judge_together(told: Together) -> list[Violation]:
     """Every promise that was broken: of each wave, and of all of them together."""
-    found = [*_limits(told), *_jobs(told), *_doubts(told)]
-    for nth, history in enumerate(told.histories):
-        claims, excused = _claims(told, nth)
-        found += claims
-        found += [one for one in judge(history) if not (excused and one.name in ("invented", "lost"))]
+    found = [*_limits(told), *_jobs(told), *_doubts(told), *_left_by_the_dead(told)]
+    is_mixed = told.crowd.base.config.keep_answer == "existing"  # the cloud itself gives one's for another's
+    for nth, wave in enumerate(told.histories):
+        found += [] if is_mixed else _claims(told, nth)
+        found += [one for one in judge(wave) if not (is_mixed and one.name in ("invented", "lost"))]
     return found
 
 
@@ -238,10 +272,10 @@ def _limits(told: Together) -> Iterator[Violation]:
     eras = [0, *accumulate(told.clock_was_set)]
     creates: dict[tuple[str, int], list[float]] = defaultdict(list)
     reads: dict[tuple[str, int], list[float]] = defaultdict(list)
-    for history, processes in zip(told.histories, told.processes, strict=True):
-        for sent in history.cloud.sent:
+    for wave, processes in zip(told.histories, told.processes, strict=True):
+        for sent in wave.cloud.sent:
             creates[sent.job[0], eras[processes[sent.life]]].append(sent.left_at)
-        for read in history.cloud.reads:
+        for read in wave.cloud.reads:
             reads[read.project, eras[processes[read.life]]].append(read.left_at)
     for name, rate, by_place in (("creates", base.rate, creates), ("look-ups", base.read_rate, reads)):
         for moments in by_place.values():
@@ -253,9 +287,9 @@ def _jobs(told: Together) -> Iterator[Violation]:
     """One unsettled intent per job: nothing is sent for a job while a request of another wave is under way, or is in
     doubt and can still land, as far as the process can know."""
     by_job: dict[tuple[int, tuple[str, str]], list[tuple[Sent, float]]] = defaultdict(list)
-    for history, processes in zip(told.histories, told.processes, strict=True):
-        for sent in history.cloud.sent:
-            ended_at = history.lives[sent.life].ended_at if sent.ended_at is None else sent.ended_at
+    for wave, processes in zip(told.histories, told.processes, strict=True):
+        for sent in wave.cloud.sent:
+            ended_at = wave.lives[sent.life].ended_at if sent.ended_at is None else sent.ended_at
             by_job[processes[sent.life], sent.job].append((sent, ended_at))
     for (_, job), requests in by_job.items():
         requests.sort(key=lambda request: request[0].left_at)
@@ -268,8 +302,8 @@ def _doubts(told: Together) -> Iterator[Violation]:
     """What a wave left in doubt when it stopped holds its job until it can land no more, while the process lives."""
     landing_s = told.crowd.base.policy.landing_s
     by_job: dict[tuple[int, tuple[str, str]], list[tuple[int, int, Sent]]] = defaultdict(list)
-    for nth, (history, processes) in enumerate(zip(told.histories, told.processes, strict=True)):
-        for sent in history.cloud.sent:
+    for nth, (wave, processes) in enumerate(zip(told.histories, told.processes, strict=True)):
+        for sent in wave.cloud.sent:
             by_job[processes[sent.life], sent.job].append((nth, sent.life, sent))
     for (_, job), requests in by_job.items():
         requests.sort(key=lambda request: request[2].left_at)
@@ -282,30 +316,43 @@ def _doubts(told: Together) -> Iterator[Violation]:
                 yield Violation("shared doubt", f"request {other.number} for {job} left before {one.number} had landed")
 
 
-def _claims(told: Together, nth: int) -> tuple[list[Violation], bool]:
-    """No wave reports what another made. And whether that is excused: where each has a journal of its own, no process
-    knows what another wave had made before it began."""
-    history, processes = told.histories[nth], told.processes[nth]
-    if told.crowd.base.config.keep_answer == "existing":
-        return [], True  # the cloud itself gives one's comparison for the other's
+def _left_by_the_dead(told: Together) -> Iterator[Violation]:
+    """What a process left unanswered when it died holds its job in the next one, too: from before its own wave is
+    opened there, until the request can land no more. Where a clock was set in between, nobody can tell when."""
+    landing_s = told.crowd.base.policy.landing_s
+    eras = [0, *accumulate(told.clock_was_set)]
+    sent = [
+        (nth, processes[one.life], one)
+        for nth, (wave, processes) in enumerate(zip(told.histories, told.processes, strict=True))
+        for one in wave.cloud.sent
+    ]
+    for nth, number, one in sent:
+        wave = told.histories[nth]
+        died = wave.lives[one.life].end is None
+        was_answered = one.told or (one.ended_at is not None and one.ended_at < wave.lives[one.life].ended_at)
+        if not died or was_answered:
+            continue
+        opened = [lived.began_at for lived, at in zip(wave.lives, told.processes[nth], strict=True) if at > number]
+        until = min([*opened, one.left_at + landing_s])
+        for other_nth, other_number, other in sent:
+            if other.job != one.job or other_nth == nth or other_number <= number or eras[number] != eras[other_number]:
+                continue
+            if other.left_at < until:
+                yield Violation("dead doubt", f"request {other.number} for {one.job} left before {one.number} landed")
+
+
+def _claims(told: Together, nth: int) -> list[Violation]:
+    """No wave reports what another made."""
     makers = {
-        made: told.processes[other][sent.life]
+        made
         for other, beside in enumerate(told.histories)
         if other != nth
         for sent in beside.cloud.sent
         for made in sent.created.values()
     }
-    settled = {
-        result.index: processes[number] for number, lived in enumerate(history.lives) for result in lived.results
-    }
-    found, excused = [], False
-    for result in history.results():
-        for name in ("object_level_compare_create_result", "data_level_compare_create_result"):
-            made = (result[name] or {}).get("compare_task_id")
-            if made not in makers:
-                continue
-            if not told.crowd.one_database and makers[made] < settled.get(result["index"], len(told.clock_was_set)):
-                excused = True
-            else:
-                found.append(Violation("claimed", f"wave {nth} reports {made} for entry {result['index']}"))
-    return found, excused
+    return [
+        Violation("claimed", f"wave {nth} reports {made} for entry {result['index']}")
+        for result in told.histories[nth].results()
+        for name in ("object_level_compare_create_result", "data_level_compare_create_result")
+        if (made := (result[name] or {}).get("compare_task_id")) in makers
+    ]

@@ -14,6 +14,7 @@ import msgspec
 import orjson
 
 from batcher.channel.channel import Channels
+from batcher.channel.other_journals import OtherRecords
 from batcher.follow.admitting_follower import AdmittingFollower
 from batcher.journal.errors import JournalFailed
 from batcher.journal.files import WaveFiles
@@ -105,6 +106,7 @@ class Company:
     channels: Channels
     priority: int
     rate: Rate | None  # the wave's own
+    others: OtherRecords | None = None  # of the other waves, where each has a journal of its own
     signals: list[Callable[[int], None]] = field(default_factory=list)
 
 
@@ -326,6 +328,7 @@ class World:
                     priority=0 if company is None else company.priority,
                     age=process.now() if start.begun_at is None else start.begun_at,
                     rate=None if company is None else company.rate,
+                    others=None if company is None else company.others,
                 )
                 for scope in start.scopes
             },

@@ -9,10 +9,11 @@ from batcher.journal.ops import Op
 from batcher.journal.port import MOST_BYTES, EntryWithEvents, is_recorded
 from batcher.journal.postgres.link import DatabaseLink, Row
 from batcher.life.entry import PlannedEntry, Scope
-from batcher.life.events import Answered, Event, decode
+from batcher.life.events import Answered, Event, Intended, decode
 from batcher.life.result import Status
 
 _PAGE = 1000  # rows read at a time by whoever goes through all of them
+_NEWEST = 2**63 - 1  # no event's id is as large
 _ENTRY = "e.wave, e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.body"
 _HAS_EVENTS = "EXISTS (SELECT 1 FROM events v WHERE v.wave = e.wave AND v.idx = e.idx)"
 _HAS_RESULT = "EXISTS (SELECT 1 FROM results r WHERE r.wave = e.wave AND r.idx = e.idx)"
@@ -198,13 +199,36 @@ class PostgresRecord:
 
     def others_of_job(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """The other entries that name the same job of the same project, in whichever wave of the database."""
+        return self._of_job(entry.scope, entry.job_id, besides=entry.index)
+
+    def of_job(self, scope: Scope, job_id: str) -> list[EntryWithEvents]:
+        """All entries that name that job of that project, in whichever wave of the database."""
+        return self._of_job(scope, job_id, besides=-1)
+
+    def _of_job(self, scope: Scope, job_id: str, besides: int) -> list[EntryWithEvents]:
         rows = self._db.rows(
             f"SELECT {_ENTRY} FROM entries e JOIN waves w ON w.number = e.wave "  # noqa: S608
             "WHERE e.scope = (SELECT id FROM scopes WHERE endpoint = %s AND project_id = %s) AND e.job_id = %s "
             "AND w.planned AND (e.wave, e.idx) <> (%s, %s) ORDER BY e.wave <> %s, e.wave, e.idx",
-            (entry.scope.endpoint, entry.scope.project_id, entry.job_id, self.number, entry.index, self.number),
+            (scope.endpoint, scope.project_id, job_id, self.number, besides, self.number),
         )
-        return [(self._entry(row, entry.scope), self._events_of(row[0], row[1])) for row in rows]
+        return [(self._entry(row, scope), self._events_of(row[0], row[1])) for row in rows]
+
+    def sent_since(self, moment: float) -> list[EntryWithEvents]:
+        """The open entries of which a request was intended at *moment* or later."""
+        indexes: dict[int, None] = {}
+        last = _NEWEST
+        while rows := self._db.rows(
+            "SELECT id, idx, kind, body FROM events WHERE wave = %s AND id < %s ORDER BY id DESC LIMIT %s",
+            (self.number, last, _PAGE),
+        ):
+            last = rows[-1][0]
+            events = [(index, decode(kind, body)) for _, index, kind, body in rows]
+            indexes |= {index: None for index, event in events if isinstance(event, Intended) and event.at >= moment}
+            if all(event.at < moment for _, event in events):  # a clock that was set may mix a few
+                break
+        entries = [self.entry(index) for index in indexes if self.result_of(index) is None]
+        return self._with_events(one for one in entries if one is not None)
 
     def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
         """Some entries of the same scope with an answer shortly before or after *entry*'s first event."""

@@ -4,8 +4,8 @@ Invariants:
 - A file that is open to be written says so in itself (`log.mark`) before anything else is written, until it is let go
   of in order: so a copy without its log is told from a whole one.
 - Its sign of life (`journal/sign_of_life.py`), once somebody keeps it, is durable outside of it before anything is
-committed that the sign does not cover. - Who looks into a journal changes nothing in its folder, whoever writes there
-meanwhile.
+  committed that the sign does not cover.
+- Who looks into a journal changes nothing in its folder, whoever writes there meanwhile.
 """
 
 import sqlite3

@@ -13,7 +13,7 @@ from batcher.service.audit import AuditEntry
 from batcher.service.kept.database import ServiceDatabase
 from batcher.service.models import State
 
-_LEEWAY_S = 600.0  # by which clocks may differ
+CLOCK_LEEWAY_S = 600.0  # by which clocks may differ, and a request may come late
 FINAL = (State.STOPPED, State.ENDED)
 
 
@@ -187,17 +187,15 @@ class Register:
 
         return await self._database.read(work)
 
-    async def begun_before(self, moment: float, ended_after: float) -> list[WaveRow]:
-        """The waves that had begun by then, and had not ended by *ended_after*; both Unix seconds."""
+    async def begun(self, ended_after: float) -> list[WaveRow]:
+        """The waves that have begun, and had not ended by *ended_after*, Unix seconds."""
 
         def work(db: sqlite3.Connection) -> list[WaveRow]:
             rows = (decode(row) for (row,) in db.execute("SELECT row FROM waves ORDER BY number DESC"))
             return [
                 row
                 for row in rows
-                if row.started_at is not None
-                and row.started_at < moment
-                and (row.ended_at is None or row.ended_at > ended_after - _LEEWAY_S)
+                if row.is_begun and (row.ended_at is None or row.ended_at > ended_after - CLOCK_LEEWAY_S)
             ]
 
         return await self._database.read(work)

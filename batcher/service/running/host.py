@@ -2,24 +2,27 @@
 limits of a scope hold together.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from batcher.api import Wave
 from batcher.clock import Clock, utc
-from batcher.follow.following import in_thread
+from batcher.errors import UserError
 from batcher.life.policy import LookFirst, Reconcile
+from batcher.logger import get_logger
 from batcher.service.given import ServedProfiles, lower
 from batcher.service.kept.folders import DataFolder, Folder
-from batcher.service.kept.register import WaveRow, settings_of
+from batcher.service.kept.register import CLOCK_LEEWAY_S, WaveRow, settings_of
 from batcher.service.meters import Meters
-from batcher.service.running.recall import Recalled, ran_beside, recalled
 from batcher.settings import Loaded, RunSettings
 from batcher.settings.credentials import credential_sources
 from batcher.settings.deadline import Deadline
 from batcher.station import Station
+
+log = get_logger("batcher.service")
 
 MOST_AT_ONCE = 64  # waves that are open at once, in all scopes
 
@@ -36,6 +39,7 @@ class Host:
         self._meters = meters
         self._grace_s = grace_s
         self._stations: dict[str | None, Station] = {}  # by profile
+        self._beside: dict[str, list[Path]] = {}  # by wave: journals of those that ran beside it in earlier processes
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> "Host":
@@ -67,20 +71,23 @@ class Host:
             encoding=row.encoding,
             checked_at=row.created_at,
             lost_since=row.created_at if row.is_restored else None,
+            beside=self._beside_of(row),
         )
 
-    async def recall(self, row: WaveRow, others: Collection[WaveRow]) -> None:
-        """*row* goes on after an earlier process: have its channels know what *others* made of its jobs meanwhile.
+    async def take_note(self, rows: Iterable[WaveRow]) -> None:
+        """Have the channels know what earlier processes left of *rows*, before anything is sent."""
+        for row in rows:
+            try:
+                await self._station(row.profile).take_note(self._folder(row).journal)
+            except UserError as error:
+                log.error("service.recall_failed", wave=row.id, error=error.message)
 
-        Raises `UserError`.
-        """
-        beside = [self._folder(other) for other in others if ran_beside(row, other)]
-        if not beside:
-            return
-        station, found = self._station(row.profile), list[Recalled]()
-        await in_thread(lambda: found.extend(recalled(self._folder(row), beside)), lambda: None)
-        for wave, entry, events in found:
-            station.remember(wave, entry, events)
+    def set_beside(self, row: WaveRow, earlier: Iterable[WaveRow]) -> None:
+        """Of the waves that *earlier* processes had begun, those that ran beside *row* are asked for what they made."""
+        self._beside_of(row)[:] = [self._folder(other).journal for other in earlier if ran_beside(row, other)]
+
+    def _beside_of(self, row: WaveRow) -> list[Path]:
+        return self._beside.setdefault(row.id, [])
 
     def _folder(self, row: WaveRow) -> Folder:
         return self._data.wave(row.id, row.format, row.encoding)
@@ -124,6 +131,19 @@ def _looking_first(settings: RunSettings) -> dict[str, Any]:
         return {}
     off = settings.reconcile is Reconcile.OFF  # then what cannot be looked up is unsettled
     return {"look_first": LookFirst.ALWAYS, **({"reconcile": Reconcile.WINDOW} if off else {})}
+
+
+def ran_beside(row: WaveRow, other: WaveRow) -> bool:
+    """Whether *other*, which has begun, ran in a scope of *row* after *row* began, if it has.
+
+    What it made before that is too old to be taken for what *row* made.
+    """
+    may_meet = any(_meet(scope, another) for scope in row.scopes for another in other.scopes)
+    if other.id == row.id or not may_meet:
+        return False
+    if row.started_at is None or other.ended_at is None:
+        return True
+    return other.ended_at >= row.started_at - CLOCK_LEEWAY_S
 
 
 def _meet(one: tuple[str, str, int], other: tuple[str, str, int]) -> bool:

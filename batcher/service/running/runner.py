@@ -1,7 +1,6 @@
 """Runs the waves that are to run: by priority, then age; each goes on by itself after whatever ended the service."""
 
 import asyncio
-import sqlite3
 from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
@@ -51,8 +50,9 @@ class Runner:
         self._ticking: asyncio.Task[None] | None = None
         self.is_closing = False
         self._hurried = asyncio.Event()
-        self._opened: set[str] = set()  # in this process
-        self._began = clock.now()
+        self._earlier: list[WaveRow] = []  # waves that an earlier process ran, and that were not long over
+        self._fresh: set[str] = set()  # waves that this process began
+        self._known: set[str] = set()  # waves of which is known which others ran beside them before
 
     async def start(self) -> None:
         """Take up what is there. Raises `StoreFailed`."""
@@ -60,6 +60,8 @@ class Runner:
             self._rows[row.id] = row
             if row.state is State.RUNNING:
                 await self._keep(row.id, lambda _: {"state": State.QUEUED})
+        self._earlier = await self._register.begun(ended_after=self._clock.now())
+        await self._host.take_note(self._earlier)
         self._ticking = asyncio.create_task(self._tick(), name="service-tick")
         self._ticking.add_done_callback(_told_of)
         self._schedule()
@@ -194,9 +196,6 @@ class Runner:
             if deadline is not None and row.deadline_at is None:
                 changes["deadline_at"] = now + deadline.seconds_from(utc(now))
             await self._keep(row.id, lambda _: changes)
-            if row.is_begun and row.id not in self._opened:
-                await self._recall(row)
-            self._opened.add(row.id)
 
         run = self._runs[row.id] = Run(wave, folder.results, opened)
         if row.state is State.PAUSED:
@@ -205,12 +204,20 @@ class Runner:
             run.stop(row.reason or "stopped")
         self._own(row.id, self._play(row, run))
 
-    async def _recall(self, row: WaveRow) -> None:
-        """*row* was begun by an earlier process, beside others: see `recall`."""
-        try:
-            await self._host.recall(row, await self._register.begun_before(self._began, row.started_at or 0.0))
-        except (UserError, sqlite3.Error) as error:
-            log.error("service.recall_failed", wave=row.id, error=str(error))
+    async def _learn_beside(self, row: WaveRow) -> None:
+        """Find out which waves earlier processes ran beside *row*; as often as it takes, for it may send nothing
+        without."""
+        while row.id not in self._known:
+            earlier = self._earlier
+            try:
+                if row.is_begun and row.started_at is not None:
+                    earlier = await self._register.begun(ended_after=row.started_at)
+            except StoreFailed as error:
+                log.error("service.store_failed", wave=row.id, error=str(error))
+                await asyncio.sleep(_STORE_AGAIN_S)
+                continue
+            self._host.set_beside(row, (other for other in earlier if other.id not in self._fresh))
+            self._known.add(row.id)
 
     def _own(self, id: str, work: Coroutine[Any, Any, None]) -> None:
         """Have *work* for a wave done in a task; what it fails with is never lost."""
@@ -233,6 +240,9 @@ class Runner:
             fresh = {"state": State.RUNNING, "reason": None, "exit_code": None}
             return {**changes, **(fresh if row.state is State.QUEUED else {})}
 
+        await self._learn_beside(row)
+        if not row.is_begun:
+            self._fresh.add(row.id)
         await self._keep(row.id, begun)
         log.info("service.wave_begun", wave=row.id, name=row.name)
         outcome = await run.play()
