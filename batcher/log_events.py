@@ -12,6 +12,8 @@ SENTENCES = {
     "credential.found": "a credential was found",
     "credential.iam_unreachable": "IAM cannot be asked: the scope waits",
     "entry.held_back": "a job is not ready: its entries wait until it is",
+    "journal.beside_unreadable": "the journal of another wave cannot be read: "
+    "what may be its comparison is left to a person",
     "journal.deleted": "the journal was deleted or moved; all that it held is kept",
     "journal.lost": "the journal is lost",
     "journal.outdated": "another run may have gone on with a newer journal: each entry is looked up before it is sent",
