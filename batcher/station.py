@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from batcher.api import Wave
 from batcher.channel.connections import Connections, CredentialFor
+from batcher.channel.left_over import left_over
 from batcher.clock import Clock, SystemClock
 from batcher.drs.auth.sources import CredentialSources
 from batcher.journal.beside import asked_of
@@ -26,7 +27,6 @@ from batcher.life.entry import Scope
 from batcher.settings import RunSettings, load
 from batcher.settings.credentials import credential_sources
 from batcher.settings.policy import policy_of
-from batcher.wave.left_over import left_over
 
 MOST_PRIORITY = 100
 

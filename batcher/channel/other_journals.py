@@ -23,7 +23,7 @@ class OtherRecords(Protocol):
     """The records of the waves that may have worked on a wave's jobs."""
 
     async def of_job(self, entry: PlannedEntry) -> list[EntryWithEvents] | None:
-        """Their entries that name the job of *entry*, as of its scope; None: that cannot be told."""
+        """The entries of others that name the job of *entry*, as of its scope; None: that cannot be told."""
         ...
 
 
@@ -39,7 +39,7 @@ class OtherJournals:
         self._opened = opened
 
     async def of_job(self, entry: PlannedEntry) -> list[EntryWithEvents] | None:
-        """Their entries that name the job of *entry*, as of its scope; None: one of them cannot be read."""
+        """The entries of others that name the job of *entry*, as of its scope; None: a journal cannot be read."""
         others = dict.fromkeys(path for path in (*self._told, *self._opened) if path != self._own)
         return await asyncio.to_thread(_asked, list(others), entry) if others else []
 

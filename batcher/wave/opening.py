@@ -15,6 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batcher._version import __version__
+from batcher.channel.left_over import last_sign
 from batcher.clock import Clock, utc
 from batcher.drs.outcome import ErrorKind
 from batcher.errors import BatcherError
@@ -33,7 +34,6 @@ from batcher.manifest.entry import default_key
 from batcher.manifest.grouped import GroupedFindings, once
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import RunStart
-from batcher.wave.left_over import last_sign
 from batcher.wave.prior_run_check import LOOKS_FIRST
 from batcher.wave.rebuild import count_doubts
 from batcher.wave.request import Request

@@ -12,11 +12,12 @@ import pytest
 
 from batcher.journal import filesystem
 from batcher.journal.errors import NotAJournal, WaveRefused
+from batcher.journal.files import lock_file_of
 from batcher.journal.filesystem import file_system_of
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.sqlite.schema import prepare
 from batcher.journal.sqlite.unfit import unfit
-from batcher.journal.wave_lock import WaveLock
+from batcher.journal.wave_lock import WaveLock, is_held
 
 
 @pytest.fixture
@@ -52,6 +53,19 @@ class ByteLocks:
 def _file(fd: int) -> tuple[int, int]:
     found = os.fstat(fd)
     return found.st_dev, found.st_ino
+
+
+def test_who_only_asks_whether_a_wave_runs_keeps_nobody_out(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`batcher status --watch` asks every two seconds, and a run may start at that very moment."""
+    WaveLock(journal).release()
+    asking = os.open(lock_file_of(journal), os.O_RDONLY)
+    fcntl.flock(asking, fcntl.LOCK_SH)  # as `is_held` does, for microseconds
+    monkeypatch.setattr("batcher.locks.time.sleep", lambda _: fcntl.flock(asking, fcntl.LOCK_UN))
+    lock = WaveLock(journal)
+    assert is_held(journal)
+    lock.release()
+    assert not is_held(journal)
+    os.close(asking)
 
 
 def test_a_second_one_is_kept_out(journal: Path) -> None:

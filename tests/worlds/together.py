@@ -16,13 +16,13 @@ from pathlib import Path
 from msgspec.structs import replace as changed
 
 from batcher.channel.channel import Channels
+from batcher.channel.left_over import left_over
 from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.port import EntryWithEvents
 from batcher.life.entry import PlannedEntry
 from batcher.life.policy import LookFirst
 from batcher.manifest import Entry
 from batcher.rates import Rate
-from batcher.wave.left_over import left_over
 from batcher.wave.stop import StopKind
 from tests.virtual import run
 from tests.worlds.cloud import Sent
