@@ -15,7 +15,7 @@ from batcher.life.policy import Policy
 from batcher.life.result import Status
 from batcher.logger import get_logger
 from batcher.wave.collector import Collector
-from batcher.wave.counts import WaveCounts
+from batcher.wave.status import WaveCounts
 from batcher.wave.stop import Stop, StopKind, Stopping
 
 log = get_logger("batcher.wave")

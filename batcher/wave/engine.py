@@ -22,11 +22,10 @@ from batcher.life.result import Status
 from batcher.wave.collector import Collector, stop_for
 from batcher.wave.context import Boundary, Context, log, unwatched
 from batcher.wave.controls import Controls
-from batcher.wave.counts import WaveCounts
 from batcher.wave.lane import Lane
 from batcher.wave.rebuild import provisional
 from batcher.wave.sink import Sink, SinkFailed
-from batcher.wave.status import WaveStatus
+from batcher.wave.status import WaveCounts, WaveStatus
 from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
 
 P = ParamSpec("P")

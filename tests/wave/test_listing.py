@@ -14,8 +14,8 @@ from batcher.drs.outcome import Comparison, ListOutcome, Trouble
 from batcher.drs.v3.classify import classify_list
 from batcher.life.policy import Policy
 from batcher.wave.context import Context
-from batcher.wave.counts import WaveCounts
 from batcher.wave.listing import ComparisonLister
+from batcher.wave.status import WaveCounts
 from batcher.wave.stop import Stopping
 from tests.pace.server import virtual_clock
 from tests.virtual import run

@@ -12,10 +12,10 @@ from batcher.life.policy import Policy
 from batcher.life.state import history
 from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context
-from batcher.wave.counts import WaveCounts
 from batcher.wave.entry_state_machine import EntryStateMachine
 from batcher.wave.listing import ComparisonLister
 from batcher.wave.look_up import LookUps
+from batcher.wave.status import WaveCounts
 from batcher.wave.stop import Stopping
 from tests.pace.server import virtual_clock
 from tests.virtual import run

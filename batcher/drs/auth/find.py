@@ -10,7 +10,6 @@ from msgspec import Struct
 from batcher.clock import SystemClock
 from batcher.drs.auth.access_key import AccessKey, AccessKeyCredential
 from batcher.drs.auth.iam import User, project_scope
-from batcher.drs.auth.iam_endpoint import derived_iam_endpoint, normalise_iam_endpoint
 from batcher.drs.auth.key_guard import KeyGuard
 from batcher.drs.auth.login import Login, LoginCredential, Sleep
 from batcher.drs.auth.other_cloud import another_cloud
@@ -19,7 +18,7 @@ from batcher.drs.auth.secret import SecretSource, SecretUnusable
 from batcher.drs.auth.sources import CredentialPlaces, CredentialSources
 from batcher.drs.auth.token import TokenCredential
 from batcher.drs.cloud import Credential, Transport
-from batcher.drs.endpoints import is_loopback, region_of_endpoint
+from batcher.drs.endpoints import iam_endpoint_of, is_loopback, normalise_endpoint, region_of_endpoint
 from batcher.errors import UserError
 from batcher.text import counted
 
@@ -151,10 +150,10 @@ class CredentialFinder:
         said = next((plain for place in first if (plain := place.plain(Item.IAM_ENDPOINT))), found.iam_endpoint)
         if said is not None:
             try:
-                return normalise_iam_endpoint(said.value, insecure_http=self._sources.insecure_http)
+                return _normalise_iam_endpoint(said.value, insecure_http=self._sources.insecure_http)
             except ValueError as error:
                 raise SecretUnusable(f"{said.origin}: {error}") from None
-        derived = derived_iam_endpoint(endpoint)
+        derived = _derived_iam_endpoint(endpoint)
         if derived is None:
             raise SecretUnusable(
                 f"the region table does not know {endpoint}, so its IAM is not known either, and a credential is not "
@@ -202,6 +201,24 @@ class CredentialFinder:
         lines += [f"Half of one is there: {half}." for half in halves]
         lines.append("Set one of them, for example BATCHER_TOKEN_FILE=FILE, or HUAWEICLOUD_SDK_AK and _SK")
         return "\n".join(lines)
+
+
+def _derived_iam_endpoint(endpoint: str) -> str | None:
+    """The IAM that belongs to the DRS *endpoint* (normalised); None where the region table does not know it.
+
+    A host that is not in the table is not guessed at: a password would go to whoever owns it. On loopback one
+    address serves both, as the simulator does.
+    """
+    region = region_of_endpoint(endpoint)
+    if region is not None:
+        return iam_endpoint_of(region)
+    return endpoint if is_loopback(urlsplit(endpoint).hostname or "") else None
+
+
+def _normalise_iam_endpoint(url: str, *, insecure_http: bool = False) -> str:
+    """*url* as scheme, host and port. Other tools' names end in `/v3`, which is dropped. Raises `ValueError`."""
+    text = url.strip().rstrip("/")
+    return normalise_endpoint(text.removesuffix("/v3"), insecure_http=insecure_http)
 
 
 @contextmanager
