@@ -273,6 +273,8 @@ def shares_sessions(connection: Connection, sibling: Callable[[], Connection]) -
                 if theirs == before or connection.execute(asked).fetchone() != (before,):
                     return True
         return False
+    except psycopg.errors.ProtocolViolation:  # pool_mode = statement takes no transactions at all
+        return True
     finally:
         other.close()
 
