@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping
+from hashlib import file_digest
 from pathlib import Path
 from typing import Any
 
@@ -391,7 +392,6 @@ def _fixed(loaded: Loaded) -> dict[str, Any]:
 
 
 def _digest(draft: Folder) -> str:
-    from hashlib import file_digest
 
     with draft.manifest.open("rb") as file:
         return f"sha256:{file_digest(file, 'sha256').hexdigest()}"
