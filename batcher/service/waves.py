@@ -392,7 +392,6 @@ def _fixed(loaded: Loaded) -> dict[str, Any]:
 
 
 def _digest(draft: Folder) -> str:
-
     with draft.manifest.open("rb") as file:
         return f"sha256:{file_digest(file, 'sha256').hexdigest()}"
 
