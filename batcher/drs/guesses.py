@@ -22,7 +22,7 @@ LANDING_TIME_S = 150.0
 
 # How much earlier than its request a comparison of ours may seem to be created, by the cloud's own clock as it was
 # learnt from another comparison: the service is several machines, each with its own clock. Wider means more
-# candidates, so more entries left unsettled; narrower could overlook our own.
+# candidates, so more entries left unsettled; narrower could overlook our own. What seems that much older is a person's.
 CLOCK_SLACK_S = 5.0
 
 # While the cloud's time is not known, a comparison that was created so much before a request, both by our clock and by

@@ -199,6 +199,8 @@ def _age(comparison: Comparison, half: Half, entry: PlannedEntry, look: Look) ->
         return _Age.OLDER if look.ancient is not None and created < look.ancient else _Age.UNCLEAR
     if created < look.since.earliest - look.slack_s:
         return _Age.OLDER
+    if created < look.since.earliest:
+        return _Age.ODD  # somebody else's of a moment before, or ours by a machine of the cloud's whose clock is behind
     return _Age.YOUNGER if created >= look.since.latest - look.slack_s else _Age.UNCLEAR
 
 

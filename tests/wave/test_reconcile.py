@@ -33,7 +33,10 @@ def data_sight(made: Look, state: EntryState | None = None) -> LookedUpHalf:
     ("made", "sight"),
     [
         (look(comparison("a")), Sight.FOUND),
-        (look(comparison("a", at=NOON - 4)), Sight.FOUND),  # two clocks of the cloud's differ a little
+        (
+            look(comparison("a", at=NOON - 4)),
+            Sight.AMBIGUOUS,
+        ),  # another's of a moment before, or two clocks of the cloud's
         (look(comparison("a", at=NOON - 6)), Sight.ABSENT),  # older than the intent
         (look(comparison("a", kind="contents")), Sight.ABSENT),  # of another type
         (look(comparison("a", kind="object_comparison")), Sight.ABSENT),
