@@ -5,12 +5,16 @@
             print(result.key, result.status)
     print(wave.end.status.created)
 
-The command line runs on the same class, so both keep the same promises.
+The command line runs on the same class, so both keep the same promises. What holds here:
+
+- Whatever is opened is let go of in the opposite order, also where opening fails or is cancelled. The lock goes last.
+- Nothing is sent before the plan is durable and every credential that is needed was found; a plan for which one was
+  not is taken back, and the next call plans anew.
+- A wave runs once. Why and how hard it is to stop is one value, `Stopping`, whoever has the reason.
 """
 
 import asyncio
 import random
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -20,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Self
 from msgspec.structs import replace
 
 from batcher import logs
-from batcher.channel.connections import Connections, CredentialFor, width
+from batcher.channel.connections import Connections, CredentialFor, tell_found, width
 from batcher.channel.passes import Pass
 from batcher.clock import Clock, SystemClock, utc
 from batcher.drs.auth.sources import CredentialSources
@@ -30,7 +34,7 @@ from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.wave_lock import WaveLock
 from batcher.life.entry import Scope
 from batcher.life.result import Result
-from batcher.manifest import Manifest, RunDefaults, open_manifest
+from batcher.manifest import open_manifest
 from batcher.masking import mask_text
 from batcher.scopes import run_defaults, with_project
 from batcher.settings import RunSettings, load
@@ -42,8 +46,8 @@ from batcher.wave.controls import Controls, orders
 from batcher.wave.engine import Engine, RunStart, WaveEnd
 from batcher.wave.opening import KeeperAt, OpenedWave, OpeningState, open_wave
 from batcher.wave.rebuild import begun
-from batcher.wave.request import Request, StoppableManifest
-from batcher.wave.sink import ResultsFile, Sink, StandardOutput
+from batcher.wave.request import StoppableManifest, requested
+from batcher.wave.sink import Sink, sink_to
 from batcher.wave.status import WaveStatus
 from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
 from batcher.zone import zone_of
@@ -52,6 +56,7 @@ if TYPE_CHECKING:  # imported where something is followed: that is not every wav
     from batcher.follow.admitting_follower import AdmittingFollower
     from batcher.follow.follower import FollowEnd, FollowStatus
 
+_TOLD = Stop(StopKind.ASKED, "told to stop by batcher control")
 _UNREAD = 1000  # results that wait for whoever iterates; then the wave waits too
 
 
@@ -262,38 +267,16 @@ class Wave:
         await task
 
     async def _open(self) -> None:
-        settings = self.settings
-        if settings.follows or settings.wait_ready > 0:
-            from batcher.follow.admitting_follower import AdmittingFollower
-
-            self._admitting = AdmittingFollower(self._results, settings, self._clock, self._rng, self._stopping)
-        if settings.deadline is not None:
-            self._ends_at = self._clock.monotonic() + settings.deadline.seconds_from(
-                utc(self._clock.now()), zone_of(settings.timezone)
-            )
-        if self._results is not None:
-            self._results = followed(self._results)
-        manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)
-        self._files = files = (
-            WaveFiles.of_output(manifest.digest, self._journal)
-            if self._results is None
-            else WaveFiles.of(self._results, self._journal)
-        )
-        self.journal_path = files.journal
-        request = self._request(manifest, files, await self._defaults(manifest))
-        opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch, self._keeper_at)
-        self._lock = opened.lock
-        self._stack.callback(opened.lock.release)
-        self.found = opened.found
-        self._stack.callback(self._forget_unbegun)  # runs with the journal closed, and the wave still held
-        self._stack.push_async_callback(opened.keeper.aclose)
+        """Everything that a wave takes, in the order in which it is let go of from the last to the first."""
+        self._set_deadline()
+        self._prepare_following()
+        opened = await self._take_up()
         begun_before = [] if self._admitting is None else await asyncio.to_thread(begun, opened.record)
         journal = opened.keeper.journal()
-        if self._wrap_journal is not None:
-            journal = self._wrap_journal(journal)
-        sink = self._open_sink(opened)
+        journal = journal if self._wrap_journal is None else self._wrap_journal(journal)
+        sink = sink_to(self._results, self._output, opened.record)
         self._stack.callback(sink.close)
-        concurrency = width(settings.concurrency, len(opened.start.scopes))
+        concurrency = width(self.settings.concurrency, len(opened.start.scopes))
         passes = await self._enter(opened.start, concurrency)
         if self._admitting is not None:
             self._stack.push_async_callback(self._admitting.aclose)
@@ -302,32 +285,46 @@ class Wave:
         await self._engine.take_note()
         await self._take_orders(self._engine)
         if self._admitting is not None:
-            from batcher.follow.following import in_thread
+            await self._admitting.start(begun_before, self._engine.reads)
 
-            admitting = self._admitting
-            await in_thread(
-                lambda: admitting.take_up(begun_before), lambda: admitting.stop("the opening was cancelled")
-            )
-            admitting.begin(self._engine.reads)
+    def _set_deadline(self) -> None:
+        if (deadline := self.settings.deadline) is not None:
+            left_s = deadline.seconds_from(utc(self._clock.now()), zone_of(self.settings.timezone))
+            self._ends_at = self._clock.monotonic() + left_s
 
-    def _request(self, manifest: Manifest, files: WaveFiles, defaults: RunDefaults) -> Request:
-        """What is asked for when the wave is opened."""
-        settings = self.settings
-        return Request(
-            manifest=StoppableManifest(manifest, self._stopping),
-            defaults=defaults,
-            files=files,
-            allow_duplicates=settings.allow_duplicates,
-            skip_invalid=settings.skip_invalid,
-            digest=settings.digest,
-            retry_failed=settings.retry_failed,
-            restart=settings.restart,
-            look_first=settings.look_first,
-            settings=settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"}),
+    def _prepare_following(self) -> None:
+        if self.settings.follows or self.settings.wait_ready > 0:
+            from batcher.follow.admitting_follower import AdmittingFollower
+
+            self._admitting = AdmittingFollower(self._results, self.settings, self._clock, self._rng, self._stopping)
+
+    async def _take_up(self) -> OpenedWave:
+        """The wave, planned or as its journal has it, and held until the end."""
+        if self._results is not None:
+            self._results = followed(self._results)
+        manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)
+        self._files = files = WaveFiles.of_run(self._results, self._journal, manifest.digest)
+        self.journal_path = files.journal
+        defaults = run_defaults(self.settings, self._credential_sources)
+        if self._credential_for is None:
+            now = self._clock.now()
+            defaults = await with_project(manifest, defaults, self.settings, self._credential_sources, now)
+        request = requested(
+            self.settings,
+            StoppableManifest(manifest, self._stopping),
+            defaults,
+            files,
             command=self._command,
             checked_at=self._checked_at,
             lost_since=self._lost_since,
         )
+        opened = await asyncio.to_thread(open_wave, request, self._clock, self._watch, self._keeper_at)
+        self._lock = opened.lock
+        self._stack.callback(opened.lock.release)
+        self.found = opened.found
+        self._stack.callback(self._forget_unbegun)  # runs with the journal closed, and the wave still held
+        self._stack.push_async_callback(opened.keeper.aclose)
+        return opened
 
     def _engine_of(
         self, opened: OpenedWave, journal: Journal, sink: Sink, passes: dict[Scope, Pass], concurrency: int
@@ -351,7 +348,7 @@ class Wave:
     async def _take_orders(self, engine: Engine) -> None:
         """Listen for `batcher control`; a wave that cannot runs all the same."""
         assert self._files is not None  # noqa: S101 - the engine writes to them
-        handle = orders(engine.controls, engine.status, lambda: self.stop(_told_to_stop()))
+        handle = orders(engine.controls, engine.status, lambda: self.stop(_TOLD))
         try:
             await self._stack.enter_async_context(ControlServer(self._files, handle))
         except OSError as error:
@@ -366,21 +363,6 @@ class Wave:
             self._lock.forget()
         if self._results is not None:
             self._results.unlink(missing_ok=True)
-
-    def _open_sink(self, opened: OpenedWave) -> Sink:
-        if self._results is not None:
-            return ResultsFile(self._results)
-        output = self._output or StandardOutput()
-        for line in opened.record.lines():
-            output.write(line)
-        return output
-
-    async def _defaults(self, manifest: Manifest) -> RunDefaults:
-        sources = self._credential_sources
-        defaults = run_defaults(self.settings, sources)
-        if self._credential_for is not None:
-            return defaults
-        return await with_project(manifest, defaults, self.settings, sources, self._clock.now())
 
     async def _enter(self, start: RunStart, concurrency: int) -> dict[Scope, Pass]:
         """A pass to the channel of each scope; credentials are looked for where something may be asked."""
@@ -400,11 +382,7 @@ class Wave:
         asking = [scope for scope in start.scopes if self._admitting is not None or start.left_in(scope)]
         credentials = await connections.credentials(asking, of=len(start.scopes))
         self.credentials = {scope: credential.describe() for scope, credential in credentials.items()}
-        for described, count in Counter(self.credentials.values()).items():
-            if self.settings.log_format == "json":
-                log.info("credential.found", used=described, scopes=count)
-            else:  # the start text says it
-                log.debug("credential.found", used=described, scopes=count)
+        tell_found(self.credentials.values(), as_text=self.settings.log_format != "json")
         passes = await connections.enter(
             start.scopes,
             self.settings,
@@ -420,7 +398,3 @@ class Wave:
         for one in passes.values():
             self._stack.callback(one.close)
         return passes
-
-
-def _told_to_stop() -> Stop:
-    return Stop(StopKind.ASKED, "told to stop by batcher control")

@@ -6,6 +6,7 @@ credentials are those of the process, and each wave gets passes to the channels 
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -185,6 +186,15 @@ def width(concurrency: int, scopes: int) -> int:
     instead = max(1, room // (2 * scopes))
     log.warning("wave.concurrency_lowered", instead=instead, of=concurrency)
     return instead
+
+
+def tell_found(described: Iterable[str], *, as_text: bool) -> None:
+    """Log which credentials are used, each with how many scopes it is for; *as_text*, the start text says it."""
+    for used, count in Counter(described).items():
+        if as_text:
+            log.debug("credential.found", used=used, scopes=count)
+        else:
+            log.info("credential.found", used=used, scopes=count)
 
 
 def _mark(finder: CredentialFinder, endpoint: str, project_id: str) -> object:

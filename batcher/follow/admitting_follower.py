@@ -11,7 +11,7 @@ from batcher.clock import Clock
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
 from batcher.follow.follower import FollowEnd, FollowStatus
-from batcher.follow.following import Following
+from batcher.follow.following import Following, in_thread
 from batcher.holding.admission import Admittance, Admitted
 from batcher.holding.readiness_admission import ReadinessAdmission, ReadinessAdmissions
 from batcher.holding.running_limit import RunningLimit
@@ -75,6 +75,11 @@ class AdmittingFollower:
             )
         for entry in begun:
             self._running.begun(entry)
+
+    async def start(self, begun: Iterable[PlannedEntry], reads: Mapping[Scope, Pass]) -> None:
+        """`take_up` in a thread, then `begin`. Raises `UserError`."""
+        await in_thread(lambda: self.take_up(begun), lambda: self.stop("the opening was cancelled"))
+        self.begin(reads)
 
     def begin(self, reads: Mapping[Scope, Pass]) -> None:
         """The lanes are there: look through *reads* from now on. Raises `UserError`."""

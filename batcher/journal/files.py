@@ -61,6 +61,12 @@ class WaveFiles(Struct, frozen=True):
         return cls(there, beside)
 
     @classmethod
+    def of_run(cls, results: Path | None, journal: Path | None, digest: str) -> "WaveFiles":
+        """Those of the wave that is to be run: see `of`, and `of_output` where no *results* are named. Raises
+        `WaveRefused`."""
+        return cls.of_output(digest, journal) if results is None else cls.of(results, journal)
+
+    @classmethod
     def of_output(cls, digest: str, journal: Path | None = None) -> "WaveFiles":
         """Those of a wave whose results go to standard output, by its manifest's *digest*. Raises `WaveRefused`."""
         return cls(None, followed(journal or _journal_of_output(digest)), is_named=journal is not None)

@@ -9,6 +9,7 @@ from batcher.errors import UserError
 from batcher.journal.files import WaveFiles
 from batcher.life.policy import LookFirst
 from batcher.manifest import Entry, Finding, Manifest, RunDefaults
+from batcher.settings import RunSettings
 from batcher.wave.stop import Stop, Stopping
 
 
@@ -29,6 +30,34 @@ class Request(Struct, frozen=True, kw_only=True):
     checked_at: float | None = None  # when the manifest was checked, Unix seconds; None: it is checked as it is planned
     lost_since: float | None = (
         None  # since when the wave may have been begun by a run whose journal is lost, Unix seconds
+    )
+
+
+def requested(
+    settings: RunSettings,
+    manifest: Manifest,
+    defaults: RunDefaults,
+    files: WaveFiles,
+    *,
+    command: str | None,
+    checked_at: float | None,
+    lost_since: float | None,
+) -> Request:
+    """What *settings* ask for; see `Request` for the others."""
+    return Request(
+        manifest=manifest,
+        defaults=defaults,
+        files=files,
+        allow_duplicates=settings.allow_duplicates,
+        skip_invalid=settings.skip_invalid,
+        digest=settings.digest,
+        retry_failed=settings.retry_failed,
+        restart=settings.restart,
+        look_first=settings.look_first,
+        settings=settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"}),
+        command=command,
+        checked_at=checked_at,
+        lost_since=lost_since,
     )
 
 

@@ -17,6 +17,7 @@ from batcher import streams
 from batcher.clock import utc_now
 from batcher.errors import BatcherError
 from batcher.journal.files import followed
+from batcher.journal.port import Record
 from batcher.life.result import Status
 from batcher.whole import whole_bytes
 
@@ -234,3 +235,14 @@ def write_all(path: Path, lines: Iterable[bytes]) -> int:
             file.write(line)
             count += 1
     return count
+
+
+def sink_to(results: Path | None, output: Sink | None, record: Record) -> Sink:
+    """Where the lines go: to the file *results*; else to *output*, standard output unless given, which gets the lines
+    of earlier runs as well. Raises `SinkFailed`, `JournalFailed`."""
+    if results is not None:
+        return ResultsFile(results)
+    output = output or StandardOutput()
+    for line in record.lines():
+        output.write(line)
+    return output
