@@ -65,23 +65,28 @@ _FLEET = (
 )
 
 
-def cloud(seed: int) -> ServiceConfig:
-    """The cloud that the demo runs against."""
+def cloud(seed: int, *, speed: float = 1.0) -> ServiceConfig:
+    """The cloud that the demo runs against; comparisons run *speed* times as fast as the cloud's."""
     return ServiceConfig(
-        cloud=CloudConfig(limit=LIMIT, jobs=_FLEET, differences=Differences(share=0.05)),
+        cloud=CloudConfig(limit=LIMIT, jobs=_FLEET, differences=Differences(share=0.05), speed=speed),
         faults=_FAULTS,
         seed=seed,
         latency_s=(0.02, 0.12),
     )
 
 
-def manifest_csv(now: datetime) -> str:
-    """The manifest as CSV, semicolons and all, as a spreadsheet saves it; some comparisons start a day after *now*."""
+def manifest_csv(now: datetime, *, scheduled: bool = True) -> str:
+    """The manifest as CSV, semicolons and all, as a spreadsheet saves it; some comparisons start a day after *now*.
+
+    Without *scheduled* those are left out.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, _HEADER, delimiter=";", lineterminator="\r\n")
     writer.writeheader()
     for number in range(ENTRIES):
-        writer.writerow(dict(_row(number, now)))
+        row = dict(_row(number, now))
+        if scheduled or "start_time" not in row:
+            writer.writerow(row)
     return out.getvalue()
 
 

@@ -275,7 +275,8 @@ class _FindingsFile:
         """The whole answer. Raises OSError."""
         assert self._file is not None  # noqa: S101 - there are findings
         assert self._first is not None  # noqa: S101
-        detail = f"The manifest has {counted(self.count, 'finding')}; {entries:,} entries are sound. Nothing was kept."
+        sound = f"{counted(entries, 'entry', 'entries')} {'is' if entries == 1 else 'are'} sound"
+        detail = f"The manifest has {counted(self.count, 'finding')}; {sound}. Nothing was kept."
         head = {
             **{"type": "about:blank", "title": "Not valid", "status": 422, "detail": detail},
             **{"count": self.count, "sound": entries},

@@ -83,6 +83,17 @@ class ListEntries(Wire):
     after: str | None = Field(default=None, max_length=2000, description="`next` of the page before.")
 
 
+class ReadGate(Wire):
+    """How much of the gate's ruling."""
+
+    limit: int | None = Field(
+        default=None,
+        ge=1,
+        le=MOST_AT_ONCE,
+        description="At most so many of those in the way, and of what was accepted; `left_out` counts the others.",
+    )
+
+
 class ReadReport(Wire):
     """Which form the report has."""
 

@@ -190,9 +190,13 @@ def acceptances_of(path: Path | None) -> tuple[Acceptance, ...]:
     return () if path is None else read_acceptances(expanded(path))
 
 
-def gate(results: Path, acceptances: tuple[Acceptance, ...]) -> BinaryIO:
-    """What the gate says, as `batcher gate --json`, as a file to be read. Raises `UserError`."""
-    return _written(json_pieces(evaluate(entries_of([results]), acceptances, utc_now().date()).told()))
+def gate(results: Path, acceptances: tuple[Acceptance, ...], most: int | None) -> BinaryIO:
+    """What the gate says, as `batcher gate --json`, as a file to be read; *most* of each of the long lists, None: all.
+
+    Raises `UserError`.
+    """
+    ruling = evaluate(entries_of([results]), acceptances, utc_now().date())
+    return _written(json_pieces(ruling.told() if most is None else ruling.as_json(most)))
 
 
 def report(results: Path, acceptances: tuple[Acceptance, ...], format: str) -> BinaryIO:

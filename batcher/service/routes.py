@@ -171,9 +171,9 @@ ROUTES: tuple[Route, ...] = (
         answers=_json("The pace.", shown.PaceModel), errors=(404, 409),
     ),
     Route(
-        method="GET", path="/v1/waves/{id}/gate", name="gate", role=Role.READ,
+        method="GET", path="/v1/waves/{id}/gate", name="gate", role=Role.READ, query=models.ReadGate,
         what="GO or NO-GO over the wave, as `batcher gate --json`.",
-        answers={200: RouteAnswer("The ruling.", {JSON: None})}, errors=(404, 409),
+        answers={200: RouteAnswer("The ruling.", {JSON: None})}, errors=(404, 409, 422),
     ),
     Route(
         method="GET", path="/v1/waves/{id}/report", name="report", role=Role.READ, query=models.ReadReport,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batcher.cli import exits
+from batcher.cli.listening import DEFAULT_LISTEN, address_of
 from batcher.cli.show.terminal import Screen, screen
 from batcher.cli.timezone import timezone_option
 from batcher.clock import utc_now
@@ -23,6 +24,7 @@ _EPILOG = """\b
 Examples:
   batcher demo
   batcher demo --folder /tmp/demo --seed 7
+  batcher demo --serve    # the service and its page, with a wave that runs
 
 No credential is needed, and nothing leaves this machine. A demo of before in the same folder is replaced.
 """
@@ -35,13 +37,20 @@ _MARK = ".batcher-demo"
               help="Where manifest, results and report go.")  # fmt: skip
 @click.option("--seed", type=int, default=10, show_default=True, help="The same seed meets the same faults.")
 @click.option("--fast", is_flag=True, help="Do not wait: let time leap to the next thing that happens.")
+@click.option("--serve", "serves", is_flag=True, help="Serve waves over HTTP instead, with a page to look at.")
+@click.option("--listen", metavar="HOST:PORT", help=f"Where --serve listens. [{DEFAULT_LISTEN}]")
 @click.option("--quiet", is_flag=True, help="No progress and no summary.")
 @timezone_option
-def command(folder: Path, seed: int, fast: bool, quiet: bool) -> int:
+def command(folder: Path, seed: int, fast: bool, serves: bool, listen: str | None, quiet: bool) -> int:
     """Run a sample wave of 300 entries through a simulated cloud on a bad day, and say where to look at it.
 
     All shapes of comparison, two projects, some jobs that are not well; lost answers, gateway errors and throttling.
     """
+
+    if serves:
+        return _serve(folder, listen or DEFAULT_LISTEN, seed, fast=fast, quiet=quiet)
+    if listen is not None:
+        raise UserError("--listen is of --serve: give both, or neither.")
 
     from batcher.cli.rehearsal import Rehearsal
     from batcher.rehearsal import sample
@@ -72,6 +81,17 @@ def command(folder: Path, seed: int, fast: bool, quiet: bool) -> int:
     return _show(rehearsal, folder, quiet=quiet)
 
 
+def _serve(folder: Path, listen: str, seed: int, *, fast: bool, quiet: bool) -> int:
+    if fast or quiet:
+        raise UserError(f"{'--fast' if fast else '--quiet'} is of the demo in the terminal: leave it out with --serve.")
+    from batcher.cli.demo_service import serve_demo
+
+    host, port = address_of(listen)
+    _make_room(folder)
+    serve_demo(folder, host, port, seed, screen())
+    return exits.CREATED
+
+
 def _make_room(folder: Path) -> None:
     """Have *folder* empty but for its mark; only what an earlier demo left is removed."""
     if folder.exists() and not folder.is_dir():
@@ -90,7 +110,16 @@ def _make_room(folder: Path) -> None:
 def _files(folder: Path) -> list[str]:
     """What a demo leaves; anything else in the folder is somebody's."""
     journal = "results.jsonl.journal"
-    return ["wave.csv", "results.jsonl", journal, f"{journal}-wal", f"{journal}-shm", "ledger.jsonl", "report.html"]
+    return [
+        "wave.csv",
+        "results.jsonl",
+        journal,
+        f"{journal}-wal",
+        f"{journal}-shm",
+        "ledger.jsonl",
+        "report.html",
+        "batcher.toml",
+    ]
 
 
 def _show(rehearsal: "Rehearsal", folder: Path, *, quiet: bool) -> int:

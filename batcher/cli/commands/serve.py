@@ -1,20 +1,18 @@
 """`batcher serve`: waves over HTTP."""
 
-import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from batcher.cli import exits
+from batcher.cli.listening import DEFAULT_LISTEN, address_of
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.show.terminal import tell
-from batcher.errors import UserError
 from batcher.homes import expanded
 
 _SETTINGS = ("log_format", "log_level", "timezone")
-_DEFAULT = "127.0.0.1:8080"
 
 _EPILOG = """\b
 Examples:
@@ -33,7 +31,7 @@ docs/service.md has every path. Exit codes: 0 ended in order, 2 bad usage or con
 
 
 @click.command(cls=ListedCommand, epilog=_EPILOG)
-@click.option("--listen", metavar="HOST:PORT", default=_DEFAULT, show_default=True,
+@click.option("--listen", metavar="HOST:PORT", default=DEFAULT_LISTEN, show_default=True,
               help="Where to listen; port 0 takes a free one.")  # fmt: skip
 @click.option("--data", metavar="DIR", type=click.Path(path_type=Path, file_okay=False),
               help="Folder for the waves; by default in the user's data folder.")  # fmt: skip
@@ -58,7 +56,7 @@ def command(
 
     Each wave is run as `batcher run` does, with the same promises and the same files, in a folder of its own.
     """
-    host, port = _address(listen)
+    host, port = address_of(listen)
     config, profiles = parameters["config"], tuple(parameters["profile"])
     parameters["profile"] = profiles[0] if profiles else None
     settings = load_given(parameters, _SETTINGS).settings
@@ -94,11 +92,3 @@ def command(
     with asyncio.Runner(loop_factory=quickest_loop()) as runner:
         runner.run(run())
     return exits.CREATED
-
-
-def _address(listen: str) -> tuple[str, int]:
-    """Host and port. Raises `UserError`."""
-    match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]+)):([0-9]{1,5})", listen.strip())
-    if match is None or int(match[3]) > 65535:
-        raise UserError(f"--listen {listen} is no place to listen: write HOST:PORT, such as {_DEFAULT} or [::1]:8080.")
-    return match[1] or match[2], int(match[3])

@@ -137,7 +137,8 @@ class ReadingApi:
         """GO or NO-GO."""
         row = await self._begun(call)
         results, accepted = self._waves.folder(row).results, self._accepted(row)
-        file = await readings.threaded(lambda: readings.gate(results, readings.acceptances_of(accepted)))
+        most = call.query.limit
+        file = await readings.threaded(lambda: readings.gate(results, readings.acceptances_of(accepted), most))
         return _file(file, "application/json")
 
     async def report(self, call: Call) -> web.StreamResponse:

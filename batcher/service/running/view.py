@@ -68,8 +68,9 @@ def _scopes(row: WaveRow, status: WaveStatus | None) -> list[Mapping[str, Any]]:
 
 
 def _share(row: WaveRow, entries: int) -> int:
-    """Of a wave of one scope it is known how many are settled."""
-    return sum(row.counts.values()) if entries == row.entries else 0
+    """Of a wave of one scope, or one that has ended, it is known how many are settled."""
+    settled = sum(row.counts.values())
+    return entries if settled == row.entries else settled if entries == row.entries else 0
 
 
 def _scope(scope: ScopeStatus) -> Mapping[str, Any]:

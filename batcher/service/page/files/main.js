@@ -47,6 +47,7 @@ function show() {
     focuses = false;
     app.querySelector("h1")?.focus({ preventScroll: true });
     scrollTo(0, 0);
+    app.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 }
 
@@ -109,10 +110,11 @@ const put = async (name, path, into) => {
 // Causes change while entries fail: looked at anew when their number has, and not more often than every few seconds.
 async function causesOf(wave) {
   const known = state.causes[wave.id], count = trouble(wave) + wave.counts.not_submitted;
-  if (known && (known.count === count || known.busy || Date.now() - known.at < CAUSES_MS)) return;
-  state.causes[wave.id] = { list: known?.list, count: known?.count, at: Date.now(), busy: true };
+  if (known && (known.count === count || known.busy || Date.now() - known.at < Math.max(CAUSES_MS, 20 * known.took))) return;
+  state.causes[wave.id] = { list: known?.list, count: known?.count, at: Date.now(), took: 0, busy: true };
+  const began = Date.now();
   const found = await load(`/v1/waves/${wave.id}/causes`);
-  state.causes[wave.id] = found === null ? { list: known?.list, count: known?.count, at: 0 } : { list: found.causes, count, at: Date.now() };
+  state.causes[wave.id] = found === null ? { list: known?.list, count: known?.count, at: 0, took: 0 } : { list: found.causes, count, at: Date.now(), took: Date.now() - began };
   draw();
 }
 
@@ -141,16 +143,23 @@ async function overview() {
 // --- one wave: told by its events ------------------------------------------------------------------------
 function wave(id) {
   const base = `/v1/waves/${id}`;
-  let timer = 0, grew = true, drawnFor = 0, lastPace = 0, costs = 0, busy = false, hurry = false, over = false;
+  let timer = 0, grew = true, drawnFor = 0, costs = {}, busy = false, hurry = false, over = false;
   const take = (told) => {
     const before = state.wave;
     state.wave = told;
     if (before && before.state !== told.state) {
       tell(t("told.state", { name: told.name, state: t(`state.${told.state}`) }));
       grew = true;
-      lastPace = 0;
+      costs = {};
     }
     draw();
+  };
+  // What takes the service long is asked for less often: a twentieth of the time at most.
+  const due = async (name, path, { into, isNew = false } = {}) => {
+    const known = costs[name] ?? { at: 0, took: 0 }, began = Date.now();
+    if (!isNew && state[name] !== null && began - known.at < Math.max(1000, 20 * known.took)) { grew = true; return; }
+    await put(name, path, into);
+    costs[name] = { at: Date.now(), took: Date.now() - began };
   };
   // What follows from result lines is asked for when some came, in turn and never more than one at once.
   const rest = async () => {
@@ -158,23 +167,18 @@ function wave(id) {
     busy = true;
     hurry = false;
     clearTimeout(timer);
-    const { tab, query } = state.view, began = Date.now();
+    const { tab, query } = state.view;
     if (state.wave && (grew || drawnFor !== turn)) {
       const isNew = drawnFor !== turn;
       grew = false;
       drawnFor = turn;
       if (tab === "requests" && isNew) await put("requests", `${base}/requests?${new URLSearchParams({ limit: "10", after: query.from ?? "0" })}`);
       if (trouble(state.wave) || state.wave.counts.not_submitted || tab === "trouble") await causesOf(state.wave);
-      else state.causes[id] ??= { list: [], count: 0, at: 0 };
-      if (tab === "entries") await put("entries", `${base}/entries?${asked(query)}`);
-      if (tab === "verdicts") await put("gate", `${base}/gate`, "gateFailed");
+      else state.causes[id] ??= { list: [], count: 0, at: 0, took: 0 };
+      if (tab === "entries") await due("entries", `${base}/entries?${asked(query)}`, { isNew });
+      if (tab === "verdicts") await due("gate", `${base}/gate?limit=500`, { into: "gateFailed" });
       if (query.entry !== undefined) await put("entry", `${base}/entries/${encodeURIComponent(query.entry)}`, "entryFailed");
-      if (tab === "overview" && (state.pace === null || began - lastPace > Math.max(3000, 20 * costs))) {
-        const asks = Date.now();
-        await put("pace", `${base}/pace`);
-        lastPace = Date.now();
-        costs = lastPace - asks;
-      } else if (tab === "overview") grew = true;
+      if (tab === "overview") await due("pace", `${base}/pace`);
     }
     busy = false;
     if (!over) timer = setTimeout(rest, hurry ? 0 : 1000);

@@ -29,13 +29,15 @@ function settings() {
 }
 
 export function choose(file) {
+  const nameOf = (one) => one.name.replace(/\.\w+$/, "").slice(0, 200);
+  const isOwn = made.form.name !== "" && (!made.file || made.form.name !== nameOf(made.file)); // somebody has typed it
   made = { ...made, file, lines: null, checked: null, refused: null, failed: null };
   if (!typeOf(file)) {
     made.failed = t("new.type", { name: file.name });
     draw();
     return;
   }
-  if (!made.form.name) made.form.name = file.name.replace(/\.\w+$/, "").slice(0, 200);
+  if (!isOwn) made.form.name = nameOf(file);
   check();
 }
 

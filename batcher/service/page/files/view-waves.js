@@ -35,14 +35,14 @@ function when(wave) {
 }
 
 function row(state, wave) {
-  const cell = (label, ...children) => make("td", { role: "cell", "data-label": t(label) }, ...children);
+  const cell = (label, ...children) => make("td", { role: "cell", "data-label": label === null ? null : t(label) }, ...children);
   const busy = UNDER_WAY.includes(wave.state);
   return make("tr", { role: "row", "data-key": wave.id },
     cell("column.wave", make("a", { class: "key", href: ofWave(wave.id) }, wave.name),
       make("div", { class: "soft small" }, t("by", { who: wave.submitted_by }), " · ", time(wave.created_at))),
     cell("column.state", statePill(wave), wave.reason ? told(wave.reason, "div", { class: "soft small clamp" }) : null),
     cell("column.progress", progress(wave)),
-    cell("column.pace", busy ? paceOf(wave.rate_per_s, limitOf(wave.scopes)) : make("span", { class: "soft" }, "–")),
+    cell(busy ? "column.pace" : null, busy ? paceOf(wave.rate_per_s, limitOf(wave.scopes)) : make("span", { class: "soft" }, "–")),
     cell("column.trouble", ...(trouble(wave) ? [make("div", { class: "chips" }, ...troubleChips(wave)), ...causes(state, wave)] : [make("span", { class: "soft" }, t("none"))])),
     cell("column.togo", when(wave)));
 }
