@@ -15,7 +15,7 @@ from batcher.cli.signals import caught
 from batcher.clock import utc_now
 from batcher.errors import UserError
 from batcher.rehearsal import sample
-from batcher.service.given import Service
+from batcher.service.given import ServedProfiles
 from batcher.service.kept.folders import DataFolder
 from batcher.service.server import Ending, Options, serve
 from batcher.simulator.server import Simulator
@@ -60,7 +60,7 @@ async def _serve(folder: Path, data: Path, body: bytes, place: tuple[str, int], 
         config = folder / "batcher.toml"
         config.write_text(_CONFIG.format(endpoint=cloud.url, rate=sample.LIMIT), encoding="utf-8")
         _forget_other_clouds()
-        options = Options(host=place[0], port=place[1], data=data, service=Service(config=config), grace_s=5.0)
+        options = Options(host=place[0], port=place[1], data=data, service=ServedProfiles(config=config), grace_s=5.0)
         with caught(lambda _: ending.tell()):
             await serve(options, ending, serving)
     for task in tasks:
