@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batcher.cli import exits
-from batcher.cli.listening import DEFAULT_LISTEN, address_of
+from batcher.cli.commands.serve import DEFAULT_LISTEN, address_of
 from batcher.cli.show.terminal import Screen, screen
 from batcher.cli.timezone import timezone_option
 from batcher.clock import utc_now

@@ -1,17 +1,19 @@
 """`batcher serve`: waves over HTTP."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from batcher.cli import exits
-from batcher.cli.listening import DEFAULT_LISTEN, address_of
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.show.terminal import tell
+from batcher.errors import UserError
 from batcher.homes import expanded
 
+DEFAULT_LISTEN = "127.0.0.1:8080"
 _SETTINGS = ("log_format", "log_level", "timezone")
 
 _EPILOG = """\b
@@ -92,3 +94,12 @@ def command(
     with asyncio.Runner(loop_factory=quickest_loop()) as runner:
         runner.run(run())
     return exits.CREATED
+
+
+def address_of(listen: str) -> tuple[str, int]:
+    """Host and port of *listen*. Raises `UserError`."""
+    match = re.fullmatch(r"(?:\[([^\]]+)\]|([^:\[\]]+)):([0-9]{1,5})", listen.strip())
+    if match is None or int(match[3]) > 65535:
+        place = f"such as {DEFAULT_LISTEN} or [::1]:8080"
+        raise UserError(f"--listen {listen} is no place to listen: write HOST:PORT, {place}.")
+    return match[1] or match[2], int(match[3])
