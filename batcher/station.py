@@ -38,7 +38,8 @@ class Station:
     limits of each scope (`rate`, `read_rate`, `concurrency`) over all of them, proxy, authorities and time-outs, how
     long an outage may last. For *credentials*, *credential_for* and *address_of* see `Wave`. *beside* are the results
     files of waves that earlier processes ran on the same jobs, and that are not opened here: no wave takes what they
-    made for its own.
+    made for its own. *sharing* is another station of the process, with other settings: the two share what belongs to a
+    scope, so that its limits hold over both, while waves of the two are in a scope one after the other.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class Station:
         address_of: Callable[[Scope], str] | None = None,
         clock: Clock | None = None,
         beside: Iterable[Path | str] = (),
+        sharing: "Station | None" = None,
         **keywords: Any,
     ) -> None:
         if settings is not None and keywords:
@@ -59,13 +61,14 @@ class Station:
             loaded = load(keywords)
             settings, config = loaded.settings, loaded.config
         self.settings = settings
-        self.connections = Connections(
+        self.connections: Connections = Connections(
             settings,
             sources=credentials or credential_sources(settings, config),
             clock=clock or SystemClock(),
             rng=random.Random(),
             credential_for=credential_for,
             address_of=address_of,
+            sharing=None if sharing is None else sharing.connections.channels,
         )
         self.connections.resumed |= dict.fromkeys(WaveFiles.of(Path(results)).journal for results in beside)
 

@@ -8,12 +8,17 @@ What holds here:
   all passes; a pass may have narrower ones of its own.
 - Whoever is sent first waits for its own pace before it takes anything that others wait for, and a wave that is paused
   has nothing in hand: what it had prepared is taken back.
+- Waves with other limits or another credential use the same channel, one kind after the other: what the earlier ones
+  sent and made still counts.
 - A channel that halts (its credential was refused, or there is no way) halts every pass in it. A pass that comes later
   tries again, unless that would show a refused credential once more: then it is halted from the beginning.
 """
 
 import random
 from collections.abc import Iterator, Mapping
+from typing import Self
+
+from msgspec import Struct
 
 from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.credential_state import CredentialState
@@ -28,6 +33,17 @@ from batcher.logger import scope_name
 from batcher.pace.fair_semaphore import FairSemaphore
 
 
+class ChannelLimits(Struct, frozen=True, kw_only=True):
+    """What a scope allows: create requests, look-ups, and requests in flight; how long an outage may last (None: for
+    ever), and how far the clocks of the cloud's machines may differ; both in seconds."""
+
+    rate: Limit
+    read_rate: Limit
+    concurrency: int
+    give_up_after_s: float | None
+    slack_s: float
+
+
 class Channel:
     """What a scope has once in a process, shared by its waves.
 
@@ -35,35 +51,25 @@ class Channel:
     """
 
     def __init__(
-        self,
-        name: str,
-        clock: Clock,
-        rng: random.Random,
-        *,
-        rate: Limit,
-        read_rate: Limit,
-        concurrency: int,
-        give_up_after_s: float | None,
-        slack_s: float,
-        private: bool = False,
+        self, name: str, clock: Clock, rng: random.Random, limits: ChannelLimits, *, private: bool = False
     ) -> None:
         self.name = name
         self.clock = clock
         self.rng = rng
         self.private = private
-        self.credential = CredentialState(name, clock, self._halt, give_up_after_s=give_up_after_s)
+        self.credential = CredentialState(name, clock, self._halt, give_up_after_s=limits.give_up_after_s)
         self.governor = Governor(
             clock,
             rng,
-            limit=rate,
-            read_limit=read_rate,
-            give_up_after_s=give_up_after_s,
+            limit=limits.rate,
+            read_limit=limits.read_rate,
+            give_up_after_s=limits.give_up_after_s,
             on_give_up=self.credential.halt,
         )
-        self.cloud_clock = CloudClock(clock, slack_s)
+        self.cloud_clock = CloudClock(clock, limits.slack_s)
         self.jobs = JobClaims(clock, remembers=not private)
-        self.places = None if private else FairSemaphore(concurrency)
-        self._concurrency = concurrency
+        self.places = None if private else FairSemaphore(limits.concurrency)
+        self._limits = limits
         self._passes: dict[Pass, None] = {}  # in the order in which they came
         self.mark: object = None  # of the credential in use: tells it the credential in use from others
         self._try_again = False
@@ -88,11 +94,13 @@ class Channel:
         *credential* is a mark that is equal where the credential is the same. *others* know what waves of earlier
         processes did.
         """
-        halted = self.credential.halted
-        if halted is not None and (self._try_again or credential != self.mark or not _is_refusal(halted)):
+        halted, is_other = self.credential.halted, credential != self.mark
+        if halted is not None and (self._try_again or is_other or not _is_refusal(halted)):
             self.credential.go_on()
             self.governor.go_on()
             self._try_again = False
+        elif halted is None and is_other:
+            self.credential.go_on()  # it is yet to be let in: its first request goes alone
         self.mark = credential
         one = Pass(
             self,
@@ -102,7 +110,7 @@ class Channel:
             age=age,
             rate=rate,
             read_rate=read_rate,
-            concurrency=self._concurrency if concurrency is None else concurrency,
+            concurrency=self._limits.concurrency if concurrency is None else concurrency,
             others=others,
         )
         self._passes[one] = None
@@ -110,6 +118,20 @@ class Channel:
         if self.credential.halted is not None:
             one.halt(self.credential.halted)
         return one
+
+    def fit(self, limits: ChannelLimits) -> None:
+        """The waves that come now have *limits*: what left before counts in them. Where somebody is in it, it stays as
+        it is: waves of other limits come one after the other."""
+        if limits == self._limits or self._passes:
+            return
+        before, self._limits = self._limits, limits
+        if limits.rate != before.rate:
+            self.governor.set_limit(limits.rate)
+        if limits.read_rate != before.read_rate:
+            self.governor.reads.set_limit(limits.read_rate)
+        if self.places is not None:
+            self.places.resize(limits.concurrency)
+        self.governor.give_up_after_s = self.credential.give_up_after_s = limits.give_up_after_s
 
     def try_again(self) -> None:
         """The next wave shows a refused credential once more: an operator says so."""
@@ -122,7 +144,7 @@ class Channel:
             return
         for pacer in (self.governor.creates.pacer, self.governor.reads.pacer):
             if pacer.rate is not None and last_sign_s < pacer.rate.period_s + leave_s:
-                pacer.go_on(in_flight=self._concurrency)
+                pacer.go_on(in_flight=self._limits.concurrency)
                 self._went_on = not self.private
 
     def leave(self, one: Pass) -> None:
@@ -139,45 +161,32 @@ class Channel:
 
 
 class Channels:
-    """The channels of a process, by (endpoint, project_id). The limits are those of each channel."""
+    """The channels of a process, by (endpoint, project_id), for waves with *limits*.
 
-    def __init__(
-        self,
-        clock: Clock,
-        rng: random.Random,
-        *,
-        rate: Limit,
-        read_rate: Limit,
-        concurrency: int,
-        give_up_after_s: float | None,
-        slack_s: float,
-        private: bool = False,
-    ) -> None:
-        """*private*: one wave has them to itself, and its limits are the channels'."""
+    *private*: one wave has them to itself, and its limits are the channels'.
+    """
+
+    def __init__(self, clock: Clock, rng: random.Random, limits: ChannelLimits, *, private: bool = False) -> None:
         self._clock = clock
         self._rng = rng
-        self._rate, self._read_rate = rate, read_rate
-        self._concurrency = concurrency
-        self._give_up_after_s = give_up_after_s
-        self._slack_s = slack_s
+        self._limits = limits
         self._private = private
         self._channels: dict[tuple[str, str], Channel] = {}
 
+    def with_limits(self, limits: ChannelLimits) -> Self:
+        """The same channels, for waves with other *limits*: a scope is one, whoever sends there. See `Channel.fit`."""
+        other = type(self)(self._clock, self._rng, limits, private=self._private)
+        other._channels = self._channels
+        return other
+
     def to(self, endpoint: str, project_id: str) -> Channel:
-        """The channel to that scope."""
+        """The channel to that scope, with the limits of these where nobody is in it."""
         channel = self._channels.get((endpoint, project_id))
         if channel is None:
             channel = self._channels[endpoint, project_id] = Channel(
-                scope_name(endpoint, project_id),
-                self._clock,
-                self._rng,
-                rate=self._rate,
-                read_rate=self._read_rate,
-                concurrency=self._concurrency,
-                give_up_after_s=self._give_up_after_s,
-                slack_s=self._slack_s,
-                private=self._private,
+                scope_name(endpoint, project_id), self._clock, self._rng, self._limits, private=self._private
             )
+        channel.fit(self._limits)
         return channel
 
     def __iter__(self) -> Iterator[Channel]:

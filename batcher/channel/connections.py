@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from batcher import open_files
-from batcher.channel.channel import Channels
+from batcher.channel.channel import ChannelLimits, Channels
 from batcher.channel.governor import limit_of
 from batcher.channel.other_journals import OtherJournals
 from batcher.channel.passes import Pass
@@ -41,7 +41,8 @@ class Connections:
     """A process's transport, credentials and channels, as an async context manager.
 
     *private*: one wave has them to itself. *credential_for* gives each scope its credential; by default it is looked
-    for in *sources*. *address_of* gives the address to send a scope's requests to, where that is not its endpoint.
+    for in *sources*. *sharing* are channels that others in the process have, which these share. *address_of* gives the
+    address to send a scope's requests to, where that is not its endpoint.
     """
 
     def __init__(
@@ -53,23 +54,24 @@ class Connections:
         rng: random.Random,
         credential_for: CredentialFor | None = None,
         address_of: Callable[[Scope], str] | None = None,
+        sharing: Channels | None = None,
         private: bool = False,
     ) -> None:
         policy = policy_of(settings)
-        self.settings = settings
-        self.sources = sources
-        self.clock = clock
-        self.is_private = private
-        self.credential_for = credential_for
-        self.channels = Channels(
-            clock,
-            rng,
+        limits = ChannelLimits(
             rate=limit_of(settings.pace),
             read_rate=limit_of(settings.read_pace),
             concurrency=settings.concurrency,
             give_up_after_s=policy.give_up_after_s,
             slack_s=policy.slack_s,
-            private=private,
+        )
+        self.settings = settings
+        self.sources = sources
+        self.clock = clock
+        self.is_private = private
+        self.credential_for = credential_for
+        self.channels = (
+            Channels(clock, rng, limits, private=private) if sharing is None else sharing.with_limits(limits)
         )
         self._address_of = address_of or _own_endpoint
         self._stack = AsyncExitStack()

@@ -40,7 +40,7 @@ class CredentialState:
         *,
         give_up_after_s: float | None = None,
     ) -> None:
-        self._give_up_after_s = give_up_after_s
+        self.give_up_after_s = give_up_after_s
         self.halted: Trouble | None = None  # why the scope stopped for good
         self._scope = scope
         self._clock = clock
@@ -76,7 +76,7 @@ class CredentialState:
             log.warning("credential.iam_unreachable", scope=self._scope, reason=refusal.error_msg)
             while not who.long_waits.closed and self.halted is None:
                 lasted_s = self._clock.monotonic() - began
-                if self._give_up_after_s is not None and lasted_s >= self._give_up_after_s:
+                if self.give_up_after_s is not None and lasted_s >= self.give_up_after_s:
                     return refusal
                 await who.long_waits.until_closed(pause_s)
                 if who.long_waits.closed:

@@ -143,7 +143,7 @@ class Governor:
         self.reads = LearningPacer(read_limit, clock, rng, "look-up")
         self._outage = OutageDetector()
         self._per_job = PerJobThrottling()
-        self._give_up_after_s = give_up_after_s
+        self.give_up_after_s = give_up_after_s
         self._on_give_up = on_give_up
         self.worked = False  # the cloud itself has answered
         self.sound_since = float("-inf")  # when the last outage ended
@@ -226,7 +226,7 @@ class Governor:
         silence_s = self._outage.failed(sent_at, now, said, page=page, worked=self.worked)
         if silence_s is None:
             return
-        lasted_s, bound_s = self._outage.out_for(now), self._give_up_after_s
+        lasted_s, bound_s = self._outage.out_for(now), self.give_up_after_s
         if bound_s is not None and lasted_s >= bound_s:
             self._give_up(trouble, bound_s)
             return

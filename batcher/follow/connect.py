@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
 
 from batcher import logs
-from batcher.channel.channel import Channels
+from batcher.channel.channel import ChannelLimits, Channels
 from batcher.channel.passes import Pass
 from batcher.clock import Clock
 from batcher.drs.auth.find import CredentialFinder
@@ -41,16 +41,14 @@ async def connected(
             credentials = {(scope.endpoint, scope.project_id): credential_for(scope) for scope in named}
         else:
             credentials = await finder.find_in_thread((scope.endpoint, scope.project_id) for scope in named)
-        channels = Channels(
-            clock,
-            random.Random(),
+        limits = ChannelLimits(
             rate=None,
             read_rate=look_up_limit(settings),
             concurrency=settings.concurrency,
             give_up_after_s=None,
             slack_s=0.0,
-            private=True,
         )
+        channels = Channels(clock, random.Random(), limits, private=True)
         reads = {}
         for scope in named:
             cloud = make(

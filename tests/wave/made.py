@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from batcher.channel.channel import Channel
+from batcher.channel.channel import Channel, ChannelLimits
 from batcher.channel.passes import Pass
 from batcher.clock import Clock
 from batcher.drs.cloud import Cloud
@@ -20,15 +20,8 @@ NOON = 1_790_000_000.0  # by the cloud's clock
 def channel(clock: Clock, *, give_up_after_s: float | None = None, private: bool = True, **limits: Any) -> Channel:
     """A channel to that scope, without a limit unless one is given."""
     asked = {"rate": None, "read_rate": None, "concurrency": 4, **limits}
-    return Channel(
-        "p@drs.example.invalid",
-        clock,
-        random.Random(1),
-        give_up_after_s=give_up_after_s,
-        slack_s=5.0,
-        private=private,
-        **asked,
-    )
+    allowed = ChannelLimits(give_up_after_s=give_up_after_s, slack_s=5.0, **asked)
+    return Channel("p@drs.example.invalid", clock, random.Random(1), allowed, private=private)
 
 
 def entered(cloud: Cloud, clock: Clock, *, give_up_after_s: float | None = None) -> Pass:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from msgspec.structs import replace as changed
 
-from batcher.channel.channel import Channels
+from batcher.channel.channel import ChannelLimits, Channels
 from batcher.channel.left_over import left_over
 from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.port import EntryWithEvents
@@ -179,15 +179,14 @@ class _Play:
                     world.disk.full_until = float("-inf")
             process = Process(life, booted_at, wall_ahead_s, self._worlds[0].say)
             self._worlds[0].say(f"--- process {number}: {life}")
-            channels = Channels(
-                process,
-                self._fork(),
+            limits = ChannelLimits(
                 rate=base.rate,
                 read_rate=base.read_rate,
                 concurrency=base.policy.concurrency,
                 give_up_after_s=base.policy.give_up_after_s,
                 slack_s=base.policy.slack_s,
             )
+            channels = Channels(process, self._fork(), limits)
             self._take_note(channels, process)
             signals: list[Callable[[int], None]] = []
             async with asyncio.TaskGroup() as group:

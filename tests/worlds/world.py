@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from batcher.channel.channel import Channels
+from batcher.channel.channel import ChannelLimits, Channels
 from batcher.channel.other_journals import OtherRecords
 from batcher.follow.admitting_follower import AdmittingFollower
 from batcher.journal.errors import JournalFailed
@@ -367,16 +367,14 @@ class World:
 
     def _channels(self, process: Process, rng: random.Random) -> Channels:
         spec = self.spec
-        return Channels(
-            process,
-            rng,
+        limits = ChannelLimits(
             rate="auto" if spec.auto else spec.rate,
             read_rate=spec.read_rate,
             concurrency=spec.policy.concurrency,
             give_up_after_s=spec.policy.give_up_after_s,
             slack_s=spec.policy.slack_s,
-            private=True,
         )
+        return Channels(process, rng, limits, private=True)
 
     def _order(self, engine: Engine, stopping: Stopping, process: Process, order: Order) -> None:
         """The operator's hand on the wave, by the handler of its control socket."""

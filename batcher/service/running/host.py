@@ -1,5 +1,5 @@
 """What the waves of one service share, and how one of them is made: a station for each profile, over whose waves the
-limits of a scope hold together.
+limits of a scope hold together. The stations share what belongs to a scope, since it is the same cloud for all of them.
 """
 
 from collections.abc import Collection, Iterable
@@ -49,8 +49,8 @@ class Host:
         await self._stack.aclose()
 
     def may_begin(self, row: WaveRow, beside: Collection[WaveRow]) -> bool:
-        """Whether *row* may run beside those that do. Waves of two profiles share no scope: the limits and credentials
-        of each are its own."""
+        """Whether *row* may run beside those that do. Waves of two profiles are in a scope one after the other: the
+        limits and credentials of each are its own."""
         if len(beside) >= MOST_AT_ONCE:
             return False
         others = (one for one in beside if one.profile != row.profile)
@@ -101,11 +101,12 @@ class Host:
 
     def _station(self, profile: str | None) -> Station:
         """The station of *profile*. Raises `UserError`."""
-        station = self._stations.get(profile)
+        station, sharing = self._stations.get(profile), next(iter(self._stations.values()), None)
         if station is None:
             loaded = self._service.load(profile, {})
             sources = credential_sources(loaded.settings, loaded.config)
-            station = self._stations[profile] = Station(loaded.settings, credentials=sources, clock=self._clock)
+            station = Station(loaded.settings, credentials=sources, clock=self._clock, sharing=sharing)
+            self._stations[profile] = station
             self._stack.push_async_exit(station)  # there is nothing to enter: it opens its way with the first wave
         return station
 
