@@ -84,6 +84,25 @@ async def test_every_wave_goes_on_by_itself_and_what_was_paused_stays_paused(clo
     assert doubles(cloud.ledger) == {}
 
 
+@pytest.mark.parametrize("ends", [True, False])
+async def test_the_counts_after_a_kill_are_those_of_the_journal(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ends: bool
+) -> None:
+    """Also where the wave cannot go on, for want of a credential, or does not yet."""
+    data = tmp_path / "data"
+    with process(data) as served:
+        async with speaking_to(served, data) as service:
+            wave = await service.submit(csv(40), "rate=10/s")
+            await service.created(wave["id"], 3)
+        await asyncio.to_thread(served.kill)
+    monkeypatch.delenv("BATCHER_TOKEN")
+    async with serving(data, workers=int(ends)) as service:
+        found = await service.until(wave["id"], State.STOPPED if ends else State.QUEUED)
+        assert found["exit_code"] == (2 if ends else None)
+        assert 3 <= found["counts"]["created"] <= sum(1 for _ in creations(cloud.ledger))
+        assert found["scopes"][0]["settled"] == sum(found["counts"].values())
+
+
 async def test_what_one_wave_made_before_the_kill_is_no_other_waves(cloud: Simulator, tmp_path: Path) -> None:
     """Two waves name one job. The one was done with it, the other had not come to it when the service died."""
     data = tmp_path / "data"

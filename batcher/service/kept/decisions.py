@@ -35,6 +35,21 @@ async def settle_entry(folder: Folder, index: int, ruling: Ruling, now: float) -
     return counts
 
 
+async def counts_of_journal(folder: Folder) -> dict[str, int] | None:
+    """How many results of each status the wave's journal has; None: it has none, or it cannot be read."""
+    counts: dict[str, int] = {}
+
+    def work() -> None:
+        with reading(journal_of(folder.results)) as record:
+            counts.update({status.value: count for status, count in record.status_counts().items()})
+
+    try:
+        await in_thread(work, lambda: None)
+    except UserError:  # whatever runs the wave next says why
+        return None
+    return counts
+
+
 def require_entry(index: int, entries: int) -> None:
     """Raises `Problem` 404 where there is no entry at *index*."""
     if not 0 <= index < entries:

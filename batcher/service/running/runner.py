@@ -5,10 +5,13 @@ from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from typing import Any
 
+from msgspec.structs import replace
+
 from batcher.clock import Clock, utc
 from batcher.errors import UserError
 from batcher.logger import get_logger
 from batcher.service.kept.database import StoreFailed
+from batcher.service.kept.decisions import counts_of_journal
 from batcher.service.kept.folders import DataFolder
 from batcher.service.kept.register import Register, WaveRow
 from batcher.service.meters import Meters
@@ -58,8 +61,12 @@ class Runner:
         """Take up what is there. Raises `StoreFailed`."""
         for row in await self._register.in_states(_ACTIVE):
             self._rows[row.id] = row
-            if row.state is State.RUNNING:
-                await self._keep(row.id, lambda _: {"state": State.QUEUED})
+            changes: dict[str, Any] = {"state": State.QUEUED} if row.state is State.RUNNING else {}
+            # The earlier process may have died before it could say how far the wave was.
+            if row.is_begun and (counts := await counts_of_journal(self._data.wave(row.id, row.format))) is not None:
+                changes["counts"] = final(counts)
+            if changes:
+                await self._keep(row.id, lambda _, changes=changes: changes)  # type: ignore[misc]
         self._earlier = await self._register.begun(ended_after=self._clock.now())
         await self._host.take_note(self._earlier)
         self._ticking = asyncio.create_task(self._tick(), name="service-tick")
@@ -257,7 +264,9 @@ class Runner:
         await self._end(row.id, outcome)
 
     async def _end(self, id: str, outcome: RunOutcome) -> None:
-        now = self._clock.now()
+        now, row = self._clock.now(), self._rows.get(id)
+        if outcome.counts is None and row is not None and row.is_begun:
+            outcome = replace(outcome, counts=await counts_of_journal(self._data.wave(id, row.format)))
 
         def ended(row: WaveRow) -> dict[str, Any]:
             changes: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason, "exit_code": outcome.exit_code}
