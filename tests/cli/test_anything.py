@@ -38,7 +38,8 @@ GIVEN: Mapping[str, tuple[str, ...]] = {
     "run": ("wave.csv", "-o", "new.jsonl"),
     "select": ("results.jsonl", "--status", "created", "-o", "new.jsonl"),
     "settle": ("results.jsonl", "--index", "0", "--as", "failed"),
-    "simulate": ("--list-faults",),  # it serves until it is told to stop
+    "serve": ("--listen", "nowhere"),  # it serves until it is told to stop
+    "simulate": ("--list-faults",),  # so does it
 }
 
 
