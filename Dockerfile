@@ -28,14 +28,20 @@ ENV PATH=/opt/batcher/bin:$PATH PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # Fixed numbers, so that a mounted directory can be given to this user: chown 10001:10001 results
 RUN groupadd --gid 10001 batcher \
  && useradd --uid 10001 --gid 10001 --create-home --shell /usr/sbin/nologin batcher \
- && install --directory --owner=batcher --group=batcher /manifests /results
+ && install --directory --owner=batcher --group=batcher /manifests /results /data
 COPY --from=builder /opt/batcher /opt/batcher
 # Ready-made configurations, to be named with --config /etc/batcher/…
 COPY config /etc/batcher
 
 USER 10001:10001
 # Manifests come in by the one (mount it read-only), results and the journal beside them go out by the other.
-VOLUME ["/manifests", "/results"]
+# What `batcher serve --listen 0.0.0.0:8080 --data /data/service` keeps stays in the third: see config/compose.yaml.
+VOLUME ["/manifests", "/results", "/data"]
+EXPOSE 8080
+# Of a container that serves; one that runs another command is well as long as it runs.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=120s --start-interval=2s --retries=3 \
+    CMD ! grep --quiet --text --null-data --line-regexp serve /proc/1/cmdline || python -c \
+    "import urllib.request as r; r.urlopen('http://127.0.0.1:8080/healthz', timeout=4)"
 WORKDIR /results
 ENTRYPOINT ["batcher"]
 CMD ["--help"]

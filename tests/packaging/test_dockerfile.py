@@ -143,7 +143,7 @@ def test_starts_batcher_and_shows_its_help() -> None:
 
 
 def test_manifests_and_results_have_their_places() -> None:
-    assert json.loads(the_one(FINAL, "VOLUME")) == ["/manifests", "/results"]
+    assert json.loads(the_one(FINAL, "VOLUME")) == ["/manifests", "/results", "/data"]
     assert the_one(FINAL, "WORKDIR") == "/results"
 
 
