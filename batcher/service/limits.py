@@ -165,7 +165,7 @@ class StreamQuota:
 async def upload(request: web.Request, most_bytes: int, limits: ServiceLimits) -> AsyncIterator[bytes]:
     """The request's body, piece by piece as it comes: never more than *most_bytes*, unpacked, and never for ever.
 
-    Raises `Problem` 413 and 408. ConnectionError where the client has gone in the middle.
+    Raises `Problem` 400, 413 and 408. ConnectionError where the client has gone in the middle.
     """
     if request.content_length is not None and request.content_length > most_bytes:
         raise _too_large(most_bytes)
@@ -177,6 +177,13 @@ async def upload(request: web.Request, most_bytes: int, limits: ServiceLimits) -
                 piece = await request.content.readany()
         except TimeoutError:
             raise _too_slow(f"Nothing came for {limits.idle_s:g} s.") from None
+        except web.RequestPayloadError as error:
+            raise Problem(
+                400,
+                "The body is not what its Content-Encoding or Transfer-Encoding says. Nothing of it was kept: send it "
+                "as it is, without them, or encoded as they say.",
+                headers={"Connection": "close"},
+            ) from error
         if not piece:
             return
         size += len(piece)

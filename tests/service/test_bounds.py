@@ -179,6 +179,15 @@ async def test_an_upload_has_an_end(tokens: Path) -> None:
         assert unknown.status == 413
 
 
+@pytest.mark.parametrize("coding", ["gzip"])
+async def test_a_body_that_is_not_packed_as_it_says_is_the_clients_mistake(tokens: Path, coding: str) -> None:
+    async with tiny(tokens) as service:
+        headers = {**made(tokens, "bob", Role.SUBMIT), "Content-Encoding": coding}
+        async with service.client.post("/upload", data=b"job_id,key\n", headers=headers) as answer:
+            assert answer.status == 400
+            assert "Content-Encoding" in str((await problem(answer))["detail"])
+
+
 async def test_packed_bodies_are_counted_unpacked(tokens: Path) -> None:
     import gzip
 
