@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from batcher.channel.passes import Pass
 from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
-from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
-from batcher.drs.paging import Paging, ReadState
 from batcher.life.entry import Scope
+from batcher.pace.fair_semaphore import PartyClosed
 
 _MOST_PAGES = 100
 
@@ -33,19 +32,13 @@ async def job_lists(
 
 
 async def _list_of(reader: ScopeReader, job_id: str) -> JobList:
-    paging: Paging[Comparison] = Paging(first=guesses.FIRST_PAGE, most_pages=_MOST_PAGES, first_again=True)
-    while True:
-        outcome = await reader.query(job_id, {}, page=paging.number)
-        if outcome is None:
-            return _said(reader.halted)
-        listed = outcome.trouble or outcome.listed
-        if listed is None or isinstance(listed, Trouble):
-            return _said(listed)
-        match paging.add({one.compare_task_id: one for one in listed.comparisons}, listed.total):
-            case ReadState.WHOLE:
-                return tuple(paging.found.values())
-            case ReadState.SHORT | ReadState.TOO_LONG:
-                return "the list did not come whole"
+    try:
+        told = await reader.comparisons(job_id, most_pages=_MOST_PAGES)
+    except PartyClosed:
+        told = None
+    if told is None:
+        return _said(reader.halted)
+    return _said(told.comparisons) if isinstance(told.comparisons, Trouble) else told.comparisons
 
 
 def _said(trouble: Trouble | None) -> str:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 
 from batcher.channel.creation import Creation
 from batcher.channel.passes import Pass
+from batcher.channel.scope_reader import ScopeReader
 from batcher.channel.slots import Slot
 from batcher.drs.outcome import CreateOutcome, Fate, Made, Trouble
 from batcher.journal.ops import Happened
@@ -31,7 +32,6 @@ from batcher.pace.pacer import Turn
 from batcher.wave.agenda import HeldEntry
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine, what_is_known
-from batcher.wave.listing import ComparisonLister
 from batcher.wave.prior_run_check import PriorRunCheck
 
 _STALE_S = 10.0  # an intent that old is made anew right before its request leaves
@@ -46,14 +46,14 @@ class Attempts:
         through: Pass,
         context: Context,
         machine: EntryStateMachine,
-        lister: ComparisonLister,
+        reader: ScopeReader,
         prior_run: PriorRunCheck,
     ) -> None:
         self._pass = through
         self._prior_run = prior_run
         self._context = context
         self._machine = machine
-        self._lister = lister
+        self._reader = reader
         self._governor = through.governor
         self._cloud_clock = through.cloud_clock
         self._glances = 0  # before requests, that brought nothing
@@ -115,7 +115,7 @@ class Attempts:
         while self._must_glance and self._pass.halted is None:
             began = self._context.clock.monotonic()
             try:
-                comparisons = await self._lister.glance(held.entry.job_id)
+                comparisons = await self._reader.glance(held.entry.job_id)
             except PartyClosed:
                 return None
             if comparisons is not None:
@@ -130,7 +130,7 @@ class Attempts:
         """The ids of the job's comparisons before the first attempt; without them the window alone decides."""
         began = self._context.clock.monotonic()
         try:
-            listed = await self._lister.comparisons(held.entry.job_id)
+            listed = await self._reader.comparisons(held.entry.job_id)
         except PartyClosed:
             return None
         if listed is None:

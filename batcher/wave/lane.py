@@ -19,6 +19,8 @@ from typing import assert_never
 
 from batcher.channel.job_claims import Who
 from batcher.channel.passes import Pass, paced
+from batcher.channel.read_terms import LooksForWave
+from batcher.channel.scope_reader import ScopeReader
 from batcher.drs.outcome import Trouble
 from batcher.holding.admission import Admitted, Refused, Waits, WaitsFor
 from batcher.journal.errors import JournalFailed
@@ -34,7 +36,7 @@ from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.attempt import Attempts
 from batcher.wave.context import Context
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import ComparisonLister
+from batcher.wave.look_sign import LookSign
 from batcher.wave.look_up import LookUps
 from batcher.wave.prior_run_check import PriorRunCheck
 from batcher.wave.status import ScopeStatus
@@ -67,19 +69,20 @@ class Lane:
         through.on_halt = self._halt
         self._jobs = through.jobs
         self._machine = EntryStateMachine(context, self._agenda, through)
-        lister = ComparisonLister(through, context)
+        terms = LooksForWave(through, context.clock, LookSign(context).leave)
+        reader = ScopeReader(through, context.clock, terms)
         prior_run = PriorRunCheck(
             scope,
             context,
-            lister,
+            reader,
             self._machine,
             self._agenda,
             through.cloud_clock,
             look_first=LookFirst.NEVER if context.policy.reconcile is Reconcile.OFF else look_first,
             begun_at=begun_at,
         )
-        self._attempts = Attempts(through, context, self._machine, lister, prior_run)
-        self._look_ups = LookUps(through, context, self._machine, lister)
+        self._attempts = Attempts(through, context, self._machine, reader, prior_run)
+        self._look_ups = LookUps(through, context, self._machine, reader)
         self._workers: asyncio.TaskGroup | None = None
         self._hired = 0
         self._stopping = False

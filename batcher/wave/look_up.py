@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from batcher.channel.cloud_clock import StampedComparison
 from batcher.channel.creation import creations
 from batcher.channel.passes import Pass
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Instant
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
@@ -22,7 +23,6 @@ from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import HeldEntry
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import ComparisonLister
 
 _TRIES = 2  # comparisons that are looked up for the cloud's time, for one look-up of a doubt
 
@@ -30,11 +30,11 @@ _TRIES = 2  # comparisons that are looked up for the cloud's time, for one look-
 class LookUps:
     """Reconciles the doubtful entries of one scope with the cloud's own lists."""
 
-    def __init__(self, through: Pass, context: Context, machine: EntryStateMachine, lister: ComparisonLister) -> None:
+    def __init__(self, through: Pass, context: Context, machine: EntryStateMachine, reader: ScopeReader) -> None:
         self._context = context
         self._pass = through
         self._machine = machine
-        self._lister = lister
+        self._reader = reader
         self._cloud_clock = through.cloud_clock
         self._learning = asyncio.Lock()
         self._read_journal: set[str] = set()  # timebases whose comparisons were looked for there
@@ -45,7 +45,7 @@ class LookUps:
             if not await self._pass.ready():
                 return
             try:
-                listed = await self._lister.comparisons(held.entry.job_id)
+                listed = await self._reader.comparisons(held.entry.job_id)
             except PartyClosed:
                 return
         if listed is None:
@@ -155,7 +155,7 @@ class LookUps:
     async def _ask(self, known: StampedComparison) -> bool:
         """Look *known* up. False: that did not work out, now."""
         try:
-            listed = await self._lister.comparisons(known.job_id)
+            listed = await self._reader.comparisons(known.job_id)
         except PartyClosed:
             return False
         if listed is None or isinstance(listed.comparisons, Trouble):

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.scope_reader import ScopeReader
 from batcher.drs.outcome import Comparison, Half, Trouble
 from batcher.journal.ops import Noted
 from batcher.journal.port import Record
@@ -21,7 +22,6 @@ from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context, log
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import ComparisonLister
 
 LOOKS_FIRST = "look_first"  # the fact in the journal that every entry is to be looked up before it is sent
 _KNOWN = 20  # entries among which one without a start time is looked for
@@ -45,7 +45,7 @@ class PriorRunCheck:
         self,
         scope: Scope,
         context: Context,
-        lister: ComparisonLister,
+        reader: ScopeReader,
         machine: EntryStateMachine,
         agenda: Agenda,
         cloud_clock: CloudClock,
@@ -56,7 +56,7 @@ class PriorRunCheck:
         """*begun_at* is when an earlier run planned the wave, Unix seconds by our clock; None: this run did."""
         self._scope = scope
         self._context = context
-        self._lister = lister
+        self._reader = reader
         self._machine = machine
         self._agenda = agenda
         self._cloud_clock = cloud_clock
@@ -89,7 +89,7 @@ class PriorRunCheck:
     async def _look(self, held: HeldEntry) -> bool:
         began = self._context.clock.monotonic()
         try:
-            listed = await self._lister.comparisons(held.entry.job_id)
+            listed = await self._reader.comparisons(held.entry.job_id)
             await self._learn_since()
         except PartyClosed:
             return False
@@ -153,7 +153,7 @@ class PriorRunCheck:
         for entry, events in known:
             if entry.start_time is not None:
                 continue  # it may be listed under that
-            listed = await self._lister.comparisons(entry.job_id)
+            listed = await self._reader.comparisons(entry.job_id)
             if listed is not None and not isinstance(listed.comparisons, Trouble):
                 ids = task_ids(events)
                 stamps = [c.create_time for c in listed.comparisons if c.compare_task_id in ids and c.create_time]

@@ -7,6 +7,8 @@ from typing import Any, cast
 import orjson
 import pytest
 
+from batcher.channel.read_terms import LooksForWave
+from batcher.channel.scope_reader import ScopeReader
 from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.cloud import Cloud
 from batcher.drs.guesses import LIST_PAGE_SIZE
@@ -14,7 +16,7 @@ from batcher.drs.outcome import Comparison, ListOutcome, Trouble
 from batcher.drs.v3.classify import classify_list
 from batcher.life.policy import Policy
 from batcher.wave.context import Context
-from batcher.wave.listing import ComparisonLister
+from batcher.wave.look_sign import LookSign
 from batcher.wave.status import WaveCounts
 from batcher.wave.stop import Stopping
 from tests.pace.server import virtual_clock
@@ -57,7 +59,7 @@ def row(task_id: object, status: str = "RUNNING") -> dict[str, Any]:
 
 
 def read(cloud: ListCloud) -> tuple[Comparison, ...] | Trouble:
-    """What the lister makes of it."""
+    """What the reader makes of it."""
 
     async def main() -> tuple[Comparison, ...] | Trouble:
         clock, rng = virtual_clock(), random.Random(1)
@@ -66,7 +68,9 @@ def read(cloud: ListCloud) -> tuple[Comparison, ...] | Trouble:
             policy=Policy(), clock=clock, rng=rng, journal=deaf, collector=nobody, counts=WaveCounts(clock, 1, {}),
             stopping=Stopping(), on_result=nobody,
         )  # fmt: skip
-        listed = await ComparisonLister(entered(cast("Cloud", cloud), clock), context).comparisons("job-1")
+        way = entered(cast("Cloud", cloud), clock)
+        terms = LooksForWave(way, clock, LookSign(context).leave)
+        listed = await ScopeReader(way, clock, terms).comparisons("job-1")
         assert listed is not None
         return listed.comparisons
 

@@ -5,6 +5,8 @@ from typing import Any, cast
 
 import pytest
 
+from batcher.channel.read_terms import LooksForWave
+from batcher.channel.scope_reader import ScopeReader
 from batcher.drs.cloud import Cloud
 from batcher.drs.outcome import ListOutcome
 from batcher.life.events import Intended, LookedUp, Sight
@@ -13,7 +15,7 @@ from batcher.life.state import history
 from batcher.wave.agenda import Agenda, HeldEntry
 from batcher.wave.context import Context
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import ComparisonLister
+from batcher.wave.look_sign import LookSign
 from batcher.wave.look_up import LookUps
 from batcher.wave.status import WaveCounts
 from batcher.wave.stop import Stopping
@@ -63,12 +65,12 @@ def test_a_list_proves_nothing_of_what_may_land_after_it_was_asked_for(asked_aft
         )  # fmt: skip
         way = entered(cast("Cloud", SlowCloud(lambda _: ([], 0))), clock)
         machine = Told(context, Agenda(clock), way)
-        lister = ComparisonLister(way, context)
+        reader = ScopeReader(way, clock, LooksForWave(way, clock, LookSign(context).leave))
         asked = frozenset({OBJECT})
         held = HeldEntry(entry(halves="object"), history(asked, [Intended(at=NOON, asked=asked)]))
         held.sent_at = clock.monotonic()
         await clock.sleep(asked_after_s)
-        await LookUps(way, context, machine, lister).make(held)
+        await LookUps(way, context, machine, reader).make(held)
         return machine.seen
 
     assert run(main).halves[OBJECT].sight is sight

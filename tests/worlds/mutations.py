@@ -16,6 +16,7 @@ from batcher.channel.cloud_clock import CloudClock
 from batcher.channel.credential_state import Asker, CredentialState
 from batcher.channel.governor import Governor
 from batcher.channel.job_claims import JobClaims
+from batcher.channel.scope_reader import MOST_PAGES, JobComparisons, ScopeReader
 from batcher.clock import Instant
 from batcher.drs.answer import Answer
 from batcher.drs.authorship import says_the_cloud
@@ -38,7 +39,6 @@ from batcher.wave.collector import Collector
 from batcher.wave.context import Context
 from batcher.wave.engine import Engine
 from batcher.wave.entry_state_machine import EntryStateMachine
-from batcher.wave.listing import ComparisonLister, JobComparisons
 from batcher.wave.prior_run_check import PriorRunCheck
 from batcher.wave.sink import Mended
 from tests.worlds.disk import LoopJournal
@@ -226,15 +226,15 @@ def takes_a_strangers_page_for_the_clouds_word() -> Iterator[None]:
 @mutation("once", "lost", where=lambda spec: spec.faults.list_fails > 0 and spec.faults.after + spec.faults.late > 0)
 def takes_a_failed_look_up_for_an_empty_list() -> Iterator[None]:
     """An error is taken as evidence that nothing was made."""
-    whole = ComparisonLister.comparisons
+    whole = ScopeReader.comparisons
 
-    async def comparisons(self: ComparisonLister, job_id: str) -> JobComparisons | None:
-        listed = await whole(self, job_id)
+    async def comparisons(self: ScopeReader, job_id: str, *, most_pages: int = MOST_PAGES) -> JobComparisons | None:
+        listed = await whole(self, job_id, most_pages=most_pages)
         if listed is not None and isinstance(listed.comparisons, Trouble):
             return replace(listed, comparisons=())
         return listed
 
-    with _patch(ComparisonLister, comparisons=comparisons):
+    with _patch(ScopeReader, comparisons=comparisons):
         yield
 
 
