@@ -11,11 +11,11 @@ import importlib
 import logging
 import os
 import threading
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from batcher._version import __version__
+from batcher.clock import SystemClock
 from batcher.life.events import Answered
 from batcher.logger import get_logger
 from batcher.masking import mask_text, register_secret
@@ -180,7 +180,7 @@ class _TelemetryTrouble(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell it, unless something was told a while ago."""
-        now = time.monotonic()
+        now = SystemClock.monotonic()
         if self._told_at is None or now - self._told_at > _TOLD_AGAIN_S:
             self._told_at = now
             log.warning("traces.lost", reason=mask_text(record.getMessage()))

@@ -10,7 +10,6 @@ Invariants:
 """
 
 import threading
-import time
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -19,6 +18,7 @@ from msgspec import Struct
 from psycopg import waiting
 from psycopg.abc import PQGen
 
+from batcher.clock import SystemClock
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.postgres.address import Address
 
@@ -127,13 +127,13 @@ class DatabaseLink:
 
         Where it failed for a passing reason it is done again on a new connection, until it succeeds or patience ends.
         """
-        began, pause_s = time.monotonic(), 0.05
+        began, pause_s = SystemClock.monotonic(), 0.05
         while True:
             with self.lock:
                 try:
                     return self._done(work)
                 except psycopg.Error as error:
-                    waited_s = time.monotonic() - began
+                    waited_s = SystemClock.monotonic() - began
                     hopeless = waited_s >= self._patience.grace_s or self._closing.is_set()
                     passes = self._passes(error)
                     if passes:
