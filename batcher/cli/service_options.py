@@ -56,8 +56,17 @@ def is_at_service(wave: Path, service: str | None, token_file: str | None = None
     return at_service
 
 
-def only_with_service(ctx: click.Context, allowed: Collection[str]) -> None:
+def are_at_service(waves: Collection[Path], service: str | None, token_file: str | None) -> bool:
+    """The same of several, which are either files or waves of a service. Raises `UsageError`."""
+    found = {is_at_service(wave, service, token_file) for wave in waves}
+    if len(found) > 1:
+        raise click.UsageError("Some of these are files and some are not: name files, or waves of the service.")
+    return found == {True}
+
+
+def only_with_service(allowed: Collection[str]) -> None:
     """Raises `UsageError` where an option was typed that says nothing about a wave of a service."""
+    ctx = click.get_current_context()
     for parameter in ctx.command.params:
         if parameter.name in (*allowed, *_ALWAYS) or isinstance(parameter, click.Argument):
             continue
@@ -65,8 +74,9 @@ def only_with_service(ctx: click.Context, allowed: Collection[str]) -> None:
             raise click.UsageError(f"{parameter.opts[0]} says nothing about a wave of a service: leave it out.")
 
 
-def only_here(ctx: click.Context, names: Collection[str]) -> None:
+def only_here(names: Collection[str]) -> None:
     """Raises `UsageError` where one of the options *names* was typed, which are about a service, and none is meant."""
+    ctx = click.get_current_context()
     for parameter in ctx.command.params:
         typed = parameter.name and ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE
         if typed and parameter.name in names:

@@ -7,10 +7,21 @@ from typing import Any
 import click
 
 from batcher.cli import exits
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
+from batcher.cli.service_options import (
+    VARIABLE,
+    WAY,
+    is_at_service,
+    only_here,
+    only_with_service,
+    service_options,
+)
 from batcher.cli.timezone import timezone_option
 
 _VERBS = ("status", "pause", "resume", "rate", "concurrency", "stop")
-_VALUED = {"rate": "5/s", "concurrency": "8"}
+_AT_SERVICE = ("start", "approve", "priority", "retry-failed", "recheck")
+_VALUED = {"rate": "5/s", "concurrency": "8", "approve": "sha256:…", "priority": "10"}
 
 _EPILOG = """\b
 Examples:
@@ -19,25 +30,48 @@ Examples:
   batcher control results.jsonl rate 5/s
   batcher control results.jsonl concurrency 8
   batcher control results.jsonl stop
+  batcher control --service https://batcher.example.com night-3 pause
+  batcher control --service https://batcher.example.com 6i3zv3tgumaq approve sha256:…
 
 Only the user who runs the wave can steer it, from the same machine. What is changed holds until the
 wave ends, in all its scopes; `rate` takes what --rate takes and leaves look-ups as they are.
+A wave of a service is named by its id or its name; it has also start, approve, priority, retry-failed and recheck.
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=ListedCommand, epilog=_EPILOG)
 @click.argument("results", type=click.Path(path_type=Path))
-@click.argument("verb", metavar="|".join(_VERBS), type=click.Choice(_VERBS))
+@click.argument("verb", metavar="|".join(_VERBS), type=click.Choice((*_VERBS, *_AT_SERVICE)))
 @click.argument("value", required=False)
 @click.option("--journal", type=click.Path(path_type=Path), help="The wave's journal, where it is not beside RESULTS.")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+@service_options
+@settings_options(WAY)
 @timezone_option
-def command(results: Path, verb: str, value: str | None, journal: Path | None, as_json: bool) -> int:
-    """Ask the wave that is writing RESULTS where it stands, or change how it runs."""
+def command(
+    results: Path,
+    verb: str,
+    value: str | None,
+    journal: Path | None,
+    as_json: bool,
+    service: str | None,
+    service_token_file: str | None,
+    **parameters: Any,
+) -> int:
+    """Ask the wave that is writing RESULTS where it stands, or change how it runs.
+
+    With --service RESULTS is a wave of that service.
+    """
     if verb in _VALUED and value is None:
         raise click.UsageError(f"{verb} needs a value, such as: batcher control {results} {verb} {_VALUED[verb]}")
     if verb not in _VALUED and value is not None:
         raise click.UsageError(f"{verb} takes no value: drop {value!r}.")
+    if is_at_service(results, service, service_token_file):
+        only_with_service(())
+        return _at_service(results, verb, value, service, service_token_file, parameters, as_json=as_json)
+    only_here(WAY)
+    if verb in _AT_SERVICE:
+        raise click.UsageError(f"{verb} is for waves of a service: give --service URL, or set {VARIABLE}.")
     from batcher.journal.files import WaveFiles
     from batcher.wave.control import ask
 
@@ -51,6 +85,37 @@ def command(results: Path, verb: str, value: str | None, journal: Path | None, a
         click.echo(answer["said"])
     else:
         _show(answer["status"])
+    return exits.CREATED
+
+
+def _at_service(
+    wave: Path,
+    verb: str,
+    value: str | None,
+    service: str | None,
+    token_file: str | None,
+    parameters: dict[str, Any],
+    *,
+    as_json: bool,
+) -> int:
+    from batcher.cli.commands.client.steering import asked_of, control
+
+    asked = asked_of(wave, service, token_file, load_given(parameters, WAY).settings)
+    told, status, said = control(asked, verb, value)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+    elif said:
+        click.echo(said)
+    else:
+        from msgspec import to_builtins
+
+        from batcher.text import printable
+
+        reason = f" ({printable(told['reason'])})" if told["reason"] else ""
+        click.echo(f"{told['id']}  {printable(told['name'])}  {told['state']}{reason}")
+        _show(to_builtins(status))
     return exits.CREATED
 
 

@@ -1,6 +1,6 @@
 """`batcher explain`: every attempt made for an entry, and why what came next was decided."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +8,9 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.entries import entry_options, journal_option, one_entry, places_of
+from batcher.cli.lists import ListedCommand
+from batcher.cli.options import load_given, settings_options
+from batcher.cli.service_options import WAY, is_at_service, only_here, only_with_service, service_options
 from batcher.cli.timezone import timezone_option
 
 if TYPE_CHECKING:
@@ -20,24 +23,49 @@ Examples:
   batcher explain results.jsonl --job 7b1c…
   batcher explain results.jsonl --key 3f2a…
   batcher explain results.jsonl --index 41 --json | jq '.steps[].request_id'
+  batcher explain --service https://batcher.example.com night-3 --key 3f2a…
 """
 
 
-@click.command(epilog=_EPILOG)
+@click.command(cls=ListedCommand, epilog=_EPILOG)
 @click.argument("results", type=click.Path(path_type=Path))
 @entry_options
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+@service_options
+@settings_options(WAY)
 @timezone_option
 def command(
-    results: Path, key: str | None, job: str | None, index: int | None, journal: Path | None, as_json: bool
+    results: Path,
+    key: str | None,
+    job: str | None,
+    index: int | None,
+    journal: Path | None,
+    as_json: bool,
+    service: str | None,
+    service_token_file: str | None,
+    **parameters: Any,
 ) -> int:
     """Show everything that was done for one entry of the wave of RESULTS, in order; with --job, for each of the job's.
 
     Each request, answer and look-up with its time, status, code and the cloud's request id, and what was decided
-    and why. Works while the wave runs. With --job, --json prints an array.
+    and why. Works while the wave runs. With --job, --json prints an array. With --service RESULTS is a wave of that
+    service.
     """
     one_entry(key, job, index)
+    if is_at_service(results, service, service_token_file):
+        only_with_service(("key", "job", "index"))
+        from batcher.cli.commands.client.steering import asked_of, steps_of
+        from batcher.cli.commands.client.steering import explain as explain_there
+
+        asked = asked_of(results, service, service_token_file, load_given(parameters, WAY).settings)
+        found = explain_there(asked, key, job, index)
+        if as_json:
+            _print_json(found if job is not None else found[0])
+        else:
+            _print_all([(entry, steps_of(entry)) for entry in found], runs=True)
+        return exits.CREATED
+    only_here(WAY)
     from batcher.journal.wave_lock import is_held
     from batcher.journals import journal_of, reading
     from batcher.wave.explain import entry_as_json, explain, steps_as_json
@@ -52,12 +80,15 @@ def command(
         plain = [{**about, "steps": steps_as_json(steps)} for about, steps in told]
         _print_json(plain if job is not None else plain[0])
         return exits.CREATED
-    runs = is_held(path)
+    _print_all(told, runs=is_held(path))
+    return exits.CREATED
+
+
+def _print_all(told: "Sequence[tuple[dict[str, Any], list[EntryStep]]]", *, runs: bool) -> None:
     for number, (about, steps) in enumerate(told):
         if number:
             click.echo()
         _print(about, steps, runs=runs)
-    return exits.CREATED
 
 
 def _print_json(said: Any) -> None:

@@ -9,12 +9,17 @@ from batcher.cli.all_of_it import counts_of, entries_option, one_journal
 from batcher.cli.entries import journal_option, label_option
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
+from batcher.cli.service_options import WAY, are_at_service, only_here, only_with_service, service_options
 from batcher.clock import utc_now
 
 if TYPE_CHECKING:
-    from batcher.manifest.labels import LabelFilter
+    from collections.abc import Sequence
 
-_SETTINGS = ("allow_inconsistent", "notify", "on_end", "ca_bundle", "proxy")
+    from batcher.gate.accepted import Acceptance
+    from batcher.manifest.labels import LabelFilter
+    from batcher.settings import RunSettings
+
+_SETTINGS = ("allow_inconsistent", "notify", "on_end", *WAY)
 
 _EPILOG = """\b
 Examples:
@@ -22,6 +27,7 @@ Examples:
   batcher gate wave*.jsonl --allow-inconsistent accepted.csv --junit gate.xml
   batcher gate wave*.jsonl --label team=pay
   batcher gate results.jsonl --json | jq -r '.blockers[].why'
+  batcher gate --service https://batcher.example.com night-3 night-4
 
 \b
 Exit codes: 0 GO; 1 NO-GO; 2 UNKNOWN, or a file cannot be used: it cannot be told.
@@ -36,6 +42,7 @@ A rerun's verdict replaces the earlier one of the same key, in whatever order th
 @label_option("Look at")
 @click.option("--junit", metavar="FILE", type=click.Path(path_type=Path), help="Write the result as JUnit XML, too.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as a JSON object instead.")
+@service_options
 @settings_options(_SETTINGS)
 def command(
     results: tuple[Path, ...],
@@ -44,6 +51,8 @@ def command(
     labels: "LabelFilter",
     junit: Path | None,
     as_json: bool,
+    service: str | None,
+    service_token_file: str | None,
     **parameters: Any,
 ) -> int:
     """Say GO or NO-GO over one or several waves, from the verdicts beside their RESULTS files, with reasons.
@@ -51,24 +60,55 @@ def command(
     GO takes that every entry was created, followed to its end and found consistent; what differs must have been
     accepted by name, with a reason, and the acceptance must not have expired. No cloud is asked. That every entry was
     seen is known from the journal beside each file, or from the lines themselves; where neither tells, it is UNKNOWN.
-    With --label it speaks of these entries alone, and says so.
+    With --label it speaks of these entries alone, and says so. With --service RESULTS are waves of that service, whose
+    lines are judged here: what differs is accepted by --allow-inconsistent alone.
     """
     settings = load_given(parameters, _SETTINGS).settings
+    if are_at_service(results, service, service_token_file):
+        only_with_service(("labels", "junit", "allow_inconsistent", "notify", "on_end"))
+        from batcher.cli.at_service import copies
+        from batcher.cli.show.at_the_end import accepted_by
 
-    from batcher.cli.outputs import refuse_outputs
-    from batcher.cli.show.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end
-    from batcher.cli.show.gate_result import exit_code, headline, print_gate
-    from batcher.gate.junit import write_junit
-    from batcher.gate.result import evaluate
-    from batcher.gate.wave_entries import entries_of
+        acceptances = accepted_by(settings)  # read where its name means what was typed
+        junit = None if junit is None else junit.absolute()
+        with copies(results, service, service_token_file, settings) as here:
+            return _judge(here, None, (), labels, junit, acceptances, settings, as_json=as_json, commands=False)
+    only_here(("insecure_http",))
+
+    from batcher.cli.show.at_the_end import accepted_by
     from batcher.journal.files import is_verdicts
 
     results = tuple(path for path in dict.fromkeys(results) if not is_verdicts(path))
     if not results:
         raise click.UsageError("Name the results files; the verdicts are found beside them.")
     one_journal(results, journal)
+    return _judge(
+        results, journal, entries, labels, junit, accepted_by(settings), settings, as_json=as_json, commands=True
+    )
+
+
+def _judge(
+    results: tuple[Path, ...],
+    journal: Path | None,
+    entries: tuple[str, ...],
+    labels: "LabelFilter",
+    junit: Path | None,
+    acceptances: "Sequence[Acceptance]",
+    settings: "RunSettings",
+    *,
+    as_json: bool,
+    commands: bool,
+) -> int:
+    """Say what the gate says; with *commands* also what to type."""
+
+    from batcher.cli.outputs import refuse_outputs
+    from batcher.cli.show.at_the_end import MOST_TOLD, check_end, tell_end
+    from batcher.cli.show.gate_result import exit_code, headline, print_gate
+    from batcher.gate.junit import write_junit
+    from batcher.gate.result import evaluate
+    from batcher.gate.wave_entries import entries_of
+
     check_end(settings)
-    acceptances = accepted_by(settings)
     refuse_outputs(results, {"--junit": junit})
     read = entries_of(results, journal=journal, entries=counts_of(results, entries), labels=labels)
     gate = evaluate(read, acceptances, utc_now().date())
@@ -81,7 +121,7 @@ def command(
     else:
         from batcher.cli.show.terminal import console
 
-        print_gate(console(), gate)
+        print_gate(console(), gate, commands=commands)
     code = exit_code(gate)
     facts = {"results": [str(path) for path in results], "exit_code": code, "gate": gate.as_json(MOST_TOLD)}
     tell_end(settings, "gate", headline(gate).plain, facts)

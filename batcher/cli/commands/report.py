@@ -11,6 +11,7 @@ from batcher.cli.all_of_it import counts_of, entries_option, one_journal
 from batcher.cli.entries import journal_option, label_option
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
+from batcher.cli.service_options import WAY, are_at_service, only_here, only_with_service, service_options
 from batcher.cli.show.terminal import tell
 from batcher.errors import UserError
 
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from batcher.gate.accepted import Acceptance
     from batcher.manifest.labels import LabelFilter
     from batcher.report.gather import Report
+    from batcher.settings import RunSettings
 
-_SETTINGS = ("allow_inconsistent", "timezone")
+_SETTINGS = ("allow_inconsistent", "timezone", *WAY)
 
 _EPILOG = """\b
 Examples:
@@ -32,6 +34,7 @@ Examples:
   batcher report results.jsonl --label team=pay --html pay.html
   batcher report monday.jsonl tuesday.jsonl
   batcher report results.jsonl --json | jq .by_status
+  batcher report --service https://batcher.example.com night-3 --html report.html
 """
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
@@ -53,6 +56,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
     "--markdown", type=click.Path(path_type=Path, allow_dash=True), help="Write a summary for a ticket; - prints it."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
+@service_options
 @settings_options(_SETTINGS)
 def command(
     results: tuple[Path, ...],
@@ -65,16 +69,65 @@ def command(
     delimiter: str | None,
     markdown: Path | None,
     as_json: bool,
+    service: str | None,
+    service_token_file: str | None,
     **parameters: Any,
 ) -> int:
     """Summarise the results file RESULTS: counts, troubles with an example and a way out, pace, and the gate's word.
 
     The verdicts and the journal beside it are used where they are there. Two files: what changed from the first
     wave to the second. With --html any number of files: one page over these waves and their reruns, as the gate sees
-    them. A wave that is still running can be looked at as well.
+    them. A wave that is still running can be looked at as well. With --service RESULTS are waves of that service.
     """
     named = parameters["allow_inconsistent"] is not None
     settings = load_given(parameters, _SETTINGS).settings
+    if are_at_service(results, service, service_token_file):
+        only_with_service(("labels", "html", "csv", "differences_csv", "delimiter", "markdown", "allow_inconsistent"))
+        from batcher.cli.at_service import copies
+
+        html, csv, differences_csv = (path and path.absolute() for path in (html, csv, differences_csv))
+        markdown = markdown if markdown is None or str(markdown) == "-" else markdown.absolute()
+        if settings.allow_inconsistent is not None:
+            parameters["allow_inconsistent"] = str(Path(settings.allow_inconsistent).expanduser().absolute())
+            settings = settings.model_copy(update={"allow_inconsistent": parameters["allow_inconsistent"]})
+        with copies(results, service, service_token_file, settings) as here:
+            return _report(
+                here,
+                None,
+                (),
+                labels,
+                html,
+                csv,
+                differences_csv,
+                delimiter,
+                markdown,
+                settings,
+                named,
+                as_json=as_json,
+            )
+    only_here(WAY)
+    return _report(
+        results, journal, entries, labels, html, csv, differences_csv, delimiter, markdown, settings, named,
+        as_json=as_json,
+    )  # fmt: skip
+
+
+def _report(
+    results: tuple[Path, ...],
+    journal: Path | None,
+    entries: tuple[str, ...],
+    labels: "LabelFilter",
+    html: Path | None,
+    csv: Path | None,
+    differences_csv: Path | None,
+    delimiter: str | None,
+    markdown: Path | None,
+    settings: "RunSettings",
+    named: bool,
+    *,
+    as_json: bool,
+) -> int:
+    """Report on the files *results*; *named*: a file of accepted differences was typed."""
     files = {"--html": html, "--csv": csv, "--differences-csv": differences_csv, "--markdown": markdown}
     asked = [name for name, path in files.items() if path is not None]
     if delimiter and csv is None and differences_csv is None:

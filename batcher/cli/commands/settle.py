@@ -10,6 +10,7 @@ from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.entries import entry_options, journal_option, one_decided, one_entry, one_in_doubt, places_of
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
+from batcher.cli.service_options import is_at_service, only_with_service, service_options
 from batcher.cli.show.terminal import tell
 from batcher.clock import SystemClock
 
@@ -22,6 +23,7 @@ Examples:
   batcher settle results.jsonl --job 7b1c… --as failed
   batcher settle results.jsonl --from decisions.csv
   batcher settle results.jsonl --job 7b1c… --undo
+  batcher settle --service https://batcher.example.com night-3 --key 3f2a… --as failed
 
 \b
 created=TASK_ID      the comparison exists under this id
@@ -44,6 +46,7 @@ left out; of all the others either every ruling is recorded or none.
 @click.option("--offline", is_flag=True, help="Do not look the ids up in the cloud's list of the job's comparisons.")
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print the entries' new result lines.")
+@service_options
 @settings_options(_SETTINGS)
 @credential_flags
 def command(
@@ -57,13 +60,15 @@ def command(
     offline: bool,
     journal: Path | None,
     as_json: bool,
+    service: str | None,
+    service_token_file: str | None,
     **parameters: Any,
 ) -> int:
     """Decide what became of unsettled entries of the wave of RESULTS, after a look at the console.
 
     An id is looked up in the cloud's list of the job's comparisons, if a credential is at hand. The decision is kept in
     the journal and shown by `explain`; the results file is brought in line. Refused while the wave runs, and for
-    entries that are not in doubt.
+    entries that are not in doubt. With --service RESULTS is a wave of that service, which takes --as.
     """
     options = credential_options(parameters)
     loaded = load_given(parameters, _SETTINGS)
@@ -73,6 +78,14 @@ def command(
         one_entry(key, job, index)
     elif (key, job, index) != (None, None, None):
         raise click.UsageError("--from says in its rows which entries: leave --key, --job and --index out.")
+
+    if is_at_service(results, service, service_token_file):
+        only_with_service(("key", "job", "index", "ruling"))
+        assert ruling is not None  # noqa: S101 - it is the one of the three that may be given
+        from batcher.cli.commands.client.steering import asked_of, settle
+
+        entry = settle(asked_of(results, service, service_token_file, loaded.settings), key, job, index, ruling)
+        return _print_settled(entry, as_json=as_json)
 
     from batcher.cli.failures import told
     from batcher.cli.rulings import listed_by_the_cloud, rulings_in
@@ -103,4 +116,19 @@ def command(
             continue
         now = "sent again when the wave goes on" if said.retry else f"{one.result.status.value} now"
         tell(f"{printable(one.result.key)} is {now}; the decision is on record in the journal.")
+    return exits.CREATED
+
+
+def _print_settled(entry: dict[str, Any], *, as_json: bool) -> int:
+    """Tell what a service has recorded of an entry."""
+    import orjson
+
+    from batcher.text import printable
+
+    result = entry["result"]
+    if as_json:
+        click.echo(orjson.dumps(result))
+    else:
+        now = "sent again when the wave goes on" if result is None else f"{result['status']} now"
+        tell(f"{printable(str(entry['key']))} is {now}; the decision is on record in the journal.")
     return exits.CREATED

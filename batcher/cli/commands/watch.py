@@ -10,6 +10,7 @@ from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.entries import journal_option
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
+from batcher.cli.service_options import is_at_service, only_with_service, service_options
 
 if TYPE_CHECKING:
     from batcher.drs.auth.sources import CredentialSources
@@ -43,6 +44,7 @@ Examples:
   batcher watch results.jsonl
   batcher watch results.jsonl --watch-timeout 6h --allow-inconsistent accepted.csv
   batcher watch results.jsonl --json | jq .verdict
+  batcher watch --service https://batcher.example.com night-3
 
 The verdicts stand in results.verdicts.jsonl, one line an entry, as soon as they fall. Interrupt it whenever you
 like: the same command goes on where it was.
@@ -59,17 +61,33 @@ all entries of the wave were seen;
 @journal_option
 @entries_option
 @click.option("--json", "as_json", is_flag=True, help="Print the gate's result as a JSON object.")
+@service_options
 @settings_options(_SETTINGS)
 @credential_flags
-def command(results: Path, journal: Path | None, entries: tuple[str, ...], as_json: bool, **parameters: Any) -> int:
+def command(
+    results: Path,
+    journal: Path | None,
+    entries: tuple[str, ...],
+    as_json: bool,
+    service: str | None,
+    service_token_file: str | None,
+    **parameters: Any,
+) -> int:
     """Follow the comparison tasks that the wave of RESULTS created, each until it ends, to a verdict.
 
     All jobs together are looked at within the limit of look-ups. Where something differs, all of its details are
-    read: names and counts, never rows.
+    read: names and counts, never rows. With --service RESULTS is a wave of that service, which follows what was handed
+    in with --wait: it is shown here until it ends.
     """
     options = credential_options(parameters)
     loaded = load_given(parameters, _SETTINGS)
     settings = loaded.settings
+
+    if is_at_service(results, service, service_token_file):
+        only_with_service(("allow_inconsistent", "notify", "on_end", "quiet", "log_format", "log_level"))
+        from batcher.cli.commands.client.watching import watch
+
+        return watch(results, service, service_token_file, settings, as_json=as_json)
 
     from batcher.cli.show.at_the_end import accepted_by, check_end, tell_end, telling_stop
     from batcher.cli.show.follow_end import FollowSummary

@@ -78,7 +78,7 @@ def _print(waves: Sequence[Mapping[str, Any]], *, are_more: bool, state: str | N
     from rich.table import Table
     from rich.text import Text
 
-    from batcher.cli.show.terminal import console
+    from batcher.cli.show.terminal import console, say
     from batcher.text import printable
 
     out = console()
@@ -98,9 +98,11 @@ def _print(waves: Sequence[Mapping[str, Any]], *, are_more: bool, state: str | N
             Text(printable(told["submitted_by"], 30)),
             _moment(told["created_at"]),
         )
-        if told["reason"]:
-            table.add_row("", Text(printable(told["reason"].partition("\n")[0], 120), "yellow"))
     out.print(table)
+    for told in waves:
+        if told["reason"]:
+            first, _, _ = told["reason"].partition("\n")
+            say(out, Text(f"{told['id']}  {printable(first, 200)}", "yellow"))
     if are_more:
         out.print(Text("… and older ones: --all shows them", "dim"))
 
