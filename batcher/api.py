@@ -172,8 +172,6 @@ class Wave:
         """
         if self._admitting is None:
             return None
-        if (stop := self.end.stop) is not None:
-            self._admitting.stop(stop.text)
         return await self._admitting.follow()
 
     def following(self) -> "FollowStatus | None":
@@ -211,9 +209,6 @@ class Wave:
         Before the wave is open this ends the reading of its manifest, and entering raises `OpeningStopped`.
         """
         self._stopping.stop(stop)
-        if self._admitting is not None:
-            signal = stop.kind.name if stop.kind.is_signal else None
-            self._admitting.stop(stop.text, signal)
 
     @property
     def hand(self) -> Controls:

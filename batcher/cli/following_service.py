@@ -28,7 +28,7 @@ from batcher.client.errors import ServiceLost, ServiceRefused
 from batcher.client.followed_wave import FollowedWave
 from batcher.client.places import FilePlace, GivenPlace, Place, provisional_result, provisional_verdict
 from batcher.client.service import Service, ServiceWave
-from batcher.client.told import end_of, follow_status_of
+from batcher.client.told import end_of, follow_status_of, stop_of
 from batcher.clock import SystemClock, utc, utc_now
 from batcher.errors import UserError
 from batcher.follow.follower import FollowEnd
@@ -374,8 +374,7 @@ class _SubmittedWave:
             return None
         from batcher.cli.show.follow_end import FollowSummary
 
-        stopped = told["reason"] if told["state"] == "stopped" else None
-        end = FollowEnd(verdicts=self._files.verdicts, status=status, stopped=stopped, signal=None, halted={})
+        end = FollowEnd(verdicts=self._files.verdicts, status=status, stop=stop_of(told), halted={})
         return FollowSummary.of(self._files.results, end, self._acceptances)
 
 

@@ -50,6 +50,11 @@ def _die_of(number: int) -> None:
     os.kill(os.getpid(), number)
 
 
+def received(number: signal.Signals) -> Stop:
+    """The reason to stop that the signal *number* is."""
+    return Stop(StopKind[number.name], f"{number.name} received")
+
+
 @contextmanager
 def stopping(wave: Wave, say: Callable[[str], None]) -> Iterator[None]:
     """Have signals stop *wave* while the context lasts; *say* tells the person what will happen, after it has begun.
@@ -67,7 +72,7 @@ def stopping(wave: Wave, say: Callable[[str], None]) -> Iterator[None]:
             say("leaving at once: what is in flight is looked up when the wave goes on")
             return
         told = True
-        wave.stop(Stop(StopKind[number.name], f"{number.name} received"))
+        wave.stop(received(number))
         say(_promise(wave, number))
 
     with caught(stop):

@@ -51,12 +51,16 @@ def _elapsed_s(told: Told, now: float) -> float:
     return max(0.0, until - datetime.fromisoformat(began).timestamp())
 
 
+def stop_of(told: Told) -> Stop | None:
+    """Why the wave, which is over, ended before its last entry or verdict; None where it did not."""
+    if told["state"] != "stopped":
+        return None
+    return Stop(StopKind.ASKED, (told["reason"] or "it was stopped").rstrip("."))
+
+
 def end_of(told: Told, now: float) -> WaveEnd:
     """How the wave ended, which is over."""
-    stop = None
-    if told["state"] == "stopped":
-        stop = Stop(StopKind.ASKED, (told["reason"] or "it was stopped").rstrip("."))
-    return WaveEnd(stop=stop, halted={}, status=status_of(told, now), unrecorded=())
+    return WaveEnd(stop=stop_of(told), halted={}, status=status_of(told, now), unrecorded=())
 
 
 def follow_status_of(told: Told) -> FollowStatus | None:

@@ -20,6 +20,7 @@ from batcher.life.result import Result
 from batcher.settings import RunSettings
 from batcher.wave.stop import Stop, StopKind, Stopping
 
+_OPENING_CANCELLED = Stop(StopKind.ASKED, "the opening was cancelled")
 _READY_POLLS = 6  # a job that is not ready is looked at so many times less often than a comparison
 
 
@@ -27,7 +28,8 @@ class AdmittingFollower:
     """The admission of a run's entries, and the follower of its comparisons.
 
     `take_up` what earlier runs left, `begin` once the lanes are there, and `follow` when the engine has ended.
-    It stops the wave, by *stopping*, when verdicts cannot be written, or when entries would be held back for ever.
+    It ends with the wave, as *stopping* says, and stops it when verdicts cannot be written, or when entries would be
+    held back for ever.
     Raises `UserError` where there is no file to write verdicts beside.
     """
 
@@ -52,6 +54,7 @@ class AdmittingFollower:
         self._following: Following | None = None
         self._asking: asyncio.Task[None] | None = None  # for the states of jobs
         self._lost: Trouble | None = None  # why a scope stopped for good
+        stopping.observe(self._stop_asking)
 
     def take_up(self, begun: Iterable[PlannedEntry] = ()) -> None:
         """Take up the comparisons of earlier runs, as the results file has them, and of what they had *begun*.
@@ -65,6 +68,7 @@ class AdmittingFollower:
             self._settings,
             self._clock,
             self._rng,
+            self._stopping,
             on_verdict=lambda entry: self._running.running_still(entry.index, 0),
             on_comparison=lambda entry: self._running.running_still(entry.index, len(entry.open_comparisons)),
             on_end=self._followed,
@@ -78,7 +82,7 @@ class AdmittingFollower:
 
     async def start(self, begun: Iterable[PlannedEntry], reads: Mapping[Scope, Pass]) -> None:
         """`take_up` in a thread, then `begin`. Raises `UserError`."""
-        await in_thread(lambda: self.take_up(begun), lambda: self.stop("the opening was cancelled"))
+        await in_thread(lambda: self.take_up(begun), lambda: self._stopping.stop(_OPENING_CANCELLED))
         self.begin(reads)
 
     def begin(self, reads: Mapping[Scope, Pass]) -> None:
@@ -96,6 +100,8 @@ class AdmittingFollower:
             )
             self._asking = asyncio.create_task(self._ready.run(), name="ready")
             self._asking.add_done_callback(self._asked)
+            if self._stopping.why is not None:
+                self._stop_asking()
         if self._following is not None:
             self._following.begin({(scope.endpoint, scope.project_id): reader for scope, reader in readers.items()})
 
@@ -132,13 +138,6 @@ class AdmittingFollower:
         if self._following is not None:
             self._following.add(result, plan)
 
-    def stop(self, why: str, signal: str | None = None) -> None:
-        """End the following; what is known is kept, the rest goes on later."""
-        if self._asking is not None:
-            self._asking.cancel()
-        if self._following is not None:
-            self._following.stop(why, signal)
-
     def status(self) -> FollowStatus | None:
         """Where the following stands; None where nothing is followed."""
         return None if self._following is None else self._following.status()
@@ -162,6 +161,10 @@ class AdmittingFollower:
             await asyncio.wait({self._asking})
         if self._following is not None:
             await self._following.aclose()
+
+    def _stop_asking(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
 
     def _asked(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (defect := task.exception()) is not None:

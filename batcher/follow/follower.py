@@ -21,6 +21,7 @@ from batcher.follow.verdict import Verdict
 from batcher.follow.verdicts_file import VerdictsFile
 from batcher.logger import in_scope
 from batcher.pace.polling import PollPolicy
+from batcher.wave.stop import Stop
 
 ScopeName = tuple[str | None, str | None]  # (endpoint, project_id), as result lines have them
 
@@ -43,12 +44,11 @@ class FollowStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowEnd:
-    """How a following ended. *stopped* is why it ended before the last verdict, *signal* which signal made it."""
+    """How a following ended. *stop* is why it ended before the last verdict."""
 
     verdicts: Path
     status: FollowStatus
-    stopped: str | None
-    signal: str | None
+    stop: Stop | None
     halted: Mapping[ScopeName, Trouble]
 
 

@@ -25,6 +25,7 @@ from batcher.life.result import Result
 from batcher.pace.polling import poll_policy_of
 from batcher.settings import RunSettings
 from batcher.wave.results_file import raw_lines, result_in
+from batcher.wave.stop import Stop, StopKind, Stopping
 
 PlanOf = Callable[[Result], PlannedEntry | None]
 
@@ -32,7 +33,7 @@ PlanOf = Callable[[Result], PlannedEntry | None]
 class Following:
     """Takes up what there is, begins once the cloud can be asked, is given more while it runs, and ends once.
 
-    `stop` may be called at any time: what is known is kept, the rest goes on later. *on_verdict* and *on_comparison*
+    *stopping* may end it at any time: what is known is kept, the rest goes on later. *on_verdict* and *on_comparison*
     are of `Follower`. *on_end* is told that nothing is looked at any more: with the error that ended it, or None.
     Raises `UserError`.
     """
@@ -43,6 +44,7 @@ class Following:
         settings: RunSettings,
         clock: Clock,
         rng: random.Random,
+        stopping: Stopping,
         *,
         on_verdict: Callable[[FollowedEntry], None] = lambda _: None,
         on_comparison: Callable[[FollowedEntry], None] = lambda _: None,
@@ -50,12 +52,11 @@ class Following:
     ) -> None:
         self.path = WaveFiles.of(results).verdicts
         self._settings = settings
+        self._stopping = stopping
         self._on_end = on_end
         self._failed: BaseException | None = None
         self.is_taken_up = False  # all of what there was
         self._task: asyncio.Task[None] | None = None
-        self._stopped: str | None = None
-        self._signal: str | None = None
         self._file = VerdictsFile.take(self.path)
         try:
             self._spill = SpillFile(self.path.parent)
@@ -72,6 +73,7 @@ class Following:
             on_verdict=on_verdict,
             on_comparison=on_comparison,
         )
+        stopping.observe(self._stop_looking)
 
     def take_up(
         self,
@@ -81,12 +83,12 @@ class Following:
     ) -> None:
         """Take up the file *results* as it stands: verdicts on it that are there are kept, the rest is followed.
 
-        *on_open* sees each entry without a verdict. Blocks; `stop` cuts it short, and nothing is written then. Raises
+        *on_open* sees each entry without a verdict. Blocks; a stop cuts it short, and nothing is written then. Raises
         `UserError`.
         """
         parsed = fast_parser(Result, result_in)
         for number, line in raw_lines(results):
-            if self._stopped is not None:
+            if self._stopping.why is not None:
                 return
             result = parsed(results, number, line)
             if (verdict := self._file.keep(result.index, identity_of(result))) is not None:
@@ -110,8 +112,8 @@ class Following:
         self._follower.begin(readers)
         self._task = asyncio.create_task(self._follower.run(), name="follow")
         self._task.add_done_callback(self._ended)
-        if self._stopped is not None:
-            self._task.cancel()
+        if self._stopping.why is not None:
+            self._stop_looking()
 
     def add(self, result: Result, plan: PlannedEntry | None = None) -> None:
         """Follow the entry of *result*; *plan* is what the journal has of it. A failure ends the following."""
@@ -121,13 +123,6 @@ class Following:
             self._follower.add(followed(result, plan))
         except UserError as error:
             self._fail(error)
-
-    def stop(self, why: str, signal: str | None = None) -> None:
-        """End it; *why* is for people, *signal* the name of the one that did."""
-        self._stopped = self._stopped or why
-        self._signal = self._signal or signal
-        if self._task is not None:
-            self._task.cancel()
 
     @property
     def halted(self) -> Mapping[ScopeName, Trouble]:
@@ -145,16 +140,17 @@ class Following:
             limit = self._settings.watch_timeout
             await asyncio.wait({self._task}, timeout=limit)
             if not self._task.done():
-                self.stop(f"--watch-timeout {duration_text(limit or 0)} is over")
+                why = f"--watch-timeout {duration_text(limit or 0)} is over"
+                self._stopping.stop(Stop(StopKind.WATCH_TIMEOUT, why))
                 await asyncio.wait({self._task})
             if self._failed is not None:
                 raise self._failed
-            self._follower.finish(self._stopped or "the scope was stopped")
+            stop = self._stopping.why
+            self._follower.finish("the scope was stopped" if stop is None else stop.text)
         return FollowEnd(
             verdicts=self.path,
             status=self._follower.status(),
-            stopped=self._stopped,
-            signal=self._signal,
+            stop=self._stopping.why,
             halted=dict(self.halted),
         )
 
@@ -165,6 +161,10 @@ class Following:
             await asyncio.wait({self._task})
         self._spill.close()
         self._file.close()
+
+    def _stop_looking(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:

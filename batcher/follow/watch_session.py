@@ -17,8 +17,11 @@ from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from batcher.logger import get_logger
 from batcher.settings import RunSettings
+from batcher.wave.stop import Stop, StopKind, Stopping
 
 log = get_logger("batcher.follow")
+
+_CANCELLED = Stop(StopKind.ASKED, "it was cancelled")
 
 
 @contextmanager
@@ -44,13 +47,14 @@ def plans_beside(results: Path, journal: Path | None = None) -> Iterator[PlanOf]
 class WatchSession:
     """Follows the file *results*, whose *journal* lies beside it where none is named.
 
-    `stop` may be called at any time: what is known is kept, the rest goes on later.
+    *stopping* may end it at any time: what is known is kept, the rest goes on later.
     """
 
     def __init__(
         self,
         results: Path,
         settings: RunSettings,
+        stopping: Stopping,
         *,
         journal: Path | None = None,
         sources: CredentialSources | None = None,
@@ -60,17 +64,11 @@ class WatchSession:
         self._results = results
         self._journal = journal
         self._settings = settings
+        self._stopping = stopping
         self._sources = sources
         self._credential_for = credential_for
         self._clock = clock or SystemClock()
         self._following: Following | None = None
-        self._told_to_stop: tuple[str, str | None] | None = None
-
-    def stop(self, why: str, signal: str | None = None) -> None:
-        """End the following; *why* is for people, *signal* the name of the one that did."""
-        self._told_to_stop = self._told_to_stop or (why, signal)
-        if self._following is not None:
-            self._following.stop(*self._told_to_stop)
 
     def status(self) -> FollowStatus | None:
         """Where the following stands now; None before all results were read."""
@@ -78,12 +76,10 @@ class WatchSession:
 
     async def run(self) -> FollowEnd:
         """Follow to the end. Raises `UserError`."""
-        following = Following(self._results, self._settings, self._clock, random.Random())
+        following = Following(self._results, self._settings, self._clock, random.Random(), self._stopping)
         try:
             self._following = following
-            if self._told_to_stop is not None:
-                following.stop(*self._told_to_stop)
-            await in_thread(self._take_up, lambda: self.stop("it was cancelled"))
+            await in_thread(self._take_up, lambda: self._stopping.stop(_CANCELLED))
             scopes = [
                 Scope(number, endpoint or "", project_id or "")
                 for number, (endpoint, project_id) in enumerate(following.scopes)

@@ -1,8 +1,9 @@
-"""Whether a wave is to end before its last entry is settled, why, and how hard: one value, `Stopping`.
+"""Whether a wave, or the following of one, is to end before it is done, why, and how hard: one value, `Stopping`.
 
 It is made where the wave is, and handed to all who may have a reason (signals, the operator, deadlines, a journal that
-fails, too many failures, results that cannot be written) and to all who must end. The first reason is the one that
-counts; it can only become harder. A scope that halts is another matter: that is told by its `Pass`.
+fails, too many failures, results or verdicts that cannot be written) and to all who must end: the reading of the
+manifest, the engine, and what follows the comparisons. The first reason is the one that counts; it can only become
+harder. A scope that halts is another matter: that is told by its `Pass`.
 """
 
 from collections.abc import Callable
@@ -22,6 +23,7 @@ class StopKind(Enum):
     REFUSED = "credentials refused"
     MAX_FAILURES = "too many failures"
     DEADLINE = "deadline reached"
+    WATCH_TIMEOUT = "followed for as long as was allowed"
     JOURNAL = "journal not writable"
     RESULTS = "results not writable"
     READER = "whoever read the results went away"
@@ -49,7 +51,7 @@ class HowHard(IntEnum):
 
 
 class Stopping:
-    """Whether one wave is to stop, *why*, and *how* hard."""
+    """Whether one wave, or one following, is to stop, *why*, and *how* hard."""
 
     def __init__(self) -> None:
         self.why: Stop | None = None

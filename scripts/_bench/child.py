@@ -306,11 +306,12 @@ def watching(results: str, timeout: str | None = None) -> Figures:
     """Following the wave of *results* as `watch` does, without the gate: to its verdicts, or until *timeout*."""
     from batcher.follow.watch_session import WatchSession
     from batcher.settings import RunSettings
+    from batcher.wave.stop import Stopping
 
     async def main() -> Figures:
         watch = Watch()
         settings = RunSettings(read_rate="off", insecure_http=True, watch_timeout=timeout)
-        end = await WatchSession(Path(results), settings).run()
+        end = await WatchSession(Path(results), settings, Stopping()).run()
         require(timeout is not None or end.status.decided == end.status.entries)
         return watch.figures(end.status.entries)
 

@@ -9,7 +9,7 @@ from batcher.clock import SystemClock
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.follow.admitting_follower import AdmittingFollower
 from batcher.settings import RunSettings
-from batcher.wave.stop import HowHard, StopKind, Stopping
+from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
 from tests.follow.test_running_limit import SCOPE, entry
 
 REFUSED = Trouble(fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg="the token has expired")
@@ -35,3 +35,17 @@ async def test_a_scope_that_halts_with_a_place_taken_stops_who_waits_for_it(tmp_
     assert stopping.why is not None
     assert (stopping.why.kind, stopping.how) == (StopKind.REFUSED, HowHard.IN_ORDER)
     assert "the token has expired" in stopping.why.text
+
+
+async def test_it_ends_with_the_wave_for_the_reason_of_the_wave(tmp_path: Path) -> None:
+    """Nobody tells it so but the one value that everybody is handed."""
+    stopping = Stopping()
+    settings = RunSettings(wait=True, wait_ready=60.0)
+    admitting = AdmittingFollower(tmp_path / "r.jsonl", settings, SystemClock(), random.Random(1), stopping)
+    await admitting.start([], {})
+    why = Stop(StopKind.MAX_FAILURES, "3 of 10 entries failed")
+    stopping.stop(why)
+    end = await admitting.follow()
+    await admitting.aclose()
+    assert end is not None
+    assert end.stop == why

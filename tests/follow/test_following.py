@@ -13,9 +13,11 @@ from batcher.follow.following import Following
 from batcher.follow.watch_session import WatchSession
 from batcher.journal.files import WaveFiles
 from batcher.settings import RunSettings
+from batcher.wave.stop import Stop, StopKind, Stopping
 from tests.follow.cloud import a_token
 from tests.report.waves import write_wave
 
+INTERRUPTED = Stop(StopKind.SIGINT, "SIGINT received")
 SMALL, LARGE = 300, 2300
 MOST_BYTES = 60  # of each further entry
 
@@ -24,7 +26,7 @@ async def taken_up(results: Path) -> tuple[int, int]:
     """What is in memory of the wave of *results* once it is taken up, and how many have a verdict."""
     tracemalloc.start()
     try:
-        following = Following(results, RunSettings(), SystemClock(), random.Random(1))
+        following = Following(results, RunSettings(), SystemClock(), random.Random(1), Stopping())
         following.take_up(results)
         traced = tracemalloc.get_traced_memory()[0], following.status().decided
         await following.aclose()
@@ -53,14 +55,15 @@ async def test_stopped_while_it_reads_it_leaves_all_as_it_was(tmp_path: Path) ->
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines) + lines[0].replace(b'"final":true', b'"final":false'))
     before = path.read_bytes()
-    following = Following(results, RunSettings(), SystemClock(), random.Random(1))
-    following.stop("SIGINT received", "SIGINT")
+    stopping = Stopping()
+    following = Following(results, RunSettings(), SystemClock(), random.Random(1), stopping)
+    stopping.stop(INTERRUPTED)
     await asyncio.to_thread(following.take_up, results)
     assert not following.is_taken_up
     following.begin({})
     end = await following.finish()
     await following.aclose()
-    assert (end.stopped, end.signal) == ("SIGINT received", "SIGINT")
+    assert end.stop == INTERRUPTED
     assert path.read_bytes() == before
 
 
@@ -75,9 +78,10 @@ async def test_nothing_is_said_of_where_it_stands_before_all_results_are_read(tm
             told.append(self.status())
             super()._take_up()
             told.append(self.status())
-            self.stop("enough")
+            stopping.stop(INTERRUPTED)
 
-    await Watched(results, RunSettings(), credential_for=a_token).run()
+    stopping = Stopping()
+    await Watched(results, RunSettings(), stopping, credential_for=a_token).run()
     before, after = told
     assert before is None
     assert after is not None

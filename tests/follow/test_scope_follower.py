@@ -25,6 +25,7 @@ from batcher.simulator.jobs import ExistingComparison, JobRule
 from batcher.simulator.model import SimulatedCloud
 from batcher.simulator.replies import Reply
 from batcher.simulator.server import Simulator
+from batcher.wave.stop import Stop, StopKind, Stopping
 from tests.follow.cloud import (
     a_token,
     cloud,
@@ -40,8 +41,9 @@ from tests.simulator import bodies
 pytestmark = pytest.mark.virtual_time
 
 
-def session(results: Path, settings: RunSettings | None = None) -> WatchSession:
-    return WatchSession(results, settings or hurried(), credential_for=a_token, clock=loop_clock())
+def session(results: Path, settings: RunSettings | None = None, stopping: Stopping | None = None) -> WatchSession:
+    stopping = stopping or Stopping()
+    return WatchSession(results, settings or hurried(), stopping, credential_for=a_token, clock=loop_clock())
 
 
 async def watched(results: Path, settings: RunSettings | None = None) -> tuple[FollowEnd, dict[str, VerdictLine]]:
@@ -53,7 +55,7 @@ async def test_every_comparison_is_followed_to_its_end(tmp_path: Path) -> None:
     async with cloud() as sim:
         await created(sim, tmp_path / "r.jsonl", 5, object_level=True)
         end, lines = await watched(tmp_path / "r.jsonl")
-    assert end.stopped is None
+    assert end.stop is None
     assert [lines[f"k{n}"].verdict for n in range(5)] == [Verdict.CONSISTENT] * 5
     line = lines["k0"]
     assert line.final
@@ -185,7 +187,7 @@ async def test_a_list_that_nobody_asked_for_and_that_is_empty_is_no_list(
     async with cloud() as sim:
         await created(sim, tmp_path / "r.jsonl", 2, object_level=True)
         end, lines = await watched(tmp_path / "r.jsonl")
-    assert end.stopped is None
+    assert end.stop is None
     assert [line.verdict for line in lines.values()] == [Verdict.CONSISTENT] * 2
 
 
@@ -244,7 +246,7 @@ async def test_an_outage_is_waited_out(tmp_path: Path) -> None:
         again.service = service
         async with again:
             end, lines = await watching
-    assert end.stopped is None
+    assert end.stop is None
     assert {line.verdict for line in lines.values()} == {Verdict.CONSISTENT}
 
 
@@ -263,7 +265,7 @@ async def test_a_job_that_is_never_answered_does_not_hold_the_watch_for_ever(tmp
     async with cloud(faults=faults, jobs=(JobRule(pattern="job-1", runs_s=1_500_000),)) as sim:
         await created(sim, tmp_path / "r.jsonl", 2)
         end, lines = await watched(tmp_path / "r.jsonl", hurried(poll=600.0))
-    assert end.stopped is None
+    assert end.stop is None
     assert lines["k0"].verdict is Verdict.UNKNOWN
     assert "its results could not be read" in (lines["k0"].reason or "")
     assert lines["k1"].verdict is Verdict.CONSISTENT
@@ -274,13 +276,14 @@ async def test_a_watch_that_was_stopped_goes_on(tmp_path: Path) -> None:
     rules = (JobRule(pattern="job-1", runs_s=7200),)
     async with cloud(jobs=rules) as sim:
         await created(sim, tmp_path / "r.jsonl", 2)
-        first = session(tmp_path / "r.jsonl")
+        stopping = Stopping()
+        first = session(tmp_path / "r.jsonl", stopping=stopping)
         watching = asyncio.create_task(first.run())
         await asyncio.sleep(1800)
-        first.stop("SIGTERM received", "SIGTERM")
+        stopping.stop(Stop(StopKind.SIGTERM, "SIGTERM received"))
         end = await watching
         lines = {line.key: line for line in verdict_lines(end.verdicts)}
-        assert (end.signal, end.stopped) == ("SIGTERM", "SIGTERM received")
+        assert end.stop == Stop(StopKind.SIGTERM, "SIGTERM received")
         assert [lines[key].final for key in ("k0", "k1")] == [True, False]
         assert "still RUNNING" in (lines["k1"].reason or "")
         before = len(looks(sim))
@@ -294,7 +297,7 @@ async def test_the_time_for_watching_can_be_limited(tmp_path: Path) -> None:
     async with cloud(runs_s={"lines": 36_000.0, "object_comparison": 1.0, "contents": 1.0}) as sim:
         await created(sim, tmp_path / "r.jsonl")
         end, lines = await watched(tmp_path / "r.jsonl", hurried(watch_timeout=600.0))
-    assert end.stopped == "--watch-timeout 10m is over"
+    assert end.stop == Stop(StopKind.WATCH_TIMEOUT, "--watch-timeout 10m is over")
     assert (lines["k0"].verdict, lines["k0"].final) == (Verdict.UNKNOWN, False)
 
 

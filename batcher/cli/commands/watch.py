@@ -118,13 +118,15 @@ def _follow(results: Path, journal: Path | None, settings: "RunSettings", source
     from batcher.cli.show.following import level_of, shown, stopped_by_signals
     from batcher.cli.show.terminal import colors_on, screen
     from batcher.follow.watch_session import WatchSession
+    from batcher.wave.stop import Stopping
 
     err = screen()
     logs.configure(settings.log_format, level_of(settings), color=colors_on(err.stream))
 
     async def follow() -> "FollowEnd":
-        session = WatchSession(results, settings, journal=journal, sources=sources)
-        with stopped_by_signals(session.stop):
+        stopping = Stopping()
+        session = WatchSession(results, settings, stopping, journal=journal, sources=sources)
+        with stopped_by_signals(stopping):
             async with shown(session.status, err, quiet=settings.quiet):
                 return await session.run()
 

@@ -43,8 +43,8 @@ class FollowSummary:
     @property
     def exit_code(self) -> int:
         """0 only if all is consistent or accepted, and all of the wave was seen."""
-        if self.end.signal is not None:
-            return exits.OF_SIGNALS[self.end.signal]
+        if (stop := self.end.stop) is not None and stop.kind.is_signal:
+            return exits.OF_SIGNALS[stop.kind.name]
         if self.end.halted:
             return exits.STOPPED
         return exit_code(self.gate)
@@ -56,7 +56,8 @@ class FollowSummary:
 
     def as_json(self) -> dict[str, Any]:
         """For `--json` and notifications."""
-        return {"verdicts": str(self.end.verdicts), "followed_until": self.end.stopped, "gate": self.gate.as_json()}
+        until = None if self.end.stop is None else self.end.stop.text
+        return {"verdicts": str(self.end.verdicts), "followed_until": until, "gate": self.gate.as_json()}
 
     def print(self, console: Console, *, kept: bool = True) -> None:
         """The gate's result, and what to know about the following; files that are not *kept* are not named."""
@@ -68,8 +69,8 @@ class FollowSummary:
             console.print(Text(f"\n  Verdicts: {printable(str(self.end.verdicts))}", "dim"), soft_wrap=True)
 
     def _why_stopped(self) -> Iterator[str]:
-        if self.end.stopped:
-            yield f"{self.end.stopped}: the same command goes on where this one ended."
+        if (stop := self.end.stop) is not None:
+            yield f"{stop.text}: the same command goes on where this one ended."
         for (endpoint, project_id), trouble in self.end.halted.items():
             why = trouble.error_msg or trouble.kind.value
             yield f"project {project_id} at {endpoint} is followed no more: {why}"

@@ -10,13 +10,14 @@ from batcher.cli.show.gate_result import STYLES
 from batcher.cli.show.progress import LOG_EVERY_S, REFRESH_S, beside
 from batcher.cli.show.progress_line import bar
 from batcher.cli.show.terminal import Screen
-from batcher.cli.signals import caught
+from batcher.cli.signals import caught, received
 from batcher.clock import SystemClock
 from batcher.durations import rough_duration
 from batcher.follow.follower import FollowStatus
 from batcher.follow.verdict import Verdict
 from batcher.logger import get_logger
 from batcher.settings import RunSettings
+from batcher.wave.stop import Stopping
 
 # So many have to be decided, and such a share of what is left, before an estimate means something.
 _FEW, _SHARE = 5, 0.05
@@ -101,9 +102,9 @@ def follow_lines(status: FollowStatus, left_s: float | None, width: int) -> Text
 
 
 @contextmanager
-def stopped_by_signals(stop: Callable[[str, str | None], None]) -> Iterator[None]:
-    """Have signals end a following while the context lasts; to be entered on its event loop."""
-    with caught(lambda number: stop(f"{number.name} received", number.name)):
+def stopped_by_signals(stopping: Stopping) -> Iterator[None]:
+    """Have signals end a following, by *stopping*, while the context lasts; to be entered on its event loop."""
+    with caught(lambda number: stopping.stop(received(number))):
         yield
 
 

@@ -164,14 +164,14 @@ class Run:
             verdicts = {verdict.value: count for verdict, count in followed.status.verdicts.items()}
             if code in (exits.CREATED, exits.INCOMPLETE):
                 code = await asyncio.to_thread(self._judged, followed) or code
-                reason = reason or followed.stopped
+                reason = reason or (None if followed.stop is None else followed.stop.text)
         if end.stop is not None and end.stop.kind in _DISK:
             again = self._again(end.stop.text)
             return RunOutcome(
                 state=again.state, exit_code=None, reason=again.reason, counts=counts, verdicts=verdicts,
                 again_s=again.again_s,
             )  # fmt: skip
-        is_early = end.stop is not None or bool(end.halted) or (followed is not None and followed.stopped is not None)
+        is_early = end.stop is not None or bool(end.halted) or (followed is not None and followed.stop is not None)
         return RunOutcome(
             state=State.STOPPED if is_early else State.ENDED,
             exit_code=code,

@@ -14,7 +14,7 @@ from batcher.cli.show.following import shown
 from batcher.cli.show.terminal import console, screen
 from batcher.client.followed_wave import FollowedWave
 from batcher.client.service import ServiceWave
-from batcher.client.told import follow_status_of
+from batcher.client.told import follow_status_of, stop_of
 from batcher.follow.follower import FollowEnd, FollowStatus
 from batcher.journal.files import WaveFiles
 from batcher.settings import RunSettings
@@ -40,8 +40,7 @@ def watch(wave: Path, service: str | None, token_file: str | None, settings: Run
     with copies([wave], service, token_file, settings, until_over=follow) as (here,):
         told = ended[0]
         status = follow_status_of(told) or FollowStatus(entries=0, verdicts={}, running=0, looks=0, silent=False)
-        stopped = told["reason"] if told["state"] == "stopped" else None
-        end = FollowEnd(verdicts=WaveFiles.of(here).verdicts, status=status, stopped=stopped, signal=None, halted={})
+        end = FollowEnd(verdicts=WaveFiles.of(here).verdicts, status=status, stop=stop_of(told), halted={})
         verdict = FollowSummary.of(here, end, acceptances)
         said = {"wave": told["id"], "exit_code": verdict.exit_code, **verdict.as_json(), "verdicts": None}
         if as_json:
