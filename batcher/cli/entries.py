@@ -20,6 +20,26 @@ journal_option = click.option(
 _SHOWN = 5  # keys
 
 
+class JournalType(click.Path):
+    """A `Path`, or the `WavePlace` of what begins with `postgresql:`.
+
+    A place that cannot be read raises `WaveRefused`, which tells what to write, and nothing of a password.
+    """
+
+    name = "file or URL"
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The file or the place that *value* names."""
+        if isinstance(value, str) and value.lower().startswith(("postgresql:", "postgres:")):
+            from batcher.journal.place import WavePlace  # with the first one that is typed: it loads psycopg
+
+            return WavePlace.of(value)
+        return super().convert(value, param, ctx)
+
+
 def entry_options(function: F) -> F:
     """--key, --job and --index; `one_entry` checks that exactly one was given."""
     index = click.option("--index", metavar="N", type=int, help="The entry's 0-based place in the manifest instead.")

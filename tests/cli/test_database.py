@@ -2,6 +2,7 @@
 
 import json
 import secrets
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,20 +23,20 @@ def schema() -> str:
 
 def test_it_says_what_it_would_change_and_changes_it_when_told(batcher: Batcher, cluster: Cluster, schema: str) -> None:
     made = "SELECT to_regclass(%s) IS NOT NULL"
-    dry = batcher("database", "prepare", cluster.url(), "--schema", schema)
+    dry = batcher("database", "prepare", f"{cluster.url()}?schema={schema}")
     assert dry.code == 1
     assert f"would make the schema {schema} with batcher's tables" in dry.out
     assert "nothing was changed: run it again with --apply" in dry.err
     assert not cluster.ask(made, f"{schema}.meta")
-    done = batcher("database", "prepare", cluster.url(), "--schema", schema, "--apply")
+    done = batcher("database", "prepare", f"{cluster.url()}?schema={schema}", "--apply")
     assert (done.code, f"done: make the schema {schema}" in done.out) == (0, True)
     assert cluster.ask(made, f"{schema}.meta")
-    again = batcher("database", "prepare", cluster.url(), "--schema", schema)
+    again = batcher("database", "prepare", f"{cluster.url()}?schema={schema}")
     assert (again.code, "nothing to change" in again.err) == (0, True)
 
 
 def test_what_the_server_should_be_told_is_advice(batcher: Batcher, cluster: Cluster, schema: str) -> None:
-    said = json.loads(batcher("database", "prepare", cluster.url(), "--schema", schema, "--json").out)
+    said = json.loads(batcher("database", "prepare", f"{cluster.url()}?schema={schema}", "--json").out)
     assert (said["usable"], said["applied"], len(said["steps"])) == (True, False, 1)
     advice = [check["what"] for check in said["checks"] if check["verdict"] == "advice"]
     assert any(what.startswith("tcp_user_timeout = 0") for what in advice)
@@ -44,7 +45,7 @@ def test_what_the_server_should_be_told_is_advice(batcher: Batcher, cluster: Clu
 def test_a_role_that_may_not_make_tables_is_told_what_it_lacks(batcher: Batcher, cluster: Cluster, schema: str) -> None:
     cluster.ask(f"CREATE ROLE {schema} LOGIN")
     url = cluster.url().replace("batcher@", f"{schema}@")
-    refused = batcher("database", "prepare", url, "--schema", schema, "--apply")
+    refused = batcher("database", "prepare", f"{url}?schema={schema}", "--apply")
     assert refused.code == 2
     assert f"bad    this role may not make the schema {schema}: GRANT CREATE ON DATABASE" in refused.out
     assert "Nothing was changed" in refused.err
@@ -67,7 +68,7 @@ def test_a_password_is_taken_from_its_file_and_shown_nowhere(
         assert (told.code, "no password supplied" in told.err, "~/.pgpass" in told.err) == (2, True, True)
         kept.write_text(f"*:*:*:{schema}:tall-order-77\n")
         kept.chmod(0o600)
-        assert batcher("database", "prepare", url, "--schema", schema).code == 1
+        assert batcher("database", "prepare", f"{url}?schema={schema}").code == 1
         kept.write_text(f"*:*:*:{schema}:tall-order-78\n")
         wrong = batcher("database", "prepare", url)
         assert (wrong.code, "password authentication failed" in wrong.err) == (2, True)
@@ -85,3 +86,9 @@ def test_what_cannot_be_reached_or_read_is_one_message(batcher: Batcher, url: st
     assert told.code == 2
     assert told.err.count("\n") == 1
     assert "tall-order" not in told.err
+
+
+def test_a_missing_psycopg_is_one_message(batcher: Batcher, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    told = batcher("database", "prepare", "postgresql://db/fleet")
+    assert (told.code, told.err.count("\n"), "drs-batcher[fleet]" in told.err) == (2, 1, True)

@@ -20,6 +20,8 @@ Examples:
 \b
 The password comes from ~/.pgpass (or PGPASSFILE), from a service of pg_service.conf,
 or from PGPASSWORD; never from the address, which everybody on the machine can read.
+batcher's tables are in a schema `batcher`; with ?schema=NAME they are in another one,
+so that one database can have several of them.
 """
 
 
@@ -34,15 +36,8 @@ def command() -> None:
 @command.command("prepare", epilog=_EPILOG)
 @click.argument("url")
 @click.option("--apply", is_flag=True, help="Change what is to be changed. Without it, nothing is.")
-@click.option(
-    "--schema",
-    metavar="NAME",
-    default="batcher",
-    show_default=True,
-    help="Where batcher's tables are, so that one database can have several of them.",
-)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
-def prepare_command(url: str, apply: bool, schema: str, as_json: bool) -> int:
+def prepare_command(url: str, apply: bool, as_json: bool) -> int:
     """Look at the server behind URL, and say what would be changed there; with --apply, change it.
 
     Tables are made, or brought to this version, in one transaction: waves that run meanwhile are not harmed.
@@ -50,20 +45,12 @@ def prepare_command(url: str, apply: bool, schema: str, as_json: bool) -> int:
     Exits with 0 where nothing is left to be changed, with 1 where something is and --apply was not given, and with 2
     where no wave can be kept there.
     """
-    try:
-        import psycopg  # noqa: F401 - in an extra
-    except ImportError:
-        raise UserError(
-            "batcher speaks to PostgreSQL through psycopg, which is not installed here: pip install "
-            "'drs-batcher[fleet]'"
-        ) from None
     from batcher.journal.errors import JournalFailed, NotAJournal
     from batcher.journal.postgres.address import Address
+
+    address = Address.of(url)
     from batcher.journal.postgres.link import DatabaseLink, Patience
 
-    if not schema.isidentifier() or not schema.isascii():
-        raise UserError(f"--schema {schema}: name it with letters, digits and underscores.")
-    address = Address.of(url, schema.lower())
     try:
         link = DatabaseLink(address, Patience(answer_s=120.0, grace_s=0.0), program="batcher database", trusting=True)
         try:
