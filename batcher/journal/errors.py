@@ -21,6 +21,18 @@ class LaneLost(BatcherError):
     """
 
 
+class IntentRefused(BatcherError):
+    """An order keeps this from being sent: nothing of it was recorded. *why* is one of `WHY_REFUSED`."""
+
+    def __init__(self, text: str, why: str) -> None:
+        super().__init__(text)
+        self.why = why
+
+
+WHY_REFUSED = ("stopped", "deadline", "max_failures", "paused", "scope paused")
+"""What orders of a database that machines share may keep from being sent; the first three end the wave."""
+
+
 class NotAJournal(BatcherError):
     """The file is not a journal that this version can read; the text says what it is and the way out."""
 

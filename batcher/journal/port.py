@@ -20,8 +20,9 @@ What holds for every keeper, and is tested for each in `tests/journal/test_contr
 
 A database that machines share is kept behind this as well. Its journals are `SharedJournal`s, which are bound to a
 scope and the epoch of the lease on it; `record` then has one more error, `LaneLost`: the scope is somebody else's by
-now. What is written by no lease is refused the same way as long as there is one on a scope that it is about. SQLite has
-no epochs, since its lock is held for as long as the process lives.
+now. What is written by no lease is refused the same way as long as there is one on a scope that it is about. And an
+intent that an order forbids (stop, pause, deadline, most failures) is refused with `IntentRefused`. SQLite has no
+epochs, since its lock is held for as long as the process lives, and its orders are that process's own.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -259,9 +260,15 @@ class Journal(Protocol):
 class SharedJournal(Journal, Protocol):
     """A wave's record in a database that machines share."""
 
-    def of(self, scope: Scope, epoch: int) -> Journal:
+    def of(self, scope: Scope, epoch: int) -> "SharedJournal":
         """The record for the lane of *scope*, by the lease with that *epoch*: `record` raises `LaneLost` once another
-        process has taken the scope over, and has recorded nothing then. Raises `JournalFailed`."""
+        process has taken the scope over, and has recorded nothing then; `IntentRefused` where an order for the wave or
+        the scope forbids what is intended. Raises `JournalFailed`."""
+        ...
+
+    @property
+    def orders_version(self) -> int:
+        """Which version the orders for the wave and its scope had when something was last recorded here; 0: never."""
         ...
 
 

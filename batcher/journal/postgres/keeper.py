@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
-from batcher.journal.errors import JournalAbsent, JournalFailed, LaneLost, NotAJournal, WaveRefused
+from batcher.journal.errors import IntentRefused, JournalAbsent, JournalFailed, LaneLost, NotAJournal, WaveRefused
 from batcher.journal.group_commit import GroupCommit, Handed, Outcome, each_alone
 from batcher.journal.ops import Op, Receipt
 from batcher.journal.port import PlanWriter, Record
@@ -40,16 +40,21 @@ class PostgresWrittenRecord(PostgresRecord):
     def commit(self, *groups: Sequence[Op]) -> list[Receipt | None]:
         """Make the ops of all *groups* durable, in order, all or none.
 
-        Raises `LaneLost` where somebody has a lease on a scope that they are about.
+        Raises `LaneLost` where somebody has a lease on a scope that they are about, `IntentRefused` where an order
+        forbids what they intend.
         """
         binding = self.binding()
         outcomes = self._writer.write([(binding, ops) for ops in groups], whole=True)
         receipts: list[Receipt | None] = []
         for outcome in outcomes:
-            if isinstance(outcome, LaneLost):
+            if isinstance(outcome, LaneLost | IntentRefused):
                 raise outcome
             receipts.append(outcome)
         return receipts
+
+    def orders_version(self, binding: Binding) -> int:
+        """Which version the orders for it had at the last commit; 0: there was none."""
+        return self._writer.orders_version(binding)
 
     def binding(self, scope: Scope | None = None, epoch: int | None = None) -> Binding:
         """Where ops of this wave are written, by the lease with that *epoch* on *scope*. Raises `JournalFailed`."""
@@ -73,9 +78,17 @@ class PostgresJournal:
         return PostgresJournal(self._record, self._group, self._record.binding(scope, epoch))
 
     async def record(self, *ops: Op) -> Receipt | None:
-        """Make *ops* durable, in order, all or none. Raises `JournalFailed`, and `LaneLost` where the lease by which
-        they are written is somebody else's by now."""
+        """Make *ops* durable, in order, all or none.
+
+        Raises `JournalFailed`, `LaneLost` where the lease by which they are written is somebody else's by now, and
+        `IntentRefused` where an order forbids what they intend.
+        """
         return await self._group.write(self._binding, ops)  # cancelling it takes nothing back
+
+    @property
+    def orders_version(self) -> int:
+        """Which version the orders for the wave and its scope had when something was last recorded here; 0: never."""
+        return self._record.orders_version(self._binding)
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
         """The answer to *question*, a method of `Record`: `await journal.ask(Record.events, 7)`."""
@@ -129,7 +142,9 @@ class PostgresKeeper:
         """The record of a wave to be planned, with that id."""
         made = self.link.do(
             lambda c: c.execute(
-                "INSERT INTO waves (id) VALUES (%s) ON CONFLICT (id) DO NOTHING RETURNING number", (wave,)
+                "WITH made AS (INSERT INTO waves (id) VALUES (%s) ON CONFLICT (id) DO NOTHING RETURNING number) "
+                "INSERT INTO wave_orders (wave) SELECT number FROM made RETURNING wave",
+                (wave,),
             ).fetchone(),
             writing=True,
         )

@@ -4,6 +4,7 @@ So commits of other waves do not wait for it, half a plan leaves nothing, and no
 whole. Scopes are shared by the waves of the database; they are added by themselves, and stay.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -31,6 +32,7 @@ class PostgresPlanWriter:
         self._number = number
         self._places: dict[int, int] = {}
         self._entries = 0
+        self._in_place: Counter[int] = Counter()  # entries, by the scope's number in the database
         self._invalid = 0
         self._gathered: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []  # invalid entries: entry and result
         self.is_whole = False
@@ -50,7 +52,10 @@ class PostgresPlanWriter:
         assert row is not None  # noqa: S101 - it is there since a line above
         self._places[scope.number] = row[0]
         with self._writing():
-            self._db.execute("INSERT INTO wave_scopes VALUES (%s, %s, %s)", (self._number, scope.number, row[0]))
+            self._db.execute(
+                "INSERT INTO wave_scopes (wave, number, scope) VALUES (%s, %s, %s)",
+                (self._number, scope.number, row[0]),
+            )
 
     def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
         """Add entries to the plan."""
@@ -59,6 +64,7 @@ class PostgresPlanWriter:
             for entry in entries:
                 copy.write_row(self._row(entry))
                 self._entries += 1
+                self._in_place[self._places[entry.scope.number]] += 1
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
         """Add an entry that is not sent because it is not valid, with the line of its *result*."""
@@ -87,8 +93,13 @@ class PostgresPlanWriter:
             )
             counts = orjson.dumps({Status.INVALID.value: self._invalid} if self._invalid else {}).decode()
             cursor.execute(
-                "UPDATE waves SET planned = true, entries = %s, next_seq = %s, counts = %s WHERE number = %s",
+                "UPDATE waves SET planned = true, entries = %s, next_seq = %s, counts = %s, "
+                "planned_at = clock_timestamp() WHERE number = %s",
                 (entries, self._invalid, counts, self._number),
+            )
+            cursor.executemany(
+                "UPDATE wave_scopes SET entries = %s WHERE wave = %s AND scope = %s",
+                [(count, self._number, place) for place, count in self._in_place.items()],
             )
         self.is_whole = True
 

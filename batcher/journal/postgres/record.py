@@ -55,11 +55,7 @@ class PostgresRecord:
 
     def scope_sizes(self) -> dict[int, int]:
         """How many entries each scope has, by its number."""
-        rows = self._db.rows(
-            "SELECT s.number, count(*) FROM wave_scopes s JOIN entries e ON e.wave = s.wave AND e.scope = s.scope "
-            "WHERE s.wave = %s GROUP BY s.number",
-            (self.number,),
-        )
+        rows = self._db.rows("SELECT number, entries FROM wave_scopes WHERE wave = %s AND entries > 0", (self.number,))
         return dict(rows)
 
     def is_settled(self) -> bool:
@@ -73,11 +69,7 @@ class PostgresRecord:
 
     def settled_counts(self) -> dict[int, int]:
         """How many entries of each scope have a result, by the scope's number."""
-        rows = self._db.rows(
-            "SELECT s.number, count(*) FROM results r JOIN entries e USING (wave, idx) "
-            "JOIN wave_scopes s ON s.wave = e.wave AND s.scope = e.scope WHERE r.wave = %s GROUP BY s.number",
-            (self.number,),
-        )
+        rows = self._db.rows("SELECT number, settled FROM wave_scopes WHERE wave = %s AND settled > 0", (self.number,))
         return dict(rows)
 
     def last_event_at(self) -> float | None:

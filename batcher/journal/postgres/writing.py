@@ -1,14 +1,14 @@
 """Ops into the arrays that `record_ops` takes, and its answer into receipts."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, assert_never
 from uuid import UUID
 
 import orjson
 from msgspec import Struct
 
-from batcher.journal.errors import LaneLost
+from batcher.journal.errors import IntentRefused, LaneLost
 from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
 from batcher.journal.postgres.link import DatabaseLink
 from batcher.journal.postgres.schema import RECORD_OPS
@@ -29,7 +29,7 @@ class Binding(Struct, frozen=True):
     epoch: int | None = None
 
 
-Outcome = Receipt | LaneLost | None
+Outcome = Receipt | LaneLost | IntentRefused | None
 
 
 class CommitWriter:
@@ -39,12 +39,18 @@ class CommitWriter:
         self._link = link
         self._identity = identity
         self._last = 0
+        self._versions: dict[str, int] = {}
+
+    def orders_version(self, binding: Binding) -> int:
+        """Which version the orders for it had at the last commit that was written for it; 0: none was."""
+        return self._versions.get(_named(binding), 0)
 
     def write(self, groups: Sequence[tuple[Binding, Sequence[Op]]], *, whole: bool = False) -> list[Outcome]:
         """Make *groups* durable in one statement; what became of each. Raises `JournalFailed`.
 
-        Groups whose lease is lost are left out; with *whole* nothing is written then. What is tried again after a
-        failure bears the same number, so it is written once, whether or not the first try was.
+        Groups whose lease is lost, or whose intent an order forbids, are left out; with *whole* nothing is written
+        then. What is tried again after a failure bears the same number, so it is written once, whether or not the first
+        try was.
         """
         arrays = _Arrays(groups)  # before a number is used: what cannot be encoded is a defect of whoever has it
         with self._link.lock:  # so that numbers arrive in their order
@@ -52,8 +58,10 @@ class CommitWriter:
             values = (self._identity, self._last, whole, *arrays.values())
             answer = self._link.do(lambda c: c.execute(RECORD_OPS, values, prepare=True).fetchone(), writing=True)
         assert answer is not None  # noqa: S101 - one row, always
-        lost, seqs, counts = answer
-        return arrays.outcomes(groups, set(lost or ()), seqs or [], counts or {})
+        lost, seqs, counts, refused, whys, versions = answer
+        self._versions |= versions or {}
+        kept_out = dict(zip(refused or (), whys or (), strict=True))
+        return arrays.outcomes(set(lost or ()), kept_out, seqs or [], counts or {})
 
 
 class _Arrays:
@@ -95,8 +103,8 @@ class _Arrays:
 
     def outcomes(
         self,
-        groups: Sequence[tuple[Binding, Sequence[Op]]],
         lost: set[int],
+        refused: Mapping[int, str],
         seqs: Sequence[int | None],
         counts: dict[str, dict[str, int]],
     ) -> list[Outcome]:
@@ -108,11 +116,18 @@ class _Arrays:
             if group in lost:
                 why = "has a lease on what this is about" if binding.scope is None else "has taken its scope over"
                 told.append(LaneLost(f"{binding.name}: another process {why}"))
+            elif (reason := refused.get(group)) is not None:
+                told.append(IntentRefused(f"{binding.name}: nothing new is sent: {reason}", reason))
             elif (seq := last.get(group)) is None:
                 told.append(None)
             else:
                 told.append(Receipt(seq, by_wave[binding.wave]))
         return told
+
+
+def _named(binding: Binding) -> str:
+    """As `versions_of` of the database names it."""
+    return f"{binding.wave}/{'' if binding.scope is None else binding.scope}"
 
 
 def _numbers(values: Iterable[float | None]) -> str:
