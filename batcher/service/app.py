@@ -14,6 +14,7 @@ from batcher.service.api.reading import ReadingApi
 from batcher.service.api.session import SessionApi
 from batcher.service.api.waves import WavesApi
 from batcher.service.audit import REFUSED, AuditEntry, AuditFailed
+from batcher.service.connections import expected
 from batcher.service.guard import Guard
 from batcher.service.kept.database import StoreFailed
 from batcher.service.limits import ServiceLimits
@@ -63,7 +64,7 @@ def make_app(waves: Waves, tokens: TokensFile | None, limits: ServiceLimits, clo
         (handle,) = [found for part in parts if (found := getattr(part, route.name, None)) is not None]
         handler = _handler(route, handle, limits)
         roles[handler] = route.role
-        app.router.add_route(route.method, route.path, handler)
+        app.router.add_route(route.method, route.path, handler, expect_handler=expected)
     app[_ROLES] = roles
 
     async def close(_: web.Application) -> None:

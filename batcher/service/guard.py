@@ -16,7 +16,7 @@ from batcher.clock import Clock
 from batcher.logger import get_logger
 from batcher.masking import mask_text
 from batcher.service import hosts
-from batcher.service.headers import ALWAYS, SERVER
+from batcher.service.headers import add_headers
 from batcher.service.logins import FailedLogins
 from batcher.service.problem import Problem, of_http_error
 from batcher.service.roles import LOCAL, Role, Who, refusal
@@ -246,6 +246,4 @@ def _path(request: web.Request) -> str:
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:
-    response.headers["Server"] = SERVER
-    for name, value in ALWAYS.items():
-        response.headers.setdefault(name, value)
+    add_headers(response)

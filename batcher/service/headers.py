@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from hashlib import sha256
 from html import unescape
 
+from aiohttp import web
+
 # The page's script and styles are files of their own, so nothing inline is ever run. Data that people hand in goes out
 # with a type that is no script's, and with nosniff.
 PAGE_POLICY = (
@@ -27,6 +29,14 @@ ALWAYS = {
 }
 
 SERVER = "batcher"  # without versions, which aiohttp would tell
+
+
+def add_headers(response: web.StreamResponse) -> None:
+    """What every answer says; where *response* says it otherwise, that stays."""
+    response.headers["Server"] = SERVER
+    for name, value in ALWAYS.items():
+        response.headers.setdefault(name, value)
+
 
 _INLINE = re.compile(r"<(script|style)([^>]*)>(.*?)</\1\s*>", re.DOTALL | re.IGNORECASE)
 _STYLED = re.compile(r"""<[a-z][^<>]*\sstyle="([^"]*)\"""", re.IGNORECASE)

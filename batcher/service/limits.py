@@ -3,28 +3,24 @@
 Where each bound is kept:
 
 - a client that sends nothing, or its headers a byte at a time: aiohttp's `keepalive_timeout`, counted from when the
-  connection was made or last answered (`SERVER_OPTIONS`);
-- a body that does not come, or drips: `upload`, chunk by chunk;
-- a client that does not read, or is gone without a word: the kernel (`listening`), and `sent` for streams;
-- many connections: `BoundedRunner`, so that clients never take the files that the waves need;
+  connection was made or last answered (`connections.SERVER_OPTIONS`);
+- a body that does not come, or drips, or is far larger when unpacked: `upload`, chunk by chunk;
+- a client that does not read, or is gone without a word: the kernel (`connections.listening`), and `sent` for streams;
+- many connections: `connections.BoundedRunner`, so that clients never take the files that the waves need;
 - many requests of a kind: `StreamQuota`.
 """
 
 import asyncio
-import logging
-import resource
-import socket
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 from aiohttp import web
 from msgspec import Struct
 
 from batcher.service.problem import Problem
-from batcher.service.traffic import Unparsed
+from batcher.service.unpacking import unpacking
 from batcher.text import counted
 
 
@@ -41,86 +37,6 @@ class ServiceLimits(Struct, frozen=True, kw_only=True):
     uploads_each: int = 4
     idle_s: float = 30.0  # in which something of a body has to come, or to be taken
     least_bytes_per_s: float = 1024.0  # of a body, over all of it, after the first *idle_s*
-
-
-# For `web.AppRunner`. Headers have to be there within `keepalive_timeout`, and an idle connection is closed after it.
-SERVER_OPTIONS: dict[str, Any] = {
-    "keepalive_timeout": 30.0,
-    "max_line_size": 8190,
-    "max_field_size": 8190,
-    "max_headers": 64,
-    "lingering_time": 5.0,
-    "access_log": logging.getLogger("batcher.service.http"),  # it is the guard that writes a request's line
-    "access_log_class": Unparsed,
-}
-_SILENT_S = 30  # in which the other side has to take what was sent to it, or the kernel ends the connection
-
-
-class BoundedRunner(web.AppRunner):
-    """An `AppRunner` that has at most *most* connections open at once: those above are ended as they come."""
-
-    __slots__ = ("_most",)
-
-    def __init__(self, app: web.Application, most: int, **options: Any) -> None:
-        super().__init__(app, **options)
-        self._most = max(1, min(most, _file_limit() // 2))
-
-    @property
-    def server(self) -> web.Server | None:
-        """What makes the protocol of each connection."""
-        server = super().server
-        return None if server is None else cast("web.Server", partial(self._protocol, server))
-
-    @property
-    def open_connections(self) -> int:
-        """How many there are."""
-        server = super().server
-        return 0 if server is None else len(server.connections)
-
-    def _protocol(self, server: web.Server) -> asyncio.BaseProtocol:
-        return server() if len(server.connections) < self._most else _TurnedAway()
-
-
-class _TurnedAway(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.Transport", transport).abort()
-
-
-def _file_limit() -> int:
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return 1 << 20 if soft == resource.RLIM_INFINITY else soft
-
-
-def listening(host: str, port: int) -> socket.socket:
-    """A socket that listens there, and whose connections end when the other side is gone or takes nothing.
-
-    Raises OSError.
-    """
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )[0]
-    bound = socket.socket(family, kind, protocol)
-    try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in (("TCP_KEEPIDLE", _SILENT_S), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
-            _set_where_known(bound, name, value)
-        _set_where_known(bound, "TCP_USER_TIMEOUT", _SILENT_S * 1000)  # also for a window that stays shut
-        bound.bind(address)
-        bound.listen(1024)
-        bound.setblocking(False)
-    except BaseException:
-        bound.close()
-        raise
-    return bound
-
-
-def _set_where_known(bound: socket.socket, name: str, value: int) -> None:
-    option = getattr(socket, name, None)
-    if option is not None:
-        bound.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
 class StreamQuota:
@@ -165,10 +81,23 @@ class StreamQuota:
 async def upload(request: web.Request, most_bytes: int, limits: ServiceLimits) -> AsyncIterator[bytes]:
     """The request's body, piece by piece as it comes: never more than *most_bytes*, unpacked, and never for ever.
 
-    Raises `Problem` 400, 413 and 408. ConnectionError where the client has gone in the middle.
+    Raises `Problem` 400, 408, 413 and 415. ConnectionError where the client has gone in the middle.
     """
     if request.content_length is not None and request.content_length > most_bytes:
         raise _too_large(most_bytes)
+    packed = unpacking(",".join(request.headers.getall("Content-Encoding", [])))
+    size = 0
+    async for came in _as_it_comes(request, limits):
+        for piece in packed.unpack(came):
+            size += len(piece)
+            if size > most_bytes:
+                raise _too_large(most_bytes)
+            yield piece
+    packed.end()
+
+
+async def _as_it_comes(request: web.Request, limits: ServiceLimits) -> AsyncIterator[bytes]:
+    """The bytes of the body. Raises `Problem` 400 and 408."""
     loop = asyncio.get_running_loop()
     began, size = loop.time(), 0
     while True:
@@ -180,15 +109,12 @@ async def upload(request: web.Request, most_bytes: int, limits: ServiceLimits) -
         except web.RequestPayloadError as error:
             raise Problem(
                 400,
-                "The body is not what its Content-Encoding or Transfer-Encoding says. Nothing of it was kept: send it "
-                "as it is, without them, or encoded as they say.",
+                "The body is not what its Content-Length or Transfer-Encoding says. Nothing of it was kept.",
                 headers={"Connection": "close"},
             ) from error
         if not piece:
             return
         size += len(piece)
-        if size > most_bytes:
-            raise _too_large(most_bytes)
         took = loop.time() - began
         if took > limits.idle_s and size < took * limits.least_bytes_per_s:
             raise _too_slow(f"{size:,} bytes in {took:.0f} s are too few.")

@@ -23,7 +23,7 @@ _PATH = {
     "index": {"type": "integer", "minimum": 0, "maximum": 999_999_999, "description": "The entry's 0-based place."},
 }
 # Statuses that any path can have: of the door, and of trouble with the disk or the database.
-_ALWAYS = (400, 403, 421, 422, 429, 500, 503)
+_ALWAYS = (400, 403, 417, 421, 422, 429, 431, 500, 503)
 
 
 @cache

@@ -15,10 +15,11 @@ from batcher.errors import UserError
 from batcher.logger import get_logger
 from batcher.service.app import make_app
 from batcher.service.approval import unfit
+from batcher.service.connections import SERVER_OPTIONS, BoundedRunner, listening
 from batcher.service.given import ServedProfiles
 from batcher.service.hosts import is_loopback
 from batcher.service.kept.folders import DataFolder
-from batcher.service.limits import SERVER_OPTIONS, BoundedRunner, ServiceLimits, listening
+from batcher.service.limits import ServiceLimits
 from batcher.service.notices.desk import Desk
 from batcher.service.notices.targets import Target, targets_of
 from batcher.service.tokens import TokensFile

@@ -11,13 +11,14 @@ from aiohttp import ClientConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from batcher.service import hosts, limits, sessions
+from batcher.service import connections, hosts, sessions
 from batcher.service.headers import policy_of
 from batcher.service.limits import ServiceLimits, StreamQuota
 from batcher.service.logins import ALLOWED, REFILL_S, FailedLogins, network_of
 from batcher.service.problem import Problem
 from batcher.service.roles import Role
 from batcher.service.sessions import Sessions
+from tests.service.serving import CSV, csv, serving
 from tests.service.tiny import Tiny, made, problem, tiny
 
 
@@ -237,6 +238,42 @@ async def test_a_client_that_does_not_get_on_is_left(tokens: Path, first: bytes,
         assert answer.startswith(b"HTTP/1.1 200") if first.endswith((b"\n\r\n", b"GET /o")) else not answer
 
 
+_LONG = b"s3cret" * 2000
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        (b"GET /open HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\n\r\n" % _LONG, 431),
+        (b"GET /open?token=%s HTTP/1.1\r\nHost: x\r\n\r\n" % _LONG, 431),
+        (b"GET /open HTTP/1.1\r\nHost: x\r\n%s\r\n" % (b"A: s3cret\r\n" * 70), 400),
+        (b"GET /open HTTP/1.1\r\nHost: x\r\nA: s3cret\0\r\n\r\n", 400),
+        (b"GET /open HTTP/1.1\r\nHost: x\r\nContent-Length: s3cret\r\n\r\n", 400),
+        (b"s3cret\r\n\r\n", 400),
+    ],
+)
+async def test_what_cannot_be_read_is_a_problem_that_tells_nothing_of_it(
+    tokens: Path, sent: bytes, status: int
+) -> None:
+    async with tiny(tokens) as service:
+        head, _, body = (await _raw(service, sent)).partition(b"\r\n\r\n")
+        assert json.loads(body)["status"] == status
+        assert b"%d " % status in head.splitlines()[0]
+        assert b"application/problem+json" in head
+        assert b"nosniff" in head
+        assert b"s3cret" not in head + body
+
+
+async def test_what_is_expected_is_answered_or_refused_with_a_problem(cloud: object, tmp_path: Path) -> None:
+    async with serving(tmp_path) as service:
+        headers = {**CSV, "Expect": "200-maybe"}
+        async with service.client.post("/v1/waves", data=csv(1), headers=headers) as answer:
+            assert answer.status == 417
+            await problem(answer)
+        async with service.client.post("/v1/waves", data=csv(1), headers=CSV, expect100=True) as answer:
+            assert answer.status == 201
+
+
 @pytest.mark.parametrize("drip", [b"", b"x"])
 async def test_a_body_that_does_not_come_or_drips_is_given_up(tokens: Path, drip: bytes) -> None:
     token = made(tokens, "anna", Role.SUBMIT)["Authorization"]
@@ -291,7 +328,7 @@ async def test_connections_are_bounded_and_given_back(tokens: Path) -> None:
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="Linux has it")
 async def test_a_client_that_reads_nothing_is_left(tokens: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It has asked for much, and takes nothing of it: the kernel ends the connection."""
-    monkeypatch.setattr(limits, "_SILENT_S", 1)
+    monkeypatch.setattr(connections, "_SILENT_S", 1)
     async with tiny(tokens) as service:
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -9,8 +9,9 @@ import orjson
 from aiohttp import ClientSession, web
 
 from batcher.clock import SystemClock
+from batcher.service.connections import SERVER_OPTIONS, BoundedRunner, listening
 from batcher.service.guard import Guard, who_of
-from batcher.service.limits import SERVER_OPTIONS, BoundedRunner, ServiceLimits, StreamQuota, listening, sent, upload
+from batcher.service.limits import ServiceLimits, StreamQuota, sent, upload
 from batcher.service.login import LoginRoutes
 from batcher.service.roles import Role
 from batcher.service.tokens import TokensFile, new_token
