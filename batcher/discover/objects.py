@@ -17,6 +17,7 @@ from batcher.discover.reader import FleetReader
 from batcher.drs import guesses
 from batcher.drs.fleet import JobDetail, ListedJob, ObjectPage, SelectedObject
 from batcher.drs.outcome import ComparisonPage, ErrorKind, Fate, Trouble
+from batcher.drs.paging import Paging, ReadState
 from batcher.drs.results import ResultKind, TableResults
 
 _MAX_PAGES = 1000
@@ -93,8 +94,6 @@ class ObjectFinder:
         if mapped is not None:
             return mapped
         compared = await self._last_compared(job.id)
-        if isinstance(compared, Trouble):
-            return compared
         if compared:
             return ReplicatedObjects(objects=compared, source=ObjectSource.COMPARISON)
         if listed is not None and listed.objects:  # some tables are missing: their databases stand alone
@@ -106,6 +105,8 @@ class ObjectFinder:
         mapped = await self._asked(ObjectSource.MAPPINGS, job, self._mappings)
         if mapped is None or isinstance(mapped, Trouble):
             return mapped
+        if not mapped.complete:  # what is there would pass for all
+            return None
         if not mapped.objects:
             self._empty[link_of(job)] += 1
             return None
@@ -130,38 +131,40 @@ class ObjectFinder:
         return None
 
     async def _mappings(self, job_id: str) -> ObjectPage | Trouble:
-        objects: list[SelectedObject] = []
-        rows = 0
-        for _ in range(_MAX_PAGES):
-            page = await self._reader.object_mappings(job_id, offset=rows)
+        objects: dict[SelectedObject, None] = {}
+        paging: Paging[None] = Paging(most_pages=_MAX_PAGES)  # of rows whose only key is their place
+        while paging.state is ReadState.ON:
+            begin = len(paging.found)
+            page = await self._reader.object_mappings(job_id, offset=begin)
             if isinstance(page, Trouble):
                 return page
-            objects += page.objects
-            rows += page.rows
-            if page.rows == 0 or rows >= page.total:
-                break
-        unique = tuple(dict.fromkeys(objects))
-        return ObjectPage(objects=unique, rows=len(unique), total=len(unique))
+            objects |= dict.fromkeys(page.objects)
+            paging.add(dict.fromkeys(str(begin + row) for row in range(page.rows)), page.total)
+        is_whole = paging.state is ReadState.WHOLE
+        return ObjectPage(objects=tuple(objects), rows=len(objects), total=len(objects), complete=is_whole)
 
-    async def _last_compared(self, job_id: str) -> tuple[SelectedObject, ...] | Trouble:
-        """The tables of the newest row comparison that has ended, where the cloud still has it."""
+    async def _last_compared(self, job_id: str) -> tuple[SelectedObject, ...]:
+        """The tables of the newest row comparison that has ended, where the cloud still has it and tells them all."""
         newest: tuple[int, str] | None = None
         async for task_id, created in self._row_comparisons(job_id):
             newest = max(newest or (0, ""), (created, task_id))
         if newest is None:
             return ()
-        objects: dict[SelectedObject, None] = {}
-        for number in range(1, _MAX_PAGES):
-            told = await self._reader.query(job_id, {ResultKind.ROWS: newest[1]}, page=number)
+        paging: Paging[SelectedObject] = Paging(most_pages=_MAX_PAGES)
+        while paging.state is ReadState.ON:
+            told = await self._reader.query(job_id, {ResultKind.ROWS: newest[1]}, page=paging.number)
             page = None if told is None else told.results.get(ResultKind.ROWS)
-            before = len(objects)
-            for database in page.databases if isinstance(page, TableResults) else ():
-                for row in database.tables:
-                    if database.name and row.table:
-                        objects[SelectedObject(database=database.name, table=row.table)] = None
-            if len(objects) == before:
-                break
-        return tuple(objects)
+            if not isinstance(page, TableResults) or page.error_code is not None:
+                return ()
+            tables = {
+                f"{database.name}\0{row.table}": SelectedObject(database=database.name, table=row.table)
+                for database in page.databases
+                for row in database.tables
+                if database.name and row.table
+            }
+            has_news = not tables.keys() <= paging.found.keys()
+            paging.add(tables, None, full=has_news and page.longest >= guesses.LIST_PAGE_SIZE)
+        return tuple(paging.found.values()) if paging.state is ReadState.WHOLE else ()
 
     async def _row_comparisons(self, job_id: str) -> AsyncIterator[tuple[str, int]]:
         """(id, when created) of each row comparison on the first page of the job's list, which is newest first."""

@@ -187,21 +187,16 @@ class ScopeFollower:
             self._list_comes_along = isinstance(first.listed, ComparisonPage) and bool(first.listed.comparisons)
         paging: Paging[Comparison] = Paging(first=guesses.FIRST_PAGE, most_pages=_MAX_PAGES)
         answer = first if not ids or self._list_comes_along else None  # else the list is asked for by itself
-        while True:
-            if answer is None:
-                told = await self._page(job_id, {}, paging.number)
-                if isinstance(told, Trouble):
-                    return told
-                answer = told
-            page = answer.listed
+        while paging.state is ReadState.ON and not wanted <= paging.found.keys():
+            told = answer or await self._page(job_id, {}, paging.number)
+            if isinstance(told, Trouble):
+                return told
+            page, answer = told.listed, None
             if not isinstance(page, ComparisonPage):
                 return page or _UNREAD_LIST
-            state = paging.add({task.compare_task_id: task for task in page.comparisons}, page.total)
-            if wanted <= paging.found.keys() or state in (ReadState.WHOLE, ReadState.TOO_LONG):
-                return paging.found, first
-            if state is ReadState.SHORT:
-                return _UNREAD_LIST
-            answer = None
+            paging.add({task.compare_task_id: task for task in page.comparisons}, page.total)
+        is_short = paging.state is ReadState.SHORT and not wanted <= paging.found.keys()
+        return _UNREAD_LIST if is_short else (paging.found, first)
 
     async def _page(
         self, job_id: str, ids: ResultIds, number: int, size: int = guesses.LIST_PAGE_SIZE
