@@ -55,6 +55,22 @@ async def test_held_until_another_than_its_submitter_approves_its_digest(cloud: 
         ]
 
 
+async def test_a_held_wave_that_was_stopped_waits_for_its_approval_again(cloud: Simulator, tmp_path: Path) -> None:
+    tokens = tmp_path / "tokens"
+    ann, bob = (new_token(tokens, name, Role.APPROVE, SystemClock.now()) for name in ("ann", "bob"))
+    async with serving(tmp_path / "data", tokens=tokens, approval=True) as service:
+        wave = await said(service, "POST", "/v1/waves", ann, 201, data=csv(3), headers=CSV)
+        path, right = f"/v1/waves/{wave['id']}", {"digest": wave["digest"]}
+        assert (await said(service, "POST", f"{path}/stop", ann, 200))["state"] == "stopped"
+        await said(service, "POST", f"{path}/approve", bob, 409, json=right)
+        again = await said(service, "POST", f"{path}/start", ann, 200)
+        assert (again["state"], again["needs_approval"], again["exit_code"]) == ("held", True, None)
+        await said(service, "POST", f"{path}/start", ann, 409)
+        await said(service, "POST", f"{path}/approve", ann, 403, json=right)
+        assert list(creations(cloud.ledger)) == []
+        assert (await said(service, "POST", f"{path}/approve", bob, 200, json=right))["state"] == "queued"
+
+
 async def test_it_is_not_served_in_a_way_in_which_that_means_nothing(cloud: Simulator, tmp_path: Path) -> None:
     for options, said in (
         ({"approval": True}, "--approval needs --tokens"),

@@ -1,14 +1,20 @@
 """Steering waves: states and verbs, order, limits over several waves, what is changed while one runs."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from batcher.service.kept.register import WaveRow
 from batcher.service.models import State
 from batcher.service.problem import Problem
+from batcher.service.roles import Role, Who
 from batcher.service.running import verbs
+from batcher.service.waves import VERBS
 from batcher.simulator.ledger import RequestSeen, creations, doubles
 from batcher.simulator.server import Simulator
 from tests.service.serving import Serving, csv, eventually, serving
@@ -55,6 +61,22 @@ def test_what_has_begun_is_stopped_in_order_and_a_wave_without_failures_is_not_r
         verbs.retried(row(State.ENDED, counts={"created": 3}), "bob", 1.0)
     with pytest.raises(Problem, match="waits to be approved"):
         verbs.started(row(State.HELD, needs_approval=True), "bob", 1.0)
+
+
+@given(
+    st.booleans(),
+    st.lists(st.tuples(st.sampled_from(["approve", *VERBS]), st.sampled_from(["ann", "bob"])), max_size=12),
+)
+@example(True, [("stop", "ann"), ("start", "ann")])
+def test_nothing_that_is_asked_gets_a_wave_past_its_approval(starts: bool, asked: list[tuple[str, str]]) -> None:
+    wave = row(State.HELD, needs_approval=True, starts=starts, counts={"failed": 1})
+    for verb, name in asked:
+        who = Who(name=name, role=Role.ADMIN, address="")
+        with suppress(Problem):
+            changes = verbs.approved(wave, who, "sha256:0") if verb == "approve" else VERBS[verb](wave, name, 1.0)
+            wave = replace(wave, **changes)
+        assert wave.approved_by in (None, "bob")
+        assert wave.state in (State.HELD, State.STOPPED) or wave.approved_by == "bob"
 
 
 def creates(cloud: Simulator) -> list[str | None]:

@@ -63,6 +63,11 @@ class WaveRow(Struct, frozen=True, kw_only=True):
     is_restored: bool = False
 
     @property
+    def is_approved(self) -> bool:
+        """Whether nobody has to approve it any more before it may run."""
+        return not self.needs_approval or self.approved_by is not None
+
+    @property
     def is_final(self) -> bool:
         """Whether nothing is done for it by itself."""
         return self.state in FINAL

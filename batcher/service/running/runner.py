@@ -362,7 +362,10 @@ class Runner:
 
 def _is_due(row: WaveRow) -> bool:
     """Whether it is to be opened: a wave that was paused before it began, or before the service was started again,
-    has nothing to do until `resume`, unless it may have something in flight."""
+    has nothing to do until `resume`, unless it may have something in flight. Whatever its state says, one that nobody
+    has approved is never due."""
+    if not row.is_approved:
+        return False
     return row.state in (State.QUEUED, State.STOPPING) or (row.state is State.PAUSED and row.is_begun)
 
 

@@ -32,17 +32,17 @@ def approved(row: WaveRow, who: Who, digest: str) -> dict[str, Any]:
 def started(row: WaveRow, _: str, __: float) -> dict[str, Any]:
     """What changes when it is started. Raises `Problem`."""
     if row.state is State.HELD:
-        if row.needs_approval and row.approved_by is None:
+        if not row.is_approved:
             raise _not_now(row, "waits to be approved: POST …/approve by another than its submitter")
         return {"state": State.QUEUED, "starts": True}
     if row.state is State.STOPPED:
-        return _again(row)
+        return {**_again(row), "starts": True}
     raise _not_now(row, "has ended" if row.state is State.ENDED else "was started already")
 
 
 def _again(row: WaveRow) -> dict[str, Any]:
     return {
-        "state": State.QUEUED,
+        "state": State.QUEUED if row.is_approved else State.HELD,  # stopped before anybody approved it: it waits again
         "exit_code": None,
         "ended_at": None,
         "reason": None,

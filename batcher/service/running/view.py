@@ -25,7 +25,7 @@ def wave_told(row: WaveRow, status: WaveStatus | None = None, following: FollowS
         "priority": row.priority,
         "submitted_by": row.submitted_by,
         "approved_by": row.approved_by,
-        "needs_approval": row.needs_approval and row.approved_by is None,
+        "needs_approval": not row.is_approved,
         "created_at": time_told(row.created_at),
         "started_at": time_told(row.started_at),
         "ended_at": time_told(row.ended_at),
