@@ -137,7 +137,11 @@ async def test_waves_run_side_by_side_within_one_limit_the_higher_priority_first
         await service.created(low["id"], 1)
         high = await service.submit(csv(30), "priority=50")
         other = await service.submit(csv(5, first=500), "priority=-100")
-        await eventually(lambda: len(list((service.data / "waves").glob("*/results.jsonl"))) == 3)
+
+        async def all_are_open() -> bool:
+            return [len(scope["waves"]) for scope in (await service.get("/v1/scopes"))["scopes"]] == [3]
+
+        await eventually(all_are_open)
         states = {wave["state"] for wave in (await service.get("/v1/waves"))["waves"]}
         assert states == {"running"}
         async with service.client.patch(f"/v1/waves/{other['id']}", json={"priority": 100}) as answer:
