@@ -28,7 +28,7 @@ Row = tuple[Any, ...]
 Connection = psycopg.Connection[Row]
 
 # At the client: when nothing is heard of the server, its machine or the network between is gone.
-_TCP: dict[str, Any] = {"keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
+TCP: dict[str, Any] = {"keepalives_idle": 3, "keepalives_interval": 1, "keepalives_count": 3, "tcp_user_timeout": 5000}
 _SESSION = {
     "synchronous_commit": "on",  # whatever the role, the database or the cluster has
     "default_transaction_isolation": "read committed",  # what the fence is made for
@@ -198,7 +198,7 @@ class DatabaseLink:
             prepare_threshold=None,  # what is prepared is said where it is asked
             connect_timeout=self._patience.connecting_s,
             fallback_application_name=self._program,
-            **_TCP,
+            **TCP,
         )
         connection.answer_s = self._patience.answer_s
         try:
