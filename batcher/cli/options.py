@@ -88,7 +88,7 @@ def _option(option: "SettingOption") -> Callable[[F], F]:
 
 
 def _config_options(*, several: bool, profile_help: str | None) -> list[Callable[[F], F]]:
-    profile = profile_help or "Section [profiles.NAME] of the config file to lay over it. [BATCHER_PROFILE]"
+    one = "Section [profiles.NAME] of the config file to lay over it. [BATCHER_PROFILE]"
     offered = "Sections [profiles.NAME] of the config file that waves may ask for; the first is the default."
     return [
         click.option(
@@ -105,7 +105,7 @@ def _config_options(*, several: bool, profile_help: str | None) -> list[Callable
             cls=ListedOption,
             group="Settings from a file",
             multiple=several,
-            help=offered if several else profile,
+            help=profile_help or (offered if several else one),
         ),
     ]
 

@@ -21,6 +21,7 @@ Named = tuple[str, str]
 EVERY_S = 3.0
 """How often a worker looks around, in seconds, unless it is invited before."""
 
+_AFTER_ITS_END_S = (0.02, 0.2)  # of another's lease; not all workers at once
 _SPREAD = 0.2  # of the time between two looks, so that workers do not look all at once
 
 
@@ -135,6 +136,17 @@ def fair_share(scopes: int, workers: Sequence[int], lanes: int) -> int:
     return min(lanes, ceil(scopes * lanes / total))
 
 
-def next_look_s(rng: random.Random, every_s: float = EVERY_S) -> float:
-    """Seconds until the next look around."""
-    return every_s * rng.uniform(1 - _SPREAD, 1 + _SPREAD)
+def every_s(lease_s: float) -> float:
+    """How often to look around where leases last *lease_s*, in seconds: what a worker that died has left is to stand
+    still for hardly longer than its lease."""
+    return min(EVERY_S, lease_s / 5)
+
+
+def next_look_s(rng: random.Random, seen: Surroundings | None, *, name: str, every_s: float = EVERY_S) -> float:
+    """Seconds until the next look around of the worker *name*, after what it has *seen*: when the lease of another is
+    about to run out it looks right after that."""
+    pause_s = every_s * rng.uniform(1 - _SPREAD, 1 + _SPREAD)
+    for work in seen.work if seen is not None else ():
+        if work.owner != name and work.left_s is not None and 0 < work.left_s < pause_s:
+            pause_s = work.left_s + rng.uniform(*_AFTER_ITS_END_S)
+    return pause_s

@@ -177,6 +177,7 @@ class Worker:
         away = False
         while True:
             self._look_now.clear()
+            seen = None
             try:
                 seen = await self._told_if_away(self._look())
             except JournalFailed as error:
@@ -191,10 +192,12 @@ class Worker:
                     await self._take(work, group)
             if self._hearing is not None:
                 self._hearing.want(len(self._lanes) < self._terms.lanes)
-            await self._until_next_look()
+            pause_s = next_look_s(self._rng, seen, name=self._card.name, every_s=self._terms.every_s)
+            await self._pause(pause_s)
 
-    async def _until_next_look(self) -> None:
-        pause = asyncio.create_task(self._clock.sleep(next_look_s(self._rng, self._terms.every_s)))
+    async def _pause(self, seconds: float) -> None:
+        """Wait for so long, or until there is something to look for."""
+        pause = asyncio.create_task(self._clock.sleep(seconds))
         heard = asyncio.create_task(self._look_now.wait())
         try:
             await asyncio.wait({pause, heard}, return_when=asyncio.FIRST_COMPLETED)
@@ -232,6 +235,10 @@ class Worker:
         now = self._clock.monotonic()
         resting = {named: "" for named, at in self._again_at.items() if at > now}
         self._cannot = {named: why for named, why in self._cannot.items() if named in resting}
+        there = {work.named for work in seen.work}
+        for gone in self._idle.keys() - there:  # nothing was to be done there: what is there next is new
+            del self._idle[gone]
+            self._again_at.pop(gone, None)
         return to_take(
             seen,
             name=self._card.name,
@@ -271,6 +278,9 @@ class Worker:
         log.info("scope.taken", epoch=lease.epoch, **({"profile": way.profile} if way.profile else {}))
         try:
             end = await self._run_scope(lease, way, self._handing_on)
+        except Exception as error:  # noqa: BLE001 - a defect, in this scope: the lanes of others go on
+            log.error("scope.failed", exc_info=error)
+            end = ScopeEnd(HowEnded.HALTED, f"a defect in batcher: {type(error).__name__}: {error}")
         finally:
             del self._lanes[named]
             self._look_now.set()  # there is room
