@@ -11,6 +11,8 @@ SENTENCES = {
     "control.unreachable": "batcher control cannot reach this wave",
     "credential.found": "a credential was found",
     "credential.iam_unreachable": "IAM cannot be asked: the scope waits",
+    "database.away": "the database is away: it is waited for",
+    "database.back": "the database is back",
     "entry.held_back": "a job is not ready: its entries wait until it is",
     "journal.beside_unreadable": "the journal of another wave cannot be read: "
     "what may be its comparison is left to a person",

@@ -125,7 +125,7 @@ class Invitations:
 
         async with app.open_async():
             with suppress(psycopg.Error, ProcrastinateException):
-                await connector.execute_query_async(f'SELECT "{self._address.schema}".tidy_invitations()')  # type: ignore[arg-type]
+                await connector.execute_query_async(f'SELECT "{self._address.schema}".tidy_invitations()')
             yield app
 
     async def _configure(self, connection: "psycopg.AsyncConnection[Any]") -> None:

@@ -42,7 +42,7 @@ class ScopeWork(Struct, frozen=True, kw_only=True):
 
     @property
     def named(self) -> Named:
-        """What it is known by."""
+        """The endpoint and the project by which it is known."""
         return self.endpoint, self.project_id
 
     @property
@@ -59,7 +59,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     workers: Sequence[int]
 
 
-class Wanted(Struct, frozen=True):
+class ScopeFilter(Struct, frozen=True):
     """The scopes that a worker is for: those that one of *globs* names, or all.
 
     A glob is held against `endpoint=HOST`, `project=ID` or, where it has neither in front, against PROJECT@HOST.
@@ -68,7 +68,7 @@ class Wanted(Struct, frozen=True):
     globs: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, globs: Iterable[str]) -> "Wanted":
+    def of(cls, globs: Iterable[str]) -> "ScopeFilter":
         """Those that *globs* name, as typed. Raises `UserError` for one that can name nothing."""
         kept = tuple(glob.strip() for glob in globs)
         for glob in kept:
@@ -103,7 +103,7 @@ def to_take(
     name: str,
     mine: Collection[Named],
     lanes: int,
-    wanted: Wanted,
+    wanted: ScopeFilter,
     cannot: Mapping[Named, str],
     long_free_s: float = 2 * EVERY_S,
 ) -> list[ScopeWork]:

@@ -10,7 +10,7 @@ from tests.packaging.checkout import ROOT
 # of ours but each other and `drs`, and everybody may use them.
 ROOMS = (
     *("drs", "manifest", "life", "settings", "pace", "journal", "run_defaults", "scopes", "channel"),
-    *("holding", "wave", "journals", "rescue"),
+    *("holding", "wave", "machines", "journals", "rescue"),
     *("follow", "gate", "notify", "columns", "report", "discover", "doctor", "simulator", "rehearsal", "api"),
     *("station", "client", "service", "cli"),
 )

@@ -63,7 +63,7 @@ def migrate(link: DatabaseLink) -> None:
             if version == 0:
                 connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
             for migration in MIGRATIONS[version:]:
-                connection.execute(migration)
+                connection.execute(migration(schema))
             connection.execute(
                 "INSERT INTO meta VALUES ('version', %s) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
                 (str(max(version, VERSION)),),

@@ -101,6 +101,7 @@ class PostgresPlanWriter:
                 "UPDATE wave_scopes SET entries = %s WHERE wave = %s AND scope = %s",
                 [(count, self._number, place) for place, count in self._in_place.items()],
             )
+            cursor.execute("SELECT invite(%s)", (list(self._places.values()),))  # heard once this is committed
         self.is_whole = True
 
     def _flush(self) -> None:

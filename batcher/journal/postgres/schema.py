@@ -14,16 +14,23 @@ Invariants:
 - A process of another version is refused by `record_ops`, not misunderstood: it says which version it speaks.
 """
 
-from batcher.journal.postgres import version_1, version_2
+from collections.abc import Callable
 
-MIGRATIONS = (version_1.MIGRATION, version_2.MIGRATION)
-"""What makes each version of the one before it, from nothing on."""
+from batcher.journal.postgres import version_1, version_2, version_3
+
+MIGRATIONS: tuple[Callable[[str], str], ...] = (
+    lambda _: version_1.MIGRATION,
+    lambda _: version_2.MIGRATION,
+    version_3.migration,
+)
+"""What makes each version of the one before it, from nothing on: the statements, for tables in the schema named."""
 
 VERSION = len(MIGRATIONS)
+_SPOKEN = 2  # the version since which `record_ops` is as it is
 
 RECORD_OPS = f"""
 SELECT lost, seqs, counts, refused, whys, versions FROM record_ops(
-    {VERSION}, %s, %s, %s, %s::int[], %s::int[], %s::bigint[],
+    {_SPOKEN}, %s, %s, %s, %s::int[], %s::int[], %s::bigint[],
     %s::int[], %s::int[], %s::int[], %b::text[], %b::bytea[],
     %s::int[], %s::int[], %s::int[], %b::text[], %b::bytea[],
     %s::int[], %b::text[], %b::text[], %s::int[], %s::int[], %s::float8[])

@@ -170,7 +170,7 @@ def test_a_database_of_version_1_is_brought_to_this_one(cluster: Cluster) -> Non
     address = Address(cluster.url(), prepared(cluster).schema + "v1")
     link = DatabaseLink(address, Patience())
     link.connection.execute(f'CREATE SCHEMA "{address.schema}"')
-    link.connection.execute(schema.MIGRATIONS[0])
+    link.connection.execute(schema.MIGRATIONS[0](link.address.schema))
     link.connection.execute(
         "INSERT INTO meta VALUES ('version', '1'); "
         "INSERT INTO scopes (endpoint, project_id) VALUES ('https://drs', 'p'), ('https://drs', 'q'); "
