@@ -16,6 +16,7 @@ from multidict import CIMultiDict
 from rich.pretty import pretty_repr
 
 from batcher._version import __version__
+from batcher.drs import wire
 from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.cloud import HttpRequest
 from batcher.drs.transport import AiohttpTransport, TellingBody
@@ -25,6 +26,13 @@ from tests.middleman.middleman import Middleman
 
 BODY = b'{"job_id":"job-1"}'
 HEADERS = {"Content-Type": "application/json", "X-Auth-Token": "SECRET-TOKEN"}
+
+
+@pytest.fixture(autouse=True, params=["wire", "session"])
+def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of it holds either way: over aiohttp's connector, or by its session where the former is not as it was."""
+    if request.param == "session":
+        monkeypatch.setattr(wire, "lacks", lambda: ("ResponseHandler.read",))
 
 
 @pytest.fixture(autouse=True)
