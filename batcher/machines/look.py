@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import orjson
 
 from batcher.journal.postgres.link import DatabaseLink
-from batcher.machines.sweep import Named, ScopeWork, Surroundings
+from batcher.machines.sweep import Named, OpenScope, Surroundings
 
 GONE_AFTER_S = 15.0
 """From when on a worker that gave no sign is not counted any more, in seconds."""
@@ -65,7 +65,7 @@ def look_around(link: DatabaseLink, wave: str | None = None) -> Surroundings:
     )
     return Surroundings(
         work=[
-            ScopeWork(
+            OpenScope(
                 number=number, endpoint=endpoint, project_id=project, owner=owner, left_s=left_s, free_s=free_s,
                 priority=priority,
             )

@@ -25,7 +25,7 @@ _AFTER_ITS_END_S = (0.02, 0.2)  # of another's lease; not all workers at once
 _SPREAD = 0.2  # of the time between two looks, so that workers do not look all at once
 
 
-class ScopeWork(Struct, frozen=True, kw_only=True):
+class OpenScope(Struct, frozen=True, kw_only=True):
     """A scope in which something is to be done.
 
     *owner* has the lease, for *left_s* more seconds (not above 0: it has run out); None: nobody has it. *free_s* is for
@@ -55,7 +55,7 @@ class Surroundings(Struct, frozen=True, kw_only=True):
     """What a worker sees at a look around: scopes with *work*, and how many lanes each of the *workers* has that were
     seen lately, itself among them."""
 
-    work: Sequence[ScopeWork]
+    work: Sequence[OpenScope]
     workers: Sequence[int]
 
 
@@ -106,7 +106,7 @@ def to_take(
     wanted: ScopeFilter,
     cannot: Mapping[Named, str],
     long_free_s: float = 2 * EVERY_S,
-) -> list[ScopeWork]:
+) -> list[OpenScope]:
     """The scopes that the worker *name* tries to take now, those of the highest priority first, then the longest free.
 
     It has *mine*, may have *lanes* at once, and *cannot* take those there, each with why. Of what was handed on or
@@ -119,7 +119,7 @@ def to_take(
     free.sort(key=lambda one: (-one.priority, -one.free_s, one.number))
     room = max(0, lanes - len(mine))
     share = max(0, fair_share(len(seen.work), seen.workers, lanes) - len(mine))
-    taken: list[ScopeWork] = []
+    taken: list[OpenScope] = []
     fresh = 0
     for one in free:
         is_fresh = one.owner is None and one.free_s < long_free_s

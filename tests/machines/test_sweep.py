@@ -7,22 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.errors import UserError
-from batcher.machines.sweep import ScopeFilter, ScopeWork, Surroundings, every_s, fair_share, next_look_s, to_take
+from batcher.machines.sweep import OpenScope, ScopeFilter, Surroundings, every_s, fair_share, next_look_s, to_take
 
 EU, CN = "https://drs.eu-west-101.example.com", "https://drs.cn-north-4.example.com"
 
 
 def work(
     number: int, owner: str | None = None, left_s: float | None = None, free_s: float = 100.0, priority: int = 0
-) -> ScopeWork:
-    return ScopeWork(
+) -> OpenScope:
+    return OpenScope(
         number=number, endpoint=EU, project_id=f"p{number}", owner=owner, left_s=left_s, free_s=free_s,
         priority=priority,
     )  # fmt: skip
 
 
 def taken(
-    *seen: ScopeWork, lanes: int = 4, workers: tuple[int, ...] = (4,), mine: tuple[int, ...] = (), cannot: int = 0
+    *seen: OpenScope, lanes: int = 4, workers: tuple[int, ...] = (4,), mine: tuple[int, ...] = (), cannot: int = 0
 ) -> list[int]:
     """The numbers of what the worker "me" takes."""
     chosen = to_take(
