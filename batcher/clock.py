@@ -7,6 +7,9 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+# Linux counts suspension in a clock of its own; macOS does in the one that Python does not take for `monotonic`.
+_BOOT: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
 
 class Clock(Protocol):
     """Time as the engine sees it."""
@@ -22,6 +25,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Seconds on a clock that never steps: for every duration."""
+        ...
+
+    def boot(self) -> float:
+        """Seconds on a clock that never steps and goes on while the machine is suspended: for what others wait for."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -41,6 +48,10 @@ class SystemClock:
 
     now = staticmethod(time.time)
     monotonic = staticmethod(time.monotonic)  # the same clock as the event loop's
+
+    def boot(self) -> float:
+        """Seconds since the machine's start, suspended or not; where there is no such clock, as `monotonic`."""
+        return time.clock_gettime(_BOOT)
 
     @property
     def timebase(self) -> str:

@@ -31,6 +31,7 @@
     ├── BadCell                  a cell of the manifest is not in the short form
     ├── BadRequest               the simulator answers a request with 400
     ├── BadStartTime             a text names no start time
+    ├── HeldBack                 a request must not leave, at the last moment
     ├── IntentRefused            an order for a shared wave keeps a request from being sent
     ├── LaneLost                 the scope of a lane is another process's by now
     ├── Misnamed                 a section of the config file names nobody who can be told

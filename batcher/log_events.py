@@ -19,6 +19,8 @@ SENTENCES = {
     "journal.deleted": "the journal was deleted or moved; all that it held is kept",
     "journal.lost": "the journal is lost",
     "journal.outdated": "another run may have gone on with a newer journal: each entry is looked up before it is sent",
+    "lease.lost": "another process has taken the scope over: nothing more is sent here",
+    "lease.not_renewed": "the lease could not be renewed: the database failed",
     "limit.confirmed": "the limit that the cloud named holds",
     "limit.exceeded": "turned away by the cloud's limit",
     "notice.defect": "a notification failed: this is a defect",

@@ -1,6 +1,6 @@
 """A wave's way into a channel. All that it sends or looks up goes through its pass; it stops and pauses there."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -180,10 +180,19 @@ class Pass:
         paused_s = self.governor.paused_until_s
         return 0.0 if paused_s is None and self.sends.held is not None else paused_s
 
-    def _ring(self) -> None:
+    @property
+    def period_s(self) -> float:
+        """The longest time over which a limit that it keeps is counted, in seconds; a second where none is set."""
+        return max((pacer.rate.period_s for pacer in self._pacers() if pacer.rate is not None), default=1.0)
+
+    def _pacers(self) -> Iterator[Pacer]:
         for pacer in (self.governor.creates.pacer, self.governor.reads.pacer, self._creates, self._reads):
             if pacer is not None:
-                pacer.ring()
+                yield pacer
+
+    def _ring(self) -> None:
+        for pacer in self._pacers():
+            pacer.ring()
 
 
 class _OwnPaceTurn(Turn):

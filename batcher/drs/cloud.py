@@ -14,14 +14,20 @@ from batcher.drs.answer import Answer
 from batcher.drs.discreet import Discreet
 from batcher.drs.outcome import CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
 from batcher.drs.results import ResultKind
+from batcher.errors import BatcherError
 
 OnSent = Callable[[], None] | None
+
+
+class HeldBack(BatcherError):
+    """Whoever sends must not, at the very last moment: what `on_sent` may raise. Nothing has left then."""
 
 
 class HttpRequest(Discreet, frozen=True, kw_only=True):
     """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes.
 
-    *on_sent* is called once, the moment the body begins to leave: the pace counts from there. An answer longer than
+    *on_sent* is called once, right before the body begins to leave: the pace counts from there. Where it raises
+    `HeldBack`, nothing leaves, and sending raises that. An answer longer than
     *answer_limit* bytes is not read to its end. It is waited for *patience* of the time that
     is allowed: less than 1.0 for who can ask again at no cost.
     """
@@ -41,7 +47,7 @@ class Transport(Protocol):
     """Sends one request once: no retry, no redirect. Expected trouble comes back as an `Answer`."""
 
     async def send(self, request: HttpRequest) -> Answer:
-        """Send *request* and read the whole answer; cancellation drops the connection."""
+        """Send *request* and read the whole answer; cancellation drops the connection. Raises `HeldBack`."""
         ...
 
 
@@ -84,7 +90,8 @@ ResultIds = Mapping[ResultKind, str]
 
 class Cloud(Protocol):
     """One scope of the cloud, as handed to the engine. Each call sends one request, once, and never raises for what
-    comes of it. *on_sent* is called once, the moment the request begins to leave."""
+    comes of it. *on_sent* is called once, right before the request begins to leave; where it raises `HeldBack` the call
+    does, and nothing has left."""
 
     async def prepare(self) -> Refusal | None:
         """Have the credential ready, so that the next call leaves at once. None: ready."""

@@ -20,7 +20,7 @@ from batcher.clock import SystemClock
 from batcher.drs import guesses, wire
 from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.authorship import PROXY_LOGIN, speaker
-from batcher.drs.cloud import HttpRequest
+from batcher.drs.cloud import HeldBack, HttpRequest
 from batcher.drs.proxies import Proxies, ProxyRoute, UnusableProxy
 from batcher.errors import UserError
 
@@ -120,6 +120,8 @@ class AiohttpTransport:
         except aiohttp.ClientHttpProxyError as error:
             return attempt.failed(*_not_through(error, route))
         except (aiohttp.ClientError, HttpProcessingError, OSError) as error:
+            if attempt.held_back is not None:  # raised where aiohttp writes, it has made another error of it
+                raise attempt.held_back from None
             return attempt.failed(*_explain(error, attempt, timeout, route))
         if body is None:
             return attempt.failed(f"the answer is longer than {request.answer_limit:,} bytes", "protocol")
@@ -165,17 +167,23 @@ class _Attempt:
         self.status: int | None = None
         self._headers: dict[str, str] = {}
         self._on_sent = request.on_sent
+        self.held_back: HeldBack | None = None
         self._through = route.trial if route is not None and route.tunnel else None
 
     def leaving(self) -> None:
-        """The body is handed to the connection."""
+        """The body is about to be handed to the connection. Raises `HeldBack`: then it must not be."""
         if self.sent:
             return
-        self.sent, self.sent_at = True, self._now()
+        self.sent_at = self._now()
         if self._through is not None:
             self._through.passed()
         if self._on_sent is not None:
-            self._on_sent()
+            try:
+                self._on_sent()
+            except HeldBack as error:
+                self.held_back = error
+                raise
+        self.sent = True
 
     def heard(self, status: int, headers: Mapping[str, str]) -> None:
         """The answer's head is here."""

@@ -117,6 +117,10 @@ class LoopClock:
         """The running loop's time, in seconds."""
         return self._loop.time()
 
+    def boot(self) -> float:
+        """As `monotonic` reads: a loop is never suspended."""
+        return self._loop.time()
+
     async def sleep(self, seconds: float) -> None:
         """Suspend the caller for *seconds* of the loop's time."""
         await asyncio.sleep(seconds)

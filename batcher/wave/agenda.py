@@ -46,6 +46,7 @@ class HeldEntry(Struct):
     failed_looks: int = 0  # before it was first sent
     probed: bool = False  # it was looked up before it was sent, and is not there
     lease: int | None = None  # by which its lane is run
+    intended_at: float = 0.0  # when its intent was made, by the boot clock
 
     def saw(self, comparisons: Iterable[Comparison], began: float) -> None:
         """All of the job's comparisons, as they were listed: not before *began*."""

@@ -5,6 +5,8 @@ What holds, whatever fails and wherever it is cancelled or killed:
 - No request leaves without its intent in the journal, which holds the halves that it asks for. Halves whose intent is
   there are in doubt, until an answer, a look-up, or the record that the request did not leave says otherwise.
 - A request leaves at most `Policy.leave_s` after its intent: what waited longer is intended anew.
+- In a scope that is held by a lease it leaves while that runs, and soon after its intent, or not at all: that is asked
+  right before its bytes do.
 - It leaves in its turn, in a slot, with a credential that is ready, with its job in hand, and not once its wave is
   paused or its scope closed.
 - What the cloud answered is durable, with the decision that follows, before that is carried out; where it cannot be
@@ -20,7 +22,9 @@ from batcher.channel.creation import Creation
 from batcher.channel.passes import Pass
 from batcher.channel.scope_reader import ScopeReader
 from batcher.channel.slots import Slot
+from batcher.drs.cloud import HeldBack
 from batcher.drs.outcome import CreateOutcome, Fate, Made, Trouble
+from batcher.journal.errors import IntentRefused
 from batcher.journal.ops import Happened
 from batcher.life.decide import Settle, too_late
 from batcher.life.events import Answered, Event, Intended, Retracted
@@ -63,7 +67,7 @@ class Attempts:
     async def make(self, held: HeldEntry, turn: Turn) -> None:
         """Send for *held* at its *turn* and lead it on; it stays as it was where the scope may not send.
 
-        Raises `PartyPaused` where it was taken back for that.
+        Raises `PartyPaused` where it was taken back for that, or held back at the last moment.
         """
         async with self._pass.first_alone():
             if not await self._pass.ready():
@@ -80,6 +84,9 @@ class Attempts:
                     outcome = await self._send(held, turn)
             match due:
                 case Turn():
+                    if isinstance(outcome, HeldBack):
+                        await self._retract(held, f"{outcome}: the request did not leave")
+                        raise PartyPaused
                     await self._answered(held, outcome)
                 case Settle():
                     await self._machine.settle(held, due)
@@ -162,8 +169,9 @@ class Attempts:
                 if (late := self._too_late(held)) is not None:
                     return late
                 context.watch("intent queued")
-                intended, began = True, context.clock.monotonic()
+                began = context.clock.monotonic()
                 await self._record_intent(held, known)
+                intended = True
                 context.watch("intent durable")
                 intended_at = context.clock.monotonic()
                 self._pass.slots.intended(intended_at - began)
@@ -182,12 +190,12 @@ class Attempts:
                         raise PartyPaused
                     return late
                 return turn
-        except (PartyClosed, PartyPaused) as error:
+        except (PartyClosed, PartyPaused, IntentRefused) as error:
             if intended:
                 await self._retract(held)
-            if isinstance(error, PartyPaused):
-                raise
-            return None
+            if isinstance(error, PartyClosed):
+                return None
+            raise PartyPaused from error
 
     async def _intend_anew(self, held: HeldEntry, turn: Turn, known: frozenset[str] | None) -> None:
         """*held* waited for its place, or its scope paused. How late a request can land is counted from its intent.
@@ -220,12 +228,13 @@ class Attempts:
             lease=held.lease,
         )
         events: tuple[Event, ...] = (*instead_of, event)
+        held.intended_at = context.clock.boot()
         await context.record(*(Happened(index=entry.index, event=one) for one in events))
         held.state = fold(before, event)
 
-    async def _retract(self, held: HeldEntry) -> None:
+    async def _retract(self, held: HeldEntry, why: str | None = None) -> None:
         what = "stopped" if self._pass.sends.closed else "was paused"
-        event = Retracted(at=self._context.clock.now(), why=f"the wave {what} before the request left")
+        event = Retracted(at=self._context.clock.now(), why=why or f"the wave {what} before the request left")
         await self._context.record(Happened(index=held.entry.index, event=event))
         held.state = fold(held.state, event)
 
@@ -238,13 +247,16 @@ class Attempts:
 
     # --- the request and its answer -----------------------------------------------------------------------
 
-    async def _send(self, held: HeldEntry, turn: Turn) -> CreateOutcome:
-        context, state = self._context, held.state
+    async def _send(self, held: HeldEntry, turn: Turn) -> CreateOutcome | HeldBack:
+        """What came of the request, or what held it back at the last moment."""
+        context, state, before = self._context, held.state, held.sent_at
         intent = state.intent
         assert intent is not None  # noqa: S101 - `_intend` comes first
         body = held.entry.request_body(intent.asked, keep=intent.conflict_policy == "keep")
 
         def leaves() -> None:
+            if context.may_leave is not None:
+                context.may_leave(held.intended_at)
             held.sent_at = context.clock.monotonic()
             turn.sent()
 
@@ -265,6 +277,11 @@ class Attempts:
                 on_sent=leaves,
             )
             sent, answered = outcome.left, outcome.answered
+        except HeldBack as error:
+            sent, held.sent_at = False, before
+            self.sent -= 1
+            context.counts.held_back(again=state.attempts > 1)
+            return error
         finally:
             self.in_flight -= 1
             context.counts.in_flight -= 1

@@ -60,6 +60,29 @@ class Collector:
             self._stopping.stop(stop_for(error))
 
 
+class NoLines(Collector):
+    """For who runs a part of a wave whose lines somebody else writes: the journal has them."""
+
+    def __init__(self, stopping: Stopping) -> None:
+        super().__init__(_Nowhere(), 0, stopping)
+
+    def settled(self, seq: int, line: bytes) -> None:
+        """Nothing to do."""
+
+
+class _Nowhere:
+    size = None
+
+    def write(self, lines: bytes) -> None:
+        """Nothing to do."""
+
+    def sync(self) -> None:
+        """Nothing to do."""
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
 def stop_for(error: SinkFailed) -> Stop:
     """The reason that a sink which failed is."""
     return Stop(StopKind.READER if isinstance(error, ReaderGone) else StopKind.RESULTS, str(error))

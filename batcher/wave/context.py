@@ -2,13 +2,14 @@
 
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import Concatenate, ParamSpec, TypeVar
 
 from msgspec import Struct, field
 
 from batcher.clock import Clock
 from batcher.holding.admission import Admission, AdmitAll
-from batcher.journal.errors import JournalFailed
+from batcher.journal.errors import JournalFailed, LaneLost
 from batcher.journal.ops import Op, Receipt, Settled
 from batcher.journal.port import Journal, Record
 from batcher.life.policy import Policy
@@ -24,6 +25,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Boundary = Callable[[str], None]
 
+MayLeave = Callable[[float], None]
+"""Asked right before a request leaves, with when it was intended by the boot clock. Raises `HeldBack`: it must not."""
+
 
 def unwatched(boundary: str) -> None:
     """The boundary watcher of production: nobody watches."""
@@ -34,7 +38,8 @@ class Context(Struct, kw_only=True):
 
     *watch* is told each step of durability by name, right after it; tests kill the process there.
     *stopping* says whether the wave is to end, and takes reasons for it. *on_result* sees the line of every result that
-    was settled.
+    was settled. *may_leave* is asked last of all before a request leaves. *others_sent_until* (monotonic) is when the
+    last request of an earlier process can have left.
     """
 
     policy: Policy
@@ -47,6 +52,8 @@ class Context(Struct, kw_only=True):
     on_result: Callable[[bytes], Awaitable[None]]
     watch: Boundary = unwatched
     admission: Admission = field(default_factory=AdmitAll)
+    may_leave: MayLeave | None = None
+    others_sent_until: float = -inf
     unrecorded: list[tuple[str, Sequence[Op]]] = []
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
@@ -58,7 +65,10 @@ class Context(Struct, kw_only=True):
             raise
 
     async def record(self, *ops: Op) -> Receipt | None:
-        """Make *ops* durable, in order, all or none. A journal that fails stops the wave; raises `JournalFailed`."""
+        """Make *ops* durable, in order, all or none. A journal that fails stops the wave; raises `JournalFailed`.
+
+        In a database that machines share also `LaneLost`, which ends the lane, and `IntentRefused`.
+        """
         try:
             return await self.journal.record(*ops)
         except JournalFailed as error:
@@ -68,7 +78,8 @@ class Context(Struct, kw_only=True):
     async def record_surely(self, what: Callable[[], str], *ops: Op) -> Receipt | None:
         """Make durable what the cloud told: tried again until the wave's grace is over.
 
-        *what* says it for people; if it cannot be recorded, it is at least reported.
+        *what* says it for people; if it cannot be recorded, it is at least reported. Raises `LaneLost` where the scope
+        is another process's by now.
         """
         try:
             while True:
@@ -76,6 +87,8 @@ class Context(Struct, kw_only=True):
                     return await self.record(*ops)
                 except JournalFailed:
                     await self.clock.sleep(1.0)
+        except LaneLost:
+            raise  # whoever has the scope by now knows it: it is kept beside the record
         except BaseException:
             self.unrecorded.append((what(), ops))  # as far as we know: what was handed over may still be written
             raise

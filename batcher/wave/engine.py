@@ -4,6 +4,8 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from math import inf
 from typing import Concatenate, ParamSpec, TypeVar
 
 from msgspec import Struct
@@ -13,14 +15,14 @@ from batcher.channel.passes import Pass
 from batcher.clock import Clock, utc
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.holding.admission import Admission, AdmitAll
-from batcher.journal.errors import JournalFailed
+from batcher.journal.errors import JournalFailed, LaneLost
 from batcher.journal.ops import Noted
 from batcher.journal.port import Journal, Record
 from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Policy
 from batcher.life.result import Status
-from batcher.wave.collector import Collector, stop_for
-from batcher.wave.context import Boundary, Context, log, unwatched
+from batcher.wave.collector import Collector, NoLines, stop_for
+from batcher.wave.context import Boundary, Context, MayLeave, log, unwatched
 from batcher.wave.controls import Controls
 from batcher.wave.lane import Lane
 from batcher.wave.rebuild import provisional
@@ -89,15 +91,18 @@ class Engine:
         clock: Clock,
         rng: random.Random,
         journal: Journal,
-        sink: Sink,
+        sink: Sink | None,
         passes: Mapping[Scope, Pass],
         on_result: Callable[[bytes], Awaitable[None]],
         stopping: Stopping,
         watch: Boundary = unwatched,
         admission: Admission | None = None,
         ends_at: float | None = None,
+        may_leave: MayLeave | None = None,
+        others_sent_until: float = -inf,
     ) -> None:
-        """*ends_at* is a deadline, in monotonic seconds: nothing new is sent after it."""
+        """*ends_at* is a deadline, in monotonic seconds: nothing new is sent after it. Without a *sink*, lines are
+        somebody else's to write, and the engine is for `run_part`. For the last two see `Context`."""
         self._start = start
         self._sink = sink
         self._stopping = stopping
@@ -111,12 +116,14 @@ class Engine:
             clock=clock,
             rng=rng,
             journal=journal,
-            collector=Collector(sink, start.next_seq, stopping),
+            collector=NoLines(stopping) if sink is None else Collector(sink, start.next_seq, stopping),
             counts=WaveCounts(clock, start.entries, dict(start.settled)),
             stopping=stopping,
             on_result=on_result,
             watch=watch,
             admission=admission or AdmitAll(),
+            may_leave=may_leave,
+            others_sent_until=others_sent_until,
         )
         self._lanes = {
             scope: Lane(
@@ -180,6 +187,32 @@ class Engine:
         """
         await self._lanes[scope].run(lease)
 
+    async def run_part(self, scope: Scope, lease: int) -> tuple[str, ...]:
+        """Run the lane of *scope* to its end by that lease, where other processes may run the wave's other scopes.
+
+        No line is written, and nothing is said of what stays open. Returns what the cloud told and the journal could
+        not take. Raises only on defects and cancellation.
+        """
+        try:
+            async with asyncio.TaskGroup() as group:
+                self._tasks = [group.create_task(self.run_lane(scope, lease))]
+                if self._stopping.how >= HowHard.CUT_OFF:
+                    self._told_to_stop()
+        finally:
+            self._ended = True
+            if self._alarm is not None:
+                self._alarm.cancel()
+        with suppress(JournalFailed, LaneLost):
+            await self._lanes[scope].note_clock()
+        return tuple(what for what, _ in self._context.unrecorded)
+
+    def cede(self) -> None:
+        """Send and look up nothing more: another process goes on, or has gone on already. What is under way has the
+        policy's grace to be answered."""
+        self._stopping.stop(Stop(StopKind.SUSPENDED, "the scope is handed on"))
+        for lane in self._lanes.values():
+            lane.cede()
+
     async def run(self) -> WaveEnd:
         """Run until every entry is settled or the wave has stopped. Raises only on defects and cancellation."""
         deadline = self._set_deadline()
@@ -212,7 +245,7 @@ class Engine:
             suspended = why is not None and why.kind is StopKind.SUSPENDED
             if self._context.counts.settled < self._start.entries and not suspended:
                 tail = await self._write_tail()
-            if not self._context.collector.failed:
+            if self._sink is not None and not self._context.collector.failed:
                 self._sink.sync()
             for lane in self._lanes.values():
                 await lane.note_clock()

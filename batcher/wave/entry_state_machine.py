@@ -45,7 +45,7 @@ class EntryStateMachine:
         self._governor = through.governor
         self._agenda = agenda
         self._cloud_clock = through.cloud_clock
-        self._began = context.clock.monotonic()
+        self._began = max(context.clock.monotonic(), context.others_sent_until)
         self.settled = 0
         self._unclear: set[int] = set()  # entries that wait for something to tell the cloud's time
 
@@ -121,14 +121,15 @@ class EntryStateMachine:
     def since_intent(self, held: HeldEntry) -> float:
         """Seconds since the last request for *held* left, at least.
 
-        One of an earlier process left soon after its intent, and before this process began. How long ago that was tells
-        our own clock, where the machine was not started anew; else the cloud's, where it is known at both ends.
+        One of an earlier process left soon after its intent, and before this process began, or shortly after it took
+        the scope over (`Context.others_sent_until`). How long ago that was tells our own clock, where the machine was
+        not started anew; else the cloud's, where it is known at both ends.
         """
         clock, policy = self._context.clock, self._context.policy
         now = clock.monotonic()
         if held.sent_at is not None:
             return now - held.sent_at
-        here, intent = now - self._began, held.state.intent
+        here, intent = max(0.0, now - self._began), held.state.intent
         if intent is None or intent.monotonic is None:
             return here
         if intent.timebase == clock.timebase:

@@ -8,8 +8,8 @@ What holds here:
   other waves wait for is held while it waits for its own.
 - Its job is free after each step that leaves no doubt, before any other worker can have the entry.
 - Memory is bounded: entries are read on when the workers are about to run dry, and not while too much waits.
-- It ends when all is settled, after `stop`, or when its channel halts; then nothing of it is left in the channel but
-  its doubts.
+- It ends when all is settled, after `stop` or `cede`, or when its channel halts; then nothing of it is left in the
+  channel but its doubts.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ from batcher.channel.read_terms import LooksForWave
 from batcher.channel.scope_reader import ScopeReader
 from batcher.drs.outcome import Trouble
 from batcher.holding.admission import Admitted, Refused, Waits, WaitsFor
-from batcher.journal.errors import JournalFailed
+from batcher.journal.errors import JournalFailed, LaneLost
 from batcher.journal.ops import ClockNoted
 from batcher.journal.port import MOST_BYTES, Record
 from batcher.life.decide import LookUp, Send, Settle, not_admitted
@@ -86,6 +86,7 @@ class Lane:
         self._workers: asyncio.TaskGroup | None = None
         self._hired = 0
         self._stopping = False
+        self._ceded = False
         self._lease: int | None = None
         self._room = asyncio.Event()
 
@@ -150,6 +151,13 @@ class Lane:
         self._agenda.stop()
         self._room.set()
 
+    def cede(self) -> None:
+        """Send and look up nothing more: what is under way is awaited, what is in doubt is for whoever has the scope
+        next."""
+        self._ceded = True
+        self.stop()
+        self.channel_pass.close()
+
     def _halt(self) -> None:
         """The credential or the way is refused: nothing more can be sent or looked up in this scope."""
         self.stop()
@@ -161,8 +169,8 @@ class Lane:
             await self._read_open()
             await self._read_plan()
             self._agenda.complete()
-        except JournalFailed:
-            pass  # the wave is stopping for it
+        except (JournalFailed, LaneLost):
+            pass  # the wave is stopping for it, or the lane
 
     async def _read_open(self) -> None:
         """Take up what has begun: a doubt is looked up before anything else is done for its entry.
@@ -224,21 +232,21 @@ class Lane:
                     self._hired -= 1
                     return
                 self._hire()
-        except JournalFailed:
-            pass  # the wave is stopping for it
+        except (JournalFailed, LaneLost):
+            pass  # the wave is stopping for it, or the lane
 
     async def _look(self) -> None:
         """Look doubts up that are due, also while every worker waits for its turn to send."""
         try:
             while await self._do_next(looks=True):
                 self._room.set()
-        except JournalFailed:
-            pass  # the wave is stopping for it
+        except (JournalFailed, LaneLost):
+            pass  # the wave is stopping for it, or the lane
 
     async def _do_next(self, *, looks: bool = False) -> bool:
         """Work on the entry that is next, of look-ups only with *looks*; False: there will be none."""
         held = await self._agenda.next(looks=looks)
-        if held is None:
+        if held is None or self._ceded:
             return False
         match held.action:
             case LookUp():

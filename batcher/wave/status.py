@@ -103,6 +103,11 @@ class WaveCounts:
         self._recent.append(self._clock.monotonic())
         self._forget_old()
 
+    def held_back(self, *, again: bool) -> None:
+        """What was counted as sent did not leave after all."""
+        self.attempts -= 1
+        self.retried -= again
+
     def _forget_old(self) -> None:
         since = self._clock.monotonic() - _RECENT_S
         while self._recent and self._recent[0] < since:

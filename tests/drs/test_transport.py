@@ -18,7 +18,7 @@ from rich.pretty import pretty_repr
 from batcher._version import __version__
 from batcher.drs import wire
 from batcher.drs.answer import Answer, RequestStage
-from batcher.drs.cloud import HttpRequest
+from batcher.drs.cloud import HeldBack, HttpRequest
 from batcher.drs.transport import AiohttpTransport, TellingBody
 from batcher.errors import UserError
 from tests.drs.raw_server import OK, PEM, Peer, Script, always, once, serve, silent
@@ -145,6 +145,27 @@ async def test_a_connection_that_closed_just_before_the_body_takes_none_of_it() 
         with pytest.raises(ClientConnectionResetError):
             await TellingBody(BODY, sent).write(writer)
         assert sent.times == 0
+
+
+async def test_a_request_that_is_held_back_at_the_last_moment_does_not_leave() -> None:
+    """By whoever sends, once its connection is up: not a byte of it is written."""
+
+    def hold() -> None:
+        raise HeldBack("the lease is over")
+
+    came: list[bytes] = []
+
+    async def listens(peer: Peer) -> None:
+        came.append(await peer.reader.read(-1))
+
+    async with serve(listens) as server, AiohttpTransport() as transport:
+        request = HttpRequest(method="POST", url=server.url, headers=HEADERS, body=BODY, on_sent=hold)
+        for held in (1, 2):
+            with pytest.raises(HeldBack, match="the lease is over"):
+                await transport.send(request)
+            while len(came) < held:  # noqa: ASYNC110 - it is the other side that changes
+                await asyncio.sleep(0.001)
+    assert came == [b"", b""]
 
 
 # --- something has left us ------------------------------------------------------------------------------------

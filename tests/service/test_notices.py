@@ -71,7 +71,7 @@ class Leaping:
     def now(self) -> float:
         return self.at
 
-    monotonic = now
+    monotonic = boot = now
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(0.0005)

@@ -80,6 +80,10 @@ class Process:
         """Its monotonic clock."""
         return self._loop.time() - self._booted_at
 
+    def boot(self) -> float:
+        """The same: no machine of a world is suspended."""
+        return self.monotonic()
+
     async def sleep(self, seconds: float) -> None:
         """Sleep."""
         await asyncio.sleep(seconds)

@@ -86,6 +86,11 @@ class PostgresJournal:
         return await self._group.write(self._binding, ops)  # cancelling it takes nothing back
 
     @property
+    def place(self) -> int | None:
+        """The number by which the database knows the scope that it is bound to; None: it is bound to none."""
+        return self._binding.scope
+
+    @property
     def orders_version(self) -> int:
         """Which version the orders for the wave and its scope had when something was last recorded here; 0: never."""
         return self._record.orders_version(self._binding)

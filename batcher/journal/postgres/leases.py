@@ -71,9 +71,9 @@ class Leases:
     ) -> None:
         """*lasts_s* is from 5 to 60."""
         self._keeper = keeper
-        self._owner = owner
+        self.owner = owner
         self._boot = boot
-        self._lasts_s = lasts_s
+        self.lasts_s = lasts_s
 
     async def take(self, endpoint: str, project_id: str) -> Lease | None:
         """Take the scope where it is free, with a new epoch; None: somebody has it, or no wave knows it.
@@ -88,7 +88,7 @@ class Leases:
             "WHERE endpoint = %s AND project_id = %s "
             "AND (lease_until IS NULL OR lease_until <= clock_timestamp() OR owner = %s) "
             "RETURNING epoch, extract(epoch FROM clock_timestamp() - free_since)::float8",
-            (self._owner, self._lasts_s, endpoint, project_id, self._owner),
+            (self.owner, self.lasts_s, endpoint, project_id, self.owner),
         )
         if row is None:
             return None
@@ -107,7 +107,7 @@ class Leases:
         row = await self._asked(
             "UPDATE scopes SET owner = %s, lease_until = clock_timestamp() + make_interval(secs => %s) "
             "WHERE endpoint = %s AND project_id = %s AND epoch = %s RETURNING epoch",
-            (self._owner, self._lasts_s, lease.endpoint, lease.project_id, lease.epoch),
+            (self.owner, self.lasts_s, lease.endpoint, lease.project_id, lease.epoch),
         )
         if row is None:
             raise LaneLost(f"project {lease.project_id} at {lease.endpoint}: another process has taken it over")
@@ -150,4 +150,4 @@ class Leases:
         return await answer  # type: ignore[return-value]
 
     def _end(self, asked_at: float) -> float:
-        return asked_at + self._lasts_s * (1 - _DRIFT) - _MARGIN_S
+        return asked_at + self.lasts_s * (1 - _DRIFT) - _MARGIN_S

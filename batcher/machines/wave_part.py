@@ -1,0 +1,262 @@
+"""The part of a wave that lies in one scope, while this process holds that."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec.structs import replace
+from pydantic import ValidationError
+
+from batcher.channel.connections import width
+from batcher.channel.governor import limit_of
+from batcher.channel.left_over import LeftDoubt
+from batcher.channel.passes import Pass
+from batcher.drs.cloud import Credential
+from batcher.drs.outcome import Trouble
+from batcher.errors import UserError
+from batcher.journal.port import Record
+from batcher.journal.postgres.keeper import PostgresJournal
+from batcher.journal.postgres.orders import Orders, orders_of
+from batcher.journal.postgres.work import WaveWork
+from batcher.life.entry import Scope
+from batcher.life.policy import LookFirst, MaxFailures
+from batcher.life.state import history
+from batcher.machines.held_scope import LEAVE_S, HeldScope
+from batcher.machines.lane_journal import LaneJournal
+from batcher.machines.machine import Machine
+from batcher.rates import parse_pace
+from batcher.settings import RunSettings
+from batcher.settings.policy import policy_of
+from batcher.wave.engine import Engine, RunStart
+from batcher.wave.prior_run_check import LOOKS_FIRST
+from batcher.wave.status import WaveStatus
+from batcher.wave.stop import Stop, StopKind, Stopping
+
+_BATCH = 256  # entries read at a time
+_ENDS = {
+    "stopped": StopKind.ASKED,
+    "deadline": StopKind.DEADLINE,
+    "max_failures": StopKind.MAX_FAILURES,
+}
+_SAID = {
+    "deadline": "the deadline is reached",
+    "max_failures": "more entries failed than --max-failures allows",
+}
+
+
+class WavePart:
+    """Runs what the wave of *work* has in the scope that is *held*; see `open`."""
+
+    def __init__(self, machine: Machine, held: HeldScope, work: WaveWork) -> None:
+        self.work = work
+        self._machine = machine
+        self._held = held
+        self._stopping = Stopping()
+        self._deadline: asyncio.TimerHandle | None = None
+        self._applied: dict[str, Any] = {}
+        self._engine: Engine | None = None
+        self._pass: Pass | None = None
+        self._journal: LaneJournal | None = None
+        self._scope: Scope | None = None
+        self._place: int | None = None
+
+    async def open(self, credentials: Mapping[tuple[str, str], Credential]) -> None:
+        """Have all ready for the run, and the channel know what is in doubt. Raises `JournalFailed`, `UserError`."""
+        machine, held = self._machine, self._held
+        inner = machine.keeper.journal(self.work.id)
+        self._scope = scope = await self._find_scope(inner)
+        bound = inner.of(scope, held.epoch)
+        self._place = bound.place
+        self._journal = LaneJournal(bound, held, self.work.version, self._read_orders)
+        facts = await inner.ask(Record.facts)
+        settings = machine.connections.of(settings_of(facts, machine.connections.settings))
+        start = await self._start(inner, scope, facts, settings)
+        concurrency = width(settings.concurrency, 1)
+        passes = await machine.connections.enter(
+            [scope],
+            settings,
+            credentials,
+            wave=self._name,
+            age=_begun_at(facts),
+            concurrency=concurrency,
+        )
+        self._pass = passes[scope]
+        self._engine = Engine(
+            start=start,
+            policy=replace(policy_of(settings), concurrency=concurrency, max_failures=MaxFailures()),
+            clock=machine.clock,
+            rng=machine.rng,
+            journal=self._journal,
+            sink=None,
+            passes=passes,
+            on_result=_nothing,
+            stopping=self._stopping,
+            watch=machine.watch,
+            may_leave=held.check,
+            others_sent_until=held.taken_at + LEAVE_S if held.free_for_s is not None else machine.clock.monotonic(),
+        )
+        self._applied = {"rate": None, "read_rate": None, "concurrency": None}
+        await self._journal.heed(None)
+        await self._engine.take_note()
+
+    async def tell_doubts(self) -> None:
+        """Have the channel know what the wave has in doubt here, without running it. Raises `JournalFailed`."""
+        journal = self._machine.keeper.journal(self.work.id)
+        scope = await self._find_scope(journal)
+        policy = policy_of(self._machine.connections.settings)
+        jobs, after = self._machine.connections.channels.to(scope.endpoint, scope.project_id).jobs, -1
+        while batch := await journal.ask(Record.open_entries, scope.number, after, _BATCH):
+            for entry, events in batch:
+                doubt = LeftDoubt(entry, history(entry.asked, events))
+                if doubt.state.in_doubt:
+                    jobs.was_left((self._name, entry.index), doubt, policy.leave_s + policy.landing_s)
+            after = batch[-1][0].index
+
+    @property
+    def _name(self) -> str:
+        """What the channel knows the wave by."""
+        return f"wave {self.work.number}"
+
+    @property
+    def period_s(self) -> float:
+        """The longest time over which a limit is counted here, in seconds."""
+        return 0.0 if self._pass is None else self._pass.period_s
+
+    async def run(self) -> tuple[str, ...]:
+        """Run it to its end, which `cede` and orders hasten.
+
+        Returns what the cloud told and the journal could not take. Raises only on defects and cancellation.
+        """
+        assert self._engine is not None and self._scope is not None  # noqa: S101, PT018 - `open` comes first
+        try:
+            return await self._engine.run_part(self._scope, self._held.epoch)
+        finally:
+            self.close()
+
+    def cede(self) -> None:
+        """Send and look up nothing more; what is under way is awaited."""
+        if self._engine is not None:
+            self._engine.cede()
+
+    def close(self) -> None:
+        """Nothing is waited for any more."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        if self._engine is not None:
+            self._engine.leave()
+        if self._pass is not None:
+            self._pass.close()
+
+    @property
+    def halted(self) -> Trouble | None:
+        """Why the scope stopped for good, where it did."""
+        return None if self._pass is None else self._pass.halted
+
+    @property
+    def stop(self) -> Stop | None:
+        """Why the wave stops here, where it does."""
+        return self._stopping.why
+
+    @property
+    def version(self) -> int:
+        """Which version the orders have that it goes by."""
+        return self.work.version if self._journal is None else self._journal.version
+
+    async def heed(self, version: int) -> None:
+        """Go by the orders, of which there is that version by now. Raises `JournalFailed`."""
+        if self._journal is not None:
+            await self._journal.heed(version)
+
+    def status(self) -> WaveStatus | None:
+        """Where this part stands; None before it is open."""
+        return None if self._engine is None else self._engine.status()
+
+    # --- what it begins with --------------------------------------------------------------------------------
+
+    async def _find_scope(self, journal: PostgresJournal) -> Scope:
+        scopes = await journal.ask(Record.scopes)
+        named = (self._held.endpoint, self._held.project_id)
+        return next(scope for scope in scopes if (scope.endpoint, scope.project_id) == named)
+
+    async def _start(
+        self, journal: PostgresJournal, scope: Scope, facts: Mapping[str, Any], settings: RunSettings
+    ) -> RunStart:
+        sizes, settled = await journal.ask(Record.scope_sizes), await journal.ask(Record.settled_counts)
+        is_begun = bool(settled.get(scope.number)) or bool(await journal.ask(Record.open_entries, scope.number, -1, 1))
+        look_first = LookFirst.ALWAYS if facts.get(LOOKS_FIRST) else settings.look_first
+        return RunStart(
+            entries=await journal.ask(Record.entry_count),
+            settled=await journal.ask(Record.status_counts),
+            scopes={scope: sizes.get(scope.number, 0)},
+            settled_by_scope=settled,
+            next_seq=0,
+            begun_at=_begun_at(facts) if is_begun or look_first is LookFirst.ALWAYS else None,
+            look_first=look_first,
+        )
+
+    # --- orders -----------------------------------------------------------------------------------------------
+
+    async def _read_orders(self) -> int:
+        keeper, number, place = self._machine.keeper, self.work.number, self._place
+        orders: Orders = await keeper.group().ask(lambda: orders_of(keeper.link, number, place))  # type: ignore[assignment]
+        self._apply(orders)
+        return orders.version
+
+    def _apply(self, orders: Orders) -> None:
+        engine, one = self._engine, self._pass
+        assert engine is not None and one is not None  # noqa: S101, PT018 - `open` made them
+        if orders.forbids in _ENDS:
+            said = orders.stop or _SAID.get(orders.forbids, "it was stopped")
+            self._stopping.stop(Stop(_ENDS[orders.forbids], said))
+        one.hold(orders.paused or orders.scope_paused)
+        one.set_priority(orders.priority)
+        wanted = {"rate": orders.rate, "read_rate": orders.read_rate, "concurrency": orders.concurrency}
+        for name, value in wanted.items():
+            if value is not None and value != self._applied[name]:
+                self._change(name, value)
+        self._applied = wanted
+        self._set_deadline(orders.deadline_in_s)
+
+    def _change(self, name: str, value: Any) -> None:
+        assert self._engine is not None and self._pass is not None  # noqa: S101, PT018 - `_apply` looked
+        match name:
+            case "rate":
+                self._pass.set_limit(limit_of(parse_pace(value)))
+            case "read_rate":
+                self._pass.set_read_limit(limit_of(parse_pace(value)))
+            case _:
+                self._engine.controls.set_concurrency(str(value))
+
+    def _set_deadline(self, in_s: float | None) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        if in_s is not None and in_s > 0:
+            reached = Stop(StopKind.DEADLINE, _SAID["deadline"])
+            self._deadline = asyncio.get_running_loop().call_later(in_s, self._stopping.stop, reached)
+
+
+# What a wave has with it, whichever machine runs it. The rest is a machine's own: its way, its patience, its log.
+_OF_WAVE = (
+    *("rate", "read_rate", "concurrency", "attempts", "entry_deadline", "landing_time", "language", "reconcile"),
+    *("look_first", "grace"),
+)
+
+
+def settings_of(facts: Mapping[str, Any], own: RunSettings) -> RunSettings:
+    """This machine's *own* settings with what the wave has with it, as its *facts* say. Raises `UserError`."""
+    said = facts.get("settings") or {}
+    try:
+        given = RunSettings.model_validate({name: said[name] for name in _OF_WAVE if said.get(name) is not None})
+    except ValidationError as error:
+        raise UserError(f"this version of batcher cannot read the settings of the wave: {error}") from None
+    return own.model_copy(update={name: getattr(given, name) for name in _OF_WAVE})
+
+
+def _begun_at(facts: Mapping[str, Any]) -> float:
+    return datetime.fromisoformat(facts.get("lost_since") or facts["begun_at"]).timestamp()
+
+
+async def _nothing(_: bytes) -> None:
+    """Nobody iterates over the results of a part."""

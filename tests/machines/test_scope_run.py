@@ -1,0 +1,130 @@
+"""A scope that is held by a lease, and run: by one machine after the other, and never by two at once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+
+from batcher.journal.port import Record
+from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.orders import order_wave
+from batcher.life.result import Status
+from batcher.machines.look import look_around
+from batcher.machines.machine import Machine
+from batcher.machines.scope_run import ScopeEndKind, run_scope
+from batcher.simulator.ledger import RequestSeen
+from batcher.simulator.server import Simulator
+from batcher.simulator.service import ServiceConfig
+from tests.journal.postgres.cluster import needed, prepared
+from tests.machines.made import creates, machine, made, planned, run, take, taken
+
+
+@pytest.fixture
+def address() -> Address:
+    return prepared(needed())
+
+
+@pytest.fixture
+async def simulator() -> AsyncIterator[Simulator]:
+    async with Simulator(ServiceConfig(latency_s=(0.0, 0.01))) as serving:
+        yield serving
+
+
+def counts(one: Machine, wave: str) -> dict[Status, int]:
+    return one.keeper.wave(wave).status_counts()
+
+
+async def until(is_so: Callable[[], Any]) -> None:
+    """Until *is_so*; the test's own patience ends it otherwise."""
+    async with asyncio.timeout(30):
+        while not is_so():  # noqa: ASYNC110 - it is the other side that changes
+            await asyncio.sleep(0.01)
+
+
+async def test_a_scope_is_run_with_all_its_waves(address: Address, simulator: Simulator) -> None:
+    async with machine(address, "one", simulator) as one:
+        planned(one.keeper, "a", simulator, range(20))
+        planned(one.keeper, "b", simulator, range(10, 30))
+        end = await run(one, simulator)
+        assert end.kind is ScopeEndKind.DONE
+        assert counts(one, "a") == counts(one, "b") == {Status.CREATED: 20}
+        assert len(made(simulator)) == len(creates(simulator)) == 40
+        assert look_around(one.keeper.link).work == []
+        assert await take(one, simulator) is not None  # it was given back
+
+
+async def test_a_wave_that_is_planned_meanwhile_joins(address: Address, simulator: Simulator) -> None:
+    async with machine(address, "one", simulator) as one:
+        planned(one.keeper, "a", simulator, range(60), rate="20/s")
+        running = asyncio.create_task(run(one, simulator))
+        await until(lambda: creates(simulator))
+        planned(one.keeper, "b", simulator, range(100, 110))
+        assert (await running).kind is ScopeEndKind.DONE
+        assert counts(one, "b") == {Status.CREATED: 10}
+        assert counts(one, "a") == {Status.CREATED: 60}
+
+
+async def test_handed_on_it_is_free_at_once_and_nothing_is_lost(address: Address, simulator: Simulator) -> None:
+    async with machine(address, "one", simulator) as one, machine(address, "two", simulator) as two:
+        planned(one.keeper, "a", simulator, range(100), rate="50/s")
+        hand_on = asyncio.Event()
+        running = asyncio.create_task(run(one, simulator, hand_on))
+        await until(lambda: len(creates(simulator)) > 20)
+        hand_on.set()
+        assert (await running).kind is ScopeEndKind.HANDED_ON
+        sent = len(creates(simulator))
+        assert sent < 100
+        held = await take(two, simulator)
+        assert held is not None
+        assert (await run_scope(held, two, asyncio.Event())).kind is ScopeEndKind.DONE
+        assert counts(one, "a") == {Status.CREATED: 100}
+        assert len(made(simulator)) == 100
+
+
+@pytest.mark.slow
+async def test_a_scope_that_was_taken_over_is_not_sent_to_any_more(address: Address, simulator: Simulator) -> None:
+    """Its holder is told by the next thing it records: nothing more leaves, and what is answered is kept."""
+    async with machine(address, "one", simulator) as one, machine(address, "two", simulator) as two:
+        planned(one.keeper, "a", simulator, range(100), rate="50/s")
+        running = asyncio.create_task(run(one, simulator))
+        await until(lambda: len(creates(simulator)) > 20)
+        two.keeper.link.do(lambda c: c.execute("UPDATE scopes SET lease_until = clock_timestamp() - interval '2 s'"))
+        held = await taken(two, simulator)
+        sent = len(creates(simulator))
+        assert (await running).kind is ScopeEndKind.LOST
+        assert len(creates(simulator)) <= sent + 8  # what had its intent, and was on its way
+        assert (await run_scope(held, two, asyncio.Event())).kind is ScopeEndKind.DONE
+        assert counts(two, "a") == {Status.CREATED: 100}
+        assert sorted(made(simulator)) == sorted(f"job-{n}" for n in range(100))
+
+
+async def test_orders_hold_for_who_runs_it(address: Address, simulator: Simulator) -> None:
+    async with machine(address, "one", simulator) as one:
+        planned(one.keeper, "a", simulator, range(100), rate="50/s")
+        number = one.keeper.wave("a").number
+        running = asyncio.create_task(run(one, simulator))
+        await until(lambda: len(creates(simulator)) > 10)
+        order_wave(one.keeper.link, number, paused="by hand")
+        intended = await one.keeper.journal("a").ask(Record.sent_since, 0.0)
+        await asyncio.sleep(0.5)
+        seen = len(creates(simulator))
+        assert {e.index for e, _ in await one.keeper.journal("a").ask(Record.sent_since, 0.0)} <= {
+            e.index for e, _ in intended
+        }
+        await asyncio.sleep(0.5)
+        assert len(creates(simulator)) == seen
+        order_wave(one.keeper.link, number, paused=None, rate="off")
+        await until(lambda: len(creates(simulator)) > seen)
+        order_wave(one.keeper.link, number, stop="by hand")
+        assert (await running).kind is ScopeEndKind.DONE
+        assert look_around(one.keeper.link).work == []
+        assert len(creates(simulator)) < 100
+
+
+async def test_a_wave_in_which_too_much_failed_is_not_begun(address: Address) -> None:
+    async with Simulator(ServiceConfig(latency_s=(0.0, 0.0))) as simulator, machine(address, "one", simulator) as one:
+        planned(one.keeper, "a", simulator, range(40), rate="20/s")
+        order_wave(one.keeper.link, one.keeper.wave("a").number, max_failures=0)
+        assert (await run(one, simulator)).kind is ScopeEndKind.DONE
+        assert not [event for event in simulator.ledger if isinstance(event, RequestSeen)]
