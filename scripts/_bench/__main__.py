@@ -7,12 +7,13 @@ import platform
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from _bench import counts, follow, keepers, pace, size, startup, throughput
+from _bench import against, counts, follow, keepers, pace, size, startup, throughput
 from _bench.common import Row
 from _bench.page import put_into
 from _bench.profile import profile
@@ -41,12 +42,15 @@ def main() -> int:
     parser.add_argument(
         "--into", metavar="PAGE", type=Path, help="put the tables between the markers of this page, too"
     )
+    parser.add_argument("--against", metavar="REV", help="measure this build and that of REV in turn, and end")
     parser.add_argument("--profile", action="store_true", help="show where the time of a wave goes, and end")
     arguments = parser.parse_args()
     if unknown := set(arguments.subjects) - set(SUBJECTS):
         parser.error(f"there is no subject {', '.join(sorted(unknown))}: choose from {', '.join(SUBJECTS)}")
-    if arguments.into is not None and arguments.subjects:
-        parser.error("--into takes the place of the whole table: leave the subjects out")
+    if arguments.into is not None and (arguments.subjects or arguments.against):
+        parser.error("--into takes the place of the whole table: leave the subjects and --against out")
+    if arguments.against is not None and arguments.subjects:
+        parser.error("--against has subjects of its own: leave the others out")
     if arguments.profile:
         os.environ.setdefault("BATCHER_TOKEN", "none")
         sys.stdout.write(profile())
@@ -54,9 +58,12 @@ def main() -> int:
     load = os.getloadavg()[0]
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     found = {}
-    for subject in arguments.subjects or USUAL:
+    subjects = {subject: SUBJECTS[subject] for subject in arguments.subjects or USUAL}
+    if arguments.against is not None:
+        subjects = {f"this build / {arguments.against}": partial(against.rows, arguments.against)}
+    for subject, rows_of in subjects.items():
         console.print(f"measuring {subject} …", style="dim")
-        found[subject] = list(SUBJECTS[subject](quick=arguments.quick))
+        found[subject] = list(rows_of(quick=arguments.quick))
         console.print(_table(subject, found[subject]))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(_as_json(found, quick=arguments.quick), indent=1) + "\n")

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,12 +56,18 @@ def cloud(*, jitter_s: float = 0.0, delay_s: float = 0.0) -> Iterator[int]:
             process.stdin.close()
 
 
-def child(kind: str, **arguments: Any) -> dict[str, Any]:
-    """Measure *kind* in a fresh interpreter; its figures."""
+def surroundings(tree: Path) -> dict[str, Any]:
+    """Where a process is to run, and its environment, to measure the build of *tree* by itself."""
+    environment = {"BATCHER_TOKEN": "none", "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(tree / "scripts")}
+    return {"cwd": tree, "env": os.environ | environment}
+
+
+def child(kind: str, *, tree: Path = ROOT, **arguments: Any) -> dict[str, Any]:
+    """Measure *kind* of the build of *tree* in a fresh interpreter; its figures."""
     done = subprocess.run(
         [sys.executable, "-m", "_bench.child", kind, json.dumps(arguments)],
         stdout=subprocess.PIPE,
-        env={**os.environ, "BATCHER_TOKEN": "none", "NO_PROXY": "127.0.0.1"},
+        **surroundings(tree),
         check=True,
     )
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])

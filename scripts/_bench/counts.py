@@ -5,7 +5,6 @@ allocator is set aside for it, so that every block that is asked for counts, als
 """
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -13,8 +12,9 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from pathlib import Path
 
-from _bench.common import Row, at_most, cloud
+from _bench.common import ROOT, Row, at_most, cloud, surroundings
 
 _FEW, _MANY = 200, 600
 _TOOLS = {
@@ -32,24 +32,27 @@ def rows(*, quick: bool) -> Iterator[Row]:
     with cloud() as port:
         for what, bound in (("instructions", 2.0), ("allocations", None)):
             with ThreadPoolExecutor() as pool:  # side by side: it is not time that is measured
-                bare, wave = pool.map(partial(_each, valgrind, what, port), ("bare", "wave"))
+                bare, wave = pool.map(partial(each, valgrind, what, port), ("bare", "wave"))
             raw = {"bare": bare, "wave": wave}
             if bound is not None:
                 yield at_most(f"{what} an entry, wave / bare aiohttp loop", wave / bare, bound, raw=raw)
             yield Row(subject=f"{what} an entry, bare and wave", figure=f"{bare:,.0f} and {wave:,.0f}", raw=raw)
 
 
-def _each(valgrind: str, what: str, port: int, kind: str) -> float:
-    few, many = (_count(valgrind, kind, what, port, entries) for entries in (_FEW, _MANY))
+def each(valgrind: str, what: str, port: int, kind: str, tree: Path = ROOT) -> float:
+    """How many of *what*, instructions or allocations, an entry costs in a run of *kind* by the build of *tree*."""
+    few, many = (_count(valgrind, kind, what, port, entries, tree) for entries in (_FEW, _MANY))
     return (many - few) / (_MANY - _FEW)
 
 
-def _count(valgrind: str, kind: str, what: str, port: int, entries: int) -> int:
+def _count(valgrind: str, kind: str, what: str, port: int, entries: int, tree: Path) -> int:
     (tool, *options), pattern = _TOOLS[what]
     order = json.dumps({"port": port, "entries": entries, "concurrency": 32})
+    where = surroundings(tree)
+    where["env"] |= {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}
     done = subprocess.run(
         [valgrind, f"--tool={tool}", *options, sys.executable, "-m", "_bench.child", kind, order],
-        env={**os.environ, "PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0", "BATCHER_TOKEN": "none"},
+        **where,
         check=True,
         capture_output=True,
         text=True,

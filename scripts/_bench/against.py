@@ -1,0 +1,70 @@
+"""This build beside an older one: in turn, on the same machine, in one run, so that only the ratios are told.
+
+Each is measured by its own `_bench.child`, in its own tree, with the packages of this environment and the same servers.
+"""
+
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from _bench.common import ROOT, Row, child, cloud, write_manifest
+from _bench.counts import each
+
+Figures = dict[str, Any]
+Measure = Callable[..., Figures]
+
+_CONCURRENCY = 32
+_CHECKED = 100_000
+_FIGURES = {
+    "a wave, answers at once": {"CPU time": "cpu_s", "wall time": "wall_s", "peak memory": "peak_mb"},
+    "a wave, answers after 20 ms": {"wall time": "wall_s"},
+    "check of the shortest rows": {"CPU time": "cpu_s"},
+}
+
+
+def rows(revision: str, *, quick: bool) -> Iterator[Row]:
+    """What a wave and a check cost here, in terms of what they cost at *revision*. Raises `CalledProcessError` where
+    git does not know it."""
+    entries, pairs = (3_000, 3) if quick else (8_000, 7)
+    with _checkout(revision) as before, TemporaryDirectory() as folder, cloud() as at_once, cloud(delay_s=0.02) as late:
+        manifest = write_manifest(Path(folder, "wave.jsonl"), _CHECKED)
+        measures: Sequence[Measure] = (
+            partial(child, "wave", port=at_once, entries=entries, concurrency=_CONCURRENCY),
+            partial(child, "wave", port=late, entries=entries, concurrency=_CONCURRENCY),
+            partial(_check, manifest),
+        )
+        for (what, figures), measure in zip(_FIGURES.items(), measures, strict=True):
+            runs = [(measure(tree=ROOT), measure(tree=before)) for _ in range(pairs)]
+            for figure, name in figures.items():
+                yield _row(f"{what}: {figure}", [(here[name], there[name]) for here, there in runs])
+        if valgrind := shutil.which("valgrind"):
+            here, there = (each(valgrind, "instructions", at_once, "wave", tree) for tree in (ROOT, before))
+            yield _row("a wave, answers at once: instructions an entry", [(here, there)])
+
+
+def _check(manifest: Path, *, tree: Path) -> Figures:
+    told = child("checking", manifest=str(manifest), entries=_CHECKED, short=True, rounds=1, tree=tree)
+    return {"cpu_s": _CHECKED / told["checked"]}
+
+
+def _row(subject: str, pairs: list[tuple[float, float]]) -> Row:
+    ratios = sorted(here / there for here, there in pairs)
+    spread = f" ({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(ratios)} pairs)" if len(ratios) > 1 else ""
+    return Row(subject=subject, figure=f"{median(ratios):.2f} x{spread}", raw={"pairs": pairs})
+
+
+@contextmanager
+def _checkout(revision: str) -> Iterator[Path]:
+    packed = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    with TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder)
