@@ -37,8 +37,9 @@ from batcher.life.result import Result
 from batcher.manifest import open_manifest
 from batcher.masking import mask_text
 from batcher.scopes import run_defaults, with_project
-from batcher.settings import RunSettings, load
+from batcher.settings import RunSettings
 from batcher.settings.credentials import credential_sources
+from batcher.settings.loading import settings_or
 from batcher.settings.policy import policy_of
 from batcher.wave.context import Boundary, log, unwatched
 from batcher.wave.control import ControlServer
@@ -104,18 +105,14 @@ class Wave:
         beside: Collection[Path] = (),
         **keywords: Any,
     ) -> None:
-        if settings is not None and keywords:
-            raise TypeError("give settings, or keywords, not both")
-        config = None
-        if settings is None:
-            loaded = load(keywords)
-            settings, config = loaded.settings, loaded.config
-        self.settings = settings if connections is None else connections.of(settings)
+        settings, config = settings_or(keywords, settings)
+        self.settings = settings
         if connections is not None:
+            self.settings = connections.of(settings)
             credentials, credential_for = connections.sources, connections.credential_for
+            clock = clock or connections.clock
         self._connections = connections
-        self._priority = priority
-        self._beside = beside
+        self._priority, self._beside = priority, beside
         self._credential_sources = credentials or credential_sources(settings, config)
         self._manifest = Path(manifest)
         self._format, self._encoding = format, encoding
@@ -123,11 +120,9 @@ class Wave:
         self._journal = None if journal is None else Path(journal)
         self._command = None if command is None else mask_text(command)
         self._output = output
-        self._credential_for = credential_for
-        self._address_of = address_of
-        self._keeper_at = keeper_at
-        self._wrap_journal = wrap_journal
-        self._clock = clock or (SystemClock() if connections is None else connections.clock)
+        self._credential_for, self._address_of = credential_for, address_of
+        self._keeper_at, self._wrap_journal = keeper_at, wrap_journal
+        self._clock = clock or SystemClock()
         self._checked_at, self._lost_since = checked_at, lost_since
         self._rng = random.Random()
         self._watch = watch

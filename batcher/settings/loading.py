@@ -61,6 +61,19 @@ def load(
     return Loaded(settings=settings, origins=origins, warnings=tuple(warnings(settings, origins, given)), config=file)
 
 
+def settings_or(keywords: Mapping[str, Any], settings: RunSettings | None) -> tuple[RunSettings, ConfigFile | None]:
+    """The *settings* as they are; where there are none those in force with *keywords* as flags, and the config file.
+
+    Raises `SettingsError`, and `TypeError` where both are given.
+    """
+    if settings is None:
+        loaded = load(keywords)
+        return loaded.settings, loaded.config
+    if keywords:
+        raise TypeError("give settings, or keywords, not both")
+    return settings, None
+
+
 def _from_environment(names: Iterable[str]) -> dict[str, str]:
     """Those of the settings *names* that are set in the environment, in letters of either case; empty is not set."""
     variables = {variable.upper(): value for variable, value in os.environ.items() if value}

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from batcher.simulator.jobs import Fleet, JobRule
+from batcher.simulator.jobs import DELETED, Fleet, JobRule
 
 MAX_TABLES_TOLD = 2000
 """db-object leaves the tables of a database out where it has more."""
@@ -70,6 +70,15 @@ def _job(rule: JobRule, status_of: StatusOf) -> dict[str, Any]:
         "db_use_type": rule.kind,
         "task_type": rule.task_type,
     }
+
+
+def batch_item(job_id: str, rule: JobRule, status: str, *, detailed: bool) -> dict[str, Any]:
+    """What batch-status, or batch-detail, tells of one job."""
+    if not rule.exists:
+        return {"id": job_id, "error_code": "DRS.M00289", "error_msg": "The job does not exist."}
+    if status == DELETED:
+        return {"id": job_id, "error_code": "DRS.M05004", "error_msg": "The job has been deleted or released."}
+    return {"id": job_id, "status": status, **(detail(rule) if detailed else {})}
 
 
 def detail(rule: JobRule) -> dict[str, Any]:

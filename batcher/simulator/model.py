@@ -388,19 +388,11 @@ class SimulatedCloud:
     def _batch(self, now: float, project_id: str, request_id: str, batch: BatchReq, *, detailed: bool) -> Reply:
         first = (batch.cur_page - 1) * batch.per_page
         page = batch.jobs[first : first + batch.per_page] if batch.per_page else batch.jobs
-        found = False
-        results: list[dict[str, Any]] = []
-        for job_id in page:
-            rule = self.job(now, project_id, job_id).rule
-            status = self._status(now, rule)
-            if not rule.exists:
-                results.append({"id": job_id, "error_code": "DRS.M00289", "error_msg": "The job does not exist."})
-            elif status == DELETED:
-                text = "The job has been deleted or released."
-                results.append({"id": job_id, "error_code": "DRS.M05004", "error_msg": text})
-            else:
-                found = True
-                results.append({"id": job_id, "status": status, **(fleet.detail(rule) if detailed else {})})
+        rules = {job_id: self.job(now, project_id, job_id).rule for job_id in page}
+        told = [
+            fleet.batch_item(job_id, rules[job_id], self._status(now, rules[job_id]), detailed=detailed)
+            for job_id in page
+        ]
         # One missing job beside others spoils only its own item; with nothing found the whole answer is a 400.
-        status_code = 400 if results and not found else 200
-        return reply(request_id, status_code, {"count": len(batch.jobs), "results": results})
+        status_code = 400 if told and all("error_code" in item for item in told) else 200
+        return reply(request_id, status_code, {"count": len(batch.jobs), "results": told})

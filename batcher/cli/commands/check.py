@@ -82,15 +82,7 @@ def command(
     The digest it shows belongs to this very file: `batcher run --digest` runs no other. --show, --key and --job print
     requests as they will leave instead, as JSON, without the credential.
     """
-    named = sum(value is not None for value in (index, key, job))
-    if named > 1:
-        raise click.UsageError("Say which request: give one of --show, --key and --job.")
-    if curl and not named:
-        raise click.UsageError("--curl is for one request: say which, with --show, --key or --job.")
-    if named and against is not None:
-        raise click.UsageError("--against compares whole manifests: leave --show, --key and --job out.")
-    if curl and as_json:
-        raise click.UsageError("--json prints the request as JSON, --curl as a command: use one of the two.")
+    named = _one_request(index, key, job, curl=curl, against=against is not None, as_json=as_json)
     flags = {**given(dict(parameters), _SETTINGS), "config": parameters["config"], "profile": parameters["profile"]}
     settings = load_given(parameters, _SETTINGS).settings
 
@@ -132,6 +124,22 @@ def command(
     else:
         _print_overview(opened, overview, settings, typed)
     return exits.CREATED
+
+
+def _one_request(
+    index: int | None, key: str | None, job: str | None, *, curl: bool, against: bool, as_json: bool
+) -> bool:
+    """Whether single requests are to be printed. Raises `UsageError` where what was typed does not go together."""
+    named = sum(value is not None for value in (index, key, job))
+    if named > 1:
+        raise click.UsageError("Say which request: give one of --show, --key and --job.")
+    if curl and not named:
+        raise click.UsageError("--curl is for one request: say which, with --show, --key or --job.")
+    if named and against:
+        raise click.UsageError("--against compares whole manifests: leave --show, --key and --job out.")
+    if curl and as_json:
+        raise click.UsageError("--json prints the request as JSON, --curl as a command: use one of the two.")
+    return named == 1
 
 
 def _compared(against: Path, opened: "Manifest", defaults: "RunDefaults", *, as_json: bool) -> int:

@@ -72,12 +72,7 @@ def command(
     """
     options = credential_options(parameters)
     loaded = load_given(parameters, _SETTINGS)
-    if sum(given is not None and given is not False for given in (ruling, table, undo)) != 1:
-        raise click.UsageError("Say what to decide: give --as, --from or --undo, one of the three.")
-    if table is None:
-        one_entry(key, job, index)
-    elif (key, job, index) != (None, None, None):
-        raise click.UsageError("--from says in its rows which entries: leave --key, --job and --index out.")
+    _one_decision((key, job, index), ruling, table, undo=undo)
 
     if is_at_service(results, service, service_token_file):
         only_with_service(("key", "job", "index", "ruling"))
@@ -92,7 +87,6 @@ def command(
     from batcher.journals import deciding, journal_of, reading
     from batcher.life.ruling import Ruling
     from batcher.settings.credentials import credential_sources
-    from batcher.text import printable
     from batcher.wave.settling import settle_all
 
     path = journal_of(results, journal)
@@ -101,8 +95,7 @@ def command(
             if table is not None:
                 rulings = rulings_in(table, record)
             else:
-                places = places_of(record, key, job, index)
-                place = one_in_doubt(record, places) if not undo else one_decided(record, places)
+                place = (one_decided if undo else one_in_doubt)(record, places_of(record, key, job, index))
                 rulings = {place: Ruling.parse(ruling) if ruling is not None else Ruling.taken_back()}
             sources = credential_sources(loaded.settings, loaded.config, options)
             listed = {} if offline else listed_by_the_cloud(record, rulings, loaded.settings, sources)
@@ -113,22 +106,38 @@ def command(
             tell(one.said)
         if as_json:
             click.echo(one.result.to_line(), nl=False)
-            continue
-        now = "sent again when the wave goes on" if said.retry else f"{one.result.status.value} now"
-        tell(f"{printable(one.result.key)} is {now}; the decision is on record in the journal.")
+        else:
+            _tell_recorded(one.result.key, None if said.retry else one.result.status.value)
     return exits.CREATED
+
+
+def _one_decision(
+    named: tuple[str | None, str | None, int | None], ruling: str | None, table: Path | None, *, undo: bool
+) -> None:
+    """Refuse what does not go together: *named* are key, job and index of an entry. Raises `UsageError`."""
+    if sum(given is not None and given is not False for given in (ruling, table, undo)) != 1:
+        raise click.UsageError("Say what to decide: give --as, --from or --undo, one of the three.")
+    if table is None:
+        one_entry(*named)
+    elif named != (None, None, None):
+        raise click.UsageError("--from says in its rows which entries: leave --key, --job and --index out.")
+
+
+def _tell_recorded(key: str, status: str | None) -> None:
+    """Tell what was recorded of an entry: its *status* now; None: it is sent again."""
+    from batcher.text import printable
+
+    now = "sent again when the wave goes on" if status is None else f"{status} now"
+    tell(f"{printable(key)} is {now}; the decision is on record in the journal.")
 
 
 def _print_settled(entry: dict[str, Any], *, as_json: bool) -> int:
     """Tell what a service has recorded of an entry."""
     import orjson
 
-    from batcher.text import printable
-
     result = entry["result"]
     if as_json:
         click.echo(orjson.dumps(result))
     else:
-        now = "sent again when the wave goes on" if result is None else f"{result['status']} now"
-        tell(f"{printable(str(entry['key']))} is {now}; the decision is on record in the journal.")
+        _tell_recorded(str(entry["key"]), None if result is None else result["status"])
     return exits.CREATED
