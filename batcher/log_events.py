@@ -4,6 +4,7 @@ A log for machines has the name. What has no sentence here reads well by its nam
 """
 
 SENTENCES = {
+    "answer.late": "what could not be found was answered to whoever had the scope before",
     "client.reached": "the service answers again",
     "client.unreachable": "the service does not answer: it is asked again",
     "client.wave_state": "the wave is in another state",

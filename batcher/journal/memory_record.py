@@ -174,6 +174,10 @@ class MemoryRecord:
         """What happened to an entry, oldest first."""
         return [self._wave.happened[place].event for place in self._wave.events.get(index, ())]
 
+    def late_answers(self, index: int, lease: int) -> list[Answered]:
+        """None: nobody shares this database."""
+        return []
+
     def result_of(self, index: int) -> tuple[int, Status, bytes] | None:
         """The number, the status and the line of an entry's result; None: it has none."""
         return self._wave.results.get(index)

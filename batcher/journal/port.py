@@ -122,6 +122,11 @@ class Record(Protocol):
         """What happened to an entry, oldest first."""
         ...
 
+    def late_answers(self, index: int, lease: int) -> list[Answered]:
+        """What the cloud answered about an entry that was intended by the *lease* of that number, and came too late: by
+        then another process had the scope. Oldest first; none where nobody shares the database."""
+        ...
+
     def result_of(self, index: int) -> tuple[int, Status, bytes] | None:
         """The number, the status and the line of an entry's result; None: it has none."""
         ...

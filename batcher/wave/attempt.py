@@ -16,20 +16,17 @@ What holds, whatever fails and wherever it is cancelled or killed:
 
 from typing import assert_never
 
-from msgspec.structs import replace
-
 from batcher.channel.creation import Creation
 from batcher.channel.passes import Pass
 from batcher.channel.scope_reader import ScopeReader
 from batcher.channel.slots import Slot
 from batcher.drs.cloud import HeldBack
-from batcher.drs.outcome import CreateOutcome, Fate, Made, Trouble
+from batcher.drs.outcome import CreateOutcome, Fate, Trouble
 from batcher.journal.errors import IntentRefused
 from batcher.journal.ops import Happened
 from batcher.life.decide import Settle, too_late
 from batcher.life.events import Answered, Event, Intended, Retracted
 from batcher.life.policy import Reconcile
-from batcher.life.reconcile import without_anothers
 from batcher.life.state import fold
 from batcher.pace.fair_semaphore import PartyClosed, PartyPaused
 from batcher.pace.pacer import Turn
@@ -297,7 +294,7 @@ class Attempts:
         self._governor.create_answered(held.entry.job_id, sent_at, outcome.halves.values())
         event = self._event_of(held, outcome)
         try:
-            event = replace(event, halves=without_anothers(event.halves, await self._elsewhere(held, outcome)))
+            event = await self._machine.sifted(held, event)
         except BaseException:
             told = Happened(index=held.entry.index, event=event)
             self._context.unrecorded.append((what_is_known(held, [event]), (told,)))
@@ -328,11 +325,3 @@ class Attempts:
             monotonic=now,
             took_s=now - (now if held.sent_at is None else held.sent_at),
         )
-
-    async def _elsewhere(self, held: HeldEntry, outcome: CreateOutcome) -> frozenset[str]:
-        """The ids that an answer to *held* cannot have made: they were there before, or others of its job have them."""
-        if not any(isinstance(verdict, Made) for verdict in outcome.halves.values()):
-            return frozenset()
-        if not (self._machine.shares_job(held.entry) or held.state.known):
-            return frozenset()
-        return (await self._machine.others(held.entry)).made | held.state.known

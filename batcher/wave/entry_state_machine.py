@@ -26,7 +26,7 @@ from batcher.journal.port import Record
 from batcher.life.decide import Moment, Settle, decide, decide_resumed
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
-from batcher.life.reconcile import Bounds, Others, Rival, rivals
+from batcher.life.reconcile import Bounds, Others, Rival, rivals, without_anothers
 from batcher.life.result_line import result_line
 from batcher.life.state import anew, fold, history, is_unclear
 from batcher.wave.agenda import Agenda, HeldEntry
@@ -84,12 +84,23 @@ class EntryStateMachine:
         began = max(held.first_at, self._governor.sound_since)
         return max(0.0, self._context.clock.monotonic() - began - held.waited_s)
 
-    async def next(self, held: HeldEntry, event: Answered | LookedUp | Suspected) -> None:
-        """Fold *event* in, decide, make both durable, and see to it that it is done."""
+    async def sifted(self, held: HeldEntry, event: Answered) -> Answered:
+        """*event*, an answer to *held*, without the ids that it cannot have made: they were there before, or others of
+        its job have them."""
+        if not any(isinstance(verdict, Made) for verdict in event.halves.values()):
+            return event
+        if not (self.shares_job(held.entry) or held.state.known):
+            return event
+        elsewhere = (await self.others(held.entry)).made | held.state.known
+        return replace(event, halves=without_anothers(event.halves, elsewhere))
+
+    async def next(self, held: HeldEntry, event: Answered | LookedUp | Suspected, *, late: bool = False) -> None:
+        """Fold *event* in, decide, make both durable, and see to it that it is done. *late*: it is an answer to an
+        earlier process, and *held* was in doubt until it was found."""
         context = self._context
         if self._governor.out and not isinstance(event, Suspected):
             event = replace(event, spared=True)
-        was_in_doubt = held.state.in_doubt and isinstance(event, LookedUp)
+        was_in_doubt = held.state.in_doubt and (late or isinstance(event, LookedUp))
         held.state = state = fold(held.state, event)
         held.action = action = decide(held.state, context.policy, self._moment(held))
         happened = Happened(index=held.entry.index, event=replace(event, decided=action.why))

@@ -1,5 +1,8 @@
 """One look-up for an entry in doubt: the job's comparisons are listed, and each half is judged by them.
 
+In a database that machines share, what cannot be found may have been answered to whoever had the scope before: such an
+answer is kept beside the record, and taken for what it is.
+
 Where it takes the cloud's time to tell ours from an older one, and that is not known well enough, a comparison whose
 creation we know is looked up as well: one more read, for the whole scope.
 """
@@ -16,7 +19,7 @@ from batcher.clock import Instant
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
 from batcher.journal.port import Record
-from batcher.life.events import Intended, LookedUp, Sight
+from batcher.life.events import Answered, Intended, LookedUp, Sight
 from batcher.life.policy import Reconcile
 from batcher.life.reconcile import Look, Others, judge
 from batcher.pace.fair_semaphore import PartyClosed
@@ -62,8 +65,21 @@ class LookUps:
             if not any(each.sight is Sight.UNCLEAR for each in seen.halves.values()) or not await self._learn(held):
                 break
             seen = await self._judged(held, look, base)
+        is_found = all(each.sight is Sight.FOUND for each in seen.halves.values())
+        if not is_found and (late := await self._late_answer(held)) is not None:
+            log.info("answer.late", key=held.entry.key)
+            await self._machine.next(held, late, late=True)
+            return
         self._warn(held, seen)
         await self._machine.next(held, seen)
+
+    async def _late_answer(self, held: HeldEntry) -> Answered | None:
+        """What the cloud answered to the last request for *held* where whoever sent it had lost the scope by then."""
+        intent = held.state.intent
+        if intent is None or intent.lease is None or intent.lease == held.lease:
+            return None
+        answers = await self._context.ask(Record.late_answers, held.entry.index, intent.lease)
+        return await self._machine.sifted(held, answers[-1]) if answers else None
 
     def _look(self, held: HeldEntry, comparisons: tuple[Comparison, ...], asked_at: float) -> Look:
         """The look at *comparisons*, which were asked for at *asked_at*, as far as no clock of the cloud's is needed

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
+from batcher.drs.outcome import Half, Made
+from batcher.journal.errors import LaneLost
+from batcher.journal.ops import Happened
 from batcher.journal.port import Record
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.orders import order_wave
+from batcher.life.events import Answered, Intended
 from batcher.life.result import Status
 from batcher.machines.look import look_around
 from batcher.machines.machine import Machine
@@ -97,6 +101,34 @@ async def test_a_scope_that_was_taken_over_is_not_sent_to_any_more(address: Addr
         assert (await run_scope(held, two, asyncio.Event())).kind is ScopeEndKind.DONE
         assert counts(two, "a") == {Status.CREATED: 100}
         assert sorted(made(simulator)) == sorted(f"job-{n}" for n in range(100))
+
+
+async def test_an_answer_that_came_too_late_is_taken_for_what_it_is(address: Address, simulator: Simulator) -> None:
+    """Whoever had lost the scope was told an id. The cloud's list does not show it, and nothing is sent again."""
+    asked = frozenset({Half.OBJECT})
+    async with machine(address, "one", simulator) as one, machine(address, "two", simulator) as two:
+        planned(one.keeper, "a", simulator, range(3))
+        before = await taken(one, simulator)
+        lane = one.keeper.journal("a").of(one.keeper.wave("a").scopes()[0], before.epoch)
+        clock = one.clock
+        intent = Intended(
+            at=clock.now(), asked=asked, timebase=clock.timebase, monotonic=clock.monotonic(), lease=before.epoch
+        )
+        await lane.record(Happened(index=1, event=intent))
+        two.keeper.link.do(lambda c: c.execute("UPDATE scopes SET lease_until = clock_timestamp() - interval '2 s'"))
+        held = await taken(two, simulator)
+        answer = Answered(
+            at=clock.now(), sent_at=clock.now(), halves={Half.OBJECT: Made("made-then")}, http_status=200,
+            request_id="r",
+        )  # fmt: skip
+        with pytest.raises(LaneLost):
+            await lane.record(Happened(index=1, event=answer))
+        assert (await run_scope(held, two, asyncio.Event())).kind is ScopeEndKind.DONE
+        assert counts(two, "a") == {Status.CREATED: 3}
+        assert sorted(made(simulator)) == ["job-0", "job-2"]
+        result = two.keeper.wave("a").result_of(1)
+        assert result is not None
+        assert b"made-then" in result[2]
 
 
 async def test_orders_hold_for_who_runs_it(address: Address, simulator: Simulator) -> None:

@@ -42,7 +42,7 @@ class Told(EntryStateMachine):
 
     seen: LookedUp
 
-    async def next(self, held: HeldEntry, event: Any) -> None:
+    async def next(self, held: HeldEntry, event: Any, *, late: bool = False) -> None:
         """Keep *event*."""
         self.seen = event
 

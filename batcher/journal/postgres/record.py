@@ -166,10 +166,11 @@ class PostgresRecord:
         rows = self._db.rows("SELECT kind, body FROM events WHERE wave = %s AND idx = %s ORDER BY id", (wave, index))
         return [decode(kind, body) for kind, body in rows]
 
-    def late_answers(self, index: int) -> list[Answered]:
-        """What the cloud answered about an entry to somebody whose lease was lost by then, oldest first."""
+    def late_answers(self, index: int, lease: int) -> list[Answered]:
+        """What the cloud answered about an entry that was intended by that *lease*, and came too late; oldest first."""
         rows = self._db.rows(
-            "SELECT kind, body FROM late WHERE wave = %s AND idx = %s ORDER BY id", (self.number, index)
+            "SELECT kind, body FROM late WHERE wave = %s AND idx = %s AND epoch = %s ORDER BY id",
+            (self.number, index, lease),
         )
         answers = [decode(kind, body) for kind, body in rows]
         return [answer for answer in answers if isinstance(answer, Answered)]

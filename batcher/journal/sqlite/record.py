@@ -209,6 +209,10 @@ class SqliteRecord:
         rows = self._db.rows("SELECT kind, body FROM events WHERE idx = ? ORDER BY id", (place,))
         return [decode(kind, body) for kind, body in rows]
 
+    def late_answers(self, index: int, lease: int) -> list[Answered]:
+        """None: nobody shares this database."""
+        return []
+
     def result_of(self, index: int) -> tuple[int, Status, bytes] | None:
         """The number, the status and the line of an entry's result; None: it has none."""
         row = self._db.row("SELECT seq, status, line FROM results WHERE idx = ?", (self._base + index,))

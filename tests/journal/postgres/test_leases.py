@@ -137,7 +137,8 @@ async def test_an_answer_to_it_is_kept_beside(two: tuple[Machine, Machine]) -> N
         await lane.record(Happened(index=2, event=ANSWER), Settled(index=2, status=Status.CREATED, line=b"2\n"))
     record = other.keeper.wave("tested")
     assert record.events(2) == [INTENT]
-    assert record.late_answers(2) == [ANSWER]
+    assert record.late_answers(2, lease.epoch) == [ANSWER]
+    assert record.late_answers(2, lease.epoch + 1) == record.late_answers(1, lease.epoch) == []
     assert record.result_of(2) is None
 
 
