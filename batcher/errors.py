@@ -19,7 +19,6 @@
     │   ├── VerdictsError *      the verdicts file cannot be used
     │   └── WaveRefused *        the wave cannot begin or go on as asked
     │       └── OlderJournal     its journal is older than what happened
-    ├── AuditFailed              the service cannot record what is about to be done
     ├── BadManifest *            the manifest has findings
     ├── JournalFailed *          the journal can no longer be written or read
     ├── NotAJournal *            the file is no journal that this version can read
@@ -44,7 +43,8 @@
     ├── PerhapsDuplicate         an entry looks like one before it
     ├── Problem                  the service refuses a request
     ├── SecretUnusable           a secret cannot be had from where it should come from
-    ├── StoreFailed              the service's own database fails
+    ├── StoreFailed              the service's own database or files fail
+    │   └── AuditFailed          the service cannot record what is about to be done
     ├── StreamBroken             a stream of a service broke off
     └── Unsound                  a manifest that was handed in to the service has findings
 

@@ -3,10 +3,10 @@
 Until its row is committed nothing of it counts: whatever happens before, it is removed at the latest by the next start.
 """
 
-import errno
 import os
 import shutil
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,6 +23,7 @@ from batcher.manifest import Entry, Finding, ManifestError, RunDefaults, open_ma
 from batcher.manifest.overview import Overview
 from batcher.run_defaults import UNNAMED_PROJECT, checked, run_defaults
 from batcher.service.kept.entry_index import IndexWriter
+from batcher.service.kept.errors import storing
 from batcher.service.kept.folders import Folder
 from batcher.service.problem import CONTENT_TYPE, Problem
 from batcher.settings import RunSettings
@@ -31,7 +32,6 @@ from batcher.settings.credentials import credential_sources
 from batcher.text import counted
 
 _AT_ONCE = 1024 * 1024  # bytes that are gathered before a thread writes them
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _TOLD = ("index", "line", "column", "field", "value", "problem", "mend")
 FORMATS = {
     "text/csv": "csv",
@@ -79,8 +79,8 @@ def format_of(content_type: str) -> str:
 
 
 async def receive(pieces: AsyncIterator[bytes], path: Path) -> None:
-    """Write the *pieces* to the file at *path*, which is on disk when this returns. Raises `Problem`."""
-    with _telling_room():
+    """Write the *pieces* to the file at *path*, which is on disk when this returns. Raises `Problem`, `StoreFailed`."""
+    with storing(f"the folder {path.parent.parent}"):
         path.parent.mkdir(mode=0o700)
         with path.open("xb") as file:
             gathered = bytearray()
@@ -102,22 +102,6 @@ async def _write(file: BinaryIO, body: bytes, *, sync: bool = False) -> None:
     await in_thread(work, lambda: None)
 
 
-class _telling_room:
-    """Turns "no room" into a `Problem`."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
-            raise no_room() from error
-
-
-def no_room() -> Problem:
-    """The disk is full."""
-    return Problem(507, "There is no room left on the service's disk. Nothing of this was kept: try again later.")
-
-
 async def check(
     folder: Folder,
     settings: RunSettings,
@@ -127,13 +111,13 @@ async def check(
     clock: Clock,
     most_entries: int,
 ) -> CheckedManifest:
-    """Check the manifest in *folder*, in a thread. Raises `Unsound`, `Problem`."""
+    """Check the manifest in *folder*, in a thread. Raises `Unsound`, `Problem`, `StoreFailed`."""
     sources = credential_sources(settings, config)
     checking = _Checking(folder, settings, frozenset(sources.endpoints or ()), encoding, clock.now(), most_entries)
     defaults = run_defaults(settings, sources)
-    with _telling_room():
+    with storing(f"the folder {folder.path.parent}"):
         await in_thread(lambda: checking.run(defaults), checking.stop)
-    return checking.answer()
+    return checking.checked()
 
 
 class _Checking:
@@ -155,12 +139,13 @@ class _Checking:
         self._now = now
         self._most = most_entries
         self._overview = Overview()
-        self._index = IndexWriter(folder.entries)
+        self._index: IndexWriter
         self._invalid = 0
         self._last: int | None = None
         self._findings = _FindingsFile(folder.path / "findings")
         self._digest = ""
         self._is_stopped = False
+        self._unsound: Unsound | None = None
 
     def stop(self) -> None:
         """Nobody waits for it any more."""
@@ -168,11 +153,14 @@ class _Checking:
 
     def run(self, defaults: RunDefaults) -> None:
         """See `check`; blocks."""
-        whole = False
+        self._index, whole = IndexWriter(self._folder.entries), False
         try:
             self._read(defaults)
             whole = not self._findings.count
+            if not whole:
+                self._unsound = self._findings.told(self._overview.entries)
         finally:
+            self._findings.forget()
             self._index.close(keep=whole)
 
     def _read(self, defaults: RunDefaults) -> None:
@@ -212,11 +200,10 @@ class _Checking:
                 headers={"Connection": "close"},
             )  # fmt: skip
 
-    def answer(self) -> CheckedManifest:
+    def checked(self) -> CheckedManifest:
         """What was found. Raises `Unsound`."""
-        if self._findings.count:
-            raise self._findings.told(self._overview.entries)
-        self._findings.forget()
+        if self._unsound is not None:
+            raise self._unsound
         scopes = self._overview.scopes.items()
         return CheckedManifest(
             digest=self._digest,
@@ -259,14 +246,12 @@ class _FindingsFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
-        self._first: Finding | None = None
         self.count = 0
 
     def add(self, finding: Finding) -> None:
         """Take one more. Raises OSError."""
         if self._file is None:
             self._file = self._path.open("x+b")
-            self._first = finding
         told = {name: value for name, value in asdict(finding).items() if name in _TOLD}
         self._file.write((b",\n" if self.count else b"") + orjson.dumps({name: told[name] for name in _TOLD}))
         self.count += 1
@@ -274,7 +259,6 @@ class _FindingsFile:
     def told(self, entries: int) -> Unsound:
         """The whole answer. Raises OSError."""
         assert self._file is not None  # noqa: S101 - there are findings
-        assert self._first is not None  # noqa: S101
         sound = f"{counted(entries, 'entry', 'entries')} {'is' if entries == 1 else 'are'} sound"
         detail = f"The manifest has {counted(self.count, 'finding')}; {sound}. Nothing was kept."
         head = {
@@ -284,16 +268,21 @@ class _FindingsFile:
         self._file.flush()
         self._file.seek(0)
         whole = self._path.with_name("answer").open("x+b")
-        whole.write(orjson.dumps(head)[:-1] + b',"findings":[\n')
-        shutil.copyfileobj(self._file, whole)
-        whole.write(b"\n]}\n")
-        whole.flush()
+        try:
+            whole.write(orjson.dumps(head)[:-1] + b',"findings":[\n')
+            shutil.copyfileobj(self._file, whole)
+            whole.write(b"\n]}\n")
+            whole.flush()
+        except BaseException:
+            with suppress(OSError):  # it closes all the same
+                whole.close()
+            raise
         whole.seek(0)
-        self.forget()
         return Unsound(whole, self.count)
 
     def forget(self) -> None:
         """Let go of the file."""
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what it could not write was told already
+                self._file.close()
             self._file = None

@@ -13,10 +13,10 @@ from batcher.service.api.metrics import MetricsApi
 from batcher.service.api.reading import ReadingApi
 from batcher.service.api.session import SessionApi
 from batcher.service.api.waves import WavesApi
-from batcher.service.audit import REFUSED, AuditEntry, AuditFailed
+from batcher.service.audit import REFUSED, AuditEntry
 from batcher.service.connections import expected
 from batcher.service.guard import Guard
-from batcher.service.kept.database import StoreFailed
+from batcher.service.kept.errors import StoreFailed
 from batcher.service.limits import ServiceLimits
 from batcher.service.logins import Allowance
 from batcher.service.page.api import PageApi
@@ -45,7 +45,7 @@ def make_app(waves: Waves, tokens: TokensFile | None, limits: ServiceLimits, clo
             return  # the access log has it: nobody fills the disk with what they may not do
         try:
             await waves.register.record(_refusal(who, request, why))
-        except (StoreFailed, AuditFailed) as error:  # it is refused all the same
+        except StoreFailed as error:  # it is refused all the same
             log.error("service.store_failed", wave=request.match_info.get("id"), error=str(error))
 
     guard = Guard(tokens, least_role, clock=clock, refused=refused, traffic=Traffic(waves.meters.tracer))
@@ -81,8 +81,6 @@ def _handler(
         try:
             return await handle(await call_of(request, route, limits))
         except StoreFailed as error:
-            raise Problem(507 if error.is_full else 503, f"{error}. Nothing was changed: try again later.") from error
-        except AuditFailed as error:
             raise Problem(507 if error.is_full else 503, f"{error}. Nothing was changed: try again later.") from error
 
     return handler

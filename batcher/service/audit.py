@@ -11,7 +11,6 @@ shortened, except by a line that was not written to its end, which stood for not
 behind, is filled up from the database.
 """
 
-import errno
 import os
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -23,9 +22,9 @@ import orjson
 from msgspec import Struct
 
 from batcher.clock import utc
-from batcher.errors import BatcherError
 from batcher.life.result import rfc3339
 from batcher.masking import mask
+from batcher.service.kept.errors import AuditFailed, is_no_room
 from batcher.service.roles import Who
 from batcher.whole import is_at, sync_folder
 
@@ -40,16 +39,7 @@ DONE, BEGUN, REFUSED, FAILED = "done", "begun", "refused", "failed"  # outcomes
 _FIELDS = ("seq", "at", "who", "role", "address", "action", "wave", "outcome", "detail")
 _SELECT = "SELECT seq, at, who, role, address, action, wave, outcome, detail FROM audit"
 _TAIL = 1024 * 1024  # bytes at the end of the file that are looked at; a line is far shorter
-_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _LONGEST_DETAIL = 16 * 1024  # bytes
-
-
-class AuditFailed(BatcherError):
-    """What is about to be done cannot be recorded, and so must not be done. *is_full*: for want of room."""
-
-    def __init__(self, text: str, *, is_full: bool = False) -> None:
-        super().__init__(text)
-        self.is_full = is_full
 
 
 class AuditEntry(Struct, frozen=True, kw_only=True):
@@ -73,6 +63,7 @@ class Audit:
         self._now = now
         self._fd: int | None = None
         self._next = 1
+        self._undone: list[int] = []  # numbers of lines in the file that were not done, and that no note speaks of yet
 
     def open(self, db: sqlite3.Connection) -> None:
         """Open the file, and bring it and the table into agreement. Raises `AuditFailed`, `sqlite3.Error`."""
@@ -98,8 +89,8 @@ class Audit:
             self._fd = None
 
     @contextmanager
-    def transaction(self, db: sqlite3.Connection, deed: Callable[[], AuditEntry]) -> Iterator[None]:
-        """Do what stands inside, with the *deed* that it turned out to be, or nothing at all.
+    def transaction(self, db: sqlite3.Connection, deed: Callable[[], AuditEntry | None]) -> Iterator[None]:
+        """Do what stands inside, with the *deed* that it turned out to be (None: nobody's), or nothing at all.
 
         Raises `AuditFailed`, `sqlite3.Error`, and what is raised inside: then nothing was done.
         """
@@ -107,21 +98,19 @@ class Audit:
         seq = None
         try:
             yield
-            seq = self.add(db, deed())
+            if (done := deed()) is not None:
+                seq = self.add(db, done)
             db.execute("COMMIT")
         except BaseException:
-            db.rollback()
+            if db.in_transaction:
+                db.execute("ROLLBACK")
             if seq is not None:
                 self.note_undone(seq)
             raise
 
-    def record(self, db: sqlite3.Connection, deed: AuditEntry) -> None:
-        """Record *deed* by itself: before it is begun, or how it went. Raises `AuditFailed`, `sqlite3.Error`."""
-        with self.transaction(db, lambda: deed):
-            pass
-
     def add(self, db: sqlite3.Connection, deed: AuditEntry) -> int:
         """Record *deed* in a transaction that is open, and is committed next; its number. Raises as `record` does."""
+        self._note_undone()
         seq = self._next
         told = dict(deed.detail)
         if deed.who.forwarded_for is not None:
@@ -148,8 +137,15 @@ class Audit:
 
     def note_undone(self, seq: int) -> None:
         """What was recorded under *seq* was not done after all: its transaction was not committed."""
-        with suppress(AuditFailed):  # then the next start notes it
-            self._append(self._note("the database could not commit it", seq, seq))
+        self._undone.append(seq)
+        with suppress(AuditFailed):  # then before the next line, or at the next start
+            self._note_undone()
+
+    def _note_undone(self) -> None:
+        """Have a note of all that was not done. Raises `AuditFailed`."""
+        while self._undone:
+            self._append(self._note("the database could not commit it", self._undone[0], self._undone[0]))
+            del self._undone[0]
 
     def _note(self, why: str, first: int, last: int) -> dict[str, Any]:
         note = {"note": f"not in the database: {why}", "at": rfc3339(utc(self._now()))}
@@ -165,12 +161,13 @@ class Audit:
         try:
             _write(self._fd, orjson.dumps(line) + b"\n")
         except OSError as error:
-            os.ftruncate(self._fd, before)
+            with suppress(OSError):  # half a line at the end is taken away by the next start
+                os.ftruncate(self._fd, before)
             raise self._failed(error) from error
 
     def _failed(self, error: OSError) -> AuditFailed:
         text = f"the audit log {self.path} cannot be written, and so nothing is done: {error.strerror}"
-        return AuditFailed(text, is_full=error.errno in _NO_ROOM)
+        return AuditFailed(text, is_full=is_no_room(error))
 
 
 def page(

@@ -31,6 +31,7 @@ from batcher.report.tables import write_entries
 from batcher.run_defaults import UNNAMED_PROJECT, checked, run_defaults
 from batcher.service.kept.decisions import require_entry
 from batcher.service.kept.entry_index import EntryIndex, IndexWriter, ResultLimits
+from batcher.service.kept.errors import storing
 from batcher.service.kept.folders import Folder
 from batcher.service.models import ListEntries
 from batcher.service.problem import Problem
@@ -43,10 +44,12 @@ _OPEN_INDEXES = 8
 
 
 async def threaded(work: Callable[[], T]) -> T:
-    """What *work* answers, done in a thread to its end. Raises `Problem` where files cannot be read as they are now."""
+    """What *work* answers, done in a thread to its end. Raises `Problem` where files cannot be read as they are now,
+    `StoreFailed` where the disk is in the way."""
     answer: list[T] = []
     try:
-        await in_thread(lambda: answer.append(work()), lambda: None)
+        with storing("what is read of the wave, or written to answer,"):
+            await in_thread(lambda: answer.append(work()), lambda: None)
     except UserError as error:
         raise Problem(409, error.message) from error
     return answer[0]

@@ -19,6 +19,7 @@ from batcher.service.audit import BEGUN, FAILED, Audit, AuditEntry
 from batcher.service.given import FIXED, ServedProfiles, finding, invalid, settings_from
 from batcher.service.kept.database import ServiceDatabase
 from batcher.service.kept.decisions import recheck_manifest, settle_entry
+from batcher.service.kept.errors import StoreFailed, storing
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.register import Register, WaveRow, settings_of
 from batcher.service.limits import ServiceLimits
@@ -28,6 +29,7 @@ from batcher.service.notices.desk import Desk
 from batcher.service.problem import Problem
 from batcher.service.roles import Who
 from batcher.service.running import verbs
+from batcher.service.running.editions import Editions
 from batcher.service.running.host import Host
 from batcher.service.running.runner import Runner
 from batcher.service.tracing import Tracer
@@ -36,14 +38,6 @@ from batcher.settings import Loaded
 log = get_logger("batcher.service")
 
 _SIGNS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another
-
-VERBS: Mapping[str, Callable[[WaveRow, str, float], dict[str, Any]]] = {
-    "start": verbs.started,
-    "pause": verbs.paused,
-    "resume": verbs.resumed,
-    "stop": verbs.stopped,
-    "retry_failed": verbs.retried,
-}
 
 
 class SubmittedManifest(Struct, frozen=True, kw_only=True):
@@ -86,6 +80,7 @@ class Waves:
         self.register = Register(self.database, self.desk)
         self.host = Host(data, service, clock, self.meters, grace_s=grace_s)
         self.runner = Runner(self.register, data, self.host, clock, self.meters, workers=workers)
+        self._editions = Editions(self.register, self.runner)
 
     async def __aenter__(self) -> "Waves":
         """Take up what earlier processes left, and run it."""
@@ -183,7 +178,8 @@ class Waves:
             about["of"] = row.of
         deed = AuditEntry(who=who, action="submit", wave=row.id, detail=about)
         try:
-            await asyncio.to_thread(self.data.admit, draft.path, row.id)
+            with storing(f"the folder {self.data.waves}"):
+                await asyncio.to_thread(self.data.admit, draft.path, row.id)
             kept = await self.register.add(row, key, deed)
         except BaseException:
             await asyncio.to_thread(self.data.discard, self.data.wave(row.id, row.format).path)
@@ -208,7 +204,8 @@ class Waves:
         found = await self.register.of_key(who, key)
         if found is None:
             return None
-        _require_same(found[0], await asyncio.to_thread(_digest, draft))
+        with storing(f"the folder {self.data.incoming}"):
+            _require_same(found[0], await asyncio.to_thread(_digest, draft))
         return found[1]
 
     def _require_open(self) -> None:
@@ -247,37 +244,15 @@ class Waves:
         """The settings that a run of it has now. Raises `SettingsError`."""
         return self.service.load(row.profile, settings_of(row))
 
-    async def edition(self, id: str, kind: str, path: Path) -> int:
+    async def edition(self, row: WaveRow, kind: str, path: Path) -> int:
         """The edition of its lines of that *kind*, in the file at *path*: another one where lines were taken back."""
-
-        def ino() -> int:
-            try:
-                return path.stat().st_ino
-            except FileNotFoundError:
-                return 0
-
-        found = await asyncio.to_thread(ino)
-        row = await self.get(id)
-        known, edition = row.editions.get(kind, (0, 0))
-        if known == found:
-            return edition
-
-        def decide(row: WaveRow) -> dict[str, Any]:
-            known, edition = row.editions.get(kind, (0, 0))
-            now = edition if known in (0, found) else edition + 1  # 0: there were none that could be void
-            return {"editions": {**row.editions, kind: (found, now)}}
-
-        changed = await self.register.change(id, decide)
-        if changed is None:
-            raise _unknown(id)
-        self.runner.keep(changed)
-        return changed.editions[kind][1]
+        return await self._editions.of(row, kind, path)
 
     # --- steering ---------------------------------------------------------------------------------------
 
     async def do(self, id: str, verb: str, who: Who) -> dict[str, Any]:
-        """Do what *verb* says, see `VERBS`; the wave as it is told then. Raises `Problem`."""
-        decide, now = VERBS[verb], self._clock.now()
+        """Do what *verb* says, see `verbs.VERBS`; the wave as it is told then. Raises `Problem`."""
+        decide, now = verbs.VERBS[verb], self._clock.now()
 
         def decided(row: WaveRow) -> dict[str, Any]:
             changes = decide(row, who.name, now)
@@ -347,7 +322,13 @@ class Waves:
         except BaseException:
             await self.register.record(replace(deed, outcome=FAILED))
             raise
-        changed = await self.register.change(id, lambda _: {"counts": counts}, deed)
+        try:
+            changed = await self.register.change(id, lambda _: {"counts": counts}, deed)
+        except StoreFailed as error:
+            raise Problem(
+                507 if error.is_full else 503,
+                f"The entry is settled, which the audit log has as begun; that it is done could not be added: {error}.",
+            ) from error
         if changed is not None:
             self.runner.put(changed)
         self.runner.feed(id).publish("entry", {"index": index})
@@ -360,7 +341,8 @@ class Waves:
         new = "".join(secrets.choice(_SIGNS) for _ in range(12))
         draft = Folder(self.data.incoming / new, "jsonl")
         try:
-            await in_thread(lambda: recheck_manifest(self.folder(row), draft), lambda: None)
+            with storing(f"the folder {self.data.incoming}"):
+                await in_thread(lambda: recheck_manifest(self.folder(row), draft), lambda: None)
             given = {name: value for name, value in row.given.items() if name != "digest"} | {"wait": "true"}
             loaded = settings_from(self.service, row.profile, given)
             made = WaveRow(

@@ -1,5 +1,6 @@
 """The audit log: nothing is done that it does not hold, in the table and in the file, across crashes and full disks."""
 
+import errno
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batcher.masking import register_secret
-from batcher.service.audit import BEGUN, FAILED, SCHEMA, Audit, AuditEntry, AuditFailed, page
+from batcher.service import audit
+from batcher.service.audit import BEGUN, FAILED, SCHEMA, Audit, AuditEntry, page
+from batcher.service.kept.errors import AuditFailed
 from batcher.service.roles import Role, Who
 
 ANNA = Who(name="anna", role=Role.SUBMIT, address="192.0.2.1")
@@ -37,6 +40,10 @@ class Service:
     def do(self, what: str, outcome: str = "done") -> None:
         with self.audit.transaction(self.db, lambda: AuditEntry(who=ANNA, action=what, wave="w1", outcome=outcome)):
             self.db.execute("INSERT INTO done VALUES (?)", (what,))
+
+    def record(self, deed: AuditEntry) -> None:
+        with self.audit.transaction(self.db, lambda: deed):
+            pass
 
     def end(self) -> None:
         self.audit.close()
@@ -67,10 +74,8 @@ class Service:
 def test_what_is_done_is_in_both_with_all_there_is_to_know(tmp_path: Path) -> None:
     service = Service(tmp_path)
     service.do("submit")
-    service.audit.record(service.db, AuditEntry(who=ANNA, action="pause", wave="w1", outcome=BEGUN))
-    service.audit.record(
-        service.db, AuditEntry(who=ANNA, action="pause", wave="w1", outcome=FAILED, detail={"why": "x"})
-    )
+    service.record(AuditEntry(who=ANNA, action="pause", wave="w1", outcome=BEGUN))
+    service.record(AuditEntry(who=ANNA, action="pause", wave="w1", outcome=FAILED, detail={"why": "x"}))
     (lines, after) = page(service.db, limit=10)
     assert after is None
     assert lines == service.lines
@@ -91,7 +96,7 @@ def test_what_is_done_is_in_both_with_all_there_is_to_know(tmp_path: Path) -> No
 def test_what_a_proxy_says_stands_beside_the_address(tmp_path: Path) -> None:
     service = Service(tmp_path)
     who = Who(name="anna", role=Role.SUBMIT, address="127.0.0.1", forwarded_for="203.0.113.9")
-    service.audit.record(service.db, AuditEntry(who=who, action="submit", detail={"name": "x"}))
+    service.record(AuditEntry(who=who, action="submit", detail={"name": "x"}))
     (line,) = service.lines
     assert (line["address"], line["detail"]) == ("127.0.0.1", {"name": "x", "forwarded_for": "203.0.113.9"})
 
@@ -116,7 +121,7 @@ def test_no_secret_is_kept(tmp_path: Path) -> None:
     register_secret("correct-horse-battery")
     service = Service(tmp_path)
     detail = {"password": "hunter2hunter2", "url": "https://u:correct-horse-battery@x.example"}
-    service.audit.record(service.db, AuditEntry(who=ANNA, action="submit", detail=detail))
+    service.record(AuditEntry(who=ANNA, action="submit", detail=detail))
     service.end()
     for path in tmp_path.iterdir():
         assert b"hunter2" not in path.read_bytes()
@@ -141,7 +146,7 @@ def test_a_full_disk_refuses_the_action(tmp_path: Path) -> None:
 import resource, signal
 from pathlib import Path
 from tests.service.test_audit import Service
-from batcher.service.audit import AuditFailed
+from batcher.service.kept.errors import AuditFailed
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 service = Service(Path({str(tmp_path)!r}))
 for n in range(60):
@@ -178,6 +183,31 @@ def test_a_database_that_cannot_commit_leaves_a_note(tmp_path: Path) -> None:
     assert service.table == service.file == ["first", "third"]
     seqs = [line["seq"] for line in service.lines if "seq" in line]
     assert len(set(seqs)) == len(seqs)
+
+
+def test_what_could_not_be_noted_is_noted_before_the_next_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    service = Service(tmp_path)
+    service.do("first")
+    service.db.execute("CREATE TABLE parent (id INTEGER PRIMARY KEY)")
+    service.db.execute("CREATE TABLE child (id REFERENCES parent DEFERRABLE INITIALLY DEFERRED)")
+    service.db.execute("PRAGMA foreign_keys = ON")
+    write = audit._write
+
+    def full(fd: int, line: bytes) -> None:
+        if b"note" in line:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(fd, line)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(audit, "_write", full)
+        deed = AuditEntry(who=ANNA, action="second")
+        with pytest.raises(sqlite3.IntegrityError), service.audit.transaction(service.db, lambda: deed):
+            service.db.execute("INSERT INTO child VALUES (7)")
+        with pytest.raises(AuditFailed):  # there is still no room
+            service.do("third")
+    assert service.done == ["first"]
+    service.do("fourth")
+    assert service.done == service.table == service.file == ["first", "fourth"]
 
 
 def test_what_could_not_even_be_noted_is_noted_by_the_next_start(

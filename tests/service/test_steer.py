@@ -14,7 +14,7 @@ from batcher.service.models import State
 from batcher.service.problem import Problem
 from batcher.service.roles import Role, Who
 from batcher.service.running import verbs
-from batcher.service.waves import VERBS
+from batcher.service.running.verbs import VERBS
 from batcher.simulator.ledger import RequestSeen, creations, doubles
 from batcher.simulator.server import Simulator
 from tests.service.serving import Serving, csv, eventually, serving

@@ -1,5 +1,6 @@
 """What SQLite says where a file system cannot hold a journal."""
 
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -25,10 +26,18 @@ _UNFIT = frozenset(
 )
 
 
+_FOR_WANT_OF_ROOM = frozenset({"SQLITE_IOERR_SHMOPEN", "SQLITE_IOERR_SHMSIZE"})  # so too where the disk is full
+_LEAST_ROOM = 1024 * 1024  # bytes
+
+
+def _is_full(path: Path) -> bool:
+    return shutil.disk_usage(path.parent).free < _LEAST_ROOM
+
+
 def unfit(error: sqlite3.Error, path: Path) -> str | None:
     """Why the journal cannot be at *path*, where *error* says that its file system is the cause; with the way out."""
     name = getattr(error, "sqlite_errorname", "")
-    if name not in _UNFIT:
+    if name not in _UNFIT or (name in _FOR_WANT_OF_ROOM and _is_full(path)):
         return None
     other = " Another program may hold it, too." if name == "SQLITE_BUSY" else ""
     return (

@@ -1,8 +1,8 @@
 """The service itself: scopes, workers, the record of who did what, health, and this API's description."""
 
+import asyncio
 import os
 import socket
-import sqlite3
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,8 +10,8 @@ from aiohttp import web
 
 from batcher._version import __version__
 from batcher.clock import Clock
-from batcher.service import audit
 from batcher.service.api.call import Call, reply
+from batcher.service.kept.errors import storing
 from batcher.service.openapi import document
 from batcher.service.problem import Problem
 from batcher.service.running.view import time_told
@@ -71,12 +71,7 @@ class AboutApi:
 
     async def audit(self, call: Call) -> web.StreamResponse:
         """Who did what."""
-        query = call.query
-
-        def page(db: sqlite3.Connection) -> tuple[list[dict[str, Any]], int | None]:
-            return audit.page(db, limit=query.limit, after=query.after)
-
-        lines, after = await self._waves.database.read(page)
+        lines, after = await self._waves.database.audit_page(limit=call.query.limit, after=call.query.after)
         return reply({"lines": lines, "next": after})
 
     async def healthz(self, _: Call) -> web.StreamResponse:
@@ -88,9 +83,11 @@ class AboutApi:
         problems = []
         if self._waves.runner.is_closing:
             problems.append("the service is ending")
-        if (free := self._waves.data.free_bytes()) < _LEAST_ROOM:
+        with storing(f"the folder {self._waves.data.path}"):
+            free = await asyncio.to_thread(self._waves.data.free_bytes)  # a network's file system may hang
+        if free < _LEAST_ROOM:
             problems.append(f"only {free // 1024 // 1024} MiB are left on the disk of {self._waves.data.path}")
-        await self._waves.database.read(lambda db: db.execute("SELECT 1").fetchone())
+        await self._waves.database.probe()
         if problems:
             raise Problem(503, "; ".join(problems), title="Not ready")
         return reply(_health("ready", problems))

@@ -38,7 +38,7 @@ class ReadingApi:
         """The manifest as it was handed in."""
         row = await self._waves.get(call.id)
         path = self._waves.folder(row).manifest
-        file = await asyncio.to_thread(path.open, "rb")
+        file = await readings.threaded(lambda: path.open("rb"))
         name = f'attachment; filename="{row.id}.{row.format}"'
         charset = row.encoding or "utf-8"
         return web.Response(
@@ -56,7 +56,7 @@ class ReadingApi:
         return await self._lines(call, row, "verdicts", self._waves.folder(row).verdicts)
 
     async def _lines(self, call: Call, row: WaveRow, kind: str, path: Path) -> web.StreamResponse:
-        edition = f'"{await self._waves.edition(row.id, kind, path)}"'
+        edition = f'"{await self._waves.edition(row, kind, path)}"'
         wanted = call.request.headers.get("If-Match")
         if wanted not in (None, "*", edition):
             raise Problem(

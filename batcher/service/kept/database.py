@@ -5,11 +5,12 @@ import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from batcher.errors import BatcherError, UserError
+from batcher.errors import UserError
 from batcher.service.audit import SCHEMA as AUDIT_SCHEMA
-from batcher.service.audit import Audit, AuditEntry, AuditFailed
+from batcher.service.audit import Audit, AuditEntry, page
+from batcher.service.kept.errors import AuditFailed, storing
 from batcher.service.notices.outbox import SCHEMA as OUTBOX_SCHEMA
 
 T = TypeVar("T")
@@ -27,14 +28,6 @@ CREATE INDEX waves_by_state ON waves (state, number);
 CREATE TABLE idempotency (who TEXT, key BLOB, digest TEXT, wave TEXT, PRIMARY KEY (who, key)) WITHOUT ROWID;
 COMMIT;
 """
-
-
-class StoreFailed(BatcherError):
-    """The service's database cannot be read or written. *is_full*: for want of room."""
-
-    def __init__(self, text: str, *, is_full: bool) -> None:
-        super().__init__(text)
-        self.is_full = is_full
 
 
 class ServiceDatabase:
@@ -83,30 +76,25 @@ class ServiceDatabase:
         """
 
         def whole() -> T:
-            self._db.execute("BEGIN IMMEDIATE")
-            seq = None
-            try:
+            with self.audit.transaction(self._db, lambda: deed(answer)):
                 answer = work(self._db)
-                if (done := deed(answer)) is not None:
-                    seq = self.audit.add(self._db, done)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                if seq is not None:
-                    self.audit.note_undone(seq)
-                raise
             return answer
 
         return await self._in_thread(whole)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         running = asyncio.get_running_loop().run_in_executor(self._thread, work)
-        try:
+        with storing(f"the service's database {self.path}"):
             return await asyncio.shield(running)
-        except sqlite3.Error as error:
-            full = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
-            raise StoreFailed(f"the service's database {self.path} fails: {error}", is_full=full) from error
+
+    async def audit_page(self, *, limit: int, after: int) -> tuple[list[dict[str, Any]], int | None]:
+        """The first *limit* lines of who did what after number *after*, and the `after` of the next page. Raises
+        `StoreFailed`."""
+        return await self.read(lambda db: page(db, limit=limit, after=after))
+
+    async def probe(self) -> None:
+        """Ask the database whether it can be read. Raises `StoreFailed`."""
+        await self.read(lambda db: db.execute("SELECT 1").fetchone())
 
     def close(self) -> None:
         """Wait for what is under way, and close it."""

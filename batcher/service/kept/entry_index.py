@@ -99,10 +99,12 @@ class IndexWriter:
 
     def close(self, *, keep: bool) -> None:
         """Let go of it; whole, if it is to be kept."""
-        if keep:
-            self._flush()
-            self._db.execute("COMMIT")
-        self._db.close()
+        try:
+            if keep:
+                self._flush()
+                self._db.execute("COMMIT")
+        finally:
+            self._db.close()
 
 
 class EntryIndex:

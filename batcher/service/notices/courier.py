@@ -72,7 +72,7 @@ class Courier:
         """Deliver, for ever."""
         try:
             await self._database.change(lambda db: outbox.drop_unknown(db, self._targets))
-        except (BatcherError, sqlite3.Error) as error:
+        except BatcherError as error:
             log.warning("notice.postponed", target=None, reason=mask_text(str(error)))
         async with asyncio.TaskGroup() as group:
             for target in self._targets:
@@ -82,7 +82,7 @@ class Courier:
         while True:
             try:
                 await self._round(target)
-            except (BatcherError, sqlite3.Error) as error:  # the disk is full, say; what was put there stays there
+            except BatcherError as error:  # the disk is full, say; what was put there stays there
                 log.warning("notice.postponed", target=target.name, reason=mask_text(str(error)))
                 await self._clock.sleep(_LOOK_S)
             except Exception as error:  # the top of this task: whatever it is, the others are told, and this one later

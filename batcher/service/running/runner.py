@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from batcher.clock import Clock, utc
 from batcher.errors import UserError
 from batcher.logger import get_logger
-from batcher.service.kept.database import StoreFailed
 from batcher.service.kept.decisions import counts_of_journal
+from batcher.service.kept.errors import StoreFailed
 from batcher.service.kept.folders import DataFolder
 from batcher.service.kept.register import Register, WaveRow
 from batcher.service.meters import Meters
@@ -28,6 +28,7 @@ _TICK_S = 0.25
 _STORE_AGAIN_S = 5.0
 _LEAVE_S = 3.0  # for a wave that is to leave at once to do so
 _FEEDS = 64  # that are kept for waves of which there is nothing new and to which nobody listens
+_BUT = "; "  # between who asked for a pause or stop and what is in its way; no name has it
 _ACTIVE = (State.HELD, State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
 
 
@@ -245,7 +246,7 @@ class Runner:
         def begun(row: WaveRow) -> dict[str, Any]:
             changes = {"is_begun": True, "runs": row.runs + 1, "started_at": row.started_at or now, "ended_at": None}
             fresh = {"state": State.RUNNING, "reason": None, "exit_code": None}
-            return {**changes, **(fresh if row.state is State.QUEUED else {})}
+            return {**changes, **(fresh if row.state is State.QUEUED else {"reason": _asked(row)})}
 
         await self._learn_beside(row)
         if not row.is_begun:
@@ -277,6 +278,7 @@ class Runner:
                 changes["ended_at"] = now
             elif row.state in (State.PAUSED, State.STOPPING):
                 changes["state"] = row.state  # that was asked for, and is done when it goes on
+                changes["reason"] = f"{_asked(row)}{_BUT}{outcome.reason}"
             return changes
 
         log.info(
@@ -305,6 +307,7 @@ class Runner:
                 log.error("service.store_failed", wave=id, error=str(error))
                 if self.is_closing:
                     return
+                self._tell_of_trouble(id, error)
                 await asyncio.sleep(_STORE_AGAIN_S)
         assert row is not None  # noqa: S101 - waves are never removed
         if row.is_final:
@@ -323,6 +326,12 @@ class Runner:
             else:
                 self._told.pop(row.id, None)
             self.feed(row.id).publish("wave", told)
+
+    def _tell_of_trouble(self, id: str, error: StoreFailed) -> None:
+        """That cannot be kept, but whoever looks sees why nothing moves."""
+        if (row := self._rows.get(id)) is not None:
+            self._rows[id] = replace(row, reason=f"{error}. It is tried again by itself")
+            self._tell(self._rows[id])
 
     def _measure(self, id: str, run: Run) -> None:
         """Count what the run of wave *id* did since it was last looked at."""
@@ -358,6 +367,11 @@ class Runner:
                 idle = [id for id, feed in self._feeds.items() if not feed.listeners and id not in self._rows]
                 for id in idle[: len(self._feeds) - _FEEDS]:
                     del self._feeds[id]
+
+
+def _asked(row: WaveRow) -> str:
+    """Why it is paused or stopped, without what came in the way of that."""
+    return (row.reason or "").partition(_BUT)[0]
 
 
 def _is_due(row: WaveRow) -> bool:

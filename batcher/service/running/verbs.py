@@ -1,6 +1,6 @@
 """What may be done with a wave in which state, and what state it is in then. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from batcher.follow.verdict import Verdict
@@ -88,6 +88,16 @@ def retried(row: WaveRow, _: str, __: float) -> dict[str, Any]:
     if not failed:
         raise _not_now(row, "has no failed entry")
     return {**_again(row), "retry_failed": True}
+
+
+VERBS: Mapping[str, Callable[[WaveRow, str, float], dict[str, Any]]] = {
+    "start": started,
+    "pause": paused,
+    "resume": resumed,
+    "stop": stopped,
+    "retry_failed": retried,
+}
+"""What each verb changes of a wave, asked by somebody at some time (Unix seconds)."""
 
 
 def require_recheck(row: WaveRow) -> None:
