@@ -3,23 +3,32 @@
 import asyncio
 import re
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import orjson
+from msgspec import Struct
 
 from batcher import logs, streams
 from batcher.cli.following_service import Detached, until_signal
-from batcher.cli.service_options import service_of
+from batcher.cli.service_options import service_of, words
 from batcher.cli.show.following import level_of
 from batcher.cli.show.terminal import colors_on, screen
+from batcher.client.errors import ServiceRefused
 from batcher.client.lines import copy
 from batcher.client.places import FilePlace, provisional_result, provisional_verdict
 from batcher.client.service import Service, ServiceWave
 from batcher.clock import SystemClock
 from batcher.errors import UserError
+from batcher.journal.attached import attachment_of
 from batcher.journal.files import WaveFiles
 from batcher.settings import RunSettings
+from batcher.whole import whole_bytes
+
+if TYPE_CHECKING:
+    from batcher.gate.accepted import Acceptance
 
 T = TypeVar("T")
 _UNSAFE = re.compile(r"[^\w .@+=-]|^[.\-]|\.jsonl$")
@@ -53,6 +62,17 @@ def ask(
     return ended
 
 
+class Copies(Struct, frozen=True, kw_only=True):
+    """Copies of the lines of waves: results files, *paths*, each with the *words* that name its wave in a command.
+
+    *acceptances* are what the service's own configuration accepts of their differences.
+    """
+
+    paths: tuple[Path, ...]
+    words: Mapping[str, str]
+    acceptances: "tuple[Acceptance, ...]"
+
+
 @contextmanager
 def copies(
     waves: Sequence[Path],
@@ -60,25 +80,42 @@ def copies(
     token_file: str | None,
     settings: RunSettings,
     *,
-    until_over: Callable[[ServiceWave, Path], Awaitable[None]] | None = None,
-) -> Iterator[tuple[Path, ...]]:
+    with_acceptances: bool = False,
+) -> Iterator[Copies]:
     """Copies of the lines of the *waves*, which are named by id or name: results files, called as the waves are.
 
-    They lie in the current folder, which is one of their own while the context lasts. *until_over* brings the lines
-    itself, where that takes longer. Raises `UserError`.
+    They lie in the current folder, which is one of their own while the context lasts. Raises `UserError`.
     """
     with tempfile.TemporaryDirectory(prefix="batcher-") as folder:
 
-        async def work(speaking: Service) -> tuple[Path, ...]:
+        async def work(speaking: Service) -> Copies:
             found = [await speaking.wave(str(wave)) for wave in waves]
+            found = list({wave.id: wave for wave in found}.values())
             named = [_called(wave, found) for wave in found]
+            accepted: dict[Acceptance, None] = {}
             for wave, name in zip(found, named, strict=True):
-                await (until_over or _copied)(wave, Path(folder) / name)
-            return tuple(Path(name) for name in named)
+                await _copied(wave, Path(folder) / name)
+                if with_acceptances:
+                    accepted |= dict.fromkeys(await _accepted(wave))
+            return Copies(
+                paths=tuple(Path(name) for name in named),
+                words={name: words(wave.client.access.url, wave.id) for wave, name in zip(found, named, strict=True)},
+                acceptances=tuple(accepted),
+            )
 
-        paths = ask(work, service, token_file, settings)
+        made = ask(work, service, token_file, settings)
         with chdir(folder):
-            yield paths
+            yield made
+
+
+async def _accepted(wave: ServiceWave) -> "tuple[Acceptance, ...]":
+    """What the service accepts of the wave's differences; nothing where it has no word on it yet."""
+    try:
+        return tuple((await wave.gate()).acceptances())
+    except ServiceRefused as error:
+        if error.status != 409:
+            raise
+        return ()
 
 
 def _called(wave: ServiceWave, all_: Sequence[ServiceWave]) -> str:
@@ -91,6 +128,9 @@ def _called(wave: ServiceWave, all_: Sequence[ServiceWave]) -> str:
 
 async def _copied(wave: ServiceWave, path: Path) -> None:
     results, verdicts = places_at(path)
+    about = {"service": wave.client.access.url, "wave": wave.id, "entries": wave.told["entries"]}
+    with whole_bytes(attachment_of(path)) as file:
+        file.write(orjson.dumps(about) + b"\n")
     try:
         await copy(wave.client, f"{wave.path}/results", results, SystemClock())
         await copy(wave.client, f"{wave.path}/verdicts", verdicts, SystemClock())

@@ -18,6 +18,7 @@ from batcher.cli.failures import told as telling
 from batcher.cli.loops import quickest_loop
 from batcher.cli.service_options import words
 from batcher.cli.show.at_the_end import accepted_by, check_end, tell_end, telling_stop
+from batcher.cli.show.blockers import at_service
 from batcher.cli.show.ending import print_ending, print_next_at_service
 from batcher.cli.show.following import level_of
 from batcher.cli.show.progress import progress
@@ -27,11 +28,11 @@ from batcher.client.attachment import Attachment, attachment_of
 from batcher.client.errors import ServiceLost, ServiceRefused
 from batcher.client.followed_wave import FollowedWave
 from batcher.client.places import FilePlace, GivenPlace, Place, provisional_result, provisional_verdict
-from batcher.client.service import Service, ServiceWave
-from batcher.client.told import end_of, follow_status_of, stop_of
+from batcher.client.service import MOST_AT_ONCE, Service, ServiceWave
+from batcher.client.told import end_of, follow_end_of, follow_status_of
 from batcher.clock import SystemClock, utc, utc_now
 from batcher.errors import UserError
-from batcher.follow.follower import FollowEnd
+from batcher.gate.told import ToldGate
 from batcher.journal.files import WaveFiles, followed
 from batcher.life.result import rfc3339
 from batcher.report.tally import Tally
@@ -185,7 +186,7 @@ async def _handed_in(
         if isinstance(error, BadManifest) or error.exit_code == exits.USAGE:
             attachment.forget()  # it was not taken
         raise
-    attachment.note(wave=wave.id)
+    attachment.note(wave=wave.id, entries=wave.told["entries"])
     return wave, True
 
 
@@ -280,7 +281,8 @@ class _SubmittedWave:
                 (f"whoever read the results went away. Wave {self._wave.id} goes on at the service.", "yellow")
             )
             return lambda: exits.SIGPIPE
-        return lambda: self._told(told, tally, as_json=as_json)
+        gate = await self._ruling(told)
+        return lambda: self._told(told, tally, gate, as_json=as_json)
 
     def _print_start(self) -> None:
         asked = self._asked
@@ -338,7 +340,13 @@ class _SubmittedWave:
         assert self._files.results is not None  # noqa: S101
         return count(self._files.results) if self._files.results.exists() else Tally()
 
-    def _told(self, told: Mapping[str, Any], tally: Tally, *, as_json: bool) -> int:
+    async def _ruling(self, told: Mapping[str, Any]) -> ToldGate | None:
+        """What the service's gate says; None where nothing was followed, or what is accepted was said here."""
+        if follow_status_of(told) is None or self._settings.allow_inconsistent is not None:
+            return None
+        return await self._wave.gate(most=MOST_AT_ONCE)
+
+    def _told(self, told: Mapping[str, Any], tally: Tally, gate: ToldGate | None, *, as_json: bool) -> int:
         end = end_of(told, SystemClock.now())
         code = told["exit_code"] if told["exit_code"] is not None else exits.STOPPED
         quiet, err, results = self._settings.quiet, self._err, self._asked.results
@@ -348,7 +356,7 @@ class _SubmittedWave:
         said: dict[str, Any] = summary(end, tally, results=results)
         said |= {"exit_code": code, "wave": self._wave.id, "service": self._wave.client.access.url}
         text = f"{self._asked.manifest}: {end.status.created:,} of {end.status.entries:,} created"
-        verdicts = self._judged(told)
+        verdicts = self._judged(told, gate)
         if verdicts is not None:
             said |= verdicts.as_json()
             text += f"; {verdicts.text}"
@@ -358,7 +366,9 @@ class _SubmittedWave:
             said["exit_code"] = code
             if not quiet:
                 err.say()
-                verdicts.print(err.console)
+                name = words(self._wave.client.access.url, self._wave.id)
+                names = (str(self._asked.results), told["name"])
+                verdicts.print(err.console, advice=at_service(dict.fromkeys(names, name)))
         if not quiet:
             wave = words(self._wave.client.access.url, self._wave.id)
             print_next_at_service(err, end, tally, wave=wave, judged=verdicts is not None)
@@ -367,14 +377,15 @@ class _SubmittedWave:
         tell_end(self._settings, "submit", text, said)
         return code
 
-    def _judged(self, told: Mapping[str, Any]) -> "FollowSummary | None":
-        """The gate's word over the lines that are here; None where nothing was followed."""
-        status = follow_status_of(told)
-        if status is None or self._files is None or self._files.results is None:
+    def _judged(self, told: Mapping[str, Any], gate: ToldGate | None) -> "FollowSummary | None":
+        """The *gate*'s word, or that over the lines that are here; None where nothing was followed."""
+        if follow_status_of(told) is None or self._files is None or self._files.results is None:
             return None
         from batcher.cli.show.follow_end import FollowSummary
 
-        end = FollowEnd(verdicts=self._files.verdicts, status=status, stop=stop_of(told), halted={})
+        end = follow_end_of(told, self._files.verdicts)
+        if gate is not None:
+            return FollowSummary(end, gate)
         return FollowSummary.of(self._files.results, end, self._acceptances)
 
 

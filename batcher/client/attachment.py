@@ -15,18 +15,13 @@ import orjson
 
 from batcher.clock import utc_now
 from batcher.errors import UserError
+from batcher.journal.attached import MOST_BYTES, attachment_of, known_in
 from batcher.journal.files import WaveFiles
 from batcher.locks import take
 from batcher.wave.sink import SinkFailed
 from batcher.whole import sync_folder
 
-SUFFIX = ".service.json"
-_MOST = 16 * 1024 * 1024
-
-
-def attachment_of(results: Path) -> Path:
-    """The file beside *results*: `wave.results.jsonl` has `wave.results.service.json`."""
-    return results.with_name(f"{results.name.removesuffix('.jsonl')}{SUFFIX}")
+__all__ = ("Attachment", "attachment_of")
 
 
 class Attachment:
@@ -46,7 +41,7 @@ class Attachment:
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         try:
             self._fd = take(self.path, lambda: os.open(self.path, flags, 0o600))
-            body = os.pread(self._fd, _MOST, 0)
+            body = os.pread(self._fd, MOST_BYTES, 0)
         except (BlockingIOError, PermissionError) as error:
             if isinstance(error, PermissionError) and not os.access(self.path, os.W_OK):
                 raise UserError(f"cannot write {self.path}: {error.strerror}.") from error
@@ -54,11 +49,10 @@ class Attachment:
         except OSError as error:
             raise UserError(f"cannot write {self.path}: {error.strerror}.") from error
         try:
-            whole = body[: body.rfind(b"\n") + 1]
-            if len(whole) != len(body):
-                os.ftruncate(self._fd, len(whole))
-            for line in whole.splitlines():
-                self._known |= orjson.loads(line)
+            whole = body.rfind(b"\n") + 1
+            if whole != len(body):
+                os.ftruncate(self._fd, whole)
+            self._known = known_in(body)
         except (ValueError, TypeError) as error:
             self.__exit__(None, None, None)
             raise UserError(f"{self.path} is not what batcher submit keeps: name other results with -o.") from error

@@ -18,8 +18,39 @@ log = get_logger("batcher.client")
 _LOOK_S = 0.5  # between two looks at how it stands
 
 
-class FollowedWave:
-    """Follows the wave that *told* tells of, through *client*, into the places for its *results* and *verdicts*."""
+class WatchedWave:
+    """Looks at the wave that *told* tells of, through *client*, again and again."""
+
+    def __init__(self, client: ServiceClient, told: Mapping[str, Any], clock: Clock | None = None) -> None:
+        self.told: Mapping[str, Any] = told
+        self.id = str(told["id"])
+        self._client = client
+        self._clock = clock or SystemClock()
+
+    def status(self) -> WaveStatus:
+        """The wave's status, as far as is known."""
+        return status_of(self.told, self._clock.now())
+
+    def following(self) -> FollowStatus | None:
+        """The status of the following of its comparisons; None before the first verdict."""
+        return follow_status_of(self.told)
+
+    async def until_over(self) -> Mapping[str, Any]:
+        """Look at it until it has ended or was stopped; how it is told then. Raises `ServiceRefused`, `ServiceLost`."""
+        while (await self._ask())["state"] not in OVER:
+            await self._clock.sleep(_LOOK_S)
+        return self.told
+
+    async def _ask(self) -> Mapping[str, Any]:
+        told: Mapping[str, Any] = await self._client.get(f"/v1/waves/{self.id}")
+        if told["state"] != self.told["state"]:
+            log.info("client.wave_state", wave=self.id, state=told["state"], reason=_short(told["reason"]))
+        self.told = told
+        return told
+
+
+class FollowedWave(WatchedWave):
+    """Follows a wave, and brings its lines into the places for its *results* and *verdicts*."""
 
     def __init__(
         self,
@@ -29,21 +60,10 @@ class FollowedWave:
         verdicts: Place | None,
         clock: Clock | None = None,
     ) -> None:
-        self.told: Mapping[str, Any] = told
-        self.id = str(told["id"])
-        self._client = client
+        super().__init__(client, told, clock)
         self._results = results
         self._verdicts = verdicts
-        self._clock = clock or SystemClock()
         self._judged = asyncio.Event()  # there are verdicts, or there will be none
-
-    def status(self) -> WaveStatus:
-        """The wave's status, as far as is known."""
-        return status_of(self.told, self._clock.now())
-
-    def following(self) -> FollowStatus | None:
-        """The status of the following of its comparisons; None before the first verdict."""
-        return follow_status_of(self.told)
 
     async def run(self) -> Mapping[str, Any]:
         """Follow it until it is over; how it is told then. May be cancelled at any time.
@@ -75,15 +95,11 @@ class FollowedWave:
         await self._bring("verdicts", place)
 
     async def _look(self) -> None:
-        while (await self._ask())["state"] not in OVER:
-            await self._clock.sleep(_LOOK_S)
+        await self.until_over()
         await asyncio.Event().wait()  # whoever brings its lines has the last word
 
     async def _ask(self) -> Mapping[str, Any]:
-        told: Mapping[str, Any] = await self._client.get(f"/v1/waves/{self.id}")
-        if told["state"] != self.told["state"]:
-            log.info("client.wave_state", wave=self.id, state=told["state"], reason=_short(told["reason"]))
-        self.told = told
+        told = await super()._ask()
         if told["state"] in OVER or any(told["verdicts"].values()):
             self._judged.set()
         return told

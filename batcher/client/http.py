@@ -8,7 +8,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, BinaryIO, NoReturn, Self, TypeVar
 
 import aiohttp
 import orjson
@@ -92,6 +92,28 @@ class ServiceClient:
     async def read(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
         """What is at *path*, as it is."""
         return await self.lasting(lambda: self._once("GET", path, query), repeatable=True)
+
+    async def download(self, path: str, query: Mapping[str, str], out: BinaryIO) -> None:
+        """Write what is at *path* to *out*, from where that stands, however long it is; from there again where the
+        connection breaks off. *out* can be cut (a file)."""
+        began = out.tell()
+
+        async def attempt() -> None:
+            out.seek(began)
+            out.truncate()
+            try:
+                async with self._request("GET", path, query, None, {}, total_s=None) as answer:
+                    if answer.status >= 300:
+                        said = await _body(answer)
+                    else:
+                        async for piece in answer.content.iter_any():
+                            out.write(piece)
+            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+                raise self._not_reached(error) from error
+            if answer.status >= 300:
+                self._say_no(answer, said)
+
+        await self.lasting(attempt, repeatable=True)
 
     async def send(
         self,
@@ -194,12 +216,20 @@ class ServiceClient:
             async with self._request(method, path, query, body, headers or {}, total_s=total_s) as answer:
                 said = await _body(answer)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            if _is_hopeless(error):
-                raise UserError(self._untrusted(error)) from error
-            raise NotReached(_reason(error), sent=not isinstance(error, _NOT_SENT)) from error
-        if answer.status < 300:
-            return said
-        told = self._refused(answer, said)
+            raise self._not_reached(error) from error
+        if answer.status >= 300:
+            self._say_no(answer, said)
+        return said
+
+    def _not_reached(self, error: Exception) -> NotReached:
+        """An attempt that came to nothing. Raises `UserError` where no waiting mends it."""
+        if _is_hopeless(error):
+            raise UserError(self._untrusted(error)) from error
+        return NotReached(_reason(error), sent=not isinstance(error, _NOT_SENT))
+
+    def _say_no(self, answer: aiohttp.ClientResponse, body: bytes) -> NoReturn:
+        """Raise what an answer other than 2xx is."""
+        told = self._refused(answer, body)
         if answer.status in _LATER:
             raise NotReached(told.message, sent=False, after_s=_after_s(answer))
         raise told

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 from batcher.client.access import access
@@ -30,6 +30,7 @@ from batcher.client.problems import findings_of
 from batcher.client.told import end_of
 from batcher.clock import SystemClock
 from batcher.errors import UserError
+from batcher.gate.told import ToldGate
 from batcher.life.result import Result
 from batcher.manifest.manifest import format_of
 from batcher.text import printable
@@ -40,7 +41,8 @@ from batcher.wave.status import WaveStatus
 _TYPES = {"csv": "text/csv", "json": "application/json", "jsonl": "application/x-ndjson"}
 _PIECE = 256 * 1024
 _ID = re.compile("[a-z0-9]{12}")
-_PAGE = "500"
+MOST_AT_ONCE = 500  # of a list, which the service gives in one answer
+_PAGE = str(MOST_AT_ONCE)
 _UNREAD = 1000  # results that wait for whoever iterates
 # What a verb makes of a wave: where a repeat of it is refused, the first one may have done it.
 _GOALS: Mapping[str, frozenset[str]] = {
@@ -256,6 +258,18 @@ class ServiceWave:
         """Every attempt made for an entry and why, as `batcher explain --json` has it."""
         found: dict[str, Any] = await self.client.get(f"{self.path}/entries/{index}")
         return found
+
+    async def gate(self, *, most: int | None = None) -> ToldGate:
+        """GO or NO-GO over the wave, in the service's own words; at most *most* of each of its long lists.
+
+        Raises `ServiceRefused` where it cannot be told: the wave has no results yet, say.
+        """
+        query = {} if most is None else {"limit": str(most)}
+        return ToldGate(await self.client.get(f"{self.path}/gate", query))
+
+    async def report(self, out: BinaryIO, format: str = "html") -> None:
+        """Write the service's report on the wave, in one of the formats `html`, `json`, `csv` and `md`, to *out*."""
+        await self.client.download(f"{self.path}/report", {"format": format}, out)
 
     async def settle(self, index: int, ruling: str) -> dict[str, Any]:
         """Decide what became of an unsettled entry, as `batcher settle --as` has it; the entry then."""

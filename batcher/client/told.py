@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
-from batcher.follow.follower import FollowStatus
+from batcher.follow.follower import FollowEnd, FollowStatus
 from batcher.follow.verdict import Verdict
 from batcher.life.result import Status
 from batcher.wave.engine import WaveEnd
@@ -61,6 +62,12 @@ def stop_of(told: Told) -> Stop | None:
 def end_of(told: Told, now: float) -> WaveEnd:
     """How the wave ended, which is over."""
     return WaveEnd(stop=stop_of(told), halted={}, status=status_of(told, now), unrecorded=())
+
+
+def follow_end_of(told: Told, verdicts: Path | None = None) -> FollowEnd:
+    """How its following ended, with the wave; *verdicts* are its lines on this side, where they are here."""
+    status = follow_status_of(told) or FollowStatus(entries=0, verdicts={}, running=0, looks=0, silent=False)
+    return FollowEnd(verdicts=verdicts or Path(), status=status, stop=stop_of(told), halted={})
 
 
 def follow_status_of(told: Told) -> FollowStatus | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.errors import UserError
+from batcher.journal.attached import attached_to
 from batcher.journal.beside import journal_of, reading
 from batcher.journal.errors import JournalAbsent, JournalUnusable
 from batcher.journal.port import Record
@@ -18,6 +19,7 @@ class CountSource(StrEnum):
     """Who says how many entries a wave has."""
 
     JOURNAL = "journal"
+    SERVICE = "service"  # it runs the wave, and these are lines that it gave
     RESULTS = "results"  # each of its lines does
     OPERATOR = "--entries"
 
@@ -57,7 +59,9 @@ class WaveCoverage:
         """What else to know of a wave whose journal was not read; None: nothing."""
         if self.journal is None or self.entries is None:
             return None
-        said = "its lines say" if self.source is CountSource.RESULTS else "--entries says"
+        if self.source is CountSource.SERVICE:
+            return f"{self.file}: judged here, by the lines of a wave of {self.entries:,} at a service. {self.journal}"
+        said = _WHO_SAYS[self.source or CountSource.OPERATOR]
         return f"{self.file}: judged without its journal; {said} that the wave has {self.entries:,}. {self.journal}"
 
     def as_json(self) -> dict[str, Any]:
@@ -69,6 +73,14 @@ class WaveCoverage:
             "entries_known_from": self.source and self.source.value,
             "journal": self.journal,
         }
+
+
+_WHO_SAYS = {
+    CountSource.JOURNAL: "its journal says",
+    CountSource.SERVICE: "the service says",
+    CountSource.RESULTS: "its lines say",
+    CountSource.OPERATOR: "--entries says",
+}
 
 
 @contextmanager
@@ -85,13 +97,15 @@ def plan_beside(results: Path, journal: Path | None = None) -> Iterator[tuple[Re
         except (JournalAbsent, JournalUnusable) as error:
             if journal is not None:
                 raise
-            why = sentence(error)
+            why = sentence(error, results)
         yield record, why
 
 
-def sentence(error: JournalAbsent | JournalUnusable) -> str:
-    """Why there is no journal to be read, and the way out."""
+def sentence(error: JournalAbsent | JournalUnusable, results: Path) -> str:
+    """Why there is no journal to be read beside *results*, and the way out."""
     if isinstance(error, JournalAbsent):
+        if (wave := attached_to(results)) is not None:
+            return f"The service's own word: batcher gate {wave.words}"
         return "There is no journal beside it: copy the files of a wave together, RESULTS*."
     said = error.message
     return f"T{said[1:]}" if said.startswith("the ") else said  # else it begins with a path
@@ -103,27 +117,33 @@ def how_many(
     """How many entries the wave of *file* has, and who says so: the journal (*planned*), its lines (*stated*), or the
     operator (*said*). *highest* is the last place in the manifest that has a line, -1 for none.
 
-    Raises `UserError` where they contradict each other.
+    Lines that a service gave have what it says beside them. Raises `UserError` where they contradict each other.
     """
+    wave = attached_to(file) if planned is None else None
+    at_service = None if wave is None else wave.entries
     if planned is not None and stated is not None and planned != stated:
         raise UserError(
             f"{file} is of a wave of {counted(stated, 'entry', 'entries')}, and the journal beside it of one of "
             f"{planned:,}: they do not belong together. Copy all files of one wave, RESULTS*."
         )
-    known = [(planned, CountSource.JOURNAL), (stated, CountSource.RESULTS), (said, CountSource.OPERATOR)]
+    if stated is not None and at_service is not None and stated != at_service:
+        raise UserError(
+            f"{file} is of a wave of {counted(stated, 'entry', 'entries')}, and that of the service has "
+            f"{at_service:,}: these are not its lines."
+        )
+    known = [
+        (planned, CountSource.JOURNAL),
+        (at_service, CountSource.SERVICE),
+        (stated, CountSource.RESULTS),
+        (said, CountSource.OPERATOR),
+    ]
     entries, source = next(((count, who) for count, who in known if count is not None), (None, None))
     if entries is None:
         return None, None
     if said is not None and said != entries:
         raise UserError(f"--entries says that the wave of {file} has {said:,}, and its files say {entries:,}.")
     if highest >= entries:
-        whose = (
-            "--entries says"
-            if source is CountSource.OPERATOR
-            else "its journal says"
-            if planned is not None
-            else "it says"
-        )
+        whose = "it says" if source is None or source is CountSource.RESULTS else _WHO_SAYS[source]
         raise UserError(
             f"{file} has a line of the manifest's entry {highest + 1:,} (index {highest}), and {whose} that there are "
             f"{entries:,}: "

@@ -135,12 +135,12 @@ def _with_halves_of(entry: WaveEntry, latest: VerdictLine, earlier: VerdictLine)
 def _blockers(entry: WaveEntry, acceptances: Sequence[Acceptance], today: date, used: _Used) -> Iterator[Blocker]:
     line = entry.verdict
     if entry.status is None:
-        why = entry.said or "no result yet: the wave has not ended; the same `batcher run` goes on with it"
+        why = entry.said or "no result yet: the wave has not ended"
         yield _blocker(entry, why)
     elif entry.status is not Status.CREATED:
         yield _blocker(entry, f"{entry.status.value.replace('_', ' ')}: {entry.said or 'not all of it was created'}")
     elif line is None:
-        yield _blocker(entry, "not followed yet: run `batcher watch` on its results")
+        yield _blocker(entry, "not followed to a verdict yet")
     elif not line.final:
         yield replace(_blocker(entry, line.reason or "the comparison has not ended"), ended=False)
     else:

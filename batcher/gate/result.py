@@ -34,6 +34,11 @@ class GateVerdict(StrEnum):
     NO_GO = "NO-GO"
     UNKNOWN = "UNKNOWN"  # nothing that was seen stands in the way, and it cannot be told whether all was seen
 
+    @property
+    def exit_code(self) -> int:
+        """What `batcher gate` exits with."""
+        return {"GO": exits.CREATED, "NO-GO": exits.INCOMPLETE, "UNKNOWN": exits.USAGE}[self.value]
+
 
 class Evaluation:
     """Entries, each evaluated as often as somebody asks for it."""
@@ -130,8 +135,7 @@ class GateResult:
     @property
     def exit_code(self) -> int:
         """What `batcher gate` exits with."""
-        codes = {GateVerdict.GO: exits.CREATED, GateVerdict.NO_GO: exits.INCOMPLETE, GateVerdict.UNKNOWN: exits.USAGE}
-        return codes[self.verdict]
+        return self.verdict.exit_code
 
     @property
     def go(self) -> bool:
@@ -165,6 +169,10 @@ class GateResult:
             "superseded": len(self.replaced),
             "verdicts": {verdict.value: self.verdicts.get(verdict, 0) for verdict in Verdict}
             | {"none": self.verdicts.get(None, 0)},
+            "blocked": [
+                {"status": status and status.value, "verdict": verdict and verdict.value, "count": count}
+                for (status, verdict), count in self.blocked.items()
+            ],
             "blockers": map(_blocker, self.blockers),
             "accepted": map(_passed, self.passed),
             "unused_acceptances": [_acceptance(acceptance) for acceptance in self.unused],
@@ -181,6 +189,7 @@ def _blocker(blocker: Blocker) -> dict[str, Any]:
         "verdict": blocker.verdict and blocker.verdict.value,
         "why": blocker.why,
         "differences": [difference.model_dump() for difference in blocker.differences],
+        "ended": blocker.ended,
     }
 
 

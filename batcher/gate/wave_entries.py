@@ -20,17 +20,18 @@ def entries_of(
     journal: Path | None = None,
     entries: Mapping[Path, int] | None = None,
     labels: LabelFilter = ANY_LABELS,
+    named: Mapping[Path, str] | None = None,
 ) -> "WaveEntries":
     """Every entry with *labels* of the results *files*, with the verdict that stands beside. Raises `UserError`.
 
     A verdict on the comparisons of a wave that was begun anew since is none. Entries without a result (the wave runs
     still, or was killed) come last; `WaveEntries.coverage` says of each wave whether that is known of all of them.
     *journal* is that of the one file, where it is not beside it; *entries* is how many the operator says that there
-    are.
+    are. *named* is what waves are called that are not known by their file.
     """
-    said = entries or {}
+    said, names = entries or {}, named or {}
     return WaveEntries(
-        [WaveReader(number, path, journal, labels) for number, path in enumerate(files)],
+        [WaveReader(number, path, journal, labels, names.get(path)) for number, path in enumerate(files)],
         lambda wave: said.get(wave.path),
         labels,
     )
@@ -97,7 +98,7 @@ class WaveEntries:
 
     def file_of(self, place: int) -> str:
         """The results file that the entry at *place* is in."""
-        return str(self._waves[self.wave_of(place)].path)
+        return self._waves[self.wave_of(place)].called
 
     def runs_of(self, place: int) -> Sequence[int]:
         """The places of all runs of the entry at *place*, ascending, itself among them."""

@@ -32,6 +32,7 @@ L = TypeVar("L")
 @dataclass(frozen=True, slots=True)
 class WaveReader:
     """The files of the wave with this *number* in the table. *journal* is where it was said to be; None: beside.
+    *name* is what the wave is called in what is told of it; None: as its results file.
 
     Entries that *labels* do not mean stay out of the table. Of one without a result, of which no journal tells, nobody
     knows the labels: it stays in.
@@ -41,6 +42,7 @@ class WaveReader:
     path: Path
     journal: Path | None
     labels: LabelFilter = ANY_LABELS
+    name: str | None = None
 
     def read_into(self, table: EntryTable, said: int | None) -> WaveCoverage:
         """Put all entries into *table*; whether these are all. *said* is how many the operator says that there are.
@@ -59,7 +61,7 @@ class WaveReader:
         except JournalUnusable as error:
             if self.journal is not None:
                 raise
-            coverage = self._look_for_missing(table, None, sentence(error), stated.entries, said)
+            coverage = self._look_for_missing(table, None, sentence(error, self.path), stated.entries, said)
         if self.labels:
             table.leave_out(self.number, others)
         return coverage
@@ -124,13 +126,18 @@ class WaveReader:
             there = (index for index in table.missing(self.number) if record.result_of(index) is not None)
             table.mark_unwritten(self.number, list(there))
         return WaveCoverage(
-            file=str(self.path),
+            file=self.called,
             lines=lines,
             repeated=lines - distinct,
             entries=entries,
             source=source,
             journal=why,
         )
+
+    @property
+    def called(self) -> str:
+        """What the wave is called."""
+        return self.name or str(self.path)
 
     @contextmanager
     def reading(self) -> Iterator[Callable[[EntryRow], WaveEntry]]:
@@ -142,7 +149,7 @@ class WaveReader:
 
             def entry_of(row: EntryRow) -> WaveEntry:
                 if row.offset is None:
-                    return _wave_entry(self.path, row)
+                    return _wave_entry(self.called, row)
                 result = line_at(results, self.path, row.offset, parsed)
                 line = None
                 if row.verdict_at is not None:
@@ -155,7 +162,7 @@ class WaveReader:
                         raise _changed(beside)
                 if (result.index, result.key) != (row.idx, row.key):
                     raise _changed(self.path)
-                return _wave_entry(self.path, row, result, line)
+                return _wave_entry(self.called, row, result, line)
 
             yield entry_of
 
@@ -216,10 +223,10 @@ def _gaps(entries: int) -> Iterator[tuple[int, None, None, None]]:
     return ((index, None, None, None) for index in range(entries))
 
 
-def _wave_entry(path: Path, row: EntryRow, result: Any = None, line: VerdictLine | None = None) -> WaveEntry:
+def _wave_entry(file: str, row: EntryRow, result: Any = None, line: VerdictLine | None = None) -> WaveEntry:
     unwritten = _UNWRITTEN if row.unwritten else None
     return WaveEntry(
-        file=str(path),
+        file=file,
         index=row.idx,
         key=row.key,
         job_id=row.job_id,

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from batcher.journal.attached import attached_to
 from batcher.journal.errors import JournalAbsent, JournalFailed, JournalUnusable, NotAJournal
 from batcher.journal.files import followed, journal_in_place, log_of
 from batcher.journal.port import Record
@@ -33,6 +34,11 @@ def journal_of(results: Path, named: Path | None = None) -> Path:
             raise JournalAbsent(f"there is no journal {path}.")
         if not results.exists():
             raise JournalAbsent(f"there is no file {results}: name the results file of the wave.")
+    if (wave := attached_to(results)) is not None:
+        raise JournalAbsent(
+            f"{results} has no journal beside it: its wave is at a service, which has it. Name the wave there instead "
+            f"of the file: {wave.words}"
+        )
     raise JournalAbsent(f"{results} has no journal beside it ({path.name}): name it with --journal.")
 
 

@@ -284,7 +284,7 @@ def _journal(results: Path, journal: Path | None) -> tuple[dict[str, Any] | None
     except JournalUnusable as error:
         if journal is not None:
             raise
-        return None, None, sentence(error)
+        return None, None, sentence(error, results)
 
 
 def timeline_of(record: Record) -> Timeline | None:

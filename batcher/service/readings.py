@@ -193,12 +193,15 @@ def acceptances_of(path: Path | None) -> tuple[Acceptance, ...]:
     return () if path is None else read_acceptances(expanded(path))
 
 
-def gate(results: Path, acceptances: tuple[Acceptance, ...], most: int | None) -> BinaryIO:
+def gate(results: Path, name: str, acceptances: tuple[Acceptance, ...], most: int | None) -> BinaryIO:
     """What the gate says, as `batcher gate --json`, as a file to be read; *most* of each of the long lists, None: all.
+
+    The wave is called by its *name*, as where it lies is nobody's business.
 
     Raises `UserError`.
     """
-    ruling = evaluate(entries_of([results]), acceptances, utc_now().date())
+    entries = entries_of([results], named={results: name})
+    ruling = evaluate(entries, acceptances, utc_now().date())
     return _written(json_pieces(ruling.told() if most is None else ruling.as_json(most)))
 
 

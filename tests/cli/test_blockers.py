@@ -2,7 +2,7 @@
 
 import pytest
 
-from batcher.cli.show.blockers import blocker_lines, is_command
+from batcher.cli.show.blockers import blocker_lines, is_command, of_files
 from batcher.follow.verdict import Verdict
 from batcher.gate.result import evaluate
 from batcher.life.result import Status
@@ -15,7 +15,7 @@ def test_they_are_sorted_by_gravity_and_grouped_by_what_is_said() -> None:
     ]
     entries.append(waved(line(half(difference(), reason="1 of 3 tables differs"), key="d", job_id="jd")))
     entries.append(waved(None, status=Status.UNSETTLED, said="nobody knows", key="it's", job_id="ju"))
-    shown = list(blocker_lines(evaluate(entries, (), TODAY)))
+    shown = list(blocker_lines(evaluate(entries, (), TODAY), of_files))
     assert [text.plain for text in shown if text.plain.startswith("  ") and text.plain[2] != " "] == [
         "  1 unsettled: a person must look whether they were created",
         "  1 inconsistent: source and target differ",
@@ -34,7 +34,7 @@ def test_what_is_not_shown_is_counted() -> None:
     entries = [
         waved(line(half(verdict=Verdict.FAILED, reason=f"why {n}"), key=f"k{n}", job_id=f"j{n}")) for n in range(25)
     ]
-    shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY))]
+    shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY), of_files)]
     assert "    … and 5 further entries; --json has them all" in shown
     assert sum(text.startswith("    job ") for text in shown) == 20
 
@@ -45,7 +45,7 @@ def test_what_was_only_not_followed_to_its_end_is_followed_on_and_not_compared_a
     )
     unknown = line(half(verdict=Verdict.UNKNOWN, reason="no primary key"), key="u", job_id="ju")
     entries = [waved(stopped, key=f"k{n}", job_id=f"j{n}") for n in range(7)] + [waved(unknown, key="u", job_id="ju")]
-    shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY))]
+    shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY), of_files)]
     assert "  1 not known" in shown
     assert "  7 not followed to the end" in shown
     assert "    jobs j0, j1, j2, j3, j4 and 2 more" in shown  # the heading says why
@@ -61,7 +61,7 @@ def test_only_what_was_looked_at_is_said_to_be_alike(monkeypatch: pytest.MonkeyP
     entries = [waved(None, status=Status.FAILED, said="refused", key=f"n{n}", job_id=f"j{n}") for n in range(30)]
     entries.append(waved(None, status=Status.INVALID, said="no job_id", key="i", job_id="ji"))
     entries += [waved(None, status=Status.FAILED, said="other", key=f"o{n}", job_id=f"o{n}") for n in range(5)]
-    shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY))]
+    shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY), of_files)]
     assert "    jobs j0, j1, j2, j3, j4 and 25 more  failed: refused" in shown
     assert "    … and 5 further entries; --json has them all" in shown
     assert "    job ji  invalid: no job_id" in shown

@@ -6,9 +6,10 @@ import orjson
 import pytest
 
 from batcher import BadManifest, Service, UserError
+from batcher.service.given import ServedProfiles
 from batcher.service.models import State
 from batcher.simulator.server import Simulator
-from tests.client.commands import batcher
+from tests.client.commands import attached, batcher, lines_at, start
 from tests.service.serving import csv, serving
 
 
@@ -36,6 +37,81 @@ async def test_a_wave_of_a_service_stands_where_a_results_file_does(cloud: Simul
         assert (code, [told["name"] for told in orjson.loads(out)["waves"]]) == (0, ["night-3"])
         code, out, _ = await batcher("waves", "--service", served.url)
         assert (code, "night-3" in out, "2 of 3" in out) == (0, True, True)
+
+
+ACCEPTED = "job_id,database,table,reason,expires\ndiffers-1,shop,orders,known,2099-01-01\n"
+DIFFERS = (
+    b"job_id,object_level_compare_type,compare_type,conflict_policy,compare_object_infos,key\n"
+    b"differs-1,,lines,cancel,shop,d\njob-1,objects,,,,a\n"
+)
+
+
+async def test_the_gate_of_a_service_is_its_own_word_wherever_it_is_told(cloud: Simulator, tmp_path: Path) -> None:
+    """What the service's configuration accepts is accepted: by `gate`, `watch`, `submit --follow`, and over copies."""
+    accepted, config, manifest = tmp_path / "accepted.csv", tmp_path / "service.toml", tmp_path / "wave.csv"
+    accepted.write_text(ACCEPTED)
+    config.write_text(f'allow_inconsistent = "{accepted}"\n')
+    manifest.write_bytes(DIFFERS)
+    async with serving(tmp_path / "data", service=ServedProfiles(config=config)) as served:
+        wave = await served.submit(DIFFERS, "name=night-3&wait=true")
+        await served.until(wave["id"], State.ENDED)
+        (tmp_path / "nothing.csv").write_text("job_id,database,table,reason,expires\n")
+        at = ("--service", served.url, "night-3")
+        code, out, _ = await batcher("gate", *at)
+        assert (code, out.splitlines()[0]) == (0, "GO  2 entries: nothing stands in the way, 1 difference accepted")
+        code, out, _ = await batcher("gate", *at, "--json")
+        assert (code, orjson.loads(out)) == (0, await served.get(f"/v1/waves/{wave['id']}/gate"))
+        assert str(served.data) not in out
+        assert (await batcher("watch", *at))[0] == 0
+        junit = tmp_path / "gate.xml"
+        assert (await batcher("gate", *at, "--junit", junit))[0] == 0
+        assert 'failures="0"' in junit.read_text()
+        code, out, _ = await batcher("gate", *at, "--allow-inconsistent", tmp_path / "nothing.csv")
+        assert (code, out.splitlines()[0]) == (1, "NO-GO  1 of 2 entries stands in the way")
+        assert f"batcher control --service {served.url} {wave['id']} recheck" in out
+        _, out, _ = await batcher("report", *at)
+        assert "GO  2 entries" in out
+        code, _, err = await batcher("submit", manifest, "--follow", "--wait", "--service", served.url)
+        assert (code, "GO  2 entries: nothing stands in the way" in err) == (0, True)
+
+
+async def test_a_report_of_a_service_is_its_own(cloud: Simulator, tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as served:
+        wave = await served.submit(DIFFERS, "name=night-3&wait=true")
+        await served.until(wave["id"], State.ENDED)
+        at, page = ("--service", served.url, "night-3"), tmp_path / "report.html"
+        _, out, _ = await batcher("report", *at, "--markdown", "-", "--html", page)
+        async with served.client.get(f"/v1/waves/{wave['id']}/report?format=md") as answer:
+            assert out == await answer.text()
+        assert page.read_text().startswith("<!doctype html>")
+        code, _, _ = await batcher("report", *at, "--differences-csv", tmp_path / "differences.csv")
+        assert (code, "orders" in (tmp_path / "differences.csv").read_text()) == (0, True)
+
+
+async def test_of_a_wave_of_a_service_nobody_looks_for_files(cloud: Simulator, tmp_path: Path) -> None:
+    """Neither before it has a line, nor while it runs, nor of the results that `submit` has brought here."""
+    manifest = tmp_path / "wave.csv"
+    manifest.write_bytes(csv(40))
+    async with serving(tmp_path / "data") as served:
+        held = await served.submit(csv(3, first=900), "name=held&start=false")
+        code, _, err = await batcher("gate", "--service", served.url, "held")
+        assert (code, "it has no results yet" in err) == (2, True)
+        said = [await batcher("report", "--service", served.url, "held"), await batcher("status", tmp_path)]
+        client = await start("submit", manifest, "--follow", "--rate", "20/s", "--service", served.url)
+        await lines_at(tmp_path / "wave.results.jsonl", 5)
+        wave = attached(tmp_path / "wave.results.jsonl")["wave"]
+        code, out, err = await batcher("gate", "--service", served.url, wave)
+        assert (code, "40 entries stand in the way" in out) == (1, True)
+        assert f"batcher control --service {served.url} {wave} status" in out
+        said += [(code, out, err), await batcher("report", "--service", served.url, wave), await client.end()]
+        results = tmp_path / "wave.results.jsonl"
+        code, out, _ = await batcher("gate", results)
+        assert f"batcher gate --service {served.url} {wave}" in " ".join(out.split())
+        code, _, err = await batcher("explain", results, "--index", "0")
+        assert (code, f"--service {served.url} {wave}" in err) == (2, True)
+        for _, out, err in said:
+            assert "journal" not in out + err, out + err
+        assert held["state"] == "held"
 
 
 async def test_a_wave_of_a_service_is_steered(cloud: Simulator, tmp_path: Path) -> None:

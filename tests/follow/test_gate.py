@@ -40,7 +40,7 @@ def test_any_other_verdict_is_no_go(verdict: Verdict) -> None:
 @pytest.mark.parametrize(
     ("entry", "why"),
     [
-        (waved(None), "not followed yet: run `batcher watch` on its results"),
+        (waved(None), "not followed to a verdict yet"),
         (waved(line(), status=Status.PARTIAL, said="refused"), "partial: refused"),
         (waved(line(), status=Status.UNSETTLED), "unsettled: not all of it was created"),
         (waved(line(final=False, reason="still RUNNING")), "still RUNNING"),

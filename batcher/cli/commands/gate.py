@@ -13,7 +13,7 @@ from batcher.cli.service_options import WAY, are_at_service, only_here, only_wit
 from batcher.clock import utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from batcher.gate.accepted import Acceptance
     from batcher.manifest.labels import LabelFilter
@@ -61,18 +61,16 @@ def command(
     accepted by name, with a reason, and the acceptance must not have expired. No cloud is asked. That every entry was
     seen is known from the journal beside each file, or from the lines themselves; where neither tells, it is UNKNOWN.
     With --label it speaks of these entries alone, and says so. With --service RESULTS are waves of that service, whose
-    lines are judged here: what differs is accepted by --allow-inconsistent alone.
+    own word it is: what its configuration accepts is accepted, unless --allow-inconsistent names something else.
     """
     settings = load_given(parameters, _SETTINGS).settings
     if are_at_service(results, service, service_token_file):
         only_with_service(("labels", "junit", "allow_inconsistent", "notify", "on_end"))
-        from batcher.cli.at_service import copies
-        from batcher.cli.show.at_the_end import accepted_by
+        if len(set(results)) == 1 and not labels and junit is None and settings.allow_inconsistent is None:
+            from batcher.cli.commands.client.ruling import ruled
 
-        acceptances = accepted_by(settings)  # read where its name means what was typed
-        junit = None if junit is None else junit.absolute()
-        with copies(results, service, service_token_file, settings) as here:
-            return _judge(here, None, (), labels, junit, acceptances, settings, as_json=as_json, commands=False)
+            return ruled(results[0], service, service_token_file, settings, as_json=as_json)
+        return _judge_here(results, labels, junit, service, service_token_file, settings, as_json=as_json)
     only_here(("insecure_http",))
 
     from batcher.cli.show.at_the_end import accepted_by
@@ -83,8 +81,39 @@ def command(
         raise click.UsageError("Name the results files; the verdicts are found beside them.")
     one_journal(results, journal)
     return _judge(
-        results, journal, entries, labels, junit, accepted_by(settings), settings, as_json=as_json, commands=True
+        results, journal, entries, labels, junit, accepted_by(settings), settings, as_json=as_json, words=None
     )
+
+
+def _judge_here(
+    waves: tuple[Path, ...],
+    labels: "LabelFilter",
+    junit: Path | None,
+    service: str | None,
+    token_file: str | None,
+    settings: "RunSettings",
+    *,
+    as_json: bool,
+) -> int:
+    """Say what the gate says of *waves* of a service, over copies of their lines: more than a service is asked for."""
+    from batcher.cli.at_service import copies
+    from batcher.cli.show.at_the_end import accepted_by
+
+    ours = accepted_by(settings)  # read where its name means what was typed
+    is_ours = settings.allow_inconsistent is not None
+    junit = None if junit is None else junit.absolute()
+    with copies(waves, service, token_file, settings, with_acceptances=not is_ours) as here:
+        return _judge(
+            here.paths,
+            None,
+            (),
+            labels,
+            junit,
+            ours if is_ours else here.acceptances,
+            settings,
+            as_json=as_json,
+            words=here.words,
+        )
 
 
 def _judge(
@@ -97,12 +126,13 @@ def _judge(
     settings: "RunSettings",
     *,
     as_json: bool,
-    commands: bool,
+    words: "Mapping[str, str] | None",
 ) -> int:
-    """Say what the gate says; with *commands* also what to type."""
+    """Say what the gate says, and what to type. *words* name waves of a service by their files; None: they are ours."""
 
     from batcher.cli.outputs import refuse_outputs
     from batcher.cli.show.at_the_end import MOST_TOLD, check_end, tell_end
+    from batcher.cli.show.blockers import at_service, of_files
     from batcher.cli.show.gate_result import exit_code, headline, print_gate
     from batcher.gate.junit import write_junit
     from batcher.gate.result import evaluate
@@ -121,7 +151,7 @@ def _judge(
     else:
         from batcher.cli.show.terminal import console
 
-        print_gate(console(), gate, commands=commands)
+        print_gate(console(), gate, advice=of_files if words is None else at_service(words))
     code = exit_code(gate)
     facts = {"results": [str(path) for path in results], "exit_code": code, "gate": gate.as_json(MOST_TOLD)}
     tell_end(settings, "gate", headline(gate).plain, facts)

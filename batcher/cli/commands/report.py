@@ -16,8 +16,9 @@ from batcher.cli.show.terminal import tell
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from batcher.cli.commands.client.ruling import Outputs
     from batcher.gate.accepted import Acceptance
     from batcher.manifest.labels import LabelFilter
     from batcher.report.gather import Report
@@ -83,33 +84,60 @@ def command(
     settings = load_given(parameters, _SETTINGS).settings
     if are_at_service(results, service, service_token_file):
         only_with_service(("labels", "html", "csv", "differences_csv", "delimiter", "markdown", "allow_inconsistent"))
-        from batcher.cli.at_service import copies
+        from batcher.cli.commands.client.ruling import Outputs
 
-        html, csv, differences_csv = (path and path.absolute() for path in (html, csv, differences_csv))
-        markdown = markdown if markdown is None or str(markdown) == "-" else markdown.absolute()
-        if settings.allow_inconsistent is not None:
-            parameters["allow_inconsistent"] = str(Path(settings.allow_inconsistent).expanduser().absolute())
-            settings = settings.model_copy(update={"allow_inconsistent": parameters["allow_inconsistent"]})
-        with copies(results, service, service_token_file, settings) as here:
-            return _report(
-                here,
-                None,
-                (),
-                labels,
-                html,
-                csv,
-                differences_csv,
-                delimiter,
-                markdown,
-                settings,
-                named,
-                as_json=as_json,
-            )
+        outputs = Outputs(html=html, csv=csv, differences_csv=differences_csv, delimiter=delimiter, markdown=markdown)
+        return _at_service(results, labels, outputs, settings, service, service_token_file, named, as_json=as_json)
     only_here(WAY)
+
+    from batcher.cli.show.at_the_end import accepted_by
+
     return _report(
-        results, journal, entries, labels, html, csv, differences_csv, delimiter, markdown, settings, named,
-        as_json=as_json,
+        results, journal, entries, labels, html, csv, differences_csv, delimiter, markdown,
+        lambda: accepted_by(settings), named, as_json=as_json,
     )  # fmt: skip
+
+
+def _at_service(
+    waves: tuple[Path, ...],
+    labels: "LabelFilter",
+    outputs: "Outputs",
+    settings: "RunSettings",
+    service: str | None,
+    token_file: str | None,
+    named: bool,
+    *,
+    as_json: bool,
+) -> int:
+    """Report on *waves* of a service: in its own words where it has them, else here, over copies of their lines."""
+    from batcher.cli.at_service import copies
+    from batcher.cli.commands.client.ruling import report_of
+    from batcher.cli.show.at_the_end import accepted_by
+
+    plain = len(waves) == 1 and not labels and settings.allow_inconsistent is None
+    if plain and (as_json or outputs.are_of_service):
+        for told in report_of(waves[0], outputs, service, token_file, settings, as_json=as_json):
+            tell(told)
+        return exits.CREATED
+    ours = accepted_by(settings)  # read where its name means what was typed
+    is_ours = settings.allow_inconsistent is not None
+    out = outputs.elsewhere()
+    with copies(waves, service, token_file, settings, with_acceptances=not is_ours) as here:
+        return _report(
+            here.paths,
+            None,
+            (),
+            labels,
+            out.html,
+            out.csv,
+            out.differences_csv,
+            out.delimiter,
+            out.markdown,
+            lambda: ours if is_ours else here.acceptances,
+            named,
+            words=here.words,
+            as_json=as_json,
+        )
 
 
 def _report(
@@ -122,12 +150,14 @@ def _report(
     differences_csv: Path | None,
     delimiter: str | None,
     markdown: Path | None,
-    settings: "RunSettings",
+    accepted: "Callable[[], Sequence[Acceptance]]",
     named: bool,
     *,
+    words: "Mapping[str, str] | None" = None,
     as_json: bool,
 ) -> int:
-    """Report on the files *results*; *named*: a file of accepted differences was typed."""
+    """Report on the files *results*; *named*: a file of accepted differences was typed. *words* name waves of a service
+    by their files; None: they are ours."""
     files = {"--html": html, "--csv": csv, "--differences-csv": differences_csv, "--markdown": markdown}
     asked = [name for name, path in files.items() if path is not None]
     if delimiter and csv is None and differences_csv is None:
@@ -145,12 +175,10 @@ def _report(
             raise click.UsageError("Two files are only compared: --journal and --entries say nothing about that.")
         return _compare(results[0], results[1], labels, as_json)
 
-    from batcher.cli.show.at_the_end import accepted_by
-
     said = counts_of(results, entries)
-    acceptances = accepted_by(settings)
+    acceptances = accepted()
     if not asked:
-        return _summary(results[0], journal, said.get(results[0]), acceptances, labels, as_json)
+        return _summary(results[0], journal, said.get(results[0]), acceptances, labels, words, as_json)
     if as_json:
         raise click.UsageError(f"--json prints a summary, {asked[0]} writes one: use one of the two.")
     from batcher.cli.outputs import refuse_outputs
@@ -205,6 +233,7 @@ def _summary(
     entries: int | None,
     acceptances: "Sequence[Acceptance]",
     labels: "LabelFilter",
+    words: "Mapping[str, str] | None",
     as_json: bool,
 ) -> int:
     from batcher.report.gather import coverage_of_file, only, read_verdicts
@@ -223,7 +252,8 @@ def _summary(
     from batcher.cli.show.terminal import console
     from batcher.report.summary import print_summary
 
-    notes = [said for said in (coverage.unproven or coverage.note,) if said is not None and verdicts is None]
+    note = coverage.note if words is None else None
+    notes = [said for said in (coverage.unproven or note,) if said is not None and verdicts is None]
     if torn:
         notes.append(
             "The last line is cut off (the wave is running, or was killed) and not counted. A resumed wave mends it."
@@ -235,10 +265,11 @@ def _summary(
     out = console()
     print_summary(out, tally, title=str(results), entries=known, notes=tuple(notes))
     if verdicts is not None:
+        from batcher.cli.show.blockers import at_service, of_files
         from batcher.cli.show.gate_result import print_gate
 
         out.print()
-        print_gate(out, verdicts.gate)
+        print_gate(out, verdicts.gate, advice=of_files if words is None else at_service(words))
     return exits.CREATED
 
 

@@ -2,7 +2,7 @@
 
 import shlex
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -10,7 +10,8 @@ from pathlib import Path
 from rich.text import Text
 
 from batcher.follow.verdict import Verdict
-from batcher.gate.result import Blocker, GateResult
+from batcher.gate.evaluator import Blocker
+from batcher.gate.told import AnyGate
 from batcher.report.state import RECHECKED, ReviewState, state_in_the_way
 from batcher.text import counted, printable
 
@@ -19,6 +20,9 @@ _SHOWN = 20  # reasons of one state; --json and --junit have them all
 _SAID = (ReviewState.NOT_FOLLOWED, ReviewState.NOT_ENDED)  # the heading says all there is
 _NAMED = 5  # jobs of which the same is said, and files for which a command stands there
 _STYLES = {"bad": "red", "warn": "yellow", "doubt": "magenta"}
+Advice = Callable[[ReviewState, str, Blocker], tuple[str, str]]
+"""What to do about entries in a state, of the wave in a file, such as this one: why, and what to type."""
+
 _AFTER = {
     ReviewState.INCONSISTENT: "compare again what differs, once the link's lag is near zero",
     ReviewState.COMPARE_FAILED: "mend what the reason says, then compare again",
@@ -66,21 +70,23 @@ class _Group:
         return self.count - sum(alike.count for alike in self.alike.values())
 
 
-def blocker_lines(gate: GateResult, *, commands: bool = True) -> Iterator[Text]:
-    """The lines that tell them; no file is named where there is only one, and what to type only with *commands*."""
+def blocker_lines(gate: AnyGate, advice: Advice | None) -> Iterator[Text]:
+    """The lines that tell them; no file is named where there is only one. None as *advice*: nothing is to be typed."""
     groups = _groups(gate)
     several = len(gate.waves) > 1
     for state in sorted(groups, key=list(ReviewState).index):
         yield Text()
-        yield from _lines(state, groups[state], several, commands)
+        yield from _lines(state, groups[state], several, advice)
 
 
-def _groups(gate: GateResult) -> dict[ReviewState, _Group]:
+def _groups(gate: AnyGate) -> dict[ReviewState, _Group]:
     counts: Counter[ReviewState] = Counter()
     for (status, verdict), count in gate.blocked.items():
         counts[state_in_the_way(status, verdict)] += count
     if counts[ReviewState.UNKNOWN]:  # of these some may only not have ended, which takes a look at each
-        counts = Counter(map(_state, gate.blockers))
+        open_ = sum(_state(blocker) is ReviewState.NOT_ENDED for blocker in gate.blockers if not blocker.ended)
+        counts[ReviewState.UNKNOWN] -= open_
+        counts[ReviewState.NOT_ENDED] += open_
     groups = {state: _Group(count) for state, count in counts.items() if count}
     for number, blocker in enumerate(gate.blockers):  # read from the files: no further than it takes
         if number >= _LOOKED_AT and all(group.alike for group in groups.values()):
@@ -96,7 +102,7 @@ def _state(blocker: Blocker) -> ReviewState:
     return state_in_the_way(blocker.status, blocker.verdict)
 
 
-def _lines(state: ReviewState, group: _Group, several: bool, commands: bool) -> Iterator[Text]:
+def _lines(state: ReviewState, group: _Group, several: bool, advice: Advice | None) -> Iterator[Text]:
     yield Text(f"  {group.count:,} {state.said}", _STYLES.get(state.tone, "default"))
     for (file, why), alike in group.alike.items():
         where = f"{printable(file)}  " if several else ""
@@ -106,16 +112,50 @@ def _lines(state: ReviewState, group: _Group, several: bool, commands: bool) -> 
         yield line.append(f"  {printable(why, 400)}" if why else "", "not bold")
     if group.left:
         yield Text(f"    … and {counted(group.left, 'further entry', 'further entries')}; --json has them all", "dim")
-    if not commands:
+    if advice is None:
         return
-    yield Text(f"    # {_AFTER[state]}", "dim")
     examples: dict[str, Blocker] = {}
     for (file, _), alike in group.alike.items():
         examples.setdefault(file, alike.named[0])
+    said = None
     for file, example in islice(examples.items(), _NAMED):
-        yield Text(f"    {_command(state, file, example)}", "bold")
+        why, typed = advice(state, file, example)
+        if why != said:
+            yield Text(f"    # {why}", "dim")
+            said = why
+        yield Text(f"    {typed}", "bold")
     if (left := len(examples) - _NAMED) > 0:
         yield Text(f"    … likewise for {counted(left, 'further file')}", "dim")
+
+
+def of_files(state: ReviewState, file: str, example: Blocker) -> tuple[str, str]:
+    """An `Advice` for a wave whose files lie here."""
+    return _AFTER[state], _command(state, file, example)
+
+
+def at_service(words: Mapping[str, str]) -> Advice:
+    """An `Advice` for waves of a service: *words* name each in a command, by the file that it has here."""
+    return lambda state, file, example: of_service(state, words.get(file, file), example)
+
+
+def of_service(state: ReviewState, words: str, example: Blocker) -> tuple[str, str]:
+    """An `Advice` for the wave of a service that the *words* name."""
+    if state in RECHECKED:
+        return _AFTER[state], f"batcher control {words} recheck"
+    match state:
+        case ReviewState.UNSETTLED | ReviewState.PARTIAL | ReviewState.INVALID:
+            return _AFTER[state], f"batcher explain {words} {shlex.quote(f'--key={example.key}')}"
+        case ReviewState.FAILED:
+            return "once what the reason says is mended, take them up again", f"batcher control {words} retry-failed"
+        case ReviewState.NOT_SUBMITTED:
+            return "it goes on where it stopped", f"batcher control {words} start"
+        case ReviewState.NO_RESULT:
+            return "where it stands", f"batcher control {words} status"
+        case ReviewState.NOT_FOLLOWED:
+            return "a service follows what is handed in with --wait; where the wave stands", (
+                f"batcher control {words} status"
+            )
+    return "follow it to its end", f"batcher watch {words}"
 
 
 def _command(state: ReviewState, file: str, example: Blocker) -> str:

@@ -9,22 +9,25 @@ from rich.console import Console
 from rich.text import Text
 
 from batcher.cli import exits
+from batcher.cli.show.blockers import Advice, of_files
 from batcher.cli.show.gate_result import exit_code, headline, print_gate
 from batcher.cli.show.terminal import say
 from batcher.clock import utc_now
 from batcher.follow.follower import FollowEnd
 from batcher.gate.accepted import Acceptance
-from batcher.gate.result import GateResult, evaluate
+from batcher.gate.result import evaluate
+from batcher.gate.told import AnyGate
 from batcher.gate.wave_entries import entries_of
 from batcher.text import printable
 
 
 @dataclass(frozen=True, slots=True)
 class FollowSummary:
-    """The end of following one wave, with the gate's result over it."""
+    """The end of following one wave, with the gate's result over it. *goes_on* says how one that was stopped does."""
 
     end: FollowEnd
-    gate: GateResult
+    gate: AnyGate
+    goes_on: str = "the same command goes on where this one ended"
 
     @classmethod
     def of(
@@ -59,9 +62,12 @@ class FollowSummary:
         until = None if self.end.stop is None else self.end.stop.text
         return {"verdicts": str(self.end.verdicts), "followed_until": until, "gate": self.gate.as_json()}
 
-    def print(self, console: Console, *, kept: bool = True) -> None:
-        """The gate's result, and what to know about the following; files that are not *kept* are not named."""
-        print_gate(console, self.gate, commands=kept)
+    def print(self, console: Console, *, kept: bool = True, advice: Advice | None = of_files) -> None:
+        """The gate's result, and what to know about the following; files that are not *kept* are not named.
+
+        *advice* says what to type.
+        """
+        print_gate(console, self.gate, advice=advice if kept or advice is not of_files else None)
         for line in self._why_stopped():
             console.print()
             say(console, Text(f"  {printable(line)}", "yellow"))
@@ -70,7 +76,7 @@ class FollowSummary:
 
     def _why_stopped(self) -> Iterator[str]:
         if (stop := self.end.stop) is not None:
-            yield f"{stop.text}: the same command goes on where this one ended."
+            yield f"{stop.text}: {self.goes_on}."
         for (endpoint, project_id), trouble in self.end.halted.items():
             why = trouble.error_msg or trouble.kind.value
             yield f"project {project_id} at {endpoint} is followed no more: {why}"

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from rich.console import Console
 from rich.text import Text
 
-from batcher.cli.show.blockers import blocker_lines, is_command
+from batcher.cli.show.blockers import Advice, blocker_lines, is_command, of_files
 from batcher.cli.show.terminal import say
 from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
-from batcher.gate.result import GateResult, GateVerdict
+from batcher.gate.result import GateVerdict
+from batcher.gate.told import AnyGate
 from batcher.text import counted, printable
 
 _PASSED = 50  # shown; --json has them all
@@ -24,13 +25,13 @@ STYLES = {
 }
 
 
-def print_gate(console: Console, gate: GateResult, *, commands: bool = True) -> None:
-    """Print *gate*: the verdict first, then what a person has to look at, and, with *commands*, what to type."""
+def print_gate(console: Console, gate: AnyGate, *, advice: Advice | None = of_files) -> None:
+    """Print *gate*: the verdict first, then what a person has to look at, and, by *advice*, what to type."""
     console.print(headline(gate))
     console.print(_counts(gate))
     for line in _waves(gate):
         say(console, line)
-    for line in blocker_lines(gate, commands=commands):
+    for line in blocker_lines(gate, advice):
         if is_command(line):
             console.print(line, soft_wrap=True)
         else:
@@ -39,12 +40,12 @@ def print_gate(console: Console, gate: GateResult, *, commands: bool = True) -> 
         say(console, line)
 
 
-def exit_code(gate: GateResult) -> int:
+def exit_code(gate: AnyGate) -> int:
     """The exit code that says it: 0 GO, 1 NO-GO, 2 it cannot be told."""
     return gate.exit_code
 
 
-def headline(gate: GateResult) -> Text:
+def headline(gate: AnyGate) -> Text:
     """GO or NO-GO, and how many entries stand in the way."""
     line = Text(gate.verdict.value, _WORDS[gate.verdict])
     stand = len(gate.blockers)
@@ -62,14 +63,16 @@ def headline(gate: GateResult) -> Text:
     return line
 
 
-def _waves(gate: GateResult) -> Iterator[Text]:
+def _waves(gate: AnyGate) -> Iterator[Text]:
     """Of waves that were evaluated without their journal, or of which not all may have been seen, what to know."""
+    for told in gate.unproven:
+        yield Text(f"  {printable(told)}", "yellow")
     for wave in gate.waves:
-        if (told := wave.unproven or wave.note) is not None:
-            yield Text(f"  {printable(told)}", "yellow" if wave.unproven else "dim")
+        if wave.unproven is None and wave.note is not None:
+            yield Text(f"  {printable(wave.note)}", "dim")
 
 
-def _counts(gate: GateResult) -> Text:
+def _counts(gate: AnyGate) -> Text:
     parts = [
         Text(f"{verdict.value} {count:,}", STYLES[verdict])
         for verdict in (Verdict.CONSISTENT, *(verdict for verdict in Verdict if verdict is not Verdict.CONSISTENT))
@@ -82,7 +85,7 @@ def _counts(gate: GateResult) -> Text:
     return Text("  ") + Text("  ").join(parts)
 
 
-def _acceptances(gate: GateResult) -> Iterator[Text]:
+def _acceptances(gate: AnyGate) -> Iterator[Text]:
     if gate.passed:
         yield Text("\nAccepted", "bold")
     for passed in gate.passed[:_PASSED]:

@@ -138,7 +138,9 @@ class ReadingApi:
         row = await self._begun(call)
         results, accepted = self._waves.folder(row).results, self._accepted(row)
         most = call.query.limit
-        file = await readings.threaded(lambda: readings.gate(results, readings.acceptances_of(accepted), most))
+        file = await readings.threaded(
+            lambda: readings.gate(results, row.name, readings.acceptances_of(accepted), most)
+        )
         return _file(file, "application/json")
 
     async def report(self, call: Call) -> web.StreamResponse:
