@@ -6,10 +6,10 @@ byte of the body is handed to a connection that is up, TLS included. Everything 
 
 import os
 import ssl
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -21,7 +21,7 @@ from batcher.drs import guesses, wire
 from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.authorship import PROXY_LOGIN, speaker
 from batcher.drs.cloud import HeldBack, HttpRequest
-from batcher.drs.proxies import Proxies, ProxyRoute, UnusableProxy
+from batcher.drs.proxies import Proxies, ProxyRoute, ProxyTrial, UnusableProxy
 from batcher.errors import UserError
 
 USER_AGENT = f"batcher/{__version__}"
@@ -51,7 +51,7 @@ class AiohttpTransport:
     ) -> None:
         self._limit = limit
         self._now = now
-        self._timeout = aiohttp.ClientTimeout(total=total_timeout_s, connect=connect_timeout_s)
+        self._timeout = _timeout(total_timeout_s, connect_timeout_s)
         # True is the system's authorities: aiohttp has loaded them already.
         self._tls = True if ca_bundle is None else trusting(ca_bundle)
         self._proxies = Proxies(proxy)
@@ -79,24 +79,30 @@ class AiohttpTransport:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if self._wire is not None:
+            self._wire.close()
         if self._session is not None:
             await self._session.close()
 
-    async def send(self, request: HttpRequest) -> Answer:
+    def send(self, request: HttpRequest) -> Coroutine[Any, Any, Answer]:
         """Send *request* once and read the whole answer. Every trouble on the way is in the `Answer`."""
         if self._session is None:
             raise RuntimeError("use the transport as a context manager: `async with AiohttpTransport(…)`")
         try:
             route = self._proxies.to(request.url)
         except UnusableProxy as error:
-            return _Attempt(request, self._now).failed(error.message, "barred")
-        trial = route.trial
-        if trial is None:
-            return await self._send(request, route)
+            return self._barred(request, error.message)
+        return self._send(request, route) if route.trial is None else self._try(request, route, route.trial)
+
+    async def _barred(self, request: HttpRequest, why: str) -> Answer:
+        return _Attempt(request, self._now).failed(why, "barred")
+
+    async def _try(self, request: HttpRequest, route: ProxyRoute, trial: ProxyTrial) -> Answer:
+        """Send *request* through a proxy, unless that has refused such a one."""
         await trial.enter()
         try:
             if (why := trial.refusal(route.origin)) is not None:
-                return _Attempt(request, self._now).failed(why, "barred")
+                return await self._barred(request, why)
             answer = await self._send(request, route)
             if answer.http_status == PROXY_LOGIN:
                 trial.refused(None, "not sent: the proxy refused the login just now")
@@ -109,7 +115,7 @@ class AiohttpTransport:
     def _shorter(self, patience: float) -> aiohttp.ClientTimeout:
         total_s = self._timeout.total or _LEAST_S
         least_s = min(total_s, max(_LEAST_S, total_s * patience))
-        return aiohttp.ClientTimeout(total=least_s, connect=self._timeout.connect)
+        return _timeout(least_s, self._timeout.connect or least_s)
 
     async def _send(self, request: HttpRequest, route: ProxyRoute) -> Answer:
         attempt = _Attempt(request, self._now, route)
@@ -149,6 +155,10 @@ class AiohttpTransport:
             if body is None:
                 response.close()
             return body
+
+
+def _timeout(total_s: float, connect_s: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=total_s, connect=min(connect_s, total_s))
 
 
 def _sound(text: str) -> str:

@@ -8,6 +8,7 @@ that writes) a wave has no use for, and pays for with each entry. Only some of w
 
 import asyncio
 import inspect
+import math
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -51,6 +52,7 @@ class ConnectorClient:
         self._connector = connector
         self._agent = {"User-Agent": user_agent}
         self._loop = asyncio.get_running_loop()
+        self._deadlines = _Deadlines(self._loop)
         self._dials: dict[str, aiohttp.ClientRequest] = {}  # by origin, where no proxy is between
         self._heads: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
 
@@ -62,23 +64,48 @@ class ConnectorClient:
         *timeout* is for all of it, and for the way to a connection. Raises what aiohttp raises; `HttpProcessingError`
         where the answer is no HTTP.
         """
-        async with asyncio.timeout(timeout.total):
-            dial = self._dial(route)
-            data = self._head(request, route, dial).encode() + request.body
-            try:
-                connection = await self._connector.connect(dial, traces=[], timeout=timeout)
-            except TimeoutError as error:
-                raise aiohttp.ConnectionTimeoutError from error
-            try:
-                body = await _talk(connection, data, request, told)
-            except BaseException:
-                connection.close()
-                raise
-            if body is None or _is_writing(connection):  # answered before all of it was read
-                connection.close()
-            else:
-                connection.release()
-            return body
+        dial = self._dial(route)
+        data = self._head(request, route, dial).encode() + request.body
+        due = self._loop.time() + (timeout.total or math.inf)
+        try:
+            connection = await self._connector.connect(dial, traces=[], timeout=timeout)
+        except TimeoutError as error:
+            raise aiohttp.ConnectionTimeoutError from error
+        self._deadlines.begin(connection, due)
+        try:
+            protocol, transport = _untouched(connection)
+            protocol.set_response_params(
+                skip_payload=request.method == "HEAD", read_until_eof=True, max_field_size=LONGEST_FIELD
+            )
+            told.leaving()
+            transport.write(data)
+            message, content = await protocol.read()
+            while 100 <= message.code < 200 and message.code != _SWITCHING:
+                message, content = await protocol.read()
+            told.heard(message.code, message.headers)
+            body = _at_hand(content)
+            if body is None:
+                body = await read_whole(content, request.answer_limit)
+        except BaseException as error:
+            connection.close()
+            if self._deadlines.is_over(connection) and isinstance(error, Exception):
+                raise TimeoutError from error
+            raise
+        if self._deadlines.is_over(connection):
+            connection.close()
+            raise TimeoutError
+        if body is None or len(body) > request.answer_limit:
+            connection.close()
+            return None
+        if transport.get_write_buffer_size():  # it was answered before all of it was read
+            connection.close()
+        else:
+            connection.release()
+        return body
+
+    def close(self) -> None:
+        """Nothing is sent any more."""
+        self._deadlines.close()
 
     def _dial(self, route: ProxyRoute) -> aiohttp.ClientRequest:
         """What tells the connector where to, and with what headers requests to there begin."""
@@ -128,28 +155,60 @@ def _fields(dial: aiohttp.ClientRequest, headers: Headers) -> str:
     return "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
 
 
-async def _talk(connection: Connection, data: bytes, request: HttpRequest, told: Told) -> bytes | None:
-    """Write *data* in one go and read the whole answer."""
+class _Deadlines:
+    """Ends exchanges that take too long, with one timer for all: nearly none ever does."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._due: dict[Connection, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def begin(self, connection: Connection, due: float) -> None:
+        """What goes on over *connection* must be over when *due*, by the loop's clock."""
+        self._due[connection] = due
+        if self._timer is None or due < self._timer.when():
+            self._set(due)
+
+    def is_over(self, connection: Connection) -> bool:
+        """Whether the exchange over *connection*, which has ended, was ended from here."""
+        return self._due.pop(connection, None) is None
+
+    def close(self) -> None:
+        """Ring no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _set(self, due: float) -> None:
+        self.close()
+        self._timer = self._loop.call_at(due, self._ring)
+
+    def _ring(self) -> None:
+        self._timer, now = None, self._loop.time()
+        for connection in [connection for connection, due in self._due.items() if due <= now]:
+            del self._due[connection]
+            if (transport := connection.transport) is not None:
+                transport.abort()  # which wakes who reads
+        if self._due:
+            self._set(min(self._due.values()))
+
+
+def _untouched(connection: Connection) -> tuple[ResponseHandler, asyncio.Transport]:
+    """What *connection* is made of; raises where nothing can be asked on it."""
     protocol, transport = connection.protocol, connection.transport
     if protocol is None or transport is None or transport.is_closing():
         raise aiohttp.ClientConnectionResetError("it was closed before anything left")
     if protocol.should_close:
         raise aiohttp.ServerConnectionError(TOO_SOON)
-    protocol.set_response_params(
-        skip_payload=request.method == "HEAD", read_until_eof=True, max_field_size=LONGEST_FIELD
-    )
-    told.leaving()
-    transport.write(data)
-    message, content = await protocol.read()
-    while 100 <= message.code < 200 and message.code != _SWITCHING:
-        message, content = await protocol.read()
-    told.heard(message.code, message.headers)
-    return await read_whole(content, request.answer_limit)
+    return protocol, transport
 
 
-def _is_writing(connection: Connection) -> bool:
-    transport = connection.transport
-    return transport is not None and transport.get_write_buffer_size() > 0
+def _at_hand(content: aiohttp.StreamReader) -> bytes | None:
+    """All of *content*, where it came together with the head; None where there may be more."""
+    if content.at_eof():
+        return b""
+    if not content.is_eof() or content.exception() is not None:
+        return None
+    return b"".join(content._buffer)  # reading would resume the parser, which has ended
 
 
 async def read_whole(content: aiohttp.StreamReader, limit: int) -> bytes | None:
@@ -184,7 +243,7 @@ def lacks() -> tuple[str, ...]:
     has: dict[type, tuple[str, ...]] = {
         handler: ("should_close",),
         connection: ("protocol", "transport", "close", "release"),
-        aiohttp.StreamReader: ("at_eof", "readany"),
+        aiohttp.StreamReader: ("at_eof", "exception", "is_eof", "readany", "_buffer"),
         RawResponseMessage: ("code", "headers"),
     }
     wrong = [call.__qualname__ for call, names in takes.items() if not _takes(call, names)]

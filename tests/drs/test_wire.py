@@ -12,7 +12,7 @@ from batcher.drs import wire
 from batcher.drs.answer import Answer, RequestStage
 from batcher.drs.cloud import HttpRequest
 from batcher.drs.transport import AiohttpTransport
-from tests.drs.raw_server import OK, Peer, always, serve
+from tests.drs.raw_server import OK, Peer, always, serve, silent
 
 BODY = b'{"job_id":"job-1"}'
 
@@ -144,3 +144,21 @@ async def test_a_header_takes_the_place_of_our_own_whatever_its_case() -> None:
     assert {"user-agent: other", "content-type: text/plain", "host: drs.example.com"} <= {
         f"{name.lower()}:{value}" for name, _, value in (line.partition(":") for line in lines)
     }
+
+
+@pytest.mark.virtual_time
+async def test_each_exchange_has_its_own_end_though_one_timer_rings_for_all() -> None:
+    """Also one that began before another that ends sooner, and after all others have ended."""
+    loop = asyncio.get_running_loop()
+
+    async def ask(transport: AiohttpTransport, url: str, after_s: float, patience: float) -> tuple[float, str | None]:
+        await asyncio.sleep(after_s)
+        answer = await transport.send(post(url, patience=patience))
+        assert answer.stage is RequestStage.SENT
+        return round(loop.time() - began), answer.error
+
+    async with serve(silent) as server, AiohttpTransport(total_timeout_s=100) as transport:
+        began = loop.time()
+        asked = [(0, 1.0), (1, 0.5), (2, 0.25), (3, 1.0), (300, 0.5)]
+        ends = await asyncio.gather(*(ask(transport, server.url, *each) for each in asked))
+    assert ends == [(after + patience * 100, f"no answer within {patience * 100:g} s") for after, patience in asked]

@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+from collections.abc import Coroutine
+from typing import Any
 
 from msgspec import Struct, field
 
@@ -53,13 +55,15 @@ class KeyGuard:
         if known is None or known.secret != secret:
             self._keys[access_key] = _KeyState(secret)
 
-    async def send(self, request: HttpRequest) -> Answer:
+    def send(self, request: HttpRequest) -> Coroutine[Any, Any, Answer]:
         """Send *request*, unless it carries a key that was refused meanwhile: that one does not leave."""
         signed = request.headers.get("Authorization")
         access = _ACCESS.search(signed) if signed else None
         if access is None:
-            return await self._transport.send(request)
-        known = self._keys.setdefault(access[1], _KeyState())
+            return self._transport.send(request)
+        return self._send_signed(request, self._keys.setdefault(access[1], _KeyState()))
+
+    async def _send_signed(self, request: HttpRequest, known: _KeyState) -> Answer:
         if not known.taken:
             async with known.alone:
                 if known.refusal is not None:

@@ -1,6 +1,7 @@
 """The client of one scope: the calls of the API that this product makes, each sent once and answered by an outcome."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from typing import Any
 from urllib.parse import quote
 
 from msgspec.structs import replace
@@ -97,13 +98,13 @@ class DrsClient:
         answer = await self._post(BATCH_STATUS, request.to_wire(), on_sent=on_sent)
         return classify_batch_status(answer, asked=job_ids)
 
-    async def _query(self, request: QueryCompareResultReq, on_sent: OnSent) -> Answer:
-        return await self._post(QUERY_COMPARE_RESULT, request.to_wire(), on_sent=on_sent)
+    def _query(self, request: QueryCompareResultReq, on_sent: OnSent) -> Coroutine[Any, Any, Answer]:
+        return self._post(QUERY_COMPARE_RESULT, request.to_wire(), on_sent=on_sent)
 
-    async def _post(
+    def _post(
         self, call: str, body: bytes, *, is_read: bool = True, x_language: str | None = None, on_sent: OnSent = None
-    ) -> Answer:
-        return await self._ask("POST", self._jobs + call, body, is_read=is_read, x_language=x_language, on_sent=on_sent)
+    ) -> Coroutine[Any, Any, Answer]:
+        return self._ask("POST", self._jobs + call, body, is_read=is_read, x_language=x_language, on_sent=on_sent)
 
     async def _ask(
         self,
