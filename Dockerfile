@@ -10,7 +10,7 @@ RUN /opt/batcher/bin/python -m pip install --require-hashes --only-binary :all: 
 RUN python -m venv /opt/build
 RUN /opt/build/bin/python -m pip install --require-hashes --only-binary :all: --requirement requirements-build.lock
 
-COPY pyproject.toml README.md README.zh-CN.md CHANGELOG.md LICENSE ./
+COPY pyproject.toml README.md CHANGELOG.md LICENSE ./
 COPY docs ./docs
 COPY config ./config
 COPY batcher ./batcher

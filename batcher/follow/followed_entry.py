@@ -200,13 +200,13 @@ def line_of(entry: FollowedEntry, now: float, *, stopped: str | None = None) -> 
 def _packed(value: Any) -> bytes:
     if isinstance(value, HalfVerdict):
         return value.model_dump_json().encode()
-    raise NotImplementedError
+    raise TypeError(f"an entry has no {type(value).__name__}")
 
 
 def _unpacked(kind: type, packed: Any) -> HalfVerdict:
     if kind is HalfVerdict:
         return HalfVerdict.model_validate_json(packed)
-    raise NotImplementedError
+    raise TypeError(f"an entry has no {kind.__name__}")
 
 
 packed = msgspec.msgpack.Encoder(enc_hook=_packed).encode

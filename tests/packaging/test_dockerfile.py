@@ -95,7 +95,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Builder:
     return builder
 
 
-PAGES = ("README.md", "README.zh-CN.md", "CHANGELOG.md")
+PAGES = ("README.md", "CHANGELOG.md")
 
 
 def package_files() -> set[str]:

@@ -1,5 +1,6 @@
 """README and its translations say the same: the same commands, links and headings, in the same order."""
 
+import os
 import re
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import pytest
 from tests.packaging.checkout import ROOT
 
 ENGLISH = ROOT / "README.md"
-TRANSLATIONS = sorted(ROOT.glob("README.*.md"))
+TRANSLATIONS = sorted((ROOT / "docs").glob("README.*.md"))
 _COMMENT = re.compile(r" +# .*$", re.MULTILINE)
 
 
@@ -23,8 +24,10 @@ def _prose(page: Path) -> str:
 
 
 def _links(page: Path) -> list[str]:
+    """Where its links lead, as seen from the top; but those from one language to the other."""
     links = re.findall(r"\]\(([^)]+)\)", _prose(page))
-    return [link for link in links if not link.startswith("README")]
+    led = [link if "://" in link else os.path.relpath(page.parent / link, ROOT) for link in links]
+    return [link for link in led if link != "README.md" and "README." not in link.removesuffix(".md")]
 
 
 def _code(page: Path) -> set[str]:
@@ -34,8 +37,8 @@ def _code(page: Path) -> set[str]:
 def test_there_is_a_translation_and_each_leads_to_the_other() -> None:
     assert [page.name for page in TRANSLATIONS] == ["README.zh-CN.md"]
     for page in TRANSLATIONS:
-        assert f"]({page.name})" in ENGLISH.read_text(encoding="utf-8")
-        assert "](README.md)" in page.read_text(encoding="utf-8")
+        assert f"](docs/{page.name})" in ENGLISH.read_text(encoding="utf-8")
+        assert "](../README.md)" in page.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("page", TRANSLATIONS, ids=lambda page: page.name)

@@ -4,7 +4,7 @@ from tests.packaging.checkout import ROOT, files
 
 EXPECTED = {
     *(".ci", ".dockerignore", ".gitignore", "batcher", "config", "docs", "findings", "scripts", "tests"),
-    *("CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "README.md", "README.zh-CN.md", "pyproject.toml"),
+    *("CHANGELOG.md", "CONTRIBUTING.md", "Dockerfile", "LICENSE", "README.md", "pyproject.toml"),
     *("requirements.lock", "requirements-build.lock", "requirements-dev.lock"),
 }
 

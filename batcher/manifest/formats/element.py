@@ -1,5 +1,6 @@
 """What the readers hand to the checks: elements of the file, a batch at a time, parsed but not judged."""
 
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
@@ -48,9 +49,9 @@ class Batch(msgspec.Struct):
     lines: Sequence[int]
     regular: Sequence[RegularElement | None]
 
+    @abstractmethod
     def element(self, place: int) -> Element:
         """All there is to know of the element at *place* in the batch; made anew, as it is seldom asked for."""
-        raise NotImplementedError
 
 
 class SingleElement(Batch):
