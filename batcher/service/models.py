@@ -156,7 +156,7 @@ class ScopeOfWave(Wire):
     endpoint: str
     project_id: str | None = Field(description="Null until IAM has named it.")
     entries: int
-    settled: int = Field(description="Entries with a result.")
+    settled: int = Field(description="Entries with a result that stays.")
     in_flight: int = Field(description="Requests on their way.")
     rate: str | None = Field(description="The pace in force; null while the wave does not run.")
     paused_until_s: float | None = Field(description="Seconds until it sends again; null: it is not paused.")

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from batcher.clock import Clock
 from batcher.follow.following import in_thread
+from batcher.life.result import Status
 from batcher.life.ruling import NotSettled, Ruling
 from batcher.logger import get_logger
 from batcher.service.acceptance import check, receive
@@ -323,7 +324,9 @@ class Waves:
             await self.register.record(replace(deed, outcome=FAILED))
             raise
         try:
-            changed = await self.register.change(id, lambda _: {"counts": counts}, deed)
+            changed = await self.register.change(
+                id, lambda _: {"counts": counts, "to_rule": counts.get(Status.UNSETTLED, 0)}, deed
+            )
         except StoreFailed as error:
             raise Problem(
                 507 if error.is_full else 503,

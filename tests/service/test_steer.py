@@ -11,6 +11,8 @@ from msgspec.structs import replace
 
 from batcher.service.kept.register import WaveRow
 from batcher.service.models import State
+from batcher.service.notices.occasions import occasions
+from batcher.service.notices.targets import Event
 from batcher.service.problem import Problem
 from batcher.service.roles import Role, Who
 from batcher.service.running import verbs
@@ -61,6 +63,15 @@ def test_what_has_begun_is_stopped_in_order_and_a_wave_without_failures_is_not_r
         verbs.retried(row(State.ENDED, counts={"created": 3}), "bob", 1.0)
     with pytest.raises(Problem, match="waits to be approved"):
         verbs.started(row(State.HELD, needs_approval=True), "bob", 1.0)
+
+
+def test_others_are_told_of_what_waits_for_a_person_alone() -> None:
+    """What a stop left open is looked up when the wave goes on; it waits for nobody."""
+    running, stopped = row(State.RUNNING), row(State.STOPPED, counts={"unsettled": 31})
+    assert list(occasions(running, stopped)) == [Event.STOPPED]
+    assert list(occasions(running, replace(stopped, to_rule=1))) == [Event.STOPPED, Event.UNSETTLED]
+    held = row(State.STOPPED, needs_approval=True)
+    assert list(occasions(held, replace(held, state=State.HELD))) == [Event.APPROVAL_ASKED]
 
 
 @given(
@@ -154,6 +165,24 @@ async def test_waves_run_side_by_side_within_one_limit_the_higher_priority_first
     made = sorted(creation.job_id for creation in creations(cloud.ledger))
     assert made == sorted([*(f"job-{n}" for n in range(60)), *(f"job-{n}" for n in range(30)),
                            *(f"job-{n}" for n in range(500, 505))])  # fmt: skip
+
+
+async def test_of_a_wave_that_rests_each_scope_tells_what_is_settled_in_it(cloud: Simulator, tmp_path: Path) -> None:
+    rows = "".join(f"job-{n},{n % 3:032x},objects\n" for n in range(60))
+    manifest = f"job_id,project_id,object_level_compare_type\n{rows}".encode()
+    async with serving(tmp_path / "data") as service:
+        wave = await service.submit(manifest, "rate=20/s")
+        path = f"/v1/waves/{wave['id']}"
+        await service.created(wave["id"], 6)
+        await service.post(f"{path}/stop")
+        stopped = await service.until(wave["id"], State.STOPPED)
+        settled = [scope["settled"] for scope in stopped["scopes"]]
+        assert sum(settled) == stopped["counts"]["created"]
+        assert all(settled)
+        again = await service.post(f"{path}/start")
+        assert [scope["settled"] for scope in again["scopes"]] == settled
+        ended = await service.until(wave["id"], State.ENDED)
+        assert [scope["settled"] for scope in ended["scopes"]] == [20, 20, 20]
 
 
 async def test_a_stopped_wave_goes_on_and_what_failed_is_taken_up_again(cloud: Simulator, tmp_path: Path) -> None:

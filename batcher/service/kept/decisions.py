@@ -1,7 +1,9 @@
 """What is decided about a wave that does not run, in its own files. Blocks; each is called in a thread, to its end."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
+
+from msgspec import Struct
 
 from batcher.errors import UserError
 from batcher.follow.following import in_thread
@@ -9,6 +11,7 @@ from batcher.follow.recheck import Recheck
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.gate.wave_entries import entries_of
 from batcher.journals import deciding, index_of, journal_of, reading
+from batcher.life.result import Status
 from batcher.life.ruling import Ruling
 from batcher.manifest.write import write_manifest
 from batcher.service.kept.folders import Folder
@@ -35,19 +38,38 @@ async def settle_entry(folder: Folder, index: int, ruling: Ruling, now: float) -
     return counts
 
 
-async def counts_of_journal(folder: Folder) -> dict[str, int] | None:
-    """How many results of each status the wave's journal has; None: it has none, or it cannot be read."""
-    counts: dict[str, int] = {}
+class JournalTally(Struct, frozen=True, kw_only=True):
+    """How far a wave is by its journal: *counts* are results by status, *settled* those of each scope, as (endpoint,
+    project_id, results). What a run left open when it was stopped is not among them."""
+
+    counts: Mapping[str, int]
+    settled: tuple[tuple[str, str, int], ...]
+
+    @property
+    def to_rule(self) -> int:
+        """How many are unsettled until somebody rules on them."""
+        return self.counts.get(Status.UNSETTLED, 0)
+
+
+async def tally_of_journal(folder: Folder) -> JournalTally | None:
+    """How far the wave in *folder* is; None: it has no journal, or it cannot be read."""
+    found: list[JournalTally] = []
 
     def work() -> None:
         with reading(journal_of(folder.results)) as record:
-            counts.update({status.value: count for status, count in record.status_counts().items()})
+            settled = record.settled_counts()
+            found.append(
+                JournalTally(
+                    counts={status.value: count for status, count in record.status_counts().items()},
+                    settled=tuple((s.endpoint, s.project_id, settled.get(s.number, 0)) for s in record.scopes()),
+                )
+            )
 
     try:
         await in_thread(work, lambda: None)
     except UserError:  # whatever runs the wave next says why
         return None
-    return counts
+    return found[0]
 
 
 def require_entry(index: int, entries: int) -> None:

@@ -27,7 +27,8 @@ class WaveRow(Struct, frozen=True, kw_only=True):
     *retry_failed* says that the next run takes up failed entries again. *deadline_at* is when nothing new is sent any
     more, counted from its first run. *editions* name the lines of its files, see `lines`: (inode, edition) by the kind.
     *of* is the wave that it compares again. *is_restored* says that it came from a backup: what was done since is not
-    known, so each entry is looked up before it is sent.
+    known, so each entry is looked up before it is sent. *settled* is how many entries of each scope had their result
+    when it came to rest, (endpoint, project_id, entries); *to_rule* how many wait for somebody's ruling.
     """
 
     id: str
@@ -52,6 +53,8 @@ class WaveRow(Struct, frozen=True, kw_only=True):
     ended_at: float | None = None
     counts: Mapping[str, int] = {}
     verdicts: Mapping[str, int] = {}
+    settled: tuple[tuple[str, str, int], ...] = ()
+    to_rule: int = 0
     exit_code: int | None = None
     reason: str | None = None
     is_begun: bool = False

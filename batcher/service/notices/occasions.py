@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from batcher import exits
-from batcher.life.result import Status
 from batcher.service.kept.register import WaveRow
 from batcher.service.models import State
 from batcher.service.notices.targets import Event
@@ -18,10 +17,12 @@ def occasions(before: WaveRow | None, after: WaveRow) -> Iterator[Event]:
         if after.state is State.HELD and after.needs_approval:
             yield Event.APPROVAL_ASKED
         return
+    if before.state is State.STOPPED and after.state is State.HELD and not after.is_approved:
+        yield Event.APPROVAL_ASKED  # again: it was stopped before anybody approved it
     if before.state is after.state or not after.is_final:
         return
     yield Event.ENDED if after.state is State.ENDED else Event.STOPPED
-    if after.counts.get(Status.UNSETTLED.value):
+    if after.to_rule:
         yield Event.UNSETTLED
     if after.state is State.ENDED and after.verdicts and after.exit_code == exits.INCOMPLETE:
         yield Event.NO_GO
@@ -42,7 +43,7 @@ def sentence(event: Event, row: WaveRow) -> str:
         case Event.STOPPED:
             return f"{wave} has stopped: {_counts(row)} {of_all}. {printable(row.reason or '', 300)}"
         case Event.UNSETTLED:
-            unsettled = counted(row.counts.get(Status.UNSETTLED.value, 0), "entry is", "entries are")
+            unsettled = counted(row.to_rule, "entry is", "entries are")
             return f"{wave}: {unsettled} unsettled. Somebody has to look at each: batcher explain, then batcher settle."
         case Event.NO_GO:
             verdicts = ", ".join(f"{count:,} {name}" for name, count in row.verdicts.items() if count)

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from batcher.clock import Clock, utc
 from batcher.errors import UserError
 from batcher.logger import get_logger
-from batcher.service.kept.decisions import counts_of_journal
+from batcher.service.kept.decisions import tally_of_journal
 from batcher.service.kept.errors import StoreFailed
 from batcher.service.kept.folders import DataFolder
 from batcher.service.kept.register import Register, WaveRow
@@ -64,8 +64,8 @@ class Runner:
             self._rows[row.id] = row
             changes: dict[str, Any] = {"state": State.QUEUED} if row.state is State.RUNNING else {}
             # The earlier process may have died before it could say how far the wave was.
-            if row.is_begun and (counts := await counts_of_journal(self._data.wave(row.id, row.format))) is not None:
-                changes["counts"] = final(counts)
+            if row.is_begun and (tally := await tally_of_journal(self._data.wave(row.id, row.format))) is not None:
+                changes |= {"counts": final(tally.counts), "settled": tally.settled}
             if changes:
                 await self._keep(row.id, lambda _, changes=changes: changes)  # type: ignore[misc]
         self._earlier = await self._register.begun(ended_after=self._clock.now())
@@ -266,14 +266,18 @@ class Runner:
 
     async def _end(self, id: str, outcome: RunOutcome) -> None:
         now, row = self._clock.now(), self._rows.get(id)
-        if outcome.counts is None and row is not None and row.is_begun:
-            outcome = replace(outcome, counts=await counts_of_journal(self._data.wave(id, row.format)))
+        tally = None
+        if row is not None and row.is_begun:
+            tally = await tally_of_journal(self._data.wave(id, row.format))
+        counts = outcome.counts or (tally and tally.counts)
 
         def ended(row: WaveRow) -> dict[str, Any]:
             changes: dict[str, Any] = {"state": outcome.state, "reason": outcome.reason, "exit_code": outcome.exit_code}
-            for name in ("counts", "verdicts"):
-                if (counted := getattr(outcome, name)) is not None:
+            for name, counted in (("counts", counts), ("verdicts", outcome.verdicts)):
+                if counted is not None:
                     changes[name] = counted
+            if tally is not None:
+                changes |= {"settled": tally.settled, "to_rule": tally.to_rule}
             if outcome.again_s is None:
                 changes["ended_at"] = now
             elif row.state in (State.PAUSED, State.STOPPING):

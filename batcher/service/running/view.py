@@ -57,7 +57,7 @@ def _scopes(row: WaveRow, status: WaveStatus | None) -> list[Mapping[str, Any]]:
             "endpoint": endpoint,
             "project_id": project_id or None,
             "entries": entries,
-            "settled": 0 if not row.is_begun else _share(row, entries),
+            "settled": _settled(row, endpoint, project_id),
             "in_flight": 0,
             "rate": None,
             "paused_until_s": None,
@@ -67,10 +67,14 @@ def _scopes(row: WaveRow, status: WaveStatus | None) -> list[Mapping[str, Any]]:
     ]
 
 
-def _share(row: WaveRow, entries: int) -> int:
-    """Of a wave of one scope, or one that has ended, it is known how many are settled."""
-    settled = sum(row.counts.values())
-    return entries if settled == row.entries else settled if entries == row.entries else 0
+def _settled(row: WaveRow, endpoint: str, project_id: str) -> int:
+    """How many entries of a scope were settled when the wave came to rest; *project_id* "": whichever IAM named."""
+    named = {project for there, project, _ in row.scopes if there == endpoint and project}
+    return sum(
+        count
+        for there, project, count in row.settled
+        if there == endpoint and (project == project_id if project_id else project not in named)
+    )
 
 
 def _scope(scope: ScopeStatus) -> Mapping[str, Any]:
