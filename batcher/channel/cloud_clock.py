@@ -7,6 +7,8 @@ be wrong, or set, or of two machines that disagree. So it proves nothing here. I
 """
 
 from collections.abc import Iterable
+from itertools import chain
+from math import inf
 
 from msgspec import Struct
 
@@ -74,6 +76,7 @@ class CloudClock:
         self._shown: _DateHeaderClock | None = None  # the face last seen
         self._facts: dict[str, list[_OffsetBounds]] = {}  # by timebase, in order of time
         self._known: dict[str, StampedComparison] = {}  # by task id: could tell the cloud's time, if looked up
+        self._sums: dict[str, tuple[int, float, float]] = {}  # of them, see `_known_of`
 
     # --- learning ---------------------------------------------------------------------------------------
 
@@ -101,23 +104,37 @@ class CloudClock:
 
     def remember(self, known: StampedComparison) -> None:
         """*known* can tell the cloud's time: should that be needed, it is looked up."""
-        here = [other for other in self._known.values() if other.timebase == known.timebase]
-        spaced = not here or known.after - here[-1].after >= _APART_S or len(here) < _FEW
-        if spaced or known.before - known.after < min(other.before - other.after for other in here):
+        several, last, tightest_s = self._known_of(known.timebase)
+        spaced = several < _FEW or known.after - last >= _APART_S
+        if spaced or known.before - known.after < tightest_s:
             self._known[known.task_id] = known
+            self._sums.clear()
             if len(self._known) > _MOST:
                 del self._known[next(iter(self._known))]
 
     @property
     def can_be_told(self) -> bool:
         """Whether there is something to learn the cloud's time from, in this process."""
-        here = [known for known in self._known.values() if known.timebase == self._clock.timebase]
-        here += [fact.known for fact in self._facts.get(self._clock.timebase, ())]
-        return any(known.sure for known in here) or len({known.job_id for known in here}) > 1
+        timebase, job_ids = self._clock.timebase, set()
+        for known in chain(self._known.values(), (fact.known for fact in self._facts.get(timebase, ()))):
+            if known.timebase == timebase:
+                if known.sure:
+                    return True
+                job_ids.add(known.job_id)
+        return len(job_ids) > 1
+
+    def _known_of(self, timebase: str) -> tuple[int, float, float]:
+        """How many comparisons of *timebase* are remembered, since when the last, and how well the best is known."""
+        if timebase not in self._sums:  # it is asked for with every answer, and seldom changes
+            here = [other for other in self._known.values() if other.timebase == timebase]
+            tightest_s = min((other.before - other.after for other in here), default=inf)
+            self._sums[timebase] = len(here), here[-1].after if here else -inf, tightest_s
+        return self._sums[timebase]
 
     def forget(self, known: StampedComparison) -> None:
         """Forget *known*, which is not to be had."""
         self._known.pop(known.task_id, None)
+        self._sums.clear()
 
     def listed(self, comparisons: Iterable[Comparison]) -> None:
         """A list was read: what is remembered and stands in it tells the cloud's time."""

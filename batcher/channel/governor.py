@@ -60,6 +60,7 @@ class LearningPacer:
         self.pacer = Pacer(self._finder.ceiling, clock)
         self._out = False
         self._said_at = -inf
+        self._steered: tuple[object, ...] = ()
         self._steer()
 
     def set_limit(self, limit: Limit) -> None:
@@ -117,6 +118,10 @@ class LearningPacer:
 
     def _steer(self) -> None:
         finder, pacer = self._finder, self.pacer
+        steered = (finder.ceiling, finder.rate, finder.strict, finder.alone, self._out)
+        if steered == self._steered:  # as after nearly every answer
+            return
+        self._steered = steered
         pacer.set_rate(finder.ceiling)
         pacer.narrow(None if finder.rate == finder.ceiling else finder.rate, strict=finder.strict)
         pacer.alone(finder.alone or self._out, patience_s=inf if self._out else _PATIENCE_S)

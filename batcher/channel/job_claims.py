@@ -86,7 +86,10 @@ class JobClaims:
     def after(self, who: Who, work: ClaimedEntry) -> None:
         """A step of *work* has ended: its job is free, unless it is in doubt."""
         job_id = work.entry.job_id
-        claim = self._claims.get(job_id, {}).get(who)
+        claims = self._claims.get(job_id)
+        if claims is None:
+            return
+        claim = claims.get(who)
         if claim is not None and claim.until is None and not work.state.in_doubt:
             self._note_made(who, work)
             self._drop(job_id, who)

@@ -66,8 +66,8 @@ def decide(state: EntryState, policy: Policy, moment: Moment) -> Action:
     """The next step for an entry whose last step has ended."""
     if state.in_doubt:
         return _in_doubt(state, policy, moment)
-    action = _again(state, policy, moment) if state.to_ask else _settled(state)
-    if isinstance(action, Settle) and state.in_the_way and policy.reconcile is not Reconcile.OFF:
+    action = _again(state, policy, moment) if state.is_open else _settled(state)
+    if isinstance(action, Settle) and state.is_in_the_way and policy.reconcile is not Reconcile.OFF:
         return _look_at_what_is_in_the_way(state, policy, action)
     return action
 

@@ -42,7 +42,8 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
     @property
     def size(self) -> int:
         """About how many bytes of memory it takes: that of its body and its labels, which may be large."""
-        return _OVERHEAD + len(self.body) + sum(len(name) + len(value) for name, value in self.labels.items())
+        labels = self.labels
+        return _OVERHEAD + len(self.body) + (sum(map(len, labels)) + sum(map(len, labels.values())) if labels else 0)
 
     @property
     def asked(self) -> frozenset[Half]:
@@ -51,7 +52,7 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
 
     @property
     def _data(self) -> Mapping[str, Any]:
-        return self._read[1]
+        return self._read[1] if _DATA in self.body else {}  # asked several times, of bodies that mostly have none
 
     @property
     def _read(self) -> tuple[frozenset[Half], Mapping[str, Any]]:
@@ -87,6 +88,7 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
         return orjson.dumps(wire)
 
 
+_DATA = b'"data_level_compare_info"'
 _OVERHEAD = 500  # bytes: of the objects around it
 _SMALL = 16_384  # bytes of a body: of larger ones only the last few are kept as they were read
 _ASKED = {

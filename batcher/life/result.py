@@ -1,8 +1,10 @@
 """The result line: the one final word on an entry, as the results file holds it and scripts read it."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
+from math import floor
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
@@ -24,6 +26,20 @@ class Status(StrEnum):
 def rfc3339(moment: datetime) -> str:
     """*moment* (UTC) with milliseconds and a `Z`."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def rfc3339_of(moment: float) -> str:
+    """The same of Unix seconds, as `datetime.fromtimestamp` rounds them."""
+    second = floor(moment)
+    micros = round((moment - second) * 1_000_000)
+    if micros == 1_000_000:
+        second, micros = second + 1, 0
+    return f"{_second(second)}.{micros // 1000:03d}Z"
+
+
+@lru_cache(maxsize=64)  # a busy second has thousands of them
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds").removesuffix("+00:00")
 
 
 Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str, when_used="json")]

@@ -4,10 +4,9 @@ from typing import Any
 
 import orjson
 
-from batcher.clock import utc
 from batcher.drs.outcome import Half, Trouble
 from batcher.life.entry import PlannedEntry
-from batcher.life.result import Result, Status, rfc3339
+from batcher.life.result import Result, Status, rfc3339_of
 from batcher.life.state import EntryState, HalfState
 
 
@@ -24,18 +23,18 @@ def result_line(
         "job_id": entry.job_id,
         "project_id": entry.scope.project_id,
         "endpoint": entry.scope.endpoint,
-        "status": status,
+        "status": status.value,
         "attempts": state.attempts,
         "recovered": state.recovered,
         "object_level_compare_create_result": _half(state.halves.get(Half.OBJECT)),
         "data_level_compare_create_result": _half(state.halves.get(Half.DATA)),
         "error_code": trouble.error_code if trouble else None,
         "error_msg": trouble.error_msg if trouble else None,
-        "error_kind": trouble.kind if trouble else None,
+        "error_kind": trouble.kind.value if trouble else None,
         "http_status": state.http_status,
         "request_id": state.request_id,
-        "submitted_at": None if state.first_at is None else rfc3339(utc(state.first_at)),
-        "finished_at": rfc3339(utc(finished_at)),
+        "submitted_at": None if state.first_at is None else rfc3339_of(state.first_at),
+        "finished_at": rfc3339_of(finished_at),
         "labels": entry.labels,
         "wave_entries": entry.wave_entries,
     }

@@ -134,9 +134,25 @@ class EntryState(Struct, frozen=True, kw_only=True):
         return frozenset([name for name, half in self.halves.items() if half.open])
 
     @property
+    def is_open(self) -> bool:
+        """A half is left to be asked for."""
+        for half in self.halves.values():  # noqa: SIM110
+            if half.open:
+                return True
+        return False
+
+    @property
     def in_the_way(self) -> frozenset[Half]:
         """The halves that were refused because a comparison was in the way, which may be our own."""
         return frozenset([name for name, half in self.halves.items() if half.in_the_way])
+
+    @property
+    def is_in_the_way(self) -> bool:
+        """There are such."""
+        for half in self.halves.values():  # noqa: SIM110
+            if half.in_the_way:
+                return True
+        return False
 
     @property
     def may_be_ours_since(self) -> Intended | None:
@@ -175,7 +191,10 @@ def fold(state: EntryState, event: Event) -> EntryState:
 
 def is_unclear(state: EntryState) -> bool:
     """A comparison is listed that may be ours or an older one."""
-    return any(half.doubt and half.unclear for half in state.halves.values())
+    for half in state.halves.values():  # noqa: SIM110
+        if half.doubt and half.unclear:
+            return True
+    return False
 
 
 def anew(state: EntryState) -> EntryState:
@@ -226,9 +245,9 @@ def _retracted(state: EntryState) -> EntryState:
 
 def _answered(state: EntryState, event: Answered) -> EntryState:
     halves = {**state.halves, **{name: _after(verdict) for name, verdict in event.halves.items()}}
-    if _is_in_the_way(state, event.halves.get(Half.DATA)):
-        halves[Half.DATA] = replace(halves[Half.DATA], in_the_way=True)
     troubles = [half.trouble for name, half in halves.items() if name in event.halves and half.trouble is not None]
+    if troubles and _is_in_the_way(state, event.halves.get(Half.DATA)):
+        halves[Half.DATA] = replace(halves[Half.DATA], in_the_way=True)
     charged, unlisted = False, None
     if troubles:
         counts = not event.spared
@@ -246,7 +265,7 @@ def _answered(state: EntryState, event: Answered) -> EntryState:
         http_status=event.http_status,
         request_id=event.request_id,
     )
-    return _doubted(after) if after.in_doubt or after.in_the_way else after
+    return _doubted(after) if after.in_doubt or after.is_in_the_way else after
 
 
 def _counted(causes: tuple[RepeatedTrouble, ...], trouble: Trouble) -> tuple[RepeatedTrouble, ...]:

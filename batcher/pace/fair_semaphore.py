@@ -156,6 +156,8 @@ class FairSemaphore:
 
     def _next(self) -> Party | None:
         """Whose turn it is; those who left the line do not count."""
+        if not self._queues:
+            return None
         for party, queue in list(self._queues.items()):
             while queue and queue[0][1].done():
                 queue.popleft()

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 
-from msgspec import Struct, field
+from msgspec import Struct
 
 from batcher.clock import Clock
 from batcher.drs.outcome import Comparison
@@ -36,7 +36,7 @@ class HeldEntry(Struct):
 
     entry: PlannedEntry
     state: EntryState
-    action: Action = field(default_factory=lambda: Send(0.0, "planned"))
+    action: Action = Send(0.0, "planned")
     sent_at: float | None = None
     first_at: float | None = None
     listed_at: float | None = None

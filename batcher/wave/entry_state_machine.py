@@ -100,7 +100,7 @@ class EntryStateMachine:
         context = self._context
         if self._governor.out and not isinstance(event, Suspected):
             event = replace(event, spared=True)
-        was_in_doubt = held.state.in_doubt and (late or isinstance(event, LookedUp))
+        was_in_doubt = (late or isinstance(event, LookedUp)) and held.state.in_doubt
         held.state = state = fold(held.state, event)
         held.action = action = decide(held.state, context.policy, self._moment(held))
         happened = Happened(index=held.entry.index, event=replace(event, decided=action.why))
@@ -114,16 +114,16 @@ class EntryStateMachine:
 
     async def settle(self, held: HeldEntry, action: Settle, *before: Op) -> None:
         """Settle *held* for good; *before* led to it and becomes durable with it."""
-        context = self._context
-        context.counts.in_doubt -= held.state.in_doubt
-        entry, state = held.entry, held.state
+        context, entry, state = self._context, held.entry, held.state
+        in_doubt = state.in_doubt
+        context.counts.in_doubt -= in_doubt
         line = result_line(entry, state, action.status, action.trouble, context.clock.now())
         what = partial(what_is_known, held)
         await context.settle(entry.index, action.status, line, what, *before, recovered=state.recovered)
         self.settled += 1
         self._unclear.discard(entry.index)
         jobs, who = self._pass.jobs, (self._pass.wave, entry.index)
-        if state.in_doubt:
+        if in_doubt:
             jobs.leave_in_doubt(who, held, self.lands_within_s(held))
         else:
             jobs.after(who, held)

@@ -43,6 +43,7 @@ from batcher.wave.status import ScopeStatus
 
 _BATCH = 256  # entries read from the plan at a time
 _LOOKERS = 2  # beside the workers
+_SPARE = 8  # workers: one of so many is kept beyond need, as the need goes up and down with every answer
 _BATCHES = 8  # that fit into a lane's share of the memory, at least, where entries are large
 
 
@@ -228,10 +229,12 @@ class Lane:
         try:
             while await self._do_next():
                 self._room.set()
-                if self._hired > self.channel_pass.slots.workers:
+                workers = self.channel_pass.slots.workers
+                if self._hired > workers + workers // _SPARE:
                     self._hired -= 1
                     return
-                self._hire()
+                if self._hired < workers:
+                    self._hire()
         except (JournalFailed, LaneLost):
             pass  # the wave is stopping for it, or the lane
 
