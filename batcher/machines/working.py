@@ -1,0 +1,77 @@
+"""`batcher worker`, put together: the database, the ways, the worker, what hears invitations."""
+
+import os
+import random
+import secrets
+import socket
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from batcher.clock import SystemClock
+from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.keeper import PostgresKeeper
+from batcher.journal.postgres.leases import LASTS_S, Leases
+from batcher.logger import get_logger
+from batcher.machines.connecting import reach
+from batcher.machines.invitations import Invitations
+from batcher.machines.look import WorkerCard
+from batcher.machines.scope_run import run_scope
+from batcher.machines.sweep import ScopeFilter, every_s
+from batcher.machines.ways import Ways
+from batcher.machines.worker import WorkerEnding, WorkerTerms, Worker
+from batcher.settings import Loaded
+
+log = get_logger("batcher.machines")
+
+
+class WorkerOptions(Struct, frozen=True, kw_only=True):
+    """What a worker of this machine is told. *profiles* are names and settings, one at least; *lease_s* is how long a
+    lease lasts, in seconds."""
+
+    address: Address
+    profiles: tuple[tuple[str | None, Loaded], ...]
+    lanes: int = 4
+    wanted: ScopeFilter = ScopeFilter()
+    lease_s: float = LASTS_S
+
+
+def name_of_process() -> str:
+    """What this process is known by in a database: no other has the same, not even a later one of the same number."""
+    return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
+
+
+async def work(options: WorkerOptions, ending: WorkerEnding, say: Callable[[str], None]) -> None:
+    """Work until *ending* is told; *say* tells a person that it has begun. Raises `UserError`, and defects."""
+    clock, rng = SystemClock(), random.Random()
+    name = name_of_process()
+    async with Ways(options.profiles, clock=clock, rng=rng) as ways:
+        keeper = await reach(options.address, ending.told, clock=clock, program=f"batcher/{name}")
+        if keeper is None:
+            return
+        try:
+            say(
+                f"worker {name} looks for work in {options.address}, for up to {options.lanes} scopes at once. "
+                "Ctrl-C or SIGTERM hands them on; a second one leaves at once"
+            )
+            log.info("worker.ready", name=name, database=str(options.address), lanes=options.lanes)
+            await _worker(options, keeper, ways, name, clock, rng).run(ending)
+        finally:
+            await keeper.aclose()
+
+
+def _worker(
+    options: WorkerOptions, keeper: PostgresKeeper, ways: Ways, name: str, clock: SystemClock, rng: random.Random
+) -> Worker:
+    card = WorkerCard(keeper.link, name=name, host=socket.gethostname(), pid=os.getpid(), lanes=options.lanes)
+    return Worker(
+        keeper=keeper,
+        leases=Leases(keeper, name, clock.boot, lasts_s=options.lease_s),
+        card=card,
+        ways=ways,
+        run_scope=run_scope,
+        terms=WorkerTerms(lanes=options.lanes, wanted=options.wanted, every_s=every_s(options.lease_s)),
+        clock=clock,
+        rng=rng,
+        hearing=lambda heard: Invitations(options.address, program=f"batcher/{name}", clock=clock, heard=heard),
+    )

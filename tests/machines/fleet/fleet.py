@@ -1,0 +1,258 @@
+"""The fleet: workers in processes of their own, each with its way to the database, and waves that keep them busy."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from batcher.clock import SystemClock
+from batcher.simulator.options import project_ids_of
+from tests.journal.postgres.cluster import Cluster
+from tests.machines.fleet.cloud import FleetCloud
+from tests.machines.fleet.wire import FleetWire
+from tests.wave.killing import entry_line
+
+ROOT = Path(__file__).resolve().parents[3]
+BOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+_ALIVE = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a fleet is like: so many *workers* with *lanes* each, *scopes*, *entries* of a wave in each, the cloud's
+    *limit* a second in each, and how long a lease lasts."""
+
+    workers: int = 3
+    lanes: int = 4
+    scopes: int = 6
+    entries: int = 300
+    limit: int = 10
+    lease_s: float = 5.0
+    mutate: str | None = None
+
+
+@dataclass
+class Pooler:
+    """A PgBouncer that keeps sessions, in front of *cluster*."""
+
+    cluster: Cluster
+    folder: Path
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, at the same port as before."""
+        assert BOUNCER is not None
+        if not self.port:
+            with socket.create_server(("127.0.0.1", 0)) as taken:
+                self.port = taken.getsockname()[1]
+            self.folder.mkdir(mode=0o755, parents=True)
+            (self.folder / "ini").write_text(
+                f"[databases]\npostgres = host=127.0.0.1 port={self.cluster.port} user=batcher\n"
+                f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\nauth_type = any\n"
+                "pool_mode = session\nunix_socket_dir =\n"
+            )
+        self.process = subprocess.Popen(
+            [BOUNCER, str(self.folder / "ini")], user=self.cluster.user, cwd="/", stderr=subprocess.DEVNULL
+        )
+
+    def kill(self) -> None:
+        """Kill it."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+@dataclass
+class Member:
+    """One worker and its way; *process* None: it is dead."""
+
+    name: str
+    wire: FleetWire
+    folder: Path
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def state(self) -> str:
+        """What the system says of it: R, S, T (stopped), …; "" where it is gone."""
+        try:
+            return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(") ")[2][0] if self.process else ""
+        except OSError:
+            return ""
+
+    def send(self, number: signal.Signals) -> None:
+        """Send a signal, where it lives."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.send_signal(number)
+
+    def order(self, **order: Any) -> None:
+        """Have something happen in it: see `member.Points`."""
+        (self.folder / "orders").write_text(json.dumps(order))
+        self.send(signal.SIGUSR1)
+
+
+@dataclass
+class Fleet:
+    """See this module."""
+
+    shape: Shape
+    folder: Path
+    cluster: Cluster
+    cloud: FleetCloud
+    members: list[Member] = field(default_factory=list)
+    pooler: Pooler | None = None
+    waves: int = 0
+    ended: list[str] = field(default_factory=list)  # workers that ended though nobody had told them to
+    told_to_end: set[int] = field(default_factory=set)
+
+    # --- workers ------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Prepare the database, and start all workers; the last goes through a pooler, where there is one."""
+        await self._batcher("database", "prepare", self.cluster.url(), "--apply")
+        if self.shape.mutate == "fence":
+            await asyncio.to_thread(take_out_the_fence, self.cluster)
+        if BOUNCER is not None:
+            self.pooler = Pooler(self.cluster, self.cluster.folder.parent / "pooler")
+            self.pooler.start()
+        for number in range(self.shape.workers):
+            is_last = number == self.shape.workers - 1
+            target = self.pooler.port if self.pooler is not None and is_last else self.cluster.port
+            folder = self.folder / f"w{number}"
+            folder.mkdir()
+            wire = await FleetWire(target).__aenter__()
+            self.members.append(Member(f"w{number}", wire, folder))
+            await self.start_member(self.members[-1])
+
+    async def start_member(self, member: Member) -> None:
+        """Start a worker that is dead."""
+        order = {
+            "arguments": [
+                *("worker", "--database", self.cluster.url(port=member.wire.port), "--lanes", str(self.shape.lanes)),
+                *("--lease", str(self.shape.lease_s), "--endpoint", self.cloud.url, "--log-format", "json"),
+                *("--timeout", "2s", "--connect-timeout", "1s"),
+            ],
+            "name": member.name,
+            "orders": str(member.folder / "orders"),
+            "mutate": self.shape.mutate,
+        }
+        (member.folder / "told").write_text(json.dumps(order))
+        with (member.folder / "log").open("ab") as log:
+            member.process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "tests.machines.fleet.member", str(member.folder / "told")),
+                cwd=ROOT, env={**_ALIVE, "BATCHER_TOKEN": "t" * 20}, stdin=asyncio.subprocess.DEVNULL,
+                stdout=log, stderr=log,
+            )  # fmt: skip
+
+    async def tend(self) -> None:
+        """Start again whoever ended, some time after, as an init system does. Until cancelled."""
+        while True:
+            for member in self.members:
+                process = member.process
+                if process is not None and process.returncode is not None:
+                    if process.returncode >= 0 and process.pid not in self.told_to_end:
+                        self.ended.append(f"{member.name} ended with {process.returncode}")
+                    await asyncio.sleep(1.0)
+                    await self.start_member(member)
+            await asyncio.sleep(0.1)
+
+    async def stop(self) -> None:
+        """End all."""
+        for member in self.members:
+            member.send(signal.SIGCONT)
+            member.send(signal.SIGKILL)
+            if member.process is not None:
+                await member.process.wait()
+            await member.wire.__aexit__()
+        if self.pooler is not None:
+            self.pooler.kill()
+
+    # --- waves --------------------------------------------------------------------------------------------
+
+    async def feed(self) -> None:
+        """Plan the next wave whenever less than a wave is left to do. Until cancelled."""
+        while True:
+            if await self.left() < self.shape.scopes * self.shape.entries * 0.6:
+                await self.plan()
+            await asyncio.sleep(0.5)
+
+    async def plan(self) -> None:
+        """Plan a wave, as a user does."""
+        number = self.waves
+        manifest = self.folder / f"wave-{number}.jsonl"
+        projects = project_ids_of(self.shape.scopes)
+        with manifest.open("wb") as lines:
+            for index in range(self.shape.scopes * self.shape.entries):
+                entry = json.loads(entry_line(index))
+                entry |= {"project_id": projects[index % len(projects)], "job_id": f"w{number}-{index}"}
+                lines.write(json.dumps(entry).encode() + b"\n")
+        await self._batcher(
+            *("run", str(manifest), "--journal", f"{self.cluster.url()}/wave-{number}", "--submit-only"),
+            *("--endpoint", self.cloud.url, "--rate", f"{self.shape.limit}/s", "--landing-time", "3s"),
+            *("--attempts", "100", "--concurrency", "8"),
+            again=True,
+        )
+        self.waves += 1
+
+    async def left(self) -> int:
+        """How many entries of all planned waves have no result; many, where the database is away."""
+        try:
+            return int(await asyncio.to_thread(self.cluster.ask, _LEFT))
+        except psycopg.Error:
+            return 1_000_000_000
+
+    async def _batcher(self, *arguments: str, again: bool = False) -> None:
+        """Run a command of batcher; with *again* until it succeeds: the database may be away."""
+        for _ in range(100 if again else 1):
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "batcher", *arguments), cwd=ROOT, env={**_ALIVE, "BATCHER_TOKEN": "t" * 20},
+                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            )  # fmt: skip
+            said, _ = await process.communicate()
+            if process.returncode == 0:
+                return
+            await asyncio.sleep(1.0)
+        raise AssertionError(f"batcher {' '.join(arguments[:2])} ended with {process.returncode}: {said.decode()}")
+
+    def owners(self, within_s: float = 3.0) -> dict[str, str]:
+        """Who sent last in each project, of late."""
+        since = self.cloud.now - within_s
+        return {one.project_id: one.worker for one in self.cloud.sent[-2000:] if one.at > since}
+
+
+_LEFT = (
+    "SELECT coalesce(sum(entries), 0) - (SELECT count(*) FROM batcher.results) FROM batcher.waves WHERE planned"
+)
+
+
+def take_out_the_fence(cluster: Cluster) -> None:
+    """Have the database record what is written by a lease that is lost: the mutation that has to be caught."""
+    source = str(cluster.ask("SELECT pg_get_functiondef('batcher.record_ops'::regproc)"))
+    before = "WHERE g.scope IS NOT NULL"
+    assert source.count(before) == 1
+    cluster.ask("SET search_path = batcher; " + source.replace(before, "WHERE g.scope IS NOT NULL AND false"))
+
+
+def now() -> float:
+    """Seconds, for how long something took."""
+    return SystemClock.monotonic()
+
+
+async def until(is_so: Any, patience_s: float) -> bool:
+    """Wait until *is_so* says so; whether it did in time."""
+    end = time.monotonic() + patience_s
+    while time.monotonic() < end:
+        if is_so():
+            return True
+        await asyncio.sleep(0.05)
+    return False
