@@ -5,6 +5,7 @@ A log for machines has the name. What has no sentence here reads well by its nam
 
 SENTENCES = {
     "answer.late": "what could not be found was answered to whoever had the scope before",
+    "answer.unrecorded": "what the cloud told could not be recorded",
     "client.reached": "the service answers again",
     "client.unreachable": "the service does not answer: it is asked again",
     "client.wave_state": "the wave is in another state",
@@ -30,9 +31,13 @@ SENTENCES = {
     "notice.postponed": "notifications wait: the service's database fails",
     "request.repeated": "something on the way to the cloud repeats requests: "
     "what was in an entry's way is its own comparison",
+    "scope.failed": "a scope failed: this is a defect",
+    "scope.given_back": "the scope is given back",
+    "scope.not_taken": "scopes cannot be taken",
     "scope.paused": "most attempts fail: the scope is paused",
     "scope.resumed": "the cloud answers again: the scope goes on",
     "scope.stopped": "the scope stopped",
+    "scope.taken": "the scope is taken",
     "service.ending": "the service ends: nothing new is sent, and what is in flight is settled",
     "service.failed": "a request failed: this is a defect",
     "service.recall_failed": "what an earlier process left of a wave cannot be read",
@@ -53,4 +58,7 @@ SENTENCES = {
     "wave.changed": "changed by the operator",
     "wave.concurrency_lowered": "few files may be open at once (ulimit -n): fewer requests go out at once",
     "wave.stopping": "the wave stops",
+    "worker.ending": "the worker ends: nothing new is sent, and its scopes are handed on",
+    "worker.left": "the worker leaves at once: what is in flight is looked up by whoever takes its scopes",
+    "worker.ready": "the worker looks for work; SIGTERM hands its scopes on, a second one leaves at once",
 }

@@ -19,8 +19,10 @@ from collections.abc import Iterator, Mapping
 from typing import Self
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.channel.cloud_clock import CloudClock
+from batcher.channel.common_limits import greatest, lower
 from batcher.channel.credential_state import CredentialState
 from batcher.channel.governor import Governor, Limit
 from batcher.channel.job_claims import JobClaims
@@ -35,13 +37,18 @@ from batcher.pace.fair_semaphore import FairSemaphore
 
 class ChannelLimits(Struct, frozen=True, kw_only=True):
     """What a scope allows: create requests, look-ups, and requests in flight; how long an outage may last (None: for
-    ever), and how far the clocks of the cloud's machines may differ; both in seconds."""
+    ever), and how far the clocks of the cloud's machines may differ; both in seconds.
+
+    *of_waves* names those of `rate`, `read_rate` and `concurrency` that nobody has said: they are what the waves in the
+    scope were submitted with, the greatest of them; see `common_limits`.
+    """
 
     rate: Limit
     read_rate: Limit
     concurrency: int
     give_up_after_s: float | None
     slack_s: float
+    of_waves: frozenset[str] = frozenset()
 
 
 class Channel:
@@ -75,6 +82,7 @@ class Channel:
         self._try_again = False
         self._waves: dict[str, int] = {}  # how often each was here: what it sent then counts already
         self._went_on = False
+        self._ordered: Limit = None  # what an operator has said of the scope, for all waves
 
     def enter(
         self,
@@ -114,6 +122,7 @@ class Channel:
             others=others,
         )
         self._passes[one] = None
+        self.follow()
         self._waves[wave] = self._waves.get(wave, 0) + 1
         if self.credential.halted is not None:
             one.halt(self.credential.halted)
@@ -122,16 +131,39 @@ class Channel:
     def fit(self, limits: ChannelLimits) -> None:
         """The waves that come now have *limits*: what left before counts in them. Where somebody is in it, it stays as
         it is: waves of other limits come one after the other."""
+        limits = replace(limits, **{name: getattr(self._limits, name) for name in limits.of_waves})
         if limits == self._limits or self._passes:
             return
         before, self._limits = self._limits, limits
+        self._change(limits, before)
+        self.governor.give_up_after_s = self.credential.give_up_after_s = limits.give_up_after_s
+
+    def follow(self) -> None:
+        """The waves in it, or what they may at most, have changed: what of the limits is theirs changes with them."""
+        passes, before = tuple(self._passes), self._limits
+        if not passes or not before.of_waves:
+            return
+        said = {
+            "rate": greatest(one.rate for one in passes),
+            "read_rate": greatest(one.read_rate for one in passes),
+            "concurrency": max(one.concurrency for one in passes),
+        }
+        self._limits = replace(before, **{name: said[name] for name in before.of_waves})
+        self._change(self._limits, before)
+
+    def order(self, limit: Limit) -> None:
+        """An operator says what the scope allows at most, over all waves; None: nothing of it."""
+        if limit != self._ordered:
+            self._ordered = limit
+            self.governor.set_limit(lower(self._limits.rate, limit))
+
+    def _change(self, limits: ChannelLimits, before: ChannelLimits) -> None:
         if limits.rate != before.rate:
-            self.governor.set_limit(limits.rate)
+            self.governor.set_limit(lower(limits.rate, self._ordered))
         if limits.read_rate != before.read_rate:
             self.governor.reads.set_limit(limits.read_rate)
-        if self.places is not None:
+        if self.places is not None and limits.concurrency != before.concurrency:
             self.places.resize(limits.concurrency)
-        self.governor.give_up_after_s = self.credential.give_up_after_s = limits.give_up_after_s
 
     def try_again(self) -> None:
         """The next wave shows a refused credential once more: an operator says so."""
@@ -150,6 +182,7 @@ class Channel:
     def leave(self, one: Pass) -> None:
         """*one* is closed."""
         self._passes.pop(one, None)
+        self.follow()
 
     def close(self) -> None:
         """Nothing goes through it any more."""

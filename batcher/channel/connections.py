@@ -40,9 +40,10 @@ _Named = tuple[str, str]  # (endpoint, project_id)
 class Connections:
     """A process's transport, credentials and channels, as an async context manager.
 
-    *private*: one wave has them to itself. *credential_for* gives each scope its credential; by default it is looked
-    for in *sources*. *sharing* are channels that others in the process have, which these share. *address_of* gives the
-    address to send a scope's requests to, where that is not its endpoint.
+    *private*: one wave has them to itself. *of_waves* names the limits that are those of the waves in a scope (see
+    `ChannelLimits`), in place of what *settings* say. *credential_for* gives each scope its credential; by default it
+    is looked for in *sources*. *sharing* are channels that others in the process have, which these share. *address_of*
+    gives the address to send a scope's requests to, where that is not its endpoint.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Connections:
         address_of: Callable[[Scope], str] | None = None,
         sharing: Channels | None = None,
         private: bool = False,
+        of_waves: Iterable[str] = (),
     ) -> None:
         policy = policy_of(settings)
         limits = ChannelLimits(
@@ -64,6 +66,7 @@ class Connections:
             concurrency=settings.concurrency,
             give_up_after_s=policy.give_up_after_s,
             slack_s=policy.slack_s,
+            of_waves=frozenset(of_waves),
         )
         self.settings = settings
         self.sources = sources

@@ -48,6 +48,7 @@ class Pass:
         self.looks = Party(priority=priority, age=age)
         self.long_waits = Party()  # closed where the wave waits for nothing more that may take long
         self.slots = Slots(concurrency, channel.clock, channel.places)
+        self.rate, self.read_rate, self.concurrency = rate, read_rate, concurrency  # what it may at most
         self.halted: Trouble | None = None  # why nothing goes through it any more
         self.on_halt: Callable[[], None] = _nobody
         self._creates = None if channel.private else Pacer(_rate(rate), channel.clock)  # its own pace
@@ -130,6 +131,8 @@ class Pass:
             self.governor.set_limit(limit)
         else:
             self._creates.set_rate(_rate(limit))
+        self.rate = limit
+        self.channel.follow()
 
     def set_read_limit(self, limit: Limit) -> None:
         """Look up at most so many from now on."""
@@ -137,10 +140,14 @@ class Pass:
             self.governor.reads.set_limit(limit)
         else:
             self._reads.set_rate(_rate(limit))
+        self.read_rate = limit
+        self.channel.follow()
 
     def resize(self, concurrency: int) -> None:
         """Have at most so many requests in flight from now on."""
         self.slots.resize(concurrency)
+        self.concurrency = concurrency
+        self.channel.follow()
 
     def set_priority(self, priority: int) -> None:
         """Stand in line with another *priority* from now on."""

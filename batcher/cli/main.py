@@ -52,7 +52,12 @@ SECTIONS = {
         "submit": LazyCommand("batcher.cli.commands.client.submit", "Hand a wave in to a service, and follow it."),
         "waves": LazyCommand("batcher.cli.commands.client.waves", "Show a service's waves at a glance."),
         "token": LazyCommand("batcher.cli.commands.token", "Make, list and revoke the service's tokens."),
-        "database": LazyCommand("batcher.cli.commands.database", "Look at a PostgreSQL database, and prepare it."),
+        "worker": LazyCommand(
+            "batcher.cli.commands.machines.worker", "Run the waves of a database, on one of its machines."
+        ),
+        "database": LazyCommand(
+            "batcher.cli.commands.machines.database", "Look at a PostgreSQL database, and prepare it."
+        ),
     },
     "Trying out and wiring up": {
         "demo": LazyCommand("batcher.cli.commands.demo", "See it work: a sample wave through a simulated cloud."),

@@ -20,6 +20,9 @@ from batcher.machines.sweep import Named
 from batcher.settings import Loaded
 from batcher.settings.credentials import credential_sources
 
+_LIMITS = ("rate", "read_rate", "concurrency")
+"""What a scope allows: where this machine's settings do not say it, what its waves were submitted with."""
+
 
 class Way(Struct, frozen=True, kw_only=True):
     """One way: the *profile* of that name, None for the config file's top level, its settings and connections."""
@@ -34,12 +37,21 @@ class Ways:
 
     def __init__(self, profiles: Sequence[tuple[str | None, Loaded]], *, clock: Clock, rng: random.Random) -> None:
         """*profiles* are their names and settings, one at least. Raises `SettingsError`."""
+        self.clock = clock
+        self.rng = rng
         self._stack = AsyncExitStack()
         self._ways: list[Way] = []
         for profile, loaded in profiles:
             sharing = self._ways[0].connections.channels if self._ways else None
             sources = credential_sources(loaded.settings, loaded.config)
-            connections = Connections(loaded.settings, sources=sources, clock=clock, rng=rng, sharing=sharing)
+            connections = Connections(
+                loaded.settings,
+                sources=sources,
+                clock=clock,
+                rng=rng,
+                sharing=sharing,
+                of_waves=[name for name in _LIMITS if name not in loaded.origins],
+            )
             self._ways.append(Way(profile=profile, loaded=loaded, connections=connections))
 
     async def __aenter__(self) -> Self:

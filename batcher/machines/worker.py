@@ -26,7 +26,7 @@ from batcher.logger import get_logger, in_scope, scope_name
 from batcher.machines.held_scope import HeldScope
 from batcher.machines.look import WorkerCard, invite, look_around
 from batcher.machines.scope_run import ScopeEnd, ScopeEndKind
-from batcher.machines.sweep import EVERY_S, Named, ScopeFilter, OpenScope, Surroundings, next_look_s, to_take
+from batcher.machines.sweep import EVERY_S, Named, OpenScope, ScopeFilter, Surroundings, next_look_s, to_take
 from batcher.machines.ways import Way, Ways
 
 log = get_logger("batcher.machines")
@@ -176,6 +176,7 @@ class Worker:
                 away = False
                 for work in self._chosen(seen):
                     await self._take(work, group)
+                self._say_what_cannot_be_taken()
             if self._hearing is not None:
                 self._hearing.want(len(self._lanes) < self._terms.lanes)
             pause_s = next_look_s(self._rng, seen, name=self._card.name, every_s=self._terms.every_s)
@@ -253,11 +254,18 @@ class Worker:
         self._lanes[named] = group.create_task(self._run(held, way))
 
     def _cannot_take(self, named: Named, why: str) -> None:
-        self._cannot[named] = why
+        self._cannot[named] = in_short(why, named)
         self._again_at[named] = self._clock.monotonic() + _TRIED_AGAIN_S
-        if (named, why) not in self._said:
-            self._said.add((named, why))
-            log.warning("scope.not_taken", scope=scope_name(*named), reason=why)
+
+    def _say_what_cannot_be_taken(self) -> None:
+        """Each scope once, those of one reason together."""
+        new: dict[str, list[str]] = {}
+        for named, why in self._cannot.items():
+            if (named, why) not in self._said:
+                self._said.add((named, why))
+                new.setdefault(why, []).append(scope_name(*named))
+        for why, scopes in new.items():
+            log.warning("scope.not_taken", scopes=scopes, reason=why)
 
     async def _run(self, held: HeldScope, way: Way) -> None:
         named = held.endpoint, held.project_id
@@ -284,6 +292,14 @@ class Worker:
             times = self._idle.get(named, 0)
             self._idle[named] = min(times + 1, len(_IDLE_PAUSES_S) - 1)
             self._again_at[named] = self._clock.monotonic() + _IDLE_PAUSES_S[times]
+
+
+def in_short(why: str, named: Named) -> str:
+    """*why* the scope *named* cannot be taken, in a line, and alike where the reason is: without its name."""
+    endpoint, project_id = named
+    short = why.partition(" Looked for, in this order:")[0].partition("\n")[0]
+    hint = "" if short == why else " (batcher auth shows where it is looked for)"
+    return short.replace(f"project {project_id} at {endpoint}", "it").rstrip(":. ") + hint
 
 
 _LAST_WORDS_S = 2.0  # for what is only told to others

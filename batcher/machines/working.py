@@ -1,10 +1,10 @@
 """`batcher worker`, put together: the database, the ways, the worker, what hears invitations."""
 
+import asyncio
 import os
 import random
 import secrets
 import socket
-from collections.abc import Callable
 
 from msgspec import Struct
 
@@ -14,13 +14,16 @@ from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.leases import LASTS_S, Leases
 from batcher.logger import get_logger
 from batcher.machines.connecting import reach
+from batcher.machines.held_scope import HeldScope
 from batcher.machines.invitations import Invitations
 from batcher.machines.look import WorkerCard
-from batcher.machines.scope_run import run_scope
+from batcher.machines.machine import Machine
+from batcher.machines.scope_run import ScopeEnd, run_scope
 from batcher.machines.sweep import ScopeFilter, every_s
-from batcher.machines.ways import Ways
-from batcher.machines.worker import WorkerEnding, WorkerTerms, Worker
+from batcher.machines.ways import Way, Ways
+from batcher.machines.worker import Worker, WorkerEnding, WorkerTerms
 from batcher.settings import Loaded
+from batcher.wave.context import Boundary, unwatched
 
 log = get_logger("batcher.machines")
 
@@ -41,8 +44,8 @@ def name_of_process() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(2)}"
 
 
-async def work(options: WorkerOptions, ending: WorkerEnding, say: Callable[[str], None]) -> None:
-    """Work until *ending* is told; *say* tells a person that it has begun. Raises `UserError`, and defects."""
+async def work(options: WorkerOptions, ending: WorkerEnding, *, watch: Boundary = unwatched) -> None:
+    """Work until *ending* is told; *watch* is told each step of durability. Raises `UserError`, and defects."""
     clock, rng = SystemClock(), random.Random()
     name = name_of_process()
     async with Ways(options.profiles, clock=clock, rng=rng) as ways:
@@ -50,26 +53,26 @@ async def work(options: WorkerOptions, ending: WorkerEnding, say: Callable[[str]
         if keeper is None:
             return
         try:
-            say(
-                f"worker {name} looks for work in {options.address}, for up to {options.lanes} scopes at once. "
-                "Ctrl-C or SIGTERM hands them on; a second one leaves at once"
-            )
             log.info("worker.ready", name=name, database=str(options.address), lanes=options.lanes)
-            await _worker(options, keeper, ways, name, clock, rng).run(ending)
+            await _worker(options, keeper, ways, name, watch).run(ending)
         finally:
             await keeper.aclose()
 
 
-def _worker(
-    options: WorkerOptions, keeper: PostgresKeeper, ways: Ways, name: str, clock: SystemClock, rng: random.Random
-) -> Worker:
-    card = WorkerCard(keeper.link, name=name, host=socket.gethostname(), pid=os.getpid(), lanes=options.lanes)
+def _worker(options: WorkerOptions, keeper: PostgresKeeper, ways: Ways, name: str, watch: Boundary) -> Worker:
+    clock, rng = ways.clock, ways.rng
+    leases = Leases(keeper, name, clock.boot, lasts_s=options.lease_s)
+
+    async def run(held: HeldScope, way: Way, hand_on: asyncio.Event) -> ScopeEnd:
+        machine = Machine(keeper=keeper, leases=leases, connections=way.connections, clock=clock, rng=rng, watch=watch)
+        return await run_scope(held, machine, hand_on)
+
     return Worker(
         keeper=keeper,
-        leases=Leases(keeper, name, clock.boot, lasts_s=options.lease_s),
-        card=card,
+        leases=leases,
+        card=WorkerCard(keeper.link, name=name, host=socket.gethostname(), pid=os.getpid(), lanes=options.lanes),
         ways=ways,
-        run_scope=run_scope,
+        run_scope=run,
         terms=WorkerTerms(lanes=options.lanes, wanted=options.wanted, every_s=every_s(options.lease_s)),
         clock=clock,
         rng=rng,

@@ -49,7 +49,7 @@ def test_what_prints_a_table_prints_json(name: str) -> None:
         command = cli.get_command(context, name)
     assert command is not None
     no_table = {"completion", "demo", "help", "init", "journal rescue", "results", "schema"}
-    no_table |= {"backup", "select", "serve", "token revoke"}
+    no_table |= {"backup", "select", "serve", "token revoke", "worker"}
     for words, each in leaves(name, command).items():
         options = {option for parameter in each.params for option in parameter.opts}
         assert "--json" in options or words in no_table

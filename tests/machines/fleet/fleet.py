@@ -14,13 +14,21 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from msgspec.structs import replace
 
-from batcher.clock import SystemClock
+from batcher.clock import utc_now
+from batcher.journal.errors import JournalAbsent, JournalFailed, WaveRefused
+from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.keeper import PostgresKeeper
+from batcher.journal.postgres.link import Patience
+from batcher.life.entry import Scope
+from batcher.settings import RunSettings
 from batcher.simulator.options import project_ids_of
+from tests.journal.made import plan
 from tests.journal.postgres.cluster import Cluster
 from tests.machines.fleet.cloud import FleetCloud
 from tests.machines.fleet.wire import FleetWire
-from tests.wave.killing import entry_line
+from tests.wave.made import entry
 
 ROOT = Path(__file__).resolve().parents[3]
 BOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -187,22 +195,44 @@ class Fleet:
             await asyncio.sleep(0.5)
 
     async def plan(self) -> None:
-        """Plan a wave, as a user does."""
-        number = self.waves
-        manifest = self.folder / f"wave-{number}.jsonl"
-        projects = project_ids_of(self.shape.scopes)
-        with manifest.open("wb") as lines:
-            for index in range(self.shape.scopes * self.shape.entries):
-                entry = json.loads(entry_line(index))
-                entry |= {"project_id": projects[index % len(projects)], "job_id": f"w{number}-{index}"}
-                lines.write(json.dumps(entry).encode() + b"\n")
-        await self._batcher(
-            *("run", str(manifest), "--journal", f"{self.cluster.url()}/wave-{number}", "--submit-only"),
-            *("--endpoint", self.cloud.url, "--rate", f"{self.shape.limit}/s", "--landing-time", "3s"),
-            *("--attempts", "100", "--concurrency", "8"),
-            again=True,
+        """Plan a wave, as soon as the database takes it."""
+        while True:
+            try:
+                await asyncio.to_thread(self._plan)
+            except (JournalFailed, JournalAbsent, WaveRefused):  # it is away
+                await asyncio.sleep(1.0)
+            else:
+                self.waves += 1
+                return
+
+    def _plan(self) -> None:
+        number, shape = self.waves, self.shape
+        projects = project_ids_of(shape.scopes)
+        scopes = [Scope(place, self.cloud.url, project) for place, project in enumerate(projects)]
+        entries = [
+            replace(
+                entry(index, job=f"w{number}-{index}", halves=("object", "data", "both")[index % 3]),
+                scope=scopes[index % len(scopes)],
+            )
+            for index in range(shape.scopes * shape.entries)
+        ]
+        settings = RunSettings(
+            **{"endpoint": self.cloud.url, "rate": f"{shape.limit}/s", "landing_time": 3.0, "attempts": 100},
+            concurrency=8,
         )
-        self.waves += 1
+        said = settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"})
+        begun_at = utc_now().isoformat()
+        keeper = PostgresKeeper(Address(self.cluster.url()), patience=Patience(grace_s=0.0))
+        try:
+            if f"wave-{number}" in keeper.waves():
+                return
+            try:
+                record = keeper.wave(f"wave-{number}")
+            except JournalAbsent:
+                record = keeper.new_wave(f"wave-{number}")
+            plan(record, entries, scopes, {"digest": f"sha256:{number}", "begun_at": begun_at, "settings": said})
+        finally:
+            keeper.close()
 
     async def left(self) -> int:
         """How many entries of all planned waves have no result; many, where the database is away."""
@@ -211,18 +241,14 @@ class Fleet:
         except psycopg.Error:
             return 1_000_000_000
 
-    async def _batcher(self, *arguments: str, again: bool = False) -> None:
-        """Run a command of batcher; with *again* until it succeeds: the database may be away."""
-        for _ in range(100 if again else 1):
-            process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "batcher", *arguments), cwd=ROOT, env={**_ALIVE, "BATCHER_TOKEN": "t" * 20},
-                stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            )  # fmt: skip
-            said, _ = await process.communicate()
-            if process.returncode == 0:
-                return
-            await asyncio.sleep(1.0)
-        raise AssertionError(f"batcher {' '.join(arguments[:2])} ended with {process.returncode}: {said.decode()}")
+    async def _batcher(self, *arguments: str) -> None:
+        """Run a command of batcher."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "batcher", *arguments), cwd=ROOT, env=_ALIVE, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+        )  # fmt: skip
+        said, _ = await process.communicate()
+        assert process.returncode == 0, said.decode()
 
     def owners(self, within_s: float = 3.0) -> dict[str, str]:
         """Who sent last in each project, of late."""
@@ -230,9 +256,7 @@ class Fleet:
         return {one.project_id: one.worker for one in self.cloud.sent[-2000:] if one.at > since}
 
 
-_LEFT = (
-    "SELECT coalesce(sum(entries), 0) - (SELECT count(*) FROM batcher.results) FROM batcher.waves WHERE planned"
-)
+_LEFT = "SELECT coalesce(sum(entries), 0) - (SELECT count(*) FROM batcher.results) FROM batcher.waves WHERE planned"
 
 
 def take_out_the_fence(cluster: Cluster) -> None:
@@ -241,11 +265,6 @@ def take_out_the_fence(cluster: Cluster) -> None:
     before = "WHERE g.scope IS NOT NULL"
     assert source.count(before) == 1
     cluster.ask("SET search_path = batcher; " + source.replace(before, "WHERE g.scope IS NOT NULL AND false"))
-
-
-def now() -> float:
-    """Seconds, for how long something took."""
-    return SystemClock.monotonic()
 
 
 async def until(is_so: Any, patience_s: float) -> bool:

@@ -1,4 +1,4 @@
-"""A worker of the fleet: `batcher worker`, which tells the cloud who sends, and can be made to freeze or die at a point.
+"""A worker of the fleet: `batcher worker`, which tells the cloud who sends, and freezes or dies when told.
 
 Started as `python -m tests.machines.fleet.member FILE`, FILE with a JSON object: `arguments` of batcher, `name`,
 `orders` (a file that is read at SIGUSR1), `mutate`.
@@ -32,7 +32,7 @@ class Points:
         self._ahead_s = 0.0
         signal.signal(signal.SIGUSR1, self._told)
         real = time.time
-        SystemClock.now = staticmethod(lambda: real() + self._ahead_s)  # type: ignore[assignment]
+        SystemClock.now = staticmethod(lambda: real() + self._ahead_s)
 
     def _told(self, *_: object) -> None:
         order = json.loads(self._orders.read_text())
@@ -59,8 +59,8 @@ def main() -> None:
     from msgspec.structs import replace
 
     from batcher.cli.main import main as batcher
+    from batcher.drs.answer import Answer
     from batcher.drs.cloud import HttpRequest
-    from batcher.drs.outcome import Answer
     from batcher.drs.transport import AiohttpTransport
     from batcher.machines import scope_run, working
     from batcher.machines.held_scope import HeldScope
@@ -77,11 +77,12 @@ def main() -> None:
     async def watched(*arguments: Any) -> None:
         await work(*arguments, watch=points.passed)
 
-    working.run_scope = named_run
-    working.work = watched
-    AiohttpTransport.send = named_send  # type: ignore[method-assign]
+    for owner, name, value in (
+        (working, "run_scope", named_run), (working, "work", watched), (AiohttpTransport, "send", named_send),
+    ):  # fmt: skip
+        setattr(owner, name, value)
     if told["mutate"] == "send-check":
-        HeldScope.check = lambda *_: None  # type: ignore[method-assign]
+        setattr(HeldScope, "check", lambda *_: None)  # noqa: B010
     batcher(told["arguments"])
 
 

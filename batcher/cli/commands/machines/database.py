@@ -27,10 +27,7 @@ so that one database can have several of them.
 
 @click.group(epilog=_EPILOG)
 def command() -> None:
-    """Prepare a PostgreSQL database that several machines share.
-
-    No other command uses it yet: waves are kept in files beside their results.
-    """
+    """Prepare a PostgreSQL database that several machines share."""
 
 
 @command.command("prepare", epilog=_EPILOG)

@@ -1,0 +1,1 @@
+"""Commands for several machines on one database."""
