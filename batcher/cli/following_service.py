@@ -2,8 +2,8 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -94,7 +94,8 @@ def submit(asked: Submission, service: Service, settings: RunSettings, *, follow
                     return lambda: _print_taken(asked, wave, err, as_json=as_json, is_new=is_new)
                 client.patience_s = FOLLOWING_S
                 submitted = _SubmittedWave(asked, wave, attachment, settings, err, is_new=is_new)
-                return await submitted.run(as_json=as_json)
+                with _left_there(wave):
+                    return await submitted.run(as_json=as_json)
 
         with streams.never_waiting(), asyncio.Runner(loop_factory=quickest_loop()) as runner:
             ended = runner.run(until_signal(work()))
@@ -102,6 +103,17 @@ def submit(asked: Submission, service: Service, settings: RunSettings, *, follow
             _print_left(ended, asked, client.access.url, attachment.wave, err)
             return exits.OF_SIGNALS[ended.signal.name]
         return ended()
+
+
+@contextmanager
+def _left_there(wave: ServiceWave) -> Iterator[None]:
+    """Whatever ends the following of a *wave* that was taken stops us early, and not the wave."""
+    try:
+        yield
+    except UserError as error:
+        is_gone = isinstance(error, ServiceRefused) and error.status == 404
+        rest = "" if is_gone else f" Wave {wave.id} goes on at the service: the same command follows it on."
+        raise UserError(f"{error.message}{rest}", exit_code=exits.STOPPED) from error
 
 
 async def until_signal(work: Awaitable[T]) -> T | Detached:

@@ -27,7 +27,7 @@ def rulings_in(table: Path, record: "Record") -> dict[int, Ruling]:
     line for each row that is wrong."""
     rulings: dict[int, Ruling] = {}
     wrong: list[str] = []
-    for line, row in _rows(table):
+    for line, row in rows_of(table):
         try:
             place = _place(record, row)
             if place in rulings:
@@ -42,8 +42,8 @@ def rulings_in(table: Path, record: "Record") -> dict[int, Ruling]:
     return rulings
 
 
-def _rows(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Each row with something in `as`, and its line."""
+def rows_of(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Each row of the CSV file *table* with something in `as`, and its line. Raises `UserError`."""
     try:
         if table.stat().st_size > _MOST_BYTES:
             raise UserError(f"{table} is larger than any list of decisions.")

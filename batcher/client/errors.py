@@ -14,12 +14,20 @@ class ServiceRefused(UserError):
     """
 
     def __init__(
-        self, message: str, *, status: int, findings: Sequence[dict[str, Any]] = (), sound: int | None = None
+        self,
+        message: str,
+        *,
+        status: int,
+        findings: Sequence[dict[str, Any]] = (),
+        count: int | None = None,
+        sound: int | None = None,
     ) -> None:
-        """*sound* is how many entries of a manifest have no finding; None: it was not read as one."""
+        """*count* is how many findings there are, where these are only the first of them. *sound* is how many entries
+        of a manifest have no finding; None: it was not read as one."""
         super().__init__(message, exit_code=exits.STOPPED if status >= 500 else exits.USAGE)
         self.status = status
         self.findings = findings
+        self.count = len(findings) if count is None else max(count, len(findings))
         self.sound = sound
 
 

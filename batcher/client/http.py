@@ -34,6 +34,7 @@ _SILENCE_S = 60.0  # without a byte of a stream, after which it is asked for ane
 _CONNECT_S = 10.0
 _ANSWER_S = 60.0
 _MOST = 64 * 1024 * 1024  # bytes of an answer that is held in memory
+_MOST_REFUSED = 16 * 1024 * 1024  # bytes of one that says no, which may tell a million findings: the first will do
 _LATER = frozenset({408, 429, 502, 503, 504})  # it may go well a moment later
 _NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
@@ -298,11 +299,15 @@ async def _until_silent(answer: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
 
 
 async def _body(answer: aiohttp.ClientResponse) -> bytes:
-    """The whole body. Raises `UserError` where it is longer than any answer of a service."""
+    """The whole body, or of one that says no as much as anybody reads. Raises `UserError` where it is longer than any
+    answer of a service."""
     pieces, length = [], 0
     async for piece in answer.content.iter_any():
         pieces.append(piece)
         length += len(piece)
+        if answer.status >= 400 and length > _MOST_REFUSED:
+            answer.close()
+            break
         if length > _MOST:
             raise UserError(f"an answer of the service is longer than {_MOST // 1024 // 1024} MiB.")
     return b"".join(pieces)

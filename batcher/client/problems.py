@@ -1,6 +1,8 @@
 """What a service's "no" means to whoever asked: RFC 9457 problem details, or what something in between says."""
 
+import re
 from collections.abc import Iterator
+from json import JSONDecoder
 from typing import Any
 
 import orjson
@@ -31,12 +33,12 @@ def refused(url: str, status: int, content_type: str, location: str | None, body
             f"{url} answers HTTP {status}, and not as a service of batcher does: is it the right address?",
             status=status,
         )
-    findings = told.get("findings")
-    sound = told.get("sound")
+    findings, count, sound = told.get("findings"), told.get("count"), told.get("sound")
     return ServiceRefused(
         f"{_who(status, url)}: {printable(detail, 2000)}",
         status=status,
         findings=[one for one in findings if isinstance(one, dict)] if isinstance(findings, list) else [],
+        count=count if isinstance(count, int) else None,
         sound=sound if isinstance(sound, int) else None,
     )
 
@@ -51,13 +53,38 @@ def _object(body: bytes) -> dict[str, Any]:
     try:
         told = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return {}
+        return _beginning(body)
     return told if isinstance(told, dict) else {}
+
+
+def _beginning(body: bytes) -> dict[str, Any]:
+    """What can be read of a problem document that breaks off among its findings, which stand last; else nothing."""
+    head, found, rest = body.partition(_FINDINGS)
+    if not found:
+        return {}
+    findings: list[Any] = []
+    try:
+        told = orjson.loads(head + found + b"]}")
+        text, at = rest.decode(errors="replace"), 0
+        while True:
+            finding, at = _DECODER.raw_decode(text, _SPACE.match(text, at).end())  # type: ignore[union-attr]
+            findings.append(finding)
+    except ValueError:
+        pass  # it is the one that breaks off
+    return {**told, "findings": findings} if findings and isinstance(told, dict) else {}
+
+
+_FINDINGS = b'"findings":['  # within a text its quotes would be escaped
+_DECODER = JSONDecoder()
+_SPACE = re.compile(r"[\s,]*")
 
 
 def findings_of(error: ServiceRefused, file: str) -> GroupedFindings:
     """The findings of a refused manifest, as `check` has them; *file* is what it is called here."""
-    return GroupedFindings(_findings(error, file))
+    found = GroupedFindings(_findings(error, file))
+    found.left_out += error.count - found.count
+    found.count = error.count
+    return found
 
 
 def _findings(error: ServiceRefused, file: str) -> Iterator[Finding]:

@@ -137,7 +137,8 @@ class SettleRequest(Wire):
         alias="as",
         min_length=1,
         max_length=500,
-        description="`created=TASK_ID`, `object=…,data=…`, `failed` or `retry`, as `batcher settle --as` has it.",
+        description="`created=TASK_ID`, `object=…,data=…`, `failed` or `retry`, as `batcher settle --as` has it; "
+        "`undo` takes the last one back.",
     )
 
 

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from batcher.clock import Clock
 from batcher.follow.following import in_thread
+from batcher.life.events import UNDO
 from batcher.life.result import Status
 from batcher.life.ruling import NotSettled, Ruling
 from batcher.logger import get_logger
@@ -311,7 +312,7 @@ class Waves:
     async def settle(self, id: str, index: int, ruling: str, who: Who) -> None:
         """Record what became of an unsettled entry. Raises `Problem`."""
         try:
-            said = Ruling.parse(ruling)
+            said = Ruling.taken_back() if ruling.strip() == UNDO else Ruling.parse(ruling)
         except NotSettled as error:
             raise invalid([finding("as", ruling, "is no ruling", error.message)]) from None
         row = await self.get(id)

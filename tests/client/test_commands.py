@@ -125,7 +125,7 @@ async def test_a_wave_of_a_service_is_steered(cloud: Simulator, tmp_path: Path) 
         code, _, err = await batcher("settle", *at, "--index", 0, "--as", "failed")
         assert (code, "nothing to decide" in err) == (2, True)
         code, _, err = await batcher("settle", *at, "--index", 0, "--undo")
-        assert (code, "--undo says nothing about a wave of a service" in err) == (2, True)
+        assert (code, "has no decision to take back" in err) == (2, True), err
         code, _, err = await batcher("control", "results.jsonl", "start")
         assert (code, "is for waves of a service" in err) == (2, True)
 

@@ -115,7 +115,7 @@ def _at_service(
 
         reason = f" ({printable(told['reason'])})" if told["reason"] else ""
         click.echo(f"{told['id']}  {printable(told['name'])}  {told['state']}{reason}")
-        _show(to_builtins(status))
+        _show({**to_builtins(status), "throttled": None})  # which a service does not tell
     return exits.CREATED
 
 
@@ -130,7 +130,8 @@ def _show(status: Mapping[str, Any]) -> None:
     out = console()
     settled = status["entries"] - _open(status)
     out.print(Text(f"{settled:,} of {counted(status['entries'], 'entry', 'entries')} settled, ", "bold"), end="")
-    out.print(f"{status['created']:,} created, {status['in_flight']:,} in flight, {status['throttled']:,} turned away")
+    turned_away = "" if status["throttled"] is None else f", {status['throttled']:,} turned away"
+    out.print(f"{status['created']:,} created, {status['in_flight']:,} in flight{turned_away}")
     eta = "" if status["eta_s"] is None else f", {rough_duration(status['eta_s'])} left"
     out.print(f"{status['rate_per_s']:.1f}/s, running for {rough_duration(status['elapsed_s'])}{eta}")
     table = Table(box=None, pad_edge=False, header_style="dim")

@@ -33,7 +33,7 @@ retry                send it again with the next run; if it was created after al
 
 \b
 A CSV file has a column `key`, `job_id` or `index`, and a column `as` with such a ruling. Rows without one are
-left out; of all the others either every ruling is recorded or none.
+left out; of all the others either every ruling is recorded or none. A service takes them one after the other.
 """
 
 
@@ -68,19 +68,24 @@ def command(
 
     An id is looked up in the cloud's list of the job's comparisons, if a credential is at hand. The decision is kept in
     the journal and shown by `explain`; the results file is brought in line. Refused while the wave runs, and for
-    entries that are not in doubt. With --service RESULTS is a wave of that service, which takes --as.
+    entries that are not in doubt. With --service RESULTS is a wave of that service.
     """
     options = credential_options(parameters)
     loaded = load_given(parameters, _SETTINGS)
     _one_decision((key, job, index), ruling, table, undo=undo)
 
     if is_at_service(results, service, service_token_file):
-        only_with_service(("key", "job", "index", "ruling"))
-        assert ruling is not None  # noqa: S101 - it is the one of the three that may be given
-        from batcher.cli.commands.client.steering import asked_of, settle
+        only_with_service(("key", "job", "index", "ruling", "table", "undo"))
+        from batcher.cli.commands.client.steering import Decision, asked_of, decisions_in, settle
+        from batcher.life.events import UNDO
 
-        entry = settle(asked_of(results, service, service_token_file, loaded.settings), key, job, index, ruling)
-        return _print_settled(entry, as_json=as_json)
+        typed = Decision(key=key, job=job, index=index, ruling=ruling or UNDO, where="")
+        settle(
+            asked_of(results, service, service_token_file, loaded.settings),
+            [typed] if table is None else decisions_in(table),
+            lambda entry: _print_settled(entry, as_json=as_json),
+        )
+        return exits.CREATED
 
     from batcher.cli.failures import told
     from batcher.cli.rulings import listed_by_the_cloud, rulings_in
@@ -131,7 +136,7 @@ def _tell_recorded(key: str, status: str | None) -> None:
     tell(f"{printable(key)} is {now}; the decision is on record in the journal.")
 
 
-def _print_settled(entry: dict[str, Any], *, as_json: bool) -> int:
+def _print_settled(entry: dict[str, Any], *, as_json: bool) -> None:
     """Tell what a service has recorded of an entry."""
     import orjson
 
@@ -140,4 +145,3 @@ def _print_settled(entry: dict[str, Any], *, as_json: bool) -> int:
         click.echo(orjson.dumps(result))
     else:
         _tell_recorded(str(entry["key"]), None if result is None else result["status"])
-    return exits.CREATED

@@ -1,6 +1,7 @@
 """`control`, `explain` and `settle` on a wave of a service."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,15 @@ from typing import Any
 from msgspec import Struct
 
 from batcher.cli.at_service import ask
+from batcher.cli.rulings import rows_of
 from batcher.client.service import Service, ServiceWave
 from batcher.client.told import status_of
 from batcher.clock import SystemClock
 from batcher.errors import UserError
+from batcher.life.events import UNDO
+from batcher.life.ruling import Ruling
 from batcher.settings import RunSettings
+from batcher.text import counted
 from batcher.wave.explain import EntryStep
 from batcher.wave.status import WaveStatus
 
@@ -70,17 +75,80 @@ def explain(asked: WaveOfService, key: str | None, job: str | None, index: int |
     return ask(work, asked.service, asked.token_file, asked.settings, while_waiting="interrupted")
 
 
-def settle(asked: WaveOfService, key: str | None, job: str | None, index: int | None, ruling: str) -> dict[str, Any]:
-    """Decide what became of the entry that is meant; the entry then. Raises `UserError`."""
+class Decision(Struct, frozen=True, kw_only=True):
+    """What the operator says of one entry, as typed: *ruling*, or `UNDO`. *where* it stands, for a message."""
 
-    async def work(service: Service) -> dict[str, Any]:
+    key: str | None
+    job: str | None
+    index: int | None
+    ruling: str
+    where: str
+
+
+def decisions_in(table: Path) -> list[Decision]:
+    """The decisions in the CSV file *table*. Raises `UserError`, with a line for each row that is wrong."""
+    found, wrong = [], []
+    for line, row in rows_of(table):
+        where, index = f"{table}, line {line}", row.get("index", "")
+        key, job = row.get("key") or None, row.get("job_id") or None
+        is_index = index.isascii() and index.isdigit() and len(index) < 10
+        try:
+            Ruling.parse(row["as"], "as")
+            if not (key or job or is_index):
+                raise UserError("it names no entry: write its key, its job_id or its index.")
+        except UserError as error:
+            wrong.append(f"{where}: {error.message}")
+        place = None if key or job or not is_index else int(index)
+        found.append(Decision(key=key, job=None if key else job, index=place, ruling=row["as"], where=where))
+    if wrong:
+        raise UserError("\n".join(wrong))
+    if not found:
+        raise UserError(f"{table} decides nothing: no row has anything in its column `as`.")
+    return found
+
+
+def settle(asked: WaveOfService, decisions: Sequence[Decision], said: Callable[[dict[str, Any]], None]) -> None:
+    """Decide what became of the entries that are meant, one after the other; *said* is told of each entry then.
+
+    All of them are found before the first is decided. Raises `UserError`, which says how many were decided.
+    """
+
+    async def work(service: Service) -> None:
         wave = await service.wave(asked.wave)
-        places = await _places(wave, key, job, index, only_unsettled=job is not None)
-        if len(places) > 1:
-            raise UserError(f"{len(places)} entries of the job are in doubt: say which, --key or --index.")
-        return await wave.settle(places[0], ruling)
+        places: dict[int, Decision] = {}
+        for one in decisions:
+            with _naming(one, decisions, "Nothing was decided."):
+                place = await _place(wave, one)
+                if place in places:
+                    raise UserError("another row decides about the same entry.")
+            places[place] = one
+        for number, (place, one) in enumerate(places.items()):
+            before, after = (counted(count, "decision") for count in (number, len(decisions) - number - 1))
+            with _naming(one, decisions, f"Made before it: {before}; not made after it: {after}."):
+                said(await wave.settle(place, one.ruling))
 
-    return ask(work, asked.service, asked.token_file, asked.settings, while_waiting=_UNKNOWN)
+    ask(work, asked.service, asked.token_file, asked.settings, while_waiting=_UNKNOWN)
+
+
+@contextmanager
+def _naming(one: Decision, decisions: Sequence[Decision], rest: str) -> Iterator[None]:
+    """Say where the decision stands that cannot be made, and what becomes of the *rest*, where it is one of many."""
+    try:
+        yield
+    except UserError as error:
+        if len(decisions) == 1:
+            raise
+        raise UserError(f"{one.where}: {error.message} {rest}", exit_code=error.exit_code) from error
+
+
+async def _place(wave: ServiceWave, one: Decision) -> int:
+    """The place of the entry that is meant. Raises `UserError` where there is none, or several."""
+    only_unsettled = one.job is not None and one.ruling != UNDO
+    places = await _places(wave, one.key, one.job, one.index, only_unsettled=only_unsettled)
+    if len(places) > 1:
+        which = "of the job are in doubt" if only_unsettled else "are meant"
+        raise UserError(f"{len(places)} entries {which}: say which, by its key or its index.")
+    return places[0]
 
 
 _UNKNOWN = "whether it was done is not known. Look before you ask again"
