@@ -206,7 +206,7 @@ class Governor:
 
     def _is_there(self, sent_at: float, troubles: list[Trouble]) -> bool:
         """Whether an answer with *troubles* shows that the cloud is there, and says something about its limit."""
-        failed = next((t for t in troubles if _is_silence(t)), None)
+        failed = next((t for t in troubles if _is_silence(t)), None) if troubles else None
         if failed is None or (failed.foreign is None and failed.kind is ErrorKind.SERVER):
             self.worked = True
         if failed is not None and failed.foreign is Foreign.BARRED:
@@ -215,7 +215,7 @@ class Governor:
         if failed is not None:
             self._failed(sent_at, failed)
             return False
-        if any(t.fate is Fate.NOT_LET_IN for t in troubles):
+        if troubles and any(t.fate is Fate.NOT_LET_IN for t in troubles):
             return False
         if self._outage.sound(sent_at):
             self.sound_since = self._clock.monotonic()

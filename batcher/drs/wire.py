@@ -54,7 +54,7 @@ class ConnectorClient:
         self._loop = asyncio.get_running_loop()
         self._deadlines = _Deadlines(self._loop)
         self._dials: dict[str, aiohttp.ClientRequest] = {}  # by origin, where no proxy is between
-        self._heads: dict[tuple[str, tuple[tuple[str, str], ...]], str] = {}
+        self._heads: dict[tuple[str, str, tuple[tuple[str, str], ...]], str] = {}  # all but the length of the body
 
     async def exchange(
         self, request: HttpRequest, route: ProxyRoute, timeout: aiohttp.ClientTimeout, told: Told
@@ -130,29 +130,28 @@ class ConnectorClient:
         )
 
     def _head(self, request: HttpRequest, route: ProxyRoute, dial: aiohttp.ClientRequest) -> str:
-        url = as_it_is(request.url)
-        is_whole = route.proxy is not None and not route.tunnel
-        target = str(url.with_fragment(None)) if is_whole else url.raw_path_qs
-        given = tuple(request.headers.items())
-        fields = self._heads.get((route.origin, given))
-        if fields is None:
+        about = request.method, request.url, tuple(request.headers.items())
+        head = self._heads.get(about)
+        if head is None:
             if len(self._heads) >= _MOST_HEADS:  # signed requests have each their own
                 self._heads.clear()
-            fields = self._heads[route.origin, given] = _fields(dial, {**request.headers, **route.in_request})
-        line = f"{request.method} {target} HTTP/1.1\r\n"
-        if _CONTROL.search(line, 0, len(line) - 2):
-            raise ValueError("a control character in the address of a request")
-        return f"{line}{fields}Content-Length: {len(request.body)}\r\n\r\n"
+            head = self._heads[about] = _head(request, route, dial)
+        return f"{head}{len(request.body)}\r\n\r\n"
 
 
-def _fields(dial: aiohttp.ClientRequest, headers: Headers) -> str:
-    """The headers of a request, all but the length of its body. Raises ValueError where one would begin another."""
+def _head(request: HttpRequest, route: ProxyRoute, dial: aiohttp.ClientRequest) -> str:
+    """The head of a request up to the length of its body. Raises ValueError where a header would begin another."""
+    url = as_it_is(request.url)
+    is_whole = route.proxy is not None and not route.tunnel
+    target = str(url.with_fragment(None)) if is_whole else url.raw_path_qs
     fields = CIMultiDict(dial.headers)
-    fields.update(headers)
+    fields.update({**request.headers, **route.in_request})
     fields.setdefault("Content-Type", "application/json")
-    if any(_CONTROL.search(name) or _CONTROL.search(value) for name, value in fields.items()):
-        raise ValueError("a control character in the headers of a request")
-    return "".join([f"{name}: {value}\r\n" for name, value in fields.items()])
+    fields.pop("Content-Length", None)
+    lines = [f"{request.method} {target} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+    if any(map(_CONTROL.search, lines)):
+        raise ValueError("a control character in the head of a request")
+    return "\r\n".join([*lines, "Content-Length: "])
 
 
 class _Deadlines:

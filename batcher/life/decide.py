@@ -47,6 +47,8 @@ class Settle(Struct, frozen=True):
 
 Action = Send | LookUp | Settle
 
+_ALL_MADE = Settle(Status.CREATED, None, "every comparison asked for exists")
+
 
 class Moment(Struct, frozen=True, kw_only=True):
     """The time, as far as decisions need it. Seconds.
@@ -60,6 +62,14 @@ class Moment(Struct, frozen=True, kw_only=True):
     since_first_s: float
     draw: float
     time_may_be_told: bool = False
+
+
+def at_once(state: EntryState) -> Settle | None:
+    """The end of an entry of which every half was made, as `decide` has it: whenever that is. None: ask `decide`."""
+    for half in state.halves.values():
+        if half.made is None or half.doubt or half.refused is not None or half.in_the_way or half.was_its_own:
+            return None
+    return _ALL_MADE
 
 
 def decide(state: EntryState, policy: Policy, moment: Moment) -> Action:
@@ -95,7 +105,7 @@ def _settled(state: EntryState) -> Settle:
         )
         return Settle(Status.CREATED, None, f"what was in its way is its own: {why}")
     if not refused:
-        return Settle(Status.CREATED, None, "every comparison asked for exists")
+        return _ALL_MADE
     if len(refused) < len(state.halves):
         return Settle(Status.PARTIAL, refused[0], "one comparison exists, the other was refused for good")
     return Settle(Status.FAILED, refused[0], "refused for good")

@@ -173,6 +173,8 @@ class Agenda:
             await self._wait(self._idle_lookers if looks else self._idle)
 
     def _collect_due(self) -> None:
+        if not self._later:
+            return
         now = self._clock.monotonic()
         begun: list[HeldEntry] = []
         while self._later and self._later[0][0] <= now:
@@ -214,6 +216,8 @@ class Agenda:
 
     def _wake(self) -> None:
         """Wake whoever can take what is due."""
+        if not (self._idle or self._idle_lookers):
+            return
         if self._looks and _rouse(self._idle_lookers) and len(self._looks) == 1 and not self._ready:
             return
         if self._looks or self._ready:

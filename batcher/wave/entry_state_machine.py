@@ -23,7 +23,7 @@ from batcher.drs import guesses
 from batcher.drs.outcome import Half, Made
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import Record
-from batcher.life.decide import Moment, Settle, decide, decide_resumed
+from batcher.life.decide import Moment, Settle, at_once, decide, decide_resumed
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
 from batcher.life.reconcile import Bounds, Others, Rival, rivals, without_anothers
@@ -102,7 +102,7 @@ class EntryStateMachine:
             event = replace(event, spared=True)
         was_in_doubt = (late or isinstance(event, LookedUp)) and held.state.in_doubt
         held.state = state = fold(held.state, event)
-        held.action = action = decide(held.state, context.policy, self._moment(held))
+        held.action = action = at_once(state) or decide(state, context.policy, self._moment(held))
         happened = Happened(index=held.entry.index, event=replace(event, decided=action.why))
         context.counts.in_doubt += state.in_doubt - was_in_doubt
         if isinstance(action, Settle):

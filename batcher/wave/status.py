@@ -100,22 +100,22 @@ class WaveCounts:
         self.attempts += 1
         self.retried += again
         self.in_flight += 1
-        self._recent.append(self._clock.monotonic())
-        self._forget_old()
+        now = self._clock.monotonic()
+        self._recent.append(now)
+        self._forget_old(now - _RECENT_S)
 
     def held_back(self, *, again: bool) -> None:
         """What was counted as sent did not leave after all."""
         self.attempts -= 1
         self.retried -= again
 
-    def _forget_old(self) -> None:
-        since = self._clock.monotonic() - _RECENT_S
+    def _forget_old(self, since: float) -> None:
         while self._recent and self._recent[0] < since:
             self._recent.popleft()
 
     @property
     def rate_per_s(self) -> float:
         """Create requests a second, over the last few seconds."""
-        self._forget_old()
+        self._forget_old(self._clock.monotonic() - _RECENT_S)
         span = min(_RECENT_S, self._clock.monotonic() - self.began)
         return len(self._recent) / span if span > 0 else 0.0

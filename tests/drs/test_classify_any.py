@@ -6,11 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.drs.answer import Answer, RequestStage
-from batcher.drs.error_body import server_time
+from batcher.drs.error_body import read_object, server_time
 from batcher.drs.failure_table import ROWS, find
 from batcher.drs.failures import classify_call
 from batcher.drs.outcome import Fate, Half, Made, Trouble
-from batcher.drs.v3.classify import classify_batch_status, classify_create, classify_list, classify_results
+from batcher.drs.v3.classify import (
+    classify_batch_status,
+    classify_create,
+    classify_list,
+    classify_results,
+    create_outcome,
+)
 from tests.drs.answers import BOTH, answer
 
 SIGNS = "aZ09 .,:;-+<>%\n\x00é漢\U0001f600"
@@ -90,6 +96,32 @@ def test_any_json_under_any_status(http_status: int, body: object, headers: Mapp
             assert verdict.fate is not Fate.NOT_LET_IN or outcome.whole is not None, (
                 "only a whole call is let in or not"
             )
+
+
+IDS: st.SearchStrategy[object] = st.sampled_from(["c-1", " c-1\n", "", " ", 7, None, True, []])
+PARTS = st.none() | st.dictionaries(
+    st.sampled_from(["compare_task_id", "compare_task_id", "error_code", "error_msg", "code"]), IDS, max_size=3
+)
+NEARLY_PLAIN: st.SearchStrategy[object] = st.fixed_dictionaries(
+    {},
+    optional={
+        "job_id": st.sampled_from(["job-1", "job-2", " job-1", None, 1]),
+        "object_level_compare_create_result": PARTS,
+        "data_level_compare_create_result": PARTS,
+        "error_code": st.none() | st.just("DRS.1"),
+        "results": st.just([]),
+        "count": st.just(1),
+    },
+)
+
+
+@given(st.sampled_from([199, 200, 202, 299, 300, 400]), NEARLY_PLAIN | BODIES, st.sets(st.sampled_from(Half)), HEADERS)
+def test_the_short_way_of_a_plain_success_is_the_long_one(
+    http_status: int, body: object, asked: set[Half], headers: Mapping[str, str]
+) -> None:
+    whatever = answer(http_status, body, headers)
+    told, wanted = classify_create(whatever, asked=asked, job_id="job-1"), frozenset(asked)
+    assert told == create_outcome(whatever, read_object(whatever.body), wanted, "job-1")
 
 
 @given(STATUSES, st.sampled_from(CODES) | st.text(SIGNS, max_size=10), st.sampled_from(Half))

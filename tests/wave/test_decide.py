@@ -1,14 +1,16 @@
 """What comes next for an entry: the table of the design, row by row."""
 
+from itertools import product
+
 import pytest
 from msgspec.structs import replace
 
 from batcher.drs.outcome import Accepted, ErrorKind, Fate, Foreign, HalfOutcome, Made, Trouble
-from batcher.life.decide import LookUp, Moment, Send, Settle, back_off, decide, decide_resumed
+from batcher.life.decide import LookUp, Moment, Send, Settle, at_once, back_off, decide, decide_resumed
 from batcher.life.events import Answered, Event, Intended, LookedUp, LookedUpHalf, Reopened, Retracted, Ruled, Sight
 from batcher.life.policy import MaxFailures, Policy, Reconcile
 from batcher.life.result import Status
-from batcher.life.state import EntryState, fold, history
+from batcher.life.state import EntryState, HalfState, fold, history
 from tests.wave.made import DATA, NOON, OBJECT, trouble
 
 POLICY = Policy(attempts=3, landing_s=150.0, looks_s=(2.0, 15.0, 60.0), wait_ready_s=120.0)
@@ -45,6 +47,25 @@ def test_final_verdicts_settle(verdicts: tuple[Made | Trouble, Made | Trouble], 
     assert isinstance(action, Settle)
     assert action.status is status
     assert (action.trouble is None) == (status is Status.CREATED)
+
+
+HALVES = [
+    HalfState(made=made, refused=refused, doubt=doubt, in_the_way=in_the_way, was_its_own=own, recovered=recovered)
+    for made, refused, doubt, in_the_way, own, recovered in product(
+        (None, "c-1"), (None, REFUSED), (False, True), (False, True), (False, True), (False, True)
+    )
+]
+
+
+@pytest.mark.parametrize("reconcile", Reconcile)
+def test_what_is_decided_at_once_is_what_is_decided(reconcile: Reconcile) -> None:
+    policy, met = replace(POLICY, reconcile=reconcile), 0
+    for halves in [{OBJECT: half} for half in HALVES] + [{OBJECT: o, DATA: d} for o in HALVES for d in HALVES]:
+        after = replace(state(INTENT), halves=halves)
+        if (found := at_once(after)) is not None:
+            met += 1
+            assert found == decide(after, policy, NOW)
+    assert met > len(HALVES) / 20
 
 
 @pytest.mark.parametrize("fate", [Fate.TURNED_AWAY, Fate.NOT_LET_IN])

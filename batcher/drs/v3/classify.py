@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pydantic import ValidationError
 
 from batcher.drs.answer import Answer
-from batcher.drs.error_body import Json, error_of, milliseconds, read_object, text
+from batcher.drs.error_body import Json, error_of, milliseconds, read_object, server_time, text
 from batcher.drs.failures import by_table, classify_whole, contradiction, of_part, unsound, went
 from batcher.drs.outcome import (
     Comparison,
@@ -27,13 +27,56 @@ from batcher.drs.outcome import (
 RESULT_OF = {half: f"{half}_compare_create_result" for half in Half}
 """Where the answer to a create request (table 8 of drs_03_0136) tells the fate of each half."""
 
+_PLAIN = frozenset(("job_id", *RESULT_OF.values()))
+_PLAIN_PART = frozenset(("compare_task_id", "error_code", "error_msg"))
+
 
 def classify_create(answer: Answer, *, asked: Iterable[Half], job_id: str) -> CreateOutcome:
     """The verdict on each of the *asked* halves of a create request for *job_id*."""
-    body = read_object(answer.body)
+    body, wanted = read_object(answer.body), frozenset(asked)
+    made = None if body is None else _nothing_but_made(answer, body, wanted, job_id)
+    if made is None:
+        return create_outcome(answer, body, wanted, job_id)
+    return CreateOutcome(
+        halves=made,
+        whole=None,
+        stage=answer.stage,
+        sent_at=answer.sent_at,
+        answered_at=answer.answered_at,
+        http_status=answer.http_status,
+        request_id=answer.request_id,
+        server_time=server_time(answer),
+    )
+
+
+def _nothing_but_made(answer: Answer, body: Json, wanted: frozenset[Half], job_id: str) -> dict[Half, Made] | None:
+    """The ids of an answer that tells those that were asked for and nothing else, as nearly all do; None: it is to be
+    read with all that an answer may be. What comes of it is what `create_outcome` makes of it."""
+    status = answer.http_status
+    if status is None or not 200 <= status < 300 or not body.keys() <= _PLAIN or body.get("job_id", job_id) != job_id:
+        return None
+    made = {}
+    for half, name in RESULT_OF.items():
+        part = body.get(name)
+        if half not in wanted:
+            if part is not None:
+                return None
+            continue
+        if not isinstance(part, dict) or not part.keys() <= _PLAIN_PART:
+            return None
+        task_id = part.get("compare_task_id")
+        if not isinstance(task_id, str) or part.get("error_code") is not None or part.get("error_msg") is not None:
+            return None
+        if not (task_id := task_id.strip()):
+            return None
+        made[half] = Made(task_id)
+    return made or None
+
+
+def create_outcome(answer: Answer, body: Json | None, wanted: frozenset[Half], job_id: str) -> CreateOutcome:
+    """As `classify_create`, of whatever answer, whose *body* has been read."""
     parts = {half: body.get(name) if body is not None else None for half, name in RESULT_OF.items()}
     whole = classify_whole(answer, body, job_id, halves=parts.values())
-    wanted = frozenset(asked)
     return CreateOutcome(
         halves={half: _half(answer, half, parts[half], whole) for half in sorted(wanted)},
         whole=whole,
