@@ -3,6 +3,7 @@
     BatcherError *               whatever batcher raises by itself: catching it catches all below
     ├── UserError *              the user's to mend: one message with the way out, and an exit code
     │   ├── AcceptanceError      the file of accepted differences cannot be used
+    │   ├── ExportTaken          another process writes the results file of a shared wave
     │   ├── JournalAbsent        there is no journal to read
     │   ├── JournalUnusable      there is one, and it cannot be read
     │   ├── ManifestError *      the manifest cannot be read as a whole

@@ -2,21 +2,30 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from batcher.errors import UserError
-from batcher.journal.beside import journal_of, reading, require_plan, told
+from batcher.journal.beside import journal_file_of, journal_of, reading, require_plan, told
+from batcher.journal.place import JournalPlace, WavePlace
 from batcher.journal.port import MutableRecord, Record
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.wave_lock import WaveLock
 from batcher.wave.older import OlderJournal, behind_its_sign
 
-__all__ = ["deciding", "index_of", "journal_of", "reading"]
+__all__ = ["deciding", "index_of", "journal_file_of", "journal_of", "reading"]
 
 
 @contextmanager
-def deciding(journal: Path) -> Iterator[MutableRecord]:
-    """The record in *journal*, to write in, with the wave held. Raises `UserError`, so while the wave runs."""
+def deciding(journal: JournalPlace) -> Iterator[MutableRecord]:
+    """The record in *journal*, to write in, with the wave held. Raises `UserError`, so while the wave runs.
+
+    Of a wave in a database it is raised where it is written about a scope that a worker has.
+    """
+    if isinstance(journal, WavePlace):
+        from batcher.journal.postgres.looking import deciding_shared  # it loads psycopg
+
+        with deciding_shared(journal) as shared:
+            yield shared
+        return
     with told(journal):
         lock = WaveLock(journal)
         try:

@@ -9,14 +9,12 @@ import click
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
+    from batcher.journal.place import JournalPlace, WavePlace
     from batcher.journal.port import Record
     from batcher.manifest.labels import LabelFilter
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-journal_option = click.option(
-    "--journal", metavar="FILE", type=click.Path(path_type=Path), help="The wave's journal; by default beside RESULTS."
-)
 _SHOWN = 5  # keys
 
 
@@ -38,6 +36,31 @@ class JournalType(click.Path):
 
             return WavePlace.of(value)
         return super().convert(value, param, ctx)
+
+
+journal_option = click.option(
+    "--journal",
+    metavar="FILE|URL",
+    type=JournalType(),
+    help="The wave's journal, by default beside RESULTS; or its place in a database, postgresql://HOST/DATABASE/WAVE.",
+)
+
+
+def shared_place(journal: "JournalPlace | None", service: str | None = None) -> "WavePlace | None":
+    """The place in a database that --journal names; None: it names none. Raises `UsageError` where --service was typed
+    as well."""
+    if journal is None or isinstance(journal, Path):
+        return None
+    if service is not None:
+        raise click.UsageError(
+            "--journal names a wave in a database and --service one of a service: use one of the two."
+        )
+    return journal
+
+
+def missing(name: str) -> click.UsageError:
+    """What is raised where the argument *name* is missing, which only a wave in a database may do without."""
+    return click.UsageError(f"Missing argument '{name.upper()}'.", click.get_current_context())
 
 
 def entry_options(function: F) -> F:

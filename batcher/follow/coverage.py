@@ -11,6 +11,7 @@ from batcher.errors import UserError
 from batcher.journal.attached import attached_to
 from batcher.journal.beside import journal_of, reading
 from batcher.journal.errors import JournalAbsent, JournalUnusable
+from batcher.journal.place import JournalPlace
 from batcher.journal.port import Record
 from batcher.text import counted
 
@@ -84,7 +85,7 @@ _WHO_SAYS = {
 
 
 @contextmanager
-def plan_beside(results: Path, journal: Path | None = None) -> Iterator[tuple[Record | None, str | None]]:
+def plan_beside(results: Path, journal: JournalPlace | None = None) -> Iterator[tuple[Record | None, str | None]]:
     """The record of the journal of *results*, to be read, or None and why there is none that can be.
 
     *journal* is where it was said to be; None: beside the results. Raises `UserError` where it was named and is not

@@ -13,6 +13,7 @@ from batcher.follow.coverage import plan_beside
 from batcher.follow.follower import FollowEnd, FollowStatus
 from batcher.follow.following import Following, PlanOf, in_thread
 from batcher.journal.errors import JournalFailed, JournalUnusable
+from batcher.journal.place import JournalPlace
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from batcher.logger import get_logger
@@ -25,7 +26,7 @@ _CANCELLED = Stop(StopKind.ASKED, "it was cancelled")
 
 
 @contextmanager
-def plans_beside(results: Path, journal: Path | None = None) -> Iterator[PlanOf]:
+def plans_beside(results: Path, journal: JournalPlace | None = None) -> Iterator[PlanOf]:
     """What the journal of *results* has of each entry: its comparison's type and start. Without one, nothing."""
     with ExitStack() as stack:
         record, why = stack.enter_context(plan_beside(results, journal))
@@ -56,7 +57,7 @@ class WatchSession:
         settings: RunSettings,
         stopping: Stopping,
         *,
-        journal: Path | None = None,
+        journal: JournalPlace | None = None,
         sources: CredentialSources | None = None,
         credential_for: CredentialFor | None = None,
         clock: Clock | None = None,

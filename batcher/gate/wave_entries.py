@@ -11,13 +11,14 @@ from batcher.follow.verdict import Verdict
 from batcher.gate.entries import EntryAt, WaveEntry
 from batcher.gate.entry_table import EntryRow, EntryTable
 from batcher.gate.wave_reader import WaveReader
+from batcher.journal.place import JournalPlace
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 
 
 def entries_of(
     files: Iterable[Path],
     *,
-    journal: Path | None = None,
+    journal: JournalPlace | None = None,
     entries: Mapping[Path, int] | None = None,
     labels: LabelFilter = ANY_LABELS,
     named: Mapping[Path, str] | None = None,

@@ -19,6 +19,7 @@ from batcher.gate.entry_table import EntryRow, EntryTable
 from batcher.gate.evaluator import is_sound
 from batcher.journal.errors import JournalUnusable
 from batcher.journal.files import WaveFiles
+from batcher.journal.place import JournalPlace
 from batcher.journal.port import Record
 from batcher.life.result import Result
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
@@ -40,7 +41,7 @@ class WaveReader:
 
     number: int
     path: Path
-    journal: Path | None
+    journal: JournalPlace | None
     labels: LabelFilter = ANY_LABELS
     name: str | None = None
 

@@ -1,5 +1,7 @@
-"""The journal beside a results file, for all who look at a wave: it is there and read, or it is not there, or it is
-there and cannot be read, which is an error with its reason and the way out, and never passed over.
+"""The journal beside a results file, or the place in a database that was named instead, for all who look at a wave.
+
+It is there and read, or it is not there, or it is there and cannot be read, which is an error with its reason and the
+way out, and never passed over.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ from typing import TypeVar
 from batcher.journal.attached import attached_to
 from batcher.journal.errors import JournalAbsent, JournalFailed, JournalUnusable, NotAJournal
 from batcher.journal.files import followed, journal_in_place, log_of
+from batcher.journal.place import JournalPlace, WavePlace
 from batcher.journal.port import Record
 from batcher.journal.sqlite.keeper import SqliteReader
 
@@ -17,8 +20,13 @@ T = TypeVar("T")
 _TRIES = 3  # where a wave begins to write it just now
 
 
-def journal_of(results: Path, named: Path | None = None) -> Path:
+def journal_of(results: Path, named: JournalPlace | None = None) -> JournalPlace:
     """The journal of *results*: the one *named*, else the one beside it. Raises `JournalAbsent`, `JournalUnusable`."""
+    return named if isinstance(named, WavePlace) else journal_file_of(results, named)
+
+
+def journal_file_of(results: Path, named: Path | None = None) -> Path:
+    """The same where it is a file. Raises `JournalAbsent`, `JournalUnusable`."""
     path = named or journal_in_place(results)
     with told(path):
         if path.exists():
@@ -43,8 +51,15 @@ def journal_of(results: Path, named: Path | None = None) -> Path:
 
 
 @contextmanager
-def reading(journal: Path) -> Iterator[Record]:
-    """The record in *journal*, unchanged by this; also while its wave runs. Raises `JournalUnusable`."""
+def reading(journal: JournalPlace) -> Iterator[Record]:
+    """The record in *journal*, unchanged by this; also while its wave runs. Raises `JournalUnusable`, and of a place in
+    a database any `UserError`."""
+    if isinstance(journal, WavePlace):
+        from batcher.journal.postgres.looking import reading_shared  # it loads psycopg
+
+        with reading_shared(journal) as shared:
+            yield shared
+        return
     with told(journal):
         reader = SqliteReader(journal)
         try:

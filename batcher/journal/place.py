@@ -5,6 +5,7 @@ look at the database.
 """
 
 import re
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -85,3 +86,7 @@ class WavePlace(Struct, frozen=True):
         if self.address.schema != DEFAULT_SCHEMA:
             options = f"{options}&schema={self.address.schema}" if options else f"?schema={self.address.schema}"
         return f"{server}{path}{options}"
+
+
+JournalPlace = Path | WavePlace
+"""Where a wave's record is: in a file, or in a database that machines share."""

@@ -19,6 +19,7 @@ from batcher.gate.result import GateResult, LazySequence, evaluate
 from batcher.gate.wave_entries import WaveEntries, entries_of
 from batcher.journal.errors import JournalUnusable
 from batcher.journal.files import WaveFiles
+from batcher.journal.place import JournalPlace
 from batcher.journal.port import Record
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.rates import Rate
@@ -165,7 +166,7 @@ def gather(
     results: Path,
     acceptances: Sequence[Acceptance] = (),
     *,
-    journal: Path | None = None,
+    journal: JournalPlace | None = None,
     entries: int | None = None,
     labels: LabelFilter = ANY_LABELS,
 ) -> Report:
@@ -181,7 +182,7 @@ def gather(
 def read_wave(
     results: Path,
     *,
-    journal: Path | None = None,
+    journal: JournalPlace | None = None,
     entries: int | None = None,
     labels: LabelFilter = ANY_LABELS,
     heard: Callable[[Mapping[str, Any]], None] = lambda _: None,
@@ -245,7 +246,7 @@ def coverage_of(results: Path, tally: Tally, planned: int | None, why: str | Non
     )
 
 
-def coverage_of_file(results: Path, tally: Tally, journal: Path | None, said: int | None) -> WaveCoverage:
+def coverage_of_file(results: Path, tally: Tally, journal: JournalPlace | None, said: int | None) -> WaveCoverage:
     """Whether *tally* counts all of the wave of *results*, by the *journal* that was named, or lies beside.
 
     Raises `UserError`.
@@ -258,7 +259,7 @@ def read_verdicts(
     results: Path,
     acceptances: Sequence[Acceptance] = (),
     *,
-    journal: Path | None = None,
+    journal: JournalPlace | None = None,
     entries: int | None = None,
     labels: LabelFilter = ANY_LABELS,
 ) -> WaveVerdicts | None:
@@ -273,7 +274,7 @@ def read_verdicts(
     return WaveVerdicts(read, acceptances, utc_now().date())
 
 
-def _journal(results: Path, journal: Path | None) -> tuple[dict[str, Any] | None, Timeline | None, str | None]:
+def _journal(results: Path, journal: JournalPlace | None) -> tuple[dict[str, Any] | None, Timeline | None, str | None]:
     """What the journal tells; or, where it cannot be read, why."""
     try:
         with plan_beside(results, journal) as (record, why):

@@ -16,7 +16,7 @@ from batcher.errors import UserError
 from batcher.follow.fast_lines import fast_parser
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.follow.verdicts_file import verdict_in
-from batcher.journal.beside import journal_of, reading
+from batcher.journal.beside import journal_file_of, reading
 from batcher.journal.errors import JournalAbsent
 from batcher.journal.files import WaveFiles, is_verdicts
 from batcher.journal.wave_lock import is_held
@@ -182,7 +182,7 @@ class Looker:
 
     def _look(self, results: Path) -> Glance:
         try:
-            journal = journal_of(results)
+            journal = journal_file_of(results)
         except JournalAbsent:
             if not results.exists():
                 raise UserError(f"there is no file {results}.") from None

@@ -18,6 +18,7 @@ from batcher.gate.evaluator import EvaluatedEntry
 from batcher.gate.result import GateResult, evaluate
 from batcher.gate.wave_entries import WaveEntries, entries_of
 from batcher.journal.files import WaveFiles
+from batcher.journal.place import JournalPlace
 from batcher.life.result import Status
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.report.gather import WaveRead, read_wave
@@ -129,7 +130,7 @@ def gather_page(
     results: Sequence[Path],
     acceptances: Sequence[Acceptance] = (),
     *,
-    journal: Path | None = None,
+    journal: JournalPlace | None = None,
     entries: Mapping[Path, int] | None = None,
     labels: LabelFilter = ANY_LABELS,
     most_rows: int = MOST_ROWS,

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from batcher.journal.beside import journal_of, reading
+from batcher.journal.beside import journal_file_of, reading
 from batcher.journal.errors import JournalUnusable, NotAJournal
 from batcher.journal.files import WaveFiles, log_of
 from batcher.journal.ops import Noted
@@ -119,7 +119,7 @@ def test_so_is_one_that_went_on_and_was_killed_then(tmp_path: Path) -> None:
         SqliteKeeper(journal)
 
 
-def test_a_journal_of_before_there_were_marks_is_missed_where_its_log_had_everything(tmp_path: Path) -> None:
+def test_a_journal_file_of_before_there_were_marks_is_missed_where_its_log_had_everything(tmp_path: Path) -> None:
     journal = tmp_path / "old.journal"
     with closing(sqlite3.connect(journal)) as db:
         db.execute("PRAGMA journal_mode = WAL")
@@ -223,7 +223,7 @@ def test_what_is_no_journal_is_told(tmp_path: Path, left: bytes | None, why: str
         journal.write_bytes(left)
         log_of(journal).unlink()
     with pytest.raises(JournalUnusable, match=why):
-        told(journal_of(results))
+        told(journal_file_of(results))
 
 
 def test_a_link_to_a_journal_that_is_gone_is_told(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_link_to_a_journal_that_is_gone_is_told(tmp_path: Path) -> None:
     results.touch()
     WaveFiles.of(results).journal.symlink_to(tmp_path / "gone")
     with pytest.raises(JournalUnusable, match="a link that leads nowhere"):
-        journal_of(results)
+        journal_file_of(results)
 
 
 def test_a_damaged_one_is_told(tmp_path: Path) -> None:

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from batcher.cli import exits
+from batcher.cli.entries import journal_option, missing, shared_place
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.service_options import (
@@ -18,6 +19,9 @@ from batcher.cli.service_options import (
     service_options,
 )
 from batcher.cli.timezone import timezone_option
+
+if TYPE_CHECKING:
+    from batcher.journal.place import JournalPlace, WavePlace
 
 _VERBS = ("status", "pause", "resume", "rate", "concurrency", "stop")
 _AT_SERVICE = ("start", "approve", "priority", "retry-failed", "recheck")
@@ -31,28 +35,30 @@ Examples:
   batcher control results.jsonl concurrency 8
   batcher control results.jsonl stop
   batcher control --service https://batcher.example.com night-3 pause
+  batcher control --journal postgresql://db.example.org/fleet/night-3 pause
   batcher control --service https://batcher.example.com 6i3zv3tgumaq approve sha256:…
 
-Only the user who runs the wave can steer it, from the same machine. What is changed holds until the
-wave ends, in all its scopes; `rate` takes what --rate takes and leaves look-ups as they are.
+Only the user who runs the wave can steer it, from the same machine; a wave in a database whoever may write there,
+from any. What is changed holds until the wave ends, in all its scopes; `rate` takes what --rate takes and leaves
+look-ups as they are.
 A wave of a service is named by its id or its name; it has also start, approve, priority, retry-failed and recheck.
 """
 
 
 @click.command(cls=ListedCommand, epilog=_EPILOG)
-@click.argument("results", type=click.Path(path_type=Path))
-@click.argument("verb", metavar="|".join(_VERBS), type=click.Choice((*_VERBS, *_AT_SERVICE)))
+@click.argument("results", required=False)
+@click.argument("verb", required=False, metavar="|".join(_VERBS))
 @click.argument("value", required=False)
-@click.option("--journal", type=click.Path(path_type=Path), help="The wave's journal, where it is not beside RESULTS.")
+@journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
 @service_options
 @settings_options(WAY)
 @timezone_option
 def command(
-    results: Path,
-    verb: str,
+    results: str | None,
+    verb: str | None,
     value: str | None,
-    journal: Path | None,
+    journal: "JournalPlace | None",
     as_json: bool,
     service: str | None,
     service_token_file: str | None,
@@ -60,22 +66,28 @@ def command(
 ) -> int:
     """Ask the wave that is writing RESULTS where it stands, or change how it runs.
 
-    With --service RESULTS is a wave of that service.
+    With --service RESULTS is a wave of that service. Of a wave in a database --journal names the place, and RESULTS is
+    left out: what is ordered holds for all machines, from the moment that this returns.
     """
+    place = shared_place(journal, service)
+    wave, verb, value = _words(place, results, verb, value)
     if verb in _VALUED and value is None:
-        raise click.UsageError(f"{verb} needs a value, such as: batcher control {results} {verb} {_VALUED[verb]}")
+        raise click.UsageError(f"{verb} needs a value, such as: batcher control {wave} {verb} {_VALUED[verb]}")
     if verb not in _VALUED and value is not None:
         raise click.UsageError(f"{verb} takes no value: drop {value!r}.")
-    if is_at_service(results, service, service_token_file):
+    if place is not None:
+        return _shared(place, verb, value, as_json=as_json)
+    named = Path(wave)
+    if is_at_service(named, service, service_token_file):
         only_with_service(())
-        return _at_service(results, verb, value, service, service_token_file, parameters, as_json=as_json)
+        return _at_service(named, verb, value, service, service_token_file, parameters, as_json=as_json)
     only_here(WAY)
     if verb in _AT_SERVICE:
         raise click.UsageError(f"{verb} is for waves of a service: give --service URL, or set {VARIABLE}.")
     from batcher.journal.files import WaveFiles
     from batcher.wave.control import ask
 
-    answer = ask(WaveFiles.of(results, journal), verb, value)
+    answer = ask(WaveFiles.of(named, journal if isinstance(journal, Path) else None), verb, value)
     if as_json:
         import orjson
 
@@ -85,6 +97,48 @@ def command(
         click.echo(answer["said"])
     else:
         _show(answer["status"])
+    return exits.CREATED
+
+
+def _words(
+    place: "WavePlace | None", results: str | None, verb: str | None, value: str | None
+) -> tuple[str, str, str | None]:
+    """RESULTS, the verb and its value; without RESULTS where the wave is at a *place*. Raises `UsageError`."""
+    known = click.Choice((*_VERBS, *_AT_SERVICE))
+    if place is None:
+        if results is None or verb is None:
+            raise missing("results" if results is None else "verb")
+        return results, known.convert(verb, None, click.get_current_context()), value
+    words = [word for word in (results, verb, value) if word is not None]
+    if not words:
+        raise missing("verb")
+    if words[0] not in known.choices and len(words) > 1 and words[1] in known.choices:
+        raise click.UsageError(f"--journal names the wave: leave {words[0]} out.")
+    if len(words) > 2:
+        raise click.UsageError(f"{words[0]} takes no more than one value: drop {words[2]!r}.")
+    verb = known.convert(words[0], None, click.get_current_context())
+    return f"--journal '{place}'", verb, words[1] if len(words) > 1 else None
+
+
+def _shared(place: "WavePlace", verb: str, value: str | None, *, as_json: bool) -> int:
+    """Give the order to the wave at *place*, and tell where it stands then."""
+    if verb in _AT_SERVICE:
+        raise click.UsageError(f"{verb} is for waves of a service.")
+    from batcher.cli.commands.shared import steering
+
+    said, standing, workers = steering.control(place, verb, value)
+    if as_json:
+        import orjson
+
+        told = {"said": said, "status": steering.as_json(place, [standing], workers)}
+        click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
+        return exits.CREATED
+    from batcher.cli.show.terminal import console, say
+
+    if said is not None:
+        click.echo(said)
+    for line in steering.lines_of([standing], workers):
+        say(console(), line)
     return exits.CREATED
 
 

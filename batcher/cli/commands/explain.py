@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.cli import exits
-from batcher.cli.entries import entry_options, journal_option, one_entry, places_of
+from batcher.cli.entries import entry_options, journal_option, missing, one_entry, places_of, shared_place
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.service_options import WAY, is_at_service, only_here, only_with_service, service_options
@@ -16,6 +16,7 @@ from batcher.cli.timezone import timezone_option
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from batcher.journal.place import JournalPlace
     from batcher.wave.explain import EntryStep
 
 _EPILOG = """\b
@@ -24,11 +25,12 @@ Examples:
   batcher explain results.jsonl --key 3f2a…
   batcher explain results.jsonl --index 41 --json | jq '.steps[].request_id'
   batcher explain --service https://batcher.example.com night-3 --key 3f2a…
+  batcher explain --journal postgresql://db.example.org/fleet/night-3 --key 3f2a…
 """
 
 
 @click.command(cls=ListedCommand, epilog=_EPILOG)
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", required=False, type=click.Path(path_type=Path))
 @entry_options
 @journal_option
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
@@ -36,11 +38,11 @@ Examples:
 @settings_options(WAY)
 @timezone_option
 def command(
-    results: Path,
+    results: Path | None,
     key: str | None,
     job: str | None,
     index: int | None,
-    journal: Path | None,
+    journal: "JournalPlace | None",
     as_json: bool,
     service: str | None,
     service_token_file: str | None,
@@ -50,10 +52,13 @@ def command(
 
     Each request, answer and look-up with its time, status, code and the cloud's request id, and what was decided
     and why. Works while the wave runs. With --job, --json prints an array. With --service RESULTS is a wave of that
-    service.
+    service; of a wave in a database --journal names the place, and RESULTS is left out.
     """
     one_entry(key, job, index)
-    if is_at_service(results, service, service_token_file):
+    place = shared_place(journal, service)
+    if results is None and place is None:
+        raise missing("results")
+    if results is not None and place is None and is_at_service(results, service, service_token_file):
         only_with_service(("key", "job", "index"))
         from batcher.cli.commands.client.steering import asked_of, steps_of
         from batcher.cli.commands.client.steering import explain as explain_there
@@ -67,10 +72,10 @@ def command(
         return exits.CREATED
     only_here(WAY)
     from batcher.journal.wave_lock import is_held
-    from batcher.journals import journal_of, reading
+    from batcher.journals import journal_file_of, reading
     from batcher.wave.explain import entry_as_json, explain, steps_as_json
 
-    path = journal_of(results, journal)
+    path = place or journal_file_of(results or Path(), journal if isinstance(journal, Path) else None)
     with reading(path) as record:
         told = [
             (entry_as_json(record, place, record.facts().get("manifest")), list(explain(record.events(place))))
@@ -80,15 +85,15 @@ def command(
         plain = [{**about, "steps": steps_as_json(steps)} for about, steps in told]
         _print_json(plain if job is not None else plain[0])
         return exits.CREATED
-    _print_all(told, runs=is_held(path))
+    _print_all(told, runs=isinstance(path, Path) and is_held(path), shared=place is not None)
     return exits.CREATED
 
 
-def _print_all(told: "Sequence[tuple[dict[str, Any], list[EntryStep]]]", *, runs: bool) -> None:
+def _print_all(told: "Sequence[tuple[dict[str, Any], list[EntryStep]]]", *, runs: bool, shared: bool = False) -> None:
     for number, (about, steps) in enumerate(told):
         if number:
             click.echo()
-        _print(about, steps, runs=runs)
+        _print(about, steps, runs=runs, shared=shared)
 
 
 def _print_json(said: Any) -> None:
@@ -97,7 +102,7 @@ def _print_json(said: Any) -> None:
     click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
 
 
-def _print(about: dict[str, Any], steps: "list[EntryStep]", *, runs: bool) -> None:
+def _print(about: dict[str, Any], steps: "list[EntryStep]", *, runs: bool, shared: bool) -> None:
     from rich.text import Text
 
     from batcher.cli.show.terminal import console, say
@@ -112,7 +117,7 @@ def _print(about: dict[str, Any], steps: "list[EntryStep]", *, runs: bool) -> No
     if not steps:
         out.print(Text("\n  Nothing was sent for it."))
     out.print()
-    say(out, _end(about["result"], runs=runs))
+    say(out, _end(about["result"], runs=runs, shared=shared))
 
 
 def _head(about: dict[str, Any]) -> "Iterator[Text]":
@@ -128,7 +133,7 @@ def _head(about: dict[str, Any]) -> "Iterator[Text]":
     yield Text(f"  {printable(where)}", "dim")
 
 
-def _end(result: dict[str, Any] | None, *, runs: bool) -> "Text":
+def _end(result: dict[str, Any] | None, *, runs: bool, shared: bool) -> "Text":
     from rich.text import Text
 
     from batcher.life.result import Status
@@ -137,6 +142,7 @@ def _end(result: dict[str, Any] | None, *, runs: bool) -> "Text":
 
     if result is None:
         said = "the wave is running, and has it in hand" if runs else "`batcher run` goes on with it"
+        said = "`batcher status --journal` tells who has its scope" if shared else said
         return Text(f"  not settled yet: {said}", "yellow")
     line = Text("  ") + Text(result["status"], STYLES[Status(result["status"])])
     return line.append(f": {printable(result['error_msg'])}") if result["error_msg"] else line

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batcher.cli.all_of_it import counts_of, entries_option, one_journal
-from batcher.cli.entries import journal_option, label_option
+from batcher.cli.entries import journal_option, label_option, shared_place
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.service_options import WAY, are_at_service, only_here, only_with_service, service_options
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from batcher.gate.accepted import Acceptance
+    from batcher.journal.place import JournalPlace
     from batcher.manifest.labels import LabelFilter
     from batcher.settings import RunSettings
 
@@ -46,7 +47,7 @@ A rerun's verdict replaces the earlier one of the same key, in whatever order th
 @settings_options(_SETTINGS)
 def command(
     results: tuple[Path, ...],
-    journal: Path | None,
+    journal: "JournalPlace | None",
     entries: tuple[str, ...],
     labels: "LabelFilter",
     junit: Path | None,
@@ -61,10 +62,13 @@ def command(
     accepted by name, with a reason, and the acceptance must not have expired. No cloud is asked. That every entry was
     seen is known from the journal beside each file, or from the lines themselves; where neither tells, it is UNKNOWN.
     With --label it speaks of these entries alone, and says so. With --service RESULTS are waves of that service, whose
-    own word it is: what its configuration accepts is accepted, unless --allow-inconsistent names something else.
+    own word it is: what its configuration accepts is accepted, unless --allow-inconsistent names something else. Of a
+    wave in a database --journal names the place; RESULTS is its copy here, with the verdicts of `watch` beside it, and
+    is brought in line first.
     """
     settings = load_given(parameters, _SETTINGS).settings
-    if are_at_service(results, service, service_token_file):
+    place = shared_place(journal, service)
+    if place is None and are_at_service(results, service, service_token_file):
         only_with_service(("labels", "junit", "allow_inconsistent", "notify", "on_end"))
         if len(set(results)) == 1 and not labels and junit is None and settings.allow_inconsistent is None:
             from batcher.cli.commands.client.ruling import ruled
@@ -80,6 +84,10 @@ def command(
     if not results:
         raise click.UsageError("Name the results files; the verdicts are found beside them.")
     one_journal(results, journal)
+    if place is not None:
+        from batcher.cli.commands.shared.lines import bring_in_line
+
+        bring_in_line(place, results[0])
     return _judge(
         results, journal, entries, labels, junit, accepted_by(settings), settings, as_json=as_json, words=None
     )
@@ -118,7 +126,7 @@ def _judge_here(
 
 def _judge(
     results: tuple[Path, ...],
-    journal: Path | None,
+    journal: "JournalPlace | None",
     entries: tuple[str, ...],
     labels: "LabelFilter",
     junit: Path | None,

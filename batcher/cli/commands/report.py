@@ -8,7 +8,7 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.all_of_it import counts_of, entries_option, one_journal
-from batcher.cli.entries import journal_option, label_option
+from batcher.cli.entries import journal_option, label_option, missing, shared_place
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.service_options import WAY, are_at_service, only_here, only_with_service, service_options
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from batcher.cli.commands.client.ruling import Outputs
     from batcher.gate.accepted import Acceptance
+    from batcher.journal.place import JournalPlace, WavePlace
     from batcher.manifest.labels import LabelFilter
     from batcher.report.gather import Report
     from batcher.settings import RunSettings
@@ -36,13 +37,14 @@ Examples:
   batcher report monday.jsonl tuesday.jsonl
   batcher report results.jsonl --json | jq .by_status
   batcher report --service https://batcher.example.com night-3 --html report.html
+  batcher report --journal postgresql://db.example.org/fleet/night-3
 """
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command(cls=ListedCommand, epilog=_EPILOG)
-@click.argument("results", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.argument("results", type=click.Path(path_type=Path), nargs=-1)
 @journal_option
 @entries_option
 @label_option("Report on")
@@ -61,7 +63,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 @settings_options(_SETTINGS)
 def command(
     results: tuple[Path, ...],
-    journal: Path | None,
+    journal: "JournalPlace | None",
     entries: tuple[str, ...],
     labels: "LabelFilter",
     html: Path | None,
@@ -78,16 +80,30 @@ def command(
 
     The verdicts and the journal beside it are used where they are there. Two files: what changed from the first
     wave to the second. With --html any number of files: one page over these waves and their reruns, as the gate sees
-    them. A wave that is still running can be looked at as well. With --service RESULTS are waves of that service.
+    them. A wave that is still running can be looked at as well. With --service RESULTS are waves of that service. Of a
+    wave in a database --journal names the place: RESULTS, its copy here, is brought in line first; without it the
+    lines are read there, and no verdicts.
     """
     named = parameters["allow_inconsistent"] is not None
     settings = load_given(parameters, _SETTINGS).settings
-    if are_at_service(results, service, service_token_file):
+    place = shared_place(journal, service)
+    if not results and place is None:
+        raise missing("results")
+    at_service = place is None and are_at_service(results, service, service_token_file)
+    if at_service:
         only_with_service(("labels", "html", "csv", "differences_csv", "delimiter", "markdown", "allow_inconsistent"))
         from batcher.cli.commands.client.ruling import Outputs
 
         outputs = Outputs(html=html, csv=csv, differences_csv=differences_csv, delimiter=delimiter, markdown=markdown)
         return _at_service(results, labels, outputs, settings, service, service_token_file, named, as_json=as_json)
+    if place is not None:
+        one_journal(results, journal)
+        if entries:
+            raise click.UsageError("--entries says nothing of a wave in a database, which knows how many it has.")
+        from batcher.cli.commands.client.ruling import Outputs
+
+        outputs = Outputs(html=html, csv=csv, differences_csv=differences_csv, delimiter=delimiter, markdown=markdown)
+        return _shared(place, results, labels, outputs, settings, named, as_json=as_json)
     only_here(WAY)
 
     from batcher.cli.show.at_the_end import accepted_by
@@ -96,6 +112,35 @@ def command(
         results, journal, entries, labels, html, csv, differences_csv, delimiter, markdown,
         lambda: accepted_by(settings), named, as_json=as_json,
     )  # fmt: skip
+
+
+def _shared(
+    place: "WavePlace",
+    results: tuple[Path, ...],
+    labels: "LabelFilter",
+    outputs: "Outputs",
+    settings: "RunSettings",
+    named: bool,
+    *,
+    as_json: bool,
+) -> int:
+    """Report on the wave at *place*: over *results*, its copy here, brought in line; or over one for the moment."""
+    from batcher.cli.commands.shared.lines import bring_in_line, copy_of
+    from batcher.cli.show.at_the_end import accepted_by
+
+    def report(files: tuple[Path, ...], out: "Outputs", accepted: "Sequence[Acceptance]") -> int:
+        return _report(
+            files, place, (), labels, out.html, out.csv, out.differences_csv, out.delimiter, out.markdown,
+            lambda: accepted, named, as_json=as_json,
+        )  # fmt: skip
+
+    accepted = accepted_by(settings)  # read where its name means what was typed
+    if results:
+        bring_in_line(place, results[0])
+        return report(results, outputs, accepted)
+    out = outputs.elsewhere()
+    with copy_of(place) as here:
+        return report(here, out, accepted)
 
 
 def _at_service(
@@ -142,7 +187,7 @@ def _at_service(
 
 def _report(
     results: tuple[Path, ...],
-    journal: Path | None,
+    journal: "JournalPlace | None",
     entries: tuple[str, ...],
     labels: "LabelFilter",
     html: Path | None,
@@ -195,7 +240,7 @@ def _report(
 
 
 def _of_one_page(
-    results: "Sequence[Path]", journal: Path | None, as_json: bool, also: "Sequence[str]"
+    results: "Sequence[Path]", journal: "JournalPlace | None", as_json: bool, also: "Sequence[str]"
 ) -> tuple[Path, ...]:
     """The results files of a page over several waves, each once. Raises `UsageError`."""
     from batcher.journal.files import is_verdicts
@@ -215,7 +260,7 @@ def _write_page(
     html: Path,
     results: "Sequence[Path]",
     acceptances: "Sequence[Acceptance]",
-    journal: Path | None,
+    journal: "JournalPlace | None",
     entries: "Mapping[Path, int]",
     labels: "LabelFilter",
 ) -> None:
@@ -229,7 +274,7 @@ def _write_page(
 
 def _summary(
     results: Path,
-    journal: Path | None,
+    journal: "JournalPlace | None",
     entries: int | None,
     acceptances: "Sequence[Acceptance]",
     labels: "LabelFilter",

@@ -2,22 +2,23 @@
 
 import io
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from batcher import streams
 from batcher.cli import exits
-from batcher.cli.entries import journal_option, label_option
+from batcher.cli.entries import journal_option, label_option, missing, shared_place
 from batcher.cli.show.terminal import note, tell
 from batcher.errors import UserError
 from batcher.nearest import nearest
 
 if TYPE_CHECKING:
+    from batcher.journal.place import JournalPlace
     from batcher.journal.port import Record
     from batcher.manifest.labels import LabelFilter
     from batcher.manifest.write import ManifestLine
@@ -47,7 +48,7 @@ Exit codes: 0 written; 1 no entry is chosen, and nothing written; 2 bad usage, o
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", required=False, type=click.Path(path_type=Path))
 @click.option("--status", metavar="STATUS,…", help="Statuses to choose. [all but created]")
 @click.option("--kind", metavar="KIND,…", help="Of these, only those with one of these values of error_kind.")
 @click.option("--recheck", metavar="VERDICT,…", help="Comparisons with one of these verdicts, to be made once more.")
@@ -62,7 +63,7 @@ Exit codes: 0 written; 1 no entry is chosen, and nothing written; 2 bad usage, o
 @click.option("--force", is_flag=True, help="Replace MANIFEST where it exists.")
 @journal_option
 def command(
-    results: Path,
+    results: Path | None,
     status: str | None,
     kind: str | None,
     recheck: str | None,
@@ -72,12 +73,13 @@ def command(
     output: str,
     format_: str | None,
     force: bool,
-    journal: Path | None,
+    journal: "JournalPlace | None",
 ) -> int:
     """Write the entries of RESULTS that ended in some way as a manifest.
 
     Keys, labels, projects and languages are kept. Of a partial entry only the half that is missing is asked for; with
-    --recheck, only the comparisons in question, and of their tables those that are not known to agree.
+    --recheck, only the comparisons in question, and of their tables those that are not known to agree. Of a wave in a
+    database --journal names the place: RESULTS, its copy here, is brought in line first, or left out.
     """
     from batcher.cli.outputs import refuse_outputs
     from batcher.drs.outcome import ErrorKind
@@ -87,6 +89,9 @@ def command(
     from batcher.wave.results_file import result_lines
     from batcher.wave.selection import EntrySelection, NamedEntries
 
+    place = shared_place(journal)
+    if results is None and (place is None or recheck is not None):
+        raise missing("results")
     if recheck is not None and (status is not None or kind is not None):
         raise click.UsageError("--recheck chooses by verdict: leave --status and --kind out.")
     not_created = frozenset(Status) - {Status.CREATED}
@@ -97,12 +102,17 @@ def command(
     path = None if output == "-" else Path(output)
     if path is not None and path.exists() and not force:
         raise UserError(f"{path} exists: choose another file, or replace it with --force.")
-    refuse_outputs([results], {"-o": path}, but=[MANIFEST])
-    if recheck is not None:
+    refuse_outputs([] if results is None else [results], {"-o": path}, but=[MANIFEST])
+    if place is not None and results is not None:
+        from batcher.cli.commands.shared.lines import bring_in_line
+
+        bring_in_line(place, results)
+    if recheck is not None and results is not None:
         return _recheck(results, recheck, chosen, path, format_, journal)
-    with reading(journal_of(results, journal)) as record:
+    with reading(place or journal_of(results or Path(), journal)) as record:
         refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(record))
-        written = _write(path, format_, selection.lines(record, (line for _, line in result_lines(results))))
+        told = (line for _, line in result_lines(results)) if results is not None else _told_by(record)
+        written = _write(path, format_, selection.lines(record, told))
     if written:
         _tell(selection, output)
     else:
@@ -113,8 +123,21 @@ def command(
     return exits.CREATED if written else exits.INCOMPLETE
 
 
+def _told_by(record: "Record") -> Iterator[dict[str, Any]]:
+    """The result lines of the wave in *record*, as objects: of what is settled, as the rest may be sent any time."""
+    import orjson
+
+    for line in record.lines():
+        yield orjson.loads(line)
+
+
 def _recheck(
-    results: Path, recheck: str, chosen: "NamedEntries", path: Path | None, format_: str | None, journal: Path | None
+    results: Path,
+    recheck: str,
+    chosen: "NamedEntries",
+    path: Path | None,
+    format_: str | None,
+    journal: "JournalPlace | None",
 ) -> int:
     """Write the comparisons to be made once more."""
     from batcher.cli.outputs import refuse_outputs

@@ -1,18 +1,30 @@
 """`batcher settle`: the operator's decision on unsettled entries."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from batcher.cli import exits
 from batcher.cli.credential_flags import credential_flags, credential_options
-from batcher.cli.entries import entry_options, journal_option, one_decided, one_entry, one_in_doubt, places_of
+from batcher.cli.entries import (
+    entry_options,
+    journal_option,
+    missing,
+    one_decided,
+    one_entry,
+    one_in_doubt,
+    places_of,
+    shared_place,
+)
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.service_options import is_at_service, only_with_service, service_options
 from batcher.cli.show.terminal import tell
 from batcher.clock import SystemClock
+
+if TYPE_CHECKING:
+    from batcher.journal.place import JournalPlace
 
 _SETTINGS = ("read_rate", "timeout", "connect_timeout", "ca_bundle", "proxy", "insecure_http")
 
@@ -24,6 +36,7 @@ Examples:
   batcher settle results.jsonl --from decisions.csv
   batcher settle results.jsonl --job 7b1c… --undo
   batcher settle --service https://batcher.example.com night-3 --key 3f2a… --as failed
+  batcher settle --journal postgresql://db.example.org/fleet/night-3 --key 3f2a… --as failed
 
 \b
 created=TASK_ID      the comparison exists under this id
@@ -38,7 +51,7 @@ left out; of all the others either every ruling is recorded or none. A service t
 
 
 @click.command(cls=ListedCommand, epilog=_EPILOG)
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", required=False, type=click.Path(path_type=Path))
 @entry_options
 @click.option("--as", "ruling", metavar="RULING", help="What became of it; see below.")
 @click.option("--from", "table", metavar="CSV", type=click.Path(path_type=Path), help="Take many rulings from a file.")
@@ -50,7 +63,7 @@ left out; of all the others either every ruling is recorded or none. A service t
 @settings_options(_SETTINGS)
 @credential_flags
 def command(
-    results: Path,
+    results: Path | None,
     key: str | None,
     job: str | None,
     index: int | None,
@@ -58,7 +71,7 @@ def command(
     table: Path | None,
     undo: bool,
     offline: bool,
-    journal: Path | None,
+    journal: "JournalPlace | None",
     as_json: bool,
     service: str | None,
     service_token_file: str | None,
@@ -68,13 +81,17 @@ def command(
 
     An id is looked up in the cloud's list of the job's comparisons, if a credential is at hand. The decision is kept in
     the journal and shown by `explain`; the results file is brought in line. Refused while the wave runs, and for
-    entries that are not in doubt. With --service RESULTS is a wave of that service.
+    entries that are not in doubt. With --service RESULTS is a wave of that service. Of a wave in a database --journal
+    names the place; it is refused while a worker has the entry's scope, and RESULTS may be left out.
     """
     options = credential_options(parameters)
     loaded = load_given(parameters, _SETTINGS)
     _one_decision((key, job, index), ruling, table, undo=undo)
 
-    if is_at_service(results, service, service_token_file):
+    shared = shared_place(journal, service)
+    if results is None and shared is None:
+        raise missing("results")
+    if results is not None and shared is None and is_at_service(results, service, service_token_file):
         only_with_service(("key", "job", "index", "ruling", "table", "undo"))
         from batcher.cli.commands.client.steering import Decision, asked_of, decisions_in, settle
         from batcher.life.events import UNDO
@@ -94,7 +111,7 @@ def command(
     from batcher.settings.credentials import credential_sources
     from batcher.wave.settling import settle_all
 
-    path = journal_of(results, journal)
+    path = shared or journal_of(results or Path(), journal)
     with told():
         with reading(path) as record:
             if table is not None:
@@ -105,7 +122,11 @@ def command(
             sources = credential_sources(loaded.settings, loaded.config, options)
             listed = {} if offline else listed_by_the_cloud(record, rulings, loaded.settings, sources)
         with deciding(path) as record:
-            recorded = settle_all(record, results, rulings, SystemClock.now(), listed)
+            recorded = settle_all(record, None if shared else results, rulings, SystemClock.now(), listed)
+    if shared is not None and results is not None:
+        from batcher.cli.commands.shared.lines import bring_in_line
+
+        bring_in_line(shared, results)
     for one, said in zip(recorded, rulings.values(), strict=True):
         if one.said:
             tell(one.said)

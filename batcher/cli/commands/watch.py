@@ -7,7 +7,7 @@ import click
 
 from batcher.cli.all_of_it import counts_of, entries_option
 from batcher.cli.credential_flags import credential_flags, credential_options
-from batcher.cli.entries import journal_option
+from batcher.cli.entries import journal_option, shared_place
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.service_options import is_at_service, only_with_service, service_options
@@ -15,6 +15,7 @@ from batcher.cli.service_options import is_at_service, only_with_service, servic
 if TYPE_CHECKING:
     from batcher.drs.auth.sources import CredentialSources
     from batcher.follow.follower import FollowEnd
+    from batcher.journal.place import JournalPlace
     from batcher.settings import RunSettings
 
 _SETTINGS = (
@@ -66,7 +67,7 @@ all entries of the wave were seen;
 @credential_flags
 def command(
     results: Path,
-    journal: Path | None,
+    journal: "JournalPlace | None",
     entries: tuple[str, ...],
     as_json: bool,
     service: str | None,
@@ -77,13 +78,15 @@ def command(
 
     All jobs together are looked at within the limit of look-ups. Where something differs, all of its details are
     read: names and counts, never rows. With --service RESULTS is a wave of that service, which follows what was handed
-    in with --wait: it is shown here until it ends.
+    in with --wait: it is shown here until it ends. Of a wave in a database --journal names the place: what it has
+    created by now is written to RESULTS first, and the verdicts beside that.
     """
     options = credential_options(parameters)
     loaded = load_given(parameters, _SETTINGS)
     settings = loaded.settings
 
-    if is_at_service(results, service, service_token_file):
+    place = shared_place(journal, service)
+    if place is None and is_at_service(results, service, service_token_file):
         only_with_service(("allow_inconsistent", "notify", "on_end", "quiet", "log_format", "log_level"))
         from batcher.cli.commands.client.watching import watch
 
@@ -94,6 +97,10 @@ def command(
     from batcher.cli.show.terminal import console
     from batcher.settings.credentials import credential_sources
 
+    if place is not None:
+        from batcher.cli.commands.shared.lines import bring_in_line
+
+        bring_in_line(place, results)
     counts = counts_of([results], entries)
     check_end(settings)
     acceptances = accepted_by(settings)
@@ -111,7 +118,9 @@ def command(
     return verdicts.exit_code
 
 
-def _follow(results: Path, journal: Path | None, settings: "RunSettings", sources: "CredentialSources") -> "FollowEnd":
+def _follow(
+    results: Path, journal: "JournalPlace | None", settings: "RunSettings", sources: "CredentialSources"
+) -> "FollowEnd":
     import asyncio
 
     from batcher import logs, streams

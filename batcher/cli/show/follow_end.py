@@ -18,6 +18,7 @@ from batcher.gate.accepted import Acceptance
 from batcher.gate.result import evaluate
 from batcher.gate.told import AnyGate
 from batcher.gate.wave_entries import entries_of
+from batcher.journal.place import JournalPlace
 from batcher.text import printable
 
 
@@ -36,7 +37,7 @@ class FollowSummary:
         end: FollowEnd,
         acceptances: Sequence[Acceptance],
         *,
-        journal: Path | None = None,
+        journal: JournalPlace | None = None,
         entries: Mapping[Path, int] | None = None,
     ) -> Self:
         """Rule over the wave of *results* as its verdicts stand now; *journal* and *entries* are of `entries_of`."""

@@ -249,18 +249,23 @@ class PostgresRecord:
     def lines(self) -> Iterator[bytes]:
         """Every result line, by number."""
         seq = -1
-        while rows := self._db.rows(
-            "SELECT seq, line FROM results WHERE wave = %s AND seq > %s ORDER BY seq LIMIT %s",
-            (self.number, seq, _PAGE),
-        ):
-            seq = rows[-1][0]
-            for _, line in rows:
+        while numbered := self.numbered_lines(seq, _PAGE):
+            seq = numbered[-1][0]
+            for _, line in numbered:
                 yield line
 
     def lines_from(self, seq: int) -> list[bytes]:
         """The result lines from number *seq* on."""
         rows = self._db.rows("SELECT line FROM results WHERE wave = %s AND seq >= %s ORDER BY seq", (self.number, seq))
         return [line for (line,) in rows]
+
+    def numbered_lines(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """The next result lines behind number *after*, each with its number: a ruling may have made gaps."""
+        rows = self._db.rows(
+            "SELECT seq, line FROM results WHERE wave = %s AND seq > %s ORDER BY seq LIMIT %s",
+            (self.number, after, limit),
+        )
+        return [(seq, line) for seq, line in rows]
 
     def first_created(self, scope: int, limit: int) -> list[EntryWithEvents]:
         """Up to *limit* of the entries of *scope* that were created first, by the number of their result."""

@@ -1,0 +1,1 @@
+"""What commands do with a wave in a database that machines share."""

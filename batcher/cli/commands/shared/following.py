@@ -1,0 +1,121 @@
+"""`batcher results` of a wave in a database that machines share: all at once, or as entries are settled."""
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from batcher import streams
+from batcher.cli import exits
+from batcher.cli.failures import told
+from batcher.cli.show.terminal import tell
+from batcher.clock import SystemClock
+from batcher.journal.place import WavePlace
+from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
+from batcher.journal.postgres.link import Patience
+from batcher.journal.postgres.looking import opened, planned_wave
+from batcher.life.result import Status
+from batcher.machines.standing import SharedStanding, standings_of
+from batcher.text import counted
+from batcher.wave.export import ResultsExport
+from batcher.wave.rebuild import open_results, whole_file
+from batcher.wave.sink import StandardOutput
+
+_EVERY_S = 1.0
+_PAGE = 1000  # lines read at a time
+
+
+def write_to(place: WavePlace, output: str) -> int:
+    """Write the lines of the wave at *place*, one for every entry. Raises `UserError`."""
+    wave = place.required_wave()
+    with told(), opened(place.address) as keeper:
+        record = planned_wave(keeper, place, wave)
+        if output == "-":
+            for line in streams.while_read(whole_file(record, SystemClock.now())):
+                sys.stdout.buffer.write(line)
+            return exits.CREATED
+        export = ResultsExport(record, Path(output))
+        try:
+            export.go_on()
+            still_open = sum(export.finish(SystemClock.now()).values())
+        finally:
+            export.close()
+    _tell(export, output, still_open)
+    return exits.CREATED
+
+
+def follow_to(place: WavePlace, output: str) -> int:
+    """The same as they are settled, until the wave is over: the exit code of a `run` that had done it all.
+
+    A database that is away is waited for. Raises `UserError`.
+    """
+    wave = place.required_wave()
+    with told(), opened(place.address, Patience()) as keeper:
+        record = planned_wave(keeper, place, wave)
+        if output == "-":
+            return _follow(keeper, wave, _ToStandardOutput(record))
+        export = ResultsExport(record, Path(output))
+        try:
+            code = _follow(keeper, wave, export)
+        finally:
+            export.close()
+    _tell(export, output, 0)
+    return code
+
+
+class _Lines(Protocol):
+    """Takes the lines of a wave as they are settled."""
+
+    def go_on(self) -> int: ...
+
+    def finish(self, now: float) -> Mapping[Status, int]: ...
+
+
+def _follow(keeper: PostgresKeeper, wave: str, lines: _Lines) -> int:
+    while True:
+        (standing,) = standings_of(keeper.link, wave)
+        lines.go_on()
+        if standing.is_over:
+            lines.finish(SystemClock.now())
+            return _code(standing)
+        time.sleep(_EVERY_S)
+
+
+def _code(standing: SharedStanding) -> int:
+    if standing.settled < standing.entries:
+        return exits.STOPPED
+    if standing.by_status.get(Status.UNSETTLED):
+        return exits.UNSETTLED
+    return exits.CREATED if standing.by_status.get(Status.CREATED) == standing.entries else exits.INCOMPLETE
+
+
+class _ToStandardOutput:
+    """The lines of *record*, which cannot be taken back, to standard output."""
+
+    def __init__(self, record: PostgresWrittenRecord) -> None:
+        self._record = record
+        self._sink = StandardOutput()
+        self._last = -1
+
+    def go_on(self) -> int:
+        """Write what was settled since. Raises `SinkFailed`, `JournalFailed`."""
+        count = 0
+        while lines := self._record.numbered_lines(self._last, _PAGE):
+            self._sink.write(b"".join(line for _, line in lines))
+            self._last = lines[-1][0]
+            count += len(lines)
+        return count
+
+    def finish(self, now: float) -> Mapping[Status, int]:
+        """Write a line for each entry that is still open. Raises `SinkFailed`, `JournalFailed`."""
+        for result in open_results(self._record, now):
+            self._sink.write(result.to_line())
+        return {}
+
+
+def _tell(export: ResultsExport, output: str, still_open: int) -> None:
+    if export.said:
+        tell(export.said)
+    rest = f", and {counted(still_open, 'entry', 'entries')} still open" if still_open else ""
+    tell(f"{output}: {counted(export.count, 'settled result')}{rest}")

@@ -1,0 +1,161 @@
+"""`batcher control` and `batcher status` over waves in a database that machines share: orders, and where they stand."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.text import Text
+
+from batcher.durations import rough_duration
+from batcher.errors import UserError
+from batcher.journal.errors import JournalAbsent
+from batcher.journal.place import WavePlace
+from batcher.journal.postgres.keeper import PostgresKeeper
+from batcher.journal.postgres.looking import opened, planned_wave
+from batcher.journal.postgres.orders import order_wave
+from batcher.life.result import Status
+from batcher.machines.standing import SeenWorker, SharedScope, SharedStanding, standings_of, workers_of
+from batcher.rates import parse_pace
+from batcher.text import counted, printable
+from batcher.wave.controls import MOST_CONCURRENT
+
+_STAGES = {"running": "cyan", "paused": "yellow", "waiting": "yellow", "stopping": "yellow", "stopped": "yellow"}
+_TROUBLE = (Status.UNSETTLED, Status.FAILED, Status.PARTIAL, Status.INVALID, Status.NOT_SUBMITTED)
+_BY_HAND = "by the operator"
+_ENDINGS = {
+    "stopped": "stopped",
+    "deadline": "its deadline is over",
+    "max_failures": "its most failures are reached",
+}
+
+
+def control(place: WavePlace, verb: str, value: str | None) -> tuple[str | None, SharedStanding, list[SeenWorker]]:
+    """Do what was asked with the wave at *place*: what was done, for people, where it stands then, and who is there.
+
+    Raises `UserError`.
+    """
+    wave = place.required_wave()
+    with opened(place.address) as keeper:
+        planned_wave(keeper, place, wave)
+        said = _order(keeper, wave, verb, value)
+        (standing,) = standings_of(keeper.link, wave)
+        return said, standing, workers_of(keeper.link)
+
+
+def _order(keeper: PostgresKeeper, wave: str, verb: str, value: str | None) -> str | None:
+    """Write the order; what it is, for people. Raises `UserError`, `JournalFailed`."""
+    number = keeper.wave(wave).number
+    match verb:
+        case "pause":
+            order_wave(keeper.link, number, paused=_BY_HAND)
+            return "paused: no machine sends anything new of it, from now on. What is in flight is settled"
+        case "resume":
+            order_wave(keeper.link, number, paused=None, stop=None)
+            return "resumed, on every machine"
+        case "stop":
+            order_wave(keeper.link, number, stop=_BY_HAND)
+            return (
+                "stopped: no machine sends anything new of it, from now on. What is in flight is settled; `resume`, or "
+                "the same `batcher run` again, goes on"
+            )
+        case "rate":
+            try:
+                pace = parse_pace(value or "")
+            except ValueError as error:
+                raise UserError(f"rate {printable(value or '', 100)} {error}") from None
+            order_wave(keeper.link, number, rate=str(pace))
+            return f"rate {pace} in each scope"
+        case "concurrency":
+            told = (value or "").strip()
+            if re.fullmatch("[0-9]{1,4}", told) is None or not 1 <= int(told) <= MOST_CONCURRENT:
+                said = printable(told, 100)
+                raise UserError(f"concurrency {said} is none: write a number from 1 to {MOST_CONCURRENT}")
+            order_wave(keeper.link, number, concurrency=int(told))
+            return f"concurrency {int(told)} in each scope"
+        case _:
+            return None
+
+
+def look(place: WavePlace) -> tuple[list[SharedStanding], list[SeenWorker]]:
+    """Where the wave at *place* stands, or all of the database, and which workers are there. Raises `UserError`."""
+    with opened(place.address) as keeper:
+        standings = standings_of(keeper.link, place.wave)
+        if place.wave is not None and not standings:
+            planned_wave(keeper, place, place.wave)
+            raise JournalAbsent(f"there is no wave {place.wave} in {place.address}.")
+        return standings, workers_of(keeper.link)
+
+
+def as_json(place: WavePlace, standings: Sequence[SharedStanding], workers: Sequence[SeenWorker]) -> dict[str, Any]:
+    """The same as plain data, for `--json`."""
+    from msgspec import to_builtins
+
+    waves = [{"place": str(place.at(standing.wave)), **standing.as_json()} for standing in standings]
+    return {"database": str(place.address), "waves": waves, "workers": to_builtins(workers)}
+
+
+def lines_of(standings: Sequence[SharedStanding], workers: Sequence[SeenWorker]) -> Iterator[Text]:
+    """What is shown of them: a line for each wave, and one for each of its scopes that is not done."""
+    from batcher.report.summary import STYLES
+
+    for standing in standings:
+        line = Text(f"{standing.wave}  ", "bold")
+        line.append(f"{standing.stage:8}", f"not bold {_STAGES.get(standing.stage, 'default')}")
+        created = standing.by_status.get(Status.CREATED, 0)
+        said = f"  {created:,} of {standing.entries:,} created, {standing.settled:,} settled"
+        line.append(said, "default not bold")
+        for status in _TROUBLE:
+            if count := standing.by_status.get(status, 0):
+                line.append(f"  {status.value} {count:,}", f"not bold {STYLES[status]}")
+        yield line
+        for order in _orders(standing):
+            yield Text(f"  {order}", "yellow")
+        for scope in standing.scopes:
+            yield _scope_line(scope)
+        if waiting := len(standing.waiting):
+            yield Text(f"  {_untaken(waiting, workers)}", "yellow")
+            for why in _refused(standing.waiting, workers):
+                yield Text(f"    {why}", "yellow")
+    seen = ", ".join(f"{worker.name} ({counted(worker.lanes, 'lane')})" for worker in workers)
+    yield Text(f"{counted(len(workers), 'worker')}{': ' if seen else ' was heard of lately'}{printable(seen)}", "dim")
+
+
+def _orders(standing: SharedStanding) -> Iterator[str]:
+    orders = standing.orders
+    if (ended := _ENDINGS.get(orders.forbids or "")) is not None:
+        why = f" ({printable(orders.stop)})" if orders.stop else ""
+        yield f"{ended}{why}: nothing new of it is sent"
+    if orders.paused is not None:
+        yield f"paused ({printable(orders.paused)})"
+    if orders.rate is not None:
+        yield f"rate {orders.rate}, ordered"
+    if orders.concurrency is not None:
+        yield f"concurrency {orders.concurrency}, ordered"
+    if orders.deadline_in_s is not None and orders.deadline_in_s > 0:
+        yield f"nothing new is sent after another {rough_duration(orders.deadline_in_s)}"
+
+
+def _scope_line(scope: SharedScope) -> Text:
+    line = Text(f"  {printable(scope.endpoint)} {printable(scope.project_id)}  ", "not bold")
+    line.append(f"{scope.settled:,}/{scope.entries:,}  ")
+    if scope.owner is None:
+        line.append("nobody has it" if scope.settled < scope.entries else "done", "dim")
+    else:
+        left = f"{scope.lease_left_s:.0f} s left" if scope.lease_left_s else "run out"
+        line.append(f"{printable(scope.owner)}, epoch {scope.epoch}, lease {left}", "dim")
+    if scope.paused is not None:
+        line.append(f"  paused ({printable(scope.paused)})", "yellow")
+    return line
+
+
+def _untaken(scopes: int, workers: Sequence[SeenWorker]) -> str:
+    nobody = "no worker is there" if not workers else "no worker is free"
+    return f"{nobody} for {counted(scopes, 'scope')}: start another one, batcher worker --database URL"
+
+
+def _refused(waiting: Sequence[SharedScope], workers: Sequence[SeenWorker]) -> Iterator[str]:
+    named = {(scope.endpoint, scope.project_id) for scope in waiting}
+    for worker in workers:
+        for refused in worker.refuses:
+            if (refused.get("endpoint"), refused.get("project_id")) in named:
+                yield printable(f"{worker.name} cannot take {refused['project_id']}: {refused.get('why')}", 400)

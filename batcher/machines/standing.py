@@ -1,0 +1,139 @@
+"""Where a wave stands in a database that machines share: its counts, its orders, and who has each of its scopes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct, to_builtins
+
+from batcher.journal.postgres.link import DatabaseLink
+from batcher.journal.postgres.orders import Orders, orders_of
+from batcher.life.result import Status
+from batcher.machines.look import GONE_AFTER_S
+from batcher.machines.sweep import EVERY_S
+
+_LONG_FREE_S = 2 * EVERY_S  # by then a worker with room would have taken it
+
+
+class SharedScope(Struct, frozen=True, kw_only=True):
+    """One scope of a wave: (endpoint, project_id).
+
+    *owner* is the worker that has it, *lease_left_s* how long its lease lasts unless it is renewed, 0: it has run out.
+    *epoch* grows each time it is taken. *paused* and *rate* are ordered for all waves in it. *is_waiting* tells that
+    there is work in it and that nobody has taken it for a while.
+    """
+
+    endpoint: str
+    project_id: str
+    entries: int
+    settled: int
+    epoch: int
+    owner: str | None
+    lease_left_s: float | None
+    paused: str | None
+    rate: str | None
+    is_waiting: bool
+
+    @property
+    def is_held(self) -> bool:
+        """Whether a worker has it at this moment."""
+        return self.owner is not None and bool(self.lease_left_s)
+
+
+class SeenWorker(Struct, frozen=True, kw_only=True):
+    """A worker that was heard of lately: how many scopes it runs at most, and which it *refuses* (endpoint, project_id,
+    why), as it has no credential or no way for them."""
+
+    name: str
+    host: str
+    lanes: int
+    refuses: Sequence[Mapping[str, Any]]
+
+
+class SharedStanding(Struct, frozen=True, kw_only=True):
+    """A wave; *by_status* counts its results."""
+
+    wave: str
+    entries: int
+    by_status: Mapping[Status, int]
+    orders: Orders
+    scopes: Sequence[SharedScope]
+
+    @property
+    def settled(self) -> int:
+        """Entries that have a result."""
+        return sum(self.by_status.values())
+
+    @property
+    def stage(self) -> str:
+        """`ended`, `stopped`, `paused`, `running`, or `waiting`: there is work, and no worker has any of it."""
+        if self.settled >= self.entries:
+            return "ended"
+        held = any(scope.is_held for scope in self.scopes if scope.settled < scope.entries)
+        if self.orders.forbids in ("stopped", "deadline", "max_failures"):
+            return "stopping" if held else "stopped"
+        if self.orders.paused is not None:
+            return "paused"
+        return "running" if held else "waiting"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing more comes of it by itself."""
+        return self.stage in ("ended", "stopped")
+
+    @property
+    def waiting(self) -> list[SharedScope]:
+        """The scopes that nobody takes."""
+        return [scope for scope in self.scopes if scope.is_waiting]
+
+    def as_json(self) -> dict[str, Any]:
+        """The same as plain data, for `--json`."""
+        return {
+            "wave": self.wave,
+            "stage": self.stage,
+            "entries": self.entries,
+            "by_status": {status.value: self.by_status.get(status, 0) for status in Status},
+            "orders": to_builtins(self.orders),
+            "scopes": to_builtins(self.scopes),
+        }
+
+
+def standings_of(link: DatabaseLink, wave: str | None = None) -> list[SharedStanding]:
+    """Where the *wave* with that id stands, or each of the database, oldest first. Raises `JournalFailed`."""
+    rows = link.rows(
+        "SELECT number, id, entries, counts FROM waves WHERE planned AND (%s::text IS NULL OR id = %s) ORDER BY number",
+        (wave, wave),
+    )
+    return [
+        SharedStanding(
+            wave=name,
+            entries=entries,
+            by_status={Status(status): count for status, count in counts.items() if count},
+            orders=orders_of(link, number),
+            scopes=_scopes_of(link, number),
+        )
+        for number, name, entries, counts in rows
+    ]
+
+
+def workers_of(link: DatabaseLink) -> list[SeenWorker]:
+    """The workers that were heard of lately. Raises `JournalFailed`."""
+    rows = link.rows(
+        "SELECT name, host, lanes, refuses FROM workers WHERE seen_at > clock_timestamp() - make_interval(secs => %s) "
+        "ORDER BY name",
+        (GONE_AFTER_S,),
+    )
+    return [SeenWorker(name=name, host=host, lanes=lanes, refuses=refuses) for name, host, lanes, refuses in rows]
+
+
+def _scopes_of(link: DatabaseLink, wave: int) -> list[SharedScope]:
+    rows = link.rows(
+        "SELECT s.endpoint, s.project_id, w.entries, w.settled, s.epoch, s.owner, "
+        "greatest(0, extract(epoch FROM s.lease_until - clock_timestamp()))::float8, s.paused, s.rate, "
+        "w.settled < w.entries AND coalesce(s.lease_until, '-infinity') < clock_timestamp() "
+        "AND forbidden(w.wave, s.id) IS NULL "
+        "AND greatest(s.lease_until, s.free_since, v.planned_at) < clock_timestamp() - make_interval(secs => %s) "
+        "FROM wave_scopes w JOIN scopes s ON s.id = w.scope JOIN waves v ON v.number = w.wave "
+        "WHERE w.wave = %s ORDER BY w.number",
+        (_LONG_FREE_S, wave),
+    )
+    return [SharedScope(**dict(zip(SharedScope.__struct_fields__, row, strict=True))) for row in rows]

@@ -1,0 +1,400 @@
+"""Commands over a wave in a database that machines share, against a real PostgreSQL: what is typed and what is read.
+
+The wave ran on a file and was copied: so what each command says of the one is what it has to say of the other.
+"""
+
+import json
+import socket
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from batcher.journal.beside import reading
+from batcher.journal.files import WaveFiles
+from batcher.journal.place import WavePlace
+from batcher.journal.port import Record
+from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
+from batcher.journal.postgres.leases import Leases
+from batcher.journal.postgres.link import DatabaseLink, Patience
+from batcher.journal.postgres.orders import orders_of
+from batcher.life.result import Status
+from batcher.life.ruling import Ruling
+from batcher.simulator.config import CloudConfig
+from batcher.simulator.faults import Script
+from batcher.simulator.service import ServiceConfig
+from batcher.wave.settling import settle_all
+from tests.cli.commands import Program, lines_of, wait_until, write_manifest
+from tests.cli.conftest import Batcher, Cloud
+from tests.journal.made import plan
+from tests.journal.postgres.cluster import Cluster, needed, prepared
+from tests.journal.postgres.shared import copied, settle
+
+JOBS = [f"job-{number}" for number in range(6)]
+
+
+@dataclass
+class Shared:
+    """The wave in the database, and the results file of the one that it was copied from."""
+
+    place: WavePlace
+    keeper: PostgresKeeper
+    record: PostgresWrittenRecord
+    file: Path
+    source: Record
+
+    @property
+    def url(self) -> str:
+        return str(self.place)
+
+    @property
+    def key(self) -> str:
+        """The first entry's."""
+        entry = self.record.entry(0)
+        assert entry is not None
+        return entry.key
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return needed()
+
+
+@pytest.fixture
+def shared(batcher: Batcher, cloud: Cloud, cluster: Cluster, tmp_path: Path) -> Iterator[Callable[..., Shared]]:
+    """Makes the wave: it ran on a file, met *fault* at each request, and was copied up to its result *settled*."""
+    with ExitStack() as stack:
+
+        def make(settled: int | None = None, fault: str | None = None) -> Shared:
+            faults = Script(creates=() if fault is None else (fault,))
+            cloud(ServiceConfig(cloud=CloudConfig(speed=10_000.0), faults=faults))
+            results = tmp_path / "local.jsonl"
+            manifest = write_manifest(tmp_path / "night-3.csv", JOBS if fault is None else JOBS[:2])
+            batcher("run", manifest, "-o", results, *(() if fault is None else ("--reconcile", "off")))
+            source = stack.enter_context(reading(WaveFiles.of(results).journal))
+            address = prepared(cluster)
+            keeper = PostgresKeeper(address)
+            stack.callback(keeper.close)
+            record = keeper.new_wave("night-3")
+            copied(source, record, settled=settled)
+            return Shared(WavePlace(address, "night-3"), keeper, record, results, source)
+
+        yield make
+
+
+def held(shared: Shared, owner: str = "worker-1", lasts_s: float = 60.0) -> None:
+    """Have *owner* take every scope of the wave, until its lease runs out."""
+    shared.keeper.link.do(
+        lambda c: c.execute(
+            "UPDATE scopes SET epoch = epoch + 1, owner = %s, "
+            "lease_until = clock_timestamp() + make_interval(secs => %s)",
+            (owner, lasts_s),
+        )
+    )
+
+
+# --- results --------------------------------------------------------------------------------------------
+
+
+def test_results_are_the_bytes_of_a_wave_on_a_file(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    wave = shared()
+    told = batcher("results", "--journal", wave.url, "-o", "copy.jsonl")
+    assert (told.code, "copy.jsonl: 6 settled results" in told.err) == (0, True)
+    assert Path("copy.jsonl").read_bytes() == wave.file.read_bytes()
+    again = batcher("results", "--journal", wave.url, "-o", "copy.jsonl")
+    assert (again.code, Path("copy.jsonl").read_bytes()) == (0, wave.file.read_bytes())
+
+
+def test_results_to_standard_output(shared: Callable[..., Shared], tmp_path: Path) -> None:
+    wave = shared()
+    program = Program(["results", "--journal", wave.url, "-o", "-"], folder=tmp_path, environment={})
+    assert program.end().out == wave.file.read_text()
+
+
+def test_what_is_open_stands_at_the_end_and_goes_when_it_is_settled(
+    batcher: Batcher, shared: Callable[..., Shared]
+) -> None:
+    wave = shared(settled=2)
+    batcher("results", "--journal", wave.url, "-o", "copy.jsonl")
+    statuses = [line["status"] for line in lines_of(Path("copy.jsonl"))]
+    assert statuses == ["created"] * 2 + ["not_submitted"] * 4
+    settle(wave.source, wave.record, 2)
+    batcher("results", "--journal", wave.url, "-o", "copy.jsonl")
+    assert Path("copy.jsonl").read_bytes() == wave.file.read_bytes()
+
+
+def test_what_somebody_has_written_there_is_kept_aside(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    wave = shared()
+    edited = wave.file.read_text().replace("job-1", "job-one")
+    Path("copy.jsonl").write_text(edited)
+    told = batcher("results", "--journal", wave.url, "-o", "copy.jsonl")
+    (aside,) = Path().glob("copy.jsonl.edited-*")
+    assert (told.code, aside.read_text(), aside.name in told.err) == (0, edited, True)
+    assert Path("copy.jsonl").read_bytes() == wave.file.read_bytes()
+
+
+def test_the_results_of_a_wave_with_its_own_journal_are_left_alone(
+    batcher: Batcher, shared: Callable[..., Shared]
+) -> None:
+    wave = shared()
+    before = wave.file.read_bytes()
+    told = batcher("results", "--journal", wave.url, "-o", wave.file)
+    assert (told.code, "is the results file of another wave" in told.err) == (2, True)
+    assert wave.file.read_bytes() == before
+
+
+@pytest.mark.parametrize("output", ["copy.jsonl", "-"])
+def test_follow_ends_with_the_wave_and_has_every_line(
+    shared: Callable[..., Shared], tmp_path: Path, output: str
+) -> None:
+    """Also while a ruling takes a line back."""
+    wave = shared(settled=1, fault="reset-after")
+    copy = tmp_path / output
+    program = Program(["results", "--journal", wave.url, "-o", output, "--follow"], folder=tmp_path, environment={})
+    if output != "-":
+        wait_until(lambda: copy.exists() and copy.stat().st_size > 0)
+        settle_all(wave.record, None, {first_of(wave): Ruling.parse("failed")}, 0.0)
+    settle(wave.source, wave.record, 1)
+    ended = program.end()
+    assert ended.code == 4, ended.err
+    assert (copy.read_bytes() if output != "-" else ended.out.encode()) == b"".join(wave.record.lines())
+
+
+def first_of(wave: Shared) -> int:
+    """Of the entry that was settled first."""
+    return next(index for index in range(wave.record.entry_count()) if wave.record.result_of(index))
+
+
+def test_follow_ends_with_a_wave_that_is_stopped(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    wave = shared(settled=2)
+    batcher("control", "--journal", wave.url, "stop")
+    told = batcher("results", "--journal", wave.url, "-o", "copy.jsonl", "--follow")
+    assert told.code == 3
+    assert [line["status"] for line in lines_of(Path("copy.jsonl"))] == ["created"] * 2 + ["not_submitted"] * 4
+
+
+# --- explain, settle ------------------------------------------------------------------------------------
+
+
+def test_explain_says_what_it_says_of_a_file(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    wave = shared()
+    there = batcher("explain", "--journal", wave.url, "--key", wave.key)
+    assert there.code == 0
+    assert there.out == batcher("explain", wave.file, "--key", wave.key).out
+    as_json = batcher("explain", "--journal", wave.url, "--job", "job-1", "--json")
+    assert as_json.json == batcher("explain", wave.file, "--job", "job-1", "--json").json
+
+
+def test_a_ruling_is_recorded_for_all_machines(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    wave = shared(fault="reset-after")
+    told = batcher("settle", "--journal", wave.url, "--key", wave.key, "--as", "failed", "--offline")
+    assert (told.code, "is failed now" in told.err) == (0, True)
+    assert (wave.record.result_of(0) or (0, None))[1] is Status.FAILED
+    batcher("results", "--journal", wave.url, "-o", "copy.jsonl")
+    told = batcher("settle", "copy.jsonl", "--journal", wave.url, "--key", wave.key, "--undo")
+    assert told.code == 0
+    assert {line["status"] for line in lines_of(Path("copy.jsonl"))} == {"unsettled"}
+
+
+def test_no_ruling_while_a_worker_has_the_scope_and_its_name_is_told(
+    batcher: Batcher, shared: Callable[..., Shared]
+) -> None:
+    wave = shared(fault="reset-after")
+    held(wave, "worker-1 at db-7")
+    told = batcher("settle", "--journal", wave.url, "--key", wave.key, "--as", "failed", "--offline")
+    assert (told.code, "nothing was decided: worker-1 at db-7 has project project-a" in told.err) == (2, True)
+    assert told.err.count("\n") == 1
+    assert (wave.record.result_of(0) or (0, None))[1] is Status.UNSETTLED
+
+
+def test_a_lease_that_has_run_out_is_in_nobodys_way_and_its_owner_is_fenced_out(
+    batcher: Batcher, shared: Callable[..., Shared]
+) -> None:
+    wave = shared(fault="reset-after")
+    held(wave, lasts_s=-1.0)
+    before = Leases(wave.keeper, "one", lambda: 0.0).look()
+    told = batcher("settle", "--journal", wave.url, "--key", wave.key, "--as", "failed", "--offline")
+    assert told.code == 0, told.err
+    (now,) = Leases(wave.keeper, "one", lambda: 0.0).look()
+    assert (now.owner, now.epoch) == (None, before[0].epoch + 1)
+
+
+# --- report, gate, watch, select ------------------------------------------------------------------------
+
+
+def test_report_reads_the_lines_in_the_database_or_brings_a_copy_in_line(
+    batcher: Batcher, shared: Callable[..., Shared]
+) -> None:
+    wave = shared()
+    there = batcher("report", "--journal", wave.url, "--json").json
+    local = batcher("report", wave.file, "--json").json
+    assert there["by_status"] == local["by_status"]
+    assert (there["wave"]["entries"], there["wave"]["entries_known_from"]) == (6, "journal")
+    told = batcher("report", "copy.jsonl", "--journal", wave.url, "--html", "page.html")
+    assert (told.code, Path("page.html").exists()) == (0, True)
+    assert Path("copy.jsonl").read_bytes() == wave.file.read_bytes()
+    told = batcher("report", "--journal", wave.url, "--html", "there.html", "--csv", "there.csv")
+    assert (told.code, Path("there.html").exists(), Path("there.csv").exists()) == (0, True, True)
+
+
+def test_what_is_open_in_a_wave_that_goes_on_is_not_taken_for_not_submitted(
+    batcher: Batcher, shared: Callable[..., Shared]
+) -> None:
+    """Whoever chose it as the next manifest would have it created twice."""
+    wave = shared(settled=2)
+    for results in ((), ("copy.jsonl",)):
+        told = batcher("select", *results, "--journal", wave.url, "-o", "next.jsonl")
+        assert (told.code, Path("next.jsonl").exists()) == (1, False)
+        assert "4 entries have no result line (yet)" in told.err
+    batcher("control", "--journal", wave.url, "stop")
+    told = batcher("select", "copy.jsonl", "--journal", wave.url, "-o", "next.jsonl")
+    assert (told.code, len(lines_of(Path("next.jsonl")))) == (0, 4)
+
+
+def test_watch_writes_the_results_first_and_gate_judges_by_what_stands_beside_them(
+    batcher: Batcher, shared: Callable[..., Shared]
+) -> None:
+    wave = shared()
+    told = batcher("watch", "copy.jsonl", "--journal", wave.url, "--poll", "0.1s", "--read-rate", "off")
+    assert told.code == 0, told.err
+    assert Path("copy.verdicts.jsonl").exists()
+    gate = batcher("gate", "copy.jsonl", "--journal", wave.url, "--json")
+    assert (gate.code, gate.json["verdict"]) == (0, "GO"), gate.out
+
+
+def test_what_needs_verdicts_needs_a_file(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    wave = shared()
+    for command in (("gate",), ("watch",), ("select", "--recheck", "failed", "-o", "next.jsonl")):
+        told = batcher(*command, "--journal", wave.url)
+        assert (told.code, "Missing argument 'RESULTS" in told.err) == (2, True), told.err
+
+
+# --- control, status ------------------------------------------------------------------------------------
+
+
+def test_orders_hold_on_every_machine_and_the_answer_is_the_new_status(
+    batcher: Batcher, shared: Callable[..., Shared]
+) -> None:
+    wave = shared(settled=2)
+    for words, forbids in ((("pause",), "paused"), (("resume",), None), (("stop",), "stopped"), (("resume",), None)):
+        told = batcher("control", "--journal", wave.url, *words, "--json")
+        assert (told.code, told.json["status"]["waves"][0]["orders"]["forbids"]) == (0, forbids)
+    told = batcher("control", "--journal", wave.url, "rate", "5/s")
+    assert (told.code, "rate 5/s in each scope" in told.out, "2 of 6 created" in told.out) == (0, True, True)
+    batcher("control", "--journal", wave.url, "concurrency", "8")
+    orders = orders_of(wave.keeper.link, wave.record.number)
+    assert (orders.rate, orders.concurrency) == ("5/s", 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["rate", "much"], "rate much is no rate"),
+        (["concurrency", "0"], "concurrency 0 is none"),
+        (["rate"], "rate needs a value"),
+        (["pause", "now"], "pause takes no value"),
+        (["copy.jsonl", "pause"], "leave copy.jsonl out"),
+        (["approve", "x"], "approve is for waves of a service"),
+        (["halt"], "'halt' is not one of"),
+        ([], "Missing argument"),
+    ],
+)
+def test_orders_that_are_none(batcher: Batcher, cluster: Cluster, words: list[str], why: str) -> None:
+    address = prepared(cluster)
+    keeper = PostgresKeeper(address)
+    plan(keeper.new_wave("night-3"), 3)
+    keeper.close()
+    told = batcher("control", "--journal", str(WavePlace(address, "night-3")), *words)
+    assert (told.code, why in told.err) == (2, True), told.err
+
+
+def test_status_tells_who_has_each_scope_and_what_nobody_takes(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    wave = shared(settled=2)
+    database = str(WavePlace(wave.place.address))
+    wave.keeper.link.do(lambda c: c.execute("UPDATE waves SET planned_at = planned_at - interval '1 minute'"))
+    told = batcher("status", "--journal", database)
+    assert (told.code, "waiting" in told.out) == (0, True)
+    assert "no worker is there for 1 scope: start another one, batcher worker" in told.out
+    (scope,) = wave.record.scopes()
+    refuses = json.dumps([{"endpoint": scope.endpoint, "project_id": scope.project_id, "why": "it has no credential"}])
+    wave.keeper.link.do(
+        lambda c: c.execute(
+            "INSERT INTO workers (name, host, pid, lanes, refuses) VALUES ('w-2', 'h', 1, 4, %s::jsonb)", (refuses,)
+        )
+    )
+    told = batcher("status", "--journal", database)
+    assert "no worker is free for 1 scope" in told.out
+    assert "w-2 cannot take project-a: it has no credential" in told.out
+    held(wave, "w-1")
+    told = batcher("status", "--journal", wave.url)
+    assert "w-1, epoch 1, lease 60 s left" in told.out
+    assert ("running" in told.out, "no worker" in told.out) == (True, False)
+    said = batcher("status", "--journal", database, "--json").json
+    assert [(one["place"], one["stage"]) for one in said["waves"]] == [(wave.url, "running")]
+
+
+def test_status_of_a_database_without_waves(batcher: Batcher, cluster: Cluster) -> None:
+    told = batcher("status", "--journal", str(WavePlace(prepared(cluster))))
+    assert (told.code, "there are no waves in" in told.err) == (1, True)
+
+
+# --- what is in the way ---------------------------------------------------------------------------------
+
+COMMANDS: list[tuple[str, ...]] = [
+    ("results", "-o", "copy.jsonl"),
+    ("results", "-o", "copy.jsonl", "--follow"),
+    ("explain", "--index", "0"),
+    ("settle", "--index", "0", "--as", "failed"),
+    ("report",),
+    ("report", "copy.jsonl"),
+    ("gate", "copy.jsonl"),
+    ("watch", "copy.jsonl"),
+    ("select", "-o", "next.jsonl"),
+    ("control", "pause"),
+    ("status",),
+]
+
+
+@pytest.fixture(scope="module")
+def in_the_way() -> dict[str, str]:
+    """Places of which none can be used, and what is to be said of each."""
+    cluster = needed()
+    newer, older, empty = (prepared(cluster) for _ in range(3))
+    for address, version in ((newer, "99"), (older, "0")):
+        link = DatabaseLink(address, Patience())
+        link.do(lambda c, version=version: c.execute("UPDATE meta SET value = %s WHERE name = 'version'", (version,)))  # type: ignore[misc]
+        link.close()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        closed = taken.getsockname()[1]
+    return {
+        f"postgresql://batcher@127.0.0.1:{closed}/postgres/w": "cannot reach the database",
+        f"{cluster.url()}/w?schema=nothing_here": "has no tables of batcher yet: batcher database prepare",
+        str(WavePlace(newer, "w")): "a newer one",
+        str(WavePlace(older, "w")): "older than this batcher's",
+        str(WavePlace(empty, "w")): "there is no wave w in",
+        "postgresql://me:hunter22@127.0.0.1/postgres/w": "holds a password",
+    }
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_whatever_is_in_the_way_is_one_message(
+    batcher: Batcher, in_the_way: dict[str, str], command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No traceback, nothing written, and what to do."""
+    for url, why in in_the_way.items():
+        told = batcher(*command, "--journal", url)
+        assert (told.code, why in told.err) == (2, True), told.err
+        assert (told.err.count("\n"), told.out, "hunter22" in told.err) == (1, "", False), told.err
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    told = batcher(*command, "--journal", "postgresql://127.0.0.1/postgres/w")
+    assert (told.code, "pip install 'drs-batcher[fleet]'" in told.err, told.err.count("\n")) == (2, True, 1)
+    assert list(Path().glob("*.jsonl")) == []
+
+
+def test_a_database_alone_is_no_wave(batcher: Batcher, cluster: Cluster) -> None:
+    database = str(WavePlace(prepared(cluster)))
+    told = batcher("explain", "--journal", database, "--index", "0")
+    assert (told.code, "is a database of many waves: say which" in told.err) == (2, True)
