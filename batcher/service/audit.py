@@ -171,13 +171,23 @@ class Audit:
 
 
 def page(
-    db: sqlite3.Connection, *, limit: int, after: int = 0, wave: str | None = None, who: str | None = None
+    db: sqlite3.Connection,
+    *,
+    limit: int,
+    after: int = 0,
+    before: int | None = None,
+    wave: str | None = None,
+    who: str | None = None,
 ) -> tuple[list[dict[str, Any]], int | None]:
-    """The first *limit* deeds after number *after*, oldest first, and the `after` of the next page; None: no more."""
+    """The first *limit* deeds after number *after*, oldest first, and the `after` of the next page; None: no more.
+
+    With *before* those before that number (0: all), newest first, and the `before` of the next page.
+    """
+    where = "seq > :after" if before is None else "seq < :before" if before else "seq > 0"
     rows = db.execute(
-        f"{_SELECT} WHERE seq > :after AND (:wave IS NULL OR wave = :wave) AND (:who IS NULL OR who = :who) "
-        "ORDER BY seq LIMIT :most",
-        {"after": after, "wave": wave, "who": who, "most": limit + 1},
+        f"{_SELECT} WHERE {where} AND (:wave IS NULL OR wave = :wave) AND (:who IS NULL OR who = :who) "
+        f"ORDER BY seq {'ASC' if before is None else 'DESC'} LIMIT :most",
+        {"after": after, "before": before, "wave": wave, "who": who, "most": limit + 1},
     ).fetchall()
     lines = [_line(row) for row in rows[:limit]]
     return lines, lines[-1]["seq"] if len(rows) > limit else None

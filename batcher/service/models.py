@@ -104,6 +104,14 @@ class ReadAudit(Wire):
     """Which part of the record of who did what."""
 
     after: int = Field(default=0, ge=0, le=1 << 40, description="Sequence number of the last line that is known.")
+    before: int | None = Field(
+        default=None,
+        ge=0,
+        le=1 << 40,
+        description="Instead of `after`: the newest first, those before this sequence number; 0: from the newest on.",
+    )
+    wave: str | None = Field(default=None, max_length=40, description="Only what was done to this wave.")
+    who: str | None = Field(default=None, max_length=200, description="Only what this one did.")
     limit: int = Field(default=100, ge=1, le=MOST_AT_ONCE, description="At most so many.")
 
 
@@ -274,7 +282,7 @@ class AuditPage(Wire):
     """Part of the record of who did what."""
 
     lines: list[Any]
-    next: int | None = Field(description="`after` of the next page; null: this is the last.")
+    next: int | None = Field(description="`after`, or `before`, of the next page; null: this is the last.")
 
 
 class Session(Wire):

@@ -114,6 +114,9 @@ def test_it_is_read_page_by_page(tmp_path: Path) -> None:
         after = further
     assert seen == [f"a{n}" for n in range(7)]
     assert page(service.db, limit=3, wave="other") == ([], None)
+    newest, further = page(service.db, limit=3, before=0)
+    assert [line["seq"] for line in newest] == sorted((line["seq"] for line in newest), reverse=True)
+    assert page(service.db, limit=3, before=further)[0][0]["seq"] == newest[-1]["seq"] - 1
     assert page(service.db, limit=3, who="anna")[0]
 
 

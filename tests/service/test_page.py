@@ -299,3 +299,107 @@ async def test_two_people_and_one_wave(settings: pytest.MonkeyPatch, tmp_path: P
         await looks_well(his, "entries on a phone")
         await hers.locator("[data-do=log-out]").click()
         await expect(hers.locator("#token")).to_be_visible()
+
+
+async def logs_in(page: Page, url: str, header: dict[str, str]) -> None:
+    await page.goto(url)
+    await page.locator("#token").fill(header["Authorization"].removeprefix("Bearer "))
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#waves, .empty").first).to_be_visible()
+
+
+async def test_the_audit_log_is_shown_to_whom_may_read_it(
+    settings: pytest.MonkeyPatch, tmp_path: Path, browser: Browser
+) -> None:
+    tokens = tmp_path / "tokens"
+    anna, boris = made(tokens, "anna", Role.ADMIN), made(tokens, "boris", Role.SUBMIT)
+    async with served(settings, tmp_path / "data", tokens=tokens) as service:
+        async with service.client.post(
+            "/v1/waves?start=false", data=csv(3), headers={"Content-Type": "text/csv", **boris}
+        ) as accepted:
+            wave = (await accepted.json())["id"]
+        async with someone(browser, service.url) as page, someone(browser, service.url, **BORIS) as reader:
+            await logs_in(page, service.url, anna)
+            await page.get_by_role("link", name="Audit log").click()
+            rows = page.locator("#audit tbody tr")
+            await expect(rows.first).to_contain_text("handed in")
+            await expect(rows.first).to_contain_text("boris")
+            await page.goto(f"{service.url}/#/waves/{wave}")
+            await page.locator("[data-do=start]").click()
+            await answer(page, "3 entries are sent", "Start")
+            await page.goto(f"{service.url}/#/waves/{wave}/files")
+            await page.get_by_role("link", name="Who did what to this wave").click()
+            await expect(rows.first).to_contain_text("started")
+            await expect(rows.first).to_contain_text("anna")
+            await rows.nth(1).get_by_role("link", name="boris").click()
+            await expect(rows).to_have_count(1)
+            await looks_well(page, "the audit log")
+            await logs_in(reader, service.url, boris)
+            await expect(reader.get_by_role("link", name="审计日志")).to_have_count(0)
+            await reader.goto(f"{service.url}/#/audit")
+            await expect(reader.locator(".problem")).to_be_visible()
+
+
+FOREIGN = """(() => {
+    // What is said in English words, but for names, data, commands, and what is marked as English.
+    const skipped = ["[lang=en]", "code", "pre", ".mono", ".key", ".who", ".label", ".brand", "h1", "option", "time",
+        "script", "style", "noscript"].join(", ");
+    const plain = (text) => (text ?? "").replace(/https?:\\S+|batcher [a-z]+/g, "").trim();
+    const words = /[A-Za-z][a-z]+ [A-Za-z][a-z]|^(?!local$)[A-Za-z][a-z]{3,}$/;
+    const latin = (text) => words.test(plain(text));
+    const found = new Set();
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    while (walker.nextNode()) {
+        const node = walker.currentNode;
+        if (!node.parentElement.closest(skipped) && latin(node.data)) found.add(node.data.trim());
+    }
+    for (const name of ["aria-label", "title", "placeholder"]) {
+        for (const one of document.querySelectorAll(`[${name}]:not([lang=en], [lang=en] *)`)) {
+            if (latin(one.getAttribute(name))) found.add(`${name}: ${one.getAttribute(name)}`);
+        }
+    }
+    return [...found];
+})()"""
+
+
+async def test_in_chinese_no_english_is_left(settings: pytest.MonkeyPatch, tmp_path: Path, browser: Browser) -> None:
+    """In no view, and in no question: what the cloud and the service say in English is marked as that."""
+    async with (
+        served(settings, tmp_path / "data") as service,
+        someone(browser, service.url, locale="zh-CN", viewport={"width": 1280, "height": 900}) as page,
+    ):
+        ended = await service.submit(csv(120), "wait=true&name=夜")
+        held = await service.submit(csv(3, first=900), "start=false&name=晨")
+        await service.until(ended["id"], State.ENDED)
+        left: dict[str, list[str]] = {}
+
+        async def look(name: str) -> None:
+            await page.wait_for_timeout(150)
+            await expect(page.locator("[aria-busy=true]")).to_have_count(0)
+            if found := await page.evaluate(FOREIGN):
+                left[name] = found
+
+        for place in ("", "scopes", "new", "audit"):
+            await page.goto(f"{service.url}/#/{place}")
+            await look(place or "waves")
+        for id, chapters in (
+            (ended["id"], ("overview", "entries?entry=7", "trouble", "verdicts", "requests", "files")),
+            (held["id"], ("overview", "verdicts")),
+        ):
+            for chapter in chapters:
+                await page.goto(f"{service.url}/#/waves/{id}/{chapter}")
+                await look(f"{id == held['id']} {chapter}")
+            for verb in await page.locator(".actions [data-do]").evaluate_all(
+                "all => all.map((one) => one.dataset.do)"
+            ):
+                await page.locator(f".actions [data-do={verb}]").click()
+                await look(verb)
+                await page.keyboard.press("Escape")
+        await page.goto(f"{service.url}/#/new")
+        await choose(page, b"job_id,object_level_compare_type\n,objekts\n")
+        await expect(page.locator("#findings, .findings, table").first).to_be_visible()
+        await look("findings")
+        await choose(page, csv(2, first=500))
+        await page.locator("[data-do=hand-in]").click()
+        await look("hand in")
+        assert left == {}

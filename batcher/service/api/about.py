@@ -71,8 +71,8 @@ class AboutApi:
 
     async def audit(self, call: Call) -> web.StreamResponse:
         """Who did what."""
-        lines, after = await self._waves.database.audit_page(limit=call.query.limit, after=call.query.after)
-        return reply({"lines": lines, "next": after})
+        lines, next_ = await self._waves.database.audit_page(call.query)
+        return reply({"lines": lines, "next": next_})
 
     async def healthz(self, _: Call) -> web.StreamResponse:
         """Say that the service is alive."""

@@ -11,6 +11,7 @@ from batcher.errors import UserError
 from batcher.service.audit import SCHEMA as AUDIT_SCHEMA
 from batcher.service.audit import Audit, AuditEntry, page
 from batcher.service.kept.errors import AuditFailed, storing
+from batcher.service.models import ReadAudit
 from batcher.service.notices.outbox import SCHEMA as OUTBOX_SCHEMA
 
 T = TypeVar("T")
@@ -87,10 +88,9 @@ class ServiceDatabase:
         with storing(f"the service's database {self.path}"):
             return await asyncio.shield(running)
 
-    async def audit_page(self, *, limit: int, after: int) -> tuple[list[dict[str, Any]], int | None]:
-        """The first *limit* lines of who did what after number *after*, and the `after` of the next page. Raises
-        `StoreFailed`."""
-        return await self.read(lambda db: page(db, limit=limit, after=after))
+    async def audit_page(self, asked: ReadAudit) -> tuple[list[dict[str, Any]], int | None]:
+        """The lines of who did what that are *asked* for, and where the next page begins. Raises `StoreFailed`."""
+        return await self.read(lambda db: page(db, **asked.model_dump()))
 
     async def probe(self) -> None:
         """Ask the database whether it can be read. Raises `StoreFailed`."""

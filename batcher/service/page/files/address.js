@@ -1,10 +1,12 @@
 // The address says what is shown: every view can be passed on as a link, and the back button works.
 //   #/            all waves         #/waves/ID/TAB?…   one wave
-//   #/new         hand one in       #/scopes           the scopes
+//   #/new         hand one in       #/scopes           the scopes      #/audit   who did what
+export const TABS = ["overview", "entries", "trouble", "verdicts", "requests", "files"];
+
 export function parse(hash) {
   const [path, query = ""] = hash.replace(/^#\/?/, "").split("?");
   const [place = "", id = null, tab = null] = path.split("/").filter(Boolean).map(decodeURIComponent);
-  return { place: place || "waves", id, tab: tab ?? "overview", query: Object.fromEntries(new URLSearchParams(query)) };
+  return { place: place || "waves", id, tab: TABS.includes(tab) ? tab : "overview", query: Object.fromEntries(new URLSearchParams(query)) };
 }
 
 export function link(place, query = {}) {

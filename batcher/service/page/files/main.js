@@ -9,6 +9,7 @@ import { wavesView } from "./view-waves.js";
 import { waveView } from "./view-wave.js";
 import { asked } from "./view-entries.js";
 import { scopesView } from "./view-scopes.js";
+import { auditQuery, auditView } from "./view-audit.js";
 import * as New from "./view-new.js";
 import { drawEntry } from "./entry.js";
 import { question } from "./question.js";
@@ -18,7 +19,7 @@ const { t } = Text;
 const app = document.getElementById("app");
 const POLL_MS = 2000, CAUSES_MS = 4000, OLD_MS = 8000, MOST_CAUSES = 12;
 
-const nothing = () => ({ wave: null, waves: null, scopes: null, entries: null, entry: null, gate: null, requests: null, pace: null, causes: {}, failed: null, entryFailed: null, gateFailed: null });
+const nothing = () => ({ wave: null, waves: null, scopes: null, audit: null, entries: null, entry: null, gate: null, requests: null, pace: null, causes: {}, failed: null, entryFailed: null, gateFailed: null });
 let state = { view: now(), who: null, out: false, loginFailed: null, lostAt: null, heardAt: Date.now(), ...nothing() };
 const idle = { end: () => {}, again: () => {} };
 let listening = idle, turn = 0, due = false, focuses = false;
@@ -30,7 +31,7 @@ function draw() {
   requestAnimationFrame(() => { due = false; show(); });
 }
 
-const VIEWS = { waves: (state) => (state.view.id === null ? wavesView(state) : waveView(state)), new: () => New.newView(), scopes: scopesView };
+const VIEWS = { waves: (state) => (state.view.id === null ? wavesView(state) : waveView(state)), new: () => New.newView(), scopes: scopesView, audit: auditView };
 
 function show() {
   const view = state.who ? (VIEWS[state.view.place] ?? VIEWS.waves)(state) : state.out ? loginView() : make("p", { class: "soft" }, t("loading"));
@@ -55,7 +56,8 @@ function header() {
   const { who, view } = state, here = (place) => (view.place === place ? "page" : null);
   return make("header", { class: "top" }, make("a", { class: "brand", href: "#/" }, "batcher"),
     who ? make("nav", { "aria-label": t("nav") }, make("a", { href: "#/", "aria-current": here("waves") }, t("nav.waves")), make("a", { href: "#/scopes", "aria-current": here("scopes") }, t("nav.scopes")),
-      may(who, "submit") ? make("a", { href: "#/new", "aria-current": here("new") }, t("nav.new")) : null) : null,
+      may(who, "submit") ? make("a", { href: "#/new", "aria-current": here("new") }, t("nav.new")) : null,
+      may(who, "admin") ? make("a", { href: "#/audit", "aria-current": here("audit") }, t("nav.audit")) : null) : null,
     make("div", { class: "own" },
       make("label", { class: "pick" }, make("span", { class: "off" }, t("language")), make("select", { "data-change": "language" }, ...Object.entries(Text.LANGUAGES).map(([tag, name]) => make("option", { value: tag, lang: tag, selected: tag === Text.language() }, name)))),
       make("label", { class: "pick" }, make("span", { class: "off" }, t("zone")), make("select", { "data-change": "zone" }, make("option", { value: "local", selected: Text.zone() === "local" }, Text.zoneName()), Text.zoneName() === "UTC" ? null : make("option", { value: "utc", selected: Text.zone() === "utc" }, "UTC"))),
@@ -119,6 +121,8 @@ async function causesOf(wave) {
 }
 
 // --- all waves, and the scopes: asked every two seconds while somebody looks --------------------------------
+// The service streams events of one wave each. A stream a wave would take more connections than a browser has for one
+// service, and its open streams are counted; one page of waves is one short answer.
 function poll(look) {
   let timer = 0, over = false;
   const again = async () => {
@@ -138,6 +142,13 @@ async function overview() {
   state.scopes = scopes.scopes;
   draw();
   for (const wave of waves.waves.filter(trouble).slice(0, MOST_CAUSES)) causesOf(wave);
+}
+
+async function audit() {
+  const found = await load(`/v1/audit?${auditQuery(state.view.query)}`);
+  if (found === null) return;
+  state.audit = found;
+  draw();
 }
 
 // --- one wave: told by its events ------------------------------------------------------------------------
@@ -224,6 +235,7 @@ function listen() {
   turn++;
   if (!state.who || document.hidden) return;
   if (state.view.place === "waves" && state.view.id !== null) listening = wave(state.view.id);
+  else if (state.view.place === "audit") listening = poll(audit);
   else if (state.view.place !== "new") listening = poll(overview);
 }
 

@@ -1,6 +1,6 @@
 // One wave: where it stands, what can be done with it, and its chapters.
 import { t, number, duration, share, time } from "./text.js";
-import { ofWave } from "./address.js";
+import { link, ofWave, TABS } from "./address.js";
 import { button, bar, causeLink, causeName, failure, limitOf, loading, may, open, paceOf, STATUSES, statePill, sum, told, TONES, trouble, UNDER_WAY, VERDICTS } from "./bits.js";
 import { chart } from "./chart.js";
 import { scopeTable } from "./view-scopes.js";
@@ -10,7 +10,6 @@ import { verdictsView } from "./view-verdicts.js";
 import { requestsView } from "./view-requests.js";
 
 const { make, copyButton } = Parts;
-const TABS = ["overview", "entries", "trouble", "verdicts", "requests", "files"];
 
 // What may be done now, and by whom. The service decides; this only spares people what it would refuse.
 function actions({ wave, who }) {
@@ -103,7 +102,7 @@ function overview(state) {
     facts(wave));
 }
 
-function filesView({ wave }) {
+function filesView({ wave, who }) {
   const base = `/v1/waves/${wave.id}`, none = wave.started_at === null;
   const item = (href, key, download = null) => make("li", {}, make("a", { href, download, target: download === null ? "_blank" : null, rel: "noopener" }, t(`file.${key}`)), make("span", { class: "soft" }, ` ${t(`file.${key}.what`)}`));
   return make("section", {}, make("h2", {}, t("files.title")),
@@ -112,7 +111,8 @@ function filesView({ wave }) {
       ...(none ? [] : [item(`${base}/report?format=html`, "html"), item(`${base}/report?format=md`, "md", `${wave.id}.md`), item(`${base}/report?format=csv`, "csv", `${wave.id}.csv`), item(`${base}/report?format=json`, "json", `${wave.id}.json`),
         item(`${base}/results`, "results", `${wave.id}.results.jsonl`)]),
       ...(sum(wave.verdicts) ? [item(`${base}/verdicts`, "verdicts", `${wave.id}.verdicts.jsonl`)] : []),
-      item(`${base}/manifest`, "manifest", "")));
+      item(`${base}/manifest`, "manifest", "")),
+    may(who, "admin") ? make("p", {}, make("a", { href: link("audit", { wave: wave.id }) }, t("audit.of"))) : null);
 }
 
 const CHAPTERS = { overview, entries: entriesView, trouble: troubleView, verdicts: verdictsView, requests: requestsView, files: filesView };
