@@ -63,6 +63,8 @@ async def _serve(folder: Path, data: Path, body: bytes, place: tuple[str, int], 
         options = Options(host=place[0], port=place[1], data=data, service=ServedProfiles(config=config), grace_s=5.0)
         with caught(lambda _: ending.tell()):
             await serve(options, ending, serving)
+        err.say()
+        err.say(f"  Ended. Its files are in {folder}/, which the next demo replaces.")
     for task in tasks:
         task.cancel()
         await asyncio.wait({task})

@@ -30,6 +30,7 @@ No credential is needed, and nothing leaves this machine. A demo of before in th
 """
 
 _MARK = ".batcher-demo"
+_OPENER = "open" if sys.platform == "darwin" else "xdg-open"  # of a page, in a browser
 
 
 @click.command(epilog=_EPILOG)
@@ -172,7 +173,7 @@ def _print_next(err: Screen, folder: Path, tally: "Tally") -> None:
         (f"batcher check {name}/wave.csv --region eu-west-101", "check it"),
         (f"jq -c 'select(.status != \"created\") | [.status, .job_id, .error_code]' {results}", "what was not created"),
         (f"batcher select {results} --status failed,partial -o {name}/next.jsonl", "those as the next manifest"),
-        (f"open {name}/report.html", "the report, one page to pass on"),
+        (f"{_OPENER} {name}/report.html", "the report, one page to pass on"),
         ("batcher simulate    # and batcher run in a second terminal: see README.md", "go on by hand"),
     ]
     if failed is not None:
