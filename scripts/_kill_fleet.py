@@ -88,7 +88,7 @@ async def suffer(fleet: Fleet, given: argparse.Namespace) -> Faults:
     order = [given.kinds[number % len(given.kinds)] for number in range(given.faults)]
     rng.shuffle(order)
     for number, kind in enumerate(order, 1):
-        alone = kind.startswith("kill") and rng.random() < 0.4  # so that it can be seen for how long its scopes stand
+        alone = kind.startswith("kill") and rng.random() < 0.3  # so that it can be seen for how long its scopes stand
         quiet_s = 4.5 * fleet.shape.lease_s if alone else rng.uniform(0.2, 2 * given.every - 0.2)
         await asyncio.sleep(quiet_s)
         one = await faults.do(kind)

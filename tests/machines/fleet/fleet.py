@@ -14,21 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from msgspec.structs import replace
 
-from batcher.clock import utc_now
-from batcher.journal.errors import JournalAbsent, JournalFailed, WaveRefused
-from batcher.journal.postgres.address import Address
-from batcher.journal.postgres.keeper import PostgresKeeper
-from batcher.journal.postgres.link import Patience
-from batcher.life.entry import Scope
-from batcher.settings import RunSettings
-from batcher.simulator.options import project_ids_of
-from tests.journal.made import plan
 from tests.journal.postgres.cluster import Cluster
 from tests.machines.fleet.cloud import FleetCloud
 from tests.machines.fleet.wire import FleetWire
-from tests.wave.made import entry
 
 ROOT = Path(__file__).resolve().parents[3]
 BOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
@@ -127,7 +116,8 @@ class Fleet:
 
     async def start(self) -> None:
         """Prepare the database, and start all workers; the last goes through a pooler, where there is one."""
-        await self._batcher("database", "prepare", self.cluster.url(), "--apply")
+        if failed := await self._run("batcher", "database", "prepare", self.cluster.url(), "--apply"):
+            raise AssertionError(failed)
         if self.shape.mutate == "fence":
             await asyncio.to_thread(take_out_the_fence, self.cluster)
         if BOUNCER is not None:
@@ -196,43 +186,11 @@ class Fleet:
 
     async def plan(self) -> None:
         """Plan a wave, as soon as the database takes it."""
-        while True:
-            try:
-                await asyncio.to_thread(self._plan)
-            except (JournalFailed, JournalAbsent, WaveRefused):  # it is away
-                await asyncio.sleep(1.0)
-            else:
-                self.waves += 1
-                return
-
-    def _plan(self) -> None:
-        number, shape = self.waves, self.shape
-        projects = project_ids_of(shape.scopes)
-        scopes = [Scope(place, self.cloud.url, project) for place, project in enumerate(projects)]
-        entries = [
-            replace(
-                entry(index, job=f"w{number}-{index}", halves=("object", "data", "both")[index % 3]),
-                scope=scopes[index % len(scopes)],
-            )
-            for index in range(shape.scopes * shape.entries)
-        ]
-        settings = RunSettings(
-            **{"endpoint": self.cloud.url, "rate": f"{shape.limit}/s", "landing_time": 3.0, "attempts": 100},
-            concurrency=8,
-        )
-        said = settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"})
-        begun_at = utc_now().isoformat()
-        keeper = PostgresKeeper(Address(self.cluster.url()), patience=Patience(grace_s=0.0))
-        try:
-            if f"wave-{number}" in keeper.waves():
-                return
-            try:
-                record = keeper.wave(f"wave-{number}")
-            except JournalAbsent:
-                record = keeper.new_wave(f"wave-{number}")
-            plan(record, entries, scopes, {"digest": f"sha256:{number}", "begun_at": begun_at, "settings": said})
-        finally:
-            keeper.close()
+        shape = self.shape
+        told = (self.cluster.url(), self.cloud.url, self.waves, shape.scopes, shape.entries, f"{shape.limit}/s")
+        while await self._run("tests.machines.fleet.planning", *map(str, told)) is not None:
+            await asyncio.sleep(1.0)  # it is away
+        self.waves += 1
 
     async def left(self) -> int:
         """How many entries of all planned waves have no result; many, where the database is away."""
@@ -241,14 +199,14 @@ class Fleet:
         except psycopg.Error:
             return 1_000_000_000
 
-    async def _batcher(self, *arguments: str) -> None:
-        """Run a command of batcher."""
+    async def _run(self, module: str, *arguments: str) -> str | None:
+        """Run a module of Python; what it said where it failed."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "batcher", *arguments), cwd=ROOT, env=_ALIVE, stdin=asyncio.subprocess.DEVNULL,
+            *(sys.executable, "-m", module, *arguments), cwd=ROOT, env=_ALIVE, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await process.communicate()
-        assert process.returncode == 0, said.decode()
+        return said.decode() if process.returncode else None
 
     def owners(self, within_s: float = 3.0) -> dict[str, str]:
         """Who sent last in each project, of late."""
