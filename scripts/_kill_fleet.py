@@ -39,6 +39,7 @@ import sys
 import tempfile
 from collections import Counter
 from contextlib import suppress
+from math import inf
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -53,6 +54,7 @@ from tests.machines.fleet.judge import broken, most_in_a_second, standstills, to
 _OF_MUTATIONS = {"fence": ("freeze-at", "freeze", "stall"), "send-check": ("freeze-at",)}
 _END_S = 400.0  # for what is left when the last fault is over
 _SHOWN = 20
+_ALONE = 0.3  # of the kills: nothing else happens meanwhile, so that it can be seen for how long its scopes stand still
 
 
 def asked() -> argparse.Namespace:
@@ -66,6 +68,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--away", type=float, default=60.0, help="seconds that PostgreSQL is away (default: 60)")
     parser.add_argument("--every", type=float, default=4.0, help="seconds between faults, on average (default: 4)")
     parser.add_argument("--limit", type=int, default=10, help="of the cloud, a second in each scope (default: 10)")
+    parser.add_argument("--minutes", type=float, default=inf, help="begin none later than this")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", metavar="DIR", help="folder that is kept, with the logs of the workers")
     given = parser.parse_args()
@@ -82,26 +85,39 @@ def asked() -> argparse.Namespace:
 
 
 async def suffer(fleet: Fleet, given: argparse.Namespace) -> Faults:
-    """Do the faults, each kind as often as any other, in a random order."""
+    """Do the faults, each kind as often as any other, in a random order, two at a time."""
     rng = random.Random(given.seed)
     faults = Faults(fleet, rng, away_s=given.away)
     order = [given.kinds[number % len(given.kinds)] for number in range(given.faults)]
     rng.shuffle(order)
-    for number, kind in enumerate(order, 1):
-        alone = kind.startswith("kill") and rng.random() < 0.3  # so that it can be seen for how long its scopes stand
-        quiet_s = 4.5 * fleet.shape.lease_s if alone else rng.uniform(0.2, 2 * given.every - 0.2)
-        await asyncio.sleep(quiet_s)
-        one = await faults.do(kind)
-        if alone:
-            await asyncio.sleep(2 * fleet.shape.lease_s + 6.0)
-        left = await fleet.left()
-        print(
-            f"{number:4} {kind:10} {one.worker or '':3} {one.over - one.began:5.1f} s   "
-            f"{len(fleet.cloud.sent):,} sent, "
-            f"{fleet.waves} waves, {left if left < 10**8 else '?'} left",
-            flush=True,
-        )
+    ends_at = SystemClock.monotonic() + 60 * given.minutes
+    async with asyncio.TaskGroup() as group:
+        under_way: set[asyncio.Task[None]] = set()
+        for number, kind in enumerate(order, 1):
+            if SystemClock.monotonic() > ends_at:
+                break
+            alone = kind.startswith("kill") and rng.random() < _ALONE
+            while len(under_way) > (0 if alone else 1):
+                await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                under_way = {task for task in under_way if not task.done()}
+            quiet_s = 4.5 * fleet.shape.lease_s if alone else rng.uniform(0.2, 2 * given.every - 0.2)
+            await asyncio.sleep(quiet_s)
+            task = group.create_task(_one(fleet, faults, number, kind))
+            under_way.add(task)
+            if alone:
+                await task
+                await asyncio.sleep(2 * fleet.shape.lease_s + 6.0)
     return faults
+
+
+async def _one(fleet: Fleet, faults: Faults, number: int, kind: str) -> None:
+    one = await faults.do(kind)
+    left = await fleet.left()
+    print(
+        f"{number:4} {kind:10} {one.worker or '':3} {one.over - one.began:5.1f} s   "
+        f"{len(fleet.cloud.sent):,} sent, {fleet.waves} waves, {left if left < 10**8 else '?'} left",
+        flush=True,
+    )
 
 
 async def settle(fleet: Fleet) -> bool:

@@ -188,9 +188,13 @@ class Fleet:
         """Plan a wave, as soon as the database takes it."""
         shape = self.shape
         told = (self.cluster.url(), self.cloud.url, self.waves, shape.scopes, shape.entries, f"{shape.limit}/s")
-        while await self._run("tests.machines.fleet.planning", *map(str, told)) is not None:
+        for _ in range(_TRIES):
+            failed = await self._run("tests.machines.fleet.planning", *map(str, told))
+            if failed is None:
+                self.waves += 1
+                return
             await asyncio.sleep(1.0)  # it is away
-        self.waves += 1
+        raise AssertionError(failed)
 
     async def left(self) -> int:
         """How many entries of all planned waves have no result; many, where the database is away."""
@@ -214,6 +218,7 @@ class Fleet:
         return {one.project_id: one.worker for one in self.cloud.sent[-2000:] if one.at > since}
 
 
+_TRIES = 200  # to plan a wave, while the database may be away
 _LEFT = "SELECT coalesce(sum(entries), 0) - (SELECT count(*) FROM batcher.results) FROM batcher.waves WHERE planned"
 
 
