@@ -32,6 +32,7 @@ from batcher.machines.ways import Way, Ways
 log = get_logger("batcher.machines")
 
 _AWAY_AFTER_S = 5.0  # from when on a database that does not answer is told of
+_LAST_LOOK_S = 1.0  # for a look that is under way when the worker is to end
 _TRIED_AGAIN_S = 60.0  # what halted a scope may have been mended by then
 _IDLE_PAUSES_S = (0.0, 10.0, 30.0, 60.0)  # before a scope is taken again in which nothing was left to do
 
@@ -106,16 +107,17 @@ class Worker:
         self._terms = terms
         self._clock = clock
         self._rng = rng
+        self._is_ending = False
         self._handing_on = asyncio.Event()
         self._look_now = asyncio.Event()
         self._lanes: dict[Named, asyncio.Task[None]] = {}
         self._numbers: dict[Named, int] = {}
         self._cannot: dict[Named, str] = {}
-        self._again_at: dict[
-            Named, float
-        ] = {}  # monotonic: when a scope that is in `_cannot`, or was idle, may be tried
+        # Monotonic: when a scope may be tried again that cannot be taken, or in which nothing was to be done.
+        self._again_at: dict[Named, float] = {}
         self._idle: dict[Named, int] = {}  # how often in a row nothing was left to do there
         self._said: set[tuple[Named, str]] = set()
+        self._away_since: float | None = None  # monotonic: since when the database does not answer
         self._hearing = hearing(self._heard) if hearing is not None else None
 
     @property
@@ -129,6 +131,9 @@ class Worker:
             looking = group.create_task(self._look_on(group))
             hearing = group.create_task(self._hearing.listen()) if self._hearing is not None else None
             await ending.told.wait()
+            self._is_ending = True
+            self._look_now.set()
+            await asyncio.wait({looking}, timeout=_LAST_LOOK_S)  # what is being taken is handed on as well
             for task in filter(None, (looking, hearing)):
                 task.cancel()
             await self._end(ending)
@@ -160,27 +165,22 @@ class Worker:
         self._look_now.set()
 
     async def _look_on(self, group: asyncio.TaskGroup) -> None:
-        away = False
-        while True:
+        while not self._is_ending:
             self._look_now.clear()
             seen = None
             try:
                 seen = await self._told_if_away(self._look())
-            except JournalFailed as error:
-                if not away:
-                    log.warning("database.away", reason=error.reason)
-                away = True
+            except JournalFailed:
+                pass  # it was told; the next look waits for it anew
             else:
-                if away:
-                    log.info("database.back")
-                away = False
                 for work in self._chosen(seen):
-                    await self._take(work, group)
+                    if not self._is_ending:
+                        await self._take(work, group)
                 self._say_what_cannot_be_taken()
             if self._hearing is not None:
                 self._hearing.want(len(self._lanes) < self._terms.lanes)
-            pause_s = next_look_s(self._rng, seen, name=self._card.name, every_s=self._terms.every_s)
-            await self._pause(pause_s)
+            if not self._is_ending:
+                await self._pause(next_look_s(self._rng, seen, name=self._card.name, every_s=self._terms.every_s))
 
     async def _pause(self, seconds: float) -> None:
         """Wait for so long, or until there is something to look for."""
@@ -200,18 +200,25 @@ class Worker:
     async def _told_if_away(self, looking: Coroutine[Any, Any, Surroundings]) -> Surroundings:
         """What *looking* sees; a database that does not answer is told of, once, and when it is back."""
         task = asyncio.create_task(looking)
-        began = self._clock.monotonic()
         try:
             done, _ = await asyncio.wait({task}, timeout=_AWAY_AFTER_S)
-            if done:
-                return await task
-            log.warning("database.away", reason=f"no answer for {_AWAY_AFTER_S:.0f} s")
+            if not done:
+                self._is_away(f"no answer for {_AWAY_AFTER_S:.0f} s")
             seen = await task
-            log.info("database.back", away_s=round(self._clock.monotonic() - began, 1))
-            return seen
-        except asyncio.CancelledError:
-            task.cancel()
+        except JournalFailed as error:
+            self._is_away(error.reason)
             raise
+        finally:
+            task.cancel()
+        if self._away_since is not None:
+            log.info("database.back", away_s=round(self._clock.monotonic() - self._away_since, 1))
+            self._away_since = None
+        return seen
+
+    def _is_away(self, reason: str) -> None:
+        if self._away_since is None:
+            self._away_since = self._clock.monotonic()
+            log.warning("database.away", reason=reason)
 
     async def _asked(self, question: Callable[[], Any]) -> Any:
         """The answer to *question*, in the thread of the journals. Raises `JournalFailed`."""
