@@ -131,8 +131,11 @@ class JobClaims:
 
     def made(self, job_id: str, besides: str) -> frozenset[str]:
         """The task ids that other waves than *besides* got of the job."""
+        claims = self._claims.get(job_id, {})
+        if job_id not in self._made and all(wave == besides for wave, _ in claims):
+            return frozenset()  # as ever, but for jobs of several waves
         ids = {task_id for task_id, (whose, _) in self._made.get(job_id, {}).items() if whose != besides}
-        for who, claim in self._claims.get(job_id, {}).items():
+        for who, claim in claims.items():
             if who[0] != besides:
                 ids |= _made_of(claim.work).keys()
         return frozenset(ids)

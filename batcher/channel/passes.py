@@ -51,8 +51,9 @@ class Pass:
         self.rate, self.read_rate, self.concurrency = rate, read_rate, concurrency  # what it may at most
         self.halted: Trouble | None = None  # why nothing goes through it any more
         self.on_halt: Callable[[], None] = _nobody
-        self._creates = None if channel.private else Pacer(_rate(rate), channel.clock)  # its own pace
-        self._reads = None if channel.private else Pacer(_rate(read_rate), channel.clock)
+        creates, reads = channel.governor.creates.pacer.rate, channel.governor.reads.pacer.rate
+        self._creates = None if channel.private else Pacer(_own_rate(rate, creates), channel.clock)  # its own pace
+        self._reads = None if channel.private else Pacer(_own_rate(read_rate, reads), channel.clock)
 
     # --- its credential -------------------------------------------------------------------------------------
 
@@ -286,6 +287,12 @@ _UNPACED: AbstractAsyncContextManager[None] = nullcontext()
 def _rate(limit: Limit) -> Rate | None:
     """The pace of its own that a wave keeps for *limit*; what is to be found, the channel finds."""
     return limit if isinstance(limit, Rate) else None
+
+
+def _own_rate(limit: Limit, shared: Rate | None) -> Rate | None:
+    """The same where the channel has the pace *shared*: what is no slower than that need not be kept twice."""
+    own = _rate(limit)
+    return None if own == shared else own
 
 
 def _nobody() -> None:

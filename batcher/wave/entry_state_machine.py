@@ -22,7 +22,7 @@ from batcher.clock import Instant
 from batcher.drs import guesses
 from batcher.drs.outcome import Half, Made
 from batcher.journal.ops import Happened, Op
-from batcher.journal.port import Record
+from batcher.journal.port import EntryWithEvents, Record
 from batcher.life.decide import Moment, Settle, at_once, decide, decide_resumed
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
@@ -91,7 +91,8 @@ class EntryStateMachine:
             return event
         if not (self.shares_job(held.entry) or held.state.known):
             return event
-        elsewhere = (await self.others(held.entry)).made | held.state.known
+        told, _ = await self._told_by_others(held.entry)
+        elsewhere = self._made_by_others(held.entry, told) | held.state.known
         return replace(event, halves=without_anothers(event.halves, elsewhere))
 
     async def next(self, held: HeldEntry, event: Answered | LookedUp | Suspected, *, late: bool = False) -> None:
@@ -181,24 +182,33 @@ class EntryStateMachine:
         other waves of the process by what the channel knows of them, of those of earlier processes by theirs."""
         if not self.shares_job(entry):
             return Others()
-        told = await self._context.ask(Record.others_of_job, entry)
-        elsewhere = [] if self._pass.others is None else await self._pass.others.of_job(entry)
-        told += elsewhere or []
+        told, are_all = await self._told_by_others(entry)
         sharing = [(other, history(other.asked, events)) for other, events in told]
-        made = frozenset(task_id for _, events in told for task_id in task_ids(events))
         jobs, wave = self._pass.jobs, self._pass.wave
         sharing += [(work.entry, work.state) for work in jobs.doubts(entry.job_id, wave)]
         policy = self._context.policy
         return Others(
-            made=made | jobs.made(entry.job_id, wave),
+            made=self._made_by_others(entry, told),
             unsure=jobs.unsure(entry.job_id, wave).union(*(kept_ids(events) for _, events in told)),
             rivals=tuple(
                 rival
                 for other, state in sharing
                 for rival in rivals(other, state, self.when, lands_within_s=policy.leave_s + policy.landing_s)
             )
-            + ((_UNKNOWN,) if elsewhere is None else ()),
+            + (() if are_all else (_UNKNOWN,)),
         )
+
+    async def _told_by_others(self, entry: PlannedEntry) -> tuple[list[EntryWithEvents], bool]:
+        """What journals know of the other entries of the job, and whether that is all: one may be unreadable."""
+        # A record that knows of no other entry of the job need not be asked: it says so, where it has one wave alone.
+        told = await self._context.ask(Record.others_of_job, entry) if entry.shares_job else []
+        elsewhere = [] if self._pass.others is None else await self._pass.others.of_job(entry)
+        return told + (elsewhere or []), elsewhere is not None
+
+    def _made_by_others(self, entry: PlannedEntry, told: Iterable[EntryWithEvents]) -> frozenset[str]:
+        """The ids that other entries of the job have, by what was *told* of them and by what the channel knows."""
+        made = self._pass.jobs.made(entry.job_id, self._pass.wave)
+        return made.union(*(task_ids(events) for _, events in told))
 
 
 def kept_ids(events: Iterable[Event]) -> frozenset[str]:

@@ -6,6 +6,9 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+from batcher.journal.port import EntryWithEvents
+from batcher.journal.sqlite.record import SqliteRecord
+from batcher.life.entry import PlannedEntry
 from batcher.service.given import ServedProfiles
 from batcher.service.models import State
 from batcher.simulator.ledger import creations, doubles, most_in_window
@@ -42,6 +45,26 @@ async def test_the_limit_of_a_scope_holds_over_waves_of_two_profiles(
             assert (await service.until(wave["id"], State.ENDED))["exit_code"] == 0
     assert sum(1 for _ in creations(cloud.ledger)) == 3 * LIMIT
     assert most(cloud) <= LIMIT
+
+
+async def test_a_journal_is_asked_of_other_entries_of_a_job_only_where_there_are_some(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each question costs a tenth of all that an entry does."""
+    asked: list[str] = []
+    ask = SqliteRecord.others_of_job
+
+    def counted(record: SqliteRecord, entry: PlannedEntry) -> list[EntryWithEvents]:
+        asked.append(entry.job_id)
+        return ask(record, entry)
+
+    monkeypatch.setattr(SqliteRecord, "others_of_job", counted)
+    twice = csv(20) + b"job-7,objects,again\n"
+    async with serving(tmp_path / "data") as service:
+        for manifest, query in ((csv(20, first=100), ""), (twice, "allow_duplicates=true")):
+            wave = await service.submit(manifest, query)
+            assert (await service.until(wave["id"], State.ENDED))["exit_code"] == 0
+    assert set(asked) == {"job-7"}
 
 
 async def test_what_waves_sent_before_a_kill_counts_for_those_that_come_after_it(
