@@ -1,6 +1,8 @@
 """Commands over waves of a service, and the service from Python."""
 
+import re
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
@@ -10,7 +12,7 @@ from batcher.service.given import ServedProfiles
 from batcher.service.models import State
 from batcher.simulator.server import Simulator
 from tests.client.commands import attached, batcher, lines_at, start
-from tests.service.serving import csv, serving
+from tests.service.serving import ROOT, csv, serving
 
 
 async def test_a_wave_of_a_service_stands_where_a_results_file_does(cloud: Simulator, tmp_path: Path) -> None:
@@ -128,6 +130,27 @@ async def test_a_wave_of_a_service_is_steered(cloud: Simulator, tmp_path: Path) 
         assert (code, "has no decision to take back" in err) == (2, True), err
         code, _, err = await batcher("control", "results.jsonl", "start")
         assert (code, "is for waves of a service" in err) == (2, True)
+
+
+async def test_the_example_of_the_docs_runs_as_it_stands(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("jobs.csv").write_bytes(csv(3))
+    (example,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "docs" / "service.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    async with serving(tmp_path / "data") as served:
+        told = example
+        for said, here in (("https://batcher.example.com", served.url), ('region="eu-west-101", ', "")):  # no cloud's
+            assert said in told
+            told = told.replace(said, here)
+        body = "\n".join(f"    {line}" for line in told.splitlines())
+        names: dict[str, Any] = {}
+        exec(compile(f"async def main():\n{body}", "service.md", "exec"), names)  # noqa: S102 - it is our own page
+        await names["main"]()
+    out = capsys.readouterr().out
+    assert ("k0 created" in out, "3 0" in out.splitlines()) == (True, True), out
 
 
 async def test_a_name_that_two_waves_have_is_no_name(cloud: Simulator, tmp_path: Path) -> None:

@@ -152,7 +152,7 @@ def of_service(state: ReviewState, words: str, example: Blocker) -> tuple[str, s
         case ReviewState.NO_RESULT:
             return "where it stands", f"batcher control {words} status"
         case ReviewState.NOT_FOLLOWED:
-            return "a service follows what is handed in with --wait; where the wave stands", (
+            return "they are followed while the wave runs, where it was handed in with --wait; where it stands", (
                 f"batcher control {words} status"
             )
     return "follow it to its end", f"batcher watch {words}"
