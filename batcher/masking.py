@@ -31,7 +31,10 @@ _IN_TEXT = (  # each begins only where a name does: from every place in a long o
     ),
     re.compile(r"(?i)(\bauthorization[\"']?\s*[:=]\s*[\"']?)([^\"'\r\n]+)"),
     re.compile(r"(?i)(\bSignature=)([0-9a-f]{16,})"),
-    _USER_IN_URL := re.compile(r"(?i)((?<![a-z0-9+.\-])[a-z0-9+.\-]+://)([^/\s\"'<>]+)(?=@)"),
+    # but for the user of a database, who is no secret without a password
+    _USER_IN_URL := re.compile(
+        r"(?i)((?<![a-z0-9+.\-])(?!postgres(?:ql)?://[^/\s\"'<>:@]+@)[a-z0-9+.\-]+://)([^/\s\"'<>]+)(?=@)"
+    ),
 )
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})  # in HTML
 _MIN_LENGTH = 6  # shorter values would mask half of every text

@@ -11,11 +11,11 @@ import msgspec
 import orjson
 
 from batcher import logs, streams
-from batcher.api import Wave
 from batcher.cli import exits
 from batcher.cli.show.at_the_end import accepted_by, check_end, tell_end, telling_stop
 from batcher.cli.show.ending import exit_code, print_ending, print_next, print_unrecorded
 from batcher.cli.show.progress import progress
+from batcher.cli.show.running_wave import RunningWave
 from batcher.cli.show.start import print_start, short_landing
 from batcher.cli.show.terminal import Screen, colors_on, note, screen
 from batcher.cli.signals import stopping
@@ -28,8 +28,9 @@ from batcher.wave.sink import StandardOutput
 
 if TYPE_CHECKING:
     from batcher.follow.follower import FollowEnd
+    from batcher.journal.place import JournalPlace
 
-Make = Callable[[AsyncExitStack], Awaitable[Wave]]
+Make = Callable[[AsyncExitStack], Awaitable[RunningWave]]
 """Gives the wave to run, not entered yet; what it needs around it (a simulated cloud, say) goes onto the stack."""
 
 
@@ -64,7 +65,7 @@ class RunEnd(msgspec.Struct, frozen=True, kw_only=True):
 
     end: WaveEnd
     followed: "FollowEnd | None"
-    journal: Path | None
+    journal: "JournalPlace | None"
 
 
 def run_wave(make: Make, settings: RunSettings, presentation: Presentation) -> RunEnd:
@@ -94,7 +95,7 @@ async def _run(make: Make, settings: RunSettings, presentation: Presentation, er
             return RunEnd(end=end, followed=await _follow(wave, settings, err), journal=wave.journal_path)
 
 
-async def _follow(wave: Wave, settings: RunSettings, err: Screen) -> "FollowEnd | None":
+async def _follow(wave: RunningWave, settings: RunSettings, err: Screen) -> "FollowEnd | None":
     if wave.following() is None:
         return await wave.follow()
     from batcher.cli.show.following import shown

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 from batcher import streams
-from batcher.api import Wave
+from batcher.cli.show.running_wave import RunningWave
 from batcher.durations import rough_duration
 from batcher.wave.stop import Stop, StopKind
 
@@ -56,7 +56,7 @@ def received(number: signal.Signals) -> Stop:
 
 
 @contextmanager
-def stopping(wave: Wave, say: Callable[[str], None]) -> Iterator[None]:
+def stopping(wave: RunningWave, say: Callable[[str], None]) -> Iterator[None]:
     """Have signals stop *wave* while the context lasts; *say* tells the person what will happen, after it has begun.
 
     To be entered on the event loop that runs the wave.
@@ -79,7 +79,7 @@ def stopping(wave: Wave, say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def _promise(wave: Wave, number: signal.Signals) -> str:
+def _promise(wave: RunningWave, number: signal.Signals) -> str:
     if not wave.is_open:
         return f"{number.name}: nothing has been sent"
     in_flight = wave.status().in_flight

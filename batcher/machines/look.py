@@ -79,3 +79,10 @@ def invite(link: DatabaseLink, scopes: list[int], priority: int = 0) -> None:
     """Tell whoever listens that there is work in *scopes*, the database's numbers. Raises `JournalFailed`."""
     if scopes:
         link.do(lambda c: c.execute("SELECT invite(%s, %s)", (scopes, priority), prepare=True), writing=True)
+
+
+def invite_to(link: DatabaseLink, wave: int) -> None:
+    """The same for all scopes of the wave with that number. Raises `JournalFailed`."""
+    link.do(
+        lambda c: c.execute("SELECT invite(array_agg(scope)) FROM wave_scopes WHERE wave = %s", (wave,)), writing=True
+    )

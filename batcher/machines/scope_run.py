@@ -194,10 +194,13 @@ class _ScopeRun:
             await WavePart(self._machine, self._held, work).tell_doubts()
 
     async def _run(self, part: WavePart) -> None:
+        running = self._machine.parts
+        running.append(part)
         try:
             await self._be_silent(part.period_s)
             self._unrecorded += await part.run()
         finally:
+            running.remove(part)
             self._parts.pop(part.work.number, None)
             self._ended[part.work.number] = part.version
             self._nudge.set()

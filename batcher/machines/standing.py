@@ -137,3 +137,17 @@ def _scopes_of(link: DatabaseLink, wave: int) -> list[SharedScope]:
         (_LONG_FREE_S, wave),
     )
     return [SharedScope(**dict(zip(SharedScope.__struct_fields__, row, strict=True))) for row in rows]
+
+
+def owners_of(link: DatabaseLink, wave: int) -> list[str]:
+    """Who has a scope in which the wave with that number has something to do, and may do it: who runs it.
+
+    Raises `JournalFailed`.
+    """
+    rows = link.rows(
+        "SELECT DISTINCT s.owner FROM wave_scopes p JOIN scopes s ON s.id = p.scope "
+        "WHERE p.wave = %s AND p.settled < p.entries AND s.owner IS NOT NULL AND s.lease_until > clock_timestamp() "
+        "AND coalesce(forbidden(p.wave, s.id), 'paused') IN ('paused', 'scope paused') ORDER BY 1",
+        (wave,),
+    )
+    return [owner for (owner,) in rows]

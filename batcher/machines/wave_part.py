@@ -183,16 +183,16 @@ class WavePart:
         self, journal: PostgresJournal, scope: Scope, facts: Mapping[str, Any], settings: RunSettings
     ) -> RunStart:
         sizes, settled = await journal.ask(Record.scope_sizes), await journal.ask(Record.settled_counts)
-        is_begun = bool(settled.get(scope.number)) or bool(await journal.ask(Record.open_entries, scope.number, -1, 1))
-        look_first = LookFirst.ALWAYS if facts.get(LOOKS_FIRST) else settings.look_first
+        # A database is not copied and run in two places as a folder is, so nobody probes whether it was.
+        always = facts.get(LOOKS_FIRST) or settings.look_first is LookFirst.ALWAYS
         return RunStart(
             entries=await journal.ask(Record.entry_count),
             settled=await journal.ask(Record.status_counts),
             scopes={scope: sizes.get(scope.number, 0)},
             settled_by_scope=settled,
             next_seq=0,
-            begun_at=_begun_at(facts) if is_begun or look_first is LookFirst.ALWAYS else None,
-            look_first=look_first,
+            begun_at=_begun_at(facts) if always else None,
+            look_first=LookFirst.ALWAYS if always else LookFirst.NEVER,
         )
 
     # --- orders -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from msgspec import Struct
 
 from batcher.channel.connections import Connections
 from batcher.clock import Clock
+from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
 from batcher.errors import UserError
 from batcher.life.entry import Scope
@@ -35,18 +36,26 @@ class Way(Struct, frozen=True, kw_only=True):
 class Ways:
     """The ways of this machine, by their order; an async context manager."""
 
-    def __init__(self, profiles: Sequence[tuple[str | None, Loaded]], *, clock: Clock, rng: random.Random) -> None:
-        """*profiles* are their names and settings, one at least. Raises `SettingsError`."""
+    def __init__(
+        self,
+        profiles: Sequence[tuple[str | None, Loaded]],
+        *,
+        clock: Clock,
+        rng: random.Random,
+        sources: CredentialSources | None = None,
+    ) -> None:
+        """*profiles* are their names and settings, one at least. *sources* are those of the credentials, where they are
+        not those of each profile. Raises `SettingsError`."""
         self.clock = clock
         self.rng = rng
         self._stack = AsyncExitStack()
         self._ways: list[Way] = []
         for profile, loaded in profiles:
             sharing = self._ways[0].connections.channels if self._ways else None
-            sources = credential_sources(loaded.settings, loaded.config)
+            own = sources or credential_sources(loaded.settings, loaded.config)
             connections = Connections(
                 loaded.settings,
-                sources=sources,
+                sources=own,
                 clock=clock,
                 rng=rng,
                 sharing=sharing,

@@ -95,14 +95,10 @@ def open_wave(
 
     Raises `WaveRefused`, `BadManifest`, `NotAJournal`, `SinkFailed`, `JournalFailed`.
     """
-    if request.digest is not None and request.digest != request.manifest.digest:
-        raise WaveRefused(
-            f"{request.manifest.file} is not the manifest that was approved: its digest is {request.manifest.digest}, "
-            f"and --digest asks for {request.digest}"
-        )
+    require_digest(request)
     files = request.files
     followed(files.journal)  # refuses a link that leads nowhere
-    _check_results(files.results)
+    check_results(files.results)
     said: list[str] = []
     if request.restart:
         said += put_wave_aside(files)
@@ -124,7 +120,16 @@ def open_wave(
         raise
 
 
-def _check_results(results: Path | None) -> None:
+def require_digest(request: Request) -> None:
+    """See that the manifest is the one that was approved. Raises `WaveRefused`."""
+    if request.digest is not None and request.digest != request.manifest.digest:
+        raise WaveRefused(
+            f"{request.manifest.file} is not the manifest that was approved: its digest is {request.manifest.digest}, "
+            f"and --digest asks for {request.digest}"
+        )
+
+
+def check_results(results: Path | None) -> None:
     """Refuse what is no file: putting it aside for a new wave would move a folder with all that is in it."""
     if results is None or results.is_file() or not results.exists():
         return
@@ -163,7 +168,7 @@ def begin(
         _refuse_leftovers(request)
         if hold is not None:
             hold.lock.clear()
-        _plan(request, record, clock)
+        plan_wave(request, record, clock)
         if hold is not None:
             hold.keep_sign()
         watch("plan durable")
@@ -213,7 +218,8 @@ def _refuse_leftovers(request: Request) -> None:
         )
 
 
-def _plan(request: Request, record: MutableRecord, clock: Clock) -> None:
+def plan_wave(request: Request, record: MutableRecord, clock: Clock) -> None:
+    """Check the manifest and plan the wave. Raises `BadManifest`, `WaveRefused`, `JournalFailed`."""
     with record.planning() as plan:
         _write_plan(request, plan, clock)
         plan.finish(_facts(request, clock))

@@ -27,7 +27,7 @@ def take_up(request: Request, record: MutableRecord, clock: Clock, hold: HeldJou
     Returns what there is to say. Raises `WaveRefused`, `SinkFailed`, `JournalFailed`, OSError.
     """
     facts = record.facts()
-    _same_wave(request, record, facts)
+    same_wave(request, record, facts)
     said = list(_refuse_older(request, record, hold))
     results = request.files.results
     if results is not None:
@@ -49,11 +49,11 @@ def take_up(request: Request, record: MutableRecord, clock: Clock, hold: HeldJou
     always = request.look_first is LookFirst.ALWAYS
     if request.look_first is not LookFirst.AUTO and always is not bool(facts.get(LOOKS_FIRST)):
         record.commit([Noted(name=LOOKS_FIRST, value=always)])
-    reopened = _reopen(record, [Status.UNSETTLED], clock, why="the wave was run again", fresh=False)
+    reopened = reopen(record, [Status.UNSETTLED], clock, why="the wave was run again", fresh=False)
     if request.look_first is LookFirst.NEVER:
         _trust(record, clock)
     if request.retry_failed:
-        reopened += _reopen(record, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
+        reopened += reopen(record, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
     if reopened and results is not None:
         write_all(results, record.lines())
         record.commit([Noted(name="rewriting", value=False)])
@@ -101,7 +101,8 @@ def _trust(record: MutableRecord, clock: Clock) -> None:
                 record.commit([Happened(index=entry.index, event=Ruled(at=clock.now(), ruling="retry"))])
 
 
-def _same_wave(request: Request, record: Record, facts: Mapping[str, Any]) -> None:
+def same_wave(request: Request, record: Record, facts: Mapping[str, Any]) -> None:
+    """See that *request* is for the wave that *record* has, whose *facts* these are. Raises `WaveRefused`."""
     old, new = facts["digest"], request.manifest.digest
     if old != new:
         raise WaveRefused(
@@ -124,7 +125,7 @@ def _same_wave(request: Request, record: Record, facts: Mapping[str, Any]) -> No
             )
 
 
-def _reopen(record: MutableRecord, statuses: list[Status], clock: Clock, *, why: str, fresh: bool) -> int:
+def reopen(record: MutableRecord, statuses: list[Status], clock: Clock, *, why: str, fresh: bool) -> int:
     """Take up again the entries with one of *statuses*; their lines leave the results file."""
     indexes = record.with_status(statuses)
     for begin in range(0, len(indexes), _CHUNK):

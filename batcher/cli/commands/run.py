@@ -2,17 +2,26 @@
 
 import sys
 from contextlib import AsyncExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
 from batcher.cli import exits
 from batcher.cli.credential_flags import credential_flags, credential_options
+from batcher.cli.entries import JournalType
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.typed import typed
 from batcher.errors import UserError
+
+if TYPE_CHECKING:
+    from batcher.cli.show.running_wave import RunningWave
+    from batcher.drs.auth.sources import CredentialSources
+    from batcher.journal.place import JournalPlace
+    from batcher.settings import Loaded
+    from batcher.wave.sink import Sink
 
 _EPILOG = """\b
 Examples:
@@ -44,7 +53,13 @@ _FIRST_NIGHT = (
     "-o", "--output", metavar="RESULTS", type=click.Path(allow_dash=True),
     help="File for the result lines; - for standard output. [MANIFEST's name, ending in .results.jsonl]",
 )  # fmt: skip
-@click.option("--journal", metavar="FILE", type=click.Path(path_type=Path), help="Journal; by default beside RESULTS.")
+@click.option(
+    "--journal",
+    metavar="FILE|URL",
+    type=JournalType(),
+    help="Journal: by default a file beside RESULTS. Or postgresql://HOST/DATABASE, which machines share.",
+)
+@click.option("--submit-only", is_flag=True, help="Leave the wave in that database to others: `batcher worker`.")
 @click.option("--format", "format_", metavar="csv|json|jsonl", help="Format of MANIFEST; by default by its extension.")
 @click.option("--encoding", metavar="NAME", help="Encoding of MANIFEST; by default UTF-8.")
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as a JSON object on standard output.")
@@ -53,7 +68,8 @@ _FIRST_NIGHT = (
 def command(
     manifest: Path,
     output: str | None,
-    journal: Path | None,
+    journal: "JournalPlace | None",
+    submit_only: bool,
     format_: str | None,
     encoding: str | None,
     as_json: bool,
@@ -73,7 +89,9 @@ def command(
     if results is not None:
         _refuse_same(manifest, results)
 
-    from batcher.api import Wave
+    if submit_only and (journal is None or isinstance(journal, Path)):
+        raise click.UsageError("--submit-only is for a wave that machines share: name --journal postgresql://….")
+
     from batcher.cli.conduct import Presentation, TalliedOutput, conduct
     from batcher.cli.failures import told
     from batcher.cli.loops import quickest_loop
@@ -83,24 +101,62 @@ def command(
     again = typed(sys.argv[1:])
     to_stdout = TalliedOutput() if results is None else None
 
-    async def make(_: AsyncExitStack) -> Wave:
-        return Wave(
-            manifest,
-            results,
-            settings=settings,
-            journal=journal,
-            command=again,
-            format=format_,
-            encoding=encoding,
-            output=to_stdout,
-            credentials=credentials,
-        )
+    source = ManifestSource(manifest, format_, encoding)
+    made = partial(_wave, source, None if submit_only else results, journal, loaded, credentials, again, to_stdout)
+
+    async def make(_: AsyncExitStack) -> "RunningWave":
+        return made()
 
     presentation = Presentation(
         title=str(manifest), command=again, loop=quickest_loop(), results=None if output else results
     )
     with told(as_json=as_json):
+        if submit_only:
+            from batcher.cli.commands.shared.running import submit
+
+            return submit(made, as_json=as_json)
         return conduct(make, settings, presentation, results=results, output=to_stdout, as_json=as_json)
+
+
+class ManifestSource(NamedTuple):
+    """The manifest's file, and how it is to be read where that was said."""
+
+    path: Path
+    format: str | None
+    encoding: str | None
+
+
+def _wave(
+    source: ManifestSource,
+    results: Path | None,
+    journal: "JournalPlace | None",
+    loaded: "Loaded",
+    credentials: "CredentialSources",
+    again: str,
+    output: "Sink | None",
+) -> "RunningWave":
+    """The wave to run, in a file of this machine or in a database. Raises `UserError`."""
+    path, format_, encoding = source
+    if journal is None or isinstance(journal, Path):
+        from batcher.api import Wave
+
+        return Wave(
+            path,
+            results,
+            settings=loaded.settings,
+            journal=journal,
+            command=again,
+            format=format_,
+            encoding=encoding,
+            output=output,
+            credentials=credentials,
+        )
+    from batcher.cli.commands.shared.running import shared_wave
+
+    return shared_wave(
+        path, results, journal, loaded=loaded, credentials=credentials, command=again, format=format_,
+        encoding=encoding, output=output,
+    )  # fmt: skip
 
 
 def _default_results(manifest: Path) -> Path:

@@ -5,7 +5,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from batcher import zone
-from batcher.api import Wave
+from batcher.cli.show.running_wave import RunningWave
 from batcher.cli.show.terminal import Screen
 from batcher.clock import utc_now
 from batcher.drs.endpoints import is_loopback
@@ -20,7 +20,7 @@ _LEAST_LANDING_S = 60.0
 _SCOPES = 8  # shown; a wave over hundreds of projects says how many more
 
 
-def print_start(screen: Screen, wave: Wave, *, title: str, results: Path | None = None) -> None:
+def print_start(screen: Screen, wave: RunningWave, *, title: str, results: Path | None = None) -> None:
     """Say on *screen* what *wave*, which has been entered, is about to do.
 
     *results* is where its results go, where nobody has said so.

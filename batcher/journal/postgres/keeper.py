@@ -157,6 +157,10 @@ class PostgresKeeper:
             raise WaveRefused(f"{self.link.name} has a wave {wave} already")
         return self.wave(wave)
 
+    def forget(self, wave: str) -> None:
+        """The wave with that id may be another one from now on."""
+        self._records.pop(wave, None)
+
     def journal(self, wave: str | None = None) -> PostgresJournal:
         """That wave's record for the running event loop; from now on `aclose` ends it. Raises as `wave` does."""
         record = self.wave(wave)

@@ -118,3 +118,15 @@ def order_scope(
     )
     if found is None:
         raise UserError(f"no wave in {link.name} has project {project_id} at {endpoint}")
+
+
+def rename_wave(link: DatabaseLink, wave: int, id: str) -> None:
+    """Have the wave with that number be known by another *id*, and send nothing new for it. Raises `JournalFailed`."""
+    link.do(
+        lambda c: c.execute(
+            "WITH stopped AS (UPDATE wave_orders SET stop = 'another was begun in its place', version = version + 1 "
+            "WHERE wave = %s) UPDATE waves SET id = %s WHERE number = %s",
+            (wave, id, wave),
+        ),
+        writing=True,
+    )

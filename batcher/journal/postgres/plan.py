@@ -144,7 +144,9 @@ def planning(link: DatabaseLink, number: int, name: str) -> Iterator[PostgresPla
             connection.execute("SET statement_timeout = 0")
             connection.execute("SET idle_in_transaction_session_timeout = 0")  # a manifest may be read slowly
             connection.execute("BEGIN")
-            connection.execute("SELECT 1 FROM waves WHERE number = %s FOR UPDATE NOWAIT", (number,))
+            row = connection.execute("SELECT planned FROM waves WHERE number = %s FOR UPDATE NOWAIT", (number,))
+            if row.fetchone() != (False,):
+                raise WaveRefused(f"{name} has been planned by another process")
         except psycopg.errors.LockNotAvailable:
             raise WaveRefused(f"{name} is being planned by another process at this moment") from None
         except psycopg.Error as error:

@@ -1,0 +1,83 @@
+"""`batcher run --journal postgresql://…`: the wave is in a database that machines share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from batcher.cli import exits
+from batcher.errors import UserError
+from batcher.settings import Loaded, RunSettings
+
+if TYPE_CHECKING:
+    from batcher.cli.show.running_wave import RunningWave
+    from batcher.drs.auth.sources import CredentialSources
+    from batcher.journal.place import WavePlace
+    from batcher.machines.shared_wave import SharedWave
+    from batcher.wave.sink import Sink
+
+
+def refuse_unshared(settings: RunSettings) -> None:
+    """Some of what a wave of this machine alone can do, one that machines share cannot. Raises `UserError`."""
+    if settings.follows or settings.wait_ready > 0:
+        raise UserError(
+            "--wait, --wait-ready and --max-running are not for a wave in a database: leave them out. `batcher watch` "
+            "follows the comparisons to their verdicts, `batcher preflight` tells which jobs are ready.",
+            exit_code=exits.USAGE,
+        )
+
+
+def shared_wave(
+    manifest: Path,
+    results: Path | None,
+    place: "WavePlace",
+    *,
+    loaded: Loaded,
+    credentials: "CredentialSources",
+    command: str,
+    format: str | None,
+    encoding: str | None,
+    output: "Sink | None",
+) -> "SharedWave":
+    """The wave at *place*, to be entered. Raises `UserError`."""
+    refuse_unshared(loaded.settings)
+    from batcher.machines.shared_wave import SharedWave
+
+    return SharedWave(
+        manifest,
+        results,
+        place,
+        loaded=loaded,
+        credentials=credentials,
+        command=command,
+        format=format,
+        encoding=encoding,
+        output=output,
+    )
+
+
+def submit(make: "Callable[[], RunningWave]", *, as_json: bool) -> int:
+    """Hand the wave in that *make* gives, and leave it to workers. Prints its place. Raises what entering it does."""
+    import asyncio
+
+    import orjson
+
+    from batcher.cli.show.terminal import tell
+    from batcher.machines.shared_wave import SharedWave
+
+    wave = make()
+    assert isinstance(wave, SharedWave)  # noqa: S101 - the command looked
+    found = asyncio.run(wave.submit())
+    left = found.to_go + found.in_doubt
+    for said in found.said:
+        tell(said)
+    if as_json:
+        click.echo(orjson.dumps({"journal": str(wave.place), "wave": wave.place.wave, "to_go": left}))
+    else:
+        click.echo(str(wave.place))
+        tell(
+            f"{left:,} to go, for whichever machine runs `batcher worker` on that database. Where it stands: "
+            f"batcher status --journal '{wave.place}'"
+        )
+    return exits.CREATED

@@ -1,0 +1,126 @@
+"""Where a wave in a shared database stands, for whoever runs it here.
+
+The database tells of all of it, and this process of the scopes that it has itself.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from batcher.clock import Clock
+from batcher.journal.postgres.link import DatabaseLink
+from batcher.life.result import Status
+from batcher.machines.look import GONE_AFTER_S
+from batcher.machines.standing import SharedScope, SharedStanding, standings_of
+from batcher.wave.status import ScopeStatus, WaveStatus
+
+_FOUND_WITHIN_S = 7.0  # whoever has room sees a scope that is free
+_ENDED = ("stopped", "deadline", "max_failures")
+
+
+class WaveSighting(Struct, frozen=True, kw_only=True):
+    """What the database says of a wave at one moment: where it stands, and how many *others* that run waves, or this
+    one, were heard of lately."""
+
+    standing: SharedStanding
+    others: int
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether every entry has a result."""
+        return self.standing.settled >= self.standing.entries
+
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether orders have ended the wave until it is run again."""
+        return self.standing.orders.forbids in _ENDED
+
+    def open_scopes(self) -> list[SharedScope]:
+        """The scopes in which something is left to do."""
+        return [scope for scope in self.standing.scopes if scope.settled < scope.entries]
+
+    def held_by_others(self, me: str) -> list[SharedScope]:
+        """Those of them that another process has."""
+        return [scope for scope in self.open_scopes() if scope.is_held and scope.owner != me]
+
+
+def look_at(link: DatabaseLink, wave: str, me: str) -> WaveSighting:
+    """What the database says of the planned *wave* with that id; *me* is this process's own name there.
+
+    Raises `JournalFailed`.
+    """
+    row = link.row(
+        "SELECT count(*) FROM workers WHERE name <> %s AND seen_at > clock_timestamp() - make_interval(secs => %s) "
+        "AND split_part(name, ':', 2) IN ('', %s)",  # a worker, or another run of this wave
+        (me, GONE_AFTER_S, wave),
+    )
+    (standing,) = standings_of(link, wave)
+    return WaveSighting(standing=standing, others=row[0] if row else 0)
+
+
+class SharedStatus:
+    """Makes a `WaveStatus` of what was seen."""
+
+    def __init__(self, clock: Clock, sight: WaveSighting, me: str, pace: str) -> None:
+        self._clock = clock
+        self._me = me
+        self._pace = pace
+        self._began = clock.monotonic()
+        self._settled_before = sight.standing.settled
+        self._free_since: dict[tuple[str, str], float] = {}  # monotonic: scopes that nobody was seen to have
+        self.sight = sight
+
+    def status(
+        self, parts: Iterable[WaveStatus], stopping: str | None = None, tail: Mapping[Status, int] | None = None
+    ) -> WaveStatus:
+        """Where the wave stands; *parts* are those of it that this process runs, *tail* counts those that stay open."""
+        standing, here = self.sight.standing, list(parts)
+        mine = {(scope.endpoint, scope.project_id): scope for part in here for scope in part.scopes}
+        counts = {status: standing.by_status.get(status, 0) + (tail or {}).get(status, 0) for status in Status}
+        elapsed = self._clock.monotonic() - self._began
+        done_here = standing.settled - self._settled_before
+        left = standing.entries - standing.settled
+        return WaveStatus(
+            entries=standing.entries,
+            **{status.value: counts[status] for status in Status},
+            in_flight=sum(part.in_flight for part in here),
+            in_doubt=sum(part.in_doubt for part in here),
+            waiting=sum(part.waiting for part in here),
+            attempts=sum(part.attempts for part in here),
+            retried=sum(part.retried for part in here),
+            throttled=sum(part.throttled for part in here),
+            recovered=sum(part.recovered for part in here),
+            elapsed_s=elapsed,
+            rate_per_s=sum(part.rate_per_s for part in here),
+            eta_s=left * elapsed / done_here if done_here > 0 and elapsed > 0 else None,
+            stopping=stopping,
+            changed=tuple(dict.fromkeys(change for part in here for change in part.changed)),
+            scopes=tuple(self._scope(scope, mine.get((scope.endpoint, scope.project_id))) for scope in standing.scopes),
+        )
+
+    def _scope(self, scope: SharedScope, mine: ScopeStatus | None) -> ScopeStatus:
+        if mine is not None:
+            return replace(mine, entries=scope.entries, settled=max(scope.settled, mine.settled))
+        is_open = scope.settled < scope.entries
+        reason = None
+        if scope.is_held:
+            self._free_since.pop((scope.endpoint, scope.project_id), None)
+        if is_open and scope.is_held and scope.owner is not None and scope.owner != self._me:
+            return ScopeStatus(
+                endpoint=scope.endpoint, project_id=scope.project_id, entries=scope.entries, settled=scope.settled,
+                in_flight=0, rate_text=f"run by {scope.owner.partition(':')[0]}",
+            )  # fmt: skip
+        if is_open:
+            orders = self.sight.standing.orders
+            reason = orders.stop or orders.paused or scope.paused or self._long_free(scope)
+        return ScopeStatus(
+            endpoint=scope.endpoint, project_id=scope.project_id, entries=scope.entries, settled=scope.settled,
+            in_flight=0, rate_text=self._pace, reason=reason, paused_until_s=0.0 if reason else None,
+        )  # fmt: skip
+
+    def _long_free(self, scope: SharedScope) -> str | None:
+        """That nobody has it, where that has been so for longer than it takes to find it."""
+        now = self._clock.monotonic()
+        since = self._free_since.setdefault((scope.endpoint, scope.project_id), now)
+        return "no machine has it at the moment" if now - since > _FOUND_WITHIN_S else None

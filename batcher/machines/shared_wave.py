@@ -1,0 +1,413 @@
+"""A wave in a database that machines share, as `batcher run` has it: opened, run with whoever else does, and followed.
+
+    SharedWave ──▶ open_shared            plans it, or attaches to it
+               ├─▶ Worker (of this wave)  takes the scopes that nobody has
+               └─▶ results                to a file or to standard output, whoever recorded them
+
+Invariants:
+- It ends when the wave has ended, wherever that was run; or when nobody is there who could go on with it.
+- Told to stop, it hands its scopes on: it stops itself, and not the wave, which others may go on with.
+- Two of them for one wave are two who look at it: each has its own file, and both bring the same lines.
+"""
+
+import asyncio
+import os
+import random
+import socket
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+
+from msgspec.structs import replace
+
+from batcher import logs
+from batcher.clock import Clock, SystemClock, utc
+from batcher.drs.auth.sources import CredentialSources
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
+from batcher.errors import UserError
+from batcher.journal.errors import JournalFailed
+from batcher.journal.files import WaveFiles, followed
+from batcher.journal.place import WavePlace, wave_id
+from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
+from batcher.journal.postgres.leases import LASTS_S, Leases
+from batcher.life.entry import Scope
+from batcher.life.result import Status
+from batcher.logger import get_logger
+from batcher.machines.held_scope import HeldScope
+from batcher.machines.line_output import LineOutput
+from batcher.machines.look import WorkerCard
+from batcher.machines.machine import Machine
+from batcher.machines.scope_run import ScopeEnd, run_scope
+from batcher.machines.shared_opening import OpeningTerms, SharedOpening, open_shared
+from batcher.machines.shared_status import SharedStatus, WaveSighting, look_at
+from batcher.machines.sweep import every_s
+from batcher.machines.ways import Way, Ways
+from batcher.machines.worker import Worker, WorkerEnding, WorkerTerms
+from batcher.machines.working import name_of_process
+from batcher.manifest import open_manifest
+from batcher.masking import mask_text
+from batcher.scopes import run_defaults, with_project
+from batcher.settings import Loaded, RunSettings
+from batcher.wave.context import Boundary, unwatched
+from batcher.wave.engine import WaveEnd
+from batcher.wave.export import ResultsExport
+from batcher.wave.opening import OpeningState
+from batcher.wave.request import StoppableManifest, requested
+from batcher.wave.sink import ReaderGone, Sink, SinkFailed, StandardOutput
+from batcher.wave.status import WaveStatus
+from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
+from batcher.zone import zone_of
+
+log = get_logger("batcher.machines")
+
+T = TypeVar("T")
+
+_LOOK_S = 0.5  # between two looks at the database
+_ENDS_S = 6.0  # for others to end what they have of a wave that was stopped
+_STOPS = {
+    "stopped": StopKind.ASKED,
+    "deadline": StopKind.DEADLINE,
+    "max_failures": StopKind.MAX_FAILURES,
+}
+
+
+class Results(Protocol):
+    """Brings the wave's lines to where they go."""
+
+    said: str | None
+
+    def go_on(self) -> int:
+        """Bring what was settled since; how many lines. Raises `SinkFailed`, `JournalFailed`."""
+        ...
+
+    def finish(self, now: float) -> Counter[Status]:
+        """Bring a line for each entry that is still open; how many, by status. Raises as `go_on` does."""
+        ...
+
+    def close(self) -> None:
+        """Let go of where they go."""
+        ...
+
+
+class SharedWave:
+    """One run of a wave in the database at *place*: an async context manager, as `batcher.api.Wave` is for files.
+
+    *results* is where the lines go, None: to *output*. *loaded* are this machine's settings, which the wave gets where
+    it is planned here. *submit_only*: no scope is taken. Entering raises what opening a `Wave` does.
+    """
+
+    def __init__(
+        self,
+        manifest: Path,
+        results: Path | None,
+        place: WavePlace,
+        *,
+        loaded: Loaded,
+        credentials: CredentialSources,
+        command: str | None = None,
+        format: str | None = None,
+        encoding: str | None = None,
+        output: Sink | None = None,
+        clock: Clock | None = None,
+        watch: Boundary = unwatched,
+        lease_s: float = LASTS_S,
+    ) -> None:
+        self.settings: RunSettings = loaded.settings
+        self.place = place
+        self.credentials: dict[tuple[str, str], str] = {}
+        self.found: OpeningState | None = None
+        self.journal_path: WavePlace | None = None
+        self._loaded = loaded
+        self._sources = credentials
+        self._manifest, self._format, self._encoding = manifest, format, encoding
+        self._results_path = results
+        self._output = output
+        self._command = None if command is None else mask_text(command)
+        self._clock: Clock = clock or SystemClock()
+        self._rng = random.Random()
+        self._watch = watch
+        self._lease_s = lease_s
+        self._name = name_of_process()
+        self._wave = ""  # its id
+        self._stack = AsyncExitStack()
+        self._stopping = Stopping()
+        self._ending = WorkerEnding()
+        self._nudge = asyncio.Event()
+        self._keeper: PostgresKeeper | None = None
+        self._record: PostgresWrittenRecord | None = None
+        self._results: Results | None = None
+        self._status: SharedStatus | None = None
+        self._ways: Ways | None = None
+        self._parts: list[Machine] = []
+        self._unrecorded: list[str] = []
+
+    async def __aenter__(self) -> Self:
+        logs.stay_modest()
+        try:
+            await self._open()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._stack.aclose()
+
+    # --- what is asked of it while it runs --------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something may be sent."""
+        return self._status is not None
+
+    def stop(self, stop: Stop) -> None:
+        """Hand the scopes on that this process has: nothing new is sent here, and what is in flight is settled."""
+        self._stopping.stop(stop)
+        self._nudge.set()
+
+    def abandon(self) -> None:
+        """Leave at once; what is in flight is looked up by whoever has the scope next."""
+        self._stopping.stop(Stop(StopKind.ASKED, "it was told to end at once"), HowHard.AT_ONCE)
+        self._ending.tell()
+        self._ending.tell()
+        self._nudge.set()
+
+    def following(self) -> None:
+        """Nothing is followed: `batcher watch` does."""
+
+    async def follow(self) -> None:
+        """Nothing is followed: `batcher watch` does."""
+
+    def status(self, tail: Mapping[Status, int] | None = None) -> WaveStatus:
+        """Where the wave stands now. Raises `RuntimeError` before it is open."""
+        if self._status is None or self._record is None:
+            raise RuntimeError("the wave is not open: use `async with SharedWave(…)`")
+        why = self._stopping.why
+        mine = [part for machine in self._parts for part in machine.parts if part.work.number == self._record.number]
+        running = [status for part in mine if (status := part.status()) is not None]
+        return self._status.status(running, None if why is None else why.text, tail)
+
+    # --- opening ----------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
+        opening = await self._take_up()
+        self._record, self.found = opening.record, opening.found
+        self._results = await asyncio.to_thread(self._results_of, opening.record)
+        self._stack.callback(self._results.close)
+        if self._results.said:
+            self.found = replace(self.found, said=(*self.found.said, self._results.said))
+        sight = await self._look()
+        ways = Ways([(None, self._loaded)], clock=self._clock, rng=self._rng, sources=self._sources)
+        self._ways = await self._stack.enter_async_context(ways)
+        await self._find_credentials(ways, sight)
+        self._status = SharedStatus(self._clock, sight, self._name, str(self.settings.pace))
+
+    async def _take_up(self) -> SharedOpening:
+        """The wave, planned or as it is there."""
+        if self._results_path is not None:
+            self._results_path = followed(self._results_path)
+        manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)
+        self._wave = wave = self.place.wave or wave_id(self._manifest.stem, manifest.digest)
+        self.place = self.journal_path = self.place.at(wave)
+        self._name = f"{self._name}:{wave}"  # it is there for this wave alone
+        settings, now = self.settings, self._clock.now()
+        defaults = await with_project(manifest, run_defaults(settings, self._sources), settings, self._sources, now)
+        request = requested(
+            settings,
+            StoppableManifest(manifest, self._stopping),
+            defaults,
+            WaveFiles.of_run(self._results_path, None, manifest.digest),
+            command=self._command,
+            checked_at=None,
+            lost_since=None,
+        )
+        deadline_in_s = None
+        if (deadline := settings.deadline) is not None:
+            deadline_in_s = deadline.seconds_from(utc(now), zone_of(settings.timezone))
+        wanted = OpeningTerms(request=request, settings=settings, deadline_in_s=deadline_in_s)
+        self._keeper = await asyncio.to_thread(PostgresKeeper, self.place.address, program=f"batcher/{self._name} run")
+        self._stack.callback(self._keeper.close)
+        return await asyncio.to_thread(open_shared, self._keeper, wave, wanted, self._clock)
+
+    def _results_of(self, record: PostgresWrittenRecord) -> Results:
+        if self._results_path is not None:
+            return ResultsExport(record, self._results_path)
+        return LineOutput(record, self._output or StandardOutput())
+
+    async def _look(self) -> WaveSighting:
+        keeper = self._keeper
+        assert keeper is not None  # noqa: S101 - `_take_up` made it
+        return await asyncio.to_thread(look_at, keeper.link, self._wave, self._name)
+
+    async def _find_credentials(self, ways: Ways, sight: WaveSighting) -> None:
+        """Which credential each scope has here. One that has none is for others, which is said."""
+        for one in sight.open_scopes():
+            named = (one.endpoint, one.project_id)
+            try:
+                way = await ways.to(named)
+                found = await way.connections.credentials([Scope(0, *named)], of=1)
+            except UserError as error:
+                self.credentials[named] = f"nothing is sent from here: {error.message}"
+            else:
+                self.credentials |= {scope: credential.describe() for scope, credential in found.items()}
+
+    async def submit(self) -> OpeningState:
+        """Plan the wave and leave it to others, in place of entering it. Raises what entering does."""
+        async with self._stack:
+            return (await self._take_up()).found
+
+    # --- running ----------------------------------------------------------------------------------------------
+
+    async def run(self) -> WaveEnd:
+        """Run it, with whoever else does, to its end. Raises only on defects and cancellation."""
+        worker_keeper = await asyncio.to_thread(PostgresKeeper, self.place.address, program=f"batcher/{self._name}")
+        try:
+            worker = self._worker(worker_keeper)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(worker.run(self._ending))
+                try:
+                    halted = await self._follow(worker)
+                finally:
+                    if not self._ending.told.is_set():
+                        self._ending.tell()
+        finally:
+            await worker_keeper.aclose()
+        return await self._finish(halted)
+
+    def _worker(self, keeper: PostgresKeeper) -> Worker:
+        assert self._ways is not None and self._status is not None and self._record is not None  # noqa: S101, PT018
+        clock, rng, wave = self._clock, self._rng, self.place.wave
+        lanes = max(1, len(self._status.sight.standing.scopes))
+        leases = Leases(keeper, self._name, clock.boot, lasts_s=self._lease_s)
+
+        async def run(held: HeldScope, way: Way, hand_on: asyncio.Event) -> ScopeEnd:
+            machine = Machine(
+                keeper=keeper, leases=leases, connections=way.connections, clock=clock, rng=rng, watch=self._watch
+            )
+            self._parts.append(machine)
+            try:
+                end = await run_scope(held, machine, hand_on)
+            finally:
+                self._parts.remove(machine)
+                self._nudge.set()
+            self._unrecorded += end.unrecorded
+            return end
+
+        return Worker(
+            keeper=keeper,
+            leases=leases,
+            card=WorkerCard(keeper.link, name=self._name, host=socket.gethostname(), pid=os.getpid(), lanes=lanes),
+            ways=self._ways,
+            run_scope=run,
+            terms=WorkerTerms(lanes=lanes, wave=wave, every_s=every_s(self._lease_s)),
+            clock=clock,
+            rng=rng,
+        )
+
+    async def _follow(self, worker: Worker) -> dict[Scope, Trouble]:
+        """Bring results until the wave ends, or is to be left. Returns the scopes that nobody can run, with why."""
+        assert self._status is not None  # noqa: S101 - it is open
+        forbidden_at: float | None = None
+        while self._stopping.why is None:
+            try:
+                await self._bring()
+                sight = self._status.sight = await self._look()
+            except (SinkFailed, JournalFailed) as error:
+                self._stopping.stop(_stop_for(error))
+                break
+            if sight.is_settled:
+                await self._bring()
+                return {}
+            if sight.is_forbidden:
+                now = self._clock.monotonic()
+                forbidden_at = now if forbidden_at is None else forbidden_at
+                is_quiet = not self._parts and (not sight.held_by_others(self._name) or now - forbidden_at > _ENDS_S)
+                if is_quiet:
+                    self._stopping.stop(_stop_of(sight))
+                    break
+            else:
+                forbidden_at = None
+            if (halted := self._nobody_can(sight, worker)) is not None:
+                return halted
+            await self._pause()
+        return {}
+
+    def _nobody_can(self, sight: WaveSighting, worker: Worker) -> dict[Scope, Trouble] | None:
+        """Where nobody is there who could go on with what is left: its scopes, each with why. None: somebody is."""
+        cannot = worker.cannot
+        left = sight.open_scopes()
+        if sight.others or not left or any((one.endpoint, one.project_id) not in cannot for one in left):
+            return None
+        return {
+            Scope(number, one.endpoint, one.project_id): Trouble(
+                fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg=cannot[one.endpoint, one.project_id]
+            )
+            for number, one in enumerate(left)
+        }
+
+    async def _bring(self) -> None:
+        assert self._results is not None  # noqa: S101 - it is open
+        await asyncio.to_thread(self._results.go_on)
+
+    async def _pause(self) -> None:
+        self._nudge.clear()
+        if self._stopping.why is None:
+            waits = [asyncio.ensure_future(self._nudge.wait()), asyncio.ensure_future(self._clock.sleep(_LOOK_S))]
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for one in waits:
+                    one.cancel()
+
+    # --- its end ----------------------------------------------------------------------------------------------
+
+    async def _finish(self, halted: dict[Scope, Trouble]) -> WaveEnd:
+        """Bring the last results, and a line for each entry that stays open, unless others go on with it."""
+        assert self._results is not None and self._status is not None  # noqa: S101, PT018 - it is open
+        tail: Counter[Status] = Counter()
+        failed = self._stopping.why is not None and self._stopping.why.kind in _UNWRITABLE
+        if not failed and self._stopping.how < HowHard.AT_ONCE:
+            try:
+                await self._bring()
+                sight = self._status.sight = await self._look()
+                if not sight.is_settled and not self._others_go_on(sight):
+                    tail = await asyncio.to_thread(self._results.finish, self._clock.now())
+            except (SinkFailed, JournalFailed) as error:
+                self._stopping.stop(_stop_for(error))
+        stop = self._stopping.why
+        if stop is not None and self._others_go_on(self._status.sight):
+            stop = Stop(stop.kind, f"{stop.text}; other machines go on with it")
+        return WaveEnd(
+            stop=stop,
+            halted=halted,
+            status=self.status(tail),
+            unrecorded=tuple(self._unrecorded),
+        )
+
+    def _others_go_on(self, sight: WaveSighting) -> bool:
+        return not (sight.is_settled or sight.is_forbidden) and bool(sight.held_by_others(self._name) or sight.others)
+
+
+_UNWRITABLE = (StopKind.JOURNAL, StopKind.RESULTS, StopKind.READER)
+
+
+def _stop_for(error: SinkFailed | JournalFailed) -> Stop:
+    if isinstance(error, JournalFailed):
+        return Stop(StopKind.JOURNAL, str(error))
+    return Stop(StopKind.READER if isinstance(error, ReaderGone) else StopKind.RESULTS, str(error))
+
+
+def _stop_of(sight: WaveSighting) -> Stop:
+    """Why orders have ended the wave."""
+    why = sight.standing.orders.forbids or "stopped"
+    said = {
+        "stopped": f"told to stop: {sight.standing.orders.stop}",
+        "deadline": "the deadline is reached",
+        "max_failures": f"more than --max-failures allows have failed ({sight.standing.orders.max_failures})",
+    }
+    return Stop(_STOPS[why], said[why])
