@@ -56,7 +56,7 @@ def make_app(waves: Waves, tokens: TokensFile | None, limits: ServiceLimits, clo
         WavesApi(waves, limits),
         reading,
         PageApi(waves, reading.indexes, limits, clock),
-        AboutApi(waves, clock),
+        AboutApi(waves, guard, clock),
         SessionApi(guard, limits),
         MetricsApi(waves, guard, reading.streams),
     )

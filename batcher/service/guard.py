@@ -184,6 +184,16 @@ class Guard:
         self.logins.was_right(address, hashed)
         return Who(name=held.name, role=held.role, address=address, token=held.hash)
 
+    @property
+    def can_tell(self) -> bool:
+        """Whether the tokens file, if there is one, says just now who may do what."""
+        try:
+            if self.tokens is not None:
+                self.tokens.tokens()
+        except TokensUnusable:
+            return False
+        return True
+
     def _read(self, look: Callable[[TokensFile], TokenLine | None]) -> TokenLine | None:
         """What *look* finds in the tokens file. Raises `Problem` where it cannot be trusted: then nobody gets in."""
         assert self.tokens is not None  # noqa: S101 - only asked where there is one

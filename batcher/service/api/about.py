@@ -11,6 +11,7 @@ from aiohttp import web
 from batcher._version import __version__
 from batcher.clock import Clock
 from batcher.service.api.call import Call, reply
+from batcher.service.guard import Guard
 from batcher.service.kept.errors import storing
 from batcher.service.openapi import document
 from batcher.service.problem import Problem
@@ -23,8 +24,9 @@ _LEAST_ROOM = 64 * 1024 * 1024  # bytes of the disk, with less of which no wave 
 class AboutApi:
     """The handlers; each is named after its route."""
 
-    def __init__(self, waves: Waves, clock: Clock) -> None:
+    def __init__(self, waves: Waves, guard: Guard, clock: Clock) -> None:
         self._waves = waves
+        self._guard = guard
         self._began = clock.now()
         self._worker = f"{socket.gethostname()}-{os.getpid()}"
 
@@ -87,6 +89,8 @@ class AboutApi:
             free = await asyncio.to_thread(self._waves.data.free_bytes)  # a network's file system may hang
         if free < _LEAST_ROOM:
             problems.append(f"only {free // 1024 // 1024} MiB are left on the disk of {self._waves.data.path}")
+        if not self._guard.can_tell:
+            problems.append("the tokens file cannot be used, and so nobody is let in; the log says why")
         await self._waves.database.probe()
         if problems:
             raise Problem(503, "; ".join(problems), title="Not ready")
