@@ -25,6 +25,9 @@ from batcher.life.state import EntryState
 MOST = 20_000
 
 
+_MadeId = tuple[str, str, bool]  # a task id, whose it is, and whether it is surely
+
+
 class ClaimedEntry(Protocol):
     """An entry in the hands of a wave; its *state* moves on meanwhile."""
 
@@ -62,7 +65,7 @@ class JobClaims:
         self._claims: dict[str, dict[Who, _JobClaim]] = {}
         self._waiting: dict[str, deque[_WaitingEntry]] = {}
         self._left: OrderedDict[tuple[str, Who], None] = OrderedDict()  # doubts that hold up nobody, oldest first
-        self._made: OrderedDict[str, dict[str, tuple[str, bool]]] = OrderedDict()  # by job: whose each id is; if surely
+        self._made: OrderedDict[str, tuple[_MadeId, ...]] = OrderedDict()  # by job; many are kept, so they are small
         self._alarms: dict[str, asyncio.TimerHandle] = {}
 
     def take(self, who: Who, work: ClaimedEntry, again: Callable[[], None]) -> bool:
@@ -134,7 +137,7 @@ class JobClaims:
         claims = self._claims.get(job_id, {})
         if job_id not in self._made and all(wave == besides for wave, _ in claims):
             return frozenset()  # as ever, but for jobs of several waves
-        ids = {task_id for task_id, (whose, _) in self._made.get(job_id, {}).items() if whose != besides}
+        ids = {task_id for task_id, whose, _ in self._made.get(job_id, ()) if whose != besides}
         for who, claim in claims.items():
             if who[0] != besides:
                 ids |= _made_of(claim.work).keys()
@@ -142,8 +145,8 @@ class JobClaims:
 
     def unsure(self, job_id: str, besides: str) -> frozenset[str]:
         """Those of `made` that may have been there already: see `batcher.life.reconcile.Others`."""
-        made = self._made.get(job_id, {})
-        ids = {task_id for task_id, (whose, is_sure) in made.items() if whose != besides and not is_sure}
+        made = self._made.get(job_id, ())
+        ids = {task_id for task_id, whose, is_sure in made if whose != besides and not is_sure}
         for who, claim in self._claims.get(job_id, {}).items():
             if who[0] != besides:
                 ids |= {task_id for task_id, is_sure in _made_of(claim.work).items() if not is_sure}
@@ -170,8 +173,8 @@ class JobClaims:
 
     def _note_made(self, who: Who, work: ClaimedEntry) -> None:
         if self._remembers and (ids := _made_of(work)):
-            made = self._made.setdefault(work.entry.job_id, {})
-            made.update((task_id, (who[0], is_sure)) for task_id, is_sure in ids.items())
+            known = tuple(one for one in self._made.get(work.entry.job_id, ()) if one[0] not in ids)
+            self._made[work.entry.job_id] = known + tuple((id, who[0], is_sure) for id, is_sure in ids.items())
             self._made.move_to_end(work.entry.job_id)
             if len(self._made) > MOST:
                 self._made.popitem(last=False)

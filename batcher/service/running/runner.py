@@ -18,6 +18,7 @@ from batcher.service.meters import Meters
 from batcher.service.models import State
 from batcher.service.running.feed import Feed
 from batcher.service.running.host import Host
+from batcher.service.running.memory import MemoryReturn
 from batcher.service.running.run import Run, RunOutcome
 from batcher.service.running.verbs import final
 from batcher.service.running.view import wave_told
@@ -347,8 +348,12 @@ class Runner:
     async def _tick(self) -> None:
         """Tell how far the running waves are, and let those who read lines look again."""
         settled: dict[str, tuple[int, int]] = {}
+        memory, has_run = MemoryReturn(self._clock.monotonic), False
         while True:
             await asyncio.sleep(_TICK_S)
+            if has_run and not self._tasks:
+                has_run = not await memory.when_idle()
+            has_run = has_run or bool(self._tasks)
             for id in list(self._runs):
                 row = self._rows.get(id)
                 if row is None:
