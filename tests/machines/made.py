@@ -22,10 +22,21 @@ from batcher.machines.scope_run import ScopeEnd, run_scope
 from batcher.settings import RunSettings
 from batcher.simulator.ledger import Effect, RequestSeen
 from batcher.simulator.server import Simulator
+from batcher.wave.context import Boundary, unwatched
 from tests.journal.made import plan
 from tests.wave.made import entry
 
 PROJECT = "project-a"
+
+
+class SuspendedClock(SystemClock):
+    """The clock of a machine that is suspended at times, for a test's purposes: only its boot clock tells."""
+
+    suspended_s = 0.0
+
+    def boot(self) -> float:
+        """Seconds since its start, suspended or not."""
+        return super().boot() + self.suspended_s
 
 
 def settings(simulator: Simulator, **more: Any) -> RunSettings:
@@ -54,6 +65,7 @@ async def machine(
     lasts_s: float = 5.0,
     clock: SystemClock | None = None,
     patience: Patience = Patience(),  # noqa: B008 - a value that never changes
+    watch: Boundary = unwatched,
     **more: Any,
 ) -> AsyncIterator[Machine]:
     """One of that name."""
@@ -73,6 +85,7 @@ async def machine(
                 connections=way,
                 clock=own,
                 rng=rng,
+                watch=watch,
             )
     finally:
         await keeper.aclose()

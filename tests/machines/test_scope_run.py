@@ -1,6 +1,7 @@
 """A scope that is held by a lease, and run: by one machine after the other, and never by two at once."""
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -11,8 +12,9 @@ from batcher.journal.errors import LaneLost
 from batcher.journal.ops import Happened
 from batcher.journal.port import Record
 from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.link import Patience
 from batcher.journal.postgres.orders import order_wave
-from batcher.life.events import Answered, Intended
+from batcher.life.events import Answered, Intended, Retracted, decode
 from batcher.life.result import Status
 from batcher.machines.look import look_around
 from batcher.machines.machine import Machine
@@ -20,8 +22,9 @@ from batcher.machines.scope_run import ScopeEndKind, run_scope
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
-from tests.journal.postgres.cluster import needed, prepared
-from tests.machines.made import creates, machine, made, planned, run, take, taken
+from tests.journal.postgres.cluster import Cluster, needed, prepared
+from tests.journal.postgres.wire import Wire
+from tests.machines.made import SuspendedClock, creates, machine, made, planned, run, take, taken
 
 
 @pytest.fixture
@@ -160,3 +163,115 @@ async def test_a_wave_in_which_too_much_failed_is_not_begun(address: Address) ->
         order_wave(one.keeper.link, one.keeper.wave("a").number, max_failures=0)
         assert (await run(one, simulator)).kind is ScopeEndKind.DONE
         assert not [event for event in simulator.ledger if isinstance(event, RequestSeen)]
+
+
+# --- what is asked right before a request leaves --------------------------------------------------------
+
+
+def kinds(one: Machine, wave: str) -> Counter[str]:
+    """How many events there are of each kind, and why requests were taken back."""
+    number = one.keeper.wave(wave).number
+    rows = one.keeper.link.rows("SELECT kind, body FROM events WHERE wave = %s", (number,))
+    told = [decode(kind, body) for kind, body in rows]
+    return Counter(event.why if isinstance(event, Retracted) else type(event).__name__ for event in told)
+
+
+@pytest.mark.parametrize(
+    ("lasts_s", "why"),
+    [
+        (5.0, "the lease on its scope is not to be relied on: the request did not leave"),
+        (60.0, "it was intended too long ago: the request did not leave"),
+    ],
+)
+async def test_what_was_intended_before_a_machine_slept_does_not_leave_after_it(
+    address: Address, simulator: Simulator, lasts_s: float, why: str
+) -> None:
+    """Somebody else may have the scope by then. Where nobody has, the machine goes on with it."""
+    clock = SuspendedClock()
+    intents = 0
+
+    def sleeps(boundary: str) -> None:
+        nonlocal intents
+        if boundary == "intent durable":
+            intents += 1
+            if intents == 5:
+                clock.suspended_s += 20.0
+
+    async with machine(address, "one", simulator, clock=clock, lasts_s=lasts_s, watch=sleeps) as one:
+        planned(one.keeper, "a", simulator, range(20), rate="50/s")
+        held = await taken(one, simulator)
+        assert (await run_scope(held, one, asyncio.Event())).kind is ScopeEndKind.DONE
+        assert counts(one, "a") == {Status.CREATED: 20}
+        told = kinds(one, "a")
+        assert 0 < told[why] <= 8
+        assert len(made(simulator)) == len(creates(simulator)) == 20
+
+
+# --- a database that is away ----------------------------------------------------------------------------
+
+HASTE = Patience(answer_s=0.5, grace_s=60.0)
+
+
+async def restart(cluster: Cluster, wire: Wire) -> None:
+    await asyncio.to_thread(cluster.stop, "immediate")
+    await asyncio.to_thread(cluster.start)
+
+
+async def cut(cluster: Cluster, wire: Wire) -> None:
+    wire.cut()
+
+
+async def stall(cluster: Cluster, wire: Wire) -> None:
+    wire.stall("down")
+    await asyncio.sleep(1.0)
+    wire.go_on()
+
+
+FAULTS = {"restart": restart, "cut": cut, "stall": stall}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+async def test_a_database_that_is_away_for_a_moment_costs_no_take_over(simulator: Simulator, fault: str) -> None:
+    """Nothing is sent twice, nothing is lost, and whoever has the scope keeps it."""
+    cluster = needed()
+    wire = Wire(cluster.port)
+    try:
+        address = prepared(cluster, port=wire.port)
+        async with machine(address, "one", simulator, patience=HASTE, lasts_s=5.0) as one:
+            planned(one.keeper, "a", simulator, range(60), rate="40/s")
+            held = await taken(one, simulator)
+            running = asyncio.create_task(run_scope(held, one, asyncio.Event()))
+            await until(lambda: len(creates(simulator)) > 10)
+            await FAULTS[fault](cluster, wire)
+            end = await running
+            assert (end.kind, end.unrecorded) == (ScopeEndKind.DONE, ())
+            assert counts(one, "a") == {Status.CREATED: 60}
+            assert sorted(made(simulator)) == sorted(f"job-{n}" for n in range(60))
+            (after,) = one.keeper.link.rows("SELECT epoch FROM scopes")
+            assert after == (held.epoch + 1,)  # by giving it back
+    finally:
+        wire.close()
+
+
+async def test_a_database_that_stays_away_ends_the_run_of_a_scope(simulator: Simulator) -> None:
+    """What was answered meanwhile is told, and whoever takes the scope looks up what is in doubt."""
+    cluster = needed()
+    wire = Wire(cluster.port)
+    try:
+        address = prepared(cluster, port=wire.port)
+        direct = Address(cluster.url(), address.schema)
+        brief = Patience(answer_s=0.5, grace_s=1.0)
+        async with machine(address, "one", simulator, patience=brief, grace=1.0) as one:
+            planned(one.keeper, "a", simulator, range(40), rate="20/s", grace=1.0)
+            running = asyncio.create_task(run(one, simulator))
+            await until(lambda: len(creates(simulator)) > 10)
+            wire.close()
+            end = await running
+            assert end.kind is ScopeEndKind.FAILED
+            assert " the journal postgresql://" in str(end.said)
+        async with machine(direct, "two", simulator) as two:
+            assert (await run(two, simulator)).kind is ScopeEndKind.DONE
+            assert counts(two, "a") == {Status.CREATED: 40}
+            assert sorted(made(simulator)) == sorted(f"job-{n}" for n in range(40))
+    finally:
+        wire.close()
