@@ -118,7 +118,11 @@ ROUTES: tuple[Route, ...] = (
     _verb("retry-failed", Role.SUBMIT, "Take up the failed entries of a wave that has ended again."),
     _verb(
         "recheck", Role.SUBMIT, "Make a new wave of the comparisons that did not come out consistent.",
-        answers={201: RouteAnswer("The new wave.", {JSON: models.WaveModel})},
+        answers={
+            201: RouteAnswer("The new wave.", {JSON: models.WaveModel}),
+            200: RouteAnswer("The same wave as before: `Idempotency-Key` was seen already.", {JSON: models.WaveModel}),
+        },
+        headers={"Idempotency-Key": "Makes a repeat safe, as of `POST /v1/waves`."},
         answer_headers={"Location": "The new wave's address."},
     ),
     Route(

@@ -26,7 +26,7 @@ from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.register import Register, WaveRow, settings_of
 from batcher.service.limits import ServiceLimits
 from batcher.service.meters import Meters
-from batcher.service.models import Change, ListWaves, NewWave, State
+from batcher.service.models import LONGEST_NAME, Change, ListWaves, NewWave, State
 from batcher.service.notices.desk import Desk
 from batcher.service.problem import Problem
 from batcher.service.roles import Who
@@ -39,6 +39,7 @@ from batcher.settings import Loaded
 
 log = get_logger("batcher.service")
 
+_AGAIN = ", compared again"
 _SIGNS = "abcdefghijkmnpqrstuvwxyz23456789"  # none that is taken for another
 
 
@@ -337,8 +338,8 @@ class Waves:
             self.runner.put(changed)
         self.runner.feed(id).publish("entry", {"index": index})
 
-    async def recheck(self, id: str, who: Who) -> WaveRow:
-        """A new wave of the comparisons of *id* that did not come out consistent. Raises `Problem`."""
+    async def recheck(self, id: str, who: Who, key: str | None) -> tuple[WaveRow, bool]:
+        """A new wave of what did not come out consistent in *id*, as `submit` has it. Raises `Problem`."""
         self._require_open()
         row = await self.get(id)
         verbs.require_recheck(row)
@@ -351,7 +352,7 @@ class Waves:
             loaded = settings_from(self.service, row.profile, given)
             made = WaveRow(
                 id=new,
-                name=f"{row.name}, compared again",
+                name=f"{row.name[: LONGEST_NAME - len(_AGAIN)]}{_AGAIN}",
                 format="jsonl",
                 digest="",
                 entries=0,
@@ -364,8 +365,7 @@ class Waves:
                 state=State.QUEUED,
                 of=row.id,
             )
-            accepted, _ = await self._accept(draft, made, loaded, who, None)
-            return accepted
+            return await self._accept(draft, made, loaded, who, key)
         finally:
             await asyncio.to_thread(self.data.discard, draft.path)
 

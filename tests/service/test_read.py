@@ -72,7 +72,15 @@ async def test_a_followed_wave_with_trouble_in_every_form(cloud: Simulator, tmp_
                 assert (await answer.text()).lower().startswith(begins)
         await service.get(f"{path}/report?format=pdf", status=422)
 
-        again = await service.post(f"{path}/recheck", status=201)
+        async def recheck(_: int) -> tuple[int, str]:
+            headers = {"Idempotency-Key": "once"}
+            async with service.client.post(f"{path}/recheck", headers=headers) as answer:
+                return answer.status, (await answer.json())["id"]
+
+        asked = await asyncio.gather(*map(recheck, range(3)))
+        assert sorted(status for status, _ in asked) == [200, 200, 201]
+        assert len({id for _, id in asked}) == 1
+        again = await service.get(f"/v1/waves/{asked[0][1]}")
         await service.until(again["id"], State.ENDED)
         (line,) = await service.lines(f"/v1/waves/{again['id']}/results")
         assert (line["key"], line["job_id"]) == ("k0", "differs-1")

@@ -4,6 +4,7 @@ from aiohttp import web
 
 from batcher.service.acceptance import Unsound, format_of
 from batcher.service.api.call import Call, reply
+from batcher.service.kept.register import WaveRow
 from batcher.service.limits import ServiceLimits, StreamQuota, upload
 from batcher.service.problem import Problem
 from batcher.service.waves import SubmittedManifest, Waves
@@ -29,6 +30,9 @@ class WavesApi:
                 row, is_new = await self._waves.submit(manifest, call.query, call.more, who, key)
             except Unsound as error:
                 return error.response()
+        return self._made(row, is_new=is_new)
+
+    def _made(self, row: WaveRow, *, is_new: bool) -> web.Response:
         where = {"Location": f"/v1/waves/{row.id}"}
         return reply(self._waves.runner.told(row), status=201 if is_new else 200, headers=where)
 
@@ -73,8 +77,9 @@ class WavesApi:
 
     async def recheck(self, call: Call) -> web.StreamResponse:
         """A new wave of what did not come out consistent."""
-        row = await self._waves.recheck(call.id, call.who)
-        return reply(self._waves.runner.told(row), status=201, headers={"Location": f"/v1/waves/{row.id}"})
+        key = _key(call.request.headers.get("Idempotency-Key"))
+        row, is_new = await self._waves.recheck(call.id, call.who, key)
+        return self._made(row, is_new=is_new)
 
 
 def handed_in(call: Call, limits: ServiceLimits) -> SubmittedManifest:
