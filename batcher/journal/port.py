@@ -25,7 +25,7 @@ intent that an order forbids (stop, pause, deadline, most failures) is refused w
 epochs, since its lock is held for as long as the process lives, and its orders are that process's own.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, assert_never
 
@@ -246,7 +246,7 @@ class MutableRecord(Record, Protocol):
 class Journal(Protocol):
     """A wave's record while the wave runs."""
 
-    async def record(self, *ops: Op) -> Receipt | None:
+    def record(self, *ops: Op) -> Awaitable[Receipt | None]:
         """Make *ops* durable, in order, all or none. Raises `JournalFailed`.
 
         Gives the receipt of the last result among them; None: there is none. Once called they are written even if the

@@ -158,6 +158,10 @@ class FairSemaphore:
         """Whose turn it is; those who left the line do not count."""
         if not self._queues:
             return None
+        if len(self._queues) == 1:
+            party, queue = next(iter(self._queues.items()))
+            if not queue[0][1].done():
+                return party
         for party, queue in list(self._queues.items()):
             while queue and queue[0][1].done():
                 queue.popleft()

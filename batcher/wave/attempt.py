@@ -25,7 +25,7 @@ from batcher.drs.outcome import CreateOutcome, Fate, Trouble
 from batcher.journal.errors import IntentRefused
 from batcher.journal.ops import Happened
 from batcher.life.decide import Settle, too_late
-from batcher.life.events import Answered, Event, Intended, Retracted
+from batcher.life.events import Answered, Intended, Retracted
 from batcher.life.policy import Reconcile
 from batcher.life.state import fold
 from batcher.pace.fair_semaphore import PartyClosed, PartyPaused
@@ -224,9 +224,9 @@ class Attempts:
             snapshot=known is not None,
             lease=held.lease,
         )
-        events: tuple[Event, ...] = (*instead_of, event)
+        happened = [Happened(index=entry.index, event=retracted) for retracted in instead_of]
         held.intended_at = context.clock.boot()
-        await context.record(*(Happened(index=entry.index, event=one) for one in events))
+        await context.record(*happened, Happened(index=entry.index, event=event))
         held.state = fold(before, event)
 
     async def _retract(self, held: HeldEntry, why: str | None = None) -> None:
@@ -302,9 +302,10 @@ class Attempts:
         refused = outcome.whole if outcome.whole is not None and outcome.whole.fate is Fate.NOT_LET_IN else None
         if outcome.answered and refused is None and (outcome.whole is None or outcome.whole.foreign is None):
             self._pass.let_in()
-        if any(isinstance(verdict, Trouble) and verdict.fate is Fate.TURNED_AWAY for verdict in event.halves.values()):
+        troubles = [verdict for verdict in event.halves.values() if isinstance(verdict, Trouble)]
+        if troubles and any(trouble.fate is Fate.TURNED_AWAY for trouble in troubles):
             self._context.counts.throttled += 1
-        if all(isinstance(verdict, Trouble) for verdict in event.halves.values()):
+        if len(troubles) == len(event.halves):
             self._prior_run.tells_nothing(held)
         if outcome.unasked:
             log.warning("comparison.unasked", key=held.entry.key, ids=outcome.unasked)

@@ -61,7 +61,7 @@ class Context(Struct, kw_only=True):
         try:
             return await self.journal.ask(question, *args, **more)
         except JournalFailed as error:
-            self.stopping.stop(Stop(StopKind.JOURNAL, str(error)))
+            self._failed(error)
             raise
 
     async def record(self, *ops: Op) -> Receipt | None:
@@ -72,8 +72,11 @@ class Context(Struct, kw_only=True):
         try:
             return await self.journal.record(*ops)
         except JournalFailed as error:
-            self.stopping.stop(Stop(StopKind.JOURNAL, str(error)))
+            self._failed(error)
             raise
+
+    def _failed(self, error: JournalFailed) -> None:
+        self.stopping.stop(Stop(StopKind.JOURNAL, str(error)))
 
     async def record_surely(self, what: Callable[[], str], *ops: Op) -> Receipt | None:
         """Make durable what the cloud told: tried again until the wave's grace is over.
@@ -84,8 +87,9 @@ class Context(Struct, kw_only=True):
         try:
             while True:
                 try:
-                    return await self.record(*ops)
-                except JournalFailed:
+                    return await self.journal.record(*ops)
+                except JournalFailed as error:
+                    self._failed(error)
                     await self.clock.sleep(1.0)
         except LaneLost:
             raise  # whoever has the scope by now knows it: it is kept beside the record

@@ -87,9 +87,9 @@ class EntryStateMachine:
     async def sifted(self, held: HeldEntry, event: Answered) -> Answered:
         """*event*, an answer to *held*, without the ids that it cannot have made: they were there before, or others of
         its job have them."""
-        if not any(isinstance(verdict, Made) for verdict in event.halves.values()):
-            return event
         if not (self.shares_job(held.entry) or held.state.known):
+            return event
+        if not any(isinstance(verdict, Made) for verdict in event.halves.values()):
             return event
         told, _ = await self._told_by_others(held.entry)
         elsewhere = self._made_by_others(held.entry, told) | held.state.known

@@ -4,7 +4,7 @@ Many waves share the file, its thread and its syncs, and do not see each other: 
 of format 1, whichever version of batcher wrote it; a file of many is of format 2.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
@@ -73,9 +73,9 @@ class SqliteJournal:
         self._record = record
         self._group = group
 
-    async def record(self, *ops: Op) -> Receipt | None:
+    def record(self, *ops: Op) -> Awaitable[Receipt | None]:
         """Make *ops* durable, in order, all or none. Raises `JournalFailed`."""
-        return await self._group.write(self._record, ops)  # cancelling it takes nothing back
+        return self._group.write(self._record, ops)  # cancelling it takes nothing back
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
         """The answer to *question*, a method of `Record`: `await journal.ask(Record.events, 7)`."""
