@@ -15,6 +15,8 @@ SENTENCES = {
     "credential.iam_unreachable": "IAM cannot be asked: the scope waits",
     "database.away": "the database is away: it is waited for",
     "database.back": "the database is back",
+    "database.failed_over": "the database goes on elsewhere, and may have forgotten what was recorded last: what has "
+    "no result yet is looked up before it is sent",
     "entry.held_back": "a job is not ready: its entries wait until it is",
     "journal.beside_unreadable": "the journal of another wave cannot be read: "
     "what may be its comparison is left to a person",

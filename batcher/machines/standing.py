@@ -50,13 +50,15 @@ class SeenWorker(Struct, frozen=True, kw_only=True):
 
 
 class SharedStanding(Struct, frozen=True, kw_only=True):
-    """A wave; *by_status* counts its results."""
+    """A wave; *by_status* counts its results. *looks_first*: what has no result yet is looked up before it is sent, as
+    the database went on elsewhere, or the operator asked for it."""
 
     wave: str
     entries: int
     by_status: Mapping[Status, int]
     orders: Orders
     scopes: Sequence[SharedScope]
+    looks_first: bool
 
     @property
     def settled(self) -> int:
@@ -92,6 +94,7 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
             "stage": self.stage,
             "entries": self.entries,
             "by_status": {status.value: self.by_status.get(status, 0) for status in Status},
+            "looks_first": self.looks_first,
             "orders": to_builtins(self.orders),
             "scopes": to_builtins(self.scopes),
         }
@@ -100,7 +103,9 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
 def standings_of(link: DatabaseLink, wave: str | None = None) -> list[SharedStanding]:
     """Where the *wave* with that id stands, or each of the database, oldest first. Raises `JournalFailed`."""
     rows = link.rows(
-        "SELECT number, id, entries, counts FROM waves WHERE planned AND (%s::text IS NULL OR id = %s) ORDER BY number",
+        "SELECT number, id, entries, counts, EXISTS (SELECT 1 FROM facts f WHERE f.wave = number "
+        "AND f.name = 'look_first' AND f.value = 'true') "
+        "FROM waves WHERE planned AND (%s::text IS NULL OR id = %s) ORDER BY number",
         (wave, wave),
     )
     return [
@@ -110,8 +115,9 @@ def standings_of(link: DatabaseLink, wave: str | None = None) -> list[SharedStan
             by_status={Status(status): count for status, count in counts.items() if count},
             orders=orders_of(link, number),
             scopes=_scopes_of(link, number),
+            looks_first=looks_first,
         )
-        for number, name, entries, counts in rows
+        for number, name, entries, counts, looks_first in rows
     ]
 
 

@@ -18,6 +18,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from batcher.journal.errors import LaneLost
+from batcher.journal.postgres.failover import notice_failover
 from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.link import Row
 
@@ -80,6 +81,7 @@ class Leases:
 
         What its holder is writing at this moment is waited for. Raises `JournalFailed`.
         """
+        await self._notice_failover()
         asked_at = self._boot()
         # Where it is ours already, an earlier try was done whose answer was lost: taking it again only costs an epoch.
         row = await self._asked(
@@ -140,6 +142,13 @@ class Leases:
             Holding(endpoint=endpoint, project_id=project_id, epoch=epoch, owner=owner, left_s=left_s)
             for endpoint, project_id, epoch, owner, left_s in rows
         ]
+
+    async def _notice_failover(self) -> None:
+        """Notice that the database goes on elsewhere than a wave was planned, before any of it is run."""
+        link = self._keeper.link
+        if (cluster := link.cluster) is not None:
+            asked = self._keeper.group().ask(lambda: link.do(lambda c: notice_failover(c, cluster), writing=True))
+            link.tell_failover(await asked)  # type: ignore[arg-type]
 
     async def _asked(self, sql: str, values: tuple[object, ...]) -> Row | None:
         """The row that answers *sql*, in the turn of what this process writes."""

@@ -11,6 +11,7 @@ Invariants:
 
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -21,6 +22,10 @@ from psycopg.abc import PQGen
 from batcher.clock import SystemClock
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.failover import CLUSTER, notice_failover
+from batcher.logger import get_logger
+
+log = get_logger("batcher.journal")
 
 T = TypeVar("T")
 RV = TypeVar("RV")
@@ -102,6 +107,7 @@ class DatabaseLink:
         self._closing = threading.Event()
         self._connection: Connection | None = None
         self.is_pooled = False
+        self.cluster: str | None = None  # on which the server is; None: it was a standby each time
         try:
             self._connection = self._connect()
         except psycopg.Error as error:
@@ -220,10 +226,10 @@ class DatabaseLink:
         """See that what the server says is durable is. Raises `WaveRefused`, `psycopg.Error`."""
         row = connection.execute(
             "SELECT current_setting('fsync'), current_setting('full_page_writes'), current_setting('server_encoding'), "
-            "current_setting('synchronous_commit'), pg_backend_pid()"
+            f"current_setting('synchronous_commit'), pg_backend_pid(), {CLUSTER}"
         ).fetchone()
         assert row is not None  # noqa: S101 - a SELECT without FROM
-        fsync, pages, encoding, synchronous, process = row
+        fsync, pages, encoding, synchronous, process, cluster = row
         self.is_pooled = process != connection.pgconn.backend_pid  # who told us the one is not who has the other
         if self._trusting:
             return
@@ -231,6 +237,21 @@ class DatabaseLink:
             raise WaveRefused(f"the database {self.name} cannot keep a wave: {why}")
         if synchronous != "on" or (self.is_pooled and shares_sessions(connection, self.sibling)):
             raise WaveRefused(f"the database {self.name} is reached through a pooler that {POOLED}")
+        self._notice_cluster(connection, cluster)
+
+    def _notice_cluster(self, connection: Connection, cluster: str | None) -> None:
+        """Notice that the database goes on elsewhere, before anything is written there by what is known of it here."""
+        if cluster is None:  # a standby, which takes no writes yet
+            return
+        before, self.cluster = self.cluster, cluster
+        if before not in (None, cluster):
+            with suppress(psycopg.errors.InsufficientPrivilege):  # of whoever only reads, and so has no scope
+                self.tell_failover(notice_failover(connection, cluster))
+
+    def tell_failover(self, waves: Sequence[str]) -> None:
+        """Say that *waves* went on elsewhere."""
+        if waves:
+            log.warning("database.failed_over", database=self.name, waves=list(waves))
 
     def sibling(self) -> Connection:
         """A second connection, to see whether both are the same session."""

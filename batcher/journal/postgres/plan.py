@@ -13,6 +13,7 @@ import orjson
 import psycopg
 
 from batcher.journal.errors import WaveRefused
+from batcher.journal.postgres.failover import CLUSTER
 from batcher.journal.postgres.link import Connection, DatabaseLink, Patience
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Status
@@ -93,8 +94,8 @@ class PostgresPlanWriter:
             )
             counts = orjson.dumps({Status.INVALID.value: self._invalid} if self._invalid else {}).decode()
             cursor.execute(
-                "UPDATE waves SET planned = true, entries = %s, next_seq = %s, counts = %s, "
-                "planned_at = clock_timestamp() WHERE number = %s",
+                "UPDATE waves SET planned = true, entries = %s, next_seq = %s, counts = %s, "  # noqa: S608 - ours
+                f"planned_at = clock_timestamp(), cluster = {CLUSTER} WHERE number = %s",
                 (entries, self._invalid, counts, self._number),
             )
             cursor.executemany(

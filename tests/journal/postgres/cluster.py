@@ -125,6 +125,22 @@ class Cluster:
         cluster.start()
         return cluster
 
+    def standby(self) -> "Cluster":
+        """A standby of it that runs: a copy of its data, to which it sends its log."""
+        standby = Cluster._in_new_folder(self.bin)
+        standby._run(
+            "pg_basebackup", "--no-sync", "-c", "fast", "-X", "stream", "-R", "-D", str(standby.folder),
+            "-d", f"{self.url()}?application_name=standby",
+        )  # fmt: skip
+        with (standby.folder / "postgresql.auto.conf").open("a") as written:
+            written.write(f"port = {standby.port}\n")
+        standby.start()
+        return standby
+
+    def promote(self) -> None:
+        """Have the standby go on by itself, and wait until it does."""
+        self._run("pg_ctl", "promote", "-w", "-s", "-D", str(self.folder))
+
     def _run(self, program: str, *arguments: str) -> None:
         with tempfile.TemporaryFile() as said:
             done = subprocess.run(

@@ -110,6 +110,10 @@ def lines_of(standings: Sequence[SharedStanding], workers: Sequence[SeenWorker])
         yield line
         for order in _orders(standing):
             yield Text(f"  {order}", "yellow")
+        if standing.looks_first and not standing.is_over:
+            yield Text(
+                "  what has no result yet is looked up before it is sent: the database went on elsewhere", "yellow"
+            )
         for scope in standing.scopes:
             yield _scope_line(scope)
         if waiting := len(standing.waiting):
