@@ -26,7 +26,7 @@ from batcher.report.html import write_page
 from batcher.report.page_data import PageData, gather_page
 from batcher.report.state import ReviewState
 from batcher.report.tables import write_entries
-from tests.chromium import chromium, needs_chromium
+from tests.chromium import chromium, looks_well, needs_chromium
 from tests.report.waves import write_wave
 
 
@@ -232,6 +232,9 @@ async def test_several_waves_can_be_told_apart(opened: Page, tmp_path: Path) -> 
     await opened.select_option("select[data-facet=wave]", f"={again}")
     await expect(shown(opened)).to_have_text("50 of 150 entries")
     await expect(opened.locator("#rows tr").first).to_contain_text("replaces first.jsonl: ")
+    await looks_well(opened, "a report over two waves")
+    await opened.set_viewport_size({"width": 390, "height": 844})
+    await looks_well(opened, "the same on a phone")
 
 
 @in_browser

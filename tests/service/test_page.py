@@ -3,7 +3,6 @@
 import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from batcher.simulator.faults import parse_profile
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
-from tests.chromium import chromium, needs_chromium
+from tests.chromium import chromium, looks_well, needs_chromium
 from tests.service.serving import PROJECT, Serving, csv, serving
 from tests.service.tiny import made
 
@@ -35,7 +34,6 @@ BORIS: dict[str, Any] = {
     "timezone_id": "Asia/Shanghai",
     "viewport": {"width": 390, "height": 844},
 }
-AXE = find_spec("axe_playwright_python")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -78,21 +76,6 @@ async def someone(browser: Browser, url: str, **more: Any) -> AsyncIterator[Page
     assert troubles == []
 
 
-async def looks_well(page: Page, name: str) -> None:
-    """Nothing that axe-core calls serious, and nothing wider than the page."""
-    wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
-    assert await page.evaluate(wide) <= 0, name
-    if AXE is None or AXE.origin is None:
-        return
-    await page.evaluate((Path(AXE.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
-    found = await page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    assert [
-        (name, one["id"], one["nodes"][0]["html"][:200])
-        for one in found["violations"]
-        if one["impact"] in ("serious", "critical")
-    ] == []
-
-
 async def answer(page: Page, said: str | re.Pattern[str], with_: str) -> None:
     """The question that is asked names the consequence, as *said*; say yes."""
     await expect(page.locator("#question")).to_contain_text(said)
@@ -108,6 +91,7 @@ def tab(page: Page, name: str) -> Any:
     return page.locator(".tabs a", has_text=name)
 
 
+@pytest.mark.slow
 async def test_five_thousand_entries_are_handed_in_watched_and_understood(
     settings: pytest.MonkeyPatch, tmp_path: Path, browser: Browser
 ) -> None:
@@ -248,6 +232,48 @@ async def test_what_is_shown_is_said_to_be_old_and_it_connects_again(
                 await expect(page.locator(".freshness")).to_have_text("Live", timeout=15_000)
                 await service.post(f"/v1/waves/{wave['id']}/pause")
                 await expect(page.locator(".title .pill")).to_have_text("paused")
+
+
+async def tabs_to(page: Page, selector: str) -> None:
+    """Press Tab until *selector* has the focus."""
+    for _ in range(80):
+        await page.keyboard.press("Tab")
+        if await page.evaluate("(selector) => document.activeElement.matches(selector)", selector):
+            return
+    raise AssertionError(f"no Tab leads to {selector}")
+
+
+async def test_a_keyboard_is_enough(settings: pytest.MonkeyPatch, tmp_path: Path, browser: Browser) -> None:
+    async with served(settings, tmp_path / "data") as service, someone(browser, service.url) as page:
+        wave = await service.submit(csv(300), "name=slow&rate=20/s")
+        await page.goto(service.url)
+        await expect(page.locator("#waves a.key")).to_be_visible()
+        await page.locator(".skip").focus()
+        await page.keyboard.press("Enter")  # past what stands on every page
+        await expect(page.locator("#main")).to_be_focused()
+        await tabs_to(page, "#waves a.key")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("h1")).to_be_focused()
+        await tabs_to(page, "[data-do=pause]")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#question")).to_be_visible()
+        await page.keyboard.press("Escape")  # no
+        await expect(page.locator("[data-do=pause]")).to_be_focused()
+        await page.keyboard.press("Enter")
+        await tabs_to(page, "#question [type=submit]")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("[data-do=resume]")).to_be_visible()
+        assert await page.evaluate("document.activeElement.matches('.actions *, h1, main')")  # one's place is kept
+        await service.post(f"/v1/waves/{wave['id']}/stop")
+        await tabs_to(page, ".tabs a[href*=entries]")
+        await page.keyboard.press("Enter")
+        await tabs_to(page, "#rows a.key")
+        key = await page.evaluate("document.activeElement.textContent")
+        await page.keyboard.press("Enter")
+        await expect(page.locator("#which")).to_have_text(key)
+        await page.keyboard.press("Escape")
+        await expect(page.locator("#entry")).to_be_hidden()
+        assert await page.evaluate("document.activeElement.textContent") == key
 
 
 async def test_two_people_and_one_wave(settings: pytest.MonkeyPatch, tmp_path: Path, browser: Browser) -> None:

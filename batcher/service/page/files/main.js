@@ -22,7 +22,7 @@ const POLL_MS = 2000, CAUSES_MS = 4000, OLD_MS = 8000, MOST_CAUSES = 12;
 const nothing = () => ({ wave: null, waves: null, scopes: null, audit: null, entries: null, entry: null, gate: null, requests: null, pace: null, causes: {}, failed: null, entryFailed: null, gateFailed: null });
 let state = { view: now(), who: null, out: false, loginFailed: null, lostAt: null, heardAt: Date.now(), ...nothing() };
 const idle = { end: () => {}, again: () => {} };
-let listening = idle, turn = 0, due = false, focuses = false;
+let listening = idle, turn = 0, due = false, focuses = false, moves = false;
 
 // --- drawing ---------------------------------------------------------------------------------------------
 function draw() {
@@ -37,7 +37,9 @@ function show() {
   const view = state.who ? (VIEWS[state.view.place] ?? VIEWS.waves)(state) : state.out ? loginView() : make("p", { class: "soft" }, t("loading"));
   const fresh = make("div", { id: "app" }, make("a", { class: "skip", href: "#main", "data-skip": "" }, t("skip")), header(), connection(),
     make("main", { id: "main", tabindex: "-1", "data-key": `main-${state.view.place}-${state.view.id ?? ""}-${state.who ? "in" : "out"}` }, view));
+  const had = document.activeElement;
   morph(app, fresh);
+  if (had !== document.body && !had.isConnected) focuses = true; // what had the focus is gone: nobody is sent back to the top
   drawEntry(state);
   for (const wide of document.querySelectorAll(".wide")) { // what has to be scrolled can be by keyboard
     if (wide.scrollWidth > wide.clientWidth) wide.tabIndex = 0;
@@ -47,7 +49,8 @@ function show() {
   if (focuses) {
     focuses = false;
     app.querySelector("h1")?.focus({ preventScroll: true });
-    scrollTo(0, 0);
+    if (moves) scrollTo(0, 0);
+    moves = false;
     app.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }
 }
@@ -219,7 +222,7 @@ function route() {
   const moved = before.place !== view.place || before.id !== view.id || before.tab !== view.tab;
   const same = before.place === view.place && before.id === view.id;
   state.view = view;
-  if (moved) focuses = true;
+  if (moved) focuses = moves = true;
   if (!same) state = { ...state, ...nothing(), waves: view.place === "scopes" || before.place === "scopes" ? state.waves : null };
   if (before.query.entry !== view.query.entry) { state.entry = null; state.entryFailed = null; }
   if (moved || asked(before.query) !== asked(view.query)) state.failed = null;
@@ -340,7 +343,7 @@ async function enter() {
       setTimeout(enter, 2000); // it is not there: once more
     }
   }
-  focuses = true;
+  focuses = moves = true;
   listen();
   draw();
 }
