@@ -1,14 +1,17 @@
 """The data folder on a disk that is full: what cannot be recorded is refused and not done, what is there can be read,
 and all goes on when there is room. The disk is a small file system of its own."""
 
+import asyncio
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pytest
+from aiohttp import ClientSession
 
 from batcher.journal.errors import JournalFailed
 from batcher.journal.sqlite.keeper import SqliteKeeper
@@ -16,7 +19,7 @@ from batcher.service.models import State
 from batcher.service.running import run, runner
 from batcher.simulator.ledger import creations, doubles
 from batcher.simulator.server import Simulator
-from tests.service.serving import CSV, Serving, csv, eventually, serving
+from tests.service.serving import CSV, Serving, csv, eventually, process, serving
 
 ROOM = 6 * 1024 * 1024  # bytes of the disk
 
@@ -41,9 +44,9 @@ def fill(disk: Path, left: int = 0) -> None:
     free(disk)
     there = os.statvfs(disk)
     size = max(0, there.f_bavail * there.f_frsize - left)
-    fd = os.open(disk / "filler", os.O_CREAT | os.O_WRONLY)
-    os.posix_fallocate(fd, 0, size)
-    os.close(fd)
+    with (disk / "filler").open("wb", buffering=0) as filler, suppress(OSError):
+        while size > 0:
+            size -= filler.write(bytes(min(size, 16_384)))
 
 
 def free(disk: Path) -> None:
@@ -132,6 +135,28 @@ async def test_a_wave_that_finds_no_room_goes_on_by_itself_and_nothing_is_made_t
         await require_both_hold_the_same(service)
     assert not list(doubles(cloud.ledger))
     assert len(list(creations(cloud.ledger))) == 100
+
+
+async def test_a_service_that_starts_on_a_full_disk_can_be_asked_and_goes_on_when_there_is_room(
+    cloud: Simulator, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run, "_AGAIN_S", 0.2)
+    monkeypatch.setattr(runner, "_STORE_AGAIN_S", 0.2)
+    with process(disk / "data") as died:
+        async with ClientSession(died.url) as client:
+            wave = await Serving(died.url, client, disk / "data").submit(csv(60), "rate=40/s")
+            await Serving(died.url, client, disk / "data").created(wave["id"], 3)
+        await asyncio.to_thread(died.kill)
+    fill(disk)
+    async with serving(disk / "data") as service:
+        told = await service.get(f"/v1/waves/{wave['id']}")
+        assert "tried again by itself" in told["reason"]
+        assert told["counts"]["created"] >= 3
+        await service.post(f"/v1/waves/{wave['id']}/pause", status=507)
+        free(disk)
+        ended = await service.until(wave["id"], State.ENDED)
+        assert (ended["exit_code"], ended["reason"], ended["counts"]["created"]) == (0, None, 60)
+    assert not list(doubles(cloud.ledger))
 
 
 def test_a_full_disk_is_not_taken_for_one_that_cannot_hold_a_journal(disk: Path) -> None:

@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+from batcher import exits
 from batcher.errors import UserError
 from batcher.service.audit import SCHEMA as AUDIT_SCHEMA
 from batcher.service.audit import Audit, AuditEntry, page
-from batcher.service.kept.errors import AuditFailed, storing
+from batcher.service.kept.errors import AuditFailed, is_no_room, storing
 from batcher.service.models import ReadAudit
 from batcher.service.notices.outbox import SCHEMA as OUTBOX_SCHEMA
 
@@ -31,6 +32,11 @@ COMMIT;
 """
 
 
+def _exit_code(is_full: bool) -> int:
+    """A full disk is no wrong configuration: it may be mended by itself, and whoever watches the service starts it."""
+    return exits.STOPPED if is_full else exits.USAGE
+
+
 class ServiceDatabase:
     """The database at *path*; made where there is none. Raises `UserError` where it is none of ours."""
 
@@ -42,9 +48,10 @@ class ServiceDatabase:
             self._prepare()
             audit.open(self._db)
         except AuditFailed as error:
-            raise UserError(f"{error}.") from error
+            raise UserError(f"{error}.", exit_code=_exit_code(error.is_full)) from error
         except sqlite3.Error as error:
-            raise UserError(f"the service's database {path} cannot be used: {error}.") from error
+            text = f"the service's database {path} cannot be used: {error}."
+            raise UserError(text, exit_code=_exit_code(is_no_room(error))) from error
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="service-database")
 
     def _prepare(self) -> None:

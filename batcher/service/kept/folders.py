@@ -18,8 +18,10 @@ from pathlib import Path
 
 import platformdirs
 
+from batcher import exits
 from batcher.errors import UserError
 from batcher.journal.files import WaveFiles
+from batcher.service.kept.errors import is_no_room
 from batcher.whole import sync_folder
 
 _ID = re.compile(r"[a-z0-9]{12}")
@@ -99,7 +101,10 @@ class DataFolder:
                     f"another batcher serves {self.path}: stop it first, or name another folder with --data."
                 ) from None
             where = error.filename or self.path
-            raise UserError(f"{where} cannot be used for the service's data: {error.strerror}.") from None
+            code = exits.STOPPED if is_no_room(error) else exits.USAGE
+            raise UserError(
+                f"{where} cannot be used for the service's data: {error.strerror}.", exit_code=code
+            ) from None
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -20,7 +20,7 @@ from batcher.service.running.feed import Feed
 from batcher.service.running.host import Host
 from batcher.service.running.memory import MemoryReturn
 from batcher.service.running.run import Run, RunOutcome
-from batcher.service.running.verbs import final
+from batcher.service.running.verbs import BUT, asked, final, is_due
 from batcher.service.running.view import wave_told
 
 log = get_logger("batcher.service")
@@ -29,7 +29,6 @@ _TICK_S = 0.25
 _STORE_AGAIN_S = 5.0
 _LEAVE_S = 3.0  # for a wave that is to leave at once to do so
 _FEEDS = 64  # that are kept for waves of which there is nothing new and to which nobody listens
-_BUT = "; "  # between who asked for a pause or stop and what is in its way; no name has it
 _ACTIVE = (State.HELD, State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
 
 
@@ -68,12 +67,21 @@ class Runner:
             if row.is_begun and (tally := await tally_of_journal(self._data.wave(row.id, row.format))) is not None:
                 changes |= {"counts": final(tally.counts), "settled": tally.settled}
             if changes:
-                await self._keep(row.id, lambda _, changes=changes: changes)  # type: ignore[misc]
+                await self._take_up(row, changes)
         self._earlier = await self._register.begun(ended_after=self._clock.now())
         await self._host.take_note(self._earlier)
         self._ticking = asyncio.create_task(self._tick(), name="service-tick")
         self._ticking.add_done_callback(_told_of)
         self._schedule()
+
+    async def _take_up(self, row: WaveRow, changes: Mapping[str, Any]) -> None:
+        """Go on with *row* as *changes* have it; where that cannot be kept it is kept later, with what comes of it."""
+        self._rows[row.id] = replace(row, **changes)
+        try:
+            await self._register.change(row.id, lambda _: changes)
+        except StoreFailed as error:
+            log.error("service.store_failed", wave=row.id, error=str(error))
+            self._tell_of_trouble(row.id, error)
 
     def hurry(self) -> None:
         """Leave at once: what is in flight is looked up by the next start."""
@@ -181,7 +189,7 @@ class Runner:
     def _schedule(self) -> None:
         if self.is_closing or not self._workers:
             return
-        waiting = [row for row in self._rows.values() if row.id not in self._tasks and _is_due(row)]
+        waiting = [row for row in self._rows.values() if row.id not in self._tasks and is_due(row)]
         beside = [self._rows[id] for id in self._runs if id in self._rows]
         for row in sorted(waiting, key=lambda row: (-row.priority, row.number)):
             if row.id not in self._waits and self._host.may_begin(row, beside):
@@ -247,7 +255,7 @@ class Runner:
         def begun(row: WaveRow) -> dict[str, Any]:
             changes = {"is_begun": True, "runs": row.runs + 1, "started_at": row.started_at or now, "ended_at": None}
             fresh = {"state": State.RUNNING, "reason": None, "exit_code": None}
-            return {**changes, **(fresh if row.state is State.QUEUED else {"reason": _asked(row)})}
+            return {**changes, **(fresh if row.state is State.QUEUED else {"reason": asked(row) or None})}
 
         await self._learn_beside(row)
         if not row.is_begun:
@@ -283,7 +291,7 @@ class Runner:
                 changes["ended_at"] = now
             elif row.state in (State.PAUSED, State.STOPPING):
                 changes["state"] = row.state  # that was asked for, and is done when it goes on
-                changes["reason"] = f"{_asked(row)}{_BUT}{outcome.reason}"
+                changes["reason"] = f"{asked(row)}{BUT}{outcome.reason}"
             return changes
 
         log.info(
@@ -376,20 +384,6 @@ class Runner:
                 idle = [id for id, feed in self._feeds.items() if not feed.listeners and id not in self._rows]
                 for id in idle[: len(self._feeds) - _FEEDS]:
                     del self._feeds[id]
-
-
-def _asked(row: WaveRow) -> str:
-    """Why it is paused or stopped, without what came in the way of that."""
-    return (row.reason or "").partition(_BUT)[0]
-
-
-def _is_due(row: WaveRow) -> bool:
-    """Whether it is to be opened: a wave that was paused before it began, or before the service was started again,
-    has nothing to do until `resume`, unless it may have something in flight. Whatever its state says, one that nobody
-    has approved is never due."""
-    if not row.is_approved:
-        return False
-    return row.state in (State.QUEUED, State.STOPPING) or (row.state is State.PAUSED and row.is_begun)
 
 
 def _told_of(task: asyncio.Task[None]) -> None:

@@ -11,6 +11,7 @@ from batcher.service.models import State
 from batcher.service.problem import Problem
 from batcher.service.roles import Who
 
+BUT = "; "  # between who asked for a pause or stop and what is in its way; no name has it
 _UNDER_WAY = (State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
 
 
@@ -98,6 +99,20 @@ VERBS: Mapping[str, Callable[[WaveRow, str, float], dict[str, Any]]] = {
     "retry_failed": retried,
 }
 """What each verb changes of a wave, asked by somebody at some time (Unix seconds)."""
+
+
+def asked(row: WaveRow) -> str:
+    """Why it is paused or stopped, without what came in the way of that."""
+    return (row.reason or "").partition(BUT)[0]
+
+
+def is_due(row: WaveRow) -> bool:
+    """Whether the wave is to be opened: one that was paused before it began, or before the service was started again,
+    has nothing to do until `resume`, unless it may have something in flight. Whatever its state says, one that nobody
+    has approved is never due."""
+    if not row.is_approved:
+        return False
+    return row.state in (State.QUEUED, State.STOPPING) or (row.state is State.PAUSED and row.is_begun)
 
 
 def require_recheck(row: WaveRow) -> None:
