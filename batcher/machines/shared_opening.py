@@ -21,8 +21,9 @@ from batcher.journal.errors import JournalAbsent, LaneLost, WaveRefused
 from batcher.journal.files import put_aside
 from batcher.journal.ops import Noted
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
+from batcher.journal.postgres.looking import end_run_out_leases
 from batcher.journal.postgres.orders import order_wave, orders_of, rename_wave
-from batcher.life.policy import MaxFailures
+from batcher.life.policy import LookFirst, MaxFailures
 from batcher.life.result import Status
 from batcher.machines.look import invite_to
 from batcher.machines.standing import owners_of
@@ -30,9 +31,10 @@ from batcher.settings import RunSettings
 from batcher.settings.policy import policy_of
 from batcher.text import counted
 from batcher.wave.opening import OpeningState, check_results, plan_wave, require_digest
+from batcher.wave.prior_run_check import LOOKS_FIRST
 from batcher.wave.rebuild import count_doubts
 from batcher.wave.request import Request
-from batcher.wave.resuming import reopen, same_wave
+from batcher.wave.resuming import reopen, same_wave, trust
 
 _PLANNED_ELSEWHERE_S = 0.3  # between two looks whether another process is done with the plan
 
@@ -156,7 +158,10 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
         return [f"the wave is running already, on {', '.join(owners)}: it goes on by the settings it has"]
     said = []
     try:
+        end_run_out_leases(keeper, record)
         reopen(record, [Status.UNSETTLED], clock, why="the wave was run again", fresh=False)
+        if request.look_first is LookFirst.NEVER:
+            trust(record, clock)
         if request.retry_failed:
             reopen(record, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
     except LaneLost:
@@ -171,6 +176,8 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
         "settings": dict(request.settings or {}),
         "rewriting": False,
     }
+    if request.look_first is not LookFirst.AUTO:
+        facts[LOOKS_FIRST] = request.look_first is LookFirst.ALWAYS
     record.commit([Noted(name=name, value=value) for name, value in facts.items()])
     _order(keeper, record, wanted)
     paused = orders_of(keeper.link, record.number).paused

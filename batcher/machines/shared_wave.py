@@ -28,7 +28,7 @@ from batcher.clock import Clock, SystemClock, utc
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.errors import UserError
-from batcher.journal.errors import JournalFailed
+from batcher.journal.errors import JournalFailed, JournalUnusable, NotAJournal
 from batcher.journal.files import WaveFiles, followed
 from batcher.journal.place import WavePlace, wave_id
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
@@ -168,11 +168,18 @@ class SharedWave:
     def stop(self, stop: Stop) -> None:
         """Hand the scopes on that this process has: nothing new is sent here, and what is in flight is settled."""
         self._stopping.stop(stop)
+        asyncio.get_running_loop().call_later(self.settings.grace, self._hurry)
         self._nudge.set()
+
+    def _hurry(self) -> None:
+        """Wait no more for a database that is away."""
+        if self._keeper is not None:
+            self._keeper.link.hurry()
 
     def abandon(self) -> None:
         """Leave at once; what is in flight is looked up by whoever has the scope next."""
         self._stopping.stop(Stop(StopKind.ASKED, "it was told to end at once"), HowHard.AT_ONCE)
+        self._hurry()
         self._ending.tell()
         self._ending.tell()
         self._nudge.set()
@@ -230,9 +237,17 @@ class SharedWave:
         if (deadline := settings.deadline) is not None:
             deadline_in_s = deadline.seconds_from(utc(now), zone_of(settings.timezone))
         wanted = OpeningTerms(request=request, settings=settings, deadline_in_s=deadline_in_s)
-        self._keeper = await asyncio.to_thread(PostgresKeeper, self.place.address, program=f"batcher/{self._name} run")
+        self._keeper = await asyncio.to_thread(self._connected, "run")
         self._stack.callback(self._keeper.close)
         return await asyncio.to_thread(open_shared, self._keeper, wave, wanted, self._clock)
+
+    def _connected(self, *what: str) -> PostgresKeeper:
+        """A keeper of the database. Raises `UserError`."""
+        program = " ".join([f"batcher/{self._name.partition(':')[0]}", *what])
+        try:
+            return PostgresKeeper(self.place.address, program=program)
+        except (JournalFailed, NotAJournal) as error:
+            raise JournalUnusable(str(error)) from error
 
     def _results_of(self, record: PostgresWrittenRecord) -> Results:
         if self._results_path is not None:
@@ -265,7 +280,7 @@ class SharedWave:
 
     async def run(self) -> WaveEnd:
         """Run it, with whoever else does, to its end. Raises only on defects and cancellation."""
-        worker_keeper = await asyncio.to_thread(PostgresKeeper, self.place.address, program=f"batcher/{self._name}")
+        worker_keeper = await asyncio.to_thread(self._connected)
         try:
             worker = self._worker(worker_keeper)
             async with asyncio.TaskGroup() as group:

@@ -13,6 +13,7 @@ What holds here:
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Protocol
 
 from msgspec import Struct
@@ -146,7 +147,7 @@ class Worker:
         self._handing_on.set()
         at_once = asyncio.create_task(ending.at_once.wait())
         try:
-            gone = asyncio.create_task(self._asked(self._card.take_away))  # from now on the others share without us
+            gone = asyncio.create_task(self._told_others(self._card.take_away))  # the others share without us now
             handed = asyncio.create_task(_all(lanes))
             await asyncio.wait({at_once, handed}, return_when=asyncio.FIRST_COMPLETED)
             if at_once.done():
@@ -154,7 +155,7 @@ class Worker:
                 for lane in lanes:
                     lane.cancel()
                 self._keeper.link.hurry()
-            invited = asyncio.create_task(self._asked(lambda: invite(self._keeper.link, handed_on)))
+            invited = asyncio.create_task(self._told_others(lambda: invite(self._keeper.link, handed_on)))
             await asyncio.wait({gone, invited, handed}, timeout=_LAST_WORDS_S)
         finally:
             at_once.cancel()
@@ -223,6 +224,11 @@ class Worker:
     async def _asked(self, question: Callable[[], Any]) -> Any:
         """The answer to *question*, in the thread of the journals. Raises `JournalFailed`."""
         return await self._keeper.group().ask(question)
+
+    async def _told_others(self, what: Callable[[], Any]) -> None:
+        """Do *what* tells others of the end, who find it out without that as well."""
+        with suppress(JournalFailed):
+            await self._asked(what)
 
     # --- taking -------------------------------------------------------------------------------------------
 

@@ -51,7 +51,7 @@ def take_up(request: Request, record: MutableRecord, clock: Clock, hold: HeldJou
         record.commit([Noted(name=LOOKS_FIRST, value=always)])
     reopened = reopen(record, [Status.UNSETTLED], clock, why="the wave was run again", fresh=False)
     if request.look_first is LookFirst.NEVER:
-        _trust(record, clock)
+        trust(record, clock)
     if request.retry_failed:
         reopened += reopen(record, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
     if reopened and results is not None:
@@ -93,7 +93,7 @@ def _refuse_older(request: Request, record: MutableRecord, hold: HeldJournal | N
         )
 
 
-def _trust(record: MutableRecord, clock: Clock) -> None:
+def trust(record: MutableRecord, clock: Clock) -> None:
     """The operator says that no other run went on with the wave: what was suspected was not sent by it."""
     for scope in record.scopes():
         for entry, events in every_open_entry(record, scope.number):

@@ -47,7 +47,7 @@ def deciding_shared(place: WavePlace) -> Iterator[PostgresWrittenRecord]:
     wave = place.required_wave()
     with opened(place.address) as keeper:
         record = planned_wave(keeper, place, wave)
-        _end_run_out(keeper, record)
+        end_run_out_leases(keeper, record)
         try:
             yield record
         except LaneLost:
@@ -66,7 +66,7 @@ def planned_wave(keeper: PostgresKeeper, place: WavePlace, wave: str) -> Postgre
     return record
 
 
-def _end_run_out(keeper: PostgresKeeper, record: PostgresWrittenRecord) -> None:
+def end_run_out_leases(keeper: PostgresKeeper, record: PostgresWrittenRecord) -> None:
     """End the leases that ran out on the wave's scopes: nobody has those, and nobody is to believe so."""
     keeper.link.do(
         lambda c: c.execute(
