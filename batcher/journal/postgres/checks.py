@@ -6,6 +6,8 @@ import psycopg
 from msgspec import Struct
 
 from batcher.journal.postgres.link import POOLED, DatabaseLink, shares_sessions, unsafe
+from batcher.journal.postgres.migrations import version_of
+from batcher.journal.postgres.schema import VERSION
 
 OLDEST, NEWEST = 15, 18  # of PostgreSQL, that batcher is made for
 
@@ -36,9 +38,11 @@ def examine(link: DatabaseLink) -> list[ServerCheck]:
     """Everything there is to say of the server behind *link*, which need not be trusted. Raises `JournalFailed`."""
     settings = ", ".join(f"current_setting('{name}')" for name in _ASKED)
     row = link.row(
-        f"SELECT {settings}, pg_is_in_recovery(), has_database_privilege(current_database(), 'CREATE'), "  # noqa: S608
-        f"to_regnamespace(%s) IS NOT NULL, (SELECT count(*) FROM pg_stat_replication), inet_client_addr() IS NOT NULL",
-        (f'"{link.address.schema}"',),
+        f"SELECT {settings}, pg_is_in_recovery(), CASE WHEN to_regnamespace(%s) IS NULL "  # noqa: S608
+        "THEN has_database_privilege(current_database(), 'CREATE') "
+        "ELSE has_schema_privilege(to_regnamespace(%s)::oid, 'CREATE') END, to_regnamespace(%s) IS NOT NULL, "
+        "(SELECT count(*) FROM pg_stat_replication), inet_client_addr() IS NOT NULL",
+        (f'"{link.address.schema}"',) * 3,
     )
     assert row is not None  # noqa: S101 - a SELECT without FROM
     said = dict(zip(_ASKED, row, strict=False))
@@ -46,7 +50,7 @@ def examine(link: DatabaseLink) -> list[ServerCheck]:
     return [
         _version(said["server_version"], int(said["server_version_num"]) // 10_000),
         _durability(said),
-        _rights(link.address.schema, is_standby=is_standby, may_make=may_make, is_made=is_made),
+        _rights(link, is_standby=is_standby, may_make=may_make, is_made=is_made),
         _pooler(link),
         *(_keepalives(said) if by_tcp else ()),
         *(_standbys(replicas, said["synchronous_standby_names"])),
@@ -70,9 +74,14 @@ def _durability(said: dict[str, str]) -> ServerCheck:
     )
 
 
-def _rights(schema: str, *, is_standby: bool, may_make: bool, is_made: bool) -> ServerCheck:
+def _rights(link: DatabaseLink, *, is_standby: bool, may_make: bool, is_made: bool) -> ServerCheck:
     if is_standby:
         return ServerCheck(Fitness.BAD, "this server is a standby, which takes no writes: use the primary's address")
+    schema = link.address.schema
+    if is_made and not may_make and version_of(link) != VERSION:
+        return ServerCheck(
+            Fitness.BAD, f"this role may not make tables in the schema {schema}: let the owner of it run this"
+        )
     if not is_made and not may_make:
         return ServerCheck(
             Fitness.BAD,

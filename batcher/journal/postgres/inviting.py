@@ -14,6 +14,11 @@ ENGINE_VERSION = "3.10"
 """Of procrastinate, whose tables were made; `pyproject.toml` pins it."""
 
 
+def made(schema: str) -> str:
+    """SQL that makes the *schema* where it is not there: to make one that is needs rights on the whole database."""
+    return f'DO $do$ BEGIN IF to_regnamespace(\'"{schema}"\') IS NULL THEN CREATE SCHEMA "{schema}"; END IF; END $do$;'
+
+
 def beside(schema: str) -> str:
     """The schema of the invitations to what is in *schema*."""
     return f"{schema}_invitations"

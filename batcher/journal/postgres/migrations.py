@@ -1,6 +1,7 @@
 """Making the tables of a database that machines share, and seeing that they are this version's."""
 
 from batcher.journal.errors import NotAJournal
+from batcher.journal.postgres.inviting import made
 from batcher.journal.postgres.link import Connection, DatabaseLink
 from batcher.journal.postgres.schema import MIGRATIONS, VERSION
 
@@ -61,7 +62,7 @@ def migrate(link: DatabaseLink) -> None:
                 row = connection.execute("SELECT value FROM meta WHERE name = 'version'").fetchone()
                 version = int(row[0]) if row else 0
             if version == 0:
-                connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+                connection.execute(made(schema))
             for migration in MIGRATIONS[version:]:
                 connection.execute(migration(schema))
             connection.execute(

@@ -5,7 +5,7 @@ What it says is done to a database, and never changed.
 
 from importlib import resources
 
-from batcher.journal.postgres.inviting import ENGINE_VERSION, beside
+from batcher.journal.postgres.inviting import ENGINE_VERSION, beside, made
 
 _INVITE = """
 CREATE FUNCTION invite(p_scopes int[], p_priority int DEFAULT 0, p_at timestamptz DEFAULT NULL) RETURNS int
@@ -41,7 +41,7 @@ def migration(schema: str) -> str:
     engine = (resources.files("procrastinate.sql") / "schema.sql").read_text(encoding="utf-8")
     name = beside(schema)
     invite = _INVITE.format(beside=f'"{name}"', name=name)
-    beginning = f'CREATE SCHEMA IF NOT EXISTS "{name}"; SET LOCAL search_path = "{name}";'
+    beginning = f'{made(name)} SET LOCAL search_path = "{name}";'
     then = f'SET LOCAL search_path = "{schema}";'
     noted = f"INSERT INTO meta VALUES ('procrastinate', '{ENGINE_VERSION}');"  # noqa: S608 - a version of ours
     return "\n".join([beginning, engine, then, invite, noted])
