@@ -2,6 +2,7 @@
 
 import re
 from importlib.resources import files
+from inspect import getsource
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from batcher.life.result import Status
 from batcher.service.models import State
 from batcher.service.page.files import page_files
 from batcher.service.roles import WORDS
+from batcher.wave import explain
 
 TABLES: dict[str, dict[str, Any]] = {
     name.removesuffix(".json"): orjson.loads(body) for name, (body, _) in page_files().items() if name.endswith(".json")
@@ -48,6 +50,9 @@ def test_every_word_of_the_product_has_a_text() -> None:
         *(f"kind.{kind.value}" for kind in ErrorKind),
         *(f"advice.{kind.value}" for kind in ErrorKind),
         *(f"role.{role}" for role in WORDS),
+        *(f"step.what.{what.replace(' ', '-')}" for what in re.findall(r'what="([^"]+)"', getsource(explain))),
+        "step.what.answer",
+        "step.what.no-answer",
     }
     assert wanted <= set(TABLES["en"])
 

@@ -33,8 +33,13 @@ function facts(entry, among) {
   return list;
 }
 
+// What was done, in a closed set of words; any other stands as the service has it.
+const WHATS = ["request", "withdrawn", "answer", "no answer", "look-up", "taken up again", "not sent", "decision taken back", "settled by the operator"];
+const whatOf = (step) => (WHATS.includes(step.what) ? t(`step.what.${step.what.replaceAll(" ", "-")}`) : told(step.what));
+const headOf = (step) => (step.attempt === null ? [whatOf(step)] : [t("step.attempt", { attempt: step.attempt }), ...(step.what === "request" ? [] : [" · ", whatOf(step)])]);
+
 const steps = (found) => make("ol", { class: "attempts" }, ...found.map((step) => make("li", {},
-  make("p", {}, make("b", {}, step.attempt === null ? told(step.what) : t("step.attempt", { attempt: step.attempt }), step.attempt !== null && !/attempt|request/.test(step.what) ? told(` ${step.what}`) : null), " ", make("span", { class: "soft small" }, time(step.at))),
+  make("p", {}, make("b", {}, ...headOf(step)), " ", make("span", { class: "soft small" }, time(step.at))),
   [step.http_status, step.error_code, step.request_id].some(Boolean) ? make("p", { class: "mono small soft" }, [step.http_status && `HTTP ${step.http_status}`, step.error_code, step.request_id].filter(Boolean).join(" · ")) : null,
   step.told ? told(step.told, "p") : null,
   step.decided ? make("p", { class: "decided" }, told(step.decided)) : null)));

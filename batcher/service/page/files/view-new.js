@@ -90,7 +90,7 @@ function findings() {
   const found = made.refused.findings ?? [];
   const shown = found.slice(0, MOST);
   return make("section", { "aria-labelledby": "findings" }, make("h2", { id: "findings" }, found.length ? t("findings.title", { count: made.refused.count ?? found.length }) : t("refused")),
-    make("p", { class: "problem" }, told(made.refused.detail)),
+    made.refused.sound === undefined ? make("p", { class: "problem" }, told(made.refused.detail)) : make("p", { class: "soft" }, t("findings.sound", { count: made.refused.sound })),
     make("ol", { class: "steps findings" }, ...shown.map((finding) => make("li", { class: "step bad" },
       make("span", { class: "count" }, finding.line === null ? "–" : number(finding.line), make("span", { class: "off" }, finding.line === null ? "" : t("finding.line", { line: finding.line }))),
       make("div", {}, make("p", {}, finding.field ? make("b", { class: "mono" }, finding.field) : null, finding.field ? " " : null, finding.value !== null ? make("code", {}, finding.value) : null, " ", told(finding.problem)),
