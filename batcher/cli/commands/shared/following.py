@@ -54,13 +54,13 @@ def follow_to(place: WavePlace, output: str) -> int:
     with told(), opened(place.address, Patience()) as keeper:
         record = planned_wave(keeper, place, wave)
         if output == "-":
-            return _follow(keeper, wave, _ToStandardOutput(record))
+            return _follow(keeper, wave, _ToStandardOutput(record))[0]
         export = ResultsExport(record, Path(output))
         try:
-            code = _follow(keeper, wave, export)
+            code, still_open = _follow(keeper, wave, export)
         finally:
             export.close()
-    _tell(export, output, 0)
+    _tell(export, output, still_open)
     return code
 
 
@@ -72,13 +72,13 @@ class _Lines(Protocol):
     def finish(self, now: float) -> Mapping[Status, int]: ...
 
 
-def _follow(keeper: PostgresKeeper, wave: str, lines: _Lines) -> int:
+def _follow(keeper: PostgresKeeper, wave: str, lines: _Lines) -> tuple[int, int]:
+    """The exit code, and how many entries are still open."""
     while True:
         (standing,) = standings_of(keeper.link, wave)
         lines.go_on()
         if standing.is_over:
-            lines.finish(SystemClock.now())
-            return _code(standing)
+            return _code(standing), sum(lines.finish(SystemClock.now()).values())
         time.sleep(_EVERY_S)
 
 

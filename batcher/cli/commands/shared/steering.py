@@ -121,7 +121,8 @@ def lines_of(standings: Sequence[SharedStanding], workers: Sequence[SeenWorker])
             for why in _refused(standing.waiting, workers):
                 yield Text(f"    {why}", "yellow")
     seen = ", ".join(f"{worker.name} ({counted(worker.lanes, 'lane')})" for worker in workers)
-    yield Text(f"{counted(len(workers), 'worker')}{': ' if seen else ' was heard of lately'}{printable(seen)}", "dim")
+    said = f"{counted(len(workers), 'worker')}: {printable(seen)}" if seen else "no worker was heard of lately"
+    yield Text(said, "dim")
 
 
 def _orders(standing: SharedStanding) -> Iterator[str]:
