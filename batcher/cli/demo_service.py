@@ -8,7 +8,7 @@ from pathlib import Path
 
 import aiohttp
 
-from batcher import logs
+from batcher import logs, streams
 from batcher.cli.loops import quickest_loop
 from batcher.cli.show.terminal import Screen
 from batcher.cli.signals import caught
@@ -44,7 +44,7 @@ def serve_demo(folder: Path, host: str, port: int, seed: int, err: Screen) -> No
     manifest.write_text(sample.manifest_csv(utc_now(), scheduled=False), encoding="utf-8-sig", newline="")
     body = manifest.read_bytes()
     logs.configure("console", "error", color=False)
-    with asyncio.Runner(loop_factory=quickest_loop()) as runner:
+    with streams.never_waiting(), asyncio.Runner(loop_factory=quickest_loop()) as runner:
         runner.run(_serve(folder, data, body, (host, port), seed, err))
 
 

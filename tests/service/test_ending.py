@@ -1,12 +1,14 @@
 """A service that is told to end does so in time, whatever hangs on it."""
 
 import asyncio
+import fcntl
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession
 
+from batcher.simulator.server import Simulator
 from tests.service.serving import PROJECT, Serving, csv, eventually, process
 
 
@@ -49,3 +51,16 @@ async def test_it_ends_with_a_cloud_that_does_not_answer_and_clients_that_do_not
             writer.close()
             with suppress(OSError):
                 await writer.wait_closed()
+
+
+async def test_nobody_who_does_not_read_its_log_holds_it_up(cloud: Simulator, tmp_path: Path) -> None:
+    """Its log goes into a pipe that is read no further than to where it serves."""
+    with process(tmp_path) as served:
+        async with ClientSession(served.url) as client:
+            assert served.process.stderr is not None
+            room = fcntl.fcntl(served.process.stderr, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else 65_536
+            async with asyncio.timeout(60):
+                for _ in range(2 * room // 100):
+                    async with client.get("/healthz") as answer:
+                        assert answer.status == 200
+        assert await asyncio.to_thread(served.end) == 0

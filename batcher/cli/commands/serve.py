@@ -65,7 +65,7 @@ def command(
 
     import asyncio
 
-    from batcher import logs
+    from batcher import logs, streams
     from batcher.cli.loops import quickest_loop
     from batcher.cli.show.terminal import colors_on, screen
     from batcher.cli.signals import caught
@@ -91,7 +91,7 @@ def command(
         with caught(lambda _: ending.tell()):
             await serve(options, ending, lambda url: tell(f"batcher serves {options.data} at {url}"))
 
-    with asyncio.Runner(loop_factory=quickest_loop()) as runner:
+    with streams.never_waiting(), asyncio.Runner(loop_factory=quickest_loop()) as runner:
         runner.run(run())
     return exits.CREATED
 

@@ -81,7 +81,7 @@ def _loaded(parameters: dict[str, Any]) -> "tuple[tuple[str | None, Loaded], ...
 def _work(options: "WorkerOptions") -> int:
     import asyncio
 
-    from batcher import logs, zone
+    from batcher import logs, streams, zone
     from batcher.cli.loops import quickest_loop
     from batcher.cli.show.terminal import colors_on, screen
     from batcher.cli.signals import caught
@@ -104,6 +104,6 @@ def _work(options: "WorkerOptions") -> int:
         with caught(came):
             await work(options, ending)
 
-    with asyncio.Runner(loop_factory=quickest_loop()) as runner:
+    with streams.never_waiting(), asyncio.Runner(loop_factory=quickest_loop()) as runner:
         runner.run(run())
     return exits.OF_SIGNALS[last[-1].name] if ending.at_once.is_set() else exits.CREATED
