@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from batcher.channel.connections import width
-from batcher.channel.governor import limit_of
+from batcher.channel.governor import Limit, limit_of
 from batcher.channel.left_over import LeftDoubt
 from batcher.channel.passes import Pass
 from batcher.drs.cloud import Credential
@@ -54,6 +54,7 @@ class WavePart:
         self._held = held
         self._stopping = Stopping()
         self._deadline: asyncio.TimerHandle | None = None
+        self._own: dict[str, Any] = {}  # what the wave was handed in with, as an order would say it
         self._applied: dict[str, Any] = {}
         self._engine: Engine | None = None
         self._pass: Pass | None = None
@@ -96,7 +97,8 @@ class WavePart:
             may_leave=held.check,
             others_sent_until=held.taken_at + LEAVE_S if held.free_for_s is not None else machine.clock.monotonic(),
         )
-        self._applied = {"rate": None, "read_rate": None, "concurrency": None}
+        self._own = {"rate": str(settings.pace), "read_rate": str(settings.read_pace), "concurrency": concurrency}
+        self._applied = dict(self._own)
         await self._journal.heed(None)
         await self._engine.take_note()
 
@@ -211,20 +213,22 @@ class WavePart:
             self._stopping.stop(Stop(_ENDS[orders.forbids], said))
         one.hold(orders.paused or orders.scope_paused)
         one.set_priority(orders.priority)
-        wanted = {"rate": orders.rate, "read_rate": orders.read_rate, "concurrency": orders.concurrency}
-        for name, value in wanted.items():
-            if value is not None and value != self._applied[name]:
+        one.channel.order(_limit(orders.scope_rate))
+        ordered = {"rate": orders.rate, "read_rate": orders.read_rate, "concurrency": orders.concurrency}
+        for name, own in self._own.items():
+            value = own if ordered[name] is None else ordered[name]
+            if value != self._applied[name]:
+                self._applied[name] = value
                 self._change(name, value)
-        self._applied = wanted
         self._set_deadline(orders.deadline_in_s)
 
     def _change(self, name: str, value: Any) -> None:
         assert self._engine is not None and self._pass is not None  # noqa: S101, PT018 - `_apply` looked
         match name:
             case "rate":
-                self._pass.set_limit(limit_of(parse_pace(value)))
+                self._pass.set_limit(_limit(value))
             case "read_rate":
-                self._pass.set_read_limit(limit_of(parse_pace(value)))
+                self._pass.set_read_limit(_limit(value))
             case _:
                 self._engine.controls.set_concurrency(str(value))
 
@@ -235,6 +239,10 @@ class WavePart:
         if in_s is not None and in_s > 0:
             reached = Stop(StopKind.DEADLINE, _SAID["deadline"])
             self._deadline = asyncio.get_running_loop().call_later(in_s, self._stopping.stop, reached)
+
+
+def _limit(said: str | None) -> Limit:
+    return None if said is None else limit_of(parse_pace(said))
 
 
 # What a wave has with it, whichever machine runs it. The rest is a machine's own: its way, its patience, its log.

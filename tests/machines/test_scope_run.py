@@ -13,7 +13,7 @@ from batcher.journal.ops import Happened
 from batcher.journal.port import Record
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.link import Patience
-from batcher.journal.postgres.orders import order_wave
+from batcher.journal.postgres.orders import order_scope, order_wave
 from batcher.life.events import Answered, Intended, Retracted, decode
 from batcher.life.result import Status
 from batcher.machines.look import look_around
@@ -24,7 +24,7 @@ from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from tests.journal.postgres.cluster import Cluster, needed, prepared
 from tests.journal.postgres.wire import Wire
-from tests.machines.made import SuspendedClock, creates, machine, made, planned, run, take, taken
+from tests.machines.made import PROJECT, SuspendedClock, creates, machine, made, planned, run, take, taken
 
 
 @pytest.fixture
@@ -155,6 +155,28 @@ async def test_orders_hold_for_who_runs_it(address: Address, simulator: Simulato
         assert (await running).kind is ScopeEndKind.DONE
         assert look_around(one.keeper.link).work == []
         assert len(creates(simulator)) < 100
+
+
+async def test_a_pace_that_is_ordered_holds_until_it_is_taken_back(address: Address, simulator: Simulator) -> None:
+    def pace() -> str | None:
+        statuses = [part.status() for part in one.parts]
+        return statuses[0].scopes[0].rate_text if statuses and statuses[0] is not None else None
+
+    async with machine(address, "one", simulator, rate="50/s") as one:
+        planned(one.keeper, "a", simulator, range(1000), rate="20/s", concurrency=3)
+        number, hand_on = one.keeper.wave("a").number, asyncio.Event()
+        running = asyncio.create_task(run(one, simulator, hand_on))
+        await until(lambda: pace() == "20/s")
+        order_wave(one.keeper.link, number, rate="7/s", concurrency=1)
+        await until(lambda: pace() == "7/s")
+        order_scope(one.keeper.link, simulator.url, PROJECT, rate="2/s")
+        await until(lambda: pace() == "2/s")
+        order_scope(one.keeper.link, simulator.url, PROJECT, rate=None)
+        await until(lambda: pace() == "7/s")
+        order_wave(one.keeper.link, number, rate=None, concurrency=None)
+        await until(lambda: pace() == "20/s")
+        hand_on.set()
+        assert (await running).kind is ScopeEndKind.HANDED_ON
 
 
 async def test_a_wave_in_which_too_much_failed_is_not_begun(address: Address) -> None:
