@@ -105,9 +105,11 @@ def to_take(
     lanes: int,
     wanted: ScopeFilter,
     cannot: Mapping[Named, str],
+    rng: random.Random,
     long_free_s: float = 2 * EVERY_S,
 ) -> list[OpenScope]:
-    """The scopes that the worker *name* tries to take now, those of the highest priority first, then the longest free.
+    """The scopes that the worker *name* tries to take now: those of the highest priority first, of these the longest
+    free, and of what was just planned any, as others look at the same moment.
 
     It has *mine*, may have *lanes* at once, and *cannot* take those there, each with why. Of what was handed on or
     planned less than *long_free_s* ago it leaves the others theirs.
@@ -116,7 +118,7 @@ def to_take(
     # What is ours by the database and not in hand is of an earlier process of this name, or of a take whose answer was
     # lost: nobody else can have it before its lease is over.
     free = [one for one in may if one.is_free or one.owner == name]
-    free.sort(key=lambda one: (-one.priority, -one.free_s, one.number))
+    free.sort(key=lambda one: (-one.priority, -max(one.free_s, long_free_s), rng.random()))
     room = max(0, lanes - len(mine))
     share = max(0, fair_share(len(seen.work), seen.workers, lanes) - len(mine))
     taken: list[OpenScope] = []

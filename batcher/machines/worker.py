@@ -247,6 +247,7 @@ class Worker:
             lanes=self._terms.lanes,
             wanted=self._terms.wanted,
             cannot=resting,
+            rng=self._rng,
             long_free_s=2 * self._terms.every_s,
         )
 
@@ -261,7 +262,8 @@ class Worker:
             return
         except JournalFailed:
             return  # the next look tells of it
-        if held is None:
+        if held is None:  # another was quicker: there may be others for us
+            self._look_now.set()
             return
         self._numbers[named] = work.number
         self._lanes[named] = group.create_task(self._run(held, way))

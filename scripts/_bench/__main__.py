@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from _bench import against, counts, follow, keepers, pace, size, startup, throughput
+from _bench import against, counts, follow, keepers, machines, pace, size, startup, throughput
 from _bench.common import Row
 from _bench.page import put_into
 from _bench.profile import profile
@@ -26,16 +26,20 @@ SUBJECTS: dict[str, Callable[..., Iterator[Row]]] = {
     "follow": follow.rows,
     "startup": startup.rows,
     "keepers": keepers.rows,
+    "machines": machines.rows,
 }
 # Valgrind takes its time, and what needs a PostgreSQL server is not for every machine.
-USUAL = tuple(subject for subject in SUBJECTS if subject not in ("counts", "keepers"))
+USUAL = tuple(subject for subject in SUBJECTS if subject not in ("counts", "keepers", "machines"))
 
 
 def main() -> int:
     """Measure what is asked for; 1 where a bound is missed."""
     parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure batcher against what is known.")
     parser.add_argument(
-        "subjects", nargs="*", metavar="SUBJECT", help=f"{', '.join(SUBJECTS)}; by default all but counts and keepers"
+        "subjects",
+        nargs="*",
+        metavar="SUBJECT",
+        help=f"{', '.join(SUBJECTS)}; by default what needs no server",
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, 100,000 entries instead of a million")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures here, too")

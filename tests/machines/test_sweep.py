@@ -32,17 +32,18 @@ def taken(
         lanes=lanes,
         wanted=ScopeFilter(),
         cannot={(EU, f"p{cannot}"): "no credential"},
+        rng=random.Random(1),
     )
     return [one.number for one in chosen]
 
 
 def test_it_takes_what_nobody_has() -> None:
     held, given_back, run_out = work(1, "other", 3.0), work(2), work(3, "other", -0.5)
-    assert taken(held, given_back, run_out) == [2, 3]
+    assert sorted(taken(held, given_back, run_out)) == [2, 3]
 
 
 def test_it_takes_no_more_than_it_has_lanes_for() -> None:
-    assert taken(*(work(number) for number in range(1, 9)), lanes=3, mine=(1,)) == [2, 3]
+    assert len(taken(*(work(number) for number in range(1, 9)), lanes=3, mine=(1,))) == 2
     assert taken(work(1), work(2), lanes=1, mine=(2,)) == []
 
 
@@ -62,18 +63,18 @@ def test_the_higher_priority_goes_first_then_the_longest_free() -> None:
 
 def test_of_what_was_just_planned_others_get_their_share() -> None:
     fresh = [work(number, free_s=0.1) for number in range(1, 7)]
-    assert taken(*fresh, workers=(4, 4, 4)) == [1, 2]
+    assert len(taken(*fresh, workers=(4, 4, 4))) == 2
     assert taken(*fresh, workers=(4, 4, 4), mine=(7, 8)) == []
 
 
 def test_what_nobody_took_for_a_while_anybody_takes() -> None:
-    assert taken(*(work(number, free_s=7.0) for number in range(1, 7)), workers=(4, 4, 4)) == [1, 2, 3, 4]
+    assert len(taken(*(work(number, free_s=7.0) for number in range(1, 7)), workers=(4, 4, 4))) == 4
 
 
 def test_what_a_dead_worker_left_is_nobodys_share() -> None:
     """It has stood still for a lease already."""
     left = [work(number, "dead", -0.1, free_s=0.1) for number in range(1, 5)]
-    assert taken(*left, workers=(4, 4, 4)) == [1, 2, 3, 4]
+    assert sorted(taken(*left, workers=(4, 4, 4))) == [1, 2, 3, 4]
 
 
 @given(scopes=st.integers(0, 60), workers=st.lists(st.integers(1, 9), min_size=1, max_size=6))

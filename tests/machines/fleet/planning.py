@@ -21,7 +21,9 @@ from tests.wave.made import entry
 _HALVES = ("object", "data", "both")
 
 
-def main(database: str, endpoint: str, number: str, scopes: str, entries: str, limit: str) -> None:
+def main(
+    database: str, endpoint: str, number: str, scopes: str, entries: str, limit: str, *, concurrency: int = 8
+) -> None:
     """Plan the wave, where it is not there yet. Raises `JournalFailed` where the database is away."""
     places = [Scope(place, endpoint, project) for place, project in enumerate(project_ids_of(int(scopes)))]
     planned = [
@@ -33,11 +35,11 @@ def main(database: str, endpoint: str, number: str, scopes: str, entries: str, l
     ]
     settings = RunSettings(
         **{"endpoint": endpoint, "rate": limit, "landing_time": 3.0, "attempts": 100},
-        concurrency=8,
+        concurrency=concurrency,
     )
     said = settings.model_dump(mode="json", exclude={"proxy", "digest", "restart", "retry_failed"})
     facts = {"digest": f"sha256:{number}", "begun_at": utc_now().isoformat(), "settings": said}
-    keeper = PostgresKeeper(Address(database), patience=Patience(grace_s=0.0))
+    keeper = PostgresKeeper(Address.of(database), patience=Patience(grace_s=0.0))
     try:
         if f"wave-{number}" in keeper.waves():
             return
