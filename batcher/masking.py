@@ -35,6 +35,8 @@ _IN_TEXT = (  # each begins only where a name does: from every place in a long o
     _USER_IN_URL := re.compile(
         r"(?i)((?<![a-z0-9+.\-])(?!postgres(?:ql)?://[^/\s\"'<>:@]+@)[a-z0-9+.\-]+://)([^/\s\"'<>]+)(?=@)"
     ),
+    # a token of our own service, wherever somebody puts it: into an address, say
+    _SERVICE_TOKEN := re.compile(r"(\bbatcher_)([A-Za-z0-9_\-]{43})(?![A-Za-z0-9_\-])"),
 )
 _ESCAPED = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"})  # in HTML
 _MIN_LENGTH = 6  # shorter values would mask half of every text
@@ -122,11 +124,13 @@ def mask_start(text: str, limit: int) -> str:
 
 
 def mask_values(text: str) -> str:
-    """*text* without registered secrets and without the user in an address; whatever else looks like one stays.
+    """*text* without registered secrets, tokens of our service and the user in an address; what else looks like a
+    secret stays.
 
     For what we say ourselves, about options and headers by their names.
     """
     text = _without_registered(text)
+    text = _SERVICE_TOKEN.sub(rf"\g<1>{MASK}", text) if "batcher_" in text else text
     return _USER_IN_URL.sub(rf"\g<1>{MASK}", text) if "@" in text else text
 
 

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from batcher.clock import Clock
 from batcher.logger import get_logger
+from batcher.masking import mask_text
 from batcher.service.api.about import AboutApi
 from batcher.service.api.call import Call, call_of
 from batcher.service.api.metrics import MetricsApi
@@ -15,7 +16,7 @@ from batcher.service.api.session import SessionApi
 from batcher.service.api.waves import WavesApi
 from batcher.service.audit import REFUSED, AuditEntry
 from batcher.service.connections import expected
-from batcher.service.guard import Guard
+from batcher.service.guard import Guard, path_of
 from batcher.service.kept.errors import StoreFailed
 from batcher.service.limits import ServiceLimits
 from batcher.service.logins import Allowance
@@ -26,6 +27,7 @@ from batcher.service.routes import ROUTES, Route
 from batcher.service.tokens import TokensFile
 from batcher.service.traffic import Traffic
 from batcher.service.waves import Waves
+from batcher.text import printable
 
 log = get_logger("batcher.service")
 
@@ -93,5 +95,7 @@ def least_role(request: web.Request) -> Role | None:
 
 def _refusal(who: Who, request: web.Request, why: str) -> AuditEntry:
     """For the audit log: what somebody known was not allowed to do."""
-    action = f"{request.method} {request.path[:200]}"
-    return AuditEntry(who=who, action=action, wave=request.match_info.get("id"), outcome=REFUSED, detail={"why": why})
+    action = f"{printable(request.method, 20)} {path_of(request)}"
+    id = request.match_info.get("id")
+    wave = None if id is None else printable(mask_text(id), 40)
+    return AuditEntry(who=who, action=action, wave=wave, outcome=REFUSED, detail={"why": why})

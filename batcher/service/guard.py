@@ -94,7 +94,7 @@ class Guard:
             log.error(
                 "service.failed",
                 method=request.method,
-                path=_path(request),
+                path=path_of(request),
                 error=mask_text(repr(error)),
                 exc_info=error,
             )
@@ -110,7 +110,7 @@ class Guard:
         log.info(
             "service.request",
             method=printable(request.method, 20),
-            path=_path(request),
+            path=path_of(request),
             status=status,
             who=None if who is None else who.name,
             address=address_of(request),
@@ -211,7 +211,7 @@ def address_of(request: web.BaseRequest) -> str:
 
 def _forwarded_for(request: web.BaseRequest) -> str | None:
     said = request.headers.get("X-Forwarded-For")
-    return None if said is None else printable(said, 200)
+    return None if said is None else printable(mask_text(said), 200)
 
 
 def cookie_of(request: web.Request) -> str | None:
@@ -251,8 +251,9 @@ def _route(request: web.Request) -> str:
     return "" if resource is None else resource.canonical
 
 
-def _path(request: web.Request) -> str:
-    return printable(request.path, 200)
+def path_of(request: web.BaseRequest) -> str:
+    """The path of a request as it may be kept: somebody may have put a token into it."""
+    return printable(mask_text(request.path), 200)
 
 
 async def _add_headers(_: web.Request, response: web.StreamResponse) -> None:

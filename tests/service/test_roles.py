@@ -6,6 +6,7 @@ from pathlib import Path
 import orjson
 import pytest
 
+from batcher import masking
 from batcher.clock import SystemClock
 from batcher.service.roles import Role
 from batcher.service.routes import ROUTES
@@ -43,6 +44,36 @@ async def test_each_path_is_open_to_its_role_and_those_above(cloud: Simulator, t
         for file in (data / "audit.jsonl", tokens):
             kept = await asyncio.to_thread(file.read_bytes)
             assert not any(token.encode() in kept for token in known.values())
+
+
+async def test_a_token_in_an_odd_place_is_not_kept(
+    cloud: Simulator, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    tokens, data = tmp_path / "tokens", tmp_path / "data"
+    token = new_token(tokens, "ann", Role.READ, SystemClock.now())
+    masking._registered.clear()  # the service never saw it being made
+    places: list[tuple[str, dict[str, str]]] = [
+        (f"/v1/waves/{token}", {}),
+        (f"/{token}/{'x' * 150}", {}),
+        (f"/{'x' * 170}/{token}", {}),
+        (f"/v1/waves/{token}/stop", {"Authorization": f"Bearer {token}"}),
+        (f"/v1/waves?{token}", {"Authorization": f"Bearer {token}"}),
+        ("/v1/waves", {"Authorization": token}),
+        ("/v1/waves", {"Authorization": f"Basic {token}"}),
+        ("/v1/audit", {"Authorization": f"Bearer {token}", "X-Forwarded-For": token}),
+        ("/v1/waves", {"Authorization": f"Bearer {token}", "Idempotency-Key": token, "User-Agent": token}),
+    ]
+    async with serving(data, tokens=tokens) as service:
+        for path, headers in places:
+            for method in ("GET", "POST"):
+                async with service.client.request(method, path, headers=headers) as answer:
+                    assert answer.status >= 200
+    said = "".join(capfd.readouterr())
+    assert "service.request" in said
+    assert token[-12:] not in said
+    assert token[8:20] not in said
+    for file in await asyncio.to_thread(lambda: [path for path in data.rglob("*") if path.is_file()]):
+        assert token[8:20].encode() not in await asyncio.to_thread(file.read_bytes), file
 
 
 @pytest.mark.parametrize("spoil", ["gone", "broken", "open to others"])
