@@ -140,7 +140,10 @@ def conduct(
             err.say()
             verdict.print(err.console)
     if not settings.quiet:
-        print_next(err, end, tally, results=results, command=presentation.command, judged=ended.followed is not None)
+        print_next(
+            err, end, tally, results=results, command=presentation.command, judged=ended.followed is not None,
+            place=None if ended.journal is None or isinstance(ended.journal, Path) else str(ended.journal),
+        )  # fmt: skip
     if as_json:
         click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
     tell_end(settings, "run", text, said)

@@ -79,6 +79,7 @@ def test_the_same_command_on_another_machine_has_the_same_wave(fleet: Fleet) -> 
     first = fleet.run("one")
     assert first.code == 0, first.err
     assert "a new wave: 40 to go" in first.err
+    assert f"batcher watch results.jsonl --journal '{fleet.database.partition('?')[0]}/wave-" in first.err
     second = fleet.run("two", "--json")
     assert second.code == 0, second.err
     assert "the wave has ended: all 40 are settled" in second.err

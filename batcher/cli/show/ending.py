@@ -88,13 +88,21 @@ def _disagreement(status: WaveStatus, tally: Tally) -> Iterator[str]:
 
 
 def print_next(
-    screen: Screen, end: WaveEnd, tally: Tally, *, results: Path | None, command: str | None, judged: bool = False
+    screen: Screen,
+    end: WaveEnd,
+    tally: Tally,
+    *,
+    results: Path | None,
+    command: str | None,
+    place: str | None = None,
+    judged: bool = False,
 ) -> None:
-    """What to type next, most urgent first. *results* is None for standard output, *command* what was typed.
+    """What to type next, most urgent first. *results* is None for standard output, *command* what was typed; *place* is
+    the wave's in a database, where it is in one.
 
     *judged* is whether the gate has just spoken.
     """
-    _offer(screen, _next(end, tally, results, command), judged=judged)
+    _offer(screen, _next(end, tally, results, command, place), judged=judged)
 
 
 def print_next_at_service(screen: Screen, end: WaveEnd, tally: Tally, *, wave: str, judged: bool) -> None:
@@ -123,7 +131,9 @@ def _next_at_service(end: WaveEnd, tally: Tally, wave: str) -> Iterator[tuple[st
     yield f"batcher report {wave} --html report.html", "all of it as a page to pass on"
 
 
-def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None) -> Iterator[tuple[str, str]]:
+def _next(
+    end: WaveEnd, tally: Tally, results: Path | None, command: str | None, place: str | None
+) -> Iterator[tuple[str, str]]:
     status = end.status
     stopped = end.stop is not None or bool(end.halted)
     if any(trouble.fate is Fate.NOT_LET_IN for trouble in end.halted.values()):
@@ -133,9 +143,12 @@ def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None)
         yield command, f"the same again{hidden}: it goes on where it stopped"
     if results is None:
         return
-    name = shlex.quote(str(results))
+    name = explained = shlex.quote(str(results))
+    if place is not None:
+        explained = f"--journal {shlex.quote(place)}"
+        name = f"{name} {explained}"
     if not stopped:
-        yield from _about_troubles(name, tally)
+        yield from _about_troubles(name, tally, explained)
         if status.failed or status.partial:
             yield f"batcher select {name} --status failed,partial -o next.jsonl", "what failed, as a manifest to mend"
         if status.created:
@@ -146,11 +159,13 @@ def _next(end: WaveEnd, tally: Tally, results: Path | None, command: str | None)
     yield f"batcher report {name} --html report.html", "all of it as a page to pass on"
 
 
-def _about_troubles(name: str, tally: Tally) -> Iterator[tuple[str, str]]:
+def _about_troubles(name: str, tally: Tally, explained: str | None = None) -> Iterator[tuple[str, str]]:
+    """*name* is the wave's for commands, *explained* what `explain` knows it by where that is another."""
+    explained = explained or name
     examples = {trouble.status: shlex.quote(str(trouble.example["key"])) for trouble in reversed(tally.troubles)}
     if Status.UNSETTLED in examples:
         key = examples[Status.UNSETTLED]
-        yield f"batcher explain {name} --key {key}", "what was tried for an unsettled entry"
+        yield f"batcher explain {explained} --key {key}", "what was tried for an unsettled entry"
         yield f"batcher settle {name} --key {key} --as …", "and, after a look at the console, what became of it"
     if failed := examples.get(Status.FAILED, examples.get(Status.PARTIAL)):
-        yield f"batcher explain {name} --key {failed}", "every attempt made for one that failed, and why"
+        yield f"batcher explain {explained} --key {failed}", "every attempt made for one that failed, and why"
