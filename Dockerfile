@@ -4,9 +4,10 @@ ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=igno
 WORKDIR /src
 
 # The dependencies first: this layer is made again only when a lock file changes.
-COPY requirements.lock requirements-build.lock ./
+COPY requirements-build.lock ./
+COPY config/requirements-fleet.lock ./
 RUN python -m venv /opt/batcher
-RUN /opt/batcher/bin/python -m pip install --require-hashes --only-binary :all: --requirement requirements.lock
+RUN /opt/batcher/bin/python -m pip install --require-hashes --only-binary :all: --requirement requirements-fleet.lock
 RUN python -m venv /opt/build
 RUN /opt/build/bin/python -m pip install --require-hashes --only-binary :all: --requirement requirements-build.lock
 

@@ -11,7 +11,8 @@ from packaging.version import Version
 
 from tests.packaging.checkout import ROOT
 
-LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock")
+FLEET = "config/requirements-fleet.lock"
+LOCKS = ("requirements.lock", "requirements-build.lock", "requirements-dev.lock", FLEET)
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
@@ -44,6 +45,7 @@ def group(name: str) -> list[str]:
     ("lock", "wanted"),
     [
         ("requirements.lock", PROJECT["project"]["dependencies"]),
+        (FLEET, PROJECT["project"]["dependencies"] + PROJECT["project"]["optional-dependencies"]["fleet"]),
         ("requirements-build.lock", group("build")),
         ("requirements-build.lock", PROJECT["build-system"]["requires"]),
         ("requirements-dev.lock", PROJECT["project"]["dependencies"] + group("dev")),
@@ -58,7 +60,7 @@ def test_holds_what_the_project_asks_for(lock: str, wanted: list[str]) -> None:
         )
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-build.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-build.lock", FLEET])
 def test_the_dev_lock_holds_the_others(lock: str) -> None:
     assert pins(lock).items() <= pins("requirements-dev.lock").items()
 
