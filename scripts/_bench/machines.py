@@ -89,9 +89,9 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
 
 
 def _plan(url: str, endpoint: str) -> None:
-    from tests.machines.fleet.planning import main
+    from _bench.planned import plan_wave
 
-    main(url, endpoint, "0", str(_SCOPES), str(_ENTRIES), "off", concurrency=1)
+    plan_wave(url, endpoint, scopes=_SCOPES, entries=_ENTRIES)
 
 
 def _until(is_so: Callable[[], bool]) -> None:

@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import orjson
 import psycopg
 
+from batcher.simulator.options import project_ids_of
 from tests.journal.postgres.cluster import Cluster
 from tests.machines.fleet.cloud import FleetCloud
 from tests.machines.fleet.wire import FleetWire
+from tests.wave.killing import entry_line
 
 ROOT = Path(__file__).resolve().parents[3]
 BOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-_ALIVE = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG")}
+_ENVIRONMENT["BATCHER_TOKEN"] = "t" * 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +152,7 @@ class Fleet:
         with (member.folder / "log").open("ab") as log:
             member.process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "tests.machines.fleet.member", str(member.folder / "told")),
-                cwd=ROOT, env={**_ALIVE, "BATCHER_TOKEN": "t" * 20}, stdin=asyncio.subprocess.DEVNULL,
+                cwd=ROOT, env=_ENVIRONMENT, stdin=asyncio.subprocess.DEVNULL,
                 stdout=log, stderr=log,
             )  # fmt: skip
 
@@ -185,11 +189,21 @@ class Fleet:
             await asyncio.sleep(0.5)
 
     async def plan(self) -> None:
-        """Plan a wave, as soon as the database takes it."""
-        shape = self.shape
-        told = (self.cluster.url(), self.cloud.url, self.waves, shape.scopes, shape.entries, f"{shape.limit}/s")
+        """Plan a wave as a user does, as soon as the database takes it."""
+        shape, number = self.shape, self.waves
+        manifest = self.folder / f"wave-{number}.jsonl"
+        projects = project_ids_of(shape.scopes)
+        with manifest.open("wb") as lines:
+            for index in range(shape.scopes * shape.entries):
+                asked = orjson.loads(entry_line(index))
+                asked |= {"job_id": f"w{number}-{index}", "project_id": projects[index // 3 % len(projects)]}
+                lines.write(orjson.dumps(asked, option=orjson.OPT_APPEND_NEWLINE))
         for _ in range(_TRIES):
-            failed = await self._run("tests.machines.fleet.planning", *map(str, told))
+            failed = await self._run(
+                *("batcher", "run", str(manifest), "--journal", f"{self.cluster.url()}/wave-{number}"),
+                *("--submit-only", "--endpoint", self.cloud.url, "--rate", f"{shape.limit}/s"),
+                *("--landing-time", "3s", "--attempts", "100", "--concurrency", "8"),
+            )
             if failed is None:
                 self.waves += 1
                 return
@@ -206,7 +220,7 @@ class Fleet:
     async def _run(self, module: str, *arguments: str) -> str | None:
         """Run a module of Python; what it said where it failed."""
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", module, *arguments), cwd=ROOT, env=_ALIVE, stdin=asyncio.subprocess.DEVNULL,
+            *(sys.executable, "-m", module, *arguments), cwd=ROOT, env=_ENVIRONMENT, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await process.communicate()
