@@ -98,10 +98,20 @@ class WaveVerdicts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServedWave:
+    """A wave of a service, as people know it: by its *id*, which commands take, and its *name*. Where its files lie is
+    nobody's business."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WaveRead:
     """What the files of one wave tell of it, but for its verdicts. *facts* are the journal's; None: it is not read.
 
-    *coverage* tells whether all of the wave is here. *problems* are sentences.
+    *coverage* tells whether all of the wave is here. *problems* are sentences. *served* is how a wave of a service is
+    known, which makes the report; None: its files are here for whoever reads it.
     """
 
     file: Path
@@ -111,6 +121,17 @@ class WaveRead:
     coverage: WaveCoverage
     problems: tuple[str, ...]
     labels: LabelFilter = ANY_LABELS
+    served: ServedWave | None = None
+
+    @property
+    def called(self) -> str:
+        """What the wave is called where it is told of."""
+        return self.file.name if self.served is None else self.served.name
+
+    @property
+    def typed(self) -> str:
+        """What names the wave in a command."""
+        return str(self.file) if self.served is None else self.served.id
 
     @property
     def entries(self) -> int | None:
@@ -169,14 +190,16 @@ def gather(
     journal: JournalPlace | None = None,
     entries: int | None = None,
     labels: LabelFilter = ANY_LABELS,
+    served: ServedWave | None = None,
 ) -> Report:
     """Read *results* and what lies beside it, and have the gate rule over it. Raises `UserError`.
 
     *journal* is the wave's, where it is not beside; *entries* is how many the operator says that the wave has. Only
-    what has *labels* is counted.
+    what has *labels* is counted. *served* is of `WaveRead`.
     """
-    verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries, labels=labels)
-    return Report(wave=read_wave(results, journal=journal, entries=entries, labels=labels), verdicts=verdicts)
+    verdicts = read_verdicts(results, acceptances, journal=journal, entries=entries, labels=labels, served=served)
+    wave = read_wave(results, journal=journal, entries=entries, labels=labels, served=served)
+    return Report(wave=wave, verdicts=verdicts)
 
 
 def read_wave(
@@ -186,6 +209,7 @@ def read_wave(
     entries: int | None = None,
     labels: LabelFilter = ANY_LABELS,
     heard: Callable[[Mapping[str, Any]], None] = lambda _: None,
+    served: ServedWave | None = None,
 ) -> WaveRead:
     """Read *results* and the journal, as `gather` does. Raises `UserError`.
 
@@ -221,6 +245,7 @@ def read_wave(
         coverage=coverage,
         problems=tuple(problems),
         labels=labels,
+        served=served,
     )
 
 
@@ -262,15 +287,17 @@ def read_verdicts(
     journal: JournalPlace | None = None,
     entries: int | None = None,
     labels: LabelFilter = ANY_LABELS,
+    served: ServedWave | None = None,
 ) -> WaveVerdicts | None:
     """The verdicts of the wave whose results are in *results*; None where it was not followed. Raises `UserError`.
 
-    *journal*, *entries* and *labels* are of `gather`.
+    *journal*, *entries*, *labels* and *served* are of `gather`.
     """
     if not WaveFiles.of(results).verdicts.exists():
         return None
     said = None if entries is None else {results: entries}
-    read = entries_of([results], journal=journal, entries=said, labels=labels)
+    named = None if served is None else {results: served.name}
+    read = entries_of([results], journal=journal, entries=said, labels=labels, named=named)
     return WaveVerdicts(read, acceptances, utc_now().date())
 
 

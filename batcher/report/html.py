@@ -93,7 +93,7 @@ def _frame(data: PageData) -> str:
         differences=differences,
         omitted=data.omitted,
         omitted_grave=data.omitted_grave,
-        quoted=" ".join(shlex.quote(str(wave.file)) for wave in data.waves),
+        quoted=" ".join(shlex.quote(wave.typed) for wave in data.waves),
         groups=list(_groups(data)),
         unlisted=max(0, sum(count for (state, _), count in data.states.items() if state.grave) - _LISTED),
         width=WIDTH,
@@ -141,7 +141,7 @@ def _options(text: str) -> Markup:
 
 
 def _title(data: PageData) -> str:
-    first = data.waves[0].file.name
+    first = data.waves[0].called
     return first if len(data.waves) == 1 else f"{first} and {counted(len(data.waves) - 1, 'more wave')}"
 
 
@@ -189,7 +189,7 @@ def _wave(data: PageData, number: int, wave: WaveRead) -> dict[str, Any]:
     drawn = line and chart(line, limit_per_s=limit_per_s, limit_text=limit_text)
     totals = line.totals if line else {}
     return {
-        "file": wave.file,
+        "file": wave.typed,
         "number": number,
         "entries": wave.entries if wave.entries is not None else tally.lines,
         "standing": sum(count for (_, of), count in data.states.items() if of == number),
@@ -258,11 +258,18 @@ def _linked(state: ReviewState, status: Status | None, verdict: Verdict | None, 
 
 def _run(wave: WaveRead) -> Iterator[tuple[str, str]]:
     facts = wave.facts or {}
-    for title, name in (("Command", "command"), ("Manifest", "manifest"), ("Digest", "digest"), ("Begun", "begun_at")):
+    ours = (("Command", "command"), ("Manifest", "manifest"))  # of a service they are its operator's business
+    for title, name in (*(ours if wave.served is None else ()), ("Digest", "digest"), ("Begun", "begun_at")):
         if facts.get(name):
             yield title, str(facts[name])
     if facts.get("resumed_at"):
         yield "Last resumed", str(facts["resumed_at"])
     if facts.get("batcher"):
         yield "Run by", f"batcher {facts['batcher']}" + (f", {facts['platform']}" if facts.get("platform") else "")
-    yield "Results", str(wave.file)
+    if wave.served is None:
+        yield "Results", str(wave.file)
+    else:
+        yield (
+            "Wave",
+            f"{wave.served.id} ({wave.served.name}) of a service: commands find it by BATCHER_SERVICE, its address",
+        )

@@ -34,7 +34,7 @@ def _lines(report: Report) -> Iterator[str]:
     if tally.span_s is not None:
         entries = counted(tally.lines, "entry", "entries")
         took = f"{rough_duration(tally.span_s)} with {counted(tally.attempts, 'request')}"
-        yield f"`{_code(report.file.name)}`: {entries} in {took}, begun {tally.first_submitted_at}."
+        yield f"`{_code(report.wave.called)}`: {entries} in {took}, begun {tally.first_submitted_at}."
         yield ""
     yield from _table(
         ["Status", "Entries"],

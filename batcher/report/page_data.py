@@ -21,7 +21,7 @@ from batcher.journal.files import WaveFiles
 from batcher.journal.place import JournalPlace
 from batcher.life.result import Status
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
-from batcher.report.gather import WaveRead, read_wave
+from batcher.report.gather import ServedWave, WaveRead, read_wave
 from batcher.report.state import ReviewState, state_of
 from batcher.report.tally import Tally, TroubleKey
 
@@ -134,11 +134,12 @@ def gather_page(
     entries: Mapping[Path, int] | None = None,
     labels: LabelFilter = ANY_LABELS,
     most_rows: int = MOST_ROWS,
+    served: ServedWave | None = None,
 ) -> PageData:
     """Read *results*, of one or several waves, with what lies beside, and have the gate rule. Raises `UserError`.
 
     *journal* is that of the one wave, where it is not beside; *entries* says how many entries a wave has. Only entries
-    with *labels* are on the page.
+    with *labels* are on the page. *served* is how the one wave is known that a service reports on.
     """
     said = entries or {}
     followed = any(WaveFiles.of(path).verdicts.exists() for path in results)
@@ -163,7 +164,8 @@ def gather_page(
     waves = []
     for number, path in enumerate(results):
         lines = _LineCounter(number, read, replaced, standing, troubles)
-        waves.append(read_wave(path, journal=journal, entries=said.get(path), labels=labels, heard=lines.hear))
+        told = read_wave(path, journal=journal, entries=said.get(path), labels=labels, heard=lines.hear, served=served)
+        waves.append(told)
     evaluated = array("I", table.ranked(most_rows))
     chosen = PageOrder(evaluated, array("I", table.plain(most_rows - len(evaluated))), plain)
     return PageData(

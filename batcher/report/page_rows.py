@@ -72,7 +72,7 @@ def _in_script(json: str) -> str:
 
 def _payload(data: PageData) -> Iterator[str]:
     pool: dict[Any, int] = {}
-    names = [wave.file.name for wave in data.waves]
+    names = [wave.called for wave in data.waves]
     yield '{"rows":['
     for number, row in enumerate(data.listed()):
         values = _values(row, names)
@@ -88,7 +88,7 @@ def _payload(data: PageData) -> Iterator[str]:
         },
         "states": [state.value for state in ReviewState],
         "grave": [state.value for state in ReviewState if state.grave],
-        "files": [str(wave.file) for wave in data.waves],
+        "files": [wave.typed for wave in data.waves],
     }
     yield "]," + orjson.dumps(rest).decode()[1:]
 

@@ -81,7 +81,10 @@ def _commands(data: PageData, state: ReviewState, by_wave: Mapping[int, int]) ->
 
 
 def _command(data: PageData, state: ReviewState, wave: int) -> str | None:
-    path = data.waves[wave].file
+    path, served = data.waves[wave].file, data.waves[wave].served
+    if served is not None:
+        verb = "recheck" if state in RECHECKED else "start" if state is ReviewState.NO_RESULT else None
+        return f"batcher watch {served.id}" if verb is None else f"batcher control {served.id} {verb}"
     if state in RECHECKED:
         if data.waves[wave].facts is None:
             return None  # `select` needs the journal
@@ -122,9 +125,13 @@ def _for_trouble(data: PageData, trouble: TroubleCount, by_wave: Mapping[int, in
         if first not in told:
             return ()
         key = shlex.quote(f"--key={trouble.example['key']}")
-        return (f"batcher explain {_quoted(data.waves[first].file)} {key}",)
+        return (f"batcher explain {_quoted(Path(data.waves[first].typed))} {key}",)
     if trouble.status is Status.INVALID:
         return ()
+    served = data.waves[first].served
+    if served is not None:
+        again = {Status.FAILED: "retry-failed", Status.PARTIAL: "retry-failed"}.get(trouble.status, "start")
+        return () if trouble.error_kind == "validation" else (f"batcher control {served.id} {again}",)
     if trouble.error_kind == "validation":
         return tuple(_select(data.waves[wave].file, trouble) for wave in told[:_COMMANDS])
     retries = trouble.status in (Status.FAILED, Status.PARTIAL)

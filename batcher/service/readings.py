@@ -22,7 +22,7 @@ from batcher.homes import expanded
 from batcher.journals import journal_of, reading
 from batcher.json_pieces import json_pieces
 from batcher.manifest import Entry, Finding, open_manifest
-from batcher.report.gather import coverage_of_file, gather, read_verdicts
+from batcher.report.gather import ServedWave, coverage_of_file, gather, read_verdicts
 from batcher.report.html import write_page
 from batcher.report.markdown import markdown
 from batcher.report.page_data import gather_page
@@ -205,19 +205,19 @@ def gate(results: Path, name: str, acceptances: tuple[Acceptance, ...], most: in
     return _written(json_pieces(ruling.told() if most is None else ruling.as_json(most)))
 
 
-def report(results: Path, acceptances: tuple[Acceptance, ...], format: str) -> BinaryIO:
+def report(results: Path, served: ServedWave, acceptances: tuple[Acceptance, ...], format: str) -> BinaryIO:
     """The report, as `batcher report` writes it in that format, as a file to be read. Raises `UserError`, OSError."""
     match format:
         case "html":
             with tempfile.TemporaryDirectory(prefix="batcher-") as folder:
                 file = Path(folder) / "report.html"
-                write_page(file, gather_page([results], acceptances))
+                write_page(file, gather_page([results], acceptances, served=served))
                 return file.open("rb")  # it has no name from now on
         case "md":
-            return _written(iter([markdown(gather(results, acceptances)).encode()]))
+            return _written(iter([markdown(gather(results, acceptances, served=served)).encode()]))
         case "csv":
             return _csv(results, acceptances)
-    return _written(json_pieces(_summary(results, acceptances)))
+    return _written(json_pieces(_summary(results, served, acceptances)))
 
 
 def _csv(results: Path, acceptances: tuple[Acceptance, ...]) -> BinaryIO:
@@ -230,13 +230,13 @@ def _csv(results: Path, acceptances: tuple[Acceptance, ...]) -> BinaryIO:
     return file
 
 
-def _summary(results: Path, acceptances: tuple[Acceptance, ...]) -> Mapping[str, Any]:
+def _summary(results: Path, served: ServedWave, acceptances: tuple[Acceptance, ...]) -> Mapping[str, Any]:
     tally, _, torn = tally_file(results)
     coverage = coverage_of_file(results, tally, None, None)
-    verdicts = read_verdicts(results, acceptances)
+    verdicts = read_verdicts(results, acceptances, served=served)
     problems = [*tally.misfits(coverage.entries), *([coverage.unproven] if coverage.unproven else [])]
-    told = {"file": results.name, "torn": torn, "problems": problems, **tally.as_json()}
-    return {**told, "wave": coverage.as_json(), "gate": verdicts and verdicts.gate.told()}
+    told = {"file": served.name, "torn": torn, "problems": problems, **tally.as_json()}
+    return {**told, "wave": {**coverage.as_json(), "file": served.name}, "gate": verdicts and verdicts.gate.told()}
 
 
 def _written(pieces: Iterator[bytes]) -> BinaryIO:

@@ -85,7 +85,13 @@ async def test_a_report_of_a_service_is_its_own(cloud: Simulator, tmp_path: Path
         _, out, _ = await batcher("report", *at, "--markdown", "-", "--html", page)
         async with served.client.get(f"/v1/waves/{wave['id']}/report?format=md") as answer:
             assert out == await answer.text()
-        assert page.read_text().startswith("<!doctype html>")
+        told = page.read_text()
+        assert told.startswith("<!doctype html>")
+        assert f"batcher control {wave['id']} recheck" in told
+        _, json, _ = await batcher("report", *at, "--json")
+        for text in (told, out, json):
+            assert str(served.data) not in text
+            assert "batcher serve" not in text
         code, _, _ = await batcher("report", *at, "--differences-csv", tmp_path / "differences.csv")
         assert (code, "orders" in (tmp_path / "differences.csv").read_text()) == (0, True)
 

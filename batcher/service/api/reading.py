@@ -8,6 +8,7 @@ from typing import BinaryIO
 from aiohttp import web
 
 from batcher.errors import UserError
+from batcher.report.gather import ServedWave
 from batcher.service import readings
 from batcher.service.api.call import Call, reply
 from batcher.service.api.lines import LineSource, pieces
@@ -147,7 +148,10 @@ class ReadingApi:
         """Answer with the report on a wave."""
         row = await self._begun(call)
         results, accepted, format = self._waves.folder(row).results, self._accepted(row), call.query.format
-        file = await readings.threaded(lambda: readings.report(results, readings.acceptances_of(accepted), format))
+        served = ServedWave(id=row.id, name=row.name)
+        file = await readings.threaded(
+            lambda: readings.report(results, served, readings.acceptances_of(accepted), format)
+        )
         response = _file(file, _REPORTS[format])
         if format == "html":
             response.headers["Content-Security-Policy"] = await asyncio.to_thread(_policy, file)
