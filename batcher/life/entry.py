@@ -51,8 +51,12 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
         return self._read[0]
 
     @property
+    def _has_data(self) -> bool:
+        return self.body.find(_DATA) >= 0  # `in` would make an exception, and clear it, each time
+
+    @property
     def _data(self) -> Mapping[str, Any]:
-        return self._read[1] if _DATA in self.body else {}  # asked several times, of bodies that mostly have none
+        return self._read[1]
 
     @property
     def _read(self) -> tuple[frozenset[Half], Mapping[str, Any]]:
@@ -61,16 +65,18 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
     @property
     def compare_type(self) -> str | None:
         """`lines` or `contents`; None without a data-level half."""
-        return self._data.get("compare_type")
+        return self._data.get("compare_type") if self._has_data else None
 
     @property
     def conflict_policy(self) -> str | None:
         """`cancel` or `keep`, as the manifest has it; None without a data-level half."""
-        return self._data.get("conflict_policy")
+        return self._data.get("conflict_policy") if self._has_data else None
 
     @property
     def start_time(self) -> int | None:
         """When the comparison is to start, in milliseconds since the epoch; None: at once."""
+        if self.body.find(_START_TIME) < 0:  # asked several times, and hardly any body has one
+            return None
         text = self._data.get("start_time")
         return int(text) if text else None
 
@@ -88,7 +94,7 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
         return orjson.dumps(wire)
 
 
-_DATA = b'"data_level_compare_info"'
+_DATA, _START_TIME = b'"data_level_compare_info"', b'"start_time"'
 _OVERHEAD = 500  # bytes: of the objects around it
 _SMALL = 16_384  # bytes of a body: of larger ones only the last few are kept as they were read
 _ASKED = {

@@ -216,11 +216,9 @@ class Agenda:
 
     def _wake(self) -> None:
         """Wake whoever can take what is due."""
-        if not (self._idle or self._idle_lookers):
-            return
         if self._looks and _rouse(self._idle_lookers) and len(self._looks) == 1 and not self._ready:
             return
-        if self._looks or self._ready:
+        if self._idle and (self._looks or self._ready):
             _rouse(self._idle)
 
     def _wake_all(self) -> None:
