@@ -4,7 +4,8 @@ import asyncio
 import sqlite3
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from io import TextIOWrapper
 from pathlib import Path
@@ -14,7 +15,6 @@ import orjson
 
 from batcher.clock import utc_now
 from batcher.errors import UserError
-from batcher.follow.following import in_thread
 from batcher.gate.accepted import Acceptance, read_acceptances
 from batcher.gate.result import evaluate
 from batcher.gate.wave_entries import entries_of
@@ -46,13 +46,29 @@ _OPEN_INDEXES = 8
 async def threaded(work: Callable[[], T]) -> T:
     """What *work* answers, done in a thread to its end. Raises `Problem` where files cannot be read as they are now,
     `StoreFailed` where the disk is in the way."""
-    answer: list[T] = []
+    return await _told(asyncio.to_thread(work))
+
+
+async def at_length(work: Callable[[], T]) -> T:
+    """As `threaded`, of *work* that may read all of a wave: two such are done at a time, and the others wait, so that
+    those who ask for much take no thread from uploads, other readers and the waves themselves."""
+    return await _told(asyncio.get_running_loop().run_in_executor(_LONG, work))
+
+
+async def _told(working: Awaitable[T]) -> T:
+    task = asyncio.ensure_future(working)
     try:
         with storing("what is read of the wave, or written to answer,"):
-            await in_thread(lambda: answer.append(work()), lambda: None)
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                await asyncio.wait({task})  # what it works on is not let go of before
+                raise
     except UserError as error:
         raise Problem(409, error.message) from error
-    return answer[0]
+
+
+_LONG = ThreadPoolExecutor(2, thread_name_prefix="service-reading")
 
 
 class Indexes:

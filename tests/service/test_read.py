@@ -3,15 +3,17 @@
 import asyncio
 import csv as csv_format
 import io
+import threading
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from batcher.service import readings
 from batcher.service.kept.entry_index import EntryIndex, IndexWriter, ResultLimits
 from batcher.service.kept.folders import Folder
 from batcher.service.models import EntriesPage, Explained, ListEntries, State, WaveModel
@@ -20,7 +22,7 @@ from batcher.simulator.faults import parse_profile
 from batcher.simulator.ledger import creations
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
-from tests.service.serving import Serving, csv, serving
+from tests.service.serving import Serving, csv, eventually, serving
 
 MIXED = (
     b"job_id,object_level_compare_type,compare_type,conflict_policy,compare_object_infos,key,label.team\n"
@@ -35,6 +37,35 @@ async def followed(service: Serving, manifest: bytes = MIXED) -> dict[str, Any]:
     """A wave that was run to its verdicts."""
     wave = await service.submit(manifest, "wait=true&attempts=1")
     return await service.until(wave["id"], State.ENDED, State.STOPPED)
+
+
+async def test_those_who_ask_for_much_hold_up_nobody_else(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    let_go, begun = threading.Event(), []
+    report = readings.report
+
+    def slow(*asked: Any) -> BinaryIO:
+        begun.append(asked[-1])
+        assert let_go.wait(60)
+        return report(*asked)
+
+    monkeypatch.setattr(readings, "report", slow)
+    async with serving(tmp_path / "data") as service:
+        wave = await service.submit(csv(5))
+        path = f"/v1/waves/{wave['id']}"
+        await service.until(wave["id"], State.ENDED)
+        asked = [asyncio.create_task(service.get(f"{path}/report?format=json")) for _ in range(60)]
+        try:
+            await eventually(lambda: bool(begun))
+            assert (await service.get(f"{path}/entries"))["total"] == 5
+            assert len(await service.lines(f"{path}/results")) == 5
+            assert (await service.get("/readyz"))["status"] == "ready"
+            await service.until((await service.submit(csv(5, first=50)))["id"], State.ENDED)
+            assert len(begun) <= 2
+        finally:
+            let_go.set()
+        assert {told["by_status"]["created"] for told in await asyncio.gather(*asked)} == {5}
 
 
 async def test_a_followed_wave_with_trouble_in_every_form(cloud: Simulator, tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ class ReadingApi:
         folder = self._waves.folder(row)
         if not folder.results.exists():  # the plan is there before they are
             loaded = self._settings_of(row)
-            return reply(await readings.threaded(lambda: readings.in_manifest(folder, loaded, index)))
+            return reply(await readings.at_length(lambda: readings.in_manifest(folder, loaded, index)))
         return reply(await readings.threaded(lambda: readings.explained(folder, index)))
 
     async def settle(self, call: Call) -> web.StreamResponse:
@@ -139,7 +139,7 @@ class ReadingApi:
         row = await self._begun(call)
         results, accepted = self._waves.folder(row).results, self._accepted(row)
         most = call.query.limit
-        file = await readings.threaded(
+        file = await readings.at_length(
             lambda: readings.gate(results, row.name, readings.acceptances_of(accepted), most)
         )
         return _file(file, "application/json")
@@ -149,7 +149,7 @@ class ReadingApi:
         row = await self._begun(call)
         results, accepted, format = self._waves.folder(row).results, self._accepted(row), call.query.format
         served = ServedWave(id=row.id, name=row.name)
-        file = await readings.threaded(
+        file = await readings.at_length(
             lambda: readings.report(results, served, readings.acceptances_of(accepted), format)
         )
         response = _file(file, _REPORTS[format])

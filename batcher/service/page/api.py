@@ -20,7 +20,7 @@ from batcher.service.limits import ServiceLimits, StreamQuota
 from batcher.service.page.files import INDEX, page_files
 from batcher.service.page.requests import RequestsAsked, UploadChecker, requests
 from batcher.service.problem import Problem
-from batcher.service.readings import Indexes, threaded
+from batcher.service.readings import Indexes, at_length
 from batcher.service.waves import Waves
 
 
@@ -55,7 +55,7 @@ class PageApi:
         row = await self._waves.get(call.id)
         folder = self._waves.folder(row)
         asked = RequestsAsked(after=call.query.after, limit=call.query.limit)
-        return reply(await threaded(lambda: requests(folder, self._waves.settings_of(row), asked)))
+        return reply(await at_length(lambda: requests(folder, self._waves.settings_of(row), asked)))
 
     async def causes(self, call: Call) -> web.StreamResponse:
         """What went wrong, by cause."""
@@ -68,7 +68,7 @@ class PageApi:
         """Create requests over time."""
         row = await self._waves.get(call.id)
         folder = self._waves.folder(row)
-        return reply(await threaded(lambda: _pace(folder)))
+        return reply(await at_length(lambda: _pace(folder)))
 
 
 def _pace(folder: Folder) -> dict[str, Any]:
