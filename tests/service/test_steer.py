@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog.testing
 from hypothesis import example, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -165,6 +166,23 @@ async def test_waves_run_side_by_side_within_one_limit_the_higher_priority_first
     made = sorted(creation.job_id for creation in creations(cloud.ledger))
     assert made == sorted([*(f"job-{n}" for n in range(60)), *(f"job-{n}" for n in range(30)),
                            *(f"job-{n}" for n in range(500, 505))])  # fmt: skip
+
+
+async def test_a_wave_without_a_credential_says_so_in_a_line_and_the_log_says_where_it_looked(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BATCHER_TOKEN", raising=False)
+    monkeypatch.setenv("BATCHER_ENDPOINT", cloud.url)
+    async with serving(tmp_path / "data") as service:
+        with structlog.testing.capture_logs() as lines:
+            wave = await service.submit(csv(3))
+            stopped = await service.until(wave["id"], State.STOPPED)
+    assert stopped["exit_code"] == 2
+    assert stopped["reason"].startswith("no credential for project")
+    assert stopped["reason"].endswith("none found. The service's log says more.")
+    assert str(tmp_path) not in stopped["reason"]
+    (told,) = [line["error"] for line in lines if line["event"] == "service.wave_refused"]
+    assert "Looked for, in this order" in told
 
 
 async def test_of_a_wave_that_rests_each_scope_tells_what_is_settled_in_it(cloud: Simulator, tmp_path: Path) -> None:

@@ -147,7 +147,8 @@ class Run:
                 return self._stopped(exits.STOPPED, self._asked)
             if error.exit_code == exits.STOPPED:
                 return self._again(error.message)
-            return self._stopped(error.exit_code, error.message)
+            log.error("service.wave_refused", wave=self._results.parent.name, error=error.message)
+            return self._stopped(error.exit_code, in_brief(error.message))
         except asyncio.CancelledError:
             raise
         except Exception as error:
@@ -194,6 +195,12 @@ class Run:
 
     def _stopped(self, exit_code: int, reason: str) -> RunOutcome:
         return RunOutcome(state=State.STOPPED, exit_code=exit_code, reason=reason)
+
+
+def in_brief(text: str) -> str:
+    """*text* in a line, for whoever looks at the wave: what the operator's machine was searched for is in its log."""
+    short = text.partition("\n")[0].partition(" Looked for, in this order:")[0]
+    return text if short == text else f"{short} The service's log says more."
 
 
 def _reason(end: WaveEnd) -> str | None:

@@ -19,7 +19,7 @@ from batcher.service.models import State
 from batcher.service.running.feed import Feed
 from batcher.service.running.host import Host
 from batcher.service.running.memory import MemoryReturn
-from batcher.service.running.run import Run, RunOutcome
+from batcher.service.running.run import Run, RunOutcome, in_brief
 from batcher.service.running.verbs import BUT, asked, final, is_due
 from batcher.service.running.view import wave_told
 
@@ -202,7 +202,8 @@ class Runner:
             wave = self._host.wave(row)
         except UserError as error:
             log.error("service.wave_refused", wave=row.id, error=error.message)
-            outcome = RunOutcome(state=State.STOPPED, exit_code=error.exit_code, reason=error.message)
+            reason = in_brief(error.message)
+            outcome = RunOutcome(state=State.STOPPED, exit_code=error.exit_code, reason=reason)
             self._own(row.id, self._end(row.id, outcome))
             return
 
