@@ -12,18 +12,18 @@ from batcher.cli.failures import told
 from batcher.cli.show.terminal import tell
 from batcher.clock import SystemClock
 from batcher.journal.place import WavePlace
-from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
+from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.link import Patience
 from batcher.journal.postgres.looking import opened, planned_wave
 from batcher.life.result import Status
+from batcher.machines.line_output import LineOutput
 from batcher.machines.standing import SharedStanding, standings_of
 from batcher.text import counted
 from batcher.wave.export import ResultsExport
-from batcher.wave.rebuild import open_results, whole_file
+from batcher.wave.rebuild import whole_file
 from batcher.wave.sink import StandardOutput
 
 _EVERY_S = 1.0
-_PAGE = 1000  # lines read at a time
 
 
 def write_to(place: WavePlace, output: str) -> int:
@@ -54,7 +54,7 @@ def follow_to(place: WavePlace, output: str) -> int:
     with told(), opened(place.address, Patience()) as keeper:
         record = planned_wave(keeper, place, wave)
         if output == "-":
-            return _follow(keeper, wave, _ToStandardOutput(record))[0]
+            return _follow(keeper, wave, LineOutput(record, StandardOutput()))[0]
         export = ResultsExport(record, Path(output))
         try:
             code, still_open = _follow(keeper, wave, export)
@@ -88,30 +88,6 @@ def _code(standing: SharedStanding) -> int:
     if standing.by_status.get(Status.UNSETTLED):
         return exits.UNSETTLED
     return exits.CREATED if standing.by_status.get(Status.CREATED) == standing.entries else exits.INCOMPLETE
-
-
-class _ToStandardOutput:
-    """The lines of *record*, which cannot be taken back, to standard output."""
-
-    def __init__(self, record: PostgresWrittenRecord) -> None:
-        self._record = record
-        self._sink = StandardOutput()
-        self._last = -1
-
-    def go_on(self) -> int:
-        """Write what was settled since. Raises `SinkFailed`, `JournalFailed`."""
-        count = 0
-        while lines := self._record.numbered_lines(self._last, _PAGE):
-            self._sink.write(b"".join(line for _, line in lines))
-            self._last = lines[-1][0]
-            count += len(lines)
-        return count
-
-    def finish(self, now: float) -> Mapping[Status, int]:
-        """Write a line for each entry that is still open. Raises `SinkFailed`, `JournalFailed`."""
-        for result in open_results(self._record, now):
-            self._sink.write(result.to_line())
-        return {}
 
 
 def _tell(export: ResultsExport, output: str, still_open: int) -> None:
