@@ -127,7 +127,7 @@ class Change(Wire):
 
     @model_validator(mode="after")
     def _changes_something(self) -> "Change":
-        if not self.model_fields_set:
+        if all(getattr(self, name) is None for name in self.model_fields_set):
             raise ValueError("changes nothing; give rate, read_rate, concurrency or priority")
         return self
 

@@ -315,7 +315,8 @@ class Waves:
         try:
             said = Ruling.taken_back() if ruling.strip() == UNDO else Ruling.parse(ruling)
         except NotSettled as error:
-            raise invalid([finding("as", ruling, "is no ruling", error.message)]) from None
+            _, _, mend = error.message.partition(": ")
+            raise invalid([finding("as", ruling, "is no ruling", mend[:1].upper() + mend[1:].rstrip("."))]) from None
         row = await self.get(id)
         verbs.require_quiet(row)
         deed = AuditEntry(who=who, action="settle", wave=id, detail={"index": index, "as": ruling})

@@ -168,6 +168,24 @@ async def test_waves_run_side_by_side_within_one_limit_the_higher_priority_first
                            *(f"job-{n}" for n in range(500, 505))])  # fmt: skip
 
 
+async def test_what_makes_no_sense_is_refused_in_words_of_the_service(cloud: Simulator, tmp_path: Path) -> None:
+    async with serving(tmp_path / "data") as service:
+        wave = await service.submit(csv(3), "start=false")
+        path = f"/v1/waves/{wave['id']}"
+        unheld = await service.post(f"{path}/approve", {"digest": wave["digest"]}, status=409)
+        assert "needs no approval" in unheld["detail"]
+        early = await service.post(f"{path}/entries/1/settle", {"as": "failed"}, status=409)
+        assert "has not begun" in early["detail"]
+        (wrong,) = (await service.post(f"{path}/entries/1/settle", {"as": "zz"}, status=422))["findings"]
+        assert (wrong["problem"], wrong["mend"].partition("=")[0]) == ("is no ruling", "Write created")
+        for change in ({"rate": None}, {"rate": None, "priority": None}, {}):
+            async with service.client.patch(path, json=change) as answer:
+                assert answer.status == 422
+                assert "changes nothing" in (await answer.json())["detail"]
+        lines = (await service.get("/v1/audit"))["lines"]
+        assert [line["action"] for line in lines] == ["submit"]
+
+
 async def test_a_wave_without_a_credential_says_so_in_a_line_and_the_log_says_where_it_looked(
     cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,6 +17,8 @@ _UNDER_WAY = (State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
 
 def approved(row: WaveRow, who: Who, digest: str) -> dict[str, Any]:
     """What changes when *who* approves the manifest with *digest*. Raises `Problem`."""
+    if not row.needs_approval:
+        raise _not_now(row, "needs no approval: POST …/start lets it go, if it is held")
     refused = approval.refusal(
         state=row.state,
         digest=row.digest,
@@ -133,6 +135,8 @@ def require_quiet(row: WaveRow) -> None:
     """Raises `Problem` while it runs: what is decided about its entries then would meet what the run does."""
     if row.state in _UNDER_WAY:
         raise _not_now(row, "runs, or is about to: stop it first")
+    if not row.is_begun:
+        raise _not_now(row, "has not begun, and so none of its entries is unsettled")
 
 
 def _not_now(row: WaveRow, why: str) -> Problem:
