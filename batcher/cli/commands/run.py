@@ -28,6 +28,7 @@ Examples:
   batcher run wave.csv --region eu-west-101 --project-id 0123…
   batcher run wave.csv -o results.jsonl --rate 600/min --max-failures 5%
   batcher run wave.jsonl -o - | jq 'select(.status != "created")'
+  batcher run wave.csv --journal 'postgresql://db.example.org/fleet?user=batcher'
 
 The same command again goes on where it stopped. Durations are seconds, or 90s, 5m, 1h30m; a switch that the
 environment or a config file sets is undone by its --no- form. Credentials are found where you have them:
