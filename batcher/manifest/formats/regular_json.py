@@ -105,30 +105,13 @@ def _each_once(text: str, rows: _JsonRow | list[_JsonRow] | list[ObjectInfo]) ->
 def _apart(row: _JsonRow) -> RegularElement:
     labels, info = row.labels or None, row.data_level_compare_info
     labelled = ... if labels else row.labels is None
+    alike = (row.object_level_compare_type, row.project_id, row.region, row.endpoint, row.x_language, labelled)
     if info is UNSET or info is None:
-        return RegularElement(
-            (
-                row.object_level_compare_type,
-                row.project_id,
-                row.region,
-                row.endpoint,
-                row.x_language,
-                labelled,
-                info,
-            ),
-            row.job_id,
-            row.key or None,
-            labels,
-        )
+        return RegularElement((*alike, info), row.job_id, row.key or None, labels)
     plain, with_token = info.compare_object_infos, info.compare_object_infos_with_token
     return RegularElement(
         (
-            row.object_level_compare_type,
-            row.project_id,
-            row.region,
-            row.endpoint,
-            row.x_language,
-            labelled,
+            *alike,
             info.conflict_policy,
             info.compare_type,
             info.compare_mode,
