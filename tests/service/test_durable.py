@@ -18,7 +18,7 @@ from batcher.service import acceptance
 from batcher.service.models import State
 from batcher.service.running import run
 from batcher.simulator.faults import Script
-from batcher.simulator.ledger import creations, doubles
+from batcher.simulator.ledger import RequestSeen, creations, doubles
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from batcher.wave.sink import ResultsFile
@@ -138,6 +138,11 @@ async def scripted(monkeypatch: pytest.MonkeyPatch, *creates: str) -> AsyncItera
         yield simulator
 
 
+def asked_in(cloud: Simulator) -> list[str | None]:
+    """The jobs of the create requests, in their order."""
+    return [event.job_id for event in cloud.ledger if isinstance(event, RequestSeen) and event.asked]
+
+
 async def claimed_by(service: Serving, *waves: dict[str, Any]) -> list[str]:
     """The comparisons that the entries of *waves* report, which have all ended."""
     for wave in waves:
@@ -149,21 +154,17 @@ async def claimed_by(service: Serving, *waves: dict[str, Any]) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("dies", ["in doubt", "done"])
 async def test_a_wave_that_begins_after_the_kill_takes_nothing_of_one_before(
-    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, dies: str
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both name one job, and the second one's request gets lost: all that is listed then is what the first one made,
     moments before."""
-    data, script = tmp_path / "data", ("silent-after" if dies == "in doubt" else "", "reset-before")
-    async with scripted(monkeypatch, *script) as cloud:
+    data = tmp_path / "data"
+    async with scripted(monkeypatch, "", "reset-before") as cloud:
         with process(data) as served:
             async with speaking_to(served, data) as service:
                 first = await service.submit(SHARED % b"first")
-                if dies == "done":
-                    await service.until(first["id"], State.ENDED)
-                else:
-                    await eventually(lambda: any(creations(cloud.ledger)))
+                await service.until(first["id"], State.ENDED)
             await asyncio.to_thread(served.kill)
         async with serving(data) as service:
             ahead = await service.submit(SHARED.splitlines(keepends=True)[0] + CLOCK % b"9")
@@ -172,6 +173,24 @@ async def test_a_wave_that_begins_after_the_kill_takes_nothing_of_one_before(
             found = await claimed_by(service, first, ahead, second)
         assert sorted(found) == sorted(creation.compare_task_id for creation in creations(cloud.ledger))
         assert len(set(found)) == 3
+
+
+async def test_what_a_dead_process_left_in_doubt_keeps_its_job_while_it_can_land(
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where its own wave cannot be opened any more, which would look it up: the job's next request waits."""
+    data = tmp_path / "data"
+    async with scripted(monkeypatch, "silent-after") as cloud:
+        with process(data) as served:
+            async with speaking_to(served, data) as service:
+                first = await service.submit(SHARED % b"first")
+                await eventually(lambda: any(creations(cloud.ledger)))
+            await asyncio.to_thread(served.kill)
+        next((data / "waves" / first["id"]).glob("manifest.*")).unlink()
+        async with serving(data) as service:
+            await service.submit(SHARED % b"second" + CLOCK % b"9")
+            await eventually(lambda: "job-9" in asked_in(cloud))
+    assert asked_in(cloud) == ["job-0", "job-9"]
 
 
 async def test_the_journal_of_another_wave_that_cannot_be_read_leaves_the_doubt_to_a_person(
