@@ -22,7 +22,7 @@ from batcher.wave.stop import Stopping
 from tests.pace.server import virtual_clock
 from tests.virtual import run
 from tests.wave.made import NOON, OBJECT, entered, entry
-from tests.wave.test_listing import Deaf, ListCloud
+from tests.wave.test_scope_reader import Deaf, ListCloud
 
 LANDING_S, TAKES_S = 20.0, 4.0
 
