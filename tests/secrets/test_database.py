@@ -64,7 +64,11 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     rules.write_text(
         f"hostssl fleet {','.join(ROLES)} all scram-sha-256\nhost fleet {','.join(ROLES)} all reject\n{before}"
     )
-    cluster.set("ssl", "on")
+    try:
+        cluster.set("ssl", "on")
+    except psycopg.errors.InvalidParameterValue:
+        cluster.remove()
+        pytest.skip("this PostgreSQL was built without TLS, as that of the wheel: install Debian's package postgresql")
     yield Database(cluster, folder / "ca.pem")
     cluster.remove()
 
@@ -211,3 +215,33 @@ async def test_a_server_that_is_not_the_one_that_was_named_is_refused(
     for ran in (wrong_name, unknown, without):
         assert ran.said.count(b"\n") == 1
         assert not marks.leaks(ran.texts(), [PASSWORD])
+
+
+async def test_libpqs_own_variables_and_services_lead_there_as_well(
+    database: Database, environ: Mapping[str, str], tmp_path: Path
+) -> None:
+    """As docs/several-machines.md says, of a database alone and of a wave in it."""
+    await batcher(tmp_path, environ, "database", "prepare", database.url("fleet_owner"), "--apply")
+    by_variables = {**environ, "PGSSLMODE": "verify-full", "PGSSLROOTCERT": str(database.ca)}
+    port = database.cluster.port
+    (tmp_path / ".pg_service.conf").write_text(
+        f"[fleet]\nhost=localhost\nport={port}\ndbname=fleet\nuser=fleet_reader\npassword={PASSWORD}\n"
+        f"sslmode=verify-full\nsslrootcert={database.ca}\n"
+    )
+    by_service = {**environ, "PGPASSFILE": "/nowhere"}
+    said = []
+    for given, way in (
+        (by_variables, f"postgresql://fleet_reader@localhost:{port}/fleet"),
+        (by_service, "postgresql://?service=fleet"),
+    ):
+        said.append(ran := await batcher(tmp_path, given, "status", "--journal", way, "--json"))
+        assert ran.code in (0, 1), ran.said.decode()
+        assert orjson.loads(ran.said)["workers"] is not None
+    for given, way, why in (
+        (by_variables, f"postgresql://fleet_reader@127.0.0.1:{port}/fleet", b"does not match host name"),
+        (by_service, "postgresql:////nowhere?service=fleet", b"there is no wave nowhere in"),
+        (by_service, "postgresql://?service=nowhere", b'definition of service "nowhere" not found'),
+    ):
+        said.append(ran := await batcher(tmp_path, given, "status", "--journal", way))
+        assert (ran.code, why in ran.said) == (2, True), ran.said.decode()
+    assert not marks.leaks([text for one in said for text in one.texts()], [PASSWORD])
