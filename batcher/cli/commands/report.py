@@ -92,26 +92,21 @@ def command(
     at_service = place is None and are_at_service(results, service, service_token_file)
     if at_service:
         only_with_service(("labels", "html", "csv", "differences_csv", "delimiter", "markdown", "allow_inconsistent"))
-        from batcher.cli.commands.client.ruling import Outputs
+    from batcher.cli.commands.client.ruling import Outputs
 
-        outputs = Outputs(html=html, csv=csv, differences_csv=differences_csv, delimiter=delimiter, markdown=markdown)
+    outputs = Outputs(html=html, csv=csv, differences_csv=differences_csv, delimiter=delimiter, markdown=markdown)
+    if at_service:
         return _at_service(results, labels, outputs, settings, service, service_token_file, named, as_json=as_json)
     if place is not None:
         one_journal(results, journal)
         if entries:
             raise click.UsageError("--entries says nothing of a wave in a database, which knows how many it has.")
-        from batcher.cli.commands.client.ruling import Outputs
-
-        outputs = Outputs(html=html, csv=csv, differences_csv=differences_csv, delimiter=delimiter, markdown=markdown)
         return _shared(place, results, labels, outputs, settings, named, as_json=as_json)
     only_here(WAY)
 
     from batcher.cli.show.at_the_end import accepted_by
 
-    return _report(
-        results, journal, entries, labels, html, csv, differences_csv, delimiter, markdown,
-        lambda: accepted_by(settings), named, as_json=as_json,
-    )  # fmt: skip
+    return _report(results, journal, entries, labels, outputs, lambda: accepted_by(settings), named, as_json=as_json)
 
 
 def _shared(
@@ -129,10 +124,7 @@ def _shared(
     from batcher.cli.show.at_the_end import accepted_by
 
     def report(files: tuple[Path, ...], out: "Outputs", accepted: "Sequence[Acceptance]") -> int:
-        return _report(
-            files, place, (), labels, out.html, out.csv, out.differences_csv, out.delimiter, out.markdown,
-            lambda: accepted, named, as_json=as_json,
-        )  # fmt: skip
+        return _report(files, place, (), labels, out, lambda: accepted, named, as_json=as_json)
 
     accepted = accepted_by(settings)  # read where its name means what was typed
     if results:
@@ -168,21 +160,8 @@ def _at_service(
     is_ours = settings.allow_inconsistent is not None
     out = outputs.elsewhere()
     with copies(waves, service, token_file, settings, with_acceptances=not is_ours) as here:
-        return _report(
-            here.paths,
-            None,
-            (),
-            labels,
-            out.html,
-            out.csv,
-            out.differences_csv,
-            out.delimiter,
-            out.markdown,
-            lambda: ours if is_ours else here.acceptances,
-            named,
-            words=here.words,
-            as_json=as_json,
-        )
+        accepted = ours if is_ours else here.acceptances
+        return _report(here.paths, None, (), labels, out, lambda: accepted, named, words=here.words, as_json=as_json)
 
 
 def _report(
@@ -190,11 +169,7 @@ def _report(
     journal: "JournalPlace | None",
     entries: tuple[str, ...],
     labels: "LabelFilter",
-    html: Path | None,
-    csv: Path | None,
-    differences_csv: Path | None,
-    delimiter: str | None,
-    markdown: Path | None,
+    out: "Outputs",
     accepted: "Callable[[], Sequence[Acceptance]]",
     named: bool,
     *,
@@ -203,11 +178,11 @@ def _report(
 ) -> int:
     """Report on the files *results*; *named*: a file of accepted differences was typed. *words* name waves of a service
     by their files; None: they are ours."""
-    files = {"--html": html, "--csv": csv, "--differences-csv": differences_csv, "--markdown": markdown}
+    files = {"--html": out.html, "--csv": out.csv, "--differences-csv": out.differences_csv, "--markdown": out.markdown}
     asked = [name for name, path in files.items() if path is not None]
-    if delimiter and csv is None and differences_csv is None:
+    if out.delimiter and out.csv is None and out.differences_csv is None:
         raise click.UsageError("--delimiter is for --csv and --differences-csv: give one of them.")
-    if len(results) > 1 and html is not None:
+    if len(results) > 1 and out.html is not None:
         results = _of_one_page(results, journal, as_json, [name for name in asked if name != "--html"])
     elif len(results) > 2:
         raise click.UsageError("Name one results file, two to see what changed between them, or several with --html.")
@@ -229,13 +204,13 @@ def _report(
     from batcher.cli.outputs import refuse_outputs
 
     refuse_outputs(results, files)
-    if html is not None:
-        _write_page(html, results, acceptances, journal, said, labels)
-    if len(asked) > (html is not None):
+    if out.html is not None:
+        _write_page(out.html, results, acceptances, journal, said, labels)
+    if len(asked) > (out.html is not None):
         from batcher.report.gather import gather
 
         report = gather(results[0], acceptances, journal=journal, entries=said.get(results[0]), labels=labels)
-        _write(report, csv, differences_csv, delimiter or ",", markdown)
+        _write(report, out.csv, out.differences_csv, out.delimiter or ",", out.markdown)
     return exits.CREATED
 
 

@@ -24,7 +24,13 @@ from batcher.cli.show.terminal import tell
 from batcher.clock import SystemClock
 
 if TYPE_CHECKING:
+    from batcher.cli.commands.client.steering import Decision, WaveOfService
     from batcher.journal.place import JournalPlace
+    from batcher.journal.port import Record
+    from batcher.life.ruling import Ruling
+    from batcher.wave.settling import Recorded
+
+_Named = tuple[str | None, str | None, int | None]  # key, job and index of an entry
 
 _SETTINGS = ("read_rate", "timeout", "connect_timeout", "ca_bundle", "proxy", "insecure_http")
 
@@ -93,32 +99,23 @@ def command(
         raise missing("results")
     if results is not None and shared is None and is_at_service(results, service, service_token_file):
         only_with_service(("key", "job", "index", "ruling", "table", "undo"))
-        from batcher.cli.commands.client.steering import Decision, asked_of, decisions_in, settle
+        from batcher.cli.commands.client.steering import Decision, asked_of
         from batcher.life.events import UNDO
 
         typed = Decision(key=key, job=job, index=index, ruling=ruling or UNDO, where="")
-        settle(
-            asked_of(results, service, service_token_file, loaded.settings),
-            [typed] if table is None else decisions_in(table),
-            lambda entry: _print_settled(entry, as_json=as_json),
-        )
-        return exits.CREATED
+        asked = asked_of(results, service, service_token_file, loaded.settings)
+        return _settle_at_service(asked, typed, table, as_json=as_json)
 
     from batcher.cli.failures import told
-    from batcher.cli.rulings import listed_by_the_cloud, rulings_in
+    from batcher.cli.rulings import listed_by_the_cloud
     from batcher.journals import deciding, journal_of, reading
-    from batcher.life.ruling import Ruling
     from batcher.settings.credentials import credential_sources
     from batcher.wave.settling import settle_all
 
     path = shared or journal_of(results or Path(), journal)
     with told():
         with reading(path) as record:
-            if table is not None:
-                rulings = rulings_in(table, record)
-            else:
-                place = (one_decided if undo else one_in_doubt)(record, places_of(record, key, job, index))
-                rulings = {place: Ruling.parse(ruling) if ruling is not None else Ruling.taken_back()}
+            rulings = _rulings(record, (key, job, index), ruling, table)
             sources = credential_sources(loaded.settings, loaded.config, options)
             listed = {} if offline else listed_by_the_cloud(record, rulings, loaded.settings, sources)
         with deciding(path) as record:
@@ -128,18 +125,29 @@ def command(
 
         bring_in_line(shared, results)
     for one, said in zip(recorded, rulings.values(), strict=True):
-        if one.said:
-            tell(one.said)
-        if as_json:
-            click.echo(one.result.to_line(), nl=False)
-        else:
-            _tell_recorded(one.result.key, None if said.retry else one.result.status.value)
+        _print_recorded(one, is_sent_again=said.retry, as_json=as_json)
     return exits.CREATED
 
 
-def _one_decision(
-    named: tuple[str | None, str | None, int | None], ruling: str | None, table: Path | None, *, undo: bool
-) -> None:
+def _settle_at_service(asked: "WaveOfService", typed: "Decision", table: Path | None, *, as_json: bool) -> int:
+    """Have a service record what was *typed*, or what each row of *table* says."""
+    from batcher.cli.commands.client.steering import decisions_in, settle
+
+    decisions = [typed] if table is None else decisions_in(table)
+    settle(asked, decisions, lambda entry: _print_settled(entry, as_json=as_json))
+    return exits.CREATED
+
+
+def _print_recorded(one: "Recorded", *, is_sent_again: bool, as_json: bool) -> None:
+    if one.said:
+        tell(one.said)
+    if as_json:
+        click.echo(one.result.to_line(), nl=False)
+    else:
+        _tell_recorded(one.result.key, None if is_sent_again else one.result.status.value)
+
+
+def _one_decision(named: _Named, ruling: str | None, table: Path | None, *, undo: bool) -> None:
     """Refuse what does not go together: *named* are key, job and index of an entry. Raises `UsageError`."""
     if sum(given is not None and given is not False for given in (ruling, table, undo)) != 1:
         raise click.UsageError("Say what to decide: give --as, --from or --undo, one of the three.")
@@ -147,6 +155,19 @@ def _one_decision(
         one_entry(*named)
     elif named != (None, None, None):
         raise click.UsageError("--from says in its rows which entries: leave --key, --job and --index out.")
+
+
+def _rulings(record: "Record", named: _Named, ruling: str | None, table: Path | None) -> "dict[int, Ruling]":
+    """What is decided of which entries, by their indexes. Without *ruling* and *table* the last one is taken back."""
+    from batcher.cli.rulings import rulings_in
+    from batcher.life.ruling import Ruling
+
+    if table is not None:
+        return rulings_in(table, record)
+    places = places_of(record, *named)
+    if ruling is None:
+        return {one_decided(record, places): Ruling.taken_back()}
+    return {one_in_doubt(record, places): Ruling.parse(ruling)}
 
 
 def _tell_recorded(key: str, status: str | None) -> None:
