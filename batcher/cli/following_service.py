@@ -162,7 +162,7 @@ async def _handed_in(
             err.say((f"kept aside: {printable(str(kept))}", "yellow"))
     key = attachment.key(service.client.access.url, _digest(asked.manifest))
     if attachment.wave is not None:
-        if asked.given:
+        if asked.given and _plain(asked.given) != attachment.given:
             note("the wave was handed in before: settings that are typed now change nothing. See batcher control.")
         try:
             return await service.wave(attachment.wave), False
@@ -198,8 +198,13 @@ async def _handed_in(
         if isinstance(error, BadManifest) or error.exit_code == exits.USAGE:
             attachment.forget()  # it was not taken
         raise
-    attachment.note(wave=wave.id, entries=wave.told["entries"])
+    attachment.note(wave=wave.id, entries=wave.told["entries"], given=_plain(asked.given))
     return wave, True
+
+
+def _plain(given: Mapping[str, Any]) -> dict[str, str]:
+    """Settings as they are kept, to be compared with what is typed the next time."""
+    return {name: str(value) for name, value in given.items()}
 
 
 def _for_the_service(given: Mapping[str, Any], settings: RunSettings) -> dict[str, Any]:

@@ -75,6 +75,11 @@ class Attachment:
         """The wave's id at the service; None: nobody knows that there is one."""
         return self._known.get("wave")
 
+    @property
+    def given(self) -> dict[str, str] | None:
+        """The settings that the wave was handed in with; None: nobody wrote them down."""
+        return self._known.get("given")
+
     def edition(self, kind: str) -> str | None:
         """Tell the edition of the lines of that *kind* on this side."""
         return self._known.get(kind)

@@ -68,6 +68,10 @@ async def test_the_gate_of_a_service_is_its_own_word_wherever_it_is_told(cloud: 
         junit = tmp_path / "gate.xml"
         assert (await batcher("gate", *at, "--junit", junit))[0] == 0
         assert 'failures="0"' in junit.read_text()
+        second = await served.submit(csv(1, first=700), "wait=true")
+        await served.until(second["id"], State.ENDED)
+        code, out, _ = await batcher("gate", *at, second["id"])
+        assert (code, out.splitlines()[0]) == (0, "GO  3 entries: nothing stands in the way, 1 difference accepted")
         code, out, _ = await batcher("gate", *at, "--allow-inconsistent", tmp_path / "nothing.csv")
         assert (code, out.splitlines()[0]) == (1, "NO-GO  1 of 2 entries stands in the way")
         assert f"batcher control --service {served.url} {wave['id']} recheck" in out

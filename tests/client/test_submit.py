@@ -30,6 +30,10 @@ async def test_following_a_wave_gives_the_file_and_the_codes_of_run(cloud: Simul
         assert f"batcher explain --service {served.url} {said['wave']} --key gone" in err
         code, out, _ = await batcher("submit", manifest, "--follow", "--json", "--service", served.url)
         assert (code, orjson.loads(out)["wave"]) == (1, said["wave"])
+        changed = "settings that are typed now change nothing"
+        for rate, is_said in (((), False), (("--rate", "5/s"), True)):
+            _, _, err = await batcher("submit", manifest, "--service", served.url, *rate)
+            assert (changed in err) is is_said
         assert len((await served.get("/v1/waves"))["waves"]) == 1
 
 
@@ -122,6 +126,8 @@ async def test_ctrl_c_leaves_the_wave_and_says_how_to_come_back(cloud: Simulator
         assert f"Wave {wave} goes on at the service." in err
         assert f"batcher control --service {served.url} {wave} stop" in err
         assert (await served.until(wave, State.ENDED))["counts"]["created"] == 60
+        code, _, err = await batcher("submit", manifest, "--follow", "--rate", "30/s", "--service", served.url)
+        assert (code, "change nothing" in err, sorted(indexes(results))) == (0, False, list(range(60)))
 
 
 async def test_findings_are_those_of_check_and_nothing_is_kept(cloud: Simulator, tmp_path: Path) -> None:
