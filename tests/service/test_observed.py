@@ -196,7 +196,8 @@ RUNNING = row(State.RUNNING)
         (RUNNING, row(State.PAUSED), []),
         (RUNNING, row(State.ENDED, exit_code=0, counts={"created": 9}), ["wave.ended"]),
         (RUNNING, row(State.ENDED, exit_code=1, counts={"failed": 9}), ["wave.ended"]),
-        (RUNNING, row(State.ENDED, exit_code=4, counts={"unsettled": 1}), ["wave.ended", "wave.unsettled"]),
+        (RUNNING, row(State.ENDED, exit_code=4, counts={"unsettled": 1}, to_rule=1), ["wave.ended", "wave.unsettled"]),
+        (RUNNING, row(State.STOPPED, exit_code=3, counts={"unsettled": 1}), ["wave.stopped"]),  # `start` looks it up
         (RUNNING, row(State.ENDED, exit_code=1, verdicts={"inconsistent": 1}), ["wave.ended", "wave.no_go"]),
         (RUNNING, row(State.ENDED, exit_code=0, verdicts={"consistent": 9}), ["wave.ended"]),
         (RUNNING, row(State.STOPPED, exit_code=3, reason="x"), ["wave.stopped"]),
