@@ -241,7 +241,8 @@ def take_out_the_fence(cluster: Cluster) -> None:
     source = str(cluster.ask("SELECT pg_get_functiondef('batcher.record_ops'::regproc)"))
     before = "WHERE g.scope IS NOT NULL"
     assert source.count(before) == 1
-    cluster.ask("SET search_path = batcher; " + source.replace(before, "WHERE g.scope IS NOT NULL AND false"))
+    with psycopg.connect(cluster.url(), autocommit=True) as database:
+        database.execute(source.replace(before, "WHERE g.scope IS NOT NULL AND false"))
 
 
 async def until(is_so: Any, patience_s: float) -> bool:
