@@ -18,9 +18,9 @@ SELECT count(*) FROM (
     FROM batcher.events e JOIN batcher.entries n USING (wave, idx) WHERE e.epoch IS NOT NULL) o
 WHERE o.epoch < o.newest
 """
-JITTER_S = 0.05
-"""How much earlier than its second a request may come, in a fleet whose processes wait for two cores: the pacer's own
-margin for the way to the cloud is a hundredth of the period."""
+JITTER_S = 0.2
+"""By how much a request may come late, in a fleet whose processes wait for two cores. The pacer's margin for the way to
+the cloud is a hundredth of the period; where the way jitters by more, it learns so from the first refusal."""
 
 _MORE_S = 5.0  # than a lease, for which the scopes of a worker that died may stand still
 
