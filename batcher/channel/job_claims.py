@@ -132,6 +132,13 @@ class JobClaims:
                 else:
                     self.after(who, claim.work)
 
+    def forget(self, wave: str) -> None:
+        """Another process may go on with *wave* from now on, and knows better what is in doubt there: it has no job in
+        hand here any more."""
+        for job_id, claims in list(self._claims.items()):
+            for who in [who for who in claims if who[0] == wave]:
+                self._drop(job_id, who)
+
     def made(self, job_id: str, besides: str) -> frozenset[str]:
         """The task ids that other waves than *besides* got of the job."""
         claims = self._claims.get(job_id, {})

@@ -6,6 +6,8 @@ Invariants:
 - Before the first request the channel knows what is in doubt of every wave in the scope, and for one period of the
   limit nobody has sent anything there.
 - Nothing is sent once the scope is lost, nor once it is to be handed on: what is under way is answered and recorded.
+- What was in doubt when a run ended is not remembered: whoever has the scope next is told by the database, also where
+  that is this process again.
 - It is given back whatever happens, so that another need not wait for the lease to run out.
 """
 
@@ -96,6 +98,7 @@ class _ScopeRun:
         self._parts: dict[int, WavePart] = {}  # by the wave's number, those that are not at their end
         self._ended: dict[int, int] = {}  # likewise, those that ended here: by which version of their orders
         self._told: set[int] = set()  # waves that are not run, and whose doubts the channel knows
+        self._known: list[WavePart] = []  # all of which the channel knows what is in doubt
         self._credentials: Mapping[tuple[str, str], Credential] = {}
         self._unrecorded: list[str] = []
         self._halted: Trouble | None = None
@@ -124,6 +127,8 @@ class _ScopeRun:
             waiting.cancel()
             for part in self._parts.values():
                 part.close()
+            for part in self._known:
+                part.forget()
         return self._end()
 
     async def _wait_to_hand_on(self) -> None:
@@ -171,7 +176,7 @@ class _ScopeRun:
             elif work.is_ended or self._only not in (None, work.id):
                 await self._tell_doubts(work)
             else:
-                part = self._parts[work.number] = WavePart(self._machine, held, work)
+                part = self._parts[work.number] = self._part(work)
                 await part.open(self._credentials)
                 opened.append(part)
         return opened
@@ -191,7 +196,12 @@ class _ScopeRun:
         """Have the channel know what a wave has in doubt that is not run here: its jobs are not free."""
         if work.number not in self._told:
             self._told.add(work.number)
-            await WavePart(self._machine, self._held, work).tell_doubts()
+            await self._part(work).tell_doubts()
+
+    def _part(self, work: WaveWork) -> WavePart:
+        part = WavePart(self._machine, self._held, work)
+        self._known.append(part)
+        return part
 
     async def _run(self, part: WavePart) -> None:
         running = self._machine.parts

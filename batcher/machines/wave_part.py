@@ -150,6 +150,11 @@ class WavePart:
         if self._pass is not None:
             self._pass.close()
 
+    def forget(self) -> None:
+        """What is in doubt here is for whoever has the scope next, who is told by the database."""
+        channel = self._machine.connections.channels.to(self._held.endpoint, self._held.project_id)
+        channel.jobs.forget(self._name)
+
     @property
     def halted(self) -> Trouble | None:
         """Why the scope stopped for good, where it did."""

@@ -134,6 +134,24 @@ async def test_an_answer_that_came_too_late_is_taken_for_what_it_is(address: Add
         assert b"made-then" in result[2]
 
 
+async def test_what_was_in_doubt_is_not_remembered_by_who_handed_it_on(address: Address, simulator: Simulator) -> None:
+    """Whoever has the scope next finds out. Taken back, it is told by the database what is in doubt then."""
+    async with machine(address, "one", simulator) as one:
+        planned(one.keeper, "a", simulator, range(2), landing_time=600.0)
+        before = await taken(one, simulator)
+        lane = one.keeper.journal("a").of(one.keeper.wave("a").scopes()[0], before.epoch)
+        intent = Intended(at=one.clock.now(), asked=frozenset({Half.OBJECT}), lease=before.epoch)
+        await lane.record(Happened(index=1, event=intent))
+        await before.give_back()
+        hand_on = asyncio.Event()
+        running = asyncio.create_task(run(one, simulator, hand_on))
+        jobs = one.connections.channels.to(simulator.url, PROJECT).jobs
+        await until(lambda: list(jobs.doubts("job-1", "")))
+        hand_on.set()
+        assert (await running).kind is ScopeEndKind.HANDED_ON
+        assert list(jobs.doubts("job-1", "")) == []
+
+
 async def test_orders_hold_for_who_runs_it(address: Address, simulator: Simulator) -> None:
     async with machine(address, "one", simulator) as one:
         planned(one.keeper, "a", simulator, range(100), rate="50/s")
