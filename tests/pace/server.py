@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import deque
 from collections.abc import Callable
+from math import inf
 
 from batcher.pace.pacer import Pacer
 from batcher.rates import Rate
@@ -13,15 +14,20 @@ Delay = Callable[[random.Random], float]
 
 
 class CountingServer:
-    """Enforces *limit* on arrivals, in a window that *slides* or starts afresh each period.
+    """Enforces *limit* on arrivals, in a window that *slides* or starts afresh each period, or by a *bucket* of as many
+    tokens as its count, which fills up bit by bit, and of which what is turned away takes none.
 
     Moments are monotonic seconds, handed in.
     """
 
-    def __init__(self, limit: Rate | None, *, refused_count: bool = True, slides: bool = True) -> None:
+    def __init__(
+        self, limit: Rate | None, *, refused_count: bool = True, slides: bool = True, bucket: bool = False
+    ) -> None:
         self.limit = limit
         self.refused_count = refused_count
         self.slides = slides
+        self._bucket = bucket
+        self._tokens, self._filled_at = inf, 0.0
         self.arrivals: list[float] = []  # of all requests
         self.turned_away = 0
         self._window: deque[float] = deque()
@@ -31,6 +37,8 @@ class CountingServer:
         self.arrivals.append(now)
         if self.limit is None:
             return True
+        if self._bucket:
+            return self._take_token(self.limit, now)
         period_s = self.limit.period_s
         begun_at = now - period_s if self.slides else now // period_s * period_s
         while self._window and self._window[0] <= begun_at:
@@ -41,9 +49,20 @@ class CountingServer:
         self.turned_away += not taken
         return taken
 
+    def _take_token(self, limit: Rate, now: float) -> bool:
+        self._tokens = min(limit.count, self._tokens + (now - self._filled_at) * limit.per_s)
+        self._filled_at = now
+        if self._tokens < 1:
+            self.turned_away += 1
+            return False
+        self._tokens -= 1
+        return True
+
     def room_in(self, now: float) -> float:
         """Seconds until a request would be let in, if none came before."""
         assert self.limit is not None
+        if self._bucket:
+            return max(0.0, (1 - self._tokens) / self.limit.per_s)
         if len(self._window) < self.limit.count:
             return 0.0
         return max(0.0, self._window[-self.limit.count] + self.limit.period_s - now)

@@ -1,6 +1,7 @@
 """A scope against a cloud whose limit it does not know, without an event loop: thousands of requests in an instant."""
 
 import random
+from collections import deque
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from itertools import count
@@ -28,6 +29,7 @@ class Cloud:
     limit: Rate | None
     refused_count: bool = True
     slides: bool = True  # or it starts afresh each period
+    bucket: bool = False  # or it fills up bit by bit
     says_when: bool = False  # `Retry-After`, exactly
     says_limit: bool = False
     says_wrong: Rate | None = None  # names this limit instead
@@ -37,6 +39,7 @@ class Cloud:
     changes: tuple[tuple[float, Rate], ...] = ()
     neighbour: tuple[float, float, float] | None = None
     too_frequent: bool = False
+    told_once: int = 0  # so many of the entries, by chance, are turned away once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,7 @@ class Course:
     arrivals: tuple[float, ...]
     let_in: tuple[float, ...]
     refused: tuple[float, ...]
+    paces: tuple[tuple[float, float], ...]  # from each moment on, so many a second; inf for no limit
 
     def refused_after(self, moment: float) -> int:
         """How many were turned away later than *moment*."""
@@ -62,18 +66,32 @@ def send_all(finder: LimitFinder, cloud: Cloud, requests: int, *, seed: int = 0,
     return _Scope(finder, cloud, requests, seed, concurrency).run()
 
 
+@dataclass(slots=True)
+class _Request:
+    entry: int
+    sent_at: float
+    place: WindowPlace | None
+    let_in: bool | None = None
+    told: bool = False  # when it may be sent again
+
+
+_Event = tuple[float, int, _Request]
+
+
 class _Scope:
     def __init__(self, finder: LimitFinder, cloud: Cloud, requests: int, seed: int, concurrency: int) -> None:
         self.finder, self.cloud, self.concurrency = finder, cloud, concurrency
-        self.server = CountingServer(cloud.limit, refused_count=cloud.refused_count, slides=cloud.slides)
+        self.server = CountingServer(cloud.limit, refused_count=cloud.refused_count, slides=cloud.slides, bucket=cloud.bucket)
         self.per_job = PerJobThrottling()
         self.rng = random.Random(seed)
         self.window = Window(finder.rate) if finder.rate else None
-        self.to_send = self.to_do = requests
+        self.to_send, self.to_do = deque(range(requests)), requests
+        self.to_tell = set(self.rng.sample(range(requests), cloud.told_once))
         self.now = 0.0
         self.last = self.paused_until = -inf
         self.under_way = 0
-        self.events: list[tuple[float, int, float, WindowPlace | None, bool | None]] = []
+        self.events: list[_Event] = []
+        self.paces: list[tuple[float, float]] = []
         self.order = count()
         self.let_in: list[float] = []
         self.refused: list[float] = []
@@ -93,10 +111,14 @@ class _Scope:
             arrivals=tuple(self.server.arrivals),
             let_in=tuple(self.let_in),
             refused=tuple(self.refused),
+            paces=tuple(self.paces),
         )
 
     def _steer(self) -> None:
         rate = self.finder.rate
+        per_s = inf if rate is None else rate.per_s
+        if not self.paces or self.paces[-1][1] != per_s:
+            self.paces.append((self.now, per_s))
         if rate is None:
             self.window = None
         elif self.window is None:
@@ -116,50 +138,62 @@ class _Scope:
 
     def _leave(self, moment: float) -> None:
         self.now = self.last = moment
-        self.to_send -= 1
         self.under_way += 1
         place = None
         if self.window is not None:
             place = self.window.take()
             self.window.left(place, moment)
         half = self.rng.uniform(*self.cloud.latency_s) / 2
-        heappush(self.events, (moment + half, next(self.order), moment, place, None))
+        self._plan(moment + half, _Request(self.to_send.popleft(), moment, place))
+
+    def _plan(self, moment: float, request: "_Request") -> None:
+        heappush(self.events, (moment, next(self.order), request))
 
     def _happen(self) -> None:
-        self.now, _, sent_at, place, let_in = heappop(self.events)
-        if let_in is None:  # it arrives
-            let_in = self._arrive()
-            heappush(self.events, (2 * self.now - sent_at, next(self.order), sent_at, place, let_in))
-            return
+        self.now, _, request = heappop(self.events)
+        if request.told:  # its time has come again
+            self.to_send.append(request.entry)
+        elif request.let_in is None:  # it arrives
+            request.let_in = self._arrive(request.entry)
+            self._plan(2 * self.now - request.sent_at, request)
+        else:
+            self._end(request)
+
+    def _end(self, request: "_Request") -> None:
         self.under_way -= 1
-        if place is not None and self.window is not None:
-            self.window.answered(place, self.now)
-        if let_in:
+        if request.place is not None and self.window is not None:
+            self.window.answered(request.place, self.now)
+        if request.let_in:
             self.to_do -= 1
             self.let_in.append(self.now)
             self.per_job.let_in()
-            self.finder.accepted(sent_at, self.now)
+            self.finder.accepted(request.sent_at, self.now)
             return
-        self.to_send += 1
         self.refused.append(self.now)
         limit = self.server.limit
         named = self.cloud.says_wrong or (limit if self.cloud.says_limit else None)
         room_in_s = self.server.room_in(self.now) if self.cloud.says_when and limit is not None else None
-        moments = [sent_at]
+        told_s = self.cloud.stray_says_s if room_in_s is None else room_in_s
+        if told_s is None:
+            self.to_send.append(request.entry)
+        else:
+            request.told = True
+            self._plan(self.now + told_s, request)
+        moments = [request.sent_at]
         if self.cloud.too_frequent:
-            moments = self.per_job.refused(f"job-{len(self.server.arrivals)}", sent_at, self.now)
+            moments = self.per_job.refused(f"job-{request.entry}", request.sent_at, self.now)
         for moment in moments:
             wait_s = self.finder.turned_away(
                 moment,
                 self.now,
-                retry_after_s=self.cloud.stray_says_s if room_in_s is None else room_in_s,
+                retry_after_s=told_s,
                 named=None if named is None else (named.count, named.period_s),
             )
             if wait_s is not None:
                 self.paused_until = max(self.paused_until, self.now + wait_s * (1 + self.rng.random() / 10))
 
-    def _arrive(self) -> bool:
-        """A request reaches the cloud now, after whatever has happened there until then."""
+    def _arrive(self, entry: int) -> bool:
+        """A request of *entry* reaches the cloud now, after whatever has happened there until then."""
         while self.changes and self.changes[0][0] <= self.now:
             self.server.limit = self.changes.pop(0)[1]
         if self.cloud.neighbour is not None:
@@ -167,4 +201,7 @@ class _Scope:
             while self.neighbours_next <= min(self.now, until):
                 self.server.arrive(self.neighbours_next)
                 self.neighbours_next += 1 / per_s
+        if entry in self.to_tell:
+            self.to_tell.remove(entry)
+            return False
         return not (self.cloud.strays and self.rng.random() < self.cloud.strays) and self.server.arrive(self.now)
