@@ -376,7 +376,8 @@ class LimitFinder:
     def _measured(self, until: float) -> float:
         """The pace really kept up to *until*, a second: over ten requests, or a second; never above the one allowed.
 
-        Where hardly any was let in yet, those that were turned away tell it too.
+        Where hardly any was let in yet, those that were turned away tell it too; and where hardly any left, it is the
+        pace that we allowed.
         """
         most = inf if self.rate is None else self.rate.per_s
         left = self._history.departures(let_in=True)
@@ -385,7 +386,7 @@ class LimitFinder:
             left = left[: bisect_right(left, until)]
         several = min(len(left), max(_MEASURED, len(left) - bisect_left(left, until - 1.0)))
         if several < 2:
-            return min(most, START_PER_S)
+            return most if most < inf else START_PER_S
         return min(most, several / max(until - left[-several], 1e-3))
 
     def _is_used(self, rate: Rate) -> bool:

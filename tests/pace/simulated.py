@@ -81,7 +81,9 @@ _Event = tuple[float, int, _Request]
 class _Scope:
     def __init__(self, finder: LimitFinder, cloud: Cloud, requests: int, seed: int, concurrency: int) -> None:
         self.finder, self.cloud, self.concurrency = finder, cloud, concurrency
-        self.server = CountingServer(cloud.limit, refused_count=cloud.refused_count, slides=cloud.slides, bucket=cloud.bucket)
+        self.server = CountingServer(
+            cloud.limit, refused_count=cloud.refused_count, slides=cloud.slides, bucket=cloud.bucket
+        )
         self.per_job = PerJobThrottling()
         self.rng = random.Random(seed)
         self.window = Window(finder.rate) if finder.rate else None

@@ -126,3 +126,10 @@ def test_without_a_limit_of_ours() -> None:
         else:
             finder.accepted(step / 100, step / 100 + 0.005)
     assert finder.rate is None
+
+
+def test_a_small_wave_is_not_slowed_down_by_what_its_first_requests_were_told() -> None:
+    """Twenty entries at 200/s, ten of them told once that they are too frequent: seconds, not a minute and a half."""
+    cloud = Cloud(limit=None, too_frequent=True, told_once=10)
+    courses = _courses(cloud, rate=Rate(200, 1.0), requests=20)
+    assert max(course.seconds for course in courses) <= 10
