@@ -178,6 +178,8 @@ class _ScopeRun:
             else:
                 part = self._parts[work.number] = self._part(work)
                 await part.open(self._credentials)
+                if self._is_ceding:  # told meanwhile, when there was nothing yet that could be
+                    part.cede()
                 opened.append(part)
         return opened
 

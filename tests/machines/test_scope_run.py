@@ -19,6 +19,7 @@ from batcher.life.result import Status
 from batcher.machines.look import look_around
 from batcher.machines.machine import Machine
 from batcher.machines.scope_run import ScopeEndKind, run_scope
+from batcher.machines.wave_part import WavePart
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
@@ -315,3 +316,20 @@ async def test_a_database_that_stays_away_ends_the_run_of_a_scope(simulator: Sim
             assert sorted(made(simulator)) == sorted(f"job-{n}" for n in range(40))
     finally:
         wire.close()
+
+
+async def test_told_to_hand_on_while_a_wave_is_opened_it_sends_nothing_of_it(
+    address: Address, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand_on, opens = asyncio.Event(), WavePart.open
+
+    async def told_meanwhile(part: WavePart, *args: Any) -> None:
+        hand_on.set()
+        await opens(part, *args)
+
+    monkeypatch.setattr(WavePart, "open", told_meanwhile)
+    async with machine(address, "one", simulator) as one:
+        planned(one.keeper, "a", simulator, range(20))
+        assert (await run(one, simulator, hand_on)).kind is ScopeEndKind.HANDED_ON
+        assert creates(simulator) == []
+        assert counts(one, "a") == {}
