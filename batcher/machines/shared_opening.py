@@ -22,7 +22,7 @@ from batcher.journal.files import put_aside
 from batcher.journal.ops import Noted
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.looking import end_run_out_leases
-from batcher.journal.postgres.orders import order_wave, orders_of, rename_wave
+from batcher.journal.postgres.orders import hold_until_ordered, order_wave, orders_of, rename_wave
 from batcher.life.policy import LookFirst, MaxFailures
 from batcher.life.result import Status
 from batcher.machines.look import invite_to
@@ -92,7 +92,7 @@ def _planned(
             return record, True
         _refuse_leftovers(wanted.request.files.results)
         try:
-            order_wave(keeper.link, record.number, stop="it is being planned")  # until all of its orders are there
+            hold_until_ordered(keeper.link, record.number)
             plan_wave(wanted.request, record, clock)
             _order(keeper, record, wanted)
         except WaveRefused:

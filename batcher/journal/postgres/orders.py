@@ -93,6 +93,23 @@ def order_wave(
         )
 
 
+def hold_until_ordered(link: DatabaseLink, wave: int) -> None:
+    """Have nobody take the wave with that number once it is planned, until `order_wave` takes the stop back.
+
+    Nothing where it is planned, or another process plans it at this moment, whose orders these are. Raises
+    `JournalFailed`.
+    """
+    link.do(
+        lambda c: c.execute(
+            "WITH planless AS (SELECT number FROM waves WHERE number = %s AND NOT planned FOR UPDATE SKIP LOCKED) "
+            "UPDATE wave_orders o SET stop = 'it is being planned', version = version + 1 "
+            "FROM planless WHERE o.wave = planless.number",
+            (wave,),
+        ),
+        writing=True,
+    )
+
+
 def order_scope(
     link: DatabaseLink,
     endpoint: str,

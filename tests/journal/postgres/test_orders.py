@@ -16,7 +16,7 @@ from batcher.journal.postgres.keeper import PostgresJournal, PostgresKeeper
 from batcher.journal.postgres.leases import Leases
 from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.journal.postgres.migrations import migrate, pending, version_of
-from batcher.journal.postgres.orders import Orders, order_scope, order_wave, orders_of
+from batcher.journal.postgres.orders import Orders, hold_until_ordered, order_scope, order_wave, orders_of
 from batcher.life.result import Status
 from tests.journal.made import ANSWER, GROUPS, INTENT, plan
 from tests.journal.postgres.cluster import Cluster, needed, prepared
@@ -194,3 +194,28 @@ def test_a_database_of_version_1_is_brought_to_this_one(cluster: Cluster) -> Non
         record.commit([Happened(index=0, event=INTENT)])
     assert record.events(0) == []
     keeper.close()
+
+
+def test_who_comes_too_late_to_plan_a_wave_does_not_stop_it(cluster: Cluster) -> None:
+    """Of two that hand the same wave in at the same moment one plans it, and its orders hold."""
+    first = PostgresKeeper(prepared(cluster))
+    second = PostgresKeeper(Address(cluster.url(), first.link.address.schema))
+    try:
+        record = first.new_wave("tested")
+
+        def stop() -> str | None:
+            return orders_of(first.link, record.number).stop
+
+        hold_until_ordered(first.link, record.number)
+        assert stop() == "it is being planned"
+        with record.planning() as writes:
+            writes.add_scope(SCOPE)
+            order_wave(first.link, record.number, stop=None)
+            hold_until_ordered(second.link, record.number)  # does not wait for the plan, either
+            assert stop() is None
+            writes.finish({"digest": "sha256:0"})
+        hold_until_ordered(second.link, record.number)
+        assert stop() is None
+    finally:
+        first.close()
+        second.close()
