@@ -10,7 +10,7 @@ Invariants:
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -117,7 +117,7 @@ class DatabaseLink:
 
     # --- questions ----------------------------------------------------------------------------------------
 
-    def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
+    def rows(self, sql: str, values: Sequence[Any] | Mapping[str, Any] = ()) -> list[Row]:
         """All rows that answer *sql*."""
         return self.do(lambda connection: connection.execute(sql, values, prepare=not self._trusting).fetchall())
 

@@ -15,8 +15,15 @@ from batcher.life.result import Status
 _PAGE = 1000  # rows read at a time by whoever goes through all of them
 _NEWEST = 2**63 - 1  # no event's id is as large
 _ENTRY = "e.wave, e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.body"
-_HAS_EVENTS = "EXISTS (SELECT 1 FROM events v WHERE v.wave = e.wave AND v.idx = e.idx)"
-_HAS_RESULT = "EXISTS (SELECT 1 FROM results r WHERE r.wave = e.wave AND r.idx = e.idx)"
+_PART, _LARGEST_PART = 1024, 65_536  # of a wave, in which entries are looked for at a time
+_HAS_EVENTS = (
+    "EXISTS (SELECT 1 FROM events v WHERE v.wave = e.wave AND v.idx = e.idx "
+    "AND v.idx > %(after)s AND v.idx <= %(last)s)"
+)
+_HAS_RESULT = (
+    "EXISTS (SELECT 1 FROM results r WHERE r.wave = e.wave AND r.idx = e.idx "
+    "AND r.idx > %(after)s AND r.idx <= %(last)s)"
+)
 
 
 class PostgresRecord:
@@ -28,6 +35,7 @@ class PostgresRecord:
         self._db = link
         self._by_place: dict[int, Scope] = {}  # by the scope's number in the database
         self._wave_entries: int | None = None
+        self._last_index: int | None = None
 
     # --- the wave -----------------------------------------------------------------------------------------
 
@@ -103,8 +111,8 @@ class PostgresRecord:
 
     def unfinished(self, after: int, limit: int) -> list[EntryWithEvents]:
         """The next entries of any scope behind index *after* that have no result, open or not."""
-        sql = f"e.scope IS NOT NULL AND e.idx > %s AND NOT {_HAS_RESULT}"
-        return self._with_events(self._entries(sql, (after,), limit, MOST_BYTES))
+        sql = f"e.scope IS NOT NULL AND NOT {_HAS_RESULT}"
+        return self._with_events(self._entries(sql, None, after, limit, MOST_BYTES))
 
     def with_status(self, statuses: Iterable[Status]) -> list[int]:
         """The indexes of the entries whose result has one of *statuses*, in manifest order."""
@@ -120,17 +128,43 @@ class PostgresRecord:
         place = {one.number: place for place, one in self._places().items()}.get(scope)
         if place is None:
             return []
-        sql = f"e.scope = %s AND e.idx > %s AND {having} AND NOT {_HAS_RESULT}"
-        return self._entries(sql, (place, after), limit, most_bytes)
+        sql = f"e.scope = %(place)s AND {having} AND NOT {_HAS_RESULT}"
+        return self._entries(sql, place, after, limit, most_bytes)
 
-    def _entries(self, having: str, values: tuple[Any, ...], limit: int, most_bytes: int) -> list[PlannedEntry]:
-        """The next entries of the wave *having* that, one at least, until they come to *most_bytes*."""
+    def _entries(self, having: str, place: int | None, after: int, limit: int, most_bytes: int) -> list[PlannedEntry]:
+        """The next entries of the wave *having* that behind index *after*: one at least if there is one, not
+        necessarily *limit*, until they come to *most_bytes*.
+
+        They are looked for in a part of the wave after the other: where nearly all of a large wave is settled, to find
+        the rest takes longer than a statement may, and one that is given up is only begun again.
+        """
+        if self._last_index is None:
+            self._last_index = self._db.rows("SELECT max(idx) FROM entries WHERE wave = %s", (self.number,))[0][0]
+        end, part = -1 if self._last_index is None else self._last_index, _PART * max(1, len(self._places()))
+        while after < end:
+            last = after + part
+            if found := self._entries_between(having, place, after, last, limit, most_bytes):
+                return found
+            after, part = last, min(2 * part, _LARGEST_PART)
+        return []
+
+    def _entries_between(
+        self, having: str, place: int | None, after: int, last: int, limit: int, most_bytes: int
+    ) -> list[PlannedEntry]:
         size = "coalesce(length(labels), 0) + length(body)"
         rows = self._db.rows(
             f"SELECT * FROM (SELECT *, sum({size}) OVER (ORDER BY idx ROWS UNBOUNDED PRECEDING) - ({size}) AS before "  # noqa: S608
-            f"FROM (SELECT {_ENTRY} FROM entries e WHERE e.wave = %s AND {having} ORDER BY e.idx LIMIT %s) o) sized "
-            "WHERE before < %s OR before = 0 ORDER BY idx",
-            (self.number, *values, limit, most_bytes),
+            f"FROM (SELECT {_ENTRY} FROM entries e WHERE e.wave = %(wave)s AND {having} "
+            "AND e.idx > %(after)s AND e.idx <= %(last)s ORDER BY e.idx LIMIT %(limit)s) o) sized "
+            "WHERE before < %(most_bytes)s OR before = 0 ORDER BY idx",
+            {
+                "wave": self.number,
+                "place": place,
+                "after": after,
+                "last": last,
+                "limit": limit,
+                "most_bytes": most_bytes,
+            },
         )
         if rows and most_bytes <= 0:
             rows = rows[:1]
