@@ -21,7 +21,7 @@ _ENDED = ("stopped", "deadline", "max_failures")
 
 class WaveSighting(Struct, frozen=True, kw_only=True):
     """What the database says of a wave at one moment: where it stands, and how many *others* that run waves, or this
-    one, were heard of lately."""
+    one, were heard of lately, and do not say of all that is left there that they cannot take it."""
 
     standing: SharedStanding
     others: int
@@ -50,13 +50,15 @@ def look_at(link: DatabaseLink, wave: str, me: str) -> WaveSighting:
 
     Raises `JournalFailed`.
     """
-    row = link.row(
-        "SELECT count(*) FROM workers WHERE name <> %s AND seen_at > clock_timestamp() - make_interval(secs => %s) "
+    rows = link.rows(
+        "SELECT refuses FROM workers WHERE name <> %s AND seen_at > clock_timestamp() - make_interval(secs => %s) "
         "AND split_part(name, ':', 2) IN ('', %s)",  # a worker, or another run of this wave
         (me, GONE_AFTER_S, wave),
     )
     (standing,) = standings_of(link, wave)
-    return WaveSighting(standing=standing, others=row[0] if row else 0)
+    left = {(scope.endpoint, scope.project_id) for scope in standing.scopes if scope.settled < scope.entries}
+    others = sum(not left <= {(one["endpoint"], one["project_id"]) for one in refuses} for (refuses,) in rows)
+    return WaveSighting(standing=standing, others=others)
 
 
 class SharedStatus:

@@ -35,15 +35,18 @@ class Fleet:
     database: str
     simulator: ThreadedSimulator
 
-    def start(self, machine: str, *options: str, jobs: list[str] = JOBS, wave: str = "") -> Program:
-        """Run the wave on *machine*."""
+    def start(
+        self, machine: str, *options: str, jobs: list[str] = JOBS, wave: str = "", is_let_in: bool = True
+    ) -> Program:
+        """Run the wave on *machine*, which has a credential where it *is_let_in*."""
         folder = self.folder / machine
         if not folder.exists():
             folder.mkdir()
             write_manifest(folder / "wave.csv", jobs)
         at = self.database.replace("?", f"/{wave}?") if wave else self.database
         typed = ("run", "wave.csv", "-o", "results.jsonl", "--journal", at, *options)
-        return Program(typed, folder=folder, environment=environment_for(self.simulator))
+        environment = environment_for(self.simulator) | ({} if is_let_in else {"BATCHER_TOKEN": ""})
+        return Program(typed, folder=folder, environment=environment)
 
     def run(self, machine: str, *options: str, jobs: list[str] = JOBS, wave: str = "") -> Ended:
         """The same, to its end."""
@@ -193,6 +196,15 @@ def test_after_its_deadline_nothing_is_sent_anywhere(fleet: Fleet) -> None:
     ended = fleet.run("two")
     assert ended.code == 0, ended.err
     assert fleet.created() == sorted(JOBS)
+
+
+def test_those_who_cannot_run_it_do_not_wait_for_each_other(fleet: Fleet) -> None:
+    """Without a credential nothing is sent from here, and whoever has none either does not go on with it."""
+    running = [fleet.start(machine, "--grace", "5s", is_let_in=False) for machine in ("one", "two")]
+    ended = [one.end() for one in running]
+    assert [one.code for one in ended] == [3, 3], [one.err for one in ended]
+    assert "other machines" not in "".join(one.err + one.out for one in ended)
+    assert created_jobs(fleet.simulator.ledger) == []
 
 
 def test_results_go_to_standard_output_as_well(fleet: Fleet) -> None:
