@@ -12,10 +12,10 @@ import orjson
 from msgspec import Struct
 
 from batcher import logs, streams
-from batcher.cli.following_service import Detached, until_signal
 from batcher.cli.service_options import service_of, words
 from batcher.cli.show.following import level_of
 from batcher.cli.show.terminal import colors_on, screen
+from batcher.cli.signals import Detached, until_signal
 from batcher.client.errors import ServiceRefused
 from batcher.client.lines import copy
 from batcher.client.places import FilePlace, provisional_result, provisional_verdict

@@ -1,11 +1,10 @@
 """Handing a wave in to a service and following it from the command line, as `conduct` does with one that runs here."""
 
 import asyncio
-import signal
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 import msgspec
@@ -23,7 +22,7 @@ from batcher.cli.show.ending import print_ending, print_next_at_service
 from batcher.cli.show.following import level_of
 from batcher.cli.show.progress import progress
 from batcher.cli.show.terminal import Screen, colors_on, note, screen
-from batcher.cli.signals import caught
+from batcher.cli.signals import Detached, until_signal
 from batcher.client.attachment import Attachment, attachment_of
 from batcher.client.errors import ServiceLost, ServiceRefused
 from batcher.client.followed_wave import FollowedWave
@@ -45,7 +44,6 @@ from batcher.zone import zone_of
 if TYPE_CHECKING:
     from batcher.cli.show.follow_end import FollowSummary
 
-T = TypeVar("T")
 FIRST_CONTACT_S = 60.0  # that the service may not answer when a wave is handed in
 FOLLOWING_S = 3600.0  # and later, as long as `run` waits for a cloud
 
@@ -66,12 +64,6 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     given: Mapping[str, Any]
     restart: bool
     command: str
-
-
-class Detached(msgspec.Struct, frozen=True):
-    """A signal has ended the following; the wave goes on."""
-
-    signal: signal.Signals
 
 
 def submit(asked: Submission, service: Service, settings: RunSettings, *, follow: bool, as_json: bool) -> int:
@@ -114,22 +106,6 @@ def _left_there(wave: ServiceWave) -> Iterator[None]:
         is_gone = isinstance(error, ServiceRefused) and error.status == 404
         rest = "" if is_gone else f" Wave {wave.id} goes on at the service: the same command follows it on."
         raise UserError(f"{error.message}{rest}", exit_code=exits.STOPPED) from error
-
-
-async def until_signal(work: Awaitable[T]) -> T | Detached:
-    """What *work* gives, unless a signal ends it first."""
-    task = asyncio.ensure_future(work)
-    came: list[signal.Signals] = []
-
-    def end(number: signal.Signals) -> None:
-        came.append(number)
-        task.cancel()
-
-    with caught(end):
-        await asyncio.wait({task})
-    if came and task.cancelled():
-        return Detached(came[0])
-    return await task
 
 
 # --- handing it in --------------------------------------------------------------------------------------

@@ -7,16 +7,26 @@ shell script's background job) stays ignored.
 import asyncio
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import TypeVar
+
+from msgspec import Struct
 
 from batcher import streams
 from batcher.cli.show.running_wave import RunningWave
 from batcher.durations import rough_duration
 from batcher.wave.stop import Stop, StopKind
 
+T = TypeVar("T")
 STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Detached(Struct, frozen=True):
+    """A signal has ended the following; the wave goes on."""
+
+    signal: signal.Signals
 
 
 @contextmanager
@@ -43,6 +53,22 @@ def caught(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
         for number in caught_here:
             # Whoever was told to end is at it: one more signal need not be put into words.
             signal.signal(number, signal.SIG_DFL if count else before[number])
+
+
+async def until_signal(work: Awaitable[T]) -> T | Detached:
+    """What *work* gives, unless a signal ends it first."""
+    task = asyncio.ensure_future(work)
+    came: list[signal.Signals] = []
+
+    def end(number: signal.Signals) -> None:
+        came.append(number)
+        task.cancel()
+
+    with caught(end):
+        await asyncio.wait({task})
+    if came and task.cancelled():
+        return Detached(came[0])
+    return await task
 
 
 def _die_of(number: int) -> None:

@@ -1,6 +1,7 @@
 """The results of a wave in a shared database, line by line to whoever takes them one after the other."""
 
 from collections import Counter
+from typing import Protocol
 
 from batcher.life.result import Status
 from batcher.wave.export import NumberedRecord
@@ -8,6 +9,24 @@ from batcher.wave.rebuild import open_results
 from batcher.wave.sink import Sink
 
 _PAGE = 1000  # lines read at a time
+
+
+class SharedResults(Protocol):
+    """Brings the wave's lines to where they go."""
+
+    said: str | None
+
+    def go_on(self) -> int:
+        """Bring what was settled since; how many lines. Raises `SinkFailed`, `JournalFailed`."""
+        ...
+
+    def finish(self, now: float) -> Counter[Status]:
+        """Bring a line for each entry that is still open; how many, by status. Raises as `go_on` does."""
+        ...
+
+    def close(self) -> None:
+        """Let go of where they go."""
+        ...
 
 
 class LineOutput:

@@ -14,9 +14,14 @@ from batcher.life.result import Status
 from batcher.machines.look import GONE_AFTER_S
 from batcher.machines.standing import SharedScope, SharedStanding, standings_of
 from batcher.wave.status import ScopeStatus, WaveStatus
+from batcher.wave.stop import Stop, StopKind
 
 _FOUND_WITHIN_S = 7.0  # whoever has room sees a scope that is free
-_ENDED = ("stopped", "deadline", "max_failures")
+_ENDED = {
+    "stopped": StopKind.ASKED,
+    "deadline": StopKind.DEADLINE,
+    "max_failures": StopKind.MAX_FAILURES,
+}
 
 
 class WaveSighting(Struct, frozen=True, kw_only=True):
@@ -35,6 +40,17 @@ class WaveSighting(Struct, frozen=True, kw_only=True):
     def is_forbidden(self) -> bool:
         """Whether orders have ended the wave until it is run again."""
         return self.standing.orders.forbids in _ENDED
+
+    def stop(self) -> Stop:
+        """Why orders have ended the wave, where they have."""
+        orders = self.standing.orders
+        why = orders.forbids or "stopped"
+        said = {
+            "stopped": f"told to stop: {orders.stop}",
+            "deadline": "the deadline is reached",
+            "max_failures": f"more than --max-failures allows have failed ({orders.max_failures})",
+        }
+        return Stop(_ENDED[why], said[why])
 
     def open_scopes(self) -> list[SharedScope]:
         """The scopes in which something is left to do."""

@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Self
 
 from msgspec.structs import replace
 
@@ -37,7 +37,7 @@ from batcher.life.entry import Scope
 from batcher.life.result import Status
 from batcher.logger import get_logger
 from batcher.machines.held_scope import HeldScope
-from batcher.machines.line_output import LineOutput
+from batcher.machines.line_output import LineOutput, SharedResults
 from batcher.machines.look import WorkerCard
 from batcher.machines.machine import Machine
 from batcher.machines.scope_run import ScopeEnd, run_scope
@@ -63,33 +63,8 @@ from batcher.zone import zone_of
 
 log = get_logger("batcher.machines")
 
-T = TypeVar("T")
-
 _LOOK_S = 0.5  # between two looks at the database
 _ENDS_S = 6.0  # for others to end what they have of a wave that was stopped
-_STOPS = {
-    "stopped": StopKind.ASKED,
-    "deadline": StopKind.DEADLINE,
-    "max_failures": StopKind.MAX_FAILURES,
-}
-
-
-class Results(Protocol):
-    """Brings the wave's lines to where they go."""
-
-    said: str | None
-
-    def go_on(self) -> int:
-        """Bring what was settled since; how many lines. Raises `SinkFailed`, `JournalFailed`."""
-        ...
-
-    def finish(self, now: float) -> Counter[Status]:
-        """Bring a line for each entry that is still open; how many, by status. Raises as `go_on` does."""
-        ...
-
-    def close(self) -> None:
-        """Let go of where they go."""
-        ...
 
 
 class SharedWave:
@@ -138,7 +113,7 @@ class SharedWave:
         self._nudge = asyncio.Event()
         self._keeper: PostgresKeeper | None = None
         self._record: PostgresWrittenRecord | None = None
-        self._results: Results | None = None
+        self._results: SharedResults | None = None
         self._status: SharedStatus | None = None
         self._ways: Ways | None = None
         self._parts: list[Machine] = []
@@ -249,7 +224,7 @@ class SharedWave:
         except (JournalFailed, NotAJournal) as error:
             raise JournalUnusable(str(error)) from error
 
-    def _results_of(self, record: PostgresWrittenRecord) -> Results:
+    def _results_of(self, record: PostgresWrittenRecord) -> SharedResults:
         if self._results_path is not None:
             return ResultsExport(record, self._results_path)
         return LineOutput(record, self._output or StandardOutput())
@@ -343,7 +318,7 @@ class SharedWave:
                 forbidden_at = now if forbidden_at is None else forbidden_at
                 is_quiet = not self._parts and (not sight.held_by_others(self._name) or now - forbidden_at > _ENDS_S)
                 if is_quiet:
-                    self._stopping.stop(_stop_of(sight))
+                    self._stopping.stop(sight.stop())
                     break
             else:
                 forbidden_at = None
@@ -415,14 +390,3 @@ def _stop_for(error: SinkFailed | JournalFailed) -> Stop:
     if isinstance(error, JournalFailed):
         return Stop(StopKind.JOURNAL, str(error))
     return Stop(StopKind.READER if isinstance(error, ReaderGone) else StopKind.RESULTS, str(error))
-
-
-def _stop_of(sight: WaveSighting) -> Stop:
-    """Why orders have ended the wave."""
-    why = sight.standing.orders.forbids or "stopped"
-    said = {
-        "stopped": f"told to stop: {sight.standing.orders.stop}",
-        "deadline": "the deadline is reached",
-        "max_failures": f"more than --max-failures allows have failed ({sight.standing.orders.max_failures})",
-    }
-    return Stop(_STOPS[why], said[why])
