@@ -8,16 +8,19 @@ from functools import partial
 import psycopg
 import pytest
 
-from batcher.journal.errors import JournalFailed, NotAJournal, WaveRefused
+from batcher.journal.errors import IntentRefused, JournalFailed, LaneLost, NotAJournal, WaveRefused
 from batcher.journal.ops import Happened, Receipt, Settled
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper
+from batcher.journal.postgres.leases import Leases
 from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.journal.postgres.migrations import migrate, pending
+from batcher.journal.postgres.orders import order_wave
 from batcher.life.result import Status
 from tests.journal.made import INTENT, plan
 from tests.journal.postgres.cluster import Cluster, needed, prepared
 from tests.journal.postgres.wire import Wire
+from tests.wave.made import SCOPE
 
 ENTRIES = 40
 SOON = Patience(answer_s=0.5)
@@ -116,6 +119,39 @@ def test_what_was_given_up_does_not_come_after_what_was_written_later(
     wire.go_on()
     wait_until(lambda: cluster.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'batcher'") <= 2)
     assert (record.events(0), record.events(1)) == ([], [INTENT])
+
+
+async def test_what_was_refused_is_refused_again_when_its_commit_is_repeated(
+    cluster: Cluster, wire: Wire, opened: Callable[[Patience], PostgresKeeper]
+) -> None:
+    """And no later one is: what a lane was told once, it is told for that commit and no other."""
+    keeper = opened(SOON)
+    direct = PostgresKeeper(Address(cluster.url(), keeper.link.address.schema))
+    mine, theirs = (Leases(whose, name, lambda: 0.0) for whose, name in ((keeper, "one"), (direct, "two")))
+    lease = await mine.take(SCOPE.endpoint, SCOPE.project_id)
+    assert lease is not None
+    lane = keeper.journal("tested").of(SCOPE, lease.epoch)
+    direct.link.do(lambda c: c.execute("UPDATE scopes SET lease_until = clock_timestamp() - interval '2 s'"))
+    later = await theirs.take(SCOPE.endpoint, SCOPE.project_id)
+    assert later is not None
+    wire.stall("down")
+    with pytest.raises(LaneLost, match="another process has taken its scope over"):
+        await lane.record(Happened(index=0, event=INTENT))
+    await theirs.give_back(later)
+    again = await mine.take(SCOPE.endpoint, SCOPE.project_id)
+    assert again is not None
+    lane = keeper.journal("tested").of(SCOPE, again.epoch)
+    wire.stall("down")
+    await lane.record(Happened(index=1, event=INTENT))
+    order_wave(direct.link, direct.wave("tested").number, paused="by hand")
+    wire.stall("down")
+    with pytest.raises(IntentRefused, match="paused"):
+        await lane.record(Happened(index=2, event=INTENT))
+    order_wave(direct.link, direct.wave("tested").number, paused=None)
+    wire.stall("down")
+    await lane.record(Happened(index=3, event=INTENT))
+    assert [direct.wave("tested").events(index) for index in range(4)] == [[], [INTENT], [], [INTENT]]
+    direct.close()
 
 
 async def test_nothing_is_lost_and_nothing_twice_while_the_wire_is_cut_and_the_server_crashes(
