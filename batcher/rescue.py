@@ -4,6 +4,9 @@ What is lost may be what told that a request had left. So a rescued wave looks e
 sends it, and leaves to a person what was begun and what cannot be told any more.
 """
 
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.sqlite.log import has_log
 from batcher.journal.sqlite.salvage import Salvage, write_salvaged
+from batcher.journal.sqlite.salvaged_rows import Row, SalvagedRows
 from batcher.journal.wave_lock import WaveLock
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Event, Ruled, Suspected, decode, task_ids
@@ -56,9 +60,9 @@ class Rescued(Struct, frozen=True, kw_only=True):
 
 
 class _Left(Struct, kw_only=True):
-    """What can be read of a journal: rows by table, events that make sense by entry, and what was wrong."""
+    """What can be read of a journal, and what was wrong. *events_lost*: not all that happened is known."""
 
-    rows: dict[str, list[tuple[Any, ...]]]
+    rows: SalvagedRows
     facts: dict[str, Any]
     wrong: list[str]
     events_lost: bool
@@ -72,7 +76,8 @@ def check_journal(path: Path) -> Checked:
     salvage = Salvage(path)
     try:
         found = [f"SQLite: {told}" for told in salvage.findings()]
-        left = _left(salvage)
+        with _left(salvage) as left:
+            entries, events, results = map(left.rows.count, ("entries", "events", "results"))
     finally:
         salvage.close()
     wrong = [*found, *left.wrong]
@@ -90,8 +95,7 @@ def check_journal(path: Path) -> Checked:
         )
     ):
         wrong.append(f"it is older than what happened: at {generation}, and it was at {sign.generation}")
-    counts = {table: len(rows) for table, rows in left.rows.items()}
-    return Checked(entries=counts["entries"], events=counts["events"], results=counts["results"], wrong=wrong)
+    return Checked(entries=entries, events=events, results=results, wrong=wrong)
 
 
 def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
@@ -104,21 +108,21 @@ def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
     try:
         salvage = Salvage(path)
         try:
-            left = _left(salvage)
-            if not left.rows["entries"]:
-                raise NotAJournal(f"of the plan in {path} nothing can be read, so there is nothing to go on with")
-            entries = _count(left)
-            there = {row[0] for row in left.rows["entries"]}
-            lost = tuple(index for index in range(entries) if index not in there)
-            facts = {name: value for name, value in left.facts.items() if name not in ("planned", "in_use", "wave")}
-            facts |= {
-                LOOKS_FIRST: True,
-                "rescued_from": str(path),
-                "generation": 0,
-                "entries": entries,
-                "rewriting": False,
-            }
-            write_salvaged(new, salvage, left.rows, facts)
+            with _left(salvage) as left:
+                there = left.rows.count("entries")
+                if not there:
+                    raise NotAJournal(f"of the plan in {path} nothing can be read, so there is nothing to go on with")
+                entries = _count(left)
+                lost = tuple(_missing(left.rows.of("entries"), entries))
+                facts = {name: value for name, value in left.facts.items() if name not in ("planned", "in_use", "wave")}
+                facts |= {
+                    LOOKS_FIRST: True,
+                    "rescued_from": str(path),
+                    "generation": 0,
+                    "entries": entries,
+                    "rewriting": False,
+                }
+                write_salvaged(new, salvage, left.rows, facts)
         finally:
             salvage.close()
     finally:
@@ -138,7 +142,7 @@ def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
     finally:
         own.release()
     return Rescued(
-        entries=len(there),
+        entries=there,
         settled=rebuilt.settled,
         open=sum(rebuilt.open.values()),
         suspected=suspected,
@@ -149,14 +153,23 @@ def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
 
 def _count(left: _Left) -> int:
     """How many entries the manifest has: as the wave's facts say, or at least as many as are there."""
-    seen = max((row[0] for row in left.rows["entries"]), default=-1) + 1
+    seen = left.rows.last_entry() + 1
     said = left.facts.get("entries")
     return max(seen, said) if isinstance(said, int) else seen
 
 
+def _missing(entries: Iterator[Row], count: int) -> Iterator[int]:
+    """The places below *count* that none of *entries* has, which are in order."""
+    expected = 0
+    for entry in entries:
+        yield from range(expected, entry[0])
+        expected = entry[0] + 1
+    yield from range(expected, count)
+
+
 def _tell_made(record: MutableRecord) -> None:
     """Have the events of every settled entry tell what was made, as its result does: others look there for it."""
-    for line in list(record.lines()):
+    for line in record.lines():
         told = Result.model_validate_json(line)
         halves = {half: getattr(told, name) for half, name in HALVES.items()}
         ids = {half: made.compare_task_id for half, made in halves.items() if made and made.compare_task_id}
@@ -169,7 +182,7 @@ def _suspect(record: MutableRecord, now: float) -> int:
     """Have every open entry that was begun, and is not made whole, left to a person; how many these are."""
     count = 0
     for scope in record.scopes():
-        for entry, events in list(every_open_entry(record, scope.number)):
+        for entry, events in every_open_entry(record, scope.number):
             state = history(entry.asked, events)
             open_halves: dict[Half, tuple[str, ...]] = dict.fromkeys(state.to_ask | state.doubtful, ())
             if open_halves and not state.suspicion:
@@ -180,52 +193,62 @@ def _suspect(record: MutableRecord, now: float) -> int:
     return count
 
 
-def _left(salvage: Salvage) -> _Left:
-    """What can be read, without rows that nobody can make sense of."""
-    wrong: list[str] = []
+@contextmanager
+def _left(salvage: Salvage) -> Iterator[_Left]:
+    """What can be read, without rows that nobody can make sense of. Raises `JournalFailed`."""
+    rows = SalvagedRows()
+    try:
+        yield _sieved(salvage, rows)
+    finally:
+        rows.close()
+
+
+def _sieved(salvage: Salvage, rows: SalvagedRows) -> _Left:
     facts = salvage.meta()
     scopes = {row[0]: Scope(*row[:3]) for row in salvage.scopes()}
-    entries = [row for row in salvage.rows("entries") if _is_entry(row, scopes)]
-    asked = {row[0]: _planned(row, scopes) for row in entries}
-    events: dict[int, list[tuple[Any, ...]]] = {}
-    strangers = 0
-    for row in salvage.rows("events"):
-        if row[1] in asked and _event(row) is not None:
-            events.setdefault(row[1], []).append(row)
-        else:
-            strangers += 1
-    results = []
-    for row in salvage.rows("results"):
-        if row[1] in asked and _is_result(row):
-            results.append(row)
-        else:
-            strangers += 1
-    senseless = [index for index, rows in events.items() if not _folds(asked[index], rows)]
-    for index in senseless:
-        del events[index]
-    for table, gaps in salvage.lost.items():
-        if gaps:
-            wrong.append(f"{counted(gaps, 'stretch', 'stretches')} of its {table} cannot be read")
-    if strangers:
-        wrong.append(f"{counted(strangers, 'row')} of events or results are of no entry, or say nothing")
-    if senseless:
-        told = ", ".join(map(str, senseless[:_SHOWN])) + (", …" if len(senseless) > _SHOWN else "")
-        wrong.append(f"what happened to {counted(len(senseless), 'entry', 'entries')} makes no sense (index {told})")
-    if "planned" not in facts:
-        wrong.append("it does not say that its plan is whole")
-    said = facts.get("entries")
-    if isinstance(said, int) and said != len(entries):
-        wrong.append(f"it has {counted(len(entries), 'entry', 'entries')} of {said:,}")
-    kept = sorted((row for rows in events.values() for row in rows), key=lambda row: int(row[0]))
+    rows.add("entries", (row for row in salvage.rows("entries") if _is_entry(row, scopes)))
+    read = Counter[bool]()  # whether it says something
+    rows.add("events", _sound(salvage.rows("events"), _is_event, read))
+    rows.add("results", _sound(salvage.rows("results"), _is_result, read))
+    strangers = read[False] + rows.drop_strangers("events") + rows.drop_strangers("results")
+    senseless, shown = rows.drop_events_of(
+        (entry[0] for entry, events in rows.events_by_entry() if not _folds(_planned(entry, scopes), events)), _SHOWN
+    )
     return _Left(
-        rows={"entries": entries, "events": kept, "results": results},
+        rows=rows,
         facts=facts,
-        wrong=wrong,
+        wrong=list(_wrong(salvage, facts, rows.count("entries"), strangers, senseless, shown)),
         events_lost=bool(salvage.lost["events"] or strangers or senseless),
     )
 
 
-def _is_entry(row: tuple[Any, ...], scopes: dict[int, Scope]) -> bool:
+def _sound(rows: Iterator[Row], is_sound: Callable[[Row], bool], read: Counter[bool]) -> Iterator[Row]:
+    for row in rows:
+        read[says := is_sound(row)] += 1
+        if says:
+            yield row
+
+
+def _wrong(
+    salvage: Salvage, facts: dict[str, Any], entries: int, strangers: int, senseless: int, shown: list[int]
+) -> Iterator[str]:
+    """What is wrong, in sentences; *shown* are the first of the entries whose events are *senseless*."""
+    for table, gaps in salvage.lost.items():
+        if gaps:
+            yield f"{counted(gaps, 'stretch', 'stretches')} of its {table} cannot be read"
+    if strangers:
+        yield f"{counted(strangers, 'row')} of events or results are of no entry, or say nothing"
+    if senseless:
+        told = ", ".join(map(str, shown)) + (", …" if senseless > len(shown) else "")
+        yield f"what happened to {counted(senseless, 'entry', 'entries')} makes no sense (index {told})"
+    if "planned" not in facts:
+        yield "it does not say that its plan is whole"
+    said = facts.get("entries")
+    if isinstance(said, int) and said != entries:
+        yield f"it has {counted(entries, 'entry', 'entries')} of {said:,}"
+
+
+def _is_entry(row: Row, scopes: dict[int, Scope]) -> bool:
     index, _, key, scope, _, _, labels, body = row
     try:
         return (
@@ -238,7 +261,7 @@ def _is_entry(row: tuple[Any, ...], scopes: dict[int, Scope]) -> bool:
         return False
 
 
-def _planned(row: tuple[Any, ...], scopes: dict[int, Scope]) -> PlannedEntry | None:
+def _planned(row: Row, scopes: dict[int, Scope]) -> PlannedEntry | None:
     index, line, key, scope, job_id, x_language, labels, body = row
     if scope is None:
         return None  # an invalid one
@@ -255,14 +278,18 @@ def _planned(row: tuple[Any, ...], scopes: dict[int, Scope]) -> PlannedEntry | N
     )
 
 
-def _event(row: tuple[Any, ...]) -> Event | None:
+def _event(row: Row) -> Event | None:
     try:
         return decode(row[2], row[3])
     except Exception:  # noqa: BLE001 - bytes of a damaged page can be anything
         return None
 
 
-def _is_result(row: tuple[Any, ...]) -> bool:
+def _is_event(row: Row) -> bool:
+    return _event(row) is not None
+
+
+def _is_result(row: Row) -> bool:
     _, index, status, line = row
     try:
         told = Result.model_validate_json(line)
@@ -271,7 +298,7 @@ def _is_result(row: tuple[Any, ...]) -> bool:
     return status in _STATUSES and told.index == index and told.status == status
 
 
-def _folds(entry: PlannedEntry | None, rows: list[tuple[Any, ...]]) -> bool:
+def _folds(entry: PlannedEntry | None, rows: list[Row]) -> bool:
     if entry is None:
         return False
     try:

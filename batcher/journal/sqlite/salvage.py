@@ -15,6 +15,7 @@ import orjson
 from batcher.journal.errors import JournalFailed, NotAJournal
 from batcher.journal.sqlite.file import WrittenFile
 from batcher.journal.sqlite.log import IN_USE, ReadOnlyOpening
+from batcher.journal.sqlite.salvaged_rows import SalvagedRows
 from batcher.journal.sqlite.schema import APPLICATION_ID, FORMAT, INDEX_OF_SCOPES, INDEXES
 
 _TABLES = {"entries": "idx", "events": "id", "results": "seq"}
@@ -118,15 +119,15 @@ class Salvage:
         return False
 
 
-def write_salvaged(path: Path, salvage: Salvage, rows: dict[str, list[tuple[Any, ...]]], facts: dict[str, Any]) -> None:
-    """A new journal at *path* of what was read: *rows* by table, *facts*. Raises `JournalFailed`, `WaveRefused`."""
+def write_salvaged(path: Path, salvage: Salvage, rows: SalvagedRows, facts: dict[str, Any]) -> None:
+    """A new journal at *path* of what was read: *rows* and *facts*. Raises `JournalFailed`, `WaveRefused`."""
     file = WrittenFile.open(path)
     try:
         with file.database.transaction() as db:
             db.executemany("INSERT INTO scopes VALUES (?, ?, ?, ?)", salvage.scopes())
             for table, width in (("entries", 8), ("events", 4), ("results", 4)):
                 values = ", ".join("?" * width)
-                db.executemany(f"INSERT INTO {table} VALUES ({values})", rows[table])  # noqa: S608
+                db.executemany(f"INSERT INTO {table} VALUES ({values})", rows.of(table))  # noqa: S608
             for name, value in facts.items():
                 db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, orjson.dumps(value).decode()))
             db.execute("INSERT OR REPLACE INTO meta VALUES ('planned', 1)")
