@@ -1,4 +1,12 @@
-"""Watching one scope: every comparison is looked at until it has ended, and then read in full."""
+"""Watching one scope: every comparison is looked at until it has ended, and then read in full.
+
+What holds here:
+- An entry is in the queue or in the hands of one worker, so nobody looks at it twice at a time. It ends once.
+- A look that failed is no look: nothing is concluded from it, and what passes is waited out for as long as it takes.
+- A comparison is gone only where a list that was read to its own length lacked it, several looks in a row.
+- Nothing is created or changed in the cloud; cancelled at any point, all without a verdict is still in the queue or in
+  its worker's hands, and is followed again the next time.
+"""
 
 import asyncio
 import random

@@ -149,7 +149,7 @@ class _Metered:
         self._clock = clock
 
     async def record(self, *ops: Op) -> Receipt | None:
-        """See `Journal.record`."""
+        """Make *ops* durable as the journal does; how long that took and what was told goes into the meters."""
         began = self._clock.monotonic()
         receipt = await self._journal.record(*ops)
         self._meters.writes.add(self._clock.monotonic() - began)
@@ -157,5 +157,5 @@ class _Metered:
         return receipt
 
     async def ask(self, question: Callable[Concatenate[Record, P], T], *args: P.args, **more: P.kwargs) -> T:
-        """See `Journal.ask`."""
+        """What the journal itself answers."""
         return await self._journal.ask(question, *args, **more)

@@ -1,7 +1,8 @@
 """Opening a wave: the whole manifest is checked and planned before anything is sent, or an old wave is taken up.
 
-The plan is written in one transaction. A manifest with findings, or a process that dies in between, leaves no
-plan, and a wave without a plan has sent nothing.
+What holds here:
+- The plan is written in one transaction. A manifest with findings, or a process that dies in between, leaves no plan,
+  and a wave without a plan has sent nothing.
 """
 
 import platform

@@ -1,7 +1,10 @@
 """What the database answers about one wave: `Record` in SQL.
 
-Nothing here walks over all of a wave but what is asked once in a run, nor over those beside it:
-`tests/journal/test_query_plans.py` sees to it.
+What holds here:
+- Nothing walks over all of a wave but what is asked once in a run, nor over those beside it:
+  `tests/journal/test_query_plans.py` sees to it.
+- An iterator reads by the page and holds no cursor in between, so that one may write while one goes through it.
+- Places are the database's inside, and the wave's own outside (`places.py`).
 """
 
 from collections.abc import Iterable, Iterator
