@@ -35,6 +35,7 @@ log = get_logger("batcher.machines")
 _AWAY_AFTER_S = 5.0  # from when on a database that does not answer is told of
 _LAST_LOOK_S = 1.0  # for a look that is under way when the worker is to end
 _TRIED_AGAIN_S = 60.0  # what halted a scope may have been mended by then
+_WRITTEN_AGAIN_S = 10.0  # likewise the database, where it took the scope and then nothing of what is done there
 _IDLE_PAUSES_S = (0.0, 10.0, 30.0, 60.0)  # before a scope is taken again in which nothing was left to do
 
 
@@ -268,9 +269,9 @@ class Worker:
         self._numbers[named] = work.number
         self._lanes[named] = group.create_task(self._run(held, way))
 
-    def _cannot_take(self, named: Named, why: str) -> None:
+    def _cannot_take(self, named: Named, why: str, again_in_s: float = _TRIED_AGAIN_S) -> None:
         self._cannot[named] = in_short(why, named)
-        self._again_at[named] = self._clock.monotonic() + _TRIED_AGAIN_S
+        self._again_at[named] = self._clock.monotonic() + again_in_s
 
     def _say_what_cannot_be_taken(self) -> None:
         """Each scope once, those of one reason together."""
@@ -303,6 +304,8 @@ class Worker:
             log.error("answer.unrecorded", what=what)
         if end.kind is ScopeEndKind.HALTED:
             self._cannot_take(named, reason)
+        elif end.kind is ScopeEndKind.FAILED:
+            self._cannot_take(named, reason, _WRITTEN_AGAIN_S)
         elif end.kind is ScopeEndKind.DONE:
             times = self._idle.get(named, 0)
             self._idle[named] = min(times + 1, len(_IDLE_PAUSES_S) - 1)

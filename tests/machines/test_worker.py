@@ -255,3 +255,26 @@ async def test_a_database_that_says_no_is_told(cluster: Cluster, place: str, why
         assert await process.ended() == 2
         assert why in "".join(process.said)
         assert "Traceback" not in "".join(process.said)
+
+
+@pytest.mark.slow
+async def test_where_the_database_takes_nothing_the_scope_is_not_taken_again_and_again(
+    address: Address, keeper: PostgresKeeper
+) -> None:
+    """As where a role may take scopes and not write events: it is said once, and tried again after a while."""
+    for made in (
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'permission denied'; END $$",
+        "CREATE TRIGGER refuse BEFORE INSERT ON events EXECUTE FUNCTION refuse()",
+    ):
+        keeper.link.do(lambda c, made=made: c.execute(made), writing=True)  # type: ignore[misc]
+    async with Simulator(ServiceConfig()) as simulator, worker(address, **TOKEN) as process:
+        planned(keeper, "a", simulator, range(3))
+        await process.until("scope.given_back")
+        await until(lambda: "permission denied" in str(keeper.link.rows("SELECT refuses FROM workers")))
+        assert len(process.named("scope.taken")) == 1
+        assert creates(simulator) == []
+        keeper.link.do(lambda c: c.execute("DROP TRIGGER refuse ON events"), writing=True)
+        await until(lambda: keeper.wave("a").status_counts() == {Status.CREATED: 3})
+        assert len(process.named("scope.taken")) == 2
+        assert len(process.named("scope.not_taken")) == 1
