@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 from batcher.journal.files import WaveFiles
 from batcher.journal.wave_lock import WaveLock
+from batcher.rescue import check_journal
 from batcher.simulator.server import ThreadedSimulator
 from tests.cli.commands import created_jobs, lines_of, write_manifest
 from tests.cli.conftest import Batcher, Cloud
@@ -88,6 +90,19 @@ def test_where_nothing_can_be_read(batcher: Batcher, verb: tuple[object, ...], b
     ended = batcher("journal", verb[0], JOURNAL, *verb[1:])
     assert (ended.code, ended.out, NEW.exists()) == (2, "", False)
     assert "error: " in ended.err
+
+
+def test_a_large_one_takes_no_more_memory_than_a_small_one(tmp_path: Path) -> None:
+    """But for the buffers of the reading, which both have; SQLite's own are bounded."""
+    peaks = []
+    for entries in (1000, 4000):
+        results = tmp_path / f"{entries}.jsonl"
+        write_wave(results, entries)
+        tracemalloc.start()
+        assert check_journal(WaveFiles.of(results).journal).entries == entries
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.5 * peaks[0]
 
 
 # --- rescue ---------------------------------------------------------------------------------------------
