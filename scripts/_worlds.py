@@ -4,6 +4,7 @@
     scripts/simulate-worlds --seed 4711 --trace    one world, everything that happened in it
 
 For every fourth seed there is a second world, in which several waves share a process: --crowd plays that of --seed.
+With --fleet it is worlds in which several machines share a journal: they freeze, lose leases, die, hand on.
 
 A seed gives the same world every time. Exits 1 where a promise of the contract was broken.
 """
@@ -17,13 +18,14 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from tests.worlds import together
+from tests.worlds import fleet, together
 from tests.worlds.extras import world_of
 from tests.worlds.judge import judge
-from tests.worlds.many import DOUBTS, LEFT, Tally, play_crowds, play_many, quiet
+from tests.worlds.many import DOUBTS, LEFT, Tally, play_crowds, play_fleets, play_many, quiet
 from tests.worlds.world import play
 
 _SHARE = 250  # worlds that one process plays at a time
+_FLEET_SHARE = 25  # likewise of several machines
 _CROWDS = 4  # of so many seeds one has a world of several waves as well
 
 
@@ -35,13 +37,16 @@ def main() -> int:
     parser.add_argument("--seeds", default="0:2000", help="FIRST:END, the end not included (default: 0:2000)")
     parser.add_argument("--seed", type=int, help="play this one only")
     parser.add_argument("--crowd", action="store_true", help="with --seed: its world of several waves in one process")
+    parser.add_argument("--fleet", action="store_true", help="worlds of several machines that share a journal")
     parser.add_argument("--trace", action="store_true", help="with --seed: print all that happened")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="processes (default: one a core)")
     asked = parser.parse_args()
     if asked.seed is not None:
+        if asked.fleet:
+            return _fleet(asked.seed, trace=asked.trace)
         return _crowd(asked.seed, trace=asked.trace) if asked.crowd else _one(asked.seed, trace=asked.trace)
     first, _, end = asked.seeds.partition(":")
-    return _many(range(int(first), int(end)), asked.jobs)
+    return _many(range(int(first), int(end)), asked.jobs, is_fleet=asked.fleet)
 
 
 def _one(seed: int, *, trace: bool) -> int:
@@ -68,11 +73,23 @@ def _crowd(seed: int, *, trace: bool) -> int:
     return 1 if violations else 0
 
 
-def _many(seeds: range, jobs: int) -> int:
-    shares = [seeds[begin : begin + _SHARE] for begin in range(0, len(seeds), _SHARE)]
+def _fleet(seed: int, *, trace: bool) -> int:
+    if trace:
+        print(fleet.draw_fleet(seed), end="\n\n")
+    with quiet():
+        told = fleet.play_fleet(seed, trace=trace)
+    print(*told.said, sep="\n")
+    violations = fleet.judge_fleet(told)
+    print("\n".join(map(str, violations)) or "no promise was broken")
+    return 1 if violations else 0
+
+
+def _many(seeds: range, jobs: int, *, is_fleet: bool) -> int:
+    size = _FLEET_SHARE if is_fleet else _SHARE
+    shares = [seeds[begin : begin + size] for begin in range(0, len(seeds), size)]
     total = Tally()
     with tempfile.TemporaryDirectory(dir=_memory()) as folder, ProcessPoolExecutor(max_workers=jobs) as pool:
-        for tally in pool.map(_share, shares, [folder] * len(shares)):
+        for tally in pool.map(_fleets if is_fleet else _share, shares, [folder] * len(shares)):
             total.add(tally)
             for seed, violations in tally.broken.items():
                 print(f"seed {seed}: {violations[0]}")
@@ -80,12 +97,15 @@ def _many(seeds: range, jobs: int) -> int:
             for seed, violations in tally.crowds.items():
                 print(f"seed {seed}, several waves: {violations[0]}")
                 print(f"    replay: scripts/simulate-worlds --seed {seed} --crowd --trace")
+            for seed, violations in tally.fleets.items():
+                print(f"seed {seed}, several machines: {violations[0]}")
+                print(f"    replay: scripts/simulate-worlds --fleet --seed {seed} --trace")
     print(f"{total.worlds} worlds, {total.worlds / total.seconds:.0f} a second on each core")
     print(", ".join(f"{count} {name}" for name, count in sorted(total.seen.items())))
     if doubts := total.seen[DOUBTS]:
         share = 1 - total.seen[LEFT] / doubts
         print(f"{share:.1%} of the doubts settled by themselves, where clocks agree and look-ups work")
-    broken = len(total.broken) + len(total.crowds)
+    broken = len(total.broken) + len(total.crowds) + len(total.fleets)
     print(f"{broken} worlds broke a promise")
     return 1 if broken else 0
 
@@ -94,6 +114,10 @@ def _share(seeds: range, folder: str) -> Tally:
     tally = play_many(seeds, folder=Path(folder))
     tally.add(play_crowds([seed for seed in seeds if seed % _CROWDS == 0], folder=Path(folder)))
     return tally
+
+
+def _fleets(seeds: range, _: str) -> Tally:
+    return play_fleets(seeds)
 
 
 def _memory() -> Path | None:

@@ -272,6 +272,11 @@ class SharedJournal(Journal, Protocol):
         ...
 
     @property
+    def place(self) -> int | None:
+        """The number by which the database knows the scope that it is bound to; None: it is bound to none."""
+        ...
+
+    @property
     def orders_version(self) -> int:
         """Which version the orders for the wave and its scope had when something was last recorded here; 0: never."""
         ...

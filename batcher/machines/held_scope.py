@@ -11,11 +11,12 @@ Invariants:
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 from batcher.clock import Clock
 from batcher.drs.cloud import HeldBack
 from batcher.journal.errors import JournalFailed, LaneLost
-from batcher.journal.postgres.leases import Lease, Leases
+from batcher.journal.postgres.leases import Lease
 from batcher.logger import get_logger, scope_name
 
 log = get_logger("batcher.machines")
@@ -26,6 +27,27 @@ LEAVE_S = 10.0
 _RENEWALS = 4  # in the length of a lease
 
 
+class ScopeLeases(Protocol):
+    """The leases of one process on scopes; see `batcher.journal.postgres.leases.Leases`, which keeps them."""
+
+    @property
+    def lasts_s(self) -> float:
+        """How long a lease lasts unless it is renewed, in seconds."""
+        ...
+
+    async def take(self, endpoint: str, project_id: str) -> Lease | None:
+        """Take the scope where it is free, with a new epoch; None: it is not. Raises `JournalFailed`."""
+        ...
+
+    async def renew(self, lease: Lease) -> Lease:
+        """The same lease from now on. Raises `LaneLost` where somebody has the scope, `JournalFailed`."""
+        ...
+
+    async def give_back(self, lease: Lease) -> None:
+        """Let others have the scope from now on. Raises `JournalFailed`."""
+        ...
+
+
 class HeldScope:
     """The scope at *endpoint* with *project_id*, held with *epoch*; see `take`.
 
@@ -33,7 +55,7 @@ class HeldScope:
     *taken_at* is when that was, monotonic.
     """
 
-    def __init__(self, leases: Leases, lease: Lease, clock: Clock) -> None:
+    def __init__(self, leases: ScopeLeases, lease: Lease, clock: Clock) -> None:
         self.endpoint, self.project_id = lease.endpoint, lease.project_id
         self.epoch = lease.epoch
         self.free_for_s = lease.free_for_s
@@ -47,7 +69,7 @@ class HeldScope:
         self.is_lost = False
 
     @classmethod
-    async def take(cls, leases: Leases, endpoint: str, project_id: str, clock: Clock) -> "HeldScope | None":
+    async def take(cls, leases: ScopeLeases, endpoint: str, project_id: str, clock: Clock) -> "HeldScope | None":
         """Take the scope; None: somebody has it, or no wave of the database knows it. Raises `JournalFailed`."""
         lease = await leases.take(endpoint, project_id)
         return None if lease is None else cls(leases, lease, clock)

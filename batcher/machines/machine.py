@@ -1,26 +1,47 @@
 """What a process has once, for all the scopes that it runs of a database that machines share."""
 
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct, field
 
 from batcher.channel.connections import Connections
 from batcher.clock import Clock
-from batcher.journal.postgres.keeper import PostgresKeeper
-from batcher.journal.postgres.leases import Leases
+from batcher.journal.port import SharedJournal
+from batcher.journal.postgres.orders import Orders
+from batcher.journal.postgres.work import WaveWork
+from batcher.machines.held_scope import ScopeLeases
 from batcher.wave.context import Boundary, unwatched
 
 if TYPE_CHECKING:
     from batcher.machines.wave_part import WavePart
 
 
+class SharedKeeper(Protocol):
+    """What a run of a scope asks of whoever keeps the database that machines share.
+
+    All but `journal` are awaited, and raise `JournalFailed`.
+    """
+
+    def journal(self, wave: str | None = None) -> SharedJournal:
+        """The record of the *wave* with that id. Raises `JournalAbsent`, `JournalFailed`."""
+        ...
+
+    async def work_in(self, endpoint: str, project_id: str) -> list[WaveWork]:
+        """The planned waves that have entries without a result in that scope, the most urgent first."""
+        ...
+
+    async def orders(self, wave: int, place: int | None) -> Orders:
+        """The orders for the wave with that number, in the scope that the database numbers *place*."""
+        ...
+
+
 class Machine(Struct, frozen=True, kw_only=True):
     """*connections* are not private: the limits of a scope hold over all waves in it. *watch* is told each step of
     durability by name. *parts* are those of waves that are run at this moment."""
 
-    keeper: PostgresKeeper
-    leases: Leases
+    keeper: SharedKeeper
+    leases: ScopeLeases
     connections: Connections
     clock: Clock
     rng: random.Random

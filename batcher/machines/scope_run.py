@@ -22,7 +22,7 @@ from batcher.drs.cloud import Credential
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
 from batcher.journal.errors import JournalFailed, LaneLost
-from batcher.journal.postgres.work import WaveWork, waves_in
+from batcher.journal.postgres.work import WaveWork
 from batcher.life.entry import Scope
 from batcher.logger import in_scope
 from batcher.machines.held_scope import HeldScope
@@ -163,9 +163,7 @@ class _ScopeRun:
 
         Those that were opened. Raises `JournalFailed`, `UserError`.
         """
-        keeper, held = self._machine.keeper, self._held
-        asked = keeper.group().ask(lambda: waves_in(keeper.link, held.endpoint, held.project_id))
-        found: list[WaveWork] = await asked  # type: ignore[assignment]
+        found = await self._machine.keeper.work_in(self._held.endpoint, self._held.project_id)
         opened = []
         for work in found:
             if (running := self._parts.get(work.number)) is not None:

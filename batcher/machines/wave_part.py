@@ -15,9 +15,8 @@ from batcher.channel.passes import Pass
 from batcher.drs.cloud import Credential
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
-from batcher.journal.port import Record
-from batcher.journal.postgres.keeper import PostgresJournal
-from batcher.journal.postgres.orders import Orders, orders_of
+from batcher.journal.port import Record, SharedJournal
+from batcher.journal.postgres.orders import Orders
 from batcher.journal.postgres.work import WaveWork
 from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, MaxFailures
@@ -181,13 +180,13 @@ class WavePart:
 
     # --- what it begins with --------------------------------------------------------------------------------
 
-    async def _find_scope(self, journal: PostgresJournal) -> Scope:
+    async def _find_scope(self, journal: SharedJournal) -> Scope:
         scopes = await journal.ask(Record.scopes)
         named = (self._held.endpoint, self._held.project_id)
         return next(scope for scope in scopes if (scope.endpoint, scope.project_id) == named)
 
     async def _start(
-        self, journal: PostgresJournal, scope: Scope, facts: Mapping[str, Any], settings: RunSettings
+        self, journal: SharedJournal, scope: Scope, facts: Mapping[str, Any], settings: RunSettings
     ) -> RunStart:
         sizes, settled = await journal.ask(Record.scope_sizes), await journal.ask(Record.settled_counts)
         # A database is not copied and run in two places as a folder is, so nobody probes whether it was.
@@ -205,8 +204,7 @@ class WavePart:
     # --- orders -----------------------------------------------------------------------------------------------
 
     async def _read_orders(self) -> int:
-        keeper, number, place = self._machine.keeper, self.work.number, self._place
-        orders: Orders = await keeper.group().ask(lambda: orders_of(keeper.link, number, place))  # type: ignore[assignment]
+        orders = await self._machine.keeper.orders(self.work.number, self._place)
         self._apply(orders)
         return orders.version
 

@@ -22,6 +22,7 @@ from batcher.journal.port import Record
 from batcher.life.events import Answered, Intended, LookedUp, Sight
 from batcher.life.policy import Reconcile
 from batcher.life.reconcile import Look, Others, judge
+from batcher.life.state import fold
 from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import HeldEntry
 from batcher.wave.context import Context, log
@@ -74,12 +75,17 @@ class LookUps:
         await self._machine.next(held, seen)
 
     async def _late_answer(self, held: HeldEntry) -> Answered | None:
-        """What the cloud answered to the last request for *held* where whoever sent it had lost the scope by then."""
+        """What the cloud answered to the last request for *held* where whoever sent it had lost the scope by then; None
+        where that ends no doubt."""
         intent = held.state.intent
         if intent is None or intent.lease is None or intent.lease == held.lease:
             return None
         answers = await self._context.ask(Record.late_answers, held.entry.index, intent.lease)
-        return await self._machine.sifted(held, answers[-1]) if answers else None
+        if not answers:
+            return None
+        late = await self._machine.sifted(held, answers[-1])
+        # One that leaves all in doubt (a time-out, say) tells less than the look-up, and would be found at each.
+        return late if fold(held.state, late).doubtful < held.state.doubtful else None
 
     def _look(self, held: HeldEntry, comparisons: tuple[Comparison, ...], asked_at: float) -> Look:
         """The look at *comparisons*, which were asked for at *asked_at*, as far as no clock of the cloud's is needed

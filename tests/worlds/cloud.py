@@ -52,6 +52,7 @@ class Sent:
     ends_at: dict[str, float] = field(default_factory=dict)  # when what it created ends by itself
     told: bool = False  # an answer with all that it made reached a process that lived
     ended_at: float | None = None  # for the process
+    epoch: int = 0  # of the lease by which it left, where machines share the journal
 
 
 @dataclass(frozen=True, slots=True)

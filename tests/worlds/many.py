@@ -11,7 +11,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from tests.virtual import Stalled
-from tests.worlds import together
+from tests.worlds import fleet, together
 from tests.worlds.judge import judge, late, statuses
 from tests.worlds.violation import Violation
 from tests.worlds.world import play
@@ -29,6 +29,7 @@ class Tally:
     seconds: float = 0.0
     broken: dict[int, list[Violation]] = field(default_factory=dict)
     crowds: dict[int, list[Violation]] = field(default_factory=dict)  # broken in worlds of several waves in a process
+    fleets: dict[int, list[Violation]] = field(default_factory=dict)  # likewise, of several machines
     seen: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Tally") -> None:
@@ -37,6 +38,7 @@ class Tally:
         self.seconds += other.seconds
         self.broken |= other.broken
         self.crowds |= other.crowds
+        self.fleets |= other.fleets
         self.seen += other.seen
 
 
@@ -74,6 +76,25 @@ def play_crowds(seeds: Iterable[int], *, folder: Path | None = None) -> Tally:
                 tally.seen["doubts in crowds"] += len(history.doubted)
             if violations := together.judge_together(told):
                 tally.crowds[seed] = violations
+    tally.seconds = time.perf_counter() - began
+    return tally
+
+
+def play_fleets(seeds: Iterable[int]) -> Tally:
+    """The same for worlds in which several machines share a journal."""
+    tally = Tally()
+    began = time.perf_counter()
+    with quiet():
+        for seed in seeds:
+            tally.worlds += 1
+            try:
+                told = fleet.play_fleet(seed)
+            except (Exception, ExceptionGroup, Stalled) as error:  # noqa: BLE001 - whatever it is, the world found it
+                tally.fleets[seed] = [Violation("crash", f"{type(error).__name__}: {error}")]
+                continue
+            tally.seen += told.seen()
+            if violations := fleet.judge_fleet(told):
+                tally.fleets[seed] = violations
     tally.seconds = time.perf_counter() - began
     return tally
 

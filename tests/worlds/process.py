@@ -37,6 +37,7 @@ class Process:
         self.on_signal: Callable[[int], None] = lambda _: None
         self.on_copy: Callable[[], None] = lambda: None
         self.power = life.power
+        self.epochs: dict[str, int] = {}  # by project: of the lease on it, where machines share the journal
 
     def step(self, what: str) -> bool:
         """The process is about to do *what*; False: it is dead, and nothing comes of it."""

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
+from contextvars import Context
 
 import orjson
 from msgspec.structs import replace
@@ -68,11 +69,11 @@ class ProcessCloud:
         if way is Way.NOT_SENT:
             return replace(no_answer("network", "connection refused"), stage=RequestStage.NOT_SENT), None
         assert x_language is not None
-        sent = self._leaves(int(x_language.removeprefix("entry-")), body, way)
         if on_sent is not None:
             on_sent()
+        sent = self._leaves(int(x_language.removeprefix("entry-")), body, way)
         reply: asyncio.Future[Answer] = self._loop.create_future()
-        cloud.create(sent, body, self._token, way, reply)
+        Context().run(cloud.create, sent, body, self._token, way, reply)  # it goes on while this machine is frozen
         answer = await self._await(reply, sent_at)
         sent.ended_at = self._loop.time()
         return answer, sent
@@ -90,6 +91,7 @@ class ProcessCloud:
             life=self._life,
             left_at=self._loop.time(),
             asked=frozenset(asked),
+            epoch=self._process.epochs.get(self._project, 0),
         )
         self._traffic.sent.append(sent)
         policy = info["conflict_policy"] if info else "-"
@@ -129,7 +131,7 @@ class ProcessCloud:
         self._traffic.reads.append(Read(self._project, self._life, self._loop.time()))
         self._cloud.say(what)
         reply: asyncio.Future[Answer] = self._loop.create_future()
-        call(self._project, body, self._token, reply)
+        Context().run(call, self._project, body, self._token, reply)
         return await self._await(reply, sent_at)
 
     def _connecting_s(self) -> float:

@@ -15,8 +15,10 @@ from batcher.journal.port import PlanWriter, Record
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.journal.postgres.migrations import require_current
+from batcher.journal.postgres.orders import Orders, orders_of
 from batcher.journal.postgres.plan import planning
 from batcher.journal.postgres.record import PostgresRecord
+from batcher.journal.postgres.work import WaveWork, waves_in
 from batcher.journal.postgres.writing import Binding, CommitWriter
 from batcher.life.entry import Scope
 
@@ -171,6 +173,14 @@ class PostgresKeeper:
         if self._group is None:
             self._group = GroupCommit(self._commit, self.link.name)
         return self._group
+
+    async def work_in(self, endpoint: str, project_id: str) -> list[WaveWork]:
+        """The waves that have something left to do in that scope; see `waves_in`. Raises `JournalFailed`."""
+        return await self.group().ask(lambda: waves_in(self.link, endpoint, project_id))  # type: ignore[return-value]
+
+    async def orders(self, wave: int, place: int | None) -> Orders:
+        """The orders for the wave with that number, in the scope with the number *place*. Raises `JournalFailed`."""
+        return await self.group().ask(lambda: orders_of(self.link, wave, place))  # type: ignore[return-value]
 
     def close(self) -> None:
         """Let go, where no journal was taken."""
