@@ -29,6 +29,13 @@ from tests.wave.made import entry
 PROJECT = "project-a"
 
 
+class PostgresMachine(Machine, frozen=True, kw_only=True):
+    """A machine of which tests see more: that its database is PostgreSQL."""
+
+    keeper: PostgresKeeper
+    leases: Leases
+
+
 class SuspendedClock(SystemClock):
     """The clock of a machine that is suspended at times, for a test's purposes: only its boot clock tells."""
 
@@ -67,7 +74,7 @@ async def machine(
     patience: Patience = Patience(),  # noqa: B008 - a value that never changes
     watch: Boundary = unwatched,
     **more: Any,
-) -> AsyncIterator[Machine]:
+) -> AsyncIterator[PostgresMachine]:
     """One of that name."""
     own, rng = clock or SystemClock(), random.Random(name)
     keeper = PostgresKeeper(address, patience=patience, program=f"batcher/{name}")
@@ -79,7 +86,7 @@ async def machine(
             rng=rng,
         )
         async with way:
-            yield Machine(
+            yield PostgresMachine(
                 keeper=keeper,
                 leases=Leases(keeper, name, own.boot, lasts_s=lasts_s),
                 connections=way,

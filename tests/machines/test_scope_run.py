@@ -17,7 +17,6 @@ from batcher.journal.postgres.orders import order_scope, order_wave
 from batcher.life.events import Answered, Intended, Retracted, decode
 from batcher.life.result import Status
 from batcher.machines.look import look_around
-from batcher.machines.machine import Machine
 from batcher.machines.scope_run import ScopeEndKind, run_scope
 from batcher.machines.wave_part import WavePart
 from batcher.simulator.ledger import RequestSeen
@@ -25,7 +24,18 @@ from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from tests.journal.postgres.cluster import Cluster, needed, prepared
 from tests.journal.postgres.wire import Wire
-from tests.machines.made import PROJECT, SuspendedClock, creates, machine, made, planned, run, take, taken
+from tests.machines.made import (
+    PROJECT,
+    PostgresMachine,
+    SuspendedClock,
+    creates,
+    machine,
+    made,
+    planned,
+    run,
+    take,
+    taken,
+)
 
 
 @pytest.fixture
@@ -39,7 +49,7 @@ async def simulator() -> AsyncIterator[Simulator]:
         yield serving
 
 
-def counts(one: Machine, wave: str) -> dict[Status, int]:
+def counts(one: PostgresMachine, wave: str) -> dict[Status, int]:
     return one.keeper.wave(wave).status_counts()
 
 
@@ -209,7 +219,7 @@ async def test_a_wave_in_which_too_much_failed_is_not_begun(address: Address) ->
 # --- what is asked right before a request leaves --------------------------------------------------------
 
 
-def kinds(one: Machine, wave: str) -> Counter[str]:
+def kinds(one: PostgresMachine, wave: str) -> Counter[str]:
     """How many events there are of each kind, and why requests were taken back."""
     number = one.keeper.wave(wave).number
     rows = one.keeper.link.rows("SELECT kind, body FROM events WHERE wave = %s", (number,))

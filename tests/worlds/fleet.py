@@ -32,7 +32,7 @@ from tests.worlds.shared_database import SharedDatabase, SharedRecord
 from tests.worlds.spec import ENDPOINT, Spec, draw_spec
 from tests.worlds.violation import Violation
 
-_TURNS = 400_000
+_TURNS = 100_000
 _PATIENCE_S = 2 * 86400.0
 _MEMBER = 100  # entries of one wave are told from those of another by hundreds
 

@@ -16,7 +16,7 @@ from batcher.journal.errors import JournalFailed
 from batcher.life.entry import Scope
 from batcher.machines.held_scope import HeldScope
 from batcher.machines.machine import Machine
-from batcher.machines.scope_run import ScopeEnd, run_scope
+from batcher.machines.scope_run import ScopeEnd, ScopeEndKind, run_scope
 from batcher.settings import RunSettings
 from tests.worlds.cloud import Traffic, WorldCloud
 from tests.worlds.freezing import Gate
@@ -195,7 +195,9 @@ class FleetMachine:
                 if (error := task.exception()) is not None:
                     self._world.defects.append(error)
                 else:
-                    self._world.ends.append(task.result())
+                    self._world.ends.append(end := task.result())
+                    if end.kind is ScopeEndKind.HALTED:  # the operator gives it another credential, and starts it anew
+                        self.process.hand_on.set()
 
     def everything(self) -> list[asyncio.Task[object]]:
         """Its tasks, to be ended with the world."""

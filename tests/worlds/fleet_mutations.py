@@ -2,12 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
 from unittest import mock
 
-from batcher.machines.held_scope import HeldScope
-from batcher.wave.entry_state_machine import EntryStateMachine
-from tests.worlds.shared_database import SharedDatabase, SharedRecord
+from tests.worlds.shared_database import SharedDatabase
 
 FleetMutation = tuple[Callable[[], AbstractContextManager[None]], frozenset[str]]
 FLEET_MUTATIONS: list[FleetMutation] = []
@@ -27,31 +24,4 @@ def _mutation(*broken: str) -> Callable[[Callable[[], Iterator[None]]], Callable
 def no_fence() -> Iterator[None]:
     """The database takes what a lease records that is somebody else's by now."""
     with mock.patch.object(SharedDatabase, "is_current", return_value=True):
-        yield
-
-
-@_mutation("once", "fence")
-def no_check_before_the_send() -> Iterator[None]:
-    """Nobody asks whether the lease still runs when the bytes are about to leave."""
-    with mock.patch.object(HeldScope, "check", return_value=None):
-        yield
-
-
-@_mutation("once")
-def landing_is_not_counted_from_the_take_over() -> Iterator[None]:
-    """What an earlier holder sent is thought to have landed before the scope was taken."""
-    whole = EntryStateMachine.__init__
-
-    def init(self: EntryStateMachine, *args: Any) -> None:
-        whole(self, *args)
-        self._began -= 1_000_000.0
-
-    with mock.patch.object(EntryStateMachine, "__init__", init):
-        yield
-
-
-@_mutation("late")
-def late_answers_are_not_consulted() -> Iterator[None]:
-    """What the cloud told a machine that had lost its scope is forgotten."""
-    with mock.patch.object(SharedRecord, "late_answers", return_value=[]):
         yield
