@@ -147,6 +147,15 @@ def test_the_results_of_a_wave_with_its_own_journal_are_left_alone(
 
 
 @pytest.mark.parametrize("output", ["copy.jsonl", "-"])
+def test_what_is_no_file_takes_no_results(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    """Of /dev/full there was no end: it was read first, to go on where it ends."""
+    wave = shared()
+    for follow in ((), ("--follow",)):
+        done = batcher("results", "--journal", wave.url, "-o", "/dev/null", *follow)
+        assert done.code == 2
+        assert "/dev/null is no ordinary file: choose another -o" in done.err
+
+
 def test_follow_ends_with_the_wave_and_has_every_line(
     shared: Callable[..., Shared], tmp_path: Path, output: str
 ) -> None:

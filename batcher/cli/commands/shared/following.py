@@ -20,6 +20,7 @@ from batcher.machines.line_output import LineOutput
 from batcher.machines.standing import SharedStanding, standings_of
 from batcher.text import counted
 from batcher.wave.export import ResultsExport
+from batcher.wave.opening import check_results
 from batcher.wave.rebuild import whole_file
 from batcher.wave.sink import StandardOutput
 
@@ -35,6 +36,7 @@ def write_to(place: WavePlace, output: str) -> int:
             for line in streams.while_read(whole_file(record, SystemClock.now())):
                 sys.stdout.buffer.write(line)
             return exits.CREATED
+        check_results(Path(output))
         export = ResultsExport(record, Path(output))
         try:
             export.go_on()
@@ -55,6 +57,7 @@ def follow_to(place: WavePlace, output: str) -> int:
         record = planned_wave(keeper, place, wave)
         if output == "-":
             return _follow(keeper, wave, LineOutput(record, StandardOutput()))[0]
+        check_results(Path(output))
         export = ResultsExport(record, Path(output))
         try:
             code, still_open = _follow(keeper, wave, export)
