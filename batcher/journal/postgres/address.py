@@ -3,10 +3,12 @@
 A password is never part of it: an address stands in the list of processes, in shells' histories and in logs. libpq
 finds passwords by itself, in PGPASSFILE (`~/.pgpass`), in a service (PGSERVICE, `pg_service.conf`) or in PGPASSWORD.
 
-psycopg is in an extra, so it is loaded with the first address, and its absence told in one sentence.
+What several machines take is in an extra: psycopg is loaded with the first address, and what is missing is told in one
+sentence.
 """
 
 import re
+from importlib.util import find_spec
 from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from msgspec import Struct
@@ -74,16 +76,23 @@ def unreadable() -> WaveRefused:
     )
 
 
+def _not_installed(package: str, error: ImportError | None = None) -> UserError:
+    why = "which is not installed here" if error is None or error.name == package else f"which does not load: {error}"
+    return UserError(
+        f"a wave in a database takes {package}, {why}. Install what several machines take: pip install "
+        "'drs-batcher[fleet]'."
+    )
+
+
 def _checked(url: str) -> SplitResult:
     """The parts of *url*, in which libpq finds everything and no secret stands. Raises `WaveRefused`, `UserError`."""
     try:
         from psycopg import ProgrammingError
         from psycopg.conninfo import conninfo_to_dict
-    except ImportError:
-        raise UserError(
-            "batcher speaks to PostgreSQL through psycopg, which is not installed here: "
-            "pip install 'drs-batcher[fleet]'."
-        ) from None
+    except ImportError as error:
+        raise _not_installed("psycopg", error) from None
+    if find_spec("procrastinate") is None:  # here once for all: whoever needs it has had an address read before
+        raise _not_installed("procrastinate")
     try:
         said = conninfo_to_dict(url)
         parts = urlsplit(url, allow_fragments=False)
