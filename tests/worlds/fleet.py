@@ -25,7 +25,7 @@ from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.settings.policy import policy_of
 from tests.worlds.cloud import Sent, Traffic, WorldCloud
-from tests.worlds.fleet_machine import Blow, FleetMachine, Shared
+from tests.worlds.fleet_machine import At, Blow, FleetMachine, Shared
 from tests.worlds.freezing import run_freezing
 from tests.worlds.judge import _HALF_FIELDS, limit_broken
 from tests.worlds.shared_database import SharedDatabase, SharedRecord
@@ -45,7 +45,7 @@ class FleetSpec:
     base: Spec
     waves: tuple[tuple[Entry, ...], ...]
     settings: RunSettings
-    blows: tuple[tuple[dict[int, Blow], ...], ...]
+    blows: tuple[tuple[dict[At, Blow], ...], ...]
     lanes: int
     fails: float  # of the statements
     grace_s: float
@@ -103,7 +103,7 @@ def draw_fleet(seed: int) -> FleetSpec:
         base,
         policy=policy,
         faults=faults,
-        others=(),
+        others=_others(seed, base),
         refused_from=None,
         cloud_step=None,
         rate=None if not isinstance(settings.pace, Rate) else settings.pace,
@@ -121,6 +121,16 @@ def draw_fleet(seed: int) -> FleetSpec:
         calm_after_s=rng.choice((60.0, 200.0, 600.0)),
         again_s=rng.choice((0.5, 5.0, 60.0)),
     )
+
+
+def _others(seed: int, base: Spec) -> tuple[tuple[float, str, str], ...]:
+    """Comparisons that somebody else makes on the same jobs at the same time: look-ups cannot tell them from ours."""
+    rng = random.Random(f"others of fleet {seed}")
+    if rng.random() < 0.7:
+        return ()
+    jobs = sorted({entry.request.job_id for entry in base.entries})
+    kinds = ("lines", "contents", "object_comparison")
+    return tuple((rng.uniform(0, 60), rng.choice(jobs), rng.choice(kinds)) for _ in range(rng.randint(2, 12)))
 
 
 def _said(rate: Rate | None) -> Any:
@@ -148,8 +158,8 @@ def _entries(rng: random.Random, base: Spec, number: int) -> tuple[Entry, ...]:
     return tuple(made)
 
 
-def _blows(rng: random.Random) -> dict[int, Blow]:
-    blows = {}
+def _blows(rng: random.Random) -> dict[At, Blow]:
+    blows: dict[At, Blow] = {}
     for _ in range(rng.choice((0, 1, 2, 2, 4))):
         match rng.choice(("freeze", "freeze", "freeze", "kill", "hand on", "cut")):
             case "freeze":
@@ -158,7 +168,10 @@ def _blows(rng: random.Random) -> dict[int, Blow]:
                 blow = Blow("cut", rng.choice((3.0, LASTS_S + 5.0, 100.0)))
             case kind:
                 blow = Blow(kind)
-        blows[rng.choice((rng.randint(10, 40), rng.randint(10, 120), rng.randint(10, 300)))] = blow
+        at: At = rng.choice((rng.randint(10, 40), rng.randint(10, 120), rng.randint(10, 300)))
+        if rng.random() < 0.5:  # right where a request is about to leave, or leaves
+            at = rng.choice(("connect", "connect", "intent durable", "answer")), rng.randint(1, 6)
+        blows[at] = blow
     return blows
 
 
@@ -234,7 +247,7 @@ class _Play:
     def _say_calm(self) -> None:
         self._world.cloud.say("--- from now on nothing goes wrong")
 
-    async def _place(self, blows: tuple[dict[int, Blow], ...]) -> None:
+    async def _place(self, blows: tuple[dict[At, Blow], ...]) -> None:
         """One machine after the other in the same place."""
         nth = 0
         while True:
@@ -326,12 +339,13 @@ def _settled(history: FleetHistory) -> Iterator[Violation]:
     if not history.is_settled:
         yield Violation("peace", "not all entries were settled")
     is_mixed = history.spec.base.config.keep_answer == "existing"  # the cloud itself gives one's for another's
+    strangers = {job for _, job, _ in history.spec.base.others}
     jobs = Counter(entry.request.job_id for wave in history.spec.waves for entry in wave)
     for number, record in enumerate(history.database.records.values()):
         for line in record.lines():
             result = orjson.loads(line)
             entry = number * _MEMBER + result["index"]
-            if is_mixed or jobs[result["job_id"]] > 1:
+            if is_mixed or jobs[result["job_id"]] > 1 or result["job_id"] in strangers:
                 continue
             made = {half: one for sent in history.sent if sent.entry == entry for half, one in sent.created.items()}
             for half, name in _HALF_FIELDS.items():

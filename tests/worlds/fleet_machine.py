@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from contextvars import Context
@@ -27,6 +28,10 @@ from tests.worlds.shared_link import SharedLink, SharedMemoryLeases
 from tests.worlds.spec import Life
 
 _SWEEP_S = 3.0
+
+
+At = int | tuple[str, int]
+"""A step of a machine: the how manieth, or the how manieth of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,12 @@ class Shared:
 class MachineProcess(Process):
     """The process of a machine, which suffers *blows*, by step."""
 
-    def __init__(self, world: Shared, blows: dict[int, Blow], name: str, rng: random.Random) -> None:
+    def __init__(self, world: Shared, blows: dict[At, Blow], name: str, rng: random.Random) -> None:
         super().__init__(Life(), rng.uniform(-5000.0, 900.0), rng.choice((0.0, 0.0, -7200.0, 30.0)), world.cloud.say)
         self._world = world
         self._name = name
         self.blows = blows
+        self._named: Counter[str] = Counter()
         self.gate = Gate()
         self.hand_on = asyncio.Event()
         self.link: SharedLink | None = None
@@ -69,7 +75,9 @@ class MachineProcess(Process):
         if self.dead:
             return False
         self.steps += 1
-        if (blow := self.blows.pop(self.steps, None)) is not None:
+        self._named[what] += 1
+        blow = self.blows.pop((what, self._named[what]), None) or self.blows.pop(self.steps, None)
+        if blow is not None:
             self.say(f"{self._name}: {blow.kind} {blow.lasts_s:g} s at step {self.steps}: {what}")
             self._world.suffered.append(blow.kind)
             self._suffer(blow)
@@ -146,7 +154,7 @@ class FleetMachine:
     """See the module."""
 
     def __init__(
-        self, world: Shared, number: int, blows: dict[int, Blow], rng: random.Random, *, lanes: int, fails: float
+        self, world: Shared, number: int, blows: dict[At, Blow], rng: random.Random, *, lanes: int, fails: float
     ) -> None:
         name = f"machine {number}"
         self._world = world
