@@ -90,9 +90,10 @@ def plans(keeper: SqliteKeeper, call: Callable[[Record], object]) -> list[str]:
     return [step for text in selects for *_, step in db.execute(f"EXPLAIN QUERY PLAN {text}")]
 
 
-def test_every_query_is_known_here() -> None:
+def test_every_query_is_known_here(keeper: SqliteKeeper) -> None:
     public = {name for name, _ in inspect.getmembers(Record, callable) if not name.startswith("_")}
-    assert public == CALLS.keys()
+    assert public == CALLS.keys() | {"late_answers"}
+    assert asked_of(keeper).late_answers(1, 1) == []  # nobody shares it, so nothing is asked
 
 
 @pytest.mark.parametrize("name", CALLS)
