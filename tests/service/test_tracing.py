@@ -2,7 +2,8 @@
 
 import gzip
 import importlib
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,17 @@ from tests.service.serving import csv, serving
 
 pytest.importorskip("opentelemetry.sdk")
 SECRET = "collector-password-7"
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """The exporter tries for a while yet, at moments drawn from `random`, which other tests of the process seed."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if thread.name == "traces" or thread.name.startswith("Otel"):
+            thread.join(60.0)
+            assert not thread.is_alive(), thread.name
 
 
 class Collector:
