@@ -11,22 +11,25 @@ Invariants:
   become visible in their order, whichever machine writes. Commits of one wave that settle entries go one after another.
 - Orders (stop, pause, deadline, most failures) are seen by the statement that intends: it locks the row of orders
   `FOR SHARE`, so once an order is committed nothing is intended any more that it forbids, on whichever machine.
+- A verdict is written by the lease on its scope as well, and once: what is there stays.
 - A process of another version is refused by `record_ops`, not misunderstood: it says which version it speaks.
 """
 
 from collections.abc import Callable
 
-from batcher.journal.postgres import version_1, version_2, version_3
+from batcher.journal.postgres import version_1, version_2, version_3, version_4
 
 MIGRATIONS: tuple[Callable[[str], str], ...] = (
     lambda _: version_1.MIGRATION,
     lambda _: version_2.MIGRATION,
     version_3.migration,
+    lambda _: version_4.MIGRATION,
 )
 """What makes each version of the one before it, from nothing on: the statements, for tables in the schema named."""
 
 VERSION = len(MIGRATIONS)
 _SPOKEN = 2  # the version since which `record_ops` is as it is
+_VERDICTS_SPOKEN = 4  # likewise `record_verdicts`
 
 RECORD_OPS = f"""
 SELECT lost, seqs, counts, refused, whys, versions FROM record_ops(
@@ -35,3 +38,6 @@ SELECT lost, seqs, counts, refused, whys, versions FROM record_ops(
     %s::int[], %s::int[], %s::int[], %b::text[], %b::bytea[],
     %s::int[], %b::text[], %b::text[], %s::int[], %s::int[], %s::float8[])
 """  # noqa: S608 - a number of ours
+
+RECORD_VERDICTS = f"SELECT record_verdicts({_VERDICTS_SPOKEN}, %s, %s, %s, %s::int[], %s::text[], %b::bytea[])"
+"""Writes verdicts of one wave by the lease on a scope, in a transaction of its own as well; see `version_4.py`."""

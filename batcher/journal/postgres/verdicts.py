@@ -1,0 +1,102 @@
+"""The verdicts on what a wave in a database that machines share has created: whether they are wanted, and each once.
+
+Invariants:
+- Verdicts are written by the lease on their scope: whoever has lost it writes none (`LaneLost`).
+- An entry has one verdict, and none without a result: a result that is taken back takes its verdict along.
+- Once wanted they stay wanted: whoever has a scope follows what is there, also after a death, a pause, a deadline.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from batcher.journal.errors import LaneLost
+from batcher.journal.postgres.link import DatabaseLink
+from batcher.journal.postgres.schema import RECORD_VERDICTS
+
+_PART, _LARGEST_PART = 4096, 65_536  # of a wave's results, in which those without a verdict are looked for at a time
+
+
+class KeptVerdict(Struct, frozen=True):
+    """The *verdict* on the entry at *index*, by its name, and its *line* as the verdicts file has it."""
+
+    index: int
+    verdict: str
+    line: bytes
+
+
+class PostgresVerdicts:
+    """The verdicts of the wave with this *number*, which people know as *name*. Every method raises `JournalFailed`."""
+
+    def __init__(self, link: DatabaseLink, number: int, name: str) -> None:
+        self._db = link
+        self._number = number
+        self._name = name
+
+    def record(self, verdicts: Sequence[KeptVerdict], place: int | None = None, epoch: int | None = None) -> None:
+        """Make *verdicts* durable, by the lease with that *epoch* on the scope with the number *place*; those of
+        entries that are in no scope, by none. One that is there stays as it is. Raises `LaneLost`."""
+        indexes = "{" + ",".join(str(one.index) for one in verdicts) + "}"  # of the same type whatever it holds
+        said, lines = [one.verdict for one in verdicts], [one.line for one in verdicts]
+        values = (self._number, place, epoch, indexes, said, lines)
+        answer = self._db.do(lambda c: c.execute(RECORD_VERDICTS, values, prepare=True).fetchone(), writing=True)
+        if answer != (True,):
+            raise LaneLost(f"{self._name}: another process has taken its scope over")
+
+    def undecided(self, place: int | None, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """The next result lines without a verdict behind number *after*, each with its number, of entries in the scope
+        with the number *place*; None: in none. None there: there are no more."""
+        end, part = self._last_result(), _PART
+        while after < end:
+            last = after + part
+            rows = self._db.rows(
+                "SELECT r.seq, r.line FROM results r JOIN entries e USING (wave, idx) "
+                "WHERE r.wave = %s AND r.seq > %s AND r.seq <= %s AND e.scope IS NOT DISTINCT FROM %s "
+                "AND NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.wave = r.wave AND v.idx = r.idx) "
+                "ORDER BY r.seq LIMIT %s",
+                (self._number, after, last, place, limit),
+            )
+            if rows:
+                return [(seq, line) for seq, line in rows]
+            after, part = last, min(2 * part, _LARGEST_PART)
+        return []
+
+    def _last_result(self) -> int:
+        row = self._db.row("SELECT next_seq - 1 FROM waves WHERE number = %s", (self._number,))
+        return -1 if row is None else int(row[0])
+
+    def numbered_lines(self, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """The next verdict lines behind number *after*, each with its number, in the order in which they became
+        durable: those that were taken back have left gaps."""
+        rows = self._db.rows(
+            "SELECT seq, line FROM verdicts WHERE wave = %s AND seq > %s ORDER BY seq LIMIT %s",
+            (self._number, after, limit),
+        )
+        return [(seq, line) for seq, line in rows]
+
+
+def want_verdicts(link: DatabaseLink, wave: int, *, watch_timeout_s: float | None = None) -> None:
+    """Have the comparisons of the wave with that number be followed from now on by whoever has its scopes, for no
+    longer than *watch_timeout_s* after its last entry was settled; None: to the last verdict. Raises `JournalFailed`.
+    """
+    link.do(
+        lambda c: c.execute(
+            "UPDATE wave_orders SET follow = true, watch_timeout_s = %s, follow_until = NULL, version = version + 1 "
+            "WHERE wave = %s",
+            (watch_timeout_s, wave),
+        ),
+        writing=True,
+    )
+
+
+def note_settled(link: DatabaseLink, wave: int) -> None:
+    """Every entry of the wave with that number is settled: from now on counts for how long its comparisons are
+    followed, where that has a bound and does not count yet. Raises `JournalFailed`."""
+    link.do(
+        lambda c: c.execute(
+            "UPDATE wave_orders SET follow_until = clock_timestamp() + make_interval(secs => watch_timeout_s), "
+            "version = version + 1 WHERE wave = %s AND follow AND follow_until IS NULL AND watch_timeout_s IS NOT NULL",
+            (wave,),
+        ),
+        writing=True,
+    )
