@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from _bench import against, counts, follow, keepers, machines, pace, size, startup, throughput
+from _bench import against, counts, follow, keepers, machines, pace, scale, size, startup, throughput
 from _bench.common import Row
 from _bench.page import put_into
 from _bench.profile import profile
@@ -23,6 +23,7 @@ SUBJECTS: dict[str, Callable[..., Iterator[Row]]] = {
     "throughput": throughput.rows,
     "counts": counts.rows,
     "size": size.rows,
+    "scale": scale.rows,
     "follow": follow.rows,
     "startup": startup.rows,
     "keepers": keepers.rows,

@@ -162,7 +162,7 @@ def memory(port: int, manifest: str, sent: int) -> Figures:
         return asyncio.run(main(Path(folder)))
 
 
-def _planned(manifest: str, results: Path) -> Any:
+def _planned(manifest: str, results: Path, port: int = 1) -> Any:
     """A wave over *manifest*, checked and planned, with nothing sent."""
     from batcher.clock import SystemClock
     from batcher.journal.files import WaveFiles
@@ -173,7 +173,7 @@ def _planned(manifest: str, results: Path) -> Any:
     return open_wave(
         Request(
             manifest=open_manifest(Path(manifest)),
-            defaults=RunDefaults(endpoint="http://127.0.0.1:1", project_id="p"),
+            defaults=RunDefaults(endpoint=f"http://127.0.0.1:{port}", project_id="p"),
             files=WaveFiles.of(results),
         ),
         SystemClock(),
@@ -195,34 +195,65 @@ def plan(manifest: str, batch: int) -> Figures:
     return figures
 
 
-def finish(manifest: str, results: str) -> Figures:
-    """Make a wave that is done, as if the cloud had answered to each entry."""
-    from batcher.drs.outcome import Half, Made
+def planning(manifest: str) -> Figures:
+    """Checking and planning a wave, and nothing else. What is loaded before is counted as well, as of a command."""
+    with TemporaryDirectory() as folder:
+        _planned(manifest, Path(folder, "results.jsonl")).close()
+    return {"cpu_s": time.process_time()}
+
+
+def finish(manifest: str, results: str, share: float = 1.0, doubtful: int | None = None, port: int = 1) -> Figures:
+    """Make a wave of which a *share* is done, as if the cloud had answered; one in so many is *doubtful*."""
+    from batcher.drs.outcome import ErrorKind, Fate, Half, HalfOutcome, Made, Trouble
     from batcher.journal.ops import Happened, Settled
     from batcher.life.events import Answered, Intended
     from batcher.life.result import Status
     from batcher.life.result_line import result_of
     from batcher.life.state import fold, fresh
 
-    opened = _planned(manifest, Path(results))
-    record, now, seq, after = opened.record, time.time(), 0, -1
+    lost = Trouble(fate=Fate.MAYBE, kind=ErrorKind.TIMEOUT, error_msg="no answer within 60 s")
+    opened = _planned(manifest, Path(results), port)
+    record, now, entries, after = opened.record, time.time(), 0, -1
+    most = int(opened.start.entries * share)
     with Path(results).open("ab") as lines:
-        while batch := record.planned(scope=0, after=after, limit=10_000):
+        while batch := record.planned(scope=0, after=after, limit=min(10_000, most - entries)):
             ops: list[Happened | Settled] = []
             for entry in batch:
+                is_lost = doubtful is not None and entry.index % doubtful == 0
                 intent = Intended(at=now, asked=entry.asked)
-                made = {Half.OBJECT: Made(f"task-{entry.index}")}
-                answer = Answered(at=now, sent_at=now, halves=made, http_status=200, request_id="r")
+                made: HalfOutcome = lost if is_lost else Made(f"task-{entry.job_id}")
+                answer = Answered(at=now, sent_at=now, halves={Half.OBJECT: made}, http_status=200, request_id="r")
                 state = fold(fold(fresh(entry.asked), intent), answer)
-                line = result_of(entry, state, Status.CREATED, None, now).to_line()
+                status, why = (Status.UNSETTLED, lost) if is_lost else (Status.CREATED, None)
+                line = result_of(entry, state, status, why, now).to_line()
                 lines.write(line)
                 ops += [Happened(index=entry.index, event=intent), Happened(index=entry.index, event=answer)]
-                ops.append(Settled(index=entry.index, status=Status.CREATED, line=line))
-                seq += 1
+                ops.append(Settled(index=entry.index, status=status, line=line))
             record.commit(ops)
+            entries += len(batch)
             after = batch[-1].index
+            if entries >= most:
+                break
     opened.close()
-    return {"entries": seq}
+    return {"entries": entries}
+
+
+def taking_up(port: int, manifest: str, results: str) -> Figures:
+    """Taking up a wave that is not done, until its first few requests were answered; it goes on another time."""
+    from batcher import Wave
+
+    async def main() -> None:
+        keywords: dict[str, Any] = {"endpoint": f"http://127.0.0.1:{port}", "project_id": "p", "rate": "10/s"}
+        async with Wave(Path(manifest), Path(results), **keywords) as running:
+            before = running.status().settled
+            task = asyncio.create_task(running.run())
+            while running.status().settled < before + 3 and not task.done():  # noqa: ASYNC110 - from outside
+                await asyncio.sleep(0.01)
+            running.abandon()
+            await asyncio.wait({task})
+
+    asyncio.run(main())
+    return {"cpu_s": time.process_time()}
 
 
 def resume(manifest: str, results: str) -> Figures:
@@ -323,7 +354,22 @@ def main() -> None:
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
     if kind != "bare":
         calm_collector()  # as the command line does
-    kinds = (bare, wave, sdk, paced, checking, memory, plan, finish, resume, follow, read, watching)
+    kinds = (
+        bare,
+        wave,
+        sdk,
+        paced,
+        checking,
+        memory,
+        plan,
+        planning,
+        finish,
+        taking_up,
+        resume,
+        follow,
+        read,
+        watching,
+    )
     measure = {function.__name__: function for function in kinds}[kind]
     print(json.dumps(measure(**arguments)))
 

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
@@ -134,3 +136,27 @@ def write_results(path: Path, entries: int, port: int) -> Path:
             told = {"key": f"key-{index:08d}", "index": index, "job_id": job}
             file.write(orjson.dumps(line | told | {"object_level_compare_create_result": half}) + b"\n")
     return path
+
+
+_THROUGH = ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
+
+
+def command(*words: str, accepts: tuple[int, ...] = (0, 1)) -> dict[str, float]:
+    """Run `batcher` with *words*, as it is typed; the CPU time, the most memory and the wall time of its process."""
+    where = surroundings(ROOT)
+    began = time.perf_counter()
+    with (
+        TemporaryDirectory() as folder,
+        Path(folder, "told").open("wb") as told,
+        subprocess.Popen(
+            [*_THROUGH, sys.executable, "-m", "batcher", *words],
+            stdin=subprocess.DEVNULL, stdout=told, stderr=told, **where,
+        ) as process,
+    ):  # fmt: skip
+        _, status, used = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        wall_s = time.perf_counter() - began
+        if process.returncode not in accepts:
+            said = Path(folder, "told").read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"batcher {words[0]} ended with {process.returncode}: {said}")
+    return {"cpu_s": used.ru_utime + used.ru_stime, "peak_mb": used.ru_maxrss / 1024, "wall_s": wall_s}

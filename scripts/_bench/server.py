@@ -60,11 +60,7 @@ class Cloud(asyncio.Protocol):
         else:
             self.arrivals.append(time.monotonic())
             job = _job_in(body)
-            said = b'{"job_id":"%s","object_level_compare_create_result":{"compare_task_id":"task-%d-%s"}}' % (
-                job,
-                len(self.arrivals),
-                job,
-            )
+            said = b'{"job_id":"%s","object_level_compare_create_result":{"compare_task_id":"task-%s"}}' % (job, job)
         answer = (
             b"HTTP/1.1 200 OK\r\nDate: %s\r\nContent-Type: application/json\r\nX-Request-Id: %d\r\nContent-Length: %d"
             b"\r\n\r\n%s" % (self.date, len(self.arrivals), len(said), said)
