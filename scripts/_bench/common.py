@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
+from urllib.request import urlopen
 
 import orjson
 
@@ -81,6 +82,13 @@ def child(kind: str, *, tree: Path = ROOT, **arguments: Any) -> dict[str, Any]:
 def medians(runs: Sequence[dict[str, float]]) -> dict[str, float]:
     """The median of each figure."""
     return {name: median(run[name] for run in runs) for name in runs[0]}
+
+
+def told_arrivals(port: int) -> list[float]:
+    """When requests came to the fast server at *port* since it was asked last, by its monotonic clock."""
+    with urlopen(f"http://127.0.0.1:{port}/arrivals") as answer:
+        arrivals: list[float] = json.load(answer)
+    return arrivals
 
 
 def require(done: bool) -> None:

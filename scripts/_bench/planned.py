@@ -11,16 +11,14 @@ from batcher.simulator.options import project_ids_of
 from tests.journal.made import plan
 from tests.wave.made import entry
 
-_HALVES = ("object", "data", "both")
-
 
 def plan_wave(database: str, endpoint: str, *, scopes: int, entries: int) -> None:
     """Plan a wave with so many *scopes* of so many *entries* each, without a limit, one request at a time in each."""
     places = [Scope(place, endpoint, project) for place, project in enumerate(project_ids_of(scopes))]
     planned = [
         replace(
-            entry(index, job=f"job-{index}", halves=_HALVES[index % 3]),
-            scope=places[index // 3 % len(places)],
+            entry(index, job=f"job-{index}", halves="object"),
+            scope=places[index % len(places)],
         )
         for index in range(scopes * entries)
     ]
