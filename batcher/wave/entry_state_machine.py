@@ -27,10 +27,11 @@ from batcher.life.decide import Moment, Settle, at_once, decide, decide_resumed
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Event, Intended, LookedUp, Suspected, task_ids
 from batcher.life.reconcile import Bounds, Others, Rival, rivals, without_anothers
+from batcher.life.result import Status
 from batcher.life.result_line import result_line
 from batcher.life.state import anew, fold, history, is_unclear
 from batcher.wave.agenda import Agenda, HeldEntry
-from batcher.wave.context import Context
+from batcher.wave.context import Context, log
 
 # One who may have made anything, at any time: nobody can say what other waves did.
 _UNKNOWN = Rival(types=guesses.OBJECT_LEVEL_TYPES | guesses.DATA_LEVEL_TYPES, since=None, until=None)
@@ -114,8 +115,16 @@ class EntryStateMachine:
             self._agenda.again(held, action.after_s)
 
     async def settle(self, held: HeldEntry, action: Settle, *before: Op) -> None:
-        """Settle *held* for good; *before* led to it and becomes durable with it."""
+        """Settle *held* for good; *before* led to it and becomes durable with it.
+
+        Nothing is left to a person of which the answer is there: one that came late is taken in instead.
+        """
         context, entry, state = self._context, held.entry, held.state
+        if action.status is Status.UNSETTLED and (late := await self.late_answer(held)) is not None:
+            if before:
+                await context.record_surely(partial(what_is_known, held), *before)
+            await self.next(held, late, late=True)
+            return
         in_doubt = state.in_doubt
         context.counts.in_doubt -= in_doubt
         line = result_line(entry, state, action.status, action.trouble, context.clock.now())
@@ -129,6 +138,22 @@ class EntryStateMachine:
         else:
             jobs.after(who, held)
         self._agenda.release(held)
+
+    async def late_answer(self, held: HeldEntry) -> Answered | None:
+        """What the cloud answered to the last request for *held* where whoever sent it had lost the scope by then; None
+        where that ends no doubt."""
+        intent = held.state.intent
+        if not held.state.in_doubt or intent is None or intent.lease is None or intent.lease == held.lease:
+            return None
+        answers = await self._context.ask(Record.late_answers, held.entry.index, intent.lease)
+        if not answers:
+            return None
+        late = await self.sifted(held, answers[-1])
+        # One that leaves all in doubt (a time-out, say) tells less than the look-up, and would be found at each.
+        if fold(held.state, late).doubtful >= held.state.doubtful:
+            return None
+        log.info("answer.late", key=held.entry.key)
+        return late
 
     def since_intent(self, held: HeldEntry) -> float:
         """Seconds since the last request for *held* left, at least.

@@ -19,10 +19,9 @@ from batcher.clock import Instant
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
 from batcher.journal.port import Record
-from batcher.life.events import Answered, Intended, LookedUp, Sight
+from batcher.life.events import Intended, LookedUp, Sight
 from batcher.life.policy import Reconcile
 from batcher.life.reconcile import Look, Others, judge
-from batcher.life.state import fold
 from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.agenda import HeldEntry
 from batcher.wave.context import Context, log
@@ -67,25 +66,11 @@ class LookUps:
                 break
             seen = await self._judged(held, look, base)
         is_found = all(each.sight is Sight.FOUND for each in seen.halves.values())
-        if not is_found and (late := await self._late_answer(held)) is not None:
-            log.info("answer.late", key=held.entry.key)
+        if not is_found and (late := await self._machine.late_answer(held)) is not None:
             await self._machine.next(held, late, late=True)
             return
         self._warn(held, seen)
         await self._machine.next(held, seen)
-
-    async def _late_answer(self, held: HeldEntry) -> Answered | None:
-        """What the cloud answered to the last request for *held* where whoever sent it had lost the scope by then; None
-        where that ends no doubt."""
-        intent = held.state.intent
-        if intent is None or intent.lease is None or intent.lease == held.lease:
-            return None
-        answers = await self._context.ask(Record.late_answers, held.entry.index, intent.lease)
-        if not answers:
-            return None
-        late = await self._machine.sifted(held, answers[-1])
-        # One that leaves all in doubt (a time-out, say) tells less than the look-up, and would be found at each.
-        return late if fold(held.state, late).doubtful < held.state.doubtful else None
 
     def _look(self, held: HeldEntry, comparisons: tuple[Comparison, ...], asked_at: float) -> Look:
         """The look at *comparisons*, which were asked for at *asked_at*, as far as no clock of the cloud's is needed

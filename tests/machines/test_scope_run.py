@@ -117,11 +117,15 @@ async def test_a_scope_that_was_taken_over_is_not_sent_to_any_more(address: Addr
         assert sorted(made(simulator)) == sorted(f"job-{n}" for n in range(100))
 
 
-async def test_an_answer_that_came_too_late_is_taken_for_what_it_is(address: Address, simulator: Simulator) -> None:
-    """Whoever had lost the scope was told an id. The cloud's list does not show it, and nothing is sent again."""
+@pytest.mark.parametrize("reconcile", ["window", "off"])
+async def test_an_answer_that_came_too_late_is_taken_for_what_it_is(
+    address: Address, simulator: Simulator, reconcile: str
+) -> None:
+    """Whoever had lost the scope was told an id. The cloud's list does not show it, or may not be asked for; nothing is
+    sent again, and nothing left to a person."""
     asked = frozenset({Half.OBJECT})
     async with machine(address, "one", simulator) as one, machine(address, "two", simulator) as two:
-        planned(one.keeper, "a", simulator, range(3))
+        planned(one.keeper, "a", simulator, range(3), reconcile=reconcile)
         before = await taken(one, simulator)
         lane = one.keeper.journal("a").of(one.keeper.wave("a").scopes()[0], before.epoch)
         clock = one.clock
