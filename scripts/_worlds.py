@@ -20,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from tests.worlds import fleet, together
 from tests.worlds.extras import world_of
+from tests.worlds.fleet_judge import judge_fleet
+from tests.worlds.fleet_spec import draw_fleet
 from tests.worlds.judge import judge
 from tests.worlds.many import DOUBTS, LEFT, Tally, play_crowds, play_fleets, play_many, quiet
 from tests.worlds.world import play
@@ -75,11 +77,11 @@ def _crowd(seed: int, *, trace: bool) -> int:
 
 def _fleet(seed: int, *, trace: bool) -> int:
     if trace:
-        print(fleet.draw_fleet(seed), end="\n\n")
+        print(draw_fleet(seed), end="\n\n")
     with quiet():
         told = fleet.play_fleet(seed, trace=trace)
     print(*told.said, sep="\n")
-    violations = fleet.judge_fleet(told)
+    violations = judge_fleet(told)
     print("\n".join(map(str, violations)) or "no promise was broken")
     return 1 if violations else 0
 

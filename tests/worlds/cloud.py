@@ -34,6 +34,7 @@ class Way(Enum):
     LATE = "has its effect late"
     TOO_LATE = "has its effect after all that was promised"
     PARTIAL = "is refused in one half"
+    LAST = "has its effect at the last moment"
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Sent:
     told: bool = False  # an answer with all that it made reached a process that lived
     ended_at: float | None = None  # for the process
     epoch: int = 0  # of the lease by which it left, where machines share the journal
+    checked_at: float = 0.0  # when it was let leave: before it left, where its machine was frozen in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,11 +211,13 @@ class WorldCloud:
         match way:
             case Way.BEFORE:
                 self._answers(reply, self._broken(None))
-            case Way.LATE | Way.TOO_LATE:
+            case Way.LATE | Way.TOO_LATE | Way.LAST:
                 late = self._loop.time() - sent.left_at
                 after_s = self._rng.uniform(0, landing_s - late)
                 if way is Way.TOO_LATE:
                     after_s = self._rng.uniform(landing_s, 3 * landing_s)
+                elif way is Way.LAST:
+                    after_s = self._rng.uniform(0.9 * landing_s, landing_s) - late
                 self._loop.call_later(after_s, self._lands, sent, intent, None)
                 if self._rng.random() < 0.3:
                     self._answers(reply, self._broken(None))

@@ -52,6 +52,7 @@ class Shared:
     settings: RunSettings
     lease_s: float
     grace_s: float
+    is_over: bool = False  # nothing is left to do: whoever looks around need not hurry
     suffered: list[str] = field(default_factory=list)
     ends: list[ScopeEnd] = field(default_factory=list)
     defects: list[BaseException] = field(default_factory=list)
@@ -82,6 +83,18 @@ class MachineProcess(Process):
             self._world.suffered.append(blow.kind)
             self._suffer(blow)
         return not self.dead
+
+    async def is_stopped_short(self) -> bool:
+        """See `Process.is_stopped_short`."""
+        self._named["leaves"] += 1
+        blow = self.blows.pop(("leaves", self._named["leaves"]), None)
+        if blow is None:
+            return False
+        self.say(f"{self._name}: {blow.kind} {blow.lasts_s:g} s before the bytes leave that were let leave")
+        self._world.suffered.append(f"{blow.kind} before the bytes")
+        self._suffer(blow)
+        await asyncio.sleep(0)
+        return True
 
     def _suffer(self, blow: Blow) -> None:
         match blow.kind:
@@ -182,7 +195,7 @@ class FleetMachine:
             if not handing_on.is_set():
                 with suppress(JournalFailed):  # it is asked again
                     await self._sweep()
-            await asyncio.sleep(_SWEEP_S * self._rng.uniform(0.8, 1.2))
+            await asyncio.sleep((20 if self._world.is_over else 1) * _SWEEP_S * self._rng.uniform(0.8, 1.2))
             self._clear()
 
     async def _sweep(self) -> None:

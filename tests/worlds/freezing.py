@@ -2,6 +2,9 @@
 
 As SIGSTOP and SIGCONT do, or a host that stalls. All that a machine's code sets in motion bears its `Gate` in its
 context; while that is shut, whatever comes due for the machine is kept, and runs in order once it opens.
+
+A machine can be suspended as well. Then its timers stand still with its monotonic clock, as Linux has it: what was to
+come in ten seconds comes ten seconds of its own later.
 """
 
 import asyncio
@@ -22,7 +25,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.is_shut = False
-        self._kept: list[Callable[[], object]] = []
+        self.slept_s = 0.0  # for which the machine was suspended, in all
+        self._kept: list[_Turn] = []
 
     def start(self, main: Callable[[], Coroutine[Any, Any, T]], name: str) -> "asyncio.Task[T]":
         """Run *main* as the machine's own."""
@@ -34,16 +38,54 @@ class Gate:
         """Freeze the machine, from its next turn on."""
         self.is_shut = True
 
-    def open(self) -> None:
-        """Thaw it."""
+    def open(self, slept_s: float = 0.0) -> None:
+        """Thaw it; *slept_s*: it was suspended for so long, and not only frozen."""
         self.is_shut = False
+        self.slept_s += slept_s
         kept, self._kept = self._kept, []
-        for go_on in kept:
-            go_on()
+        for turn in kept:
+            turn.go_on()
 
-    def keep(self, go_on: Callable[[], object]) -> None:
-        """*go_on* once it is open."""
-        self._kept.append(go_on)
+    def keep(self, turn: "_Turn") -> None:
+        """*turn* once it is open."""
+        self._kept.append(turn)
+
+
+class _Turn:
+    """One callback of a machine. Timers have *slept_s*: for how long it had been suspended when they were set."""
+
+    __slots__ = ("_args", "_callback", "_gate", "_slept_s", "handle")
+
+    def __init__(self, gate: Gate, callback: Callable[..., Any], args: tuple[Any, ...], slept_s: float | None) -> None:
+        self._gate = gate
+        self._callback = callback
+        self._args = args
+        self._slept_s = slept_s
+        self.handle: asyncio.Handle | None = None
+
+    def __call__(self) -> None:
+        gate = self._gate
+        if gate.is_shut:
+            gate.keep(self)
+        elif self._slept_s is not None and (late_s := gate.slept_s - self._slept_s) > 0:
+            self._slept_s = gate.slept_s
+            asyncio.get_running_loop().call_later(late_s, self._unless_cancelled, context=_outside())
+        else:
+            self._callback(*self._args)
+
+    def go_on(self) -> None:
+        """It was kept, and its machine runs again."""
+        asyncio.get_running_loop().call_soon(self._unless_cancelled, context=_outside())
+
+    def _unless_cancelled(self) -> None:
+        assert self.handle is not None
+        if not self.handle.cancelled():
+            self.handle._context.run(self)  # type: ignore[attr-defined]
+
+
+def _outside() -> Context:
+    """No machine's."""
+    return Context()
 
 
 class FreezingLoop(VirtualLoop):
@@ -51,40 +93,24 @@ class FreezingLoop(VirtualLoop):
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
         """As any loop does, unless it is a frozen machine's."""
-        return self._through_gate(super().call_soon, callback, args, context)
+        context = copy_context() if context is None else context
+        gate = context.get(_GATE)
+        if gate is None:
+            return super().call_soon(callback, *args, context=context)
+        turn = _Turn(gate, callback, args, None)
+        turn.handle = handle = super().call_soon(turn, context=context)
+        return handle
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """As any loop does, unless it is a frozen machine's."""
-        handle = self._through_gate(partial(super().call_at, when), callback, args, context)
-        assert isinstance(handle, asyncio.TimerHandle)
-        return handle
-
-    def _through_gate(
-        self,
-        schedule: Callable[..., asyncio.Handle],
-        callback: Callable[..., Any],
-        args: tuple[Any, ...],
-        context: Context | None,
-    ) -> asyncio.Handle:
         context = copy_context() if context is None else context
         gate = context.get(_GATE)
         if gate is None:
-            return schedule(callback, *args, context=context)
-
-        def run_or_keep() -> None:
-            if gate.is_shut:
-                gate.keep(lambda: schedule_soon(unless_cancelled, context=context))
-            else:
-                callback(*args)
-
-        def unless_cancelled() -> None:
-            if not handle.cancelled():
-                run_or_keep()
-
-        schedule_soon = super().call_soon
-        handle = schedule(run_or_keep, context=context)
+            return super().call_at(when, callback, *args, context=context)
+        turn = _Turn(gate, callback, args, gate.slept_s)
+        turn.handle = handle = super().call_at(when, turn, context=context)
         return handle
 
 

@@ -18,7 +18,7 @@ from tests.worlds.lines import strays, whole_lines
 from tests.worlds.violation import Violation
 from tests.worlds.world import History, Lived
 
-_HALF_FIELDS = {
+HALF_FIELDS = {
     Half.OBJECT: "object_level_compare_create_result",
     Half.DATA: "data_level_compare_create_result",
 }
@@ -132,7 +132,7 @@ class _Judge:
             if beside and not self._is_told(sent):
                 continue  # what others made at the same time was taken for it: what `snapshot` is for
             for half, made in sent.created.items():
-                fate = result[_HALF_FIELDS[half]] or {}
+                fate = result[HALF_FIELDS[half]] or {}
                 if fate.get("compare_task_id") == made:
                     continue
                 if result["status"] == Status.NOT_SUBMITTED and sent.life < self._history.forgotten:
@@ -165,7 +165,7 @@ class _Judge:
             if result["job_id"] in beside:
                 continue
             requests = self._by_entry[result["index"]]
-            for half, name in _HALF_FIELDS.items():
+            for half, name in HALF_FIELDS.items():
                 if half is Half.DATA and spec.config.keep_answer == "existing":
                     continue
                 task_id = (result[name] or {}).get("compare_task_id")

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from tests.virtual import Stalled
 from tests.worlds import fleet, together
+from tests.worlds.fleet_judge import judge_fleet
 from tests.worlds.judge import judge, late, statuses
 from tests.worlds.violation import Violation
 from tests.worlds.world import play
@@ -93,7 +94,7 @@ def play_fleets(seeds: Iterable[int]) -> Tally:
                 tally.fleets[seed] = [Violation("crash", f"{type(error).__name__}: {error}")]
                 continue
             tally.seen += told.seen()
-            if violations := fleet.judge_fleet(told):
+            if violations := judge_fleet(told):
                 tally.fleets[seed] = violations
     tally.seconds = time.perf_counter() - began
     return tally

@@ -71,14 +71,17 @@ class ProcessCloud:
         assert x_language is not None
         if on_sent is not None:
             on_sent()
-        sent = self._leaves(int(x_language.removeprefix("entry-")), body, way)
+        checked_at = self._loop.time()
+        if await self._process.is_stopped_short():
+            way = Way.LAST
+        sent = self._leaves(int(x_language.removeprefix("entry-")), body, way, checked_at)
         reply: asyncio.Future[Answer] = self._loop.create_future()
         Context().run(cloud.create, sent, body, self._token, way, reply)  # it goes on while this machine is frozen
         answer = await self._await(reply, sent_at)
         sent.ended_at = self._loop.time()
         return answer, sent
 
-    def _leaves(self, entry: int, body: bytes, way: Way) -> Sent:
+    def _leaves(self, entry: int, body: bytes, way: Way, checked_at: float) -> Sent:
         fields = orjson.loads(body)
         asked = {Half.OBJECT} if fields.get("object_level_compare_type") else set()
         info = fields.get("data_level_compare_info")
@@ -92,6 +95,7 @@ class ProcessCloud:
             left_at=self._loop.time(),
             asked=frozenset(asked),
             epoch=self._process.epochs.get(self._project, 0),
+            checked_at=checked_at,
         )
         self._traffic.sent.append(sent)
         policy = info["conflict_policy"] if info else "-"

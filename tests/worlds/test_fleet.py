@@ -5,7 +5,8 @@ A failing seed replays exactly: scripts/simulate-worlds --fleet --seed SEED --tr
 
 import pytest
 
-from tests.worlds.fleet import judge_fleet, play_fleet
+from tests.worlds.fleet import play_fleet
+from tests.worlds.fleet_judge import judge_fleet
 from tests.worlds.fleet_mutations import FLEET_MUTATIONS, FleetMutation
 from tests.worlds.many import play_fleets, quiet
 from tests.worlds.violation import Violation
@@ -29,15 +30,14 @@ def test_no_promise_is_broken_by_a_fleet(first: int) -> None:
     assert tally.seen["commits repeated"] > 0
 
 
-@pytest.mark.parametrize("mutation", FLEET_MUTATIONS, ids=lambda mutation: mutation[0].__name__)
+@pytest.mark.parametrize("mutation", FLEET_MUTATIONS, ids=lambda mutation: mutation.name)
 def test_the_fleets_find(mutation: FleetMutation) -> None:
     """A test of the test: without what keeps machines apart a promise is broken that the judge names."""
-    make, broken, first = mutation
     seen: set[str] = set()
-    with make(), quiet():
-        for seed in range(first, first + ENOUGH):
+    with mutation.make(), quiet():
+        for seed in mutation.seeds(ENOUGH):
             seen |= {violation.name for violation in _violations(seed)}
-            if seen & broken:
+            if seen & mutation.broken:
                 return
     pytest.fail(f"{ENOUGH} worlds did not notice it; what they saw: {seen or 'nothing'}")
 
