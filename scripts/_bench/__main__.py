@@ -1,82 +1,82 @@
-"""scripts/bench: measures, prints a table, writes JSON."""
+"""scripts/bench: measures, prints tables, writes JSON, and puts the tables into the page of figures."""
 
 import argparse
 import json
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
-from _bench import against, counts, follow, keepers, machines, pace, scale, size, startup, throughput
+from _bench import against
 from _bench.common import Row
 from _bench.page import put_into
+from _bench.part import SUBJECTS, measured
 from _bench.profile import profile
 
-SUBJECTS: dict[str, Callable[..., Iterator[Row]]] = {
-    "pace": pace.rows,
-    "throughput": throughput.rows,
-    "counts": counts.rows,
-    "size": size.rows,
-    "scale": scale.rows,
-    "follow": follow.rows,
-    "startup": startup.rows,
-    "keepers": keepers.rows,
-    "machines": machines.rows,
-}
-# Valgrind takes its time, and what needs a PostgreSQL server is not for every machine.
-USUAL = tuple(subject for subject in SUBJECTS if subject not in ("counts", "keepers", "machines"))
+USUAL = [name for name, subject in SUBJECTS.items() if subject.needs is None]
 
 
 def main() -> int:
     """Measure what is asked for; 1 where a bound is missed."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="Measure batcher against what is known.")
+    arguments = _arguments()
+    if arguments.profile:
+        os.environ.setdefault("BATCHER_TOKEN", "none")
+        sys.stdout.write(profile())
+        return 0
+    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
+    found: dict[str, list[Row]] = {}
+    if arguments.against is not None:
+        name = f"this build / {arguments.against}"
+        found[name] = list(against.rows(arguments.against, quick=arguments.quick))
+        console.print(_table(name, found[name]))
+    else:
+        for name in arguments.subjects or USUAL:
+            load = os.getloadavg()[0]
+            console.print(f"measuring {name} …", style="dim")
+            found[name] = measured(name, quick=arguments.quick)
+            console.print(_table(name, found[name]))
+            if arguments.into is not None:  # at once: what comes behind may be stopped
+                how = " with `--quick`" if arguments.quick else ""
+                heading = f"Measured on {datetime.now(UTC):%F}{how}: {machine()}, load before {load:.1f}."
+                put_into(arguments.into, name, heading, found[name])
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(_as_json(found, quick=arguments.quick), indent=1) + "\n")
+    return int(any(row.good is False for rows in found.values() for row in rows))
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench",
+        description="Measure batcher against what is known. Each subject has its time, and ends when that is over: "
+        + ", ".join(f"{name} {subject.minutes:g} min" for name, subject in SUBJECTS.items()) + " at most.",
+    )  # fmt: skip
     parser.add_argument(
         "subjects",
         nargs="*",
         metavar="SUBJECT",
-        help=f"{', '.join(SUBJECTS)}; by default what needs no server",
+        help=f"{', '.join(SUBJECTS)}; by default all but "
+        + ", ".join(f"{name} ({subject.needs})" for name, subject in SUBJECTS.items() if subject.needs is not None),
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, 100,000 entries instead of a million")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures here, too")
     parser.add_argument(
-        "--into", metavar="PAGE", type=Path, help="put the tables between the markers of this page, too"
+        "--into",
+        metavar="PAGE",
+        type=Path,
+        help="put each table between its markers of this page as soon as it is there",
     )
     parser.add_argument("--against", metavar="REV", help="measure this build and that of REV in turn, and end")
     parser.add_argument("--profile", action="store_true", help="show where the time of a wave goes, and end")
     arguments = parser.parse_args()
     if unknown := set(arguments.subjects) - set(SUBJECTS):
         parser.error(f"there is no subject {', '.join(sorted(unknown))}: choose from {', '.join(SUBJECTS)}")
-    if arguments.into is not None and (arguments.subjects or arguments.against):
-        parser.error("--into takes the place of the whole table: leave the subjects and --against out")
-    if arguments.against is not None and arguments.subjects:
-        parser.error("--against has subjects of its own: leave the others out")
-    if arguments.profile:
-        os.environ.setdefault("BATCHER_TOKEN", "none")
-        sys.stdout.write(profile())
-        return 0
-    load = os.getloadavg()[0]
-    console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
-    found = {}
-    subjects = {subject: SUBJECTS[subject] for subject in arguments.subjects or USUAL}
-    if arguments.against is not None:
-        subjects = {f"this build / {arguments.against}": partial(against.rows, arguments.against)}
-    for subject, rows_of in subjects.items():
-        console.print(f"measuring {subject} …", style="dim")
-        found[subject] = list(rows_of(quick=arguments.quick))
-        console.print(_table(subject, found[subject]))
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(_as_json(found, quick=arguments.quick), indent=1) + "\n")
-    if arguments.into is not None:
-        how = " with `--quick`" if arguments.quick else ""
-        heading = f"Measured on {datetime.now(UTC):%F}{how}: {machine()}, load before {load:.1f}."
-        put_into(arguments.into, heading, found)
-    return int(any(row.good is False for rows in found.values() for row in rows))
+    if arguments.against is not None and (arguments.subjects or arguments.into):
+        parser.error("--against has subjects of its own, and no place in the page: leave the others and --into out")
+    return arguments
 
 
 def machine() -> str:

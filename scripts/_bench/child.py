@@ -72,6 +72,29 @@ def bare(port: int, entries: int, concurrency: int) -> Figures:
     return asyncio.run(main())
 
 
+def script(port: int, entries: int, concurrency: int) -> Figures:
+    """The script that people copy: all bodies at hand, a semaphore around aiohttp, one `gather` for everything."""
+    import aiohttp
+
+    async def main() -> Figures:
+        url = f"http://127.0.0.1:{port}/v3/p/jobs/create-compare-task"
+        semaphore = asyncio.Semaphore(concurrency)
+
+        async def create(session: aiohttp.ClientSession, body: dict[str, Any]) -> str:
+            async with semaphore, session.post(url, json=body) as response:
+                response.raise_for_status()
+                answer = await response.json()
+                return str(answer["object_level_compare_create_result"]["compare_task_id"])
+
+        watch = Watch()
+        async with aiohttp.ClientSession(headers={"X-Auth-Token": "none"}) as session:
+            made = await asyncio.gather(*(create(session, request(index)) for index in range(entries)))
+        require(len(set(made)) == entries)
+        return watch.figures(entries)
+
+    return asyncio.run(main())
+
+
 def wave(port: int, entries: int, concurrency: int, rate: str = "off", loop: str = "asyncio") -> Figures:
     """A whole wave: checked, planned, journalled, with results."""
     from batcher import Wave
@@ -351,10 +374,11 @@ def watching(results: str, timeout: str | None = None) -> Figures:
 def main() -> None:
     """Measure what is asked for."""
     kind, arguments = sys.argv[1], json.loads(sys.argv[2])
-    if kind != "bare":
+    if kind not in ("bare", "script"):
         calm_collector()  # as the command line does
     kinds = (
         bare,
+        script,
         wave,
         sdk,
         paced,

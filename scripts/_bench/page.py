@@ -1,22 +1,29 @@
-"""The figures as Markdown, between two markers of a page: what stands around them is written by hand."""
+"""The figures as Markdown, between markers of a page, each subject by itself: what stands around is written by hand."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from _bench.common import Row
 
-BEGIN, END = "<!-- scripts/bench -->", "<!-- /scripts/bench -->"
+END = "<!-- /scripts/bench -->"
 
 
-def put_into(page: Path, heading: str, found: Mapping[str, Sequence[Row]]) -> None:
-    """Put the tables of *found* under *heading* between the markers of *page*. Raises ValueError without markers."""
+def put_into(page: Path, subject: str, heading: str, rows: Sequence[Row]) -> None:
+    """Put the table of *subject* under *heading* between its markers in *page*, or behind all others where it has none.
+
+    Raises ValueError where the page has no `END`.
+    """
     text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"{page} has no {BEGIN} and {END} to put the figures between")
-    tables = "\n\n".join(_table(subject, rows) for subject, rows in found.items() if rows)
-    page.write_text(f"{before}{BEGIN}\n{heading}\n\n{tables}\n{END}{after}", encoding="utf-8")
+    begin, end = f"<!-- scripts/bench {subject} -->", f"<!-- /scripts/bench {subject} -->"
+    block = f"{begin}\n{_table(subject, rows)}\n\n{heading}\n{end}"
+    before, found, rest = text.partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        before, closed, after = text.partition(END)
+        if not closed:
+            raise ValueError(f"{page} has no {END} to put the figures before")
+        block, after = f"{block}\n\n", f"{END}{after}"
+    page.write_text(f"{before}{block}{after}", encoding="utf-8")
 
 
 def _table(subject: str, rows: Sequence[Row]) -> str:
