@@ -1,6 +1,6 @@
 """The options by which a command is told which wave, and which entries of it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -83,10 +83,24 @@ def places_of(record: "Record", key: str | None, job: str | None, index: int | N
         from batcher.journals import index_of
 
         return [index_of(record, key, index)]
-    places = [place for place, _, job_id, _ in record.outline() if job_id == job]
-    if not places:
+    return of_job(places_of_jobs(record, {job}), job)
+
+
+def places_of_jobs(record: "Record", jobs: Collection[str]) -> dict[str, list[int]]:
+    """The places of the entries of each of *jobs*, in one walk over the wave, as it has no index that tells them."""
+    found: dict[str, list[int]] = {}
+    if jobs:
+        for place, _, job_id, _ in record.outline():
+            if job_id in jobs:
+                found.setdefault(str(job_id), []).append(place)
+    return found
+
+
+def of_job(places: Mapping[str, list[int]], job: str) -> list[int]:
+    """Those of *job* among the *places* that were found. Raises `UserError`: there are none."""
+    if job not in places:
         raise UserError(f"no entry of the wave compares the job {job!r}: copy job_id from the results file.")
-    return places
+    return places[job]
 
 
 def one_in_doubt(record: "Record", places: list[int]) -> int:

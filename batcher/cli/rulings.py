@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from batcher.cli.entries import one_in_doubt, places_of
+from batcher.cli.entries import of_job, one_in_doubt, places_of, places_of_jobs
 from batcher.cli.show.terminal import note
 from batcher.errors import UserError
 from batcher.life.ruling import NotSettled, Ruling
@@ -27,9 +27,11 @@ def rulings_in(table: Path, record: "Record") -> dict[int, Ruling]:
     line for each row that is wrong."""
     rulings: dict[int, Ruling] = {}
     wrong: list[str] = []
-    for line, row in rows_of(table):
+    rows = list(rows_of(table))
+    jobs = places_of_jobs(record, {job for _, row in rows if not row.get("key") and (job := row.get("job_id"))})
+    for line, row in rows:
         try:
-            place = _place(record, row)
+            place = _place(record, row, jobs)
             if place in rulings:
                 raise UserError("another row decides about the same entry.")
             rulings[place] = Ruling.parse(row["as"], "as")
@@ -68,11 +70,11 @@ def rows_of(table: Path) -> Iterator[tuple[int, dict[str, str]]]:
         raise UserError(f"{table}, line {reader.line_num} is no CSV: {error}.") from None
 
 
-def _place(record: "Record", row: Mapping[str, str]) -> int:
+def _place(record: "Record", row: Mapping[str, str], jobs: Mapping[str, list[int]]) -> int:
     if key := row.get("key"):
         return places_of(record, key, None, None)[0]
     if job := row.get("job_id"):
-        return one_in_doubt(record, places_of(record, None, job, None))
+        return one_in_doubt(record, of_job(jobs, job))
     index = row.get("index", "")
     if not (index.isascii() and index.isdigit() and len(index) < 10):
         raise UserError("it names no entry: write its key, its job_id or its index.")

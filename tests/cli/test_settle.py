@@ -1,14 +1,18 @@
 """`settle`: ids are looked at and looked up, many decisions come from a file, and one can be taken back."""
 
 import csv
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from batcher.cli.rulings import rulings_in
+from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.simulator.ledger import Effect
 from batcher.simulator.server import ThreadedSimulator
 from tests.cli.commands import created_jobs, lines_of
 from tests.cli.conftest import Batcher, Cloud
+from tests.journal.made import plan
 
 RESULTS = Path("results.jsonl")
 TABLE = Path("decisions.csv")
@@ -96,6 +100,24 @@ def test_many_are_settled_from_a_file(batcher: Batcher, sim: ThreadedSimulator) 
     assert ended.err.count("the decision is on record") == 2
     assert result_of("job-1")["status"] == "created"
     assert sorted(str(line["status"]) for line in lines_of(RESULTS)).count("failed") == 1
+
+
+def test_however_many_jobs_a_file_names_the_wave_is_walked_over_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(SqliteKeeper(tmp_path / "journal")) as keeper:
+        record = keeper.wave()
+        plan(record, 5)
+        outline, walks = record.outline, [0]
+
+        def walk(_: object) -> object:
+            walks[0] += 1
+            return outline()
+
+        monkeypatch.setattr(type(record), "outline", walk)
+        table = tmp_path / "decisions.csv"
+        table.write_text("job_id,as\njob-3,failed\njob-0,retry\njob-4,failed\n")
+        assert ([*rulings_in(table, record)], walks) == ([3, 0, 4], [1])
 
 
 def test_keys_other_columns_and_semicolons(batcher: Batcher, sim: ThreadedSimulator) -> None:
