@@ -17,13 +17,14 @@ Invariants:
 
 from collections.abc import Callable
 
-from batcher.journal.postgres import version_1, version_2, version_3, version_4
+from batcher.journal.postgres import version_1, version_2, version_3, version_4, version_5
 
 MIGRATIONS: tuple[Callable[[str], str], ...] = (
     lambda _: version_1.MIGRATION,
     lambda _: version_2.MIGRATION,
     version_3.migration,
     lambda _: version_4.MIGRATION,
+    lambda _: version_5.MIGRATION,
 )
 """What makes each version of the one before it, from nothing on: the statements, for tables in the schema named."""
 

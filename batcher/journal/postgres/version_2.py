@@ -47,7 +47,7 @@ $$;
 
 # Groups are counted from 1, as arrays are. `g_…` is for each group, `e_…` for each event, `r_…` for each result,
 # `f_…` for each fact, `c_…` for each clock; `…_n` is the place of an op among all.
-_RECORD_OPS = """
+RECORD_OPS = """
 DROP FUNCTION record_ops;
 CREATE FUNCTION record_ops(
     p_version int, p_writer uuid, p_number bigint, p_all boolean,
@@ -229,5 +229,5 @@ BEGIN
 END $$;
 """
 
-MIGRATION = _TABLES + _FORBIDDEN + _RECORD_OPS
+MIGRATION = _TABLES + _FORBIDDEN + RECORD_OPS
 """Makes them of those of version 1."""

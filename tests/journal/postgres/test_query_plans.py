@@ -1,0 +1,205 @@
+"""No statement reads more of a wave as it grows: what PostgreSQL did for each is told by its own auto_explain.
+
+So whatever is asked counts, also by functions in the database, and a question that nobody thought of here as well.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import Any
+
+import psycopg
+import pytest
+from msgspec.structs import replace
+
+from batcher.journal.ops import ClockNoted, Happened, Noted, Settled
+from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
+from batcher.journal.postgres.orders import order_scope, orders_of
+from batcher.journal.postgres.verdicts import KeptVerdict, PostgresVerdicts, note_settled, want_verdicts
+from batcher.journal.postgres.work import waves_in
+from batcher.life.result import Status
+from batcher.machines.look import look_around
+from batcher.machines.standing import owners_of, standings_of
+from tests.journal.made import AGAIN, ANSWER, INTENT, OTHER, plan
+from tests.journal.postgres.cluster import needed, prepared
+from tests.wave.made import SCOPE, entry
+
+ENTRIES, SETTLED, DECIDED = 24_000, 16_000, 8_000
+PAGE = 1000  # what is read at a time of all of a wave
+MOST = 4 * PAGE  # rows that a statement may touch: a page and its look-ups, or what lies within 2000 events of one
+LARGE = ("entries", "events", "results", "verdicts", "late")
+
+INDEX = SETTLED - 2  # an entry that is settled, of the first scope
+
+Wave = PostgresWrittenRecord
+# Every question of a record, and how it is asked where the wave has got to.
+ASKED: dict[str, Callable[[Wave], object]] = {
+    "is_planned": lambda wave: wave.is_planned(),
+    "facts": lambda wave: wave.facts(),
+    "scopes": lambda wave: wave.scopes(),
+    "scope_sizes": lambda wave: wave.scope_sizes(),
+    "entry_count": lambda wave: wave.entry_count(),
+    "is_settled": lambda wave: wave.is_settled(),
+    "status_counts": lambda wave: wave.status_counts(),
+    "settled_counts": lambda wave: wave.settled_counts(),
+    "next_seq": lambda wave: wave.next_seq(),
+    "planned": lambda wave: wave.planned(0, SETTLED, 256),
+    "open_entries": lambda wave: wave.open_entries(0, SETTLED - 500, 256),
+    "unfinished": lambda wave: wave.unfinished(SETTLED, 256),
+    "events": lambda wave: wave.events(INDEX),
+    "answers": lambda wave: list(wave.answers()),
+    "answered_around": lambda wave: wave.answered_around(entry(INDEX)),
+    "others_of_job": lambda wave: wave.others_of_job(entry(INDEX)),
+    "of_job": lambda wave: wave.of_job(SCOPE, f"job-{INDEX}"),
+    "sent_since": lambda wave: wave.sent_since(2e9),
+    "entry": lambda wave: wave.entry(INDEX),
+    "outline": lambda wave: list(wave.outline()),
+    "line_of": lambda wave: wave.line_of(INDEX),
+    "indexes_of_key": lambda wave: wave.indexes_of_key(f"key-{INDEX}"),
+    "result_of": lambda wave: wave.result_of(INDEX),
+    "lines": lambda wave: list(wave.lines()),
+    "first_created": lambda wave: wave.first_created(0, 8),
+    "lines_from": lambda wave: wave.lines_from(SETTLED - 100),
+    "holds": lambda wave: wave.holds(
+        [Happened(index=INDEX, event=INTENT), Settled(index=INDEX, status=Status.CREATED, line=b"{}\n")]
+    ),
+    "last_event_at": lambda wave: wave.last_event_at(),
+    "with_status": lambda wave: wave.with_status([Status.FAILED]),
+    "late_answers": lambda wave: wave.late_answers(INDEX, 1),
+    "numbered_lines": lambda wave: wave.numbered_lines(SETTLED - 2000, PAGE),
+}
+# What else is asked of a database, and what is written there.
+BESIDES: dict[str, Callable[[PostgresKeeper, Wave], object]] = {
+    "intents": lambda _, wave: wave.commit([Happened(index=SETTLED + n, event=INTENT) for n in range(100, 120)]),
+    "answers and results": lambda _, wave: wave.commit(
+        [Happened(index=SETTLED + 1, event=ANSWER), Settled(index=SETTLED + 1, status=Status.CREATED, line=b"{}\n")]
+    ),
+    "results taken back": lambda _, wave: wave.commit(
+        [Noted(name="rewriting", value=True), *(Happened(index=index, event=AGAIN) for index in range(20))]
+    ),
+    "facts and clocks": lambda _, wave: wave.commit([Noted(name="a", value=1), ClockNoted(scope=0, offset_s=1.0)]),
+    "verdicts": lambda keeper, wave: PostgresVerdicts(keeper.link, wave.number, "w").record(
+        [KeptVerdict(DECIDED + n, "consistent", b"{}\n") for n in range(0, 20, 2)], wave.place_of(SCOPE), 0
+    ),
+    "what has no verdict": lambda keeper, wave: PostgresVerdicts(keeper.link, wave.number, "w").undecided(
+        wave.place_of(SCOPE), DECIDED, 256
+    ),
+    "verdict lines": lambda keeper, wave: PostgresVerdicts(keeper.link, wave.number, "w").numbered_lines(100, PAGE),
+    "verdicts wanted": lambda keeper, wave: want_verdicts(keeper.link, wave.number, watch_timeout_s=1.0),
+    "wave settled": lambda keeper, wave: note_settled(keeper.link, wave.number),
+    "orders": lambda keeper, wave: orders_of(keeper.link, wave.number, 1),
+    "an order": lambda keeper, _: order_scope(keeper.link, SCOPE.endpoint, SCOPE.project_id, rate="5/s"),
+    "waves in a scope": lambda keeper, _: waves_in(keeper.link, SCOPE.endpoint, SCOPE.project_id),
+    "work": lambda keeper, _: look_around(keeper.link),
+    "standings": lambda keeper, _: standings_of(keeper.link),
+    "owners": lambda keeper, wave: owners_of(keeper.link, wave.number),
+}
+
+
+@pytest.fixture(scope="module")
+def keeper() -> Iterator[PostgresKeeper]:
+    """A wave that is two thirds done, and a small one beside it; the server says how it did what it is asked."""
+    with closing(PostgresKeeper(prepared(needed()))) as keeper:
+        _fill(keeper)
+        connection = keeper.link.connection
+        try:
+            connection.execute("LOAD 'auto_explain'")
+        except psycopg.Error:
+            pytest.skip("this PostgreSQL has no auto_explain")
+        for setting in ("log_min_duration = 0", "log_analyze = on", "log_nested_statements = on", "log_format = json"):
+            connection.execute(f"SET auto_explain.{setting}")
+        connection.execute("SET client_min_messages = log")
+        yield keeper
+
+
+def _fill(keeper: PostgresKeeper) -> None:
+    scopes = [SCOPE, OTHER]
+    for name, count in (("beside", 200), ("large", ENTRIES)):
+        wave = keeper.new_wave(name)
+        plan(wave, (replace(entry(index), scope=scopes[index % 2]) for index in range(count)), scopes)
+        wave.commit([Happened(index=0, event=INTENT), Happened(index=0, event=ANSWER)])
+    connection = keeper.link.connection
+    connection.execute(_LATE, {"wave": wave.number})
+    connection.execute(_HAPPENED, {"wave": wave.number, "settled": SETTLED, "decided": DECIDED})
+    connection.execute("ANALYZE")
+
+
+_LATE = """
+INSERT INTO late (wave, idx, epoch, kind, body)
+    SELECT %(wave)s, n, 1, 'answered', '{}' FROM generate_series(1, 5000) n
+"""
+# What happened so far, as if machines had run it: copied from the first entry's.
+_HAPPENED = """
+WITH had AS (SELECT kind, body FROM events WHERE wave = %(wave)s AND idx = 0), done AS (
+    INSERT INTO events (wave, idx, epoch, kind, body)
+        SELECT %(wave)s, n, 1, kind, body FROM generate_series(1, %(settled)s::int) n, had ORDER BY n
+), results AS (
+    INSERT INTO results SELECT %(wave)s, n, n, CASE n %% 100 WHEN 0 THEN 'failed' ELSE 'created' END, '{}'
+        FROM generate_series(0, %(settled)s::int - 1) n
+), verdicts AS (
+    INSERT INTO verdicts SELECT %(wave)s, n, n, 1, 'consistent', '{}' FROM generate_series(0, %(decided)s::int - 1) n
+), counted AS (
+    UPDATE wave_scopes SET settled = %(settled)s::int / 2, decided = %(decided)s::int / 2 WHERE wave = %(wave)s
+)
+UPDATE waves SET next_seq = %(settled)s::int, next_verdict = %(decided)s::int,
+    verdicts = jsonb_build_object('consistent', %(decided)s::int),
+    counts = jsonb_build_object('created', %(settled)s::int * 99 / 100, 'failed', %(settled)s::int / 100)
+    WHERE number = %(wave)s
+"""
+
+
+def steps_of(keeper: PostgresKeeper, asked: Callable[[], object]) -> list[dict[str, Any]]:
+    """Each step of each statement, as it was carried out."""
+    said: list[str] = []
+    connection = keeper.link.connection
+
+    def hear(diagnostic: psycopg.errors.Diagnostic) -> None:
+        said.append(diagnostic.message_primary or "")
+
+    connection.add_notice_handler(hear)
+    try:
+        asked()
+    finally:
+        connection.remove_notice_handler(hear)
+    told = [match[1] for one in said if (match := re.search(r"plan:\n(\{.*\})", one, re.DOTALL))]
+    assert told
+    return [step for plan_ in told for step in steps_in(json.loads(plan_)["Plan"])]
+
+
+def steps_in(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield step
+    for below in step.get("Plans", ()):
+        yield from steps_in(below)
+
+
+def touched(step: dict[str, Any]) -> float:
+    """How many rows the step gave and threw away."""
+    removed = sum(value for name, value in step.items() if name.startswith("Rows Removed"))
+    return float((step.get("Actual Rows", 0) + removed) * step.get("Actual Loops", 1))
+
+
+def judge(steps: list[dict[str, Any]]) -> list[str]:
+    """What reads too much of a large table, or sorts too many rows."""
+    return [
+        f"{step['Node Type']} on {step.get('Relation Name', '-')}: {touched(step):.0f} rows {step.get('Filter', '')}"
+        for step in steps
+        if touched(step) > MOST or (step["Node Type"] == "Seq Scan" and step.get("Relation Name") in LARGE)
+    ]
+
+
+@pytest.mark.parametrize("name", ASKED)
+def test_a_question_reads_no_more_than_its_answer(keeper: PostgresKeeper, name: str) -> None:
+    assert judge(steps_of(keeper, lambda: ASKED[name](keeper.wave("large")))) == []
+
+
+@pytest.mark.parametrize("name", BESIDES)
+def test_nothing_else_does_either(keeper: PostgresKeeper, name: str) -> None:
+    assert judge(steps_of(keeper, lambda: BESIDES[name](keeper, keeper.wave("large")))) == []
+
+
+def test_every_question_is_known_here() -> None:
+    from batcher.journal.postgres.record import PostgresRecord
+
+    public = {name for name in vars(PostgresRecord) if not name.startswith("_")}
+    assert public - {"place_of"} == ASKED.keys()
