@@ -85,6 +85,10 @@ class VirtualLoop(LeapingLoop):
         super().__init__(jump)
         self.clock = VirtualClock(self)
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass within a turn of the loop, as if the process were frozen right here."""
+        self._timed.now += seconds
+
 
 class VirtualClock(LoopClock):
     """A `Clock` on a virtual loop, which shows *wall* now."""

@@ -89,7 +89,14 @@ class Turn:
         self._began_with = self._pacer._times_alone
 
     def sent(self) -> None:
-        """The request leaves now."""
+        """The request is handed to its connection now, in this turn of the event loop.
+
+        When it leaves the process may stand still, between this and the write: it counts from when both are done.
+        """
+        if self._places:
+            asyncio.get_running_loop().call_soon(self._has_left)
+
+    def _has_left(self) -> None:
         now = self._pacer.clock.monotonic()
         for window, place in self._places or ():
             if place.left is None:

@@ -72,6 +72,13 @@ class CountingServer:
         return most_in(self.arrivals, period_s)
 
 
+def stand_still(seconds: float) -> None:
+    """The process stands still for so long, as one that was frozen or waits for a processor: nothing else happens."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, VirtualLoop)
+    loop.stand_still(seconds)
+
+
 def virtual_clock() -> VirtualClock:
     """The clock of the virtual loop that runs."""
     loop = asyncio.get_running_loop()
@@ -99,13 +106,14 @@ async def drive(
     before: Delay = lambda _: 0.0,
     there: Delay = lambda _: 0.001,
     back: Delay = lambda _: 0.001,
+    writing: Delay = lambda _: 0.0,
     connect_s: float = 0.0,
     rng: random.Random | None = None,
 ) -> list[float]:
     """Send *requests* through *pacer* with *workers*; returns the moments of departure.
 
     *before* passes between slot and departure, *there* until the arrival, *back* until the answer. A request that
-    finds no idle connection takes *connect_s* to open one.
+    finds no idle connection takes *connect_s* to open one. While it is written the process stands still for *writing*.
     """
     rng = rng or random.Random(1)
     clock = pacer.clock
@@ -123,8 +131,9 @@ async def drive(
             else:
                 await asyncio.sleep(connect_s)
             await asyncio.sleep(before(rng))
-            departures.append(clock.monotonic())
             turn.sent()
+            stand_still(writing(rng))
+            departures.append(clock.monotonic())
             await asyncio.sleep(there(rng))
             server.arrive(clock.monotonic())
             await asyncio.sleep(back(rng))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from batcher.pace.fair_semaphore import Party, PartyClosed, PartyPaused
 from batcher.pace.pacer import Pacer
 from batcher.rates import Rate
-from tests.pace.server import CountingServer, Delay, drive, virtual_clock
+from tests.pace.server import CountingServer, Delay, drive, most_in, virtual_clock
 from tests.virtual import run
 
 
@@ -84,6 +84,21 @@ def test_departures_keep_the_limit(rate: Rate, workers: int, lag_s: float, laten
             rng=random.Random(seed),
         )
         assert server.most_in(rate.period_s) <= rate.count
+
+    run(main)
+
+
+@pytest.mark.parametrize("rate", ["10/s", "100/min"])
+def test_a_process_that_stands_still_as_it_sends_keeps_the_limit(rate: str) -> None:
+    """A busy machine takes the processor away between the look at the clock and the write; a frozen one for seconds."""
+
+    def writing(rng: random.Random) -> float:
+        return rng.choice([0.0, 0.0, 0.03, 0.1, 2.0])
+
+    async def main() -> None:
+        limit = Rate.parse(rate)
+        departures = await drive(Pacer(limit, virtual_clock()), CountingServer(None), 300, workers=8, writing=writing)
+        assert most_in(departures, limit.period_s) <= limit.count
 
     run(main)
 
