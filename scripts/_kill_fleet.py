@@ -23,10 +23,11 @@ any other:
     term        SIGTERM: it hands its scopes on
 
 The judge: no comparison is made twice, none is lost, no request comes by an older epoch of a lease after one by a
-newer, nothing is recorded so either, and the limit is kept in every second, but for 200 ms. What a worker had that was
-killed, while nothing else happened, stands still for no longer than a lease and five seconds. With --mutate the fence
-(what is written by a lost lease is refused) or the check (is the lease still running, right before the bytes leave) is
-taken out: that run has to fail.
+newer, nothing is recorded so either, and the limit is kept in every second, by the moments at which the system of the
+cloud got each request (the simulator itself may come to it later). What a worker had that was killed, while nothing
+else happened, stands still for no longer than a lease and five seconds. With --mutate the fence (what is written by a
+lost lease is refused) or the check (is the lease still running, right before the bytes leave) is taken out: that run
+has to fail.
 
 Exits 1 where a promise was broken; with --mutate, where none was.
 """

@@ -112,12 +112,16 @@ class Simulator:
         self._runner = web.ServerRunner(server, shutdown_timeout=1.0)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, self._host, self._port, backlog=1024).start()
+            await self._site(self._runner).start()
         except OSError as error:
             await self._runner.cleanup()
             raise UserError(_cannot_listen(self._host, self._port, error)) from None
         self._port = self._runner.addresses[0][1]
         return self
+
+    def _site(self, runner: web.ServerRunner) -> web.BaseSite:
+        """Where requests come in. Raises `OSError` where that cannot be had."""
+        return web.TCPSite(runner, self._host, self._port, backlog=1024)
 
     async def close(self) -> None:
         """Stop serving: silent connections are closed, effects that were to come late never come.

@@ -18,10 +18,6 @@ SELECT count(*) FROM (
     FROM batcher.events e JOIN batcher.entries n USING (wave, idx) WHERE e.epoch IS NOT NULL) o
 WHERE o.epoch < o.newest
 """
-JITTER_S = 0.2
-"""By how much a request may come late, in a fleet whose processes wait for two cores. The pacer's margin for the way to
-the cloud is a hundredth of the period; where the way jitters by more, it learns so from the first refusal."""
-
 _MORE_S = 5.0  # than a lease, for which the scopes of a worker that died may stand still
 
 
@@ -31,9 +27,9 @@ def broken(fleet: Fleet, statuses: Counter[str]) -> Iterator[str]:
     for (_, job, half), several in doubles(ledger).items():
         yield f"{job} has {len(several)} {half} comparisons"
     yield from out_of_order(fleet.cloud.sent)
-    for project, most in most_in_window(ledger, 1.0 - JITTER_S, calls=CREATES).items():
+    for project, most in most_in_window(ledger, 1.0, calls=CREATES).items():
         if most > fleet.shape.limit:
-            yield f"project {project[:6]}: {most} requests in less than a second, of {fleet.shape.limit}"
+            yield f"project {project[:6]}: {most} requests in a second, of {fleet.shape.limit}"
     with psycopg.connect(fleet.cluster.url()) as database:
         rows = database.execute("SELECT line FROM batcher.results").fetchall()
         (zombies,) = database.execute(_ZOMBIES).fetchone() or (0,)
