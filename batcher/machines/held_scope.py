@@ -106,12 +106,16 @@ class HeldScope:
 
     def lose(self) -> None:
         """The scope is somebody else's: whoever was told so says it here."""
-        if self.is_lost:
-            return
-        self.is_lost = True
-        log.warning("lease.lost", epoch=self.epoch)
-        for observer in tuple(self._observers):
-            observer()
+        if not self.is_lost:
+            log.warning("lease.lost", epoch=self.epoch)
+            self.give_up()
+
+    def give_up(self) -> None:
+        """Send nothing more by the lease, which runs out by itself."""
+        if not self.is_lost:
+            self.is_lost = True
+            for observer in tuple(self._observers):
+                observer()
 
     async def keep(self) -> None:
         """Renew the lease until it is lost, or this is cancelled. A database that is away is waited for."""

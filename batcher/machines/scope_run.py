@@ -65,16 +65,26 @@ async def run_scope(held: HeldScope, machine: Machine, hand_on: asyncio.Event, *
     in_scope(held.endpoint, held.project_id)
     run = _ScopeRun(held, machine, hand_on, only)
     keeping = asyncio.create_task(held.keep(), name=f"lease on {held.name}")
+    keeping.add_done_callback(lambda done: _kept(done, held))
     try:
-        return await run.to_its_end()
+        end = await run.to_its_end()
     except JournalFailed as error:
-        return ScopeEnd(kind=ScopeEndKind.FAILED, said=str(error))
+        end = ScopeEnd(kind=ScopeEndKind.FAILED, said=str(error))
     except UserError as error:
-        return ScopeEnd(kind=ScopeEndKind.HALTED, said=error.message)
+        end = ScopeEnd(kind=ScopeEndKind.HALTED, said=error.message)
     finally:
         keeping.cancel()
         await asyncio.wait({keeping})
         await _give_back(held)
+    if not keeping.cancelled():
+        keeping.result()  # raises what kept the lease from being renewed
+    return end
+
+
+def _kept(keeping: asyncio.Task[None], held: HeldScope) -> None:
+    """The lease is renewed no more: where that was by a defect, nothing may leave by it either."""
+    if not keeping.cancelled() and keeping.exception() is not None:
+        held.give_up()
 
 
 async def _give_back(held: HeldScope) -> None:

@@ -12,6 +12,7 @@ from batcher.journal.errors import LaneLost
 from batcher.journal.ops import Happened
 from batcher.journal.port import Record
 from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.leases import Lease
 from batcher.journal.postgres.link import Patience
 from batcher.journal.postgres.orders import order_scope, order_wave
 from batcher.life.events import Answered, Intended, Retracted, decode
@@ -347,3 +348,23 @@ async def test_told_to_hand_on_while_a_wave_is_opened_it_sends_nothing_of_it(
         assert (await run(one, simulator, hand_on)).kind is ScopeEndKind.HANDED_ON
         assert creates(simulator) == []
         assert counts(one, "a") == {}
+
+
+async def test_a_defect_in_keeping_the_lease_ends_the_run_at_once(
+    address: Address, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is raised to whoever runs the scope; nothing leaves any more, and another goes on when the lease is over."""
+    async with machine(address, "one", simulator) as one, machine(address, "two", simulator) as two:
+        planned(one.keeper, "a", simulator, range(60), rate="10/s")
+
+        async def renew(_: object) -> Lease:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(one.leases, "renew", renew)
+        with pytest.raises(RuntimeError, match="broken"):
+            await run(one, simulator)
+        sent = len(creates(simulator))
+        assert 0 < sent < 60
+        assert (await run(two, simulator)).kind is ScopeEndKind.DONE
+        assert counts(two, "a") == {Status.CREATED: 60}
+        assert len(creates(simulator)) == 60
