@@ -41,10 +41,10 @@ class WorkerCard:
         self._about = (name, host, pid)
         self._lanes = lanes
 
-    def show(self, cannot: Mapping[Named, str]) -> None:
-        """That it is there, and what it *cannot* take, with why. Raises `JournalFailed`."""
+    def show(self, refused: Mapping[Named, str]) -> None:
+        """That it is there, and what it cannot or will not take, with why. Raises `JournalFailed`."""
         refuses = orjson.dumps(
-            [{"endpoint": endpoint, "project_id": project, "why": why} for (endpoint, project), why in cannot.items()]
+            [{"endpoint": endpoint, "project_id": project, "why": why} for (endpoint, project), why in refused.items()]
         ).decode()
         self._link.do(lambda c: c.execute(_SHOWN, (*self._about, self._lanes, refuses), prepare=True), writing=True)
 

@@ -3,7 +3,7 @@
 The database tells of all of it, and this process of the scopes that it has itself.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -26,10 +26,11 @@ _ENDED = {
 
 class WaveSighting(Struct, frozen=True, kw_only=True):
     """What the database says of a wave at one moment: where it stands, and how many *others* that run waves, or this
-    one, were heard of lately, and do not say of all that is left there that they cannot take it."""
+    one, were heard of lately, and do not refuse all that is left there. *refusing* are the names of those that do."""
 
     standing: SharedStanding
     others: int
+    refusing: Sequence[str] = ()
 
     @property
     def is_settled(self) -> bool:
@@ -67,14 +68,19 @@ def look_at(link: DatabaseLink, wave: str, me: str) -> WaveSighting:
     Raises `JournalFailed`.
     """
     rows = link.rows(
-        "SELECT refuses FROM workers WHERE name <> %s AND seen_at > clock_timestamp() - make_interval(secs => %s) "
+        "SELECT name, refuses FROM workers "
+        "WHERE name <> %s AND seen_at > clock_timestamp() - make_interval(secs => %s) "
         "AND split_part(name, ':', 2) IN ('', %s)",  # a worker, or another run of this wave
         (me, GONE_AFTER_S, wave),
     )
     (standing,) = standings_of(link, wave)
     left = {(scope.endpoint, scope.project_id) for scope in standing.scopes if scope.settled < scope.entries}
-    others = sum(not left <= {(one["endpoint"], one["project_id"]) for one in refuses} for (refuses,) in rows)
-    return WaveSighting(standing=standing, others=others)
+    refusing = [
+        name.partition(":")[0]
+        for name, refuses in rows
+        if left <= {(one["endpoint"], one["project_id"]) for one in refuses}
+    ]
+    return WaveSighting(standing=standing, others=len(rows) - len(refusing), refusing=sorted(refusing))
 
 
 class SharedStatus:

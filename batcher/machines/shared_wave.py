@@ -333,9 +333,10 @@ class SharedWave:
         left = sight.open_scopes()
         if sight.others or not left or any((one.endpoint, one.project_id) not in cannot for one in left):
             return None
+        nor = f"; nor does any worker take it that is there ({', '.join(sight.refusing)})" if sight.refusing else ""
         return {
             Scope(number, one.endpoint, one.project_id): Trouble(
-                fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg=cannot[one.endpoint, one.project_id]
+                fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg=cannot[one.endpoint, one.project_id] + nor
             )
             for number, one in enumerate(left)
         }

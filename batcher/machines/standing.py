@@ -41,7 +41,7 @@ class SharedScope(Struct, frozen=True, kw_only=True):
 
 class SeenWorker(Struct, frozen=True, kw_only=True):
     """A worker that was heard of lately: how many scopes it runs at most, and which it *refuses* (endpoint, project_id,
-    why), as it has no credential or no way for them."""
+    why), as it has no credential or no way for them, or is not for them."""
 
     name: str
     host: str

@@ -85,6 +85,11 @@ class ScopeFilter(Struct, frozen=True):
         return not self.globs or any(_fits(glob, named) for glob in self.globs)
 
 
+def left_out(seen: Surroundings, wanted: ScopeFilter) -> dict[Named, str]:
+    """The scopes with work that a worker for those *wanted* never takes, each with why."""
+    return {work.named: "its --scopes leave it out" for work in seen.work if not wanted.has(work.named)}
+
+
 def _fits(glob: str, named: Named) -> bool:
     endpoint, project_id = named
     host = endpoint.partition("://")[2] or endpoint

@@ -27,7 +27,16 @@ from batcher.logger import get_logger, in_scope, scope_name
 from batcher.machines.held_scope import HeldScope
 from batcher.machines.look import WorkerCard, invite, look_around
 from batcher.machines.scope_run import ScopeEnd, ScopeEndKind
-from batcher.machines.sweep import EVERY_S, Named, OpenScope, ScopeFilter, Surroundings, next_look_s, to_take
+from batcher.machines.sweep import (
+    EVERY_S,
+    Named,
+    OpenScope,
+    ScopeFilter,
+    Surroundings,
+    left_out,
+    next_look_s,
+    to_take,
+)
 from batcher.machines.ways import Way, Ways
 
 log = get_logger("batcher.machines")
@@ -115,6 +124,7 @@ class Worker:
         self._lanes: dict[Named, asyncio.Task[None]] = {}
         self._numbers: dict[Named, int] = {}
         self._cannot: dict[Named, str] = {}
+        self._left_out: dict[Named, str] = {}  # it never takes these, as it was told, and says so to those who ask
         # Monotonic: when a scope may be tried again that cannot be taken, or in which nothing was to be done.
         self._again_at: dict[Named, float] = {}
         self._idle: dict[Named, int] = {}  # how often in a row nothing was left to do there
@@ -195,7 +205,7 @@ class Worker:
             heard.cancel()
 
     async def _look(self) -> Surroundings:
-        await self._asked(lambda: self._card.show(self._cannot))
+        await self._asked(lambda: self._card.show(self._left_out | self._cannot))
         seen: Surroundings = await self._asked(lambda: look_around(self._keeper.link, self._terms.wave))
         return seen
 
@@ -234,6 +244,7 @@ class Worker:
     # --- taking -------------------------------------------------------------------------------------------
 
     def _chosen(self, seen: Surroundings) -> list[OpenScope]:
+        self._left_out = left_out(seen, self._terms.wanted)
         now = self._clock.monotonic()
         resting = {named: "" for named, at in self._again_at.items() if at > now}
         self._cannot = {named: why for named, why in self._cannot.items() if named in resting}

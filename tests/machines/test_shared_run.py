@@ -207,6 +207,23 @@ def test_those_who_cannot_run_it_do_not_wait_for_each_other(fleet: Fleet) -> Non
     assert created_jobs(fleet.simulator.ledger) == []
 
 
+def test_a_worker_that_is_for_other_scopes_is_not_waited_for(fleet: Fleet) -> None:
+    """It says which scopes it leaves out: whoever waits for it without a credential would wait for ever."""
+    one = fleet.folder
+    typed = ("worker", "--database", fleet.database, "--scopes", "project=another*", "--lease", "5")
+    other = Program(typed, folder=one, environment=environment_for(fleet.simulator))
+    wait_until(lambda: "ready" in other.told)
+    ended = fleet.start("two", is_let_in=False).end()
+    assert ended.code == 3, ended.err
+    assert "nor does any worker take it that is there" in ended.err
+    assert "other machines" not in ended.err
+    status = Program(("status", "--journal", fleet.database), folder=one, environment={}).end()
+    assert "its --scopes leave it out" in status.out
+    other.signal(signal.SIGTERM)
+    assert other.end().code == 0
+    assert created_jobs(fleet.simulator.ledger) == []
+
+
 def test_results_go_to_standard_output_as_well(fleet: Fleet) -> None:
     assert fleet.run("one").code == 0
     folder = fleet.folder / "one"

@@ -163,4 +163,4 @@ def _refused(waiting: Sequence[SharedScope], workers: Sequence[SeenWorker]) -> I
     for worker in workers:
         for refused in worker.refuses:
             if (refused.get("endpoint"), refused.get("project_id")) in named:
-                yield printable(f"{worker.name} cannot take {refused['project_id']}: {refused.get('why')}", 400)
+                yield printable(f"{worker.name} does not take {refused['project_id']}: {refused.get('why')}", 400)
