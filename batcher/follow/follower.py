@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from math import inf
 from pathlib import Path
+from typing import Protocol
 
 from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
@@ -17,8 +18,7 @@ from batcher.follow.due_queue import DueQueue
 from batcher.follow.followed_entry import FollowedEntry, line_of
 from batcher.follow.scope_follower import ScopeFollower
 from batcher.follow.spill_file import SpillFile
-from batcher.follow.verdict import Verdict
-from batcher.follow.verdicts_file import VerdictsFile
+from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.logger import in_scope
 from batcher.pace.polling import PollPolicy
 from batcher.wave.stop import Stop
@@ -52,6 +52,14 @@ class FollowEnd:
     halted: Mapping[ScopeName, Trouble]
 
 
+class VerdictSink(Protocol):
+    """Takes verdict lines: the verdicts file, or a database."""
+
+    def write(self, *lines: VerdictLine) -> None:
+        """Take *lines*. Raises `UserError`."""
+        ...
+
+
 class Follower:
     """Follows entries to their verdicts, and writes these down as they fall.
 
@@ -62,7 +70,7 @@ class Follower:
 
     def __init__(
         self,
-        file: VerdictsFile,
+        file: VerdictSink,
         spill: SpillFile,
         polling: PollPolicy,
         clock: Clock,

@@ -18,11 +18,12 @@ SELECT s.id, s.endpoint, s.project_id, s.owner, extract(epoch FROM s.lease_until
     greatest(0, coalesce(extract(epoch FROM clock_timestamp() - greatest(coalesce(s.lease_until, s.free_since),
         max(v.planned_at)))::float8, 1e9)), max(coalesce(o.priority, 0))
 FROM scopes s
-JOIN wave_scopes w ON w.scope = s.id AND w.settled < w.entries
+JOIN wave_scopes w ON w.scope = s.id
 JOIN waves v ON v.number = w.wave AND v.planned
 LEFT JOIN wave_orders o ON o.wave = v.number
-WHERE coalesce(forbidden(v.number, s.id), 'paused') IN ('paused', 'scope paused')
-    AND (%(wave)s::text IS NULL OR v.id = %(wave)s)
+WHERE (%(wave)s::text IS NULL OR v.id = %(wave)s) AND (
+    (w.settled < w.entries AND coalesce(forbidden(v.number, s.id), 'paused') IN ('paused', 'scope paused'))
+    OR (w.decided < w.settled AND o.follow AND followed(v.number)))
 GROUP BY s.id ORDER BY s.id
 """
 _SHOWN = """

@@ -11,13 +11,14 @@ from batcher.journal.port import SharedJournal
 from batcher.journal.postgres.orders import Orders
 from batcher.journal.postgres.work import WaveWork
 from batcher.machines.held_scope import ScopeLeases
+from batcher.machines.kept_verdicts import VerdictKeeper
 from batcher.wave.context import Boundary, unwatched
 
 if TYPE_CHECKING:
     from batcher.machines.wave_part import WavePart
 
 
-class SharedKeeper(Protocol):
+class SharedKeeper(VerdictKeeper, Protocol):
     """What a run of a scope asks of whoever keeps the database that machines share.
 
     All but `journal` are awaited, and raise `JournalFailed`.
@@ -28,7 +29,7 @@ class SharedKeeper(Protocol):
         ...
 
     async def work_in(self, endpoint: str, project_id: str) -> list[WaveWork]:
-        """The planned waves that have entries without a result in that scope, the most urgent first."""
+        """The planned waves that have something left to do in that scope, the most urgent first."""
         ...
 
     async def orders(self, wave: int, place: int | None) -> Orders:

@@ -174,6 +174,9 @@ class _ScopeRun:
         Those that were opened. Raises `JournalFailed`, `UserError`.
         """
         found = await self._machine.keeper.work_in(self._held.endpoint, self._held.project_id)
+        wanted = {work.number for work in found if work.wanted}
+        for number, part in self._parts.items():
+            part.want_verdicts(number in wanted)
         opened = []
         for work in found:
             if (running := self._parts.get(work.number)) is not None:
@@ -225,6 +228,7 @@ class _ScopeRun:
             self._ended[part.work.number] = part.version
             self._nudge.set()
         self._halted = self._halted or part.halted
+        self._unusable = self._unusable or part.unusable
         if part.stop is not None and part.stop.kind is StopKind.JOURNAL:
             self._failed = self._failed or JournalFailed(part.stop.text)
 

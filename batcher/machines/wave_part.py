@@ -15,6 +15,8 @@ from batcher.channel.passes import Pass
 from batcher.drs.cloud import Credential
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
+from batcher.follow.follower import FollowStatus
+from batcher.journal.errors import JournalFailed
 from batcher.journal.port import Record, SharedJournal
 from batcher.journal.postgres.orders import Orders
 from batcher.journal.postgres.work import WaveWork
@@ -22,8 +24,10 @@ from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, MaxFailures
 from batcher.life.state import history
 from batcher.machines.held_scope import LEAVE_S, HeldScope
+from batcher.machines.kept_verdicts import FollowedPart
 from batcher.machines.lane_journal import LaneJournal
 from batcher.machines.machine import Machine
+from batcher.machines.part_follower import PartFollower
 from batcher.rates import parse_pace
 from batcher.settings import RunSettings
 from batcher.settings.policy import policy_of
@@ -60,6 +64,7 @@ class WavePart:
         self._journal: LaneJournal | None = None
         self._scope: Scope | None = None
         self._place: int | None = None
+        self._follower: PartFollower | None = None
 
     async def open(self, credentials: Mapping[tuple[str, str], Credential]) -> None:
         """Have all ready for the run, and the channel know what is in doubt. Raises `JournalFailed`, `UserError`."""
@@ -82,6 +87,11 @@ class WavePart:
             concurrency=concurrency,
         )
         self._pass = passes[scope]
+        assert self._place is not None  # noqa: S101 - the journal is bound to it
+        part = FollowedPart(self.work.number, scope, self._place, start.entries)
+        self._follower = follower = PartFollower(
+            machine.keeper, inner, held, part, self._pass, settings, machine.clock, machine.rng, self._cannot_follow
+        )
         self._engine = Engine(
             start=start,
             policy=replace(policy_of(settings), concurrency=concurrency, max_failures=MaxFailures()),
@@ -90,7 +100,8 @@ class WavePart:
             journal=self._journal,
             sink=None,
             passes=passes,
-            on_result=_nothing,
+            on_result=follower.settled,
+            admission=follower,
             stopping=self._stopping,
             watch=machine.watch,
             may_leave=held.check,
@@ -100,6 +111,7 @@ class WavePart:
         self._applied = dict(self._own)
         await self._journal.heed(None)
         await self._engine.take_note()
+        await follower.begin(wanted=self.work.wanted)
 
     async def tell_doubts(self) -> None:
         """Have the channel know what the wave has in doubt here, without running it. Raises `JournalFailed`."""
@@ -125,20 +137,37 @@ class WavePart:
         return 0.0 if self._pass is None else self._pass.period_s
 
     async def run(self) -> tuple[str, ...]:
-        """Run it to its end, which `cede` and orders hasten.
+        """Run it to its end, which `cede` and orders hasten: to the last verdict, where those are wanted.
 
         Returns what the cloud told and the journal could not take. Raises only on defects and cancellation.
         """
-        assert self._engine is not None and self._scope is not None  # noqa: S101, PT018 - `open` comes first
+        engine, scope, follower = self._engine, self._scope, self._follower
+        assert engine is not None and scope is not None and follower is not None  # noqa: S101, PT018 - `open` comes first
         try:
-            return await self._engine.run_part(self._scope, self._held.epoch)
+            return await follower.beside(lambda: engine.run_part(scope, self._held.epoch))
         finally:
             self.close()
 
     def cede(self) -> None:
         """Send and look up nothing more; what is under way is awaited."""
+        if self._follower is not None:
+            self._follower.end()
         if self._engine is not None:
             self._engine.cede()
+
+    def want_verdicts(self, wanted: bool) -> None:
+        """Whether somebody wants to know them from now on. Raises `UserError`."""
+        if self._follower is not None:
+            if wanted:
+                self._follower.want()
+            else:
+                self._follower.want_no_more()
+
+    def _cannot_follow(self) -> None:
+        """How many comparisons are running is not known any more, or verdicts cannot be written: nothing is sent."""
+        trouble = None if self._follower is None else self._follower.trouble
+        kind = StopKind.JOURNAL if isinstance(trouble, JournalFailed) else StopKind.REFUSED
+        self._stopping.stop(Stop(kind, str(trouble)))
 
     def close(self) -> None:
         """Nothing is waited for any more."""
@@ -156,8 +185,16 @@ class WavePart:
 
     @property
     def halted(self) -> Trouble | None:
-        """Why the scope stopped for good, where it did."""
-        return None if self._pass is None else self._pass.halted
+        """Why the scope stopped for good, or nothing can be looked at in it, where that is so."""
+        if self._pass is not None and self._pass.halted is not None:
+            return self._pass.halted
+        return None if self._follower is None else self._follower.barred
+
+    @property
+    def unusable(self) -> UserError | None:
+        """Why this machine cannot go on with it, where it cannot."""
+        trouble = None if self._follower is None else self._follower.trouble
+        return trouble if isinstance(trouble, UserError) else None
 
     @property
     def stop(self) -> Stop | None:
@@ -177,6 +214,10 @@ class WavePart:
     def status(self) -> WaveStatus | None:
         """Where this part stands; None before it is open."""
         return None if self._engine is None else self._engine.status()
+
+    def following(self) -> FollowStatus | None:
+        """Where the following stands here; None: nothing is followed."""
+        return None if self._follower is None else self._follower.status()
 
     # --- what it begins with --------------------------------------------------------------------------------
 
@@ -251,7 +292,7 @@ def _limit(said: str | None) -> Limit:
 # What a wave has with it, whichever machine runs it. The rest is a machine's own: its way, its patience, its log.
 _OF_WAVE = (
     *("rate", "read_rate", "concurrency", "attempts", "entry_deadline", "landing_time", "language", "reconcile"),
-    *("look_first", "grace"),
+    *("look_first", "grace", "wait_ready", "poll", "max_running", "max_running_per"),
 )
 
 
@@ -259,7 +300,7 @@ def settings_of(facts: Mapping[str, Any], own: RunSettings) -> RunSettings:
     """This machine's *own* settings with what the wave has with it, as its *facts* say. Raises `UserError`."""
     said = facts.get("settings") or {}
     try:
-        given = RunSettings.model_validate({name: said[name] for name in _OF_WAVE if said.get(name) is not None})
+        given = RunSettings.model_validate({name: said[name] for name in _OF_WAVE if said.get(name) not in (None, "")})
     except ValidationError as error:
         raise UserError(f"this version of batcher cannot read the settings of the wave: {error}") from None
     return own.model_copy(update={name: getattr(given, name) for name in _OF_WAVE})
@@ -267,7 +308,3 @@ def settings_of(facts: Mapping[str, Any], own: RunSettings) -> RunSettings:
 
 def _begun_at(facts: Mapping[str, Any]) -> float:
     return datetime.fromisoformat(facts.get("lost_since") or facts["begun_at"]).timestamp()
-
-
-async def _nothing(_: bytes) -> None:
-    """Nobody iterates over the results of a part."""

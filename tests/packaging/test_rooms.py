@@ -10,8 +10,20 @@ from tests.packaging.checkout import ROOT
 # of ours but each other and `drs`, and everybody may use them.
 ROOMS = (
     *("drs", "manifest", "life", "settings", "pace", "journal", "run_defaults", "scopes", "channel"),
-    *("holding", "wave", "machines", "journals", "rescue"),
-    *("follow", "gate", "notify", "columns", "report", "discover", "doctor", "simulator", "rehearsal", "api"),
+    *("holding", "wave", "journals", "rescue"),
+    *(
+        "follow",
+        "machines",
+        "gate",
+        "notify",
+        "columns",
+        "report",
+        "discover",
+        "doctor",
+        "simulator",
+        "rehearsal",
+        "api",
+    ),
     *("station", "client", "service", "cli"),
 )
 MOST_FILES = 28  # in one room

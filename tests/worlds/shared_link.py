@@ -6,7 +6,7 @@ answer is lost. As with the real link it is repeated then, with the same number.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
 from typing import Concatenate, ParamSpec, TypeVar, cast
@@ -16,6 +16,7 @@ from batcher.journal.ops import Op, Receipt
 from batcher.journal.port import Record
 from batcher.journal.postgres.leases import _DRIFT, _MARGIN_S, Lease
 from batcher.journal.postgres.orders import Orders
+from batcher.journal.postgres.verdicts import KeptVerdict
 from batcher.journal.postgres.work import WaveWork
 from batcher.journal.postgres.writing import Binding
 from batcher.life.entry import Scope
@@ -141,6 +142,14 @@ class SharedLink:
     async def orders(self, wave: int, place: int | None) -> Orders:
         """None, ever."""
         return await self.do(lambda: Orders(version=0))
+
+    async def record_verdicts(self, wave: int, verdicts: Sequence[KeptVerdict], place: int, epoch: int) -> None:
+        """See `SharedKeeper`; nobody here wants to know any."""
+        raise AssertionError("no verdict is wanted in these worlds")
+
+    async def undecided(self, wave: int, place: int, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """See `SharedKeeper`."""
+        raise AssertionError("no verdict is wanted in these worlds")
 
 
 def _unless_done(answer: "asyncio.Future[T]", deliver: Callable[[], None]) -> None:

@@ -18,6 +18,7 @@ from batcher.journal.postgres.migrations import require_current
 from batcher.journal.postgres.orders import Orders, orders_of
 from batcher.journal.postgres.plan import planning
 from batcher.journal.postgres.record import PostgresRecord
+from batcher.journal.postgres.verdicts import KeptVerdict, PostgresVerdicts
 from batcher.journal.postgres.work import WaveWork, waves_in
 from batcher.journal.postgres.writing import Binding, CommitWriter
 from batcher.life.entry import Scope
@@ -181,6 +182,22 @@ class PostgresKeeper:
     async def orders(self, wave: int, place: int | None) -> Orders:
         """The orders for the wave with that number, in the scope with the number *place*. Raises `JournalFailed`."""
         return await self.group().ask(lambda: orders_of(self.link, wave, place))  # type: ignore[return-value]
+
+    def verdicts(self, wave: int) -> PostgresVerdicts:
+        """The verdicts of the wave with that number; asked from a thread."""
+        return PostgresVerdicts(self.link, wave, f"{self.link.name}, wave number {wave}")
+
+    async def record_verdicts(self, wave: int, verdicts: Sequence[KeptVerdict], place: int, epoch: int) -> None:
+        """Make *verdicts* durable, by the lease with that *epoch* on the scope with the number *place*.
+
+        Raises `LaneLost`, `JournalFailed`.
+        """
+        await self.group().ask(lambda: self.verdicts(wave).record(verdicts, place, epoch))
+
+    async def undecided(self, wave: int, place: int, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """The next result lines there without a verdict, behind number *after*. Raises `JournalFailed`."""
+        asked = self.group().ask(lambda: self.verdicts(wave).undecided(place, after, limit))
+        return await asked  # type: ignore[return-value]
 
     def close(self) -> None:
         """Let go, where no journal was taken."""

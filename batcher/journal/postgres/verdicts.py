@@ -90,12 +90,13 @@ def want_verdicts(link: DatabaseLink, wave: int, *, watch_timeout_s: float | Non
 
 
 def note_settled(link: DatabaseLink, wave: int) -> None:
-    """Every entry of the wave with that number is settled: from now on counts for how long its comparisons are
-    followed, where that has a bound and does not count yet. Raises `JournalFailed`."""
+    """Where every entry of the wave with that number is settled, from now on counts for how long its comparisons are
+    followed, if that has a bound and does not count yet. Raises `JournalFailed`."""
     link.do(
         lambda c: c.execute(
             "UPDATE wave_orders SET follow_until = clock_timestamp() + make_interval(secs => watch_timeout_s), "
-            "version = version + 1 WHERE wave = %s AND follow AND follow_until IS NULL AND watch_timeout_s IS NOT NULL",
+            "version = version + 1 WHERE wave = %s AND follow AND follow_until IS NULL AND watch_timeout_s IS NOT NULL "
+            "AND NOT EXISTS (SELECT 1 FROM wave_scopes p WHERE p.wave = wave_orders.wave AND p.settled < p.entries)",
             (wave,),
         ),
         writing=True,

@@ -52,6 +52,12 @@ class Shared:
         for index in indexes:
             await lane.record(Happened(index=index, event=INTENT), created(index))
 
+    async def settle_other(self) -> None:
+        """The entry in the second scope."""
+        lease = await Leases(self.keeper, "one", lambda: 0.0).take(OTHER.endpoint, OTHER.project_id)
+        assert lease is not None
+        await self.keeper.journal("tested").of(OTHER, lease.epoch).record(created(ENTRIES - 1))
+
     def decided(self) -> dict[int, int]:
         """How many have a verdict, by the scope's number in the wave."""
         rows = self.keeper.link.rows("SELECT number, decided FROM wave_scopes WHERE wave = %s", (self.record.number,))
@@ -175,9 +181,7 @@ async def test_what_is_wanted_and_not_there_is_work(shared: Shared) -> None:
     assert not shared.is_work()  # the wave ended before its time
     order_wave(shared.keeper.link, shared.record.number, deadline_in_s=None)
     await shared.settle(lease, 4)
-    other = await Leases(shared.keeper, "one", lambda: 0.0).take(OTHER.endpoint, OTHER.project_id)
-    assert other is not None
-    await shared.keeper.journal("tested").of(OTHER, other.epoch).record(created(ENTRIES - 1))
+    await shared.settle_other()
     order_wave(shared.keeper.link, shared.record.number, deadline_in_s=-1.0)
     assert shared.is_work()
     order_wave(shared.keeper.link, shared.record.number, stop="by hand")
@@ -190,8 +194,12 @@ async def test_what_is_wanted_and_not_there_is_work(shared: Shared) -> None:
 
 async def test_the_time_for_them_counts_from_when_all_is_settled(shared: Shared) -> None:
     lease = await shared.taken()
-    await shared.settle(lease, 0)
+    await shared.settle(lease, *range(ENTRIES - 1))
     note_settled(shared.keeper.link, shared.record.number)  # nobody wants any: nothing counts
+    want_verdicts(shared.keeper.link, shared.record.number, watch_timeout_s=0.000001)
+    note_settled(shared.keeper.link, shared.record.number)
+    assert shared.is_work()  # an entry of the other scope has no result yet
+    await shared.settle_other()
     want_verdicts(shared.keeper.link, shared.record.number, watch_timeout_s=3600.0)
     assert shared.is_work()
     note_settled(shared.keeper.link, shared.record.number)
