@@ -210,15 +210,15 @@ async def test_a_job_that_is_not_ready_holds_its_entry(address: Address) -> None
 
 async def test_who_may_not_look_says_so_and_leaves_it_to_others(address: Address) -> None:
     """What was created is created; nobody is let in who waits for the end of what cannot be seen."""
-    async with cloud(denied=frozenset({"query-compare-result"})) as simulator:
-        async with machine(address, "one", simulator) as one:
-            wanted(one, "a", simulator, range(3))
+    barred = frozenset({"query-compare-result"})
+    async with cloud(denied=barred) as simulator, machine(address, "one", simulator) as one:
+        wanted(one, "a", simulator, range(3))
+        end = await run(one, simulator)
+        assert end.kind is ScopeEndKind.HALTED, end
+        assert one.keeper.wave("a").status_counts() == {Status.CREATED: 3}
+        wanted(one, "b", simulator, range(5, 9), max_running=1)
+        async with asyncio.timeout(30):
             end = await run(one, simulator)
-            assert end.kind is ScopeEndKind.HALTED, end
-            assert one.keeper.wave("a").status_counts() == {Status.CREATED: 3}
-            wanted(one, "b", simulator, range(5, 9), max_running=1)
-            async with asyncio.timeout(30):
-                end = await run(one, simulator)
-            assert end.kind is ScopeEndKind.HALTED, end
-            assert one.keeper.wave("b").status_counts() == {Status.CREATED: 1}
-            assert verdicts(one, "a") == []
+        assert end.kind is ScopeEndKind.HALTED, end
+        assert one.keeper.wave("b").status_counts() == {Status.CREATED: 1}
+        assert verdicts(one, "a") == []
