@@ -182,9 +182,9 @@ class Fleet:
     # --- waves --------------------------------------------------------------------------------------------
 
     async def feed(self) -> None:
-        """Plan the next wave whenever less than a wave is left to do. Until cancelled."""
+        """Plan the next wave as soon as a scope has little left to do: none is ever without. Until cancelled."""
         while True:
-            if await self.left() < self.shape.scopes * self.shape.entries * 0.6:
+            if await self._asked(_LEAST_LEFT) < self.shape.entries * 0.6:
                 await self.plan()
             await asyncio.sleep(0.5)
 
@@ -212,8 +212,11 @@ class Fleet:
 
     async def left(self) -> int:
         """How many entries of all planned waves have no result; many, where the database is away."""
+        return await self._asked(_LEFT)
+
+    async def _asked(self, question: str) -> int:
         try:
-            return int(await asyncio.to_thread(self.cluster.ask, _LEFT))
+            return int(await asyncio.to_thread(self.cluster.ask, question))
         except psycopg.Error:
             return 1_000_000_000
 
@@ -234,6 +237,9 @@ class Fleet:
 
 _TRIES = 200  # to plan a wave, while the database may be away
 _LEFT = "SELECT coalesce(sum(entries), 0) - (SELECT count(*) FROM batcher.results) FROM batcher.waves WHERE planned"
+_LEAST_LEFT = (
+    "SELECT min(open) FROM (SELECT sum(entries - settled) AS open FROM batcher.wave_scopes GROUP BY scope) scopes"
+)
 
 
 def take_out_the_fence(cluster: Cluster) -> None:
