@@ -212,12 +212,12 @@ def test_a_worker_that_is_for_other_scopes_is_not_waited_for(fleet: Fleet) -> No
     one = fleet.folder
     typed = ("worker", "--database", fleet.database, "--scopes", "project=another*", "--lease", "5")
     other = Program(typed, folder=one, environment=environment_for(fleet.simulator))
-    wait_until(lambda: "ready" in other.told)
+    wait_until(lambda: "looks for work" in other.told)
     ended = fleet.start("two", is_let_in=False).end()
     assert ended.code == 3, ended.err
     assert "nor does any worker take it that is there" in ended.err
     assert "other machines" not in ended.err
-    status = Program(("status", "--journal", fleet.database), folder=one, environment={}).end()
+    status = Program(("status", "--json", "--journal", fleet.database), folder=one, environment={}).end()
     assert "its --scopes leave it out" in status.out
     other.signal(signal.SIGTERM)
     assert other.end().code == 0
