@@ -58,7 +58,7 @@ def make_app(waves: Waves, tokens: TokensFile | None, limits: ServiceLimits, clo
         WavesApi(waves, limits),
         reading,
         PageApi(waves, reading.indexes, limits, clock),
-        AboutApi(waves, guard, clock),
+        AboutApi(waves, guard),
         SessionApi(guard, limits),
         MetricsApi(waves, guard, reading.streams),
     )

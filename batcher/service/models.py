@@ -246,7 +246,7 @@ class ScopeModel(Wire):
     paused_until_s: float | None
     reason: str | None
     waves: list[str] = Field(description="Ids of the waves that run in it.")
-    worker: str = Field(description="Id of the worker that owns it.")
+    worker: str | None = Field(description="Id of the worker that has it; null: nobody has it.")
 
 
 class ScopesModel(Wire):
@@ -257,6 +257,27 @@ class ScopesModel(Wire):
     scopes: list[ScopeModel]
 
 
+class HeldScopeModel(Wire):
+    """A scope that a worker has."""
+
+    model_config = ConfigDict(title="HeldScope", extra="forbid", frozen=True)
+
+    endpoint: str
+    project_id: str | None
+    epoch: int | None = Field(description="Grows each time that the scope is taken; null: nobody else could take it.")
+    lease_left_s: float | None = Field(description="Seconds until others may take it, unless the lease is renewed.")
+
+
+class RefusedScopeModel(Wire):
+    """A scope that a worker cannot take."""
+
+    model_config = ConfigDict(title="RefusedScope", extra="forbid", frozen=True)
+
+    endpoint: str
+    project_id: str
+    why: str = Field(description="What it lacks, for people.")
+
+
 class WorkerModel(Wire):
     """A process that runs waves."""
 
@@ -265,9 +286,13 @@ class WorkerModel(Wire):
     id: str
     host: str
     pid: int
-    version: str
+    version: str | None = Field(description="Of batcher; null: it did not say.")
     started_at: Timestamp
+    seen_at: Timestamp = Field(description="When it was last heard of.")
+    lanes: int | None = Field(description="How many scopes it runs at once, at most; null: there is no bound.")
     waves: list[str] = Field(description="Ids of the waves that it runs.")
+    scopes: list[HeldScopeModel] = Field(description="The scopes that it has.")
+    refuses: list[RefusedScopeModel] = Field(description="The scopes that it cannot take.")
 
 
 class WorkersModel(Wire):

@@ -19,7 +19,7 @@ from batcher.gate.accepted import Acceptance, read_acceptances
 from batcher.gate.result import evaluate
 from batcher.gate.wave_entries import entries_of
 from batcher.homes import expanded
-from batcher.journals import journal_of, reading
+from batcher.journals import reading
 from batcher.json_pieces import json_pieces
 from batcher.manifest import Entry, Finding, open_manifest
 from batcher.report.gather import ServedWave, coverage_of_file, gather, read_verdicts
@@ -198,7 +198,7 @@ def in_manifest(folder: Folder, loaded: Loaded, index: int) -> dict[str, Any]:
 
 def explained(folder: Folder, index: int) -> dict[str, Any]:
     """The entry at *index* as `batcher explain --json` has it. Raises `Problem`, `UserError`."""
-    with reading(journal_of(folder.results)) as record:
+    with reading(folder.record) as record:
         require_entry(index, record.entry_count())
         about = entry_as_json(record, index, folder.manifest.name)
         return {**about, "steps": steps_as_json(explain(record.events(index)))}
@@ -209,47 +209,49 @@ def acceptances_of(path: Path | None) -> tuple[Acceptance, ...]:
     return () if path is None else read_acceptances(expanded(path))
 
 
-def gate(results: Path, name: str, acceptances: tuple[Acceptance, ...], most: int | None) -> BinaryIO:
+def gate(folder: Folder, name: str, acceptances: tuple[Acceptance, ...], most: int | None) -> BinaryIO:
     """What the gate says, as `batcher gate --json`, as a file to be read; *most* of each of the long lists, None: all.
 
     The wave is called by its *name*, as where it lies is nobody's business.
 
     Raises `UserError`.
     """
-    entries = entries_of([results], named={results: name})
+    entries = entries_of([folder.results], journal=folder.place, named={folder.results: name})
     ruling = evaluate(entries, acceptances, utc_now().date())
     return _written(json_pieces(ruling.told() if most is None else ruling.as_json(most)))
 
 
-def report(results: Path, served: ServedWave, acceptances: tuple[Acceptance, ...], format: str) -> BinaryIO:
+def report(folder: Folder, served: ServedWave, acceptances: tuple[Acceptance, ...], format: str) -> BinaryIO:
     """The report, as `batcher report` writes it in that format, as a file to be read. Raises `UserError`, OSError."""
+    results, journal = folder.results, folder.place
     match format:
         case "html":
-            with tempfile.TemporaryDirectory(prefix="batcher-") as folder:
-                file = Path(folder) / "report.html"
-                write_page(file, gather_page([results], acceptances, served=served))
+            with tempfile.TemporaryDirectory(prefix="batcher-") as made:
+                file = Path(made) / "report.html"
+                write_page(file, gather_page([results], acceptances, journal=journal, served=served))
                 return file.open("rb")  # it has no name from now on
         case "md":
-            return _written(iter([markdown(gather(results, acceptances, served=served)).encode()]))
+            return _written(iter([markdown(gather(results, acceptances, journal=journal, served=served)).encode()]))
         case "csv":
-            return _csv(results, acceptances)
-    return _written(json_pieces(_summary(results, served, acceptances)))
+            return _csv(folder, acceptances)
+    return _written(json_pieces(_summary(folder, served, acceptances)))
 
 
-def _csv(results: Path, acceptances: tuple[Acceptance, ...]) -> BinaryIO:
+def _csv(folder: Folder, acceptances: tuple[Acceptance, ...]) -> BinaryIO:
     file = _temporary()
     text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
-    write_entries(text, results, read_verdicts(results, acceptances), ",")
+    write_entries(text, folder.results, read_verdicts(folder.results, acceptances, journal=folder.place), ",")
     text.flush()
     text.detach()
     file.seek(0)
     return file
 
 
-def _summary(results: Path, served: ServedWave, acceptances: tuple[Acceptance, ...]) -> Mapping[str, Any]:
+def _summary(folder: Folder, served: ServedWave, acceptances: tuple[Acceptance, ...]) -> Mapping[str, Any]:
+    results, journal = folder.results, folder.place
     tally, _, torn = tally_file(results)
-    coverage = coverage_of_file(results, tally, None, None)
-    verdicts = read_verdicts(results, acceptances, served=served)
+    coverage = coverage_of_file(results, tally, journal, None)
+    verdicts = read_verdicts(results, acceptances, journal=journal, served=served)
     problems = [*tally.misfits(coverage.entries), *([coverage.unproven] if coverage.unproven else [])]
     told = {"file": served.name, "torn": torn, "problems": problems, **tally.as_json()}
     return {**told, "wave": {**coverage.as_json(), "file": served.name}, "gate": verdicts and verdicts.gate.told()}

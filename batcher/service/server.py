@@ -20,8 +20,10 @@ from batcher.service.given import ServedProfiles
 from batcher.service.hosts import is_loopback
 from batcher.service.kept.folders import DataFolder
 from batcher.service.limits import ServiceLimits
+from batcher.service.meters import Meters
 from batcher.service.notices.desk import Desk
 from batcher.service.notices.targets import Target, targets_of
+from batcher.service.running.embedded import EmbeddedBackend
 from batcher.service.tokens import TokensFile
 from batcher.service.tracing import tracer_for
 from batcher.service.waves import Waves
@@ -77,18 +79,21 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
     with DataFolder(options.data) as data, _bound(options) as bound:
         tracer = tracer_for(None, clock.now)
         desk = Desk(_targets(options), clock)
+        meters = Meters(clock, tracer)
+        backend = EmbeddedBackend(
+            data, options.service, clock, meters, desk, grace_s=options.grace_s, workers=options.workers
+        )
         waves = Waves(
-            data,
+            backend,
             options.service,
             clock,
             approval=options.approval,
             limits=options.limits,
             grace_s=options.grace_s,
-            workers=options.workers,
+            meters=meters,
             desk=desk,
-            tracer=tracer,
         )
-        async with waves, _outwards(options, desk) as outwards, desk.open(waves.database, outwards):
+        async with waves, _outwards(options, desk) as outwards, desk.open(backend.outbox, outwards):
             tokens = None if options.tokens is None else TokensFile(options.tokens)
             app = make_app(waves, tokens, options.limits, clock)
             runner = BoundedRunner(

@@ -17,13 +17,12 @@ from batcher.life.result import Status
 from batcher.life.ruling import NotSettled, Ruling
 from batcher.logger import get_logger
 from batcher.service.acceptance import check, receive
-from batcher.service.audit import BEGUN, FAILED, Audit, AuditEntry
+from batcher.service.audit import BEGUN, FAILED, AuditEntry
 from batcher.service.given import FIXED, ServedProfiles, finding, invalid, settings_from
-from batcher.service.kept.database import ServiceDatabase
 from batcher.service.kept.decisions import recheck_manifest, settle_entry
 from batcher.service.kept.errors import StoreFailed, storing
-from batcher.service.kept.folders import DataFolder, Folder
-from batcher.service.kept.register import Register, WaveRow, settings_of
+from batcher.service.kept.folders import Folder
+from batcher.service.kept.register import WaveRow, settings_of
 from batcher.service.limits import ServiceLimits
 from batcher.service.meters import Meters
 from batcher.service.models import LONGEST_NAME, Change, ListWaves, NewWave, State
@@ -31,10 +30,7 @@ from batcher.service.notices.desk import Desk
 from batcher.service.problem import Problem
 from batcher.service.roles import Who
 from batcher.service.running import verbs
-from batcher.service.running.editions import Editions
-from batcher.service.running.host import Host
-from batcher.service.running.runner import Runner
-from batcher.service.tracing import Tracer
+from batcher.service.running.backend import Backend
 from batcher.settings import Loaded
 
 log = get_logger("batcher.service")
@@ -59,41 +55,32 @@ class Waves:
 
     def __init__(
         self,
-        data: DataFolder,
+        backend: Backend,
         service: ServedProfiles,
         clock: Clock,
         *,
         approval: bool,
         limits: ServiceLimits,
         grace_s: float,
-        workers: int = 1,
-        desk: Desk | None = None,
-        tracer: Tracer | None = None,
+        meters: Meters,
+        desk: Desk,
     ) -> None:
-        """*desk* tells others of what happens to them; None: nobody. *tracer* is told of their runs and attempts."""
-        self.data = data
+        """*backend* keeps them and runs them, *desk* tells others of what happens to them."""
+        self.backend = backend
+        self.data = backend.data
+        self.register = backend.register
+        self.runner = backend.runner
         self.service = service
         self._clock = clock
         self._approval = approval
         self._limits = limits
         self._grace_s = grace_s
-        self.database = ServiceDatabase(data.database, Audit(data.path / "audit.jsonl", clock.now))
-        self.desk = desk or Desk((), clock)
-        self.meters = Meters(clock, tracer)
-        self.register = Register(self.database, self.desk)
-        self.host = Host(data, service, clock, self.meters, grace_s=grace_s)
-        self.runner = Runner(self.register, data, self.host, clock, self.meters, workers=workers)
-        self._editions = Editions(self.register, self.runner)
+        self.desk = desk
+        self.meters = meters
 
     async def __aenter__(self) -> "Waves":
         """Take up what earlier processes left, and run it."""
-        try:
-            self.data.tidy(await self.register.ids())
-            await self.host.__aenter__()
-            await self.runner.start()
-        except BaseException:
-            self.database.close()
-            raise
+        await self.backend.open()
         return self
 
     async def end(self) -> None:
@@ -103,9 +90,8 @@ class Waves:
     async def __aexit__(self, *_: object) -> None:
         try:
             await self.end()
-            await self.host.__aexit__()
         finally:
-            self.database.close()
+            await self.backend.close()
 
     # --- handing in -------------------------------------------------------------------------------------
 
@@ -183,7 +169,7 @@ class Waves:
         try:
             with storing(f"the folder {self.data.waves}"):
                 await asyncio.to_thread(self.data.admit, draft.path, row.id)
-            kept = await self.register.add(row, key, deed)
+            kept = await self.register.add(row, key, deed, self.data.wave(row.id, row.format, row.encoding))
         except BaseException:
             await asyncio.to_thread(self.data.discard, self.data.wave(row.id, row.format).path)
             raise
@@ -219,7 +205,7 @@ class Waves:
 
     async def get(self, id: str) -> WaveRow:
         """The wave with that id. Raises `Problem` 404."""
-        row = self.runner.row(id) or await self.register.get(id)
+        row = await self.backend.current(id)
         if row is None:
             raise _unknown(id)
         return row
@@ -239,9 +225,9 @@ class Waves:
             "next": str(shown[-1].number) if more else None,
         }
 
-    def folder(self, row: WaveRow) -> Folder:
-        """Where its files are."""
-        return self.data.wave(row.id, row.format, row.encoding)
+    async def files(self, row: WaveRow) -> Folder:
+        """Its files, as they are by now."""
+        return await self.backend.files(row)
 
     def settings_of(self, row: WaveRow) -> Loaded:
         """The settings that a run of it has now. Raises `SettingsError`."""
@@ -249,7 +235,7 @@ class Waves:
 
     async def edition(self, row: WaveRow, kind: str, path: Path) -> int:
         """The edition of its lines of that *kind*, in the file at *path*: another one where lines were taken back."""
-        return await self._editions.of(row, kind, path)
+        return await self.backend.edition(row, kind, path)
 
     # --- steering ---------------------------------------------------------------------------------------
 
@@ -259,13 +245,13 @@ class Waves:
 
         def decided(row: WaveRow) -> dict[str, Any]:
             changes = decide(row, who.name, now)
-            if verb == "resume" and row.id in self.runner.running:
-                changes["state"] = State.RUNNING
+            if verb == "resume":
+                changes["state"] = self.backend.goes_on_as(row)
             return changes
 
         told = await self._changed(id, decided, AuditEntry(who=who, action=verb, wave=id))
         if verb in ("start", "retry_failed"):
-            self.host.show_again(await self.get(id))
+            self.backend.show_again(await self.get(id))
         return told
 
     async def approve(self, id: str, digest: str, who: Who) -> dict[str, Any]:
@@ -287,16 +273,13 @@ class Waves:
             changes: dict[str, Any] = {"given": {**row.given, **given}}
             return changes if priority is None else {**changes, "priority": priority}
 
-        told = await self._changed(id, decided, deed)
-        run = self.runner.running.get(id)
-        if run is not None:
-            if priority is not None:
-                given["priority"] = str(priority)
-            if "rate" in given and "read_rate" not in row.given:
-                given.setdefault("read_rate", str(loaded.settings.read_pace))  # by default it is the same
-            run.change(given)
-            told = await self.told(id)
-        return told
+        await self._changed(id, decided, deed)
+        if priority is not None:
+            given["priority"] = str(priority)
+        if "rate" in given and "read_rate" not in row.given:
+            given.setdefault("read_rate", str(loaded.settings.read_pace))  # by default it is the same
+        self.backend.steer(row, given)
+        return await self.told(id)
 
     async def _changed(
         self, id: str, decide: Callable[[WaveRow], Mapping[str, Any]], deed: AuditEntry
@@ -322,7 +305,7 @@ class Waves:
         deed = AuditEntry(who=who, action="settle", wave=id, detail={"index": index, "as": ruling})
         await self.register.record(replace(deed, outcome=BEGUN))
         try:
-            counts = await settle_entry(self.folder(row), index, said, self._clock.now())
+            counts = await settle_entry(await self.files(row), index, said, self._clock.now())
         except BaseException:
             await self.register.record(replace(deed, outcome=FAILED))
             raise
@@ -347,8 +330,9 @@ class Waves:
         new = "".join(secrets.choice(_SIGNS) for _ in range(12))
         draft = Folder(self.data.incoming / new, "jsonl")
         try:
+            folder = await self.files(row)
             with storing(f"the folder {self.data.incoming}"):
-                await in_thread(lambda: recheck_manifest(self.folder(row), draft), lambda: None)
+                await in_thread(lambda: recheck_manifest(folder, draft), lambda: None)
             given = {name: value for name, value in row.given.items() if name != "digest"} | {"wait": "true"}
             loaded = settings_from(self.service, row.profile, given)
             made = WaveRow(

@@ -1,21 +1,17 @@
 """The service itself: scopes, workers, the record of who did what, health, and this API's description."""
 
 import asyncio
-import os
-import socket
 from collections.abc import Mapping
 from typing import Any
 
 from aiohttp import web
 
 from batcher._version import __version__
-from batcher.clock import Clock
 from batcher.service.api.call import Call, reply
 from batcher.service.guard import Guard
 from batcher.service.kept.errors import storing
 from batcher.service.openapi import document
 from batcher.service.problem import Problem
-from batcher.service.running.view import time_told
 from batcher.service.waves import Waves
 
 _LEAST_ROOM = 64 * 1024 * 1024  # bytes of the disk, with less of which no wave is taken
@@ -24,56 +20,21 @@ _LEAST_ROOM = 64 * 1024 * 1024  # bytes of the disk, with less of which no wave 
 class AboutApi:
     """The handlers; each is named after its route."""
 
-    def __init__(self, waves: Waves, guard: Guard, clock: Clock) -> None:
+    def __init__(self, waves: Waves, guard: Guard) -> None:
         self._waves = waves
         self._guard = guard
-        self._began = clock.now()
-        self._worker = f"{socket.gethostname()}-{os.getpid()}"
 
     async def scopes(self, _: Call) -> web.StreamResponse:
         """Pace and pauses of every scope in use."""
-        scopes: dict[tuple[str, str | None], dict[str, Any]] = {}
-        for id, run in self._waves.runner.running.items():
-            status = run.status()
-            if status is None:
-                continue
-            for scope in status.scopes:
-                told = scopes.setdefault(
-                    (scope.endpoint, scope.project_id),
-                    {
-                        "endpoint": scope.endpoint,
-                        "project_id": scope.project_id,
-                        "rate": scope.rate_text,
-                        "limit": str(run.settings.rate),
-                        "in_flight": 0,
-                        "paused_until_s": None,
-                        "reason": None,
-                        "waves": [],
-                        "worker": self._worker,
-                    },
-                )
-                told["in_flight"] += scope.in_flight
-                told["waves"].append(id)
-                if scope.paused_until_s is not None:
-                    told["paused_until_s"] = round(scope.paused_until_s, 1)
-                    told["reason"] = scope.reason
-        return reply({"scopes": [scopes[key] for key in sorted(scopes, key=str)]})
+        return reply({"scopes": await self._waves.backend.scopes()})
 
     async def workers(self, _: Call) -> web.StreamResponse:
         """Who runs what."""
-        worker = {
-            "id": self._worker,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": __version__,
-            "started_at": time_told(self._began),
-            "waves": list(self._waves.runner.running),
-        }
-        return reply({"workers": [worker]})
+        return reply({"workers": await self._waves.backend.workers()})
 
     async def audit(self, call: Call) -> web.StreamResponse:
         """Who did what."""
-        lines, next_ = await self._waves.database.audit_page(call.query)
+        lines, next_ = await self._waves.register.audit_page(call.query)
         return reply({"lines": lines, "next": next_})
 
     async def healthz(self, _: Call) -> web.StreamResponse:
@@ -91,7 +52,7 @@ class AboutApi:
             problems.append(f"only {free // 1024 // 1024} MiB are left on the disk of {self._waves.data.path}")
         if not self._guard.can_tell:
             problems.append("the tokens file cannot be used, and so nobody is let in; the log says why")
-        await self._waves.database.probe()
+        await self._waves.register.probe()
         if problems:
             raise Problem(503, "; ".join(problems), title="Not ready")
         return reply(_health("ready", problems))

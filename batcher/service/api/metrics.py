@@ -27,14 +27,14 @@ class MetricsApi:
         """Where the service stands, for Prometheus."""
         waves = self._waves
         counts = await waves.register.counts()
-        runs = [status for run in waves.runner.running.values() if (status := run.status()) is not None]
+        runs = waves.backend.statuses()
         reading = MetricsReading(
             meters=waves.meters,
             traffic=self._guard.traffic,
             runs=runs,
             waves={state.value: counts.get(state, 0) for state in State},
             scopes=self._scopes(scope for status in runs for scope in status.scopes),
-            notices=await waves.desk.counts(waves.database),
+            notices={} if waves.backend.outbox is None else await waves.desk.counts(waves.backend.outbox),
             streams=self._streams.taken,
             sessions=len(self._guard.sessions),
         )

@@ -15,6 +15,7 @@ from batcher.service.api.lines import LineSource, pieces
 from batcher.service.headers import policy_of
 from batcher.service.kept.decisions import require_entry
 from batcher.service.kept.entry_index import ResultLimits
+from batcher.service.kept.folders import Folder
 from batcher.service.kept.register import WaveRow
 from batcher.service.limits import ServiceLimits, StreamQuota, sent
 from batcher.service.models import State
@@ -38,7 +39,7 @@ class ReadingApi:
     async def manifest(self, call: Call) -> web.StreamResponse:
         """The manifest as it was handed in."""
         row = await self._waves.get(call.id)
-        path = self._waves.folder(row).manifest
+        path = (await self._waves.files(row)).manifest
         file = await readings.threaded(lambda: path.open("rb"))
         name = f'attachment; filename="{row.id}.{row.format}"'
         charset = row.encoding or "utf-8"
@@ -49,12 +50,12 @@ class ReadingApi:
     async def results(self, call: Call) -> web.StreamResponse:
         """Answer with the result lines of a wave."""
         row = await self._waves.get(call.id)
-        return await self._lines(call, row, "results", self._waves.folder(row).results)
+        return await self._lines(call, row, "results", (await self._waves.files(row)).results)
 
     async def verdicts(self, call: Call) -> web.StreamResponse:
         """Answer with the verdict lines of a wave."""
         row = await self._waves.get(call.id)
-        return await self._lines(call, row, "verdicts", self._waves.folder(row).verdicts)
+        return await self._lines(call, row, "verdicts", (await self._waves.files(row)).verdicts)
 
     async def _lines(self, call: Call, row: WaveRow, kind: str, path: Path) -> web.StreamResponse:
         edition = f'"{await self._waves.edition(row, kind, path)}"'
@@ -115,7 +116,7 @@ class ReadingApi:
         """Answer with a page of a wave's entries."""
         row = await self._waves.get(call.id)
         limits = ResultLimits(self._waves.runner.final_results(row.id), row.runs)
-        folder = self._waves.folder(row)
+        folder = await self._waves.files(row)
         return reply(await self.indexes.page(row.id, folder, limits, call.query, lambda: self._waves.settings_of(row)))
 
     async def entry(self, call: Call) -> web.StreamResponse:
@@ -123,7 +124,7 @@ class ReadingApi:
         row = await self._waves.get(call.id)
         index = call.index
         require_entry(index, row.entries)
-        folder = self._waves.folder(row)
+        folder = await self._waves.files(row)
         if not folder.results.exists():  # the plan is there before they are
             loaded = self._settings_of(row)
             return reply(await readings.at_length(lambda: readings.in_manifest(folder, loaded, index)))
@@ -136,33 +137,34 @@ class ReadingApi:
 
     async def gate(self, call: Call) -> web.StreamResponse:
         """GO or NO-GO."""
-        row = await self._begun(call)
-        results, accepted = self._waves.folder(row).results, self._accepted(row)
+        row, folder = await self._begun(call)
+        accepted = self._accepted(row)
         most = call.query.limit
         file = await readings.at_length(
-            lambda: readings.gate(results, row.name, readings.acceptances_of(accepted), most)
+            lambda: readings.gate(folder, row.name, readings.acceptances_of(accepted), most)
         )
         return _file(file, "application/json")
 
     async def report(self, call: Call) -> web.StreamResponse:
         """Answer with the report on a wave."""
-        row = await self._begun(call)
-        results, accepted, format = self._waves.folder(row).results, self._accepted(row), call.query.format
+        row, folder = await self._begun(call)
+        accepted, format = self._accepted(row), call.query.format
         served = ServedWave(id=row.id, name=row.name)
         file = await readings.at_length(
-            lambda: readings.report(results, served, readings.acceptances_of(accepted), format)
+            lambda: readings.report(folder, served, readings.acceptances_of(accepted), format)
         )
         response = _file(file, _REPORTS[format])
         if format == "html":
             response.headers["Content-Security-Policy"] = await asyncio.to_thread(_policy, file)
         return response
 
-    async def _begun(self, call: Call) -> WaveRow:
-        """The wave, which has results. Raises `Problem`."""
+    async def _begun(self, call: Call) -> tuple[WaveRow, Folder]:
+        """The wave, which has results, and its files. Raises `Problem`."""
         row = await self._waves.get(call.id)
-        if row.state is State.HELD or not self._waves.folder(row).results.exists():
+        folder = await self._waves.files(row)
+        if row.state is State.HELD or not folder.results.exists():
             raise Problem(409, f"Wave {row.id} is {row.state.value}: it has no results yet.", title="Not in this state")
-        return row
+        return row, folder
 
     def _accepted(self, row: WaveRow) -> Path | None:
         """The file of accepted differences that the service's configuration names."""

@@ -10,7 +10,7 @@ from batcher.follow.following import in_thread
 from batcher.follow.recheck import Recheck
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.gate.wave_entries import entries_of
-from batcher.journals import deciding, index_of, journal_of, reading
+from batcher.journals import deciding, index_of, reading
 from batcher.life.result import Status
 from batcher.life.ruling import Ruling
 from batcher.manifest.write import write_manifest
@@ -26,9 +26,9 @@ async def settle_entry(folder: Folder, index: int, ruling: Ruling, now: float) -
     counts: dict[str, int] = {}
 
     def work() -> None:
-        with deciding(journal_of(folder.results)) as record:
+        with deciding(folder.record) as record:
             require_entry(index, record.entry_count())
-            settle(record, folder.results, index_of(record, None, index), ruling, now)
+            settle(record, None if folder.place else folder.results, index_of(record, None, index), ruling, now)
             counts.update({status.value: count for status, count in record.status_counts().items()})
 
     try:
@@ -56,7 +56,7 @@ async def tally_of_journal(folder: Folder) -> JournalTally | None:
     found: list[JournalTally] = []
 
     def work() -> None:
-        with reading(journal_of(folder.results)) as record:
+        with reading(folder.record) as record:
             settled = record.settled_counts()
             found.append(
                 JournalTally(
@@ -86,7 +86,7 @@ def recheck_manifest(folder: Folder, draft: Folder) -> None:
     chosen = Recheck(frozenset(Verdict) - {Verdict.CONSISTENT})
     draft.path.mkdir(mode=0o700)
     try:
-        with reading(journal_of(folder.results)) as record:
+        with reading(folder.record) as record:
             write_manifest(draft.manifest, chosen.lines(record, _verdicts(folder)))
     except UserError as error:
         raise Problem(409, error.message) from error
@@ -95,4 +95,4 @@ def recheck_manifest(folder: Folder, draft: Folder) -> None:
 
 
 def _verdicts(folder: Folder) -> Iterable[VerdictLine]:
-    return (entry.verdict for entry in entries_of([folder.results]) if entry.verdict)
+    return (entry.verdict for entry in entries_of([folder.results], journal=folder.place) if entry.verdict)

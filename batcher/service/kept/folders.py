@@ -20,7 +20,9 @@ import platformdirs
 
 from batcher import exits
 from batcher.errors import UserError
+from batcher.journal.beside import journal_of
 from batcher.journal.files import WaveFiles
+from batcher.journal.place import JournalPlace, WavePlace
 from batcher.service.kept.errors import is_no_room
 from batcher.whole import sync_folder
 
@@ -28,12 +30,21 @@ _ID = re.compile(r"[a-z0-9]{12}")
 
 
 class Folder:
-    """The folder of one wave; *format* and *encoding* (None: UTF-8) are those of its manifest."""
+    """The folder of one wave; *format* and *encoding* (None: UTF-8) are those of its manifest.
 
-    def __init__(self, path: Path, format: str, encoding: str | None = None) -> None:
+    *place* is that of the wave's record, where it is in a database; None: it is beside the results.
+    """
+
+    def __init__(self, path: Path, format: str, encoding: str | None = None, place: WavePlace | None = None) -> None:
         self.path = path
         self.format = format
         self.encoding = encoding
+        self.place = place
+
+    @property
+    def record(self) -> JournalPlace:
+        """Where the wave's record is. Raises `JournalAbsent`, `JournalUnusable`."""
+        return journal_of(self.results, self.place)
 
     @property
     def manifest(self) -> Path:

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 
 from batcher.service.audit import AuditEntry
 from batcher.service.kept.database import ServiceDatabase
-from batcher.service.models import State
+from batcher.service.kept.folders import Folder
+from batcher.service.models import ReadAudit, State
 
 CLOCK_LEEWAY_S = 600.0  # by which clocks may differ, and a request may come late
 FINAL = (State.STOPPED, State.ENDED)
@@ -99,10 +100,10 @@ class Register:
         self._database = database
         self._teller = teller
 
-    async def add(self, row: WaveRow, key: str | None, deed: AuditEntry) -> WaveRow:
+    async def add(self, row: WaveRow, key: str | None, deed: AuditEntry, folder: Folder) -> WaveRow:
         """Keep a new wave, durable when this returns, by *deed*; the wave of the same *key* where there is one.
 
-        A key is its submitter's own.
+        A key is its submitter's own. The wave's folder, with its manifest, is where it is to be already.
         """
 
         def work(db: sqlite3.Connection) -> WaveRow:
@@ -207,6 +208,14 @@ class Register:
             ]
 
         return await self._database.read(work)
+
+    async def audit_page(self, asked: ReadAudit) -> tuple[list[dict[str, Any]], int | None]:
+        """The lines of who did what that are *asked* for, and where the next page begins."""
+        return await self._database.audit_page(asked)
+
+    async def probe(self) -> None:
+        """Ask the database whether it can be read."""
+        await self._database.probe()
 
     async def ids(self) -> set[str]:
         """The ids of all waves."""

@@ -6,7 +6,7 @@ from typing import Any
 from aiohttp import web
 
 from batcher.clock import Clock, utc
-from batcher.journals import journal_of, reading
+from batcher.journals import reading
 from batcher.life.result import rfc3339
 from batcher.report.gather import timeline_of
 from batcher.report.timeline import RequestKind
@@ -53,7 +53,7 @@ class PageApi:
     async def requests(self, call: Call) -> web.StreamResponse:
         """Create requests of a wave, as they are sent."""
         row = await self._waves.get(call.id)
-        folder = self._waves.folder(row)
+        folder = await self._waves.files(row)
         asked = RequestsAsked(after=call.query.after, limit=call.query.limit)
         return reply(await at_length(lambda: requests(folder, self._waves.settings_of(row), asked)))
 
@@ -61,21 +61,21 @@ class PageApi:
         """What went wrong, by cause."""
         row = await self._waves.get(call.id)
         limits = ResultLimits(self._waves.runner.final_results(row.id), row.runs)
-        folder = self._waves.folder(row)
+        folder = await self._waves.files(row)
         return reply(await self._indexes.causes(row.id, folder, limits, lambda: self._waves.settings_of(row)))
 
     async def pace(self, call: Call) -> web.StreamResponse:
         """Create requests over time."""
         row = await self._waves.get(call.id)
-        folder = self._waves.folder(row)
+        folder = await self._waves.files(row)
         return reply(await at_length(lambda: _pace(folder)))
 
 
 def _pace(folder: Folder) -> dict[str, Any]:
     """When requests left, see `PaceModel`. Raises `UserError`."""
     line = None
-    if folder.journal.exists():
-        with reading(journal_of(folder.results)) as record:
+    if folder.results.exists():
+        with reading(folder.record) as record:
             line = timeline_of(record)
     if line is None:
         return {"width_s": None, "bars": []}
