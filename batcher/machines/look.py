@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import orjson
 
+from batcher._version import __version__
 from batcher.journal.postgres.link import DatabaseLink
 from batcher.machines.sweep import Named, OpenScope, Surroundings
 
@@ -27,7 +28,7 @@ WHERE (%(wave)s::text IS NULL OR v.id = %(wave)s) AND (
 GROUP BY s.id ORDER BY s.id
 """
 _SHOWN = """
-INSERT INTO workers AS w (name, host, pid, lanes, refuses) VALUES (%s, %s, %s, %s, %s::jsonb)
+INSERT INTO workers AS w (name, host, pid, version, lanes, refuses) VALUES (%s, %s, %s, %s, %s, %s::jsonb)
 ON CONFLICT (name) DO UPDATE SET lanes = excluded.lanes, refuses = excluded.refuses, seen_at = clock_timestamp()
 """
 _FORGET = "DELETE FROM workers WHERE seen_at < clock_timestamp() - interval '1 day'"
@@ -39,7 +40,7 @@ class WorkerCard:
     def __init__(self, link: DatabaseLink, *, name: str, host: str, pid: int, lanes: int) -> None:
         self._link = link
         self.name = name
-        self._about = (name, host, pid)
+        self._about = (name, host, pid, __version__)
         self._lanes = lanes
 
     def show(self, refused: Mapping[Named, str]) -> None:

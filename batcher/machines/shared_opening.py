@@ -50,11 +50,15 @@ class SharedOpening(Struct):
 
 class OpeningTerms(Struct, frozen=True, kw_only=True):
     """What who opens the wave wants of it, beside the *request*: its *settings*, and when nothing new is sent any more,
-    seconds from now; None: no bound."""
+    seconds from now; None: no bound.
+
+    Without *releases* no worker takes it yet: who opens it takes the stop back later.
+    """
 
     request: Request
     settings: RunSettings
     deadline_in_s: float | None
+    releases: bool = True
 
 
 def open_shared(keeper: PostgresKeeper, wave: str, wanted: OpeningTerms, clock: Clock) -> SharedOpening:
@@ -123,16 +127,14 @@ def _record_of(keeper: PostgresKeeper, wave: str) -> PostgresWrittenRecord:
 
 def _order(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: OpeningTerms) -> None:
     """Have the orders say what the settings do. Only from here on a stopped wave is taken again."""
-    order_wave(
-        keeper.link,
-        record.number,
-        stop=None,
-        rate=None,
-        read_rate=None,
-        concurrency=None,
-        deadline_in_s=wanted.deadline_in_s,
-        max_failures=most_failures(policy_of(wanted.settings).max_failures, record.entry_count()),
-    )
+    ends: dict[str, Any] = {
+        "deadline_in_s": wanted.deadline_in_s,
+        "max_failures": most_failures(policy_of(wanted.settings).max_failures, record.entry_count()),
+    }
+    if not wanted.releases:
+        order_wave(keeper.link, record.number, **ends)
+        return
+    order_wave(keeper.link, record.number, stop=None, rate=None, read_rate=None, concurrency=None, **ends)
     invite_to(keeper.link, record.number)
 
 

@@ -32,6 +32,7 @@ from batcher.text import printable
 log = get_logger("batcher.service")
 
 _REFUSALS, _REFUSALS_REFILL_S = 20, 10.0  # of one token, that are recorded
+_AGAIN_S = 5  # until whoever asked may ask again
 _ROLES = web.AppKey("roles", dict[Any, Role | None])
 Handling = Callable[[Call], Awaitable[web.StreamResponse]]
 
@@ -83,9 +84,18 @@ def _handler(
         try:
             return await handle(await call_of(request, route, limits))
         except StoreFailed as error:
-            raise Problem(507 if error.is_full else 503, f"{error}. Nothing was changed: try again later.") from error
+            raise _unavailable(error) from error
 
     return handler
+
+
+def _unavailable(error: StoreFailed) -> Problem:
+    """What is answered where the service cannot read or write what it keeps."""
+    then = "Nothing was changed: try again later"
+    if error.may_be_done:
+        then = "Whether this was done is not known: look at it before you try again"
+    headers = None if error.is_full else {"Retry-After": str(_AGAIN_S)}
+    return Problem(507 if error.is_full else 503, f"{error}. {then}.", headers=headers)
 
 
 def least_role(request: web.Request) -> Role | None:

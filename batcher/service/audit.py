@@ -36,7 +36,7 @@ CREATE TABLE IF NOT EXISTS audit (
 CREATE INDEX IF NOT EXISTS audit_by_wave ON audit (wave, seq);
 """
 DONE, BEGUN, REFUSED, FAILED = "done", "begun", "refused", "failed"  # outcomes
-_FIELDS = ("seq", "at", "who", "role", "address", "action", "wave", "outcome", "detail")
+FIELDS = ("seq", "at", "who", "role", "address", "action", "wave", "outcome", "detail")
 _SELECT = "SELECT seq, at, who, role, address, action, wave, outcome, detail FROM audit"
 _TAIL = 1024 * 1024  # bytes at the end of the file that are looked at; a line is far shorter
 _LONGEST_DETAIL = 16 * 1024  # bytes
@@ -53,6 +53,17 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
     wave: str | None = None
     outcome: str = DONE
     detail: Mapping[str, Any] = {}
+
+
+def detail_of(deed: AuditEntry) -> bytes | None:
+    """What else there is to know of *deed*, as JSON, with secrets masked; None: nothing."""
+    told = dict(deed.detail)
+    if deed.who.forwarded_for is not None:
+        told["forwarded_for"] = deed.who.forwarded_for
+    detail = orjson.dumps(mask(told)) if told else None
+    if detail is not None and len(detail) > _LONGEST_DETAIL:
+        detail = orjson.dumps({"cut": detail[:_LONGEST_DETAIL].decode("utf-8", "replace")})
+    return detail
 
 
 class Audit:
@@ -112,12 +123,7 @@ class Audit:
         """Record *deed* in a transaction that is open, and is committed next; its number. Raises as `record` does."""
         self._note_undone()
         seq = self._next
-        told = dict(deed.detail)
-        if deed.who.forwarded_for is not None:
-            told["forwarded_for"] = deed.who.forwarded_for
-        detail = orjson.dumps(mask(told)) if told else None
-        if detail is not None and len(detail) > _LONGEST_DETAIL:
-            detail = orjson.dumps({"cut": detail[:_LONGEST_DETAIL].decode("utf-8", "replace")})
+        detail = detail_of(deed)
         who = deed.who
         row = (
             seq,
@@ -194,7 +200,7 @@ def page(
 
 
 def _line(row: tuple[Any, ...]) -> dict[str, Any]:
-    line = dict(zip(_FIELDS, row, strict=True))
+    line = dict(zip(FIELDS, row, strict=True))
     return {**line, "detail": {} if line["detail"] is None else orjson.loads(line["detail"])}
 
 

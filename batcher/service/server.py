@@ -4,6 +4,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from msgspec import Struct
 from batcher.clock import SystemClock
 from batcher.drs.transport import AiohttpTransport
 from batcher.errors import UserError
+from batcher.journal.postgres.address import Address
 from batcher.logger import get_logger
 from batcher.service.app import make_app
 from batcher.service.approval import unfit
@@ -23,6 +25,7 @@ from batcher.service.limits import ServiceLimits
 from batcher.service.meters import Meters
 from batcher.service.notices.desk import Desk
 from batcher.service.notices.targets import Target, targets_of
+from batcher.service.running.backend import Backend
 from batcher.service.running.embedded import EmbeddedBackend
 from batcher.service.tokens import TokensFile
 from batcher.service.tracing import tracer_for
@@ -42,7 +45,7 @@ _LINGER_S = 2.0  # for answers that are on their way when all else has ended
 
 class Options(Struct, frozen=True, kw_only=True):
     """How to serve. *tokens* None: only this machine may ask, and may do everything. *grace_s* is for what is in flight
-    at the end."""
+    at the end. With a *database* the waves are there, and *data* is not used."""
 
     host: str
     port: int
@@ -53,6 +56,12 @@ class Options(Struct, frozen=True, kw_only=True):
     workers: int = 1
     grace_s: float = 25.0
     limits: ServiceLimits = ServiceLimits()
+    database: Address | None = None
+
+    @property
+    def kept_in(self) -> str:
+        """Where the waves are, for people."""
+        return str(self.data if self.database is None else self.database)
 
 
 class Ending:
@@ -76,13 +85,15 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
     """
     _check(options)
     clock = SystemClock()
-    with DataFolder(options.data) as data, _bound(options) as bound:
+    async with AsyncExitStack() as stack:
+        bound = stack.enter_context(_bound(options))
         tracer = tracer_for(None, clock.now)
+        stack.push_async_callback(tracer.close)
         desk = Desk(_targets(options), clock)
         meters = Meters(clock, tracer)
-        backend = EmbeddedBackend(
-            data, options.service, clock, meters, desk, grace_s=options.grace_s, workers=options.workers
-        )
+        backend = await _backend(options, ending, stack, clock, meters, desk)
+        if backend is None:
+            return
         waves = Waves(
             backend,
             options.service,
@@ -93,24 +104,55 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
             meters=meters,
             desk=desk,
         )
-        async with waves, _outwards(options, desk) as outwards, desk.open(backend.outbox, outwards):
-            tokens = None if options.tokens is None else TokensFile(options.tokens)
-            app = make_app(waves, tokens, options.limits, clock)
-            runner = BoundedRunner(
-                app, options.limits.connections, shutdown_timeout=_LINGER_S, logger=_QUIET, **SERVER_OPTIONS
+        await stack.enter_async_context(waves)
+        outwards = await stack.enter_async_context(_outwards(options, desk))
+        if backend.outbox is not None:
+            await stack.enter_async_context(desk.open(backend.outbox, outwards))
+        await _serve(options, ending, serving, waves, bound, clock)
+
+
+async def _serve(
+    options: Options,
+    ending: Ending,
+    serving: Callable[[str], None],
+    waves: Waves,
+    bound: socket.socket,
+    clock: SystemClock,
+) -> None:
+    """Serve *waves* until *ending* is told."""
+    tokens = None if options.tokens is None else TokensFile(options.tokens)
+    app = make_app(waves, tokens, options.limits, clock)
+    runner = BoundedRunner(app, options.limits.connections, shutdown_timeout=_LINGER_S, logger=_QUIET, **SERVER_OPTIONS)
+    await runner.setup()
+    try:
+        url = await _listen(runner, bound)
+        log.info("service.serving", url=url, data=options.kept_in, waves=waves.runner.to_go)
+        serving(url)
+        await ending.told.wait()
+        for site in list(runner.sites):
+            await site.stop()
+        await _end(waves, ending)
+    finally:
+        await runner.cleanup()
+
+
+async def _backend(
+    options: Options, ending: Ending, stack: AsyncExitStack, clock: SystemClock, meters: Meters, desk: Desk
+) -> Backend | None:
+    """Where the waves are; None: *ending* was told before the database was there. Raises `UserError`."""
+    if options.database is not None:
+        if desk.targets:
+            raise UserError(
+                "notifications are sent by a service with a data folder alone, and this one has --database: leave "
+                "[notifications] out of its config file, or serve with --data."
             )
-            await runner.setup()
-            try:
-                url = await _listen(runner, bound)
-                log.info("service.serving", url=url, data=str(options.data), waves=waves.runner.to_go)
-                serving(url)
-                await ending.told.wait()
-                for site in list(runner.sites):
-                    await site.stop()
-                await _end(waves, ending)
-            finally:
-                await runner.cleanup()
-                await tracer.close()
+        from batcher.service.shared.beginning import shared_backend  # it loads psycopg
+
+        return await shared_backend(
+            options.database, options.service, stack, ending.told, clock, workers=options.workers
+        )
+    data = stack.enter_context(DataFolder(options.data))
+    return EmbeddedBackend(data, options.service, clock, meters, desk, grace_s=options.grace_s, workers=options.workers)
 
 
 def _targets(options: Options) -> list[Target]:

@@ -12,12 +12,15 @@ _SQLITE_NO_ROOM = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, 
 
 
 class StoreFailed(BatcherError):
-    """The service's own database or files cannot be read or written; the text says which, and why. *is_full*: for want
-    of room."""
+    """The service's own database or files cannot be read or written; the text says which, and why.
 
-    def __init__(self, text: str, *, is_full: bool = False) -> None:
+    *is_full*: for want of room. *may_be_done*: it broke off so that what was asked for may have been done.
+    """
+
+    def __init__(self, text: str, *, is_full: bool = False, may_be_done: bool = False) -> None:
         super().__init__(text)
         self.is_full = is_full
+        self.may_be_done = may_be_done
 
 
 class AuditFailed(StoreFailed):

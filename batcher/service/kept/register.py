@@ -30,6 +30,8 @@ class WaveRow(Struct, frozen=True, kw_only=True):
     *of* is the wave that it compares again. *is_restored* says that it came from a backup: what was done since is not
     known, so each entry is looked up before it is sent. *settled* is how many entries of each scope had their result
     when it came to rest, (endpoint, project_id, entries); *to_rule* how many wait for somebody's ruling.
+    *is_open* says of a wave in a database that machines share that it was opened for the run that goes on: workers may
+    take it.
     """
 
     id: str
@@ -65,6 +67,7 @@ class WaveRow(Struct, frozen=True, kw_only=True):
     editions: Mapping[str, tuple[int, int]] = {}
     of: str | None = None
     is_restored: bool = False
+    is_open: bool = False
 
     @property
     def is_approved(self) -> bool:

@@ -17,7 +17,7 @@ from batcher.service.given import ServedProfiles, lower
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.register import CLOCK_LEEWAY_S, WaveRow, settings_of
 from batcher.service.meters import Meters
-from batcher.settings import Loaded, RunSettings
+from batcher.settings import RunSettings
 from batcher.settings.credentials import credential_sources
 from batcher.settings.deadline import Deadline
 from batcher.station import Station
@@ -63,7 +63,7 @@ class Host:
         return self._station(row.profile).wave(
             folder.manifest,
             folder.results,
-            settings=self._settings_of(row, loaded),
+            settings=settings_of_run(row, loaded.settings, self._station(row.profile).settings, self._grace_s),
             priority=row.priority,
             command=f"batcher serve (wave {row.id})",
             wrap_journal=partial(self._meters.journal_of, row.id),
@@ -110,20 +110,21 @@ class Host:
             self._stack.push_async_exit(station)  # there is nothing to enter: it opens its way with the first wave
         return station
 
-    def _settings_of(self, row: WaveRow, loaded: Loaded) -> RunSettings:
-        settings, own = loaded.settings, self._station(row.profile).settings
-        changes: dict[str, Any] = {
-            "rate": lower(settings.pace, own.pace),
-            "grace": min(settings.grace, self._grace_s),
-            "retry_failed": row.retry_failed,
-        }
-        if settings.read_rate is not None:
-            changes["read_rate"] = lower(settings.read_pace, own.read_pace)
-        if row.deadline_at is not None:
-            changes["deadline"] = Deadline(moment=utc(row.deadline_at))
-        if row.is_restored:
-            changes |= _looking_first(settings)
-        return settings.model_copy(update=changes)
+
+def settings_of_run(row: WaveRow, settings: RunSettings, own: RunSettings, grace_s: float) -> RunSettings:
+    """What the next run of *row* has of its *settings*, where the service's *own* stand above them."""
+    changes: dict[str, Any] = {
+        "rate": lower(settings.pace, own.pace),
+        "grace": min(settings.grace, grace_s),
+        "retry_failed": row.retry_failed,
+    }
+    if settings.read_rate is not None:
+        changes["read_rate"] = lower(settings.read_pace, own.read_pace)
+    if row.deadline_at is not None:
+        changes["deadline"] = Deadline(moment=utc(row.deadline_at))
+    if row.is_restored:
+        changes |= _looking_first(settings)
+    return settings.model_copy(update=changes)
 
 
 def _looking_first(settings: RunSettings) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Services over a database that machines share: whatever one of them is told, all of them know."""

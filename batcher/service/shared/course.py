@@ -1,0 +1,72 @@
+"""What follows for a service's wave from where it stands in the database. Pure: any service may find it out first."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from batcher.life.result import Status
+from batcher.machines.shared_status import WaveSighting
+from batcher.machines.standing import SharedStanding
+from batcher.service.kept.register import WaveRow
+from batcher.service.models import State
+from batcher.service.shared.sights import counted_status
+from batcher.wave.engine import WaveEnd
+from batcher.wave.stop import Stop
+
+_UNDER_WAY = (State.RUNNING, State.PAUSED, State.STOPPING)
+
+
+def what_follows(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
+    """What changes of *row* while its wave goes on: somebody ordered something past the service (`batcher control`)."""
+    orders = standing.orders
+    if not row.is_open or row.state not in (State.RUNNING, State.PAUSED):
+        return {}
+    if orders.stop is not None:
+        return {"state": State.STOPPING, "reason": orders.stop}
+    if orders.paused is not None and row.state is State.RUNNING:
+        return {"state": State.PAUSED, "reason": orders.paused}
+    if orders.paused is None and row.state is State.PAUSED:
+        return {"state": State.RUNNING, "reason": None}
+    return {}
+
+
+def is_forbidden(standing: SharedStanding) -> bool:
+    """Whether orders have ended the wave until it is started again."""
+    return WaveSighting(standing=standing, others=0).is_forbidden
+
+
+def is_held(standing: SharedStanding) -> bool:
+    """Whether a worker has a scope in which something of the wave is left."""
+    return any(scope.is_held for scope in standing.scopes if scope.settled < scope.entries)
+
+
+def end_of(row: WaveRow, standing: SharedStanding, left_open: Mapping[Status, int], now: float) -> Mapping[str, Any]:
+    """What changes of *row* where its wave has ended, or was ended by orders; nothing where it goes on.
+
+    *left_open* counts what stays open by the status that it is given. *now* is Unix seconds.
+    """
+    sight = WaveSighting(standing=standing, others=0)
+    if row.state not in _UNDER_WAY or not (sight.is_settled or sight.is_forbidden):
+        return {}
+    counts = {status: standing.by_status.get(status, 0) for status in Status}
+    stop = None
+    if not sight.is_settled:
+        stop = sight.stop()
+        counts = {status: count + left_open.get(status, 0) for status, count in counts.items()}
+    return {
+        "state": State.ENDED if stop is None else State.STOPPED,
+        "is_open": False,
+        "reason": None if stop is None else _why(row, stop),
+        "exit_code": _exit_code(standing.entries, counts, stop),
+        "ended_at": now,
+        "counts": {status.value: count for status, count in counts.items()},
+        "settled": tuple((scope.endpoint, scope.project_id, scope.settled) for scope in standing.scopes),
+        "to_rule": standing.by_status.get(Status.UNSETTLED, 0),
+    }
+
+
+def _why(row: WaveRow, stop: Stop) -> str:
+    return row.reason or stop.text if row.state is State.STOPPING else stop.text
+
+
+def _exit_code(entries: int, counts: Mapping[Status, int], stop: Stop | None) -> int:
+    return WaveEnd(stop=stop, halted={}, status=counted_status(entries, counts), unrecorded=()).exit_code

@@ -1,0 +1,323 @@
+"""What becomes of the waves of a database, as one of its services sees it and sees to it.
+
+Workers run them, this service's own or others'. A service looks at the database twice a second: it opens what is
+queued, brings a wave's row in line with where the wave stands, and tells whoever listens. Each of that any service may
+do first; the others find it done.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from batcher.clock import Clock
+from batcher.errors import BatcherError
+from batcher.journal.postgres.link import DatabaseLink
+from batcher.life.result import Status
+from batcher.logger import get_logger
+from batcher.machines.standing import SeenWorker, SharedStanding, standings_of, workers_of
+from batcher.service.kept.errors import StoreFailed
+from batcher.service.kept.register import WaveRow
+from batcher.service.models import State
+from batcher.service.running.feed import Feed
+from batcher.service.running.view import wave_told
+from batcher.service.shared import course
+from batcher.service.shared.database import SharedServiceDatabase
+from batcher.service.shared.local_workers import LocalWorkers
+from batcher.service.shared.mirror import Mirror
+from batcher.service.shared.opening import SharedOpener, is_to_open, with_trouble
+from batcher.service.shared.register import SharedRegister
+from batcher.service.shared.sights import Pace, status_of
+from batcher.wave.status import WaveStatus
+
+log = get_logger("batcher.service")
+
+_LOOK_S = 0.5
+_AWAY_S = 2.0  # between two looks at a database that does not answer
+_FEEDS = 64  # that are kept for waves of which there is nothing new and to which nobody listens
+_OPEN_AT_ONCE = 2
+_READ_LATELY_S = 20.0  # a copy goes on for so long after somebody asked for it
+_IN_FLIGHT_S = 6.0  # for what is in flight to be answered, where another wave keeps the worker there
+_ACTIVE = (State.HELD, State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
+_UNDER_WAY = (State.RUNNING, State.PAUSED, State.STOPPING)
+
+
+class SharedRunner:
+    """The waves of the database, seen from here: a `WaveRunner`. *pace* is what the service's settings have."""
+
+    def __init__(
+        self,
+        database: SharedServiceDatabase,
+        register: SharedRegister,
+        mirror: Mirror,
+        opener: SharedOpener,
+        workers: LocalWorkers,
+        clock: Clock,
+        *,
+        pace: str,
+    ) -> None:
+        self._database = database
+        self._register = register
+        self._mirror = mirror
+        self._opener = opener
+        self._workers = workers
+        self._clock = clock
+        self._pace = pace
+        self._rows: dict[str, WaveRow] = {}  # of waves that have not ended
+        self._standings: dict[str, SharedStanding] = {}
+        self._seen_workers: Sequence[SeenWorker] = ()
+        self._paces: dict[str, Pace] = {}
+        self._forbidden_at: dict[str, float] = {}  # monotonic: since when orders have ended a wave
+        self._read_at: dict[str, float] = {}  # monotonic: when somebody last read a wave's lines
+        self._openings: dict[str, asyncio.Task[None]] = {}
+        self._feeds: dict[str, Feed] = {}
+        self._told: dict[str, Mapping[str, Any]] = {}
+        self._counted: dict[str, int] = {}  # lines told of, by wave
+        self._looking: asyncio.Task[None] | None = None
+        self._nudge = asyncio.Event()
+        self.is_closing = False
+
+    # --- life ---------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Look at what is there, and have the workers of this service work."""
+        with suppress(StoreFailed):  # it was there a moment ago: the next look tells of it
+            await self._look()
+        self._workers.begin()
+        self._looking = asyncio.create_task(self._look_on(), name="service-look")
+
+    async def close(self, grace_s: float) -> None:
+        """Have this service's workers hand on what they have; the waves go on elsewhere, or with the next start."""
+        if self.is_closing:
+            return
+        self.is_closing = True
+        log.warning("service.ending", waves=len(self._rows))
+        for feed in self._feeds.values():
+            feed.wake()
+        tasks = [*self._openings.values(), *filter(None, [self._looking])]
+        for task in tasks:
+            task.cancel()
+        await self._workers.end(grace_s)
+        for task in tasks:
+            with suppress(asyncio.CancelledError, BatcherError):
+                await task
+
+    def hurry(self) -> None:
+        """Leave at once."""
+        self._workers.hurry()
+
+    # --- what there is ------------------------------------------------------------------------------------
+
+    @property
+    def to_go(self) -> int:
+        """How many waves run, or are to run."""
+        return sum(row.state is not State.HELD for row in self._rows.values())
+
+    def row(self, id: str) -> WaveRow | None:
+        """The wave with that id, where it has not ended."""
+        return self._rows.get(id)
+
+    def told(self, row: WaveRow) -> dict[str, Any]:
+        """The wave as it is told, see `WaveModel`."""
+        return wave_told(row, self._status(row))
+
+    def statuses(self) -> list[WaveStatus]:
+        """Where each wave stands that runs."""
+        return [status for row in self._rows.values() if (status := self._status(row)) is not None]
+
+    def _status(self, row: WaveRow) -> WaveStatus | None:
+        standing = self._standings.get(row.id)
+        if standing is None or not row.is_begun or row.state not in _UNDER_WAY:
+            return None
+        pace = self._paces.setdefault(row.id, Pace(self._clock))
+        return status_of(standing, self._seen_workers, str(row.given.get("rate", self._pace)), pace.per_s)
+
+    def feed(self, id: str) -> Feed:
+        """The events of a wave."""
+        return self._feeds.setdefault(id, Feed())
+
+    def final_results(self, id: str) -> int | None:
+        """None: all lines that are here are final. The copy goes on for as long as somebody asks."""
+        self._read_at[id] = self._clock.monotonic()
+        return None
+
+    def read(self, row: WaveRow) -> None:
+        """Somebody reads the lines of *row*."""
+        self._read_at[row.id] = self._clock.monotonic()
+        if row.state in _ACTIVE:
+            self._rows.setdefault(row.id, row)
+
+    def put(self, row: WaveRow) -> None:
+        """The wave *row* is new, or was changed: tell of it, and see to it soon."""
+        if row.state in _ACTIVE:
+            self._rows[row.id] = row
+        else:
+            self._forget(row.id)
+        self._tell(row)
+        self._nudge.set()
+
+    # --- looking ------------------------------------------------------------------------------------------
+
+    async def _look_on(self) -> None:
+        while True:
+            pause_s = _LOOK_S
+            self._nudge.clear()
+            try:
+                await self._look()
+            except StoreFailed as error:
+                pause_s = _AWAY_S
+                for row in list(self._rows.values()):
+                    self._tell(with_trouble(row, error))
+            except Exception as error:  # a defect: the API goes on, and so does the next look
+                log.error("service.failed", exc_info=error)
+                pause_s = _AWAY_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._nudge.wait()
+
+    async def _look(self) -> None:
+        """See how everything stands, and what follows. Raises `StoreFailed`."""
+        rows = {row.id: row for row in await self._register.in_states(_ACTIVE)}
+        for id in self._rows.keys() - rows.keys():
+            row = await self._register.get(id)
+            if row is not None and row.state in _ACTIVE:
+                rows[id] = row  # it came a moment ago
+            elif row is not None:
+                await self._ended(row)
+        self._rows = rows
+        under_way = [row.id for row in rows.values() if row.is_begun and row.state in _UNDER_WAY]
+
+        def standings(link: DatabaseLink) -> tuple[list[SharedStanding], list[SeenWorker]]:
+            return [one for id in under_way for one in standings_of(link, id)], workers_of(link)
+
+        found, self._seen_workers = await self._database.ask(standings)
+        self._standings = {standing.wave: standing for standing in found}
+        for standing in found:
+            self._paces.setdefault(standing.wave, Pace(self._clock)).see(standing.settled)
+            await self._follow(rows[standing.wave], standing)
+        self._open_queued()
+        await self._bring_copies()
+        for row in list(self._rows.values()):
+            self._tell(row)
+        self._tidy()
+
+    async def _follow(self, row: WaveRow, standing: SharedStanding) -> None:
+        """Bring the row in line with where its wave stands."""
+        changed: WaveRow | None = None
+        if self._is_over(row, standing):
+            left = await self._left_open(row) if standing.settled < standing.entries else Counter()
+            now = self._clock.now()
+            changed = await self._register.change_by_standing(
+                row.id, lambda row, standing: course.end_of(row, standing, left, now)
+            )
+        elif course.what_follows(row, standing):
+            changed = await self._register.change_by_standing(row.id, course.what_follows)
+        if changed is None:
+            return
+        if changed.state in _ACTIVE:
+            self._rows[row.id] = changed
+        else:
+            log.info(
+                "service.wave_ended",
+                wave=row.id,
+                state=changed.state.value,
+                exit_code=changed.exit_code,
+                reason=changed.reason,
+            )
+            await self._ended(changed)
+
+    def _is_over(self, row: WaveRow, standing: SharedStanding) -> bool:
+        """Whether nothing more comes of the wave: all is settled, or orders have ended it and nothing is in flight."""
+        if standing.settled >= standing.entries:
+            return True
+        if not course.is_forbidden(standing):
+            self._forbidden_at.pop(row.id, None)
+            return False
+        since = self._forbidden_at.setdefault(row.id, self._clock.monotonic())
+        return not course.is_held(standing) or self._clock.monotonic() - since > _IN_FLIGHT_S
+
+    async def _left_open(self, row: WaveRow) -> Counter[Status]:
+        """What stays open of a wave that was ended, by the status that it is given."""
+        return await self._mirror.left_open(row)
+
+    async def _ended(self, row: WaveRow) -> None:
+        """The wave *row* has come to rest: its last lines are here before anybody hears of it."""
+        if self._is_read(row.id):
+            with suppress(StoreFailed):  # whoever reads it next is told
+                await self._mirror.bring(row)
+        self._forget(row.id)
+        self._tell(row)
+
+    def _forget(self, id: str) -> None:
+        for known in (self._rows, self._standings, self._paces, self._forbidden_at, self._counted):
+            known.pop(id, None)
+
+    def _is_read(self, id: str) -> bool:
+        at = self._read_at.get(id)
+        return at is not None and self._clock.monotonic() - at < _READ_LATELY_S
+
+    async def _bring_copies(self) -> None:
+        for id, standing in self._standings.items():
+            row = self._rows.get(id)
+            if row is None:
+                continue
+            if self._is_read(id):
+                with suppress(StoreFailed):  # the disk here is full, say: whoever reads is told
+                    await self._mirror.bring(row)
+            if self._counted.get(id) != standing.settled:
+                self._counted[id] = standing.settled
+                self.feed(id).publish("results", {"sequence": standing.settled})
+
+    # --- opening ------------------------------------------------------------------------------------------
+
+    def _open_queued(self) -> None:
+        waiting = [row for row in self._rows.values() if is_to_open(row) and row.id not in self._openings]
+        for row in sorted(waiting, key=lambda row: (-row.priority, row.number)):
+            if len(self._openings) >= _OPEN_AT_ONCE:
+                return
+            task = self._openings[row.id] = asyncio.create_task(self._open(row), name=f"open {row.id}")
+            task.add_done_callback(partial(self._opened, row.id))
+
+    def _opened(self, id: str, _: asyncio.Task[None]) -> None:
+        self._openings.pop(id, None)
+
+    async def _open(self, row: WaveRow) -> None:
+        try:
+            opened = await self._opener.open(row.id)
+        except StoreFailed as error:
+            log.error("service.store_failed", wave=row.id, error=str(error))
+            self._tell(with_trouble(row, error))
+            await asyncio.sleep(_AWAY_S)
+            return
+        except Exception as error:  # a defect, with this wave: it is told, and the others go on
+            log.error("service.wave_failed", wave=row.id, exc_info=error)
+            await asyncio.sleep(_READ_LATELY_S)
+            return
+        if opened is None:
+            await asyncio.sleep(_AWAY_S)  # another service opens it
+            return
+        if opened.is_open:
+            log.info("service.wave_begun", wave=row.id, name=row.name)
+        self.put(opened)
+
+    # --- telling of it ------------------------------------------------------------------------------------
+
+    def _tell(self, row: WaveRow) -> None:
+        told = self.told(row)
+        if self._told.get(row.id) != told:
+            if row.id in self._rows:
+                self._told[row.id] = told
+            else:
+                self._told.pop(row.id, None)
+            self.feed(row.id).publish("wave", told)
+
+    def _tidy(self) -> None:
+        """Forget what nobody asks for any more."""
+        for id in [id for id in self._read_at if not self._is_read(id)]:
+            del self._read_at[id]
+        if len(self._feeds) > _FEEDS:
+            idle = [id for id, feed in self._feeds.items() if not feed.listeners and id not in self._rows]
+            for id in idle[: len(self._feeds) - _FEEDS]:
+                del self._feeds[id]
