@@ -105,6 +105,7 @@ class Waves:
         self._require_open()
         profile = self.service.profile(asked.profile)
         loaded = settings_from(self.service, profile, given)
+        self.backend.require_able(loaded.settings)
         id = "".join(secrets.choice(_SIGNS) for _ in range(12))
         draft = Folder(self.data.incoming / id, manifest.format)
         try:
@@ -226,7 +227,7 @@ class Waves:
         }
 
     async def files(self, row: WaveRow) -> Folder:
-        """Its files, as they are by now."""
+        """The files of a wave, as they are by now."""
         return await self.backend.files(row)
 
     def settings_of(self, row: WaveRow) -> Loaded:
@@ -335,6 +336,7 @@ class Waves:
                 await in_thread(lambda: recheck_manifest(folder, draft), lambda: None)
             given = {name: value for name, value in row.given.items() if name != "digest"} | {"wait": "true"}
             loaded = settings_from(self.service, row.profile, given)
+            self.backend.require_able(loaded.settings)
             made = WaveRow(
                 id=new,
                 name=f"{row.name[: LONGEST_NAME - len(_AGAIN)]}{_AGAIN}",

@@ -123,12 +123,13 @@ async def serving(data: Path, *, limits: ServiceLimits | None = None, **more: An
 
 
 class Process:
-    """A service as a process; `kill` it as hard as can be."""
+    """A service as a process, over the folder *data* or what *arguments* name; `kill` it as hard as can be."""
 
-    def __init__(self, data: Path, *arguments: str, dies_at: str | None = None) -> None:
+    def __init__(self, data: Path | None, *arguments: str, dies_at: str | None = None) -> None:
         program = ["batcher"] if dies_at is None else ["tests.service.dying", dies_at]
+        place = [] if data is None else ["--data", str(data)]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", *program, "serve", "--data", str(data), "--listen", "127.0.0.1:0", *arguments],
+            [sys.executable, "-m", *program, "serve", *place, "--listen", "127.0.0.1:0", *arguments],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -157,8 +158,8 @@ class Process:
 
 
 @contextmanager
-def process(data: Path, *arguments: str, dies_at: str | None = None) -> Iterator[Process]:
-    """A service as a process, over the folder *data*; *dies_at* is a step of `dying`."""
+def process(data: Path | None, *arguments: str, dies_at: str | None = None) -> Iterator[Process]:
+    """A service as a process, as `Process` has it; *dies_at* is a step of `dying`."""
     served = Process(data, *arguments, dies_at=dies_at)
     try:
         yield served

@@ -10,6 +10,7 @@ from batcher.service.kept.register import WaveRow
 from batcher.service.models import State
 from batcher.service.notices.courier import OutboxDatabase
 from batcher.service.running.feed import Feed
+from batcher.settings import RunSettings
 from batcher.wave.status import WaveStatus
 
 
@@ -86,6 +87,10 @@ class Backend(Protocol):
 
     async def edition(self, row: WaveRow, kind: str, path: Path) -> int:
         """The edition of its lines of that *kind*, in the file at *path*: another one where lines were taken back."""
+        ...
+
+    def require_able(self, settings: RunSettings) -> None:
+        """See that a wave can have *settings* here. Raises `Problem`."""
         ...
 
     def goes_on_as(self, row: WaveRow) -> State:

@@ -22,6 +22,7 @@ from batcher.service.running.editions import Editions
 from batcher.service.running.host import Host
 from batcher.service.running.runner import Runner
 from batcher.service.running.view import time_told
+from batcher.settings import RunSettings
 from batcher.wave.status import WaveStatus
 
 
@@ -82,6 +83,9 @@ class EmbeddedBackend:
     async def edition(self, row: WaveRow, kind: str, path: Path) -> int:
         """The edition of its lines of that *kind*, in the file at *path*: another one where lines were taken back."""
         return await self._editions.of(row, kind, path)
+
+    def require_able(self, settings: RunSettings) -> None:
+        """Do nothing: a wave can have any settings here."""
 
     def goes_on_as(self, row: WaveRow) -> State:
         """The state of a paused wave once it goes on."""

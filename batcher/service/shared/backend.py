@@ -6,7 +6,7 @@ from typing import Any
 
 from batcher.clock import Clock
 from batcher.machines.working import name_of_process
-from batcher.service.given import ServedProfiles
+from batcher.service.given import ServedProfiles, finding, invalid
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.port import WaveRegister
 from batcher.service.kept.register import WaveRow
@@ -20,6 +20,7 @@ from batcher.service.shared.opening import SharedOpener
 from batcher.service.shared.register import SharedRegister
 from batcher.service.shared.runner import SharedRunner
 from batcher.service.shared.sights import scopes_told, workers_told
+from batcher.settings import RunSettings
 from batcher.wave.status import WaveStatus
 
 
@@ -77,6 +78,21 @@ class SharedBackend:
     async def edition(self, row: WaveRow, kind: str, path: Path) -> int:
         """The edition of its lines: another one where lines were taken back. Raises `StoreFailed`."""
         return row.runs + await self._shared.reopened(row.id)
+
+    def require_able(self, settings: RunSettings) -> None:
+        """Refuse what a wave in a database cannot do. Raises `Problem`."""
+        asked = {
+            "wait": settings.wait,
+            "wait_ready": settings.wait_ready > 0,
+            "max_running": settings.max_running is not None or bool(settings.max_running_per),
+        }
+        wrong = [
+            finding(name, None, "is not for a service over a database", "Leave it out, also in its configuration")
+            for name, is_asked in asked.items()
+            if is_asked
+        ]
+        if wrong:
+            raise invalid(wrong)
 
     def goes_on_as(self, row: WaveRow) -> State:
         """The state of a paused wave once it goes on."""

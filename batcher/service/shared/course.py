@@ -55,7 +55,7 @@ def end_of(row: WaveRow, standing: SharedStanding, left_open: Mapping[Status, in
     return {
         "state": State.ENDED if stop is None else State.STOPPED,
         "is_open": False,
-        "reason": None if stop is None else _why(row, stop),
+        "reason": None if stop is None else _why(row, standing, stop),
         "exit_code": _exit_code(standing.entries, counts, stop),
         "ended_at": now,
         "counts": {status.value: count for status, count in counts.items()},
@@ -64,8 +64,10 @@ def end_of(row: WaveRow, standing: SharedStanding, left_open: Mapping[Status, in
     }
 
 
-def _why(row: WaveRow, stop: Stop) -> str:
-    return row.reason or stop.text if row.state is State.STOPPING else stop.text
+def _why(row: WaveRow, standing: SharedStanding, stop: Stop) -> str:
+    if standing.orders.stop is None:
+        return stop.text
+    return row.reason if row.state is State.STOPPING and row.reason else standing.orders.stop
 
 
 def _exit_code(entries: int, counts: Mapping[Status, int], stop: Stop | None) -> int:

@@ -101,7 +101,7 @@ class SharedRegister:
     async def change_by_standing(
         self, id: str, decide: Callable[[WaveRow, SharedStanding], Mapping[str, Any]]
     ) -> WaveRow | None:
-        """The same, where *decide* is told as well where the wave stands at that moment; it has to be planned."""
+        """Change it as *decide* says, which is told where the wave, which is planned, stands at that moment as well."""
 
         def decided(row: WaveRow, link: DatabaseLink) -> Mapping[str, Any]:
             found = standings_of(link, id)

@@ -71,7 +71,7 @@ def scopes_told(link: DatabaseLink, pace: str) -> list[dict[str, Any]]:
             "rate": rate or next(filter(None, rates), None) or pace,
             "limit": pace,
             "in_flight": 0,
-            "paused_until_s": None if paused is None else 0.0,
+            "paused_until_s": None,
             "reason": paused,
             "waves": waves,
             "worker": owner,
@@ -136,7 +136,6 @@ def _scope(standing: SharedStanding, scope: SharedScope, workers: Sequence[SeenW
         in_flight=0,
         rate_text=scope.rate or orders.rate or pace,
         reason=reason,
-        paused_until_s=None if reason is None else 0.0,
     )
 
 

@@ -1,0 +1,300 @@
+"""Services over one database, against a real PostgreSQL: what one is told all know, and workers run it."""
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import orjson
+import pytest
+
+from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.link import DatabaseLink, Patience
+from batcher.service.models import State
+from batcher.simulator.ledger import Effect, doubles
+from batcher.simulator.server import Simulator
+from tests.journal.postgres.cluster import needed, prepared
+from tests.machines.fleet.wire import FleetWire
+from tests.service.serving import CSV, Serving, csv, eventually, process, serving
+
+
+@pytest.fixture
+def address() -> Address:
+    return prepared(needed())
+
+
+def row_of(address: Address, sql: str) -> tuple[object, ...] | None:
+    link = DatabaseLink(address, Patience())
+    try:
+        return link.row(sql)
+    finally:
+        link.close()
+
+
+async def text(service: Serving, path: str) -> tuple[bytes, str]:
+    """The lines at *path*, and their edition."""
+    async with service.client.get(path) as answer:
+        assert answer.status == 200
+        return await answer.read(), answer.headers["ETag"]
+
+
+async def test_a_wave_that_one_service_took_is_run_and_read_at_the_other(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    async with (
+        serving(tmp_path, database=address, workers=0) as one,
+        serving(tmp_path, database=address, workers=1) as two,
+    ):
+        wave = await one.submit(csv(20), "name=night", {"Idempotency-Key": "k-1"})
+        same = await two.submit(csv(20), "name=night", {"Idempotency-Key": "k-1"})
+        assert same["id"] == wave["id"]
+        async with two.client.post("/v1/waves", data=csv(21), headers={**CSV, "Idempotency-Key": "k-1"}) as answer:
+            assert answer.status == 409
+        id = wave["id"]
+        for service in (one, two):
+            ended = await service.until(id, State.ENDED)
+            assert ended["counts"]["created"] == 20
+            assert ended["exit_code"] == 0
+            assert ended["scopes"][0]["settled"] == 20
+        assert await text(one, f"/v1/waves/{id}/results") == await text(two, f"/v1/waves/{id}/results")
+        async with one.client.get(f"/v1/waves/{id}/manifest") as answer:
+            assert await answer.read() == csv(20)
+        async with two.client.get(f"/v1/waves/{id}/manifest") as answer:
+            assert await answer.read() == csv(20)
+        entries = await one.get(f"/v1/waves/{id}/entries?status=created&limit=3")
+        assert (entries["total"], [entry["key"] for entry in entries["entries"]]) == (20, ["k0", "k1", "k2"])
+        explained = await one.get(f"/v1/waves/{id}/entries/7")
+        assert explained["result"]["status"] == "created"
+        assert explained["steps"][0]["what"] == "request"
+        report = await one.get(f"/v1/waves/{id}/report?format=json")
+        assert report["wave"]["entries"] == 20
+        assert (await two.get(f"/v1/waves/{id}/gate"))["entries"] == 20
+        deeds = (await two.get("/v1/audit"))["lines"]
+        assert [(line["action"], line["wave"]) for line in deeds] == [("submit", id)]
+        assert [row["id"] for row in (await two.get("/v1/waves"))["waves"]] == [id]
+    assert not doubles(cloud.ledger)
+    assert sum(len(event.created) for event in cloud.ledger if isinstance(event, Effect)) == 20
+
+
+async def test_lines_are_followed_at_a_service_that_runs_nothing(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    async with (
+        serving(tmp_path, database=address, workers=0) as one,
+        serving(tmp_path, database=address, workers=1) as two,
+    ):
+        id = (await two.submit(csv(40), "rate=40/s"))["id"]
+        lines = await one.lines(f"/v1/waves/{id}/results?follow=true")
+        assert Counter(line["status"] for line in lines) == {"created": 40}
+        assert (await one.get(f"/v1/waves/{id}"))["state"] == "ended"
+
+
+async def test_a_wave_is_steered_at_either_service(cloud: Simulator, tmp_path: Path, address: Address) -> None:
+    orders = "SELECT stop, paused, rate, read_rate, concurrency, priority FROM wave_orders"
+    async with (
+        serving(tmp_path, database=address, workers=0) as one,
+        serving(tmp_path, database=address, workers=1) as two,
+    ):
+        id = (await one.submit(csv(400), "rate=40/s"))["id"]
+        await two.created(id, 5)
+        assert (await two.post(f"/v1/waves/{id}/pause"))["state"] == "paused"
+        assert row_of(address, orders) == (None, "paused by local", "40/s", "40/s", None, 0)  # before it is answered
+        assert (await one.get(f"/v1/waves/{id}"))["state"] == "paused"
+        await one.post(f"/v1/waves/{id}/pause", status=409)
+        async with two.client.patch(f"/v1/waves/{id}", json={"rate": "50/s", "priority": 7}) as answer:
+            assert answer.status == 200
+        assert row_of(address, orders) == (None, "paused by local", "50/s", "50/s", None, 7)
+        assert (await one.post(f"/v1/waves/{id}/resume"))["state"] == "running"
+        reached = (await one.get(f"/v1/waves/{id}"))["counts"]["created"]
+        await two.created(id, reached + 5)
+        assert (await one.post(f"/v1/waves/{id}/stop"))["state"] in ("stopping", "stopped")
+        stopped = await two.until(id, State.STOPPED)
+        assert (stopped["reason"], stopped["exit_code"]) == ("stopped by local", 3)
+        assert sum(stopped["counts"].values()) == 400
+        assert stopped["counts"]["not_submitted"] > 0
+        whole, edition = await text(one, f"/v1/waves/{id}/results")
+        assert len(whole.splitlines()) == 400
+        assert (await two.post(f"/v1/waves/{id}/start"))["state"] == "queued"
+        assert (await one.until(id, State.ENDED))["counts"]["created"] == 400
+        again, another = await text(one, f"/v1/waves/{id}/results")
+        assert another != edition
+        assert Counter(orjson.loads(line)["status"] for line in again.splitlines()) == {"created": 400}
+        await one.post(f"/v1/waves/{id}/stop", status=409)
+    assert not doubles(cloud.ledger)
+
+
+async def test_what_control_orders_past_the_services_is_their_state_as_well(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    link = DatabaseLink(address, Patience())
+    async with serving(tmp_path, database=address, workers=1) as one:
+        id = (await one.submit(csv(400), "rate=40/s"))["id"]
+        await one.created(id, 2)
+        link.do(lambda c: c.execute("UPDATE wave_orders SET paused = 'paused by hand', version = version + 1"))
+        assert (await one.until(id, State.PAUSED))["reason"] == "paused by hand"
+        link.do(lambda c: c.execute("UPDATE wave_orders SET paused = NULL, version = version + 1"))
+        await one.until(id, State.RUNNING)
+        link.do(lambda c: c.execute("UPDATE wave_orders SET stop = 'stopped by hand', version = version + 1"))
+        assert (await one.until(id, State.STOPPED))["reason"] == "stopped by hand"
+    link.close()
+
+
+async def test_a_held_wave_is_not_planned_until_it_is_let_go(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    async with (
+        serving(tmp_path, database=address, workers=1) as one,
+        serving(tmp_path, database=address, workers=0) as two,
+    ):
+        held = (await one.submit(csv(3), "start=false"))["id"]
+        other = (await one.submit(csv(3)))["id"]
+        await one.until(other, State.ENDED)
+        assert (await two.get(f"/v1/waves/{held}"))["state"] == "held"
+        assert row_of(address, "SELECT count(*) FROM waves") == (1,)
+        await two.post(f"/v1/waves/{held}/start")
+        assert (await one.until(held, State.ENDED))["counts"]["created"] == 3
+
+
+async def test_failed_entries_are_taken_up_again(cloud: Simulator, tmp_path: Path, address: Address) -> None:
+    manifest = csv(3) + b"gone-1,objects,gone\n"
+    async with serving(tmp_path, database=address, workers=1) as one:
+        id = (await one.submit(manifest))["id"]
+        ended = await one.until(id, State.ENDED)
+        assert (ended["counts"]["created"], ended["counts"]["failed"], ended["exit_code"]) == (3, 1, 1)
+        first, edition = await text(one, f"/v1/waves/{id}/results")
+        await one.post(f"/v1/waves/{id}/retry-failed")
+
+        async def is_tried_again() -> bool:
+            wave = await one.get(f"/v1/waves/{id}")
+            return wave["state"] == "ended" and (await text(one, f"/v1/waves/{id}/results"))[1] != edition
+
+        await eventually(is_tried_again)
+        again, _ = await text(one, f"/v1/waves/{id}/results")
+        assert len(again.splitlines()) == len(first.splitlines()) == 4
+        assert (await one.get(f"/v1/waves/{id}"))["counts"]["failed"] == 1
+    assert not doubles(cloud.ledger)
+
+
+async def test_workers_are_told_with_what_they_have_and_what_they_cannot_take(
+    cloud: Simulator, tmp_path: Path, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serving(tmp_path, database=address, workers=0) as one:
+        assert await one.get("/v1/workers") == {"workers": []}
+        id = (await one.submit(csv(100), "rate=20/s"))["id"]
+
+        async def says(what: str) -> bool:
+            return what in str((await one.get(f"/v1/waves/{id}"))["scopes"][0]["reason"])
+
+        await eventually(lambda: says("no worker is there"))
+        monkeypatch.delenv("BATCHER_TOKEN")
+        async with serving(tmp_path, database=address, workers=1):
+            await eventually(lambda: says("no worker can take it"))
+            (worker,) = (await one.get("/v1/workers"))["workers"]
+            assert (worker["lanes"], worker["scopes"], worker["waves"]) == (4, [], [])
+            assert [refused["endpoint"] for refused in worker["refuses"]] == [cloud.url]
+        monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
+        async with serving(tmp_path, database=address, workers=2) as two:
+            await two.created(id, 1)
+            workers = (await one.get("/v1/workers"))["workers"]
+            assert len(workers) == 2
+            (held,) = [worker for worker in workers if worker["scopes"]]
+            assert held["waves"] == [id]
+            assert held["scopes"][0]["endpoint"] == cloud.url
+            assert held["scopes"][0]["epoch"] >= 1
+            assert 0 < held["scopes"][0]["lease_left_s"] <= 15
+            (scope,) = (await one.get("/v1/scopes"))["scopes"]
+            assert (scope["worker"], scope["waves"]) == (held["id"], [id])
+
+
+async def test_a_database_that_is_away_is_told_of_and_comes_back(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    async with FleetWire(needed().port) as wire:
+        there = Address(needed().url(port=wire.port), address.schema)
+        async with serving(tmp_path, database=there, workers=0) as one:
+            id = (await one.submit(csv(3), "start=false"))["id"]
+            wire.cut()
+            for method, path in (("GET", f"/v1/waves/{id}"), ("GET", "/readyz"), ("POST", f"/v1/waves/{id}/start")):
+                async with one.client.request(method, path) as answer:
+                    problem = orjson.loads(await answer.read())
+                    assert (answer.status, answer.content_type) == (503, "application/problem+json")
+                    assert int(answer.headers["Retry-After"]) > 0
+                    assert "Nothing was changed" in problem["detail"]
+            await one.get("/healthz")
+            wire.mend()
+
+            async def is_back() -> bool:
+                async with one.client.get("/readyz") as answer:
+                    return answer.status == 200
+
+            await eventually(is_back)
+            assert (await one.get(f"/v1/waves/{id}"))["state"] == "held"
+
+
+async def test_what_waves_in_a_database_cannot_do_is_a_finding(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    async with serving(tmp_path, database=address, workers=0) as one:
+        async with one.client.post("/v1/waves?wait=true", data=csv(1), headers=CSV) as answer:
+            assert answer.status == 422
+            assert [found["field"] for found in (await answer.json())["findings"]] == ["wait"]
+        assert (await one.get("/v1/waves"))["waves"] == []
+
+
+# --- processes ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def worker(address: Address) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker as a process of its own."""
+    command = [sys.executable, "-m", "batcher", "worker", "--database", str(address), "--lease", "5"]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=30)
+
+
+@pytest.mark.slow
+async def test_workers_go_on_where_the_service_is_killed_and_it_shows_all_when_it_is_back(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    arguments = ("--database", str(address), "--workers", "0")
+    async with serving(tmp_path, database=address, workers=0) as looker:
+        with worker(address), process(None, *arguments) as killed:
+            async with looker.client.post(f"{killed.url}/v1/waves?rate=20/s", data=csv(60), headers=CSV) as answer:
+                id = (await answer.json())["id"]
+            await looker.created(id, 5)
+            killed.kill()
+            assert (await looker.until(id, State.ENDED))["counts"]["created"] == 60
+        with process(None, *arguments) as again:
+            async with looker.client.get(f"{again.url}/v1/waves/{id}") as answer:
+                assert (await answer.json())["counts"]["created"] == 60
+            async with looker.client.get(f"{again.url}/v1/waves/{id}/results") as answer:
+                assert len((await answer.read()).splitlines()) == 60
+            assert again.end() == 0
+    assert not doubles(cloud.ledger)
+
+
+def serve(*arguments: str) -> tuple[int, str]:
+    """What `batcher serve` ends with and says."""
+    command = [sys.executable, "-m", "batcher", "serve", "--listen", "127.0.0.1:0", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return done.returncode, done.stderr
+
+
+def test_places_for_waves_that_cannot_be(tmp_path: Path) -> None:
+    url = f"{needed().url()}?schema=unprepared"
+    code, said = serve("--database", url)
+    assert (code, "batcher database prepare" in said) == (2, True)
+    code, said = serve("--database", url, "--data", str(tmp_path))
+    assert (code, "give one of them" in said) == (2, True)
+    code, said = serve("--data", str(tmp_path), "--workers", "2")
+    assert (code, "a data folder has one worker" in said) == (2, True)
+    code, said = serve("--database", "postgresql://anna:secret@localhost/fleet")
+    assert (code, "holds a password" in said, "secret" in said) == (2, True, False)
+    assert not said.count("Traceback")
