@@ -9,6 +9,7 @@ import fcntl
 import os
 import shutil
 import tempfile
+import threading
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -114,6 +115,7 @@ class Mirror:
         self._register = register
         self._address = address
         self._clock = clock
+        self._making = threading.Lock()
         self._keeper: PostgresKeeper | None = None
         self._copies: OrderedDict[str, _Copy] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
@@ -203,8 +205,9 @@ class Mirror:
             oldest.export.close()
 
     def _record(self, id: str) -> PostgresWrittenRecord | None:
-        if self._keeper is None:
-            self._keeper = PostgresKeeper(self._address, patience=HASTY, program="batcher (serves, copies)")
+        with self._making:
+            if self._keeper is None:
+                self._keeper = PostgresKeeper(self._address, patience=HASTY, program="batcher (serves, copies)")
         try:
             record = self._keeper.wave(id)
         except JournalAbsent:
