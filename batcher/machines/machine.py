@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 class SharedKeeper(VerdictKeeper, Protocol):
     """What a run of a scope asks of whoever keeps the database that machines share.
 
-    All but `journal` are awaited, and raise `JournalFailed`.
+    All are awaited, as the database may be away, and raise `JournalFailed`.
     """
 
-    def journal(self, wave: str | None = None) -> SharedJournal:
-        """The record of the *wave* with that id. Raises `JournalAbsent`, `JournalFailed`."""
+    async def journal_of(self, wave: str) -> SharedJournal:
+        """The record of the *wave* with that id. Raises `JournalAbsent`."""
         ...
 
     async def work_in(self, endpoint: str, project_id: str) -> list[WaveWork]:

@@ -69,7 +69,7 @@ class WavePart:
     async def open(self, credentials: Mapping[tuple[str, str], Credential]) -> None:
         """Have all ready for the run, and the channel know what is in doubt. Raises `JournalFailed`, `UserError`."""
         machine, held = self._machine, self._held
-        inner = machine.keeper.journal(self.work.id)
+        inner = await machine.keeper.journal_of(self.work.id)
         self._scope = scope = await self._find_scope(inner)
         bound = inner.of(scope, held.epoch)
         self._place = bound.place
@@ -115,7 +115,7 @@ class WavePart:
 
     async def tell_doubts(self) -> None:
         """Have the channel know what the wave has in doubt here, without running it. Raises `JournalFailed`."""
-        journal = self._machine.keeper.journal(self.work.id)
+        journal = await self._machine.keeper.journal_of(self.work.id)
         scope = await self._find_scope(journal)
         policy = policy_of(self._machine.connections.settings)
         jobs, after = self._machine.connections.channels.to(scope.endpoint, scope.project_id).jobs, -1

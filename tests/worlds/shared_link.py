@@ -130,9 +130,8 @@ class SharedLink:
 
     # --- as a keeper ----------------------------------------------------------------------------------------
 
-    def journal(self, wave: str | None = None) -> "SharedMemoryJournal":
+    async def journal_of(self, wave: str) -> "SharedMemoryJournal":
         """See `SharedKeeper`."""
-        assert wave is not None
         return SharedMemoryJournal(self, Binding(0, wave))
 
     async def work_in(self, endpoint: str, project_id: str) -> list[WaveWork]:

@@ -169,6 +169,11 @@ class PostgresKeeper:
         record = self.wave(wave)
         return PostgresJournal(record, self.group(), record.binding())
 
+    async def journal_of(self, wave: str) -> PostgresJournal:
+        """The same, looked for in that thread: the event loop goes on while the database is away. Raises as `wave`."""
+        await self.group().ask(lambda: self.wave(wave))
+        return self.journal(wave)
+
     def group(self) -> GroupCommit[Binding]:
         """The thread that writes for the running event loop, and answers in its turn."""
         if self._group is None:
