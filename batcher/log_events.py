@@ -63,6 +63,8 @@ SENTENCES = {
     "wave.changed": "changed by the operator",
     "wave.concurrency_lowered": "few files may be open at once (ulimit -n): fewer requests go out at once",
     "wave.stopping": "the wave stops",
+    "worker.cut_short": "the worker waits no more for the database that is away: what is in flight is looked up by "
+    "whoever takes its scopes once their leases are over",
     "worker.ending": "the worker ends: nothing new is sent, and its scopes are handed on",
     "worker.left": "the worker leaves at once: what is in flight is looked up by whoever takes its scopes",
     "worker.ready": "the worker looks for work; SIGTERM hands its scopes on, a second one leaves at once",

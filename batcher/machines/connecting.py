@@ -29,7 +29,13 @@ def passes(reason: str) -> bool:
 
 
 async def reach(
-    address: Address, ending: asyncio.Event, *, clock: Clock, program: str, identity: UUID | None = None
+    address: Address,
+    ending: asyncio.Event,
+    *,
+    clock: Clock,
+    program: str,
+    identity: UUID | None = None,
+    patience: Patience = Patience(),  # noqa: B008 - a value that never changes
 ) -> PostgresKeeper | None:
     """The keeper of the database at *address*, waited for; None: *ending* was set before it was there.
 
@@ -39,7 +45,7 @@ async def reach(
     while not ending.is_set():
         try:
             keeper = await asyncio.to_thread(
-                PostgresKeeper, address, patience=Patience(), identity=identity, program=program
+                PostgresKeeper, address, patience=patience, identity=identity, program=program
             )
         except NotAJournal as error:
             raise UserError(str(error)) from error

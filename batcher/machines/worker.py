@@ -58,11 +58,15 @@ class RunScope(Protocol):
 
 
 class WorkerEnding:
-    """Whether a worker is to end: `tell` once, in order; again, at once."""
+    """Whether a worker is to end: `tell` once, in order; again, at once.
+
+    *was_cut_short*: told once, it left its scopes all the same, as the database was away.
+    """
 
     def __init__(self) -> None:
         self.told = asyncio.Event()
         self.at_once = asyncio.Event()
+        self.was_cut_short = False
 
     def tell(self) -> None:
         """Have the worker end in order; told again, at once."""
@@ -84,13 +88,14 @@ class Hearing(Protocol):
 class WorkerTerms(Struct, frozen=True, kw_only=True):
     """What a worker is for: so many *lanes* at once, of the scopes that are *wanted*, of one *wave* (None: of all).
 
-    It looks around every *every_s* seconds.
+    It looks around every *every_s* seconds. Told to end, it waits *grace_s* for a database that is away.
     """
 
     lanes: int
     wanted: ScopeFilter = ScopeFilter()
     wave: str | None = None
     every_s: float = EVERY_S
+    grace_s: float = 30.0
 
 
 class Worker:
@@ -160,7 +165,7 @@ class Worker:
         try:
             gone = asyncio.create_task(self._told_others(self._card.take_away))  # the others share without us now
             handed = asyncio.create_task(_all(lanes))
-            await asyncio.wait({at_once, handed}, return_when=asyncio.FIRST_COMPLETED)
+            await self._wait_for_lanes(at_once, handed, ending)
             if at_once.done():
                 log.warning("worker.left", scopes=sum(not lane.done() for lane in lanes))
                 for lane in lanes:
@@ -170,6 +175,20 @@ class Worker:
             await asyncio.wait({gone, invited, handed}, timeout=_LAST_WORDS_S)
         finally:
             at_once.cancel()
+
+    async def _wait_for_lanes(
+        self, at_once: "asyncio.Task[bool]", handed: "asyncio.Task[None]", ending: WorkerEnding
+    ) -> None:
+        """Until all have ended, or are to be left at once. A database that is away is waited for no longer than so:
+        then what is in flight is answered, and not recorded; whoever has the scope after its lease looks it up."""
+        await asyncio.wait({at_once, handed}, return_when=asyncio.FIRST_COMPLETED, timeout=self._terms.grace_s)
+        if at_once.done() or handed.done():
+            return
+        if self._keeper.link.is_away:
+            ending.was_cut_short = True
+            log.warning("worker.cut_short", scopes=len(self._lanes), waited_s=self._terms.grace_s)
+        self._keeper.link.hurry()
+        await asyncio.wait({at_once, handed}, return_when=asyncio.FIRST_COMPLETED)
 
     # --- looking around -----------------------------------------------------------------------------------
 

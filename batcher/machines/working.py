@@ -12,6 +12,7 @@ from batcher.clock import SystemClock
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.leases import LASTS_S, Leases
+from batcher.journal.postgres.link import Patience
 from batcher.logger import get_logger
 from batcher.machines.connecting import reach
 from batcher.machines.held_scope import HeldScope
@@ -30,13 +31,14 @@ log = get_logger("batcher.machines")
 
 class WorkerOptions(Struct, frozen=True, kw_only=True):
     """What a worker of this machine is told. *profiles* are names and settings, one at least; *lease_s* is how long a
-    lease lasts, in seconds."""
+    lease lasts, in seconds; *patience*, how long its database is waited for."""
 
     address: Address
     profiles: tuple[tuple[str | None, Loaded], ...]
     lanes: int = 4
     wanted: ScopeFilter = ScopeFilter()
     lease_s: float = LASTS_S
+    patience: Patience = Patience()
 
 
 def name_of_process() -> str:
@@ -49,7 +51,9 @@ async def work(options: WorkerOptions, ending: WorkerEnding, *, watch: Boundary 
     clock, rng = SystemClock(), random.Random()
     name = name_of_process()
     async with Ways(options.profiles, clock=clock, rng=rng) as ways:
-        keeper = await reach(options.address, ending.told, clock=clock, program=f"batcher/{name}")
+        keeper = await reach(
+            options.address, ending.told, clock=clock, program=f"batcher/{name}", patience=options.patience
+        )
         if keeper is None:
             return
         try:
@@ -61,6 +65,7 @@ async def work(options: WorkerOptions, ending: WorkerEnding, *, watch: Boundary 
 
 def _worker(options: WorkerOptions, keeper: PostgresKeeper, ways: Ways, name: str, watch: Boundary) -> Worker:
     clock, rng = ways.clock, ways.rng
+    settings = options.profiles[0][1].settings
     leases = Leases(keeper, name, clock.boot, lasts_s=options.lease_s)
 
     async def run(held: HeldScope, way: Way, hand_on: asyncio.Event) -> ScopeEnd:
@@ -73,7 +78,9 @@ def _worker(options: WorkerOptions, keeper: PostgresKeeper, ways: Ways, name: st
         card=WorkerCard(keeper.link, name=name, host=socket.gethostname(), pid=os.getpid(), lanes=options.lanes),
         ways=ways,
         run_scope=run,
-        terms=WorkerTerms(lanes=options.lanes, wanted=options.wanted, every_s=every_s(options.lease_s)),
+        terms=WorkerTerms(
+            lanes=options.lanes, wanted=options.wanted, every_s=every_s(options.lease_s), grace_s=settings.grace
+        ),
         clock=clock,
         rng=rng,
         hearing=lambda heard: Invitations(options.address, program=f"batcher/{name}", clock=clock, heard=heard),

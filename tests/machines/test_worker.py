@@ -14,13 +14,19 @@ import pytest
 
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper
+from batcher.journal.postgres.link import Patience
 from batcher.life.result import Status
+from batcher.machines import worker as worker_module
+from batcher.machines.worker import WorkerEnding
+from batcher.machines.working import WorkerOptions, work
+from batcher.settings import load
 from batcher.simulator.faults import FaultProfile
 from batcher.simulator.iam import IamConfig
 from batcher.simulator.ledger import doubles
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from tests.journal.postgres.cluster import Cluster, needed, prepared
+from tests.machines.fleet.wire import FleetWire
 from tests.machines.made import PROJECT, creates, planned
 from tests.packaging.checkout import ROOT
 
@@ -239,6 +245,55 @@ async def test_told_to_end_while_the_database_is_away_it_ends() -> None:
         process.tell(signal.SIGTERM)
         assert await process.ended() == 0
     own.remove()
+
+
+async def test_told_to_end_with_scopes_in_hand_it_waits_for_a_database_no_longer_than_its_grace(
+    cluster: Cluster, address: Address, keeper: PostgresKeeper
+) -> None:
+    """Then it leaves them, which is said once; what was in flight is looked up by whoever has them next."""
+    async with FleetWire(cluster.port) as wire, Simulator(ServiceConfig(latency_s=(0.3, 0.4))) as simulator:
+        away = f"{cluster.url(port=wire.port)}?schema={address.schema}"
+        planned(keeper, "wave", simulator, range(30), rate="20/s")
+        async with worker(away, "--grace", "1s", "--lease", "5", **TOKEN) as process:
+            await until(lambda: len(creates(simulator)) > 4)
+            wire.cut()
+            process.tell(signal.SIGTERM)
+            assert await process.ended() == 128 + signal.SIGTERM
+        assert [one["scopes"] for one in process.named("worker.cut_short")] == [1]
+        assert keeper.link.rows("SELECT owner IS NOT NULL FROM scopes") == [(True,)]
+        async with worker(address, "--lease", "5", **TOKEN):
+            await until(lambda: keeper.wave("wave").status_counts() == {Status.CREATED: 30})
+        assert not doubles(simulator.ledger)
+
+
+@pytest.mark.slow
+async def test_a_database_that_is_away_for_longer_than_is_waited_for_is_gone_on_with(
+    cluster: Cluster, address: Address, keeper: PostgresKeeper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scope is left, each answer that could not be recorded is told, and the same worker takes it again."""
+    monkeypatch.setenv("BATCHER_TOKEN", TOKEN["BATCHER_TOKEN"])
+    monkeypatch.setattr(worker_module, "_WRITTEN_AGAIN_S", 1.0)
+    ending = WorkerEnding()
+    async with FleetWire(cluster.port) as wire, Simulator(ServiceConfig(latency_s=(0.1, 0.2))) as simulator:
+        planned(keeper, "wave", simulator, range(60), rate="20/s", grace=1.0)
+        options = WorkerOptions(
+            address=Address(cluster.url(port=wire.port), address.schema),
+            profiles=((None, load({})),),
+            lease_s=5.0,
+            patience=Patience(answer_s=0.5, grace_s=1.0),
+        )
+        working = asyncio.create_task(work(options, ending))
+        await until(lambda: len(creates(simulator)) > 4)
+        wire.cut()
+        await until(lambda: keeper.link.rows("SELECT true FROM scopes WHERE lease_until < clock_timestamp()"))
+        sent = len(creates(simulator))
+        await asyncio.sleep(0.5)
+        assert len(creates(simulator)) == sent  # nothing leaves without a lease
+        wire.mend()
+        await until(lambda: keeper.wave("wave").status_counts() == {Status.CREATED: 60})
+        ending.tell()
+        await working
+        assert not doubles(simulator.ledger)
 
 
 @pytest.mark.parametrize(

@@ -107,6 +107,7 @@ class DatabaseLink:
         self._closing = threading.Event()
         self._connection: Connection | None = None
         self.is_pooled = False
+        self.is_away = False  # the last statement got no answer that was worth anything
         self.cluster: str | None = None  # on which the server is; None: it was a standby each time
         try:
             self._connection = self._connect()
@@ -137,15 +138,19 @@ class DatabaseLink:
         while True:
             with self.lock:
                 try:
-                    return self._done(work)
+                    answer = self._done(work)
                 except psycopg.Error as error:
                     waited_s = SystemClock.monotonic() - began
                     hopeless = waited_s >= self._patience.grace_s or self._closing.is_set()
                     passes = self._passes(error)
+                    self.is_away = passes
                     if passes:
                         self._drop()
                     if not passes or hopeless:
                         raise self.failed(error, writing=writing) from error
+                else:
+                    self.is_away = False
+                    return answer
             self._closing.wait(pause_s)
             pause_s = min(2 * pause_s, 1.0)
 

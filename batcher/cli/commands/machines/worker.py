@@ -17,7 +17,17 @@ if TYPE_CHECKING:
 
 _OF_THE_MACHINE = (
     *("region", "endpoint", "project_id", "rate", "read_rate", "concurrency", "give_up_after"),
-    *("timeout", "connect_timeout", "ca_bundle", "proxy", "insecure_http", "timezone", "log_format", "log_level"),
+    *(
+        "timeout",
+        "connect_timeout",
+        "grace",
+        "ca_bundle",
+        "proxy",
+        "insecure_http",
+        "timezone",
+        "log_format",
+        "log_level",
+    ),
 )
 
 _EPILOG = """\b
@@ -31,9 +41,10 @@ lease (15 s) and a few seconds. What a wave was submitted with holds on every ma
 credentials are this machine's own, from its environment and config file. Where the database is away, it is waited for.
 
 \b
-The first SIGTERM (or Ctrl-C) hands its scopes on, the second leaves at once.
+The first SIGTERM (or Ctrl-C) hands its scopes on, the second leaves at once. A database that is away is then
+waited for no longer than --grace: its scopes are left, and others take them when their leases are over.
 Exit codes: 0 ended in order; 2 bad usage or configuration, or a database that says no;
-129/130/143 left at once by a second signal, resumable.
+129/130/143 left its scopes, after a second signal or as the database stayed away; resumable.
 """
 
 
@@ -106,4 +117,4 @@ def _work(options: "WorkerOptions") -> int:
 
     with streams.never_waiting(), asyncio.Runner(loop_factory=quickest_loop()) as runner:
         runner.run(run())
-    return exits.OF_SIGNALS[last[-1].name] if ending.at_once.is_set() else exits.CREATED
+    return exits.OF_SIGNALS[last[-1].name] if ending.at_once.is_set() or ending.was_cut_short else exits.CREATED
