@@ -170,7 +170,10 @@ class PostgresKeeper:
         return PostgresJournal(record, self.group(), record.binding())
 
     async def journal_of(self, wave: str) -> PostgresJournal:
-        """The same, looked for in that thread: the event loop goes on while the database is away. Raises as `wave`."""
+        """That wave's record, looked for in the journals' thread: a database that is away holds up nothing else.
+
+        Raises `JournalAbsent`, `JournalFailed`.
+        """
         await self.group().ask(lambda: self.wave(wave))
         return self.journal(wave)
 
