@@ -15,7 +15,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from _bench.common import ROOT, Row, child, cloud, write_manifest
+from _bench.common import ROOT, Row, child, cloud, command, write_manifest
 from _bench.counts import each
 
 Figures = dict[str, Any]
@@ -27,6 +27,8 @@ _FIGURES = {
     "a wave, answers at once": {"CPU time": "cpu_s", "wall time": "wall_s", "peak memory": "peak_mb"},
     "a wave, answers after 20 ms": {"wall time": "wall_s"},
     "check of the shortest rows": {"CPU time": "cpu_s"},
+    "watch to the last verdict": {"CPU time": "cpu_s", "peak memory": "peak_mb"},
+    "run --wait": {"CPU time": "cpu_s", "peak memory": "peak_mb"},
 }
 
 
@@ -40,6 +42,8 @@ def rows(revision: str, *, quick: bool) -> Iterator[Row]:
             partial(child, "wave", port=at_once, entries=entries, concurrency=_CONCURRENCY),
             partial(child, "wave", port=late, entries=entries, concurrency=_CONCURRENCY),
             partial(_check, manifest),
+            partial(_watch, at_once, entries),
+            partial(_run_and_wait, at_once, entries),
         )
         for (what, figures), measure in zip(_FIGURES.items(), measures, strict=True):
             runs = [(measure(tree=ROOT), measure(tree=before)) for _ in range(pairs)]
@@ -53,6 +57,27 @@ def rows(revision: str, *, quick: bool) -> Iterator[Row]:
 def _check(manifest: Path, *, tree: Path) -> Figures:
     told = child("checking", manifest=str(manifest), entries=_CHECKED, short=True, rounds=1, tree=tree)
     return {"cpu_s": _CHECKED / told["checked"]}
+
+
+def _watch(port: int, entries: int, *, tree: Path) -> Figures:
+    """The command as it is typed, start-up and the gate at its end included: each build watches a wave of its own."""
+    with TemporaryDirectory() as folder:
+        results = str(Path(folder, "results.jsonl"))
+        manifest = write_manifest(Path(folder, "wave.jsonl"), entries)
+        command("run", str(manifest), "-o", results, *_where(port), tree=tree)
+        return command("watch", results, "--poll", "1s", "--read-rate", "off", tree=tree)
+
+
+def _run_and_wait(port: int, entries: int, *, tree: Path) -> Figures:
+    with TemporaryDirectory() as folder:
+        manifest = write_manifest(Path(folder, "wave.jsonl"), entries)
+        results = str(Path(folder, "results.jsonl"))
+        following = ("--wait", "--poll", "1s", "--read-rate", "off")
+        return command("run", str(manifest), "-o", results, *_where(port), *following, tree=tree)
+
+
+def _where(port: int) -> Sequence[str]:
+    return ("--endpoint", f"http://127.0.0.1:{port}", "--project-id", "p", "--rate", "off")
 
 
 def _row(subject: str, pairs: list[tuple[float, float]]) -> Row:

@@ -149,9 +149,9 @@ def write_results(path: Path, entries: int, port: int) -> Path:
 _THROUGH = ["/bin/sh", "-c", '"$@"; exit $?', "sh"]
 
 
-def command(*words: str, accepts: tuple[int, ...] = (0, 1)) -> dict[str, float]:
-    """Run `batcher` with *words*, as it is typed; the CPU time, the most memory and the wall time of its process."""
-    where = surroundings(ROOT)
+def command(*words: str, accepts: tuple[int, ...] = (0, 1), tree: Path = ROOT) -> dict[str, float]:
+    """Run `batcher` of *tree* with *words*, as it is typed; the CPU time, the most memory and the wall time of it."""
+    where = surroundings(tree)
     began = time.perf_counter()
     with (
         TemporaryDirectory() as folder,
