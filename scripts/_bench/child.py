@@ -200,28 +200,13 @@ def _planned(manifest: str, results: Path, port: int = 1) -> Any:
     )
 
 
-def plan(manifest: str, batch: int) -> Figures:
-    """Reading the plan of a wave from its journal, *batch* entries at a time, as a lane does."""
-    with TemporaryDirectory() as folder:
-        opened = _planned(manifest, Path(folder, "results.jsonl"))
-        record, entries, after = opened.record, 0, -1
-        watch = Watch()
-        while read := record.planned(scope=0, after=after, limit=batch):
-            entries += len(read)
-            after = read[-1].index
-        require(entries == opened.start.entries)
-        figures = watch.figures(entries)
-        opened.close()
-    return figures
-
-
 def planning(manifest: str) -> Figures:
     """Checking and planning a wave, and nothing else. Its CPU time is that of the whole process, as of a command."""
     began = time.perf_counter()
     with TemporaryDirectory() as folder:
         _planned(manifest, Path(folder, "results.jsonl")).close()
         wall_s = time.perf_counter() - began
-    return {"cpu_s": time.process_time(), "wall_s": wall_s}
+    return {"cpu_s": time.process_time(), "wall_s": wall_s, "peak_mb": peak_mb()}
 
 
 def finish(manifest: str, results: str, share: float = 1.0, doubtful: int | None = None, port: int = 1) -> Figures:
@@ -275,22 +260,7 @@ def taking_up(port: int, manifest: str, results: str) -> Figures:
             await asyncio.wait({task})
 
     asyncio.run(main())
-    return {"cpu_s": time.process_time()}
-
-
-def resume(manifest: str, results: str) -> Figures:
-    """Taking up a wave that is done."""
-    from batcher import Wave
-
-    async def main() -> Figures:
-        keywords: dict[str, Any] = {"endpoint": "http://127.0.0.1:1", "project_id": "p", "rate": "off"}
-        watch = Watch()
-        async with Wave(Path(manifest), Path(results), **keywords) as running:
-            end = await running.run()
-        require(end.status.open == 0)
-        return watch.figures(end.status.entries)
-
-    return asyncio.run(main())
+    return {"cpu_s": time.process_time(), "peak_mb": peak_mb()}
 
 
 def follow(results: str) -> Figures:
@@ -339,22 +309,6 @@ def follow(results: str) -> Figures:
     return {"entries": entries}
 
 
-def read(command: list[str], results: str, warm: str) -> Figures:
-    """One command over a wave that was followed, as it is typed. Done to *warm* first, it loads what is loaded once."""
-    from contextlib import chdir, redirect_stderr, redirect_stdout
-    from io import StringIO
-
-    from batcher.cli.main import run
-
-    with Path(results).open("rb") as lines:
-        entries = sum(1 for _ in lines)
-    with TemporaryDirectory() as folder, chdir(folder), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-        require(run([command[0], warm, *command[1:]]) in (0, 1))
-        watch = Watch()
-        require(run([command[0], results, *command[1:]]) in (0, 1))
-        return watch.figures(entries)
-
-
 def watching(results: str, timeout: str | None = None) -> Figures:
     """Following the wave of *results* as `watch` does, without the gate: to its verdicts, or until *timeout*."""
     from batcher.follow.watch_session import WatchSession
@@ -384,13 +338,10 @@ def main() -> None:
         paced,
         checking,
         memory,
-        plan,
         planning,
         finish,
         taking_up,
-        resume,
         follow,
-        read,
         watching,
     )
     measure = {function.__name__: function for function in kinds}[kind]

@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 from _bench.common import Row, at_least
 
 _IN_FLIGHT = {16: 0.5, 64: 0.4}  # and the least share of SQLite's rate
-_ROUNDS, _SECONDS = 5, 2.0
+_ROUNDS, _SECONDS = 3, 2.0
 
 
 def rows(*, quick: bool) -> Iterator[Row]:
@@ -28,7 +28,7 @@ def rows(*, quick: bool) -> Iterator[Row]:
     if binaries() is None:
         yield Row(subject="PostgreSQL", figure="there is none here: install Debian's package postgresql")
         return
-    cluster = Cluster.make()
+    cluster = Cluster.make(shared_buffers="128MB")  # as PostgreSQL has it by default
     try:
         for in_flight, least in _IN_FLIGHT.items():
             rates: dict[str, list[float]] = {"SQLite": [], "PostgreSQL": []}

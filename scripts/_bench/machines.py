@@ -47,7 +47,7 @@ def rows(*, quick: bool) -> Iterator[Row]:
     if binaries() is None:
         yield Row(subject="PostgreSQL", figure="there is none here: install Debian's package postgresql")
         return
-    cluster = Cluster.make()
+    cluster = Cluster.make(shared_buffers="128MB")  # as PostgreSQL has it by default
     try:
         yield from _shared_out(cluster, 1 if quick else _ROUNDS)
         yield from _large(cluster, 100_000 if quick else _LARGE)

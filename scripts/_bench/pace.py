@@ -8,7 +8,7 @@ from batcher.rates import Rate
 
 _LIMITS = ("5/s", "20/s", "200/s")  # of still longer periods tests/pace speaks, where time leaps
 _PERIODS = 12
-_SLOW_LIMIT, _SLOW_PERIODS = "10/min", 4
+_SLOW_LIMIT, _SLOW_PERIODS = "10/min", 2
 
 
 def rows(*, quick: bool) -> Iterator[Row]:
