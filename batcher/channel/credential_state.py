@@ -45,7 +45,7 @@ class CredentialState:
         self._scope = scope
         self._clock = clock
         self._on_halt = on_halt
-        self._is_in = False
+        self.is_in = False  # the cloud has let the scope in
         self._asking = FairSemaphore(1)
         self._alone = asyncio.Lock()
         self._renewing = asyncio.Lock()
@@ -57,7 +57,7 @@ class CredentialState:
         if self.halted is not None:
             return False
         refusal = await who.cloud.prepare()
-        if refusal is not None and refusal.passing and self._is_in:
+        if refusal is not None and refusal.passing and self.is_in:
             refusal = await self._outlast(refusal, who)
             if refusal is not None and who.long_waits.closed:
                 return False
@@ -92,7 +92,7 @@ class CredentialState:
 
     def let_in(self) -> None:
         """The cloud has answered to a request, and not by refusing its credential."""
-        self._is_in, self._renewed = True, False
+        self.is_in, self._renewed = True, False
 
     async def renew_or_halt(self, trouble: Trouble, sent_at: float, who: Asker) -> bool:
         """After a refusal: True if there is a newer credential than at *sent_at*, not refused yet."""
@@ -108,12 +108,12 @@ class CredentialState:
 
     def first_alone(self) -> AbstractAsyncContextManager[None]:
         """Until the cloud has let us in, one request at a time: a wrong credential costs one refusal."""
-        return nullcontext() if self._is_in else self._one_at_a_time()
+        return nullcontext() if self.is_in else self._one_at_a_time()
 
     @asynccontextmanager
     async def _one_at_a_time(self) -> AsyncIterator[None]:
         await self._alone.acquire()
-        if self._is_in:  # meanwhile
+        if self.is_in:  # meanwhile
             self._alone.release()
             yield
             return
@@ -133,7 +133,7 @@ class CredentialState:
     def go_on(self) -> None:
         """Another try after a halt: of a wave that comes later. Its first request goes alone again."""
         self.halted = None
-        self._is_in = self._renewed = False
+        self.is_in = self._renewed = False
 
 
 def _not_let_in(refusal: Refusal) -> Trouble:

@@ -29,6 +29,8 @@ _LOOKS = 1000  # or so, however long it takes
 class SimulatedCredential:
     """What the simulated cloud takes; the operator's own stay where they are."""
 
+    at_hand = True
+
     def describe(self) -> str:
         """The kind and origin of the credential, for people."""
         return "a simulated token"

@@ -24,7 +24,8 @@ class HeldBack(BatcherError):
 
 
 class HttpRequest(Discreet, frozen=True, kw_only=True):
-    """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes.
+    """One request, complete but for its transport. *url* is absolute; *body* is sent as these very bytes; *headers* do
+    not change any more.
 
     *on_sent* is called once, right before the body begins to leave: the pace counts from there. Where it raises
     `HeldBack`, nothing leaves, and sending raises that. An answer longer than
@@ -71,6 +72,11 @@ class Credential(Protocol):
         """Kind and origin, without the secret: "token from BATCHER_TOKEN"."""
         ...
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether `prepare` would bring nothing that is not there: then it need not be awaited."""
+        ...
+
     async def prepare(self) -> Refusal | None:
         """Have whatever `headers` needs (an unexpired token, a re-read file); one fetch however many wait."""
         ...
@@ -92,6 +98,11 @@ class Cloud(Protocol):
     """One scope of the cloud, as handed to the engine. Each call sends one request, once, and never raises for what
     comes of it. *on_sent* is called once, right before the request begins to leave; where it raises `HeldBack` the call
     does, and nothing has left."""
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the credential is ready as it is: then `prepare` need not be awaited."""
+        ...
 
     async def prepare(self) -> Refusal | None:
         """Have the credential ready, so that the next call leaves at once. None: ready."""

@@ -101,6 +101,9 @@ class Half(StrEnum):
     DATA = "data_level"
 
 
+_SENT = RequestStage.SENT  # Python looks for a member anew at each mention
+
+
 class Outcome(Struct, frozen=True, kw_only=True):
     """How one request went, whatever it asked for. Times are Unix seconds.
 
@@ -119,7 +122,7 @@ class Outcome(Struct, frozen=True, kw_only=True):
     @property
     def left(self) -> bool:
         """Whether the request left us, so that the cloud may have acted."""
-        return self.stage is RequestStage.SENT
+        return self.stage is _SENT
 
     @property
     def answered(self) -> bool:

@@ -25,6 +25,7 @@ from batcher.drs.proxies import Proxies, ProxyRoute, ProxyTrial, UnusableProxy
 from batcher.errors import UserError
 
 USER_AGENT = f"batcher/{__version__}"
+_SENT, _NOT_SENT = RequestStage.SENT, RequestStage.NOT_SENT  # Python looks for a member anew at each mention
 _LEAST_S = 15.0  # that any answer is waited for, where so much is allowed
 
 
@@ -170,9 +171,11 @@ class _Attempt:
     """What is known of one request under way. It does not know its body: that would be a cycle, which with all that
     hangs on it stays in memory until the collector of garbage comes."""
 
+    __slots__ = ("_headers", "_now", "_on_sent", "_through", "held_back", "sent", "sent_at", "status")
+
     def __init__(self, request: HttpRequest, now: Callable[[], float], route: ProxyRoute | None = None) -> None:
         self._now = now
-        self.began = self.sent_at = now()
+        self.sent_at = now()
         self.sent = False
         self.status: int | None = None
         self._headers: dict[str, str] = {}
@@ -224,7 +227,7 @@ class _Attempt:
 
     @property
     def _stage(self) -> RequestStage:
-        return RequestStage.SENT if self.sent else RequestStage.NOT_SENT
+        return _SENT if self.sent else _NOT_SENT
 
 
 class TellingBody(aiohttp.Payload):

@@ -54,7 +54,9 @@ class ConnectorClient:
         self._loop = asyncio.get_running_loop()
         self._deadlines = _Deadlines(self._loop)
         self._dials: dict[str, aiohttp.ClientRequest] = {}  # by origin, where no proxy is between
-        self._heads: dict[tuple[str, str, tuple[tuple[str, str], ...]], str] = {}  # all but the length of the body
+        # Heads but for the length of the body: by all that is in them, and the last one by whose they are.
+        self._heads: dict[tuple[str, str, tuple[tuple[str, str], ...]], bytes] = {}
+        self._last: tuple[str, str, Headers, bytes] = ("", "", {}, b"")
 
     async def exchange(
         self, request: HttpRequest, route: ProxyRoute, timeout: aiohttp.ClientTimeout, told: Told
@@ -65,7 +67,7 @@ class ConnectorClient:
         where the answer is no HTTP.
         """
         dial = self._dial(route)
-        data = self._head(request, route, dial).encode() + request.body
+        data = b"%b%d\r\n\r\n%b" % (self._head(request, route, dial), len(request.body), request.body)
         due = self._loop.time() + (timeout.total or math.inf)
         try:
             connection = await self._connector.connect(dial, traces=[], timeout=timeout)
@@ -129,14 +131,18 @@ class ConnectorClient:
             proxy_headers=proxy_headers,
         )
 
-    def _head(self, request: HttpRequest, route: ProxyRoute, dial: aiohttp.ClientRequest) -> str:
+    def _head(self, request: HttpRequest, route: ProxyRoute, dial: aiohttp.ClientRequest) -> bytes:
+        method, url, headers, head = self._last
+        if request.headers is headers and request.url is url and request.method == method:  # as ever in a wave
+            return head
         about = request.method, request.url, tuple(request.headers.items())
-        head = self._heads.get(about)
-        if head is None:
+        found = self._heads.get(about)
+        if found is None:
             if len(self._heads) >= _MOST_HEADS:  # signed requests have each their own
                 self._heads.clear()
-            head = self._heads[about] = _head(request, route, dial)
-        return f"{head}{len(request.body)}\r\n\r\n"
+            found = self._heads[about] = _head(request, route, dial).encode()
+        self._last = request.method, request.url, request.headers, found
+        return found
 
 
 def _head(request: HttpRequest, route: ProxyRoute, dial: aiohttp.ClientRequest) -> str:

@@ -105,11 +105,14 @@ async def test_it_is_renewed_ahead_of_its_end(life_s: int, renewed_from_s: int) 
     async with serving(numbered(life_s)) as server, transport() as wire:
         bench = Bench(server, wire)
         credential = bench.credential()
+        assert not credential.at_hand
         await credential.prepare()
         bench.time.now_s += renewed_from_s - 1
+        assert credential.at_hand, "so nobody awaits `prepare`"
         await credential.prepare()
         assert shown(credential) == "token-1"
         bench.time.now_s += 2
+        assert not credential.at_hand
         await credential.prepare()
         assert shown(credential) == "token-2"
         assert len(server.asked) == 2

@@ -34,6 +34,8 @@ class Wire:
 class Numbered:
     """A credential whose headers tell which call of `headers` made them."""
 
+    at_hand = False
+
     def __init__(self) -> None:
         self.given = 0
         self.signed: list[HttpRequest] = []

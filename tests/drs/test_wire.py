@@ -162,3 +162,25 @@ async def test_each_exchange_has_its_own_end_though_one_timer_rings_for_all() ->
         asked = [(0, 1.0), (1, 0.5), (2, 0.25), (3, 1.0), (300, 0.5)]
         ends = await asyncio.gather(*(ask(transport, server.url, *each) for each in asked))
     assert ends == [(after + patience * 100, f"no answer within {patience * 100:g} s") for after, patience in asked]
+
+
+async def test_a_head_that_is_kept_is_sent_for_the_same_request_only() -> None:
+    """The head is known again by the very address and headers that it was made of."""
+    async with serve(always(OK)) as server, AiohttpTransport() as transport:
+        one, other = {"X-Auth-Token": "one"}, {"X-Auth-Token": "other"}
+        home, elsewhere = server.url, server.url + "/else"
+        for method, url, headers, body in (
+            ("POST", home, one, b"{}"),
+            ("POST", home, one, b'{"more":1}'),
+            ("POST", home, other, b"{}"),
+            ("PUT", home, other, b"{}"),
+            ("PUT", elsewhere, other, b"{}"),
+            ("POST", home, one, b""),
+        ):
+            answer = await transport.send(HttpRequest(method=method, url=url, headers=headers, body=body))
+            assert answer.http_status == 200
+            head, _, sent = server.requests[-1].partition(b"\r\n\r\n")
+            assert head.startswith(f"{method} {url.removeprefix(home) or '/'} HTTP/1.1\r\n".encode())
+            assert f"\r\nX-Auth-Token: {headers['X-Auth-Token']}\r\n".encode() in head
+            assert head.endswith(f"\r\nContent-Length: {len(body)}".encode())
+            assert sent == body

@@ -31,6 +31,8 @@ PROJECT = "p"
 class Token:
     """A credential that never changes."""
 
+    at_hand = True
+
     def describe(self) -> str:
         return "a token for tests"
 

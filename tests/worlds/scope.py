@@ -36,6 +36,11 @@ class ProcessCloud:
         self._loop = asyncio.get_running_loop()
         self._token = 0
 
+    @property
+    def at_hand(self) -> bool:
+        """See `Cloud.at_hand`."""
+        return self._token != 0
+
     async def prepare(self) -> Refusal | None:
         """See `Cloud.prepare`."""
         if self._token == 0:

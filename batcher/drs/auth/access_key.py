@@ -58,6 +58,8 @@ class AccessKeyCredential:
     *project_id* None is for calls to IAM that belong to no project. *now* is Unix seconds.
     """
 
+    at_hand = False  # each time, the cloud may have refused the key meanwhile
+
     def __init__(
         self, key: AccessKey, project_id: str | None, guard: KeyGuard, *, now: Callable[[], float] = SystemClock.now
     ) -> None:

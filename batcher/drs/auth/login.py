@@ -88,6 +88,11 @@ class LoginCredential:
         """Kind and origin."""
         return self._login.describe()
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether there is a token that holds for a while yet."""
+        return self._holds_until(self._renew_from)
+
     async def prepare(self) -> Refusal | None:
         """Have a token that holds for a while yet. While it is renewed ahead of its end, others go on with it."""
         if self._holds_until(self._renew_from) or (self._fetching.locked() and self._holds_until(self._ends)):

@@ -8,6 +8,8 @@ from batcher.drs.cloud import HttpRequest, Refusal
 class NoCredential:
     """Lets nothing out: a wave that is done is opened without looking for credentials."""
 
+    at_hand = False
+
     def describe(self) -> str:
         """That there is none."""
         return "no credential"

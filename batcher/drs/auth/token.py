@@ -11,6 +11,8 @@ TOKEN_HEADER = "X-Auth-Token"  # noqa: S105 - a header's name
 class TokenCredential:
     """An IAM token that somebody else fetched, and may replace in its file while the wave runs."""
 
+    at_hand = True  # each request looks at the file
+
     def __init__(self, source: SecretSource) -> None:
         self._source = source
         _check_shape(source.current().reveal(), source.origin)

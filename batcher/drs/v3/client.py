@@ -1,6 +1,7 @@
 """The client of one scope: the calls of the API that this product makes, each sent once and answered by an outcome."""
 
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
 
@@ -25,7 +26,8 @@ def _jobs_at(endpoint: str, project_id: str) -> str:
     return f"{endpoint}/v3/{quote(project_id, safe='')}/jobs/"
 
 
-def _headers(x_language: str | None) -> dict[str, str]:
+@lru_cache(maxsize=64)
+def _headers(x_language: str | None) -> Mapping[str, str]:
     language = {"X-Language": x_language} if x_language else {}
     return {"Content-Type": "application/json", **language}
 
@@ -54,10 +56,17 @@ class DrsClient:
         self._endpoint = endpoint
         self._project = quote(project_id, safe="")
         self._jobs = _jobs_at(endpoint, project_id)
+        self._create_url = self._jobs + CREATE_COMPARE_TASK
         self._credential = credential
+        self._sent_with: tuple[Mapping[str, str], Mapping[str, str], Mapping[str, str]] | None = None
         self._x_language = x_language
         self._at_first: tuple[float, ...] = _AT_FIRST if hasty_at_first else ()
         self._refused: Mapping[str, str] = {}  # the credential's headers on the request that last got a 401
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether the credential is ready as it is."""
+        return self._credential.at_hand
 
     async def prepare(self) -> Refusal | None:
         """Have the credential ready, so that the next call leaves at once. None: ready."""
@@ -71,7 +80,9 @@ class DrsClient:
         self, body: bytes, *, job_id: str, asked: Iterable[Half], x_language: str | None = None, on_sent: OnSent = None
     ) -> CreateOutcome:
         """Create what *body*, a create-compare-task request, asks for, once."""
-        answer = await self._post(CREATE_COMPARE_TASK, body, is_read=False, x_language=x_language, on_sent=on_sent)
+        request, credential = self._request("POST", self._create_url, body, x_language, on_sent)
+        answer = await self._transport.send(request)
+        self._answered(answer, credential)
         return classify_create(answer, asked=asked, job_id=job_id)
 
     async def list_comparisons(self, job_id: str, *, page: int, on_sent: OnSent = None) -> ListOutcome:
@@ -101,38 +112,50 @@ class DrsClient:
     def _query(self, request: QueryCompareResultReq, on_sent: OnSent) -> Coroutine[Any, Any, Answer]:
         return self._post(QUERY_COMPARE_RESULT, request.to_wire(), on_sent=on_sent)
 
-    def _post(
-        self, call: str, body: bytes, *, is_read: bool = True, x_language: str | None = None, on_sent: OnSent = None
-    ) -> Coroutine[Any, Any, Answer]:
-        return self._ask("POST", self._jobs + call, body, is_read=is_read, x_language=x_language, on_sent=on_sent)
+    def _post(self, call: str, body: bytes, *, on_sent: OnSent = None) -> Coroutine[Any, Any, Answer]:
+        return self._ask("POST", self._jobs + call, body, on_sent=on_sent)
 
-    async def _ask(
+    async def _ask(self, method: str, url: str, body: bytes, *, on_sent: OnSent = None) -> Answer:
+        """Send one request to *url*, which begins with the endpoint, with what lets it in, and may be asked again."""
+        patience = self._at_first[0] if self._at_first else 1.0
+        limit = guesses.READ_ANSWER_LIMIT
+        request, credential = self._request(method, url, body, None, on_sent, answer_limit=limit, patience=patience)
+        answer = await self._transport.send(request)
+        if answer.http_status is None:
+            self._at_first = self._at_first[1:] or self._at_first
+        self._answered(answer, credential)
+        return answer
+
+    def _request(
         self,
         method: str,
         url: str,
         body: bytes,
+        x_language: str | None,
+        on_sent: OnSent,
         *,
-        is_read: bool = True,
-        x_language: str | None = None,
-        on_sent: OnSent = None,
-    ) -> Answer:
-        """Send one request to *url*, which begins with the endpoint, with what lets it in."""
+        answer_limit: int = guesses.CREATE_ANSWER_LIMIT,
+        patience: float = 1.0,
+    ) -> tuple[HttpRequest, Mapping[str, str]]:
+        """A request with what lets it in, and that by itself."""
         headers = _headers(x_language or self._x_language)
         bare = HttpRequest(
             method=method,
             url=url,
             headers=headers,
             body=body,
-            answer_limit=guesses.READ_ANSWER_LIMIT if is_read else guesses.CREATE_ANSWER_LIMIT,
+            answer_limit=answer_limit,
             on_sent=on_sent,
-            patience=self._at_first[0] if is_read and self._at_first else 1.0,
+            patience=patience,
         )
         credential = self._credential.headers(bare)
-        answer = await self._transport.send(replace(bare, headers={**headers, **credential}))
+        before = self._sent_with
+        if before is None or before[0] is not headers or before[1] != credential:
+            self._sent_with = before = headers, credential, {**headers, **credential}
+        return replace(bare, headers=before[2]), credential
+
+    def _answered(self, answer: Answer, credential: Mapping[str, str]) -> None:
         if answer.http_status == 401:
             self._refused = credential
         if answer.http_status is not None:
             self._at_first = ()
-        elif is_read:
-            self._at_first = self._at_first[1:] or self._at_first
-        return answer
