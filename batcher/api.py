@@ -15,7 +15,7 @@ The command line runs on the same class, so both keep the same promises. What ho
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import AsyncExitStack
 from pathlib import Path
 from types import TracebackType
@@ -234,14 +234,13 @@ class Wave:
             if self._unread is not None:
                 await self._unread.put(None)
 
-    async def _deliver(self, line: bytes) -> None:
+    def _deliver(self, line: bytes) -> Awaitable[None] | None:
         if self._admitting is None and self._unread is None:
-            return
+            return None
         result = Result.model_validate_json(line)
         if self._admitting is not None:
             self._admitting.settled(result)
-        if self._unread is not None:
-            await self._unread.put(result)
+        return None if self._unread is None else self._unread.put(result)
 
     async def _leave(self) -> None:
         """See the wave to its end, also where whoever iterated has left."""

@@ -102,11 +102,14 @@ class CloudClock:
         if self._shown is not None:
             self._shown.seen_at = min(self._shown.seen_at, intent.monotonic)
 
+    def wants(self, timebase: str, after: float, before: float) -> bool:
+        """Whether a comparison that was created between these two moments of *timebase* would be remembered."""
+        several, last, tightest_s = self._known_of(timebase)
+        return several < _FEW or after - last >= _APART_S or before - after < tightest_s
+
     def remember(self, known: StampedComparison) -> None:
         """*known* can tell the cloud's time: should that be needed, it is looked up."""
-        several, last, tightest_s = self._known_of(known.timebase)
-        spaced = several < _FEW or known.after - last >= _APART_S
-        if spaced or known.before - known.after < tightest_s:
+        if self.wants(known.timebase, known.after, known.before):
             self._known[known.task_id] = known
             self._sums.clear()
             if len(self._known) > _MOST:
@@ -116,6 +119,9 @@ class CloudClock:
     def can_be_told(self) -> bool:
         """Whether there is something to learn the cloud's time from, in this process."""
         timebase, job_ids = self._clock.timebase, set()
+        for known in self._known.values():  # asked before each request, and then the first one tells it
+            if known.sure and known.timebase == timebase:
+                return True
         for known in chain(self._known.values(), (fact.known for fact in self._facts.get(timebase, ()))):
             if known.timebase == timebase:
                 if known.sure:

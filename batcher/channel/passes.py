@@ -1,9 +1,8 @@
 """A wave's way into a channel. All that it sends or looks up goes through its pass; it stops and pauses there."""
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractAsyncContextManager, nullcontext
-from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING
 
 from batcher.channel.governor import Limit
 from batcher.channel.other_journals import OtherRecords
@@ -57,6 +56,11 @@ class Pass:
 
     # --- its credential -------------------------------------------------------------------------------------
 
+    @property
+    def at_hand(self) -> bool:
+        """Whether `ready` would say so at once: then it need not be awaited."""
+        return self.halted is None and self.cloud.at_hand and self.channel.credential.halted is None
+
     async def ready(self) -> bool:
         """Whether the wave may send or look: not halted, and the credential is at hand."""
         return self.halted is None and await self.channel.credential.ready(self) and self.halted is None
@@ -64,6 +68,11 @@ class Pass:
     def first_alone(self) -> AbstractAsyncContextManager[None]:
         """Until the cloud has let the channel in, one request at a time: a wrong credential costs one refusal."""
         return self.channel.credential.first_alone()
+
+    @property
+    def is_in(self) -> bool:
+        """Whether the cloud has let the channel in: nobody needs to go first any more."""
+        return self.channel.credential.is_in
 
     def let_in(self) -> None:
         """The cloud has answered to a request, and not by refusing its credential."""
@@ -76,7 +85,7 @@ class Pass:
     # --- its turns and slots ----------------------------------------------------------------------------
 
     def turn(self) -> Turn:
-        """The next turn to create. Wait for `paced` before anything is taken that others wait for."""
+        """The next turn to create. Wait for `Turn.pace` before anything is taken that others wait for."""
         shared = self.governor.creates.pacer
         return shared.turn(self.sends) if self._creates is None else _OwnPaceTurn(self._creates, shared, self.sends)
 
@@ -204,31 +213,50 @@ class Pass:
 
 
 class _OwnPaceTurn(Turn):
-    """A turn that has to keep the wave's own pace as well. That is waited for first, by `paced` or on entering."""
+    """A turn that has to keep the wave's own pace as well. That is waited for first, by `pace` or on entering."""
 
-    __slots__ = ("_is_paced", "_own")
+    __slots__ = ("_own", "is_paced")
 
     def __init__(self, own: Pacer, shared: Pacer, party: Party) -> None:
         super().__init__(shared, party)
         self._own = own.turn(party)
-        self._is_paced = False
+        self.is_paced = False
 
-    async def __aenter__(self) -> Self:
-        if self._is_paced:
-            return await super().__aenter__()
-        await self._own.__aenter__()
+    async def pace(self) -> None:
+        """Wait for the wave's own pace."""
+        await self._own.enter()
+        self.is_paced = True
+
+    def unpace(self) -> None:
+        """Let others have the own pace, which lies behind this turn."""
+        if self.is_paced:
+            self._own.leave()
+
+    def enters(self) -> bool:
+        """Enter, if that can be had at once; a pace of its own is waited for."""
+        return self.is_paced and super().enters()
+
+    async def enter(self) -> None:
+        """Enter, once both paces let it."""
+        if self.is_paced:
+            await super().enter()
+            return
+        await self._own.enter()
         try:
-            return await super().__aenter__()
-        except BaseException as error:
-            await self._own.__aexit__(type(error), error, None)
+            await super().enter()
+        except BaseException:
+            self._own.leave()
             raise
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await super().__aexit__(kind, error, trace)
-        if not self._is_paced:
-            await self._own.__aexit__(kind, error, trace)
+    def leave(self) -> None:
+        """Let others enter: into both paces, unless the own one is waited for by `pace`."""
+        super().leave()
+        if not self.is_paced:
+            self._own.leave()
+
+    def is_due(self) -> bool:
+        """Never at once: a pace of its own is waited for."""
+        return False
 
     async def due(self) -> None:
         """Wait until both paces let the request leave, and take the slot in both."""
@@ -256,32 +284,6 @@ class _OwnPaceTurn(Turn):
         """The request has ended, for both paces."""
         self._own.ended(sent=sent, answered=answered)
         super().ended(sent=sent, answered=answered)
-
-
-class _OwnPaceWait:
-    """Inside, the own pace of *turn* lets it go."""
-
-    __slots__ = ("_turn",)
-
-    def __init__(self, turn: _OwnPaceTurn) -> None:
-        self._turn = turn
-
-    async def __aenter__(self) -> None:
-        await self._turn._own.__aenter__()
-        self._turn._is_paced = True
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._turn._own.__aexit__(kind, error, trace)
-
-
-def paced(turn: Turn) -> AbstractAsyncContextManager[None]:
-    """A context to enter before *turn* itself: it waits for the wave's own pace, where there is one."""
-    return _OwnPaceWait(turn) if isinstance(turn, _OwnPaceTurn) else _UNPACED
-
-
-_UNPACED: AbstractAsyncContextManager[None] = nullcontext()
 
 
 def _rate(limit: Limit) -> Rate | None:

@@ -5,7 +5,7 @@ cloud's clock is learnt from them. Who only looks does nothing of that, and live
 """
 
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from enum import StrEnum, auto
 from typing import Protocol, Self
 
@@ -49,7 +49,7 @@ class ReadTerms(Protocol):
         """Entered around each request: the first of a channel goes alone."""
         ...
 
-    def place(self) -> AbstractAsyncContextManager[PlaceInFlight]:
+    def place(self) -> AbstractContextManager[PlaceInFlight]:
         """The place in flight of one request."""
         ...
 
@@ -81,7 +81,7 @@ class OnlyLooks:
         """Until the cloud has let the channel in, one at a time."""
         return self._pass.first_alone()
 
-    def place(self) -> AbstractAsyncContextManager[PlaceInFlight]:
+    def place(self) -> AbstractContextManager[PlaceInFlight]:
         """None is taken."""
         return _NoPlace()
 
@@ -118,7 +118,7 @@ class LooksForWave:
         """Who asks has seen to it."""
         return nullcontext()
 
-    def place(self) -> AbstractAsyncContextManager[PlaceInFlight]:
+    def place(self) -> AbstractContextManager[PlaceInFlight]:
         """One of the wave's slots."""
         return self._pass.look_slot()
 
@@ -151,9 +151,9 @@ def _after(trouble: Trouble) -> Next:
 
 
 class _NoPlace:
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_: object) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
 
     async def take(self) -> None: ...

@@ -154,7 +154,7 @@ class ScopeReader:
 
     async def _once(self, send: _Send[T]) -> tuple[T, float]:
         """One request, whatever comes of it, and when it left. Raises `PartyClosed`."""
-        async with self._terms.place() as place:
+        with self._terms.place() as place:
             async with self._pass.look() as turn:
                 await place.take()
                 await turn.due()

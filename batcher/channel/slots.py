@@ -64,15 +64,6 @@ class Slots:
         """Learn that making an intent durable took so long."""
         self._intent_s += (seconds - self._intent_s) * (_NEWEST if self._intent_s else 1.0)
 
-    async def _enter(self, party: Party) -> None:
-        await self._own.enter(party)
-        if self._shared is not None:
-            try:
-                await self._shared.enter(party)
-            except BaseException:
-                self._own.leave()
-                raise
-
     def _leave(self, held_s: float) -> None:
         self._held_s += (held_s - self._held_s) * (_NEWEST if self._held_s else 1.0)
         if self._shared is not None:
@@ -90,15 +81,22 @@ class Slot:
         self._party = party
         self._taken_at: float | None = None
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
     async def take(self) -> None:
         """Wait for a slot, and have it. Raises `PartyClosed` and `PartyPaused`, as its party is."""
-        await self._slots._enter(self._party)
-        self._taken_at = self._slots.clock.monotonic()
+        slots, party = self._slots, self._party
+        await slots._own.enter(party)
+        if slots._shared is not None:
+            try:
+                await slots._shared.enter(party)
+            except BaseException:
+                slots._own.leave()
+                raise
+        self._taken_at = slots.clock.monotonic()
 
-    async def __aexit__(
+    def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._taken_at is not None:

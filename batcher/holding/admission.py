@@ -52,12 +52,15 @@ class Admission(Protocol):
         ...
 
 
+_ADMITTED = Admitted()
+
+
 class AdmitAll:
     """The admission of a wave that holds nothing back."""
 
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
         """Every entry may be sent at any time."""
-        return Admitted()
+        return _ADMITTED
 
     def halted(self, scope: Scope, trouble: Trouble) -> None:
         """Nobody waits for the end of anything, so nothing has to be done."""

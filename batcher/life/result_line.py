@@ -9,6 +9,10 @@ from batcher.life.entry import PlannedEntry
 from batcher.life.result import Result, Status, rfc3339_of
 from batcher.life.state import EntryState, HalfState
 
+# Python makes its way to a member of an enumeration, and to its value, anew each time.
+_OBJECT, _DATA = Half.OBJECT, Half.DATA
+_WORDS = {status: status.value for status in Status}
+
 
 def result_line(
     entry: PlannedEntry, state: EntryState, status: Status, trouble: Trouble | None, finished_at: float
@@ -23,11 +27,11 @@ def result_line(
         "job_id": entry.job_id,
         "project_id": entry.scope.project_id,
         "endpoint": entry.scope.endpoint,
-        "status": status.value,
+        "status": _WORDS[status],
         "attempts": state.attempts,
         "recovered": state.recovered,
-        "object_level_compare_create_result": _half(state.halves.get(Half.OBJECT)),
-        "data_level_compare_create_result": _half(state.halves.get(Half.DATA)),
+        "object_level_compare_create_result": _half(state.halves.get(_OBJECT)),
+        "data_level_compare_create_result": _half(state.halves.get(_DATA)),
         "error_code": trouble.error_code if trouble else None,
         "error_msg": trouble.error_msg if trouble else None,
         "error_kind": trouble.kind.value if trouble else None,

@@ -15,6 +15,7 @@ What holds in every state that a fold leads to:
 """
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import assert_never
 
 from msgspec import Struct
@@ -57,6 +58,7 @@ class HalfState(Struct, frozen=True, kw_only=True):
 
 
 _FRESH = HalfState()
+_SENT = HalfState(doubt=True)
 _NAMELESS = Trouble(
     fate=Fate.MAYBE, kind=ErrorKind.PROTOCOL, error_msg="the cloud accepted the request and named no comparison"
 )
@@ -162,6 +164,11 @@ class EntryState(Struct, frozen=True, kw_only=True):
 
 def fresh(asked: Iterable[Half]) -> EntryState:
     """The state of an entry that nothing has happened to; *asked* are the halves it wants."""
+    return _fresh(frozenset(asked))
+
+
+@cache  # there are four
+def _fresh(asked: frozenset[Half]) -> EntryState:
     return EntryState(halves={half: _FRESH for half in sorted(asked)})
 
 
@@ -214,13 +221,13 @@ def _intended(state: EntryState, event: Intended) -> EntryState:
     return replace(
         state,
         halves={
-            name: HalfState(doubt=True, trouble=half.trouble) if name in event.asked else half
+            name: half if name not in event.asked else replace(_SENT, trouble=half.trouble) if half.trouble else _SENT
             for name, half in state.halves.items()
         },
         attempts=state.attempts + 1,
         first_at=event.at if state.first_at is None else state.first_at,
         intent=event,
-        known=state.known | event.known,
+        known=state.known | event.known if event.known else state.known,
         snapshot=state.snapshot or event.snapshot,
         looks=0,
         failed_looks=0,
@@ -245,25 +252,24 @@ def _retracted(state: EntryState) -> EntryState:
 
 def _answered(state: EntryState, event: Answered) -> EntryState:
     halves = {**state.halves, **{name: _after(verdict) for name, verdict in event.halves.items()}}
-    troubles = [half.trouble for name, half in halves.items() if name in event.halves and half.trouble is not None]
-    if troubles and _is_in_the_way(state, event.halves.get(Half.DATA)):
+    troubles = [half.trouble for name, half in halves.items() if half.trouble is not None and name in event.halves]
+    told = {"halves": halves, "http_status": event.http_status, "request_id": event.request_id}
+    if not troubles:
+        after = replace(state, **told, unlisted=None, unlisted_times=0)
+        return _doubted(after) if after.in_doubt or after.is_in_the_way else after
+    if _is_in_the_way(state, event.halves.get(Half.DATA)):
         halves[Half.DATA] = replace(halves[Half.DATA], in_the_way=True)
-    charged, unlisted = False, None
-    if troubles:
-        counts = not event.spared
-        charged = counts and any(trouble.fate not in (Fate.TURNED_AWAY, Fate.NOT_LET_IN) for trouble in troubles)
-        unlisted = next(((event.http_status, t.error_code) for t in troubles if not t.listed), None)
+    charged = not event.spared and any(trouble.fate not in (Fate.TURNED_AWAY, Fate.NOT_LET_IN) for trouble in troubles)
+    unlisted = next(((event.http_status, t.error_code) for t in troubles if not t.listed), None)
     after = replace(
         state,
-        halves=halves,
+        **told,
         causes=_counted(state.causes, troubles[0]) if charged else state.causes,
         charged=state.charged + charged,
         unlisted=unlisted,
         unlisted_times=state.unlisted_times + 1
         if unlisted is not None and unlisted == state.unlisted
         else int(unlisted is not None),
-        http_status=event.http_status,
-        request_id=event.request_id,
     )
     return _doubted(after) if after.in_doubt or after.is_in_the_way else after
 

@@ -62,11 +62,15 @@ class WindowThrottler(Throttler):
 
 class Turn:
     """A caller's turn. Enter it, which waits until a slot is about to fall due; inside, make the intent durable, then
-    await `due`, which waits for the slot. `sent` and `ended` say what became of the request: whoever had a slot sees to
+    await `due`, which waits for the slot. `enters` and `is_due` do the same where there is nothing to wait for; who
+    entered by that has to `leave`. `sent` and `ended` say what became of the request: whoever had a slot sees to
     it that it `ended`. Entering and `due` raise `PartyClosed` once the pacer or the party is closed, and `PartyPaused`
     while that is held."""
 
     __slots__ = ("_began_with", "_pacer", "_party", "_places")
+
+    is_paced = True
+    """There is no pace of the caller's own to be waited for by `pace`, or it has been."""
 
     def __init__(self, pacer: "Pacer", party: Party) -> None:
         self._pacer = pacer
@@ -74,14 +78,39 @@ class Turn:
         self._places: tuple[tuple[Window, WindowPlace], ...] | None = None  # None: it has no slot
         self._began_with = 0
 
-    async def __aenter__(self) -> Self:
+    async def pace(self) -> None:
+        """Wait for the caller's own pace, where there is one: before anything is taken that others wait for."""
+
+    def unpace(self) -> None:
+        """Let others have the caller's own pace."""
+
+    def enters(self) -> bool:
+        """Enter, if that can be had at once: else wait by `enter`. Raises `PartyClosed` and `PartyPaused`."""
+        return self._pacer._enters(self._party)
+
+    async def enter(self) -> None:
+        """Enter, once a slot is about to fall due. Raises `PartyClosed` and `PartyPaused`."""
         await self._pacer._enter(self._party)
+
+    def leave(self) -> None:
+        """Let others enter."""
+        self._pacer._leave()
+
+    async def __aenter__(self) -> Self:
+        await self.enter()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pacer._leave()
+        self.leave()
+
+    def is_due(self) -> bool:
+        """Take the slot, if that can be had at once: else wait by `due`. Raises `PartyClosed` and `PartyPaused`."""
+        if not self._pacer._takes(self._party):
+            return False
+        self._places, self._began_with = (), self._pacer._times_alone
+        return True
 
     async def due(self) -> None:
         """Wait until the request may leave, and take the slot. Raises `PartyClosed` and `PartyPaused`."""
@@ -108,14 +137,15 @@ class Turn:
         whole answer, so the cloud has counted it by now."""
         if self._places is None:
             return
-        now = self._pacer.clock.monotonic()
-        for window, place in self._places:
-            if answered:
-                window.answered(place, now)
-            elif sent:
-                window.lost(place, now)
-            elif place.left is None:
-                window.never_left(place)
+        if self._places:
+            now = self._pacer.clock.monotonic()
+            for window, place in self._places:
+                if answered:
+                    window.answered(place, now)
+                elif sent:
+                    window.lost(place, now)
+                elif place.left is None:
+                    window.never_left(place)
         self._places = None
         if self._began_with == self._pacer._times_alone:
             self._pacer._outstanding -= 1
@@ -248,10 +278,15 @@ class Pacer:
         """There is nothing to wait for, whoever else comes."""
         return not (self._windows or self._alone or self._closed) and self._paused_until <= now
 
-    async def _enter(self, party: Party) -> None:
+    def _enters(self, party: Party) -> bool:
         party.check()
-        if self._is_free(self.clock.monotonic()):
-            self._inside += 1
+        if not self._is_free(self.clock.monotonic()):
+            return False
+        self._inside += 1
+        return True
+
+    async def _enter(self, party: Party) -> None:
+        if self._enters(party):
             return
         await self._door.enter(party)
         try:
@@ -280,12 +315,17 @@ class Pacer:
         opens_at = max(window.opens_at(now) for window in windows)
         return max(free_at, self._last + self._gap, opens_at)
 
-    async def _take(self, party: Party) -> tuple[tuple[Window, WindowPlace], ...]:
+    def _takes(self, party: Party) -> bool:
         party.check()
         now = self.clock.monotonic()
-        if self._is_free(now):
-            self._last = now
-            self._outstanding += 1
+        if not self._is_free(now):
+            return False
+        self._last = now
+        self._outstanding += 1
+        return True
+
+    async def _take(self, party: Party) -> tuple[tuple[Window, WindowPlace], ...]:
+        if self._takes(party):
             return ()
         await self._gate.enter(party)
         try:

@@ -14,7 +14,8 @@ What holds, whatever fails and wherever it is cancelled or killed:
 - Whether and how the entry ends is decided in `batcher.life`, never here.
 """
 
-from typing import assert_never
+from collections.abc import Coroutine
+from typing import Any, assert_never
 
 from batcher.channel.creation import Creation
 from batcher.channel.passes import Pass
@@ -57,40 +58,49 @@ class Attempts:
         self._reader = reader
         self._governor = through.governor
         self._cloud_clock = through.cloud_clock
+        reconcile = context.policy.reconcile
+        self._takes_snapshots = reconcile is Reconcile.SNAPSHOT
+        self._most_glances = _GLANCES if reconcile is Reconcile.WINDOW else 0
         self._glances = 0  # before requests, that brought nothing
         self.in_flight = 0
         self.sent = 0
 
-    async def make(self, held: HeldEntry, turn: Turn) -> None:
+    def make(self, held: HeldEntry, turn: Turn) -> Coroutine[Any, Any, None]:
         """Send for *held* at its *turn* and lead it on; it stays as it was where the scope may not send.
 
         Raises `PartyPaused` where it was taken back for that, or held back at the last moment.
         """
+        return self._make(held, turn) if self._pass.is_in else self._make_alone(held, turn)
+
+    async def _make_alone(self, held: HeldEntry, turn: Turn) -> None:
         async with self._pass.first_alone():
-            if not await self._pass.ready():
+            await self._make(held, turn)
+
+    async def _make(self, held: HeldEntry, turn: Turn) -> None:
+        if not (self._pass.at_hand or await self._pass.ready()):
+            return
+        began = self._context.clock.monotonic()
+        if self._prior_run.is_due(held) and not await self._prior_run.clears(held):
+            return
+        known = await self._known_before(held, began) if self._may_be_known(held) else None
+        if self._pass.halted is not None:
+            return
+        with self._pass.slot() as slot:
+            due = await self._intend(held, known, turn, slot)
+            if due is turn:
+                outcome = await self._send(held, turn)
+        match due:
+            case Turn():
+                if isinstance(outcome, HeldBack):
+                    await self._retract(held, f"{outcome}: the request did not leave")
+                    raise PartyPaused
+                await self._answered(held, outcome)
+            case Settle():
+                await self._machine.settle(held, due)
+            case None:  # the wave or its scope stopped
                 return
-            began = self._context.clock.monotonic()
-            if not await self._prior_run.clears(held):
-                return
-            known = await self._known_before(held, began)
-            if self._pass.halted is not None:
-                return
-            async with self._pass.slot() as slot:
-                due = await self._intend(held, known, turn, slot)
-                if isinstance(due, Turn):
-                    outcome = await self._send(held, turn)
-            match due:
-                case Turn():
-                    if isinstance(outcome, HeldBack):
-                        await self._retract(held, f"{outcome}: the request did not leave")
-                        raise PartyPaused
-                    await self._answered(held, outcome)
-                case Settle():
-                    await self._machine.settle(held, due)
-                case None:  # the wave or its scope stopped
-                    return
-                case _:
-                    assert_never(due)
+            case _:
+                assert_never(due)
 
     # --- before it is sent --------------------------------------------------------------------------------
 
@@ -99,19 +109,22 @@ class Attempts:
 
         What was listed after *began* (monotonic) is not asked for again.
         """
-        reconcile = self._context.policy.reconcile
         if held.state.snapshot_due and held.was_listed_since(began):
             return held.listed
-        if reconcile is Reconcile.SNAPSHOT and held.state.snapshot_due:
+        if self._takes_snapshots and held.state.snapshot_due:
             return await self._snapshot(held)
-        if reconcile is Reconcile.WINDOW and self._must_glance:
+        if self._must_glance:
             return await self._glance(held)
         return None
+
+    def _may_be_known(self, held: HeldEntry) -> bool:
+        """Whether `_known_before` may tell anything of *held*: for most there is nothing to ask."""
+        return held.listed_at is not None or self._takes_snapshots or self._must_glance
 
     @property
     def _must_glance(self) -> bool:
         """Until something was created that could tell the cloud's time, a doubt is settled by a snapshot only."""
-        return self._glances < _GLANCES and not self._cloud_clock.can_be_told
+        return self._glances < self._most_glances and not self._cloud_clock.can_be_told
 
     async def _glance(self, held: HeldEntry) -> frozenset[str] | None:
         """A snapshot, if it can be had at no risk: whoever may not look goes on without. It also tells that the
@@ -161,9 +174,12 @@ class Attempts:
         or the wave or its scope stopped (None). Raises `PartyPaused` where its wave was paused meanwhile.
         """
         context, intended = self._context, False
+        has_start = held.entry.start_time is not None
         try:
-            async with turn:
-                if (late := self._too_late(held)) is not None:
+            if not turn.enters():
+                await turn.enter()
+            try:
+                if has_start and (late := self._too_late(held)) is not None:
                     return late
                 context.watch("intent queued")
                 began = context.clock.monotonic()
@@ -173,12 +189,13 @@ class Attempts:
                 intended_at = context.clock.monotonic()
                 self._pass.slots.intended(intended_at - began)
                 await slot.take()
-                await turn.due()
+                if not turn.is_due():
+                    await turn.due()
                 # The credential may have died during the wait, and while it is renewed the wave may be stopped.
-                is_ready = await self._pass.ready() and self._pass.sends.free
+                is_ready = (self._pass.at_hand or await self._pass.ready()) and self._pass.sends.free
                 if is_ready and context.clock.monotonic() - intended_at > _STALE_S:
                     await self._intend_anew(held, turn, known)
-                late = self._too_late(held)
+                late = self._too_late(held) if has_start else None
                 if not is_ready or late is not None:
                     turn.ended(sent=False)
                     intended = False
@@ -187,6 +204,8 @@ class Attempts:
                         raise PartyPaused
                     return late
                 return turn
+            finally:
+                turn.leave()
         except (PartyClosed, PartyPaused, IntentRefused) as error:
             if intended:
                 await self._retract(held)
@@ -207,10 +226,11 @@ class Attempts:
             turn.ended(sent=False)
             raise
 
-    async def _record_intent(self, held: HeldEntry, known: frozenset[str] | None, *instead_of: Retracted) -> None:
-        context, entry, before = self._context, held.entry, held.state
-        for retracted in instead_of:
-            before = fold(before, retracted)
+    async def _record_intent(
+        self, held: HeldEntry, known: frozenset[str] | None, instead_of: Retracted | None = None
+    ) -> None:
+        context, entry = self._context, held.entry
+        before = held.state if instead_of is None else fold(held.state, instead_of)
         now = context.clock.monotonic()
         by_date = self._cloud_clock.by_date(now)
         event = Intended(
@@ -224,9 +244,12 @@ class Attempts:
             snapshot=known is not None,
             lease=held.lease,
         )
-        happened = [Happened(index=entry.index, event=retracted) for retracted in instead_of]
+        happened = Happened(index=entry.index, event=event)
         held.intended_at = context.clock.boot()
-        await context.record(*happened, Happened(index=entry.index, event=event))
+        if instead_of is None:
+            await context.record(happened)
+        else:
+            await context.record(Happened(index=entry.index, event=instead_of), happened)
         held.state = fold(before, event)
 
     async def _retract(self, held: HeldEntry, why: str | None = None) -> None:
@@ -236,8 +259,6 @@ class Attempts:
         held.state = fold(held.state, event)
 
     def _too_late(self, held: HeldEntry) -> Settle | None:
-        if held.entry.start_time is None:
-            return None
         known = self._cloud_clock.now() or self._cloud_clock.by_date(self._context.clock.monotonic())
         now = known.latest if known is not None else self._context.clock.now()
         return too_late(held.state, held.entry.start_time, now)
@@ -293,12 +314,8 @@ class Attempts:
         assert intent is not None  # noqa: S101 - an answer follows an intent
         self._governor.create_answered(held.entry.job_id, sent_at, outcome.halves.values())
         event = self._event_of(held, outcome)
-        try:
-            event = await self._machine.sifted(held, event)
-        except BaseException:
-            told = Happened(index=held.entry.index, event=event)
-            self._context.unrecorded.append((what_is_known(held, [event]), (told,)))
-            raise
+        if self._machine.is_to_sift(held):
+            event = await self._sifted(held, event)
         refused = outcome.whole if outcome.whole is not None and outcome.whole.fate is Fate.NOT_LET_IN else None
         if outcome.answered and refused is None and (outcome.whole is None or outcome.whole.foreign is None):
             self._pass.let_in()
@@ -311,9 +328,20 @@ class Attempts:
             log.warning("comparison.unasked", key=held.entry.key, ids=outcome.unasked)
         if refused is not None:
             await self._pass.renew_or_halt(refused, sent_at)
-        if (created := Creation(held.entry, intent, event).known) is not None:
-            self._cloud_clock.remember(created)
+        if self._cloud_clock.wants(intent.timebase, sent_at, event.monotonic or sent_at):
+            created = Creation(held.entry, intent, event).known
+            if created is not None:
+                self._cloud_clock.remember(created)
         await self._machine.next(held, event)
+
+    async def _sifted(self, held: HeldEntry, event: Answered) -> Answered:
+        """*event* without the ids of others; what it told is reported where that cannot be found out."""
+        try:
+            return await self._machine.sifted(held, event)
+        except BaseException:
+            told = Happened(index=held.entry.index, event=event)
+            self._context.unrecorded.append((what_is_known(held, [event]), (told,)))
+            raise
 
     def _event_of(self, held: HeldEntry, outcome: CreateOutcome) -> Answered:
         now = self._context.clock.monotonic()

@@ -13,7 +13,6 @@ from batcher.journal.errors import JournalFailed, LaneLost
 from batcher.journal.ops import Op, Receipt, Settled
 from batcher.journal.port import Journal, Record
 from batcher.life.policy import Policy
-from batcher.life.result import Status
 from batcher.logger import get_logger
 from batcher.wave.collector import Collector
 from batcher.wave.status import WaveCounts
@@ -24,6 +23,9 @@ log = get_logger("batcher.wave")
 P = ParamSpec("P")
 T = TypeVar("T")
 Boundary = Callable[[str], None]
+
+OnResult = Callable[[bytes], Awaitable[None] | None]
+"""Sees the line of each result; what it returns is awaited before the entry's job is free."""
 
 MayLeave = Callable[[float], None]
 """Asked right before a request leaves, with when it was intended by the boot clock. Raises `HeldBack`: it must not."""
@@ -49,7 +51,7 @@ class Context(Struct, kw_only=True):
     collector: Collector
     counts: WaveCounts
     stopping: Stopping
-    on_result: Callable[[bytes], Awaitable[None]]
+    on_result: OnResult
     watch: Boundary = unwatched
     admission: Admission = field(default_factory=AdmitAll)
     may_leave: MayLeave | None = None
@@ -97,23 +99,16 @@ class Context(Struct, kw_only=True):
             self.unrecorded.append((what(), ops))  # as far as we know: what was handed over may still be written
             raise
 
-    async def settle(
-        self, index: int, status: Status, line: bytes, what: Callable[[], str], *before: Op, recovered: bool
-    ) -> None:
-        """Record the result of entry *index* (and the ops that led to it), then hand its line to the collector."""
-        receipt = await self.record_surely(what, *before, Settled(index=index, status=status, line=line))
+    def settled(self, settled: Settled, receipt: Receipt | None, *, recovered: bool) -> Awaitable[None] | None:
+        """A result is durable: its line goes to the collector. Returns what is to be awaited until who wanted to see it
+        has it; None: nobody waits."""
         assert receipt is not None  # noqa: S101 - a result has one
-        self.watch("outcome durable")
-        self.collector.settled(receipt.seq, line)
-        self.counts.by_status = receipt.counts
-        self.counts.recovered += recovered
-        await self.on_result(line)
-        too_many = self.policy.max_failures
-        if too_many.reached(self.counts.failures, self.counts.entries):
-            self.stopping.stop(
-                Stop(
-                    StopKind.MAX_FAILURES,
-                    f"{self.counts.failures} of {self.counts.entries} entries failed, which "
-                    "--max-failures does not allow",
-                )
-            )
+        self.collector.settled(receipt.seq, settled.line)
+        counts, too_many = self.counts, self.policy.max_failures
+        counts.by_status = receipt.counts
+        counts.recovered += recovered
+        delivering = self.on_result(settled.line)
+        if too_many.reached(counts.failures, counts.entries):
+            why = f"{counts.failures} of {counts.entries} entries failed, which --max-failures does not allow"
+            self.stopping.stop(Stop(StopKind.MAX_FAILURES, why))
+        return delivering

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
 from typing import Concatenate, ParamSpec, TypeVar
@@ -22,7 +22,7 @@ from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Policy
 from batcher.life.result import Status
 from batcher.wave.collector import Collector, NoLines, stop_for
-from batcher.wave.context import Boundary, Context, MayLeave, log, unwatched
+from batcher.wave.context import Boundary, Context, MayLeave, OnResult, log, unwatched
 from batcher.wave.controls import Controls
 from batcher.wave.lane import Lane
 from batcher.wave.rebuild import provisional
@@ -93,7 +93,7 @@ class Engine:
         journal: Journal,
         sink: Sink | None,
         passes: Mapping[Scope, Pass],
-        on_result: Callable[[bytes], Awaitable[None]],
+        on_result: OnResult,
         stopping: Stopping,
         watch: Boundary = unwatched,
         admission: Admission | None = None,

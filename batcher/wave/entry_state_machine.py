@@ -11,8 +11,8 @@ What holds here:
   of those cannot be read, nothing that may be another's is taken for ours.
 """
 
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Coroutine, Iterable
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -21,7 +21,7 @@ from batcher.channel.passes import Pass
 from batcher.clock import Instant
 from batcher.drs import guesses
 from batcher.drs.outcome import Half, Made
-from batcher.journal.ops import Happened, Op
+from batcher.journal.ops import Happened, Op, Settled
 from batcher.journal.port import EntryWithEvents, Record
 from batcher.life.decide import Moment, Settle, at_once, decide, decide_resumed
 from batcher.life.entry import PlannedEntry
@@ -85,10 +85,14 @@ class EntryStateMachine:
         began = max(held.first_at, self._governor.sound_since)
         return max(0.0, self._context.clock.monotonic() - began - held.waited_s)
 
+    def is_to_sift(self, held: HeldEntry) -> bool:
+        """Whether an answer to *held* may bring ids that it cannot have made; see `sifted`."""
+        return bool(held.state.known) or self.shares_job(held.entry)
+
     async def sifted(self, held: HeldEntry, event: Answered) -> Answered:
         """*event*, an answer to *held*, without the ids that it cannot have made: they were there before, or others of
         its job have them."""
-        if not (self.shares_job(held.entry) or held.state.known):
+        if not self.is_to_sift(held):
             return event
         if not any(isinstance(verdict, Made) for verdict in event.halves.values()):
             return event
@@ -96,9 +100,11 @@ class EntryStateMachine:
         elsewhere = self._made_by_others(held.entry, told) | held.state.known
         return replace(event, halves=without_anothers(event.halves, elsewhere))
 
-    async def next(self, held: HeldEntry, event: Answered | LookedUp | Suspected, *, late: bool = False) -> None:
-        """Fold *event* in, decide, make both durable, and see to it that it is done. *late*: it is an answer to an
-        earlier process, and *held* was in doubt until it was found."""
+    def next(
+        self, held: HeldEntry, event: Answered | LookedUp | Suspected, *, late: bool = False
+    ) -> Coroutine[Any, Any, None]:
+        """Fold *event* in, decide, make both durable, and see to it that it is done; to be awaited at once. *late*: it
+        is an answer to an earlier process, and *held* was in doubt until it was found."""
         context = self._context
         if self._governor.out and not isinstance(event, Suspected):
             event = replace(event, spared=True)
@@ -108,11 +114,13 @@ class EntryStateMachine:
         happened = Happened(index=held.entry.index, event=replace(event, decided=action.why))
         context.counts.in_doubt += state.in_doubt - was_in_doubt
         if isinstance(action, Settle):
-            await self.settle(held, action, happened)
-        else:
-            await context.record_surely(partial(what_is_known, held, [event]), happened)
-            context.watch("outcome durable")
-            self._agenda.again(held, action.after_s)
+            return self.settle(held, action, happened)
+        return self._go_on(held, action.after_s, happened)
+
+    async def _go_on(self, held: HeldEntry, after_s: float, happened: Happened) -> None:
+        await self._context.record_surely(lambda: what_is_known(held, [happened.event]), happened)
+        self._context.watch("outcome durable")
+        self._agenda.again(held, after_s)
 
     async def settle(self, held: HeldEntry, action: Settle, *before: Op) -> None:
         """Settle *held* for good; *before* led to it and becomes durable with it.
@@ -122,14 +130,18 @@ class EntryStateMachine:
         context, entry, state = self._context, held.entry, held.state
         if action.status is Status.UNSETTLED and (late := await self.late_answer(held)) is not None:
             if before:
-                await context.record_surely(partial(what_is_known, held), *before)
+                await context.record_surely(lambda: what_is_known(held), *before)
             await self.next(held, late, late=True)
             return
         in_doubt = state.in_doubt
         context.counts.in_doubt -= in_doubt
         line = result_line(entry, state, action.status, action.trouble, context.clock.now())
-        what = partial(what_is_known, held)
-        await context.settle(entry.index, action.status, line, what, *before, recovered=state.recovered)
+        settled = Settled(index=entry.index, status=action.status, line=line)
+        receipt = await context.record_surely(lambda: what_is_known(held), *before, settled)
+        context.watch("outcome durable")
+        delivering = context.settled(settled, receipt, recovered=state.recovered)
+        if delivering is not None:
+            await delivering
         self.settled += 1
         self._unclear.discard(entry.index)
         jobs, who = self._pass.jobs, (self._pass.wave, entry.index)

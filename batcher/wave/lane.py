@@ -14,11 +14,11 @@ What holds here:
 
 import asyncio
 from collections import Counter
-from functools import partial
-from typing import assert_never
+from collections.abc import Coroutine
+from typing import Any, assert_never
 
 from batcher.channel.job_claims import Who
-from batcher.channel.passes import Pass, paced
+from batcher.channel.passes import Pass
 from batcher.channel.read_terms import LooksForWave
 from batcher.channel.scope_reader import ScopeReader
 from batcher.drs.outcome import Trouble
@@ -227,7 +227,9 @@ class Lane:
 
     async def _work(self) -> None:
         try:
-            while await self._do_next():
+            while (held := await self._agenda.next()) is not None and not self._ceded:
+                await self._step(held)
+                self._jobs.after(self._who(held), held)
                 self._room.set()
                 workers = self.channel_pass.slots.workers
                 if self._hired > workers + workers // _SPARE:
@@ -241,36 +243,41 @@ class Lane:
     async def _look(self) -> None:
         """Look doubts up that are due, also while every worker waits for its turn to send."""
         try:
-            while await self._do_next(looks=True):
+            while (held := await self._agenda.next(looks=True)) is not None and not self._ceded:
+                await self._step(held)
+                self._jobs.after(self._who(held), held)
                 self._room.set()
         except (JournalFailed, LaneLost):
             pass  # the wave is stopping for it, or the lane
 
-    async def _do_next(self, *, looks: bool = False) -> bool:
-        """Work on the entry that is next, of look-ups only with *looks*; False: there will be none."""
-        held = await self._agenda.next(looks=looks)
-        if held is None or self._ceded:
-            return False
+    def _step(self, held: HeldEntry) -> Coroutine[Any, Any, None]:
+        """What is to be done for *held* next."""
         match held.action:
-            case LookUp():
-                await self._look_ups.make(held)
             case Send():
-                await self._send(held)
+                return self._send(held)
+            case LookUp():
+                return self._look_ups.make(held)
             case Settle() as action:
-                await self._machine.settle(held, action)
+                return self._machine.settle(held, action)
             case _:
                 assert_never(held.action)
-        self._jobs.after(self._who(held), held)
-        return True
 
     async def _send(self, held: HeldEntry) -> None:
         """Send *held*, once its wave's own pace lets it go, it has its job in hand and it is admitted."""
         waits_for: list[WaitsFor] = []
-        again = partial(self._ask_again, held, waits_for)
+        through = self.channel_pass
+
+        def again() -> None:
+            self._held_back.subtract(waits_for)
+            self._agenda.again(held, 0.0)
+
         try:
-            await self.channel_pass.sends.until_free()
-            turn = self.channel_pass.turn()
-            async with paced(turn):
+            if not through.sends.free:
+                await through.sends.until_free()
+            turn = through.turn()
+            if not turn.is_paced:
+                await turn.pace()
+            try:
                 if not self._jobs.take(self._who(held), held, again):
                     self._wait(WaitsFor.JOB, waits_for)
                     return
@@ -283,6 +290,8 @@ class Lane:
                         await self._machine.settle(held, not_admitted(held.state, trouble))
                     case other:
                         assert_never(other)
+            finally:
+                turn.unpace()
         except PartyPaused:
             self._agenda.again(held, 0.0)
         except PartyClosed:
@@ -294,10 +303,6 @@ class Lane:
 
     def _who(self, held: HeldEntry) -> Who:
         return self.channel_pass.wave, held.entry.index
-
-    def _ask_again(self, held: HeldEntry, waited_for: list[WaitsFor]) -> None:
-        self._held_back.subtract(waited_for)
-        self._agenda.again(held, 0.0)
 
     @property
     def held_back(self) -> int:

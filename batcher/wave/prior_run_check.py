@@ -67,10 +67,12 @@ class PriorRunCheck:
         self._since: float | None = None
         self._knows_since = False
 
+    def is_due(self, held: HeldEntry) -> bool:
+        """Whether anything is left to be asked of *held*; if not, it may be sent."""
+        return (self._always or self._probes > 0) and held.sent_at is None
+
     async def clears(self, held: HeldEntry) -> bool:
-        """Whether *held* may be sent. If not it was led on, or the scope may not ask."""
-        if held.sent_at is not None or not (self._always or self._probes):
-            return True
+        """Whether *held*, of which that is due, may be sent. If not it was led on, or the scope may not ask."""
         if not self._always:
             async with self._alone:  # the others wait for what the first ones show
                 if not self._always:

@@ -10,6 +10,7 @@ from batcher.clock import Clock
 from batcher.life.result import Status
 
 _RECENT_S = 5.0
+_FAILED, _PARTIAL, _UNSETTLED = Status.FAILED, Status.PARTIAL, Status.UNSETTLED  # counted at each result
 
 
 class ScopeStatus(Struct, frozen=True, kw_only=True):
@@ -93,7 +94,8 @@ class WaveCounts:
     @property
     def failures(self) -> int:
         """Entries that count for `--max-failures`."""
-        return self.by_status[Status.FAILED] + self.by_status[Status.PARTIAL] + self.by_status[Status.UNSETTLED]
+        count = self.by_status.get  # `[…]` would call back for each that is not there yet
+        return count(_FAILED, 0) + count(_PARTIAL, 0) + count(_UNSETTLED, 0)
 
     def sent(self, *, again: bool) -> None:
         """A create request leaves; *again*: its entry had one before."""

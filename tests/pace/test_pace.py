@@ -103,6 +103,32 @@ def test_a_process_that_stands_still_as_it_sends_keeps_the_limit(rate: str) -> N
     run(main)
 
 
+def test_only_where_there_is_nothing_to_wait_for_a_turn_is_had_at_once() -> None:
+    async def main() -> None:
+        free = Pacer(None, virtual_clock())
+        turn = free.turn()
+        assert turn.enters()
+        assert turn.is_due()
+        turn.leave()
+        turn.sent()
+        turn.ended(sent=True, answered=True)
+        held = Party()
+        held.hold("by the operator")
+        with pytest.raises(PartyPaused):
+            free.turn(held).enters()
+        limited, narrowed, alone, paused, closed = (Pacer(None, virtual_clock()) for _ in range(5))
+        limited.set_rate(Rate(5, 1.0))
+        narrowed.narrow(Rate(5, 1.0))
+        alone.alone(True)
+        paused.pause(1.0, "an outage")
+        closed.close()
+        for pacer in (limited, narrowed, alone, paused, closed):
+            assert not pacer.turn().enters()
+            assert not pacer.turn().is_due()
+
+    run(main)
+
+
 def test_the_intent_is_made_right_before_the_slot() -> None:
     """At a slow pace a caller enters its turn a moment before its slot, so that few intents are open."""
 

@@ -25,7 +25,7 @@ class Scene:
             if nth >= self.slots.workers:
                 await asyncio.sleep(self.answer_s)
                 continue
-            async with self.slots.slot(self.sends) as slot:
+            with self.slots.slot(self.sends) as slot:
                 self.ready += 1
                 try:
                     await asyncio.sleep(self.intent_s)
@@ -107,7 +107,7 @@ def test_closing_sends_away_who_waits_and_lets_look_ups_pass() -> None:
         scene.sends.close()
         await asyncio.sleep(0.1)
         assert scene.ready == 0
-        async with scene.slots.slot(scene.looks) as slot:
+        with scene.slots.slot(scene.looks) as slot:
             await asyncio.wait_for(slot.take(), 10)
             assert scene.in_flight == 0
         assert [type(end) for end in await scene.end()].count(PartyClosed) >= 2
@@ -118,7 +118,7 @@ def test_closing_sends_away_who_waits_and_lets_look_ups_pass() -> None:
 def test_look_ups_and_requests_share_the_slots() -> None:
     async def main() -> None:
         scene = Scene(1, callers=0)
-        async with scene.slots.slot(scene.looks) as slot:
+        with scene.slots.slot(scene.looks) as slot:
             await slot.take()
             scene.tasks.append(asyncio.create_task(scene._send(0)))
             await asyncio.sleep(5.0)
@@ -138,7 +138,7 @@ def test_who_is_cancelled_takes_no_slot_along() -> None:
         had = []
 
         async def work(name: str) -> None:
-            async with slots.slot(party) as slot:
+            with slots.slot(party) as slot:
                 await slot.take()
                 had.append(name)
                 await asyncio.sleep(1.0)
@@ -163,7 +163,7 @@ def test_who_waits_longest_has_the_next_slot() -> None:
 
         async def work(name: str, times: int) -> None:
             for _ in range(times):
-                async with slots.slot(party) as slot:
+                with slots.slot(party) as slot:
                     await slot.take()
                     had.append(name)
                     await asyncio.sleep(1.0)

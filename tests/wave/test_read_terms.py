@@ -126,7 +126,7 @@ def test_a_look_of_a_wave_waits_for_a_place_in_flight(wave: bool) -> None:
         waited = False
         async with AsyncExitStack() as taken:
             for _ in range(looking.way.slots.size):
-                slot = await taken.enter_async_context(looking.way.slot())
+                slot = taken.enter_context(looking.way.slot())
                 await slot.take()
             try:
                 await looking.look()

@@ -3,7 +3,7 @@
 They are the test of the test: a promise whose breach no world would notice is not tested at all.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,12 +22,11 @@ from batcher.drs.authorship import says_the_cloud
 from batcher.drs.failures import classify_whole
 from batcher.drs.outcome import Half, Trouble
 from batcher.holding.running_limit import RunningLimit
-from batcher.journal.ops import Happened, Op, Receipt
+from batcher.journal.ops import Happened, Op, Receipt, Settled
 from batcher.life import state as life
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Intended
 from batcher.life.reconcile import Bounds, Others
-from batcher.life.result import Status
 from batcher.life.state import EntryState, HalfState
 from batcher.pace.fair_semaphore import Party
 from batcher.pace.pacer import Pacer
@@ -141,16 +140,19 @@ def trusts_its_journal_to_be_the_newest() -> Iterator[None]:
 @mutation("stray", "crash")
 def writes_results_before_they_are_durable() -> Iterator[None]:
     """The line goes to the results file first, then to the journal: the next run takes the journal for an older one."""
-    whole = Context.settle
+    recorded, whole = Context.record_surely, Context.settled
 
-    async def settle(
-        self: Context, index: int, status: Status, line: bytes, what: Callable[[], str], *before: Op, recovered: bool
-    ) -> None:
-        self.collector.settled(self.collector.next + len(self.collector._early), line)
+    async def record_surely(self: Context, what: Callable[[], str], *ops: Op) -> Receipt | None:
+        for op in ops:
+            if isinstance(op, Settled):
+                self.collector.settled(self.collector.next + len(self.collector._early), op.line)
+        return await recorded(self, what, *ops)
+
+    def settled(self: Context, one: Settled, receipt: Receipt | None, *, recovered: bool) -> Awaitable[None] | None:
         with mock.patch.object(self.collector, "settled"):
-            await whole(self, index, status, line, what, *before, recovered=recovered)
+            return whole(self, one, receipt, recovered=recovered)
 
-    with _patch(Context, settle=settle):
+    with _patch(Context, record_surely=record_surely), _patch(Context, settled=settled):
         yield
 
 
