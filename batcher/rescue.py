@@ -22,7 +22,7 @@ from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.sqlite.log import has_log
 from batcher.journal.sqlite.salvage import Salvage, write_salvaged
-from batcher.journal.sqlite.salvaged_rows import Row, SalvagedRows
+from batcher.journal.sqlite.salvaged_rows import Row, SalvagedRows, entry_of
 from batcher.journal.wave_lock import WaveLock
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Event, Ruled, Suspected, decode, task_ids
@@ -212,7 +212,7 @@ def _sieved(salvage: Salvage, rows: SalvagedRows) -> _Left:
     rows.add("results", _sound(salvage.rows("results"), _is_result, read))
     strangers = read[False] + rows.drop_strangers("events") + rows.drop_strangers("results")
     senseless, shown = rows.drop_events_of(
-        (entry[0] for entry, events in rows.events_by_entry() if not _folds(_planned(entry, scopes), events)), _SHOWN
+        (entry[0] for entry, events in rows.events_by_entry() if not _folds(entry_of(entry, scopes), events)), _SHOWN
     )
     return _Left(
         rows=rows,
@@ -259,23 +259,6 @@ def _is_entry(row: Row, scopes: dict[int, Scope]) -> bool:
         )
     except (orjson.JSONDecodeError, TypeError):
         return False
-
-
-def _planned(row: Row, scopes: dict[int, Scope]) -> PlannedEntry | None:
-    index, line, key, scope, job_id, x_language, labels, body = row
-    if scope is None:
-        return None  # an invalid one
-    return PlannedEntry(
-        index=index,
-        line=line,
-        key=key,
-        scope=scopes[scope],
-        job_id=job_id,
-        body=body,
-        x_language=x_language,
-        labels=orjson.loads(labels) if labels else {},
-        shares_job=False,
-    )
 
 
 def _event(row: Row) -> Event | None:

@@ -42,8 +42,10 @@ class PlannedEntry(Struct, frozen=True, kw_only=True):
     @property
     def size(self) -> int:
         """About how many bytes of memory it takes: that of its body and its labels, which may be large."""
-        labels = self.labels
-        return _OVERHEAD + len(self.body) + (sum(map(len, labels)) + sum(map(len, labels.values())) if labels else 0)
+        size = _OVERHEAD + len(self.body)
+        for name, value in self.labels.items():
+            size += len(name) + len(value)
+        return size
 
     @property
     def asked(self) -> frozenset[Half]:

@@ -9,6 +9,7 @@ from batcher.journal.memory import MemoryKeeper
 from batcher.journal.port import Journal, Keeper, MutableRecord
 from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.sqlite.keeper import SqliteKeeper
+from tests.journal.made import in_rows
 from tests.journal.postgres.cluster import needed, prepared
 
 _IN_MEMORY: dict[Path, MemoryKeeper] = {}
@@ -47,6 +48,12 @@ def _in_memory(folder: Path, *, many: bool) -> MemoryKeeper:
     return _IN_MEMORY.setdefault(folder, MemoryKeeper(many=many))
 
 
+def _in_rows(folder: Path) -> SqliteKeeper:
+    if not (folder / "journal").exists():
+        in_rows(folder / "journal")
+    return SqliteKeeper(folder / "journal")
+
+
 def _in_postgres(folder: Path) -> PostgresKeeper:
     """As in a folder: what a killed process had asked the server to do is done or undone by the time it is opened."""
     cluster = needed()
@@ -60,6 +67,7 @@ KEEPERS = {
     "memory": Kind(lambda folder: _in_memory(folder, many=False)),
     "memory, many": Kind(lambda folder: _in_memory(folder, many=True), many=True),
     "sqlite": Kind(lambda folder: SqliteKeeper(folder / "journal"), survives=True, in_files=True),
+    "sqlite, in rows": Kind(_in_rows, examples=20),
     "sqlite, many": Kind(
         lambda folder: SqliteKeeper(folder / "journal", many=True), many=True, survives=True, in_files=True
     ),

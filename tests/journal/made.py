@@ -1,11 +1,15 @@
 """Small waves for the tests of journals, and all that a record says."""
 
+import sqlite3
 from collections.abc import Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from batcher.drs.outcome import ErrorKind, Fate
 from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Settled
 from batcher.journal.port import MutableRecord, Record
+from batcher.journal.sqlite.schema import ROWS, schema_of
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Intended, Reopened
 from batcher.life.result import Status
@@ -43,6 +47,12 @@ def plan(
             writes.add_scope(scope)
         writes.add_entries(map(entry, range(entries)) if isinstance(entries, int) else entries)
         writes.finish(facts or {"digest": "sha256:0"})
+
+
+def in_rows(path: Path) -> None:
+    """Make a journal at *path* of the format that has a row for each entry, as earlier versions made them."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.executescript(schema_of(ROWS))
 
 
 def everything(record: Record) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from batcher.journal.errors import WaveRefused
 from batcher.journal.files import WaveFiles
 from batcher.journal.ops import Happened, Settled
 from batcher.journal.port import MutableRecord
+from batcher.journal.sqlite.chunk_writer import ChunkPlanWriter
 from batcher.journal.sqlite.keeper import SqliteReader
-from batcher.journal.sqlite.plan import SqlitePlanWriter
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Intended
 from batcher.life.result import Status
@@ -231,13 +231,13 @@ def test_large_entries_are_planned_a_few_megabytes_at_a_time(
     manifest.write_text("".join(f'{{"job_id": "j-{n}", "object_level_compare_type": "objects", '
                                 f'"labels": {{"why": "{label}"}}}}\n' for n in range(12)))  # fmt: skip
     chunks: list[int] = []
-    whole = SqlitePlanWriter.add_entries
+    whole = ChunkPlanWriter.add_entries
 
-    def add_entries(plan: SqlitePlanWriter, entries: list[PlannedEntry]) -> None:
+    def add_entries(plan: ChunkPlanWriter, entries: list[PlannedEntry]) -> None:
         chunks.append(len(entries))
         whole(plan, entries)
 
-    monkeypatch.setattr(SqlitePlanWriter, "add_entries", add_entries)
+    monkeypatch.setattr(ChunkPlanWriter, "add_entries", add_entries)
     opened(replace(request_of, manifest=open_manifest(manifest))).close()
     assert chunks == [5, 5, 2]
 

@@ -19,11 +19,15 @@ Row = tuple[Any, ...]
 
 
 class JournalDatabase:
-    """The database of *connection*, which people know as *name*. Its methods raise `JournalFailed`."""
+    """The database of *connection*, which people know as *name* and which is a journal of that *format*.
 
-    def __init__(self, connection: sqlite3.Connection, name: str) -> None:
+    Its methods raise `JournalFailed`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, name: str, format: int) -> None:
         self.connection = connection
         self.name = name
+        self.format = format
         self.lock = threading.RLock()
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[Row]:
@@ -90,6 +94,13 @@ class JournalDatabase:
         return JournalFailed(
             f"cannot write the journal {self.name}: {error}{way_out(error, self.name)}", reason=str(error)
         )
+
+
+def damaged(what: str, name: str) -> JournalFailed:
+    """What to say of *what* in the journal with this *name*, which SQLite gives, and nobody can make sense of."""
+    return JournalFailed(
+        f"cannot read the journal {name}: {what}. `batcher journal check {name}` says what is left of it", reason=what
+    )
 
 
 def way_out(error: Exception, name: str) -> str:

@@ -18,7 +18,7 @@ from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.held_journal import SignKeeper
 from batcher.journal.sqlite.database import JournalDatabase, way_out
 from batcher.journal.sqlite.log import ReadOnlyOpening, has_log, let_go, mark, require_log, unmark
-from batcher.journal.sqlite.schema import check, identity_of, prepare
+from batcher.journal.sqlite.schema import MANY, check, identity_of, prepare
 from batcher.journal.sqlite.unfit import unfit
 from batcher.journal.sqlite.writing import CACHED, note
 
@@ -26,11 +26,11 @@ from batcher.journal.sqlite.writing import CACHED, note
 class WrittenFile:
     """A journal's file, open to be written."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, *, has_many: bool) -> None:
-        """Take over *connection*, which is to the file at *path*. Raises `sqlite3.Error`."""
+    def __init__(self, path: Path, connection: sqlite3.Connection, format: int) -> None:
+        """Take over *connection*, which is to the file at *path* of that *format*. Raises `sqlite3.Error`."""
         self.path = path
-        self.has_many = has_many  # waves
-        self.database = JournalDatabase(connection, str(path))
+        self.has_many = format == MANY  # waves
+        self.database = JournalDatabase(connection, str(path), format)
         self._db = connection
         self._keeper: SignKeeper | None = None
         self._folded_at: int | None = None  # when the database was last written to: its log was folded in
@@ -49,10 +49,10 @@ class WrittenFile:
             db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, cached_statements=CACHED)
             try:
                 require_log(db, path, had_log=had_log)
-                prepare(db, path, many=many)
+                format = prepare(db, path, many=many)
                 if not synced:
                     db.execute("PRAGMA synchronous = OFF")
-                return cls(path, db, has_many=many)
+                return cls(path, db, format)
             except BaseException:
                 db.close()
                 raise
@@ -144,13 +144,14 @@ class ReadFile:
             try:
                 self._look.db.execute("PRAGMA query_only = ON")
                 require_log(self._look.db, path, had_log=self._look.had_log)
-                self.has_many = check(self._look.db, path)
+                format = check(self._look.db, path)
             except BaseException:
                 self._look.close()
                 raise
         except sqlite3.Error as error:
             raise JournalFailed(f"cannot open the journal {path}: {error}", reason=str(error)) from error
-        self.database = JournalDatabase(self._look.db, str(path))
+        self.has_many = format == MANY
+        self.database = JournalDatabase(self._look.db, str(path), format)
 
     @property
     def was_changed(self) -> bool:

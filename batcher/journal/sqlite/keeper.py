@@ -1,7 +1,7 @@
 """The keepers of records in an SQLite file: of one wave, of many, or of one to be looked into.
 
-Many waves share the file, its thread and its syncs, and do not see each other: see `places.py`. A file of one wave is
-of format 1, whichever version of batcher wrote it; a file of many is of format 2.
+Many waves share the file, its thread and its syncs, and do not see each other: see `places.py`. Whatever format a file
+is of (`schema.py`), it stays of that format, and is gone on with in it.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

@@ -6,25 +6,26 @@ cleared away before the next.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
 
+from batcher.journal.port import PlanWriter
+from batcher.journal.sqlite.chunk_writer import ChunkPlanWriter, Writing
 from batcher.journal.sqlite.database import JournalDatabase
 from batcher.journal.sqlite.places import Places
-from batcher.journal.sqlite.schema import INDEX_OF_SCOPES, INDEXES
-from batcher.journal.sqlite.writing import note
+from batcher.journal.sqlite.schema import INDEX_OF_SCOPES, INDEXES, PACKED
+from batcher.journal.sqlite.writing import note, tell_count
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Status
 
-Writing = Callable[[], AbstractContextManager[sqlite3.Connection]]
 _TABLES = (("entries", "idx"), ("results", "seq"), ("scopes", "number"))
 
 
-class SqlitePlanWriter:
-    """A `PlanWriter`, each of whose steps is made in *writing*."""
+class RowPlanWriter:
+    """A `PlanWriter` whose entries become rows, each of whose steps is made in *writing*."""
 
     def __init__(self, writing: Writing, places: Places) -> None:
         self._writing = writing
@@ -60,7 +61,7 @@ class SqlitePlanWriter:
         with self._writing() as db:
             for name, value in {**facts, "entries": entries}.items():
                 note(db, self._places.fact(name), value)
-            self._tell_count(db, entries)
+            tell_count(db, self._places, entries)
             if self._places.is_alone:
                 for statement in (INDEXES + (INDEX_OF_SCOPES if self._scopes > 1 else "")).strip().splitlines():
                     db.execute(statement)
@@ -78,20 +79,14 @@ class SqlitePlanWriter:
             entry.body,
         )
 
-    def _tell_count(self, db: sqlite3.Connection, entries: int) -> None:
-        """Put the count into the lines of invalid entries, which are from when nobody knew how many there would be."""
-        db.execute(
-            "UPDATE results SET line = CAST(replace(CAST(line AS TEXT), ?, ?) AS BLOB) WHERE seq BETWEEN ? AND ?",
-            ('"wave_entries":null}', f'"wave_entries":{entries}}}', *self._places.ends),
-        )
-
 
 @contextmanager
-def planning_alone(database: JournalDatabase, places: Places) -> Iterator[SqlitePlanWriter]:
+def planning_alone(database: JournalDatabase, places: Places) -> Iterator[PlanWriter]:
     """A plan in one transaction, which takes the whole database. Raises `JournalFailed`."""
     with database.writing() as db:
         db.execute("BEGIN IMMEDIATE")
-        plan = SqlitePlanWriter(database.writing, places)
+        packed = database.format == PACKED
+        plan = ChunkPlanWriter(database.writing) if packed else RowPlanWriter(database.writing, places)
         try:
             yield plan
             if _is_planned(db, places):
@@ -105,11 +100,11 @@ def planning_alone(database: JournalDatabase, places: Places) -> Iterator[Sqlite
 
 
 @contextmanager
-def planning_beside(database: JournalDatabase, places: Places) -> Iterator[SqlitePlanWriter]:
+def planning_beside(database: JournalDatabase, places: Places) -> Iterator[PlanWriter]:
     """A plan in many transactions, between which the commits of other waves have their turn. Raises `JournalFailed`."""
     _clear(database, places)
     try:
-        yield SqlitePlanWriter(database.transaction, places)
+        yield RowPlanWriter(database.transaction, places)
     finally:
         _clear(database, places)
 

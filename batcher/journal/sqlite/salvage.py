@@ -5,20 +5,23 @@ is looked for in ever larger steps, so that damage costs the rows of its pages a
 """
 
 import sqlite3
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from batcher.journal.errors import JournalFailed, NotAJournal
+from batcher.journal.sqlite.chunk import unpacked
+from batcher.journal.sqlite.chunk_writer import ChunkPlanWriter
 from batcher.journal.sqlite.file import WrittenFile
 from batcher.journal.sqlite.log import IN_USE, ReadOnlyOpening
-from batcher.journal.sqlite.salvaged_rows import SalvagedRows
-from batcher.journal.sqlite.schema import APPLICATION_ID, FORMAT, INDEX_OF_SCOPES, INDEXES
+from batcher.journal.sqlite.salvaged_rows import SalvagedRows, entry_of, rows_of
+from batcher.journal.sqlite.schema import APPLICATION_ID, PACKED, ROWS
+from batcher.life.entry import PlannedEntry, Scope
 
-_TABLES = {"entries": "idx", "events": "id", "results": "seq"}
+_TABLES = {"entries": "idx", "events": "id", "results": "seq", "plan_chunks": "id", "plan_invalid": "idx"}
 _BATCH = 500  # rows
 _FURTHEST = 40  # doublings of a step: more than any journal has rows
 _TOLD = 8  # of SQLite's own findings
@@ -30,7 +33,7 @@ class Salvage:
     def __init__(self, path: Path) -> None:
         """Raises OSError, and `NotAJournal` where not even its first page is one's."""
         self.path = path
-        self.lost: dict[str, int] = dict.fromkeys(_TABLES, 0)  # stretches of rows that could not be read
+        self._gaps: dict[str, int] = dict.fromkeys(_TABLES, 0)
         try:
             self._look = ReadOnlyOpening(path)
             self._db = self._look.db
@@ -39,9 +42,10 @@ class Salvage:
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
             raise NotAJournal(f"of {path} nothing can be read: {error}") from error
-        if application != APPLICATION_ID or version != FORMAT:
+        if application != APPLICATION_ID or version not in (ROWS, PACKED):
             self.close()
-            raise NotAJournal(f"{path} is no batcher journal of format {FORMAT}")
+            raise NotAJournal(f"{path} is no batcher journal of one wave, in format {ROWS} or {PACKED}")
+        self._is_packed = version == PACKED
 
     def close(self) -> None:
         """Let go of it."""
@@ -71,8 +75,32 @@ class Salvage:
         except sqlite3.Error as error:
             raise JournalFailed(f"the scopes of {self.path} cannot be read: {error}", reason=str(error)) from error
 
+    @property
+    def lost(self) -> dict[str, int]:
+        """How many stretches of entries, events and results could not be read."""
+        gaps = self._gaps
+        entries = gaps["entries"] + gaps["plan_chunks"] + gaps["plan_invalid"]
+        return {"entries": entries, "events": gaps["events"], "results": gaps["results"]}
+
     def rows(self, table: str) -> Iterator[tuple[Any, ...]]:
-        """Every row of *table* that can be read, in order; `lost` counts the gaps."""
+        """Every row of the table of `entries`, `events` or `results` that can be read; `lost` counts the gaps.
+
+        Entries are told as rows, however they are kept.
+        """
+        if table == "entries" and self._is_packed:
+            for _, scope, _, _, _, content in self._rows("plan_chunks"):
+                try:
+                    chunk = unpacked(content)
+                except (ValueError, TypeError):
+                    self._gaps["plan_chunks"] += 1
+                else:
+                    yield from rows_of(chunk, scope)
+            for index, line, key, job_id in self._rows("plan_invalid"):
+                yield index, line, key, None, job_id, None, None, None
+        else:
+            yield from self._rows(table)
+
+    def _rows(self, table: str) -> Iterator[tuple[Any, ...]]:
         number, last = _TABLES[table], -(2**62)
         limit = _BATCH
         while True:
@@ -85,7 +113,7 @@ class Salvage:
                 if limit > 1:
                     limit = max(1, limit // 8)
                     continue
-                self.lost[table] += 1
+                self._gaps[table] += 1
                 beyond = self._beyond(table, number, last)
                 if beyond is None:
                     return
@@ -124,15 +152,29 @@ def write_salvaged(path: Path, salvage: Salvage, rows: SalvagedRows, facts: dict
     file = WrittenFile.open(path)
     try:
         with file.database.transaction() as db:
-            db.executemany("INSERT INTO scopes VALUES (?, ?, ?, ?)", salvage.scopes())
-            for table, width in (("entries", 8), ("events", 4), ("results", 4)):
-                values = ", ".join("?" * width)
-                db.executemany(f"INSERT INTO {table} VALUES ({values})", rows.of(table))  # noqa: S608
-            for name, value in facts.items():
-                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, orjson.dumps(value).decode()))
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('planned', 1)")
-            several = INDEX_OF_SCOPES if len(salvage.scopes()) > 1 else ""
-            for statement in (INDEXES + several).strip().splitlines():
-                db.execute(statement)
+            plan = ChunkPlanWriter(lambda: nullcontext(db))
+            scopes = {
+                number: Scope(number, endpoint, project_id) for number, endpoint, project_id, _ in salvage.scopes()
+            }
+            for scope in scopes.values():
+                plan.add_scope(scope)
+            for number, _, _, clock_offset_s in salvage.scopes():
+                db.execute("UPDATE scopes SET clock_offset_s = ? WHERE number = ?", (clock_offset_s, number))
+            plan.add_entries(_entries(plan, rows.of("entries"), scopes))
+            plan.finish(facts)
+            for table in ("events", "results"):
+                db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?, ?)", rows.of(table))  # noqa: S608
     finally:
         file.close()
+
+
+def _entries(
+    plan: ChunkPlanWriter, rows: Iterable[tuple[Any, ...]], scopes: Mapping[int, Scope]
+) -> Iterator[PlannedEntry]:
+    """The entries of *rows*; those that are not valid go into *plan* at once."""
+    for row in rows:
+        if (entry := entry_of(row, scopes)) is None:
+            index, line, key, _, job_id, *_ = row
+            plan.add_place(index, line, key, job_id)
+        else:
+            yield entry

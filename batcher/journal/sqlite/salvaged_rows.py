@@ -1,12 +1,16 @@
 """What could be read of a damaged journal, in a temporary database: a journal of any size takes little memory."""
 
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
 
+import orjson
+
 from batcher.journal.errors import JournalFailed
+from batcher.journal.sqlite.chunk import Chunk
+from batcher.life.entry import PlannedEntry, Scope
 
 Row = tuple[Any, ...]
 
@@ -20,6 +24,38 @@ CREATE TABLE dropped (idx INTEGER PRIMARY KEY);
 """
 _WIDTHS = {"entries": 8, "events": 4, "results": 4}
 _OF_NO_ENTRY = "typeof(idx) <> 'integer' OR NOT EXISTS (SELECT 1 FROM entries e WHERE e.idx = {table}.idx)"
+
+
+def rows_of(chunk: Chunk, scope: int) -> Iterator[Row]:
+    """The rows of the entries in *chunk*, of the scope with that number."""
+    for place, index in enumerate(chunk.indexes):
+        labels = chunk.labels[place]
+        packed = orjson.dumps(labels) if labels else None
+        key, job_id, language, body = (
+            chunk.keys[place],
+            chunk.job_ids[place],
+            chunk.languages[place],
+            chunk.bodies[place],
+        )
+        yield index, chunk.lines[place], key, scope, job_id, language, packed, body
+
+
+def entry_of(row: Row, scopes: Mapping[int, Scope]) -> PlannedEntry | None:
+    """The entry of *row*; None: it is an invalid one."""
+    index, line, key, scope, job_id, x_language, labels, body = row
+    if scope is None:
+        return None
+    return PlannedEntry(
+        index=index,
+        line=line,
+        key=key,
+        scope=scopes[scope],
+        job_id=job_id,
+        body=body,
+        x_language=x_language,
+        labels=orjson.loads(labels) if labels else {},
+        shares_job=False,
+    )
 
 
 class SalvagedRows:

@@ -98,6 +98,17 @@ def note(db: sqlite3.Connection, name: str, value: Any) -> None:
     db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, orjson.dumps(value).decode()))
 
 
+def tell_count(db: sqlite3.Connection, places: Places, entries: int) -> None:
+    """Put the count into the lines of invalid entries, which are from when nobody knew how many there would be.
+
+    Raises `sqlite3.Error`.
+    """
+    db.execute(
+        "UPDATE results SET line = CAST(replace(CAST(line AS TEXT), ?, ?) AS BLOB) WHERE seq BETWEEN ? AND ?",
+        ('"wave_entries":null}', f'"wave_entries":{entries}}}', *places.ends),
+    )
+
+
 class _RowBatch:
     """Rows that are inserted together.
 

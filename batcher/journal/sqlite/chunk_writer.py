@@ -1,0 +1,117 @@
+"""A plan into chunks: each of one scope, so that whoever runs that scope reads nothing of the others."""
+
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from sqlite3 import Connection
+from typing import Any
+
+from batcher.journal.sqlite.chunk import MOST_ENTRIES, Packer
+from batcher.journal.sqlite.chunk_store import BLOCK, NO_SCOPE, packed_numbers
+from batcher.journal.sqlite.hash_groups import HashGroups, hash_of, hashes_of, of_scope
+from batcher.journal.sqlite.places import Places
+from batcher.journal.sqlite.writing import note, tell_count
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.result import Status
+
+Writing = Callable[[], AbstractContextManager[Connection]]
+_GATHERED = 8192  # entries of all scopes together before they are written, however small the chunks become
+
+
+class ChunkPlanWriter:
+    """A `PlanWriter`, each of whose steps is made in *writing*. Entries come in manifest order."""
+
+    def __init__(self, writing: Writing) -> None:
+        self._writing = writing
+        self._packer = Packer()
+        self._gathered: dict[int, list[PlannedEntry]] = {}  # by scope
+        self._written: list[tuple[int, Sequence[int]]] = []  # the scope of each chunk, and its indexes
+        self._keys, self._jobs = HashGroups(), HashGroups()
+        self._entries = 0
+        self._invalid = 0
+
+    def add_scope(self, scope: Scope) -> None:
+        """Add a scope, before its entries."""
+        self._gathered[scope.number] = []
+        with self._writing() as db:
+            db.execute("INSERT INTO scopes VALUES (?, ?, ?, NULL)", (scope.number, scope.endpoint, scope.project_id))
+
+    def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
+        """Add *entries*, whose scopes have been added."""
+        before, gathered = self._entries, self._gathered
+        for entry in entries:
+            of_scope = gathered[entry.scope.number]
+            of_scope.append(entry)
+            self._entries += 1
+            if len(of_scope) >= MOST_ENTRIES:
+                self._write(entry.scope.number)
+        few = self._entries - before < MOST_ENTRIES  # large ones, of which more would take too much memory
+        if few or sum(map(len, gathered.values())) > _GATHERED:
+            self._write_all()
+
+    def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
+        """Add an entry that is not sent because it is not valid, with the line of its *result*."""
+        self.add_place(index, line, key, job_id)
+        with self._writing() as db:
+            db.execute(
+                "INSERT INTO results VALUES (?, ?, ?, ?)", (self._invalid - 1, index, Status.INVALID.value, result)
+            )
+
+    def add_place(self, index: int, line: int, key: str, job_id: str | None) -> None:
+        """Add an invalid entry, without a result."""
+        with self._writing() as db:
+            db.execute("INSERT INTO plan_invalid VALUES (?, ?, ?, ?)", (index, line, key, job_id))
+        self._keys.add([hash_of(key)], [index])
+        self._invalid += 1
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """Add the wave's facts: the plan is whole, and durable once `MutableRecord.planning` is left."""
+        self._write_all()
+        entries = self._entries + self._invalid
+        with self._writing() as db:
+            for table, hashes in (("plan_keys", self._keys), ("plan_jobs", self._jobs)):
+                db.executemany(f"INSERT INTO {table} VALUES (?, ?)", hashes.groups())  # noqa: S608 - ours
+            db.executemany("INSERT INTO plan_shared VALUES (?)", ((index,) for index in self._jobs.repeated()))
+            if len({scope for scope, _ in self._written}) > 1:
+                db.executemany("INSERT INTO plan_scopes VALUES (?, ?)", enumerate(_blocks(self._written)))
+            for name, value in {"entries": entries, **facts}.items():
+                note(db, name, value)
+            tell_count(db, Places(), entries)
+            db.execute("INSERT INTO meta VALUES ('planned', 1)")
+
+    def _write_all(self) -> None:
+        for scope in self._gathered:
+            self._write(scope)
+
+    def _write(self, scope: int) -> None:
+        """Write what was gathered of *scope*."""
+        gathered, self._gathered[scope] = self._gathered[scope], []
+        if not gathered:
+            return
+        indexes = [entry.index for entry in gathered]
+        self._keys.add(hashes_of([entry.key for entry in gathered]), indexes)
+        jobs = hashes_of([entry.job_id for entry in gathered])
+        if apart := of_scope(scope):
+            jobs = [hash_ ^ apart for hash_ in jobs]
+        self._jobs.add(jobs, indexes)
+        with self._writing() as db:
+            for entries, content in self._packer.packed(gathered):
+                first, last = entries[0].index, entries[-1].index
+                db.execute(
+                    "INSERT INTO plan_chunks (scope, first, last, entries, content) VALUES (?, ?, ?, ?, ?)",
+                    (scope, first, last, len(entries), content),
+                )
+        first, last = indexes[0], indexes[-1]
+        whole = last - first == len(indexes) - 1
+        self._written.append((scope, range(first, last + 1) if whole else array("I", indexes)))
+
+
+def _blocks(written: Iterable[tuple[int, Sequence[int]]]) -> Iterator[bytes]:
+    """The scopes of all entries by their indexes, by the block."""
+    written = list(written)
+    numbers = array("I", [NO_SCOPE]) * (max(indexes[-1] for _, indexes in written) + 1)
+    for scope, indexes in written:
+        for index in indexes:
+            numbers[index] = scope
+    for first in range(0, len(numbers), BLOCK):
+        yield packed_numbers(numbers[first : first + BLOCK])

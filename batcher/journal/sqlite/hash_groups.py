@@ -1,0 +1,87 @@
+"""Where entries are by the hash of a text, such as their key: groups of (hash, index) pairs, some hundred a group.
+
+A group has all pairs from its own first hash to that of the next one. Hashes are of 32 bits, so that of a million
+entries a few are found that have another text: whoever looks one up compares.
+"""
+
+import sys
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
+from zlib import crc32
+
+_FEW = 256  # pairs of a group, or more
+_BUCKETS = 4096  # while they are gathered: the first twelve bits of a hash
+_SHIFT = 20
+_INDEX = (1 << 32) - 1
+_ODD = 0x9E3779B1
+
+
+def hash_of(text: str) -> int:
+    """The hash of *text*. Raises UnicodeEncodeError."""
+    return crc32(text.encode())
+
+
+def hashes_of(texts: Sequence[str]) -> list[int]:
+    """The hash of each of *texts*. Raises UnicodeEncodeError."""
+    encoded = "\n".join(texts).encode().split(b"\n")  # one call for all of them
+    return [*map(crc32, encoded)] if len(encoded) == len(texts) else [*map(hash_of, texts)]
+
+
+class HashGroups:
+    """Gathers pairs in eight bytes each, whatever their order."""
+
+    def __init__(self) -> None:
+        self._buckets = [array("Q") for _ in range(_BUCKETS)]
+
+    def add(self, hashes: Iterable[int], indexes: Iterable[int]) -> None:
+        """Take in *indexes* of 32 bits, each under the hash that has its place in *hashes*."""
+        buckets = self._buckets
+        for hash_, index in zip(hashes, indexes, strict=True):
+            buckets[hash_ >> _SHIFT].append(hash_ << 32 | index)
+
+    def groups(self) -> Iterator[tuple[int, bytes]]:
+        """Each group, with the hash that it begins with. The pairs in it have no order."""
+        first, gathered = 0, array("Q")
+        for number, bucket in enumerate(self._buckets):
+            if not gathered:
+                first = number
+            gathered += bucket
+            if len(gathered) >= _FEW or (gathered and number == _BUCKETS - 1):
+                yield first << _SHIFT, _little(gathered).tobytes()
+                gathered = array("Q")
+
+    def repeated(self) -> list[int]:
+        """The indexes whose hash another one has as well, in order."""
+        found: list[int] = []
+        for bucket in self._buckets:
+            hashes = [pair >> 32 for pair in bucket]
+            if len(set(hashes)) < len(hashes):
+                once: set[int] = set()
+                twice = {each for each in hashes if each in once or once.add(each)}  # type: ignore[func-returns-value]
+                found += [pair & _INDEX for pair in bucket if pair >> 32 in twice]
+        return sorted(found)
+
+
+def indexes_in(group: bytes, hash_: int) -> list[int]:
+    """The indexes that *group* has under that hash, in order."""
+    pairs = array("Q")
+    pairs.frombytes(group)
+    return sorted(pair & _INDEX for pair in _little(pairs) if pair >> 32 == hash_)
+
+
+def _little(pairs: "array[int]") -> "array[int]":
+    """*pairs* with the lowest byte first, whichever machine this is."""
+    if sys.byteorder == "big":  # pragma: no cover
+        pairs = array("Q", pairs)
+        pairs.byteswap()
+    return pairs
+
+
+def job_hash(job_id: str, scope: int) -> int:
+    """The hash of a job of the scope with that number. Raises UnicodeEncodeError."""
+    return hash_of(job_id) ^ of_scope(scope)
+
+
+def of_scope(scope: int) -> int:
+    """What sets the hashes of the jobs of one scope apart from those of another; 0 for the first."""
+    return scope * _ODD & _INDEX

@@ -1,0 +1,217 @@
+"""A plan in chunks answers what one in memory does, however its entries lie, and takes little room on disk."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from batcher.journal.errors import JournalFailed
+from batcher.journal.memory_record import MemoryRecord
+from batcher.journal.ops import Happened, Settled
+from batcher.journal.port import PlanWriter, Record
+from batcher.journal.sqlite.chunk import MOST_BYTES, MOST_ENTRIES, Packer, unpacked
+from batcher.journal.sqlite.hash_groups import HashGroups, hash_of, hashes_of, indexes_in
+from batcher.journal.sqlite.keeper import SqliteKeeper, SqliteReader
+from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.result import Status
+from tests.journal.made import ANSWER, INTENT, OTHER, in_rows
+from tests.wave.made import SCOPE, entry
+
+THIRD = Scope(2, "https://elsewhere.example", SCOPE.project_id)
+SCOPES = [SCOPE, OTHER, THIRD]
+
+
+# --- what a chunk has -----------------------------------------------------------------------------------
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=9)
+_ENTRY = st.builds(
+    PlannedEntry,
+    index=st.just(0),
+    line=st.integers(1, 2**40),
+    key=_TEXT,
+    scope=st.just(SCOPE),
+    job_id=_TEXT,
+    body=st.one_of(st.binary(max_size=9), st.dictionaries(_TEXT, _TEXT).map(orjson.dumps)),
+    x_language=st.sampled_from([None, "en-us", "zh-cn"]),
+    labels=st.dictionaries(_TEXT, _TEXT, max_size=2),
+)
+
+
+@settings(max_examples=60)
+@given(st.lists(_ENTRY, min_size=1, max_size=5), st.lists(st.integers(1, 3), min_size=5, max_size=5))
+def test_what_is_packed_is_unpacked(drawn: list[PlannedEntry], steps: list[int]) -> None:
+    entries = [replace(one, index=sum(steps[: number + 1])) for number, one in enumerate(drawn)]
+    ((packed, content),) = Packer().packed(entries)
+    chunk = unpacked(content)
+    assert packed == entries
+    assert list(chunk.entries(range(len(entries)), SCOPE, frozenset(), None)) == entries
+
+
+def test_it_is_compressed_where_that_halves_it() -> None:
+    rng = Random(1)
+    alike = [entry(index) for index in range(MOST_ENTRIES)]
+    random = [replace(one, body=rng.randbytes(300)) for one in alike]
+    packer = Packer()
+    sizes = [len(content) / MOST_ENTRIES for chunk in (alike, random, alike) for _, content in packer.packed(chunk)]
+    assert sizes[0] < 30
+    assert sizes[1] > 300
+    assert sizes[2] > 100  # a wave whose chunks do not shrink is not tried at each of them
+    again = [len(content) / MOST_ENTRIES for _ in range(20) for _, content in packer.packed(alike)]
+    assert min(again) == sizes[0]
+
+
+def test_large_entries_are_in_several_chunks() -> None:
+    large = [replace(entry(index), labels={"why": f"{index}" * 300_000}) for index in range(8)]
+    parts = [[one.index for one in packed] for packed, _ in Packer().packed(large)]
+    assert parts == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    (alone,) = Packer().packed([replace(entry(0), body=b"x" * 3 * MOST_BYTES)])
+    assert unpacked(alone[1]).bodies == [b"x" * 3 * MOST_BYTES]
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[", b"[]\n", b"[0,1,[],[],[],[]]\n", b"x\x9c123", b"[0,1,2,3,4,5,6]\n", b"{}"]
+)
+def test_what_is_none_is_told(content: bytes) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        unpacked(content)
+
+
+def test_hashes_lead_to_all_who_have_them() -> None:
+    texts = [f"key-{index}" for index in range(3000)] + ["plumless", "buckeroo", "key-7", "two\nlines"]
+    assert hash_of("plumless") == hash_of("buckeroo")  # so that whoever looks one up compares
+    groups = HashGroups()
+    groups.add(hashes_of(texts), range(len(texts)))
+    assert hashes_of(["two\nlines", "b"]) == [hash_of("two\nlines"), hash_of("b")]
+    found = sorted(groups.groups())
+    assert 8 < len(found) < 13
+    for index, text in enumerate(texts):
+        hash_ = hash_of(text)
+        group = next(pairs for first, pairs in reversed(found) if first <= hash_)
+        assert index in indexes_in(group, hash_)
+    assert groups.repeated() == [7, 3000, 3001, 3002]
+
+
+# --- what is answered about a plan of many --------------------------------------------------------------
+
+
+def planned(writes: PlanWriter, entries: int, rng: Random) -> None:
+    """A plan whose scopes lie in stretches and far apart, with invalid entries, and with some jobs and keys twice."""
+    for scope in SCOPES:
+        writes.add_scope(scope)
+    batch: list[PlannedEntry] = []
+    scope = SCOPE
+    for index in range(entries):
+        if rng.random() < 0.01:
+            scope = rng.choice(SCOPES)
+        if rng.random() < 0.03:
+            writes.add_invalid(index, index + 2, f"bad-{index}", None, b'{"wave_entries":null}\n')
+            continue
+        mine = OTHER if index % 400 == 13 else scope
+        job = f"job-{rng.randrange(50) if rng.random() < 0.02 else index + 1000}"
+        key = f"key-{index % 900}"
+        batch.append(replace(entry(index, job=job), scope=mine, key=key, x_language=rng.choice([None, "en-us"])))
+        if len(batch) == 700:
+            writes.add_entries(batch)
+            batch = []
+    writes.add_entries(batch)
+    writes.finish({"digest": "sha256:0"})
+
+
+def history_of(entries: int, rng: Random) -> Iterator[Happened | Settled]:
+    for index in range(0, entries, 1 + entries // 900):
+        if rng.random() < 0.7:
+            yield Happened(index=index, event=INTENT)
+            if rng.random() < 0.7:
+                yield Happened(index=index, event=ANSWER)
+                if rng.random() < 0.7:
+                    yield Settled(index=index, status=Status.CREATED, line=b"%d\n" % index)
+
+
+def asked(record: Record, entries: int) -> dict[str, object]:
+    """What is answered about the whole, and about a sample of the entries."""
+    some = [*range(-1, entries + 2, entries // 8), entries - 1]
+    return {
+        "counts": [record.entry_count(), record.scope_sizes(), record.settled_counts(), record.is_settled()],
+        "planned": [record.planned(one.number, after, 40) for one in SCOPES for after in some],
+        "open_entries": [record.open_entries(one.number, after, 9) for one in SCOPES for after in some],
+        "unfinished": [record.unfinished(after, 40) for after in some],
+        "entry": [record.entry(index) for index in some],
+        "line_of": [record.line_of(index) for index in some],
+        "indexes_of_key": [record.indexes_of_key(f"{kind}-{index}") for index in some for kind in ("key", "bad")],
+        "of_job": [sorted((e.index, v) for e, v in record.of_job(SCOPE, f"job-{number}")) for number in range(70)],
+        "others": [
+            sorted((e.index, v) for e, v in record.others_of_job(one))
+            for index in some
+            if (one := record.entry(index)) is not None
+        ],
+        "first_created": [record.first_created(one.number, 5) for one in SCOPES],
+        "answered_around": [
+            sorted(e.index for e, _ in record.answered_around(one))
+            for index in some
+            if (one := record.entry(index)) is not None
+        ],
+        "outline": list(record.outline()),
+    }
+
+
+@pytest.mark.parametrize(("entries", "seed"), [(300, 1), (4000, 2)])
+def test_every_question_about_many_entries_is_answered_alike(tmp_path: Path, entries: int, seed: int) -> None:
+    """By the record in memory, which takes its time for that, and by a journal in rows."""
+    in_rows(tmp_path / "rows")
+    keeper, rows = SqliteKeeper(tmp_path / "journal"), SqliteKeeper(tmp_path / "rows")
+    expected = rows.wave() if entries > 300 else MemoryRecord()
+    for record in (keeper.wave(), expected):
+        with record.planning() as writes:
+            planned(writes, entries, Random(seed))
+    for record in (keeper.wave(), expected):
+        record.commit([op for op in history_of(entries, Random(seed)) if expected.entry(op.index) is not None])
+    told, known = asked(keeper.wave(), entries), asked(expected, entries)
+    for name, answer in known.items():
+        assert told[name] == answer, name
+    keeper.close()
+    rows.close()
+
+
+def test_a_journal_takes_a_third_of_the_room_that_rows_take(tmp_path: Path) -> None:
+    """Of rows of 300 bytes, whose jobs and databases are at random."""
+    rng = Random(1)
+    keeper = SqliteKeeper(tmp_path / "journal")
+    with keeper.wave().planning() as writes:
+        writes.add_scope(SCOPE)
+        writes.add_entries(
+            replace(
+                entry(index, job=f"{rng.randrange(2**64):016x}"),
+                key=f"{rng.randrange(2**80):020x}",
+                body=b'{"job_id":"%016x","infos":"%s","db":"%012x"}' % (index, b"the same" * 20, rng.randrange(2**48)),
+            )
+            for index in range(20_000)
+        )
+        writes.finish({})
+    keeper.close()
+    assert (tmp_path / "journal").stat().st_size / 20_000 < 120
+
+
+def test_a_damaged_chunk_is_said_with_the_way_out(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    keeper = SqliteKeeper(path)
+    with keeper.wave().planning() as writes:
+        writes.add_scope(SCOPE)
+        writes.add_entries(map(entry, range(600)))
+        writes.finish({})
+    keeper.close()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE plan_chunks SET content = x'789c00' WHERE id = 2")
+    reader = SqliteReader(path)
+    record = reader.wave()
+    assert [one.index for one in record.planned(0, -1, 256)] == list(range(256))
+    with pytest.raises(JournalFailed, match=r"the entries 256 to 511 of its plan.*`batcher journal check"):
+        record.planned(0, 255, 256)
+    assert record.entry(599) == replace(entry(599), wave_entries=600)
+    reader.close()
