@@ -1,14 +1,16 @@
-"""A fleet on this machine, for a first look: PostgreSQL, a simulated cloud, three workers, and a wave that they share.
+"""A fleet on this machine, for a first look: PostgreSQL, a simulated cloud, a service, three workers, and a wave.
 
     scripts/fleet              shows who runs what; kill a worker, as it tells you to, and watch
     scripts/fleet --kill       kills one by itself, when a tenth of the wave is done
 
-It ends with the wave, and says what became of it: each entry created once, by whichever worker. PostgreSQL is Debian's,
+The wave is handed in at the service, whose page shows it. All ends with the wave, and it says what became of that: each
+entry created once, by whichever worker. PostgreSQL is Debian's,
 or that of a wheel, as an unprivileged user; it and its data are gone when this ends. Ctrl-C ends everything.
 """
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -99,15 +101,32 @@ def main() -> int:
             if len(workers.running()) < given.workers:
                 raise SystemExit(f"a worker ended at once: {next(iter(folder.glob('worker-*.log'))).read_text()}")
             time.sleep(0.1)
+        service = _service(folder, url, environ, stack)
         manifest = folder / "night.csv"
         _write(manifest, given.scopes, given.entries)
-        _batcher(environ, "run", str(manifest), "--journal", url, "--submit-only", "--rate", "5/s")
+        _batcher(environ, "submit", str(manifest), "--service", service, "--name", "night", "--rate", "5/s")
+        print(f"the service and its page: {service}")
         print(f"the database, for commands in another terminal: --journal {url}[/WAVE]\n")
         standing = _watched(place, workers, killing=given.kill)
         twice = doubles(simulator.ledger)
         counts = f"{standing.settled:,} of {standing.entries:,} entries settled, {len(twice)} created twice"
         print(f"\n{standing.stage}: {counts}")
         return 0 if standing.stage == "ended" and not twice else 1
+
+
+def _service(folder: Path, url: str, environ: dict[str, str], stack: ExitStack) -> str:
+    """Start a service that leaves the waves to the workers, until *stack* is left; its address."""
+    path = folder / "service.log"
+    with path.open("wb") as log:
+        command = [*_BATCHER, "serve", "--database", url, "--workers", "0", "--listen", "127.0.0.1:0"]
+        process = subprocess.Popen(command, env=environ, stdout=log, stderr=log)
+    stack.callback(process.wait)
+    stack.callback(process.terminate)
+    while (found := re.search(r"serves .* at (http://\S+)", path.read_text())) is None:
+        if process.poll() is not None:
+            raise SystemExit(f"the service ended at once: {path.read_text()}")
+        time.sleep(0.1)
+    return found[1]
 
 
 def _batcher(environ: dict[str, str], *words: str) -> None:

@@ -149,7 +149,7 @@ async def _backend(
         from batcher.service.shared.beginning import shared_backend  # it loads psycopg
 
         return await shared_backend(
-            options.database, options.service, stack, ending.told, clock, workers=options.workers
+            options.database, options.service, stack, ending.told, clock, meters, workers=options.workers
         )
     data = stack.enter_context(DataFolder(options.data))
     return EmbeddedBackend(data, options.service, clock, meters, desk, grace_s=options.grace_s, workers=options.workers)

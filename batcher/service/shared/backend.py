@@ -10,6 +10,7 @@ from batcher.service.given import ServedProfiles, finding, invalid
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.port import WaveRegister
 from batcher.service.kept.register import WaveRow
+from batcher.service.meters import Meters
 from batcher.service.models import State
 from batcher.service.notices.courier import OutboxDatabase
 from batcher.service.running.backend import WaveRunner
@@ -33,6 +34,7 @@ class SharedBackend:
         data: MirrorFolder,
         service: ServedProfiles,
         clock: Clock,
+        meters: Meters,
         *,
         workers: int,
     ) -> None:
@@ -45,7 +47,7 @@ class SharedBackend:
         self._pace = str(service.load(service.profile(None), {}).settings.pace)
         opener = SharedOpener(self._shared, self._mirror, service, address, clock, name=name_of_process())
         local = LocalWorkers(workers, service, address, clock)
-        self._seen = SharedRunner(database, self._shared, self._mirror, opener, local, clock, pace=self._pace)
+        self._seen = SharedRunner(database, self._shared, self._mirror, opener, local, clock, meters, pace=self._pace)
         self.runner: WaveRunner = self._seen
 
     @property

@@ -10,6 +10,7 @@ from batcher.logger import get_logger
 from batcher.machines.connecting import reach
 from batcher.machines.working import name_of_process
 from batcher.service.given import ServedProfiles
+from batcher.service.meters import Meters
 from batcher.service.shared.backend import SharedBackend
 from batcher.service.shared.database import SharedServiceDatabase
 from batcher.service.shared.mirror import mirror_folder
@@ -23,6 +24,7 @@ async def shared_backend(
     stack: AsyncExitStack,
     ending: asyncio.Event,
     clock: Clock,
+    meters: Meters,
     *,
     workers: int,
 ) -> SharedBackend | None:
@@ -38,5 +40,5 @@ async def shared_backend(
         except JournalFailed:  # it went away in between
             continue
         data = stack.enter_context(mirror_folder(address))
-        return SharedBackend(database, data, service, clock, workers=workers)
+        return SharedBackend(database, data, service, clock, meters, workers=workers)
     return None

@@ -11,7 +11,7 @@ import shutil
 import tempfile
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -38,6 +38,8 @@ from batcher.whole import sync_folder
 
 _PREFIX = "batcher-service-"
 _OPEN_AT_ONCE = 32  # copies that are kept ready to go on
+_MOST_FOLDERS = 200  # of waves that nobody reads at the moment
+_TIDY_EVERY_S = 60.0
 _MARK = """
 SELECT w.next_seq, w.counts::text, (SELECT count(*) FROM events e WHERE e.wave = w.number AND e.kind = 'reopened')
 FROM waves w WHERE w.id = %s AND w.planned
@@ -119,6 +121,7 @@ class Mirror:
         self._keeper: PostgresKeeper | None = None
         self._copies: OrderedDict[str, _Copy] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
+        self._tidy_at = 0.0  # monotonic
 
     async def manifest(self, row: WaveRow) -> Folder:
         """The wave's folder with its manifest. Raises `StoreFailed`."""
@@ -203,6 +206,28 @@ class Mirror:
         while len(self._copies) > _OPEN_AT_ONCE:
             _, oldest = self._copies.popitem(last=False)
             oldest.export.close()
+
+    async def tidy(self, used: Collection[str]) -> None:
+        """Remove copies where there are many, those first that were read the longest ago; but none of waves *used*."""
+        now = self._clock.monotonic()
+        if now < self._tidy_at:
+            return
+        self._tidy_at = now + _TIDY_EVERY_S
+        folders = await asyncio.to_thread(self._folders)
+        for path in folders[: max(0, len(folders) - _MOST_FOLDERS)]:
+            if path.name not in used and not self._locks.setdefault(path.name, asyncio.Lock()).locked():
+                async with self._locks.pop(path.name):
+                    if (copy := self._copies.pop(path.name, None)) is not None:
+                        copy.export.close()
+                    await asyncio.to_thread(self._data.discard, path)
+
+    def _folders(self) -> list[Path]:
+        """The folders of copies, those first in which something was changed the longest ago."""
+        found = []
+        for path in self._data.waves.iterdir():
+            with suppress(OSError):
+                found.append((path.stat().st_mtime, path))
+        return [path for _, path in sorted(found)]
 
     def _record(self, id: str) -> PostgresWrittenRecord | None:
         with self._making:

@@ -10,9 +10,10 @@ from batcher.service.models import State
 def orders_of_row(row: WaveRow) -> Mapping[str, Any]:
     """The columns of `wave_orders` for *row*, but for those that its opening writes (deadline, most failures).
 
-    Workers may send only for a wave that was opened for the run that goes on, and that nobody has stopped since.
+    Workers may send only for a wave that was opened for the run that goes on, and that nobody has stopped since. Where
+    one has ended there is nothing to stop.
     """
-    may_run = row.is_open and row.state in (State.RUNNING, State.PAUSED)
+    may_run = row.state is State.ENDED or (row.is_open and row.state in (State.RUNNING, State.PAUSED))
     rate, concurrency = row.given.get("rate"), row.given.get("concurrency")
     return {
         "stop": None if may_run else row.reason or "it was not started yet",

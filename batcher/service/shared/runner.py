@@ -20,6 +20,7 @@ from batcher.logger import get_logger
 from batcher.machines.standing import SeenWorker, SharedStanding, standings_of, workers_of
 from batcher.service.kept.errors import StoreFailed
 from batcher.service.kept.register import WaveRow
+from batcher.service.meters import Meters
 from batcher.service.models import State
 from batcher.service.running.feed import Feed
 from batcher.service.running.view import wave_told
@@ -55,6 +56,7 @@ class SharedRunner:
         opener: SharedOpener,
         workers: LocalWorkers,
         clock: Clock,
+        meters: Meters,
         *,
         pace: str,
     ) -> None:
@@ -64,8 +66,10 @@ class SharedRunner:
         self._opener = opener
         self._workers = workers
         self._clock = clock
+        self._meters = meters
         self._pace = pace
         self._rows: dict[str, WaveRow] = {}  # of waves that have not ended
+        self._put: set[str] = set()  # waves that were put since the look that goes on began
         self._standings: dict[str, SharedStanding] = {}
         self._seen_workers: Sequence[SeenWorker] = ()
         self._paces: dict[str, Pace] = {}
@@ -74,7 +78,7 @@ class SharedRunner:
         self._openings: dict[str, asyncio.Task[None]] = {}
         self._feeds: dict[str, Feed] = {}
         self._told: dict[str, Mapping[str, Any]] = {}
-        self._counted: dict[str, int] = {}  # lines told of, by wave
+        self._counted: dict[str, Mapping[Status, int]] = {}  # results told of and counted, by wave and status
         self._looking: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
         self.is_closing = False
@@ -151,6 +155,7 @@ class SharedRunner:
 
     def put(self, row: WaveRow) -> None:
         """The wave *row* is new, or was changed: tell of it, and see to it soon."""
+        self._put.add(row.id)
         if row.state in _ACTIVE:
             self._rows[row.id] = row
         else:
@@ -179,14 +184,16 @@ class SharedRunner:
 
     async def _look(self) -> None:
         """See how everything stands, and what follows. Raises `StoreFailed`."""
-        rows = {row.id: row for row in await self._register.in_states(_ACTIVE)}
-        for id in self._rows.keys() - rows.keys():
+        self._put.clear()
+        found_rows = await self._register.in_states(_ACTIVE)
+        rows = {row.id: row for row in found_rows if row.id not in self._put}  # what was put meanwhile is newer
+        missing = self._rows.keys() - rows.keys()
+        self._rows = rows | {id: self._rows[id] for id in missing}
+        for id in missing - self._put:
             row = await self._register.get(id)
-            if row is not None and row.state in _ACTIVE:
-                rows[id] = row  # it came a moment ago
-            elif row is not None:
+            if row is not None and row.state not in _ACTIVE:
                 await self._ended(row)
-        self._rows = rows
+        rows = dict(self._rows)
         under_way = [row.id for row in rows.values() if row.is_begun and row.state in _UNDER_WAY]
 
         def standings(link: DatabaseLink) -> tuple[list[SharedStanding], list[SeenWorker]]:
@@ -196,12 +203,13 @@ class SharedRunner:
         self._standings = {standing.wave: standing for standing in found}
         for standing in found:
             self._paces.setdefault(standing.wave, Pace(self._clock)).see(standing.settled)
+        await self._bring_copies()
+        for standing in found:
             await self._follow(rows[standing.wave], standing)
         self._open_queued()
-        await self._bring_copies()
         for row in list(self._rows.values()):
             self._tell(row)
-        self._tidy()
+        await self._tidy()
 
     async def _follow(self, row: WaveRow, standing: SharedStanding) -> None:
         """Bring the row in line with where its wave stands."""
@@ -245,8 +253,11 @@ class SharedRunner:
     async def _ended(self, row: WaveRow) -> None:
         """The wave *row* has come to rest: its last lines are here before anybody hears of it."""
         if self._is_read(row.id):
-            with suppress(StoreFailed):  # whoever reads it next is told
+            try:
                 await self._mirror.bring(row)
+            except StoreFailed as error:  # whoever follows the lines waits for them
+                log.error("service.store_failed", wave=row.id, error=str(error))
+                return
         self._forget(row.id)
         self._tell(row)
 
@@ -266,9 +277,13 @@ class SharedRunner:
             if self._is_read(id):
                 with suppress(StoreFailed):  # the disk here is full, say: whoever reads is told
                     await self._mirror.bring(row)
-            if self._counted.get(id) != standing.settled:
-                self._counted[id] = standing.settled
+            before = self._counted.get(id)
+            if before is not None:  # what was there at the first look was counted by whoever looked before
+                for status, count in standing.by_status.items():
+                    self._meters.settled[status.value] += max(0, count - before.get(status, 0))
+            if before is None or sum(before.values()) != standing.settled:
                 self.feed(id).publish("results", {"sequence": standing.settled})
+            self._counted[id] = standing.by_status
 
     # --- opening ------------------------------------------------------------------------------------------
 
@@ -313,8 +328,9 @@ class SharedRunner:
                 self._told.pop(row.id, None)
             self.feed(row.id).publish("wave", told)
 
-    def _tidy(self) -> None:
+    async def _tidy(self) -> None:
         """Forget what nobody asks for any more."""
+        await self._mirror.tidy(self._rows.keys() | self._read_at.keys())
         for id in [id for id in self._read_at if not self._is_read(id)]:
             del self._read_at[id]
         if len(self._feeds) > _FEEDS:
