@@ -91,6 +91,7 @@ def main() -> int:
         stack.callback(cluster.remove)
         simulator = stack.enter_context(ThreadedSimulator(ServiceConfig(latency_s=(0.02, 0.2))))
         environ = {**os.environ, "BATCHER_ENDPOINT": simulator.url, "BATCHER_TOKEN": "simulated-token"}
+        environ["BATCHER_LANDING_TIME"] = "10s"  # what the killed worker had in flight is not waited for any longer
         url = cluster.url()
         _batcher(environ, "database", "prepare", url, "--apply")
         lanes = -(-given.scopes // max(1, given.workers - 1))  # so that one may die
