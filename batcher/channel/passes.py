@@ -50,6 +50,8 @@ class Pass:
         self.rate, self.read_rate, self.concurrency = rate, read_rate, concurrency  # what it may at most
         self.halted: Trouble | None = None  # why nothing goes through it any more
         self.on_halt: Callable[[], None] = _nobody
+        # Asked right before a look-up leaves; raises `HeldBack` where it must not, for now.
+        self.may_look: Callable[[], None] | None = None
         creates, reads = channel.governor.creates.pacer.rate, channel.governor.reads.pacer.rate
         self._creates = None if channel.private else Pacer(_own_rate(rate, creates), channel.clock)  # its own pace
         self._reads = None if channel.private else Pacer(_own_rate(read_rate, reads), channel.clock)

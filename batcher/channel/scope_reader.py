@@ -10,13 +10,16 @@ from batcher.channel.passes import Pass
 from batcher.channel.read_terms import Next, OnlyLooks, ReadAnswer, ReadTerms
 from batcher.clock import Clock
 from batcher.drs import guesses
-from batcher.drs.cloud import OnSent, ResultIds
+from batcher.drs.cloud import HeldBack, OnSent, ResultIds
 from batcher.drs.outcome import Comparison, ErrorKind, Fate, ListOutcome, ResultsOutcome, StatusOutcome, Trouble
 from batcher.drs.paging import Paging, ReadState
 from batcher.pace.fair_semaphore import PartyClosed
+from batcher.pace.pacer import Turn
 
 T = TypeVar("T", bound=ReadAnswer)
 _Send = Callable[[OnSent], Awaitable[T]]
+
+_HELD_BACK_S = 0.5  # until a look-up is tried again that was held back
 
 MOST_PAGES = 1000
 """Of a job's list of comparisons: a longer one is not read."""
@@ -153,7 +156,17 @@ class ScopeReader:
                         return None
 
     async def _once(self, send: _Send[T]) -> tuple[T, float]:
-        """One request, whatever comes of it, and when it left. Raises `PartyClosed`."""
+        """One request, whatever comes of it, and when it left. Raises `PartyClosed`.
+
+        One that is held back at the last moment is tried again: whoever holds it back lets it go, or closes the pass.
+        """
+        while True:
+            try:
+                return await self._tried(send)
+            except HeldBack:
+                await self._clock.sleep(_HELD_BACK_S)
+
+    async def _tried(self, send: _Send[T]) -> tuple[T, float]:
         with self._terms.place() as place:
             async with self._pass.look() as turn:
                 await place.take()
@@ -169,12 +182,22 @@ class ScopeReader:
             self.looks += 1
             sent, answered = True, False
             try:
-                outcome = await send(turn.sent)
+                outcome = await send(partial(self._let_go, turn))
                 sent, answered = outcome.left, outcome.answered
+            except HeldBack:
+                sent = False
+                self.looks -= 1
+                raise
             finally:
                 turn.ended(sent=sent, answered=answered)
             self._terms.heard(outcome, sent_at)
             return outcome, sent_at
+
+    def _let_go(self, turn: Turn) -> None:
+        """Its bytes are about to leave. Raises `HeldBack`."""
+        if self._pass.may_look is not None:
+            self._pass.may_look()
+        turn.sent()
 
 
 def _listed(outcome: ListOutcome, comparisons: tuple[Comparison, ...] | Trouble, asked_at: float) -> JobComparisons:

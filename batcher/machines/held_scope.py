@@ -4,7 +4,8 @@ Invariants:
 - The lease is renewed four times in its length, by the thread that writes the journals: where that is stuck, it runs
   out.
 - `check` says no unless the lease runs by a clock that counts suspension, and unless the intent is young. It is asked
-  right before the bytes leave, and so a process that was frozen sends nothing once another may have the scope.
+  right before the bytes leave, and so a process that was frozen sends nothing once another may have the scope. Nor does
+  it look anything up there, so that the pace of look-ups is kept over machines: `check_lease`.
 - A lease that ran out is not lost: while nobody has taken the scope it is renewed, and the lane goes on. It is lost
   once somebody has taken it, which whoever records or renews is told.
 """
@@ -91,12 +92,15 @@ class HeldScope:
 
         Raises `HeldBack` where it may not.
         """
-        now = self._clock.boot()
-        if self.is_lost or not self._lease.runs_at(now):
+        self.check_lease()
+        if self._clock.boot() - intended_at > LEAVE_S:
+            raise HeldBack("it was intended too long ago")
+
+    def check_lease(self) -> None:
+        """Whether anything may leave now. Raises `HeldBack` where it may not."""
+        if not self.runs:
             self._hurry.set()
             raise HeldBack("the lease on its scope is not to be relied on")
-        if now - intended_at > LEAVE_S:
-            raise HeldBack("it was intended too long ago")
 
     def on_lost(self, observer: Callable[[], None]) -> None:
         """Call *observer* once the scope is somebody else's; now, where it is so."""

@@ -94,7 +94,14 @@ async def _give_back(held: HeldScope) -> None:
         with suppress(JournalFailed, LaneLost):
             giving.result()
     else:
+        giving.add_done_callback(_seen)
         giving.cancel()
+
+
+def _seen(giving: asyncio.Future[None]) -> None:
+    """Nobody waits for it any more: whether it worked out does not matter."""
+    if not giving.cancelled():
+        giving.exception()
 
 
 class _ScopeRun:

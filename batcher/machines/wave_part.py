@@ -87,6 +87,7 @@ class WavePart:
             concurrency=concurrency,
         )
         self._pass = passes[scope]
+        self._pass.may_look = held.check_lease
         assert self._place is not None  # noqa: S101 - the journal is bound to it
         part = FollowedPart(self.work.number, scope, self._place, start.entries)
         self._follower = follower = PartFollower(

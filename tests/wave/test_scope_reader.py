@@ -1,5 +1,6 @@
 """Reading a job's list of comparisons: whole and sound, freshest readings kept, and never more than was asked for."""
 
+import asyncio
 import random
 from collections.abc import Callable
 from typing import Any, cast
@@ -10,11 +11,12 @@ import pytest
 from batcher.channel.read_terms import LooksForWave
 from batcher.channel.scope_reader import ScopeReader
 from batcher.drs.answer import Answer, RequestStage
-from batcher.drs.cloud import Cloud
+from batcher.drs.cloud import Cloud, HeldBack
 from batcher.drs.guesses import LIST_PAGE_SIZE
 from batcher.drs.outcome import Comparison, ListOutcome, Trouble
 from batcher.drs.v3.classify import classify_list
 from batcher.life.policy import Policy
+from batcher.pace.fair_semaphore import PartyClosed
 from batcher.wave.context import Context
 from batcher.wave.look_sign import LookSign
 from batcher.wave.status import WaveCounts
@@ -116,3 +118,50 @@ def test_more_than_was_asked_for_is_not_sound(page: Page, said: str, requests: i
     assert isinstance(found, Trouble)
     assert said in (found.error_msg or "")
     assert len(cloud.asked) == requests
+
+
+def test_a_look_up_that_is_held_back_leaves_once_it_may() -> None:
+    """As where the lease on the scope ran out, and is renewed. The pass is closed where it was lost."""
+
+    async def main() -> tuple[int, int, list[float]]:
+        clock = virtual_clock()
+        left: list[float] = []
+        cloud = LeavingCloud(lambda number: ([row(1)], 1), lambda: left.append(clock.monotonic()))
+        way = entered(cast("Cloud", cloud), clock)
+        reader, began = ScopeReader(way, clock), clock.monotonic()
+
+        def may_look() -> None:
+            if clock.monotonic() - began < 3.0:
+                raise HeldBack("the lease on its scope is not to be relied on")
+
+        way.may_look = may_look
+        listed = await reader.comparisons("job-1")
+        assert listed is not None
+        first = reader.looks
+
+        def never() -> None:
+            raise HeldBack("the lease on its scope is lost")
+
+        way.may_look = never
+        asyncio.get_running_loop().call_later(5.0, way.close)
+        with pytest.raises(PartyClosed):
+            await reader.comparisons("job-1")
+        return first, reader.looks, [moment - began for moment in left]
+
+    first, in_all, left = run(main)
+    assert first == in_all == len(left) == 1
+    assert left[0] >= 3.0
+
+
+class LeavingCloud(ListCloud):
+    """One that says when a request leaves."""
+
+    def __init__(self, page: Page, left: Callable[[], None]) -> None:
+        super().__init__(page)
+        self._left = left
+
+    async def list_comparisons(self, job_id: str, *, page: int, on_sent: object = None) -> ListOutcome:
+        """Page *page*, unless it is held back."""
+        cast("Callable[[], None]", on_sent)()
+        self._left()
+        return await super().list_comparisons(job_id, page=page)
