@@ -6,7 +6,7 @@ the moment at which it left, what it made and cancelled, and whether its answer 
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from email.utils import formatdate
 from enum import Enum
@@ -15,7 +15,7 @@ from itertools import count
 import orjson
 
 from batcher.drs.answer import Answer, RequestStage
-from batcher.drs.outcome import Half
+from batcher.drs.outcome import Fate, Half, HalfOutcome, Made, Trouble
 from batcher.simulator.ledger import Effect, ListLedger
 from batcher.simulator.model import Intent, SimulatedCloud
 from batcher.simulator.replies import Reply
@@ -37,6 +37,11 @@ class Way(Enum):
     LAST = "has its effect at the last moment"
 
 
+def are_clear(verdicts: Iterable[HalfOutcome]) -> bool:
+    """Whether *verdicts* leave no doubt: those that do tell no more than a look-up."""
+    return all(isinstance(one, Made) or (isinstance(one, Trouble) and one.fate is not Fate.MAYBE) for one in verdicts)
+
+
 @dataclass(slots=True)
 class Sent:
     """One create request, as the judge sees it. Times are true time."""
@@ -51,6 +56,7 @@ class Sent:
     created: dict[Half, str] = field(default_factory=dict)
     cancelled: tuple[str, ...] = ()
     ends_at: dict[str, float] = field(default_factory=dict)  # when what it created ends by itself
+    is_clear: bool = False  # its answer leaves no doubt
     told: bool = False  # an answer with all that it made reached a process that lived
     ended_at: float | None = None  # for the process
     epoch: int = 0  # of the lease by which it left, where machines share the journal

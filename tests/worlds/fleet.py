@@ -18,6 +18,7 @@ from tests.worlds.fleet_machine import At, Blow, FleetMachine, Shared
 from tests.worlds.fleet_spec import FleetSpec, draw_fleet
 from tests.worlds.freezing import run_freezing
 from tests.worlds.shared_database import SharedDatabase
+from tests.worlds.shared_orders import Order
 from tests.worlds.spec import ENDPOINT
 
 _TURNS = 100_000
@@ -48,6 +49,10 @@ class FleetHistory:
         seen["scopes taken"] = len(self.database.takes)
         seen["refused by the fence"] = self.database.refused
         seen["commits repeated"] = self.database.repeated
+        seen["commits of several"] = self.database.shared
+        seen["commits torn"] = self.database.torn
+        seen["refused by orders"] = self.database.forbidden
+        seen["worlds of fleets with orders"] = bool(self.spec.orders)
         seen["late answers"] = sum(len(record.late) for record in records)
         return seen
 
@@ -77,6 +82,8 @@ class _Play:
         spec, world = self._spec, self._world
         for number, entries in enumerate(spec.waves):
             self._plan(number, entries)
+        for order in spec.orders:
+            self._loop.call_later(order.after_s, self._order, order)
         self._loop.call_later(spec.calm_after_s, self._calm)
         places = [asyncio.create_task(self._place(blows)) for blows in spec.blows]
         try:
@@ -111,6 +118,10 @@ class _Play:
                 self._world.database.know((scope.endpoint, scope.project_id))
             plan.add_entries(_planned(entry, scopes[entry.project_id]) for entry in entries)
             plan.finish({"digest": f"sha256:{number}", "begun_at": "2026-09-21T12:00:00+00:00", "settings": said})
+
+    def _order(self, order: Order) -> None:
+        self._world.cloud.say(f"the operator: {order.wave or ''}{order.scope or ''} {dict(order.changes)}")
+        self._world.database.order(order)
 
     def _calm(self) -> None:
         """Nothing goes wrong any more."""

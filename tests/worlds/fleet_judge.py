@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 import orjson
 
-from batcher.drs.outcome import Fate, Made, Trouble
-from batcher.life.events import Answered, Intended
+from batcher.life.events import Intended
 from batcher.life.result import Status
-from tests.worlds.cloud import Sent
+from tests.worlds.cloud import Sent, are_clear
 from tests.worlds.fleet import FleetHistory
+from tests.worlds.fleet_judge_log import judge_log
 from tests.worlds.fleet_spec import MEMBER
 from tests.worlds.judge import HALF_FIELDS, limit_broken
 from tests.worlds.shared_database import SharedRecord
@@ -18,7 +18,7 @@ from tests.worlds.violation import Violation
 
 def judge_fleet(history: FleetHistory) -> list[Violation]:
     """Every promise that was broken."""
-    checks = (_once, _settled, _fenced, _limits, _told, _defects)
+    checks = (_once, _settled, _fenced, _limits, _told, judge_log, _defects)
     return [violation for check in checks for violation in check(history)]
 
 
@@ -74,15 +74,17 @@ def _fenced(history: FleetHistory) -> Iterator[Violation]:
 
 
 def _limits(history: FleetHistory) -> Iterator[Violation]:
-    """The limit holds over all machines."""
-    by_project: dict[str, list[float]] = defaultdict(list)
-    for sent in history.sent:
-        if sent.checked_at == sent.left_at:  # what a frozen machine let leave comes when it wakes
-            by_project[sent.job[0]].append(sent.left_at)
-    rate = history.spec.base.rate
-    if rate is not None:
-        for moments in by_project.values():
-            yield from limit_broken("creates of all machines", rate, sorted(moments))
+    """The limits hold over all machines, that of look-ups as well."""
+    # What a frozen machine had let leave comes when it wakes.
+    creates = [(sent.job[0], sent.left_at) for sent in history.sent if sent.checked_at == sent.left_at]
+    base = history.spec.base
+    for name, rate, left in (("creates", base.rate, creates), ("look-ups", base.read_rate, history.reads)):
+        by_project: dict[str, list[float]] = defaultdict(list)
+        for project, at in left:
+            by_project[project].append(at)
+        if rate is not None:
+            for moments in by_project.values():
+                yield from limit_broken(f"{name} of all machines", rate, sorted(moments))
 
 
 def _told(history: FleetHistory) -> Iterator[Violation]:
@@ -98,15 +100,9 @@ def _was_told(record: SharedRecord, index: int) -> bool:
     intents = [event for event in events if isinstance(event, Intended)]
     settled_at = record.settled_at.get(index, float("inf"))
     return bool(intents) and any(
-        at == index and epoch == intents[-1].lease and when < settled_at - 30.0 and _tells(answer)
+        at == index and epoch == intents[-1].lease and when < settled_at - 30.0 and are_clear(answer.halves.values())
         for at, epoch, when, answer in record.late
     )
-
-
-def _tells(answer: Answered) -> bool:
-    """Whether an answer leaves no doubt: one that does tells no more than a look-up."""
-    verdicts = answer.halves.values()
-    return all(isinstance(one, Made) or (isinstance(one, Trouble) and one.fate is not Fate.MAYBE) for one in verdicts)
 
 
 def _defects(history: FleetHistory) -> Iterator[Violation]:

@@ -23,8 +23,9 @@ from tests.worlds.cloud import Traffic, WorldCloud
 from tests.worlds.freezing import Gate
 from tests.worlds.process import Process
 from tests.worlds.scope import ProcessCloud
-from tests.worlds.shared_database import Named, SharedDatabase
+from tests.worlds.shared_database import SharedDatabase
 from tests.worlds.shared_link import SharedLink, SharedMemoryLeases
+from tests.worlds.shared_orders import Named
 from tests.worlds.spec import Life
 
 _SWEEP_S = 3.0
@@ -36,7 +37,8 @@ At = int | tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """What happens to a machine at one of its steps: `freeze`, `kill`, `hand on` or `cut` (its way to the database)."""
+    """What happens to a machine at one of its steps: `freeze`, `suspend`, `kill`, `hand on` or `cut` (its way to the
+    database)."""
 
     kind: str
     lasts_s: float = 0.0
@@ -68,6 +70,7 @@ class MachineProcess(Process):
         self.blows = blows
         self._named: Counter[str] = Counter()
         self.gate = Gate()
+        self._slept_s = 0.0  # for which it was suspended
         self.hand_on = asyncio.Event()
         self.link: SharedLink | None = None
 
@@ -78,7 +81,7 @@ class MachineProcess(Process):
         self.steps += 1
         self._named[what] += 1
         blow = self.blows.pop((what, self._named[what]), None) or self.blows.pop(self.steps, None)
-        if blow is not None:
+        if blow is not None and not self.gate.is_shut:
             self.say(f"{self._name}: {blow.kind} {blow.lasts_s:g} s at step {self.steps}: {what}")
             self._world.suffered.append(blow.kind)
             self._suffer(blow)
@@ -98,9 +101,10 @@ class MachineProcess(Process):
 
     def _suffer(self, blow: Blow) -> None:
         match blow.kind:
-            case "freeze":
+            case "freeze" | "suspend":
                 self.gate.shut()
-                Context().run(self._loop.call_later, blow.lasts_s, self._thaw)
+                slept_s = blow.lasts_s if blow.kind == "suspend" else 0.0
+                Context().run(self._loop.call_later, blow.lasts_s, self._thaw, slept_s)
             case "kill":
                 self.gate.shut()
                 self.dead = True
@@ -111,17 +115,32 @@ class MachineProcess(Process):
                 assert self.link is not None
                 self.link.away_until = self._loop.time() + blow.lasts_s
 
-    def _thaw(self) -> None:
+    def _thaw(self, slept_s: float) -> None:
         if not self.dead:
             self.say(f"{self._name}: goes on")
-            self.gate.open()
+            self._slept_s += slept_s
+            self.gate.open(slept_s)
+
+    def monotonic(self) -> float:
+        """Its monotonic clock, which stands still while it is suspended."""
+        return super().monotonic() - self._slept_s
+
+    def boot(self) -> float:
+        """The clock that goes on."""
+        return super().monotonic()
 
 
 class WorldWay(Connections):
     """The way of a machine, which leads to the world's cloud."""
 
     def __init__(self, world: Shared, process: MachineProcess, number: int, rng: random.Random) -> None:
-        super().__init__(world.settings, sources=CredentialSources(environ={}), clock=process, rng=rng)
+        super().__init__(
+            world.settings,
+            sources=CredentialSources(environ={}),
+            clock=process,
+            rng=rng,
+            of_waves=("rate", "read_rate", "concurrency"),  # as a worker's are
+        )
         self._world = world
         self._process = process
         self._number = number
@@ -222,4 +241,5 @@ class FleetMachine:
 
     def everything(self) -> list[asyncio.Task[object]]:
         """Its tasks, to be ended with the world."""
-        return [self.task, *self._running.values()]
+        serving = [] if self.link.serving is None else [self.link.serving]
+        return [self.task, *self._running.values(), *serving]

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from itertools import count, islice
 from unittest import mock
 
+from batcher.channel.job_claims import JobClaims
+from batcher.channel.scope_reader import ScopeReader
 from batcher.machines import wave_part
 from batcher.machines.held_scope import HeldScope
+from tests.worlds.fleet_machine import MachineProcess
 from tests.worlds.fleet_spec import FleetSpec, draw_fleet
 from tests.worlds.shared_database import SharedDatabase, SharedRecord
 
@@ -49,7 +52,7 @@ def _mutation(
     return register
 
 
-@_mutation("once", "fence", "crash", "lost", first=275)
+@_mutation("once", "fence", "crash", "lost", "together", "unintended", first=13)
 def no_fence() -> Iterator[None]:
     """The database takes what a lease records that is somebody else's by now."""
     with mock.patch.object(SharedDatabase, "is_current", return_value=True):
@@ -63,7 +66,7 @@ def no_check_before_the_send() -> Iterator[None]:
         yield
 
 
-@_mutation("late", first=140)
+@_mutation("late", first=80)
 def late_answers_are_not_consulted() -> Iterator[None]:
     """What the cloud told a machine that had lost its scope is forgotten."""
     with mock.patch.object(SharedRecord, "late_answers", return_value=[]):
@@ -74,4 +77,59 @@ def late_answers_are_not_consulted() -> Iterator[None]:
 def landing_is_counted_from_the_new_owners_start() -> Iterator[None]:
     """Whoever takes a scope over reckons that nothing of an earlier owner left after that."""
     with mock.patch.object(wave_part, "LEAVE_S", 0.0):
+        yield
+
+
+@_mutation("limit", first=103, where=lambda spec: spec.base.read_rate is not None)
+def look_ups_leave_without_a_lease() -> Iterator[None]:
+    """A machine that was frozen goes on looking up in a scope that another has."""
+    with mock.patch.object(ScopeReader, "_let_go", lambda self, turn: turn.sent()):
+        yield
+
+
+@_mutation("fence", "once", "unintended", first=246, where=lambda spec: spec.suffers("suspend"))
+def leases_go_by_a_clock_that_stands_still() -> Iterator[None]:
+    """A machine that was suspended takes its lease for running."""
+    with mock.patch.object(MachineProcess, "boot", MachineProcess.monotonic):
+        yield
+
+
+@_mutation("together", where=lambda spec: len(spec.waves) > 1)
+def jobs_are_in_nobodys_hand() -> Iterator[None]:
+    """What another wave has in doubt about a job does not hold it."""
+    with mock.patch.object(JobClaims, "take", return_value=True):
+        yield
+
+
+@_mutation("together", first=63, where=lambda spec: len(spec.waves) > 1)
+def doubts_of_earlier_owners_are_not_told() -> Iterator[None]:
+    """Whoever takes a scope over learns of a wave's doubts only when it comes to them."""
+    with mock.patch.object(JobClaims, "doubt"), mock.patch.object(JobClaims, "was_left"):
+        yield
+
+
+# --- orders -----------------------------------------------------------------------------------------------------
+
+
+@_mutation("orders", first=29, where=lambda spec: spec.is_told("paused", "stop", "deadline_in_s", "max_failures"))
+def the_statement_does_not_look_at_orders() -> Iterator[None]:
+    """What an order forbids is kept to once its lane has read it, and no sooner."""
+    with mock.patch.object(SharedDatabase, "forbids", return_value=None):
+        yield
+
+
+# --- commits ----------------------------------------------------------------------------------------------------
+
+
+@_mutation("commits", where=lambda spec: spec.fails > 0.0)
+def a_commit_that_is_repeated_is_written_again() -> Iterator[None]:
+    """The server does not know which of a writer's commits it has."""
+    with mock.patch.object(SharedDatabase, "_is_there", return_value=False):
+        yield
+
+
+@_mutation("commits", first=82, where=lambda spec: spec.fails > 0.0 and len(spec.waves) > 1)
+def a_commit_that_broke_off_is_there_in_part() -> Iterator[None]:
+    """Of a statement with the groups of several lanes some are written, and all of them anew."""
+    with mock.patch.object(SharedDatabase, "_roll_back"):
         yield

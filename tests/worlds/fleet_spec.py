@@ -14,6 +14,8 @@ from batcher.rates import Rate
 from batcher.settings import RunSettings
 from batcher.settings.policy import policy_of
 from tests.worlds.fleet_machine import At, Blow
+from tests.worlds.fleet_orders import draw_orders
+from tests.worlds.shared_orders import Order
 from tests.worlds.spec import ENDPOINT, Spec, draw_spec
 
 MEMBER = 100
@@ -26,7 +28,8 @@ _OUTLASTS_LEASE_S = (LASTS_S + 4.0, 0.75 * LASTS_S + LEAVE_S - 1.0)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSpec:
     """The world: *base* has the cloud and its faults. *blows* are for each machine in its place, one start after the
-    other; after the last of them, and after *calm_after_s*, all go on in peace.
+    other; after the last of them, and after *calm_after_s*, all go on in peace. *orders* are the operator's, who takes
+    all back that forbid anything by then.
 
     *wakes_late*: a machine is frozen between its look at the lease and the bytes, for not much longer than its lease,
     and what leaves then lands as late as can be.
@@ -41,13 +44,40 @@ class FleetSpec:
     grace_s: float
     calm_after_s: float
     again_s: float
+    orders: tuple[Order, ...] = ()
     wakes_late: bool = False
+
+    def suffers(self, kind: str) -> bool:
+        """Whether blows of that *kind* are in it."""
+        return any(blow.kind == kind for place in self.blows for blows in place for blow in blows.values())
+
+    def is_told(self, *names: str) -> bool:
+        """Whether an order is in it that gives one of *names* a value."""
+        return any(name in names and value is not None for order in self.orders for name, value in order.changes)
 
 
 def draw_fleet(seed: int) -> FleetSpec:
     """The world of *seed*."""
     spec = _drawn(seed)
-    return _waking_late(seed, spec) if seed % 16 == 15 else spec
+    if seed % 16 == 15:
+        return _waking_late(seed, spec)
+    match seed % 4:
+        case 1:
+            return replace(spec, orders=draw_orders(seed, spec.waves, spec.base.rate, spec.calm_after_s))
+        case 2:
+            return _suspended(spec)
+        case _:
+            return spec
+
+
+def _suspended(spec: FleetSpec) -> FleetSpec:
+    """The same, where machines are suspended in place of frozen."""
+
+    def other(blow: Blow) -> Blow:
+        return replace(blow, kind="suspend") if blow.kind == "freeze" else blow
+
+    blows = tuple(tuple({at: other(blow) for at, blow in blows.items()} for blows in place) for place in spec.blows)
+    return replace(spec, blows=blows)
 
 
 def _waking_late(seed: int, spec: FleetSpec) -> FleetSpec:
@@ -62,6 +92,7 @@ def _waking_late(seed: int, spec: FleetSpec) -> FleetSpec:
         base=replace(base, faults=replace(base.faults.calm(), lost=base.faults.lost)),
         settings=settings,
         blows=((freeze,), *(() for _ in spec.blows[1:])),
+        lanes=4,  # others have room for its scopes
         fails=0.0,
         calm_after_s=200.0,
         wakes_late=True,

@@ -86,7 +86,7 @@ class Process:
         return self._loop.time() - self._booted_at
 
     def boot(self) -> float:
-        """The same: no machine of a world is suspended."""
+        """The same, where it is not suspended."""
         return self.monotonic()
 
     async def sleep(self, seconds: float) -> None:

@@ -14,7 +14,7 @@ from batcher.drs.guesses import LIST_PAGE_SIZE
 from batcher.drs.outcome import Accepted, CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
 from batcher.drs.v3.classify import classify_batch_status, classify_create, classify_list, classify_results
 from batcher.drs.v3.query_compare_request import RESULT_ID
-from tests.worlds.cloud import Read, Sent, Traffic, Way, WorldCloud, no_answer
+from tests.worlds.cloud import Read, Sent, Traffic, Way, WorldCloud, are_clear, no_answer
 from tests.worlds.process import Process
 from tests.worlds.spec import TIMEOUT_S
 
@@ -60,6 +60,8 @@ class ProcessCloud:
         """See `Cloud.create_comparisons`."""
         answer, sent = await self._create(body, x_language, on_sent)
         outcome = classify_create(answer, asked=asked, job_id=job_id)
+        if sent is not None:
+            sent.is_clear = are_clear(outcome.halves.values())
         if sent is not None and not any(isinstance(verdict, Accepted) for verdict in outcome.halves.values()):
             sent.told = bool(sent.created) and all(made.encode() in answer.body for made in sent.created.values())
         return outcome

@@ -1,31 +1,51 @@
 """A database that machines share, in memory: what `batcher/journal/postgres` does with rows, epochs and leases.
 
-It is the server: each call is one statement, done at once and as a whole. The way to it, on which statements are late,
-lost or repeated, is in `shared_link.py`.
+It is the server: each call is one statement, done at once, as a whole or not at all. The way to it, on which statements
+are late, lost or repeated, is in `shared_link.py`.
 """
 
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from batcher.journal.errors import JournalFailed, LaneLost
+from batcher.journal.errors import IntentRefused, JournalFailed, LaneLost
 from batcher.journal.memory_record import MemoryRecord
-from batcher.journal.ops import Happened, Op, Receipt
+from batcher.journal.ops import Happened, Op, Receipt, Settled
+from batcher.journal.postgres.orders import Orders
 from batcher.journal.postgres.work import WaveWork
 from batcher.journal.postgres.writing import Binding
-from batcher.life.events import Answered
+from batcher.life.events import Answered, Intended
+from batcher.life.result import Status
+from tests.worlds.shared_orders import Named, Order, ScopeOrders, WaveOrders, as_told, forbidden
 
-Named = tuple[str, str]
-"""A scope: (endpoint, project_id)."""
+Outcome = Receipt | LaneLost | IntentRefused | None
+"""What became of a group."""
+
+
+class ServerDown(Exception):
+    """The server fails, and comes back."""
+
+
+_ENDS = ("stopped", "deadline", "max_failures")
 
 
 class SharedRecord(MemoryRecord):
     """The record of one wave, with the answers that came to machines which had lost its scope."""
 
-    def __init__(self, name: str, beside: Iterable[MemoryRecord]) -> None:
+    def __init__(self, name: str, number: int, beside: Iterable[MemoryRecord]) -> None:
         super().__init__(name, beside)
+        self.number = number
+        self.orders = WaveOrders()
         self.late: list[tuple[int, int, float, Answered]] = []  # index, epoch, when, answer
         self.settled_at: dict[int, float] = {}  # by index
+
+    def has_left(self, named: Named) -> bool:
+        """Whether entries of that scope have no result."""
+        return any(
+            entry.index not in self._wave.results
+            for entry in self._entries()
+            if (entry.scope.endpoint, entry.scope.project_id) == named
+        )
 
     def late_answers(self, index: int, lease: int) -> list[Answered]:
         """What the cloud answered about an entry that was intended by that *lease*, and came too late."""
@@ -42,23 +62,58 @@ class ScopeRow:
     owner: str | None = None
     until: float | None = None
     free_since: float | None = None
+    orders: ScopeOrders = field(default_factory=ScopeOrders)
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One op that the server wrote, for *wave*, by the lease of that *epoch* on the *scope*."""
+
+    at: float
+    wave: str
+    scope: Named
+    epoch: int
+    op: Op
+
+
+@dataclass(frozen=True, slots=True)
+class Ordered:
+    """One order that the server wrote."""
+
+    at: float
+    order: Order
+
+
+@dataclass(slots=True)
+class Handed:
+    """A group of *ops* that a machine handed over for *wave*, and what it was told became of it: `durable`, `refused`,
+    `failed`, which it may have been or not, or nothing."""
+
+    wave: str
+    ops: Sequence[Op]
+    told: str = ""
 
 
 @dataclass(slots=True)
 class SharedDatabase:
-    """See the module."""
+    """See the module. *log* is all that was written, in order; *handed* all that was to be."""
 
     loop: asyncio.AbstractEventLoop
     records: dict[str, SharedRecord] = field(default_factory=dict)
     scopes: dict[Named, ScopeRow] = field(default_factory=dict)
     takes: list[tuple[float, Named, int, str]] = field(default_factory=list)
+    log: list[Recorded | Ordered] = field(default_factory=list)
+    handed: list[Handed] = field(default_factory=list)
     refused: int = 0  # groups of a lease that is somebody else's
+    forbidden: int = 0  # groups with an intent that an order forbids
     repeated: int = 0  # commits that were there already
-    _last: dict[str, tuple[int, list[Receipt | Exception | None]]] = field(default_factory=dict)
+    shared: int = 0  # commits of several groups
+    torn: int = 0  # of these, such as broke off in the middle
+    _last: dict[str, tuple[int, list[Outcome]]] = field(default_factory=dict)
 
     def new_wave(self, wave: str) -> SharedRecord:
         """The record of a wave to be planned."""
-        self.records[wave] = SharedRecord(wave, self.records.values())
+        self.records[wave] = SharedRecord(wave, len(self.records) + 1, self.records.values())
         return self.records[wave]
 
     def know(self, named: Named) -> None:
@@ -67,37 +122,90 @@ class SharedDatabase:
 
     # --- recording ------------------------------------------------------------------------------------------
 
-    def commit(self, writer: str, number: int, groups: Sequence[tuple[Binding, Sequence[Op]]]) -> list[object]:
-        """`record_ops`: a commit that is there already is not written again, and one that comes too late never."""
+    def commit(
+        self, writer: str, number: int, groups: Sequence[tuple[Binding, Sequence[Op]]], *, breaks: bool = False
+    ) -> list[Outcome]:
+        """`record_ops`: a commit that is there already is not written again, and one that comes too late never.
+
+        *breaks*: the server fails in the middle of it, and nothing of it is there afterwards.
+        """
         last, told = self._last.get(writer, (0, []))
         if number < last:
             raise JournalFailed(f"commit {number} comes too late")
-        if number == last:
+        if self._is_there(number, last):
             self.repeated += 1
             return [*told]
-        outcomes = [self._recorded(binding, ops) for binding, ops in groups]
+        self.shared += len(groups) > 1
+        before = {binding.name: self.records[binding.name].copy() for binding, _ in groups} if breaks else {}
+        written = len(self.log)
+        done = groups[: len(groups) // 2] if breaks else groups
+        outcomes = [self._recorded(binding, ops) for binding, ops in done]
+        if breaks:
+            self.torn += 1
+            self._roll_back(before, written)
+            raise ServerDown
         self._last[writer] = number, outcomes
         return [*outcomes]
 
-    def _recorded(self, binding: Binding, ops: Sequence[Op]) -> Receipt | Exception | None:
+    def _is_there(self, number: int, last: int) -> bool:
+        """Whether the commit of that *number* was written: its writer's *last* one."""
+        return number == last
+
+    def _roll_back(self, before: dict[str, object], written: int) -> None:
+        for name, copy in before.items():
+            self.records[name].restore(copy)
+        del self.log[written:]
+
+    def _recorded(self, binding: Binding, ops: Sequence[Op]) -> Outcome:
         record, now = self.records[binding.name], self.loop.time()
+        epoch = binding.epoch or 0
         if not self.is_current(binding):
             self.refused += 1
             answers = ((op.index, op.event) for op in ops if isinstance(op, Happened))
-            epoch = binding.epoch or 0
             record.late += [(at, epoch, now, event) for at, event in answers if isinstance(event, Answered)]
             return LaneLost(f"{binding.name}: another process has taken its scope over")
-        try:
-            (receipt,) = record.commit(ops)
-        except JournalFailed as error:
-            return error
-        if receipt is not None:
-            record.settled_at |= {op.index: now for op in ops if not isinstance(op, Happened) and hasattr(op, "index")}
+        row = next(row for row in self.scopes.values() if row.id == binding.scope)
+        intends = any(isinstance(op, Happened) and isinstance(op.event, Intended) for op in ops)
+        if intends and (why := self.forbids(record, row)) is not None:
+            self.forbidden += 1
+            return IntentRefused(f"{binding.name}: nothing new is sent: {why}", why)
+        (receipt,) = record.commit(ops)
+        self.log += [Recorded(now, binding.name, row.named, epoch, op) for op in ops]
+        record.settled_at |= {op.index: now for op in ops if isinstance(op, Settled)}
         return receipt
 
     def is_current(self, binding: Binding) -> bool:
         """Whether the lease by which something is written is the scope's newest: the fence."""
         return any(row.id == binding.scope and row.epoch == binding.epoch for row in self.scopes.values())
+
+    # --- orders ---------------------------------------------------------------------------------------------
+
+    def order(self, order: Order) -> None:
+        """The operator gives an order: it holds for whatever is recorded from now on."""
+        now = self.loop.time()
+        if order.wave is not None:
+            self.records[order.wave].orders.change(order.changes, now)
+        if order.scope is not None and order.scope in self.scopes:
+            self.scopes[order.scope].orders.change(order.changes)
+        self.log.append(Ordered(now, order))
+
+    def forbids(self, record: SharedRecord, row: ScopeRow) -> str | None:
+        """Why nothing may be intended for that wave in that scope."""
+        return forbidden(record.orders, row.orders, self._counts(record), self.loop.time())
+
+    def orders_for(self, number: int, place: int | None) -> Orders:
+        """The orders for the wave with that number, in the scope with the number *place*."""
+        record = next(one for one in self.records.values() if one.number == number)
+        row = next(row for row in self.scopes.values() if row.id == place)
+        return as_told(record.orders, row.orders, self._counts(record), self.loop.time())
+
+    def version_for(self, binding: Binding) -> int:
+        """Which version the orders have by which something is written."""
+        row = next(row for row in self.scopes.values() if row.id == binding.scope)
+        return self.records[binding.name].orders.version + row.orders.version
+
+    def _counts(self, record: SharedRecord) -> dict[Status, int]:
+        return record.status_counts() if record.orders.max_failures is not None else {}
 
     # --- leases ---------------------------------------------------------------------------------------------
 
@@ -129,27 +237,33 @@ class SharedDatabase:
 
     def work_in(self, named: Named) -> list[WaveWork]:
         """The waves that have entries without a result there."""
-        numbered = enumerate(self.records.items(), 1)
+        row = self.scopes[named]
         return [
-            WaveWork(id=wave, number=number, version=0, forbids=None)
-            for number, (wave, record) in numbered
-            if self._left(record, named)
+            WaveWork(
+                id=record.name,
+                number=record.number,
+                version=record.orders.version + row.orders.version,
+                forbids=self.forbids(record, row),
+            )
+            for record in self.records.values()
+            if self._is_left(record, named)
         ]
 
     def waiting(self) -> list[Named]:
         """Scopes with work that nobody has."""
         now = self.loop.time()
         free = (row for row in self.scopes.values() if row.until is None or row.until <= now)
-        return [row.named for row in free if self.work_in(row.named)]
+        return [row.named for row in free if self._has_work(row)]
+
+    def _has_work(self, row: ScopeRow) -> bool:
+        return any(
+            self._is_left(record, row.named) and self.forbids(record, row) not in _ENDS
+            for record in self.records.values()
+        )
 
     def is_settled(self) -> bool:
         """Whether every entry of every wave has a result."""
         return all(record.is_settled() for record in self.records.values())
 
-    def _left(self, record: SharedRecord, named: Named) -> bool:
-        sizes, settled = record.scope_sizes(), record.settled_counts()
-        return any(
-            settled.get(scope.number, 0) < sizes.get(scope.number, 0)
-            for scope in record.scopes()
-            if (scope.endpoint, scope.project_id) == named
-        )
+    def _is_left(self, record: SharedRecord, named: Named) -> bool:
+        return not record.is_settled() and record.has_left(named)

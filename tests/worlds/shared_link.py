@@ -1,7 +1,8 @@
 """A machine's way to the database that it shares: one statement after the other, each tried until it is answered.
 
-What goes wrong is the network's: a statement never arrives, arrives long after it was given up and done again, or its
-answer is lost. As with the real link it is repeated then, with the same number.
+As in the product, all that is handed over while a statement is on its way shares the next one, and questions come in
+between. What goes wrong is the network's: a statement never arrives, arrives long after it was given up and done again,
+or its answer is lost; or the server fails in the middle of one. Then it is repeated, with the same number.
 """
 
 import asyncio
@@ -9,9 +10,9 @@ import random
 from collections.abc import Callable, Sequence
 from contextvars import Context
 from functools import partial
-from typing import Concatenate, ParamSpec, TypeVar, cast
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from batcher.journal.errors import JournalFailed, LaneLost
+from batcher.journal.errors import IntentRefused, JournalFailed, LaneLost
 from batcher.journal.ops import Op, Receipt
 from batcher.journal.port import Record
 from batcher.journal.postgres.leases import _DRIFT, _MARGIN_S, Lease
@@ -21,12 +22,15 @@ from batcher.journal.postgres.work import WaveWork
 from batcher.journal.postgres.writing import Binding
 from batcher.life.entry import Scope
 from tests.worlds.process import Process
-from tests.worlds.shared_database import Named, SharedDatabase
+from tests.worlds.shared_database import Handed, Outcome, ServerDown, SharedDatabase
+from tests.worlds.shared_orders import Named
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _ANSWER_S = 4.0  # of patience with one statement
+
+_Group = tuple[Binding, Sequence[Op], Handed, "asyncio.Future[Receipt | None]"]
 
 
 class WayDown(Exception):
@@ -45,36 +49,85 @@ class SharedLink:
         self.fails = fails
         self.away_until = float("-inf")
         self.grace_s = grace_s
+        self.versions: dict[Binding, int] = {}  # of the orders, by the last commit
         self._rng = rng
         self._loop = asyncio.get_running_loop()
-        self._turn = asyncio.Lock()
         self._last = 0
-        self._writing: set[asyncio.Task[object]] = set()
+        self._pending: list[_Group] = []
+        self._questions: list[tuple[Callable[[], Any], asyncio.Future[Any]]] = []
+        self.serving: asyncio.Task[None] | None = None
 
     async def commit(self, binding: Binding, ops: tuple[Op, ...]) -> Receipt | None:
-        """Record *ops*. Raises `JournalFailed`, `LaneLost`; cancelling it takes nothing back."""
-        writing = asyncio.ensure_future(self._commit(binding, ops))
-        self._writing.add(writing)
-        writing.add_done_callback(self._writing.discard)
-        outcome = await asyncio.shield(writing)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return cast("Receipt | None", outcome)
-
-    async def _commit(self, binding: Binding, ops: tuple[Op, ...]) -> object:
-        try:
-            async with self._turn:
-                self._last += 1
-                number = self._last
-                (outcome,) = await self._done(lambda: self.database.commit(self.name, number, [(binding, ops)]))
-        except JournalFailed as error:
-            return error
-        return outcome
+        """Record *ops*. Raises `JournalFailed`, `LaneLost`, `IntentRefused`; cancelling it takes nothing back."""
+        handed = Handed(binding.name, ops)
+        self.database.handed.append(handed)
+        done: asyncio.Future[Receipt | None] = self._loop.create_future()
+        self._pending.append((binding, ops, handed, done))
+        self._serve()
+        return await done
 
     async def do(self, statement: Callable[[], T]) -> T:
-        """What *statement* gives, in the turn of what this machine writes. Raises `JournalFailed`."""
-        async with self._turn:
-            return await self._done(statement)
+        """What *statement* gives, after all that was handed over before. Raises `JournalFailed`."""
+        answer: asyncio.Future[T] = self._loop.create_future()
+        self._questions.append((statement, answer))
+        self._serve()
+        return await answer
+
+    def _serve(self) -> None:
+        if self.serving is None or self.serving.done():
+            self.serving = asyncio.ensure_future(self._in_turn())
+
+    async def _in_turn(self) -> None:
+        while self._pending or self._questions:
+            batch, self._pending = self._pending, []
+            questions, self._questions = self._questions, []
+            if batch:
+                self._resolve(batch, await self._committed(batch))
+            for statement, answer in questions:
+                if answer.done():
+                    continue
+                try:
+                    told = await self._done(statement)
+                except JournalFailed as error:
+                    _fail(answer, error)
+                else:
+                    if not answer.done():
+                        answer.set_result(told)
+
+    async def _committed(self, batch: list[_Group]) -> Sequence[Outcome | JournalFailed]:
+        self._last += 1
+        number, groups = self._last, [(binding, ops) for binding, ops, _, _ in batch]
+        database, rng = self.database, self._rng
+        is_to_break = len(batch) > 1 and rng.random() < self.fails
+
+        def commit() -> tuple[list[Outcome], dict[Binding, int]]:
+            nonlocal is_to_break
+            breaks, is_to_break = is_to_break, False
+            outcomes = database.commit(self.name, number, groups, breaks=breaks)
+            return outcomes, {binding: database.version_for(binding) for binding, _ in groups}
+
+        try:
+            outcomes, versions = await self._done(commit)
+        except JournalFailed as error:
+            return [error] * len(batch)
+        self.versions |= versions
+        return outcomes
+
+    def _resolve(self, batch: list[_Group], outcomes: Sequence[Outcome | JournalFailed]) -> None:
+        """Tell each of *batch* what became of it."""
+        for (_, _, handed, done), outcome in zip(batch, outcomes, strict=True):
+            match outcome:
+                case JournalFailed():
+                    handed.told = "failed"
+                    _fail(done, outcome)
+                    continue
+                case LaneLost() | IntentRefused():
+                    handed.told = "refused"
+                    _fail(done, outcome)
+                    continue
+            handed.told = "durable"
+            if not done.done():
+                done.set_result(outcome)
 
     async def _done(self, statement: Callable[[], T]) -> T:
         began, pause_s = self.process.monotonic(), 0.05
@@ -82,7 +135,7 @@ class SharedLink:
             self.process.step("hands a statement over")
             try:
                 answer = await self._tried(statement)
-            except WayDown:
+            except (WayDown, ServerDown):
                 if self.process.monotonic() - began >= self.grace_s:
                     raise JournalFailed("cannot write the journal: no answer", reason="no answer") from None
             else:
@@ -139,8 +192,8 @@ class SharedLink:
         return await self.do(lambda: self.database.work_in((endpoint, project_id)))
 
     async def orders(self, wave: int, place: int | None) -> Orders:
-        """None, ever."""
-        return await self.do(lambda: Orders(version=0))
+        """See `SharedKeeper`."""
+        return await self.do(lambda: self.database.orders_for(wave, place))
 
     async def record_verdicts(self, wave: int, verdicts: Sequence[KeptVerdict], place: int, epoch: int) -> None:
         """See `SharedKeeper`; nobody here wants to know any."""
@@ -151,6 +204,12 @@ class SharedLink:
         raise AssertionError("no verdict is wanted in these worlds")
 
 
+def _fail(answer: "asyncio.Future[Any]", error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
+        answer.exception()  # whoever waited for it may be gone
+
+
 def _unless_done(answer: "asyncio.Future[T]", deliver: Callable[[], None]) -> None:
     """The answer arrives, where somebody still waits for it."""
     if not answer.done():
@@ -159,8 +218,6 @@ def _unless_done(answer: "asyncio.Future[T]", deliver: Callable[[], None]) -> No
 
 class SharedMemoryJournal:
     """A wave's record as one machine has it: a `SharedJournal`."""
-
-    orders_version = 0
 
     def __init__(self, link: SharedLink, binding: Binding) -> None:
         self._link = link
@@ -175,6 +232,11 @@ class SharedMemoryJournal:
     def place(self) -> int | None:
         """See `SharedJournal`."""
         return self._binding.scope
+
+    @property
+    def orders_version(self) -> int:
+        """See `SharedJournal`."""
+        return self._link.versions.get(self._binding, 0)
 
     async def record(self, *ops: Op) -> Receipt | None:
         """See `SharedJournal`."""
