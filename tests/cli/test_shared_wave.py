@@ -20,7 +20,7 @@ from batcher.journal.port import Record
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.leases import Leases
 from batcher.journal.postgres.link import DatabaseLink, Patience
-from batcher.journal.postgres.orders import orders_of
+from batcher.journal.postgres.orders import Orders, orders_of
 from batcher.life.result import Status
 from batcher.life.ruling import Ruling
 from batcher.simulator.config import CloudConfig
@@ -298,6 +298,43 @@ def test_orders_hold_on_every_machine_and_the_answer_is_the_new_status(
     assert (orders.rate, orders.concurrency) == ("5/s", 8)
 
 
+def test_orders_for_a_scope_hold_for_all_its_waves(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    wave = shared(settled=2)
+    database = str(WavePlace(wave.place.address))
+    (place,) = wave.keeper.link.row("SELECT id FROM scopes") or ()
+
+    def ordered(*words: str, scope: str = "project-a") -> Orders:
+        told = batcher("control", "--journal", database, "--scope", scope, *words)
+        assert told.code == 0, told.err
+        assert "night-3" in told.out
+        return orders_of(wave.keeper.link, wave.record.number, place)
+
+    assert ordered("pause").forbids == "scope paused"
+    assert "paused (by the operator)" in batcher("status", "--journal", database).out
+    assert ordered("resume").forbids is None
+    endpoint = wave.record.scopes()[0].endpoint.partition("://")[2]
+    assert ordered("rate", "2/s", scope=f"project-a@{endpoint}").scope_rate == "2/s"
+    assert "rate 2/s over all waves, ordered" in batcher("status", "--journal", database).out
+    assert ordered("rate", "off").scope_rate is None
+
+
+@pytest.mark.parametrize(
+    ("at", "words", "why"),
+    [
+        ("", ["--scope", "another", "pause"], "has a scope another"),
+        ("", ["--scope", "project-a", "stop"], "stop is for a wave: a scope takes status, pause, resume, rate"),
+        ("", ["--scope", "project-a", "rate", "much"], "rate much is no rate"),
+        ("night-3", ["--scope", "project-a", "pause"], "name that with --journal, without a wave"),
+    ],
+)
+def test_orders_for_a_scope_that_are_none(
+    batcher: Batcher, shared: Callable[..., Shared], at: str, words: list[str], why: str
+) -> None:
+    place = shared(settled=2).place.address
+    told = batcher("control", "--journal", str(WavePlace(place, at or None)), *words)
+    assert (told.code, why in told.err) == (2, True), told.err
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
@@ -336,7 +373,7 @@ def test_status_tells_who_has_each_scope_and_what_nobody_takes(batcher: Batcher,
     )
     told = batcher("status", "--journal", database)
     assert "no worker is free for 1 scope" in told.out
-    assert "w-2 cannot take project-a: it has no credential" in told.out
+    assert "w-2 does not take project-a: it has no credential" in told.out
     held(wave, "w-1")
     told = batcher("status", "--journal", wave.url)
     assert "w-1, epoch 1, lease 60 s left" in told.out

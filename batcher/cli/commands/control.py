@@ -27,6 +27,8 @@ _VERBS = ("status", "pause", "resume", "rate", "concurrency", "stop")
 _AT_SERVICE = ("start", "approve", "priority", "retry-failed", "recheck")
 _VALUED = {"rate": "5/s", "concurrency": "8", "approve": "sha256:…", "priority": "10"}
 
+_OF_SCOPES = ("status", "pause", "resume", "rate")
+
 _EPILOG = """\b
 Examples:
   batcher control results.jsonl status
@@ -36,11 +38,13 @@ Examples:
   batcher control results.jsonl stop
   batcher control --service https://batcher.example.com night-3 pause
   batcher control --journal postgresql://db.example.org/fleet/night-3 pause
+  batcher control --journal postgresql://db.example.org/fleet --scope 0123abcd rate 2/s
   batcher control --service https://batcher.example.com 6i3zv3tgumaq approve sha256:…
 
 Only the user who runs the wave can steer it, from the same machine; a wave in a database whoever may write there,
 from any. What is changed holds until the wave ends, in all its scopes; `rate` takes what --rate takes and leaves
-look-ups as they are.
+look-ups as they are. With --scope it holds for every wave of the database in that scope, also those that come
+later; `rate off` takes a rate back there.
 A wave of a service is named by its id or its name; it has also start, approve, priority, retry-failed and recheck.
 """
 
@@ -50,6 +54,8 @@ A wave of a service is named by its id or its name; it has also start, approve, 
 @click.argument("verb", required=False, metavar="|".join(_VERBS))
 @click.argument("value", required=False)
 @journal_option
+@click.option("--scope", metavar="PROJECT[@HOST]",
+              help="Order for all waves of the database in this scope: status, pause, resume, rate.")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
 @service_options
 @settings_options(WAY)
@@ -59,6 +65,7 @@ def command(
     verb: str | None,
     value: str | None,
     journal: "JournalPlace | None",
+    scope: str | None,
     as_json: bool,
     service: str | None,
     service_token_file: str | None,
@@ -75,8 +82,12 @@ def command(
         raise click.UsageError(f"{verb} needs a value, such as: batcher control {wave} {verb} {_VALUED[verb]}")
     if verb not in _VALUED and value is not None:
         raise click.UsageError(f"{verb} takes no value: drop {value!r}.")
+    if scope is not None and (place is None or place.wave is not None):
+        raise click.UsageError("--scope is of a database: name that with --journal, without a wave.")
+    if scope is not None and verb not in _OF_SCOPES:
+        raise click.UsageError(f"{verb} is for a wave: a scope takes {', '.join(_OF_SCOPES)}.")
     if place is not None:
-        return _shared(place, verb, value, as_json=as_json)
+        return _shared(place, verb, value, scope, as_json=as_json)
     named = Path(wave)
     if is_at_service(named, service, service_token_file):
         only_with_service(())
@@ -120,24 +131,28 @@ def _words(
     return f"--journal '{place}'", verb, words[1] if len(words) > 1 else None
 
 
-def _shared(place: "WavePlace", verb: str, value: str | None, *, as_json: bool) -> int:
-    """Give the order to the wave at *place*, and tell where it stands then."""
+def _shared(place: "WavePlace", verb: str, value: str | None, scope: str | None, *, as_json: bool) -> int:
+    """Give the order to the wave at *place*, or to all in *scope*, and tell where they stand then."""
     if verb in _AT_SERVICE:
         raise click.UsageError(f"{verb} is for waves of a service.")
     from batcher.cli.commands.shared import steering
 
-    said, standing, workers = steering.control(place, verb, value)
+    if scope is None:
+        said, standing, workers = steering.control(place, verb, value)
+        standings = [standing]
+    else:
+        said, standings, workers = steering.control_scope(place, scope, verb, value)
     if as_json:
         import orjson
 
-        told = {"said": said, "status": steering.as_json(place, [standing], workers)}
+        told = {"said": said, "status": steering.as_json(place, standings, workers)}
         click.echo(orjson.dumps(told, option=orjson.OPT_INDENT_2))
         return exits.CREATED
     from batcher.cli.show.terminal import console, say
 
     if said is not None:
         click.echo(said)
-    for line in steering.lines_of([standing], workers):
+    for line in steering.lines_of(standings, workers):
         say(console(), line)
     return exits.CREATED
 

@@ -10,8 +10,8 @@ Invariants:
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
 import psycopg
@@ -126,6 +126,19 @@ class DatabaseLink:
         """The first row that answers *sql*; None: there is none."""
         found = self.rows(sql, values)
         return found[0] if found else None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All questions inside see the database as it is at one moment. Raises `JournalFailed`."""
+        with self.lock:
+            began = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+            self.do(lambda connection: connection.execute(began))
+            try:
+                yield
+            finally:
+                if self._connection is not None:  # else it was lost meanwhile, and with it what it saw
+                    with suppress(psycopg.Error):
+                        self._connection.execute("COMMIT")
 
     # --- statements ---------------------------------------------------------------------------------------
 

@@ -12,8 +12,9 @@ from batcher.journal.errors import JournalAbsent
 from batcher.journal.place import WavePlace
 from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.looking import opened, planned_wave
-from batcher.journal.postgres.orders import order_wave
+from batcher.journal.postgres.orders import order_scope, order_wave
 from batcher.life.result import Status
+from batcher.logger import scope_name
 from batcher.machines.standing import SeenWorker, SharedScope, SharedStanding, standings_of, workers_of
 from batcher.rates import parse_pace
 from batcher.text import counted, printable
@@ -38,8 +39,69 @@ def control(place: WavePlace, verb: str, value: str | None) -> tuple[str | None,
     with opened(place.address) as keeper:
         planned_wave(keeper, place, wave)
         said = _order(keeper, wave, verb, value)
-        (standing,) = standings_of(keeper.link, wave)
-        return said, standing, workers_of(keeper.link)
+        with keeper.link.snapshot():
+            (standing,) = standings_of(keeper.link, wave)
+            return said, standing, workers_of(keeper.link)
+
+
+def control_scope(
+    place: WavePlace, scope: str, verb: str, value: str | None
+) -> tuple[str | None, list[SharedStanding], list[SeenWorker]]:
+    """The same for the *scope* of that name, PROJECT or PROJECT@HOST, in the database at *place*: what was done, for
+    people, and where the waves in it stand that are not over.
+
+    Raises `UserError`.
+    """
+    with opened(place.address) as keeper:
+        named = _scope_named(keeper, scope)
+        said = _order_scope(keeper, named, verb, value)
+        with keeper.link.snapshot():
+            standings = [
+                standing
+                for standing in standings_of(keeper.link)
+                if not standing.is_over and any((s.endpoint, s.project_id) == named for s in standing.scopes)
+            ]
+            return said, standings, workers_of(keeper.link)
+
+
+def _scope_named(keeper: PostgresKeeper, scope: str) -> tuple[str, str]:
+    """Endpoint and project of the only scope that *scope* can mean."""
+    rows = keeper.link.rows("SELECT endpoint, project_id FROM scopes ORDER BY endpoint, project_id")
+    found = [named for named in rows if scope in (named[1], scope_name(*named))]
+    if len(found) == 1:
+        endpoint, project_id = found[0]
+        return endpoint, project_id
+    if found:
+        several = ", ".join(scope_name(*named) for named in found)
+        raise UserError(f"--scope {printable(scope, 100)} is at several endpoints: name one of {printable(several)}")
+    raise UserError(
+        f"no wave of {keeper.link.name} has a scope {printable(scope, 100)}: `batcher status --journal URL` shows them"
+    )
+
+
+def _pace(value: str | None) -> str:
+    """The pace that *value* says, as it is kept. Raises `UserError`."""
+    try:
+        return str(parse_pace(value or ""))
+    except ValueError as error:
+        raise UserError(f"rate {printable(value or '', 100)} {error}") from None
+
+
+def _order_scope(keeper: PostgresKeeper, named: tuple[str, str], verb: str, value: str | None) -> str | None:
+    """Write the order for a scope; what it is, for people. Raises `UserError`, `JournalFailed`."""
+    match verb:
+        case "pause":
+            order_scope(keeper.link, *named, paused=_BY_HAND)
+            return "paused: no machine sends anything new there, of any wave, from now on. What is in flight is settled"
+        case "resume":
+            order_scope(keeper.link, *named, paused=None)
+            return "resumed, for every wave"
+        case "rate":
+            pace = _pace(value)
+            order_scope(keeper.link, *named, rate=None if pace == "off" else pace)
+            return "no rate is ordered there any more" if pace == "off" else f"rate {pace} there, over all waves"
+        case _:
+            return None
 
 
 def _order(keeper: PostgresKeeper, wave: str, verb: str, value: str | None) -> str | None:
@@ -59,11 +121,8 @@ def _order(keeper: PostgresKeeper, wave: str, verb: str, value: str | None) -> s
                 "the same `batcher run` again, goes on"
             )
         case "rate":
-            try:
-                pace = parse_pace(value or "")
-            except ValueError as error:
-                raise UserError(f"rate {printable(value or '', 100)} {error}") from None
-            order_wave(keeper.link, number, rate=str(pace))
+            pace = _pace(value)
+            order_wave(keeper.link, number, rate=pace)
             return f"rate {pace} in each scope"
         case "concurrency":
             told = (value or "").strip()
@@ -79,11 +138,13 @@ def _order(keeper: PostgresKeeper, wave: str, verb: str, value: str | None) -> s
 def look(place: WavePlace) -> tuple[list[SharedStanding], list[SeenWorker]]:
     """Where the wave at *place* stands, or all of the database, and which workers are there. Raises `UserError`."""
     with opened(place.address) as keeper:
-        standings = standings_of(keeper.link, place.wave)
+        with keeper.link.snapshot():
+            standings = standings_of(keeper.link, place.wave)
+            workers = workers_of(keeper.link)
         if place.wave is not None and not standings:
             planned_wave(keeper, place, place.wave)
             raise JournalAbsent(f"there is no wave {place.wave} in {place.address}.")
-        return standings, workers_of(keeper.link)
+        return standings, workers
 
 
 def as_json(place: WavePlace, standings: Sequence[SharedStanding], workers: Sequence[SeenWorker]) -> dict[str, Any]:
@@ -150,6 +211,8 @@ def _scope_line(scope: SharedScope) -> Text:
         line.append(f"{printable(scope.owner)}, epoch {scope.epoch}, lease {left}", "dim")
     if scope.paused is not None:
         line.append(f"  paused ({printable(scope.paused)})", "yellow")
+    if scope.rate is not None:
+        line.append(f"  rate {printable(scope.rate)} over all waves, ordered", "yellow")
     return line
 
 
