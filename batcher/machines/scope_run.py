@@ -122,8 +122,9 @@ class _ScopeRun:
         self._failed: JournalFailed | None = None
         self._unusable: UserError | None = None
         self._is_ceding = False
+        self._why = ""  # it is ceding, for people
         self._nudge = asyncio.Event()
-        held.on_lost(self._cede)
+        held.on_lost(lambda: self._cede("the lease on its scope is lost"))
 
     async def to_its_end(self) -> ScopeEnd:
         """See `run_scope`. Raises `JournalFailed`, `UserError`."""
@@ -150,13 +151,14 @@ class _ScopeRun:
 
     async def _wait_to_hand_on(self) -> None:
         await self._hand_on.wait()
-        self._cede()
+        self._cede("its scope is handed on")
 
-    def _cede(self) -> None:
+    def _cede(self, why: str) -> None:
         self._is_ceding = True
+        self._why = self._why or why
         self._nudge.set()
         for part in self._parts.values():
-            part.cede()
+            part.cede(self._why)
 
     def _end(self) -> ScopeEnd:
         unrecorded, said, trouble = tuple(self._unrecorded), None, None
@@ -197,7 +199,7 @@ class _ScopeRun:
                 part = self._parts[work.number] = self._part(work)
                 await part.open(self._credentials)
                 if self._is_ceding:  # told meanwhile, when there was nothing yet that could be
-                    part.cede()
+                    part.cede(self._why)
                 opened.append(part)
         return opened
 
@@ -206,10 +208,10 @@ class _ScopeRun:
         try:
             return await self._look()
         except JournalFailed as error:
-            self._failed = error
+            self._failed, why = error, str(error)
         except UserError as error:
-            self._unusable = error
-        self._cede()
+            self._unusable, why = error, error.message
+        self._cede(why)
         return []
 
     async def _tell_doubts(self, work: WaveWork) -> None:

@@ -7,8 +7,9 @@ Invariants:
   deadline) is taken back last, so that no worker has it before all is as it should be.
 """
 
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from math import ceil
 from pathlib import Path
@@ -69,6 +70,7 @@ def open_shared(keeper: PostgresKeeper, wave: str, wanted: OpeningTerms, clock: 
     request = wanted.request
     require_digest(request)
     check_results(request.files.results)
+    _check_folder(request.files.results)
     said = _put_aside(keeper, wave, request.files.results, clock) if request.restart else []
     record, resumed = _planned(keeper, wave, wanted, clock)
     if resumed:
@@ -84,6 +86,17 @@ def open_shared(keeper: PostgresKeeper, wave: str, wanted: OpeningTerms, clock: 
         said=tuple(said),
     )
     return SharedOpening(record=record, found=found, facts=record.facts(), scopes=len(record.scopes()))
+
+
+def _check_folder(results: Path | None) -> None:
+    """Refuse a place where no file can be made, before there is a wave that others would run."""
+    if results is None:
+        return
+    folder = results.absolute().parent
+    if not folder.is_dir():
+        raise WaveRefused(f"there is no folder {folder} to write in: make it, or choose another -o")
+    if not results.exists() and not os.access(folder, os.W_OK):
+        raise WaveRefused(f"nothing may be written in {folder}: choose another -o")
 
 
 def _planned(
@@ -152,12 +165,7 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
     """Go on with a wave that nobody runs; one that somebody runs is left as it is. What there is to say."""
     request = wanted.request
     if owners := owners_of(keeper.link, record.number):
-        if request.retry_failed:
-            raise WaveRefused(
-                f"{record.name} is running ({', '.join(owners)}): --retry-failed takes up what failed once it has "
-                "ended, or was stopped"
-            )
-        return [f"the wave is running already, on {', '.join(owners)}: it goes on by the settings it has"]
+        return [_is_running(record, owners, request)]
     said = []
     try:
         end_run_out_leases(keeper, record)
@@ -167,6 +175,8 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
         if request.retry_failed:
             reopen(record, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
     except LaneLost:
+        if owners := owners_of(keeper.link, record.number):  # taken since we looked
+            return [_is_running(record, owners, request)]
         if request.retry_failed:
             raise WaveRefused(
                 f"another wave is running in a scope of {record.name}: --retry-failed takes up what failed once that "
@@ -184,6 +194,16 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
     _order(keeper, record, wanted)
     paused = orders_of(keeper.link, record.number).paused
     return said if paused is None else [*said, f"the wave is paused: {paused}"]
+
+
+def _is_running(record: PostgresWrittenRecord, owners: Sequence[str], request: Request) -> str:
+    """That the wave is running, for people. Raises `WaveRefused` where what is asked for cannot be done then."""
+    on = ", ".join(owners)
+    if request.retry_failed:
+        raise WaveRefused(
+            f"{record.name} is running ({on}): --retry-failed takes up what failed once it has ended, or was stopped"
+        )
+    return f"the wave is running already, on {on}: it goes on by the settings it has"
 
 
 # --- --restart ------------------------------------------------------------------------------------------

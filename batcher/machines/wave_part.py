@@ -118,7 +118,7 @@ class WavePart:
         """Have the channel know what the wave has in doubt here, without running it. Raises `JournalFailed`."""
         journal = await self._machine.keeper.journal_of(self.work.id)
         scope = await self._find_scope(journal)
-        policy = policy_of(self._machine.connections.settings)
+        policy = policy_of(settings_of(await journal.ask(Record.facts), self._machine.connections.settings))
         jobs, after = self._machine.connections.channels.to(scope.endpoint, scope.project_id).jobs, -1
         while batch := await journal.ask(Record.open_entries, scope.number, after, _BATCH):
             for entry, events in batch:
@@ -149,12 +149,12 @@ class WavePart:
         finally:
             self.close()
 
-    def cede(self) -> None:
-        """Send and look up nothing more; what is under way is awaited."""
+    def cede(self, why: str) -> None:
+        """Send and look up nothing more, *why* for people; what is under way is awaited."""
         if self._follower is not None:
             self._follower.end()
         if self._engine is not None:
-            self._engine.cede()
+            self._engine.cede(why)
 
     def want_verdicts(self, wanted: bool) -> None:
         """Whether somebody wants to know them from now on. Raises `UserError`."""

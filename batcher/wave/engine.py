@@ -206,10 +206,10 @@ class Engine:
             await self._lanes[scope].note_clock()
         return tuple(what for what, _ in self._context.unrecorded)
 
-    def cede(self) -> None:
-        """Send and look up nothing more: another process goes on, or has gone on already. What is under way has the
-        policy's grace to be answered."""
-        self._stopping.stop(Stop(StopKind.SUSPENDED, "the scope is handed on"))
+    def cede(self, why: str) -> None:
+        """Send and look up nothing more, *why* for people: another process goes on, or has gone on already. What is
+        under way has the policy's grace to be answered."""
+        self._stopping.stop(Stop(StopKind.SUSPENDED, why))
         for lane in self._lanes.values():
             lane.cede()
 

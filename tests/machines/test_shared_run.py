@@ -308,6 +308,14 @@ def test_a_database_that_cannot_be_had_is_told_in_one_message(fleet: Fleet) -> N
     assert created_jobs(fleet.simulator.ledger) == []
 
 
+def test_a_folder_that_is_not_there_is_told_before_there_is_a_wave(fleet: Fleet) -> None:
+    """Else workers would run a wave whose submitter was refused."""
+    ended = fleet.run("one", "-o", "nowhere/results.jsonl")
+    assert (ended.code, "there is no folder" in ended.err, ".lock" in ended.err) == (2, True, False), ended.err
+    status = Program(("status", "--journal", fleet.database), folder=fleet.folder, environment={}).end()
+    assert "there are no waves" in status.err
+
+
 def test_submit_only_needs_a_database(fleet: Fleet) -> None:
     folder = fleet.folder / "one"
     folder.mkdir()
