@@ -168,7 +168,10 @@ class VerdictsFile:
 
     def write(self, *lines: VerdictLine) -> None:
         """Append *lines*; they survive the end of this process. Raises `VerdictsError`."""
-        body = b"".join(line.to_line() for line in lines)
+        self.append(b"".join(line.to_line() for line in lines))
+
+    def append(self, body: bytes) -> None:
+        """The same of whole lines as they stand elsewhere."""
         size = os.fstat(self._fd).st_size
         try:
             _append(self._fd, body)

@@ -27,7 +27,8 @@ from batcher.journal.postgres.orders import hold_until_ordered, order_wave, orde
 from batcher.life.policy import LookFirst, MaxFailures
 from batcher.life.result import Status
 from batcher.machines.look import invite_to
-from batcher.machines.standing import owners_of
+from batcher.machines.standing import owners_of, standings_of
+from batcher.machines.wanting import have_followed, refuse_other_bounds, refuse_several_scopes
 from batcher.settings import RunSettings
 from batcher.settings.policy import policy_of
 from batcher.text import counted
@@ -111,7 +112,7 @@ def _planned(
         try:
             hold_until_ordered(keeper.link, record.number)
             plan_wave(wanted.request, record, clock)
-            _order(keeper, record, wanted)
+            _order(keeper, record, wanted, clock)
         except WaveRefused:
             if not record.is_planned():  # another process is at it
                 time.sleep(_PLANNED_ELSEWHERE_S)
@@ -138,8 +139,10 @@ def _record_of(keeper: PostgresKeeper, wave: str) -> PostgresWrittenRecord:
             return keeper.wave(wave)
 
 
-def _order(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: OpeningTerms) -> None:
+def _order(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: OpeningTerms, clock: Clock) -> None:
     """Have the orders say what the settings do. Only from here on a stopped wave is taken again."""
+    if wanted.settings.follows:
+        have_followed(keeper, record, wanted.settings.watch_timeout, clock)
     ends: dict[str, Any] = {
         "deadline_in_s": wanted.deadline_in_s,
         "max_failures": most_failures(policy_of(wanted.settings).max_failures, record.entry_count()),
@@ -165,7 +168,9 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
     """Go on with a wave that nobody runs; one that somebody runs is left as it is. What there is to say."""
     request = wanted.request
     if owners := owners_of(keeper.link, record.number):
-        return [_is_running(record, owners, request)]
+        refuse_other_bounds(record, record.facts(), wanted.settings)
+        return [_is_running(record, owners, request), *_want_as_well(keeper, record, wanted, clock)]
+    refuse_several_scopes(wanted.settings, len(record.scopes()))
     said = []
     try:
         end_run_out_leases(keeper, record)
@@ -191,7 +196,7 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
     if request.look_first is not LookFirst.AUTO:
         facts[LOOKS_FIRST] = request.look_first is LookFirst.ALWAYS
     record.commit([Noted(name=name, value=value) for name, value in facts.items()])
-    _order(keeper, record, wanted)
+    _order(keeper, record, wanted, clock)
     paused = orders_of(keeper.link, record.number).paused
     return said if paused is None else [*said, f"the wave is paused: {paused}"]
 
@@ -204,6 +209,18 @@ def _is_running(record: PostgresWrittenRecord, owners: Sequence[str], request: R
             f"{record.name} is running ({on}): --retry-failed takes up what failed once it has ended, or was stopped"
         )
     return f"the wave is running already, on {on}: it goes on by the settings it has"
+
+
+def _want_as_well(
+    keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: OpeningTerms, clock: Clock
+) -> list[str]:
+    """Have verdicts found of a wave that others run, where they are wanted here and were not there. What there is to
+    say."""
+    (standing,) = standings_of(keeper.link, record.wave)
+    if not wanted.settings.follows or standing.followed:
+        return []
+    have_followed(keeper, record, wanted.settings.watch_timeout, clock)
+    return ["its comparisons are followed to their verdicts from now on, by whichever machine has their scope"]
 
 
 # --- --restart ------------------------------------------------------------------------------------------

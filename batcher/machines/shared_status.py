@@ -9,7 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from batcher.clock import Clock
+from batcher.drs.outcome import ErrorKind, Fate, Trouble
 from batcher.journal.postgres.link import DatabaseLink
+from batcher.life.entry import Scope
 from batcher.life.result import Status
 from batcher.machines.look import GONE_AFTER_S
 from batcher.machines.standing import SharedScope, SharedStanding, standings_of
@@ -38,6 +40,16 @@ class WaveSighting(Struct, frozen=True, kw_only=True):
         return self.standing.settled >= self.standing.entries
 
     @property
+    def decided(self) -> int:
+        """How many entries have a verdict."""
+        return sum(self.standing.verdicts.values())
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether every entry has a verdict as well."""
+        return self.is_settled and all(scope.decided >= scope.settled for scope in self.standing.scopes)
+
+    @property
     def is_forbidden(self) -> bool:
         """Whether orders have ended the wave until it is run again."""
         return self.standing.orders.forbids in _ENDED
@@ -61,6 +73,20 @@ class WaveSighting(Struct, frozen=True, kw_only=True):
         """Those of them that another process has."""
         return [scope for scope in self.open_scopes() if scope.is_held and scope.owner != me]
 
+    def nobody_can(
+        self, cannot: Mapping[tuple[str, str], str], left: Sequence[SharedScope]
+    ) -> dict[Scope, Trouble] | None:
+        """Where nobody is there who could go on with the scopes that are *left*: each with why, as this process
+        *cannot* take it. None: somebody is."""
+        if self.others or not left or any((one.endpoint, one.project_id) not in cannot for one in left):
+            return None
+        return {
+            Scope(number, one.endpoint, one.project_id): Trouble(
+                fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg=cannot[one.endpoint, one.project_id]
+            )
+            for number, one in enumerate(left)
+        }
+
 
 def look_at(link: DatabaseLink, wave: str, me: str) -> WaveSighting:
     """What the database says of the planned *wave* with that id; *me* is this process's own name there.
@@ -74,7 +100,8 @@ def look_at(link: DatabaseLink, wave: str, me: str) -> WaveSighting:
         (me, GONE_AFTER_S, wave),
     )
     (standing,) = standings_of(link, wave)
-    left = {(scope.endpoint, scope.project_id) for scope in standing.scopes if scope.settled < scope.entries}
+    undone = [*standing.undecided, *(scope for scope in standing.scopes if scope.settled < scope.entries)]
+    left = {(scope.endpoint, scope.project_id) for scope in undone}
     refusing = [
         name.partition(":")[0]
         for name, refuses in rows

@@ -1,8 +1,9 @@
 """A wave in a database that machines share, as `batcher run` has it: opened, run with whoever else does, and followed.
 
     SharedWave ──▶ open_shared            plans it, or attaches to it
-               ├─▶ Worker (of this wave)  takes the scopes that nobody has
-               └─▶ results                to a file or to standard output, whoever recorded them
+               ├─▶ OwnWorker              takes the scopes that nobody has
+               ├─▶ results                to a file or to standard output, whoever recorded them
+               └─▶ SharedFollowing        verdicts to the file beside it, whoever found them
 
 Invariants:
 - It ends when the wave has ended, wherever that was run; or when nobody is there who could go on with it.
@@ -11,9 +12,7 @@ Invariants:
 """
 
 import asyncio
-import os
 import random
-import socket
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
@@ -26,26 +25,25 @@ from msgspec.structs import replace
 from batcher import logs
 from batcher.clock import Clock, SystemClock, utc
 from batcher.drs.auth.sources import CredentialSources
-from batcher.drs.outcome import ErrorKind, Fate, Trouble
+from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
+from batcher.follow.follower import FollowEnd, FollowStatus, ScopeName
 from batcher.journal.errors import JournalFailed, JournalUnusable, NotAJournal
 from batcher.journal.files import WaveFiles, followed
 from batcher.journal.place import WavePlace, wave_id
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
-from batcher.journal.postgres.leases import LASTS_S, Leases
+from batcher.journal.postgres.leases import LASTS_S
 from batcher.life.entry import Scope
 from batcher.life.result import Status
 from batcher.logger import get_logger
-from batcher.machines.held_scope import HeldScope
 from batcher.machines.line_output import LineOutput, SharedResults
-from batcher.machines.look import WorkerCard
-from batcher.machines.machine import Machine
-from batcher.machines.scope_run import ScopeEnd, run_scope
+from batcher.machines.own_worker import OwnWorker
+from batcher.machines.shared_following import SharedFollowing
 from batcher.machines.shared_opening import OpeningTerms, SharedOpening, open_shared
 from batcher.machines.shared_status import SharedStatus, WaveSighting, look_at
-from batcher.machines.sweep import every_s
-from batcher.machines.ways import Way, Ways
-from batcher.machines.worker import Worker, WorkerEnding, WorkerTerms
+from batcher.machines.wanting import OneScopeManifest
+from batcher.machines.wave_part import WavePart
+from batcher.machines.ways import Ways
 from batcher.machines.working import name_of_process
 from batcher.manifest import open_manifest
 from batcher.masking import mask_text
@@ -107,17 +105,16 @@ class SharedWave:
         self._lease_s = lease_s
         self._name = name_of_process()
         self._wave = ""  # its id
+        self._is_left_to_others = False
         self._stack = AsyncExitStack()
         self._stopping = Stopping()
-        self._ending = WorkerEnding()
         self._nudge = asyncio.Event()
         self._keeper: PostgresKeeper | None = None
         self._record: PostgresWrittenRecord | None = None
         self._results: SharedResults | None = None
         self._status: SharedStatus | None = None
-        self._ways: Ways | None = None
-        self._parts: list[Machine] = []
-        self._unrecorded: list[str] = []
+        self._following: SharedFollowing | None = None
+        self._worker: OwnWorker | None = None
 
     async def __aenter__(self) -> Self:
         logs.stay_modest()
@@ -155,24 +152,30 @@ class SharedWave:
         """Leave at once; what is in flight is looked up by whoever has the scope next."""
         self._stopping.stop(Stop(StopKind.ASKED, "it was told to end at once"), HowHard.AT_ONCE)
         self._hurry()
-        self._ending.tell()
-        self._ending.tell()
+        if self._worker is not None:
+            self._worker.tell()
+            self._worker.tell()
         self._nudge.set()
 
-    def following(self) -> None:
-        """Nothing is followed: `batcher watch` does."""
-
-    async def follow(self) -> None:
-        """Nothing is followed: `batcher watch` does."""
+    def following(self) -> FollowStatus | None:
+        """Where the following of what was created stands; None: nothing is followed."""
+        if self._following is None or self._status is None:
+            return None
+        return self._following.status(self._status.sight, self._parts)
 
     def status(self, tail: Mapping[Status, int] | None = None) -> WaveStatus:
         """Where the wave stands now. Raises `RuntimeError` before it is open."""
         if self._status is None or self._record is None:
             raise RuntimeError("the wave is not open: use `async with SharedWave(…)`")
         why = self._stopping.why
-        mine = [part for machine in self._parts for part in machine.parts if part.work.number == self._record.number]
-        running = [status for part in mine if (status := part.status()) is not None]
+        running = [status for part in self._parts if (status := part.status()) is not None]
         return self._status.status(running, None if why is None else why.text, tail)
+
+    @property
+    def _parts(self) -> list[WavePart]:
+        """Those of the wave that run here."""
+        assert self._record is not None  # noqa: S101 - it is open
+        return [] if self._worker is None else [*self._worker.parts_of(self._record.number)]
 
     # --- opening ----------------------------------------------------------------------------------------------
 
@@ -183,14 +186,25 @@ class SharedWave:
         self._stack.callback(self._results.close)
         if self._results.said:
             self.found = replace(self.found, said=(*self.found.said, self._results.said))
+        if self.settings.follows:
+            self._following = await asyncio.to_thread(self._following_of, opening.record)
+            self._stack.callback(self._following.close)
         sight = await self._look()
         ways = Ways([(None, self._loaded)], clock=self._clock, rng=self._rng, sources=self._sources)
-        self._ways = await self._stack.enter_async_context(ways)
-        await self._find_credentials(ways, sight)
+        await self._stack.enter_async_context(ways)
+        left = [*sight.open_scopes(), *sight.standing.undecided]
+        self.credentials |= await ways.described((one.endpoint, one.project_id) for one in left)
+        self._worker = OwnWorker(
+            await asyncio.to_thread(self._connected), self._name, self._wave, len(sight.standing.scopes), ways,
+            clock=self._clock, rng=self._rng, watch=self._watch, lease_s=self._lease_s, on_end=self._nudge.set,
+        )  # fmt: skip
+        self._stack.push_async_callback(self._worker.aclose)
         self._status = SharedStatus(self._clock, sight, self._name, str(self.settings.pace))
 
     async def _take_up(self) -> SharedOpening:
         """The wave, planned or as it is there."""
+        if self.settings.follows and self._results_path is None and not self._is_left_to_others:
+            raise UserError("verdicts are written beside the results: name a file with -o, or leave --wait out.")
         if self._results_path is not None:
             self._results_path = followed(self._results_path)
         manifest = await asyncio.to_thread(open_manifest, self._manifest, format=self._format, encoding=self._encoding)
@@ -201,7 +215,7 @@ class SharedWave:
         defaults = await with_project(manifest, run_defaults(settings, self._sources), settings, self._sources, now)
         request = requested(
             settings,
-            StoppableManifest(manifest, self._stopping),
+            OneScopeManifest(StoppableManifest(manifest, self._stopping), settings),
             defaults,
             WaveFiles.of_run(self._results_path, None, manifest.digest),
             command=self._command,
@@ -229,85 +243,68 @@ class SharedWave:
             return ResultsExport(record, self._results_path)
         return LineOutput(record, self._output or StandardOutput())
 
+    def _following_of(self, record: PostgresWrittenRecord) -> SharedFollowing:
+        assert self._keeper is not None and self._results_path is not None  # noqa: S101, PT018 - `_take_up` looked
+        timeout_s = self.settings.watch_timeout
+        return SharedFollowing(self._keeper, record.number, self._results_path, timeout_s, self._clock)
+
     async def _look(self) -> WaveSighting:
         keeper = self._keeper
         assert keeper is not None  # noqa: S101 - `_take_up` made it
         return await asyncio.to_thread(look_at, keeper.link, self._wave, self._name)
 
-    async def _find_credentials(self, ways: Ways, sight: WaveSighting) -> None:
-        """Which credential each scope has here. One that has none is for others, which is said."""
-        for one in sight.open_scopes():
-            named = (one.endpoint, one.project_id)
-            try:
-                way = await ways.to(named)
-                found = await way.connections.credentials([Scope(0, *named)], of=1)
-            except UserError as error:
-                self.credentials[named] = f"nothing is sent from here: {error.message}"
-            else:
-                self.credentials |= {scope: credential.describe() for scope, credential in found.items()}
-
     async def submit(self) -> OpeningState:
         """Plan the wave and leave it to others, in place of entering it. Raises what entering does."""
+        self._is_left_to_others = True
         async with self._stack:
             return (await self._take_up()).found
 
     # --- running ----------------------------------------------------------------------------------------------
 
     async def run(self) -> WaveEnd:
-        """Run it, with whoever else does, to its end. Raises only on defects and cancellation."""
-        worker_keeper = await asyncio.to_thread(self._connected)
+        """Run it, with whoever else does, until every entry is settled. Raises only on defects and cancellation."""
+        assert self._worker is not None  # noqa: S101 - it is open
+        self._worker.start()
         try:
-            worker = self._worker(worker_keeper)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(worker.run(self._ending))
-                try:
-                    halted = await self._follow(worker)
-                finally:
-                    if not self._ending.told.is_set():
-                        self._ending.tell()
-        finally:
-            await worker_keeper.aclose()
+            halted = await self._see_it_settled(self._worker)
+        except asyncio.CancelledError:
+            self._worker.leave()
+            raise
+        if self._following is None or halted or self._stopping.why is not None:
+            await self._worker.aclose()
         return await self._finish(halted)
 
-    def _worker(self, keeper: PostgresKeeper) -> Worker:
-        assert self._ways is not None and self._status is not None and self._record is not None  # noqa: S101, PT018
-        clock, rng, wave = self._clock, self._rng, self.place.wave
-        lanes = max(1, len(self._status.sight.standing.scopes))
-        leases = Leases(keeper, self._name, clock.boot, lasts_s=self._lease_s)
+    async def follow(self) -> FollowEnd | None:
+        """After `run`: have verdicts brought, whoever finds them, until all are there. None: none are wanted.
 
-        async def run(held: HeldScope, way: Way, hand_on: asyncio.Event) -> ScopeEnd:
-            machine = Machine(
-                keeper=keeper, leases=leases, connections=way.connections, clock=clock, rng=rng, watch=self._watch
-            )
-            self._parts.append(machine)
+        Raises `UserError`.
+        """
+        following, worker, status = self._following, self._worker, self._status
+        if following is None or worker is None or status is None:
+            return None
+        try:
+            halted = await self._see_it_decided(worker, following)
+        finally:
+            await worker.aclose()
+        stop, sight = self._stopping.why, status.sight
+        if self._stopping.how < HowHard.AT_ONCE:
             try:
-                end = await run_scope(held, machine, hand_on)
-            finally:
-                self._parts.remove(machine)
-                self._nudge.set()
-            self._unrecorded += end.unrecorded
-            return end
+                sight = status.sight = await self._look()
+                await asyncio.to_thread(following.finish, sight, stop, halted)
+            except JournalFailed as error:
+                stop = stop or _stop_for(error)
+        return following.end(sight, stop, halted, self._parts)
 
-        return Worker(
-            keeper=keeper,
-            leases=leases,
-            card=WorkerCard(keeper.link, name=self._name, host=socket.gethostname(), pid=os.getpid(), lanes=lanes),
-            ways=self._ways,
-            run_scope=run,
-            terms=WorkerTerms(lanes=lanes, wave=wave, every_s=every_s(self._lease_s)),
-            clock=clock,
-            rng=rng,
-        )
-
-    async def _follow(self, worker: Worker) -> dict[Scope, Trouble]:
+    async def _see_it_settled(self, worker: OwnWorker) -> dict[Scope, Trouble]:
         """Bring results until the wave ends, or is to be left. Returns the scopes that nobody can run, with why."""
         assert self._status is not None  # noqa: S101 - it is open
         forbidden_at: float | None = None
         while self._stopping.why is None:
+            worker.check()
             try:
                 await self._bring()
                 sight = self._status.sight = await self._look()
-            except (SinkFailed, JournalFailed) as error:
+            except (SinkFailed, JournalFailed, UserError) as error:
                 self._stopping.stop(_stop_for(error))
                 break
             if sight.is_settled:
@@ -316,34 +313,44 @@ class SharedWave:
             if sight.is_forbidden:
                 now = self._clock.monotonic()
                 forbidden_at = now if forbidden_at is None else forbidden_at
-                is_quiet = not self._parts and (not sight.held_by_others(self._name) or now - forbidden_at > _ENDS_S)
+                is_quiet = worker.is_idle and (not sight.held_by_others(self._name) or now - forbidden_at > _ENDS_S)
                 if is_quiet:
                     self._stopping.stop(sight.stop())
                     break
             else:
                 forbidden_at = None
-            if (halted := self._nobody_can(sight, worker)) is not None:
+            if (halted := sight.nobody_can(worker.cannot, sight.open_scopes())) is not None:
                 return halted
             await self._pause()
         return {}
 
-    def _nobody_can(self, sight: WaveSighting, worker: Worker) -> dict[Scope, Trouble] | None:
-        """Where nobody is there who could go on with what is left: its scopes, each with why. None: somebody is."""
-        cannot = worker.cannot
-        left = sight.open_scopes()
-        if sight.others or not left or any((one.endpoint, one.project_id) not in cannot for one in left):
-            return None
-        nor = f"; nor does any worker take it that is there ({', '.join(sight.refusing)})" if sight.refusing else ""
-        return {
-            Scope(number, one.endpoint, one.project_id): Trouble(
-                fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg=cannot[one.endpoint, one.project_id] + nor
-            )
-            for number, one in enumerate(left)
-        }
+    async def _see_it_decided(self, worker: OwnWorker, following: SharedFollowing) -> dict[ScopeName, Trouble]:
+        """Bring verdicts until all are there, or nothing is followed any more. Returns the scopes in which nobody can
+        look, with why. Raises `UserError`."""
+        assert self._status is not None  # noqa: S101 - it is open
+        while self._stopping.why is None:
+            worker.check()
+            try:
+                await self._bring()
+                sight = self._status.sight = await self._look()
+            except (SinkFailed, JournalFailed) as error:
+                self._stopping.stop(_stop_for(error))
+                break
+            if not sight.is_settled or sight.is_decided:
+                break
+            if (over := following.why_over(sight)) is not None:
+                self._stopping.stop(over)
+            elif (halted := sight.nobody_can(worker.cannot, sight.standing.undecided)) is not None:
+                return {(scope.endpoint, scope.project_id): trouble for scope, trouble in halted.items()}
+            else:
+                await self._pause()
+        return {}
 
     async def _bring(self) -> None:
         assert self._results is not None  # noqa: S101 - it is open
         await asyncio.to_thread(self._results.go_on)
+        if self._following is not None:
+            await asyncio.to_thread(self._following.go_on)
 
     async def _pause(self) -> None:
         self._nudge.clear()
@@ -368,7 +375,7 @@ class SharedWave:
                 sight = self._status.sight = await self._look()
                 if not sight.is_settled and not self._others_go_on(sight):
                     tail = await asyncio.to_thread(self._results.finish, self._clock.now())
-            except (SinkFailed, JournalFailed) as error:
+            except (SinkFailed, JournalFailed, UserError) as error:
                 self._stopping.stop(_stop_for(error))
         stop = self._stopping.why
         if stop is not None and self._others_go_on(self._status.sight):
@@ -377,7 +384,7 @@ class SharedWave:
             stop=stop,
             halted=halted,
             status=self.status(tail),
-            unrecorded=tuple(self._unrecorded),
+            unrecorded=tuple(() if self._worker is None else self._worker.unrecorded),
         )
 
     def _others_go_on(self, sight: WaveSighting) -> bool:
@@ -387,7 +394,7 @@ class SharedWave:
 _UNWRITABLE = (StopKind.JOURNAL, StopKind.RESULTS, StopKind.READER)
 
 
-def _stop_for(error: SinkFailed | JournalFailed) -> Stop:
+def _stop_for(error: SinkFailed | JournalFailed | UserError) -> Stop:
     if isinstance(error, JournalFailed):
         return Stop(StopKind.JOURNAL, str(error))
     return Stop(StopKind.READER if isinstance(error, ReaderGone) else StopKind.RESULTS, str(error))

@@ -19,13 +19,15 @@ class SharedScope(Struct, frozen=True, kw_only=True):
 
     *owner* is the worker that has it, *lease_left_s* how long its lease lasts unless it is renewed, 0: it has run out.
     *epoch* grows each time it is taken. *paused* and *rate* are ordered for all waves in it. *is_waiting* tells that
-    there is work in it and that nobody has taken it for a while.
+    there is work in it and that nobody has taken it for a while. *decided* is how many of the *settled* entries have a
+    verdict.
     """
 
     endpoint: str
     project_id: str
     entries: int
     settled: int
+    decided: int
     epoch: int
     owner: str | None
     lease_left_s: float | None
@@ -51,7 +53,10 @@ class SeenWorker(Struct, frozen=True, kw_only=True):
 
 class SharedStanding(Struct, frozen=True, kw_only=True):
     """A wave; *by_status* counts its results. *looks_first*: what has no result yet is looked up before it is sent, as
-    the database went on elsewhere, or the operator asked for it."""
+    the database went on elsewhere, or the operator asked for it.
+
+    *verdicts* counts its verdicts by their names. *wanted*: they are, by whoever ran it; *followed*: at this moment, so
+    that whoever has a scope looks for them."""
 
     wave: str
     entries: int
@@ -59,6 +64,9 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
     orders: Orders
     scopes: Sequence[SharedScope]
     looks_first: bool
+    verdicts: Mapping[str, int]
+    wanted: bool
+    followed: bool
 
     @property
     def settled(self) -> int:
@@ -66,10 +74,16 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
         return sum(self.by_status.values())
 
     @property
+    def undecided(self) -> list[SharedScope]:
+        """The scopes in which verdicts are to be found still."""
+        return [scope for scope in self.scopes if scope.decided < scope.settled] if self.followed else []
+
+    @property
     def stage(self) -> str:
-        """`ended`, `stopped`, `paused`, `running`, or `waiting`: there is work, and no worker has any of it."""
+        """`ended`, `following` (all is settled, and verdicts are to be found), `stopped`, `paused`, `running`, or
+        `waiting`: there is work, and no worker has any of it."""
         if self.settled >= self.entries:
-            return "ended"
+            return "following" if self.undecided else "ended"
         held = any(scope.is_held for scope in self.scopes if scope.settled < scope.entries)
         if self.orders.forbids in ("stopped", "deadline", "max_failures"):
             return "stopping" if held else "stopped"
@@ -79,8 +93,8 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more comes of it by itself."""
-        return self.stage in ("ended", "stopped")
+        """Whether no more results come of it by themselves."""
+        return self.stage in ("ended", "following", "stopped")
 
     @property
     def waiting(self) -> list[SharedScope]:
@@ -95,6 +109,7 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
             "entries": self.entries,
             "by_status": {status.value: self.by_status.get(status, 0) for status in Status},
             "looks_first": self.looks_first,
+            "verdicts": dict(self.verdicts) if self.wanted else None,
             "orders": to_builtins(self.orders),
             "scopes": to_builtins(self.scopes),
         }
@@ -103,9 +118,10 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
 def standings_of(link: DatabaseLink, wave: str | None = None) -> list[SharedStanding]:
     """Where the *wave* with that id stands, or each of the database, oldest first. Raises `JournalFailed`."""
     rows = link.rows(
-        "SELECT number, id, entries, counts, EXISTS (SELECT 1 FROM facts f WHERE f.wave = number "
-        "AND f.name = 'look_first' AND f.value = 'true') "
-        "FROM waves WHERE planned AND (%s::text IS NULL OR id = %s) ORDER BY number",
+        "SELECT w.number, w.id, w.entries, w.counts, EXISTS (SELECT 1 FROM facts f WHERE f.wave = w.number "
+        "AND f.name = 'look_first' AND f.value = 'true'), w.verdicts, coalesce(o.follow, false), followed(w.number) "
+        "FROM waves w LEFT JOIN wave_orders o ON o.wave = w.number "
+        "WHERE w.planned AND (%s::text IS NULL OR w.id = %s) ORDER BY w.number",
         (wave, wave),
     )
     return [
@@ -116,8 +132,11 @@ def standings_of(link: DatabaseLink, wave: str | None = None) -> list[SharedStan
             orders=orders_of(link, number),
             scopes=_scopes_of(link, number),
             looks_first=looks_first,
+            verdicts={name: count for name, count in verdicts.items() if count},
+            wanted=wanted,
+            followed=followed,
         )
-        for number, name, entries, counts, looks_first in rows
+        for number, name, entries, counts, looks_first, verdicts, wanted, followed in rows
     ]
 
 
@@ -133,10 +152,11 @@ def workers_of(link: DatabaseLink) -> list[SeenWorker]:
 
 def _scopes_of(link: DatabaseLink, wave: int) -> list[SharedScope]:
     rows = link.rows(
-        "SELECT s.endpoint, s.project_id, w.entries, w.settled, s.epoch, s.owner, "
+        "SELECT s.endpoint, s.project_id, w.entries, w.settled, w.decided, s.epoch, s.owner, "
         "greatest(0, extract(epoch FROM s.lease_until - clock_timestamp()))::float8, s.paused, s.rate, "
-        "w.settled < w.entries AND coalesce(s.lease_until, '-infinity') < clock_timestamp() "
-        "AND forbidden(w.wave, s.id) IS NULL "
+        "((w.settled < w.entries AND forbidden(w.wave, s.id) IS NULL) "
+        "OR (w.decided < w.settled AND followed(w.wave))) "
+        "AND coalesce(s.lease_until, '-infinity') < clock_timestamp() "
         "AND greatest(s.lease_until, s.free_since, v.planned_at) < clock_timestamp() - make_interval(secs => %s) "
         "FROM wave_scopes w JOIN scopes s ON s.id = w.scope JOIN waves v ON v.number = w.wave "
         "WHERE w.wave = %s ORDER BY w.number",
@@ -152,8 +172,9 @@ def owners_of(link: DatabaseLink, wave: int) -> list[str]:
     """
     rows = link.rows(
         "SELECT DISTINCT s.owner FROM wave_scopes p JOIN scopes s ON s.id = p.scope "
-        "WHERE p.wave = %s AND p.settled < p.entries AND s.owner IS NOT NULL AND s.lease_until > clock_timestamp() "
-        "AND coalesce(forbidden(p.wave, s.id), 'paused') IN ('paused', 'scope paused') ORDER BY 1",
+        "WHERE p.wave = %s AND s.owner IS NOT NULL AND s.lease_until > clock_timestamp() AND ((p.settled < p.entries "
+        "AND coalesce(forbidden(p.wave, s.id), 'paused') IN ('paused', 'scope paused')) "
+        "OR (p.decided < p.settled AND followed(p.wave))) ORDER BY 1",
         (wave,),
     )
     return [owner for (owner,) in rows]

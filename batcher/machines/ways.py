@@ -4,7 +4,7 @@ The profiles share what belongs to a scope: its limits hold over all of them, an
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -91,6 +91,19 @@ class Ways:
         if len(why) == 1:
             raise UserError(next(iter(why)))
         raise UserError("\n".join(f"profile {', '.join(profiles)}: {text}" for text, profiles in why.items()))
+
+    async def described(self, scopes: Iterable[Named]) -> dict[Named, str]:
+        """Which credential each of *scopes* has here, for people: of one that has none, what that means."""
+        said: dict[Named, str] = {}
+        for named in dict.fromkeys(scopes):
+            try:
+                way = await self.to(named)
+                found = await way.connections.credentials([Scope(0, *named)], of=1)
+            except UserError as error:
+                said[named] = f"nothing is sent from here: {error.message}"
+            else:
+                said |= {scope: credential.describe() for scope, credential in found.items()}
+        return said
 
 
 def _rank(way: Way, named: Named) -> int:

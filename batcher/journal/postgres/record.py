@@ -32,6 +32,7 @@ class PostgresRecord:
     def __init__(self, link: DatabaseLink, number: int, wave: str) -> None:
         self.name = f"{link.name}, wave {wave}"
         self.number = number
+        self.wave = wave
         self._db = link
         self._by_place: dict[int, Scope] = {}  # by the scope's number in the database
         self._wave_entries: int | None = None

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from batcher.cli import exits
-from batcher.errors import UserError
-from batcher.settings import Loaded, RunSettings
+from batcher.settings import Loaded
 
 if TYPE_CHECKING:
     from batcher.cli.show.running_wave import RunningWave
@@ -16,16 +15,6 @@ if TYPE_CHECKING:
     from batcher.journal.place import WavePlace
     from batcher.machines.shared_wave import SharedWave
     from batcher.wave.sink import Sink
-
-
-def refuse_unshared(settings: RunSettings) -> None:
-    """Some of what a wave of this machine alone can do, one that machines share cannot. Raises `UserError`."""
-    if settings.follows or settings.wait_ready > 0:
-        raise UserError(
-            "--wait, --wait-ready and --max-running are not for a wave in a database: leave them out. `batcher watch` "
-            "follows the comparisons to their verdicts, `batcher preflight` tells which jobs are ready.",
-            exit_code=exits.USAGE,
-        )
 
 
 def shared_wave(
@@ -41,7 +30,6 @@ def shared_wave(
     output: "Sink | None",
 ) -> "SharedWave":
     """The wave at *place*, to be entered. Raises `UserError`."""
-    refuse_unshared(loaded.settings)
     from batcher.machines.shared_wave import SharedWave
 
     return SharedWave(
