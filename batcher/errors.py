@@ -18,6 +18,7 @@
     │   ├── TokensUnusable       the service's tokens file cannot be read or trusted
     │   ├── UnusableProxy        a proxy that cannot be used
     │   ├── VerdictsError *      the verdicts file cannot be used
+    │   │   └── VerdictsTaken    another process follows these results
     │   └── WaveRefused *        the wave cannot begin or go on as asked
     │       └── OlderJournal     its journal is older than what happened
     ├── BadManifest *            the manifest has findings

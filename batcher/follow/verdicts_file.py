@@ -32,6 +32,10 @@ class VerdictsError(UserError):
     """The verdicts file cannot be used; the message names it, the place, the cause and the way out."""
 
 
+class VerdictsTaken(VerdictsError):
+    """Another process follows these results."""
+
+
 def verdict_lines(path: Path) -> Iterator[VerdictLine]:
     """Each whole line of the verdicts file at *path*; none where there is no file. Raises `VerdictsError`."""
     for number, line in raw_verdicts(path):
@@ -205,7 +209,7 @@ def _take(path: Path) -> int:
     try:
         return take(path, opened)
     except BlockingIOError:
-        raise VerdictsError(f"another batcher follows these results: it holds {path}. Wait for it to end.") from None
+        raise VerdictsTaken(f"another batcher follows these results: it holds {path}. Wait for it to end.") from None
     except OSError as error:
         raise VerdictsError(f"cannot lock {path}: {error.strerror}.") from None
 

@@ -20,11 +20,19 @@ from batcher.wave.stop import Stop, StopKind
 class SharedFollowing:
     """Brings the verdicts on the wave with that *number* to the file beside *results*.
 
-    *timeout_s* is for how long, from when every entry is settled; None: to the last.
+    *timeout_s* is for how long, from when every entry is settled; None: to the last. *is_of_wave*: those who follow it
+    elsewhere are told from when that counts for them.
     """
 
     def __init__(
-        self, keeper: PostgresKeeper, number: int, results: Path, timeout_s: float | None, clock: Clock
+        self,
+        keeper: PostgresKeeper,
+        number: int,
+        results: Path,
+        timeout_s: float | None,
+        clock: Clock,
+        *,
+        is_of_wave: bool = True,
     ) -> None:
         """Blocks. Raises `UserError`."""
         self._keeper = keeper
@@ -33,7 +41,7 @@ class SharedFollowing:
         self._timeout_s = timeout_s
         self._clock = clock
         self._settled_at: float | None = None  # monotonic: when every entry was seen to be
-        self._is_noted = False
+        self._is_noted = not is_of_wave
 
     def go_on(self) -> None:
         """Bring what was found since. Blocks. Raises `VerdictsError`, `JournalFailed`."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from batcher.clock import Clock
+from batcher.errors import UserError
 from batcher.follow.followed_entry import followed, line_of
 from batcher.journal.errors import WaveRefused
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
@@ -52,9 +53,9 @@ def refuse_other_bounds(record: PostgresWrittenRecord, facts: Mapping[str, Any],
 
 
 def refuse_several_scopes(settings: RunSettings, scopes: int) -> None:
-    """How many comparisons of a wave are running is known where its only scope is held. Raises `WaveRefused`."""
+    """How many comparisons of a wave are running is known where its only scope is held. Raises `UserError`."""
     if bounds_running(settings) and scopes > 1:
-        raise WaveRefused(
+        raise UserError(
             "--max-running and --max-running-per count the comparisons of the whole wave, and this one has several "
             "scopes (endpoint and project), which different machines run at the same moment: none of them could keep "
             "it exactly. Give each scope a wave of its own, or leave the option out; nothing was sent"
@@ -70,7 +71,7 @@ class OneScopeManifest(Manifest):
         self._settings = settings
 
     def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Entry | Finding]:
-        """What `Manifest.read` gives. Raises `WaveRefused`."""
+        """What `Manifest.read` gives. Raises `UserError`."""
         scopes: set[tuple[str, str]] = set()
         for item in self._of.read(defaults, now=now, allow_duplicates=allow_duplicates):
             if isinstance(item, Entry) and item.terms.scope not in scopes:

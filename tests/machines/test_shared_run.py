@@ -270,20 +270,6 @@ def test_whoever_waits_for_a_database_can_be_told_to_stop(cluster: Cluster, flee
     assert fleet.created() == sorted(JOBS)
 
 
-REFUSED: list[tuple[tuple[str, ...], str]] = [
-    (("--wait",), "--wait, --wait-ready and --max-running are not for a wave in a database"),
-    (("--max-running", "3"), "--wait, --wait-ready and --max-running are not for a wave in a database"),
-]
-
-
-@pytest.mark.parametrize(("options", "said"), REFUSED)
-def test_what_is_not_there_for_such_a_wave_is_refused(fleet: Fleet, options: tuple[str, ...], said: str) -> None:
-    ended = fleet.run("one", *options)
-    assert (ended.code, created_jobs(fleet.simulator.ledger)) == (2, [])
-    assert said in ended.err
-    assert "Traceback" not in ended.err
-
-
 def test_another_manifest_is_refused_in_its_place(fleet: Fleet) -> None:
     assert fleet.run("one", wave="tonight").code == 0
     ended = fleet.run("two", wave="tonight", jobs=["another"])

@@ -63,8 +63,8 @@ def command(
     seen is known from the journal beside each file, or from the lines themselves; where neither tells, it is UNKNOWN.
     With --label it speaks of these entries alone, and says so. With --service RESULTS are waves of that service, whose
     own word it is: what its configuration accepts is accepted, unless --allow-inconsistent names something else. Of a
-    wave in a database --journal names the place; RESULTS is its copy here, with the verdicts of `watch` beside it, and
-    is brought in line first.
+    wave in a database --journal names the place; RESULTS is its copy here, with the verdicts beside it, and both are
+    brought in line first.
     """
     settings = load_given(parameters, _SETTINGS).settings
     place = shared_place(journal, service)

@@ -79,7 +79,8 @@ def command(
     All jobs together are looked at within the limit of look-ups. Where something differs, all of its details are
     read: names and counts, never rows. With --service RESULTS is a wave of that service, which follows what was handed
     in with --wait: it is shown here until it ends. Of a wave in a database --journal names the place: what it has
-    created by now is written to RESULTS first, and the verdicts beside that.
+    created by now is written to RESULTS first, and the verdicts that are there beside that. Where machines follow it
+    (`run --wait`), so are those that they find, until all are there; else the cloud is asked from here.
     """
     options = credential_options(parameters)
     loaded = load_given(parameters, _SETTINGS)
@@ -134,6 +135,14 @@ def _follow(
 
     async def follow() -> "FollowEnd":
         stopping = Stopping()
+        if journal is not None and not isinstance(journal, Path):
+            from batcher.machines.shared_watch import SharedWatch
+
+            shared = SharedWatch(journal, results, settings, stopping)
+            with stopped_by_signals(stopping):
+                async with shown(shared.status, err, quiet=settings.quiet):
+                    if (end := await shared.run()) is not None:
+                        return end
         session = WatchSession(results, settings, stopping, journal=journal, sources=sources)
         with stopped_by_signals(stopping):
             async with shown(session.status, err, quiet=settings.quiet):

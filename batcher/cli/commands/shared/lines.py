@@ -12,9 +12,11 @@ from pathlib import Path
 from batcher.cli.failures import told
 from batcher.cli.show.terminal import note, tell
 from batcher.clock import SystemClock
+from batcher.follow.verdicts_file import VerdictsTaken
 from batcher.journal.place import WavePlace
 from batcher.journal.postgres.looking import opened, planned_wave
 from batcher.machines.standing import standings_of
+from batcher.machines.verdicts_export import NumberedVerdicts, VerdictsExport
 from batcher.wave.export import ExportTaken, ResultsExport
 from batcher.wave.rebuild import whole_file
 
@@ -35,8 +37,8 @@ def copy_of(place: WavePlace) -> Iterator[tuple[Path, ...]]:
 
 
 def bring_in_line(place: WavePlace, results: Path) -> None:
-    """Have the file *results* say what the record of the wave at *place* says. Where another process writes it at the
-    moment, that is left to it. Raises `UserError`."""
+    """Have the file *results* say what the record of the wave at *place* says, and the verdicts beside it have all that
+    are there. Where another process writes them at the moment, that is left to it. Raises `UserError`."""
     wave = place.required_wave()
     with told(), opened(place.address) as keeper:
         record = planned_wave(keeper, place, wave)
@@ -50,7 +52,21 @@ def bring_in_line(place: WavePlace, results: Path) -> None:
             export.go_on()
             if standing.is_over:
                 export.finish(SystemClock.now())
+            if standing.verdicts:
+                _bring_verdicts(keeper.verdicts(record.number), results)
         finally:
             export.close()
     if export.said:
         tell(export.said)
+
+
+def _bring_verdicts(verdicts: NumberedVerdicts, results: Path) -> None:
+    try:
+        export = VerdictsExport(verdicts, results)
+    except VerdictsTaken as error:
+        note(f"{error.message} They are read as they are")
+        return
+    try:
+        export.go_on()
+    finally:
+        export.close()

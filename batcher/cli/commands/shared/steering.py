@@ -20,7 +20,14 @@ from batcher.rates import parse_pace
 from batcher.text import counted, printable
 from batcher.wave.controls import MOST_CONCURRENT
 
-_STAGES = {"running": "cyan", "paused": "yellow", "waiting": "yellow", "stopping": "yellow", "stopped": "yellow"}
+_STAGES = {
+    "running": "cyan",
+    "following": "cyan",
+    "paused": "yellow",
+    "waiting": "yellow",
+    "stopping": "yellow",
+    "stopped": "yellow",
+}
 _TROUBLE = (Status.UNSETTLED, Status.FAILED, Status.PARTIAL, Status.INVALID, Status.NOT_SUBMITTED)
 _BY_HAND = "by the operator"
 _ENDINGS = {
@@ -169,6 +176,8 @@ def lines_of(standings: Sequence[SharedStanding], workers: Sequence[SeenWorker])
             if count := standing.by_status.get(status, 0):
                 line.append(f"  {status.value} {count:,}", f"not bold {STYLES[status]}")
         yield line
+        if standing.wanted:
+            yield _verdicts_line(standing)
         for order in _orders(standing):
             yield Text(f"  {order}", "yellow")
         if standing.looks_first and not standing.is_over:
@@ -176,7 +185,7 @@ def lines_of(standings: Sequence[SharedStanding], workers: Sequence[SeenWorker])
                 "  what has no result yet is looked up before it is sent: the database went on elsewhere", "yellow"
             )
         for scope in standing.scopes:
-            yield _scope_line(scope)
+            yield _scope_line(scope, is_undecided=scope in standing.undecided)
         if waiting := len(standing.waiting):
             yield Text(f"  {_untaken(waiting, workers)}", "yellow")
             for why in _refused(standing.waiting, workers):
@@ -201,11 +210,24 @@ def _orders(standing: SharedStanding) -> Iterator[str]:
         yield f"nothing new is sent after another {rough_duration(orders.deadline_in_s)}"
 
 
-def _scope_line(scope: SharedScope) -> Text:
+def _verdicts_line(standing: SharedStanding) -> Text:
+    from batcher.cli.show.gate_result import STYLES
+    from batcher.follow.verdict import Verdict
+
+    line = Text(f"  {sum(standing.verdicts.values()):,} of {standing.settled:,} settled have a verdict", "not bold")
+    for verdict in Verdict:
+        if count := standing.verdicts.get(verdict.value, 0):
+            line.append(f"  {verdict.value} {count:,}", STYLES[verdict])
+    if not standing.followed and any(scope.decided < scope.settled for scope in standing.scopes):
+        line.append("  the rest is not followed any more", "yellow")
+    return line
+
+
+def _scope_line(scope: SharedScope, *, is_undecided: bool) -> Text:
     line = Text(f"  {printable(scope.endpoint)} {printable(scope.project_id)}  ", "not bold")
     line.append(f"{scope.settled:,}/{scope.entries:,}  ")
     if scope.owner is None:
-        line.append("nobody has it" if scope.settled < scope.entries else "done", "dim")
+        line.append("nobody has it" if is_undecided or scope.settled < scope.entries else "done", "dim")
     else:
         left = f"{scope.lease_left_s:.0f} s left" if scope.lease_left_s else "run out"
         line.append(f"{printable(scope.owner)}, epoch {scope.epoch}, lease {left}", "dim")
