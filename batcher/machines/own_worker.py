@@ -85,21 +85,21 @@ class OwnWorker:
         self._task.add_done_callback(lambda _: self._on_end())
 
     def check(self) -> None:
-        """See that it works. Raises the defect by which it ended."""
+        """See that the worker is at work. Raises the defect by which it ended."""
         if self._task is not None and self._task.done():
             self._task.result()
 
     def tell(self) -> None:
-        """Have it end in order; told again, at once."""
+        """Have the worker end in order; told again, at once."""
         self._ending.tell()
 
     def leave(self) -> None:
-        """Have it leave at once: what is in flight is looked up by whoever has the scope next."""
+        """Have the worker leave at once: what is in flight is looked up by whoever has the scope next."""
         if self._task is not None:
             self._task.cancel()
 
     async def aclose(self) -> None:
-        """Have it hand on what it has, and wait for that; cancelled, it leaves at once. Raises the defect by which it
+        """Have the worker hand on what it has, and wait for that; cancelled, it leaves at once. Raises the defect by which it
         ended."""
         task, self._task = self._task, None
         try:
@@ -124,7 +124,7 @@ class OwnWorker:
 
     @property
     def is_idle(self) -> bool:
-        """Whether it runs no scope."""
+        """Whether the worker runs no scope."""
         return not self._machines
 
     def parts_of(self, wave: int) -> Iterator[WavePart]:

@@ -77,11 +77,11 @@ class SharedFollowing:
     def end(
         self, sight: WaveSighting, stop: Stop | None, halted: Mapping[ScopeName, Trouble], parts: Iterable[WavePart]
     ) -> FollowEnd:
-        """How it ended."""
+        """How the following ended."""
         return FollowEnd(verdicts=self._export.path, status=self.status(sight, parts), stop=stop, halted=dict(halted))
 
     def status(self, sight: WaveSighting, parts: Iterable[WavePart]) -> FollowStatus:
-        """Where it stands; *parts* are those of the wave that this process runs."""
+        """Where the following stands; *parts* are those of the wave that this process runs."""
         standing = sight.standing
         here = [status for part in parts if (status := part.following()) is not None]
         return FollowStatus(

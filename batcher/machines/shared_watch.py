@@ -40,7 +40,7 @@ class SharedWatch:
         self._following: SharedFollowing | None = None
 
     def status(self) -> FollowStatus | None:
-        """Where it stands; None before anything was seen."""
+        """Where the following stands; None before anything was seen."""
         if self._following is None or self._sight is None:
             return None
         return self._following.status(self._sight, ())

@@ -28,11 +28,11 @@ class NumberedVerdicts(Protocol):
         ...
 
 
-class _Place(msgspec.Struct):
+class _PlaceInManifest(msgspec.Struct):
     index: int
 
 
-_place_of = msgspec.json.Decoder(_Place).decode
+_place_of = msgspec.json.Decoder(_PlaceInManifest).decode
 
 
 class VerdictsExport:
