@@ -99,8 +99,10 @@ class OwnWorker:
             self._task.cancel()
 
     async def aclose(self) -> None:
-        """Have the worker hand on what it has, and wait for that; cancelled, it leaves at once. Raises the defect by which it
-        ended."""
+        """Have the worker hand on what it has, and wait for that; cancelled, it leaves at once.
+
+        Raises the defect by which it ended.
+        """
         task, self._task = self._task, None
         try:
             if task is not None:
