@@ -168,8 +168,7 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
     """Go on with a wave that nobody runs; one that somebody runs is left as it is. What there is to say."""
     request = wanted.request
     if owners := owners_of(keeper.link, record.number):
-        refuse_other_bounds(record, record.facts(), wanted.settings)
-        return [_is_running(record, owners, request), *_want_as_well(keeper, record, wanted, clock)]
+        return [_is_running(record, owners, wanted), *_want_as_well(keeper, record, wanted, clock)]
     refuse_several_scopes(wanted.settings, len(record.scopes()))
     said = []
     try:
@@ -181,7 +180,7 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
             reopen(record, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
     except LaneLost:
         if owners := owners_of(keeper.link, record.number):  # taken since we looked
-            return [_is_running(record, owners, request)]
+            return [_is_running(record, owners, wanted), *_want_as_well(keeper, record, wanted, clock)]
         if request.retry_failed:
             raise WaveRefused(
                 f"another wave is running in a scope of {record.name}: --retry-failed takes up what failed once that "
@@ -201,10 +200,11 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
     return said if paused is None else [*said, f"the wave is paused: {paused}"]
 
 
-def _is_running(record: PostgresWrittenRecord, owners: Sequence[str], request: Request) -> str:
+def _is_running(record: PostgresWrittenRecord, owners: Sequence[str], wanted: OpeningTerms) -> str:
     """That the wave is running, for people. Raises `WaveRefused` where what is asked for cannot be done then."""
     on = ", ".join(owners)
-    if request.retry_failed:
+    refuse_other_bounds(record, record.facts(), wanted.settings)
+    if wanted.request.retry_failed:
         raise WaveRefused(
             f"{record.name} is running ({on}): --retry-failed takes up what failed once it has ended, or was stopped"
         )
