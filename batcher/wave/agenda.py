@@ -47,6 +47,7 @@ class HeldEntry(Struct):
     probed: bool = False  # it was looked up before it was sent, and is not there
     lease: int | None = None  # by which its lane is run
     intended_at: float = 0.0  # when its intent was made, by the boot clock
+    size: int = 0  # bytes of memory that it takes, about: from when it is added to an agenda
 
     def saw(self, comparisons: Iterable[Comparison], began: float) -> None:
         """All of the job's comparisons, as they were listed: not before *began*."""
@@ -76,7 +77,8 @@ class Agenda:
         self._ready: deque[HeldEntry] = deque()  # everything else that is
         self._later: list[tuple[float, int, HeldEntry]] = []
         self._order = count()
-        self._behind: dict[str, deque[HeldEntry]] = {}  # by job: entries that wait for the one in hand
+        # By the job of each entry that is in hand: those that wait for it; None: no other names the job, so far.
+        self._behind: dict[str, deque[HeldEntry] | None] = {}
         self._idle: deque[asyncio.Future[None]] = deque()  # workers
         self._idle_lookers: deque[asyncio.Future[None]] = deque()
         self._alarm: asyncio.TimerHandle | None = None
@@ -87,14 +89,17 @@ class Agenda:
 
     def add(self, held: HeldEntry) -> None:
         """Add an entry; it waits if its job is busy."""
+        held.size = held.entry.size
         self.size += 1
-        self.bytes += held.entry.size
+        self.bytes += held.size
         job = held.entry.job_id
-        if job in self._behind:
-            self._behind[job].append(held)
-        else:
-            self._behind[job] = deque()
+        if job not in self._behind:
+            self._behind[job] = None
             self.again(held, 0.0 if isinstance(held.action, Settle) else held.action.after_s)
+        elif (behind := self._behind[job]) is None:
+            self._behind[job] = deque([held])
+        else:
+            behind.append(held)
 
     def again(self, held: HeldEntry, after_s: float) -> None:
         """Hand *held*, which keeps its job, out again in *after_s* seconds; when stopping, a fresh doubt at once."""
@@ -109,7 +114,7 @@ class Agenda:
     def release(self, held: HeldEntry) -> None:
         """*held* is done with: its job is free for the next."""
         self.size -= 1
-        self.bytes -= held.entry.size
+        self.bytes -= held.size
         behind = self._behind.pop(held.entry.job_id)
         if behind:
             self._behind[held.entry.job_id] = behind

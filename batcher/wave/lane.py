@@ -43,6 +43,7 @@ from batcher.wave.status import ScopeStatus
 
 _BATCH = 256  # entries read from the plan at a time
 _LOOKERS = 2  # beside the workers
+_OFTEN = 4  # steps: how many workers it takes is measured anew with each, and changes little
 _SPARE = 8  # workers: one of so many is kept beyond need, as the need goes up and down with every answer
 _BATCHES = 8  # that fit into a lane's share of the memory, at least, where entries are large
 
@@ -86,6 +87,7 @@ class Lane:
         self._look_ups = LookUps(through, context, self._machine, reader)
         self._workers: asyncio.TaskGroup | None = None
         self._hired = 0
+        self._steps = 0  # of workers
         self._stopping = False
         self._ceded = False
         self._lease: int | None = None
@@ -231,12 +233,14 @@ class Lane:
                 await self._step(held)
                 self._jobs.after(self._who(held), held)
                 self._room.set()
-                workers = self.channel_pass.slots.workers
-                if self._hired > workers + workers // _SPARE:
-                    self._hired -= 1
-                    return
-                if self._hired < workers:
-                    self._hire()
+                self._steps += 1
+                if self._steps % _OFTEN == 0:
+                    workers = self.channel_pass.slots.workers
+                    if self._hired > workers + workers // _SPARE:
+                        self._hired -= 1
+                        return
+                    if self._hired < workers:
+                        self._hire()
         except (JournalFailed, LaneLost):
             pass  # the wave is stopping for it, or the lane
 
