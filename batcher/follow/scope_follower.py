@@ -274,7 +274,7 @@ class ScopeFollower:
 
     def _conclude(self, comparison: FollowedComparison, reading: Reading) -> None:
         """Conclude *comparison*; results that are not there yet, or still move, are looked at again a few times."""
-        if comparison.status == "SUCCESSFUL" and (reading.counts() is None or (reading.done or 0.0) < 1.0):
+        if comparison.status == "SUCCESSFUL" and (reading.done or 0.0) < 1.0:  # what told nothing is not done either
             comparison.unread += 1
             if comparison.unread < self._polling.gone_looks:
                 return

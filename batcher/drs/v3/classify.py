@@ -101,8 +101,7 @@ def classify_list(answer: Answer, *, job_id: str, most: int | None = None) -> Li
 def classify_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
     """What a query tells of the comparisons it names. A block that has failed on its own says so in its `error_code`,
     and the others stand; but where one was turned away by a limit, all of it is to be asked again."""
-    from batcher.drs.v3.query_compare_result import QueryCompareResultResponse  # for who follows only
-    from batcher.drs.v3.results import listed, result_pages
+    from batcher.drs.v3.results import listed, read_results, result_pages  # for who follows only
 
     body = read_object(answer.body)
     trouble = classify_whole(answer, body, job_id)
@@ -110,8 +109,9 @@ def classify_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
         assert body is not None  # noqa: S101 - else there is trouble
         trouble = _throttled_block(answer, body)
     if trouble is None:
+        assert body is not None  # noqa: S101 - else there is trouble
         try:
-            told = QueryCompareResultResponse.model_validate(body)
+            told = read_results(body, answer.body)
         except ValidationError as error:
             trouble = unsound(f"the answer is not as documented: {_first_error(error)}")
     if trouble is not None:

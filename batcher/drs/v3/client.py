@@ -13,7 +13,7 @@ from batcher.drs.cloud import Credential, HttpRequest, OnSent, Refusal, ResultId
 from batcher.drs.outcome import CreateOutcome, Half, ListOutcome, ResultsOutcome, StatusOutcome
 from batcher.drs.v3.classify import classify_batch_status, classify_create, classify_list, classify_results
 from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
-from batcher.drs.v3.query_compare_request import QUERY_COMPARE_RESULT, RESULT_ID, QueryCompareResultReq
+from batcher.drs.v3.query_compare_request import QUERY_COMPARE_RESULT, query_body
 
 
 def create_request(endpoint: str, project_id: str, body: bytes, x_language: str | None) -> HttpRequest:
@@ -87,17 +87,15 @@ class DrsClient:
 
     async def list_comparisons(self, job_id: str, *, page: int, on_sent: OnSent = None) -> ListOutcome:
         """A page of the job's list of comparisons."""
-        request = QueryCompareResultReq(job_id=job_id, current_page=page, per_page=guesses.LIST_PAGE_SIZE)
-        answer = await self._query(request, on_sent)
+        answer = await self._query(query_body(job_id, {}, page=page, per_page=guesses.LIST_PAGE_SIZE), on_sent)
         return classify_list(answer, job_id=job_id, most=guesses.LIST_PAGE_SIZE)
 
     async def read_results(
         self, job_id: str, ids: ResultIds, *, page: int, per_page: int, on_sent: OnSent = None
     ) -> ResultsOutcome:
         """A page of the results of the comparisons that are named, or of the list."""
-        named = {RESULT_ID[kind]: task_id for kind, task_id in ids.items()}
-        request = QueryCompareResultReq(job_id=job_id, **named, current_page=page, per_page=per_page)
-        return classify_results(await self._query(request, on_sent), job_id=job_id)
+        body = query_body(job_id, ids, page=page, per_page=per_page)
+        return classify_results(await self._query(body, on_sent), job_id=job_id)
 
     async def job_statuses(self, job_ids: Sequence[str], *, on_sent: OnSent = None) -> StatusOutcome:
         """The status of at most `guesses.STATUS_BATCH` jobs."""
@@ -109,8 +107,8 @@ class DrsClient:
         answer = await self._post(BATCH_STATUS, request.to_wire(), on_sent=on_sent)
         return classify_batch_status(answer, asked=job_ids)
 
-    def _query(self, request: QueryCompareResultReq, on_sent: OnSent) -> Coroutine[Any, Any, Answer]:
-        return self._post(QUERY_COMPARE_RESULT, request.to_wire(), on_sent=on_sent)
+    def _query(self, body: bytes, on_sent: OnSent) -> Coroutine[Any, Any, Answer]:
+        return self._post(QUERY_COMPARE_RESULT, body, on_sent=on_sent)
 
     def _post(self, call: str, body: bytes, *, on_sent: OnSent = None) -> Coroutine[Any, Any, Answer]:
         return self._ask("POST", self._jobs + call, body, on_sent=on_sent)

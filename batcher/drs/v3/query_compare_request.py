@@ -1,5 +1,7 @@
 """The body of `POST /v3/{project_id}/jobs/query-compare-result`; see `query_compare_result` for the answer."""
 
+from collections.abc import Mapping
+
 import orjson
 from pydantic import Field
 
@@ -29,3 +31,9 @@ class QueryCompareResultReq(RequestPart):
     def to_wire(self) -> bytes:
         """The JSON bytes to send; ids that are not asked for are left out."""
         return orjson.dumps(self.model_dump(exclude_none=True))
+
+
+def query_body(job_id: str, ids: Mapping[ResultKind, str], *, page: int, per_page: int) -> bytes:
+    """What `QueryCompareResultReq` would send, of values that are sound."""
+    named = {field: ids[kind] for kind, field in RESULT_ID.items() if kind in ids}
+    return orjson.dumps({"job_id": job_id, **named, "current_page": page, "per_page": per_page})

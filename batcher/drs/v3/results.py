@@ -1,8 +1,12 @@
 """From the answer to a query for results to the values of the port: the list of comparisons, and pages of results."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from contextlib import suppress
+from functools import cache
+from typing import Any, cast
 
+import msgspec
 from msgspec.structs import replace
 
 from batcher.drs.error_body import milliseconds
@@ -17,6 +21,7 @@ from batcher.drs.results import (
     TableResult,
     TableResults,
 )
+from batcher.drs.structs import struct_of
 from batcher.drs.v3.query_compare_result import (
     CompareTaskListResult,
     ContentCompareDetail,
@@ -29,6 +34,26 @@ from batcher.drs.v3.query_compare_result import (
 
 _Overview = tuple[str | None, str | None, str | None]  # a database: its name, that at the target, its result
 _Details = tuple[str | None, int | None, Sequence[TableResult]]  # a database: its name, how many tables, those told
+
+
+# A name that the OTC edition capitalises, or one that is escaped: only the model knows those.
+_CAPITALISED = re.compile(rb'"[A-Z][^"]*"\s*:')
+
+
+@cache
+def _decoder() -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(struct_of(QueryCompareResultResponse))
+
+
+def read_results(body: Mapping[str, Any], raw: bytes) -> QueryCompareResultResponse:
+    """What *body*, read from *raw*, tells. Raises `ValidationError`.
+
+    One beyond doubt is read by a struct, which has the same fields, in a fifth of the time.
+    """
+    if b"\\" not in raw and _CAPITALISED.search(raw) is None:
+        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+            return cast("QueryCompareResultResponse", _decoder().decode(raw))
+    return QueryCompareResultResponse.model_validate(body)
 
 
 def listed(answer: QueryCompareResultResponse) -> ComparisonPage | Trouble | None:
