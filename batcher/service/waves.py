@@ -105,7 +105,6 @@ class Waves:
         self._require_open()
         profile = self.service.profile(asked.profile)
         loaded = settings_from(self.service, profile, given)
-        self.backend.require_able(loaded.settings)
         id = "".join(secrets.choice(_SIGNS) for _ in range(12))
         draft = Folder(self.data.incoming / id, manifest.format)
         try:
@@ -144,6 +143,7 @@ class Waves:
             clock=self._clock,
             most_entries=self._limits.entries,
         )
+        self.backend.require_able(loaded.settings, len(found.scopes))
         held = self._approval or not row.starts
         row = replace(
             row,
@@ -336,7 +336,6 @@ class Waves:
                 await in_thread(lambda: recheck_manifest(folder, draft), lambda: None)
             given = {name: value for name, value in row.given.items() if name != "digest"} | {"wait": "true"}
             loaded = settings_from(self.service, row.profile, given)
-            self.backend.require_able(loaded.settings)
             made = WaveRow(
                 id=new,
                 name=f"{row.name[: LONGEST_NAME - len(_AGAIN)]}{_AGAIN}",

@@ -20,6 +20,11 @@ from tests.journal.postgres.cluster import needed, prepared
 from tests.machines.fleet.wire import FleetWire
 from tests.service.serving import CSV, Serving, csv, eventually, process, serving
 
+FOLLOWED = (
+    b"job_id,object_level_compare_type,compare_type,conflict_policy,compare_object_infos,key\n"
+    b"differs-1,,lines,cancel,shop,k0\njob-1,objects,,,,k1\njob-2,objects,,,,k2\n"
+)
+
 
 @pytest.fixture
 def address() -> Address:
@@ -234,13 +239,37 @@ async def test_a_database_that_is_away_is_told_of_and_comes_back(
             assert (await one.get(f"/v1/waves/{id}"))["state"] == "held"
 
 
-async def test_what_waves_in_a_database_cannot_do_is_a_finding(
+async def test_comparisons_are_followed_to_their_verdicts_whoever_runs_them(
     cloud: Simulator, tmp_path: Path, address: Address
 ) -> None:
+    async with (
+        serving(tmp_path, database=address, workers=0) as one,
+        serving(tmp_path, database=address, workers=1) as two,
+    ):
+        id = (await one.submit(FOLLOWED, "wait=true"))["id"]
+        followed = await one.lines(f"/v1/waves/{id}/verdicts?follow=true")
+        assert Counter(line["verdict"] for line in followed) == {"consistent": 2, "inconsistent": 1}
+        for service in (one, two):
+            ended = await service.until(id, State.ENDED)
+            assert (ended["counts"]["created"], ended["exit_code"]) == (3, 1)
+            assert (ended["verdicts"]["consistent"], ended["verdicts"]["inconsistent"]) == (2, 1)
+        assert await text(one, f"/v1/waves/{id}/verdicts") == await text(two, f"/v1/waves/{id}/verdicts")
+        assert (await one.get(f"/v1/waves/{id}/gate"))["verdict"] == "NO-GO"
+        found = await two.get(f"/v1/waves/{id}/entries?verdict=inconsistent")
+        assert [entry["job_id"] for entry in found["entries"]] == ["differs-1"]
+        async with one.client.post(f"/v1/waves/{id}/recheck") as answer:
+            again = await answer.json()
+            assert answer.status == 201
+        assert (await two.until(again["id"], State.ENDED))["verdicts"]["inconsistent"] == 1
+
+
+async def test_what_no_worker_could_keep_is_a_finding(cloud: Simulator, tmp_path: Path, address: Address) -> None:
+    two_scopes = b"job_id,object_level_compare_type,project_id\njob-1,objects,project-a\njob-2,objects,project-b\n"
     async with serving(tmp_path, database=address, workers=0) as one:
-        async with one.client.post("/v1/waves?wait=true", data=csv(1), headers=CSV) as answer:
+        query = "/v1/waves?wait=true&max_running=2"
+        async with one.client.post(query, data=two_scopes, headers=CSV) as answer:
             assert answer.status == 422
-            assert [found["field"] for found in (await answer.json())["findings"]] == ["wait"]
+            assert [found["field"] for found in (await answer.json())["findings"]] == ["max_running"]
         assert (await one.get("/v1/waves"))["waves"] == []
 
 

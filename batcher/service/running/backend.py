@@ -89,8 +89,8 @@ class Backend(Protocol):
         """The edition of its lines of that *kind*, in the file at *path*: another one where lines were taken back."""
         ...
 
-    def require_able(self, settings: RunSettings) -> None:
-        """See that a wave can have *settings* here. Raises `Problem`."""
+    def require_able(self, settings: RunSettings, scopes: int) -> None:
+        """See that a wave of so many *scopes* can have *settings* here. Raises `Problem`."""
         ...
 
     def goes_on_as(self, row: WaveRow) -> State:

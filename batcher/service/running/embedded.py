@@ -84,7 +84,7 @@ class EmbeddedBackend:
         """The edition of its lines of that *kind*, in the file at *path*: another one where lines were taken back."""
         return await self._editions.of(row, kind, path)
 
-    def require_able(self, settings: RunSettings) -> None:
+    def require_able(self, settings: RunSettings, scopes: int) -> None:
         """Do nothing: a wave can have any settings here."""
 
     def goes_on_as(self, row: WaveRow) -> State:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from batcher.clock import Clock
+from batcher.machines.wanting import bounds_running
 from batcher.machines.working import name_of_process
 from batcher.service.given import ServedProfiles, finding, invalid
 from batcher.service.kept.folders import DataFolder, Folder
@@ -15,6 +16,7 @@ from batcher.service.models import State
 from batcher.service.notices.courier import OutboxDatabase
 from batcher.service.running.backend import WaveRunner
 from batcher.service.shared.database import SharedServiceDatabase
+from batcher.service.shared.judging import SharedJudge
 from batcher.service.shared.local_workers import LocalWorkers
 from batcher.service.shared.mirror import Mirror, MirrorFolder
 from batcher.service.shared.opening import SharedOpener
@@ -47,7 +49,10 @@ class SharedBackend:
         self._pace = str(service.load(service.profile(None), {}).settings.pace)
         opener = SharedOpener(self._shared, self._mirror, service, address, clock, name=name_of_process())
         local = LocalWorkers(workers, service, address, clock)
-        self._seen = SharedRunner(database, self._shared, self._mirror, opener, local, clock, meters, pace=self._pace)
+        judge = SharedJudge(self._mirror, service)
+        self._seen = SharedRunner(
+            database, self._shared, self._mirror, opener, judge, local, clock, meters, pace=self._pace
+        )
         self.runner: WaveRunner = self._seen
 
     @property
@@ -81,20 +86,12 @@ class SharedBackend:
         """The edition of its lines: another one where lines were taken back. Raises `StoreFailed`."""
         return row.runs + await self._shared.reopened(row.id)
 
-    def require_able(self, settings: RunSettings) -> None:
-        """Refuse what a wave in a database cannot do. Raises `Problem`."""
-        asked = {
-            "wait": settings.wait,
-            "wait_ready": settings.wait_ready > 0,
-            "max_running": settings.max_running is not None or bool(settings.max_running_per),
-        }
-        wrong = [
-            finding(name, None, "is not for a service over a database", "Leave it out, also in its configuration")
-            for name, is_asked in asked.items()
-            if is_asked
-        ]
-        if wrong:
-            raise invalid(wrong)
+    def require_able(self, settings: RunSettings, scopes: int) -> None:
+        """Refuse what no worker could keep of a wave of so many *scopes*. Raises `Problem`."""
+        if bounds_running(settings) and scopes > 1:
+            name = "max_running" if settings.max_running is not None else "max_running_per"
+            why = "counts over the whole wave, whose scopes are run by different machines at the same moment"
+            raise invalid([finding(name, None, why, "Leave it out, or hand each scope in as a wave of its own")])
 
     def goes_on_as(self, row: WaveRow) -> State:
         """The state of a paused wave once it goes on."""

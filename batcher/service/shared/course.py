@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from batcher import exits
 from batcher.life.result import Status
 from batcher.machines.shared_status import WaveSighting
 from batcher.machines.standing import SharedStanding
@@ -10,7 +11,7 @@ from batcher.service.kept.register import WaveRow
 from batcher.service.models import State
 from batcher.service.shared.sights import counted_status
 from batcher.wave.engine import WaveEnd
-from batcher.wave.stop import Stop
+from batcher.wave.stop import Stop, StopKind
 
 _UNDER_WAY = (State.RUNNING, State.PAUSED, State.STOPPING)
 
@@ -34,31 +35,52 @@ def is_forbidden(standing: SharedStanding) -> bool:
     return WaveSighting(standing=standing, others=0).is_forbidden
 
 
+def is_followed(standing: SharedStanding) -> bool:
+    """Whether all is settled, and verdicts are to be found still."""
+    return standing.stage == "following"
+
+
 def is_held(standing: SharedStanding) -> bool:
     """Whether a worker has a scope in which something of the wave is left."""
     return any(scope.is_held for scope in standing.scopes if scope.settled < scope.entries)
 
 
-def end_of(row: WaveRow, standing: SharedStanding, left_open: Mapping[Status, int], now: float) -> Mapping[str, Any]:
+def is_judged(standing: SharedStanding) -> bool:
+    """Whether the gate has its say, where nothing more comes of the wave."""
+    return standing.wanted and standing.settled >= standing.entries
+
+
+def end_of(
+    row: WaveRow, standing: SharedStanding, left_open: Mapping[Status, int], judged: int, now: float
+) -> Mapping[str, Any]:
     """What changes of *row* where its wave has ended, or was ended by orders; nothing where it goes on.
 
-    *left_open* counts what stays open by the status that it is given. *now* is Unix seconds.
+    *left_open* counts what stays open by the status that it is given, *judged* is what the gate exits with over a wave
+    that was followed. *now* is Unix seconds.
     """
     sight = WaveSighting(standing=standing, others=0)
-    if row.state not in _UNDER_WAY or not (sight.is_settled or sight.is_forbidden):
+    if row.state not in _UNDER_WAY or not (sight.is_settled or sight.is_forbidden) or is_followed(standing):
         return {}
     counts = {status: standing.by_status.get(status, 0) for status in Status}
     stop = None
     if not sight.is_settled:
         stop = sight.stop()
         counts = {status: count + left_open.get(status, 0) for status, count in counts.items()}
+    exit_code = _exit_code(standing.entries, counts, stop)
+    if is_judged(standing):
+        if exit_code in (exits.CREATED, exits.INCOMPLETE):
+            exit_code = judged or exit_code
+        if not sight.is_decided:
+            orders_stop = standing.orders.stop is not None
+            stop = sight.stop() if orders_stop else Stop(StopKind.WATCH_TIMEOUT, "its watch_timeout is over")
     return {
         "state": State.ENDED if stop is None else State.STOPPED,
         "is_open": False,
         "reason": None if stop is None else _why(row, standing, stop),
-        "exit_code": _exit_code(standing.entries, counts, stop),
+        "exit_code": exit_code,
         "ended_at": now,
         "counts": {status.value: count for status, count in counts.items()},
+        "verdicts": dict(standing.verdicts),
         "settled": tuple((scope.endpoint, scope.project_id, scope.settled) for scope in standing.scopes),
         "to_rule": standing.by_status.get(Status.UNSETTLED, 0),
     }

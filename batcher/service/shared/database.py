@@ -64,7 +64,7 @@ class SharedServiceDatabase:
             )
 
     async def ask(self, question: Callable[[DatabaseLink], T]) -> T:
-        """The answer to *question*, which changes nothing. Raises `StoreFailed`."""
+        """The answer to *question*, each statement of which may be repeated. Raises `StoreFailed`."""
         return await self._in_thread(lambda: question(self.link))
 
     async def change(self, work: Callable[[Connection], T]) -> T:

@@ -25,6 +25,7 @@ from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.link import DatabaseLink
 from batcher.life.result import Status
+from batcher.machines.verdicts_export import VerdictsExport
 from batcher.service.kept.errors import StoreFailed, is_no_room, storing
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.register import WaveRow
@@ -41,8 +42,9 @@ _OPEN_AT_ONCE = 32  # copies that are kept ready to go on
 _MOST_FOLDERS = 200  # of waves that nobody reads at the moment
 _TIDY_EVERY_S = 60.0
 _MARK = """
-SELECT w.next_seq, w.counts::text, (SELECT count(*) FROM events e WHERE e.wave = w.number AND e.kind = 'reopened')
-FROM waves w WHERE w.id = %s AND w.planned
+SELECT w.next_seq, w.counts::text, (SELECT count(*) FROM events e WHERE e.wave = w.number AND e.kind = 'reopened'),
+    w.next_verdict, w.verdicts::text, coalesce(o.follow, false)
+FROM waves w LEFT JOIN wave_orders o ON o.wave = w.number WHERE w.id = %s AND w.planned
 """
 
 
@@ -99,14 +101,35 @@ def _forget_dead() -> None:
                 os.close(held)
 
 
+class RecordMark(Struct, frozen=True):
+    """What the database says of a wave's lines: it changes whenever one comes or goes.
+
+    *reopened* is how many results were taken back so far; *wanted* says that verdicts are.
+    """
+
+    next_seq: int
+    counts: str
+    reopened: int
+    next_verdict: int
+    verdicts: str
+    wanted: bool
+
+
 class _Copy(Struct):
-    """The results of a wave here. *mark* is what the database said when they were brought in line, *run* which run that
-    was of; *is_ended* tells that the lines of what stayed open are there as well."""
+    """The lines of a wave here. *mark* is what the database said when they were brought in line, *run* which run that
+    was of; *is_ended* tells that the lines of what stayed open are there as well. *verdicts*: there are some."""
 
     export: ResultsExport
-    mark: tuple[object, ...]
+    mark: RecordMark
     run: int
     is_ended: bool
+    verdicts: VerdictsExport | None = None
+
+    def close(self) -> None:
+        """Let go of the files."""
+        self.export.close()
+        if self.verdicts is not None:
+            self.verdicts.close()
 
 
 class Mirror:
@@ -173,6 +196,7 @@ class Mirror:
             if record is None:  # it is still to be planned
                 return
             mark = record_mark(self._link(), row.id)
+            assert mark is not None  # noqa: S101 - it is planned
             copy = self._copies.get(row.id)
             ends = row.state is State.STOPPED
             if copy is not None and folder.results.exists() and copy.run == row.runs and copy.is_ended == ends:
@@ -180,6 +204,7 @@ class Mirror:
                     return
                 if not ends:
                     copy.export.go_on()
+                    self._bring_verdicts(copy, record, mark)
                     copy.mark = mark
                     self._copies.move_to_end(row.id)
                     return
@@ -190,22 +215,36 @@ class Mirror:
             raise StoreFailed(f"the copy {folder.results} cannot be made: {error}", is_full=_no_room(error)) from error
 
     def _begin_copy(
-        self, row: WaveRow, folder: Folder, record: PostgresWrittenRecord, mark: tuple[object, ...], *, ends: bool
+        self, row: WaveRow, folder: Folder, record: PostgresWrittenRecord, mark: RecordMark, *, ends: bool
     ) -> None:
         if (before := self._copies.pop(row.id, None)) is not None:
-            before.export.close()
-        export = ResultsExport(record, folder.results)
+            before.close()
+        copy = _Copy(export=ResultsExport(record, folder.results), mark=mark, run=row.runs, is_ended=ends)
         try:
-            export.go_on()
+            copy.export.go_on()
             if ends:
-                export.finish(row.ended_at or self._clock.now())
+                copy.export.finish(row.ended_at or self._clock.now())
+            self._bring_verdicts(copy, record, mark)
+            if ends and copy.verdicts is not None:
+                copy.verdicts.finish(row.ended_at or self._clock.now(), row.reason or "the wave was stopped")
         except BaseException:
-            export.close()
+            copy.close()
             raise
-        self._copies[row.id] = _Copy(export=export, mark=mark, run=row.runs, is_ended=ends)
+        self._copies[row.id] = copy
         while len(self._copies) > _OPEN_AT_ONCE:
             _, oldest = self._copies.popitem(last=False)
-            oldest.export.close()
+            oldest.close()
+
+    def _bring_verdicts(self, copy: _Copy, record: PostgresWrittenRecord, mark: RecordMark) -> None:
+        """Have the verdicts in line as well, where there are any. What was taken back takes its verdict along."""
+        assert self._keeper is not None  # noqa: S101 - *record* is of it
+        if copy.verdicts is None:
+            if not (mark.wanted or mark.next_verdict):
+                return
+            copy.verdicts = VerdictsExport(self._keeper.verdicts(record.number), copy.export.path)
+        elif copy.mark.reopened != mark.reopened:
+            copy.verdicts.anew()
+        copy.verdicts.go_on()
 
     async def tidy(self, used: Collection[str]) -> None:
         """Remove copies where there are many, those first that were read the longest ago; but none of waves *used*."""
@@ -218,7 +257,7 @@ class Mirror:
             if path.name not in used and not self._locks.setdefault(path.name, asyncio.Lock()).locked():
                 async with self._locks.pop(path.name):
                     if (copy := self._copies.pop(path.name, None)) is not None:
-                        copy.export.close()
+                        copy.close()
                     await asyncio.to_thread(self._data.discard, path)
 
     def _folders(self) -> list[Path]:
@@ -246,15 +285,17 @@ class Mirror:
     def close(self) -> None:
         """Let go of all copies."""
         for copy in self._copies.values():
-            copy.export.close()
+            with suppress(UserError):  # the folder goes as well
+                copy.close()
         self._copies.clear()
         if self._keeper is not None:
             self._keeper.close()
 
 
-def record_mark(link: DatabaseLink, id: str) -> tuple[object, ...]:
-    """What changes whenever a result of the wave with that id comes or goes. Raises `JournalFailed`."""
-    return link.row(_MARK, (id,)) or ()
+def record_mark(link: DatabaseLink, id: str) -> RecordMark | None:
+    """What the database says of the lines of the planned wave with that id. Raises `JournalFailed`."""
+    row = link.row(_MARK, (id,))
+    return None if row is None else RecordMark(*row)
 
 
 def _no_room(error: BaseException) -> bool:

@@ -19,6 +19,7 @@ from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.logger import get_logger
 from batcher.machines.shared_opening import OpeningTerms, open_shared
+from batcher.machines.wanting import OneScopeManifest
 from batcher.manifest import finding_line, open_manifest
 from batcher.scopes import run_defaults, with_project
 from batcher.service.given import ServedProfiles
@@ -133,7 +134,7 @@ class SharedOpener:
         defaults = await with_project(manifest, run_defaults(settings, sources), settings, sources, now)
         request = requested(
             settings,
-            StoppableManifest(manifest, stopping),
+            OneScopeManifest(StoppableManifest(manifest, stopping), settings),
             defaults,
             WaveFiles.of_run(None, None, manifest.digest),
             command=f"batcher serve (wave {row.id})",

@@ -15,6 +15,7 @@ from typing import Any
 from batcher.clock import Clock
 from batcher.errors import BatcherError
 from batcher.journal.postgres.link import DatabaseLink
+from batcher.journal.postgres.verdicts import note_settled
 from batcher.life.result import Status
 from batcher.logger import get_logger
 from batcher.machines.standing import SeenWorker, SharedStanding, standings_of, workers_of
@@ -26,11 +27,12 @@ from batcher.service.running.feed import Feed
 from batcher.service.running.view import wave_told
 from batcher.service.shared import course
 from batcher.service.shared.database import SharedServiceDatabase
+from batcher.service.shared.judging import SharedJudge
 from batcher.service.shared.local_workers import LocalWorkers
 from batcher.service.shared.mirror import Mirror
 from batcher.service.shared.opening import SharedOpener, is_to_open, with_trouble
 from batcher.service.shared.register import SharedRegister
-from batcher.service.shared.sights import Pace, status_of
+from batcher.service.shared.sights import Pace, following_of, status_of
 from batcher.wave.status import WaveStatus
 
 log = get_logger("batcher.service")
@@ -54,6 +56,7 @@ class SharedRunner:
         register: SharedRegister,
         mirror: Mirror,
         opener: SharedOpener,
+        judge: SharedJudge,
         workers: LocalWorkers,
         clock: Clock,
         meters: Meters,
@@ -64,6 +67,7 @@ class SharedRunner:
         self._register = register
         self._mirror = mirror
         self._opener = opener
+        self._judge = judge
         self._workers = workers
         self._clock = clock
         self._meters = meters
@@ -79,6 +83,8 @@ class SharedRunner:
         self._feeds: dict[str, Feed] = {}
         self._told: dict[str, Mapping[str, Any]] = {}
         self._counted: dict[str, Mapping[Status, int]] = {}  # results told of and counted, by wave and status
+        self._decided: dict[str, int] = {}  # verdicts told of, by wave
+        self._noted: set[str] = set()  # waves of which it was noted that all is settled
         self._looking: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
         self.is_closing = False
@@ -125,7 +131,8 @@ class SharedRunner:
 
     def told(self, row: WaveRow) -> dict[str, Any]:
         """The wave as it is told, see `WaveModel`."""
-        return wave_told(row, self._status(row))
+        status = self._status(row)
+        return wave_told(row, status, None if status is None else following_of(self._standings[row.id]))
 
     def statuses(self) -> list[WaveStatus]:
         """Where each wave stands that runs."""
@@ -215,10 +222,13 @@ class SharedRunner:
         """Bring the row in line with where its wave stands."""
         changed: WaveRow | None = None
         if self._is_over(row, standing):
-            left = await self._left_open(row) if standing.settled < standing.entries else Counter()
+            left: Counter[Status] = Counter()
+            if standing.settled < standing.entries:
+                left = await self._mirror.left_open(row)
+            judged = await self._judge.exit_code(row) if course.is_judged(standing) else 0
             now = self._clock.now()
             changed = await self._register.change_by_standing(
-                row.id, lambda row, standing: course.end_of(row, standing, left, now)
+                row.id, lambda row, standing: course.end_of(row, standing, left, judged, now)
             )
         elif course.what_follows(row, standing):
             changed = await self._register.change_by_standing(row.id, course.what_follows)
@@ -239,16 +249,12 @@ class SharedRunner:
     def _is_over(self, row: WaveRow, standing: SharedStanding) -> bool:
         """Whether nothing more comes of the wave: all is settled, or orders have ended it and nothing is in flight."""
         if standing.settled >= standing.entries:
-            return True
+            return not course.is_followed(standing)
         if not course.is_forbidden(standing):
             self._forbidden_at.pop(row.id, None)
             return False
         since = self._forbidden_at.setdefault(row.id, self._clock.monotonic())
         return not course.is_held(standing) or self._clock.monotonic() - since > _IN_FLIGHT_S
-
-    async def _left_open(self, row: WaveRow) -> Counter[Status]:
-        """What stays open of a wave that was ended, by the status that it is given."""
-        return await self._mirror.left_open(row)
 
     async def _ended(self, row: WaveRow) -> None:
         """The wave *row* has come to rest: its last lines are here before anybody hears of it."""
@@ -262,8 +268,11 @@ class SharedRunner:
         self._tell(row)
 
     def _forget(self, id: str) -> None:
-        for known in (self._rows, self._standings, self._paces, self._forbidden_at, self._counted):
+        for known in (
+            self._rows, self._standings, self._paces, self._forbidden_at, self._counted, self._decided
+        ):  # fmt: skip
             known.pop(id, None)
+        self._noted.discard(id)
 
     def _is_read(self, id: str) -> bool:
         at = self._read_at.get(id)
@@ -284,6 +293,18 @@ class SharedRunner:
             if before is None or sum(before.values()) != standing.settled:
                 self.feed(id).publish("results", {"sequence": standing.settled})
             self._counted[id] = standing.by_status
+            if standing.wanted:
+                await self._tell_verdicts(id, standing)
+
+    async def _tell_verdicts(self, id: str, standing: SharedStanding) -> None:
+        """Tell of new verdicts; and the others from when it counts for how long they are looked for."""
+        decided = sum(standing.verdicts.values())
+        if self._decided.get(id) != decided:
+            self._decided[id] = decided
+            self.feed(id).publish("verdicts", {"sequence": decided})
+        if course.is_followed(standing) and id not in self._noted:
+            await self._database.ask(partial(_note_settled, id))
+            self._noted.add(id)
 
     # --- opening ------------------------------------------------------------------------------------------
 
@@ -337,3 +358,9 @@ class SharedRunner:
             idle = [id for id, feed in self._feeds.items() if not feed.listeners and id not in self._rows]
             for id in idle[: len(self._feeds) - _FEEDS]:
                 del self._feeds[id]
+
+
+def _note_settled(id: str, link: DatabaseLink) -> None:
+    row = link.row("SELECT number FROM waves WHERE id = %s", (id,))
+    if row is not None:
+        note_settled(link, row[0])

@@ -7,6 +7,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from batcher.clock import Clock
+from batcher.follow.follower import FollowStatus
+from batcher.follow.verdict import Verdict
 from batcher.journal.postgres.link import DatabaseLink
 from batcher.life.result import Status, rfc3339
 from batcher.machines.look import GONE_AFTER_S
@@ -116,6 +118,15 @@ def status_of(standing: SharedStanding, workers: Sequence[SeenWorker], pace: str
     )
 
 
+def following_of(standing: SharedStanding) -> FollowStatus | None:
+    """Where the following of a wave stands; None: nobody wants verdicts on it."""
+    if not standing.wanted:
+        return None
+    verdicts = {Verdict(name): count for name, count in standing.verdicts.items()}
+    left = max(0, standing.settled - sum(verdicts.values()))
+    return FollowStatus(entries=standing.settled, verdicts=verdicts, running=left, looks=0, silent=False)
+
+
 def counted_status(entries: int, counts: Mapping[Status, int]) -> WaveStatus:
     """A status of so many *entries*, with *counts* alone."""
     return replace(WaveStatus(entries=entries), **{status.value: counts.get(status, 0) for status in Status})
@@ -124,7 +135,7 @@ def counted_status(entries: int, counts: Mapping[Status, int]) -> WaveStatus:
 def _scope(standing: SharedStanding, scope: SharedScope, workers: Sequence[SeenWorker], pace: str) -> ScopeStatus:
     orders = standing.orders
     reason = None
-    if scope.settled < scope.entries:
+    if scope.settled < scope.entries or scope.is_waiting:
         reason = (
             orders.stop or orders.paused or scope.paused or (nobody_takes(scope, workers) if scope.is_waiting else None)
         )

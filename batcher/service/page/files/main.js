@@ -19,7 +19,7 @@ const { t } = Text;
 const app = document.getElementById("app");
 const POLL_MS = 2000, CAUSES_MS = 4000, OLD_MS = 8000, MOST_CAUSES = 12;
 
-const nothing = () => ({ wave: null, waves: null, scopes: null, audit: null, entries: null, entry: null, gate: null, requests: null, pace: null, causes: {}, failed: null, entryFailed: null, gateFailed: null });
+const nothing = () => ({ wave: null, waves: null, scopes: null, workers: null, audit: null, entries: null, entry: null, gate: null, requests: null, pace: null, causes: {}, failed: null, entryFailed: null, gateFailed: null });
 let state = { view: now(), who: null, out: false, loginFailed: null, lostAt: null, heardAt: Date.now(), ...nothing() };
 const idle = { end: () => {}, again: () => {} };
 let listening = idle, turn = 0, due = false, focuses = false, moves = false;
@@ -139,10 +139,12 @@ function poll(look) {
 async function overview() {
   const { query } = state.view;
   const params = new URLSearchParams({ limit: "50", ...(query.state ? { state: query.state } : {}), ...(query.after ? { after: query.after } : {}) });
-  const [waves, scopes] = await Promise.all([load(`/v1/waves?${params}`), load("/v1/scopes")]);
-  if (waves === null || scopes === null) return;
+  const asked = [`/v1/waves?${params}`, "/v1/scopes", ...(state.view.place === "scopes" ? ["/v1/workers"] : [])];
+  const [waves, scopes, workers] = await Promise.all(asked.map((path) => load(path)));
+  if (waves === null || scopes === null || workers === null) return;
   state.waves = { list: waves.waves, next: waves.next };
   state.scopes = scopes.scopes;
+  if (workers) state.workers = workers.workers;
   draw();
   for (const wave of waves.waves.filter(trouble).slice(0, MOST_CAUSES)) causesOf(wave);
 }
