@@ -8,6 +8,7 @@ import orjson
 from batcher.journal.ops import Op
 from batcher.journal.port import MOST_BYTES, EntryWithEvents, is_recorded
 from batcher.journal.postgres.link import DatabaseLink, Row
+from batcher.journal.postgres.steps import Steps, whole
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.events import Answered, Event, Intended, decode
 from batcher.life.result import Status
@@ -104,16 +105,31 @@ class PostgresRecord:
 
     def planned(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[PlannedEntry]:
         """The next entries of *scope* behind index *after* that nothing has happened to."""
+        return whole(self._planned_steps(scope, after, limit, most_bytes))
+
+    def _planned_steps(
+        self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES
+    ) -> Steps[list[PlannedEntry]]:
         return self._in_scope(scope, f"NOT {_HAS_EVENTS}", after, limit, most_bytes)
 
     def open_entries(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[EntryWithEvents]:
         """The next open entries of *scope* behind index *after*, as many as `planned` gives."""
-        return self._with_events(self._in_scope(scope, _HAS_EVENTS, after, limit, most_bytes))
+        return whole(self._open_entries_steps(scope, after, limit, most_bytes))
+
+    def _open_entries_steps(
+        self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES
+    ) -> Steps[list[EntryWithEvents]]:
+        for found in self._in_scope(scope, _HAS_EVENTS, after, limit, most_bytes):
+            yield None if found is None else self._with_events(found)
 
     def unfinished(self, after: int, limit: int) -> list[EntryWithEvents]:
         """The next entries of any scope behind index *after* that have no result, open or not."""
+        return whole(self._unfinished_steps(after, limit))
+
+    def _unfinished_steps(self, after: int, limit: int) -> Steps[list[EntryWithEvents]]:
         sql = f"e.scope IS NOT NULL AND NOT {_HAS_RESULT}"
-        return self._with_events(self._entries(sql, None, after, limit, MOST_BYTES))
+        for found in self._entries(sql, None, after, limit, MOST_BYTES):
+            yield None if found is None else self._with_events(found)
 
     def with_status(self, statuses: Iterable[Status]) -> list[int]:
         """The indexes of the entries whose result has one of *statuses*, in manifest order."""
@@ -123,21 +139,22 @@ class PostgresRecord:
         )
         return [index for (index,) in rows]
 
-    def _in_scope(self, scope: int, having: str, after: int, limit: int, most_bytes: int) -> list[PlannedEntry]:
-        if after < 0 and self.is_settled():
-            return []
+    def _in_scope(self, scope: int, having: str, after: int, limit: int, most_bytes: int) -> Steps[list[PlannedEntry]]:
         place = {one.number: place for place, one in self._places().items()}.get(scope)
-        if place is None:
-            return []
+        if place is None or (after < 0 and self.is_settled()):
+            yield []
+            return
         sql = f"e.scope = %(place)s AND {having} AND NOT {_HAS_RESULT}"
-        return self._entries(sql, place, after, limit, most_bytes)
+        yield from self._entries(sql, place, after, limit, most_bytes)
 
-    def _entries(self, having: str, place: int | None, after: int, limit: int, most_bytes: int) -> list[PlannedEntry]:
+    def _entries(
+        self, having: str, place: int | None, after: int, limit: int, most_bytes: int
+    ) -> Steps[list[PlannedEntry]]:
         """The next entries of the wave *having* that behind index *after*: one at least if there is one, not
         necessarily *limit*, until they come to *most_bytes*.
 
-        They are looked for in a part of the wave after the other: where nearly all of a large wave is settled, to find
-        the rest takes longer than a statement may, and one that is given up is only begun again.
+        They are looked for in a part of the wave after the other, a step each: where nearly all of a large wave is
+        settled, to find the rest takes longer than a statement may, and one that is given up is only begun again.
         """
         if self._last_index is None:
             self._last_index = self._db.rows("SELECT max(idx) FROM entries WHERE wave = %s", (self.number,))[0][0]
@@ -145,9 +162,11 @@ class PostgresRecord:
         while after < end:
             last = after + part
             if found := self._entries_between(having, place, after, last, limit, most_bytes):
-                return found
+                yield found
+                return
             after, part = last, min(2 * part, _LARGEST_PART)
-        return []
+            yield None
+        yield []
 
     def _entries_between(
         self, having: str, place: int | None, after: int, last: int, limit: int, most_bytes: int
