@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batcher.drs.outcome import Half, Made
+from batcher.drs.outcome import ErrorKind, Fate, Half, Made, Trouble
 from batcher.journal.errors import LaneLost
 from batcher.journal.ops import Happened
 from batcher.journal.port import Record
@@ -17,6 +17,7 @@ from batcher.journal.postgres.link import Patience
 from batcher.journal.postgres.orders import order_scope, order_wave
 from batcher.life.events import Answered, Intended, Retracted, decode
 from batcher.life.result import Status
+from batcher.machines import wave_part
 from batcher.machines.look import look_around
 from batcher.machines.scope_run import ScopeEndKind, run_scope
 from batcher.machines.wave_part import WavePart
@@ -148,6 +149,36 @@ async def test_an_answer_that_came_too_late_is_taken_for_what_it_is(
         result = two.keeper.wave("a").result_of(1)
         assert result is not None
         assert b"made-then" in result[2]
+
+
+async def test_a_late_answer_that_tells_nothing_does_not_take_the_look_ups_place(
+    address: Address, simulator: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever had lost the scope got no answer in time: that leaves the doubt as it was, and would be found at each
+    look-up. The list decides, and what is not there is sent again."""
+    monkeypatch.setattr(wave_part, "LEAVE_S", 0.5)
+    asked = frozenset({Half.OBJECT})
+    async with machine(address, "one", simulator) as one, machine(address, "two", simulator) as two:
+        planned(one.keeper, "a", simulator, range(3))
+        before = await taken(one, simulator)
+        lane = one.keeper.journal("a").of(one.keeper.wave("a").scopes()[0], before.epoch)
+        clock = one.clock
+        intent = Intended(
+            at=clock.now(), asked=asked, timebase=clock.timebase, monotonic=clock.monotonic(), lease=before.epoch
+        )
+        await lane.record(Happened(index=1, event=intent))
+        two.keeper.link.do(lambda c: c.execute("UPDATE scopes SET lease_until = clock_timestamp() - interval '2 s'"))
+        held = await taken(two, simulator)
+        silent = Trouble(fate=Fate.MAYBE, kind=ErrorKind.TIMEOUT, error_msg="no answer within 2 s")
+        answer = Answered(
+            at=clock.now(), sent_at=clock.now(), halves={Half.OBJECT: silent}, http_status=None, request_id=None
+        )
+        with pytest.raises(LaneLost):
+            await lane.record(Happened(index=1, event=answer))
+        async with asyncio.timeout(60):
+            assert (await run_scope(held, two, asyncio.Event())).kind is ScopeEndKind.DONE
+        assert counts(two, "a") == {Status.CREATED: 3}
+        assert sorted(made(simulator)) == ["job-0", "job-1", "job-2"]
 
 
 async def test_what_was_in_doubt_is_not_remembered_by_who_handed_it_on(address: Address, simulator: Simulator) -> None:
