@@ -80,9 +80,10 @@ class WaveSighting(Struct, frozen=True, kw_only=True):
         *cannot* take it. None: somebody is."""
         if self.others or not left or any((one.endpoint, one.project_id) not in cannot for one in left):
             return None
+        nor = f"; nor does any worker take it that is there ({', '.join(self.refusing)})" if self.refusing else ""
         return {
             Scope(number, one.endpoint, one.project_id): Trouble(
-                fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg=cannot[one.endpoint, one.project_id]
+                fate=Fate.NOT_LET_IN, kind=ErrorKind.AUTH, error_msg=cannot[one.endpoint, one.project_id] + nor
             )
             for number, one in enumerate(left)
         }
