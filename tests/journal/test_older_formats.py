@@ -31,7 +31,7 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 
 
 def test_there_is_one_of_each() -> None:
-    assert len(OLDER) == 7
+    assert len(OLDER) == 8
 
 
 def test_it_is_read_as_it_stands(folder: Path) -> None:

@@ -1,14 +1,14 @@
 """A chunk of the plan: some hundred entries of one scope in one value, as they are written and read back.
 
 Its first line is JSON, a column for each field of an entry; a column whose values are all alike is that value. The
-bodies follow, a line each, as they will be sent. All of it is compressed where that halves it, which it does where
-entries resemble each other.
+bodies follow, a line each, as they will be sent. These are compressed where that halves them: where entries resemble
+each other. Keys and jobs are not: they would take as much time as the bodies, and hardly shrink.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from operator import attrgetter
+from typing import Any
 
 import orjson
 from msgspec import Struct
@@ -21,7 +21,8 @@ _QUICKEST = 1  # level of zlib
 _SMALL = 512  # bytes: what is not worth compressing
 _TRIED_AGAIN = 16  # chunks after one that did not shrink
 
-T = TypeVar("T")
+Columns = tuple[list[int], list[int], list[str], list[str], list[str | None], list[Mapping[str, str]], list[bytes]]
+"""Indexes, lines, keys, jobs, languages, labels and bodies of some entries of one scope."""
 
 
 class Chunk(Struct, frozen=True, kw_only=True):
@@ -61,48 +62,58 @@ class Chunk(Struct, frozen=True, kw_only=True):
         return len(self.bodies[place]) + (len(orjson.dumps(labels)) if labels else 0)
 
 
+_FIELDS = attrgetter("index", "line", "key", "job_id", "x_language", "labels", "body")
+
+
+def columns_of(entries: Sequence[PlannedEntry]) -> Columns:
+    """The columns of *entries*, which are of one scope and in manifest order; one at least."""
+    return tuple([*column] for column in zip(*map(_FIELDS, entries), strict=True))  # type: ignore[return-value]
+
+
 class Packer:
     """Packs chunks, and compresses them for as long as that helps."""
 
     def __init__(self) -> None:
         self._plain = 0  # how many are left as they are before the next try
 
-    def packed(self, entries: Sequence[PlannedEntry]) -> Iterator[tuple[Sequence[PlannedEntry], bytes]]:
-        """*entries*, which are of one scope and in manifest order, as a chunk, or where they are large as several."""
-        raw = _raw(entries)
-        if len(raw) > MOST_BYTES and len(entries) > 1:
-            half = len(entries) // 2
-            yield from chain(self.packed(entries[:half]), self.packed(entries[half:]))
-        else:
-            yield entries, self._compressed(raw)
+    def packed(self, columns: Columns) -> Iterator[tuple[Sequence[int], bytes]]:
+        """*columns* as a chunk, or where they are large as several; each with its indexes."""
+        indexes, lines, keys, job_ids, languages, labels, bodies = columns
+        joined, tagged = b"\n".join(bodies), _column([one or None for one in labels])
+        named = tagged if isinstance(tagged, list) else []
+        if len(bodies) > 1 and len(joined) + len(orjson.dumps(named)) > MOST_BYTES:
+            half = len(bodies) // 2
+            for part in (slice(half), slice(half, None)):
+                yield from self.packed(tuple(column[part] for column in columns))  # type: ignore[arg-type]
+            return
+        compressed = self._compressed(joined)
+        lengths = [len(body) for body in bodies] if b"\n" in b"".join(bodies) else None
+        head = orjson.dumps(
+            (
+                _steps(indexes),
+                _steps(lines),
+                keys,
+                _column(job_ids),
+                _column(languages),
+                tagged,
+                lengths,
+                compressed is not None,
+            )
+        )
+        yield indexes, head + b"\n" + (compressed or joined)
 
-    def _compressed(self, raw: bytes) -> bytes:
-        if len(raw) < _SMALL:
-            return raw
+    def _compressed(self, joined: bytes) -> bytes | None:
+        """*joined* in half the room at most; None where it takes more."""
+        if len(joined) < _SMALL:
+            return None
         if self._plain:
             self._plain -= 1
-            return raw
-        compressed = zlib.compress(raw, _QUICKEST)
-        if len(compressed) <= len(raw) // 2:
+            return None
+        compressed = zlib.compress(joined, _QUICKEST)
+        if len(compressed) <= len(joined) // 2:
             return compressed
         self._plain = _TRIED_AGAIN
-        return raw
-
-
-def _raw(entries: Sequence[PlannedEntry]) -> bytes:
-    bodies = [entry.body for entry in entries]
-    joined = b"\n".join(bodies)
-    columns = (
-        _steps([entry.index for entry in entries]),
-        _steps([entry.line for entry in entries]),
-        [entry.key for entry in entries],
-        _column([entry.job_id for entry in entries]),
-        _column([entry.x_language for entry in entries]),
-        _column([entry.labels or None for entry in entries]),
-        # where bodies have line ends, each one's length
-        None if joined.count(b"\n") == len(bodies) - 1 else [len(body) for body in bodies],
-    )
-    return orjson.dumps(columns) + b"\n" + joined
+        return None
 
 
 def _column(values: list[Any]) -> Any:
@@ -121,9 +132,10 @@ def _steps(numbers: list[int]) -> int | list[int]:
 def unpacked(content: bytes) -> Chunk:
     """The chunk that *content* is. Raises ValueError where it is none."""
     try:
-        raw = content if content[:1] == b"[" else zlib.decompress(content)
-        head, _, joined = raw.partition(b"\n")
-        indexes, lines, keys, job_ids, languages, labels, lengths = orjson.loads(head)
+        head, _, joined = content.partition(b"\n")
+        indexes, lines, keys, job_ids, languages, labels, lengths, is_compressed = orjson.loads(head)
+        if is_compressed:
+            joined = zlib.decompress(joined)
         bodies = joined.split(b"\n") if lengths is None else _cut(joined, lengths)
         count = len(keys)
         chunk = Chunk(
@@ -134,7 +146,7 @@ def unpacked(content: bytes) -> Chunk:
             languages=_values(languages, count),
             labels=_values(labels, count),
             bodies=bodies,
-            size=len(raw),
+            size=len(head) + len(joined),
         )
     except (zlib.error, ValueError, TypeError) as error:
         raise ValueError(str(error)) from error

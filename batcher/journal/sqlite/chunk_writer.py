@@ -3,10 +3,12 @@
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from itertools import groupby
+from operator import attrgetter
 from sqlite3 import Connection
 from typing import Any
 
-from batcher.journal.sqlite.chunk import MOST_ENTRIES, Packer
+from batcher.journal.sqlite.chunk import MOST_ENTRIES, Packer, columns_of
 from batcher.journal.sqlite.chunk_store import BLOCK, NO_SCOPE, packed_numbers
 from batcher.journal.sqlite.hash_groups import HashGroups, hash_of, hashes_of, of_scope
 from batcher.journal.sqlite.places import Places
@@ -15,6 +17,7 @@ from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Status
 
 Writing = Callable[[], AbstractContextManager[Connection]]
+_SCOPE = attrgetter("scope")
 _GATHERED = 8192  # entries of all scopes together before they are written, however small the chunks become
 
 
@@ -38,15 +41,18 @@ class ChunkPlanWriter:
 
     def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
         """Add *entries*, whose scopes have been added."""
-        before, gathered = self._entries, self._gathered
-        for entry in entries:
-            of_scope = gathered[entry.scope.number]
-            of_scope.append(entry)
-            self._entries += 1
-            if len(of_scope) >= MOST_ENTRIES:
-                self._write(entry.scope.number)
-        few = self._entries - before < MOST_ENTRIES  # large ones, of which more would take too much memory
-        if few or sum(map(len, gathered.values())) > _GATHERED:
+        added = 0
+        for scope, run in groupby(entries, key=_SCOPE):
+            gathered = self._gathered[scope.number]
+            before = len(gathered)
+            gathered += run
+            added += len(gathered) - before
+            while len(gathered) >= MOST_ENTRIES:
+                self._write(scope.number, gathered[:MOST_ENTRIES])
+                del gathered[:MOST_ENTRIES]
+        self._entries += added
+        few = added < MOST_ENTRIES  # large ones, of which more would take too much memory
+        if few or sum(map(len, self._gathered.values())) > _GATHERED:
             self._write_all()
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
@@ -80,26 +86,25 @@ class ChunkPlanWriter:
             db.execute("INSERT INTO meta VALUES ('planned', 1)")
 
     def _write_all(self) -> None:
-        for scope in self._gathered:
-            self._write(scope)
+        for scope, gathered in self._gathered.items():
+            if gathered:
+                self._write(scope, gathered)
+                gathered.clear()
 
-    def _write(self, scope: int) -> None:
-        """Write what was gathered of *scope*."""
-        gathered, self._gathered[scope] = self._gathered[scope], []
-        if not gathered:
-            return
-        indexes = [entry.index for entry in gathered]
-        self._keys.add(hashes_of([entry.key for entry in gathered]), indexes)
-        jobs = hashes_of([entry.job_id for entry in gathered])
+    def _write(self, scope: int, entries: Sequence[PlannedEntry]) -> None:
+        """Write *entries*, which are of *scope*."""
+        columns = columns_of(entries)
+        indexes, _, keys, job_ids, *_ = columns
+        self._keys.add(hashes_of(keys), indexes)
+        jobs = hashes_of(job_ids)
         if apart := of_scope(scope):
             jobs = [hash_ ^ apart for hash_ in jobs]
         self._jobs.add(jobs, indexes)
         with self._writing() as db:
-            for entries, content in self._packer.packed(gathered):
-                first, last = entries[0].index, entries[-1].index
+            for part, content in self._packer.packed(columns):
                 db.execute(
                     "INSERT INTO plan_chunks (scope, first, last, entries, content) VALUES (?, ?, ?, ?, ?)",
-                    (scope, first, last, len(entries), content),
+                    (scope, part[0], part[-1], len(part), content),
                 )
         first, last = indexes[0], indexes[-1]
         whole = last - first == len(indexes) - 1
