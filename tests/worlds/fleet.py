@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections import Counter
 from contextlib import suppress
+from contextvars import Context
 from dataclasses import dataclass
 
 from batcher.journal.postgres.leases import LASTS_S
@@ -83,7 +84,9 @@ class _Play:
         for number, entries in enumerate(spec.waves):
             self._plan(number, entries)
         for order in spec.orders:
-            self._loop.call_later(order.after_s, self._order, order)
+            if order.after_intents is None:
+                self._loop.call_later(order.after_s, self._order, order)
+        world.database.on_intent = self._intended
         self._loop.call_later(spec.calm_after_s, self._calm)
         places = [asyncio.create_task(self._place(blows)) for blows in spec.blows]
         try:
@@ -122,6 +125,13 @@ class _Play:
     def _order(self, order: Order) -> None:
         self._world.cloud.say(f"the operator: {order.wave or ''}{order.scope or ''} {dict(order.changes)}")
         self._world.database.order(order)
+        if order.then is not None:
+            self._loop.call_later(order.then.after_s, self._order, order.then)
+
+    def _intended(self, intents: int) -> None:
+        for order in self._spec.orders:
+            if order.after_intents == intents and not self._is_calm:
+                Context().run(self._loop.call_soon, self._order, order)
 
     def _calm(self) -> None:
         """Nothing goes wrong any more."""

@@ -27,11 +27,25 @@ def number_of(wave: str, index: int) -> int:
 
 def judge_log(history: FleetHistory) -> Iterator[Violation]:
     """Every promise of these that was broken."""
+    yield from _fenced(history)
     yield from _obeyed(history)
     yield from _intended(history)
     yield from _paced(history)
     yield from _one_in_doubt(history)
     yield from _committed(history)
+
+
+def _fenced(history: FleetHistory) -> Iterator[Violation]:
+    """Nothing is recorded by a lease once another has the scope."""
+    takes: dict[Named, list[tuple[float, int]]] = defaultdict(list)
+    for at, scope, epoch, _ in history.database.takes:
+        takes[scope].append((at, epoch))
+    for one in history.database.log:
+        if isinstance(one, Recorded):
+            newest = max((epoch for at, epoch in takes[one.scope] if at < one.at), default=0)
+            if one.epoch < newest:
+                text = f"{one.wave}: epoch {one.epoch} records at {one.at - 1000:.3f}, and {newest} has the scope"
+                yield Violation("fence", text)
 
 
 def _obeyed(history: FleetHistory) -> Iterator[Violation]:
@@ -105,12 +119,11 @@ def _paced(history: FleetHistory) -> Iterator[Violation]:
         rate = _rate_of(one.order)
         if rate is None:
             continue
-        others = (place for place, other in paces[nth + 1 :] if _same(one.order, other.order))
-        until = next(others, len(history.database.log))
+        until = next((other.at for _, other in paces[nth + 1 :] if _same(one.order, other.order)), float("inf"))
         by_project: dict[str, list[float]] = defaultdict(list)
         for place, sent in left:
             is_meant = sent.job[0] == one.order.scope[1] if one.order.scope else one.order.wave == _wave_of(sent)
-            if is_meant and since < place < until and sent.checked_at == sent.left_at:
+            if is_meant and since < place and sent.checked_at == sent.left_at < until:
                 by_project[sent.job[0]].append(sent.left_at)
         for moments in by_project.values():
             for broken in limit_broken("creates after an order", rate, sorted(moments)):
@@ -133,7 +146,7 @@ def _wave_of(sent: Sent) -> str:
 
 def _one_in_doubt(history: FleetHistory) -> Iterator[Violation]:
     """Nothing is intended for a job while a request for it is in doubt that can still land, of whichever wave and
-    machine."""
+    machine. An intent that nobody was told is durable makes no request."""
     sharing: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number, wave in enumerate(history.spec.waves):
         for entry in wave:
@@ -146,7 +159,7 @@ def _one_in_doubt(history: FleetHistory) -> Iterator[Violation]:
     for sent in history.sent:
         by_entry[sent.entry].append(sent)
     states: dict[int, EntryState] = {}
-    may_land: dict[int, tuple[float, int | None]] = {}  # until when, and who knows of it alone, where it is settled
+    opened: dict[int, tuple[float, int | None]] = {}  # since when, and who knows of it alone, where it is settled
     for one in history.database.log:
         match one:
             case Recorded(op=Happened(index=index, event=event)):
@@ -155,24 +168,28 @@ def _one_in_doubt(history: FleetHistory) -> Iterator[Violation]:
                     continue
                 if isinstance(event, Intended):
                     for other in shared[own]:
-                        until, known_to = may_land.get(other, (0.0, None))
-                        is_known = known_to in (None, one.epoch) and not _is_clear(by_entry[other], one.at)
-                        if other != own and one.at < until and states[other].in_doubt and is_known:
+                        since, known_to = opened.get(other, (None, None))
+                        if other == own or since is None or known_to not in (None, one.epoch):
+                            continue
+                        if states[other].in_doubt and _may_land(by_entry[other], since, one.at, landing_s):
                             text = f"entry {own} is intended at {one.at - 1000:.3f} while {other} is in doubt"
                             yield Violation("together", text)
-                    may_land[own] = one.at + landing_s, None
+                    opened[own] = one.at, None
                 elif isinstance(event, Retracted) or (isinstance(event, Answered) and are_clear(event.halves.values())):
-                    may_land.pop(own, None)
+                    opened.pop(own, None)
                 before = states.get(own) or _fresh(history.database.records[one.wave], index)
                 states[own] = fold(before, event)
-            case Recorded(op=Settled(index=index)) if (own := number_of(one.wave, index)) in may_land:
-                may_land[own] = may_land[own][0], one.epoch
+            case Recorded(op=Settled(index=index)) if (own := number_of(one.wave, index)) in opened:
+                opened[own] = opened[own][0], one.epoch
 
 
-def _is_clear(requests: list[Sent], now: float) -> bool:
-    """Whether whoever sent the last of *requests* knew at *now* what became of it, recorded or not."""
-    before = [sent for sent in requests if sent.left_at <= now]
-    return bool(before) and before[-1].is_clear and before[-1].ended_at is not None and before[-1].ended_at <= now
+def _may_land(requests: list[Sent], since: float, now: float, landing_s: float) -> bool:
+    """Whether that of *requests* which was intended at *since* may land after *now*, and nobody knows its end, recorded
+    or not."""
+    sent = next((sent for sent in requests if sent.checked_at >= since), None)
+    if sent is None or now >= sent.left_at + landing_s:
+        return False
+    return not (sent.is_clear and sent.ended_at is not None and sent.ended_at <= now)
 
 
 def _fresh(record: Record, index: int) -> EntryState:

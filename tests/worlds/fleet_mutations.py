@@ -8,8 +8,13 @@ from unittest import mock
 
 from batcher.channel.job_claims import JobClaims
 from batcher.channel.scope_reader import ScopeReader
+from batcher.journal.errors import IntentRefused, LaneLost
+from batcher.journal.ops import Op, Receipt
 from batcher.machines import wave_part
 from batcher.machines.held_scope import HeldScope
+from batcher.machines.lane_journal import LaneJournal
+from batcher.machines.scope_run import _ScopeRun
+from batcher.rates import Rate
 from tests.worlds.fleet_machine import MachineProcess
 from tests.worlds.fleet_spec import FleetSpec, draw_fleet
 from tests.worlds.shared_database import SharedDatabase, SharedRecord
@@ -52,7 +57,7 @@ def _mutation(
     return register
 
 
-@_mutation("once", "fence", "crash", "lost", "together", "unintended", first=13)
+@_mutation("fence")
 def no_fence() -> Iterator[None]:
     """The database takes what a lease records that is somebody else's by now."""
     with mock.patch.object(SharedDatabase, "is_current", return_value=True):
@@ -77,6 +82,17 @@ def late_answers_are_not_consulted() -> Iterator[None]:
 def landing_is_counted_from_the_new_owners_start() -> Iterator[None]:
     """Whoever takes a scope over reckons that nothing of an earlier owner left after that."""
     with mock.patch.object(wave_part, "LEAVE_S", 0.0):
+        yield
+
+
+@_mutation("limit", first=359, where=lambda spec: spec.base.rate == Rate(3, 10.0))
+def nobody_is_silent_after_a_take_over() -> Iterator[None]:
+    """What an earlier owner sent a moment ago does not count for the limit."""
+
+    async def be_silent(self: _ScopeRun, period_s: float) -> None:
+        pass
+
+    with mock.patch.object(_ScopeRun, "_be_silent", be_silent):
         yield
 
 
@@ -115,6 +131,38 @@ def doubts_of_earlier_owners_are_not_told() -> Iterator[None]:
 def the_statement_does_not_look_at_orders() -> Iterator[None]:
     """What an order forbids is kept to once its lane has read it, and no sooner."""
     with mock.patch.object(SharedDatabase, "forbids", return_value=None):
+        yield
+
+
+@_mutation(
+    "unintended", "crash", first=29, where=lambda spec: spec.is_told("paused", "stop", "deadline_in_s", "max_failures")
+)
+def an_intent_that_was_refused_is_taken_for_recorded() -> Iterator[None]:
+    """A lane does not hear that an order keeps its request from leaving."""
+    whole = LaneJournal.record
+
+    async def record(self: LaneJournal, *ops: Op) -> Receipt | None:
+        try:
+            return await whole(self, *ops)
+        except IntentRefused:
+            return None
+
+    with mock.patch.object(LaneJournal, "record", record):
+        yield
+
+
+@_mutation("pace", first=201, where=lambda spec: spec.is_told("rate"))
+def lanes_do_not_read_their_orders_before_they_send() -> Iterator[None]:
+    """A new pace is read at the next look around, some requests later."""
+
+    async def record(self: LaneJournal, *ops: Op) -> Receipt | None:
+        try:
+            return await self._journal.record(*ops)
+        except LaneLost:
+            self._held.lose()
+            raise
+
+    with mock.patch.object(LaneJournal, "record", record):
         yield
 
 

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from batcher.manifest import Entry
@@ -24,38 +25,33 @@ def draw_orders(
     slow = [one for one in _RATES if rate is None or one.per_s <= rate.per_s]
     orders: list[Order] = []
     for _ in range(rng.choice((1, 2, 3, 5))):
-        at = rng.choice((0.0, rng.uniform(0, 3), rng.uniform(0, 20), rng.uniform(0, 60)))
-        target = _target(rng, names, scopes)
-        orders += _pair(rng, at, target, slow)
+        order = _order(rng, _target(rng, names, scopes), slow)
+        if rng.random() < 0.7:
+            orders.append(replace(order, after_intents=rng.choice((1, 2, rng.randint(1, 5), rng.randint(1, 20)))))
+        else:
+            orders.append(replace(order, after_s=rng.choice((0.0, rng.uniform(0, 3), rng.uniform(0, 50)))))
     orders += _peace(names, scopes, calm_after_s)
-    return tuple(sorted(orders, key=lambda order: order.after_s))
+    return tuple(orders)
 
 
 def _target(rng: random.Random, names: list[str], scopes: list[Named]) -> dict[str, Any]:
-    return {"scope": rng.choice(scopes)} if rng.random() < 0.3 else {"wave": rng.choice(names)}
+    return {"scope": rng.choice(scopes)} if rng.random() < 0.5 else {"wave": rng.choice(names)}
 
 
-def _pair(rng: random.Random, at: float, target: dict[str, Any], slow: Sequence[Rate]) -> Iterator[Order]:
+def _order(rng: random.Random, target: dict[str, Any], slow: Sequence[Rate]) -> Order:
     """An order, and mostly one that takes it back."""
-    until = at + rng.choice((2.0, 15.0, 40.0))
-    kinds = (
-        ["paused", "paused", "rate"] if "scope" in target else ["paused", "rate", "rate", "stop", "deadline", "most"]
-    )
-    match rng.choice(kinds):
-        case "paused":
-            yield Order(after_s=at, **target, changes=(("paused", "by the operator"),))
-            yield Order(after_s=until, **target, changes=(("paused", None),))
-        case "stop":
-            yield Order(after_s=at, **target, changes=(("stop", "by the operator"),))
-            yield Order(after_s=until, **target, changes=(("stop", None),))
+    of_waves = ("paused", "rate", "rate", "stop", "deadline_in_s", "max_failures")
+    name = rng.choice(("paused", "rate", "rate") if "scope" in target else of_waves)
+    value: Any = "by the operator"
+    match name:
         case "rate":
-            yield Order(after_s=at, **target, changes=(("rate", str(rng.choice(slow))),))
-            if rng.random() < 0.7:
-                yield Order(after_s=until, **target, changes=(("rate", None),))
-        case "deadline":
-            yield Order(after_s=at, **target, changes=(("deadline_in_s", rng.choice((0.0, 5.0, 30.0))),))
-        case _:
-            yield Order(after_s=at, **target, changes=(("max_failures", rng.choice((1, 1, 2))),))
+            value = str(rng.choice(slow))
+        case "deadline_in_s":
+            value = rng.choice((0.0, 0.5, 5.0, 30.0))
+        case "max_failures":
+            value = rng.choice((1, 1, 2))
+    back = Order(after_s=rng.choice((2.0, 15.0, 40.0)), **target, changes=((name, None),))
+    return Order(**target, changes=((name, value),), then=back if rng.random() < 0.8 else None)
 
 
 def _peace(names: Iterable[str], scopes: Iterable[Named], at: float) -> Iterator[Order]:

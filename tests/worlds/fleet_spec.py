@@ -63,11 +63,31 @@ def draw_fleet(seed: int) -> FleetSpec:
         return _waking_late(seed, spec)
     match seed % 4:
         case 1:
-            return replace(spec, orders=draw_orders(seed, spec.waves, spec.base.rate, spec.calm_after_s))
+            busy = _busy(seed, spec) if seed % 8 == 1 else spec
+            return replace(busy, orders=draw_orders(seed, busy.waves, busy.base.rate, busy.calm_after_s))
         case 2:
             return _suspended(spec)
         case _:
             return spec
+
+
+def _busy(seed: int, spec: FleetSpec) -> FleetSpec:
+    """The same with more waves, and a cloud that answers: orders come while much is sent."""
+    rng = random.Random(f"busy {seed}")
+    rate = rng.choice((Rate(5, 1.0), Rate(2, 1.0)))
+    settings = spec.settings.model_copy(update={"concurrency": rng.choice((4, 8)), "rate": rate})
+    one = replace(spec.base, entries=spec.waves[0])
+    waves = tuple(_entries(rng, one, number) for number in range(rng.choice((4, 5, 6))))
+    base = replace(
+        one,
+        policy=changed(policy_of(settings), max_failures=MaxFailures()),
+        config=replace(spec.base.config, limit=None, read_limit=None),
+        faults=replace(spec.base.faults.calm(), after=rng.choice((0.0, 0.1)), partial=rng.choice((0.0, 0.2))),
+        entries=tuple(entry for wave in waves for entry in wave),
+        others=(),
+        rate=rate,
+    )
+    return replace(spec, base=base, waves=waves, settings=settings, fails=min(spec.fails, 0.1))
 
 
 def _suspended(spec: FleetSpec) -> FleetSpec:

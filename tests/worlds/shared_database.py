@@ -5,7 +5,7 @@ are late, lost or repeated, is in `shared_link.py`.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from batcher.journal.errors import IntentRefused, JournalFailed, LaneLost
@@ -105,6 +105,8 @@ class SharedDatabase:
     log: list[Recorded | Ordered] = field(default_factory=list)
     handed: list[Handed] = field(default_factory=list)
     refused: int = 0  # groups of a lease that is somebody else's
+    intents: int = 0
+    on_intent: Callable[[int], None] | None = None  # told how many there were by now
     forbidden: int = 0  # groups with an intent that an order forbids
     repeated: int = 0  # commits that were there already
     shared: int = 0  # commits of several groups
@@ -172,6 +174,10 @@ class SharedDatabase:
         (receipt,) = record.commit(ops)
         self.log += [Recorded(now, binding.name, row.named, epoch, op) for op in ops]
         record.settled_at |= {op.index: now for op in ops if isinstance(op, Settled)}
+        if intends:
+            self.intents += 1
+            if self.on_intent is not None:
+                self.on_intent(self.intents)
         return receipt
 
     def is_current(self, binding: Binding) -> bool:

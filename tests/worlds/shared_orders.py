@@ -17,10 +17,13 @@ _FAILURES = (Status.FAILED, Status.PARTIAL, Status.UNSETTLED)
 class Order:
     """What the operator says, *after_s* from the beginning on, of the *wave* with that id or of all in the *scope*.
 
-    *changes* are columns and their new values; `deadline_in_s` is seconds from then on.
+    *after_intents*: once so many requests were intended, right after the last of them. *then* is said *after_s* from
+    this one on. *changes* are columns and their new values; `deadline_in_s` is seconds from then on.
     """
 
-    after_s: float
+    after_s: float = 0.0
+    after_intents: int | None = None
+    then: "Order | None" = None
     wave: str | None = None
     scope: Named | None = None
     changes: tuple[tuple[str, Any], ...]

@@ -5,6 +5,7 @@ A failing seed replays exactly: scripts/simulate-worlds --fleet --seed SEED --tr
 
 import pytest
 
+from tests.virtual import Stalled
 from tests.worlds.fleet import play_fleet
 from tests.worlds.fleet_judge import judge_fleet
 from tests.worlds.fleet_mutations import FLEET_MUTATIONS, FleetMutation
@@ -43,7 +44,10 @@ def test_the_fleets_find(mutation: FleetMutation) -> None:
 
 
 def _violations(seed: int) -> list[Violation]:
-    return judge_fleet(play_fleet(seed))
+    try:
+        return judge_fleet(play_fleet(seed))
+    except Stalled as error:
+        return [Violation("crash", str(error))]
 
 
 def test_a_fleet_replays_exactly() -> None:
