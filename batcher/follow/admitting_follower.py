@@ -117,9 +117,15 @@ class AdmittingFollower:
         if self._following is not None:
             self._plans[entry.index] = entry
         admittance = self._running.ask(entry, again)
-        if self._lost is not None and self._running.waits:
-            self._stop_counting(self._lost)
+        if self._running.waits and (why := self._lost or self._barred) is not None:
+            self._stop_counting(why)
         return admittance
+
+    @property
+    def _barred(self) -> Trouble | None:
+        """Why the cloud lets nobody look in some scope, so that what runs there runs on for all that is known."""
+        halted = () if self._following is None else self._following.halted.values()
+        return next(iter(halted), None)
 
     def halted(self, scope: Scope, trouble: Trouble) -> None:
         """*scope* stopped for good, for *trouble*: what runs there is followed no more, and nobody may wait for it."""
@@ -174,8 +180,8 @@ class AdmittingFollower:
         """Nothing is looked at any more: who waits for the end of a comparison would wait for ever."""
         if error is not None:
             self._fail(error)
-        elif self._following is not None and self._following.halted and self._running.waits:
-            self._stop_counting(next(iter(self._following.halted.values())))
+        elif self._running.waits and (why := self._barred) is not None:
+            self._stop_counting(why)
 
     def _fail(self, error: BaseException) -> None:
         if isinstance(error, UserError):

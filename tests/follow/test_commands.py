@@ -160,6 +160,17 @@ def test_thousands_held_back_do_not_hold_up_those_behind_them(batcher: Batcher, 
     assert program.end().code == 130
 
 
+def test_who_may_not_look_lets_nobody_wait_for_ever(batcher: Batcher, fleet: Fleet, tmp_path: Path) -> None:
+    """Also where that is found out before anybody waits for a place."""
+    sim = fleet(denied=frozenset({"query-compare-result"}))
+    manifest = write_manifest(tmp_path / "wave.csv", [f"job-{n}" for n in range(4)])
+    options = ("--max-running", "2", "--concurrency", "1", "--rate", "40/min", "--read-rate", "off")
+    ended = batcher("run", manifest, "-o", tmp_path / "r.jsonl", *options)
+    assert ended.code == 3, ended.err
+    assert "how many comparisons are running cannot be told any more" in ended.err
+    assert len(created_jobs(sim.ledger)) == 2
+
+
 def test_entries_are_held_until_their_jobs_are_ready(batcher: Batcher, fleet: Fleet, manifest: Path) -> None:
     later = JobRule(pattern="job-1", status="FULL_TRANSFER_STARTED", becomes=((1.5, "INCRE_TRANSFER_STARTED"),))
     sim = fleet(jobs=(later,))

@@ -21,7 +21,7 @@ from batcher.simulator.ledger import AnswerSent, Effect, RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from tests.journal.postgres.cluster import needed, prepared
-from tests.machines.made import PostgresMachine, creates, machine, made, planned, run
+from tests.machines.made import PostgresMachine, SuspendedClock, creates, machine, made, planned, run
 from tests.machines.test_scope_run import until
 
 RULES = (JobRule(pattern="job-1*", ends="FAILED"), JobRule(pattern="job-9?", exists=False))
@@ -222,3 +222,21 @@ async def test_who_may_not_look_says_so_and_leaves_it_to_others(address: Address
         assert end.kind is ScopeEndKind.HALTED, end
         assert one.keeper.wave("b").status_counts() == {Status.CREATED: 1}
         assert verdicts(one, "a") == []
+
+
+async def test_who_was_suspended_looks_at_nothing_until_it_has_the_scope_again(address: Address) -> None:
+    """By then another may look there, with all of the pace."""
+    clock = SuspendedClock()
+    async with cloud(speed=20.0) as simulator, machine(address, "one", simulator, clock=clock, lasts_s=60.0) as one:
+        wanted(one, "a", simulator, range(12))
+        running = asyncio.create_task(run(one, simulator))
+        await until(lambda: len(creates(simulator)) == 12 and len(looks(simulator)) > 12)
+        clock.suspended_s += 120.0  # it is renewed in a quarter of a minute
+        await asyncio.sleep(0.5)
+        before = len(looks(simulator))
+        await asyncio.sleep(1.5)
+        assert len(looks(simulator)) == before
+        running.cancel()
+        await asyncio.wait({running})
+        assert (await run(one, simulator)).kind is ScopeEndKind.DONE
+        assert len(verdicts(one, "a")) == 12
