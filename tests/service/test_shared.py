@@ -7,18 +7,25 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 import pytest
 
+from batcher.clock import SystemClock
+from batcher.drs.outcome import Half
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.link import DatabaseLink, Patience
+from batcher.life.events import Intended, encode
 from batcher.service.models import State
+from batcher.service.roles import Role
+from batcher.service.tokens import new_token
 from batcher.simulator.ledger import Effect, doubles
 from batcher.simulator.server import Simulator
 from tests.journal.postgres.cluster import needed, prepared
 from tests.machines.fleet.wire import FleetWire
 from tests.service.serving import CSV, Serving, csv, eventually, process, serving
+from tests.service.test_four_eyes import said
 
 FOLLOWED = (
     b"job_id,object_level_compare_type,compare_type,conflict_policy,compare_object_infos,key\n"
@@ -103,30 +110,30 @@ async def test_a_wave_is_steered_at_either_service(cloud: Simulator, tmp_path: P
         serving(tmp_path, database=address, workers=0) as one,
         serving(tmp_path, database=address, workers=1) as two,
     ):
-        id = (await one.submit(csv(400), "rate=40/s"))["id"]
+        id = (await one.submit(csv(150), "rate=40/s"))["id"]
         await two.created(id, 5)
         assert (await two.post(f"/v1/waves/{id}/pause"))["state"] == "paused"
         assert row_of(address, orders) == (None, "paused by local", "40/s", "40/s", None, 0)  # before it is answered
         assert (await one.get(f"/v1/waves/{id}"))["state"] == "paused"
         await one.post(f"/v1/waves/{id}/pause", status=409)
-        async with two.client.patch(f"/v1/waves/{id}", json={"rate": "50/s", "priority": 7}) as answer:
+        async with two.client.patch(f"/v1/waves/{id}", json={"rate": "150/s", "priority": 7}) as answer:
             assert answer.status == 200
-        assert row_of(address, orders) == (None, "paused by local", "50/s", "50/s", None, 7)
+        assert row_of(address, orders) == (None, "paused by local", "150/s", "150/s", None, 7)
         assert (await one.post(f"/v1/waves/{id}/resume"))["state"] == "running"
         reached = (await one.get(f"/v1/waves/{id}"))["counts"]["created"]
         await two.created(id, reached + 5)
         assert (await one.post(f"/v1/waves/{id}/stop"))["state"] in ("stopping", "stopped")
         stopped = await two.until(id, State.STOPPED)
         assert (stopped["reason"], stopped["exit_code"]) == ("stopped by local", 3)
-        assert sum(stopped["counts"].values()) == 400
+        assert sum(stopped["counts"].values()) == 150
         assert stopped["counts"]["not_submitted"] > 0
         whole, edition = await text(one, f"/v1/waves/{id}/results")
-        assert len(whole.splitlines()) == 400
+        assert len(whole.splitlines()) == 150
         assert (await two.post(f"/v1/waves/{id}/start"))["state"] == "queued"
-        assert (await one.until(id, State.ENDED))["counts"]["created"] == 400
+        assert (await one.until(id, State.ENDED))["counts"]["created"] == 150
         again, another = await text(one, f"/v1/waves/{id}/results")
         assert another != edition
-        assert Counter(orjson.loads(line)["status"] for line in again.splitlines()) == {"created": 400}
+        assert Counter(orjson.loads(line)["status"] for line in again.splitlines()) == {"created": 150}
         await one.post(f"/v1/waves/{id}/stop", status=409)
     assert not doubles(cloud.ledger)
 
@@ -136,7 +143,7 @@ async def test_what_control_orders_past_the_services_is_their_state_as_well(
 ) -> None:
     link = DatabaseLink(address, Patience())
     async with serving(tmp_path, database=address, workers=1) as one:
-        id = (await one.submit(csv(400), "rate=40/s"))["id"]
+        id = (await one.submit(csv(150), "rate=40/s"))["id"]
         await one.created(id, 2)
         link.do(lambda c: c.execute("UPDATE wave_orders SET paused = 'paused by hand', version = version + 1"))
         assert (await one.until(id, State.PAUSED))["reason"] == "paused by hand"
@@ -161,6 +168,48 @@ async def test_a_held_wave_is_not_planned_until_it_is_let_go(
         assert row_of(address, "SELECT count(*) FROM waves") == (1,)
         await two.post(f"/v1/waves/{held}/start")
         assert (await one.until(held, State.ENDED))["counts"]["created"] == 3
+
+
+async def test_a_wave_that_was_handed_in_at_one_service_is_approved_at_another(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    tokens = tmp_path / "tokens"
+    ann, bob = (new_token(tokens, name, Role.APPROVE, SystemClock.now()) for name in ("ann", "bob"))
+    shared: dict[str, Any] = {"database": address, "tokens": tokens, "approval": True}
+    async with serving(tmp_path, workers=1, **shared) as one, serving(tmp_path, workers=0, **shared) as two:
+        wave = await said(one, "POST", "/v1/waves", ann, 201, data=csv(3), headers=CSV)
+        path, digest = f"/v1/waves/{wave['id']}", {"digest": wave["digest"]}
+        assert wave["state"] == "held"
+        await said(two, "POST", f"{path}/approve", ann, 403, json=digest)
+        assert (await said(two, "POST", f"{path}/approve", bob, 200, json=digest))["approved_by"] == "bob"
+        await said(one, "POST", f"{path}/approve", bob, 409, json=digest)
+        one.client.headers["Authorization"] = f"Bearer {ann}"
+        assert (await one.until(wave["id"], State.ENDED))["exit_code"] == 0
+
+
+async def test_a_ruling_is_refused_while_a_worker_has_the_scope(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    async with serving(tmp_path, database=address, workers=0) as one:
+        id = (await one.submit(csv(3)))["id"]
+        await one.until(id, State.RUNNING)
+        await one.post(f"/v1/waves/{id}/stop")
+        await one.until(id, State.STOPPED)
+        link = DatabaseLink(address, Patience())
+        held = "UPDATE scopes SET owner = 'worker-1', epoch = epoch + 1, lease_until = clock_timestamp() + '60 s'"
+        link.do(lambda c: c.execute(held))
+        unsettled = "INSERT INTO events (wave, idx, kind, body) SELECT number, 0, 'intended', %s FROM waves"  # in doubt
+        event = encode(Intended(at=1.0, asked=frozenset({Half.OBJECT})))
+        link.do(lambda c: c.execute(unsettled, (event,)))
+        problem = await one.post(f"/v1/waves/{id}/entries/0/settle", {"as": "failed"}, status=409)
+        assert "worker-1" in problem["detail"]
+        link.do(lambda c: c.execute("UPDATE scopes SET owner = NULL, lease_until = NULL"))
+        link.close()
+        entry = await one.post(f"/v1/waves/{id}/entries/0/settle", {"as": "failed"})
+        assert entry["result"]["status"] == "failed"
+        assert (await one.get(f"/v1/waves/{id}"))["counts"]["failed"] == 1
+        outcomes = [(line["action"], line["outcome"]) for line in (await one.get("/v1/audit?limit=9"))["lines"]]
+        assert outcomes[2:] == [("settle", "begun"), ("settle", "failed"), ("settle", "begun"), ("settle", "done")]
 
 
 async def test_failed_entries_are_taken_up_again(cloud: Simulator, tmp_path: Path, address: Address) -> None:

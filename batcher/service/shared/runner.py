@@ -7,7 +7,7 @@ do first; the others find it done.
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -43,6 +43,7 @@ _FEEDS = 64  # that are kept for waves of which there is nothing new and to whic
 _OPEN_AT_ONCE = 2
 _READ_LATELY_S = 20.0  # a copy goes on for so long after somebody asked for it
 _IN_FLIGHT_S = 6.0  # for what is in flight to be answered, where another wave keeps the worker there
+_END, _COPY = "end", "copy"
 _ACTIVE = (State.HELD, State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
 _UNDER_WAY = (State.RUNNING, State.PAUSED, State.STOPPING)
 
@@ -80,6 +81,7 @@ class SharedRunner:
         self._forbidden_at: dict[str, float] = {}  # monotonic: since when orders have ended a wave
         self._read_at: dict[str, float] = {}  # monotonic: when somebody last read a wave's lines
         self._openings: dict[str, asyncio.Task[None]] = {}
+        self._works: dict[tuple[str, str], asyncio.Task[None]] = {}  # by what is done and the wave's id
         self._feeds: dict[str, Feed] = {}
         self._told: dict[str, Mapping[str, Any]] = {}
         self._counted: dict[str, Mapping[Status, int]] = {}  # results told of and counted, by wave and status
@@ -106,7 +108,7 @@ class SharedRunner:
         log.warning("service.ending", waves=len(self._rows))
         for feed in self._feeds.values():
             feed.wake()
-        tasks = [*self._openings.values(), *filter(None, [self._looking])]
+        tasks = [*self._openings.values(), *self._works.values(), *filter(None, [self._looking])]
         for task in tasks:
             task.cancel()
         await self._workers.end(grace_s)
@@ -199,7 +201,7 @@ class SharedRunner:
         for id in missing - self._put:
             row = await self._register.get(id)
             if row is not None and row.state not in _ACTIVE:
-                await self._ended(row)
+                self._begin(_END, id, self._ended(row))
         rows = dict(self._rows)
         under_way = [row.id for row in rows.values() if row.is_begun and row.state in _UNDER_WAY]
 
@@ -210,41 +212,61 @@ class SharedRunner:
         self._standings = {standing.wave: standing for standing in found}
         for standing in found:
             self._paces.setdefault(standing.wave, Pace(self._clock)).see(standing.settled)
-        await self._bring_copies()
+        await self._tell_lines()
         for standing in found:
-            await self._follow(rows[standing.wave], standing)
+            row = rows[standing.wave]
+            if self._is_over(row, standing):
+                self._begin(_END, row.id, self._end(row, standing))
+            elif course.what_follows(row, standing):
+                changed = await self._register.change_by_standing(row.id, course.what_follows)
+                if changed is not None:
+                    self._rows[row.id] = changed
         self._open_queued()
         for row in list(self._rows.values()):
             self._tell(row)
         await self._tidy()
 
-    async def _follow(self, row: WaveRow, standing: SharedStanding) -> None:
-        """Bring the row in line with where its wave stands."""
-        changed: WaveRow | None = None
-        if self._is_over(row, standing):
-            left: Counter[Status] = Counter()
-            if standing.settled < standing.entries:
-                left = await self._mirror.left_open(row)
-            judged = await self._judge.exit_code(row) if course.is_judged(standing) else 0
-            now = self._clock.now()
-            changed = await self._register.change_by_standing(
-                row.id, lambda row, standing: course.end_of(row, standing, left, judged, now)
-            )
-        elif course.what_follows(row, standing):
-            changed = await self._register.change_by_standing(row.id, course.what_follows)
-        if changed is None:
+    def _begin(self, what: str, id: str, work: Coroutine[Any, Any, object]) -> None:
+        """Have *work* for a wave done beside the looks, which a large one would hold up; one of its kind at a time."""
+        if (what, id) in self._works:
+            work.close()
             return
-        if changed.state in _ACTIVE:
-            self._rows[row.id] = changed
-        else:
-            log.info(
-                "service.wave_ended",
-                wave=row.id,
-                state=changed.state.value,
-                exit_code=changed.exit_code,
-                reason=changed.reason,
-            )
-            await self._ended(changed)
+
+        async def done() -> None:
+            try:
+                await work
+            except StoreFailed as error:  # the next look begins it again
+                log.error("service.store_failed", wave=id, error=str(error))
+                await asyncio.sleep(_AWAY_S)
+            except Exception as error:  # a defect, with this wave: it is told, and the others go on
+                log.error("service.wave_failed", wave=id, exc_info=error)
+                await asyncio.sleep(_READ_LATELY_S)
+            finally:
+                work.close()
+                del self._works[what, id]
+
+        self._works[what, id] = asyncio.create_task(done(), name=f"{what} {id}")
+
+    async def _end(self, row: WaveRow, standing: SharedStanding) -> None:
+        """Nothing more comes of the wave: have its row say so."""
+        left: Counter[Status] = Counter()
+        if standing.settled < standing.entries:
+            left = await self._mirror.left_open(row)
+        judged = await self._judge.exit_code(row) if course.is_judged(standing) else 0
+        now = self._clock.now()
+        changed = await self._register.change_by_standing(
+            row.id, lambda row, standing: course.end_of(row, standing, left, judged, now)
+        )
+        if changed is None or changed.state in _ACTIVE:
+            return
+        log.info(
+            "service.wave_ended",
+            wave=row.id,
+            state=changed.state.value,
+            exit_code=changed.exit_code,
+            reason=changed.reason,
+        )
+        await self._ended(changed)
 
     def _is_over(self, row: WaveRow, standing: SharedStanding) -> bool:
         """Whether nothing more comes of the wave: all is settled, or orders have ended it and nothing is in flight."""
@@ -259,11 +281,7 @@ class SharedRunner:
     async def _ended(self, row: WaveRow) -> None:
         """The wave *row* has come to rest: its last lines are here before anybody hears of it."""
         if self._is_read(row.id):
-            try:
-                await self._mirror.bring(row)
-            except StoreFailed as error:  # whoever follows the lines waits for them
-                log.error("service.store_failed", wave=row.id, error=str(error))
-                return
+            await self._mirror.bring(row)
         self._forget(row.id)
         self._tell(row)
 
@@ -278,14 +296,19 @@ class SharedRunner:
         at = self._read_at.get(id)
         return at is not None and self._clock.monotonic() - at < _READ_LATELY_S
 
-    async def _bring_copies(self) -> None:
+    async def _copy(self, row: WaveRow) -> None:
+        """Bring the copy of lines that somebody reads in line."""
+        await self._mirror.bring(row)
+        self.feed(row.id).wake()
+
+    async def _tell_lines(self) -> None:
+        """Tell of new lines, and have them brought where somebody reads."""
         for id, standing in self._standings.items():
             row = self._rows.get(id)
             if row is None:
                 continue
             if self._is_read(id):
-                with suppress(StoreFailed):  # the disk here is full, say: whoever reads is told
-                    await self._mirror.bring(row)
+                self._begin(_COPY, id, self._copy(row))
             before = self._counted.get(id)
             if before is not None:  # what was there at the first look was counted by whoever looked before
                 for status, count in standing.by_status.items():
