@@ -3,8 +3,10 @@
 Each is measured by its own `_bench.child`, in its own tree, with the packages of this environment and the same servers.
 """
 
+import json
 import shutil
 import subprocess
+import sys
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +17,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from _bench.common import ROOT, Row, child, cloud, command, write_manifest
+from _bench.checking import write_full
+from _bench.common import ROOT, Row, child, cloud, command, surroundings, write_manifest
 from _bench.counts import each
 
 Figures = dict[str, Any]
@@ -23,18 +26,26 @@ Measure = Callable[..., Figures]
 
 _CONCURRENCY = 32
 _CHECKED = 100_000
+_OPENED = 200_000
 _FIGURES = {
     "a wave, answers at once": {"CPU time": "cpu_s", "wall time": "wall_s", "peak memory": "peak_mb"},
     "a wave, answers after 20 ms": {"wall time": "wall_s"},
     "check of the shortest rows": {"CPU time": "cpu_s"},
+    "opening full rows": {
+        "CPU time, checking included": "opened",
+        "CPU time beside checking": "beside",
+        "wall time, checking included": "wall_s",
+        "CPU time of reading the plan back": "read",
+        "disk for the plan": "bytes",
+    },
     "watch to the last verdict": {"CPU time": "cpu_s", "peak memory": "peak_mb"},
     "run --wait": {"CPU time": "cpu_s", "peak memory": "peak_mb"},
 }
 
 
 def rows(revision: str, *, quick: bool) -> Iterator[Row]:
-    """What a wave and a check cost here, in terms of what they cost at *revision*. Raises `CalledProcessError` where
-    git does not know it."""
+    """What a wave, a check and a plan cost here, in terms of what they cost at *revision*. Raises `CalledProcessError`
+    where git does not know it."""
     entries, pairs = (3_000, 3) if quick else (8_000, 7)
     with _checkout(revision) as before, TemporaryDirectory() as folder, cloud() as at_once, cloud(delay_s=0.02) as late:
         manifest = write_manifest(Path(folder, "wave.jsonl"), _CHECKED)
@@ -42,6 +53,7 @@ def rows(revision: str, *, quick: bool) -> Iterator[Row]:
             partial(child, "wave", port=at_once, entries=entries, concurrency=_CONCURRENCY),
             partial(child, "wave", port=late, entries=entries, concurrency=_CONCURRENCY),
             partial(_check, manifest),
+            partial(_open, write_full(Path(folder, "full.jsonl"), _OPENED)),
             partial(_watch, at_once, entries),
             partial(_run_and_wait, at_once, entries),
         )
@@ -57,6 +69,15 @@ def rows(revision: str, *, quick: bool) -> Iterator[Row]:
 def _check(manifest: Path, *, tree: Path) -> Figures:
     told = child("checking", manifest=str(manifest), entries=_CHECKED, short=True, rounds=1, tree=tree)
     return {"cpu_s": _CHECKED / told["checked"]}
+
+
+def _open(manifest: Path, *, tree: Path) -> Figures:
+    script = str(ROOT / "scripts" / "_bench" / "opened.py")
+    words = [sys.executable, script, str(manifest), str(_OPENED)]
+    figures: Figures = json.loads(
+        subprocess.run(words, stdout=subprocess.PIPE, check=True, **surroundings(tree)).stdout
+    )
+    return figures
 
 
 def _watch(port: int, entries: int, *, tree: Path) -> Figures:
