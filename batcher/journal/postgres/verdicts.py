@@ -13,6 +13,7 @@ from msgspec import Struct
 from batcher.journal.errors import LaneLost
 from batcher.journal.postgres.link import DatabaseLink
 from batcher.journal.postgres.schema import RECORD_VERDICTS
+from batcher.journal.postgres.steps import Steps, whole
 
 _PART, _LARGEST_PART = 4096, 65_536  # of a wave's results, in which those without a verdict are looked for at a time
 
@@ -46,6 +47,9 @@ class PostgresVerdicts:
     def undecided(self, place: int | None, after: int, limit: int) -> list[tuple[int, bytes]]:
         """The next result lines without a verdict behind number *after*, each with its number, of entries in the scope
         with the number *place*; None: in none. None there: there are no more."""
+        return whole(self._undecided_steps(place, after, limit))
+
+    def _undecided_steps(self, place: int | None, after: int, limit: int) -> Steps[list[tuple[int, bytes]]]:
         end, part = self._last_result(), _PART
         while after < end:
             last = after + part
@@ -57,9 +61,11 @@ class PostgresVerdicts:
                 (self._number, after, last, place, limit),
             )
             if rows:
-                return [(seq, line) for seq, line in rows]
+                yield [(seq, line) for seq, line in rows]
+                return
             after, part = last, min(2 * part, _LARGEST_PART)
-        return []
+            yield None
+        yield []
 
     def _last_result(self) -> int:
         row = self._db.row("SELECT next_seq - 1 FROM waves WHERE number = %s", (self._number,))

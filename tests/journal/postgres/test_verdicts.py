@@ -1,5 +1,6 @@
 """Verdicts in a database that machines share: once each, by the lease on their scope, and no longer than the result."""
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -166,6 +167,12 @@ async def test_they_are_looked_for_in_a_part_of_a_large_wave_after_the_other(
     await shared.settle(lease, 0, 1, 2, 3, 4)
     shared.verdicts.record([verdict(index) for index in range(4)], shared.place, lease.epoch)
     assert [line for _, line in shared.verdicts.undecided(shared.place, -1, 10)] == [b"result 4\n"]
+    looking = asyncio.create_task(shared.keeper.undecided(shared.record.number, shared.place, -1, 10))
+    await asyncio.sleep(0)
+    await shared.keeper.orders(shared.record.number, shared.place)  # it comes between
+    assert not looking.done()
+    assert [line for _, line in await looking] == [b"result 4\n"]
+    assert await shared.keeper.undecided(shared.record.number, shared.place, 5, 10) == []
 
 
 async def test_what_is_wanted_and_not_there_is_work(shared: Shared) -> None:

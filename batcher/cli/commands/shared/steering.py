@@ -176,7 +176,7 @@ def lines_of(standings: Sequence[SharedStanding], workers: Sequence[SeenWorker])
             if count := standing.by_status.get(status, 0):
                 line.append(f"  {status.value} {count:,}", f"not bold {STYLES[status]}")
         yield line
-        if standing.wanted:
+        if standing.wanted and standing.settled:
             yield _verdicts_line(standing)
         for order in _orders(standing):
             yield Text(f"  {order}", "yellow")
