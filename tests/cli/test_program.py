@@ -213,6 +213,22 @@ def test_a_quiet_run_that_goes_well_never_loads_what_shows_things(tmp_path: Path
     assert loaded_by_a_run(tmp_path, "--quiet") == (set(), set())
 
 
+def test_a_check_that_nobody_watches_loads_nothing_that_sends_or_draws(tmp_path: Path) -> None:
+    """Its reader is a pipe or a log: what it finds is written as it is."""
+    write_manifest(tmp_path / "sound.csv", JOBS)
+    (tmp_path / "unsound.csv").write_text("job_id,object_level_compare_type\na b,objects\n,tables\n")
+    needless = (*LATER, "aiohttp", "asyncio", "rich", "sqlite3", "structlog", "tomllib", "batcher.wave", "batcher.api")
+    code = (
+        "import sys\nfrom batcher.cli.main import run\ncode = run(sys.argv[1:])\n"
+        f"print([code, *(name for name in {needless!r} if name in sys.modules)])"
+    )
+    for name, ends in (("sound.csv", 0), ("unsound.csv", 2)):
+        command = [sys.executable, "-c", code, "check", name, "--region", "eu-west-101", "--project-id", "p"]
+        environment = clean_environment(tmp_path)
+        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+        assert done.stdout.splitlines()[-1] == f"[{ends}]"
+
+
 def test_the_collector_stays_away_until_all_is_loaded_and_is_as_eager_as_ever_after() -> None:
     code = (
         "import gc\nfrom batcher.cli.main import calm_collector\n"

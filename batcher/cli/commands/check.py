@@ -17,8 +17,7 @@ from batcher.settings.names import flag_name
 from batcher.text import counted, printable
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
+    from batcher.cli.show.terminal import Span
     from batcher.manifest import Finding, Manifest, RunDefaults
     from batcher.manifest.grouped import FindingGroup, GroupedFindings
     from batcher.manifest.overview import Overview
@@ -208,11 +207,11 @@ def _print_json(said: Mapping[str, Any]) -> None:
 
 
 def _print_groups(found: "GroupedFindings", entries: int, *, stderr: bool) -> None:
-    from batcher.cli.show.terminal import console, say
+    from batcher.cli.show.terminal import Screen
 
-    out = console(stderr=stderr)
+    screen = Screen(sys.stderr if stderr else sys.stdout)
     for line in _finding_lines(found, entries):
-        say(out, line)
+        screen.say(*line)
 
 
 def _read(
@@ -235,88 +234,83 @@ def _read(
 # --- what is wrong --------------------------------------------------------------------------------------
 
 
-def _finding_lines(grouped: "GroupedFindings", entries: int) -> "Iterator[Text]":
-    from rich.text import Text
-
+def _finding_lines(grouped: "GroupedFindings", entries: int) -> "Iterator[tuple[Span, ...]]":
     file = grouped.first[0].file
     count = counted(grouped.count, "finding")
     where = f" in {grouped.entries:,} of {counted(grouped.entries + entries, 'entry', 'entries')}"
-    yield Text(f"{printable(file)}: {count}{where if grouped.entries and not grouped.whole else ''}", "bold")
+    yield ((f"{printable(file)}: {count}{where if grouped.entries and not grouped.whole else ''}", "bold"),)
     for group in grouped.groups[:_GROUPS]:
-        yield Text()
+        yield ()
         yield from _group_lines(group)
     rest = sum(group.count for group in grouped.groups[_GROUPS:]) + grouped.left_out
     if rest:
-        yield Text()
-        yield Text(f"  … and {counted(rest, 'more finding')} of other kinds; batcher check --json has all.", "dim")
+        yield ()
+        yield ((f"  … and {counted(rest, 'more finding')} of other kinds; batcher check --json has all.", "dim"),)
 
 
-def _group_lines(group: "FindingGroup") -> "Iterator[Text]":
-    from rich.text import Text
-
+def _group_lines(group: "FindingGroup") -> "Iterator[tuple[Span, ...]]":
     from batcher.manifest.findings import finding_text, place_parts
 
     first = group.examples[0]
     if group.count == 1:
-        yield Text(f"  {', '.join(place_parts(first)[1:])}: " if first.line else "  ", "cyan") + finding_text(first)
+        place = f"{', '.join(place_parts(first)[1:])}: " if first.line else ""
+        yield ((f"  {place}{finding_text(first)}", "cyan"),)
         return
     alike = {(finding.field, finding.mend) for finding in group.examples}
     shared = len(alike) == 1
     head = finding_text(replace(first, value=None)) if shared else f"{first.field or ''} {first.problem}".strip()
-    yield Text(f"  {head}")
+    yield (f"  {head}",)
     for finding in group.examples:
         told = f'"{finding.value}"' if shared and finding.value is not None else ""
-        yield Text(f"    {', '.join(place_parts(finding)[1:])}", "cyan") + Text(
-            f": {told or finding_text(finding)}" if told or not shared else ""
-        )
+        rest = f": {told or finding_text(finding)}" if told or not shared else ""
+        yield ((f"    {', '.join(place_parts(finding)[1:])}{rest}", "cyan"),)
     if group.count > len(group.examples):
-        yield Text(
-            f"    … and {group.count - len(group.examples):,} more like it; batcher check --json has all.", "dim"
-        )
+        more = f"    … and {group.count - len(group.examples):,} more like it; batcher check --json has all."
+        yield ((more, "dim"),)
 
 
 # --- what a sound manifest asks for ---------------------------------------------------------------------
 
 
 def _print_overview(manifest: "Manifest", overview: "Overview", settings: "RunSettings", typed: str) -> None:
-    from batcher.cli.show.terminal import console, say
+    from batcher.cli.show.terminal import Screen
 
-    out = console()
+    screen = Screen(sys.stdout)
     for line in _overview_lines(manifest, overview, settings):
-        say(out, line)
-    out.print()
-    out.print("  To run exactly this:")
-    out.print(f"  {typed}", soft_wrap=True)
+        screen.say(*line)
+    screen.say()
+    screen.say("  To run exactly this:")
+    screen.offer(f"  {typed}")
 
 
-def _overview_lines(manifest: "Manifest", overview: "Overview", settings: "RunSettings") -> "Iterator[Text]":
-    from rich.text import Text
-
+def _overview_lines(
+    manifest: "Manifest", overview: "Overview", settings: "RunSettings"
+) -> "Iterator[tuple[Span, ...]]":
     from batcher.run_defaults import UNNAMED_PROJECT
 
     sound = "no findings, but something to look at" if overview.remarks else "all sound"
-    yield Text(printable(manifest.file), "bold") + Text(f"  {counted(overview.entries, 'entry', 'entries')}, {sound}")
-    yield Text()
+    yield ((f"{printable(manifest.file)}  {counted(overview.entries, 'entry', 'entries')}, {sound}", "bold"),)
+    yield ()
     for (endpoint, project_id), count in list(overview.scopes.items())[:_SCOPES]:
         name = f"project {project_id}" if project_id != UNNAMED_PROJECT else "the project that IAM names for the user"
-        yield Text(f"  {count:>9,}  {printable(name)} at {printable(endpoint)}")
+        yield (f"  {count:>9,}  {printable(name)} at {printable(endpoint)}",)
     if (more := len(overview.scopes) - _SCOPES) > 0:
         rest = sum(list(overview.scopes.values())[_SCOPES:])
-        yield Text(f"  {rest:>9,}  in {counted(more, 'further project')}")
-    yield Text()
+        yield (f"  {rest:>9,}  in {counted(more, 'further project')}",)
+    yield ()
     for count, what in _asked(overview):
-        yield Text(f"  {count:>9,}  {what}")
+        yield (f"  {count:>9,}  {what}",)
     for name, values in overview.labels.items():
         shown = [f"{printable(value, 30)} {count:,}" for value, count in values.most_common(_VALUES)]
         more_values = ["…"] if len(values) > _VALUES else []
-        yield Text(f"  label {printable(name, 40)}: {', '.join(shown + more_values)}", "dim")
+        yield ((f"  label {printable(name, 40)}: {', '.join(shown + more_values)}", "dim"),)
     for remark, remarked in overview.remarks.items():
-        yield Text()
-        yield Text(f"  {remarked.count:>9,}  {_REMARKS[remark.value]}", "yellow")
-        yield Text(f"             The first is in line {remarked.line}, index {remarked.index}.", "dim")
-    yield Text()
-    yield Text(f"  digest  {manifest.digest}")
-    yield Text(f"  time    {_time(overview, settings)}")
+        yield ()
+        yield ((f"  {remarked.count:>9,}  {_REMARKS[remark.value]}", "yellow"),)
+        yield ((f"             The first is in line {remarked.line}, index {remarked.index}.", "dim"),)
+    yield ()
+    yield (f"  digest  {manifest.digest}",)
+    yield (f"  time    {_time(overview, settings)}",)
 
 
 def _asked(overview: "Overview") -> Iterator[tuple[int, str]]:
