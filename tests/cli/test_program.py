@@ -149,6 +149,19 @@ def test_the_front_door_imports_nothing_heavy(arguments: list[str]) -> None:
     assert said.splitlines()[-1] == "HEAVY 0 []"
 
 
+def test_no_command_imports_anything_heavy_to_tell_of_itself() -> None:
+    """`--help` of each, one after the other; what one imports is blamed on it, and on those behind it."""
+    code = (
+        "import contextlib, io, sys\nfrom batcher.cli.main import cli, run\n"
+        "import click\nfor name in sorted(cli.list_commands(click.Context(cli))):\n"
+        "    with contextlib.redirect_stdout(io.StringIO()):\n        code = run([name, '--help'])\n"
+        f"    print(name, code, [heavy for heavy in {HEAVY!r} if heavy in sys.modules])"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.splitlines()
+    assert len(said) > 25
+    assert [line for line in said if not line.endswith(" 0 []")] == []
+
+
 def test_importing_batcher_imports_nothing_heavy_until_a_name_is_used() -> None:
     code = (
         "import sys, batcher\n"
