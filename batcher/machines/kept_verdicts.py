@@ -21,13 +21,11 @@ _MOST = 200  # in a statement: while it runs whoever takes the scope over has to
 
 
 class FollowedPart(Struct, frozen=True):
-    """The part of the *wave* with that number that lies in *scope*, which the database numbers *place*. *entries* is
-    how many the whole wave has."""
+    """The part of the *wave* with that number that lies in *scope*, which the database numbers *place*."""
 
     wave: int
     scope: Scope
     place: int
-    entries: int
 
 
 class VerdictKeeper(Protocol):

@@ -75,7 +75,7 @@ class PartFollower:
                 self._reader, clock, rng, wait_s=settings.wait_ready, poll_s=_READY_POLLS * settings.poll
             )
         self._plans: dict[int, PlannedEntry] = {}  # of entries that were admitted and have no result yet
-        self._seen = bytearray(part.entries)  # by index: it is followed, or was
+        self._seen = _Indexes()  # of the entries that are followed, or were
         self._verdicts = KeptVerdicts(keeper, held, part, clock, self._fail)
         self._spill: SpillFile | None = None
         self._follower: Follower | None = None
@@ -123,15 +123,15 @@ class PartFollower:
         while lines := await self._keeper.undecided(part.wave, part.place, after, _BATCH):
             for _, line in lines:
                 result = Result.model_validate_json(line)
-                if not self._seen[result.index]:
+                if result.index not in self._seen:
                     entry = followed(result, await self._plan_of(result))
                     self._running.taken_up(result, len(entry.open_comparisons))
                     self._add(follower, entry)
             after = lines[-1][0]
 
     def _add(self, follower: Follower, entry: FollowedEntry) -> None:
-        if not self._seen[entry.index]:
-            self._seen[entry.index] = 1
+        if entry.index not in self._seen:
+            self._seen.add(entry.index)
             follower.add(entry)
 
     async def _plan_of(self, result: Result) -> PlannedEntry | None:
@@ -266,3 +266,21 @@ class PartFollower:
     def status(self) -> FollowStatus | None:
         """Where the following stands here; None: nothing is followed."""
         return None if self._follower is None else self._follower.status()
+
+
+class _Indexes:
+    """A set of indexes, at a bit each up to the greatest: a process may have many parts of a wave of a million."""
+
+    def __init__(self) -> None:
+        self._bits = bytearray()
+
+    def __contains__(self, index: int) -> bool:
+        at, bit = divmod(index, 8)
+        return at < len(self._bits) and bool(self._bits[at] >> bit & 1)
+
+    def add(self, index: int) -> None:
+        """Have *index* in it."""
+        at, bit = divmod(index, 8)
+        if at >= len(self._bits):
+            self._bits.extend(bytes(max(at + 1 - len(self._bits), len(self._bits) // 4)))
+        self._bits[at] |= 1 << bit

@@ -89,7 +89,7 @@ class WavePart:
         self._pass = passes[scope]
         self._pass.may_look = held.check_lease
         assert self._place is not None  # noqa: S101 - the journal is bound to it
-        part = FollowedPart(self.work.number, scope, self._place, start.entries)
+        part = FollowedPart(self.work.number, scope, self._place)
         self._follower = follower = PartFollower(
             machine.keeper, inner, held, part, self._pass, settings, machine.clock, machine.rng, self._cannot_follow
         )

@@ -66,7 +66,8 @@ Exit codes: 0 ended in order; 2 bad usage or configuration, or a database that s
 def command(database: str, scopes: tuple[str, ...], lanes: int, lease: float, **parameters: Any) -> int:
     """Run the waves of a database, together with the workers of other machines.
 
-    It takes scopes in which there is work and that nobody has, for which it has a credential and a way.
+    It takes scopes in which there is work and that nobody has, for which it has a credential and a way. What was
+    handed in with --wait it follows to the verdicts as well, which the database keeps.
     """
     profiles = _loaded(parameters)
 
