@@ -75,7 +75,7 @@ class PartFollower:
                 self._reader, clock, rng, wait_s=settings.wait_ready, poll_s=_READY_POLLS * settings.poll
             )
         self._plans: dict[int, PlannedEntry] = {}  # of entries that were admitted and have no result yet
-        self._seen = _Indexes()  # of the entries that are followed, or were
+        self._seen = _FollowedIndexes()  # of the entries that are followed, or were
         self._verdicts = KeptVerdicts(keeper, held, part, clock, self._fail)
         self._spill: SpillFile | None = None
         self._follower: Follower | None = None
@@ -268,7 +268,7 @@ class PartFollower:
         return None if self._follower is None else self._follower.status()
 
 
-class _Indexes:
+class _FollowedIndexes:
     """A set of indexes, at a bit each up to the greatest: a process may have many parts of a wave of a million."""
 
     def __init__(self) -> None:
