@@ -5,7 +5,9 @@ import json
 import os
 import platform
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -29,23 +31,25 @@ def main() -> int:
         return 0
     console = Console(width=None if sys.stdout.isatty() else 110, highlight=False)
     found: dict[str, list[Row]] = {}
-    if arguments.against is not None:
-        name = f"this build / {arguments.against}"
-        found[name] = list(against.rows(arguments.against, quick=arguments.quick))
+    for name, rows_of in _measures(arguments).items():
+        load = os.getloadavg()[0]
+        console.print(f"measuring {name} …", style="dim")
+        found[name] = rows_of()
         console.print(_table(name, found[name]))
-    else:
-        for name in arguments.subjects or USUAL:
-            load = os.getloadavg()[0]
-            console.print(f"measuring {name} …", style="dim")
-            found[name] = measured(name, quick=arguments.quick)
-            console.print(_table(name, found[name]))
-            if arguments.into is not None:  # at once: what comes behind may be stopped
-                how = " with `--quick`" if arguments.quick else ""
-                heading = f"Measured on {datetime.now(UTC):%F}{how}: {machine()}, load before {load:.1f}."
-                put_into(arguments.into, name, heading, found[name])
+        if arguments.into is not None:  # at once: what comes behind may be stopped
+            how = " with `--quick`" if arguments.quick else ""
+            heading = f"Measured on {datetime.now(UTC):%F}{how}: {machine()}, load before {load:.1f}."
+            put_into(arguments.into, name, heading, found[name])
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(_as_json(found, quick=arguments.quick), indent=1) + "\n")
     return int(any(row.good is False for rows in found.values() for row in rows))
+
+
+def _measures(arguments: argparse.Namespace) -> dict[str, Callable[[], list[Row]]]:
+    if arguments.against is not None:
+        rows_of = partial(against.rows, arguments.against, quick=arguments.quick)
+        return {f"this build / {arguments.against}": lambda: list(rows_of())}
+    return {name: partial(measured, name, quick=arguments.quick) for name in arguments.subjects or USUAL}
 
 
 def _arguments() -> argparse.Namespace:
@@ -74,8 +78,8 @@ def _arguments() -> argparse.Namespace:
     arguments = parser.parse_args()
     if unknown := set(arguments.subjects) - set(SUBJECTS):
         parser.error(f"there is no subject {', '.join(sorted(unknown))}: choose from {', '.join(SUBJECTS)}")
-    if arguments.against is not None and (arguments.subjects or arguments.into):
-        parser.error("--against has subjects of its own, and no place in the page: leave the others and --into out")
+    if arguments.against is not None and arguments.subjects:
+        parser.error("--against has subjects of its own: leave the others out")
     return arguments
 
 

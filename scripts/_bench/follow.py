@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from _bench.common import Row, at_most, child, cloud, write_results
+from _bench.common import Row, at_most, child, cloud, command, write_manifest, write_results
 
 _SMALL, _MIDDLE, _LARGE = 10_000, 100_000, 1_000_000
 _MOST_MB = 130
@@ -33,6 +33,7 @@ def rows(*, quick: bool) -> Iterator[Row]:
                 raw=found,
             )
         yield at_most("the same, peak memory of the larger / the smaller", max(peaks.values()) / peaks[_SMALL], 1.5)
+        yield from _waiting(Path(folder), port, _MIDDLE // 2 if quick else _MIDDLE)
         results = write_results(Path(folder, "large.jsonl"), large, port)
         running = child("watching", results=str(results), timeout="10s")
         yield at_most(f"watch over {large:,} results that all run: peak memory", running["peak_mb"], _MOST_MB, "MB")
@@ -42,6 +43,30 @@ def rows(*, quick: bool) -> Iterator[Row]:
             f"taking up {large:,} verdicts that are there, no gate: peak memory", again["peak_mb"], _MOST_MB, "MB"
         )
         yield at_most(f"taking up {large:,} verdicts that are there, no gate", again["wall_s"], 30, "s", raw=again)
+
+
+def _waiting(folder: Path, port: int, entries: int) -> Iterator[Row]:
+    """`run --wait` of two sizes, each to its last verdict; how much a million would take by what lies between."""
+    peaks = {}
+    for size in (_SMALL, entries):
+        manifest, results = write_manifest(folder / f"{size}.manifest.jsonl", size), folder / f"{size}.waited.jsonl"
+        where = ("--endpoint", f"http://127.0.0.1:{port}", "--project-id", "p", "--rate", "off", "--read-rate", "off")
+        taken = command("run", str(manifest), "-o", str(results), *where, "--wait")
+        peaks[size] = taken["peak_mb"]
+        yield Row(
+            subject=f"run --wait over {size:,} entries: peak memory; CPU an entry, its verdict and start-up included",
+            figure=f"{taken['peak_mb']:.0f} MB; {taken['cpu_s'] / size * 1e6:.0f} µs",
+            raw=taken,
+        )
+    an_entry = (peaks[entries] - peaks[_SMALL]) / (entries - _SMALL)
+    million = peaks[_SMALL] + an_entry * (_LARGE - _SMALL)
+    yield at_most(
+        f"run --wait over {_LARGE:,}: peak memory, reckoned from these",
+        million,
+        _MOST_MB,
+        "MB",
+        raw={str(size): peak for size, peak in peaks.items()},
+    )
 
 
 def _looks() -> Iterator[Row]:
