@@ -84,6 +84,13 @@ class Indexes:
         """The entries of a wave that are *asked* for. *loaded* gives the settings that its manifest is read by."""
         return await self._asked(id, folder, limits, loaded, lambda index: index.page(asked))
 
+    async def requests(
+        self, id: str, folder: Folder, limits: ResultLimits, page: tuple[int, int], loaded: Callable[[], Loaded]
+    ) -> dict[str, Any]:
+        """The create requests of a wave, a *page* of them: from which place on, and how many at most; *loaded* as of
+        `page`."""
+        return await self._asked(id, folder, limits, loaded, lambda index: index.requests(*page))
+
     async def causes(
         self, id: str, folder: Folder, limits: ResultLimits, loaded: Callable[[], Loaded]
     ) -> dict[str, Any]:

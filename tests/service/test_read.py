@@ -5,6 +5,7 @@ import csv as csv_format
 import io
 import threading
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -359,3 +360,31 @@ async def test_a_csv_report_has_a_row_for_each_entry(cloud: Simulator, tmp_path:
             rows = list(csv_format.DictReader(io.StringIO((await answer.text()).removeprefix("\ufeff"))))
         assert sorted(row["key"] for row in rows) == ["k0", "k1", "k2"]
     assert sum(1 for _ in creations(cloud.ledger)) == 3
+
+
+def test_requests_deep_in_a_wave_are_found_without_those_before(tmp_path: Path) -> None:
+    from batcher.manifest.entry import Entry, Terms
+
+    folder = Folder(tmp_path, "csv")
+    terms = Terms(scope=("https://e", "p"), x_language=None, object_level_compare_type="objects")
+    writer = IndexWriter(folder.entries)
+    made = [
+        Entry(index, index + 2, terms, f"job-{index}", None, {}) for index in range(0, 1200, 2)
+    ]  # the rest is invalid
+    for entry in made:
+        writer.add(entry, "" if entry.index < 600 else "p")
+    writer.close(keep=True)
+    with closing(EntryIndex(folder)) as index:
+        read: list[str] = []
+        index._db.set_trace_callback(read.append)
+        pages = [index.requests(first, 100) for first in (0, 101, 1101, 1199)]
+    told = [[request["index"] for request in page["requests"]] for page in pages]
+    assert told == [[*range(0, 200, 2)], [*range(102, 302, 2)], [*range(1102, 1200, 2)], []]
+    assert [page["next"] for page in pages] == [199, 301, None, None]
+    first, last = pages[0]["requests"][0], pages[2]["requests"][-1]
+    assert first == {
+        "index": 0, "line": 2, "key": made[0].key, "endpoint": "https://e", "project_id": None,
+        "body": orjson.loads(made[0].body),
+    }  # fmt: skip
+    assert (last["line"], last["project_id"]) == (1200, "p")
+    assert len(read) <= 2 + 2 + 2 + 1  # a page of the index or two for each, wherever it is

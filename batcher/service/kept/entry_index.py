@@ -16,11 +16,12 @@ import orjson
 
 from batcher.manifest import Entry, Finding
 from batcher.service.given import finding, invalid
+from batcher.service.kept import request_pages
 from batcher.service.kept.folders import Folder
 from batcher.service.models import ListEntries
 from batcher.whole import is_at
 
-FORMAT = 2
+FORMAT = 3
 _AT_ONCE = 1000
 _SCHEMA = f"""
 PRAGMA user_version = {FORMAT};
@@ -32,6 +33,7 @@ CREATE TABLE entries (
     attempts INTEGER NOT NULL DEFAULT 0, finished_at TEXT NOT NULL DEFAULT '', offset INTEGER);
 CREATE TABLE labels (name TEXT, value TEXT, idx INTEGER, PRIMARY KEY (name, value, idx)) WITHOUT ROWID;
 CREATE TABLE read (kind TEXT PRIMARY KEY, ino INTEGER, offset INTEGER, lines INTEGER, run INTEGER);
+{request_pages.SCHEMA}
 """
 _SORTS = {
     "index": "idx", "key": "key", "job_id": "job_id", "status": "status", "verdict": "verdict",
@@ -59,6 +61,7 @@ class IndexWriter:
         self._scopes: dict[tuple[str | None, str | None], int] = {}
         self._rows: list[tuple[Any, ...]] = []
         self._labels: list[tuple[str, str, int]] = []
+        self._requests = request_pages.RequestPages(self._db)
         self._last = -1
 
     def add(self, entry: Entry, project_id: str) -> None:
@@ -68,6 +71,7 @@ class IndexWriter:
             labels = orjson.dumps(dict(entry.labels))
             self._labels += [(name, value, entry.index) for name, value in entry.labels.items()]
         self._row(entry.index, entry.key, entry.job_id, self._scope(entry.endpoint, project_id), labels)
+        self._requests.add(entry, project_id or None)
 
     def add_invalid(self, found: Finding) -> None:
         """Take an entry that is not valid, by one of its findings."""
@@ -102,6 +106,7 @@ class IndexWriter:
         try:
             if keep:
                 self._flush()
+                self._requests.flush()
                 self._db.execute("COMMIT")
         finally:
             self._db.close()
@@ -199,6 +204,10 @@ class EntryIndex:
             "next": _token(asked.sort, shown[-1]) if len(rows) > len(shown) else None,
             "total": total,
         }
+
+    def requests(self, first: int, limit: int) -> dict[str, Any]:
+        """The create requests of the sound entries from the place *first* on, at most *limit*, as they are told."""
+        return request_pages.requests_from(self._db, first, limit)
 
     def causes(self) -> list[dict[str, Any]]:
         """All trouble by its cause, the most frequent first, as it is told."""

@@ -18,7 +18,7 @@ from batcher.service.kept.entry_index import ResultLimits
 from batcher.service.kept.folders import Folder
 from batcher.service.limits import ServiceLimits, StreamQuota
 from batcher.service.page.files import INDEX, page_files
-from batcher.service.page.requests import RequestsAsked, UploadChecker, requests
+from batcher.service.page.upload_checker import UploadChecker
 from batcher.service.problem import Problem
 from batcher.service.readings import Indexes, at_length
 from batcher.service.waves import Waves
@@ -53,9 +53,10 @@ class PageApi:
     async def requests(self, call: Call) -> web.StreamResponse:
         """Create requests of a wave, as they are sent."""
         row = await self._waves.get(call.id)
-        folder = await self._waves.files(row)
-        asked = RequestsAsked(after=call.query.after, limit=call.query.limit)
-        return reply(await at_length(lambda: requests(folder, self._waves.settings_of(row), asked)))
+        limits = ResultLimits(self._waves.runner.final_results(row.id), row.runs)
+        folder, page = await self._waves.files(row), (call.query.after, call.query.limit)
+        found = await self._indexes.requests(row.id, folder, limits, page, lambda: self._waves.settings_of(row))
+        return reply(found)
 
     async def causes(self, call: Call) -> web.StreamResponse:
         """What went wrong, by cause."""
