@@ -230,12 +230,17 @@ class WavePart:
     async def _start(
         self, journal: SharedJournal, scope: Scope, facts: Mapping[str, Any], settings: RunSettings
     ) -> RunStart:
-        sizes, settled = await journal.ask(Record.scope_sizes), await journal.ask(Record.settled_counts)
+        entries, counts, sizes, settled = await asyncio.gather(  # together: each may have to wait for a commit
+            journal.ask(Record.entry_count),
+            journal.ask(Record.status_counts),
+            journal.ask(Record.scope_sizes),
+            journal.ask(Record.settled_counts),
+        )
         # A database is not copied and run in two places as a folder is, so nobody probes whether it was.
         always = facts.get(LOOKS_FIRST) or settings.look_first is LookFirst.ALWAYS
         return RunStart(
-            entries=await journal.ask(Record.entry_count),
-            settled=await journal.ask(Record.status_counts),
+            entries=entries,
+            settled=counts,
             scopes={scope: sizes.get(scope.number, 0)},
             settled_by_scope=settled,
             next_seq=0,
