@@ -48,8 +48,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from batcher.clock import SystemClock
 from tests.journal.postgres.cluster import Cluster, binaries
 from tests.machines.fleet.cloud import FleetCloud
-from tests.machines.fleet.faults import KINDS, Faults
-from tests.machines.fleet.fleet import BOUNCER, Fleet, Shape
+from tests.machines.fleet.faults import KINDS, Faults, Suffered
+from tests.machines.fleet.fleet import BOUNCER, Fleet, Shape, until
 from tests.machines.fleet.judge import broken, most_in_a_second, standstills, too_long
 
 _OF_MUTATIONS = {"fence": ("freeze-at", "freeze", "stall"), "send-check": ("freeze-at",)}
@@ -94,7 +94,7 @@ async def suffer(fleet: Fleet, given: argparse.Namespace) -> Faults:
     rng.shuffle(order)
     ends_at = SystemClock.monotonic() + 60 * given.minutes
     async with asyncio.TaskGroup() as group:
-        under_way: set[asyncio.Task[None]] = set()
+        under_way: set[asyncio.Task[Suffered]] = set()
         for number, kind in enumerate(order, 1):
             if SystemClock.monotonic() > ends_at:
                 break
@@ -107,12 +107,22 @@ async def suffer(fleet: Fleet, given: argparse.Namespace) -> Faults:
             task = group.create_task(_one(fleet, faults, number, kind))
             under_way.add(task)
             if alone:
-                await task
+                await _gone_on(fleet, await task)
                 await asyncio.sleep(2 * fleet.shape.lease_s + 6.0)
     return faults
 
 
-async def _one(fleet: Fleet, faults: Faults, number: int, kind: str) -> None:
+async def _gone_on(fleet: Fleet, killed: Suffered) -> None:
+    """Wait until each scope of the worker that was killed is gone on with: the next fault is none of its business."""
+
+    def is_so() -> bool:
+        since = {one.project_id for one in fleet.cloud.sent[-5000:] if one.at > killed.over}
+        return since.issuperset(killed.held)
+
+    await until(is_so, 60.0)
+
+
+async def _one(fleet: Fleet, faults: Faults, number: int, kind: str) -> Suffered:
     for _ in range(_TRIES):  # nothing may pass the point that is waited for, and a worker may be dead already
         one = await faults.do(kind)
         if one.kind == kind:
@@ -123,6 +133,7 @@ async def _one(fleet: Fleet, faults: Faults, number: int, kind: str) -> None:
         f"{len(fleet.cloud.sent):,} sent, {fleet.waves} waves, {left if left < 10**8 else '?'} left",
         flush=True,
     )
+    return one
 
 
 async def settle(fleet: Fleet) -> bool:

@@ -228,6 +228,7 @@ class Pacer:
             place = self._window.take()
             place.strict = False  # nothing will answer to it
             self._window.left(place, now - max(0, nth - in_flight) * self._gap)
+            place.is_over = True
 
     def pause(self, seconds: float, reason: str) -> None:
         """Nothing leaves for *seconds* from now; a longer pause in force stays."""

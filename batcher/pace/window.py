@@ -9,8 +9,9 @@ after it left and before its answer came, so the place is free again at the earl
 
 Whatever the first connections cost, no R + 1 requests are then counted in one period. Where answers usually take the
 same time, one that takes longer by more than the margin tells of a stall: its request may have been counted late, and
-only its own moment proves anything then. And where the way jitters by more than the margin, `strict` leaves only the
-second rule: it holds on any way, at the price of the answer's time.
+only its own moment proves anything then. One that has none yet keeps its place for a while, unless a request that left
+after it has been answered: where the way stands still, all that left into it arrives at once. And where the way jitters
+by more than the margin, `strict` leaves only the second rule: it holds on any way, at the price of the answer's time.
 """
 
 from collections import deque
@@ -22,6 +23,7 @@ from batcher.rates import Rate
 
 MARGIN = 0.01  # of the period: what the way to the cloud may jitter, and
 MARGIN_S = 0.005  # at least this
+_HELD_S = 5.0  # longer, for what has no answer: a stall that lasts for longer is an outage
 _TICK_S = 0.001  # a period is over only after it: clocks round
 _REMEMBERED = 200  # departures kept for a period that turns out to be longer; a wave may have hundreds of scopes
 
@@ -29,13 +31,22 @@ _REMEMBERED = 200  # departures kept for a period that turns out to be longer; a
 class WindowPlace:
     """One request's place in the window. Moments are monotonic seconds; None: not yet."""
 
-    __slots__ = ("answered", "free_at", "left", "strict")
+    __slots__ = ("answered", "expected_by", "free_at", "is_held", "is_over", "left", "passed", "strict")
 
     def __init__(self, *, strict: bool) -> None:
         self.strict = strict
+        # When its answer is overdue: `inf` for never, as they take now longer and now shorter; None: not known.
+        self.expected_by: float | None = None
+        self.is_held = False  # as it has none yet
+        self.is_over = False  # it is answered, or none will come
+        self.passed: float | None = None  # when one that left later was answered first
         self.left: float | None = None
         self.answered: float | None = None
         self.free_at = inf
+
+    def is_overdue(self, now: float) -> bool:
+        """Whether its answer should have come by *now*."""
+        return self.expected_by is not None and now > self.expected_by
 
 
 class Window:
@@ -52,6 +63,7 @@ class Window:
         ] = []  # a heap; an item whose moment is not its place's is stale
         self._order = count()
         self._past: deque[WindowPlace] = deque(maxlen=max(_REMEMBERED, rate.count))
+        self._waiting: deque[WindowPlace] = deque()  # for their answers, as they left; not passed yet
 
     def opens_at(self, now: float) -> float:
         """When the next place is free: `-inf` for at once, `inf` while nothing that left holds it."""
@@ -73,19 +85,43 @@ class Window:
     def left(self, place: WindowPlace, now: float) -> None:
         """The request of *place* leaves."""
         place.left = now
+        if self._quickest_s is not None:
+            is_usual = self._usually_late_s <= self._margin_s
+            place.expected_by = now + self._quickest_s + self._margin_s if is_usual else inf
         self._past.append(place)
+        while self._waiting and self._waiting[0].is_over:
+            self._waiting.popleft()
+        self._waiting.append(place)
         self._schedule(place)
 
     def answered(self, place: WindowPlace, now: float) -> None:
         """A whole answer came to the request of *place*, so it has been counted by now."""
         if place.left is None:
             self.left(place, now)
+        place.is_over = True
+        left = now if place.left is None else place.left
+        if place.expected_by is None:
+            late_s = now - left - (self._quickest_s or 0.0)
+            place.strict = place.strict or late_s > self._margin_s >= self._usually_late_s
+        place.strict = place.strict or place.is_overdue(now)
+        self._learn(now - left)
+        self._counted(place, now)
+        self._pass(left, now)
+
+    def _pass(self, left: float, now: float) -> None:
+        """What left before *left* and has no answer yet has been counted by now, or never will be: the way is open."""
+        waiting = self._waiting
+        while waiting and waiting[0].left is not None and waiting[0].left <= left:
+            place = waiting.popleft()
+            if not place.is_over:
+                place.passed = now
+                if place.is_held:
+                    self._counted(place, now)
+
+    def _counted(self, place: WindowPlace, now: float) -> None:
+        """The request of *place* has been counted by now, if ever: unless it has been given back, so it counts."""
         place.answered = now
-        took_s = now - (now if place.left is None else place.left)
-        late_s = took_s - (self._quickest_s or 0.0)
-        place.strict = place.strict or late_s > self._margin_s >= self._usually_late_s
-        self._learn(took_s)
-        if place.free_at > now:
+        if place.free_at != -inf:
             self._schedule(place)
 
     def _learn(self, took_s: float) -> None:
@@ -98,8 +134,10 @@ class Window:
         """The request of *place* left, and no answer will tell when it was counted."""
         if place.left is None:
             self.left(place, now)
-        if place.strict:
-            self.answered(place, now)
+        if place.strict or place.is_held or place.is_overdue(now):
+            place.strict = True
+            self._counted(place, now)
+        place.is_over = True
 
     def never_left(self, place: WindowPlace) -> None:
         """The request of *place* did not leave, and was counted nowhere."""
@@ -116,6 +154,8 @@ class Window:
             place.free_at = self._free_at(place)
             if now < place.free_at < inf:
                 self._back.append((place.free_at, next(self._order), place))
+            elif place.free_at <= now:
+                place.free_at = -inf
         heapify(self._back)
         self._taken = underway + len(self._back)
 
@@ -135,7 +175,8 @@ class Window:
         proven = inf if place.answered is None else place.answered + period_s + _TICK_S
         if place.strict:
             return proven
-        return min(place.left + period_s + self._margin_s, proven)
+        held_s = _HELD_S if place.is_held else 0.0
+        return min(place.left + period_s + self._margin_s + held_s, proven)
 
     @property
     def _margin_s(self) -> float:
@@ -147,6 +188,17 @@ class Window:
             place.free_at = free_at
             heappush(self._back, (free_at, next(self._order), place))
 
+    def _keep(self, place: WindowPlace) -> bool:
+        """Whether the request of *place*, whose time has come, may not have arrived yet: it has no answer, which is
+        overdue. Then it keeps its place until a period after another shows that the way is open, but not for ever."""
+        if place.is_over or place.is_held:
+            return False
+        place.is_held, before = True, place.free_at
+        if place.passed is not None:
+            place.answered = place.passed
+        self._schedule(place)
+        return place.free_at != before
+
     def _collect(self, now: float) -> None:
         """Free the places whose time has come, and drop stale items from the top."""
         back = self._back
@@ -156,6 +208,8 @@ class Window:
                 heappop(back)
             elif free_at <= now:
                 heappop(back)
+                if place.is_overdue(now) and self._keep(place):
+                    continue
                 place.free_at = -inf  # given back
                 self._taken -= 1
             else:

@@ -129,6 +129,40 @@ def test_only_where_there_is_nothing_to_wait_for_a_turn_is_had_at_once() -> None
     run(main)
 
 
+@pytest.mark.parametrize("workers", [8, 32])
+@pytest.mark.parametrize("stall_s", [0.1, 0.5, 1.0, 3.0])
+def test_a_way_that_stands_still_and_goes_on_keeps_the_limit(stall_s: float, workers: int) -> None:
+    """What left into it arrives at once when it goes on: with what leaves then that is no more than the limit."""
+
+    async def main() -> None:
+        clock, limit, server = virtual_clock(), Rate(10, 1.0), CountingServer(None)
+        began = clock.monotonic() + 5.0
+
+        def there(rng: random.Random) -> float:
+            since = clock.monotonic() - began
+            return rng.uniform(0.005, 0.007) + (stall_s - since if 0 <= since < stall_s else 0.0)
+
+        await drive(Pacer(limit, clock), server, 200, workers=workers, there=there, back=lambda _: 0.02)
+        assert server.most_in(limit.period_s) <= limit.count
+
+    run(main)
+
+
+def test_answers_that_never_come_hardly_slow_it_down() -> None:
+    """One of fifty is silent for a minute; as others are answered, it is not waited for."""
+
+    async def main() -> None:
+        clock, limit = virtual_clock(), Rate(10, 1.0)
+        began = clock.monotonic()
+        departures = await drive(
+            Pacer(limit, clock), CountingServer(None), 400, workers=32,
+            back=lambda rng: 60.0 if rng.random() < 0.02 else 0.02,
+        )  # fmt: skip
+        assert (len(departures) - limit.count) / (max(departures) - began) >= 0.95 * limit.per_s
+
+    run(main)
+
+
 def test_the_intent_is_made_right_before_the_slot() -> None:
     """At a slow pace a caller enters its turn a moment before its slot, so that few intents are open."""
 
