@@ -154,3 +154,46 @@ def test_requests_on_their_way_survive_a_change() -> None:
     assert window.opens_at(0.0) == inf
     window.left(on_its_way, 1.0)
     assert window.opens_at(1.0) == 2.0 + MARGIN
+
+
+def steady(window: Window) -> float:
+    """Ten requests that are answered after 20 ms each; when the next may leave."""
+    for turn in range(10):
+        place = window.take()
+        window.left(place, 2.0 * turn)
+        window.answered(place, 2.0 * turn + 0.02)
+        window.opens_at(2.0 * turn + 1.99)
+    return 20.0
+
+
+def test_what_is_overdue_keeps_its_place_and_not_for_ever() -> None:
+    """The way stands still, perhaps: what left into it may arrive at any moment."""
+    window = Window(Rate(1, 1.0))
+    now = steady(window)
+    window.left(window.take(), now)
+    assert window.opens_at(now + 1.2) > now + 1.2
+    assert window.opens_at(now + 6.1) == -inf
+
+
+@pytest.mark.parametrize("ended", ["answered", "lost"])
+def test_what_was_overdue_counts_from_its_end(ended: str) -> None:
+    window = Window(Rate(1, 1.0))
+    now = steady(window)
+    place = window.take()
+    window.left(place, now)
+    window.opens_at(now + 1.2)
+    (window.answered if ended == "answered" else window.lost)(place, now + 3.0)
+    assert window.opens_at(now + 3.0) == pytest.approx(now + 4.0, abs=0.01)
+    assert window.opens_at(now + 4.01) == -inf
+
+
+def test_another_that_is_answered_shows_that_the_way_is_open() -> None:
+    window = Window(Rate(2, 1.0))
+    now = steady(window)
+    silent, other = window.take(), window.take()
+    window.left(silent, now)
+    window.left(other, now + 0.1)
+    window.opens_at(now + 1.2)
+    window.answered(other, now + 2.0)
+    assert window.opens_at(now + 2.9) == pytest.approx(now + 3.0, abs=0.01)
+    assert window.opens_at(now + 3.01) == -inf
