@@ -18,6 +18,7 @@ from batcher.life.entry import PlannedEntry, Scope
 MOST_ENTRIES = 256  # of a chunk
 MOST_BYTES = 1024 * 1024  # of a chunk before it is compressed, where it has more than one entry
 _QUICKEST = 1  # level of zlib
+_OVERHEAD = 200  # bytes of memory for the values of an entry, besides what is in them
 _SMALL = 512  # bytes: what is not worth compressing
 _TRIED_AGAIN = 16  # chunks after one that did not shrink
 
@@ -26,7 +27,7 @@ Columns = tuple[list[int], list[int], list[str], list[str], list[str | None], li
 
 
 class Chunk(Struct, frozen=True, kw_only=True):
-    """The columns of some entries of one scope, in manifest order. *size*: bytes of it, as it is unpacked."""
+    """The columns of some entries of one scope, in manifest order. *size*: about how many bytes of memory it takes."""
 
     indexes: Sequence[int]
     lines: Sequence[int]
@@ -146,7 +147,7 @@ def unpacked(content: bytes) -> Chunk:
             languages=_values(languages, count),
             labels=_values(labels, count),
             bodies=bodies,
-            size=len(head) + len(joined),
+            size=len(head) + len(joined) + _OVERHEAD * count,
         )
     except (zlib.error, ValueError, TypeError) as error:
         raise ValueError(str(error)) from error

@@ -19,8 +19,8 @@ from batcher.journal.sqlite.database import JournalDatabase, damaged
 BLOCK = 4096  # indexes whose scopes stand together, where a plan has several
 NO_SCOPE = (1 << 32) - 1  # of an invalid entry
 _PAGE = 64  # chunks looked for at a time by whoever goes through all of them
-_KEPT = 32  # chunks that are kept unpacked
-_KEPT_BYTES = 8 * 1024 * 1024
+_KEPT = 8  # chunks that are kept unpacked, and two more for each scope that is gone through
+_KEPT_BYTES = 16 * 1024 * 1024  # of them at most, which is enough for a hundred scopes
 
 _NEXT = "SELECT id, first, last, entries FROM plan_chunks WHERE scope = ? AND first > ? ORDER BY first LIMIT ?"
 _AT = "SELECT id, first, last, entries FROM plan_chunks WHERE scope = ? AND first <= ? ORDER BY first DESC LIMIT 1"
@@ -54,11 +54,13 @@ class ChunkStore:
         self._db = database
         self._kept: OrderedDict[int, SharedChunk] = OrderedDict()
         self._kept_bytes = 0
+        self._gone_through: set[int] = set()  # scopes
         self._only_scope: int | None = None
         self._block: tuple[int, array[int]] | None = None  # the one that was read last
 
     def places(self, scope: int, after: int = -1) -> Iterator[ChunkPlace]:
         """Where the chunks of *scope* are that have something behind index *after*, in order."""
+        self._gone_through.add(scope)
         yield from (place for place in self._at(scope, after) if place.last > after)
         while rows := self._db.rows(_NEXT, (scope, after, _PAGE)):
             yield from (ChunkPlace(*row) for row in rows)
@@ -83,7 +85,8 @@ class ChunkStore:
             found = self._unpacked(place)
             self._kept[place.id] = found
             self._kept_bytes += found.chunk.size
-            while len(self._kept) > _KEPT or (self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1):
+            most = _KEPT + 2 * len(self._gone_through)
+            while len(self._kept) > most or (self._kept_bytes > _KEPT_BYTES and len(self._kept) > 1):
                 _, dropped = self._kept.popitem(last=False)
                 self._kept_bytes -= dropped.chunk.size
             return found
