@@ -4,7 +4,7 @@ import { ask, logIn, logOut, Lost, Refused, session, whenLoggedOut } from "./ask
 import { changed, go, now, ofWave } from "./address.js";
 import { follow } from "./live.js";
 import { morph } from "./morph.js";
-import { failure, may, trouble, UNDER_WAY } from "./bits.js";
+import { failure, may, told as words, trouble, UNDER_WAY } from "./bits.js";
 import { wavesView } from "./view-waves.js";
 import { waveView } from "./view-wave.js";
 import { asked } from "./view-entries.js";
@@ -20,7 +20,7 @@ const app = document.getElementById("app");
 const POLL_MS = 2000, CAUSES_MS = 4000, OLD_MS = 8000, MOST_CAUSES = 12;
 
 const nothing = () => ({ wave: null, waves: null, scopes: null, workers: null, audit: null, entries: null, entry: null, gate: null, requests: null, pace: null, causes: {}, failed: null, entryFailed: null, gateFailed: null });
-let state = { view: now(), who: null, out: false, loginFailed: null, lostAt: null, heardAt: Date.now(), ...nothing() };
+let state = { view: now(), who: null, out: false, loginFailed: null, lostAt: null, lostWhy: null, heardAt: Date.now(), ...nothing() };
 const idle = { end: () => {}, again: () => {} };
 let listening = idle, turn = 0, due = false, focuses = false, moves = false;
 
@@ -73,7 +73,7 @@ function connection() {
   if (!state.who) return null;
   const age = Date.now() - state.heardAt, live = UNDER_WAY.includes(state.wave?.state) || state.view.id === null;
   if (state.lostAt === null || age < OLD_MS / 4) return make("p", { class: "freshness soft small", "data-key": "fresh" }, make("i", { class: live ? "dot on" : "dot" }), t("fresh"));
-  return make("p", { class: "freshness old", role: "alert", "data-key": "old" }, t("old", { at: Text.clock(new Date(state.heardAt)) }), " ", make("span", { "aria-hidden": "true" }, t("old.age", { age: Text.duration(age / 1000) })), " ", make("button", { type: "button", class: "button", "data-do": "again" }, t("again")));
+  return make("p", { class: "freshness old", role: "alert", "data-key": "old" }, t("old", { at: Text.clock(new Date(state.heardAt)) }), " ", make("span", { "aria-hidden": "true" }, t("old.age", { age: Text.duration(age / 1000) })), " ", make("button", { type: "button", class: "button", "data-do": "again" }, t("again")), state.lostWhy ? words(state.lostWhy, "div", { class: "small" }) : null);
 }
 
 function loginView() {
@@ -83,8 +83,8 @@ function loginView() {
 }
 
 // --- what the service tells --------------------------------------------------------------------------------
-const heard = () => { state.heardAt = Date.now(); state.lostAt = null; };
-const lost = () => { state.lostAt ??= Date.now(); };
+const heard = () => { state.heardAt = Date.now(); state.lostAt = null; state.lostWhy = null; };
+const lost = (why = null) => { state.lostAt ??= Date.now(); state.lostWhy = why; };
 
 // What *path* answers, for the view that is shown; null where that changed meanwhile, or it failed: *into* is told why.
 async function load(path, into = "failed") {
@@ -98,6 +98,7 @@ async function load(path, into = "failed") {
   } catch (error) {
     if (mine !== turn) return null;
     if (error instanceof Lost) lost();
+    else if (error instanceof Refused && error.status === 503) { lost(error.message); state[into] ??= error.message; } // what it keeps is out of its reach: what is shown stays, and is old
     else if (error instanceof Refused) { if (error.status !== 401) state[into] = error.message; }
     else throw error;
     return null;
