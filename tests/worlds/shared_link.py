@@ -175,6 +175,8 @@ class SharedLink:
                     self._loop.call_later(back_s, _unless_done, answer, partial(answer.set_result, told))
 
         Context().run(self._loop.call_later, there_s, arrives)  # it is on its way, whatever becomes of this machine
+        if not is_lost_back and there_s + back_s < _ANSWER_S:
+            return await answer
         await asyncio.wait({answer}, timeout=_ANSWER_S)
         if not answer.done():
             answer.cancel()
