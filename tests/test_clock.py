@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 
 import batcher
-from batcher.clock import SystemClock
+from batcher.clock import SystemClock, same_start
 
 HOME = Path(batcher.__file__).parent
 READS = {
@@ -35,3 +35,37 @@ def test_the_boot_clock_is_never_behind_the_monotonic_one() -> None:
 
 def test_times_of_this_machine_compare() -> None:
     assert SystemClock().timebase == SystemClock().timebase
+
+
+class Laptop(SystemClock):
+    """A machine whose lid is closed at times."""
+
+    asleep_s = jitter_s = 0.0
+
+    def boot(self) -> float:
+        """It counts that."""
+        return self.monotonic() + self.asleep_s + self.jitter_s
+
+
+def test_times_before_and_after_a_suspension_do_not_compare() -> None:
+    """Neither with each other, nor with what the cloud's clock showed: only what came first can be told."""
+    clock = Laptop()
+    before = clock.timebase
+    assert before == SystemClock().timebase
+    clock.jitter_s = 0.02  # the two clocks were not read at one moment
+    assert clock.timebase == before
+    clock.asleep_s = 3600.0
+    after = clock.timebase
+    assert after != before
+    clock.jitter_s = -0.02
+    assert clock.timebase == after == _another(3600.0).timebase
+    assert same_start(before, after)
+    assert not same_start(before, "another")
+    clock.asleep_s += 20.0
+    assert clock.timebase not in (before, after)
+
+
+def _another(asleep_s: float) -> Laptop:
+    clock = Laptop()
+    clock.asleep_s = asleep_s
+    return clock

@@ -30,7 +30,8 @@ class HeldEntry(Struct):
     """An entry in memory: what the journal has of it, and what only this process knows.
 
     *action* is what is to be done next, and *due_at* when; *sent_at* is when this process last sent it, *first_at* when
-    it first did, and *listed_at* when its job's comparisons were last listed, which are *listed*, all monotonic.
+    it first did, and *listed_at* when its job's comparisons were last listed, which are *listed*, all monotonic;
+    *listed_on* is the timebase of that.
     *waited_s* is how long it waited for its scope since then, although it was due.
     """
 
@@ -40,6 +41,7 @@ class HeldEntry(Struct):
     sent_at: float | None = None
     first_at: float | None = None
     listed_at: float | None = None
+    listed_on: str = ""
     listed: frozenset[str] = frozenset()
     due_at: float = 0.0
     waited_s: float = 0.0
@@ -49,10 +51,11 @@ class HeldEntry(Struct):
     intended_at: float = 0.0  # when its intent was made, by the boot clock
     size: int = 0  # bytes of memory that it takes, about: from when it is added to an agenda
 
-    def saw(self, comparisons: Iterable[Comparison], began: float) -> None:
-        """All of the job's comparisons, as they were listed: not before *began*."""
+    def saw(self, comparisons: Iterable[Comparison], began: float, timebase: str) -> None:
+        """All of the job's comparisons, as they were listed: not before *began*, monotonic, when the clock had that
+        *timebase*."""
         self.listed = frozenset(comparison.compare_task_id for comparison in comparisons)
-        self.listed_at = began
+        self.listed_at, self.listed_on = began, timebase
 
     def was_listed_since(self, moment: float) -> bool:
         """Whether a list of its job was begun after *moment*."""

@@ -130,14 +130,14 @@ class Attempts:
         """A snapshot, if it can be had at no risk: whoever may not look goes on without. It also tells that the
         credential is let in, and that it is the cloud that answers, before anything is sent."""
         while self._must_glance and self._pass.halted is None:
-            began = self._context.clock.monotonic()
+            began, timebase = self._context.clock.monotonic(), self._context.clock.timebase
             try:
                 comparisons = await self._reader.glance(held.entry.job_id)
             except PartyClosed:
                 return None
             if comparisons is not None:
                 self._glances = 0
-                held.saw(comparisons, began)
+                held.saw(comparisons, began, timebase)
                 return held.listed if held.state.snapshot_due else None
             if self._governor.worked:
                 self._glances += 1
@@ -145,7 +145,7 @@ class Attempts:
 
     async def _snapshot(self, held: HeldEntry) -> frozenset[str] | None:
         """The ids of the job's comparisons before the first attempt; without them the window alone decides."""
-        began = self._context.clock.monotonic()
+        began, timebase = self._context.clock.monotonic(), self._context.clock.timebase
         try:
             listed = await self._reader.comparisons(held.entry.job_id)
         except PartyClosed:
@@ -160,7 +160,7 @@ class Attempts:
                 error_msg=listed.comparisons.error_msg,
             )
             return None
-        held.saw(listed.comparisons, began)
+        held.saw(listed.comparisons, began, timebase)
         return held.listed
 
     # --- the intent ---------------------------------------------------------------------------------------
@@ -344,13 +344,16 @@ class Attempts:
             raise
 
     def _event_of(self, held: HeldEntry, outcome: CreateOutcome) -> Answered:
-        now = self._context.clock.monotonic()
+        clock, intent = self._context.clock, held.state.intent
+        now = clock.monotonic()
+        # A machine that was suspended meanwhile cannot tell how long ago it sent this, nor when that was created.
+        is_told = intent is not None and intent.timebase == clock.timebase
         return Answered(
-            at=self._context.clock.now(),
+            at=clock.now(),
             sent_at=outcome.sent_at,
             halves=outcome.halves,
             http_status=outcome.http_status,
             request_id=outcome.request_id,
-            monotonic=now,
+            monotonic=now if is_told else None,
             took_s=now - (now if held.sent_at is None else held.sent_at),
         )

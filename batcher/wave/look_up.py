@@ -15,7 +15,7 @@ from batcher.channel.cloud_clock import StampedComparison
 from batcher.channel.creation import creations
 from batcher.channel.passes import Pass
 from batcher.channel.scope_reader import ScopeReader
-from batcher.clock import Instant
+from batcher.clock import Instant, same_start
 from batcher.drs import guesses
 from batcher.drs.outcome import Comparison, Trouble
 from batcher.journal.port import Record
@@ -47,6 +47,7 @@ class LookUps:
         async with self._pass.first_alone():
             if not await self._pass.ready():
                 return
+            timebase = self._context.clock.timebase
             try:
                 listed = await self._reader.comparisons(held.entry.job_id)
             except PartyClosed:
@@ -59,7 +60,7 @@ class LookUps:
             await self._machine.next(held, replace(base, trouble=listed.comparisons))
             return
         look = self._look(held, listed.comparisons, listed.asked_at)
-        held.saw(listed.comparisons, listed.asked_at)
+        held.saw(listed.comparisons, listed.asked_at, timebase)
         seen = await self._judged(held, look, base)
         for _ in range(_TRIES):
             if not any(each.sight is Sight.UNCLEAR for each in seen.halves.values()) or not await self._learn(held):
@@ -106,7 +107,7 @@ class LookUps:
 
     def _is_after(self, moment: float, intent: Intended) -> bool:
         """Whether *moment*, of this process, came after *intent*."""
-        here = intent.timebase == self._context.clock.timebase
+        here = same_start(intent.timebase, self._context.clock.timebase)
         return not here or (intent.monotonic is not None and moment > intent.monotonic)
 
     def _ancient(self, intent: Intended) -> float | None:
@@ -120,11 +121,12 @@ class LookUps:
         if held.listed_at is None:
             return frozenset()
         new = [comparison for comparison in comparisons if comparison.compare_task_id not in held.listed]
-        for comparison in new:
+        timebase = self._context.clock.timebase
+        for comparison in new if held.listed_on == timebase else ():  # else the machine was suspended in between
             known = StampedComparison(
                 task_id=comparison.compare_task_id,
                 job_id=held.entry.job_id,
-                timebase=self._context.clock.timebase,
+                timebase=timebase,
                 after=held.listed_at,
                 before=now,
             )

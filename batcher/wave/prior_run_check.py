@@ -89,7 +89,7 @@ class PriorRunCheck:
             self._probes += 1
 
     async def _look(self, held: HeldEntry) -> bool:
-        began = self._context.clock.monotonic()
+        began, timebase = self._context.clock.monotonic(), self._context.clock.timebase
         try:
             listed = await self._reader.comparisons(held.entry.job_id)
             await self._learn_since()
@@ -109,7 +109,7 @@ class PriorRunCheck:
         )
         if not newer:
             held.probed = True
-            held.saw(listed.comparisons, began)
+            held.saw(listed.comparisons, began, timebase)
             return True
         if not self._always:
             self._always = True

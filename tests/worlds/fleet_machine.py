@@ -119,7 +119,12 @@ class MachineProcess(Process):
         if not self.dead:
             self.say(f"{self._name}: goes on")
             self._slept_s += slept_s
+            if slept_s:
+                self._tell_sleep()
             self.gate.open(slept_s)
+
+    def _tell_sleep(self) -> None:
+        self.timebase = f"{self.timebase.partition('+')[0]}+{self._slept_s:.0f}"
 
     def monotonic(self) -> float:
         """Its monotonic clock, which stands still while it is suspended."""

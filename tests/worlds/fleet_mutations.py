@@ -110,6 +110,13 @@ def leases_go_by_a_clock_that_stands_still() -> Iterator[None]:
         yield
 
 
+@_mutation("lost", "once", first=186, where=lambda spec: spec.suffers("suspend"))
+def what_was_before_a_suspension_is_timed_by_what_came_after() -> Iterator[None]:
+    """The cloud's time is reckoned with a monotonic clock as if it had never stood still."""
+    with mock.patch.object(MachineProcess, "_tell_sleep"):
+        yield
+
+
 @_mutation("together", where=lambda spec: len(spec.waves) > 1)
 def jobs_are_in_nobodys_hand() -> Iterator[None]:
     """What another wave has in doubt about a job does not hold it."""
