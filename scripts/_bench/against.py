@@ -58,7 +58,11 @@ def rows(revision: str, *, quick: bool) -> Iterator[Row]:
             partial(_run_and_wait, at_once, entries),
         )
         for (what, figures), measure in zip(_FIGURES.items(), measures, strict=True):
-            runs = [(measure(tree=ROOT), measure(tree=before)) for _ in range(pairs)]
+            try:
+                runs = [(measure(tree=ROOT), measure(tree=before)) for _ in range(pairs)]
+            except subprocess.CalledProcessError:  # which has told why
+                yield Row(subject=what, figure=f"not measured: {revision} cannot be asked for it in this way")
+                continue
             for figure, name in figures.items():
                 yield _row(f"{what}: {figure}", [(here[name], there[name]) for here, there in runs])
         if valgrind := shutil.which("valgrind"):
