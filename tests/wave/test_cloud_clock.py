@@ -1,8 +1,11 @@
 """The clock of the cloud: learnt from comparisons whose creation is known, never from a `Date`."""
 
 from collections.abc import Iterator
+from math import floor
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batcher.channel.cloud_clock import CloudClock, StampedComparison
 from batcher.clock import Instant, SystemClock
@@ -148,3 +151,26 @@ def test_a_comparison_that_waits_tells_nothing(time: Time) -> None:
 
 def test_times_of_this_machine_compare_and_of_others_do_not() -> None:
     assert SystemClock().timebase == SystemClock().timebase != "virtual"
+
+
+_SIXTY_FOURTHS = st.integers(0, 64_000).map(lambda n: n / 64)  # seconds, in numbers that add up to the bit
+
+
+@given(
+    offset=_SIXTY_FOURTHS,
+    exchanges=st.lists(st.tuples(_SIXTY_FOURTHS, st.integers(1, 60).map(lambda n: n / 64)), min_size=1, max_size=30),
+)
+def test_what_dates_show_of_one_clock_is_all_that_they_agree_on(
+    offset: float, exchanges: list[tuple[float, float]]
+) -> None:
+    """Also where a date tells less than is known already, which is passed over."""
+    clock = CloudClock(SystemClock(), 1.0)
+    lows, highs = [], []
+    for sent, took in exchanges:
+        date = float(floor(sent + took / 2 + offset))
+        clock.heard(date, sent, sent + took)
+        lows.append(date - (sent + took))
+        highs.append(date + 1.0 - sent)
+    shown = clock.by_date(0.0)
+    assert shown is not None
+    assert (shown.earliest, shown.latest) == (max(lows), min(highs))
