@@ -71,7 +71,7 @@ def no_check_before_the_send() -> Iterator[None]:
         yield
 
 
-@_mutation("late", first=80)
+@_mutation("late", first=115)
 def late_answers_are_not_consulted() -> Iterator[None]:
     """What the cloud told a machine that had lost its scope is forgotten."""
     with mock.patch.object(SharedRecord, "late_answers", return_value=[]):
