@@ -17,7 +17,7 @@ GONE_AFTER_S = 15.0
 _WORK = """
 SELECT s.id, s.endpoint, s.project_id, s.owner, extract(epoch FROM s.lease_until - clock_timestamp())::float8,
     greatest(0, coalesce(extract(epoch FROM clock_timestamp() - greatest(coalesce(s.lease_until, s.free_since),
-        max(v.planned_at)))::float8, 1e9)), max(coalesce(o.priority, 0))
+        max(v.planned_at)))::float8, 1e9)), max(coalesce(o.priority, 0)), bool_and(w.settled >= w.entries)
 FROM scopes s
 JOIN wave_scopes w ON w.scope = s.id
 JOIN waves v ON v.number = w.wave AND v.planned
@@ -69,9 +69,9 @@ def look_around(link: DatabaseLink, wave: str | None = None) -> Surroundings:
         work=[
             OpenScope(
                 number=number, endpoint=endpoint, project_id=project, owner=owner, left_s=left_s, free_s=free_s,
-                priority=priority,
+                priority=priority, is_settled=is_settled,
             )
-            for number, endpoint, project, owner, left_s, free_s, priority in rows
+            for number, endpoint, project, owner, left_s, free_s, priority, is_settled in rows
         ],
         workers=[one for (one,) in lanes],
     )  # fmt: skip

@@ -21,6 +21,9 @@ Named = tuple[str, str]
 EVERY_S = 3.0
 """How often a worker looks around, in seconds, unless it is invited before."""
 
+FOLLOWED = 16
+"""So many times its lanes a worker has scopes at most in which nothing is to be sent, and verdicts are to be found."""
+
 _AFTER_ITS_END_S = (0.02, 0.2)  # of another's lease; not all workers at once
 _SPREAD = 0.2  # of the time between two looks, so that workers do not look all at once
 
@@ -30,6 +33,7 @@ class OpenScope(Struct, frozen=True, kw_only=True):
 
     *owner* has the lease, for *left_s* more seconds (not above 0: it has run out); None: nobody has it. *free_s* is for
     how long nobody has had it, in seconds, as far as that is known. *priority* is the highest of its waves.
+    *is_settled*: nothing is to be sent there, only verdicts are to be found.
     """
 
     number: int
@@ -39,6 +43,7 @@ class OpenScope(Struct, frozen=True, kw_only=True):
     left_s: float | None
     free_s: float
     priority: int = 0
+    is_settled: bool = False
 
     @property
     def named(self) -> Named:
@@ -117,15 +122,29 @@ def to_take(
     free, and of what was just planned any, as others look at the same moment.
 
     It has *mine*, may have *lanes* at once, and *cannot* take those there, each with why. Of what was handed on or
-    planned less than *long_free_s* ago it leaves the others theirs.
+    planned less than *long_free_s* ago it leaves the others theirs. Scopes in which verdicts alone are to be found take
+    no lanes: they may take hours, while others wait to be sent. It has `FOLLOWED` times as many of those.
     """
     may = [one for one in seen.work if one.named not in mine and wanted.has(one.named) and one.named not in cannot]
     # What is ours by the database and not in hand is of an earlier process of this name, or of a take whose answer was
     # lost: nobody else can have it before its lease is over.
     free = [one for one in may if one.is_free or one.owner == name]
     free.sort(key=lambda one: (-one.priority, -max(one.free_s, long_free_s), rng.random()))
-    room = max(0, lanes - len(mine))
-    share = max(0, fair_share(len(seen.work), seen.workers, lanes) - len(mine))
+    sending = [work for work in seen.work if not work.is_settled]
+    busy = busy_lanes(seen, mine)
+    taken = _within(
+        [one for one in free if not one.is_settled], lanes - busy, fair_share(len(sending), seen.workers, lanes) - busy,
+        long_free_s,
+    )  # fmt: skip
+    followed, more = len(mine) - busy, FOLLOWED * lanes
+    share = fair_share(len(seen.work) - len(sending), [FOLLOWED * one for one in seen.workers], more)
+    return taken + _within(
+        [one for one in free if one.is_settled], more - followed, share - followed, long_free_s
+    )  # fmt: skip
+
+
+def _within(free: Sequence[OpenScope], room: int, share: int, long_free_s: float) -> list[OpenScope]:
+    """Of the scopes that are *free* as many as there is *room*, and of what became free lately no more than *share*."""
     taken: list[OpenScope] = []
     fresh = 0
     for one in free:
@@ -135,6 +154,12 @@ def to_take(
         fresh += is_fresh
         taken.append(one)
     return taken
+
+
+def busy_lanes(seen: Surroundings, mine: Collection[Named]) -> int:
+    """In how many of the scopes that it has, *mine*, a worker has something to send, as far as it has *seen*."""
+    settled = {work.named for work in seen.work if work.is_settled}
+    return sum(named not in settled for named in mine)
 
 
 def fair_share(scopes: int, workers: Sequence[int], lanes: int) -> int:

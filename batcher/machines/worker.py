@@ -33,6 +33,7 @@ from batcher.machines.sweep import (
     OpenScope,
     ScopeFilter,
     Surroundings,
+    busy_lanes,
     left_out,
     next_look_s,
     to_take,
@@ -209,7 +210,8 @@ class Worker:
                         await self._take(work, group)
                 self._say_what_cannot_be_taken()
             if self._hearing is not None:
-                self._hearing.want(len(self._lanes) < self._terms.lanes)
+                busy = len(self._lanes) if seen is None else busy_lanes(seen, self._lanes)
+                self._hearing.want(busy < self._terms.lanes)
             if not self._is_ending:
                 await self._pause(next_look_s(self._rng, seen, name=self._card.name, every_s=self._terms.every_s))
 

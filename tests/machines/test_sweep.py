@@ -7,17 +7,31 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from batcher.errors import UserError
-from batcher.machines.sweep import OpenScope, ScopeFilter, Surroundings, every_s, fair_share, next_look_s, to_take
+from batcher.machines.sweep import (
+    FOLLOWED,
+    OpenScope,
+    ScopeFilter,
+    Surroundings,
+    every_s,
+    fair_share,
+    next_look_s,
+    to_take,
+)
 
 EU, CN = "https://drs.eu-west-101.example.com", "https://drs.cn-north-4.example.com"
 
 
 def work(
-    number: int, owner: str | None = None, left_s: float | None = None, free_s: float = 100.0, priority: int = 0
+    number: int,
+    owner: str | None = None,
+    left_s: float | None = None,
+    free_s: float = 100.0,
+    priority: int = 0,
+    is_settled: bool = False,
 ) -> OpenScope:
     return OpenScope(
         number=number, endpoint=EU, project_id=f"p{number}", owner=owner, left_s=left_s, free_s=free_s,
-        priority=priority,
+        priority=priority, is_settled=is_settled,
     )  # fmt: skip
 
 
@@ -146,3 +160,20 @@ def test_it_looks_again_right_after_the_lease_of_another_is_to_end() -> None:
 
 def test_a_shorter_lease_is_looked_after_more_often() -> None:
     assert (every_s(5), every_s(15), every_s(60)) == (1.0, 3.0, 3.0)
+
+
+def test_scopes_that_are_only_followed_take_no_lanes() -> None:
+    """Else what is to be sent would wait for hours, until comparisons have ended."""
+    followed = [work(number, "me", 10.0, is_settled=True) for number in range(1, 5)]
+    assert taken(*followed, work(5), work(6), lanes=2, workers=(2,), mine=(1, 2, 3, 4)) == [5, 6]
+    assert taken(*followed, work(5), work(6), lanes=2, workers=(2,), mine=(1, 2, 3, 4, 7)) in ([5], [6])
+    dead = [work(number, is_settled=True) for number in range(100)]
+    assert len(taken(*dead, lanes=2, workers=(2,), cannot=200)) == FOLLOWED * 2
+    both = taken(*dead, work(300), lanes=1, workers=(1,), mine=(400,), cannot=200)
+    assert len(both) == FOLLOWED
+    assert 300 not in both
+
+
+def test_those_who_follow_share_what_was_handed_on() -> None:
+    fresh = [work(number, free_s=0.1, is_settled=True) for number in range(8)]
+    assert len(taken(*fresh, workers=(4, 4), cannot=200)) == 4
