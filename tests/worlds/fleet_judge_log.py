@@ -186,7 +186,7 @@ def _one_in_doubt(history: FleetHistory) -> Iterator[Violation]:
 def _may_land(requests: list[Sent], since: float, now: float, landing_s: float) -> bool:
     """Whether that of *requests* which was intended at *since* may land after *now*, and nobody knows its end, recorded
     or not."""
-    sent = next((sent for sent in requests if sent.checked_at >= since), None)
+    sent = next((sent for sent in requests if 0 <= sent.checked_at - since <= LEAVE_S + UNITS), None)
     if sent is None or now >= sent.left_at + landing_s:
         return False
     return not (sent.is_clear and sent.ended_at is not None and sent.ended_at <= now)
