@@ -72,8 +72,12 @@ class OneScopeManifest(Manifest):
 
     def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Entry | Finding]:
         """What `Manifest.read` gives. Raises `UserError`."""
+        items = self._of.read(defaults, now=now, allow_duplicates=allow_duplicates)
+        return self._of_one_scope(items) if bounds_running(self._settings) else items
+
+    def _of_one_scope(self, items: Iterator[Entry | Finding]) -> Iterator[Entry | Finding]:
         scopes: set[tuple[str, str]] = set()
-        for item in self._of.read(defaults, now=now, allow_duplicates=allow_duplicates):
+        for item in items:
             if isinstance(item, Entry) and item.terms.scope not in scopes:
                 scopes.add(item.terms.scope)
                 refuse_several_scopes(self._settings, len(scopes))
