@@ -289,13 +289,22 @@ async def test_a_database_that_is_away_is_told_of_and_comes_back(
 
 
 async def test_comparisons_are_followed_to_their_verdicts_whoever_runs_them(
-    cloud: Simulator, tmp_path: Path, address: Address
+    cloud: Simulator, tmp_path: Path, address: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("BATCHER_POLL", "5s")
     async with (
         serving(tmp_path, database=address, workers=0) as one,
         serving(tmp_path, database=address, workers=1) as two,
     ):
         id = (await one.submit(FOLLOWED, "wait=true"))["id"]
+        await one.created(id, 3)
+
+        async def is_shown() -> bool:  # also where nothing is sent any more, and verdicts are found
+            (worker,) = (await one.get("/v1/workers"))["workers"]
+            (scope,) = (await one.get("/v1/scopes"))["scopes"] or [{"waves": [], "worker": None}]
+            return bool(worker["waves"] == scope["waves"] == [id] and scope["worker"] == worker["id"])
+
+        await eventually(is_shown)
         followed = await one.lines(f"/v1/waves/{id}/verdicts?follow=true")
         assert Counter(line["verdict"] for line in followed) == {"consistent": 2, "inconsistent": 1}
         for service in (one, two):

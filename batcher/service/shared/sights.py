@@ -17,7 +17,10 @@ from batcher.wave.status import ScopeStatus, WaveStatus
 
 _OVER_S = 10.0  # over which a pace is taken
 
-_WORKERS = """
+# What is to be done of a wave (w) in a scope (s, by p): something is to be sent, or a verdict to be found.
+_TO_DO = """(p.settled < p.entries AND coalesce(forbidden(w.number, s.id), 'paused') IN ('paused', 'scope paused'))
+    OR (p.decided < p.settled AND followed(w.number))"""
+_WORKERS = f"""
 SELECT k.name, k.host, k.pid, k.version, k.started_at AT TIME ZONE 'UTC', k.seen_at AT TIME ZONE 'UTC', k.lanes,
     k.refuses,
     coalesce((SELECT jsonb_agg(jsonb_build_object('endpoint', s.endpoint, 'project_id', s.project_id, 'epoch', s.epoch,
@@ -25,19 +28,18 @@ SELECT k.name, k.host, k.pid, k.version, k.started_at AT TIME ZONE 'UTC', k.seen
         ORDER BY s.endpoint, s.project_id)
         FROM scopes s WHERE s.owner = k.name AND s.lease_until > clock_timestamp()), '[]'),
     coalesce((SELECT jsonb_agg(DISTINCT w.id) FROM scopes s
-        JOIN wave_scopes p ON p.scope = s.id AND p.settled < p.entries JOIN waves w ON w.number = p.wave AND w.planned
-        WHERE s.owner = k.name AND s.lease_until > clock_timestamp()
-        AND coalesce(forbidden(w.number, s.id), 'paused') IN ('paused', 'scope paused')), '[]')
+        JOIN wave_scopes p ON p.scope = s.id JOIN waves w ON w.number = p.wave AND w.planned
+        WHERE s.owner = k.name AND s.lease_until > clock_timestamp() AND ({_TO_DO})), '[]')
 FROM workers k WHERE k.seen_at > clock_timestamp() - make_interval(secs => %s) ORDER BY k.name
-"""
-_SCOPES = """
+"""  # noqa: S608 - a condition of ours
+_SCOPES = f"""
 SELECT s.endpoint, s.project_id, s.rate, s.paused, CASE WHEN s.lease_until > clock_timestamp() THEN s.owner END,
     array_agg(w.id ORDER BY w.number), array_agg(o.rate ORDER BY w.number)
-FROM scopes s JOIN wave_scopes p ON p.scope = s.id AND p.settled < p.entries
+FROM scopes s JOIN wave_scopes p ON p.scope = s.id
 JOIN waves w ON w.number = p.wave AND w.planned JOIN wave_orders o ON o.wave = w.number
-WHERE coalesce(forbidden(w.number, s.id), 'paused') IN ('paused', 'scope paused')
+WHERE {_TO_DO}
 GROUP BY s.id ORDER BY s.endpoint, s.project_id
-"""
+"""  # noqa: S608 - likewise
 
 
 def workers_told(link: DatabaseLink) -> list[dict[str, Any]]:
