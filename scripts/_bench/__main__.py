@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import math
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
@@ -16,7 +18,7 @@ from rich.table import Table
 from _bench import against
 from _bench.common import Row
 from _bench.page import put_into
-from _bench.part import SUBJECTS, measured
+from _bench.part import CUT_SHORT, SUBJECTS, measured
 from _bench.profile import profile
 
 USUAL = [name for name, subject in SUBJECTS.items() if subject.needs is None]
@@ -36,7 +38,7 @@ def main() -> int:
         console.print(f"measuring {name} …", style="dim")
         found[name] = rows_of()
         console.print(_table(name, found[name]))
-        if arguments.into is not None:  # at once: what comes behind may be stopped
+        if arguments.into is not None and found[name][0].subject != CUT_SHORT:  # at once: what comes behind may end
             how = " with `--quick`" if arguments.quick else ""
             heading = f"Measured on {datetime.now(UTC):%F}{how}: {machine()}, load before {load:.1f}."
             put_into(arguments.into, name, heading, found[name])
@@ -49,7 +51,9 @@ def _measures(arguments: argparse.Namespace) -> dict[str, Callable[[], list[Row]
     if arguments.against is not None:
         rows_of = partial(against.rows, arguments.against, quick=arguments.quick)
         return {f"this build / {arguments.against}": lambda: list(rows_of())}
-    return {name: partial(measured, name, quick=arguments.quick) for name in arguments.subjects or USUAL}
+    ends_at = math.inf if arguments.within is None else time.monotonic() + arguments.within * 60
+    one = partial(measured, quick=arguments.quick, ends_at=ends_at)
+    return {name: partial(one, name) for name in arguments.subjects or USUAL}
 
 
 def _arguments() -> argparse.Namespace:
@@ -66,6 +70,7 @@ def _arguments() -> argparse.Namespace:
         + ", ".join(f"{name} ({subject.needs})" for name, subject in SUBJECTS.items() if subject.needs is not None),
     )
     parser.add_argument("--quick", action="store_true", help="fewer rounds, 100,000 entries instead of a million")
+    parser.add_argument("--within", metavar="MINUTES", type=float, help="end by then, with what was measured")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures here, too")
     parser.add_argument(
         "--into",

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 from _bench.common import ROOT, Row, surroundings
 
+CUT_SHORT = "not measured to its end"
 _ENDS_S = 30.0  # for a subject that is told to end, with its server and workers
 
 
@@ -31,21 +32,24 @@ class Subject(NamedTuple):
 
 
 SUBJECTS = {
-    "pace": Subject("pace", 6),
     "throughput": Subject("throughput", 6),
-    "size": Subject("size", 6),
-    "scale": Subject("scale", 20),
-    "follow": Subject("follow", 6),
-    "startup": Subject("startup", 3),
-    "keepers": Subject("keepers", 5),
     "machines": Subject("machines", 8),
+    "keepers": Subject("keepers", 5),
+    "startup": Subject("startup", 3),
+    "follow": Subject("follow", 6),
+    "size": Subject("size", 6),
+    "pace": Subject("pace", 6),
+    "scale": Subject("scale", 20),
     "counts": Subject("counts", 20, needs="valgrind, and its time"),
 }
 
 
-def measured(name: str, *, quick: bool) -> list[Row]:
-    """The rows of the subject *name*. Where it fails or takes too long, those that there are, and one that says so."""
-    minutes = SUBJECTS[name].minutes
+def measured(name: str, *, quick: bool, ends_at: float) -> list[Row]:
+    """The rows of the subject *name*, which ends by *ends_at*, monotonic, in any case.
+
+    Where it fails or takes too long, those that there are, and one that says so.
+    """
+    minutes = min(SUBJECTS[name].minutes, max(0.0, ends_at - time.monotonic()) / 60)
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o711)  # PostgreSQL runs as another user
         told = Path(folder, "rows")
@@ -59,12 +63,12 @@ def measured(name: str, *, quick: bool) -> list[Row]:
             status = process.wait(minutes * 60)
             why = None if status == 0 else f"it ended with {status}"
         except subprocess.TimeoutExpired:
-            why = f"it took more than {minutes:g} minutes"
+            why = f"it took more than {minutes:.1f} minutes"
         finally:
             _end(process)
         found = [Row(**json.loads(line)) for line in told.read_bytes().splitlines()] if told.exists() else []
     if why is not None:
-        found.append(Row(subject="not measured to its end", figure=why, good=False))
+        found.append(Row(subject=CUT_SHORT, figure=why, good=False))
     return found
 
 
