@@ -9,7 +9,7 @@ from statistics import mean, median
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from batcher.pace.limit_finder import LimitFinder
+from batcher.pace.limit_finding.finder import LimitFinder
 from batcher.rates import Rate
 from tests.pace.simulated import Cloud, send_all
 

@@ -25,7 +25,7 @@ from batcher.drs import guesses
 from batcher.drs.outcome import ErrorKind, Fate, Foreign, HalfOutcome, Trouble
 from batcher.durations import duration_text
 from batcher.logger import get_logger
-from batcher.pace.limit_finder import LimitFinder
+from batcher.pace.limit_finding.finder import LimitFinder
 from batcher.pace.outage_detector import OutageDetector
 from batcher.pace.pacer import Pacer
 from batcher.pace.per_job_throttling import PerJobThrottling

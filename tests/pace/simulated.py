@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from itertools import count
 from math import inf
 
-from batcher.pace.limit_finder import LimitFinder
+from batcher.pace.limit_finding.finder import LimitFinder
 from batcher.pace.per_job_throttling import PerJobThrottling
 from batcher.pace.window import Window, WindowPlace
 from batcher.rates import Rate

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from batcher.pace.limit_finder import LimitFinder
+from batcher.pace.limit_finding.finder import LimitFinder
 from batcher.rates import Rate
 from tests.pace.simulated import Cloud, send_all
 

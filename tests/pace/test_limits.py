@@ -4,8 +4,8 @@ import random
 
 import pytest
 
-from batcher.pace.limits import History
-from batcher.pace.strays import Credit, Trial
+from batcher.pace.limit_finding.credit import Credit
+from batcher.pace.limit_finding.history import History
 from batcher.rates import Rate
 from tests.pace.server import CountingServer
 
@@ -35,8 +35,7 @@ def test_the_limit_that_there_is_explains_what_was_seen(limit: Rate, refused_cou
         server = CountingServer(limit, refused_count=refused_count)
         history = _played(server, gaps_s, latency_s=(0.01, 0.3), seed=seed)
         assert server.turned_away
-        assert history.explained(limit.period_s, sliding=True), f"seed {seed}"
-        assert history.explained(limit.period_s, sliding=False), f"seed {seed}"
+        assert history.explained(limit.period_s), f"seed {seed}"
 
 
 def test_a_request_turned_away_where_many_more_are_let_in_is_explained_by_nothing() -> None:
@@ -45,25 +44,11 @@ def test_a_request_turned_away_where_many_more_are_let_in_is_explained_by_nothin
     for nth in range(100):
         history.let_in(nth / 10, nth / 10 + 0.05)
     history.refused(20.0, 20.05)
-    assert history.explained(1.0, sliding=True)  # it may have been the hundred before
+    assert history.explained(1.0)  # it may have been the hundred before
     for nth in range(300):
         history.let_in(21 + nth / 10, 21 + nth / 10 + 0.05)
-    assert not history.explained(1.0, sliding=True)
-    assert not history.explained(1.0, sliding=False)
+    assert not history.explained(1.0)
     assert history.fit() is None
-
-
-def test_limits_that_do_not_slide_are_thought_of() -> None:
-    """Ten each second from the full second on: twenty around one are no proof of more than ten."""
-    history = History()
-    for nth in range(20):
-        history.let_in(0.5 + nth / 20, 0.5 + nth / 20 + 0.01)
-    for nth in range(10):
-        history.let_in(3.0 + nth / 20, 3.0 + nth / 20 + 0.01)
-    history.refused(3.5, 3.51)
-    history.let_in(4.0, 4.01)
-    assert not history.explained(1.0, sliding=True)
-    assert history.explained(1.0, sliding=False)
 
 
 def test_what_is_excused_or_long_ago_counts_but_proves_nothing() -> None:
@@ -95,25 +80,14 @@ def test_more_is_counted_than_is_remembered() -> None:
     assert (fit.rate.count, fit.rate.period_s) == (1000, 3600.0)
 
 
-def test_credit_is_earned_slowly_and_faster_where_strays_are_believed_in() -> None:
-    """One for sixty requests, three at most; after a trial twice the share that was seen."""
+def test_credit_is_earned_slowly_and_spent_at_once() -> None:
+    """One refusal for sixty requests, three at most."""
     credit = Credit()
+    for _ in range(30):
+        credit.earn()
+    assert credit.left == pytest.approx(0.5)
     for _ in range(600):
         credit.earn()
     assert credit.left == pytest.approx(3.0)
-    credit.believe(0.1)
-    assert credit.believes
-    for _ in range(5):
-        credit.earn()
-    assert credit.left == pytest.approx(4.0)
-    for _ in range(500):
-        credit.earn()
-    assert not credit.believes
-    assert credit.left == pytest.approx(3.0)
-
-
-def test_a_trial_tells_the_share_of_strays_unless_there_are_too_many() -> None:
-    """What came before does not count."""
-    trial = Trial(None, 0.0, let_in=100, refused=50)
-    assert trial.strays(118, 52) == pytest.approx(0.1)
-    assert trial.strays(101, 52) is None
+    credit.spend(4)
+    assert credit.left == pytest.approx(-1.0)

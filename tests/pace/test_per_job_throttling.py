@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from batcher.channel.governor import Governor
 from batcher.drs.outcome import ErrorKind, Fate, Made, Trouble
-from batcher.pace.limit_finder import LimitFinder
+from batcher.pace.limit_finding.finder import LimitFinder
 from batcher.pace.per_job_throttling import PerJobThrottling
 from batcher.rates import Rate
 from tests.pace.server import virtual_clock

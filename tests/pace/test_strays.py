@@ -4,7 +4,7 @@ from statistics import mean
 
 import pytest
 
-from batcher.pace.limit_finder import LimitFinder
+from batcher.pace.limit_finding.finder import LimitFinder
 from batcher.rates import Rate
 from tests.pace.simulated import Cloud, Course, send_all
 

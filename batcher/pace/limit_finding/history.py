@@ -86,23 +86,14 @@ class History:
         """When the requests left that are remembered, or only those of them that were let in, in order."""
         return sorted(one.sent_at for one in self._seen if one.let_in or not let_in)
 
-    def explained(self, period_s: float, *, sliding: bool) -> bool:
-        """Whether a limit explains what was seen: of a period that is remembered as a whole, or *period_s* at most.
-
-        Limits that are not *sliding*, as they start afresh each period or fill up again bit by bit, let in twice their
-        count within a period, and once more in each further one.
-        """
+    def explained(self, period_s: float) -> bool:
+        """Whether a limit explains what was seen: of a period that is remembered as a whole, or *period_s* at most."""
         let_in = self._let_in()
         if not self._refused or not let_in:
             return False
         longest_s = max(self._seen[-1].answered_at - self._seen[0].sent_at if self._forgotten else inf, period_s)
-        at_most = {period: self._at_most(period) for period in PERIODS_S if period <= longest_s}
-        at_least = {period: self._at_least(let_in, period) for period in PERIODS_S}
-        if sliding:
-            return any(at_least[period] <= most for period, most in at_most.items())
         return any(
-            all(at_least[window] <= most * (window / period + 1) for window in PERIODS_S if window >= period)
-            for period, most in at_most.items()
+            self._at_least(let_in, period) <= self._at_most(period) for period in PERIODS_S if period <= longest_s
         )
 
     def fit(self, shortest_s: float = 0.0) -> Fit | None:

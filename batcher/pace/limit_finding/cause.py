@@ -1,0 +1,52 @@
+"""Why a scope was turned away, once there is room again: a pure function of what is known then."""
+
+from enum import Enum, auto
+
+from msgspec import Struct
+
+from batcher.pace.limit_finding.evidence import CERTAIN
+
+_FEW_GAPS = 7  # room again after so many: the pace was only just above the limit
+_BY_CHANCE = 3  # refusals in a row that strays may bring; a full window brings more
+
+
+class Cause(Enum):
+    """Why requests were turned away."""
+
+    NAMED = auto()  # the answer named a limit below the pace, which is kept from now on
+    PUSHED_TOGETHER = auto()  # the way to the cloud carried requests closer together than they left
+    STRAYS = auto()  # slowing down was of no help: what is turned away has nothing to do with the pace
+    STRAY = auto()  # this one may be a stray: nobody can tell yet
+    STEP = auto()  # the last step up was one too many
+    A_LITTLE_TOO_FAST = auto()
+    FAR_TOO_FAST = auto()
+
+
+class Circumstances(Struct, frozen=True, kw_only=True):
+    """What is known when there is room again. *odds* as `evidence.Weighed` has them."""
+
+    named: bool  # the answer named a limit below the pace
+    searching: bool
+    gaps: float  # between requests, for which there was no room
+    refused: int  # in a row
+    pushed_together: bool  # counting from answers is worth a try
+    odds: float
+    on_trial: bool  # the pace was cut before, and the slower one is not proven
+    in_credit: bool  # so few were turned away that they may pass for strays
+    stepped_up: bool  # and that step is not proven
+
+
+def cause_of(known: Circumstances) -> Cause:
+    """Why the scope was turned away."""
+    few = not known.searching and known.gaps <= _FEW_GAPS
+    if known.named:
+        return Cause.NAMED
+    if few and known.pushed_together:
+        return Cause.PUSHED_TOGETHER
+    if known.on_trial and known.odds > CERTAIN and known.refused <= _BY_CHANCE:
+        return Cause.STRAYS
+    if known.in_credit and not known.searching and known.odds > -CERTAIN:
+        return Cause.STRAY
+    if known.stepped_up:
+        return Cause.STEP
+    return Cause.A_LITTLE_TOO_FAST if few else Cause.FAR_TOO_FAST

@@ -1,0 +1,83 @@
+"""A scope that was turned away: how it was going until then, and for how long it is silent before it feels for room."""
+
+from math import inf
+
+from msgspec import Struct
+
+from batcher.drs.guesses import THROTTLE_WAIT_S
+from batcher.rates import Rate
+
+_GAPS = 3  # of the first silence, where the answer names none: a limit a little too low has room again by then
+_STRAY_GAPS = 1  # where it may well be a stray
+_SHORTEST_S = 0.05
+_LONGEST_S = 600.0
+_DOUBLED_BELOW_S = 1.0  # silences grow quickly up to a second, by half from then on
+_AGREED = 0.9  # of what `Retry-After` says, as its seconds are rounded up
+
+
+class Closure(Struct, kw_only=True):
+    """Since the scope was turned away. Moments are monotonic seconds.
+
+    *several* is how many must be turned away until a `Retry-After` holds for the whole scope, and not just for the
+    entry that got it.
+    """
+
+    at: float  # when the first left that was turned away
+    answered_at: float  # when its answer came
+    kept_s: float  # for how long the pace had been kept
+    let_in: int  # since the scope was last opened
+    rate: Rate | None  # in force then
+    per_s: float  # the pace really kept
+    several: int = 1
+    silence_s: float = 0.0
+    until: float = -inf  # there was no room: when the last left that was turned away, or as its answer said
+    says_when: bool = False
+    refused: int = 1
+    named: Rate | None = None  # the limit that the answer named, and
+    told: bool = False  # whether it was below the pace, and is kept from now on
+
+    @property
+    def may_be_stray(self) -> bool:
+        """Whether what was turned away is likely to be a stray."""
+        return self.several > 1
+
+    def begin(self, retry_after_s: float | None) -> None:
+        """The first silence."""
+        told_s = self._for_all(retry_after_s)
+        if told_s is None:
+            gaps_s = (_STRAY_GAPS if self.may_be_stray else _GAPS) / self.per_s
+            answer_s = 0.0 if self.may_be_stray else self.answered_at - self.at
+            told_s = min(max(gaps_s + answer_s, _SHORTEST_S), THROTTLE_WAIT_S)
+        self.silence_s = told_s
+        self._note(self.at, self.answered_at, self._for_all(retry_after_s))
+
+    def again(self, sent_at: float, now: float, retry_after_s: float | None) -> None:
+        """One that felt for room was turned away as well: a longer silence, as refused requests may count too."""
+        self.refused += 1
+        told_s = self._for_all(retry_after_s)
+        longer = 2.0 if self.silence_s < _DOUBLED_BELOW_S else 1.5
+        self.silence_s = max(min(self.silence_s * longer, _LONGEST_S), told_s or 0.0)
+        self._note(sent_at, now, told_s)
+
+    def also(self, now: float, since: float, retry_after_s: float | None) -> float | None:
+        """One that was under way was turned away as well: the longer silence that it asks for, if it does, where the
+        one in force began at *since*."""
+        self.refused += 1
+        told_s = self._for_all(retry_after_s)
+        if told_s is None or now + told_s <= since + self.silence_s:
+            return None
+        self.silence_s, self.says_when = now + told_s - since, True
+        self.until = now + _AGREED * told_s
+        return told_s
+
+    def shows_room(self, sent_at: float) -> bool:
+        """Whether one that was under way, left at *sent_at* and was let in shows that there is room: the only one that
+        was turned away may be a stray, and had arrived by then."""
+        return self.may_be_stray and self.refused == 1 and sent_at > (self.at + self.answered_at) / 2
+
+    def _for_all(self, retry_after_s: float | None) -> float | None:
+        return retry_after_s if self.refused >= self.several else None
+
+    def _note(self, sent_at: float, now: float, told_s: float | None) -> None:
+        self.says_when = told_s is not None
+        self.until = sent_at if told_s is None else now + _AGREED * told_s

@@ -1,0 +1,205 @@
+"""Strays or a limit: what the refusals of a scope look like, weighed against each other. No I/O and no clock.
+
+A limit turns requests away where much has been sent shortly before; strays come whatever was sent. So for each request
+the *traffic* before it is kept, a count that fades within the limit's period, and beside it whether it was let in. The
+two explanations foretell:
+
+    strays       a share q, at any traffic
+    a limit at T hardly any below T; above it either all of them (a window is full), or what exceeds it (a bucket that
+                 fills up bit by bit, a window that starts afresh at moments we cannot see)
+
+`Evidence.weigh` is the logarithm of how much likelier strays explain what was seen than the likeliest limit does (a
+likelihood ratio, as in Wald's sequential test): above `CERTAIN` they are strays, below its negative a limit, and in
+between nobody can tell yet. At one pace the two look alike. It is the requests after a pause and those at a slower pace
+that tell: a limit lets them in, strays do not care.
+
+A request that feels for room after a refusal tells as well: after a stray it is turned away as rarely as any other,
+while a full window turns away several in a row.
+
+Limits change. Where the latest requests alone speak for a limit, what was seen before them is forgotten (Page's test).
+"""
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from math import exp, log
+
+from msgspec import Struct
+
+CERTAIN = 3.0
+"""The logarithm of 20: one in twenty decisions may be wrong, which costs a few refusals and is found out."""
+
+_REMEMBERED = 400  # requests: a trial of a slower pace must be remembered until the next is due, and a change forgotten
+_LATEST = 30  # requests: three seconds of 10/s, after which a limit that was halved has shown itself
+_CHANGED = 4.0  # odds of the latest requests against strays: they are few, and are weighed at every refusal
+_PROBES = 60  # that felt for room, and
+_LATEST_PROBES = 6  # as many as come with the latest requests where one in five is turned away
+
+_LEVEL = log(1.04)  # levels of traffic lie 4% apart: finer than paces are told from each other
+_LOWEST = 30  # levels below the highest that a limit is looked for: down to 0.3 of it
+_CHANCE = 0.01  # of a refusal that no explanation foretells, and of a request let in that none does
+_MOST_STRAYS = 1 / 3  # of all: so many are no strays
+_SOFT = 0.08  # how sharply a full window shows: arrivals are known to a request or so of ten
+
+
+class Weighed(Struct, frozen=True, gc=False):
+    """*odds*: the logarithm of how much likelier strays are than a limit. *share* of the requests was turned away."""
+
+    odds: float
+    share: float
+
+
+class Evidence:
+    """The last requests of a scope that say something about strays. Moments are monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._traffic = (_Traffic(), _Traffic())  # refused requests count towards some limits, and not towards others
+        self._seen: deque[tuple[tuple[int, int], bool]] = deque()  # the levels of traffic, and whether it was refused
+        self._tallies = (_Tally(), _Tally())
+        self._probes: deque[bool] = deque(maxlen=_PROBES)  # whether it was refused
+
+    def request(self, sent_at: float, *, refused: bool, fades_s: float, telling: bool) -> None:
+        """An answer came to a request that left at *sent_at*. Traffic fades within *fades_s*, the limit's period as far
+        as it is known. Not *telling*: it only adds to the traffic, as what is under way when the scope is turned away.
+        """
+        everything, let_in = self._traffic
+        if telling:
+            self._see((everything.level(sent_at, fades_s), let_in.level(sent_at, fades_s)), refused)
+        everything.add(sent_at, fades_s)
+        if not refused:
+            let_in.add(sent_at, fades_s)
+
+    def probe(self, *, refused: bool) -> None:
+        """A request that felt for room, after one was turned away, was *refused* as well, or let in."""
+        self._probes.append(refused)
+
+    def weigh(self) -> Weighed:
+        """What is likelier; older requests are forgotten where the latest alone speak for a limit."""
+        if len(self._seen) > _LATEST:
+            latest = _weigh(self._latest(), ())
+            if latest.odds < -_CHANGED:
+                self._forget()
+                return latest
+        return _weigh(self._tallies, self._probes)
+
+    def _see(self, levels: tuple[int, int], refused: bool) -> None:
+        self._seen.append((levels, refused))
+        for tally, level in zip(self._tallies, levels, strict=True):
+            tally.add(level, refused)
+        if len(self._seen) > _REMEMBERED:
+            self._drop()
+
+    def _drop(self) -> None:
+        levels, refused = self._seen.popleft()
+        for tally, level in zip(self._tallies, levels, strict=True):
+            tally.drop(level, refused)
+
+    def _forget(self) -> None:
+        while len(self._seen) > _LATEST:
+            self._drop()
+        while len(self._probes) > _LATEST_PROBES:
+            self._probes.popleft()
+
+    def _latest(self) -> "tuple[_Tally, _Tally]":
+        tallies = (_Tally(), _Tally())
+        for levels, refused in islice(self._seen, len(self._seen) - _LATEST, None):
+            for tally, level in zip(tallies, levels, strict=True):
+                tally.add(level, refused)
+        return tallies
+
+
+class _Traffic:
+    """How many requests left of late: each counts for less and less."""
+
+    __slots__ = ("_at", "_count")
+
+    def __init__(self) -> None:
+        self._count, self._at = 0.0, 0.0
+
+    def level(self, sent_at: float, fades_s: float) -> int:
+        """On a scale of logarithms, with the request itself."""
+        return round(log(1 + self._faded(sent_at, fades_s)) / _LEVEL)
+
+    def add(self, sent_at: float, fades_s: float) -> None:
+        self._count = 1 + self._faded(sent_at, fades_s)
+        self._at = max(sent_at, self._at)
+
+    def _faded(self, sent_at: float, fades_s: float) -> float:
+        return self._count * exp(min(0.0, self._at - sent_at) / fades_s)
+
+
+class _Tally:
+    """How many requests were let in and turned away, at each level of traffic."""
+
+    __slots__ = ("let_in", "refused")
+
+    def __init__(self) -> None:
+        self.let_in: Counter[int] = Counter()
+        self.refused: Counter[int] = Counter()
+
+    def add(self, level: int, refused: bool) -> None:
+        (self.refused if refused else self.let_in)[level] += 1
+
+    def drop(self, level: int, refused: bool) -> None:
+        counter = self.refused if refused else self.let_in
+        counter[level] -= 1
+        if not counter[level]:
+            del counter[level]
+
+    def likeliest_limit(self) -> float:
+        """The logarithm of how likely the limit that explains it best makes what was seen."""
+        highest = max((*self.let_in, *self.refused))
+        return max(_likelihood(self, form, limit) for form in _FORMS for limit in range(highest - _LOWEST, highest + 2))
+
+
+def _weigh(tallies: "tuple[_Tally, _Tally]", probes: Sequence[bool]) -> Weighed:
+    refused, let_in = tallies[0].refused.total(), tallies[0].let_in.total()
+    if not refused:
+        return Weighed(0.0, 0.0)
+    share = refused / (refused + let_in)
+    strays = min(max(share, _CHANCE), _MOST_STRAYS)
+    likelihood = refused * log(strays) + let_in * log(1 - strays)
+    limit = max(tally.likeliest_limit() for tally in tallies)
+    return Weighed(likelihood + _probe_odds(probes, strays) - limit, share)
+
+
+def _probe_odds(probes: Sequence[bool], strays: float) -> float:
+    """What requests that felt for room say: 0 where no more of them were turned away than of the others."""
+    refused = sum(probes)
+    if not probes or refused <= strays * len(probes):
+        return 0.0
+    share = min(refused / len(probes), 1 - _CHANCE)
+    return refused * log(strays / share) + (len(probes) - refused) * log((1 - strays) / (1 - share))
+
+
+class _Form(Struct, frozen=True):
+    """What a limit does at each level above it (`_BELOW` is that of the limit): logarithms of likelihoods."""
+
+    refused: tuple[float, ...]
+    let_in: tuple[float, ...]
+
+
+_BELOW = 30  # levels below a limit at which it turns nothing away
+_ABOVE = 64  # levels above it, after which it makes no difference
+
+
+def _form(exceeding: Iterable[float]) -> _Form:
+    chances = [_CHANCE + (1 - 2 * _CHANCE) * share for share in exceeding]
+    return _Form(tuple(map(log, chances)), tuple(log(1 - chance) for chance in chances))
+
+
+_DISTANCES = [level * _LEVEL for level in range(-_BELOW, _ABOVE)]
+_FORMS = (
+    _form(1 / (1 + exp(-distance / _SOFT)) for distance in _DISTANCES),  # a full window
+    _form(max(0.0, 1 - exp(-distance)) for distance in _DISTANCES),  # only what exceeds it
+)
+
+
+def _likelihood(tally: _Tally, form: _Form, limit: int) -> float:
+    return sum(n * form.refused[_at(level - limit)] for level, n in tally.refused.items()) + sum(
+        n * form.let_in[_at(level - limit)] for level, n in tally.let_in.items()
+    )
+
+
+def _at(distance: int) -> int:
+    return min(max(distance + _BELOW, 0), _BELOW + _ABOVE - 1)

@@ -1,0 +1,358 @@
+"""Finding the pace that the cloud allows, where nobody has told us: a pure object over moments and answers.
+
+    searching ──▶ rising ◀──────────┐      up to our own limit, where there is one
+        └───────────┴──turned away──▶ throttled ──let in──┘
+
+*Searching* doubles the pace every second. The first request that is turned away *closes* the scope (`closure`); after
+a silence one request at a time feels whether there is room again, each after a longer silence, since on some APIs a
+refused request counts against the limit too. Once one is let in, `cause` says which it was:
+
+- **A stray.** Limits are per user, so another tool may have used up the moment. While nobody can tell, the pace has
+  `credit` for a few of those, which is less than what a limit a little too low for it would use up.
+- **A little too fast.** There was room again after a few gaps. Back to the pace before the last step up, or down by a
+  tenth, and by more where little was let in and a limit so low explains it; from there it climbs again (`climb`).
+- **Far too fast.** There was no room for long. What was let in and turned away fits few limits: `history` names the
+  one to go on with. The longer there was no room, the lower a limit is believed; and a pace that was kept for long, or
+  one that the answer itself names, is not given up for less than half of it on a single occasion.
+- **Strays, many of them.** The pace was cut, and requests are turned away all the same: whatever limit there may be,
+  strays are likelier (`evidence`). Then the pace is not the reason: back to where it began, at once.
+
+A limit below the pace that the answer names is kept at once, and for long. Nothing takes the pace far below what was
+let in over the last half minute. Where a request was turned away although we kept the limit, the way to the cloud may
+have carried requests closer together than they left: for a while each is counted from its answer (`answer_counting`).
+"""
+
+from bisect import bisect_right
+from collections import deque
+from math import inf
+
+from msgspec import Struct
+
+from batcher.pace.limit_finding import climb
+from batcher.pace.limit_finding.answer_counting import AnswerCounting
+from batcher.pace.limit_finding.cause import Cause, Circumstances, cause_of
+from batcher.pace.limit_finding.climb import Climb
+from batcher.pace.limit_finding.closure import Closure
+from batcher.pace.limit_finding.credit import Credit
+from batcher.pace.limit_finding.evidence import CERTAIN, Evidence
+from batcher.pace.limit_finding.history import History
+from batcher.pace.limit_finding.paces import (
+    START_PER_S,
+    as_rate,
+    floor_per_s,
+    is_used,
+    measured_per_s,
+    named_rate,
+    scaled,
+)
+from batcher.rates import Rate
+
+_FASTER_PER_S = 0.7  # for each request let in while searching: the pace doubles about every second
+_RECENT = 10  # requests by which it is told whether the pace is used
+
+_BELOW, _FAR_BELOW = 0.9, 0.5  # of a pace that was a little too fast: at most, and at least
+_AT_LEAST_GAPS = 5  # of those in which there was no room: a lower pace is not believed in at once
+_LONG = 10  # times as long as there was no room, and the pace is not given up for less than half of it
+_MANY_GAPS = 30  # no room for so many: it was far above
+
+_CREDITED = 1.0  # credit with which a refusal is likely to be a stray, or
+_SETTLED = 30  # requests let in at this pace: a limit by the second would have shown itself
+_LIKELY = 1.0  # odds for strays, with which it is too
+_SEVERAL, _SEVERAL_STRAYS = 2, 3  # that must be turned away until a `Retry-After` is the scope's
+
+
+class Stretch(Struct):
+    """Requests let in since something, beside how many were turned away; *since* is when the first of them left."""
+
+    let_in: int = 0
+    refused: int = 0
+    since: float = 0.0
+
+    def add(self, sent_at: float) -> None:
+        """One more was let in."""
+        if not self.let_in:
+            self.since = sent_at
+        self.let_in += 1
+
+    def lasted_s(self, until: float) -> float:
+        """For how long, up to *until*."""
+        return until - self.since if self.let_in else 0.0
+
+
+class Cut(Struct, frozen=True):
+    """The pace was cut from *rate*, and the slower one is on trial."""
+
+    rate: Rate | None
+
+
+class LimitFinder:
+    """The pace of one scope. Read `rate`, `strict` and `alone` after each call: they may have changed.
+
+    *ceiling* is our own limit, None for none; *search* begins slowly and finds the cloud's. All moments are
+    monotonic seconds.
+    """
+
+    def __init__(self, ceiling: Rate | None, *, search: bool = False) -> None:
+        self.ceiling = ceiling
+        self.searching = search
+        self.rate: Rate | None = as_rate(START_PER_S) if search else ceiling
+        self.named: Rate | None = None  # the limit that the cloud named, unless it proved wrong
+        self.confirmed = False  # a whole period has passed under it
+        self._let_in = 0  # requests, in all
+        self._recent: deque[float] = deque(maxlen=_RECENT)
+        self._since = -inf  # what left before says nothing new about the pace
+        self._closure: Closure | None = None
+        self._run = Stretch()  # since the scope was last opened, or the pace last changed
+        self._kept = Stretch()  # at this pace, those before a stray included
+        self._cut: Cut | None = None
+        self._period_s = 1.0 if ceiling is None else max(1.0, ceiling.period_s)  # of the limit, as far as it is known
+        self._history = History()
+        self._evidence = Evidence()
+        self._credit = Credit()
+        self._climb = Climb(0.0 if ceiling is None else ceiling.per_s)
+        self._answer_counting = AnswerCounting()
+
+    @property
+    def strict(self) -> bool:
+        """Whether each request is to be counted from its answer."""
+        return self._answer_counting.on
+
+    @property
+    def alone(self) -> bool:
+        """Whether only one request may be under way."""
+        return self._closure is not None
+
+    def accepted(self, sent_at: float, now: float) -> None:
+        """The cloud let in a request that left at *sent_at*."""
+        closure = self._closure
+        news = sent_at >= self._since
+        self._history.let_in(sent_at, now)
+        self._let_in += 1
+        telling = news and closure is None and not self.searching
+        self._evidence.request(sent_at, refused=False, fades_s=self._period_s, telling=telling)
+        if closure is not None:
+            if news or closure.shows_room(sent_at):
+                self._reopen(closure, sent_at)
+            return
+        if news:
+            self._go_on(sent_at)
+
+    def turned_away(
+        self, sent_at: float, now: float, *, retry_after_s: float | None, named: tuple[int, float] | None
+    ) -> float | None:
+        """The cloud turned a request away: for how many seconds nothing may leave now. None: nothing new.
+
+        *named* is the limit in its answer, as count and period in seconds.
+        """
+        closure = self._closure
+        news = sent_at >= self._since
+        self._history.refused(sent_at, now)
+        self._kept.refused += 1
+        telling = news and closure is None and not self.searching
+        self._evidence.request(sent_at, refused=True, fades_s=self._period_s, telling=telling)
+        if not news:  # it was under way when the first one came back
+            return None if closure is None else closure.also(now, self._since, retry_after_s)
+        self._since = now
+        if closure is None:
+            closure = self._closure = self._close(sent_at, now, retry_after_s, named_rate(named))
+        else:
+            closure.again(sent_at, now, retry_after_s)
+            self._evidence.probe(refused=True)
+        return closure.silence_s
+
+    def _go_on(self, sent_at: float) -> None:
+        """A request was let in while nothing was wrong: what does that prove, and may the pace be raised?"""
+        self._run.add(sent_at)
+        self._kept.add(sent_at)
+        self._credit.earn()
+        self._recent.append(sent_at)
+        rate = self.rate
+        if rate is None:
+            return
+        if self.searching:
+            if is_used(rate, self._recent):
+                self._go(as_rate(rate.per_s + _FASTER_PER_S), sent_at)
+            return
+        if self._kept.let_in == climb.PROVEN:
+            self._climb.prove(rate)
+        if rate == self.named and self._run.lasted_s(sent_at) > rate.period_s:
+            self.confirmed = True
+        self._answer_counting.note(self._let_in)
+        if rate != self.ceiling and is_used(rate, self._recent):
+            more = self._climb.next_pace(rate, self._kept.let_in, self._kept.lasted_s(sent_at), self._let_in)
+            if more is not None:
+                self._go(more, sent_at)
+                self._climb.before = rate
+
+    def _close(self, sent_at: float, now: float, retry_after_s: float | None, named: Rate | None) -> Closure:
+        history = self._history
+        per_s = measured_per_s(history.departures(let_in=True), history.departures(let_in=False), sent_at, self.rate)
+        closure = Closure(
+            at=sent_at,
+            answered_at=now,
+            kept_s=self._kept.lasted_s(sent_at),
+            let_in=self._run.let_in,
+            rate=self.rate,
+            per_s=per_s,
+            several=self._several(),
+            named=named,
+            told=self._keep(named),
+        )
+        closure.begin(retry_after_s)
+        if self.rate is None:
+            self.rate = as_rate(per_s)  # the requests that feel for room count under the pace that is found
+        return closure
+
+    def _several(self) -> int:
+        """How many must be turned away until a `Retry-After` is the scope's and not one entry's; 1 where that one is
+        hardly a stray."""
+        odds = self._evidence.weigh().odds
+        if self.searching or odds < -CERTAIN:
+            return 1
+        if odds > CERTAIN:
+            return _SEVERAL_STRAYS
+        sound = self._credit.left >= _CREDITED or self._kept.let_in >= _SETTLED
+        return _SEVERAL if sound or odds > _LIKELY else 1
+
+    def _keep(self, limit: Rate | None) -> bool:
+        """Keep the limit that the cloud names; False: it names none, or none below the pace."""
+        if limit is None or (self.rate is not None and limit.per_s >= self.rate.per_s):
+            return False
+        again = limit == self.named
+        self._climb.bar_named(limit, self._let_in, again=again)
+        self.confirmed = self.confirmed and again
+        self.named = self.rate = limit
+        return True
+
+    def _reopen(self, closure: Closure, sent_at: float) -> None:
+        """There is room again, for one that left at *sent_at*."""
+        self._closure = None
+        self._credit.spend(closure.refused)
+        if not self.searching:
+            self._evidence.probe(refused=False)
+        if self.rate is not None and self._climb.before is None and not closure.told and self._credit.left < 0:
+            self._answer_counting.doubt(closure.at, self._let_in, self.rate.period_s)
+        match cause_of(self._circumstances(closure, sent_at)):
+            case Cause.NAMED:
+                self._go(self.rate, sent_at)
+            case Cause.PUSHED_TOGETHER:
+                self._answer_counting.begin(sent_at, self._let_in)
+                self._go(self.rate, sent_at)
+            case Cause.STRAYS:
+                self._go_back(closure, sent_at)
+            case Cause.STRAY:
+                if self._cut is None:
+                    self._history.excuse(closure.at)
+                self._go(closure.rate, sent_at)
+            case Cause.STEP:
+                self._step_back(sent_at)
+            case Cause.A_LITTLE_TOO_FAST:
+                self._try_slower(closure)
+                self._slow_down(closure, sent_at)
+            case Cause.FAR_TOO_FAST:
+                self._try_slower(closure)
+                self._fit(closure, sent_at)
+        self.searching = False
+
+    def _circumstances(self, closure: Closure, sent_at: float) -> Circumstances:
+        odds = self._evidence.weigh().odds
+        return Circumstances(
+            named=closure.told,
+            searching=self.searching,
+            gaps=(closure.until - closure.at) * closure.per_s,
+            refused=closure.refused,
+            pushed_together=self._is_pushed_together(closure),
+            odds=odds,
+            on_trial=self._cut is not None,
+            in_credit=self._credit.left >= 0 and (odds > 0 or closure.kept_s >= sent_at - closure.at),
+            stepped_up=self._climb.before is not None,
+        )
+
+    def _is_pushed_together(self, closure: Closure) -> bool:
+        """Whether too many are turned away although we keep the limit."""
+        limit = self.rate
+        if limit is None or limit not in (self.ceiling, self.named):
+            return False
+        left = self._history.departures(let_in=False)
+        full = len(left) - bisect_right(left, closure.at - limit.period_s) >= 0.5 * limit.count
+        return full and self._answer_counting.may_begin(self._let_in, closure.let_in)
+
+    def _try_slower(self, closure: Closure) -> None:
+        """A slower pace is on trial; where the limit has changed, what was seen before speaks of another one."""
+        if self._cut is None:
+            self._cut = Cut(closure.rate)
+            period_s = max(2 * (closure.until - closure.at), self.rate.period_s if self.rate else 0.0)
+            if not self._history.explained(period_s):
+                self._history.begin(closure.at)
+
+    def _go_back(self, closure: Closure, sent_at: float) -> None:
+        """The pace was not the reason."""
+        self._history.begin(sent_at)
+        self._go(closure.rate if self._cut is None else self._cut.rate, sent_at)
+        self._credit.fill()
+        self._cut = None
+
+    def _step_back(self, sent_at: float) -> None:
+        """The last step up was one too many."""
+        before = self._climb.before or self.rate
+        if before is not None:
+            self._climb.fell(before.per_s if self.rate is None else self.rate.per_s, self._let_in)
+            self._go(before, sent_at)
+
+    def _slow_down(self, closure: Closure, sent_at: float) -> None:
+        """The pace was a little too fast."""
+        rate, fit = self.rate or as_rate(closure.per_s), self._history.fit()
+        factor = _BELOW
+        if fit is not None and self._evidence.weigh().odds < 0:
+            least = max(self._kept.let_in / (self._kept.let_in + self._kept.refused), _FAR_BELOW)
+            factor = min(max(fit.rate.per_s / rate.per_s, least), _BELOW)
+        self._climb.bar_again(rate.per_s, self._let_in)
+        self._go(scaled(rate, factor), sent_at)
+
+    def _fit(self, closure: Closure, sent_at: float) -> None:
+        """The pace was far too fast."""
+        closed_s = sent_at - closure.at
+        gaps = closed_s * closure.per_s
+        shortest_s = (closure.until - closure.at) * (1.0 if closure.says_when else 0.5)  # what feels for room counts
+        fit = self._history.fit(shortest_s)
+        if fit is None:
+            self._history.begin(self._run.since)
+            fit = self._history.fit(shortest_s)
+        if fit is None:
+            took_s = min(closure.kept_s, closure.let_in / closure.per_s) + closed_s
+            rate, barrier = as_rate(max(closure.let_in, 1) / took_s), closure.per_s
+        else:
+            rate, barrier = fit.rate, (fit.at_most + 1) / fit.rate.period_s
+            self._period_s = max(1.0, fit.rate.period_s)
+        if not self.searching and self.rate is not None:
+            least_per_s = closure.per_s * _AT_LEAST_GAPS / gaps
+            sound = closure.kept_s > _LONG * closed_s or self._evidence.weigh().odds > 0
+            if sound or closure.named is not None:
+                least_per_s = max(least_per_s, self.rate.per_s / 2)
+            if rate.per_s < least_per_s:
+                rate, barrier = as_rate(least_per_s), self.rate.per_s
+        if gaps > _MANY_GAPS:
+            self._climb.proven_per_s = 0.0
+        self.named = None
+        self._climb.bar(barrier, self._let_in)
+        self._go(rate, sent_at)
+
+    def _go(self, rate: Rate | None, sent_at: float) -> None:
+        """Keep *rate* from now on, or our own limit if that is lower."""
+        if rate is not None and not self.searching:
+            floor = floor_per_s(self._history.departures(let_in=True), sent_at)
+            rate = as_rate(floor) if rate.per_s < floor else rate
+        if rate is not None and self.ceiling is not None and rate.per_s >= self.ceiling.per_s:
+            rate = self.ceiling
+        if rate != self.rate:
+            fastest = max(self.rate.per_s if self.rate else inf, self._climb.proven_per_s)
+            self._credit.begin(float(rate is not None and rate.per_s < fastest))
+            self._kept = Stretch()
+            self._climb.before = None
+        if self._cut is not None and (
+            rate is None or (self._cut.rate is not None and rate.per_s >= self._cut.rate.per_s)
+        ):
+            self._cut = None  # it has climbed back
+        self.rate = rate
+        self._since, self._run = sent_at, Stretch()
+        self._recent.clear()
