@@ -50,13 +50,14 @@ def limit_of(pace: Pace) -> Limit:
 
 
 class LearningPacer:
-    """One pacer and what it has learnt about the cloud's limit."""
+    """One pacer and what it has learnt about the cloud's limit. *each_waits*: as `LimitFinder` has it."""
 
-    def __init__(self, limit: Limit, clock: Clock, rng: random.Random, name: str) -> None:
+    def __init__(self, limit: Limit, clock: Clock, rng: random.Random, name: str, *, each_waits: bool = False) -> None:
         self._clock = clock
+        self._each_waits = each_waits
         self._rng = rng
         self._name = name
-        self._finder = _finder(limit)
+        self._finder = _finder(limit, each_waits=self._each_waits)
         self.pacer = Pacer(self._finder.ceiling, clock)
         self._out = False
         self._said_at = -inf
@@ -65,7 +66,7 @@ class LearningPacer:
 
     def set_limit(self, limit: Limit) -> None:
         """Our own limit is another one from now on; what was learnt about the cloud's is forgotten."""
-        self._finder = _finder(limit)
+        self._finder = _finder(limit, each_waits=self._each_waits)
         self._steer()
 
     def heard(self, sent_at: float, throttled: Trouble | None) -> None:
@@ -144,7 +145,7 @@ class Governor:
         on_give_up: Callable[[Trouble], None],
     ) -> None:
         self._clock = clock
-        self.creates = LearningPacer(limit, clock, rng, "create")
+        self.creates = LearningPacer(limit, clock, rng, "create", each_waits=True)
         self.reads = LearningPacer(read_limit, clock, rng, "look-up")
         self._outage = OutageDetector()
         self._per_job = PerJobThrottling()
@@ -286,8 +287,10 @@ def _is_silence(trouble: Trouble) -> bool:
     return trouble.fate in (Fate.NOT_RECEIVED, Fate.MAYBE) and trouble.kind in _SILENT_KINDS
 
 
-def _finder(limit: Limit) -> LimitFinder:
-    return LimitFinder(None, search=True) if limit == "auto" else LimitFinder(limit)
+def _finder(limit: Limit, *, each_waits: bool) -> LimitFinder:
+    if limit == "auto":
+        return LimitFinder(None, search=True, each_waits=each_waits)
+    return LimitFinder(limit, each_waits=each_waits)
 
 
 def _per_s(rate: Rate) -> str:

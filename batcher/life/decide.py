@@ -216,7 +216,10 @@ def _within_attempts(state: EntryState, trouble: Trouble, policy: Policy, moment
 
 def _turned_away(state: EntryState, trouble: Trouble, policy: Policy, moment: Moment) -> Action:
     if trouble.error_code != guesses.TOO_FREQUENT:
-        return Send(0.0, "turned away by the cloud's limit: sent again when the scope may send")
+        # the scope may go on after a single one: what the answer asks for, this entry waits itself
+        told_s = trouble.retry_after_s or 0.0
+        when = f"in {told_s:.1f} s, as told" if told_s > 0 else "when the scope may send"
+        return Send(max(0.0, told_s), f"turned away by the cloud's limit: sent again {when}")
     after_s = max(_patient(state.attempts - state.charged, policy, moment.draw), trouble.retry_after_s or 0.0)
     if moment.since_first_s + after_s > policy.entry_deadline_s:
         return _give_up(state, trouble, f"told for {policy.entry_deadline_s:g} s that it is asked too frequently")

@@ -19,7 +19,7 @@ class Closure(Struct, kw_only=True):
     """Since the scope was turned away. Moments are monotonic seconds.
 
     *several* is how many must be turned away until a `Retry-After` holds for the whole scope, and not just for the
-    entry that got it.
+    entry that got it, where *each_waits* for its own.
     """
 
     at: float  # when the first left that was turned away
@@ -29,6 +29,7 @@ class Closure(Struct, kw_only=True):
     rate: Rate | None  # in force then
     per_s: float  # the pace really kept
     several: int = 1
+    each_waits: bool = True
     silence_s: float = 0.0
     until: float = -inf  # there was no room: when the last left that was turned away, or as its answer said
     says_when: bool = False
@@ -76,7 +77,7 @@ class Closure(Struct, kw_only=True):
         return self.may_be_stray and self.refused == 1 and sent_at > (self.at + self.answered_at) / 2
 
     def _for_all(self, retry_after_s: float | None) -> float | None:
-        return retry_after_s if self.refused >= self.several else None
+        return retry_after_s if self.refused >= self.several or not self.each_waits else None
 
     def _note(self, sent_at: float, now: float, told_s: float | None) -> None:
         self.says_when = told_s is not None

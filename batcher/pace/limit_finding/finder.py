@@ -57,7 +57,7 @@ _MANY_GAPS = 30  # no room for so many: it was far above
 
 _CREDITED = 1.0  # credit with which a refusal is likely to be a stray, or
 _SETTLED = 30  # requests let in at this pace: a limit by the second would have shown itself
-_LIKELY = 1.0  # odds for strays, with which it is too
+_LIKELY = 1.0  # odds for strays, with which it is too; as much against them, and a limit is likely
 _SEVERAL, _SEVERAL_STRAYS = 2, 3  # that must be turned away until a `Retry-After` is the scope's
 
 
@@ -88,12 +88,14 @@ class Cut(Struct, frozen=True):
 class LimitFinder:
     """The pace of one scope. Read `rate`, `strict` and `alone` after each call: they may have changed.
 
-    *ceiling* is our own limit, None for none; *search* begins slowly and finds the cloud's. All moments are
-    monotonic seconds.
+    *ceiling* is our own limit, None for none; *search* begins slowly and finds the cloud's. *each_waits*: who is told
+    when to come again waits that long, whatever the scope does; where nobody does, a `Retry-After` always holds for the
+    scope. All moments are monotonic seconds.
     """
 
-    def __init__(self, ceiling: Rate | None, *, search: bool = False) -> None:
+    def __init__(self, ceiling: Rate | None, *, search: bool = False, each_waits: bool = True) -> None:
         self.ceiling = ceiling
+        self._each_waits = each_waits
         self.searching = search
         self.rate: Rate | None = as_rate(START_PER_S) if search else ceiling
         self.named: Rate | None = None  # the limit that the cloud named, unless it proved wrong
@@ -195,6 +197,7 @@ class LimitFinder:
             rate=self.rate,
             per_s=per_s,
             several=self._several(),
+            each_waits=self._each_waits,
             named=named,
             told=self._keep(named),
         )
@@ -302,10 +305,11 @@ class LimitFinder:
     def _slow_down(self, closure: Closure, sent_at: float) -> None:
         """The pace was a little too fast."""
         rate, fit = self.rate or as_rate(closure.per_s), self._history.fit()
-        factor = _BELOW
-        if fit is not None and self._evidence.weigh().odds < 0:
+        factor, odds = _BELOW, self._evidence.weigh().odds
+        if odds < (0 if fit is not None else -_LIKELY):  # where no limit explains it, what was really kept tells
+            likely_per_s = closure.per_s if fit is None else fit.rate.per_s
             least = max(self._kept.let_in / (self._kept.let_in + self._kept.refused), _FAR_BELOW)
-            factor = min(max(fit.rate.per_s / rate.per_s, least), _BELOW)
+            factor = min(max(likely_per_s / rate.per_s, least), _BELOW)
         self._climb.bar_again(rate.per_s, self._let_in)
         self._go(scaled(rate, factor), sent_at)
 
