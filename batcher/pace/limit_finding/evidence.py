@@ -22,7 +22,7 @@ Limits change. Where the latest requests alone speak for a limit, what was seen 
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from itertools import islice
-from math import exp, log
+from math import exp, inf, log
 
 from msgspec import Struct
 
@@ -160,7 +160,19 @@ def _weigh(tallies: "tuple[_Tally, _Tally]", probes: Sequence[bool]) -> Weighed:
     strays = min(max(share, _CHANCE), _MOST_STRAYS)
     likelihood = refused * log(strays) + let_in * log(1 - strays)
     limit = max(tally.likeliest_limit() for tally in tallies)
-    return Weighed(likelihood + _probe_odds(probes, strays) - limit, share)
+    odds = likelihood + _probe_odds(probes, strays) - limit
+    return Weighed(min(odds, _too_many_odds(refused + sum(probes), refused + let_in + len(probes))), share)
+
+
+def _too_many_odds(refused: int, requests: int) -> float:
+    """Against strays, where more are turned away than strays ever are, probes among them: a limit whose period nobody
+    knows yet, as an empty bucket for a minute, may turn away any share of them at any traffic. Else infinite."""
+    share = refused / requests
+    if share <= _MOST_STRAYS:
+        return inf
+    share = min(share, 1 - _CHANCE)
+    let_in = requests - refused
+    return refused * log(_MOST_STRAYS / share) + let_in * log((1 - _MOST_STRAYS) / (1 - share))
 
 
 def _probe_odds(probes: Sequence[bool], strays: float) -> float:
