@@ -337,6 +337,8 @@ class LimitFinder:
                 rate, barrier = as_rate(least_per_s), self.rate.per_s
         if gaps > _MANY_GAPS:
             self._climb.proven_per_s = 0.0
+            if not closure.says_when:  # what felt for room showed that it is no stray: there is no way straight back
+                self._cut = None
         self.named = None
         self._climb.bar(barrier, self._let_in)
         self._go(rate, sent_at)
