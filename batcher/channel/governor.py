@@ -1,7 +1,7 @@
 """The governor of one scope: it steers the scope's two pacers by what the cloud answers and what the operator says.
 
 Creates and look-ups have a pace each, but one fate: an outage holds both back. Everything it decides by is in
-`limit_finder` (the limit), `outage_detector` (the outage) and the operator's word; here that only meets the clock and
+`limit_finding` (the limit), `outage_detector` (the outage) and the operator's word; here that only meets the clock and
 the log.
 
 What holds here:

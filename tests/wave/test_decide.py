@@ -76,6 +76,18 @@ def test_what_concerns_the_scope_is_no_used_up_attempt(fate: Fate) -> None:
     assert isinstance(decide(after, POLICY, NOW), Send)
 
 
+def test_who_is_turned_away_and_told_when_to_come_again_waits_that_long() -> None:
+    """The scope need not wait for a single one; without a word of the cloud's it alone says when."""
+    told = trouble(Fate.TURNED_AWAY, ErrorKind.THROTTLED, retry_after_s=7.0)
+    action = decide(state(INTENT, answered(told, told)), POLICY, NOW)
+    assert isinstance(action, Send)
+    assert action.after_s == 7.0
+    untold = trouble(Fate.TURNED_AWAY, ErrorKind.THROTTLED)
+    action = decide(state(INTENT, answered(untold, untold)), POLICY, NOW)
+    assert isinstance(action, Send)
+    assert action.after_s == 0.0
+
+
 def test_attempts_are_bounded() -> None:
     refused = trouble(Fate.NOT_RECEIVED, ErrorKind.NETWORK)
     attempt: list[Event] = [INTENT, answered(refused, refused)]

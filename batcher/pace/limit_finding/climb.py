@@ -43,7 +43,7 @@ class Climb:
         self._step = STEP
 
     def bar_again(self, per_s: float, let_in: int) -> None:
-        """The same, with the hold that was in force."""
+        """*per_s* was turned away, and is tried after as many more as before it."""
         self.bar(per_s, let_in, self._hold)
 
     def bar_named(self, limit: Rate, let_in: int, *, again: bool) -> None:

@@ -7,8 +7,9 @@ from msgspec import Struct
 from batcher.drs.guesses import THROTTLE_WAIT_S
 from batcher.rates import Rate
 
-_GAPS = 3  # of the first silence, where the answer names none: a limit a little too low has room again by then
-_STRAY_GAPS = 1  # where it may well be a stray
+_GAPS = 3  # at the pace allowed, of the first silence, where the answer names none: a limit a little too low has room
+# again by then; where hardly anything is sent, that would be next to nothing, and
+_STRAY_GAPS = 1  # at the pace really kept is the least; where it may well be a stray, that is enough
 _SHORTEST_S = 0.05
 _LONGEST_S = 600.0
 _DOUBLED_BELOW_S = 1.0  # silences grow quickly up to a second, by half from then on
@@ -46,7 +47,9 @@ class Closure(Struct, kw_only=True):
         """The first silence."""
         told_s = self._for_all(retry_after_s)
         if told_s is None:
-            gaps_s = (_STRAY_GAPS if self.may_be_stray else _GAPS) / self.per_s
+            gaps_s = _STRAY_GAPS / self.per_s
+            if not self.may_be_stray:
+                gaps_s = max(gaps_s, _GAPS / (self.per_s if self.rate is None else self.rate.per_s))
             answer_s = 0.0 if self.may_be_stray else self.answered_at - self.at
             told_s = min(max(gaps_s + answer_s, _SHORTEST_S), THROTTLE_WAIT_S)
         self.silence_s = told_s
