@@ -133,3 +133,27 @@ def test_a_small_wave_is_not_slowed_down_by_what_its_first_requests_were_told() 
     cloud = Cloud(limit=None, too_frequent=True, told_once=10)
     courses = _courses(cloud, rate=Rate(200, 1.0), requests=20)
     assert max(course.seconds for course in courses) <= 10
+
+
+def test_what_a_look_up_is_told_holds_for_the_scope() -> None:
+    """A look-up does not wait by itself: its scope waits, also for one that may well be a stray."""
+    waits = {}
+    for each_waits in (True, False):
+        finder = LimitFinder(Rate(5, 1.0), each_waits=each_waits)
+        for nth in range(100):
+            finder.accepted(nth / 5, nth / 5 + 0.1)
+        waits[each_waits] = finder.turned_away(20.0, 20.1, retry_after_s=30.0, named=None) or 0.0
+    assert waits[False] == 30.0
+    assert 0 < waits[True] < 1.0
+
+
+@pytest.mark.parametrize(("start", "most"), [(None, 0.10), (Rate(50, 1.0), 0.15)])
+def test_an_empty_bucket_is_no_stray(start: Rate | None, most: float) -> None:
+    """Ten a minute, bit by bit: after a first burst every other request is turned away, whatever is sent, until the
+    pace is as slow as that."""
+    refused = []
+    for seed in range(10):
+        finder = LimitFinder(start, search=start is None)
+        course = send_all(finder, Cloud(limit=Rate(10, 60.0), bucket=True), 120, seed=seed)
+        refused.append(course.refused_after(60.0) / 120)
+    assert max(refused) <= most

@@ -10,7 +10,7 @@ _FEW_GAPS = 7  # room again after so many: the pace was only just above the limi
 _BY_CHANCE = 3  # refusals in a row that strays may bring; a full window brings more
 
 
-class Cause(Enum):
+class ClosureCause(Enum):
     """Why requests were turned away."""
 
     NAMED = auto()  # the answer named a limit below the pace, which is kept from now on
@@ -36,17 +36,17 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     stepped_up: bool  # and that step is not proven
 
 
-def cause_of(known: Circumstances) -> Cause:
+def cause_of(known: Circumstances) -> ClosureCause:
     """Why the scope was turned away."""
     few = not known.searching and known.gaps <= _FEW_GAPS
     if known.named:
-        return Cause.NAMED
+        return ClosureCause.NAMED
     if few and known.pushed_together:
-        return Cause.PUSHED_TOGETHER
+        return ClosureCause.PUSHED_TOGETHER
     if known.on_trial and known.odds > CERTAIN and known.refused <= _BY_CHANCE:
-        return Cause.STRAYS
+        return ClosureCause.STRAYS
     if known.in_credit and not known.searching and known.odds > -CERTAIN:
-        return Cause.STRAY
+        return ClosureCause.STRAY
     if known.stepped_up:
-        return Cause.STEP
-    return Cause.A_LITTLE_TOO_FAST if few else Cause.FAR_TOO_FAST
+        return ClosureCause.STEP
+    return ClosureCause.A_LITTLE_TOO_FAST if few else ClosureCause.FAR_TOO_FAST

@@ -53,9 +53,12 @@ class Evidence:
     """The last requests of a scope that say something about strays. Moments are monotonic seconds."""
 
     def __init__(self) -> None:
-        self._traffic = (_Traffic(), _Traffic())  # refused requests count towards some limits, and not towards others
+        self._traffic = (
+            _FadingTraffic(),
+            _FadingTraffic(),
+        )  # refused requests count towards some limits, and not towards others
         self._seen: deque[tuple[tuple[int, int], bool]] = deque()  # the levels of traffic, and whether it was refused
-        self._tallies = (_Tally(), _Tally())
+        self._tallies = (_TrafficTally(), _TrafficTally())
         self._probes: deque[bool] = deque(maxlen=_PROBES)  # whether it was refused
 
     def request(self, sent_at: float, *, refused: bool, fades_s: float, telling: bool) -> None:
@@ -100,15 +103,15 @@ class Evidence:
         while len(self._probes) > _LATEST_PROBES:
             self._probes.popleft()
 
-    def _latest(self) -> "tuple[_Tally, _Tally]":
-        tallies = (_Tally(), _Tally())
+    def _latest(self) -> "tuple[_TrafficTally, _TrafficTally]":
+        tallies = (_TrafficTally(), _TrafficTally())
         for levels, refused in islice(self._seen, len(self._seen) - _LATEST, None):
             for tally, level in zip(tallies, levels, strict=True):
                 tally.add(level, refused)
         return tallies
 
 
-class _Traffic:
+class _FadingTraffic:
     """How many requests left of late: each counts for less and less."""
 
     __slots__ = ("_at", "_count")
@@ -128,7 +131,7 @@ class _Traffic:
         return self._count * exp(min(0.0, self._at - sent_at) / fades_s)
 
 
-class _Tally:
+class _TrafficTally:
     """How many requests were let in and turned away, at each level of traffic."""
 
     __slots__ = ("let_in", "refused")
@@ -152,7 +155,7 @@ class _Tally:
         return max(_likelihood(self, form, limit) for form in _FORMS for limit in range(highest - _LOWEST, highest + 2))
 
 
-def _weigh(tallies: "tuple[_Tally, _Tally]", probes: Sequence[bool]) -> Weighed:
+def _weigh(tallies: "tuple[_TrafficTally, _TrafficTally]", probes: Sequence[bool]) -> Weighed:
     refused, let_in = tallies[0].refused.total(), tallies[0].let_in.total()
     if not refused:
         return Weighed(0.0, 0.0)
@@ -207,7 +210,7 @@ _FORMS = (
 )
 
 
-def _likelihood(tally: _Tally, form: _Form, limit: int) -> float:
+def _likelihood(tally: _TrafficTally, form: _Form, limit: int) -> float:
     return sum(n * form.refused[_at(level - limit)] for level, n in tally.refused.items()) + sum(
         n * form.let_in[_at(level - limit)] for level, n in tally.let_in.items()
     )

@@ -30,7 +30,7 @@ from msgspec import Struct
 
 from batcher.pace.limit_finding import climb
 from batcher.pace.limit_finding.answer_counting import AnswerCounting
-from batcher.pace.limit_finding.cause import Cause, Circumstances, cause_of
+from batcher.pace.limit_finding.cause import Circumstances, ClosureCause, cause_of
 from batcher.pace.limit_finding.climb import Climb
 from batcher.pace.limit_finding.closure import Closure
 from batcher.pace.limit_finding.credit import Credit
@@ -236,23 +236,23 @@ class LimitFinder:
         if self.rate is not None and self._climb.before is None and not closure.told and self._credit.left < 0:
             self._answer_counting.doubt(closure.at, self._let_in, self.rate.period_s)
         match cause_of(self._circumstances(closure, sent_at)):
-            case Cause.NAMED:
+            case ClosureCause.NAMED:
                 self._go(self.rate, sent_at)
-            case Cause.PUSHED_TOGETHER:
+            case ClosureCause.PUSHED_TOGETHER:
                 self._answer_counting.begin(sent_at, self._let_in)
                 self._go(self.rate, sent_at)
-            case Cause.STRAYS:
+            case ClosureCause.STRAYS:
                 self._go_back(closure, sent_at)
-            case Cause.STRAY:
+            case ClosureCause.STRAY:
                 if self._cut is None:
                     self._history.excuse(closure.at)
                 self._go(closure.rate, sent_at)
-            case Cause.STEP:
+            case ClosureCause.STEP:
                 self._step_back(sent_at)
-            case Cause.A_LITTLE_TOO_FAST:
+            case ClosureCause.A_LITTLE_TOO_FAST:
                 self._try_slower(closure)
                 self._slow_down(closure, sent_at)
-            case Cause.FAR_TOO_FAST:
+            case ClosureCause.FAR_TOO_FAST:
                 self._try_slower(closure)
                 self._fit(closure, sent_at)
         self.searching = False
