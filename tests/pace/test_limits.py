@@ -5,7 +5,7 @@ import random
 import pytest
 
 from batcher.pace.limit_finding.credit import Credit
-from batcher.pace.limit_finding.history import History
+from batcher.pace.limit_finding.history import History, PacedRequest
 from batcher.rates import Rate
 from tests.pace.server import CountingServer
 
@@ -21,7 +21,7 @@ def _played(server: CountingServer, gaps_s: list[float], *, latency_s: tuple[flo
     answers = [(answered_at, left, server.arrive(at)) for at, left, answered_at in sorted(requests)]
     history = History()
     for answered_at, left, let_in in sorted(answers):
-        (history.let_in if let_in else history.refused)(left, answered_at)
+        history.add(PacedRequest(left, answered_at, let_in))
     return history
 
 
@@ -42,11 +42,11 @@ def test_a_request_turned_away_where_many_more_are_let_in_is_explained_by_nothin
     """Ten a second, with one turned away right after a silence: no limit does that."""
     history = History()
     for nth in range(100):
-        history.let_in(nth / 10, nth / 10 + 0.05)
-    history.refused(20.0, 20.05)
+        history.add(PacedRequest(nth / 10, nth / 10 + 0.05, True))
+    history.add(PacedRequest(20.0, 20.05, False))
     assert history.explained(1.0)  # it may have been the hundred before
     for nth in range(300):
-        history.let_in(21 + nth / 10, 21 + nth / 10 + 0.05)
+        history.add(PacedRequest(21 + nth / 10, 21 + nth / 10 + 0.05, True))
     assert not history.explained(1.0)
     assert history.fit() is None
 
@@ -54,14 +54,14 @@ def test_a_request_turned_away_where_many_more_are_let_in_is_explained_by_nothin
 def test_what_is_excused_or_long_ago_counts_but_proves_nothing() -> None:
     """A stray no longer speaks of the limit, nor does anything before a change."""
     history = History()
-    history.let_in(0.0, 0.05)
-    history.refused(1.0, 1.05)
+    history.add(PacedRequest(0.0, 0.05, True))
+    history.add(PacedRequest(1.0, 1.05, False))
     history.excuse(1.0)
-    history.let_in(2.0, 2.05)
+    history.add(PacedRequest(2.0, 2.05, True))
     assert history.fit() is None
-    history.refused(3.0, 3.05)
+    history.add(PacedRequest(3.0, 3.05, False))
     history.begin(2.5)
-    history.let_in(4.0, 4.05)
+    history.add(PacedRequest(4.0, 4.05, True))
     fit = history.fit()
     assert fit is not None
     assert fit.at_most <= 3
@@ -71,10 +71,10 @@ def test_more_is_counted_than_is_remembered() -> None:
     """A thousand an hour, let in within minutes: far more than the last requests."""
     history = History()
     for nth in range(1000):
-        history.let_in(nth / 5, nth / 5 + 0.05)
+        history.add(PacedRequest(nth / 5, nth / 5 + 0.05, True))
     for nth in range(3):
-        history.refused(200.0 + nth * 900, 200.05 + nth * 900)
-    history.let_in(3700.0, 3700.05)
+        history.add(PacedRequest(200.0 + nth * 900, 200.05 + nth * 900, False))
+    history.add(PacedRequest(3700.0, 3700.05, True))
     fit = history.fit(1800.0)
     assert fit is not None
     assert (fit.rate.count, fit.rate.period_s) == (1000, 3600.0)

@@ -20,11 +20,13 @@ Limits change. Where the latest requests alone speak for a limit, what was seen 
 """
 
 from collections import Counter, deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from math import exp, inf, log
 
 from msgspec import Struct
+
+from batcher.pace.limit_finding.history import PacedRequest
 
 CERTAIN = 3.0
 """The logarithm of 20: one in twenty decisions may be wrong, which costs a few refusals and is found out."""
@@ -49,10 +51,18 @@ class Weighed(Struct, frozen=True, gc=False):
     share: float
 
 
+_NOTHING = Weighed(0.0, 0.0)
+
+
 class Evidence:
-    """The last requests of a scope that say something about strays. Moments are monotonic seconds."""
+    """The last requests of a scope that say something about strays. Moments are monotonic seconds.
+
+    Hardly any of them is ever weighed, so a request is only kept until then.
+    """
 
     def __init__(self) -> None:
+        self._new: deque[PacedRequest] = deque(maxlen=_REMEMBERED)  # not looked into yet
+        self._weighed: Weighed | None = _NOTHING  # None: something was added since
         self._traffic = (
             _FadingTraffic(),
             _FadingTraffic(),
@@ -61,29 +71,45 @@ class Evidence:
         self._tallies = (_TrafficTally(), _TrafficTally())
         self._probes: deque[bool] = deque(maxlen=_PROBES)  # whether it was refused
 
-    def request(self, sent_at: float, *, refused: bool, fades_s: float, telling: bool) -> None:
-        """An answer came to a request that left at *sent_at*. Traffic fades within *fades_s*, the limit's period as far
-        as it is known. Not *telling*: it only adds to the traffic, as what is under way when the scope is turned away.
-        """
-        everything, let_in = self._traffic
-        if telling:
-            self._see((everything.level(sent_at, fades_s), let_in.level(sent_at, fades_s)), refused)
-        everything.add(sent_at, fades_s)
-        if not refused:
-            let_in.add(sent_at, fades_s)
+    def add(self, one: PacedRequest) -> None:
+        """An answer came to *one*."""
+        self._new.append(one)
+        self._weighed = None
 
     def probe(self, *, refused: bool) -> None:
         """A request that felt for room, after one was turned away, was *refused* as well, or let in."""
         self._probes.append(refused)
+        self._weighed = None
 
-    def weigh(self) -> Weighed:
-        """What is likelier; older requests are forgotten where the latest alone speak for a limit."""
+    def weigh(self, fades_s: float) -> Weighed:
+        """What is likelier; older requests are forgotten where the latest alone speak for a limit. Traffic fades within
+        *fades_s*, the limit's period as far as it is known."""
+        if self._weighed is None:
+            self._look_into_new(fades_s)
+            self._weighed = self._weigh()
+        return self._weighed
+
+    def _weigh(self) -> Weighed:
         if len(self._seen) > _LATEST:
             latest = _weigh(self._latest(), ())
             if latest.odds < -_CHANGED:
                 self._forget()
                 return latest
         return _weigh(self._tallies, self._probes)
+
+    def _look_into_new(self, fades_s: float) -> None:
+        new = self._new
+        if len(new) == _REMEMBERED:  # those before them are forgotten: it is taken that they came as these did
+            for traffic in self._traffic:
+                traffic.suppose(new[0].sent_at, new[-1].sent_at, len(new), fades_s)
+        everything, let_in = self._traffic
+        for one in new:
+            if one.telling:
+                self._see((everything.level(one.sent_at, fades_s), let_in.level(one.sent_at, fades_s)), not one.let_in)
+            everything.add(one.sent_at, fades_s)
+            if one.let_in:
+                let_in.add(one.sent_at, fades_s)
+        new.clear()
 
     def _see(self, levels: tuple[int, int], refused: bool) -> None:
         self._seen.append((levels, refused))
@@ -127,6 +153,10 @@ class _FadingTraffic:
         self._count = 1 + self._faded(sent_at, fades_s)
         self._at = max(sent_at, self._at)
 
+    def suppose(self, since: float, until: float, count: int, fades_s: float) -> None:
+        """*count* left from *since* to *until*, and as many before: what is left of those."""
+        self._count, self._at = min(count, count * fades_s / max(until - since, 1e-3)), since
+
     def _faded(self, sent_at: float, fades_s: float) -> float:
         return self._count * exp(min(0.0, self._at - sent_at) / fades_s)
 
@@ -151,14 +181,20 @@ class _TrafficTally:
 
     def likeliest_limit(self) -> float:
         """The logarithm of how likely the limit that explains it best makes what was seen."""
+        refused, let_in = list(self.refused.items()), list(self.let_in.items())
         highest = max((*self.let_in, *self.refused))
-        return max(_likelihood(self, form, limit) for form in _FORMS for limit in range(highest - _LOWEST, highest + 2))
+        return max(
+            sum([n * form.refused[level - limit] for level, n in refused])
+            + sum([n * form.let_in[level - limit] for level, n in let_in])
+            for form in _FORMS
+            for limit in range(highest - _LOWEST, highest + 2)
+        )
 
 
 def _weigh(tallies: "tuple[_TrafficTally, _TrafficTally]", probes: Sequence[bool]) -> Weighed:
     refused, let_in = tallies[0].refused.total(), tallies[0].let_in.total()
     if not refused:
-        return Weighed(0.0, 0.0)
+        return _NOTHING
     share = refused / (refused + let_in)
     strays = min(max(share, _CHANCE), _MOST_STRAYS)
     likelihood = refused * log(strays) + let_in * log(1 - strays)
@@ -188,33 +224,23 @@ def _probe_odds(probes: Sequence[bool], strays: float) -> float:
 
 
 class _Form(Struct, frozen=True):
-    """What a limit does at each level above it (`_BELOW` is that of the limit): logarithms of likelihoods."""
+    """What a limit does to a request so many levels of traffic above it, or below for those less than 0: the
+    logarithms of the likelihoods that it is turned away and let in."""
 
     refused: tuple[float, ...]
     let_in: tuple[float, ...]
 
 
-_BELOW = 30  # levels below a limit at which it turns nothing away
-_ABOVE = 64  # levels above it, after which it makes no difference
+_FARTHEST = 600  # levels above or below: more requests than ever leave
 
 
-def _form(exceeding: Iterable[float]) -> _Form:
-    chances = [_CHANCE + (1 - 2 * _CHANCE) * share for share in exceeding]
+def _form(exceeding: Callable[[float], float]) -> _Form:
+    distances = (*range(_FARTHEST), *range(-_FARTHEST, 0))  # so that an index below 0 is a distance below 0
+    chances = [_CHANCE + (1 - 2 * _CHANCE) * exceeding(distance * _LEVEL) for distance in distances]
     return _Form(tuple(map(log, chances)), tuple(log(1 - chance) for chance in chances))
 
 
-_DISTANCES = [level * _LEVEL for level in range(-_BELOW, _ABOVE)]
 _FORMS = (
-    _form(1 / (1 + exp(-distance / _SOFT)) for distance in _DISTANCES),  # a full window
-    _form(max(0.0, 1 - exp(-distance)) for distance in _DISTANCES),  # only what exceeds it
+    _form(lambda distance: 1 / (1 + exp(-distance / _SOFT))),  # a full window
+    _form(lambda distance: max(0.0, 1 - exp(-distance))),  # only what exceeds it
 )
-
-
-def _likelihood(tally: _TrafficTally, form: _Form, limit: int) -> float:
-    return sum(n * form.refused[_at(level - limit)] for level, n in tally.refused.items()) + sum(
-        n * form.let_in[_at(level - limit)] for level, n in tally.let_in.items()
-    )
-
-
-def _at(distance: int) -> int:
-    return min(max(distance + _BELOW, 0), _BELOW + _ABOVE - 1)

@@ -35,7 +35,7 @@ from batcher.pace.limit_finding.climb import Climb
 from batcher.pace.limit_finding.closure import Closure
 from batcher.pace.limit_finding.credit import Credit
 from batcher.pace.limit_finding.evidence import CERTAIN, Evidence
-from batcher.pace.limit_finding.history import History
+from batcher.pace.limit_finding.history import History, PacedRequest
 from batcher.pace.limit_finding.paces import (
     START_PER_S,
     as_rate,
@@ -124,14 +124,19 @@ class LimitFinder:
         """Whether only one request may be under way."""
         return self._closure is not None
 
+    @property
+    def _odds(self) -> float:
+        """The logarithm of how much likelier strays are than a limit."""
+        return self._evidence.weigh(self._period_s).odds
+
     def accepted(self, sent_at: float, now: float) -> None:
         """The cloud let in a request that left at *sent_at*."""
         closure = self._closure
         news = sent_at >= self._since
-        self._history.let_in(sent_at, now)
+        one = PacedRequest(sent_at, now, True, news and closure is None and not self.searching)
+        self._history.add(one)
+        self._evidence.add(one)
         self._let_in += 1
-        telling = news and closure is None and not self.searching
-        self._evidence.request(sent_at, refused=False, fades_s=self._period_s, telling=telling)
         if closure is not None:
             if news or closure.shows_room(sent_at):
                 self._reopen(closure, sent_at)
@@ -148,10 +153,10 @@ class LimitFinder:
         """
         closure = self._closure
         news = sent_at >= self._since
-        self._history.refused(sent_at, now)
+        one = PacedRequest(sent_at, now, False, news and closure is None and not self.searching)
+        self._history.add(one)
+        self._evidence.add(one)
         self._kept.refused += 1
-        telling = news and closure is None and not self.searching
-        self._evidence.request(sent_at, refused=True, fades_s=self._period_s, telling=telling)
         if not news:  # it was under way when the first one came back
             return None if closure is None else closure.also(now, self._since, retry_after_s)
         self._since = now
@@ -209,7 +214,7 @@ class LimitFinder:
     def _several(self) -> int:
         """How many must be turned away until a `Retry-After` is the scope's and not one entry's; 1 where that one is
         hardly a stray."""
-        odds = self._evidence.weigh().odds
+        odds = self._odds
         if self.searching or odds < -CERTAIN:
             return 1
         if odds > CERTAIN:
@@ -258,7 +263,7 @@ class LimitFinder:
         self.searching = False
 
     def _circumstances(self, closure: Closure, sent_at: float) -> Circumstances:
-        odds = self._evidence.weigh().odds
+        odds = self._odds
         return Circumstances(
             named=closure.told,
             searching=self.searching,
@@ -305,7 +310,7 @@ class LimitFinder:
     def _slow_down(self, closure: Closure, sent_at: float) -> None:
         """The pace was a little too fast."""
         rate, fit = self.rate or as_rate(closure.per_s), self._history.fit()
-        factor, odds = _BELOW, self._evidence.weigh().odds
+        factor, odds = _BELOW, self._odds
         if odds < (0 if fit is not None else -_LIKELY):  # where no limit explains it, what was really kept tells
             likely_per_s = closure.per_s if fit is None else fit.rate.per_s
             least = max(self._kept.let_in / (self._kept.let_in + self._kept.refused), _FAR_BELOW)
@@ -330,7 +335,7 @@ class LimitFinder:
             self._period_s = max(1.0, fit.rate.period_s)
         if not self.searching and self.rate is not None:
             least_per_s = closure.per_s * _AT_LEAST_GAPS / gaps
-            sound = closure.kept_s > _LONG * closed_s or self._evidence.weigh().odds > 0
+            sound = closure.kept_s > _LONG * closed_s or self._odds > 0
             if sound or closure.named is not None:
                 least_per_s = max(least_per_s, self.rate.per_s / 2)
             if rate.per_s < least_per_s:

@@ -25,11 +25,15 @@ _sent_at = attrgetter("sent_at")
 
 
 class PacedRequest(Struct, frozen=True, gc=False):
-    """One request: when it left, when its answer came, and whether it was let in."""
+    """One request: when it left, when its answer came, and whether it was let in.
+
+    Not *telling*: it only adds to the traffic, as what is under way when the scope is turned away.
+    """
 
     sent_at: float
     answered_at: float
     let_in: bool
+    telling: bool = True
 
 
 class Fit(Struct, frozen=True, gc=False):
@@ -50,17 +54,10 @@ class History:
         self._forgotten = 0
         self._forgotten_let_in = 0  # since then
 
-    def let_in(self, sent_at: float, now: float) -> None:
-        """A request was let in."""
-        self._add(PacedRequest(sent_at, now, True))
-
-    def refused(self, sent_at: float, now: float) -> None:
-        """A request was turned away."""
-        one = PacedRequest(sent_at, now, False)
-        self._refused.append(one)
-        self._add(one)
-
-    def _add(self, one: PacedRequest) -> None:
+    def add(self, one: PacedRequest) -> None:
+        """An answer came to *one*."""
+        if not one.let_in:
+            self._refused.append(one)
         seen = self._seen
         seen.append(one)
         if one.sent_at < self._first:
