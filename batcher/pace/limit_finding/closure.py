@@ -10,6 +10,7 @@ from batcher.rates import Rate
 _GAPS = 3  # at the pace allowed, of the first silence, where the answer names none: a limit a little too low has room
 # again by then; where hardly anything is sent, that would be next to nothing, and
 _STRAY_GAPS = 1  # at the pace really kept is the least; where it may well be a stray, that is enough
+_LONGER = 2.0  # than it took until there was room again the last time, the first silence is at most
 _SHORTEST_S = 0.05
 _LONGEST_S = 600.0
 _DOUBLED_BELOW_S = 1.0  # silences grow quickly up to a second, by half from then on
@@ -29,6 +30,7 @@ class Closure(Struct, kw_only=True):
     let_in: int  # since the scope was last opened
     rate: Rate | None  # in force then
     per_s: float  # the pace really kept
+    last_s: float = inf  # how long it took until there was room again the last time
     several: int = 1
     each_waits: bool = True
     silence_s: float = 0.0
@@ -49,7 +51,8 @@ class Closure(Struct, kw_only=True):
         if told_s is None:
             gaps_s = _STRAY_GAPS / self.per_s
             if not self.may_be_stray:
-                gaps_s = max(gaps_s, _GAPS / (self.per_s if self.rate is None else self.rate.per_s))
+                allowed_s = _GAPS / (self.per_s if self.rate is None else self.rate.per_s)
+                gaps_s = max(gaps_s, min(allowed_s, _LONGER * self.last_s))
             answer_s = 0.0 if self.may_be_stray else self.answered_at - self.at
             told_s = min(max(gaps_s + answer_s, _SHORTEST_S), THROTTLE_WAIT_S)
         self.silence_s = told_s

@@ -104,6 +104,7 @@ class LimitFinder:
         self._recent: deque[float] = deque(maxlen=_RECENT)
         self._since = -inf  # what left before says nothing new about the pace
         self._closure: Closure | None = None
+        self._last_s = inf  # that the scope was closed the last time
         self._run = Stretch()  # since the scope was last opened, or the pace last changed
         self._kept = Stretch()  # at this pace, those before a stray included
         self._cut: Cut | None = None
@@ -133,7 +134,7 @@ class LimitFinder:
         """The cloud let in a request that left at *sent_at*."""
         closure = self._closure
         news = sent_at >= self._since
-        one = PacedRequest(sent_at, now, True, news and closure is None and not self.searching)
+        one = PacedRequest(sent_at, now, True, news and not self.searching)
         self._history.add(one)
         self._evidence.add(one)
         self._let_in += 1
@@ -153,7 +154,7 @@ class LimitFinder:
         """
         closure = self._closure
         news = sent_at >= self._since
-        one = PacedRequest(sent_at, now, False, news and closure is None and not self.searching)
+        one = PacedRequest(sent_at, now, False, news and not self.searching)
         self._history.add(one)
         self._evidence.add(one)
         self._kept.refused += 1
@@ -201,6 +202,7 @@ class LimitFinder:
             let_in=self._run.let_in,
             rate=self.rate,
             per_s=per_s,
+            last_s=self._last_s,
             several=self._several(),
             each_waits=self._each_waits,
             named=named,
@@ -235,6 +237,7 @@ class LimitFinder:
     def _reopen(self, closure: Closure, sent_at: float) -> None:
         """There is room again, for one that left at *sent_at*."""
         self._closure = None
+        self._last_s = sent_at - closure.at
         self._credit.spend(closure.refused)
         if not self.searching:
             self._evidence.probe(refused=False)
