@@ -4,7 +4,7 @@ from enum import Enum, auto
 
 from msgspec import Struct
 
-from batcher.pace.limit_finding.evidence import CERTAIN
+from batcher.pace.limit_finding.evidence import CERTAIN, LIKELY
 
 _FEW_GAPS = 7  # room again after so many: the pace was only just above the limit
 _BY_CHANCE = 3  # refusals in a row that strays may bring; a full window brings more
@@ -16,6 +16,7 @@ class ClosureCause(Enum):
     NAMED = auto()  # the answer named a limit below the pace, which is kept from now on
     PUSHED_TOGETHER = auto()  # the way to the cloud carried requests closer together than they left
     STRAYS = auto()  # slowing down was of no help: what is turned away has nothing to do with the pace
+    LIKELY_STRAYS = auto()  # the same, but nobody can be sure yet: a faster pace will tell
     STRAY = auto()  # this one may be a stray: nobody can tell yet
     STEP = auto()  # the last step up was one too many
     A_LITTLE_TOO_FAST = auto()
@@ -47,6 +48,8 @@ def cause_of(known: Circumstances) -> ClosureCause:
         return ClosureCause.STRAYS
     if known.in_credit and not known.searching and known.odds > -CERTAIN:
         return ClosureCause.STRAY
+    if known.on_trial and known.odds > LIKELY and known.refused <= _BY_CHANCE:
+        return ClosureCause.LIKELY_STRAYS
     if known.stepped_up:
         return ClosureCause.STEP
     return ClosureCause.A_LITTLE_TOO_FAST if few else ClosureCause.FAR_TOO_FAST

@@ -1,8 +1,8 @@
 """Strays or a limit: what the refusals of a scope look like, weighed against each other. No I/O and no clock.
 
 A limit turns requests away where much has been sent shortly before; strays come whatever was sent. So for each request
-the *traffic* before it is kept, a count that fades within the limit's period, and beside it whether it was let in. The
-two explanations foretell:
+the *traffic* before it is kept, a count that fades within the limit's period (or within a few gaps between requests,
+where that is longer), and beside it whether it was let in. The two explanations foretell:
 
     strays       a share q, at any traffic
     a limit at T hardly any below T; above it either all of them (a window is full), or what exceeds it (a bucket that
@@ -13,16 +13,16 @@ likelihood ratio, as in Wald's sequential test): above `CERTAIN` they are strays
 between nobody can tell yet. At one pace the two look alike. It is the requests after a pause and those at a slower pace
 that tell: a limit lets them in, strays do not care.
 
-A request that feels for room after a refusal tells as well: after a stray it is turned away as rarely as any other,
-while a full window turns away several in a row.
+A request that feels for room after a refusal tells the same way, and once more: after a stray it is turned away as
+rarely as any other, while a full window turns away several in a row.
 
 Limits change. Where the latest requests alone speak for a limit, what was seen before them is forgotten (Page's test).
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from math import exp, inf, log
+from math import ceil, exp, inf, log, log2
 
 from msgspec import Struct
 
@@ -30,6 +30,10 @@ from batcher.pace.limit_finding.history import PacedRequest
 
 CERTAIN = 3.0
 """The logarithm of 20: one in twenty decisions may be wrong, which costs a few refusals and is found out."""
+
+LIKELY = 1.0
+"""Odds for strays with which a refusal is likely to be one, and a faster pace worth a try; as much against them, and a
+limit is likely."""
 
 _REMEMBERED = 400  # requests: a trial of a slower pace must be remembered until the next is due, and a change forgotten
 _LATEST = 30  # requests: three seconds of 10/s, after which a limit that was halved has shown itself
@@ -63,11 +67,10 @@ class Evidence:
     def __init__(self) -> None:
         self._new: deque[PacedRequest] = deque(maxlen=_REMEMBERED)  # not looked into yet
         self._weighed: Weighed | None = _NOTHING  # None: something was added since
-        self._traffic = (
-            _FadingTraffic(),
-            _FadingTraffic(),
-        )  # refused requests count towards some limits, and not towards others
-        self._seen: deque[tuple[tuple[int, int], bool]] = deque()  # the levels of traffic, and whether it was refused
+        self._fades_s = 1.0
+        self._traffic = _no_traffic()
+        self._seen: deque[PacedRequest] = deque()
+        self._levels: deque[tuple[int, int]] = deque()  # of traffic, before those of them that tell
         self._tallies = (_TrafficTally(), _TrafficTally())
         self._probes: deque[bool] = deque(maxlen=_PROBES)  # whether it was refused
 
@@ -82,58 +85,79 @@ class Evidence:
         self._weighed = None
 
     def weigh(self, fades_s: float) -> Weighed:
-        """What is likelier; older requests are forgotten where the latest alone speak for a limit. Traffic fades within
-        *fades_s*, the limit's period as far as it is known."""
+        """What is likelier; older requests are forgotten where the latest alone speak for a limit.
+
+        Traffic fades within *fades_s*: the limit's period as far as it is known, or longer where the pace is slow.
+        """
         if self._weighed is None:
-            self._look_into_new(fades_s)
+            self._measure_over(fades_s)
+            self._look_into_new()
             self._weighed = self._weigh()
         return self._weighed
 
     def _weigh(self) -> Weighed:
-        if len(self._seen) > _LATEST:
+        if len(self._levels) > _LATEST:
             latest = _weigh(self._latest(), ())
             if latest.odds < -_CHANGED:
                 self._forget()
                 return latest
         return _weigh(self._tallies, self._probes)
 
-    def _look_into_new(self, fades_s: float) -> None:
+    def _measure_over(self, fades_s: float) -> None:
+        """Traffic fades within another time from now on: what was seen is looked into afresh."""
+        fades_s = 2.0 ** ceil(log2(fades_s))
+        if fades_s == self._fades_s:
+            return
+        self._fades_s = fades_s
+        seen = list(self._seen)
+        self._seen.clear()
+        self._levels.clear()
+        self._tallies = (_TrafficTally(), _TrafficTally())
+        self._traffic = _no_traffic()
+        self._look_into(seen)
+
+    def _look_into_new(self) -> None:
         new = self._new
         if len(new) == _REMEMBERED:  # those before them are forgotten: it is taken that they came as these did
             for traffic in self._traffic:
-                traffic.suppose(new[0].sent_at, new[-1].sent_at, len(new), fades_s)
+                traffic.suppose(new[0].sent_at, new[-1].sent_at, len(new), self._fades_s)
+        self._look_into(new)
+        new.clear()
+
+    def _look_into(self, requests: Iterable[PacedRequest]) -> None:
         everything, let_in = self._traffic
-        for one in new:
+        fades_s = self._fades_s
+        for one in requests:
+            self._seen.append(one)
             if one.telling:
-                self._see((everything.level(one.sent_at, fades_s), let_in.level(one.sent_at, fades_s)), not one.let_in)
+                levels = everything.level(one.sent_at, fades_s), let_in.level(one.sent_at, fades_s)
+                self._levels.append(levels)
+                for tally, level in zip(self._tallies, levels, strict=True):
+                    tally.add(level, not one.let_in)
+            if len(self._seen) > _REMEMBERED:
+                self._drop()
             everything.add(one.sent_at, fades_s)
             if one.let_in:
                 let_in.add(one.sent_at, fades_s)
-        new.clear()
-
-    def _see(self, levels: tuple[int, int], refused: bool) -> None:
-        self._seen.append((levels, refused))
-        for tally, level in zip(self._tallies, levels, strict=True):
-            tally.add(level, refused)
-        if len(self._seen) > _REMEMBERED:
-            self._drop()
 
     def _drop(self) -> None:
-        levels, refused = self._seen.popleft()
-        for tally, level in zip(self._tallies, levels, strict=True):
-            tally.drop(level, refused)
+        one = self._seen.popleft()
+        if one.telling:
+            for tally, level in zip(self._tallies, self._levels.popleft(), strict=True):
+                tally.drop(level, not one.let_in)
 
     def _forget(self) -> None:
-        while len(self._seen) > _LATEST:
+        while len(self._levels) > _LATEST:
             self._drop()
         while len(self._probes) > _LATEST_PROBES:
             self._probes.popleft()
 
     def _latest(self) -> "tuple[_TrafficTally, _TrafficTally]":
         tallies = (_TrafficTally(), _TrafficTally())
-        for levels, refused in islice(self._seen, len(self._seen) - _LATEST, None):
+        telling = (one for one in reversed(self._seen) if one.telling)
+        for one, levels in islice(zip(telling, reversed(self._levels), strict=True), _LATEST):
             for tally, level in zip(tallies, levels, strict=True):
-                tally.add(level, refused)
+                tally.add(level, not one.let_in)
         return tallies
 
 
@@ -159,6 +183,11 @@ class _FadingTraffic:
 
     def _faded(self, sent_at: float, fades_s: float) -> float:
         return self._count * exp(min(0.0, self._at - sent_at) / fades_s)
+
+
+def _no_traffic() -> tuple[_FadingTraffic, _FadingTraffic]:
+    """Of everything, and of what was let in: refused requests count towards some limits, and not towards others."""
+    return _FadingTraffic(), _FadingTraffic()
 
 
 class _TrafficTally:

@@ -15,7 +15,8 @@ refused request counts against the limit too. Once one is let in, `cause` says w
   one to go on with. The longer there was no room, the lower a limit is believed; and a pace that was kept for long, or
   one that the answer itself names, is not given up for less than half of it on a single occasion.
 - **Strays, many of them.** The pace was cut, and requests are turned away all the same: whatever limit there may be,
-  strays are likelier (`evidence`). Then the pace is not the reason: back to where it began, at once.
+  strays are likelier (`evidence`). Then the pace is not the reason: back to where it began, at once. Where that is
+  likely but not certain, twice the pace is tried: refusals that come no more often at that are strays.
 
 A limit below the pace that the answer names is kept at once, and for long. Nothing takes the pace far below what was
 let in over the last half minute. Where a request was turned away although we kept the limit, the way to the cloud may
@@ -34,7 +35,7 @@ from batcher.pace.limit_finding.cause import Circumstances, ClosureCause, cause_
 from batcher.pace.limit_finding.climb import Climb
 from batcher.pace.limit_finding.closure import Closure
 from batcher.pace.limit_finding.credit import Credit
-from batcher.pace.limit_finding.evidence import CERTAIN, Evidence
+from batcher.pace.limit_finding.evidence import CERTAIN, LIKELY, Evidence
 from batcher.pace.limit_finding.history import History, PacedRequest
 from batcher.pace.limit_finding.paces import (
     START_PER_S,
@@ -57,7 +58,8 @@ _MANY_GAPS = 30  # no room for so many: it was far above
 
 _CREDITED = 1.0  # credit with which a refusal is likely to be a stray, or
 _SETTLED = 30  # requests let in at this pace: a limit by the second would have shown itself
-_LIKELY = 1.0  # odds for strays, with which it is too; as much against them, and a limit is likely
+_TRIED_FASTER = 2.0  # times the pace, where strays are likely: by so much that the traffic tells
+_TRAFFIC_GAPS = 3  # that traffic takes to fade: less would not tell a slow pace from a slower one
 _SEVERAL, _SEVERAL_STRAYS = 2, 3  # that must be turned away until a `Retry-After` is the scope's
 
 
@@ -128,7 +130,8 @@ class LimitFinder:
     @property
     def _odds(self) -> float:
         """The logarithm of how much likelier strays are than a limit."""
-        return self._evidence.weigh(self._period_s).odds
+        gaps_s = 0.0 if self.rate is None else _TRAFFIC_GAPS / self.rate.per_s
+        return self._evidence.weigh(max(self._period_s, gaps_s)).odds
 
     def accepted(self, sent_at: float, now: float) -> None:
         """The cloud let in a request that left at *sent_at*."""
@@ -222,7 +225,7 @@ class LimitFinder:
         if odds > CERTAIN:
             return _SEVERAL_STRAYS
         sound = self._credit.left >= _CREDITED or self._kept.let_in >= _SETTLED
-        return _SEVERAL if sound or odds > _LIKELY else 1
+        return _SEVERAL if sound or odds > LIKELY else 1
 
     def _keep(self, limit: Rate | None) -> bool:
         """Keep the limit that the cloud names; False: it names none, or none below the pace."""
@@ -251,6 +254,8 @@ class LimitFinder:
                 self._go(self.rate, sent_at)
             case ClosureCause.STRAYS:
                 self._go_back(closure, sent_at)
+            case ClosureCause.LIKELY_STRAYS:
+                self._try_faster(sent_at)
             case ClosureCause.STRAY:
                 if self._cut is None:
                     self._history.excuse(closure.at)
@@ -303,6 +308,13 @@ class LimitFinder:
         self._credit.fill()
         self._cut = None
 
+    def _try_faster(self, sent_at: float) -> None:
+        """A faster pace than the one on trial tells whether the pace is the reason at all."""
+        assert self.rate is not None  # noqa: S101 - the pace was cut, so there is one
+        faster = scaled(self.rate, _TRIED_FASTER)
+        before = None if self._cut is None else self._cut.rate
+        self._go(faster if before is None or faster.per_s < before.per_s else before, sent_at)
+
     def _step_back(self, sent_at: float) -> None:
         """The last step up was one too many."""
         before = self._climb.before or self.rate
@@ -314,7 +326,7 @@ class LimitFinder:
         """The pace was a little too fast."""
         rate, fit = self.rate or as_rate(closure.per_s), self._history.fit()
         factor, odds = _BELOW, self._odds
-        if odds < (0 if fit is not None else -_LIKELY):  # where no limit explains it, what was really kept tells
+        if odds < (0 if fit is not None else -LIKELY):  # where no limit explains it, what was really kept tells
             likely_per_s = closure.per_s if fit is None else fit.rate.per_s
             least = max(self._kept.let_in / (self._kept.let_in + self._kept.refused), _FAR_BELOW)
             factor = min(max(likely_per_s / rate.per_s, least), _BELOW)
