@@ -48,8 +48,8 @@ def cause_of(known: Circumstances) -> ClosureCause:
         return ClosureCause.STRAYS
     if known.in_credit and not known.searching and known.odds > -CERTAIN:
         return ClosureCause.STRAY
-    if known.on_trial and known.odds > LIKELY and known.refused <= _BY_CHANCE:
-        return ClosureCause.LIKELY_STRAYS
     if known.stepped_up:
         return ClosureCause.STEP
+    if known.on_trial and known.odds > LIKELY and known.refused <= _BY_CHANCE:
+        return ClosureCause.LIKELY_STRAYS
     return ClosureCause.A_LITTLE_TOO_FAST if few else ClosureCause.FAR_TOO_FAST
