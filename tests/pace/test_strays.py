@@ -161,3 +161,21 @@ def test_an_empty_bucket_is_no_stray(start: Rate | None, most: float) -> None:
         course = send_all(finder, Cloud(limit=Rate(10, 60.0), bucket=True), 120, seed=seed)
         refused.append(course.refused_after(60.0) / 120)
     assert max(refused) <= most
+
+
+def test_at_a_quick_pace_who_is_told_to_wait_waits_alone_unless_several_are() -> None:
+    """50/s and `Retry-After: 30` for one: the scope goes on within a second. For three at once, it is the scope's."""
+    alone, together = LimitFinder(Rate(50, 1.0)), LimitFinder(Rate(50, 1.0))
+    for finder in (alone, together):
+        for nth in range(200):
+            finder.accepted(nth / 50, nth / 50 + 0.1)
+    first_s = alone.turned_away(4.0, 4.1, retry_after_s=30.0, named=None)
+    assert first_s is not None
+    assert first_s < 1.0
+    alone.accepted(4.1 + first_s, 4.2 + first_s)
+    assert not alone.alone
+    assert alone.rate == Rate(50, 1.0)
+    waits = [together.turned_away(4.0 + nth / 50, 4.1 + nth / 50, retry_after_s=30.0, named=None) for nth in range(3)]
+    assert max(wait_s or 0.0 for wait_s in waits) >= 30.0
+    assert waits[0] is not None
+    assert waits[0] < 1.0
