@@ -72,7 +72,7 @@ def asked() -> argparse.Namespace:
     parser.add_argument("--limit", type=int, default=10, help="of the cloud, a second in each scope (default: 10)")
     parser.add_argument("--minutes", type=float, default=inf, help="begin none later than this")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", metavar="DIR", help="folder that is kept, with the logs of the workers")
+    parser.add_argument("--keep", metavar="DIR", help="folder that is kept, with logs and requests")
     given = parser.parse_args()
     kinds = given.kinds.split(",") if given.kinds else list(_OF_MUTATIONS.get(given.mutate, KINDS))
     if unknown := [kind for kind in kinds if kind not in KINDS]:
@@ -175,11 +175,15 @@ async def run(given: argparse.Namespace, folder: Path) -> int:
                 wrong.insert(0, f"{await fleet.left()} entries were left {_END_S:.0f} s after the last fault")
             stood = standstills(fleet, faults.suffered)
             wrong += too_long(fleet, stood)
+            unsettled = await fleet.explained("unsettled") if statuses["unsettled"] else []
         finally:
             await fleet.stop()
     if given.keep:
         (folder / "sent.json").write_text(json.dumps([vars(one) for one in cloud.sent]))
         (folder / "faults.json").write_text(json.dumps([vars(one) for one in faults.suffered]))
+        (folder / "unsettled.txt").write_text("".join(f"{told}\n\n" for told in unsettled))
+    for told in unsettled[:_SHOWN]:
+        print(f"\nleft to a person: {told}")
     tell(fleet, faults, statuses, stood, wrong, SystemClock.monotonic() - began)
     return (not wrong) if given.mutate else bool(wrong)
 

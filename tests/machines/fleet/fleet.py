@@ -210,6 +210,17 @@ class Fleet:
             await asyncio.sleep(1.0)  # it is away
         raise AssertionError(failed)
 
+    async def explained(self, status: str) -> list[str]:
+        """What `batcher explain` tells of each entry that ended as *status*."""
+        with psycopg.connect(self.cluster.url()) as database:
+            rows = database.execute(_ENDED_AS, [status]).fetchall()
+        told = []
+        for wave, index in rows:
+            place = f"{self.cluster.url()}/{wave}"
+            _, said = await self._said("batcher", "explain", "--journal", place, "--index", str(index))
+            told.append(f"{wave}, entry {index}: {said.strip()}")
+        return told
+
     async def left(self) -> int:
         """How many entries of all planned waves have no result; many, where the database is away."""
         return await self._asked(_LEFT)
@@ -222,12 +233,17 @@ class Fleet:
 
     async def _run(self, module: str, *arguments: str) -> str | None:
         """Run a module of Python; what it said where it failed."""
+        code, said = await self._said(module, *arguments)
+        return said if code else None
+
+    async def _said(self, module: str, *arguments: str) -> tuple[int | None, str]:
+        """Run a module of Python; its exit code, and what it said."""
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", module, *arguments), cwd=ROOT, env=_ENVIRONMENT, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
         )  # fmt: skip
         said, _ = await process.communicate()
-        return said.decode() if process.returncode else None
+        return process.returncode, said.decode()
 
     def owners(self, within_s: float = 3.0) -> dict[str, str]:
         """Who sent last in each project, of late."""
@@ -237,6 +253,10 @@ class Fleet:
 
 _TRIES = 200  # to plan a wave, while the database may be away
 _LEFT = "SELECT coalesce(sum(entries), 0) - (SELECT count(*) FROM batcher.results) FROM batcher.waves WHERE planned"
+_ENDED_AS = (
+    "SELECT w.id, r.idx FROM batcher.results r JOIN batcher.waves w ON w.number = r.wave "
+    "WHERE r.status = %s ORDER BY 1, 2"
+)
 _LEAST_LEFT = (
     "SELECT min(open) FROM (SELECT sum(entries - settled) AS open FROM batcher.wave_scopes GROUP BY scope) scopes"
 )
