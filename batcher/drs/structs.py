@@ -12,6 +12,9 @@ from annotated_types import Ge, Le
 from pydantic import BaseModel, BeforeValidator, PlainSerializer
 from pydantic.fields import FieldInfo
 
+UNTOLD = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding into a struct raises where the model has to say what it is."""
+
 _NO_BOUNDS = msgspec.Meta()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from pydantic import BaseModel
 
-from batcher.drs.structs import struct_of
+from batcher.drs.structs import UNTOLD, struct_of
 
 Parse = Callable[[Path, int, bytes], Any]
 
@@ -20,7 +20,7 @@ def fast_parser(model: type[BaseModel], parse: Parse) -> Parse:
     def parsed(path: Path, number: int, raw: bytes) -> Any:
         try:
             return decode(raw)
-        except msgspec.MsgspecError:
+        except UNTOLD:
             return parse(path, number, raw)  # which says what is wrong
 
     return parsed
@@ -28,7 +28,7 @@ def fast_parser(model: type[BaseModel], parse: Parse) -> Parse:
 
 @cache
 def decoder_of(model: type[BaseModel]) -> msgspec.json.Decoder[Any]:
-    """What decodes a line of *model* into a struct with the same fields. Raises `msgspec.MsgspecError`.
+    """What decodes a line of *model* into a struct with the same fields. Raises one of `UNTOLD`.
 
     Whatever it decodes is sound. What it refuses may be sound as well: the model has the last word, and says what is
     wrong.

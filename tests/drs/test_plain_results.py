@@ -94,6 +94,12 @@ def test_what_is_plain_is_read_by_a_struct() -> None:
     assert isinstance(read_results(orjson.loads(escaped), escaped), BaseModel)
 
 
+def test_what_a_struct_cannot_go_through_is_read_by_the_model() -> None:
+    """A part that nobody asked for may be as deep as its JSON may be, which is deeper."""
+    deep = b'{"job_id":"j","more":%s%s}' % (b"[" * 1020, b"]" * 1020)
+    assert read_results(orjson.loads(deep), deep).job_id == "j"
+
+
 def test_a_struct_is_not_made_of_what_it_would_not_hold_to() -> None:
     class Narrow(BaseModel):
         name: str = Field(min_length=1)

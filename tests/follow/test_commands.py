@@ -241,9 +241,10 @@ def test_a_signal_while_only_verdicts_are_missing(
     assert [line["final"] for line in lines_of(tmp_path / "r.verdicts.jsonl")] == [False] * 3
 
 
-def test_watch_tells_what_is_no_results_file(batcher: Batcher, fleet: Fleet, tmp_path: Path) -> None:
+@pytest.mark.parametrize("body", [b"job_id\njob-1\n", b'{"\xff":1}\n', b'{"key":"\xff"}\n'])
+def test_watch_tells_what_is_no_results_file(batcher: Batcher, fleet: Fleet, tmp_path: Path, body: bytes) -> None:
     fleet()
-    (tmp_path / "r.jsonl").write_text("job_id\njob-1\n")
+    (tmp_path / "r.jsonl").write_bytes(body)
     ended = batcher("watch", tmp_path / "r.jsonl")
     assert ended.code == 2
     assert "is no results file" in ended.err

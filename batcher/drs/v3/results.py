@@ -21,7 +21,7 @@ from batcher.drs.results import (
     TableResult,
     TableResults,
 )
-from batcher.drs.structs import struct_of
+from batcher.drs.structs import UNTOLD, struct_of
 from batcher.drs.v3.query_compare_result import (
     CompareTaskListResult,
     ContentCompareDetail,
@@ -51,7 +51,7 @@ def read_results(body: Mapping[str, Any], raw: bytes) -> QueryCompareResultRespo
     One beyond doubt is read by a struct, which has the same fields, in a fifth of the time.
     """
     if b"\\" not in raw and _CAPITALISED.search(raw) is None:
-        with suppress(msgspec.MsgspecError, UnicodeDecodeError):
+        with suppress(*UNTOLD):
             return cast("QueryCompareResultResponse", _decoder().decode(raw))
     return QueryCompareResultResponse.model_validate(body)
 
