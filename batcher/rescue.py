@@ -36,6 +36,7 @@ from batcher.wave.rebuild import every_open_entry, rebuild
 _WHY = "what the damaged journal said of it last is lost"
 _RESULT = "its result says so; what the damaged journal said of its requests is lost"
 _SHOWN = 5
+_MOST_ENTRIES = 1 << 32  # of any wave
 _STATUSES = frozenset(Status)
 
 
@@ -134,7 +135,7 @@ def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
             keeper.keep_sign(own)
             record = keeper.wave()
             _tell_made(record)
-            said = list(take_results(record, results, now)) if results.is_file() else []
+            said = list(take_results(record, results, now, is_whole=not lost)) if results.is_file() else []
             suspected = _suspect(record, now) if left.events_lost else 0
             rebuilt = rebuild(record, to, now)
         finally:
@@ -206,7 +207,9 @@ def _left(salvage: Salvage) -> Iterator[_Left]:
 def _sieved(salvage: Salvage, rows: SalvagedRows) -> _Left:
     facts = salvage.meta()
     scopes = {row[0]: Scope(*row[:3]) for row in salvage.scopes()}
-    rows.add("entries", (row for row in salvage.rows("entries") if _is_entry(row, scopes)))
+    said = facts.get("entries")
+    most = min(said, _MOST_ENTRIES) if isinstance(said, int) else _MOST_ENTRIES
+    rows.add("entries", (row for row in salvage.rows("entries") if _is_entry(row, scopes, most)))
     read = Counter[bool]()  # whether it says something
     rows.add("events", _sound(salvage.rows("events"), _is_event, read))
     rows.add("results", _sound(salvage.rows("results"), _is_result, read))
@@ -248,14 +251,25 @@ def _wrong(
         yield f"it has {counted(entries, 'entry', 'entries')} of {said:,}"
 
 
-def _is_entry(row: Row, scopes: dict[int, Scope]) -> bool:
-    index, _, key, scope, _, _, labels, body = row
+def _is_entry(row: Row, scopes: dict[int, Scope], most: int) -> bool:
+    """Whether *row* can be one of at most so many entries: what a plan cannot hold is damage."""
+    index, line, key, scope, job_id, x_language, labels, body = row
+    if not (isinstance(index, int) and 0 <= index < most and isinstance(line, int) and line >= 0):
+        return False
+    if not isinstance(key, str):
+        return False
+    if scope is None:
+        return job_id is None or isinstance(job_id, str)
+    if not (scope in scopes and isinstance(job_id, str) and isinstance(body, bytes)):
+        return False
+    if not (x_language is None or isinstance(x_language, str)):
+        return False
     try:
+        tags = orjson.loads(labels) if labels is not None else {}
         return (
-            isinstance(index, int)
-            and isinstance(key, str)
-            and (scope is None or (scope in scopes and isinstance(orjson.loads(body), dict)))
-            and (labels is None or isinstance(orjson.loads(labels), dict))
+            isinstance(orjson.loads(body), dict)
+            and isinstance(tags, dict)
+            and all(isinstance(value, str) for value in tags.values())
         )
     except (orjson.JSONDecodeError, TypeError):
         return False

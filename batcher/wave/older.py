@@ -71,14 +71,21 @@ def behind_its_sign(keeper: HasGeneration, journal: Path, sign: SignOfLife | Non
     return f"{journal} lacks what was recorded last: it is at {generation}, and was at {sign.generation}"
 
 
-def take_results(record: MutableRecord, results: Path, now: float) -> Iterator[str]:
+def take_results(record: MutableRecord, results: Path, now: float, *, is_whole: bool = True) -> Iterator[str]:
     """Take into the journal what the results file says and it does not know: the newest journal is lost, and what the
-    file says was written by the run that had it. Says how much that was. Raises OSError, `JournalFailed`."""
-    taken = 0
+    file says was written by the run that had it. Says how much that was.
+
+    Not *is_whole*: the plan lacks entries; their results stay where they are, and are counted. Raises OSError,
+    `OlderJournal` where the file is of another plan, `JournalFailed`.
+    """
+    taken = left = 0
     for line, told in _lines(results, 0):
         if not _is_untold(record, line, told):
             continue
         entry = record.entry(told["index"])
+        if not is_whole and record.line_of(told["index"]) is None:
+            left += 1
+            continue
         if entry is None or (told.get("key"), told.get("job_id")) != (entry.key, entry.job_id):
             raise OlderJournal(record.name, f"{results} has another entry {told['index']} than it has")
         found = record.result_of(entry.index)
@@ -99,6 +106,8 @@ def take_results(record: MutableRecord, results: Path, now: float) -> Iterator[s
         taken += 1
     if taken:
         yield f"{counted(taken, 'result')} that {results} has and the journal did not know were taken from there"
+    if left:
+        yield f"{counted(left, 'result')} of entries that the journal lost: {results} alone tells what was made"
 
 
 def _happened(entry: PlannedEntry, event: Event) -> Happened:

@@ -3,8 +3,10 @@
 import json
 import random
 import shutil
+import sqlite3
 import tracemalloc
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from tests.cli.conftest import Batcher, Cloud
 from tests.cli.conftest import _elsewhere as _elsewhere
 from tests.cli.conftest import batcher as batcher
 from tests.cli.conftest import cloud as cloud
+from tests.journal.made import in_rows
 from tests.report.waves import write_wave
 
 RESULTS, NEW = Path("r.jsonl"), Path("new.jsonl")
@@ -104,6 +107,47 @@ def test_a_large_one_takes_no_more_memory_than_a_small_one(tmp_path: Path) -> No
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 2 * peaks[0]
+
+
+def test_chunks_of_the_plan_that_are_none(batcher: Batcher) -> None:
+    """SQLite finds nothing wrong with them either; one that seems to have other entries is none of them."""
+    write_wave(RESULTS, 1200)
+    with closing(sqlite3.connect(JOURNAL)) as database, database:
+        database.execute("UPDATE plan_chunks SET content = NULL WHERE id = 2")
+        database.execute("UPDATE plan_chunks SET content = (SELECT content FROM plan_chunks WHERE id = 1) WHERE id = 3")
+    told = batcher("journal", "check", JOURNAL, "--json").json
+    assert (told["sound"], told["entries"]) == (False, 1200 - 2 * 256)
+    assert told["wrong"][0] == "2 stretches of its entries cannot be read"
+    rescued = batcher("journal", "rescue", JOURNAL, "-o", NEW)
+    assert rescued.code == 1, rescued.err
+    assert "results of entries that the journal lost: r.jsonl alone tells what was made" in rescued.err
+    assert "of 512 entries of the manifest nothing is left (index " in rescued.err
+    assert batcher("journal", "check", NEW, "--json").json["entries"] == 1200 - 2 * 256
+
+
+ODD = {
+    "index": "-5",
+    "far": str(2**40),
+    "line": "'x'",
+    "job_id": "NULL",
+    "x_language": "x'00'",
+    "labels": """'{"a":1}'""",
+    "body": "'{}'",
+    "key": "x'00'",
+}
+
+
+@pytest.mark.parametrize("column", ODD)
+def test_a_row_of_an_older_journal_that_no_plan_could_hold(batcher: Batcher, column: str) -> None:
+    in_rows(JOURNAL)
+    write_wave(RESULTS, 50)
+    with closing(sqlite3.connect(JOURNAL)) as database, database:
+        name = "idx" if column in ("index", "far") else column
+        database.execute(f"UPDATE entries SET {name} = {ODD[column]} WHERE idx = 7")  # noqa: S608
+    assert batcher("journal", "check", JOURNAL, "--json").json["entries"] == 49
+    rescued = batcher("journal", "rescue", JOURNAL, "-o", NEW)
+    assert rescued.code == 1, rescued.err
+    assert batcher("journal", "check", NEW, "--json").json["entries"] == 49
 
 
 # --- rescue ---------------------------------------------------------------------------------------------

@@ -7,11 +7,13 @@ each other. Keys and jobs are not: they would take as much time as the bodies, a
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, Any
 
 import orjson
-from msgspec import Struct
+from msgspec import Meta, MsgspecError, Struct
+from msgspec.json import Decoder
 
 from batcher.life.entry import PlannedEntry, Scope
 
@@ -24,6 +26,19 @@ _TRIED_AGAIN = 16  # chunks after one that did not shrink
 
 Columns = tuple[list[int], list[int], list[str], list[str], list[str | None], list[Mapping[str, str]], list[bytes]]
 """Indexes, lines, keys, jobs, languages, labels and bodies of some entries of one scope."""
+
+_Number = Annotated[int, Meta(ge=0)]
+_Head = tuple[
+    _Number | list[_Number],  # indexes
+    _Number | list[_Number],  # lines
+    list[str],  # keys
+    str | list[str],  # jobs
+    str | list[str | None] | None,  # languages
+    dict[str, str] | list[dict[str, str] | None] | None,  # labels
+    list[_Number] | None,  # how long the bodies are; None: there is a line for each
+    bool,  # whether they are compressed
+]
+_head_of = Decoder(_Head).decode
 
 
 class Chunk(Struct, frozen=True, kw_only=True):
@@ -56,6 +71,10 @@ class Chunk(Struct, frozen=True, kw_only=True):
                 shares_job=index in shared,
                 wave_entries=wave_entries,
             )
+
+    def is_at(self, first: int, last: int, entries: int) -> bool:
+        """Whether its entries are so many, with indexes from *first* to *last*: a damaged one may say others."""
+        return (self.indexes[0], self.indexes[-1], len(self.indexes)) == (first, last, entries)
 
     def size_at(self, place: int) -> int:
         """How many bytes the body and the labels of the entry at *place* take."""
@@ -130,32 +149,37 @@ def _steps(numbers: list[int]) -> int | list[int]:
     return first if follow else numbers
 
 
-def unpacked(content: bytes) -> Chunk:
-    """The chunk that *content* is. Raises ValueError where it is none."""
+def unpacked(content: object) -> Chunk:
+    """The chunk that *content* is. Raises ValueError where it is none: what comes of damage is told, never taken for
+    other entries."""
+    if not isinstance(content, bytes):
+        raise ValueError("it is no bytes")
+    head, _, joined = content.partition(b"\n")
     try:
-        head, _, joined = content.partition(b"\n")
-        indexes, lines, keys, job_ids, languages, labels, lengths, is_compressed = orjson.loads(head)
+        indexes, lines, keys, job_ids, languages, labels, lengths, is_compressed = _head_of(head)
         if is_compressed:
             joined = zlib.decompress(joined)
-        bodies = joined.split(b"\n") if lengths is None else _cut(joined, lengths)
-        count = len(keys)
-        chunk = Chunk(
-            indexes=_numbers(indexes, count),
-            lines=_numbers(lines, count),
-            keys=keys,
-            job_ids=_values(job_ids, count),
-            languages=_values(languages, count),
-            labels=_values(labels, count),
-            bodies=bodies,
-            size=len(head) + len(joined) + _OVERHEAD * count,
-        )
-    except (zlib.error, ValueError, TypeError) as error:
+    except (zlib.error, MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from error
+    bodies = joined.split(b"\n") if lengths is None else _cut(joined, lengths)
+    count = len(keys)
+    chunk = Chunk(
+        indexes=_numbers(indexes, count),
+        lines=_numbers(lines, count),
+        keys=keys,
+        job_ids=_values(job_ids, count),
+        languages=_values(languages, count),
+        labels=_values(labels, count),
+        bodies=bodies,
+        size=len(head) + len(joined) + _OVERHEAD * count,
+    )
     columns: tuple[Sequence[object], ...] = (
         chunk.indexes, chunk.lines, chunk.job_ids, chunk.languages, chunk.labels, bodies,
     )  # fmt: skip
-    if any(len(column) != count for column in columns):
+    if not count or any(len(column) != count for column in columns):
         raise ValueError("its columns are not equally long")
+    if isinstance(indexes, list) and any(one >= next_ for one, next_ in pairwise(indexes)):
+        raise ValueError("its entries are not in order")
     return chunk
 
 
@@ -168,8 +192,11 @@ def _values(column: Any, count: int) -> Sequence[Any]:
 
 
 def _cut(joined: bytes, lengths: list[int]) -> list[bytes]:
+    """Raises ValueError where that is not how long they are."""
     bodies, start = [], 0
     for length in lengths:
         bodies.append(joined[start : start + length])
         start += length + 1
+    if start != len(joined) + 1:
+        raise ValueError("its bodies are not as long as it says")
     return bodies

@@ -97,6 +97,8 @@ class ChunkStore:
             if row is None:
                 raise ValueError("it is missing")
             chunk = unpacked(row[0])
+            if not chunk.is_at(place.first, place.last, place.entries):
+                raise ValueError("its entries have other indexes")
         except ValueError as error:
             raise damaged(f"the entries {place.first} to {place.last} of its plan: {error}", self._db.name) from error
         shared = self._db.rows("SELECT idx FROM plan_shared WHERE idx BETWEEN ? AND ?", (place.first, place.last))

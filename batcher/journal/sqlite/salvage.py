@@ -88,13 +88,14 @@ class Salvage:
         Entries are told as rows, however they are kept.
         """
         if table == "entries" and self._is_packed:
-            for _, scope, _, _, _, content in self._rows("plan_chunks"):
-                try:
+            for _, scope, first, last, entries, content in self._rows("plan_chunks"):
+                chunk = None
+                with suppress(ValueError):
                     chunk = unpacked(content)
-                except (ValueError, TypeError):
-                    self._gaps["plan_chunks"] += 1
-                else:
+                if chunk is not None and chunk.is_at(first, last, entries):
                     yield from rows_of(chunk, scope)
+                else:
+                    self._gaps["plan_chunks"] += 1
             for index, line, key, job_id in self._rows("plan_invalid"):
                 yield index, line, key, None, job_id, None, None, None
         else:
