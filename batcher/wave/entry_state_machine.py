@@ -70,12 +70,19 @@ class EntryStateMachine:
         )
 
     def _time_may_be_told(self, held: HeldEntry) -> bool:
-        """Whether something of the scope may still be created, other than by entries that wait for that themselves."""
-        if is_unclear(held.state):
-            self._unclear.add(held.entry.index)
-        else:
+        """Whether the cloud's time may still be told: something of the scope may be created yet, other than by entries
+        that wait for that themselves; or what was created could tell it, and a look at it has only failed so far."""
+        if not is_unclear(held.state):
             self._unclear.discard(held.entry.index)
-        return self._agenda.may_send(len(self._unclear))
+            return self._agenda.may_send(len(self._unclear))
+        self._unclear.add(held.entry.index)
+        return self._agenda.may_send(len(self._unclear)) or self._could_learn(held.state.may_be_ours_since)
+
+    def _could_learn(self, intent: Intended | None) -> bool:
+        """Whether something is remembered that would tell what the cloud's clock showed at *intent*, once looked up."""
+        if intent is None or intent.monotonic is None:
+            return False
+        return self._cloud_clock.wanted(Instant(intent.timebase, intent.monotonic)) is not None
 
     def _since_first(self, held: HeldEntry) -> float:
         """Seconds since this process first sent *held*. Neither the time of an outage counts nor any in which it
