@@ -25,7 +25,8 @@ class Paging(Generic[T]):
     """One reading of a list whose pages are counted from *first*. `found` has the freshest of each row by its key.
 
     *most_rows* bounds a list that says how long it is, *most_pages* any. *first_again*: the first page, where new rows
-    come in, is read once more in the end, if there were others.
+    come in, is read once more in the end, if there were others; then the list is whole only where as many were seen as
+    it counted at first, too, whatever later pages count.
     """
 
     def __init__(
@@ -60,8 +61,8 @@ class Paging(Generic[T]):
         if self._most_rows is not None and self.total is not None and self.total > self._most_rows:
             return ReadState.TOO_LONG
         is_all = (not full or not rows) if self.total is None else len(self.found) >= self.total
-        if is_again:
-            return ReadState.WHOLE if is_all else ReadState.SHORT
+        if is_again:  # rows that go away while it is read were seen: fewer than at first are counted by who lies
+            return ReadState.WHOLE if is_all and len(self.found) >= (self.first_total or 0) else ReadState.SHORT
         if is_all and self._first_again and self.number != self._first:
             self.number = self._first
             return ReadState.ON

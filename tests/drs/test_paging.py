@@ -56,5 +56,17 @@ def test_rows_that_move_between_pages_are_looked_for_on_the_first_page_again() -
     assert paging.found == {"a": "A", "b": "b", "c": "c", "new": "new"}
 
 
+def test_what_later_pages_count_makes_no_list_whole_that_had_more() -> None:
+    """A page without rows that counts one, twice: what was on the second page would be taken for made since then."""
+    paging: Paging[str] = Paging(most_pages=10, first_again=True)
+    assert paging.add({"a": "a", "b": "b"}, 3) is ReadState.ON
+    assert paging.add({}, 1) is ReadState.ON
+    assert paging.add({}, 1) is ReadState.SHORT
+    paging = Paging(most_pages=10, first_again=True)
+    paging.add({"a": "a", "b": "b"}, 4)
+    paging.add({"d": "d"}, 3)  # `a` is gone, so `c` has moved to the first page
+    assert paging.add({"b": "b", "c": "c"}, 3) is ReadState.WHOLE
+
+
 def test_a_list_that_is_too_long_is_not_read() -> None:
     assert Paging[str](most_pages=10, most_rows=30).add({"a": "a"}, 31) is ReadState.TOO_LONG
