@@ -114,6 +114,19 @@ class Agenda:
             (self._looks if isinstance(held.action, LookUp) else self._ready).append(held)
         self._wake()
 
+    def doubt_first(self, held: HeldEntry) -> bool:
+        """Hand out a doubt that waits behind *held*, which has its job and waits behind it instead. False: there is
+        none."""
+        behind = self._behind[held.entry.job_id]
+        for place, other in enumerate(behind or ()):
+            if behind is not None and other.state.in_doubt:
+                del behind[place]
+                behind.appendleft(held)
+                (self._looks if isinstance(other.action, LookUp) else self._ready).append(other)
+                self._wake()
+                return True
+        return False
+
     def release(self, held: HeldEntry) -> None:
         """*held* is done with: its job is free for the next."""
         self.size -= 1

@@ -14,7 +14,7 @@ What holds here:
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, assert_never
 
 from batcher.channel.job_claims import Who
@@ -29,7 +29,7 @@ from batcher.journal.port import MOST_BYTES, Record
 from batcher.life.decide import LookUp, Send, Settle, not_admitted
 from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Reconcile
-from batcher.life.state import fresh, history
+from batcher.life.state import EntryState, fresh, history
 from batcher.logger import in_scope
 from batcher.pace.fair_semaphore import PartyClosed, PartyPaused
 from batcher.wave.agenda import Agenda, HeldEntry
@@ -45,6 +45,11 @@ _BATCH = 256  # entries read from the plan at a time
 _LOOKERS = 2  # beside the workers
 _OFTEN = 4  # steps: how many workers it takes is measured anew with each, and changes little
 _SPARE = 8  # workers: one of so many is kept beyond need, as the need goes up and down with every answer
+_OPEN_IN_ORDER: tuple[Callable[[EntryState], bool], ...] = (
+    lambda state: state.in_doubt,
+    lambda state: state.exists,
+    lambda _: True,
+)
 _BATCHES = 8  # that fit into a lane's share of the memory, at least, where entries are large
 
 
@@ -178,10 +183,11 @@ class Lane:
     async def _read_open(self) -> None:
         """Take up what has begun: a doubt is looked up before anything else is done for its entry.
 
-        First come those of which a comparison may exist: they may take a place that another of their job waits for.
+        First come doubts, as nothing else of their job is sent before they are settled, then all others of which a
+        comparison may exist: they may take a place that another of their job waits for.
         """
         taken: set[int] = set()
-        for all_of_them in (False, True):
+        for is_next in _OPEN_IN_ORDER:
             after = -1
             while not self._stopping:
                 batch = await self._context.ask(
@@ -191,7 +197,7 @@ class Lane:
                     break
                 for entry, events in batch:
                     state = history(entry.asked, events)
-                    if entry.index not in taken and (all_of_them or state.exists):
+                    if entry.index not in taken and is_next(state):
                         taken.add(entry.index)
                         held = HeldEntry(entry, state, lease=self._lease)
                         if state.in_doubt:
@@ -267,7 +273,12 @@ class Lane:
                 assert_never(held.action)
 
     async def _send(self, held: HeldEntry) -> None:
-        """Send *held*, once its wave's own pace lets it go, it has its job in hand and it is admitted."""
+        """Send *held*, once its wave's own pace lets it go, it has its job in hand and it is admitted.
+
+        A doubt of its job goes first: the job is not in hand before that is settled.
+        """
+        if self._agenda.doubt_first(held):
+            return
         waits_for: list[WaitsFor] = []
         through = self.channel_pass
 

@@ -39,6 +39,26 @@ async def test_nothing_is_sent_while_stopping() -> None:
     assert await agenda.next() is None
 
 
+async def test_a_doubt_goes_before_what_is_to_be_sent_for_its_job() -> None:
+    """Nothing is sent for a job before its doubts are settled: each would wait for the other, for ever."""
+    agenda = Agenda(SystemClock())
+    first, second = (HeldEntry(entry(index, job="one"), history([DATA], [])) for index in (0, 1))
+    doubt = HeldEntry(entry(2, job="one"), history([DATA], DOUBT), action=LookUp(0.0, "may have been sent"))
+    for held in (first, second, doubt):
+        agenda.add(held)
+    agenda.complete()
+    assert await agenda.next() is first
+    assert agenda.doubt_first(first)
+    assert await agenda.next(looks=True) is doubt
+    agenda.release(doubt)
+    assert await agenda.next() is first
+    assert not agenda.doubt_first(first)
+    agenda.release(first)
+    assert await agenda.next() is second
+    agenda.release(second)
+    assert await agenda.next() is None
+
+
 def test_waiting_for_the_scope_uses_up_no_entrys_time() -> None:
     """What was due at noon and left at one waited an hour; before its first request nothing counts."""
 
