@@ -37,6 +37,7 @@
     ├── LaneLost                 the scope of a lane is another process's by now
     ├── Misnamed                 a section of the config file names nobody who can be told
     ├── NoResult                 a line is no result
+    ├── NotHere                  one of several services cannot open a wave, for a reason of its own
     ├── NotJson                  a text is not JSON
     ├── NotReached               an attempt to ask a service came to nothing
     ├── NotTaken                 a message was not taken by whom it is for

@@ -75,9 +75,13 @@ class ServedProfiles(Struct, frozen=True, kw_only=True):
 
 
 def settings_from(service: ServedProfiles, profile: str | None, given: Mapping[str, str]) -> Loaded:
-    """The settings that *given*, of a request, ask for. Raises `Problem` with everything that is wrong with them."""
+    """The settings that *given*, of a request, ask for. Raises `Problem` with everything that is wrong with them, and
+    where the service's own configuration cannot be used any more, or has no such profile."""
     wrong = [_refused(name, given[name]) for name in given if name not in TAKEN]
-    own = service.load(profile, {})
+    try:
+        own = service.load(profile, {})
+    except SettingsError as error:
+        raise Problem(503, error.message) from error
     for name, value in given.items():
         if name in TAKEN:
             wrong += _checked(name, value)

@@ -1,5 +1,6 @@
 """Services over one database, against a real PostgreSQL: what one is told all know, and workers run it."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from batcher.drs.outcome import Half
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.life.events import Intended, encode
+from batcher.service.given import ServedProfiles
 from batcher.service.models import State
 from batcher.service.roles import Role
 from batcher.service.tokens import new_token
@@ -185,6 +187,41 @@ async def test_a_wave_that_was_handed_in_at_one_service_is_approved_at_another(
         await said(one, "POST", f"{path}/approve", bob, 409, json=digest)
         one.client.headers["Authorization"] = f"Bearer {ann}"
         assert (await one.until(wave["id"], State.ENDED))["exit_code"] == 0
+
+
+async def test_a_wave_is_left_to_a_service_that_can_open_it(
+    cloud: Simulator, tmp_path: Path, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "night.toml"
+    config.write_text("[profiles.night]\nrate = '50/s'\n")
+    able = ServedProfiles(config=config, profiles=("night",))
+    async with serving(tmp_path, database=address, workers=0) as other:
+        async with serving(tmp_path, database=address, workers=0, service=able) as one:
+            id = (await one.submit(csv(3), "profile=night&start=false"))["id"]
+        path = f"/v1/waves/{id}"
+        await other.post(f"{path}/start")
+        kept = {name: os.environ[name] for name in ("BATCHER_TOKEN", "BATCHER_PROJECT_ID")}
+        for name in kept:
+            monkeypatch.delenv(name)
+        bare = await other.submit(csv(1))  # its project is IAM's to name
+
+        async def both_wait() -> bool:
+            told = [(await other.get(f"/v1/waves/{id}")) for id in (id, bare["id"])]
+            assert [wave["state"] for wave in told] == ["queued", "queued"]
+            assert row_of(address, "SELECT count(*) FROM waves") == (0,)
+            whys = [wave["reason"] or "" for wave in told]
+            return "profile 'night'" in whys[0] and "no credential" in whys[1]
+
+        await eventually(both_wait)
+        async with other.client.patch(path, json={"rate": "1/s"}) as answer:
+            assert answer.status == 503
+            assert "night" in (await answer.json())["detail"]
+        for name, value in kept.items():
+            monkeypatch.setenv(name, value)
+        async with serving(tmp_path, database=address, workers=1, service=able) as one:
+            assert (await one.until(id, State.ENDED))["counts"]["created"] == 3
+            assert (await one.until(bare["id"], State.ENDED))["exit_code"] == 0
+        assert (await other.get(path))["reason"] is None
 
 
 async def test_a_ruling_is_refused_while_a_worker_has_the_scope(

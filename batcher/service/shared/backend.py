@@ -49,7 +49,7 @@ class SharedBackend:
         self._pace = str(service.load(service.profile(None), {}).settings.pace)
         opener = SharedOpener(self._shared, self._mirror, service, address, clock, name=name_of_process())
         local = LocalWorkers(workers, service, address, clock)
-        judge = SharedJudge(self._mirror, service)
+        judge = SharedJudge(self._mirror, service, clock)
         self._seen = SharedRunner(
             database, self._shared, self._mirror, opener, judge, local, clock, meters, pace=self._pace
         )

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from batcher.clock import utc_now
+from batcher.clock import Clock, utc_now
 from batcher.errors import UserError
 from batcher.gate.accepted import read_acceptances
 from batcher.gate.result import evaluate
@@ -16,16 +16,25 @@ from batcher.service.shared.mirror import Mirror
 
 log = get_logger("batcher.service")
 
+_LEFT_FOR_S = 30.0  # to services that have the wave's profile
+
 
 class SharedJudge:
     """Judges waves by their copies, with what the configuration of this *service* accepts."""
 
-    def __init__(self, mirror: Mirror, service: ServedProfiles) -> None:
+    def __init__(self, mirror: Mirror, service: ServedProfiles, clock: Clock) -> None:
         self._mirror = mirror
         self._service = service
+        self._clock = clock
+        self._left: dict[str, float] = {}  # monotonic: until when a wave is left to other services
 
-    async def exit_code(self, row: WaveRow) -> int:
-        """What `gate` exits with over *row*: 2 where it cannot be told. Raises `StoreFailed`."""
+    async def exit_code(self, row: WaveRow) -> int | None:
+        """What `gate` exits with over *row*: 2 where it cannot be told. None: this service does not offer its profile,
+        and another one has a while to tell. Raises `StoreFailed`."""
+        if row.profile is not None and row.profile not in self._service.profiles:
+            now = self._clock.monotonic()
+            if now < self._left.setdefault(row.id, now + _LEFT_FOR_S):
+                return None
         folder = await self._mirror.bring(row)
         try:
             return await asyncio.to_thread(self._judged, row, folder)

@@ -20,7 +20,7 @@ from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.logger import get_logger
 from batcher.machines.shared_opening import OpeningTerms, open_shared
 from batcher.machines.wanting import OneScopeManifest
-from batcher.manifest import finding_line, open_manifest
+from batcher.manifest import ManifestError, finding_line, open_manifest
 from batcher.scopes import run_defaults, with_project
 from batcher.service.given import ServedProfiles
 from batcher.service.kept.errors import StoreFailed
@@ -29,8 +29,10 @@ from batcher.service.models import State
 from batcher.service.running.host import settings_of_run
 from batcher.service.running.run import in_brief
 from batcher.service.running.verbs import final
+from batcher.service.shared.left_to_others import NotHere
 from batcher.service.shared.mirror import Mirror
 from batcher.service.shared.register import SharedRegister
+from batcher.settings import Loaded
 from batcher.settings.credentials import credential_sources
 from batcher.wave.opening import BadManifest
 from batcher.wave.request import OpeningStopped, StoppableManifest, requested
@@ -61,7 +63,7 @@ class SharedOpener:
     async def open(self, id: str) -> WaveRow | None:
         """Open the wave with that id, unless another service does, or nobody is to any more.
 
-        The wave as it is then; None: another opens it. Raises `StoreFailed`.
+        The wave as it is then; None: another opens it. Raises `StoreFailed`; `NotHere` where another service may.
         """
         row = await self._register.take_to_open(id, self._name, _CLAIMED_S)
         if row is None:
@@ -73,6 +75,9 @@ class SharedOpener:
                 if await self._register.take_to_open(id, self._name, _CLAIMED_S) is None:
                     stopping.stop(Stop(StopKind.ASKED, "it is not to be opened any more"))
             changes = await task
+        except NotHere:
+            await self._register.give_back(id, self._name)
+            raise
         except (asyncio.CancelledError, StoreFailed):
             stopping.stop(Stop(StopKind.SUSPENDED, "the service ends"))
             await asyncio.wait({task})
@@ -82,7 +87,8 @@ class SharedOpener:
         return await self._register.release(id, self._name, lambda row: {**changes, "runs": row.runs + 1})
 
     async def _changes(self, row: WaveRow, stopping: Stopping) -> Mapping[str, Any] | None:
-        """What changes of *row*: it is open, or why it cannot be; None: that is for later. Raises `StoreFailed`."""
+        """What changes of *row*: it is open, or why it cannot be; None: that is for later. Raises `StoreFailed`,
+        `NotHere`."""
         now = self._clock.now()
         try:
             deadline_in_s = await self._planned(row, stopping)
@@ -120,18 +126,22 @@ class SharedOpener:
     async def _planned(self, row: WaveRow, stopping: Stopping) -> float | None:
         """Have the wave planned, or taken up again; seconds until its deadline, None: it has none.
 
-        Raises `UserError`, `BadManifest`, `JournalFailed`, `StoreFailed`.
+        Raises `UserError`, `BadManifest`, `JournalFailed`, `StoreFailed`, `NotHere`.
         """
+        loaded, own = self._settings(row)
         folder = await self._mirror.manifest(row)
-        loaded = self._service.load(row.profile, settings_of(row))
-        own = self._service.load(row.profile, {}).settings
-        settings = settings_of_run(row, loaded.settings, own, own.grace)
+        settings = settings_of_run(row, loaded.settings, own.settings, own.settings.grace)
         sources = credential_sources(settings, loaded.config)
         manifest = await asyncio.to_thread(open_manifest, folder.manifest, row.format, row.encoding)
         if manifest.digest != row.digest:
             raise UserError(f"the manifest in the database is damaged: its digest is {manifest.digest}")
         now = self._clock.now()
-        defaults = await with_project(manifest, run_defaults(settings, sources), settings, sources, now)
+        try:
+            defaults = await with_project(manifest, run_defaults(settings, sources), settings, sources, now)
+        except ManifestError:
+            raise
+        except UserError as error:  # its credentials are its own
+            raise NotHere(in_brief(error.message)) from error
         request = requested(
             settings,
             OneScopeManifest(StoppableManifest(manifest, stopping), settings),
@@ -147,6 +157,15 @@ class SharedOpener:
         terms = OpeningTerms(request=request, settings=settings, deadline_in_s=deadline_in_s, releases=False)
         await asyncio.to_thread(self._open, row.id, terms)
         return deadline_in_s
+
+    def _settings(self, row: WaveRow) -> tuple[Loaded, Loaded]:
+        """The settings of a run of the wave, and what this service's configuration says of them. Raises `NotHere`."""
+        if row.profile is not None and row.profile not in self._service.profiles:
+            raise NotHere(f"this one does not offer its profile {row.profile!r}")
+        try:
+            return self._service.load(row.profile, settings_of(row)), self._service.load(row.profile, {})
+        except UserError as error:
+            raise NotHere(in_brief(error.message)) from error
 
     def _open(self, id: str, terms: OpeningTerms) -> None:
         keeper = PostgresKeeper(self._address, program=f"batcher/{self._name} (plans)")

@@ -155,6 +155,11 @@ class SharedRegister:
 
         return await self._database.change(work)
 
+    async def give_back(self, id: str, who: str) -> None:
+        """The service *who* does not open the wave with that id after all: another may do so at once."""
+        sql = "UPDATE service_waves SET opened_by = NULL, opening_until = NULL WHERE id = %s AND opened_by = %s"
+        await self._database.change(lambda connection: connection.execute(sql, (id, who)))
+
     async def release(self, id: str, who: str, decide: Decide) -> WaveRow | None:
         """The wave is open, or cannot be: change it as *decide* says, if *who* is still the one that opens it."""
         change = uuid4()

@@ -28,6 +28,7 @@ from batcher.service.running.view import wave_told
 from batcher.service.shared import course
 from batcher.service.shared.database import SharedServiceDatabase
 from batcher.service.shared.judging import SharedJudge
+from batcher.service.shared.left_to_others import LeftToOthers, NotHere
 from batcher.service.shared.local_workers import LocalWorkers
 from batcher.service.shared.mirror import Mirror
 from batcher.service.shared.opening import SharedOpener, is_to_open, with_trouble
@@ -81,6 +82,7 @@ class SharedRunner:
         self._forbidden_at: dict[str, float] = {}  # monotonic: since when orders have ended a wave
         self._read_at: dict[str, float] = {}  # monotonic: when somebody last read a wave's lines
         self._openings: dict[str, asyncio.Task[None]] = {}
+        self._left = LeftToOthers(clock)
         self._works: dict[tuple[str, str], asyncio.Task[None]] = {}  # by what is done and the wave's id
         self._feeds: dict[str, Feed] = {}
         self._told: dict[str, Mapping[str, Any]] = {}
@@ -134,6 +136,7 @@ class SharedRunner:
     def told(self, row: WaveRow) -> dict[str, Any]:
         """The wave as it is told, see `WaveModel`."""
         status = self._status(row)
+        row = self._left.told(row)
         return wave_told(row, status, None if status is None else following_of(self._standings[row.id]))
 
     def statuses(self) -> list[WaveStatus]:
@@ -253,6 +256,8 @@ class SharedRunner:
         if standing.settled < standing.entries:
             left = await self._mirror.left_open(row)
         judged = await self._judge.exit_code(row) if course.is_judged(standing) else 0
+        if judged is None:  # a service that has its profile tells
+            return
         now = self._clock.now()
         changed = await self._register.change_by_standing(
             row.id, lambda row, standing: course.end_of(row, standing, left, judged, now)
@@ -291,6 +296,7 @@ class SharedRunner:
         ):  # fmt: skip
             known.pop(id, None)
         self._noted.discard(id)
+        self._left.forget(id)
 
     def _is_read(self, id: str) -> bool:
         at = self._read_at.get(id)
@@ -333,6 +339,7 @@ class SharedRunner:
 
     def _open_queued(self) -> None:
         waiting = [row for row in self._rows.values() if is_to_open(row) and row.id not in self._openings]
+        waiting = [row for row in waiting if not self._left.has(row.id)]
         for row in sorted(waiting, key=lambda row: (-row.priority, row.number)):
             if len(self._openings) >= _OPEN_AT_ONCE:
                 return
@@ -345,6 +352,10 @@ class SharedRunner:
     async def _open(self, row: WaveRow) -> None:
         try:
             opened = await self._opener.open(row.id)
+        except NotHere as error:
+            self._left.leave(row.id, error)
+            self._tell(row)
+            return
         except StoreFailed as error:
             log.error("service.store_failed", wave=row.id, error=str(error))
             self._tell(with_trouble(row, error))
