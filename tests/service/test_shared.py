@@ -1,9 +1,13 @@
 """Services over one database, against a real PostgreSQL: what one is told all know, and workers run it."""
 
+import asyncio
+import gc
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +19,14 @@ import pytest
 
 from batcher.clock import SystemClock
 from batcher.drs.outcome import Half
+from batcher.journal.errors import JournalFailed
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.life.events import Intended, encode
 from batcher.service.given import ServedProfiles
 from batcher.service.models import State
 from batcher.service.roles import Role
+from batcher.service.shared.database import SharedServiceDatabase
 from batcher.service.tokens import new_token
 from batcher.simulator.ledger import Effect, doubles
 from batcher.simulator.server import Simulator
@@ -402,6 +408,29 @@ async def test_workers_go_on_where_the_service_is_killed_and_it_shows_all_when_i
                 assert len((await answer.read()).splitlines()) == 60
             assert again.end() == 0
     assert not doubles(cloud.ledger)
+
+
+async def test_a_question_that_nobody_waits_for_any_more_fails_quietly(address: Address) -> None:
+    database = SharedServiceDatabase(address, SystemClock(), name="one")
+    begun, untold = threading.Event(), []
+
+    def fails(_: DatabaseLink) -> None:
+        begun.set()
+        time.sleep(0.05)
+        raise JournalFailed("the database went away")
+
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: untold.append(context["message"]))
+    asking = asyncio.create_task(database.ask(fails))
+    await asyncio.to_thread(begun.wait)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.to_thread(database.close)
+    await asyncio.sleep(0)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert untold == []
 
 
 def serve(*arguments: str) -> tuple[int, str]:

@@ -118,8 +118,10 @@ class SharedServiceDatabase:
             log.warning("database.away", reason=self._failure)
 
     async def _told(self, working: Awaitable[T]) -> T:
+        future = asyncio.ensure_future(working)
+        future.add_done_callback(lambda done: done.cancelled() or done.exception())  # nobody waits who was cancelled
         try:
-            return await asyncio.shield(asyncio.ensure_future(working))
+            return await asyncio.shield(future)
         except JournalFailed as error:
             raise _failure(error, self.link.name) from error
 
