@@ -22,6 +22,20 @@ def _finder(start: str) -> LimitFinder:
             return LimitFinder(Rate.parse(rate))
 
 
+@pytest.mark.parametrize("start", ["auto", "off", "50/s", "1/1m"])
+def test_what_happens_at_one_moment_is_survived(start: str) -> None:
+    """As where time is simulated, or no clock is finer: what is turned away and let in left at the same time."""
+    finder = _finder(start)
+    most = 1000.0 if finder.ceiling is None else finder.ceiling.per_s
+    for _ in range(20):
+        for _ in range(2):
+            silence_s = finder.turned_away(7.0, 7.0, retry_after_s=None, named=None)
+            assert silence_s is None or 0 < silence_s < 3600
+        finder.accepted(7.0, 7.0)
+        assert finder.rate is not None
+        assert 0 < finder.rate.per_s <= most
+
+
 @pytest.mark.parametrize("says", ["nothing", "when", "limit"])
 @pytest.mark.parametrize("start", ["auto", "off", "50/s", "5/s"])
 @pytest.mark.parametrize(("limit", "requests"), [(PER_S, 1000), (PER_MINUTE, 120)], ids=str)

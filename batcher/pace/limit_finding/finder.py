@@ -55,6 +55,7 @@ _BELOW, _FAR_BELOW = 0.9, 0.5  # of a pace that was a little too fast: at most, 
 _AT_LEAST_GAPS = 5  # of those in which there was no room: a lower pace is not believed in at once
 _LONG = 10  # times as long as there was no room, and the pace is not given up for less than half of it
 _MANY_GAPS = 30  # no room for so many: it was far above
+_SHORTEST_S = 1e-3  # without room: what left at one moment may have been turned away and let in
 
 _CREDITED = 1.0  # credit with which a refusal is likely to be a stray, or
 _SETTLED = 30  # requests let in at this pace: a limit by the second would have shown itself
@@ -335,7 +336,7 @@ class LimitFinder:
 
     def _fit(self, closure: Closure, sent_at: float) -> None:
         """The pace was far too fast."""
-        closed_s = sent_at - closure.at
+        closed_s = max(sent_at - closure.at, _SHORTEST_S)
         gaps = closed_s * closure.per_s
         shortest_s = (closure.until - closure.at) * (1.0 if closure.says_when else 0.5)  # what feels for room counts
         fit = self._history.fit(shortest_s)
