@@ -8,7 +8,8 @@ What holds here:
   joins, k others have waited longer, and nobody who comes later ever will have; each `EVERY`-th place takes one of
   those k, or the newcomer, out of the line. So it has its place after at most `EVERY` * (k + 1) are given.
 - A party that is closed or held waits nowhere: all who wait for it are sent away at once, by `PartyClosed` or
-`PartyPaused`. - A place that was given to somebody who was cancelled in that moment goes to the next.
+  `PartyPaused`.
+- A place that was given to somebody who was cancelled in that moment goes to the next.
 """
 
 import asyncio

@@ -45,10 +45,9 @@ _LEVEL = log(1.04)  # levels of traffic lie 4% apart: finer than paces are told 
 _LOWEST = 30  # levels below the highest that a limit is looked for: down to 0.3 of it
 _CHANCE = 0.01  # of a refusal that no explanation foretells, and of a request let in that none does
 _MOST_STRAYS = 1 / 3  # of all: so many are no strays
-_FITTED = (
-    0.5  # odds for strays to begin with: of limits the one that fits best is taken out of many, of strays there is
-)
-# only the share; at 0 some waves take twice their time, at 1.5 a limit that is a little too low turns away 5%
+# Odds for strays to begin with: of limits the one that fits best is taken out of many, of strays only the share.
+# At 0 some waves take twice their time, at 1.5 a limit that is a little too low turns away 5%.
+_FITTED = 0.5
 _SOFT = 0.08  # how sharply a full window shows: arrivals are known to a request or so of ten
 
 
