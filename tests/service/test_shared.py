@@ -230,6 +230,28 @@ async def test_a_wave_is_left_to_a_service_that_can_open_it(
         assert (await other.get(path))["reason"] is None
 
 
+async def test_a_wave_that_is_paused_before_it_is_opened_again_stays_paused(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    config = tmp_path / "night.toml"
+    config.write_text("[profiles.night]\n")
+    able = ServedProfiles(config=config, profiles=("night",))
+    async with serving(tmp_path, database=address, workers=0) as other:  # it cannot open it
+        async with serving(tmp_path, database=address, workers=0, service=able) as one:
+            id = (await one.submit(csv(3), "profile=night"))["id"]
+            await one.until(id, State.RUNNING)
+            await one.post(f"/v1/waves/{id}/stop")
+            await one.until(id, State.STOPPED)
+        await other.post(f"/v1/waves/{id}/start")
+        await other.post(f"/v1/waves/{id}/pause")
+        for _ in range(2):  # it has looked at all waves meanwhile
+            await other.until((await other.submit(csv(1)))["id"], State.RUNNING)
+        assert (await other.get(f"/v1/waves/{id}"))["state"] == "paused"
+        await other.post(f"/v1/waves/{id}/resume")
+        async with serving(tmp_path, database=address, workers=1, service=able) as one:
+            assert (await one.until(id, State.ENDED))["counts"]["created"] == 3
+
+
 async def test_a_ruling_is_refused_while_a_worker_has_the_scope(
     cloud: Simulator, tmp_path: Path, address: Address
 ) -> None:

@@ -16,6 +16,12 @@ from batcher.wave.stop import Stop, StopKind
 _UNDER_WAY = (State.RUNNING, State.PAUSED, State.STOPPING)
 
 
+def is_under_way(row: WaveRow) -> bool:
+    """Whether the wave *row* was opened for the run that goes on, or is being stopped. One that was paused before
+    that rests: what keeps workers from it is no stop."""
+    return row.is_begun and (row.is_open or row.state is State.STOPPING) and row.state in _UNDER_WAY
+
+
 def what_follows(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
     """What changes of *row* while its wave goes on: somebody ordered something past the service (`batcher control`)."""
     orders = standing.orders
@@ -59,7 +65,7 @@ def end_of(
     that was followed. *now* is Unix seconds.
     """
     sight = WaveSighting(standing=standing, others=0)
-    if row.state not in _UNDER_WAY or not (sight.is_settled or sight.is_forbidden) or is_followed(standing):
+    if not is_under_way(row) or not (sight.is_settled or sight.is_forbidden) or is_followed(standing):
         return {}
     counts = {status: standing.by_status.get(status, 0) for status in Status}
     stop = None

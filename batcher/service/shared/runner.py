@@ -206,7 +206,7 @@ class SharedRunner:
             if row is not None and row.state not in _ACTIVE:
                 self._begin(_END, id, self._ended(row))
         rows = dict(self._rows)
-        under_way = [row.id for row in rows.values() if row.is_begun and row.state in _UNDER_WAY]
+        under_way = [row.id for row in rows.values() if course.is_under_way(row)]
 
         def standings(link: DatabaseLink) -> tuple[list[SharedStanding], list[SeenWorker]]:
             return [one for id in under_way for one in standings_of(link, id)], workers_of(link)
