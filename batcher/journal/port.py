@@ -159,7 +159,8 @@ class Record(Protocol):
         ...
 
     def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
-        """Some entries of the same scope with an answer shortly before or after *entry*'s first event."""
+        """Some entries of the same scope with an answer shortly before or after *entry*'s first event; of other waves
+        of the database too, where it has them in one order."""
         ...
 
     # --- results ------------------------------------------------------------------------------------------

@@ -278,21 +278,22 @@ class PostgresRecord:
         return self._with_events(one for one in entries if one is not None)
 
     def answered_around(self, entry: PlannedEntry) -> list[EntryWithEvents]:
-        """Some entries of the same scope with an answer shortly before or after *entry*'s first event."""
+        """Some entries of the same scope, of whichever wave, with an answer shortly before or after *entry*'s first
+        event."""
         place = self.place_of(entry.scope)
         first = self._db.row("SELECT min(id) FROM events WHERE wave = %s AND idx = %s", (self.number, entry.index))
         if first is None or first[0] is None or place is None:
             return []
         (at,) = first
-        found: dict[int, PlannedEntry] = {}
+        found: dict[tuple[int, int], PlannedEntry] = {}
         for near, order in (("v.id < %s AND v.id > %s - 2000", "DESC"), ("v.id > %s AND v.id < %s + 2000", "ASC")):
             rows = self._db.rows(
                 f"SELECT {_ENTRY} FROM events v JOIN entries e USING (wave, idx) WHERE {near} "  # noqa: S608
-                f"AND v.wave = %s AND v.kind = 'answered' AND e.scope = %s ORDER BY v.id {order} LIMIT 8",
-                (at, at, self.number, place),
+                f"AND v.kind = 'answered' AND e.scope = %s ORDER BY v.id {order} LIMIT 8",
+                (at, at, place),
             )
-            found |= {row[1]: self._entry(row) for row in rows}
-        return self._with_events(found.values())
+            found |= {(row[0], row[1]): self._entry(row, entry.scope) for row in rows}
+        return [(other, self._events_of(*whose)) for whose, other in found.items()]
 
     # --- results ------------------------------------------------------------------------------------------
 
