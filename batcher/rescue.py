@@ -6,7 +6,7 @@ sends it, and leaves to a person what was begun and what cannot be told any more
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import orjson
 from msgspec import Struct
 
 from batcher.drs.outcome import Half
-from batcher.journal.errors import NotAJournal
+from batcher.journal.errors import NotAJournal, WaveRefused
 from batcher.journal.files import WaveFiles
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import MutableRecord
@@ -102,8 +102,29 @@ def check_journal(path: Path) -> Checked:
 def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
     """Make a new wave at the results file *to* of what is left of the journal at *path* and of its *results* file.
 
-    Raises OSError, `UserError`, `NotAJournal` where nothing can be read, `JournalFailed`.
+    Neither *to* nor a journal of it may be there yet; where it fails, nothing is. Raises OSError, `UserError`,
+    `NotAJournal` where nothing can be read, `JournalFailed`.
     """
+    try:
+        return _rescued(path, results, to, now)
+    except BaseException:  # half of it would be gone on with as if it were all
+        with suppress(WaveRefused):  # somebody else has begun a wave there meanwhile
+            _take_away(to)
+        raise
+
+
+def _take_away(to: Path) -> None:
+    """Remove what was made of a new wave at *to*. Raises `WaveRefused` where somebody runs it, OSError."""
+    new = WaveFiles.of(to).journal
+    own = WaveLock(new)
+    try:
+        for made in (to, *(new.with_name(f"{new.name}{end}") for end in ("", "-wal", "-shm", ".lock"))):
+            made.unlink(missing_ok=True)
+    finally:
+        own.release()
+
+
+def _rescued(path: Path, results: Path, to: Path, now: float) -> Rescued:
     new = WaveFiles.of(to).journal
     lock = WaveLock(path)  # nobody runs it meanwhile
     try:

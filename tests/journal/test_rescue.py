@@ -204,6 +204,20 @@ def test_a_sound_journal_is_rescued_whole(batcher: Batcher) -> None:
     assert explained[0] == explained[1]
 
 
+def test_where_it_fails_nothing_is_left_to_be_gone_on_with(batcher: Batcher, tmp_path: Path) -> None:
+    """Here as the results are those of another wave."""
+    write_wave(RESULTS, 20)
+    others = (
+        RESULTS.read_bytes().replace(b'"key":"', b'"key":"x').replace(b'"compare_task_id":"', b'"compare_task_id":"x')
+    )
+    (tmp_path / "other.jsonl").write_bytes(others)
+    before = {path.name for path in tmp_path.iterdir()}
+    ended = batcher("journal", "rescue", JOURNAL, "-o", NEW, "--results", tmp_path / "other.jsonl")
+    assert (ended.code, "has another entry" in ended.err) == (2, True)
+    assert not [name for name in {path.name for path in tmp_path.iterdir()} - before if name.startswith("new")]
+    assert batcher("journal", "rescue", JOURNAL, "-o", NEW).code == 0
+
+
 def test_it_takes_nothings_place_and_no_running_waves(batcher: Batcher) -> None:
     write_wave(RESULTS, 20)
     write_wave(Path("other.jsonl"), 20)
