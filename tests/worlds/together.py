@@ -309,7 +309,9 @@ def _doubts(told: Together) -> Iterator[Violation]:
         for (nth, life, one), (other_nth, _, other) in pairwise(requests):
             lived = told.histories[nth].lives[life]
             stopped = lived.end is not None and lived.end.stop is not None
-            settled = one.entry in {result.index for result in lived.results}
+            # Its own wave, opened again meanwhile, may have found out what became of it.
+            opened = [later for later in told.histories[nth].lives[life + 1 :] if later.began_at < other.left_at]
+            settled = any(one.entry == result.index for later in (lived, *opened) for result in later.results)
             left = stopped and not settled and not one.told and (one.ended_at is None or one.created)
             if nth != other_nth and left and other.left_at < one.left_at + landing_s:
                 yield Violation("shared doubt", f"request {other.number} for {job} left before {one.number} had landed")
