@@ -85,7 +85,7 @@ def landing_is_counted_from_the_new_owners_start() -> Iterator[None]:
         yield
 
 
-@_mutation("limit", first=359, where=lambda spec: spec.base.rate == Rate(3, 10.0))
+@_mutation("limit", first=5395, where=lambda spec: spec.base.rate == Rate(3, 10.0))
 def nobody_is_silent_after_a_take_over() -> Iterator[None]:
     """What an earlier owner sent a moment ago does not count for the limit."""
 
@@ -96,21 +96,21 @@ def nobody_is_silent_after_a_take_over() -> Iterator[None]:
         yield
 
 
-@_mutation("limit", first=103, where=lambda spec: spec.base.read_rate is not None)
+@_mutation("limit", first=1993, where=lambda spec: spec.base.read_rate is not None)
 def look_ups_leave_without_a_lease() -> Iterator[None]:
     """A machine that was frozen goes on looking up in a scope that another has."""
     with mock.patch.object(ScopeReader, "_let_go", lambda self, turn: turn.sent()):
         yield
 
 
-@_mutation("fence", "once", "unintended", first=246, where=lambda spec: spec.suffers("suspend"))
+@_mutation("fence", "once", "unintended", first=414, where=lambda spec: spec.suffers("suspend"))
 def leases_go_by_a_clock_that_stands_still() -> Iterator[None]:
     """A machine that was suspended takes its lease for running."""
     with mock.patch.object(MachineProcess, "boot", MachineProcess.monotonic):
         yield
 
 
-@_mutation("lost", "once", first=186, where=lambda spec: spec.suffers("suspend"))
+@_mutation("lost", "once", first=1102, where=lambda spec: spec.suffers("suspend"))
 def what_was_before_a_suspension_is_timed_by_what_came_after() -> Iterator[None]:
     """The cloud's time is reckoned with a monotonic clock as if it had never stood still."""
     with mock.patch.object(MachineProcess, "_tell_sleep"):
