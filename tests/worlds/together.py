@@ -24,7 +24,7 @@ from batcher.life.policy import LookFirst
 from batcher.manifest import Entry
 from batcher.rates import Rate
 from batcher.wave.stop import StopKind
-from tests.virtual import run
+from tests.virtual import WALL_AT_START, run
 from tests.worlds.cloud import Sent
 from tests.worlds.disk import Disk
 from tests.worlds.judge import judge, limit_broken
@@ -309,9 +309,15 @@ def _doubts(told: Together) -> Iterator[Violation]:
         for (nth, life, one), (other_nth, _, other) in pairwise(requests):
             lived = told.histories[nth].lives[life]
             stopped = lived.end is not None and lived.end.stop is not None
+            settled = one.entry in {result.index for result in lived.results}
             # Its own wave, opened again meanwhile, may have found out what became of it.
-            opened = [later for later in told.histories[nth].lives[life + 1 :] if later.began_at < other.left_at]
-            settled = any(one.entry == result.index for later in (lived, *opened) for result in later.results)
+            settled |= any(
+                one.entry == result.index
+                and (any(told.clock_was_set) or result.finished_at.timestamp() - WALL_AT_START <= other.left_at + UNITS)
+                for later in told.histories[nth].lives[life + 1 :]
+                for result in later.results
+                if later.began_at < other.left_at
+            )
             left = stopped and not settled and not one.told and (one.ended_at is None or one.created)
             if nth != other_nth and left and other.left_at < one.left_at + landing_s:
                 yield Violation("shared doubt", f"request {other.number} for {job} left before {one.number} had landed")
