@@ -108,7 +108,8 @@ async def test_whoever_had_a_scope_before_has_it_no_more_even_with_an_epoch_that
     first, second = (Leases(keeper, name, lambda: 0.0) for keeper, name in ((one, "one"), (two, "two")))
     lease = await first.take(SCOPE.endpoint, SCOPE.project_id)
     assert lease is not None
-    await until(lambda: standby.ask(f'SELECT epoch FROM "{address.schema}".scopes') == lease.epoch)  # noqa: S608
+    await until(lambda: standby.caught_up(primary))
+    assert standby.ask(f'SELECT epoch FROM "{address.schema}".scopes') == lease.epoch  # noqa: S608
     standby.stop("fast")
     await first.give_back(lease)
     forgotten = await second.take(SCOPE.endpoint, SCOPE.project_id)

@@ -137,6 +137,12 @@ class Cluster:
         standby.start()
         return standby
 
+    def caught_up(self, primary: "Cluster") -> bool:
+        """Whether this standby has done all that *primary* has logged by now."""
+        return bool(
+            self.ask("SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn", primary.ask("SELECT pg_current_wal_lsn()"))
+        )
+
     def promote(self) -> None:
         """Have the standby go on by itself, and wait until it does."""
         self._run("pg_ctl", "promote", "-w", "-s", "-D", str(self.folder))
