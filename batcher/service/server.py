@@ -106,8 +106,7 @@ async def serve(options: Options, ending: Ending, serving: Callable[[str], None]
         )
         await stack.enter_async_context(waves)
         outwards = await stack.enter_async_context(_outwards(options, desk))
-        if backend.outbox is not None:
-            await stack.enter_async_context(desk.open(backend.outbox, outwards))
+        await stack.enter_async_context(desk.open(backend.outbox, outwards))
         await _serve(options, ending, serving, waves, bound, clock)
 
 
@@ -141,15 +140,10 @@ async def _backend(
 ) -> Backend | None:
     """Where the waves are; None: *ending* was told before the database was there. Raises `UserError`."""
     if options.database is not None:
-        if desk.targets:
-            raise UserError(
-                "notifications are sent by a service with a data folder alone, and this one has --database: leave "
-                "[notifications] out of its config file, or serve with --data."
-            )
         from batcher.service.shared.beginning import shared_backend  # it loads psycopg
 
         return await shared_backend(
-            options.database, options.service, stack, ending.told, clock, meters, workers=options.workers
+            options.database, options.service, stack, ending.told, clock, meters, desk, workers=options.workers
         )
     data = stack.enter_context(DataFolder(options.data))
     return EmbeddedBackend(data, options.service, clock, meters, desk, grace_s=options.grace_s, workers=options.workers)

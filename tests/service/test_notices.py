@@ -22,6 +22,7 @@ from batcher.masking import mask_text
 from batcher.notify.standard import body_of, headers_of, key_of
 from batcher.service.notices import courier, outbox
 from batcher.service.notices.courier import Courier
+from batcher.service.notices.outbox import Notice, OwnOutbox
 from batcher.service.notices.targets import Event, Target, targets_of
 from batcher.settings.configfile import read_config
 from batcher.settings.errors import SettingsError
@@ -125,12 +126,13 @@ def target(tmp_path: Path, name: str = "portal", **section: Any) -> Target:
 
 def put(db: Db, who: Target, id: str = "msg_1", event: Event = Event.ENDED) -> None:
     body = body_of(event, {"wave": "w1"}, NOW)
-    outbox.put(db.db, [who], id=id, event=event, text="Wave w1 has ended.", body=body, now=NOW)
+    outbox.put(db.db, [who], Notice(id=id, event=event, text="Wave w1 has ended.", body=body, made_at=NOW))
 
 
 async def deliver(db: Db, who: Target, until: Callable[[], bool], clock: Leaping | None = None) -> None:
     async with AiohttpTransport() as transport:
-        task = asyncio.create_task(Courier(db, [who], transport, clock or Leaping()).run())
+        clock = clock or Leaping()
+        task = asyncio.create_task(Courier(OwnOutbox(db, clock), [who], transport, clock).run())
         try:
             async with asyncio.timeout(30):
                 while not until() and not task.done():  # noqa: ASYNC110 - it is the other side that changes

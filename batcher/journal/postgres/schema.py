@@ -17,7 +17,7 @@ Invariants:
 
 from collections.abc import Callable
 
-from batcher.journal.postgres import version_1, version_2, version_3, version_4, version_5, version_6
+from batcher.journal.postgres import version_1, version_2, version_3, version_4, version_5, version_6, version_7
 
 MIGRATIONS: tuple[Callable[[str], str], ...] = (
     lambda _: version_1.MIGRATION,
@@ -26,6 +26,7 @@ MIGRATIONS: tuple[Callable[[str], str], ...] = (
     lambda _: version_4.MIGRATION,
     lambda _: version_5.MIGRATION,
     lambda _: version_6.MIGRATION,
+    lambda _: version_7.MIGRATION,
 )
 """What makes each version of the one before it, from nothing on: the statements, for tables in the schema named."""
 

@@ -34,7 +34,7 @@ class MetricsApi:
             runs=runs,
             waves={state.value: counts.get(state, 0) for state in State},
             scopes=self._scopes(scope for status in runs for scope in status.scopes),
-            notices={} if waves.backend.outbox is None else await waves.desk.counts(waves.backend.outbox),
+            notices=await waves.backend.outbox.counts(),
             streams=self._streams.taken,
             sessions=len(self._guard.sessions),
         )

@@ -1,7 +1,7 @@
 """The waves that the service has accepted, each with all that it takes to run it again after any death."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import sha256
 from typing import Any, Protocol
 
@@ -13,6 +13,9 @@ from batcher.service.audit import AuditEntry
 from batcher.service.kept.database import ServiceDatabase
 from batcher.service.kept.folders import Folder
 from batcher.service.models import ReadAudit, State
+from batcher.service.notices import outbox
+from batcher.service.notices.outbox import Notice
+from batcher.service.notices.targets import Target
 
 CLOCK_LEEWAY_S = 600.0  # by which clocks may differ, and a request may come late
 FINAL = (State.STOPPED, State.ENDED)
@@ -85,10 +88,16 @@ decode = msgspec.json.Decoder(WaveRow).decode
 
 
 class Teller(Protocol):
-    """Tells others of what happens to waves."""
+    """Tells *targets* of what happens to waves."""
 
-    def note(self, db: sqlite3.Connection, before: WaveRow | None, after: WaveRow) -> None:
-        """The wave was *before* (None: it is new) and is *after* this transaction, which is open."""
+    @property
+    def targets(self) -> Sequence[Target]:
+        """Those that are told."""
+        ...
+
+    def notices(self, before: WaveRow | None, after: WaveRow) -> Sequence[Notice]:
+        """What is to be told of a wave that was *before* (None: it is new) and is *after*: it goes into the outbox in
+        the transaction that makes that change."""
         ...
 
     def wake(self) -> None:
@@ -129,7 +138,8 @@ class Register:
 
     def _note(self, db: sqlite3.Connection, before: WaveRow | None, after: WaveRow) -> None:
         if self._teller is not None:
-            self._teller.note(db, before, after)
+            for notice in self._teller.notices(before, after):
+                outbox.put(db, self._teller.targets, notice)
 
     def _wake(self) -> None:
         if self._teller is not None:

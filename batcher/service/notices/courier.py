@@ -1,9 +1,8 @@
 """Takes what is in the outbox to those it is for: one task for each, so that none waits for another."""
 
 import asyncio
-import sqlite3
 import threading
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -26,20 +25,39 @@ log = get_logger("batcher.service")
 T = TypeVar("T")
 
 _AT_ONCE = 20  # messages read for one target at a time
-_LOOK_S = 60.0  # a clock may step: the outbox is looked into at least so often
+_REST_S = 10.0  # at least, where the outbox cannot be used
 _ANSWER_LIMIT = 64 * 1024
 _GONE = 410  # by the specification: this receiver wants no more
 
 
-class OutboxDatabase(Protocol):
-    """The service's database, as far as it is used here."""
+class Outbox(Protocol):
+    """What is still to be told, whoever keeps it. *look_s*: it is looked into at least so often. Every method raises
+    `BatcherError` where it cannot be used."""
 
-    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What *work* finds."""
+    look_s: float
+
+    async def begin(self, targets: Sequence[Target]) -> None:
+        """These are told from here."""
         ...
 
-    async def change(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What *work* answers, once what it changed is on disk."""
+    async def due(self, target: Target, most: int) -> tuple[Sequence[Message], float | None]:
+        """Up to *most* messages to *target* whose time has come, which nobody else takes meanwhile, and seconds until
+        the next one's; None: there is none."""
+        ...
+
+    async def sent(self, message: Message) -> None:
+        """The message was taken."""
+        ...
+
+    async def failed(self, message: Message, said: str, *, for_good: bool, asked_s: float | None) -> str:
+        """The message was not taken, for what *said* says: it is tried again, or given up. The state it is in then.
+
+        *asked_s* is how long its receiver asks us to wait.
+        """
+        ...
+
+    async def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many messages there are, by target and state."""
         ...
 
 
@@ -56,8 +74,8 @@ class NotTaken(BatcherError):
 class Courier:
     """Delivers to *targets* until it is cancelled; `wake` after something was put into the outbox."""
 
-    def __init__(self, database: OutboxDatabase, targets: Sequence[Target], transport: Transport, clock: Clock) -> None:
-        self._database = database
+    def __init__(self, box: Outbox, targets: Sequence[Target], transport: Transport, clock: Clock) -> None:
+        self._box = box
         self._targets = targets
         self._transport = transport
         self._clock = clock
@@ -71,7 +89,7 @@ class Courier:
     async def run(self) -> None:
         """Deliver, for ever."""
         try:
-            await self._database.change(lambda db: outbox.drop_unknown(db, self._targets))
+            await self._box.begin(self._targets)
         except BatcherError as error:
             log.warning("notice.postponed", target=None, reason=mask_text(str(error)))
         async with asyncio.TaskGroup() as group:
@@ -83,23 +101,25 @@ class Courier:
             try:
                 await self._round(target)
             except BatcherError as error:  # the disk is full, say; what was put there stays there
-                log.warning("notice.postponed", target=target.name, reason=mask_text(str(error)))
-                await self._clock.sleep(_LOOK_S)
+                await self._postponed(target, error)
             except Exception as error:  # the top of this task: whatever it is, the others are told, and this one later
                 log.error("notice.defect", target=target.name, exc_info=error)
-                await self._clock.sleep(_LOOK_S)
+                await self._clock.sleep(max(self._box.look_s, _REST_S))
+
+    async def _postponed(self, target: Target, error: BatcherError) -> None:
+        log.warning("notice.postponed", target=target.name, reason=mask_text(str(error)))
+        await self._clock.sleep(max(self._box.look_s, _REST_S))
 
     async def _round(self, target: Target) -> None:
         """Deliver what is due; where nothing is, wait until something may be."""
         woken = self._woken[target.name]
         woken.clear()
-        now = self._clock.now()
-        messages, later = await self._database.read(partial(outbox.due, target=target.name, now=now, most=_AT_ONCE))
+        messages, later_s = await self._box.due(target, _AT_ONCE)
         for message in messages:
             await self._deliver(target, message)
         if not messages:
-            wait_s = _LOOK_S if later is None else min(max(0.0, later - now), _LOOK_S)
-            await _first(woken.wait(), self._clock.sleep(wait_s))
+            look_s = self._box.look_s
+            await _first(woken.wait(), self._clock.sleep(look_s if later_s is None else min(later_s, look_s)))
 
     async def _deliver(self, target: Target, message: Message) -> None:
         try:
@@ -110,13 +130,19 @@ class Courier:
         except NotTaken as error:
             await self._try_again(target, message, error)
         else:
-            await self._database.change(lambda db: outbox.sent(db, message))
+            await self._note_sent(target, message)
+
+    async def _note_sent(self, target: Target, message: Message) -> None:
+        """Note that it was taken; as often as it takes, for it would be told once more otherwise."""
+        while True:
+            try:
+                return await self._box.sent(message)
+            except BatcherError as error:
+                await self._postponed(target, error)
 
     async def _try_again(self, target: Target, message: Message, failure: NotTaken) -> None:
-        said, now = mask_text(failure.said), self._clock.now()
-        state = await self._database.change(
-            lambda db: outbox.failed(db, message, said, now, for_good=failure.for_good, asked_s=failure.asked_s)
-        )
+        said = mask_text(failure.said)
+        state = await self._box.failed(message, said, for_good=failure.for_good, asked_s=failure.asked_s)
         if state == outbox.GIVEN_UP:
             log.error("notice.given_up", target=target.name, message=message.id, told=message.event, reason=said)
         else:

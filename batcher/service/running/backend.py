@@ -8,7 +8,7 @@ from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.port import WaveRegister
 from batcher.service.kept.register import WaveRow
 from batcher.service.models import State
-from batcher.service.notices.courier import OutboxDatabase
+from batcher.service.notices.courier import Outbox
 from batcher.service.running.feed import Feed
 from batcher.settings import RunSettings
 from batcher.wave.status import WaveStatus
@@ -65,8 +65,8 @@ class Backend(Protocol):
     runner: WaveRunner
 
     @property
-    def outbox(self) -> OutboxDatabase | None:
-        """Where notifications wait; None: nobody is told."""
+    def outbox(self) -> Outbox:
+        """Where notifications wait."""
         ...
 
     async def open(self) -> None:

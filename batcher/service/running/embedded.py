@@ -16,7 +16,9 @@ from batcher.service.kept.port import WaveRegister
 from batcher.service.kept.register import Register, WaveRow
 from batcher.service.meters import Meters
 from batcher.service.models import State
+from batcher.service.notices.courier import Outbox
 from batcher.service.notices.desk import Desk
+from batcher.service.notices.outbox import OwnOutbox
 from batcher.service.running.backend import WaveRunner
 from batcher.service.running.editions import Editions
 from batcher.service.running.host import Host
@@ -43,7 +45,7 @@ class EmbeddedBackend:
         """Without *workers* nothing runs here. *desk* tells others of what happens to them."""
         self.data = data
         self._database = ServiceDatabase(data.database, Audit(data.path / "audit.jsonl", clock.now))
-        self.outbox = self._database
+        self.outbox: Outbox = OwnOutbox(self._database, clock)
         self._kept = Register(self._database, desk)
         self.register: WaveRegister = self._kept
         self._host = Host(data, service, clock, meters, grace_s=grace_s)

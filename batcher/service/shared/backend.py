@@ -6,20 +6,21 @@ from typing import Any
 
 from batcher.clock import Clock
 from batcher.machines.wanting import bounds_running
-from batcher.machines.working import name_of_process
 from batcher.service.given import ServedProfiles, finding, invalid
 from batcher.service.kept.folders import DataFolder, Folder
 from batcher.service.kept.port import WaveRegister
 from batcher.service.kept.register import WaveRow
 from batcher.service.meters import Meters
 from batcher.service.models import State
-from batcher.service.notices.courier import OutboxDatabase
+from batcher.service.notices.courier import Outbox
+from batcher.service.notices.desk import Desk
 from batcher.service.running.backend import WaveRunner
 from batcher.service.shared.database import SharedServiceDatabase
 from batcher.service.shared.judging import SharedJudge
 from batcher.service.shared.local_workers import LocalWorkers
 from batcher.service.shared.mirror import Mirror, MirrorFolder
 from batcher.service.shared.opening import SharedOpener
+from batcher.service.shared.outbox import SharedOutbox
 from batcher.service.shared.register import SharedRegister
 from batcher.service.shared.runner import SharedRunner
 from batcher.service.shared.sights import scopes_told, workers_told
@@ -28,7 +29,8 @@ from batcher.wave.status import WaveStatus
 
 
 class SharedBackend:
-    """A `Backend` over *database*, with copies in *data*; *workers* is how many of this service's own run waves."""
+    """A `Backend` over *database*, with copies in *data*; *workers* is how many of this service's own run waves, *name*
+    what the service is known by there. *desk* tells others of what happens."""
 
     def __init__(
         self,
@@ -37,28 +39,26 @@ class SharedBackend:
         service: ServedProfiles,
         clock: Clock,
         meters: Meters,
+        desk: Desk,
         *,
+        name: str,
         workers: int,
     ) -> None:
         address = database.address
         self.data: DataFolder = data
         self._database = database
-        self._shared = SharedRegister(database)
+        self._shared = SharedRegister(database, desk)
         self.register: WaveRegister = self._shared
         self._mirror = Mirror(data, self._shared, address, clock)
         self._pace = str(service.load(service.profile(None), {}).settings.pace)
-        opener = SharedOpener(self._shared, self._mirror, service, address, clock, name=name_of_process())
+        opener = SharedOpener(self._shared, self._mirror, service, address, clock, name=name)
         local = LocalWorkers(workers, service, address, clock)
         judge = SharedJudge(self._mirror, service, clock)
         self._seen = SharedRunner(
             database, self._shared, self._mirror, opener, judge, local, clock, meters, pace=self._pace
         )
         self.runner: WaveRunner = self._seen
-
-    @property
-    def outbox(self) -> OutboxDatabase | None:
-        """None: nobody is told by a service over a database."""
-        return None
+        self.outbox: Outbox = SharedOutbox(database, clock, name=name)
 
     async def open(self) -> None:
         """See what there is, and begin to work."""

@@ -11,6 +11,7 @@ from batcher.machines.connecting import reach
 from batcher.machines.working import name_of_process
 from batcher.service.given import ServedProfiles
 from batcher.service.meters import Meters
+from batcher.service.notices.desk import Desk
 from batcher.service.shared.backend import SharedBackend
 from batcher.service.shared.database import SharedServiceDatabase
 from batcher.service.shared.mirror import mirror_folder
@@ -25,10 +26,12 @@ async def shared_backend(
     ending: asyncio.Event,
     clock: Clock,
     meters: Meters,
+    desk: Desk,
     *,
     workers: int,
 ) -> SharedBackend | None:
     """The backend over the database at *address*, which is waited for; None: *ending* was set before it was there.
+    *desk* tells others of what happens.
 
     What it takes is let go of with *stack*. Raises `UserError` where the database says no.
     """
@@ -40,5 +43,5 @@ async def shared_backend(
         except JournalFailed:  # it went away in between
             continue
         data = stack.enter_context(mirror_folder(address))
-        return SharedBackend(database, data, service, clock, meters, workers=workers)
+        return SharedBackend(database, data, service, clock, meters, desk, name=name, workers=workers)
     return None

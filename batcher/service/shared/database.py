@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 HASTY = Patience(connecting_s=3, answer_s=4.0, grace_s=2.0)
 _REST_S = 1.0  # after a failure, in which nobody tries
-_TABLES = ("service_waves", "service_keys", "service_manifests", "service_audit")
+_TABLES = ("service_waves", "service_keys", "service_manifests", "service_audit", "service_outbox", "service_targets")
 _DISK_FULL = "53100"
 
 

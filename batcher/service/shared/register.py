@@ -24,10 +24,11 @@ from batcher.life.result import rfc3339
 from batcher.machines.standing import SharedStanding, standings_of
 from batcher.service.audit import FIELDS, AuditEntry, detail_of
 from batcher.service.kept.folders import Folder
-from batcher.service.kept.register import WaveRow, decode, encode
+from batcher.service.kept.register import Teller, WaveRow, decode, encode
 from batcher.service.models import ReadAudit, State
 from batcher.service.shared.database import SharedServiceDatabase, transacted
 from batcher.service.shared.orders_of_row import changed_orders
+from batcher.service.shared.outbox import put
 
 _PART = 1024 * 1024  # bytes of a manifest in a row
 _AUDIT_LOCK = 0x44525341  # "DRSA": whoever writes a deed holds it until the commit, so that numbers come in order
@@ -39,8 +40,9 @@ Decide = Callable[[WaveRow], Mapping[str, Any]]
 class SharedRegister:
     """The waves in *database*: a `WaveRegister`. Every method raises `StoreFailed`."""
 
-    def __init__(self, database: SharedServiceDatabase) -> None:
+    def __init__(self, database: SharedServiceDatabase, teller: Teller | None = None) -> None:
         self._database = database
+        self._teller = teller
 
     # --- taking in ----------------------------------------------------------------------------------------
 
@@ -69,10 +71,23 @@ class SharedRegister:
             assert number is not None  # noqa: S101 - of an INSERT
             kept = replace(row, number=number[0])
             connection.execute("UPDATE service_waves SET row = %s WHERE id = %s", (encode(kept), kept.id))
+            self._note(connection, None, kept)
             _record(connection, deed, change)
             return kept
 
-        return await self._database.apart(lambda link: transacted(link, work))
+        added = await self._database.apart(lambda link: transacted(link, work))
+        self._wake()
+        return added
+
+    def _note(self, connection: Connection, before: WaveRow | None, after: WaveRow) -> None:
+        """Have others told of this change, in the transaction that makes it."""
+        if self._teller is not None:
+            for notice in self._teller.notices(before, after):
+                put(connection, self._teller.targets, notice)
+
+    def _wake(self) -> None:
+        if self._teller is not None:
+            self._teller.wake()
 
     async def of_key(self, who: str, key: str) -> tuple[str, WaveRow] | None:
         """The digest of the manifest and the wave that *who* handed in under *key*; None: there is none."""
@@ -127,11 +142,14 @@ class SharedRegister:
             if row == before and deed is None:
                 return row
             _keep(connection, before, row, change)
+            self._note(connection, before, row)
             if deed is not None:
                 _record(connection, deed, change)
             return row
 
-        return await self._database.change(work)
+        changed = await self._database.change(work)
+        self._wake()
+        return changed
 
     async def record(self, deed: AuditEntry) -> None:
         """Record what is done elsewhere than here: before it is begun, or how it went."""
@@ -175,10 +193,13 @@ class SharedRegister:
                 return before
             row = replace(before, **decide(before))
             _keep(connection, before, row, change)
+            self._note(connection, before, row)
             connection.execute("UPDATE service_waves SET opened_by = NULL, opening_until = NULL WHERE id = %s", (id,))
             return row
 
-        return await self._database.change(work)
+        released = await self._database.change(work)
+        self._wake()
+        return released
 
     # --- looking ------------------------------------------------------------------------------------------
 
