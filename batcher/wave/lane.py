@@ -4,6 +4,9 @@ What holds here:
 
 - What an earlier run left open is taken up before anything new is planned; a doubt is known to the channel, and looked
   up, before anything else is done for its entry.
+- Nothing is sent, nor waits to be sent, for a job of which a doubt has not been taken up: doubts go first, and one that
+  is still to be read is read for it. So two entries of a job never wait for each other, one in the channel and the
+  other behind it here.
 - An entry is sent once its wave's own pace lets it go, with its job in hand and admitted, in this order: nothing that
   other waves wait for is held while it waits for its own.
 - Its job is free after each step that leaves no doubt, before any other worker can have the entry.
@@ -27,7 +30,7 @@ from batcher.journal.errors import JournalFailed, LaneLost
 from batcher.journal.ops import ClockNoted
 from batcher.journal.port import MOST_BYTES, Record
 from batcher.life.decide import LookUp, Send, Settle, not_admitted
-from batcher.life.entry import Scope
+from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.policy import LookFirst, Reconcile
 from batcher.life.state import EntryState, fresh, history
 from batcher.logger import in_scope
@@ -96,6 +99,8 @@ class Lane:
         self._stopping = False
         self._ceded = False
         self._lease: int | None = None
+        self._taken: set[int] = set()  # entries that were open at the beginning, as far as they have been taken up
+        self._knows_doubts = False  # all that were there at the beginning have been
         self._room = asyncio.Event()
 
     @property
@@ -186,7 +191,6 @@ class Lane:
         First come doubts, as nothing else of their job is sent before they are settled, then all others of which a
         comparison may exist: they may take a place that another of their job waits for.
         """
-        taken: set[int] = set()
         for is_next in _OPEN_IN_ORDER:
             after = -1
             while not self._stopping:
@@ -194,17 +198,29 @@ class Lane:
                     Record.open_entries, self.scope.number, after, _BATCH, self._batch_bytes
                 )
                 if not batch:
+                    self._knows_doubts = True  # they are the first that are looked for
                     break
                 for entry, events in batch:
-                    state = history(entry.asked, events)
-                    if entry.index not in taken and is_next(state):
-                        taken.add(entry.index)
-                        held = HeldEntry(entry, state, lease=self._lease)
-                        if state.in_doubt:
-                            self._jobs.doubt(self._who(held), held)
-                        self._machine.take_up(held)
+                    if entry.index not in self._taken and is_next(state := history(entry.asked, events)):
+                        self._take_up(entry, state)
                 after = batch[-1][0].index
                 await self._wait_for_room()
+
+    def _take_up(self, entry: PlannedEntry, state: EntryState) -> None:
+        self._taken.add(entry.index)
+        held = HeldEntry(entry, state, lease=self._lease)
+        if state.in_doubt:
+            self._jobs.doubt(self._who(held), held)
+        self._machine.take_up(held)
+
+    async def _take_up_doubts_beside(self, entry: PlannedEntry) -> None:
+        """Take up what is in doubt of the job of *entry* in this wave, and has not been read yet."""
+        for other, events in await self._context.ask(Record.others_of_job, entry):
+            is_own = other.wave_entries is not None
+            if is_own and other.index not in self._taken and (state := history(other.asked, events)).in_doubt:
+                is_open = await self._context.ask(Record.result_of, other.index) is None
+                if is_open and other.index not in self._taken:  # nor was it read meanwhile
+                    self._take_up(other, state)
 
     async def _read_plan(self) -> None:
         after = -1
@@ -277,6 +293,8 @@ class Lane:
 
         A doubt of its job goes first: the job is not in hand before that is settled.
         """
+        if held.entry.shares_job and not self._knows_doubts:
+            await self._take_up_doubts_beside(held.entry)
         if self._agenda.doubt_first(held):
             return
         waits_for: list[WaitsFor] = []
