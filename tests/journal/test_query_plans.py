@@ -134,6 +134,22 @@ def test_a_batch_of_the_plan_is_read_where_the_last_one_ended(keeper: SqliteKeep
     assert {re.sub(pattern, "", step) for step in found} == expected
 
 
+def test_entries_that_are_asked_for_in_turn_are_looked_for_once(tmp_path: Path) -> None:
+    """As whoever follows a wave asks for them; in a plan of two scopes, whose chunks lie between each other."""
+    keeper = SqliteKeeper(tmp_path / "in turn")
+    record = keeper.wave()
+    plan(record, (replace(entry(n), scope=OTHER if n % 2 else SCOPE) for n in range(600)), [SCOPE, OTHER])
+    asked: list[str] = []
+    db = keeper.file.database.connection
+    db.set_trace_callback(asked.append)
+    found = [record.entry(index) for index in range(600)]
+    db.set_trace_callback(None)
+    assert [item and (item.index, item.scope) for item in found] == [(n, OTHER if n % 2 else SCOPE) for n in range(600)]
+    assert record.entry(600) is record.entry(601) is None
+    assert len(asked) < 30  # four chunks, and where they are
+    keeper.close()
+
+
 def test_a_batch_is_bounded_in_bytes_as_well(tmp_path: Path) -> None:
     keeper = SqliteKeeper(tmp_path / "large")
     record = keeper.wave()

@@ -55,6 +55,7 @@ class ChunkStore:
         self._kept: OrderedDict[int, SharedChunk] = OrderedDict()
         self._kept_bytes = 0
         self._gone_through: set[int] = set()  # scopes
+        self._found: dict[int, ChunkPlace] = {}  # by scope: what was asked for last
         self._only_scope: int | None = None
         self._block: tuple[int, array[int]] | None = None  # the one that was read last
 
@@ -69,7 +70,13 @@ class ChunkStore:
     def place_of(self, index: int) -> tuple[int, ChunkPlace] | None:
         """The scope and the place of the chunk that has the entry at *index*, if any has."""
         scope = self.scope_of(index)
-        return next(((scope, place) for place in self._at(scope, index) if place.last >= index), None)
+        place = self._found.get(scope)
+        if place is None or not place.first <= index <= place.last:
+            place = next((place for place in self._at(scope, index) if place.last >= index), None)
+            if place is None:
+                return None
+            self._found[scope] = place
+        return scope, place
 
     def _at(self, scope: int, index: int) -> list[ChunkPlace]:
         return [ChunkPlace(*row) for row in self._db.rows(_AT, (scope, index))]

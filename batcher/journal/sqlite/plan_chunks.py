@@ -1,5 +1,6 @@
 """A plan in chunks: what the journal of one wave answers about it."""
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from heapq import merge
@@ -110,8 +111,15 @@ class ChunkPlan:
 
     def entry(self, index: int) -> PlannedEntry | None:
         """The entry at *index*; None: there is none, or it is an invalid one."""
-        found = self._store.place_of(index)
-        return None if found is None else next((entry for entry, _ in self._entries(*found, {index})), None)
+        if (found := self._store.place_of(index)) is None:
+            return None
+        scope, place = found
+        chunk, shared = self._store.read(place)
+        number = bisect_left(chunk.indexes, index)
+        if number == len(chunk.indexes) or chunk.indexes[number] != index:
+            return None
+        head = self._head()
+        return next(chunk.entries((number,), head.scopes[scope], shared, head.wave_entries))
 
     def line_of(self, index: int) -> int | None:
         """The manifest's line of the entry at *index*, be it valid or not; None: there is none."""
