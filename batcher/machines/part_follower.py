@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from batcher.channel.passes import Pass
+from batcher.channel.scope_reader import ScopeReader
 from batcher.clock import Clock
 from batcher.drs.outcome import ErrorKind, Trouble
 from batcher.errors import UserError
@@ -32,7 +33,6 @@ from batcher.journal.port import Record, SharedJournal
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from batcher.life.state import history
-from batcher.machines.held_reader import HeldReader
 from batcher.machines.held_scope import HeldScope
 from batcher.machines.kept_verdicts import FollowedPart, KeptVerdicts, VerdictKeeper
 from batcher.pace.polling import poll_policy_of
@@ -66,7 +66,7 @@ class PartFollower:
         self._keeper, self._journal, self._part, self._settings = keeper, journal, part, settings
         self._clock, self._rng = clock, rng
         self._on_trouble = on_trouble
-        self._reader = HeldReader(through, held, clock)
+        self._reader = ScopeReader(through, clock)
         self._running = RunningLimit(settings.max_running, settings.max_running_per)
         self._counts = settings.max_running is not None or bool(settings.max_running_per)
         self._ready: ReadinessAdmission | None = None

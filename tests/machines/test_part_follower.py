@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.leases import Lease
 from batcher.journal.postgres.orders import order_wave
 from batcher.journal.postgres.verdicts import want_verdicts
 from batcher.life.result import Status
@@ -221,19 +222,28 @@ async def test_who_may_not_look_says_so_and_leaves_it_to_others(address: Address
         assert verdicts(one, "a") == []
 
 
-async def test_who_was_suspended_looks_at_nothing_until_it_has_the_scope_again(address: Address) -> None:
-    """By then another may look there, with all of the pace."""
+async def test_who_was_suspended_looks_at_nothing_until_it_has_the_scope_again(
+    address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By then another may look there, with all of the pace. It asks for its lease at once, not at the next renewal."""
     clock = SuspendedClock()
-    async with cloud(speed=20.0) as simulator, machine(address, "one", simulator, clock=clock, lasts_s=60.0) as one:
+    async with cloud(speed=60.0) as simulator, machine(address, "one", simulator, clock=clock, lasts_s=60.0) as one:
+        may_renew, renew = asyncio.Event(), one.leases.renew
+
+        async def held_up(lease: Lease) -> Lease:
+            await may_renew.wait()
+            return await renew(lease)
+
+        monkeypatch.setattr(one.leases, "renew", held_up)
         wanted(one, "a", simulator, range(12))
         running = asyncio.create_task(run(one, simulator))
         await until(lambda: len(creates(simulator)) == 12 and len(looks(simulator)) > 12)
-        clock.suspended_s += 120.0  # it is renewed in a quarter of a minute
+        clock.suspended_s += 120.0
         await asyncio.sleep(0.5)
         before = len(looks(simulator))
         await asyncio.sleep(1.5)
         assert len(looks(simulator)) == before
-        running.cancel()
-        await asyncio.wait({running})
-        assert (await run(one, simulator)).kind is ScopeEndKind.DONE
+        may_renew.set()
+        assert (await running).kind is ScopeEndKind.DONE
+        assert len(looks(simulator)) > before
         assert len(verdicts(one, "a")) == 12
