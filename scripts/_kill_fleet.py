@@ -50,7 +50,7 @@ from tests.journal.postgres.cluster import Cluster, binaries
 from tests.machines.fleet.cloud import FleetCloud
 from tests.machines.fleet.faults import KINDS, Faults, Suffered
 from tests.machines.fleet.fleet import BOUNCER, Fleet, Shape, until
-from tests.machines.fleet.judge import broken, most_in_a_second, standstills, too_long
+from tests.machines.fleet.judge import Standstill, broken, most_in_a_second, standstills, too_long
 
 _OF_MUTATIONS = {"fence": ("freeze-at", "freeze", "stall"), "send-check": ("freeze-at",)}
 _END_S = 400.0  # for what is left when the last fault is over
@@ -189,7 +189,7 @@ async def run(given: argparse.Namespace, folder: Path) -> int:
 
 
 def tell(
-    fleet: Fleet, faults: Faults, statuses: Counter[str], stood: list[float], wrong: list[str], took_s: float
+    fleet: Fleet, faults: Faults, statuses: Counter[str], stood: list[Standstill], wrong: list[str], took_s: float
 ) -> None:
     """Print what became of it."""
     kinds = Counter(one.kind for one in faults.suffered)
@@ -201,7 +201,8 @@ def tell(
         f"{count:,} {status}" for status, count in sorted(statuses.items())))  # fmt: skip
     print(f"at most {most_in_a_second(fleet)} requests in a second, of {fleet.shape.limit}")
     if stood:
-        print(f"{len(stood)} scopes of workers killed alone stood still for {min(stood):.1f} to {max(stood):.1f} s")
+        lasted = sorted(one.lasted_s for one in stood)
+        print(f"{len(stood)} scopes of workers killed alone stood still for {lasted[0]:.1f} to {lasted[-1]:.1f} s")
     for what in wrong[:_SHOWN]:
         print(f"BROKEN: {what}")
     print(f"{len(wrong)} promises broken")

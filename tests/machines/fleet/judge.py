@@ -2,6 +2,8 @@
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import orjson
 import psycopg
@@ -54,8 +56,26 @@ def most_in_a_second(fleet: Fleet) -> int:
     return max(most_in_window(fleet.cloud.ledger, 1.0, calls=CREATES).values(), default=0)
 
 
-def standstills(fleet: Fleet, suffered: Sequence[Suffered]) -> list[float]:
-    """For how long the scopes of a worker stood still that was killed while nothing else happened, in seconds."""
+@dataclass(frozen=True)
+class Standstill:
+    """From when to when (Unix seconds) nothing was sent in a project whose *worker* was killed meanwhile, by a fault of
+    that *kind*. *by* is who sent again."""
+
+    project_id: str
+    worker: str
+    kind: str
+    began: float
+    over: float
+    by: str
+
+    @property
+    def lasted_s(self) -> float:
+        """For how long, in seconds."""
+        return self.over - self.began
+
+
+def standstills(fleet: Fleet, suffered: Sequence[Suffered]) -> list[Standstill]:
+    """How the scopes of a worker stood still that was killed while nothing else happened."""
     found = []
     lease_s = fleet.shape.lease_s
     for fault in suffered:
@@ -67,16 +87,20 @@ def standstills(fleet: Fleet, suffered: Sequence[Suffered]) -> list[float]:
         if dead_at is None or any(one is not fault and near[0] < one.over and one.began < near[1] for one in suffered):
             continue
         for project in fault.held:
-            times = [one.at for one in fleet.cloud.sent if one.project_id == project]
-            before = max((at for at in times if at <= fault.over), default=None)
-            after = min((at for at in times if at > fault.over), default=None)
+            there = [one for one in fleet.cloud.sent if one.project_id == project]
+            before = max((one.at for one in there if one.at <= fault.over), default=None)
+            after = min((one for one in there if one.at > fault.over), key=lambda one: one.at, default=None)
             if before is not None and after is not None:
-                found.append(after - before)
+                found.append(Standstill(project, fault.worker, fault.kind, before, after.at, after.worker))
     return found
 
 
-def too_long(fleet: Fleet, stood: Sequence[float]) -> Iterator[str]:
+def too_long(fleet: Fleet, stood: Sequence[Standstill]) -> Iterator[str]:
     """Those of *stood* that are longer than was promised."""
-    for seconds in stood:
-        if seconds > fleet.shape.lease_s + _MORE_S:
-            yield f"a scope stood still for {seconds:.1f} s after its worker was killed"
+    for one in stood:
+        if one.lasted_s > fleet.shape.lease_s + _MORE_S:
+            since = datetime.fromtimestamp(one.began, UTC).strftime("%H:%M:%S.%f")[:-3]
+            yield (
+                f"project {one.project_id[:6]} stood still for {one.lasted_s:.1f} s from {since} on, "
+                f"after {one.worker} was killed ({one.kind}), until {one.by} sent"
+            )
