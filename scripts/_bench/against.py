@@ -64,7 +64,8 @@ def rows(revision: str, *, quick: bool) -> Iterator[Row]:
                 yield Row(subject=what, figure=f"not measured: {revision} cannot be asked for it in this way")
                 continue
             for figure, name in figures.items():
-                yield _row(f"{what}: {figure}", [(here[name], there[name]) for here, there in runs])
+                if name in runs[0][1]:
+                    yield _row(f"{what}: {figure}", [(here[name], there[name]) for here, there in runs])
         if valgrind := shutil.which("valgrind"):
             here, there = (each(valgrind, "instructions", at_once, "wave", tree) for tree in (ROOT, before))
             yield _row("a wave, answers at once: instructions an entry", [(here, there)])
