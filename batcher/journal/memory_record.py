@@ -16,6 +16,7 @@ from batcher.journal.errors import JournalFailed
 from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
 from batcher.journal.port import MOST_BYTES, EntryWithEvents, PlanWriter, is_recorded
 from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.entry_columns import EntryColumns
 from batcher.life.events import Answered, Event, Intended, Reopened, decode, encode, kind_of
 from batcher.life.result import Status
 
@@ -335,7 +336,7 @@ class MemoryRecord:
         return [(entry, self.events(entry.index)) for entry in entries]
 
 
-class _MemoryPlanWriter:
+class _MemoryPlanWriter(PlanWriter):
     """A `PlanWriter` that is written into *wave* at once."""
 
     def __init__(self, wave: _WaveTables) -> None:
@@ -345,9 +346,9 @@ class _MemoryPlanWriter:
         """Add a scope, before its entries."""
         self._wave.scopes[scope.number] = scope
 
-    def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
-        """Add *entries*, whose scopes have been added."""
-        for entry in entries:
+    def add_columns(self, columns: EntryColumns) -> None:
+        """Add entries of a scope that has been added."""
+        for entry in columns.entries():
             self._wave.places[entry.index] = _PlannedPlace(entry.line, entry.key, entry.job_id, entry)
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:

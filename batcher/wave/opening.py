@@ -6,8 +6,9 @@ What holds here:
 """
 
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,15 +24,16 @@ from batcher.errors import BatcherError
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.files import followed, remove_journal
 from batcher.journal.held_journal import FileKeeper, HeldJournal
-from batcher.journal.port import MOST_BYTES, MutableRecord, PlanWriter, Record
+from batcher.journal.port import MutableRecord, PlanWriter, Record
 from batcher.journal.sign_of_life import sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.wave_lock import WaveLock
-from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.entry import Scope
+from batcher.life.entry_columns import EntryColumns
 from batcher.life.policy import LookFirst
 from batcher.life.result import Result, Status
 from batcher.manifest import Entry, Finding, finding_line
-from batcher.manifest.entry import default_key
+from batcher.manifest.entry import bodies_of, keys_of
 from batcher.manifest.grouped import GroupedFindings, once
 from batcher.wave.context import Boundary, unwatched
 from batcher.wave.engine import RunStart
@@ -41,8 +43,6 @@ from batcher.wave.request import Request
 from batcher.wave.restart import put_wave_aside, where_results_go
 from batcher.wave.resuming import looks_first, take_up
 from batcher.wave.sink import SinkFailed, write_all
-
-_CHUNK = 1000
 
 
 class BadManifest(BatcherError):
@@ -228,51 +228,70 @@ def plan_wave(request: Request, record: MutableRecord, clock: Clock) -> None:
 
 def _write_plan(request: Request, plan: PlanWriter, clock: Clock) -> None:
     """The manifest's entries, in the order of the manifest. Raises `BadManifest`."""
-    scopes: dict[tuple[str, str], Scope] = {}
     found = GroupedFindings()
-    invalid = _Invalid(plan, clock)
-    entries = 0
-    chunk: list[PlannedEntry] = []
-    room = MOST_BYTES
+    valid, invalid = _Valid(plan), _Invalid(plan, clock)
     now = clock.now() if request.checked_at is None else request.checked_at
-    items = request.manifest.read(request.defaults, now=now, allow_duplicates=request.allow_duplicates)
-    for item in items if request.skip_invalid else once(items):
-        if isinstance(item, Finding):
-            if request.skip_invalid and item.index is not None:
-                invalid.add(item)
-            else:
-                found.add(item)
-            continue
-        entries += 1
-        if found.count:
-            continue  # the rest is only checked
-        scope = scopes.get(item.terms.scope)
-        if scope is None:
-            scope = scopes[item.terms.scope] = Scope(len(scopes), *item.terms.scope)
-            plan.add_scope(scope)
-        chunk.append(planned := _planned(item, scope))
-        room -= planned.size
-        if len(chunk) >= _CHUNK or room <= 0:
-            plan.add_entries(chunk)
-            chunk, room = [], MOST_BYTES
-    plan.add_entries(chunk)
+    batches = request.manifest.read_batches(request.defaults, now=now, allow_duplicates=request.allow_duplicates)
+
+    def findings() -> Iterator[Finding]:
+        """Those of all entries; the valid ones are planned meanwhile."""
+        for judged in batches:
+            sound = [one for one in judged if isinstance(one, Entry)]
+            if sound:
+                valid.add(sound, only_count=found.count > 0)
+            if len(sound) < len(judged):
+                yield from chain.from_iterable(one for one in judged if isinstance(one, list))
+
+    for finding in findings() if request.skip_invalid else once(findings()):
+        if request.skip_invalid and finding.index is not None:
+            invalid.add(finding)
+        else:
+            found.add(finding)
     invalid.flush()
     if found.count:
-        raise BadManifest(found, entries)
+        raise BadManifest(found, valid.count)
 
 
-def _planned(entry: Entry, scope: Scope) -> PlannedEntry:
-    body = entry.body
-    return PlannedEntry(
-        index=entry.index,
-        line=entry.line,
-        key=entry.own_key or default_key(entry.terms, body),
-        scope=scope,
-        job_id=entry.job_id,
-        body=body,
-        x_language=entry.x_language,
-        labels=entry.labels,
-    )
+class _Valid:
+    """Puts valid entries into the plan, and their scopes."""
+
+    def __init__(self, plan: PlanWriter) -> None:
+        self.count = 0
+        self._plan = plan
+        self._scopes: dict[tuple[str, str], Scope] = {}
+
+    def add(self, entries: list[Entry], *, only_count: bool) -> None:
+        """Add *entries*, one at least; *only_count* them where the manifest has findings."""
+        self.count += len(entries)
+        if only_count:
+            return
+        terms = [entry.terms for entry in entries]
+        if terms.count(terms[0]) == len(terms):
+            self._add(terms[0].scope, entries)
+            return
+        by_scope: dict[tuple[str, str], list[Entry]] = {}
+        for entry in entries:
+            by_scope.setdefault(entry.terms.scope, []).append(entry)
+        for place, own in by_scope.items():
+            self._add(place, own)
+
+    def _add(self, place: tuple[str, str], entries: list[Entry]) -> None:
+        scope = self._scopes.get(place)
+        if scope is None:
+            scope = self._scopes[place] = Scope(len(self._scopes), *place)
+            self._plan.add_scope(scope)
+        bodies = bodies_of(entries)
+        columns = EntryColumns(
+            scope,
+            [entry.index for entry in entries],
+            [entry.line for entry in entries],
+            keys_of(entries, bodies),
+            [entry.job_id for entry in entries],
+            [entry.terms.x_language for entry in entries],
+            [entry.labels for entry in entries],
+            bodies,
+        )
+        self._plan.add_columns(columns)
 
 
 class _Invalid:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from batcher.errors import UserError
 from batcher.journal.files import WaveFiles
 from batcher.life.policy import LookFirst
-from batcher.manifest import Entry, Finding, Manifest, RunDefaults
+from batcher.manifest import Judged, Manifest, RunDefaults
 from batcher.settings import RunSettings
 from batcher.wave.stop import Stop, Stopping
 
@@ -76,9 +76,9 @@ class StoppableManifest(Manifest):
         super().__init__(manifest._source, manifest.format)
         self._stopping = stopping
 
-    def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Entry | Finding]:
-        """What `Manifest.read` gives, until the wave is told to stop. Raises `OpeningStopped`."""
-        for item in super().read(defaults, now=now, allow_duplicates=allow_duplicates):
+    def read_batches(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool = False) -> Iterator[Judged]:
+        """What `Manifest.read_batches` gives, until the wave is told to stop. Raises `OpeningStopped`."""
+        for judged in super().read_batches(defaults, now=now, allow_duplicates=allow_duplicates):
             if (stop := self._stopping.why) is not None:
                 raise OpeningStopped(stop)
-            yield item
+            yield judged

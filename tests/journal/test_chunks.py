@@ -16,16 +16,22 @@ from batcher.journal.errors import JournalFailed
 from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.ops import Happened, Settled
 from batcher.journal.port import PlanWriter, Record
-from batcher.journal.sqlite.chunk import MOST_BYTES, MOST_ENTRIES, Packer, columns_of, unpacked
+from batcher.journal.sqlite.chunk import MOST_BYTES, MOST_ENTRIES, Packer, unpacked
 from batcher.journal.sqlite.hash_groups import HashGroups, hash_of, hashes_of, indexes_in
 from batcher.journal.sqlite.keeper import SqliteKeeper, SqliteReader
 from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.entry_columns import EntryColumns, in_columns
 from batcher.life.result import Status
 from tests.journal.made import ANSWER, INTENT, OTHER, in_rows
 from tests.wave.made import SCOPE, entry
 
 THIRD = Scope(2, "https://elsewhere.example", SCOPE.project_id)
 SCOPES = [SCOPE, OTHER, THIRD]
+
+
+def columns_of(entries: list[PlannedEntry]) -> EntryColumns:
+    (columns,) = in_columns(entries)
+    return columns
 
 
 # --- what a chunk has -----------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
 from batcher.manifest import Entry, Finding, finding_line, open_manifest
 from batcher.manifest.duplicates import DuplicateIndex
+from batcher.manifest.entry import bodies_of, keys_of
 from batcher.manifest.entry_templates import EntryTemplates
 from batcher.manifest.formats.read_json import _SlidingWindow
 from batcher.manifest.write import ManifestLine, write_manifest
@@ -176,6 +178,21 @@ def test_the_body_is_that_of_the_model(element: dict[str, Any]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         (made,) = entries(read(Path(folder), [element]))
     assert made.body == CreateCompareTaskReq.model_validate_json(made.body).to_wire()
+
+
+@relaxed
+@given(st.lists(elements(), min_size=1, max_size=4, unique_by=lambda element: element["job_id"]))
+def test_many_bodies_and_keys_are_those_of_each(elements: list[dict[str, Any]]) -> None:
+    """Those of a plan are made together."""
+    with tempfile.TemporaryDirectory() as folder:
+        made = entries(read(Path(folder), elements))
+    bodies = bodies_of(made)
+    assert bodies == [one.body for one in made]
+    assert keys_of(made, bodies) == [one.key for one in made]
+    digests = [sha256(b"\0".join((one.endpoint.encode(), one.project_id.encode(), one.body))) for one in made]
+    assert [one.key for one in made] == [
+        one.own_key or f"k{digest.hexdigest()[:16]}" for one, digest in zip(made, digests, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("format", ["csv", "json", "jsonl"])

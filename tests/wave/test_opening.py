@@ -1,6 +1,6 @@
 """Opening a wave: planned once, taken up as it was, refused by name where it is not the same."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,9 @@ from batcher.journal.errors import WaveRefused
 from batcher.journal.files import WaveFiles
 from batcher.journal.ops import Happened, Settled
 from batcher.journal.port import MutableRecord
-from batcher.journal.sqlite.chunk_writer import ChunkPlanWriter
+from batcher.journal.sqlite.chunk import Packer
 from batcher.journal.sqlite.keeper import SqliteReader
-from batcher.life.entry import PlannedEntry
+from batcher.life.entry_columns import EntryColumns
 from batcher.life.events import Answered, Intended
 from batcher.life.result import Status
 from batcher.manifest import RunDefaults, open_manifest
@@ -231,13 +231,13 @@ def test_large_entries_are_planned_a_few_megabytes_at_a_time(
     manifest.write_text("".join(f'{{"job_id": "j-{n}", "object_level_compare_type": "objects", '
                                 f'"labels": {{"why": "{label}"}}}}\n' for n in range(12)))  # fmt: skip
     chunks: list[int] = []
-    whole = ChunkPlanWriter.add_entries
+    packed = Packer.packed
 
-    def add_entries(plan: ChunkPlanWriter, entries: list[PlannedEntry]) -> None:
-        chunks.append(len(entries))
-        whole(plan, entries)
+    def counted(packer: Packer, columns: EntryColumns) -> Iterator[tuple[Sequence[int], bytes]]:
+        chunks.append(len(columns))
+        return packed(packer, columns)
 
-    monkeypatch.setattr(ChunkPlanWriter, "add_entries", add_entries)
+    monkeypatch.setattr(Packer, "packed", counted)
     opened(replace(request_of, manifest=open_manifest(manifest))).close()
     assert chunks == [5, 5, 2]
 

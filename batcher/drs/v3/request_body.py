@@ -57,4 +57,5 @@ class RequestBody(BodyPart):
     data_level_compare_info: DataLevelBody | None = None
 
 
-to_json = msgspec.json.Encoder().encode
+_encoder = msgspec.json.Encoder()
+to_json, to_json_lines = _encoder.encode, _encoder.encode_lines

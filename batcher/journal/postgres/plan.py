@@ -5,26 +5,30 @@ whole. Scopes are shared by the waves of the database; they are added by themsel
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import repeat
 from typing import Any
 
 import orjson
 import psycopg
 
 from batcher.journal.errors import WaveRefused
+from batcher.journal.port import PlanWriter
 from batcher.journal.postgres.failover import CLUSTER
 from batcher.journal.postgres.link import Connection, DatabaseLink, Patience
-from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.entry import Scope
+from batcher.life.entry_columns import EntryColumns
 from batcher.life.result import Status
 
 _PATIENT = Patience(answer_s=600.0, grace_s=0.0)  # of a million entries, the last step takes its time
 _ENTRIES = "COPY entries (wave, idx, line, key, scope, job_id, x_language, labels, body) FROM STDIN (FORMAT binary)"
 _TYPES = ("int4", "int4", "int4", "text", "int4", "text", "text", "bytea", "bytea")
 _MANY = 1000  # invalid entries, written together
+_GATHERED, _OVERHEAD = 2 * 1024 * 1024, 500  # bytes of entries that are written together, and of each of them
 
 
-class PostgresPlanWriter:
+class PostgresPlanWriter(PlanWriter):
     """A `PlanWriter` of the wave *number*, written by *connection*; scopes are added by *link*."""
 
     def __init__(self, connection: Connection, link: DatabaseLink, number: int) -> None:
@@ -35,6 +39,8 @@ class PostgresPlanWriter:
         self._entries = 0
         self._in_place: Counter[int] = Counter()  # entries, by the scope's number in the database
         self._invalid = 0
+        self._columns: list[EntryColumns] = []  # that are not written yet
+        self._room = _GATHERED
         self._gathered: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []  # invalid entries: entry and result
         self.is_whole = False
 
@@ -58,14 +64,24 @@ class PostgresPlanWriter:
                 (self._number, scope.number, row[0]),
             )
 
-    def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
-        """Add entries to the plan."""
+    def add_columns(self, columns: EntryColumns) -> None:
+        """Add entries of a scope that has been added."""
+        self._columns.append(columns)
+        self._entries += len(columns)
+        self._in_place[self._places[columns.scope.number]] += len(columns)
+        self._room -= columns.size + _OVERHEAD * len(columns)
+        if self._room <= 0:
+            self._write_entries()
+
+    def _write_entries(self) -> None:
+        gathered, self._columns, self._room = self._columns, [], _GATHERED
+        if not gathered:
+            return
         with self._writing(), self._db.cursor() as cursor, cursor.copy(_ENTRIES) as copy:
             copy.set_types(_TYPES)
-            for entry in entries:
-                copy.write_row(self._row(entry))
-                self._entries += 1
-                self._in_place[self._places[entry.scope.number]] += 1
+            for columns in gathered:
+                for row in self._rows(columns):
+                    copy.write_row(row)
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
         """Add an entry that is not sent because it is not valid, with the line of its *result*."""
@@ -77,6 +93,7 @@ class PostgresPlanWriter:
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Add the wave's facts: the plan is whole, and durable once `MutableRecord.planning` is left."""
+        self._write_entries()
         self._flush()
         entries = self._entries + self._invalid
         with self._writing(), self._db.cursor() as cursor:
@@ -119,11 +136,12 @@ class PostgresPlanWriter:
                 for _, of_result in gathered:
                     copy.write_row(of_result)
 
-    def _row(self, entry: PlannedEntry) -> tuple[Any, ...]:
-        labels = orjson.dumps(entry.labels) if entry.labels else None
-        place = self._places[entry.scope.number]
-        return (
-            self._number, entry.index, entry.line, entry.key, place, entry.job_id, entry.x_language, labels, entry.body
+    def _rows(self, columns: EntryColumns) -> Iterator[tuple[Any, ...]]:
+        number, place = repeat(self._number), repeat(self._places[columns.scope.number])
+        labels = (orjson.dumps(one) if one else None for one in columns.labels)
+        return zip(  # to the end of the columns, which are of one length
+            number, columns.indexes, columns.lines, columns.keys, place, columns.job_ids, columns.languages, labels,
+            columns.bodies, strict=False,
         )  # fmt: skip
 
     @contextmanager

@@ -6,9 +6,8 @@ each other. Keys and jobs are not: they would take as much time as the bodies, a
 """
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from operator import attrgetter
 from typing import Annotated, Any
 
 import orjson
@@ -16,6 +15,7 @@ from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder
 
 from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.entry_columns import EntryColumns
 
 MOST_ENTRIES = 256  # of a chunk
 MOST_BYTES = 1024 * 1024  # of a chunk before it is compressed, where it has more than one entry
@@ -23,9 +23,6 @@ _QUICKEST = 1  # level of zlib
 _OVERHEAD = 200  # bytes of memory for the values of an entry, besides what is in them
 _SMALL = 512  # bytes: what is not worth compressing
 _TRIED_AGAIN = 16  # chunks after one that did not shrink
-
-Columns = tuple[list[int], list[int], list[str], list[str], list[str | None], list[Mapping[str, str]], list[bytes]]
-"""Indexes, lines, keys, jobs, languages, labels and bodies of some entries of one scope."""
 
 _Number = Annotated[int, Meta(ge=0)]
 _Head = tuple[
@@ -82,45 +79,37 @@ class Chunk(Struct, frozen=True, kw_only=True):
         return len(self.bodies[place]) + (len(orjson.dumps(labels)) if labels else 0)
 
 
-_FIELDS = attrgetter("index", "line", "key", "job_id", "x_language", "labels", "body")
-
-
-def columns_of(entries: Sequence[PlannedEntry]) -> Columns:
-    """The columns of *entries*, which are of one scope and in manifest order; one at least."""
-    return tuple([*column] for column in zip(*map(_FIELDS, entries), strict=True))  # type: ignore[return-value]
-
-
 class Packer:
     """Packs chunks, and compresses them for as long as that helps."""
 
     def __init__(self) -> None:
         self._plain = 0  # how many are left as they are before the next try
 
-    def packed(self, columns: Columns) -> Iterator[tuple[Sequence[int], bytes]]:
+    def packed(self, columns: EntryColumns) -> Iterator[tuple[Sequence[int], bytes]]:
         """*columns* as a chunk, or where they are large as several; each with its indexes."""
-        indexes, lines, keys, job_ids, languages, labels, bodies = columns
-        joined, tagged = b"\n".join(bodies), _column([one or None for one in labels])
+        bodies = columns.bodies
+        joined, tagged = b"\n".join(bodies), _column([one or None for one in columns.labels])
         named = tagged if isinstance(tagged, list) else []
         if len(bodies) > 1 and len(joined) + len(orjson.dumps(named)) > MOST_BYTES:
             half = len(bodies) // 2
             for part in (slice(half), slice(half, None)):
-                yield from self.packed(tuple(column[part] for column in columns))  # type: ignore[arg-type]
+                yield from self.packed(columns.part(part))
             return
         compressed = self._compressed(joined)
-        lengths = [len(body) for body in bodies] if b"\n" in b"".join(bodies) else None
+        lengths = [len(body) for body in bodies] if joined.count(b"\n") >= len(bodies) else None
         head = orjson.dumps(
             (
-                _steps(indexes),
-                _steps(lines),
-                keys,
-                _column(job_ids),
-                _column(languages),
+                _steps(columns.indexes),
+                _steps(columns.lines),
+                columns.keys,
+                _column(columns.job_ids),
+                _column(columns.languages),
                 tagged,
                 lengths,
                 compressed is not None,
             )
         )
-        yield indexes, head + b"\n" + (compressed or joined)
+        yield columns.indexes, head + b"\n" + (compressed or joined)
 
     def _compressed(self, joined: bytes) -> bytes | None:
         """*joined* in half the room at most; None where it takes more."""

@@ -3,31 +3,32 @@
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from itertools import groupby
-from operator import attrgetter
 from sqlite3 import Connection
 from typing import Any
 
-from batcher.journal.sqlite.chunk import MOST_ENTRIES, Packer, columns_of
+from batcher.journal.port import PlanWriter
+from batcher.journal.sqlite.chunk import MOST_ENTRIES, Packer
 from batcher.journal.sqlite.chunk_store import BLOCK, NO_SCOPE, packed_numbers
 from batcher.journal.sqlite.hash_groups import HashGroups, hash_of, hashes_of, of_scope
 from batcher.journal.sqlite.places import Places
 from batcher.journal.sqlite.writing import note, tell_count
-from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.entry import Scope
+from batcher.life.entry_columns import EntryColumns
 from batcher.life.result import Status
 
 Writing = Callable[[], AbstractContextManager[Connection]]
-_SCOPE = attrgetter("scope")
-_GATHERED = 8192  # entries of all scopes together before they are written, however small the chunks become
+# Bytes of entries of all scopes together before they are written, however small the chunks become; and of each.
+_GATHERED, _OVERHEAD = 4 * 1024 * 1024, 500
 
 
-class ChunkPlanWriter:
+class ChunkPlanWriter(PlanWriter):
     """A `PlanWriter`, each of whose steps is made in *writing*. Entries come in manifest order."""
 
     def __init__(self, writing: Writing) -> None:
         self._writing = writing
         self._packer = Packer()
-        self._gathered: dict[int, list[PlannedEntry]] = {}  # by scope
+        self._gathered: dict[int, EntryColumns] = {}  # by scope
+        self._room = _GATHERED
         self._written: list[tuple[int, Sequence[int]]] = []  # the scope of each chunk, and its indexes
         self._keys, self._jobs = HashGroups(), HashGroups()
         self._entries = 0
@@ -35,24 +36,23 @@ class ChunkPlanWriter:
 
     def add_scope(self, scope: Scope) -> None:
         """Add a scope, before its entries."""
-        self._gathered[scope.number] = []
         with self._writing() as db:
             db.execute("INSERT INTO scopes VALUES (?, ?, ?, NULL)", (scope.number, scope.endpoint, scope.project_id))
 
-    def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
-        """Add *entries*, whose scopes have been added."""
-        added = 0
-        for scope, run in groupby(entries, key=_SCOPE):
-            gathered = self._gathered[scope.number]
-            before = len(gathered)
-            gathered += run
-            added += len(gathered) - before
-            while len(gathered) >= MOST_ENTRIES:
-                self._write(scope.number, gathered[:MOST_ENTRIES])
-                del gathered[:MOST_ENTRIES]
-        self._entries += added
-        few = added < MOST_ENTRIES  # large ones, of which more would take too much memory
-        if few or sum(map(len, self._gathered.values())) > _GATHERED:
+    def add_columns(self, columns: EntryColumns) -> None:
+        """Add entries of a scope that has been added; *columns* may be changed."""
+        self._entries += len(columns)
+        self._room -= columns.size + _OVERHEAD * len(columns)
+        number = columns.scope.number
+        if (gathered := self._gathered.pop(number, None)) is not None:
+            gathered.extend(columns)
+            columns = gathered
+        whole = len(columns) - len(columns) % MOST_ENTRIES
+        for start in range(0, whole, MOST_ENTRIES):
+            self._write(columns.part(slice(start, start + MOST_ENTRIES)))
+        if whole < len(columns):
+            self._gathered[number] = columns.part(slice(whole, None)) if whole else columns
+        if self._room <= 0:
             self._write_all()
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
@@ -86,17 +86,16 @@ class ChunkPlanWriter:
             db.execute("INSERT INTO meta VALUES ('planned', 1)")
 
     def _write_all(self) -> None:
-        for scope, gathered in self._gathered.items():
-            if gathered:
-                self._write(scope, gathered)
-                gathered.clear()
+        for columns in self._gathered.values():
+            self._write(columns)
+        self._gathered.clear()
+        self._room = _GATHERED
 
-    def _write(self, scope: int, entries: Sequence[PlannedEntry]) -> None:
-        """Write *entries*, which are of *scope*."""
-        columns = columns_of(entries)
-        indexes, _, keys, job_ids, *_ = columns
-        self._keys.add(hashes_of(keys), indexes)
-        jobs = hashes_of(job_ids)
+    def _write(self, columns: EntryColumns) -> None:
+        """Write *columns*, which are a chunk at most."""
+        scope, indexes = columns.scope.number, columns.indexes
+        self._keys.add(hashes_of(columns.keys), indexes)
+        jobs = hashes_of(columns.job_ids)
         if apart := of_scope(scope):
             jobs = [hash_ ^ apart for hash_ in jobs]
         self._jobs.add(jobs, indexes)

@@ -6,7 +6,7 @@ cleared away before the next.
 """
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,12 +19,13 @@ from batcher.journal.sqlite.places import Places
 from batcher.journal.sqlite.schema import INDEX_OF_SCOPES, INDEXES, PACKED
 from batcher.journal.sqlite.writing import note, tell_count
 from batcher.life.entry import PlannedEntry, Scope
+from batcher.life.entry_columns import EntryColumns
 from batcher.life.result import Status
 
 _TABLES = (("entries", "idx"), ("results", "seq"), ("scopes", "number"))
 
 
-class RowPlanWriter:
+class RowPlanWriter(PlanWriter):
     """A `PlanWriter` whose entries become rows, each of whose steps is made in *writing*."""
 
     def __init__(self, writing: Writing, places: Places) -> None:
@@ -41,10 +42,10 @@ class RowPlanWriter:
             db.execute("INSERT INTO scopes VALUES (?, ?, ?, NULL)", values)
         self._scopes += 1
 
-    def add_entries(self, entries: Iterable[PlannedEntry]) -> None:
-        """Add *entries*, whose scopes have been added."""
+    def add_columns(self, columns: EntryColumns) -> None:
+        """Add entries of a scope that has been added."""
         with self._writing() as db:
-            rows = map(self._row, entries)
+            rows = map(self._row, columns.entries())
             self._entries += db.executemany("INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows).rowcount
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
