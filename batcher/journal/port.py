@@ -257,7 +257,8 @@ class Journal(Protocol):
         """Make *ops* durable, in order, all or none. Raises `JournalFailed`.
 
         Gives the receipt of the last result among them; None: there is none. Once called they are written even if the
-        caller is cancelled while it waits.
+        caller is cancelled while it waits. What failed may be there all the same, or on its way: once something was
+        recorded after it, be it nothing, it will not come any more.
         """
         ...
 

@@ -1,6 +1,7 @@
 """What every lane of a wave shares: handed in once, so that the engine has no clock, cloud or disk of its own."""
 
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from math import inf
 from typing import Concatenate, ParamSpec, TypeVar
@@ -81,16 +82,20 @@ class Context(Struct, kw_only=True):
         self.stopping.stop(Stop(StopKind.JOURNAL, str(error)))
 
     async def record_surely(self, what: Callable[[], str], *ops: Op) -> Receipt | None:
-        """Make durable what the cloud told: tried again until the wave's grace is over.
+        """Make durable what the cloud told: tried again until the wave's grace is over, and written once.
 
         *what* says it for people; if it cannot be recorded, it is at least reported. Raises `LaneLost` where the scope
         is another process's by now.
         """
+        has_failed = False
         try:
             while True:
                 try:
+                    if has_failed and await self._is_recorded(ops):
+                        return await self._receipt_of(ops)
                     return await self.journal.record(*ops)
                 except JournalFailed as error:
+                    has_failed = True
                     self._failed(error)
                     await self.clock.sleep(1.0)
         except LaneLost:
@@ -98,6 +103,22 @@ class Context(Struct, kw_only=True):
         except BaseException:
             self.unrecorded.append((what(), ops))  # as far as we know: what was handed over may still be written
             raise
+
+    async def _is_recorded(self, ops: Sequence[Op]) -> bool:
+        """Whether *ops*, which failed, are there all the same, as where the answer of a database was lost. After this
+        they will not come any more by themselves. Raises `JournalFailed`."""
+        try:
+            await self.journal.record()  # what is under way still comes too late behind it
+        except LaneLost:
+            return False  # what is handed over again is kept beside the record
+        return await self.journal.ask(Record.holds, ops)
+
+    async def _receipt_of(self, ops: Sequence[Op]) -> Receipt | None:
+        """The receipt of the last result among *ops*, which are there; None: there is none. Raises `JournalFailed`."""
+        settled = [op for op in ops if isinstance(op, Settled)]
+        if not settled or (found := await self.journal.ask(Record.result_of, settled[-1].index)) is None:
+            return None
+        return Receipt(found[0], Counter(await self.journal.ask(Record.status_counts)))
 
     def settled(self, settled: Settled, receipt: Receipt | None, *, recovered: bool) -> Awaitable[None] | None:
         """A result is durable: its line goes to the collector. Returns what is to be awaited until who wanted to see it

@@ -195,6 +195,18 @@ async def test_what_cannot_be_written_at_all_is_a_defect_of_whoever_has_it(kind:
     await opened.aclose()
 
 
+async def test_nothing_can_be_recorded(kind: Kind, opened: Keeper) -> None:
+    """By which whoever records sees to it that what failed comes too late from then on."""
+    plan(kind.wave(opened), ENTRIES)
+    journal = kind.journal(opened)
+    told = tuple(
+        await asyncio.gather(journal.record(), journal.record(Happened(index=1, event=INTENT)), journal.record())
+    )
+    assert told == (None, None, None)
+    assert await journal.ask(Record.events, 1) == [INTENT]
+    await opened.aclose()
+
+
 async def test_a_closed_journal_takes_nothing(kind: Kind, opened: Keeper) -> None:
     journal = kind.journal(opened)
     await opened.aclose()

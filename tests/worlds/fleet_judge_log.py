@@ -199,20 +199,23 @@ def _fresh(record: Record, index: int) -> EntryState:
 
 
 def _committed(history: FleetHistory) -> Iterator[Violation]:
-    """What a machine was told is durable is in the record, once; what it was told is refused is not. What failed may
-    be there, and so once more where it was handed over again."""
+    """What a machine was told is durable is in the record, and what it was told is refused is not; what failed may be
+    there. Nothing is there twice, also where it was handed over again."""
     database = history.database
     written = Counter(id(one.op) for one in database.log if isinstance(one, Recorded))
     groups: dict[tuple[int, ...], list[Handed]] = defaultdict(list)
     for handed in database.handed:
         groups[tuple(map(id, handed.ops))].append(handed)
     for ops, handings in groups.items():
+        if not ops:  # by which a machine sees to it that what failed comes too late from then on
+            continue
         times, told = {written[op] for op in ops}, Counter(handed.told for handed in handings)
-        most = max(times, default=0)
-        wave = handings[0].wave
+        most, wave = max(times), handings[0].wave
         if len(times) > 1:
             yield Violation("commits", f"{wave}: a group was written in part")
-        elif most > told["durable"] + told["failed"] + told[""]:
+        elif most > 1:
             yield Violation("commits", f"{wave}: a group was written {most} times, and told {dict(told)}")
+        elif most > told["durable"] + told["failed"] + told[""]:
+            yield Violation("commits", f"{wave}: a group was written that was told {dict(told)}")
         elif most < told["durable"]:
             yield Violation("commits", f"{wave}: a group is not there that was told to be durable")

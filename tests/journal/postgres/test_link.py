@@ -1,23 +1,32 @@
 """What happens between us and the database: stalls, cuts, crashes, standbys, and servers that cannot be trusted."""
 
 import asyncio
+import random
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import psycopg
 import pytest
 
+from batcher.clock import SystemClock
 from batcher.journal.errors import IntentRefused, JournalFailed, LaneLost, NotAJournal, WaveRefused
-from batcher.journal.ops import Happened, Receipt, Settled
+from batcher.journal.ops import Happened, Op, Receipt, Settled
+from batcher.journal.port import Journal
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.leases import Leases
 from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.journal.postgres.migrations import migrate, pending
 from batcher.journal.postgres.orders import order_wave
+from batcher.life.policy import Policy
 from batcher.life.result import Status
-from tests.journal.made import INTENT, plan
+from batcher.wave.collector import NoLines
+from batcher.wave.context import Context
+from batcher.wave.status import WaveCounts
+from batcher.wave.stop import Stopping
+from tests.journal.made import ANSWER, INTENT, plan
 from tests.journal.postgres.cluster import Cluster, needed, prepared
 from tests.journal.postgres.wire import Wire
 from tests.wave.made import SCOPE
@@ -119,6 +128,46 @@ def test_what_was_given_up_does_not_come_after_what_was_written_later(
     wire.go_on()
     wait_until(lambda: cluster.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'batcher'") <= 2)
     assert (record.events(0), record.events(1)) == ([], [INTENT])
+
+
+@pytest.mark.parametrize("way", ["up", "down"])
+@pytest.mark.parametrize("ops", [(Happened(index=0, event=ANSWER),), (Happened(index=0, event=ANSWER), CREATED)])
+async def test_what_the_cloud_told_is_written_once_though_its_commit_failed(
+    cluster: Cluster,
+    wire: Wire,
+    opened: Callable[[Patience], PostgresKeeper],
+    ops: tuple[Op, ...],
+    way: str,
+) -> None:
+    """The server has it, or gets it later, and nobody hears: it is looked for before it is written again."""
+    keeper = opened(AT_ONCE)
+    context = surroundings(keeper.journal("tested"))
+    wire.stall(way)
+    async with asyncio.timeout(60):
+        receipt = await context.record_surely(lambda: "what was told", *ops)
+    wire.go_on()
+    wait_until(lambda: cluster.ask("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'batcher'") <= 2)
+    await keeper.aclose()
+    record = opened(SOON).wave("tested")
+    assert record.events(0) == [ANSWER]
+    assert list(record.lines()) == [b"0\n"] * (len(ops) - 1)
+    assert receipt == (None if len(ops) == 1 else Receipt(0, Counter({Status.CREATED: 1})))
+    assert context.stopping.why is not None
+
+
+def surroundings(journal: Journal) -> Context:
+    """Those of a wave that is run by this *journal* alone."""
+    stopping = Stopping()
+    return Context(
+        policy=Policy(),
+        clock=SystemClock(),
+        rng=random.Random(1),
+        journal=journal,
+        collector=NoLines(stopping),
+        counts=WaveCounts(SystemClock(), ENTRIES, {}),
+        stopping=stopping,
+        on_result=lambda _: None,
+    )
 
 
 async def test_what_was_refused_is_refused_again_when_its_commit_is_repeated(
