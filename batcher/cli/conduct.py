@@ -138,7 +138,9 @@ def conduct(
         said["exit_code"] = code
         if not settings.quiet:
             err.say()
-            verdict.print(err.console)
+            from batcher.cli.show.blockers import advice_for
+
+            verdict.print(err.console, advice=advice_for(ended.journal))
     if not settings.quiet:
         print_next(
             err, end, tally, results=results, command=presentation.command, judged=ended.followed is not None,

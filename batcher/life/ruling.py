@@ -188,7 +188,9 @@ def _check_open(entry: PlannedEntry, state: EntryState, status: Status | None) -
     if status is Status.UNSETTLED or (status is None and state.in_doubt):
         return
     if status is None:
-        raise NotSettled(f"entry {entry.key} is not settled yet, and not in doubt: `batcher run` goes on with it.")
+        raise NotSettled(
+            f"entry {entry.key} is still to be sent, or on its way, and not in doubt: the wave goes on with it."
+        )
     way_out = " `batcher run --retry-failed` takes failed entries up again." if status is Status.FAILED else ""
     raise NotSettled(f"entry {entry.key} is {status.value}, not unsettled: there is nothing to decide.{way_out}")
 

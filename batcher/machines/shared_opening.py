@@ -168,7 +168,7 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
     """Go on with a wave that nobody runs; one that somebody runs is left as it is. What there is to say."""
     request = wanted.request
     if owners := owners_of(keeper.link, record.number):
-        return [_is_running(record, owners, wanted), *_want_as_well(keeper, record, wanted, clock)]
+        return _attached(keeper, record, owners, wanted, clock)
     refuse_several_scopes(wanted.settings, len(record.scopes()))
     said = []
     try:
@@ -180,7 +180,7 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
             reopen(record, [Status.FAILED, Status.PARTIAL], clock, why="--retry-failed", fresh=True)
     except LaneLost:
         if owners := owners_of(keeper.link, record.number):  # taken since we looked
-            return [_is_running(record, owners, wanted), *_want_as_well(keeper, record, wanted, clock)]
+            return _attached(keeper, record, owners, wanted, clock)
         if request.retry_failed:
             raise WaveRefused(
                 f"another wave is running in a scope of {record.name}: --retry-failed takes up what failed once that "
@@ -196,8 +196,22 @@ def _go_on(keeper: PostgresKeeper, record: PostgresWrittenRecord, wanted: Openin
         facts[LOOKS_FIRST] = request.look_first is LookFirst.ALWAYS
     record.commit([Noted(name=name, value=value) for name, value in facts.items()])
     _order(keeper, record, wanted, clock)
+    return [*said, *_paused(keeper, record)]
+
+
+def _attached(
+    keeper: PostgresKeeper, record: PostgresWrittenRecord, owners: Sequence[str], wanted: OpeningTerms, clock: Clock
+) -> list[str]:
+    """What there is to say of a wave that *owners* run. Raises `WaveRefused` where what is asked for cannot be done."""
+    said = _is_running(record, owners, wanted)
+    return [said, *_paused(keeper, record), *_want_as_well(keeper, record, wanted, clock)]
+
+
+def _paused(keeper: PostgresKeeper, record: PostgresWrittenRecord) -> list[str]:
+    """That the wave is paused, where it is, and how it goes on."""
     paused = orders_of(keeper.link, record.number).paused
-    return said if paused is None else [*said, f"the wave is paused: {paused}"]
+    resume = f"batcher control --journal '{keeper.link.address}/{record.wave}' resume"
+    return [] if paused is None else [f"the wave is paused ({paused}): {resume}"]
 
 
 def _is_running(record: PostgresWrittenRecord, owners: Sequence[str], wanted: OpeningTerms) -> str:
@@ -208,6 +222,8 @@ def _is_running(record: PostgresWrittenRecord, owners: Sequence[str], wanted: Op
         raise WaveRefused(
             f"{record.name} is running ({on}): --retry-failed takes up what failed once it has ended, or was stopped"
         )
+    if sum(record.status_counts().values()) >= record.entry_count():
+        return f"its verdicts are being found already, by {on}"
     return f"the wave is running already, on {on}: it goes on by the settings it has"
 
 

@@ -73,6 +73,14 @@ class WaveSighting(Struct, frozen=True, kw_only=True):
         """Those of them that another process has."""
         return [scope for scope in self.open_scopes() if scope.is_held and scope.owner != me]
 
+    def elsewhere(self, me: str) -> dict[tuple[str, str], str]:
+        """The same by (endpoint, project_id), each with who has it, for people."""
+        return {
+            (scope.endpoint, scope.project_id): scope.owner.partition(":")[0]
+            for scope in self.held_by_others(me)
+            if scope.owner is not None
+        }
+
     def nobody_can(
         self, cannot: Mapping[tuple[str, str], str], left: Sequence[SharedScope]
     ) -> dict[Scope, Trouble] | None:

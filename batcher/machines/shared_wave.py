@@ -192,6 +192,7 @@ class SharedWave:
         sight = await self._look()
         ways = Ways([(None, self._loaded)], clock=self._clock, rng=self._rng, sources=self._sources)
         await self._stack.enter_async_context(ways)
+        self.found = replace(self.found, elsewhere=sight.elsewhere(self._name))
         left = [*sight.open_scopes(), *sight.standing.undecided]
         self.credentials |= await ways.described((one.endpoint, one.project_id) for one in left)
         self._worker = OwnWorker(
@@ -378,9 +379,11 @@ class SharedWave:
             except (SinkFailed, JournalFailed, UserError) as error:
                 self._stopping.stop(_stop_for(error))
         stop = self._stopping.why
-        if stop is not None and self._others_go_on(self._status.sight):
+        goes_on = stop is not None and self._others_go_on(self._status.sight)
+        if stop is not None and goes_on:
             stop = Stop(stop.kind, f"{stop.text}; other machines go on with it")
         return WaveEnd(
+            goes_on=goes_on,
             stop=stop,
             halted=halted,
             status=self.status(tail),

@@ -20,7 +20,7 @@ class SharedScope(Struct, frozen=True, kw_only=True):
     *owner* is the worker that has it, *lease_left_s* how long its lease lasts unless it is renewed, 0: it has run out.
     *epoch* grows each time it is taken. *paused* and *rate* are ordered for all waves in it. *is_waiting* tells that
     there is work in it and that nobody has taken it for a while. *decided* is how many of the *settled* entries have a
-    verdict.
+    verdict. *in_flight* is how many of its entries whoever has it was sending at that moment, where that was counted.
     """
 
     endpoint: str
@@ -34,6 +34,7 @@ class SharedScope(Struct, frozen=True, kw_only=True):
     paused: str | None
     rate: str | None
     is_waiting: bool
+    in_flight: int = 0
 
     @property
     def is_held(self) -> bool:
@@ -115,8 +116,28 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
         }
 
 
-def standings_of(link: DatabaseLink, wave: str | None = None) -> list[SharedStanding]:
-    """Where the *wave* with that id stands, or each of the database, oldest first. Raises `JournalFailed`."""
+_RECENT = 8192  # events in which what is in flight is looked for: some minutes of a fleet at full pace
+_IN_FLIGHT = f"""
+SELECT r.wave, s.endpoint, s.project_id, count(*) FROM (
+    SELECT DISTINCT ON (wave, idx) wave, idx, kind, epoch FROM events
+    WHERE id > (SELECT coalesce(max(id), 0) FROM events) - {_RECENT} ORDER BY wave, idx, id DESC) r
+JOIN entries n USING (wave, idx) JOIN scopes s ON s.id = n.scope
+WHERE r.kind = 'intended' AND r.epoch = s.epoch AND s.lease_until > clock_timestamp() GROUP BY 1, 2, 3
+"""  # noqa: S608 - a number of ours
+InFlight = Mapping[tuple[int, str, str], int]  # by the wave's number, endpoint and project
+
+
+def in_flight_of(link: DatabaseLink) -> InFlight:
+    """How many entries of each wave are being sent in each scope, by whoever has it. What a worker that is gone has
+    left is in doubt, and not counted. Raises `JournalFailed`."""
+    return {(wave, endpoint, project): count for wave, endpoint, project, count in link.rows(_IN_FLIGHT)}
+
+
+def standings_of(
+    link: DatabaseLink, wave: str | None = None, *, in_flight: InFlight | None = None
+) -> list[SharedStanding]:
+    """Where the *wave* with that id stands, or each of the database, oldest first; *in_flight* is of `in_flight_of`,
+    where that is to be told. Raises `JournalFailed`."""
     rows = link.rows(
         "SELECT w.number, w.id, w.entries, w.counts, EXISTS (SELECT 1 FROM facts f WHERE f.wave = w.number "
         "AND f.name = 'look_first' AND f.value = 'true'), w.verdicts, coalesce(o.follow, false), followed(w.number) "
@@ -130,7 +151,7 @@ def standings_of(link: DatabaseLink, wave: str | None = None) -> list[SharedStan
             entries=entries,
             by_status={Status(status): count for status, count in counts.items() if count},
             orders=orders_of(link, number),
-            scopes=_scopes_of(link, number),
+            scopes=_scopes_of(link, number, in_flight or {}),
             looks_first=looks_first,
             verdicts={name: count for name, count in verdicts.items() if count},
             wanted=wanted,
@@ -150,7 +171,7 @@ def workers_of(link: DatabaseLink) -> list[SeenWorker]:
     return [SeenWorker(name=name, host=host, lanes=lanes, refuses=refuses) for name, host, lanes, refuses in rows]
 
 
-def _scopes_of(link: DatabaseLink, wave: int) -> list[SharedScope]:
+def _scopes_of(link: DatabaseLink, wave: int, in_flight: InFlight) -> list[SharedScope]:
     rows = link.rows(
         "SELECT s.endpoint, s.project_id, w.entries, w.settled, w.decided, s.epoch, s.owner, "
         "greatest(0, extract(epoch FROM s.lease_until - clock_timestamp()))::float8, s.paused, s.rate, "
@@ -162,7 +183,11 @@ def _scopes_of(link: DatabaseLink, wave: int) -> list[SharedScope]:
         "WHERE w.wave = %s ORDER BY w.number",
         (_LONG_FREE_S, wave),
     )
-    return [SharedScope(**dict(zip(SharedScope.__struct_fields__, row, strict=True))) for row in rows]
+    names = SharedScope.__struct_fields__[:-1]
+    return [
+        SharedScope(**dict(zip(names, row, strict=True)), in_flight=in_flight.get((wave, row[0], row[1]), 0))
+        for row in rows
+    ]
 
 
 def owners_of(link: DatabaseLink, wave: int) -> list[str]:

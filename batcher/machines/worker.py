@@ -159,7 +159,8 @@ class Worker:
     async def _end(self, ending: WorkerEnding) -> None:
         """Hand the scopes on, or leave them where it is to be at once."""
         lanes = list(self._lanes.values())
-        log.info("worker.ending", scopes=len(lanes))
+        if lanes or self._hearing is not None:  # a run of one wave that has none of its scopes hands nothing on
+            log.info("worker.ending", scopes=len(lanes))
         handed_on = [self._numbers[named] for named in self._lanes]
         self._handing_on.set()
         at_once = asyncio.create_task(ending.at_once.wait())

@@ -111,7 +111,8 @@ class WaveRead:
     """What the files of one wave tell of it, but for its verdicts. *facts* are the journal's; None: it is not read.
 
     *coverage* tells whether all of the wave is here. *problems* are sentences. *served* is how a wave of a service is
-    known, which makes the report; None: its files are here for whoever reads it.
+    known, which makes the report; None: its files are here for whoever reads it. *place* is where the wave is in a
+    database, of which *file* is a copy.
     """
 
     file: Path
@@ -122,6 +123,7 @@ class WaveRead:
     problems: tuple[str, ...]
     labels: LabelFilter = ANY_LABELS
     served: ServedWave | None = None
+    place: str | None = None
 
     @property
     def called(self) -> str:
@@ -246,6 +248,7 @@ def read_wave(
         problems=tuple(problems),
         labels=labels,
         served=served,
+        place=None if journal is None or isinstance(journal, Path) else str(journal),
     )
 
 

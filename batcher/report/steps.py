@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from batcher.life.result import Status
+from batcher.report.gather import WaveRead
 from batcher.report.page_data import PageData
 from batcher.report.state import RECHECKED, ReviewState
 from batcher.report.tally import TroubleCount
@@ -90,12 +91,11 @@ def _command(data: PageData, state: ReviewState, wave: int) -> str | None:
             return None  # `select` needs the journal
         verdict = RECHECKED[state].value
         again, results = (_quoted(_beside(path, f"-{verdict}{ending}.jsonl")) for ending in ("", "-again"))
-        return (
-            f"batcher select {_quoted(path)} --recheck {verdict} -o {again} && batcher run {again} -o {results} --wait"
-        )
+        chosen = f"batcher select {_copy(data.waves[wave])} --recheck {verdict} -o {again}"
+        return f"{chosen} && batcher run {again} -o {results} --wait"
     if state is ReviewState.NO_RESULT:
         return _same_command(data.waves[wave].facts)
-    return f"batcher watch {_quoted(path)}"
+    return f"batcher watch {_copy(data.waves[wave])}"
 
 
 def _of_trouble(data: PageData, state: ReviewState, trouble: TroubleCount) -> PageStep:
@@ -125,7 +125,7 @@ def _for_trouble(data: PageData, trouble: TroubleCount, by_wave: Mapping[int, in
         if first not in told:
             return ()
         key = shlex.quote(f"--key={trouble.example['key']}")
-        return (f"batcher explain {_quoted(Path(data.waves[first].typed))} {key}",)
+        return (f"batcher explain {_explained(data.waves[first])} {key}",)
     if trouble.status is Status.INVALID:
         return ()
     served = data.waves[first].served
@@ -133,17 +133,27 @@ def _for_trouble(data: PageData, trouble: TroubleCount, by_wave: Mapping[int, in
         again = {Status.FAILED: "retry-failed", Status.PARTIAL: "retry-failed"}.get(trouble.status, "start")
         return () if trouble.error_kind == "validation" else (f"batcher control {served.id} {again}",)
     if trouble.error_kind == "validation":
-        return tuple(_select(data.waves[wave].file, trouble) for wave in told[:_COMMANDS])
+        return tuple(_select(data.waves[wave], trouble) for wave in told[:_COMMANDS])
     retries = trouble.status in (Status.FAILED, Status.PARTIAL)
     commands = [_same_command(data.waves[wave].facts, "--retry-failed" if retries else None) for wave in by_wave]
     return tuple(command for command in commands[:_COMMANDS] if command is not None)
 
 
-def _select(path: Path, trouble: TroubleCount) -> str:
+def _copy(wave: WaveRead) -> str:
+    """The words that name the results file of a wave, and its place in a database where it has one."""
+    return _quoted(wave.file) if wave.place is None else f"{_quoted(wave.file)} {_explained(wave)}"
+
+
+def _explained(wave: WaveRead) -> str:
+    """The words that name a wave for a command that needs no results file."""
+    return _quoted(Path(wave.typed)) if wave.place is None else f"--journal {shlex.quote(wave.place)}"
+
+
+def _select(wave: WaveRead, trouble: TroubleCount) -> str:
     kind = f" --kind {trouble.error_kind}" if trouble.error_kind else ""
     ending = "-".join(filter(None, [trouble.status.value, trouble.error_kind]))
-    following = _quoted(_beside(path, f"-{ending}.jsonl"))
-    return f"batcher select {_quoted(path)} --status {trouble.status.value}{kind} -o {following}"
+    following = _quoted(_beside(wave.file, f"-{ending}.jsonl"))
+    return f"batcher select {_copy(wave)} --status {trouble.status.value}{kind} -o {following}"
 
 
 def _same_command(facts: Mapping[str, Any] | None, more: str | None = None) -> str | None:

@@ -41,13 +41,15 @@ class WaveEnd(Struct, frozen=True, kw_only=True):
     """How a run of a wave ended. *stop* is None where every entry was settled.
 
     *halted* are the scopes that stopped for good (a credential refused, no way to the cloud), with the reason.
-    *unrecorded* says what the cloud told and the journal could not take.
+    *unrecorded* says what the cloud told and the journal could not take. *goes_on*: others go on with the wave, and
+    only this run of it was stopped.
     """
 
     stop: Stop | None
     halted: Mapping[Scope, Trouble]
     status: WaveStatus
     unrecorded: tuple[str, ...]
+    goes_on: bool = False
 
     @property
     def exit_code(self) -> int:

@@ -60,13 +60,15 @@ class BadManifest(BatcherError):
 
 
 class OpeningState(Struct, frozen=True, kw_only=True):
-    """What was there at the start of this run; *said* are sentences about what was mended or put aside."""
+    """What was there at the start of this run; *said* are sentences about what was mended or put aside. *elsewhere* are
+    the scopes (endpoint, project_id) that others run at that moment, each with who does."""
 
     resumed: bool
     settled: int
     in_doubt: int
     to_go: int
     said: tuple[str, ...] = ()
+    elsewhere: Mapping[tuple[str, str], str] = {}
 
 
 class OpenedWave(Struct):

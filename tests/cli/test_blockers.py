@@ -2,9 +2,10 @@
 
 import pytest
 
-from batcher.cli.show.blockers import blocker_lines, is_command, of_files
+from batcher.cli.show.blockers import advice_for, blocker_lines, is_command, of_files
 from batcher.follow.verdict import Verdict
 from batcher.gate.result import evaluate
+from batcher.journal.place import WavePlace
 from batcher.life.result import Status
 from tests.follow.make import TODAY, difference, half, line, waved
 
@@ -65,3 +66,24 @@ def test_only_what_was_looked_at_is_said_to_be_alike(monkeypatch: pytest.MonkeyP
     assert "    jobs j0, j1, j2, j3, j4 and 25 more  failed: refused" in shown
     assert "    … and 5 further entries; --json has them all" in shown
     assert "    job ji  invalid: no job_id" in shown
+
+
+def test_what_to_type_for_a_wave_in_a_database_names_its_place() -> None:
+    """A copy alone tells a command nothing of the wave: there is no journal beside it."""
+    place = WavePlace.of("postgresql://db.example.org/fleet/night-3")
+    named = f"--journal {place}"
+    entries = [
+        waved(None, status=Status.UNSETTLED, said="nobody knows", key="u", job_id="ju"),
+        waved(None, status=Status.FAILED, said="refused", key="f", job_id="jf"),
+        waved(line(half(difference(), reason="1 of 3 tables differs"), key="d", job_id="jd")),
+        waved(None, key="n", job_id="jn"),
+        waved(None, status=None, key="o", job_id="jo"),
+    ]
+    shown = blocker_lines(evaluate(entries, (), TODAY), advice_for(place))
+    assert [text.plain.strip() for text in shown if is_command(text)] == [
+        f"batcher explain {named} --key=u",
+        f"batcher select wave.jsonl {named} --recheck inconsistent -o wave-inconsistent.jsonl",
+        f"batcher select wave.jsonl {named} --status failed -o wave-failed.jsonl",
+        f"batcher status {named}",
+        f"batcher watch wave.jsonl {named}",
+    ]

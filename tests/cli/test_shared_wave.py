@@ -185,6 +185,19 @@ def test_follow_ends_with_a_wave_that_is_stopped(batcher: Batcher, shared: Calla
     assert [line["status"] for line in lines_of(Path("copy.jsonl"))] == ["created"] * 2 + ["not_submitted"] * 4
 
 
+def test_follow_says_why_nothing_comes(shared: Callable[..., Shared], batcher: Batcher, tmp_path: Path) -> None:
+    wave = shared(settled=2)
+    batcher("control", "--journal", wave.url, "pause")
+    program = Program(["results", "--journal", wave.url, "-o", "c.jsonl", "--follow"], folder=tmp_path, environment={})
+    wait_until(lambda: "the wave is paused (by the operator): `batcher control … resume` goes on" in program.told)
+    batcher("control", "--journal", wave.url, "resume")
+    wait_until(lambda: "no worker has taken 1 scope of the wave" in program.told)
+    batcher("control", "--journal", wave.url, "stop")
+    ended = program.end()
+    assert ended.code == 3
+    assert ended.err.count("note:") == 2
+
+
 # --- explain, settle ------------------------------------------------------------------------------------
 
 

@@ -162,10 +162,14 @@ def test_of_two_one_that_is_told_to_stop_says_that_the_other_goes_on(fleet: Flee
     wait_until(lambda: len(created_jobs(fleet.simulator.ledger)) > 5)
     other = fleet.start("two", "--rate", "4/s")
     wait_until(lambda: "running already" in other.told)
+    wait_until(lambda: "run by" in other.told)
+    assert "to go" in other.told
+    assert "goes on where it stopped" not in other.told  # it never did
     one.signal(signal.SIGTERM)
     stopped = one.end()
     assert stopped.code == 143, stopped.err
-    assert "other machines go on with it" in stopped.err
+    assert "This run was stopped: SIGTERM received; other machines go on with it" in stopped.err
+    assert "the same again: it shows how the wave goes on" in stopped.err
     assert {line["status"] for line in lines_of(fleet.folder / "one" / "results.jsonl")} == {"created"}
     assert other.end().code == 0
     assert fleet.created() == sorted(JOBS)

@@ -30,6 +30,7 @@ from batcher.service.shared.database import SharedServiceDatabase
 from batcher.service.tokens import new_token
 from batcher.simulator.ledger import Effect, doubles
 from batcher.simulator.server import Simulator
+from batcher.simulator.service import ServiceConfig
 from tests.journal.postgres.cluster import needed, prepared
 from tests.machines.fleet.wire import FleetWire
 from tests.service.serving import CSV, Serving, csv, eventually, process, serving
@@ -159,7 +160,43 @@ async def test_what_control_orders_past_the_services_is_their_state_as_well(
         await one.until(id, State.RUNNING)
         link.do(lambda c: c.execute("UPDATE wave_orders SET stop = 'stopped by hand', version = version + 1"))
         assert (await one.until(id, State.STOPPED))["reason"] == "stopped by hand"
+        _, edition = await text(one, f"/v1/waves/{id}/results")
+        # Somebody goes on with it, as `batcher run` does: the service does not leave it stopped for ever.
+        link.do(lambda c: c.execute("UPDATE wave_orders SET stop = NULL, version = version + 1"))
+        went_on = await one.until(id, State.RUNNING)
+        assert (went_on["reason"], went_on["exit_code"], went_on["ended_at"]) == (None, None, None)
+        ended = await one.until(id, State.ENDED)
+        assert (ended["counts"]["created"], ended["exit_code"]) == (150, 0)
+        assert (await text(one, f"/v1/waves/{id}/results"))[1] != edition  # its last lines said what was not sent
     link.close()
+
+
+async def test_what_is_in_flight_at_a_worker_is_told_at_every_service(
+    cloud: Simulator, tmp_path: Path, address: Address, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Simulator(ServiceConfig(latency_s=(0.5, 0.5))) as slow:
+        monkeypatch.setenv("BATCHER_ENDPOINT", slow.url)
+        await see_in_flight(tmp_path, address)
+
+
+async def see_in_flight(tmp_path: Path, address: Address) -> None:
+    async with (
+        serving(tmp_path, database=address, workers=0) as one,
+        serving(tmp_path, database=address, workers=1) as two,
+    ):
+        id = (await two.submit(csv(40), "rate=200/s&concurrency=5"))["id"]
+        seen: list[int] = []
+
+        async def in_flight() -> bool:
+            (scope,) = (await one.get(f"/v1/waves/{id}"))["scopes"]
+            seen.append(scope["in_flight"])
+            return bool(scope["in_flight"] >= 4)
+
+        await eventually(in_flight)
+        await one.until(id, State.ENDED)
+        assert max(seen) <= 8  # five on their way, and what is written down before it leaves
+        (scope,) = (await one.get(f"/v1/waves/{id}"))["scopes"]
+        assert scope["in_flight"] == 0
 
 
 async def test_a_held_wave_is_not_planned_until_it_is_let_go(

@@ -140,7 +140,7 @@ def _judge(
 
     from batcher.cli.outputs import refuse_outputs
     from batcher.cli.show.at_the_end import MOST_TOLD, check_end, tell_end
-    from batcher.cli.show.blockers import at_service, of_files
+    from batcher.cli.show.blockers import advice_for, at_service
     from batcher.cli.show.gate_result import exit_code, headline, print_gate
     from batcher.gate.junit import write_junit
     from batcher.gate.result import evaluate
@@ -159,7 +159,7 @@ def _judge(
     else:
         from batcher.cli.show.terminal import console
 
-        print_gate(console(), gate, advice=of_files if words is None else at_service(words))
+        print_gate(console(), gate, advice=advice_for(journal) if words is None else at_service(words))
     code = exit_code(gate)
     facts = {"results": [str(path) for path in results], "exit_code": code, "gate": gate.as_json(MOST_TOLD)}
     tell_end(settings, "gate", headline(gate).plain, facts)

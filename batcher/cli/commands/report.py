@@ -285,11 +285,11 @@ def _summary(
     out = console()
     print_summary(out, tally, title=str(results), entries=known, notes=tuple(notes))
     if verdicts is not None:
-        from batcher.cli.show.blockers import at_service, of_files
+        from batcher.cli.show.blockers import advice_for, at_service
         from batcher.cli.show.gate_result import print_gate
 
         out.print()
-        print_gate(out, verdicts.gate, advice=of_files if words is None else at_service(words))
+        print_gate(out, verdicts.gate, advice=advice_for(journal) if words is None else at_service(words))
     return exits.CREATED
 
 

@@ -114,7 +114,9 @@ def command(
 
         click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
     elif not settings.quiet:
-        verdicts.print(console(stderr=True))
+        from batcher.cli.show.blockers import advice_for
+
+        verdicts.print(console(stderr=True), advice=advice_for(journal))
     tell_end(settings, "watch", verdicts.text, said)
     return verdicts.exit_code
 

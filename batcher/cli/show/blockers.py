@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 
@@ -14,6 +15,9 @@ from batcher.gate.evaluator import Blocker
 from batcher.gate.told import AnyGate
 from batcher.report.state import RECHECKED, ReviewState, state_in_the_way
 from batcher.text import counted, printable
+
+if TYPE_CHECKING:
+    from batcher.journal.place import JournalPlace
 
 _LOOKED_AT = 5_000  # blockers: what more there are is only counted
 _SHOWN = 20  # reasons of one state; --json and --junit have them all
@@ -131,6 +135,26 @@ def _lines(state: ReviewState, group: _Group, several: bool, advice: Advice | No
 def of_files(state: ReviewState, file: str, example: Blocker) -> tuple[str, str]:
     """An `Advice` for a wave whose files lie here."""
     return _AFTER[state], _command(state, file, example)
+
+
+def advice_for(journal: "JournalPlace | None") -> Advice:
+    """The `Advice` for a wave whose copy lies here, and whose journal is at that place; None: beside it."""
+    return of_files if journal is None or isinstance(journal, Path) else in_database(str(journal))
+
+
+def in_database(place: str) -> Advice:
+    """An `Advice` for a wave in a database, at *place*, whose copy lies here."""
+    journal = f"--journal {shlex.quote(place)}"
+
+    def advice(state: ReviewState, file: str, example: Blocker) -> tuple[str, str]:
+        if state is ReviewState.NO_RESULT:
+            return "a run of it goes on, and so do workers; where it stands:", f"batcher status {journal}"
+        typed = _command(state, file, example)
+        named = _quoted(file)
+        by_place = typed.startswith("batcher explain ")  # which needs no copy
+        return _AFTER[state], typed.replace(f" {named}", f" {journal}" if by_place else f" {named} {journal}", 1)
+
+    return advice
 
 
 def at_service(words: Mapping[str, str]) -> Advice:

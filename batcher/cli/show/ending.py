@@ -51,7 +51,8 @@ def _is_unwritten(end: WaveEnd) -> bool:
 
 def _notes(end: WaveEnd, tally: Tally) -> Iterator[str]:
     if end.stop is not None:
-        yield f"The wave was stopped: {printable(end.stop.text)}{_left(end, tally)}."
+        what = "This run" if end.goes_on else "The wave"
+        yield f"{what} was stopped: {printable(end.stop.text)}{_left(end, tally)}."
     yield from (f"Changed while it ran: {change}." for change in end.status.changed)
     told = [trouble.example["error_msg"] or "" for trouble in tally.troubles]
     for scope, trouble in end.halted.items():
@@ -140,7 +141,8 @@ def _next(
         yield "batcher auth", "which credential is used, and whether the cloud takes it"
     if command is not None and stopped:
         hidden = ", with what you gave for ***" if MASK in command else ""
-        yield command, f"the same again{hidden}: it goes on where it stopped"
+        goes_on = "it shows how the wave goes on" if end.goes_on else "it goes on where it stopped"
+        yield command, f"the same again{hidden}: {goes_on}"
     if results is None:
         return
     name = explained = shlex.quote(str(results))

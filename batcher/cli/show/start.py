@@ -32,12 +32,13 @@ def print_start(screen: Screen, wave: RunningWave, *, title: str, results: Path 
     for said in found.said:
         screen.say((f"  {printable(said)}", "yellow"))
     least_s = shortest_s(status, pace)
-    takes = "" if least_s is None or not found.to_go else f", {about(least_s)} at {pace}"
+    takes = "" if least_s is None or not found.to_go or found.elsewhere else f", {about(least_s)} at {pace}"
     screen.say(f"  {_found(found)}{takes}{_until(wave.settings) if found.to_go else ''}")
     for scope in status.scopes[:_SCOPES]:
         credential = wave.credentials.get((scope.endpoint, scope.project_id))
         alone = len(status.scopes) == 1
-        screen.say((f"  {_scope(scope, pace, credential, alone=alone)}", "dim"))
+        owner = found.elsewhere.get((scope.endpoint, scope.project_id))
+        screen.say((f"  {_scope(scope, pace, credential, owner, alone=alone)}", "dim"))
     if (more := len(status.scopes) - _SCOPES) > 0:
         screen.say((f"  … and {counted(more, 'further project')}", "dim"))
     screen.say()
@@ -77,18 +78,22 @@ def _found(found: OpeningState) -> str:
         return f"a new wave: {settled}{found.to_go:,} to go"
     if not found.to_go and not found.in_doubt:
         return f"the wave has ended: all {found.settled:,} are settled"
+    if found.elsewhere:  # what is in doubt is on its way there
+        return f"{found.settled:,} settled by now, {found.in_doubt + found.to_go:,} to go"
     doubt = f"{found.in_doubt:,} in doubt and looked up first, " if found.in_doubt else ""
     return f"goes on where it stopped: {found.settled:,} settled, {doubt}{found.to_go:,} to go"
 
 
-def _scope(scope: ScopeStatus, pace: Pace, credential: str | None, *, alone: bool) -> str:
-    """Where one scope's entries go, how many are left where it is not *alone*, how fast, and with what."""
+def _scope(scope: ScopeStatus, pace: Pace, credential: str | None, owner: str | None, *, alone: bool) -> str:
+    """Where one scope's entries go, how many are left where it is not *alone*, how fast, and with what; or that its
+    *owner*, another process, runs it."""
     left = [] if alone else [counted(scope.entries - scope.settled, "entry", "entries")]
     limit = (
         f"at most {pace}" if isinstance(pace, Rate) else "no limit of ours" if pace == "off" else "finding the limit"
     )
-    parts = [*left, limit, *([credential] if credential else [])]
-    return f"project {printable(scope.project_id)} at {printable(scope.endpoint)}: {', '.join(parts)}"
+    here = [limit, *([credential] if credential else [])] if scope.settled < scope.entries else []
+    parts = [*left, *(here if owner is None else [f"run by {printable(owner)}"])]
+    return f"project {printable(scope.project_id)} at {printable(scope.endpoint)}: {', '.join(parts) or 'all settled'}"
 
 
 def shortest_s(status: WaveStatus, pace: Pace) -> float | None:

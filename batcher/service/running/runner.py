@@ -17,6 +17,7 @@ from batcher.service.kept.register import Register, WaveRow
 from batcher.service.meters import Meters
 from batcher.service.models import State
 from batcher.service.running.feed import Feed
+from batcher.service.running.feeds import Feeds
 from batcher.service.running.host import Host
 from batcher.service.running.memory import MemoryReturn
 from batcher.service.running.run import Run, RunOutcome, in_brief
@@ -28,7 +29,6 @@ log = get_logger("batcher.service")
 _TICK_S = 0.25
 _STORE_AGAIN_S = 5.0
 _LEAVE_S = 3.0  # for a wave that is to leave at once to do so
-_FEEDS = 64  # that are kept for waves of which there is nothing new and to which nobody listens
 _ACTIVE = (State.HELD, State.QUEUED, State.RUNNING, State.PAUSED, State.STOPPING)
 
 
@@ -49,8 +49,7 @@ class Runner:
         self._runs: dict[str, Run] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._waits: dict[str, asyncio.TimerHandle] = {}  # waves that are tried again later
-        self._feeds: dict[str, Feed] = {}
-        self._told: dict[str, Mapping[str, Any]] = {}
+        self._feeds = Feeds()
         self._ticking: asyncio.Task[None] | None = None
         self.is_closing = False
         self._hurried = asyncio.Event()
@@ -97,8 +96,7 @@ class Runner:
             timer.cancel()
         for run in self._runs.values():
             run.cut()
-        for feed in self._feeds.values():
-            feed.wake()
+        self._feeds.wake()
         await self._ended(grace_s)
         if self._ticking is not None:
             self._ticking.cancel()
@@ -146,7 +144,7 @@ class Runner:
 
     def feed(self, id: str) -> Feed:
         """The events of a wave."""
-        return self._feeds.setdefault(id, Feed())
+        return self._feeds.of(id)
 
     def final_results(self, id: str) -> int | None:
         """How many result lines of a running wave are final; None: it does not run, and all in its file count."""
@@ -333,13 +331,7 @@ class Runner:
     # --- telling of it ----------------------------------------------------------------------------------
 
     def _tell(self, row: WaveRow) -> None:
-        told = self.told(row)
-        if self._told.get(row.id) != told:
-            if row.id in self._runs:
-                self._told[row.id] = told
-            else:
-                self._told.pop(row.id, None)
-            self.feed(row.id).publish("wave", told)
+        self._feeds.tell(row.id, self.told(row), goes_on=row.id in self._runs)
 
     def _tell_of_trouble(self, id: str, error: StoreFailed) -> None:
         """That cannot be kept, but whoever looks sees why nothing moves."""
@@ -381,10 +373,7 @@ class Runner:
                 settled[id] = now
             for id in settled.keys() - self._runs.keys():
                 del settled[id]
-            if len(self._feeds) > _FEEDS:
-                idle = [id for id, feed in self._feeds.items() if not feed.listeners and id not in self._rows]
-                for id in idle[: len(self._feeds) - _FEEDS]:
-                    del self._feeds[id]
+            self._feeds.tidy(self._rows)
 
 
 def _told_of(task: asyncio.Task[None]) -> None:

@@ -9,6 +9,7 @@ from batcher.machines.shared_status import WaveSighting
 from batcher.machines.standing import SharedStanding
 from batcher.service.kept.register import WaveRow
 from batcher.service.models import State
+from batcher.service.running.verbs import final
 from batcher.service.shared.sights import counted_status
 from batcher.wave.engine import WaveEnd
 from batcher.wave.stop import Stop, StopKind
@@ -34,6 +35,22 @@ def what_follows(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
     if orders.paused is None and row.state is State.PAUSED:
         return {"state": State.RUNNING, "reason": None}
     return {}
+
+
+def taken_up(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
+    """What changes of *row*, which had come to rest, where somebody goes on with its wave past the services."""
+    orders = standing.orders
+    if not row.is_final or orders.stop is not None or is_forbidden(standing) or standing.settled >= standing.entries:
+        return {}
+    return {
+        "state": State.RUNNING if orders.paused is None else State.PAUSED,
+        "is_open": True,
+        "runs": row.runs + 1,
+        "reason": orders.paused,
+        "exit_code": None,
+        "ended_at": None,
+        "counts": final(row.counts),
+    }
 
 
 def is_forbidden(standing: SharedStanding) -> bool:

@@ -24,7 +24,7 @@ from batcher.life.result import rfc3339
 from batcher.machines.standing import SharedStanding, standings_of
 from batcher.service.audit import FIELDS, AuditEntry, detail_of
 from batcher.service.kept.folders import Folder
-from batcher.service.kept.register import Teller, WaveRow, decode, encode
+from batcher.service.kept.register import FINAL, Teller, WaveRow, decode, encode
 from batcher.service.models import ReadAudit, State
 from batcher.service.shared.database import SharedServiceDatabase, transacted
 from batcher.service.shared.orders_of_row import changed_orders
@@ -232,6 +232,16 @@ class SharedRegister:
         sql = "SELECT count(*) FROM events e JOIN waves w ON w.number = e.wave WHERE w.id = %s AND e.kind = 'reopened'"
         found = await self._database.ask(lambda link: link.row(sql, (id,)))
         return 0 if found is None else int(found[0])
+
+    async def gone_on_with(self) -> list[str]:
+        """The ids of waves that had come to rest, and that were ordered to go on since, past all services."""
+        sql = (
+            "SELECT s.id FROM service_waves s JOIN waves w ON w.id = s.id AND w.planned "
+            "JOIN wave_orders o ON o.wave = w.number WHERE s.state = ANY (%s) AND o.stop IS NULL "
+            "AND EXISTS (SELECT 1 FROM wave_scopes p WHERE p.wave = w.number AND p.settled < p.entries)"
+        )
+        rows = await self._database.ask(lambda link: link.rows(sql, ([state.value for state in FINAL],)))
+        return [id for (id,) in rows]
 
     async def audit_page(self, asked: ReadAudit) -> tuple[list[dict[str, Any]], int | None]:
         """The lines of who did what that are *asked* for, and where the next page begins."""

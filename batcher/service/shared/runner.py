@@ -7,7 +7,7 @@ do first; the others find it done.
 
 import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -18,12 +18,13 @@ from batcher.journal.postgres.link import DatabaseLink
 from batcher.journal.postgres.verdicts import note_settled
 from batcher.life.result import Status
 from batcher.logger import get_logger
-from batcher.machines.standing import SeenWorker, SharedStanding, standings_of, workers_of
+from batcher.machines.standing import SeenWorker, SharedStanding, in_flight_of, standings_of, workers_of
 from batcher.service.kept.errors import StoreFailed
 from batcher.service.kept.register import WaveRow
 from batcher.service.meters import Meters
 from batcher.service.models import State
 from batcher.service.running.feed import Feed
+from batcher.service.running.feeds import Feeds
 from batcher.service.running.view import wave_told
 from batcher.service.shared import course
 from batcher.service.shared.database import SharedServiceDatabase
@@ -34,13 +35,14 @@ from batcher.service.shared.mirror import Mirror
 from batcher.service.shared.opening import SharedOpener, is_to_open, with_trouble
 from batcher.service.shared.register import SharedRegister
 from batcher.service.shared.sights import Pace, following_of, status_of
+from batcher.service.shared.told_lines import ToldLines
 from batcher.wave.status import WaveStatus
 
 log = get_logger("batcher.service")
 
 _LOOK_S = 0.5
 _AWAY_S = 2.0  # between two looks at a database that does not answer
-_FEEDS = 64  # that are kept for waves of which there is nothing new and to which nobody listens
+_TAKEN_UP_S = 5.0  # between two looks whether somebody goes on with a wave that had come to rest
 _OPEN_AT_ONCE = 2
 _READ_LATELY_S = 20.0  # a copy goes on for so long after somebody asked for it
 _IN_FLIGHT_S = 6.0  # for what is in flight to be answered, where another wave keeps the worker there
@@ -72,7 +74,6 @@ class SharedRunner:
         self._judge = judge
         self._workers = workers
         self._clock = clock
-        self._meters = meters
         self._pace = pace
         self._rows: dict[str, WaveRow] = {}  # of waves that have not ended
         self._put: set[str] = set()  # waves that were put since the look that goes on began
@@ -84,11 +85,10 @@ class SharedRunner:
         self._openings: dict[str, asyncio.Task[None]] = {}
         self._left = LeftToOthers(clock)
         self._works: dict[tuple[str, str], asyncio.Task[None]] = {}  # by what is done and the wave's id
-        self._feeds: dict[str, Feed] = {}
-        self._told: dict[str, Mapping[str, Any]] = {}
-        self._counted: dict[str, Mapping[Status, int]] = {}  # results told of and counted, by wave and status
-        self._decided: dict[str, int] = {}  # verdicts told of, by wave
+        self._feeds = Feeds()
+        self._lines = ToldLines(self._feeds, meters)
         self._noted: set[str] = set()  # waves of which it was noted that all is settled
+        self._take_up_at = 0.0  # monotonic
         self._looking: asyncio.Task[None] | None = None
         self._nudge = asyncio.Event()
         self.is_closing = False
@@ -108,8 +108,7 @@ class SharedRunner:
             return
         self.is_closing = True
         log.warning("service.ending", waves=len(self._rows))
-        for feed in self._feeds.values():
-            feed.wake()
+        self._feeds.wake()
         tasks = [*self._openings.values(), *self._works.values(), *filter(None, [self._looking])]
         for task in tasks:
             task.cancel()
@@ -152,7 +151,7 @@ class SharedRunner:
 
     def feed(self, id: str) -> Feed:
         """The events of a wave."""
-        return self._feeds.setdefault(id, Feed())
+        return self._feeds.of(id)
 
     def final_results(self, id: str) -> int | None:
         """None: all lines that are here are final. The copy goes on for as long as somebody asks."""
@@ -197,6 +196,7 @@ class SharedRunner:
     async def _look(self) -> None:
         """See how everything stands, and what follows. Raises `StoreFailed`."""
         self._put.clear()
+        await self._take_up()
         found_rows = await self._register.in_states(_ACTIVE)
         rows = {row.id: row for row in found_rows if row.id not in self._put}  # what was put meanwhile is newer
         missing = self._rows.keys() - rows.keys()
@@ -209,7 +209,9 @@ class SharedRunner:
         under_way = [row.id for row in rows.values() if course.is_under_way(row)]
 
         def standings(link: DatabaseLink) -> tuple[list[SharedStanding], list[SeenWorker]]:
-            return [one for id in under_way for one in standings_of(link, id)], workers_of(link)
+            flying = in_flight_of(link) if under_way else {}
+            found = [one for id in under_way for one in standings_of(link, id, in_flight=flying)]
+            return found, workers_of(link)
 
         found, self._seen_workers = await self._database.ask(standings)
         self._standings = {standing.wave: standing for standing in found}
@@ -228,6 +230,18 @@ class SharedRunner:
         for row in list(self._rows.values()):
             self._tell(row)
         await self._tidy()
+
+    async def _take_up(self) -> None:
+        """Somebody goes on with waves that had come to rest, past the services (`batcher run`): have their rows say so.
+        Raises `StoreFailed`."""
+        now = self._clock.monotonic()
+        if now < self._take_up_at:
+            return
+        self._take_up_at = now + _TAKEN_UP_S
+        for id in await self._register.gone_on_with():
+            row = await self._register.change_by_standing(id, course.taken_up)
+            if row is not None and row.is_open:
+                log.info("service.wave_begun", wave=id, name=row.name)
 
     def _begin(self, what: str, id: str, work: Coroutine[Any, Any, object]) -> None:
         """Have *work* for a wave done beside the looks, which a large one would hold up; one of its kind at a time."""
@@ -291,10 +305,9 @@ class SharedRunner:
         self._tell(row)
 
     def _forget(self, id: str) -> None:
-        for known in (
-            self._rows, self._standings, self._paces, self._forbidden_at, self._counted, self._decided
-        ):  # fmt: skip
+        for known in (self._rows, self._standings, self._paces, self._forbidden_at):
             known.pop(id, None)
+        self._lines.forget(id)
         self._noted.discard(id)
         self._left.forget(id)
 
@@ -315,25 +328,10 @@ class SharedRunner:
                 continue
             if self._is_read(id):
                 self._begin(_COPY, id, self._copy(row))
-            before = self._counted.get(id)
-            if before is not None:  # what was there at the first look was counted by whoever looked before
-                for status, count in standing.by_status.items():
-                    self._meters.settled[status.value] += max(0, count - before.get(status, 0))
-            if before is None or sum(before.values()) != standing.settled:
-                self.feed(id).publish("results", {"sequence": standing.settled})
-            self._counted[id] = standing.by_status
-            if standing.wanted:
-                await self._tell_verdicts(id, standing)
-
-    async def _tell_verdicts(self, id: str, standing: SharedStanding) -> None:
-        """Tell of new verdicts; and the others from when it counts for how long they are looked for."""
-        decided = sum(standing.verdicts.values())
-        if self._decided.get(id) != decided:
-            self._decided[id] = decided
-            self.feed(id).publish("verdicts", {"sequence": decided})
-        if course.is_followed(standing) and id not in self._noted:
-            await self._database.ask(partial(_note_settled, id))
-            self._noted.add(id)
+            self._lines.see(id, standing)
+            if course.is_followed(standing) and id not in self._noted:
+                await self._database.ask(partial(_note_settled, id))  # from then on counts how long they are looked for
+                self._noted.add(id)
 
     # --- opening ------------------------------------------------------------------------------------------
 
@@ -375,23 +373,14 @@ class SharedRunner:
     # --- telling of it ------------------------------------------------------------------------------------
 
     def _tell(self, row: WaveRow) -> None:
-        told = self.told(row)
-        if self._told.get(row.id) != told:
-            if row.id in self._rows:
-                self._told[row.id] = told
-            else:
-                self._told.pop(row.id, None)
-            self.feed(row.id).publish("wave", told)
+        self._feeds.tell(row.id, self.told(row), goes_on=row.id in self._rows)
 
     async def _tidy(self) -> None:
         """Forget what nobody asks for any more."""
         await self._mirror.tidy(self._rows.keys() | self._read_at.keys())
         for id in [id for id in self._read_at if not self._is_read(id)]:
             del self._read_at[id]
-        if len(self._feeds) > _FEEDS:
-            idle = [id for id, feed in self._feeds.items() if not feed.listeners and id not in self._rows]
-            for id in idle[: len(self._feeds) - _FEEDS]:
-                del self._feeds[id]
+        self._feeds.tidy(self._rows)
 
 
 def _note_settled(id: str, link: DatabaseLink) -> None:

@@ -1,6 +1,6 @@
 """Where the waves, scopes and workers of a database stand, as a service tells it."""
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +12,7 @@ from batcher.follow.verdict import Verdict
 from batcher.journal.postgres.link import DatabaseLink
 from batcher.life.result import Status, rfc3339
 from batcher.machines.look import GONE_AFTER_S
-from batcher.machines.standing import SeenWorker, SharedScope, SharedStanding
+from batcher.machines.standing import SeenWorker, SharedScope, SharedStanding, in_flight_of
 from batcher.wave.status import ScopeStatus, WaveStatus
 
 _OVER_S = 10.0  # over which a pace is taken
@@ -68,13 +68,16 @@ def scopes_told(link: DatabaseLink, pace: str) -> list[dict[str, Any]]:
 
     Raises `JournalFailed`.
     """
+    flying: Counter[tuple[str, str]] = Counter()
+    for (_, endpoint, project_id), count in in_flight_of(link).items():
+        flying[endpoint, project_id] += count
     return [
         {
             "endpoint": endpoint,
             "project_id": project_id,
             "rate": rate or next(filter(None, rates), None) or pace,
             "limit": pace,
-            "in_flight": 0,
+            "in_flight": flying[endpoint, project_id],
             "paused_until_s": None,
             "reason": paused,
             "waves": waves,
@@ -114,6 +117,7 @@ def status_of(standing: SharedStanding, workers: Sequence[SeenWorker], pace: str
     left = standing.entries - standing.settled
     return replace(
         counted_status(standing.entries, standing.by_status),
+        in_flight=sum(scope.in_flight for scope in standing.scopes),
         rate_per_s=per_s,
         eta_s=left / per_s if per_s > 0 and left else None,
         scopes=tuple(_scope(standing, scope, workers, pace) for scope in standing.scopes),
@@ -146,7 +150,7 @@ def _scope(standing: SharedStanding, scope: SharedScope, workers: Sequence[SeenW
         project_id=scope.project_id,
         entries=scope.entries,
         settled=scope.settled,
-        in_flight=0,
+        in_flight=scope.in_flight,
         rate_text=scope.rate or orders.rate or pace,
         reason=reason,
     )

@@ -9,7 +9,7 @@ from typing import Protocol
 from batcher import streams
 from batcher.cli import exits
 from batcher.cli.failures import told
-from batcher.cli.show.terminal import tell
+from batcher.cli.show.terminal import note, tell
 from batcher.clock import SystemClock
 from batcher.journal.place import WavePlace
 from batcher.journal.postgres.keeper import PostgresKeeper
@@ -18,7 +18,7 @@ from batcher.journal.postgres.looking import opened, planned_wave
 from batcher.life.result import Status
 from batcher.machines.line_output import LineOutput
 from batcher.machines.standing import SharedStanding, standings_of
-from batcher.text import counted
+from batcher.text import counted, printable
 from batcher.wave.export import ResultsExport
 from batcher.wave.opening import check_results
 from batcher.wave.rebuild import whole_file
@@ -77,12 +77,26 @@ class _Lines(Protocol):
 
 def _follow(keeper: PostgresKeeper, wave: str, lines: _Lines) -> tuple[int, int]:
     """The exit code, and how many entries are still open."""
+    said = None
     while True:
         (standing,) = standings_of(keeper.link, wave)
         lines.go_on()
+        if (why := _why_it_waits(standing)) not in (None, said):
+            note(str(why))
+        said = why
         if standing.is_over:
             return _code(standing), sum(lines.finish(SystemClock.now()).values())
         time.sleep(_EVERY_S)
+
+
+def _why_it_waits(standing: SharedStanding) -> str | None:
+    """Why nothing new comes for now, with the way out; None: something does, or may at any moment."""
+    if standing.stage == "paused":
+        return f"the wave is paused ({printable(standing.orders.paused or '')}): `batcher control … resume` goes on."
+    if standing.stage == "waiting" and (waiting := standing.waiting):
+        whose = counted(len(waiting), "scope")
+        return f"no worker has taken {whose} of the wave: start one with `batcher worker`, or see `batcher status`."
+    return None
 
 
 def _code(standing: SharedStanding) -> int:

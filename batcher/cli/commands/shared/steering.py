@@ -15,7 +15,7 @@ from batcher.journal.postgres.looking import opened, planned_wave
 from batcher.journal.postgres.orders import order_scope, order_wave
 from batcher.life.result import Status
 from batcher.logger import scope_name
-from batcher.machines.standing import SeenWorker, SharedScope, SharedStanding, standings_of, workers_of
+from batcher.machines.standing import SeenWorker, SharedScope, SharedStanding, in_flight_of, standings_of, workers_of
 from batcher.rates import parse_pace
 from batcher.text import counted, printable
 from batcher.wave.controls import MOST_CONCURRENT
@@ -47,7 +47,7 @@ def control(place: WavePlace, verb: str, value: str | None) -> tuple[str | None,
         planned_wave(keeper, place, wave)
         said = _order(keeper, wave, verb, value)
         with keeper.link.snapshot():
-            (standing,) = standings_of(keeper.link, wave)
+            (standing,) = standings_of(keeper.link, wave, in_flight=in_flight_of(keeper.link))
             return said, standing, workers_of(keeper.link)
 
 
@@ -65,7 +65,7 @@ def control_scope(
         with keeper.link.snapshot():
             standings = [
                 standing
-                for standing in standings_of(keeper.link)
+                for standing in standings_of(keeper.link, in_flight=in_flight_of(keeper.link))
                 if not standing.is_over and any((s.endpoint, s.project_id) == named for s in standing.scopes)
             ]
             return said, standings, workers_of(keeper.link)
@@ -146,7 +146,7 @@ def look(place: WavePlace) -> tuple[list[SharedStanding], list[SeenWorker]]:
     """Where the wave at *place* stands, or all of the database, and which workers are there. Raises `UserError`."""
     with opened(place.address) as keeper:
         with keeper.link.snapshot():
-            standings = standings_of(keeper.link, place.wave)
+            standings = standings_of(keeper.link, place.wave, in_flight=in_flight_of(keeper.link))
             workers = workers_of(keeper.link)
         if place.wave is not None and not standings:
             planned_wave(keeper, place, place.wave)
@@ -171,6 +171,8 @@ def lines_of(standings: Sequence[SharedStanding], workers: Sequence[SeenWorker])
         line.append(f"{standing.stage:8}", f"not bold {_STAGES.get(standing.stage, 'default')}")
         created = standing.by_status.get(Status.CREATED, 0)
         said = f"  {created:,} of {standing.entries:,} created, {standing.settled:,} settled"
+        if in_flight := sum(scope.in_flight for scope in standing.scopes):
+            said += f", {in_flight:,} in flight"
         line.append(said, "default not bold")
         for status in _TROUBLE:
             if count := standing.by_status.get(status, 0):
@@ -197,6 +199,8 @@ def lines_of(standings: Sequence[SharedStanding], workers: Sequence[SeenWorker])
 
 def _orders(standing: SharedStanding) -> Iterator[str]:
     orders = standing.orders
+    if standing.stage == "ended":
+        return  # there is nothing left that they could be for
     if (ended := _ENDINGS.get(orders.forbids or "")) is not None:
         why = f" ({printable(orders.stop)})" if orders.stop else ""
         yield f"{ended}{why}: nothing new of it is sent"
