@@ -73,6 +73,10 @@ class WaveSighting(Struct, frozen=True, kw_only=True):
         """Those of them that another process has."""
         return [scope for scope in self.open_scopes() if scope.is_held and scope.owner != me]
 
+    def goes_on_without(self, me: str) -> bool:
+        """Whether others go on with it where this process does not."""
+        return not (self.is_settled or self.is_forbidden) and bool(self.held_by_others(me) or self.others)
+
     def elsewhere(self, me: str) -> dict[tuple[str, str], str]:
         """The same by (endpoint, project_id), each with who has it, for people."""
         return {

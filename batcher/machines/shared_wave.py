@@ -374,12 +374,12 @@ class SharedWave:
             try:
                 await self._bring()
                 sight = self._status.sight = await self._look()
-                if not sight.is_settled and not self._others_go_on(sight):
+                if not sight.is_settled and not sight.goes_on_without(self._name):
                     tail = await asyncio.to_thread(self._results.finish, self._clock.now())
             except (SinkFailed, JournalFailed, UserError) as error:
                 self._stopping.stop(_stop_for(error))
         stop = self._stopping.why
-        goes_on = stop is not None and self._others_go_on(self._status.sight)
+        goes_on = stop is not None and self._status.sight.goes_on_without(self._name)
         if stop is not None and goes_on:
             stop = Stop(stop.kind, f"{stop.text}; other machines go on with it")
         return WaveEnd(
@@ -389,9 +389,6 @@ class SharedWave:
             status=self.status(tail),
             unrecorded=tuple(() if self._worker is None else self._worker.unrecorded),
         )
-
-    def _others_go_on(self, sight: WaveSighting) -> bool:
-        return not (sight.is_settled or sight.is_forbidden) and bool(sight.held_by_others(self._name) or sight.others)
 
 
 _UNWRITABLE = (StopKind.JOURNAL, StopKind.RESULTS, StopKind.READER)
