@@ -1,19 +1,18 @@
 """An entry while its comparisons are followed: what is known of each, and the verdict line it ends in. No I/O."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 
-from batcher.clock import utc
 from batcher.drs.cloud import ResultIds
 from batcher.drs.outcome import FINISHED, Comparison, Half
 from batcher.drs.results import ResultKind, kind_of_results
 from batcher.follow import reasons
+from batcher.follow.new_verdict import ConcludedComparison, NewVerdict, fields_of, model_of
 from batcher.follow.reading import Reading
-from batcher.follow.verdict import HalfVerdict, Verdict, VerdictLine, verdict_of_entry, verdict_of_task
+from batcher.follow.verdict import Verdict, verdict_of_entry, verdict_of_task
 from batcher.life.entry import PlannedEntry
-from batcher.life.result import CreateCompareTaskResult, Result, Status
+from batcher.life.result import CreateCompareTaskResult, Result, Status, rfc3339_of
 
 
 class FollowedComparison(msgspec.Struct, kw_only=True):
@@ -34,7 +33,7 @@ class FollowedComparison(msgspec.Struct, kw_only=True):
     absent: int = 0
     unread: int = 0
     done: float | None = None
-    verdict: HalfVerdict | None = None
+    verdict: ConcludedComparison | None = None
 
     @property
     def ended(self) -> bool:
@@ -64,7 +63,7 @@ class FollowedComparison(msgspec.Struct, kw_only=True):
             verdict = Verdict.UNKNOWN
         unit = "object" if self.half is Half.OBJECT else "table"
         why = reasons.of_half(verdict, self.status, counts, differences, unit, complete=complete)
-        self.verdict = HalfVerdict(
+        self.verdict = ConcludedComparison(
             compare_task_id=self.task_id,
             compare_type=self.compare_type,
             compare_task_status=self.status,
@@ -73,8 +72,8 @@ class FollowedComparison(msgspec.Struct, kw_only=True):
             differences=differences,
             complete=complete,
             reason=reason or why,
-            started_at=None if self.started_at is None else utc(self.started_at / 1000),
-            ended_at=None if self.ended_at is None else utc(self.ended_at / 1000),
+            started_at=None if self.started_at is None else rfc3339_of(self.started_at / 1000),
+            ended_at=None if self.ended_at is None else rfc3339_of(self.ended_at / 1000),
         )
 
 
@@ -156,8 +155,8 @@ def _halves(result: Result) -> Iterator[tuple[Half, CreateCompareTaskResult]]:
             yield half, told
 
 
-def _not_created(compare_type: str | None, reason: str) -> HalfVerdict:
-    return HalfVerdict(
+def _not_created(compare_type: str | None, reason: str) -> ConcludedComparison:
+    return ConcludedComparison(
         compare_task_id=None,
         compare_type=compare_type,
         compare_task_status=None,
@@ -171,8 +170,8 @@ def _not_created(compare_type: str | None, reason: str) -> HalfVerdict:
     )
 
 
-def line_of(entry: FollowedEntry, now: float, *, stopped: str | None = None) -> VerdictLine:
-    """The verdict line of *entry*. *stopped* says why the watch ended before it: the line is then not final."""
+def line_of(entry: FollowedEntry, now: float, *, stopped: str | None = None) -> NewVerdict:
+    """The verdict on *entry*. *stopped* says why the watch ended before it: the line is then not final."""
     for comparison in entry.open_comparisons:
         comparison.conclude(None, reasons.not_ended(comparison.status, stopped))
     halves = {comparison.half: comparison.verdict for comparison in entry.comparisons}
@@ -180,7 +179,7 @@ def line_of(entry: FollowedEntry, now: float, *, stopped: str | None = None) -> 
     said = [f"{reasons.label_of(half)}: {half.reason}" for half in halves.values() if half is not None and half.reason]
     if not halves:
         said = [reasons.nothing_created(entry.status, entry.said)]
-    return VerdictLine(
+    return NewVerdict(
         key=entry.key,
         index=entry.index,
         job_id=entry.job_id,
@@ -192,26 +191,14 @@ def line_of(entry: FollowedEntry, now: float, *, stopped: str | None = None) -> 
         object_level_compare_result=halves.get(Half.OBJECT),
         data_level_compare_result=halves.get(Half.DATA),
         reason="; ".join(said) or None,
-        decided_at=utc(now),
+        decided_at=rfc3339_of(now),
         labels=entry.labels,
     )
 
 
-def _packed(value: Any) -> bytes:
-    if isinstance(value, HalfVerdict):
-        return value.model_dump_json().encode()
-    raise TypeError(f"an entry has no {type(value).__name__}")
-
-
-def _unpacked(kind: type, packed: Any) -> HalfVerdict:
-    if kind is HalfVerdict:
-        return HalfVerdict.model_validate_json(packed)
-    raise TypeError(f"an entry has no {kind.__name__}")
-
-
-packed = msgspec.msgpack.Encoder(enc_hook=_packed).encode
+packed = msgspec.msgpack.Encoder(enc_hook=fields_of).encode
 """An entry as bytes, while nobody looks at it."""
-unpacked = msgspec.msgpack.Decoder(FollowedEntry, dec_hook=_unpacked).decode
+unpacked = msgspec.msgpack.Decoder(FollowedEntry, dec_hook=model_of).decode
 
 
 def identity_of(result: Result) -> tuple[str, tuple[str | None, ...]]:

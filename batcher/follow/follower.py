@@ -16,9 +16,10 @@ from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
 from batcher.follow.due_queue import DueQueue
 from batcher.follow.followed_entry import FollowedEntry, line_of
+from batcher.follow.new_verdict import NewVerdict
 from batcher.follow.scope_follower import ScopeFollower
 from batcher.follow.spill_file import SpillFile
-from batcher.follow.verdict import Verdict, VerdictLine
+from batcher.follow.verdict import Verdict
 from batcher.logger import in_scope
 from batcher.pace.polling import PollPolicy
 from batcher.wave.stop import Stop
@@ -53,9 +54,9 @@ class FollowEnd:
 
 
 class VerdictSink(Protocol):
-    """Takes verdict lines: the verdicts file, or a database."""
+    """Takes verdicts: the verdicts file, or a database."""
 
-    def write(self, *lines: VerdictLine) -> None:
+    def write(self, *lines: NewVerdict) -> None:
         """Take *lines*. Raises `UserError`."""
         ...
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from batcher.follow.new_verdict import ConcludedComparison
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict
 from batcher.life.result import Status
 from batcher.text import counted, printable
@@ -40,7 +41,7 @@ def of_half(
     return said if complete or counts is None else f"{said}; not all of its results could be read"
 
 
-def label_of(half: HalfVerdict) -> str:
+def label_of(half: HalfVerdict | ConcludedComparison) -> str:
     """What was compared, in a word."""
     match half.compare_type:
         case "lines":

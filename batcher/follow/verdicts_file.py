@@ -19,6 +19,7 @@ from pydantic import ValidationError
 from batcher.clock import utc_now
 from batcher.errors import UserError
 from batcher.follow.fast_lines import fast_parser
+from batcher.follow.new_verdict import NewVerdict
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.locks import take
 from batcher.whole import draft_beside, sync_folder, whole_bytes
@@ -170,7 +171,7 @@ class VerdictsFile:
         except OSError as error:
             raise VerdictsError(f"cannot write {self.path}: {error.strerror}.") from None
 
-    def write(self, *lines: VerdictLine) -> None:
+    def write(self, *lines: NewVerdict | VerdictLine) -> None:
         """Append *lines*; they survive the end of this process. Raises `VerdictsError`."""
         self.append(b"".join(line.to_line() for line in lines))
 

@@ -9,7 +9,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from batcher.clock import Clock
-from batcher.follow.verdict import VerdictLine
+from batcher.follow.new_verdict import NewVerdict
 from batcher.journal.errors import JournalFailed, LaneLost
 from batcher.journal.port import MOST_BYTES
 from batcher.journal.postgres.verdicts import KeptVerdict
@@ -59,7 +59,7 @@ class KeptVerdicts:
         self._changed = asyncio.Event()
         self._complete = False
 
-    def write(self, *lines: VerdictLine) -> None:
+    def write(self, *lines: NewVerdict) -> None:
         """Have *lines* written soon."""
         self._pending += [KeptVerdict(line.index, line.verdict.value, line.to_line()) for line in lines]
         self._changed.set()

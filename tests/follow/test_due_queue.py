@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 from batcher.drs.outcome import Half
 from batcher.follow.due_queue import DueQueue, TimerWheel
 from batcher.follow.followed_entry import FollowedComparison, FollowedEntry, packed, unpacked
+from batcher.follow.new_verdict import ConcludedComparison
 from batcher.follow.spill_file import SpillFailed, SpillFile
 from batcher.life.result import Status
-from tests.follow.make import half
+from tests.follow.make import difference, half
 
 WIDTH = 0.25
 
@@ -64,9 +65,16 @@ def test_a_record_is_what_was_put_last_wherever_it_stands(data: st.DataObject) -
         spill.close()
 
 
+_HALF = half(difference())
+CONCLUDED = ConcludedComparison(
+    **{name: getattr(_HALF, name) for name in ConcludedComparison.__struct_fields__}
+    | {"started_at": "2026-03-01T01:30:00.000Z", "ended_at": None}
+)
+
+
 def entry(index: int = 0) -> FollowedEntry:
     comparisons = (
-        FollowedComparison(half=Half.OBJECT, task_id="t", compare_type="object_comparison", verdict=half()),
+        FollowedComparison(half=Half.OBJECT, task_id="t", compare_type="object_comparison", verdict=CONCLUDED),
         FollowedComparison(half=Half.DATA, task_id="u", compare_type=None, status="RUNNING", absent=1, done=0.25),
     )
     return FollowedEntry(
