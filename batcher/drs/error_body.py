@@ -150,6 +150,8 @@ def milliseconds(value: object) -> int | None:
 
     Ten digits, so seconds, are not documented anywhere: None, like everything else that cannot be told.
     """
+    if type(value) is str and len(value) == 13 and value.isascii() and value.isdigit():  # as nearly all are
+        return int(value)
     told = text(value)
     if told is None:
         return None

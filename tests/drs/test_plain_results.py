@@ -11,9 +11,11 @@ from pydantic import BaseModel, Field, ValidationError
 
 from batcher.drs.results import ResultKind
 from batcher.drs.structs import struct_of
+from batcher.drs.v3.classify import results_outcome
 from batcher.drs.v3.query_compare_request import QueryCompareResultReq, query_body
 from batcher.drs.v3.query_compare_result import QueryCompareResultResponse
-from batcher.drs.v3.results import listed, read_results, result_pages
+from batcher.drs.v3.results import listed, plain_outcome, read_results, result_pages
+from tests.drs.answers import answer
 
 ODD: st.SearchStrategy[Any] = st.sampled_from(
     [
@@ -83,6 +85,38 @@ def test_structs_tell_what_the_models_do(body: dict[str, Any]) -> None:
         return
     read = read_results(body, raw)
     assert (result_pages(read), listed(read)) == (result_pages(model), listed(model))
+
+
+ERRORS = st.sampled_from(["error_code", "errorCode", "code", "error_msg", "message", "error", "more", "Message"])
+AS_IT_COMES = st.tuples(
+    parts(QueryCompareResultResponse), st.sampled_from(["job", " job", "other", None]), st.booleans(), ERRORS, ODD
+).map(lambda drawn: {**drawn[0], "job_id": drawn[1], **({drawn[3]: drawn[4]} if drawn[2] else {})})
+
+
+@given(AS_IT_COMES, st.sampled_from(["job", " job"]), st.sampled_from([200, 202, 304, 400, 500]))
+def test_the_short_way_through_an_answer_is_the_long_one(body: dict[str, Any], job_id: str, http_status: int) -> None:
+    told = answer(http_status, body, {"date": "Wed, 21 Oct 2026 07:28:00 GMT", "x-request-id": "r"})
+    short = plain_outcome(told, job_id)
+    assert short is None or short == results_outcome(told, job_id)
+
+
+def test_nearly_all_answers_are_plain() -> None:
+    overview = [{"object_type": "TABLE", "object_compare_result": "INCONSISTENT", "diff_count": 1}]
+    listed = [{"compare_task_id": "c", "compare_type": "object_comparison", "create_time": "1764000000000"}]
+    body = {
+        "job_id": "job",
+        "object_level_compare_results": {
+            "compare_task_id": "c",
+            "object_compare_overview": overview,
+            "object_compare_details": {"TABLE": [{"source_db_name": "shop", "source_db_value": "orders"}]},
+        },
+        "compare_task_list_results": {"compare_task_list": listed, "compare_task_list_count": 1},
+    }
+    assert plain_outcome(answer(200, body), "job") is not None
+    throttled = {"line_compare_results": {"error_code": "DRS.M01503", "error_msg": "limit"}}
+    odd: list[dict[str, Any]] = [{"code": "DRS.M01503"}, {"error_code": "DRS.M00001"}, {"job_id": "other"}, throttled]
+    assert [plain_outcome(answer(200, body | more), "job") for more in odd] == [None] * 4
+    assert plain_outcome(answer(500, body), "job") is None
 
 
 def test_what_is_plain_is_read_by_a_struct() -> None:

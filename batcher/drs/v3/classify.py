@@ -4,7 +4,8 @@ Nothing here raises, and nothing here is an optimist: an answer that is not whol
 doubt. What an answer says as a whole, whoever says it, is told by `batcher.drs.failures`.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 from pydantic import ValidationError
 
@@ -101,6 +102,18 @@ def classify_list(answer: Answer, *, job_id: str, most: int | None = None) -> Li
 def classify_results(answer: Answer, *, job_id: str) -> ResultsOutcome:
     """What a query tells of the comparisons it names. A block that has failed on its own says so in its `error_code`,
     and the others stand; but where one was turned away by a limit, all of it is to be asked again."""
+    return _plain_reader()(answer, job_id) or results_outcome(answer, job_id)
+
+
+@cache
+def _plain_reader() -> Callable[[Answer, str], ResultsOutcome | None]:
+    from batcher.drs.v3.results import plain_outcome  # for who follows only; to import it anew each time would be dear
+
+    return plain_outcome
+
+
+def results_outcome(answer: Answer, job_id: str) -> ResultsOutcome:
+    """As `classify_results`, of whatever answer."""
     from batcher.drs.v3.results import listed, read_results, result_pages  # for who follows only
 
     body = read_object(answer.body)

@@ -9,8 +9,9 @@ from typing import Any, cast
 import msgspec
 from msgspec.structs import replace
 
-from batcher.drs.error_body import milliseconds
-from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, Fate, Trouble
+from batcher.drs.answer import Answer
+from batcher.drs.error_body import milliseconds, server_time
+from batcher.drs.outcome import Comparison, ComparisonPage, ErrorKind, Fate, ResultsOutcome, Trouble
 from batcher.drs.results import (
     DatabaseResult,
     DifferingObject,
@@ -30,6 +31,7 @@ from batcher.drs.v3.query_compare_result import (
     LineCompareResult,
     ObjectCompareResult,
     QueryCompareResultResponse,
+    WithError,
 )
 
 _Overview = tuple[str | None, str | None, str | None]  # a database: its name, that at the target, its result
@@ -43,6 +45,50 @@ _CAPITALISED = re.compile(rb'"[A-Z][^"]*"\s*:')
 @cache
 def _decoder() -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(struct_of(QueryCompareResultResponse))
+
+
+@cache
+def _plain_decoder() -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(struct_of(QueryCompareResultResponse, only_known=True))
+
+
+def plain_outcome(answer: Answer, job_id: str) -> ResultsOutcome | None:
+    """The outcome of an *answer* that is beyond doubt, documented to the last name, and no error, as nearly all are.
+
+    None: it is to be read with all that an answer may be. What comes of it is what `results_outcome` makes of it.
+    """
+    status = answer.http_status
+    if status is None or not 200 <= status < 300:
+        return None
+    try:
+        told = cast("QueryCompareResultResponse", _plain_decoder().decode(answer.body))
+    except UNTOLD:
+        return None
+    if told.job_id != job_id or job_id != job_id.strip() or _tells_error(told):
+        return None
+    for block in (
+        told.object_level_compare_results,
+        told.line_compare_results,
+        told.content_compare_results,
+        told.compare_task_list_results,
+    ):
+        if block is not None and _tells_error(block):
+            return None
+    return ResultsOutcome(
+        trouble=None,
+        results=result_pages(told),
+        listed=listed(told),
+        stage=answer.stage,
+        sent_at=answer.sent_at,
+        answered_at=answer.answered_at,
+        http_status=status,
+        request_id=answer.request_id,
+        server_time=server_time(answer),
+    )
+
+
+def _tells_error(part: WithError) -> bool:
+    return part.error_code is not None or part.error_msg is not None
 
 
 def read_results(body: Mapping[str, Any], raw: bytes) -> QueryCompareResultResponse:
@@ -73,19 +119,22 @@ def listed(answer: QueryCompareResultResponse) -> ComparisonPage | Trouble | Non
         )
     if block.compare_task_list is None and block.compare_task_list_count is None:
         return None
-    return ComparisonPage(comparisons=tuple(_comparisons(block)), total=block.compare_task_list_count or 0)
+    return ComparisonPage(comparisons=_comparisons(block), total=block.compare_task_list_count or 0)
 
 
-def _comparisons(block: CompareTaskListResult) -> Iterable[Comparison]:
-    for task in block.compare_task_list or ():
-        if task.compare_task_id:
-            yield Comparison(
-                compare_task_id=task.compare_task_id,
-                compare_type=(task.compare_type or "").lower(),
-                compare_task_status=(task.compare_task_status or "").upper(),
-                create_time=milliseconds(task.create_time),
-                end_time=milliseconds(task.end_time),
-            )
+def _comparisons(block: CompareTaskListResult) -> tuple[Comparison, ...]:
+    found = [
+        Comparison(
+            compare_task_id=task.compare_task_id,
+            compare_type=(task.compare_type or "").lower(),
+            compare_task_status=(task.compare_task_status or "").upper(),
+            create_time=milliseconds(task.create_time),
+            end_time=milliseconds(task.end_time),
+        )
+        for task in block.compare_task_list or ()
+        if task.compare_task_id
+    ]
+    return tuple(found)
 
 
 def result_pages(answer: QueryCompareResultResponse) -> Mapping[ResultKind, ResultPage]:
@@ -104,16 +153,18 @@ def _objects(block: ObjectCompareResult) -> ObjectResults:
     overview, details = block.object_compare_overview or (), block.object_compare_details or {}
     return ObjectResults(
         **_of_block(block),
-        longest=max([len(overview), *(len(rows or ()) for rows in details.values())]),
+        longest=max([len(overview), *[len(rows or ()) for rows in details.values()]]),
         types=tuple(
-            ObjectTypeResult(
-                object_type=told.object_type or "",
-                result=told.object_compare_result,
-                source_count=told.source_count,
-                target_count=told.target_count,
-                diff_count=told.diff_count,
-            )
-            for told in overview
+            [
+                ObjectTypeResult(
+                    object_type=told.object_type or "",
+                    result=told.object_compare_result,
+                    source_count=told.source_count,
+                    target_count=told.target_count,
+                    diff_count=told.diff_count,
+                )
+                for told in overview
+            ]
         ),
         objects={
             name: tuple(
