@@ -23,6 +23,7 @@ from batcher.journal.files import put_aside
 from batcher.journal.ops import Noted
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.looking import end_run_out_leases
+from batcher.journal.postgres.of_service import service_wave
 from batcher.journal.postgres.orders import hold_until_ordered, order_wave, orders_of, rename_wave
 from batcher.life.policy import LookFirst, MaxFailures
 from batcher.life.result import Status
@@ -54,7 +55,8 @@ class OpeningTerms(Struct, frozen=True, kw_only=True):
     """What who opens the wave wants of it, beside the *request*: its *settings*, and when nothing new is sent any more,
     seconds from now; None: no bound.
 
-    Without *releases* no worker takes it yet: who opens it takes the stop back later.
+    Without *releases* no worker takes it yet: who opens it, a service that has it and has seen that it may be opened,
+    takes the stop back later.
     """
 
     request: Request
@@ -72,6 +74,8 @@ def open_shared(keeper: PostgresKeeper, wave: str, wanted: OpeningTerms, clock: 
     require_digest(request)
     check_results(request.files.results)
     _check_folder(request.files.results)
+    if wanted.releases:
+        _refuse_past_service(keeper, wave, restart=request.restart)
     said = _put_aside(keeper, wave, request.files.results, clock) if request.restart else []
     record, resumed = _planned(keeper, wave, wanted, clock)
     if resumed:
@@ -87,6 +91,21 @@ def open_shared(keeper: PostgresKeeper, wave: str, wanted: OpeningTerms, clock: 
         said=tuple(said),
     )
     return SharedOpening(record=record, found=found, facts=record.facts(), scopes=len(record.scopes()))
+
+
+def _refuse_past_service(keeper: PostgresKeeper, wave: str, *, restart: bool) -> None:
+    """Nobody begins a service's wave but a service, which sees to it that it was approved. Raises `WaveRefused`,
+    `JournalFailed`."""
+    found = service_wave(keeper.link, wave)
+    if found is None:
+        return
+    if (why := found.why_not_begun) is not None:
+        raise WaveRefused(f"{keeper.link.name}, wave {wave}, is a service's and {why}. Nothing was sent")
+    if restart:
+        raise WaveRefused(
+            f"{keeper.link.name}, wave {wave}, is a service's, and --restart would begin another in its place: hand "
+            "the manifest in again with `batcher submit`, or leave --restart out"
+        )
 
 
 def _check_folder(results: Path | None) -> None:

@@ -20,6 +20,7 @@ import pytest
 from batcher.clock import SystemClock
 from batcher.drs.outcome import Half
 from batcher.journal.errors import JournalFailed
+from batcher.journal.place import WavePlace
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.life.events import Intended, encode
@@ -226,10 +227,32 @@ async def test_a_wave_that_was_handed_in_at_one_service_is_approved_at_another(
         path, digest = f"/v1/waves/{wave['id']}", {"digest": wave["digest"]}
         assert wave["state"] == "held"
         await said(two, "POST", f"{path}/approve", ann, 403, json=digest)
+        for command in (run_of(wave["id"], address, tmp_path), run_of(wave["id"], address, tmp_path, "--restart")):
+            code, told = await asyncio.to_thread(batcher, *command)
+            assert (code, f"POST /v1/waves/{wave['id']}/approve" in told) == (2, True), told  # past nobody's eyes
+        code, told = await asyncio.to_thread(batcher, "status", "--journal", f"{place_of(wave['id'], address)}")
+        assert (code, "waits for the approval" in told) == (2, True), told
+        assert row_of(address, "SELECT count(*) FROM waves") == (0,)
         assert (await said(two, "POST", f"{path}/approve", bob, 200, json=digest))["approved_by"] == "bob"
         await said(one, "POST", f"{path}/approve", bob, 409, json=digest)
         one.client.headers["Authorization"] = f"Bearer {ann}"
         assert (await one.until(wave["id"], State.ENDED))["exit_code"] == 0
+        code, told = await asyncio.to_thread(batcher, *run_of(wave["id"], address, tmp_path, "--restart"))
+        assert (code, "hand the manifest in again" in told) == (2, True), told
+        code, told = await asyncio.to_thread(batcher, *run_of(wave["id"], address, tmp_path))
+        assert (code, "all 3 are settled" in told) == (0, True), told
+    assert not doubles(cloud.ledger)
+
+
+def place_of(wave: str, address: Address) -> WavePlace:
+    return WavePlace(address).at(wave)
+
+
+def run_of(wave: str, address: Address, folder: Path, *more: str) -> list[str]:
+    """`batcher run` on a wave that a service has."""
+    (folder / "same.csv").write_bytes(csv(3))
+    results = str(folder / "same.jsonl")
+    return ["run", str(folder / "same.csv"), "-o", results, "--journal", str(place_of(wave, address)), *more]
 
 
 async def test_a_wave_is_left_to_a_service_that_can_open_it(
@@ -492,11 +515,16 @@ async def test_a_question_that_nobody_waits_for_any_more_fails_quietly(address: 
     assert untold == []
 
 
-def serve(*arguments: str) -> tuple[int, str]:
-    """What `batcher serve` ends with and says."""
-    command = [sys.executable, "-m", "batcher", "serve", "--listen", "127.0.0.1:0", *arguments]
+def batcher(*arguments: str) -> tuple[int, str]:
+    """What `batcher` ends with and says."""
+    command = [sys.executable, "-m", "batcher", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stderr
+
+
+def serve(*arguments: str) -> tuple[int, str]:
+    """The same of `batcher serve`."""
+    return batcher("serve", "--listen", "127.0.0.1:0", *arguments)
 
 
 def test_places_for_waves_that_cannot_be(tmp_path: Path) -> None:

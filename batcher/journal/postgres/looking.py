@@ -12,6 +12,7 @@ from batcher.journal.place import WavePlace
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.link import Patience
+from batcher.journal.postgres.of_service import service_wave
 from batcher.text import counted
 
 _AT_HAND = Patience(answer_s=30.0, grace_s=10.0)
@@ -59,6 +60,9 @@ def planned_wave(keeper: PostgresKeeper, place: WavePlace, wave: str) -> Postgre
     try:
         record = keeper.wave(wave)
     except JournalAbsent as error:
+        if (found := service_wave(keeper.link, wave)) is not None:
+            said = found.why_not_begun or "has not begun"
+            raise JournalAbsent(f"{place} is a service's wave of which there is nothing yet: it {said}.") from None
         listed = WavePlace(place.address)
         raise JournalAbsent(f"{error} `batcher status --journal '{listed}'` lists those that are there.") from None
     if not record.is_planned():
