@@ -110,7 +110,7 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
             "entries": self.entries,
             "by_status": {status.value: self.by_status.get(status, 0) for status in Status},
             "looks_first": self.looks_first,
-            "verdicts": dict(self.verdicts) if self.wanted else None,
+            "verdicts": dict(self.verdicts) if self.wanted or self.verdicts else None,
             "orders": to_builtins(self.orders),
             "scopes": to_builtins(self.scopes),
         }

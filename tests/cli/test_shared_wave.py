@@ -287,6 +287,28 @@ def test_watch_writes_the_results_first_and_gate_judges_by_what_stands_beside_th
     assert (gate.code, gate.json["verdict"]) == (0, "GO"), gate.out
 
 
+def test_what_a_watch_finds_every_machine_has(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    """Nobody followed the wave: who watches it asks the cloud, and puts what it found beside the results there."""
+    wave = shared()
+    told = batcher("watch", "copy.jsonl", "--journal", wave.url, "--poll", "0.1s", "--read-rate", "off")
+    assert (told.code, "6 verdicts kept in the database" in told.err) == (0, True), told.err
+    status = batcher("status", "--journal", wave.url)
+    assert "6 of 6 settled have a verdict  consistent 6" in status.out
+    gate = batcher("gate", "elsewhere.jsonl", "--journal", wave.url, "--json")
+    assert (gate.code, gate.json["verdict"]) == (0, "GO"), gate.out
+    assert Path("elsewhere.verdicts.jsonl").read_bytes() == Path("copy.verdicts.jsonl").read_bytes()
+    again = batcher("watch", "elsewhere.jsonl", "--journal", wave.url)
+    assert (again.code, "kept in the database" in again.err) == (0, False), again.err
+
+
+def test_what_a_watch_cannot_keep_stops_it_in_nothing(batcher: Batcher, shared: Callable[..., Shared]) -> None:
+    wave = shared()
+    wave.keeper.link.do(lambda c: c.execute("ALTER FUNCTION record_found_verdicts RENAME TO gone"))
+    told = batcher("watch", "copy.jsonl", "--journal", wave.url, "--poll", "0.1s", "--read-rate", "off")
+    assert (told.code, "note: not all verdicts are in the database" in told.err) == (0, True), told.err
+    assert batcher("gate", "copy.jsonl", "--journal", wave.url).code == 0
+
+
 def test_what_needs_verdicts_needs_a_file(batcher: Batcher, shared: Callable[..., Shared]) -> None:
     wave = shared()
     for command in (("gate",), ("watch",), ("select", "--recheck", "failed", "-o", "next.jsonl")):

@@ -148,7 +148,12 @@ def _follow(
         session = WatchSession(results, settings, stopping, journal=journal, sources=sources)
         with stopped_by_signals(stopping):
             async with shown(session.status, err, quiet=settings.quiet):
-                return await session.run()
+                if journal is None or isinstance(journal, Path):
+                    return await session.run()
+                from batcher.cli.commands.shared.keeping import kept_as_found
+
+                async with kept_as_found(journal, results, quiet=settings.quiet):
+                    return await session.run()
 
     with streams.never_waiting():
         return asyncio.run(follow())

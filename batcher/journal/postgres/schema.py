@@ -11,13 +11,23 @@ Invariants:
   become visible in their order, whichever machine writes. Commits of one wave that settle entries go one after another.
 - Orders (stop, pause, deadline, most failures) are seen by the statement that intends: it locks the row of orders
   `FOR SHARE`, so once an order is committed nothing is intended any more that it forbids, on whichever machine.
-- A verdict is written by the lease on its scope as well, and once: what is there stays.
+- A verdict is written by the lease on its scope as well, or by none with the number of the result that it is on; and
+  once: what is there stays.
 - A process of another version is refused by `record_ops`, not misunderstood: it says which version it speaks.
 """
 
 from collections.abc import Callable
 
-from batcher.journal.postgres import version_1, version_2, version_3, version_4, version_5, version_6, version_7
+from batcher.journal.postgres import (
+    version_1,
+    version_2,
+    version_3,
+    version_4,
+    version_5,
+    version_6,
+    version_7,
+    version_8,
+)
 
 MIGRATIONS: tuple[Callable[[str], str], ...] = (
     lambda _: version_1.MIGRATION,
@@ -27,6 +37,7 @@ MIGRATIONS: tuple[Callable[[str], str], ...] = (
     lambda _: version_5.MIGRATION,
     lambda _: version_6.MIGRATION,
     lambda _: version_7.MIGRATION,
+    lambda _: version_8.MIGRATION,
 )
 """What makes each version of the one before it, from nothing on: the statements, for tables in the schema named."""
 
@@ -44,3 +55,6 @@ SELECT lost, seqs, counts, refused, whys, versions FROM record_ops(
 
 RECORD_VERDICTS = f"SELECT record_verdicts({_VERDICTS_SPOKEN}, %s, %s, %s, %s::int[], %s::text[], %b::bytea[])"
 """Writes verdicts of one wave by the lease on a scope, in a transaction of its own as well; see `version_4.py`."""
+
+RECORD_FOUND_VERDICTS = "SELECT record_found_verdicts(%s, %s::int[], %s::int[], %s::text[], %b::bytea[])"
+"""Writes verdicts of one wave by no lease, each with the number of the result that it is on; see `version_8.py`."""

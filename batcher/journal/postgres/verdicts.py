@@ -1,7 +1,8 @@
 """The verdicts on what a wave in a database that machines share has created: whether they are wanted, and each once.
 
 Invariants:
-- Verdicts are written by the lease on their scope: whoever has lost it writes none (`LaneLost`).
+- Verdicts are written by the lease on their scope: whoever has lost it writes none (`LaneLost`). A `watch`, which has
+  none, says on which result each is: on one that was taken back it writes none.
 - An entry has one verdict, and none without a result: a result that is taken back takes its verdict along.
 - Once wanted they stay wanted: whoever has a scope follows what is there, also after a death, a pause, a deadline.
 """
@@ -12,7 +13,7 @@ from msgspec import Struct
 
 from batcher.journal.errors import LaneLost
 from batcher.journal.postgres.link import DatabaseLink
-from batcher.journal.postgres.schema import RECORD_VERDICTS
+from batcher.journal.postgres.schema import RECORD_FOUND_VERDICTS, RECORD_VERDICTS
 from batcher.journal.postgres.steps import Steps, whole
 
 _PART, _LARGEST_PART = 4096, 65_536  # of a wave's results, in which those without a verdict are looked for at a time
@@ -24,6 +25,13 @@ class KeptVerdict(Struct, frozen=True):
     index: int
     verdict: str
     line: bytes
+
+
+class FoundVerdict(Struct, frozen=True):
+    """A verdict that was found without a lease, on the result with the number *seq* in its wave."""
+
+    seq: int
+    kept: KeptVerdict
 
 
 class PostgresVerdicts:
@@ -43,6 +51,24 @@ class PostgresVerdicts:
         answer = self._db.do(lambda c: c.execute(RECORD_VERDICTS, values, prepare=True).fetchone(), writing=True)
         if answer != (True,):
             raise LaneLost(f"{self._name}: another process has taken its scope over")
+
+    def record_found(self, found: Sequence[FoundVerdict]) -> int:
+        """Make those of *found* durable that are on a result that is there, and has no verdict yet; how many."""
+        indexes = "{" + ",".join(str(one.kept.index) for one in found) + "}"
+        seqs = "{" + ",".join(str(one.seq) for one in found) + "}"
+        said, lines = [one.kept.verdict for one in found], [one.kept.line for one in found]
+        values = (self._number, indexes, seqs, said, lines)
+        answer = self._db.do(lambda c: c.execute(RECORD_FOUND_VERDICTS, values).fetchone(), writing=True)
+        return 0 if answer is None else int(answer[0])
+
+    def undecided_of(self, indexes: Sequence[int]) -> dict[int, tuple[int, bytes]]:
+        """The number and the line of the result of each of these entries that has one, and no verdict, by its index."""
+        rows = self._db.rows(
+            "SELECT r.idx, r.seq, r.line FROM results r WHERE r.wave = %s AND r.idx = ANY (%s) "
+            "AND NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.wave = r.wave AND v.idx = r.idx)",
+            (self._number, list(indexes)),
+        )
+        return {index: (seq, line) for index, seq, line in rows}
 
     def undecided(self, place: int | None, after: int, limit: int) -> list[tuple[int, bytes]]:
         """The next result lines without a verdict behind number *after*, each with its number, of entries in the scope

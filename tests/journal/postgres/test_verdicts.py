@@ -11,7 +11,7 @@ from batcher.journal.ops import Happened, Settled
 from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.leases import Lease, Leases
 from batcher.journal.postgres.orders import order_wave
-from batcher.journal.postgres.verdicts import KeptVerdict, PostgresVerdicts, note_settled, want_verdicts
+from batcher.journal.postgres.verdicts import FoundVerdict, KeptVerdict, PostgresVerdicts, note_settled, want_verdicts
 from batcher.journal.postgres.work import waves_in
 from batcher.life.result import Status
 from tests.journal.made import AGAIN, INTENT, OTHER
@@ -157,6 +157,41 @@ async def test_a_result_that_is_taken_back_takes_its_verdict_along(shared: Share
     await shared.settle(lease, 0)
     shared.verdicts.record([verdict(0)], shared.place, lease.epoch)
     assert shared.verdicts.numbered_lines(1, 10) == [(2, b"verdict 0\n")]  # behind what a reader has seen
+
+
+async def test_one_that_was_found_without_a_lease_is_on_the_result_that_it_names(shared: Shared) -> None:
+    """Not on one that took its place meanwhile; and what is there stays, whoever found it."""
+    lease = await shared.taken()
+    await shared.settle(lease, 0, 1, 2)
+    await shared.settle_other()
+    shared.verdicts.record([verdict(1)], shared.place, lease.epoch)
+    there = shared.verdicts.undecided_of([0, 1, 2, 4, ENTRIES - 1])
+    assert there == {
+        0: (there[0][0], b"result 0\n"),
+        2: (there[2][0], b"result 2\n"),
+        ENTRIES - 1: (there[ENTRIES - 1][0], b"result 5\n"),
+    }
+    await Leases(shared.keeper, "one", lambda: 0.0).give_back(lease)
+    shared.record.commit([Happened(index=0, event=AGAIN)])
+    await shared.settle(await shared.taken(), 0)
+    found = [
+        FoundVerdict(seq, verdict(index, said))
+        for index, (seq, _), said in (
+            (0, there[0], "failed"),
+            (2, there[2], "inconsistent"),
+            (ENTRIES - 1, there[ENTRIES - 1], "consistent"),
+        )
+    ]
+    assert shared.verdicts.record_found([*found, FoundVerdict(1, verdict(1, "failed"))]) == 2
+    assert shared.counts() == {"consistent": 2, "inconsistent": 1}
+    assert shared.decided() == {0: 2, 1: 1}
+    assert shared.verdicts.record_found(found) == 0
+    assert [line for _, line in shared.verdicts.numbered_lines(-1, 10)] == [
+        b"verdict 1\n", b"verdict 2\n", b"verdict 5\n",
+    ]  # fmt: skip
+    (anew,) = shared.verdicts.undecided_of([0, 1, 2]).values()
+    assert shared.verdicts.record_found([FoundVerdict(anew[0], verdict(0))]) == 1
+    assert shared.decided() == {0: 3, 1: 1}
 
 
 async def test_they_are_looked_for_in_a_part_of_a_large_wave_after_the_other(

@@ -178,7 +178,7 @@ def lines_of(standings: Sequence[SharedStanding], workers: Sequence[SeenWorker])
             if count := standing.by_status.get(status, 0):
                 line.append(f"  {status.value} {count:,}", f"not bold {STYLES[status]}")
         yield line
-        if standing.wanted and standing.settled:
+        if (standing.wanted or standing.verdicts) and standing.settled:
             yield _verdicts_line(standing)
         for order in _orders(standing):
             yield Text(f"  {order}", "yellow")
@@ -222,7 +222,7 @@ def _verdicts_line(standing: SharedStanding) -> Text:
     for verdict in Verdict:
         if count := standing.verdicts.get(verdict.value, 0):
             line.append(f"  {verdict.value} {count:,}", STYLES[verdict])
-    if not standing.followed and any(scope.decided < scope.settled for scope in standing.scopes):
+    if standing.wanted and not standing.followed and any(scope.decided < scope.settled for scope in standing.scopes):
         line.append("  the rest is not followed any more", "yellow")
     return line
 
