@@ -290,6 +290,32 @@ async def test_a_wave_is_left_to_a_service_that_can_open_it(
         assert (await other.get(path))["reason"] is None
 
 
+async def test_a_service_that_is_older_than_the_tables_leaves_what_is_new_to_a_newer_one(
+    cloud: Simulator, tmp_path: Path, address: Address
+) -> None:
+    """In the middle of an upgrade: the database is prepared first, then services and workers are exchanged."""
+    link = DatabaseLink(address, Patience())
+    version = "UPDATE meta SET value = (value::int + %s)::text WHERE name = 'version'"
+    async with serving(tmp_path, database=address, workers=1) as older:
+        ran = (await older.submit(csv(2)))["id"]
+        await older.until(ran, State.ENDED)
+        link.do(lambda c: c.execute(version, (90,)))
+        id = (await older.submit(csv(3, first=10)))["id"]
+
+        async def waits() -> bool:
+            told = await older.get(f"/v1/waves/{id}")
+            assert told["state"] == "queued"
+            return "it waits for another service: the tables in" in (told["reason"] or "")
+
+        await eventually(waits)
+        async with older.client.get(f"/v1/waves/{ran}/results") as answer:
+            assert (answer.status, "or a newer one" in await answer.text()) == (503, True)
+        link.do(lambda c: c.execute(version, (-90,)))
+        async with serving(tmp_path, database=address, workers=1) as newer:
+            assert (await newer.until(id, State.ENDED))["counts"]["created"] == 3
+    link.close()
+
+
 async def test_a_wave_that_is_paused_before_it_is_opened_again_stays_paused(
     cloud: Simulator, tmp_path: Path, address: Address
 ) -> None:

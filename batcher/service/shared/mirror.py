@@ -19,7 +19,7 @@ from msgspec import Struct
 
 from batcher.clock import Clock
 from batcher.errors import UserError
-from batcher.journal.errors import JournalAbsent, JournalFailed
+from batcher.journal.errors import JournalAbsent, JournalFailed, NotAJournal
 from batcher.journal.place import WavePlace
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
@@ -271,7 +271,10 @@ class Mirror:
     def _record(self, id: str) -> PostgresWrittenRecord | None:
         with self._making:
             if self._keeper is None:
-                self._keeper = PostgresKeeper(self._address, patience=HASTY, program="batcher (serves, copies)")
+                try:
+                    self._keeper = PostgresKeeper(self._address, patience=HASTY, program="batcher (serves, copies)")
+                except NotAJournal as error:  # it was prepared for a newer version since this service began
+                    raise StoreFailed(str(error)) from error
         try:
             record = self._keeper.wave(id)
         except JournalAbsent:

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from batcher import exits
 from batcher.clock import Clock, utc
 from batcher.errors import UserError
-from batcher.journal.errors import JournalFailed, WaveRefused
+from batcher.journal.errors import JournalFailed, NotAJournal, WaveRefused
 from batcher.journal.files import WaveFiles
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper
@@ -96,6 +96,8 @@ class SharedOpener:
             return None
         except JournalFailed as error:
             raise StoreFailed(f"the database {self._address} cannot be used: {error.reason}") from error
+        except NotAJournal as error:  # it was prepared for a newer version since this service began
+            raise NotHere(str(error)) from error
         except BadManifest as error:
             first = finding_line(error.findings[0])
             return _stopped(exits.USAGE, f"the manifest is no longer sound, as it was when it came in: {first}", now)
