@@ -29,6 +29,7 @@ from batcher.service.models import State
 from batcher.service.roles import Role
 from batcher.service.shared.database import SharedServiceDatabase
 from batcher.service.tokens import new_token
+from batcher.simulator.faults import Script
 from batcher.simulator.ledger import Effect, doubles
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
@@ -361,6 +362,36 @@ async def test_a_ruling_is_refused_while_a_worker_has_the_scope(
         assert (await one.get(f"/v1/waves/{id}"))["counts"]["failed"] == 1
         outcomes = [(line["action"], line["outcome"]) for line in (await one.get("/v1/audit?limit=9"))["lines"]]
         assert outcomes[2:] == [("settle", "begun"), ("settle", "failed"), ("settle", "begun"), ("settle", "done")]
+
+
+async def test_what_is_unsettled_is_ruled_on_at_either_service_or_past_them(
+    tmp_path: Path, address: Address, cloud: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lossy = Simulator(ServiceConfig(faults=Script(creates=("reset-after",))))
+    async with (
+        lossy,
+        serving(tmp_path, database=address, workers=0) as one,
+        serving(tmp_path, database=address, workers=1) as two,
+    ):
+        monkeypatch.setenv("BATCHER_ENDPOINT", lossy.url)
+        id = (await one.submit(csv(3), "reconcile=off"))["id"]
+        assert (await two.until(id, State.ENDED))["counts"]["unsettled"] == 3
+        for service, index in ((one, 0), (two, 1)):
+            entry = await service.post(f"/v1/waves/{id}/entries/{index}/settle", {"as": "failed"})
+            assert entry["result"]["status"] == "failed"
+        problem = await one.post(f"/v1/waves/{id}/entries/1/settle", {"as": "failed"}, status=409)
+        assert "nothing to decide" in problem["detail"]
+        settle = ["settle", "--journal", str(place_of(id, address)), "--index", "2", "--as", "failed", "--offline"]
+        assert (await asyncio.to_thread(batcher, *settle))[0] == 0
+
+        async def all_failed() -> bool:
+            told = [(await service.get(f"/v1/waves/{id}"))["counts"] for service in (one, two)]
+            return all((counts["failed"], counts["unsettled"]) == (3, 0) for counts in told)
+
+        await eventually(all_failed)
+        for service in (one, two):
+            lines = await service.lines(f"/v1/waves/{id}/results")
+            assert [line["status"] for line in lines] == ["failed"] * 3
 
 
 async def test_failed_entries_are_taken_up_again(cloud: Simulator, tmp_path: Path, address: Address) -> None:

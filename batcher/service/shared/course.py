@@ -53,6 +53,14 @@ def taken_up(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
     }
 
 
+def ruled_on(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
+    """What changes of *row*, which has come to rest, where somebody ruled on its entries past the services."""
+    to_rule = standing.by_status.get(Status.UNSETTLED, 0)
+    if not row.is_final or row.to_rule == to_rule:
+        return {}
+    return {"counts": {status.value: standing.by_status.get(status, 0) for status in Status}, "to_rule": to_rule}
+
+
 def is_forbidden(standing: SharedStanding) -> bool:
     """Whether orders have ended the wave until it is started again."""
     return WaveSighting(standing=standing, others=0).is_forbidden

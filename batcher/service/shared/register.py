@@ -31,6 +31,7 @@ from batcher.service.shared.orders_of_row import changed_orders
 from batcher.service.shared.outbox import put
 
 _PART = 1024 * 1024  # bytes of a manifest in a row
+_LATELY = 500  # waves that have come to rest whose rows are looked into
 _AUDIT_LOCK = 0x44525341  # "DRSA": whoever writes a deed holds it until the commit, so that numbers come in order
 _AUDIT_SELECT = "SELECT seq, at, who, role, address, action, wave, outcome, detail FROM service_audit"
 
@@ -241,6 +242,18 @@ class SharedRegister:
             "AND EXISTS (SELECT 1 FROM wave_scopes p WHERE p.wave = w.number AND p.settled < p.entries)"
         )
         rows = await self._database.ask(lambda link: link.rows(sql, ([state.value for state in FINAL],)))
+        return [id for (id,) in rows]
+
+    async def ruled_on(self) -> list[str]:
+        """The ids of waves that have come to rest, and on whose unsettled entries somebody ruled since, past all
+        services (`batcher settle`); of the last that were handed in."""
+        sql = (
+            "SELECT s.id FROM (SELECT id, convert_from(row, 'UTF8')::jsonb AS row FROM service_waves "
+            "WHERE state = ANY (%s) ORDER BY number DESC LIMIT %s) s JOIN waves w ON w.id = s.id AND w.planned "
+            "WHERE coalesce((s.row ->> 'to_rule')::int, 0) <> coalesce((w.counts ->> 'unsettled')::int, 0)"
+        )
+        values = ([state.value for state in FINAL], _LATELY)
+        rows = await self._database.ask(lambda link: link.rows(sql, values))
         return [id for (id,) in rows]
 
     async def audit_page(self, asked: ReadAudit) -> tuple[list[dict[str, Any]], int | None]:

@@ -232,8 +232,8 @@ class SharedRunner:
         await self._tidy()
 
     async def _take_up(self) -> None:
-        """Somebody goes on with waves that had come to rest, past the services (`batcher run`): have their rows say so.
-        Raises `StoreFailed`."""
+        """Somebody goes on with waves that had come to rest, or ruled on their entries, past the services: have their
+        rows say so. Raises `StoreFailed`."""
         now = self._clock.monotonic()
         if now < self._take_up_at:
             return
@@ -242,6 +242,10 @@ class SharedRunner:
             row = await self._register.change_by_standing(id, course.taken_up)
             if row is not None and row.is_open:
                 log.info("service.wave_begun", wave=id, name=row.name)
+        for id in await self._register.ruled_on():
+            row = await self._register.change_by_standing(id, course.ruled_on)
+            if row is not None:
+                self._tell(row)
 
     def _begin(self, what: str, id: str, work: Coroutine[Any, Any, object]) -> None:
         """Have *work* for a wave done beside the looks, which a large one would hold up; one of its kind at a time."""
