@@ -76,7 +76,7 @@ def check_journal(path: Path) -> Checked:
     """
     salvage = Salvage(path)
     try:
-        found = [f"SQLite: {told}" for told in salvage.findings()]
+        found = salvage.findings()
         with _left(salvage) as left:
             entries, events, results = map(left.rows.count, ("entries", "events", "results"))
     finally:

@@ -137,8 +137,16 @@ def bodies_of(entries: Sequence[Entry]) -> list[bytes]:
 
 
 def keys_of(entries: Sequence[Entry], bodies: Sequence[bytes]) -> list[str]:
-    """`Entry.key` of each of *entries*, which have these *bodies*."""
-    return [entry.own_key or default_key(entry.terms, body) for entry, body in zip(entries, bodies, strict=True)]
+    """`Entry.key` of each of *entries*, which are of one scope and have these *bodies*."""
+    begun, keys = _begun_with(*entries[0].terms.scope).copy, list[str]()
+    for entry, body in zip(entries, bodies, strict=True):
+        key = entry.own_key
+        if not key:
+            digest = begun()
+            digest.update(body)
+            key = _KEY_LETTER + digest.hexdigest()[:_KEY_DIGITS]
+        keys.append(key)
+    return keys
 
 
 def _request_body(entry: Entry) -> RequestBody:
@@ -160,14 +168,15 @@ def default_key(terms: Terms, body: bytes) -> str:
 
     A wave that is there already keeps the keys that its journal has, whatever they are made of.
     """
-    digest = _of_scope(*terms.scope).copy()  # sooner made than a new one
+    digest = _begun_with(*terms.scope).copy()
     digest.update(body)
     digits: str = digest.hexdigest()[:_KEY_DIGITS]
     return _KEY_LETTER + digits
 
 
 @lru_cache(maxsize=64)
-def _of_scope(endpoint: str, project_id: str) -> Any:
+def _begun_with(endpoint: str, project_id: str) -> Any:
+    """A hash to go on with in a copy, which is sooner made than a new one."""
     return sha256(f"{endpoint}\0{project_id}\0".encode())
 
 

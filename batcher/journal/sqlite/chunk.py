@@ -14,12 +14,14 @@ import orjson
 from msgspec import Meta, MsgspecError, Struct
 from msgspec.json import Decoder
 
+from batcher.journal.sqlite.packing import checksum
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.entry_columns import EntryColumns
 
 MOST_ENTRIES = 256  # of a chunk
 MOST_BYTES = 1024 * 1024  # of a chunk before it is compressed, where it has more than one entry
 _QUICKEST = 1  # level of zlib
+_BARE = -15  # without a header and a checksum, which the whole chunk has
 _OVERHEAD = 200  # bytes of memory for the values of an entry, besides what is in them
 _SMALL = 512  # bytes: what is not worth compressing
 _TRIED_AGAIN = 16  # chunks after one that did not shrink
@@ -69,10 +71,6 @@ class Chunk(Struct, frozen=True, kw_only=True):
                 wave_entries=wave_entries,
             )
 
-    def is_at(self, first: int, last: int, entries: int) -> bool:
-        """Whether its entries are so many, with indexes from *first* to *last*: a damaged one may say others."""
-        return (self.indexes[0], self.indexes[-1], len(self.indexes)) == (first, last, entries)
-
     def size_at(self, place: int) -> int:
         """How many bytes the body and the labels of the entry at *place* take."""
         labels = self.labels[place]
@@ -96,7 +94,7 @@ class Packer:
                 yield from self.packed(columns.part(part))
             return
         compressed = self._compressed(joined)
-        lengths = [len(body) for body in bodies] if joined.count(b"\n") >= len(bodies) else None
+        lengths = [len(body) for body in bodies] if b"\n" in b"".join(bodies) else None
         head = orjson.dumps(
             (
                 _steps(columns.indexes),
@@ -118,7 +116,8 @@ class Packer:
         if self._plain:
             self._plain -= 1
             return None
-        compressed = zlib.compress(joined, _QUICKEST)
+        deflate = zlib.compressobj(_QUICKEST, zlib.DEFLATED, _BARE)
+        compressed = deflate.compress(joined) + deflate.flush()
         if len(compressed) <= len(joined) // 2:
             return compressed
         self._plain = _TRIED_AGAIN
@@ -133,21 +132,25 @@ def _column(values: list[Any]) -> Any:
 
 def _steps(numbers: list[int]) -> int | list[int]:
     """The column of *numbers*: where each is one more than that before it, the first alone."""
-    first = numbers[0]
-    follow = numbers[-1] - first == len(numbers) - 1 and numbers == list(range(first, first + len(numbers)))
+    first, count = numbers[0], len(numbers)
+    follow = numbers[-1] - first == count - 1 and numbers == [*range(first, first + count)]
     return first if follow else numbers
 
 
-def unpacked(content: object) -> Chunk:
-    """The chunk that *content* is. Raises ValueError where it is none: what comes of damage is told, never taken for
-    other entries."""
+def unpacked(content: object, crc: object, *where: int) -> Chunk:
+    """The chunk that *content* is, whose row has the checksum *crc* and the numbers *where*.
+
+    Raises ValueError where it is none: what comes of damage is told, never taken for other entries.
+    """
     if not isinstance(content, bytes):
         raise ValueError("it is no bytes")
+    if checksum(content, *where) != crc:
+        raise ValueError("it does not have its checksum")
     head, _, joined = content.partition(b"\n")
     try:
         indexes, lines, keys, job_ids, languages, labels, lengths, is_compressed = _head_of(head)
         if is_compressed:
-            joined = zlib.decompress(joined)
+            joined = zlib.decompress(joined, _BARE)
     except (zlib.error, MsgspecError, UnicodeDecodeError) as error:
         raise ValueError(str(error)) from error
     bodies = joined.split(b"\n") if lengths is None else _cut(joined, lengths)

@@ -6,7 +6,6 @@ What holds here:
   asked anew.
 """
 
-import sys
 import zlib
 from array import array
 from collections import OrderedDict
@@ -15,6 +14,7 @@ from typing import NamedTuple
 
 from batcher.journal.sqlite.chunk import Chunk, unpacked
 from batcher.journal.sqlite.database import JournalDatabase, damaged
+from batcher.journal.sqlite.packing import checksum, in_order
 
 BLOCK = 4096  # indexes whose scopes stand together, where a plan has several
 NO_SCOPE = (1 << 32) - 1  # of an invalid entry
@@ -22,14 +22,16 @@ _PAGE = 64  # chunks looked for at a time by whoever goes through all of them
 _KEPT = 8  # chunks that are kept unpacked, and two more for each scope that is gone through
 _KEPT_BYTES = 16 * 1024 * 1024  # of them at most, which is enough for a hundred scopes
 
-_NEXT = "SELECT id, first, last, entries FROM plan_chunks WHERE scope = ? AND first > ? ORDER BY first LIMIT ?"
-_AT = "SELECT id, first, last, entries FROM plan_chunks WHERE scope = ? AND first <= ? ORDER BY first DESC LIMIT 1"
+_PLACE = "SELECT id, scope, first, last, entries FROM plan_chunks"
+_NEXT = f"{_PLACE} WHERE scope = ? AND first > ? ORDER BY first LIMIT ?"
+_AT = f"{_PLACE} WHERE scope = ? AND first <= ? ORDER BY first DESC LIMIT 1"
 
 
 class ChunkPlace(NamedTuple):
-    """Where a chunk is: its number, the first and the last index in it, how many entries it has."""
+    """Where a chunk is: its number, its scope, the first and the last index in it, how many entries it has."""
 
     id: int
+    scope: int
     first: int
     last: int
     entries: int
@@ -65,7 +67,7 @@ class ChunkStore:
         yield from (place for place in self._at(scope, after) if place.last > after)
         while rows := self._db.rows(_NEXT, (scope, after, _PAGE)):
             yield from (ChunkPlace(*row) for row in rows)
-            after = rows[-1][1]
+            after = rows[-1][2]
 
     def place_of(self, index: int) -> tuple[int, ChunkPlace] | None:
         """The scope and the place of the chunk that has the entry at *index*, if any has."""
@@ -99,13 +101,11 @@ class ChunkStore:
             return found
 
     def _unpacked(self, place: ChunkPlace) -> SharedChunk:
-        row = self._db.row("SELECT content FROM plan_chunks WHERE id = ?", (place.id,))
+        row = self._db.row("SELECT content, crc FROM plan_chunks WHERE id = ?", (place.id,))
         try:
             if row is None:
                 raise ValueError("it is missing")
-            chunk = unpacked(row[0])
-            if not chunk.is_at(place.first, place.last, place.entries):
-                raise ValueError("its entries have other indexes")
+            chunk = unpacked(*row, *place[1:])
         except ValueError as error:
             raise damaged(f"the entries {place.first} to {place.last} of its plan: {error}", self._db.name) from error
         shared = self._db.rows("SELECT idx FROM plan_shared WHERE idx BETWEEN ? AND ?", (place.first, place.last))
@@ -120,17 +120,17 @@ class ChunkStore:
         block, place = divmod(index, BLOCK)
         kept = self._block
         if kept is None or kept[0] != block:
-            row = self._db.row("SELECT numbers FROM plan_scopes WHERE block = ?", (block,))
+            row = self._db.row("SELECT block, crc, numbers FROM plan_scopes WHERE block = ?", (block,))
             if row is None:
                 return self._scope_of_all()
-            self._block = kept = (block, self._numbers(block, row[0]))
+            self._block = kept = (block, self._numbers(*row))
         return kept[1][place] if place < len(kept[1]) else NO_SCOPE
 
     def blocks(self) -> Iterator[tuple[int, "array[int]"]]:
         """The first index of each block, with the numbers of the scopes of its entries; none in a plan of one scope."""
         block = -1
         while row := self._db.row(
-            "SELECT block, numbers FROM plan_scopes WHERE block > ? ORDER BY block LIMIT 1", (block,)
+            "SELECT block, crc, numbers FROM plan_scopes WHERE block > ? ORDER BY block LIMIT 1", (block,)
         ):
             block = row[0]
             yield block * BLOCK, self._numbers(*row)
@@ -144,8 +144,10 @@ class ChunkStore:
         self._only_scope = int(row[0])
         return self._only_scope
 
-    def _numbers(self, block: int, packed: bytes) -> "array[int]":
+    def _numbers(self, block: int, crc: int, packed: bytes) -> "array[int]":
         try:
+            if checksum(packed, block) != crc:
+                raise ValueError("they do not have their checksum")
             return unpacked_numbers(packed)
         except (zlib.error, ValueError) as error:
             raise damaged(f"the scopes of the entries from {block * BLOCK} on: {error}", self._db.name) from error
@@ -153,19 +155,11 @@ class ChunkStore:
 
 def packed_numbers(numbers: "array[int]") -> bytes:
     """A block of scopes, as it is written."""
-    return zlib.compress(_little(numbers).tobytes(), 1)
+    return zlib.compress(in_order(numbers).tobytes(), 1)
 
 
 def unpacked_numbers(packed: bytes) -> "array[int]":
     """The inverse. Raises `zlib.error`, ValueError."""
     numbers = array("I")
     numbers.frombytes(zlib.decompress(packed))
-    return _little(numbers)
-
-
-def _little(numbers: "array[int]") -> "array[int]":
-    """*numbers* with the lowest byte first, whichever machine this is."""
-    if sys.byteorder == "big":  # pragma: no cover
-        numbers = array("I", numbers)
-        numbers.byteswap()
-    return numbers
+    return in_order(numbers)

@@ -10,6 +10,7 @@ from batcher.journal.port import PlanWriter
 from batcher.journal.sqlite.chunk import MOST_ENTRIES, Packer
 from batcher.journal.sqlite.chunk_store import BLOCK, NO_SCOPE, packed_numbers
 from batcher.journal.sqlite.hash_groups import HashGroups, hash_of, hashes_of, of_scope
+from batcher.journal.sqlite.packing import checksum
 from batcher.journal.sqlite.places import Places
 from batcher.journal.sqlite.writing import note, tell_count
 from batcher.life.entry import Scope
@@ -76,10 +77,13 @@ class ChunkPlanWriter(PlanWriter):
         entries = self._entries + self._invalid
         with self._writing() as db:
             for table, hashes in (("plan_keys", self._keys), ("plan_jobs", self._jobs)):
-                db.executemany(f"INSERT INTO {table} VALUES (?, ?)", hashes.groups())  # noqa: S608 - ours
+                rows = ((hash_, checksum(pairs, hash_), pairs) for hash_, pairs in hashes.groups())
+                db.executemany(f"INSERT INTO {table} VALUES (?, ?, ?)", rows)  # noqa: S608 - ours
             db.executemany("INSERT INTO plan_shared VALUES (?)", ((index,) for index in self._jobs.repeated()))
             if len({scope for scope, _ in self._written}) > 1:
-                db.executemany("INSERT INTO plan_scopes VALUES (?, ?)", enumerate(_blocks(self._written)))
+                blocks = enumerate(_blocks(self._written))
+                rows = ((block, checksum(numbers, block), numbers) for block, numbers in blocks)
+                db.executemany("INSERT INTO plan_scopes VALUES (?, ?, ?)", rows)
             for name, value in {"entries": entries, **facts}.items():
                 note(db, name, value)
             tell_count(db, Places(), entries)
@@ -101,9 +105,10 @@ class ChunkPlanWriter(PlanWriter):
         self._jobs.add(jobs, indexes)
         with self._writing() as db:
             for part, content in self._packer.packed(columns):
+                where = (scope, part[0], part[-1], len(part))
                 db.execute(
-                    "INSERT INTO plan_chunks (scope, first, last, entries, content) VALUES (?, ?, ?, ?, ?)",
-                    (scope, part[0], part[-1], len(part), content),
+                    "INSERT INTO plan_chunks (scope, first, last, entries, crc, content) VALUES (?, ?, ?, ?, ?, ?)",
+                    (*where, checksum(content, *where), content),
                 )
         first, last = indexes[0], indexes[-1]
         whole = last - first == len(indexes) - 1

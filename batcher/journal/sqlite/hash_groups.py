@@ -6,12 +6,16 @@ entries a few are found that have another text: whoever looks one up compares.
 
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from zlib import crc32
 
-_FEW = 256  # pairs of a group, or more
-_BUCKETS = 256  # while they are gathered, by the first eight bits of a hash: so few stay in the processor's cache
-_SHIFT = 24
+from batcher.journal.sqlite.packing import in_order
+
+_FEW = 1000  # pairs of a group, or more: of these, little of a page is left empty
+_BUCKETS = 256  # at first, while pairs are gathered: so few stay in the processor's cache
+_MANY = 512  # pairs of a bucket, on the average, before all are divided
+_FINER = 4  # bits by which they are
+_UPPER = 1 if sys.byteorder == "little" else 0  # the half of a pair that has the hash
 _INDEX = (1 << 32) - 1
 _ODD = 0x9E3779B1
 
@@ -31,30 +35,46 @@ class HashGroups:
     """Gathers pairs in eight bytes each, whatever their order."""
 
     def __init__(self) -> None:
-        self._buckets = [array("Q") for _ in range(_BUCKETS)]
+        self._buckets = [array("Q") for _ in range(_BUCKETS)]  # by the first bits of a hash
+        self._shift = 24  # of a hash, which leaves these bits
+        self._room = _MANY * _BUCKETS
 
-    def add(self, hashes: Iterable[int], indexes: Iterable[int]) -> None:
+    def add(self, hashes: Iterable[int], indexes: Collection[int]) -> None:
         """Take in *indexes* of 32 bits, each under the hash that has its place in *hashes*."""
-        buckets = self._buckets
+        buckets, shift = self._buckets, self._shift
         for hash_, index in zip(hashes, indexes, strict=True):
-            buckets[hash_ >> _SHIFT].append(hash_ << 32 | index)
+            buckets[hash_ >> shift].append(hash_ << 32 | index)
+        self._room -= len(indexes)
+        if self._room < 0 and self._shift > _FINER:
+            self._divide()
+
+    def _divide(self) -> None:
+        """Divide the buckets: groups stay of one size, so that to look into one costs the same in any wave."""
+        self._shift -= _FINER
+        divided = [array("Q") for _ in range(len(self._buckets) << _FINER)]
+        shift = self._shift + 32
+        for bucket in self._buckets:
+            for pair in bucket:
+                divided[pair >> shift].append(pair)
+        self._room += _MANY * (len(divided) - len(self._buckets))
+        self._buckets = divided
 
     def groups(self) -> Iterator[tuple[int, bytes]]:
         """Each group, with the hash that it begins with. The pairs in it have no order."""
-        first, gathered = 0, array("Q")
+        first, gathered, last = 0, array("Q"), len(self._buckets) - 1
         for number, bucket in enumerate(self._buckets):
             if not gathered:
                 first = number
             gathered += bucket
-            if len(gathered) >= _FEW or (gathered and number == _BUCKETS - 1):
-                yield first << _SHIFT, _little(gathered).tobytes()
+            if len(gathered) >= _FEW or (gathered and number == last):
+                yield first << self._shift, in_order(gathered).tobytes()
                 gathered = array("Q")
 
     def repeated(self) -> list[int]:
         """The indexes whose hash another one has as well, in order."""
         found: list[int] = []
         for bucket in self._buckets:
-            hashes = [pair >> 32 for pair in bucket]
+            hashes = memoryview(bucket).cast("B").cast("I")[_UPPER::2].tolist()  # sooner than to shift each pair
             if len(set(hashes)) < len(hashes):
                 once: set[int] = set()
                 twice = {each for each in hashes if each in once or once.add(each)}  # type: ignore[func-returns-value]
@@ -71,14 +91,6 @@ def indexes_in(group: bytes, hash_: int) -> list[int]:
             found.append(int.from_bytes(group[place - 4 : place], "little"))
         place = group.find(sought, place + 1)
     return sorted(found)
-
-
-def _little(pairs: "array[int]") -> "array[int]":
-    """*pairs* with the lowest byte first, whichever machine this is."""
-    if sys.byteorder == "big":  # pragma: no cover
-        pairs = array("Q", pairs)
-        pairs.byteswap()
-    return pairs
 
 
 def job_hash(job_id: str, scope: int) -> int:

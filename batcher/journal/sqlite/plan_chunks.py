@@ -9,9 +9,10 @@ import orjson
 from msgspec.structs import replace
 
 from batcher.journal.sqlite.chunk_store import NO_SCOPE, ChunkPlace, ChunkStore
-from batcher.journal.sqlite.database import JournalDatabase
+from batcher.journal.sqlite.database import JournalDatabase, damaged
 from batcher.journal.sqlite.event_rows import EventRows
 from batcher.journal.sqlite.hash_groups import hash_of, indexes_in, job_hash
+from batcher.journal.sqlite.packing import checksum
 from batcher.journal.sqlite.stored_plan import Placed, PlanHead
 from batcher.life.entry import PlannedEntry, Scope
 
@@ -158,8 +159,13 @@ class ChunkPlan:
         return None if row is None else str(row[0])
 
     def _under(self, table: str, hash_: int) -> list[int]:
-        row = self._db.row(f"SELECT pairs FROM {table} WHERE hash <= ? ORDER BY hash DESC LIMIT 1", (hash_,))  # noqa: S608
-        return [] if row is None else indexes_in(row[0], hash_)
+        row = self._db.row(f"SELECT hash, crc, pairs FROM {table} WHERE hash <= ? ORDER BY hash DESC LIMIT 1", (hash_,))  # noqa: S608
+        if row is None:
+            return []
+        first, crc, pairs = row
+        if checksum(pairs, first) != crc:
+            raise damaged(f"the index {table} of its plan does not have its checksum", self._db.name)
+        return indexes_in(pairs, hash_)
 
     # --- all of it, one after the other -------------------------------------------------------------------
 

@@ -17,11 +17,14 @@ from batcher.journal.sqlite.chunk import unpacked
 from batcher.journal.sqlite.chunk_writer import ChunkPlanWriter
 from batcher.journal.sqlite.file import WrittenFile
 from batcher.journal.sqlite.log import IN_USE, ReadOnlyOpening
+from batcher.journal.sqlite.packing import checksum
 from batcher.journal.sqlite.salvaged_rows import SalvagedRows, entry_of, rows_of
 from batcher.journal.sqlite.schema import APPLICATION_ID, PACKED, ROWS
 from batcher.life.entry import PlannedEntry, Scope
 
 _TABLES = {"entries": "idx", "events": "id", "results": "seq", "plan_chunks": "id", "plan_invalid": "idx"}
+# What leads to the entries of a plan in chunks, which a rescue makes anew.
+_INDEXES = (("plan_keys", "hash", "pairs"), ("plan_jobs", "hash", "pairs"), ("plan_scopes", "block", "numbers"))
 _BATCH = 500  # rows
 _FURTHEST = 40  # doublings of a step: more than any journal has rows
 _TOLD = 8  # of SQLite's own findings
@@ -52,12 +55,18 @@ class Salvage:
         self._look.close()
 
     def findings(self) -> list[str]:
-        """What SQLite finds wrong with the file, page by page; none: it is whole."""
+        """What is wrong with the file, page by page, and with the indexes of its plan; none: it is whole."""
         try:
             rows = self._db.execute(f"PRAGMA integrity_check({_TOLD})").fetchall()
         except sqlite3.Error as error:
-            return [str(error)]
-        return [" ".join(str(told).split()) for (told,) in rows if told != "ok"]
+            return [f"SQLite: {error}"]
+        found = [f"SQLite: {' '.join(str(told).split())}" for (told,) in rows if told != "ok"]
+        for table, number, content in _INDEXES if self._is_packed else ():
+            with suppress(sqlite3.Error):  # which SQLite has told
+                sealed = self._db.execute(f"SELECT {number}, crc, {content} FROM {table}")  # noqa: S608 - ours
+                if damaged := sum(checksum(packed, place) != crc for place, crc, packed in sealed):
+                    found.append(f"{damaged:,} of the groups in {table} do not have their checksum")
+        return found
 
     def meta(self) -> dict[str, Any]:
         """The wave's facts, as far as they can be read."""
@@ -88,14 +97,13 @@ class Salvage:
         Entries are told as rows, however they are kept.
         """
         if table == "entries" and self._is_packed:
-            for _, scope, first, last, entries, content in self._rows("plan_chunks"):
-                chunk = None
-                with suppress(ValueError):
-                    chunk = unpacked(content)
-                if chunk is not None and chunk.is_at(first, last, entries):
-                    yield from rows_of(chunk, scope)
-                else:
+            for _, *where, crc, content in self._rows("plan_chunks"):
+                try:
+                    chunk = unpacked(content, crc, *where)
+                except ValueError:
                     self._gaps["plan_chunks"] += 1
+                else:
+                    yield from rows_of(chunk, where[0])
             for index, line, key, job_id in self._rows("plan_invalid"):
                 yield index, line, key, None, job_id, None, None, None
         else:

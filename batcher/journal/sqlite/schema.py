@@ -49,16 +49,17 @@ CREATE INDEX entries_by_key ON entries (key);
 INDEX_OF_SCOPES = "CREATE INDEX entries_by_scope ON entries (scope);\n"
 # The plan in chunks (`chunk.py`), each of one scope; in groups by hash (`hash_groups.py`) where an entry's key and job
 # are; entries whose job others name as well; and, where there are several scopes, that of each entry, by the block.
+# What is packed has a checksum of it and of the numbers in its row (`packing.py`).
 _CHUNKS = f"""
 CREATE TABLE plan_chunks (
-    id INTEGER PRIMARY KEY, scope INTEGER, first INTEGER, last INTEGER, entries INTEGER, content BLOB
+    id INTEGER PRIMARY KEY, scope INTEGER, first INTEGER, last INTEGER, entries INTEGER, crc INTEGER, content BLOB
 );
 CREATE UNIQUE INDEX plan_chunks_by_scope ON plan_chunks (scope, first, last, entries);
 CREATE TABLE plan_invalid (idx INTEGER PRIMARY KEY, line INTEGER, key TEXT, job_id TEXT);
-CREATE TABLE plan_keys (hash INTEGER PRIMARY KEY, pairs BLOB);
-CREATE TABLE plan_jobs (hash INTEGER PRIMARY KEY, pairs BLOB);
+CREATE TABLE plan_keys (hash INTEGER PRIMARY KEY, crc INTEGER, pairs BLOB);
+CREATE TABLE plan_jobs (hash INTEGER PRIMARY KEY, crc INTEGER, pairs BLOB);
 CREATE TABLE plan_shared (idx INTEGER PRIMARY KEY);
-CREATE TABLE plan_scopes (block INTEGER PRIMARY KEY, numbers BLOB);
+CREATE TABLE plan_scopes (block INTEGER PRIMARY KEY, crc INTEGER, numbers BLOB);
 {_INDEXES}
 """
 _REST = {
