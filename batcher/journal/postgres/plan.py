@@ -6,7 +6,7 @@ whole. Scopes are shared by the waves of the database; they are added by themsel
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import repeat
 from typing import Any
 
@@ -23,9 +23,9 @@ from batcher.life.result import Status
 
 _PATIENT = Patience(answer_s=600.0, grace_s=0.0)  # of a million entries, the last step takes its time
 _ENTRIES = "COPY entries (wave, idx, line, key, scope, job_id, x_language, labels, body) FROM STDIN (FORMAT binary)"
+_RESULTS = "COPY results (wave, seq, idx, status, line) FROM STDIN (FORMAT binary)"
 _TYPES = ("int4", "int4", "int4", "text", "int4", "text", "text", "bytea", "bytea")
 _MANY = 1000  # invalid entries, written together
-_GATHERED, _OVERHEAD = 2 * 1024 * 1024, 500  # bytes of entries that are written together, and of each of them
 
 
 class PostgresPlanWriter(PlanWriter):
@@ -39,8 +39,8 @@ class PostgresPlanWriter(PlanWriter):
         self._entries = 0
         self._in_place: Counter[int] = Counter()  # entries, by the scope's number in the database
         self._invalid = 0
-        self._columns: list[EntryColumns] = []  # that are not written yet
-        self._room = _GATHERED
+        self._copying: ExitStack | None = None  # what ends the COPY of entries, while there is one
+        self._copy: psycopg.Copy
         self._gathered: list[tuple[tuple[Any, ...], tuple[Any, ...]]] = []  # invalid entries: entry and result
         self.is_whole = False
 
@@ -59,6 +59,7 @@ class PostgresPlanWriter(PlanWriter):
         assert row is not None  # noqa: S101 - it is there since a line above
         self._places[scope.number] = row[0]
         with self._writing():
+            self._end_copy()
             self._db.execute(
                 "INSERT INTO wave_scopes (wave, number, scope) VALUES (%s, %s, %s)",
                 (self._number, scope.number, row[0]),
@@ -66,22 +67,27 @@ class PostgresPlanWriter(PlanWriter):
 
     def add_columns(self, columns: EntryColumns) -> None:
         """Add entries of a scope that has been added."""
-        self._columns.append(columns)
         self._entries += len(columns)
         self._in_place[self._places[columns.scope.number]] += len(columns)
-        self._room -= columns.size + _OVERHEAD * len(columns)
-        if self._room <= 0:
-            self._write_entries()
+        with self._writing():
+            copy = self._copied()
+            for row in self._rows(columns):
+                copy.write_row(row)
 
-    def _write_entries(self) -> None:
-        gathered, self._columns, self._room = self._columns, [], _GATHERED
-        if not gathered:
-            return
-        with self._writing(), self._db.cursor() as cursor, cursor.copy(_ENTRIES) as copy:
-            copy.set_types(_TYPES)
-            for columns in gathered:
-                for row in self._rows(columns):
-                    copy.write_row(row)
+    def _copied(self) -> psycopg.Copy:
+        """Where entries are written: one COPY, until something else has to be, so that the server sees to what it was
+        sent while the next entries are read and checked."""
+        if self._copying is None:
+            self._copying = ExitStack()
+            cursor = self._copying.enter_context(self._db.cursor())
+            self._copy = self._copying.enter_context(cursor.copy(_ENTRIES))
+            self._copy.set_types(_TYPES)
+        return self._copy
+
+    def _end_copy(self) -> None:
+        if self._copying is not None:
+            ended, self._copying = self._copying, None
+            ended.close()
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
         """Add an entry that is not sent because it is not valid, with the line of its *result*."""
@@ -93,7 +99,6 @@ class PostgresPlanWriter(PlanWriter):
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Add the wave's facts: the plan is whole, and durable once `MutableRecord.planning` is left."""
-        self._write_entries()
         self._flush()
         entries = self._entries + self._invalid
         with self._writing(), self._db.cursor() as cursor:
@@ -124,17 +129,22 @@ class PostgresPlanWriter(PlanWriter):
 
     def _flush(self) -> None:
         gathered, self._gathered = self._gathered, []
-        if not gathered:
-            return
-        with self._writing(), self._db.cursor() as cursor:
-            with cursor.copy(_ENTRIES) as copy:
-                copy.set_types(_TYPES)
+        with self._writing():
+            if gathered:
+                copy = self._copied()
                 for of_entry, _ in gathered:
                     copy.write_row(of_entry)
-            with cursor.copy("COPY results (wave, seq, idx, status, line) FROM STDIN (FORMAT binary)") as copy:
-                copy.set_types(("int4", "int4", "int4", "text", "bytea"))
-                for _, of_result in gathered:
-                    copy.write_row(of_result)
+            self._end_copy()
+            if gathered:
+                with self._db.cursor() as cursor, cursor.copy(_RESULTS) as copy:
+                    copy.set_types(("int4", "int4", "int4", "text", "bytea"))
+                    for _, of_result in gathered:
+                        copy.write_row(of_result)
+
+    def let_go(self) -> None:
+        """Leave a COPY that is under way, once the connection is closed."""
+        with suppress(psycopg.Error):
+            self._end_copy()
 
     def _rows(self, columns: EntryColumns) -> Iterator[tuple[Any, ...]]:
         number, place = repeat(self._number), repeat(self._places[columns.scope.number])
@@ -171,8 +181,12 @@ def planning(link: DatabaseLink, number: int, name: str) -> Iterator[PostgresPla
         except psycopg.Error as error:
             raise link.failed(error, writing=True) from error
         plan = PostgresPlanWriter(connection, link, number)
-        yield plan
-        if plan.is_whole:
-            own.do(lambda c: c.execute("COMMIT"), writing=True)
+        try:
+            yield plan
+            if plan.is_whole:
+                own.do(lambda c: c.execute("COMMIT"), writing=True)
+        finally:
+            own.close()
+            plan.let_go()
     finally:
         own.close()  # by the socket: the server rolls back what was not committed
