@@ -2,15 +2,19 @@
 
 No answer may be a 5xx, and none may be other than the document says. Some waves are there (one that has ended, one
 that runs, one that is held), and most requests name one of them. Streams that do not end are left out.
-schemathesis is installed, as pinned here, into an environment of its own. Ends with 0 if nothing was found.
+schemathesis is installed, as pinned here, into an environment of its own. Ends with 0 if nothing was found. With
+--database the waves are in a PostgreSQL that is started for it, and gone after that.
 """
 
 import argparse
 import subprocess
 import sys
 import venv
+from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from _serving import BATCHER, request, service, simulator
 
@@ -48,11 +52,22 @@ def main() -> int:
     asked.add_argument("--seconds", type=int, default=180, help="for which it goes on; default: %(default)s")
     asked.add_argument("--seed", type=int, help="of the requests; by default another one each time")
     asked.add_argument("--venv", type=Path, help="where schemathesis is installed, or is to be, and stays")
+    asked.add_argument("--database", action="store_true", help="a service over a database, with a worker of its own")
     given = asked.parse_args()
-    with TemporaryDirectory(prefix="batcher-") as temporary:
+    with TemporaryDirectory(prefix="batcher-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         program = _installed(given.venv or folder / "venv")
-        return _fuzzed(folder, program, given.seconds, given.seed)
+        database = _database(stack) if given.database else None
+        return _fuzzed(folder, program, given.seconds, given.seed, database)
+
+
+def _database(stack: ExitStack) -> str:
+    """The address of a database that is prepared, on a server that is there until *stack* is left."""
+    from tests.journal.postgres.cluster import Cluster, prepared
+
+    cluster = Cluster.make()
+    stack.callback(cluster.remove)
+    return str(prepared(cluster))
 
 
 def _installed(folder: Path) -> Path:
@@ -64,7 +79,7 @@ def _installed(folder: Path) -> Path:
     return program
 
 
-def _fuzzed(folder: Path, program: Path, seconds: int, seed: int | None) -> int:
+def _fuzzed(folder: Path, program: Path, seconds: int, seed: int | None, database: str | None) -> int:
     tokens = folder / "tokens"
     command = [*BATCHER, "token", "new", "fuzzer", "--role", "admin", "--tokens", str(tokens), "--json"]
     token = (
@@ -72,7 +87,7 @@ def _fuzzed(folder: Path, program: Path, seconds: int, seed: int | None) -> int:
     )
     with (
         simulator(folder, "--speed", "1000") as cloud,
-        service(folder, cloud.url, "--tokens", str(tokens), BATCHER_RATE="20/s") as served,
+        service(folder, cloud.url, "--tokens", str(tokens), database=database, BATCHER_RATE="20/s") as served,
     ):
         bearer = {"Authorization": f"Bearer {token}"}
         waves = []

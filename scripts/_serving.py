@@ -58,10 +58,11 @@ def simulator(folder: Path, *arguments: str) -> Iterator[Process]:
 
 
 @contextmanager
-def service(folder: Path, endpoint: str, *arguments: str, **env: str) -> Iterator[Process]:
-    """A service with its data in *folder*, over the cloud at *endpoint*."""
+def service(folder: Path, endpoint: str, *arguments: str, database: str | None = None, **env: str) -> Iterator[Process]:
+    """A service with its data in *folder*, or in the *database* at that address, over the cloud at *endpoint*."""
+    place = ["--data", str(folder / "data")] if database is None else ["--database", database]
     process = Process(
-        ["serve", "--data", str(folder / "data"), "--listen", "127.0.0.1:0", *arguments],
+        ["serve", *place, "--listen", "127.0.0.1:0", *arguments],
         r"serves .* at (http://\S+)",
         folder / "service.log",
         {"BATCHER_ENDPOINT": endpoint, "BATCHER_PROJECT_ID": PROJECT, "BATCHER_TOKEN": "any", **env},

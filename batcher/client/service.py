@@ -154,6 +154,12 @@ class Service:
                 return
             query["after"] = page["next"]
 
+    async def workers(self) -> list[dict[str, Any]]:
+        """The workers that run the service's waves, as it tells them: each with its scopes, and what it cannot take."""
+        answer = await self.client.get("/v1/workers", {})
+        workers: list[dict[str, Any]] = answer["workers"]
+        return workers
+
 
 class ServiceWave:
     """A wave of a service: an async iterator over its results, of which each comes as it settles.

@@ -39,6 +39,12 @@ async def test_a_wave_of_a_service_stands_where_a_results_file_does(cloud: Simul
         assert (code, [told["name"] for told in orjson.loads(out)["waves"]]) == (0, ["night-3"])
         code, out, _ = await batcher("waves", "--service", served.url)
         assert (code, "night-3" in out, "2 of 3" in out) == (0, True, True)
+        code, out, _ = await batcher("waves", "--service", served.url, "--workers", "--json")
+        (worker,) = orjson.loads(out)["workers"]
+        assert (code, worker["id"]) == (0, (await served.get("/v1/workers"))["workers"][0]["id"])
+        code, out, _ = await batcher("waves", "--service", served.url, "--workers")
+        assert (code, worker["id"] in out, "it has no scope at the moment" in out) == (0, True, True)
+        assert (await batcher("waves", "--service", served.url, "--workers", "--all"))[0] == 2
 
 
 ACCEPTED = "job_id,database,table,reason,expires\ndiffers-1,shop,orders,known,2099-01-01\n"

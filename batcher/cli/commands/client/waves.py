@@ -24,6 +24,7 @@ Examples:
   batcher waves --service https://batcher.example.com
   batcher waves --state held
   batcher waves --all --json | jq -r '.waves[] | select(.exit_code == 4) | .id'
+  batcher waves --workers
 
 \b
 held      it waits to be approved, or started
@@ -40,12 +41,16 @@ Exit codes: 0 told; 2 bad usage, or the service refuses; 3 it does not answer.
 @click.command(cls=ListedCommand, epilog=_EPILOG)
 @click.option("--state", type=click.Choice(_STATES), metavar="STATE", help="Only waves in this state; see below.")
 @click.option("--all", "all_", is_flag=True, help=f"All of them, and not only the {_SHOWN} newest.")
+@click.option(
+    "--workers", is_flag=True, help="In their place who runs them: each worker's scopes, and what it refuses."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object instead.")
 @service_options
 @settings_options((*WAY, "timezone"))
 def command(
     state: str | None,
     all_: bool,
+    workers: bool,
     as_json: bool,
     service: str | None,
     service_token_file: str | None,
@@ -55,6 +60,15 @@ def command(
     settings = load_given(parameters, (*WAY, "timezone")).settings
 
     from batcher.cli.at_service import ask
+
+    if workers:
+        if state is not None or all_:
+            raise click.UsageError("--workers is about workers, --state and --all are about waves: use one of the two.")
+        from batcher.cli.show.workers import print_workers
+
+        told = ask(lambda asked: asked.workers(), service, service_token_file, settings)
+        print_workers(told, as_json=as_json)
+        return exits.CREATED
 
     async def work(asked: "Service") -> tuple[list[dict[str, Any]], bool]:
         found: list[dict[str, Any]] = []
