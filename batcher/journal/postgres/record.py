@@ -17,14 +17,11 @@ _PAGE = 1000  # rows read at a time by whoever goes through all of them
 _NEWEST = 2**63 - 1  # no event's id is as large
 _ENTRY = "e.wave, e.idx, e.line, e.key, e.scope, e.job_id, e.x_language, e.labels, e.body"
 _PART, _LARGEST_PART = 1024, 65_536  # of a wave, in which entries are looked for at a time
-_HAS_EVENTS = (
-    "EXISTS (SELECT 1 FROM events v WHERE v.wave = e.wave AND v.idx = e.idx "
-    "AND v.idx > %(after)s AND v.idx <= %(last)s)"
-)
-_HAS_RESULT = (
-    "EXISTS (SELECT 1 FROM results r WHERE r.wave = e.wave AND r.idx = e.idx "
-    "AND r.idx > %(after)s AND r.idx <= %(last)s)"
-)
+# Each looked up by itself, which `LIMIT` sees to: where the server takes EXISTS for a join, it may go through all of
+# the wave's events, or results, for each of its entries.
+_HAS_EVENTS = "(SELECT v.idx FROM events v WHERE v.wave = e.wave AND v.idx = e.idx LIMIT 1) IS NOT NULL"
+_HAS_NO_EVENTS = "(SELECT v.idx FROM events v WHERE v.wave = e.wave AND v.idx = e.idx LIMIT 1) IS NULL"
+_HAS_NO_RESULT = "(SELECT r.idx FROM results r WHERE r.wave = e.wave AND r.idx = e.idx LIMIT 1) IS NULL"
 
 
 class PostgresRecord:
@@ -84,8 +81,15 @@ class PostgresRecord:
 
     def last_event_at(self) -> float | None:
         """When the last event happened, Unix seconds by our clock; None: none has yet."""
-        row = self._db.row("SELECT kind, body FROM events WHERE wave = %s ORDER BY id DESC LIMIT 1", (self.number,))
-        return decode(*row).at if row else None
+        newest = "(SELECT id, wave, kind, body FROM events ORDER BY id DESC LIMIT 1000)"  # there, where it runs now
+        for among in (newest, "events"):
+            row = self._db.row(
+                f"SELECT kind, body FROM {among} e WHERE wave = %s ORDER BY id DESC LIMIT 1",  # noqa: S608 - ours
+                (self.number,),
+            )
+            if row:
+                return decode(*row).at
+        return None
 
     def _of_wave(self, column: str) -> Any:
         row = self._db.row(f"SELECT {column} FROM waves WHERE number = %s", (self.number,))  # noqa: S608 - ours
@@ -110,7 +114,7 @@ class PostgresRecord:
     def _planned_steps(
         self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES
     ) -> Steps[list[PlannedEntry]]:
-        return self._in_scope(scope, f"NOT {_HAS_EVENTS}", after, limit, most_bytes)
+        return self._in_scope(scope, _HAS_NO_EVENTS, after, limit, most_bytes)
 
     def open_entries(self, scope: int, after: int, limit: int, most_bytes: int = MOST_BYTES) -> list[EntryWithEvents]:
         """The next open entries of *scope* behind index *after*, as many as `planned` gives."""
@@ -127,7 +131,7 @@ class PostgresRecord:
         return whole(self._unfinished_steps(after, limit))
 
     def _unfinished_steps(self, after: int, limit: int) -> Steps[list[EntryWithEvents]]:
-        sql = f"e.scope IS NOT NULL AND NOT {_HAS_RESULT}"
+        sql = f"e.scope IS NOT NULL AND {_HAS_NO_RESULT}"
         for found in self._entries(sql, None, after, limit, MOST_BYTES):
             yield None if found is None else self._with_events(found)
 
@@ -144,7 +148,7 @@ class PostgresRecord:
         if place is None or (after < 0 and self.is_settled()):
             yield []
             return
-        sql = f"e.scope = %(place)s AND {having} AND NOT {_HAS_RESULT}"
+        sql = f"e.scope = %(place)s AND {having} AND {_HAS_NO_RESULT}"
         yield from self._entries(sql, place, after, limit, most_bytes)
 
     def _entries(
@@ -195,10 +199,11 @@ class PostgresRecord:
         found: dict[int, list[Event]] = {entry.index: [] for entry in listed}
         if listed:
             rows = self._db.rows(
-                "SELECT idx, kind, body FROM events WHERE wave = %s AND idx = ANY (%s::int[]) ORDER BY id",
-                (self.number, [*found]),
+                "SELECT v.* FROM unnest(%s::int[]) i CROSS JOIN LATERAL ("
+                "SELECT v.id, v.idx, v.kind, v.body FROM events v WHERE v.wave = %s AND v.idx = i OFFSET 0) v",
+                ([*found], self.number),
             )
-            for index, kind, body in rows:
+            for _, index, kind, body in sorted(rows):  # not by the server, which might go through all of them for it
                 found[index].append(decode(kind, body))
         return [(entry, found[entry.index]) for entry in listed]
 
@@ -266,13 +271,16 @@ class PostgresRecord:
         indexes: dict[int, None] = {}
         last = _NEWEST
         while rows := self._db.rows(
-            "SELECT id, idx, kind, body FROM events WHERE wave = %s AND id < %s ORDER BY id DESC LIMIT %s",
-            (self.number, last, _PAGE),
+            "SELECT id, wave, idx, kind, body FROM events WHERE id < %s ORDER BY id DESC LIMIT %s", (last, _PAGE)
         ):
             last = rows[-1][0]
-            events = [(index, decode(kind, body)) for _, index, kind, body in rows]
-            indexes |= {index: None for index, event in events if isinstance(event, Intended) and event.at >= moment}
-            if all(event.at < moment for _, event in events):  # a clock that was set may mix a few
+            events = [(wave, index, decode(kind, body)) for _, wave, index, kind, body in rows]
+            indexes |= {
+                index: None
+                for wave, index, event in events
+                if wave == self.number and isinstance(event, Intended) and event.at >= moment
+            }
+            if all(event.at < moment for _, _, event in events):  # a clock that was set may mix a few
                 break
         entries = [self.entry(index) for index in indexes if self.result_of(index) is None]
         return self._with_events(one for one in entries if one is not None)
@@ -325,10 +333,12 @@ class PostgresRecord:
     def first_created(self, scope: int, limit: int) -> list[EntryWithEvents]:
         """Up to *limit* of the entries of *scope* that were created first, by the number of their result."""
         rows = self._db.rows(
-            f"SELECT {_ENTRY} FROM (SELECT * FROM results WHERE wave = %s AND seq < 10000 AND status = 'created') r "  # noqa: S608
-            "JOIN entries e USING (wave, idx) JOIN wave_scopes s ON s.wave = e.wave AND s.scope = e.scope "
-            "WHERE s.number = %s ORDER BY r.seq LIMIT %s",
-            (self.number, scope, limit),
+            "SELECT e.* FROM (SELECT idx, status, seq FROM results WHERE wave = %(wave)s AND seq < 10000 "  # noqa: S608
+            f"ORDER BY seq OFFSET 0) r CROSS JOIN LATERAL (SELECT {_ENTRY} FROM entries e WHERE e.wave = %(wave)s "
+            "AND e.idx = r.idx LIMIT 1) e WHERE r.status = 'created' AND e.scope = "
+            "(SELECT s.scope FROM wave_scopes s WHERE s.wave = %(wave)s AND s.number = %(scope)s) "
+            "ORDER BY r.seq LIMIT %(limit)s",
+            {"wave": self.number, "scope": scope, "limit": limit},
         )
         return self._with_events(map(self._entry, rows))
 
@@ -338,13 +348,13 @@ class PostgresRecord:
         """Every create request that ended, with its entry's index, in the order in which they did."""
         last = -1
         while rows := self._db.rows(
-            "SELECT id, idx, body FROM events WHERE id > %s AND kind = 'answered' AND wave = %s ORDER BY id LIMIT %s",
-            (last, self.number, _PAGE),
+            "SELECT id, CASE WHEN wave = %s AND kind = 'answered' THEN idx END, "
+            "CASE WHEN wave = %s AND kind = 'answered' THEN body END FROM events WHERE id > %s ORDER BY id LIMIT %s",
+            (self.number, self.number, last, _PAGE),
         ):
             last = rows[-1][0]
             for _, index, body in rows:
-                event = decode("answered", body)
-                if isinstance(event, Answered):
+                if index is not None and isinstance(event := decode("answered", body), Answered):
                     yield index, event
 
     def outline(self) -> Iterator[tuple[int, str, str | None, Scope | None]]:

@@ -27,6 +27,7 @@ from batcher.journal.postgres import (
     version_6,
     version_7,
     version_8,
+    version_9,
 )
 
 MIGRATIONS: tuple[Callable[[str], str], ...] = (
@@ -38,6 +39,7 @@ MIGRATIONS: tuple[Callable[[str], str], ...] = (
     lambda _: version_6.MIGRATION,
     lambda _: version_7.MIGRATION,
     lambda _: version_8.MIGRATION,
+    lambda _: version_9.MIGRATION,
 )
 """What makes each version of the one before it, from nothing on: the statements, for tables in the schema named."""
 

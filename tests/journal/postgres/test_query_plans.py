@@ -1,11 +1,13 @@
 """No statement reads more of a wave as it grows: what PostgreSQL did for each is told by its own auto_explain.
 
-So whatever is asked counts, also by functions in the database, and a question that nobody thought of here as well.
+It plans by what it counted last, which may be long ago: a wave is planned and run before the next count. So all is
+asked where it has counted what is there, where it knows of a small wave alone, and where it never counted. Whatever is
+asked is looked at, also by functions in the database, and a question that nobody thought of here as well.
 """
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from typing import Any
 
@@ -16,6 +18,7 @@ from msgspec.structs import replace
 from batcher.journal.ops import ClockNoted, Happened, Noted, Settled
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.orders import order_scope, orders_of
+from batcher.journal.postgres.schema import MIGRATIONS
 from batcher.journal.postgres.verdicts import KeptVerdict, PostgresVerdicts, note_settled, want_verdicts
 from batcher.journal.postgres.work import waves_in
 from batcher.life.result import Status
@@ -97,11 +100,11 @@ BESIDES: dict[str, Callable[[PostgresKeeper, Wave], object]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def keeper() -> Iterator[PostgresKeeper]:
+@pytest.fixture(scope="module", params=["all counted", "counted while small", "never counted"])
+def keeper(request: pytest.FixtureRequest) -> Iterator[PostgresKeeper]:
     """A wave that is two thirds done, and a small one beside it; the server says how it did what it is asked."""
     with closing(PostgresKeeper(prepared(needed()))) as keeper:
-        _fill(keeper)
+        _fill(keeper, {"beside": "counted while small", "large": "all counted"}, request.param)
         connection = keeper.link.connection
         try:
             connection.execute("LOAD 'auto_explain'")
@@ -113,16 +116,20 @@ def keeper() -> Iterator[PostgresKeeper]:
         yield keeper
 
 
-def _fill(keeper: PostgresKeeper) -> None:
+def _fill(keeper: PostgresKeeper, counted_after: Mapping[str, str], counted: str) -> None:
     scopes = [SCOPE, OTHER]
+    connection = keeper.link.connection
+    for table in LARGE:  # nor does it count by itself
+        connection.execute(f"ALTER TABLE {table} SET (autovacuum_enabled = off)")
     for name, count in (("beside", 200), ("large", ENTRIES)):
         wave = keeper.new_wave(name)
         plan(wave, (replace(entry(index), scope=scopes[index % 2]) for index in range(count)), scopes)
         wave.commit([Happened(index=0, event=INTENT), Happened(index=0, event=ANSWER)])
-    connection = keeper.link.connection
-    connection.execute(_LATE, {"wave": wave.number})
-    connection.execute(_HAPPENED, {"wave": wave.number, "settled": SETTLED, "decided": DECIDED})
-    connection.execute("ANALYZE")
+        if name == "large":
+            connection.execute(_LATE, {"wave": wave.number})
+            connection.execute(_HAPPENED, {"wave": wave.number, "settled": SETTLED, "decided": DECIDED})
+        if counted_after[name] == counted:
+            connection.execute("ANALYZE")
 
 
 _LATE = """
@@ -203,3 +210,19 @@ def test_every_question_is_known_here() -> None:
 
     public = {name for name in vars(PostgresRecord) if not name.startswith("_")}
     assert public - {"place_of"} == ASKED.keys()
+
+
+def test_what_was_counted_before_version_9_is_forgotten() -> None:
+    """Else the server would go on reckoning by it: a column that it counts no more keeps what it counted last."""
+    address = prepared(needed())
+    with closing(PostgresKeeper(address)) as keeper:
+        connection = keeper.link.connection
+        plan(keeper.new_wave("small"), (entry(index) for index in range(300)), [SCOPE])
+        connection.execute("ALTER TABLE entries ALTER COLUMN wave SET STATISTICS 100")
+        connection.execute("ANALYZE entries")
+        counted = "SELECT attname FROM pg_stats WHERE schemaname = %s AND tablename = 'entries'"
+        assert connection.execute(counted, (address.schema,)).fetchall() == [("wave",)]
+        connection.execute(MIGRATIONS[8](address.schema))
+        connection.execute("ANALYZE")
+        assert connection.execute(counted, (address.schema,)).fetchall() == []
+        assert [one.index for one in keeper.wave("small").planned(0, -1, 3)] == [0, 1, 2]
