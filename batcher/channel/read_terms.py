@@ -4,10 +4,10 @@ A wave's look-ups are part of what it sends: they take places in flight, a faile
 cloud's clock is learnt from them. Who only looks does nothing of that, and lives without what it may not see.
 """
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from enum import StrEnum, auto
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 from batcher.channel.passes import Pass
 from batcher.clock import Clock
@@ -39,7 +39,7 @@ class Next(StrEnum):
 class PlaceInFlight(Protocol):
     """A place in flight: `take` waits for it, and leaving the context that gave it gives it back."""
 
-    async def take(self) -> None: ...
+    def take(self) -> Awaitable[None]: ...
 
 
 class ReadTerms(Protocol):
@@ -53,7 +53,7 @@ class ReadTerms(Protocol):
         """The place in flight of one request."""
         ...
 
-    async def leaves(self) -> None:
+    def leaves(self) -> Awaitable[None]:
         """A request is about to leave."""
         ...
 
@@ -79,14 +79,15 @@ class OnlyLooks:
 
     def alone(self) -> AbstractAsyncContextManager[None]:
         """Until the cloud has let the channel in, one at a time."""
-        return self._pass.first_alone()
+        return _WITH_OTHERS if self._pass.is_in else self._pass.first_alone()
 
     def place(self) -> AbstractContextManager[PlaceInFlight]:
         """None is taken."""
-        return _NoPlace()
+        return _NOTHING
 
-    async def leaves(self) -> None:
+    def leaves(self) -> Awaitable[None]:
         """Nobody has to know."""
+        return _AT_ONCE
 
     def heard(self, answer: ReadAnswer, sent_at: float) -> None:
         """Only the limit is learnt: a look that fails says nothing about what is sent."""
@@ -150,10 +151,33 @@ def _after(trouble: Trouble) -> Next:
             return Next.ANSWER
 
 
-class _NoPlace:
+class _AtOnce:
+    """What is there already: no coroutine is made to await it."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return cast("Generator[None, None, None]", iter(()))
+
+
+_AT_ONCE = _AtOnce()
+
+
+class _Nothing:
+    """No context to be entered, and no place to be taken."""
+
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None: ...
 
-    async def take(self) -> None: ...
+    def __aenter__(self) -> Awaitable[None]:
+        return _AT_ONCE
+
+    def __aexit__(self, *_: object) -> Awaitable[None]:
+        return _AT_ONCE
+
+    def take(self) -> Awaitable[None]:
+        return _AT_ONCE
+
+
+_NOTHING = _Nothing()
+_WITH_OTHERS = cast("AbstractAsyncContextManager[None]", _NOTHING)

@@ -1,13 +1,13 @@
 """Looking at one scope of the cloud: at the pace for look-ups, through the one credential, each answer a value."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from msgspec import Struct
 
 from batcher.channel.passes import Pass
-from batcher.channel.read_terms import Next, OnlyLooks, ReadAnswer, ReadTerms
+from batcher.channel.read_terms import Next, OnlyLooks, PlaceInFlight, ReadAnswer, ReadTerms
 from batcher.clock import Clock
 from batcher.drs import guesses
 from batcher.drs.cloud import HeldBack, OnSent, ResultIds
@@ -57,12 +57,12 @@ class ScopeReader:
 
     # --- what can be asked: one page, or one batch ----------------------------------------------------------
 
-    async def query(
+    def query(
         self, job_id: str, ids: ResultIds, *, page: int, per_page: int = guesses.LIST_PAGE_SIZE
-    ) -> ResultsOutcome | None:
+    ) -> Coroutine[Any, Any, ResultsOutcome | None]:
         """One page of the job's list of comparisons, and of the results of those that *ids* name."""
-        query = partial(self._pass.cloud.read_results, job_id, ids, page=page, per_page=per_page)
-        return await self._ask(lambda on_sent: query(on_sent=on_sent))
+        ask = self._pass.cloud.read_results
+        return self._ask(lambda on_sent: ask(job_id, ids, page=page, per_page=per_page, on_sent=on_sent))
 
     async def job_statuses(self, job_ids: Sequence[str]) -> StatusOutcome | None:
         """The status of at most `guesses.STATUS_BATCH` jobs."""
@@ -136,7 +136,7 @@ class ScopeReader:
         """
         while True:
             async with self._terms.alone():
-                if not await self._pass.ready():
+                if not (self._pass.at_hand or await self._pass.ready()):
                     raise PartyClosed
                 outcome, sent_at = await self._once(send)
                 trouble = outcome.trouble
@@ -161,37 +161,43 @@ class ScopeReader:
         One that is held back at the last moment is tried again: whoever holds it back lets it go, or closes the pass.
         """
         while True:
-            try:
-                return await self._tried(send)
-            except HeldBack:
-                await self._clock.sleep(_HELD_BACK_S)
+            with self._terms.place() as place:
+                turn = await self._turn(place)
+                sent_at = self._clock.monotonic()
+                self.looks += 1
+                outcome, sent, answered = None, True, False
+                try:
+                    outcome = await send(partial(self._let_go, turn))
+                    sent, answered = outcome.left, outcome.answered
+                except HeldBack:
+                    sent = False
+                    self.looks -= 1
+                finally:
+                    turn.ended(sent=sent, answered=answered)
+                if outcome is not None:
+                    self._terms.heard(outcome, sent_at)
+                    return outcome, sent_at
+            await self._clock.sleep(_HELD_BACK_S)
 
-    async def _tried(self, send: _Send[T]) -> tuple[T, float]:
-        with self._terms.place() as place:
-            async with self._pass.look() as turn:
-                await place.take()
+    async def _turn(self, place: PlaceInFlight) -> Turn:
+        """The turn of a request that may leave now; where nothing is waited for, at once. Raises `PartyClosed`."""
+        turn = self._pass.look()
+        if not turn.enters():
+            await turn.enter()
+        try:
+            await place.take()
+            if not turn.is_due():
                 await turn.due()
-            try:
-                await self._terms.leaves()
-                if not await self._pass.ready():  # the credential may have died during the wait
-                    raise PartyClosed
-            except BaseException:
-                turn.ended(sent=False)
-                raise
-            sent_at = self._clock.monotonic()
-            self.looks += 1
-            sent, answered = True, False
-            try:
-                outcome = await send(partial(self._let_go, turn))
-                sent, answered = outcome.left, outcome.answered
-            except HeldBack:
-                sent = False
-                self.looks -= 1
-                raise
-            finally:
-                turn.ended(sent=sent, answered=answered)
-            self._terms.heard(outcome, sent_at)
-            return outcome, sent_at
+        finally:
+            turn.leave()
+        try:
+            await self._terms.leaves()
+            if not (self._pass.at_hand or await self._pass.ready()):  # the credential may have died during the wait
+                raise PartyClosed
+        except BaseException:
+            turn.ended(sent=False)
+            raise
+        return turn
 
     def _let_go(self, turn: Turn) -> None:
         """Its bytes are about to leave. Raises `HeldBack`."""

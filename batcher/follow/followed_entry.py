@@ -1,6 +1,6 @@
 """An entry while its comparisons are followed: what is known of each, and the verdict line it ends in. No I/O."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import msgspec
 
@@ -12,7 +12,11 @@ from batcher.follow.new_verdict import ConcludedComparison, NewVerdict, fields_o
 from batcher.follow.reading import Reading
 from batcher.follow.verdict import Verdict, verdict_of_entry, verdict_of_task
 from batcher.life.entry import PlannedEntry
-from batcher.life.result import CreateCompareTaskResult, Result, Status, rfc3339_of
+from batcher.life.result import CreateCompareTaskResult, Result, Status, rfc3339_of, rfc3339_of_ms
+
+# Python looks for a member anew at each mention.
+_OBJECT, _DATA = Half.OBJECT, Half.DATA
+_CONSISTENT = Verdict.CONSISTENT
 
 
 class FollowedComparison(msgspec.Struct, kw_only=True):
@@ -59,9 +63,9 @@ class FollowedComparison(msgspec.Struct, kw_only=True):
         differences = reading.differences() if reading else ()
         complete = reading is not None and reading.complete
         verdict = verdict_of_task(self.status, counts)
-        if verdict is Verdict.CONSISTENT and not complete:
+        if verdict is _CONSISTENT and not complete:
             verdict = Verdict.UNKNOWN
-        unit = "object" if self.half is Half.OBJECT else "table"
+        unit = "object" if self.half is _OBJECT else "table"
         why = reasons.of_half(verdict, self.status, counts, differences, unit, complete=complete)
         self.verdict = ConcludedComparison(
             compare_task_id=self.task_id,
@@ -72,8 +76,8 @@ class FollowedComparison(msgspec.Struct, kw_only=True):
             differences=differences,
             complete=complete,
             reason=reason or why,
-            started_at=None if self.started_at is None else rfc3339_of(self.started_at / 1000),
-            ended_at=None if self.ended_at is None else rfc3339_of(self.ended_at / 1000),
+            started_at=None if self.started_at is None else rfc3339_of_ms(self.started_at),
+            ended_at=None if self.ended_at is None else rfc3339_of_ms(self.ended_at),
         )
 
 
@@ -107,11 +111,7 @@ class FollowedEntry(msgspec.Struct, kw_only=True):
     @property
     def open_comparisons(self) -> tuple[FollowedComparison, ...]:
         """The entry's comparisons that have no verdict yet."""
-        return tuple(comparison for comparison in self.comparisons if comparison.verdict is None)
-
-    def ids(self) -> ResultIds:
-        """The comparisons without a verdict, for a query of their results; those of a type not known are left out."""
-        return ids_of(self.open_comparisons)
+        return tuple([comparison for comparison in self.comparisons if comparison.verdict is None])
 
     @property
     def done(self) -> float | None:
@@ -123,14 +123,13 @@ class FollowedEntry(msgspec.Struct, kw_only=True):
 def followed(result: Result, plan: PlannedEntry | None) -> FollowedEntry:
     """The beginning of following the entry of *result*; *plan* is what the journal has of it, if there is one."""
     comparisons: list[FollowedComparison] = []
-    types = {Half.OBJECT: "object_comparison", Half.DATA: plan.compare_type if plan else None}
-    for half, told in _halves(result):
-        comparison = FollowedComparison(half=half, task_id=told.compare_task_id or "", compare_type=types[half])
-        if not told.compare_task_id or told.error_code:
-            comparison.verdict = _not_created(types[half], reasons.not_created(told.error_code, told.error_msg))
-        comparisons.append(comparison)
-    start = plan.start_time if plan is not None else None
-    only_data = all(comparison.half is Half.DATA for comparison in comparisons if comparison.verdict is None)
+    if (told := result.object_level_compare_create_result) is not None:
+        comparisons.append(_begun(_OBJECT, "object_comparison", told))
+    if (told := result.data_level_compare_create_result) is not None:
+        comparisons.append(_begun(_DATA, plan.compare_type if plan is not None else None, told))
+    start, only_data = plan.start_time if plan is not None else None, False
+    if start is not None:
+        only_data = all(comparison.half is _DATA for comparison in comparisons if comparison.verdict is None)
     return FollowedEntry(
         key=result.key,
         index=result.index,
@@ -146,13 +145,11 @@ def followed(result: Result, plan: PlannedEntry | None) -> FollowedEntry:
     )
 
 
-def _halves(result: Result) -> Iterator[tuple[Half, CreateCompareTaskResult]]:
-    for half, told in (
-        (Half.OBJECT, result.object_level_compare_create_result),
-        (Half.DATA, result.data_level_compare_create_result),
-    ):
-        if told is not None:
-            yield half, told
+def _begun(half: Half, compare_type: str | None, told: CreateCompareTaskResult) -> FollowedComparison:
+    comparison = FollowedComparison(half=half, task_id=told.compare_task_id or "", compare_type=compare_type)
+    if not told.compare_task_id or told.error_code:
+        comparison.verdict = _not_created(compare_type, reasons.not_created(told.error_code, told.error_msg))
+    return comparison
 
 
 def _not_created(compare_type: str | None, reason: str) -> ConcludedComparison:
@@ -175,8 +172,9 @@ def line_of(entry: FollowedEntry, now: float, *, stopped: str | None = None) -> 
     for comparison in entry.open_comparisons:
         comparison.conclude(None, reasons.not_ended(comparison.status, stopped))
     halves = {comparison.half: comparison.verdict for comparison in entry.comparisons}
-    verdict = verdict_of_entry(half.verdict for half in halves.values() if half is not None)
-    said = [f"{reasons.label_of(half)}: {half.reason}" for half in halves.values() if half is not None and half.reason]
+    known = [half for half in halves.values() if half is not None]
+    verdict = verdict_of_entry([half.verdict for half in known])
+    said = [f"{reasons.label_of(half)}: {half.reason}" for half in known if half.reason]
     if not halves:
         said = [reasons.nothing_created(entry.status, entry.said)]
     return NewVerdict(
@@ -188,8 +186,8 @@ def line_of(entry: FollowedEntry, now: float, *, stopped: str | None = None) -> 
         status=entry.status,
         verdict=verdict,
         final=stopped is None,
-        object_level_compare_result=halves.get(Half.OBJECT),
-        data_level_compare_result=halves.get(Half.DATA),
+        object_level_compare_result=halves.get(_OBJECT),
+        data_level_compare_result=halves.get(_DATA),
         reason="; ".join(said) or None,
         decided_at=rfc3339_of(now),
         labels=entry.labels,
@@ -203,4 +201,5 @@ unpacked = msgspec.msgpack.Decoder(FollowedEntry, dec_hook=model_of).decode
 
 def identity_of(result: Result) -> tuple[str, tuple[str | None, ...]]:
     """What a verdict on *result* is on; see `verdicts_file.identity`."""
-    return result.key, tuple(told.compare_task_id for _, told in _halves(result))
+    both = (result.object_level_compare_create_result, result.data_level_compare_create_result)
+    return result.key, tuple([told.compare_task_id for told in both if told is not None])

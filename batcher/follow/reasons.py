@@ -8,6 +8,7 @@ from batcher.life.result import Status
 from batcher.text import counted, printable
 
 _NAMED = 3  # differences that a reason names
+_CONSISTENT = Verdict.CONSISTENT  # Python looks for a member anew at each mention
 
 
 def of_half(
@@ -20,9 +21,9 @@ def of_half(
     complete: bool,
 ) -> str | None:
     """The reason for the *verdict* on one comparison; None where it is consistent. *unit* is what was counted."""
+    if verdict is _CONSISTENT:
+        return None
     match verdict:
-        case Verdict.CONSISTENT:
-            return None
         case Verdict.TIMEOUT:
             said = "the cloud broke it off at its time limit: compare fewer tables at once, or when less is going on"
         case Verdict.CANCELLED:

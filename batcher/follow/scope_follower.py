@@ -148,7 +148,8 @@ class ScopeFollower:
 
         None: never.
         """
-        told = await self._told(entry)
+        running = entry.open_comparisons
+        told = await self._told(entry.job_id or "", running)  # an entry with a comparison has a job
         if isinstance(told, Trouble):
             return self._failed(entry, told)
         entry.failures = 0
@@ -157,7 +158,7 @@ class ScopeFollower:
         self._unanswered = 0
         listed, first = told
         ended: list[FollowedComparison] = []
-        for comparison in entry.open_comparisons:
+        for comparison in running:
             if (task := listed.get(comparison.task_id)) is None:
                 self._absent(comparison)
                 continue
@@ -171,8 +172,10 @@ class ScopeFollower:
         return self._pause_s(entry) if self.halted is None else None
 
     def _pause_s(self, entry: FollowedEntry) -> float:
-        draw = self._rng.random()
-        if any(comparison.absent or comparison.unread for comparison in entry.open_comparisons):
+        draw, running = self._rng.random(), entry.open_comparisons
+        if not running:
+            return 0.0  # there is no next look
+        if any(comparison.absent or comparison.unread for comparison in running):
             return self._polling.soonest_s * (0.9 + 0.2 * draw)
         age_s = max(0.0, self._clock.monotonic() - entry.began)
         return next_look_s(age_s, entry.done, self._polling, draw)
@@ -183,18 +186,23 @@ class ScopeFollower:
             comparison.status = None
             comparison.conclude(None, reasons.GONE)
 
-    async def _told(self, entry: FollowedEntry) -> tuple[Listed, ResultsOutcome] | Trouble:
-        """The entry's comparisons as the job's list has them, and the answer that came first."""
-        wanted = {comparison.task_id for comparison in entry.open_comparisons}
-        ids: ResultIds = {} if self._list_comes_along is False else entry.ids()
-        job_id = entry.job_id or ""  # an entry with a comparison has one
+    async def _told(
+        self, job_id: str, running: Sequence[FollowedComparison]
+    ) -> tuple[Listed, ResultsOutcome] | Trouble:
+        """The job's comparisons as its list has them, read until *running* are found; and what was answered first."""
+        wanted = {comparison.task_id for comparison in running}
+        ids: ResultIds = {} if self._list_comes_along is False else ids_of(running)
         first = await self._page(job_id, ids, 1)
         if isinstance(first, Trouble):
             return first
         if ids:  # what is asked about is listed, so that an empty list is none
             self._list_comes_along = isinstance(first.listed, ComparisonPage) and bool(first.listed.comparisons)
-        paging: Paging[Comparison] = Paging(first=guesses.FIRST_PAGE, most_pages=_MAX_PAGES)
         answer = first if not ids or self._list_comes_along else None  # else the list is asked for by itself
+        if answer is not None and isinstance(answer.listed, ComparisonPage):
+            found = _by_id(answer.listed)
+            if wanted <= found.keys():  # as nearly always
+                return found, first
+        paging: Paging[Comparison] = Paging(first=guesses.FIRST_PAGE, most_pages=_MAX_PAGES)
         while paging.state is ReadState.ON and not wanted <= paging.found.keys():
             told = answer or await self._page(job_id, {}, paging.number)
             if isinstance(told, Trouble):
@@ -202,7 +210,7 @@ class ScopeFollower:
             page, answer = told.listed, None
             if not isinstance(page, ComparisonPage):
                 return page or _UNREAD_LIST
-            paging.add({task.compare_task_id: task for task in page.comparisons}, page.total)
+            paging.add(_by_id(page), page.total)
         is_short = paging.state is ReadState.SHORT and not wanted <= paging.found.keys()
         return _UNREAD_LIST if is_short else (paging.found, first)
 
@@ -227,7 +235,7 @@ class ScopeFollower:
         """Read all that the cloud tells of *ended*, and conclude them; or why the look failed."""
         job_id = entry.job_id or ""
         told = [comparison for comparison in ended if not _untold(comparison, first)]
-        untold = [comparison for comparison in ended if comparison not in told]
+        untold = [comparison for comparison in ended if comparison not in told] if len(told) < len(ended) else []
         readings: dict[str, Reading] = {}
         for comparisons, answer in ((told, first), (untold, None)):
             if not comparisons:
@@ -242,6 +250,8 @@ class ScopeFollower:
                 for comparison in ended
                 if comparison.status == "SUCCESSFUL" and not readings[comparison.task_id].complete
             ]
+            if not lacking:
+                break
             found = await self._pages(job_id, lacking, None, size)
             if not isinstance(found, Trouble):
                 readings |= {task_id: reading for task_id, reading in found.items() if reading.complete}
@@ -333,6 +343,10 @@ _UNREAD_LIST = Trouble(
     error_msg="the job's list of comparisons could not be read in full",
 )
 """Why a list cannot be believed that is missing, or ends before its own length: that is no proof of absence."""
+
+
+def _by_id(page: ComparisonPage) -> Listed:
+    return {task.compare_task_id: task for task in page.comparisons}
 
 
 def _page_of(comparison: FollowedComparison, told: ResultsOutcome) -> ResultPage | None:

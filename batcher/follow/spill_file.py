@@ -67,7 +67,7 @@ class SpillFile:
             self._file.close()
 
     def _write(self, body: bytes, place: int) -> None:
-        written = 0
+        written = os.pwrite(self._fd, body, place)
         while written < len(body):
             written += os.pwrite(self._fd, memoryview(body)[written:], place + written)
 

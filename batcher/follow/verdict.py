@@ -127,6 +127,9 @@ class VerdictLine(LineModel):
         return self.__pydantic_serializer__.to_json(self) + b"\n"
 
 
+_CONSISTENT, _UNKNOWN = Verdict.CONSISTENT, Verdict.UNKNOWN  # Python looks for a member anew at each mention
+
+
 def verdict_of_parts(counts: Counts) -> Verdict:
     """The verdict on a comparison that ran to its end, from what became of its parts.
 
@@ -137,8 +140,8 @@ def verdict_of_parts(counts: Counts) -> Verdict:
     if counts.failed_to_compare:
         return Verdict.FAILED
     if counts.cannot_be_compared or not counts.compared:
-        return Verdict.UNKNOWN
-    return Verdict.CONSISTENT
+        return _UNKNOWN
+    return _CONSISTENT
 
 
 _ENDINGS = {
@@ -153,7 +156,7 @@ def verdict_of_task(compare_task_status: str | None, counts: Counts | None) -> V
     if counts is not None and counts.inconsistent:
         return Verdict.INCONSISTENT
     if compare_task_status == "SUCCESSFUL":
-        return Verdict.UNKNOWN if counts is None else verdict_of_parts(counts)
+        return _UNKNOWN if counts is None else verdict_of_parts(counts)
     return _ENDINGS.get(compare_task_status or "", Verdict.UNKNOWN)
 
 
@@ -162,4 +165,4 @@ _ORDER = list(Verdict)
 
 def verdict_of_entry(halves: Iterable[Verdict]) -> Verdict:
     """The verdict on an entry from those on its halves: the gravest; `unknown` where there is no half."""
-    return min(halves, key=_ORDER.index, default=Verdict.UNKNOWN)
+    return min(halves, key=_ORDER.index, default=_UNKNOWN)

@@ -177,11 +177,9 @@ class VerdictsFile:
 
     def append(self, body: bytes) -> None:
         """The same of whole lines as they stand elsewhere."""
-        size = os.fstat(self._fd).st_size
         try:
             _append(self._fd, body)
         except OSError as error:
-            os.ftruncate(self._fd, size)
             raise VerdictsError(
                 f"cannot write {self.path}: {error.strerror}. Make room, and run the same command again: the verdicts "
                 "that are in it are kept, the others are asked for again.",
@@ -247,7 +245,13 @@ def _only(path: Path, fd: int, found: _LineIndex) -> int:
 
 
 def _append(fd: int, body: bytes) -> None:
-    """Append all of *body*. Raises OSError."""
+    """Append all of *body*, or nothing. Raises OSError."""
     written = 0
-    while written < len(body):
-        written += os.write(fd, memoryview(body)[written:])
+    try:
+        written = os.write(fd, body)
+        while written < len(body):
+            written += os.write(fd, memoryview(body)[written:])
+    except OSError:
+        if written:
+            os.ftruncate(fd, os.fstat(fd).st_size - written)
+        raise

@@ -37,6 +37,12 @@ def rfc3339_of(moment: float) -> str:
     return f"{_second(second)}.{micros // 1000:03d}Z"
 
 
+def rfc3339_of_ms(moment: int) -> str:
+    """The same of milliseconds since the epoch."""
+    second, millis = divmod(moment, 1000)
+    return f"{_second(second)}.{millis:03d}Z"
+
+
 @lru_cache(maxsize=64)  # a busy second has thousands of them
 def _second(second: int) -> str:
     return datetime.fromtimestamp(second, UTC).isoformat(timespec="seconds").removesuffix("+00:00")

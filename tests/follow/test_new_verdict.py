@@ -1,15 +1,17 @@
 """A verdict that was just reached says what its `VerdictLine` says, byte for byte."""
 
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
+from batcher.clock import utc
 from batcher.follow.fast_lines import decoder_of
 from batcher.follow.followed_entry import packed, unpacked
 from batcher.follow.new_verdict import ConcludedComparison, NewVerdict
 from batcher.follow.verdict import Counts, Difference, HalfVerdict, Verdict, VerdictLine
-from batcher.life.result import Status, rfc3339_of
+from batcher.life.result import Status, rfc3339, rfc3339_of, rfc3339_of_ms
 from tests.follow.test_due_queue import entry
 
 TEXT = st.text(max_size=8)
@@ -80,3 +82,8 @@ def test_it_waits_on_disk_as_it_is(half: ConcludedComparison) -> None:
 def test_it_has_the_fields_of_the_model() -> None:
     assert NewVerdict.__struct_fields__ == tuple(VerdictLine.model_fields)
     assert ConcludedComparison.__struct_fields__ == tuple(HalfVerdict.model_fields)
+
+
+@given(st.integers(-62135596800000, 253402300799999))
+def test_milliseconds_are_written_as_their_moment_is(moment: int) -> None:
+    assert rfc3339_of_ms(moment) == rfc3339(utc(0.0) + timedelta(milliseconds=moment))

@@ -46,6 +46,8 @@ class OnePage:
         self._signs = signs
         self.told: list[int] = []
 
+    at_hand = False
+
     async def prepare(self) -> None:
         """Always ready."""
 

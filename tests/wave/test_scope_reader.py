@@ -36,6 +36,8 @@ class ListCloud:
         self.page = page
         self.asked: list[int] = []
 
+    at_hand = False
+
     async def prepare(self) -> None:
         """Always ready."""
 

@@ -50,7 +50,7 @@ class ObjectReading:
         return self._more
 
     def _size(self) -> int:
-        return len(self._types) + sum(len(kind.rows) for kind in self._types.values())
+        return len(self._types) + sum([len(kind.rows) for kind in self._types.values()])
 
     @property
     def complete(self) -> bool:
@@ -60,7 +60,7 @@ class ObjectReading:
     @property
     def done(self) -> float | None:
         """Which part of a running comparison is done, 0 to 1; None: that cannot be told."""
-        return share_done(kind.result for kind in self._types.values())
+        return share_done([kind.result for kind in self._types.values()])
 
     def counts(self) -> Counts | None:
         """How many objects of each type were compared, and what came of them; None: nothing could be read."""
@@ -74,7 +74,11 @@ class ObjectReading:
 
     def differences(self) -> tuple[Difference, ...]:
         """The objects that are not known to agree."""
-        return tuple(difference for name, kind in self._types.items() for difference in _object_differences(name, kind))
+        found: list[Difference] = []
+        for name, kind in self._types.items():
+            if kind.rows or field_of(kind.result) != "consistent":
+                found += _object_differences(name, kind)
+        return tuple(found)
 
 
 def _object_counts(kind: ObjectType) -> Mapping[str, int]:
@@ -87,8 +91,6 @@ def _object_counts(kind: ObjectType) -> Mapping[str, int]:
 
 
 def _object_differences(name: str, kind: ObjectType) -> Iterator[Difference]:
-    if field_of(kind.result) == "consistent" and not kind.rows:
-        return
     counts = {"source_count": kind.source_count, "target_count": kind.target_count, "diff_count": kind.diff_count}
     result = kind.result or CompareResult.INCONSISTENT.value
     for row in kind.rows:

@@ -1,6 +1,6 @@
 """The cloud's words for how something compares, and what they count as."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from batcher.drs.results import ResultPage
 from batcher.follow.verdict import CompareResult
@@ -28,7 +28,6 @@ def problem_of(page: ResultPage | None) -> str | None:
     return (page.error_msg or page.error_code) if page.error_code else None
 
 
-def share_done(results: Iterable[str | None]) -> float | None:
+def share_done(results: Sequence[str | None]) -> float | None:
     """Which part of *results* is final, 0 to 1; None: there are none."""
-    finals = [result not in _UNFINISHED for result in results]
-    return sum(finals) / len(finals) if finals else None
+    return sum([result not in _UNFINISHED for result in results]) / len(results) if results else None
