@@ -6,7 +6,7 @@ entries a few are found that have another text: whoever looks one up compares.
 
 import sys
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from zlib import crc32
 
 from batcher.journal.sqlite.packing import in_order
@@ -14,6 +14,7 @@ from batcher.journal.sqlite.packing import in_order
 _FEW = 1000  # pairs of a group, or more: of these, little of a page is left empty
 _BUCKETS = 256  # at first, while pairs are gathered: so few stay in the processor's cache
 _MANY = 512  # pairs of a bucket, on the average, before all are divided
+_TOGETHER = 1 << 14  # pairs that are put into buckets at once: the processor's cache has these then, and nothing else
 _FINER = 4  # bits by which they are
 _UPPER = 1 if sys.byteorder == "little" else 0  # the half of a pair that has the hash
 _INDEX = (1 << 32) - 1
@@ -38,13 +39,22 @@ class HashGroups:
         self._buckets = [array("Q") for _ in range(_BUCKETS)]  # by the first bits of a hash
         self._shift = 24  # of a hash, which leaves these bits
         self._room = _MANY * _BUCKETS
+        self._hashes, self._indexes = array("I"), array("I")  # of pairs that are in no bucket yet
 
-    def add(self, hashes: Iterable[int], indexes: Collection[int]) -> None:
+    def add(self, hashes: Iterable[int], indexes: Iterable[int]) -> None:
         """Take in *indexes* of 32 bits, each under the hash that has its place in *hashes*."""
+        self._hashes.extend(hashes)
+        self._indexes.extend(indexes)
+        if len(self._hashes) >= _TOGETHER:
+            self._distribute()
+
+    def _distribute(self) -> None:
+        """Put what was gathered into the buckets."""
         buckets, shift = self._buckets, self._shift
-        for hash_, index in zip(hashes, indexes, strict=True):
+        for hash_, index in zip(self._hashes, self._indexes, strict=True):
             buckets[hash_ >> shift].append(hash_ << 32 | index)
-        self._room -= len(indexes)
+        self._room -= len(self._hashes)
+        del self._hashes[:], self._indexes[:]
         if self._room < 0 and self._shift > _FINER:
             self._divide()
 
@@ -61,6 +71,7 @@ class HashGroups:
 
     def groups(self) -> Iterator[tuple[int, bytes]]:
         """Each group, with the hash that it begins with. The pairs in it have no order."""
+        self._distribute()
         first, gathered, last = 0, array("Q"), len(self._buckets) - 1
         for number, bucket in enumerate(self._buckets):
             if not gathered:
@@ -72,6 +83,7 @@ class HashGroups:
 
     def repeated(self) -> list[int]:
         """The indexes whose hash another one has as well, in order."""
+        self._distribute()
         found: list[int] = []
         for bucket in self._buckets:
             hashes = memoryview(bucket).cast("B").cast("I")[_UPPER::2].tolist()  # sooner than to shift each pair
