@@ -6,19 +6,22 @@ sends it, and leaves to a person what was begun and what cannot be told any more
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
+from stat import S_IMODE
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import orjson
 from msgspec import Struct
 
 from batcher.drs.outcome import Half
+from batcher.errors import UserError
 from batcher.journal.errors import NotAJournal, WaveRefused
 from batcher.journal.files import WaveFiles
 from batcher.journal.ops import Happened, Op
 from batcher.journal.port import MutableRecord
-from batcher.journal.sign_of_life import sign_beside
+from batcher.journal.sign_of_life import SignOfLife, sign_beside
 from batcher.journal.sqlite.keeper import SqliteKeeper
 from batcher.journal.sqlite.log import has_log
 from batcher.journal.sqlite.salvage import Salvage, write_salvaged
@@ -32,6 +35,7 @@ from batcher.text import counted
 from batcher.wave.older import HALVES, take_results
 from batcher.wave.prior_run_check import LOOKS_FIRST
 from batcher.wave.rebuild import every_open_entry, rebuild
+from batcher.whole import sync_folder
 
 _WHY = "what the damaged journal said of it last is lost"
 _RESULT = "its result says so; what the damaged journal said of its requests is lost"
@@ -102,29 +106,41 @@ def check_journal(path: Path) -> Checked:
 def rescue_journal(path: Path, results: Path, to: Path, now: float) -> Rescued:
     """Make a new wave at the results file *to* of what is left of the journal at *path* and of its *results* file.
 
-    Neither *to* nor a journal of it may be there yet; where it fails, nothing is. Raises OSError, `UserError`,
-    `NotAJournal` where nothing can be read, `JournalFailed`.
+    Neither *to* nor a journal of it may be there yet; where it fails or is killed, nothing is. Raises OSError,
+    `UserError`, `NotAJournal` where nothing can be read, `JournalFailed`.
     """
+    # Made beside, and put into its place once it is whole: half of it would be gone on with as if it were all.
     try:
-        return _rescued(path, results, to, now)
-    except BaseException:  # half of it would be gone on with as if it were all
-        with suppress(WaveRefused):  # somebody else has begun a wave there meanwhile
-            _take_away(to)
-        raise
+        folder = TemporaryDirectory(prefix=".rescue-", dir=to.parent)
+    except OSError as error:
+        raise UserError(f"{to} cannot be written: {error.strerror}") from error
+    with folder:
+        made = Path(folder.name, to.name)
+        rescued, sign = _rescued(path, results, made, now)
+        _put_in_place(made, to, sign)
+    return rescued
 
 
-def _take_away(to: Path) -> None:
-    """Remove what was made of a new wave at *to*. Raises `WaveRefused` where somebody runs it, OSError."""
+def _put_in_place(made: Path, to: Path, sign: SignOfLife | None) -> None:
+    """Move the wave whose results are *made* to *to*, with the *sign* of its journal. Raises `WaveRefused`, OSError."""
     new = WaveFiles.of(to).journal
-    own = WaveLock(new)
+    own = WaveLock(new)  # which makes an empty journal, for whoever comes now
     try:
-        for made in (to, *(new.with_name(f"{new.name}{end}") for end in ("", "-wal", "-shm", ".lock"))):
-            made.unlink(missing_ok=True)
+        if new.stat().st_size or (to.exists() and to.stat().st_size):
+            raise WaveRefused(f"another wave has been begun at {to} meanwhile")
+        if sign is not None:
+            own.write(sign.wave, sign.generation)
+        journal = WaveFiles.of(made).journal
+        journal.chmod(S_IMODE(new.stat().st_mode))  # the wave's owner alone reads it
+        journal.replace(new)
+        made.replace(to)
+        sync_folder(new.parent)
     finally:
         own.release()
 
 
-def _rescued(path: Path, results: Path, to: Path, now: float) -> Rescued:
+def _rescued(path: Path, results: Path, to: Path, now: float) -> tuple[Rescued, SignOfLife | None]:
+    """What a rescue makes at *to*, and the sign of life of the new journal."""
     new = WaveFiles.of(to).journal
     lock = WaveLock(path)  # nobody runs it meanwhile
     try:
@@ -161,9 +177,10 @@ def _rescued(path: Path, results: Path, to: Path, now: float) -> Rescued:
             rebuilt = rebuild(record, to, now)
         finally:
             keeper.close()
+        sign = own.sign()
     finally:
         own.release()
-    return Rescued(
+    rescued = Rescued(
         entries=there,
         settled=rebuilt.settled,
         open=sum(rebuilt.open.values()),
@@ -171,6 +188,7 @@ def _rescued(path: Path, results: Path, to: Path, now: float) -> Rescued:
         lost_entries=lost,
         said=tuple(said),
     )
+    return rescued, sign
 
 
 def _count(left: _Left) -> int:

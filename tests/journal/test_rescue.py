@@ -3,7 +3,10 @@
 import json
 import random
 import shutil
+import signal
 import sqlite3
+import subprocess
+import sys
 import tracemalloc
 from collections import Counter
 from contextlib import closing
@@ -216,6 +219,29 @@ def test_where_it_fails_nothing_is_left_to_be_gone_on_with(batcher: Batcher, tmp
     assert (ended.code, "has another entry" in ended.err) == (2, True)
     assert not [name for name in {path.name for path in tmp_path.iterdir()} - before if name.startswith("new")]
     assert batcher("journal", "rescue", JOURNAL, "-o", NEW).code == 0
+
+
+# What a rescue does, one after the other; it is killed right before it.
+STEPS = ("write_salvaged", "take_results", "rebuild", "_put_in_place", "Path.replace")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_where_it_is_killed_nothing_is_left_to_be_gone_on_with(batcher: Batcher, tmp_path: Path, step: str) -> None:
+    write_wave(RESULTS, 20)
+    program = (
+        f"import os\nfrom pathlib import Path\nimport batcher.rescue as rescue\n"
+        f"{step if '.' in step else f'rescue.{step}'} = lambda *_, **__: os.kill(os.getpid(), 9)\n"
+        f"rescue.rescue_journal(Path({str(JOURNAL)!r}), Path({str(RESULTS)!r}), Path({str(NEW)!r}), 0.0)"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    journal = tmp_path / WaveFiles.of(NEW).journal
+    assert not (tmp_path / NEW).exists()
+    assert not journal.exists() or not journal.stat().st_size
+    rescued = batcher("journal", "rescue", JOURNAL, "-o", NEW)
+    assert rescued.code == 0, rescued.err
+    assert batcher("journal", "check", NEW, "--json").json["entries"] == 20
+    assert journal.stat().st_mode & 0o777 == 0o600
 
 
 def test_it_takes_nothings_place_and_no_running_waves(batcher: Batcher) -> None:

@@ -85,7 +85,7 @@ def rescue_command(journal: Path, output: Path, results: Path | None) -> int:
 
     journal = _journal(journal)
     for path in (output, WaveFiles.of(output).journal):
-        if path.exists():
+        if path.exists() and path.stat().st_size:
             raise UserError(f"{path} exists: a rescued wave takes a name of its own.")
     beside = results or journal.with_name(journal.name.removesuffix(".journal"))
     with told(journal):
