@@ -1,17 +1,19 @@
-"""Ops into the arrays that `record_ops` takes, and its answer into receipts."""
+"""Ops into the arrays that `record_commit` takes, and its answer into receipts."""
 
+import struct
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, assert_never
+from collections.abc import Iterable, Sequence
+from typing import assert_never
 from uuid import UUID
 
+import msgspec
 import orjson
 from msgspec import Struct
 
 from batcher.journal.errors import IntentRefused, LaneLost
 from batcher.journal.ops import ClockNoted, Happened, Noted, Op, Receipt, Settled
-from batcher.journal.postgres.link import DatabaseLink
-from batcher.journal.postgres.schema import RECORD_OPS
+from batcher.journal.postgres.link import DatabaseLink, Prepared
+from batcher.journal.postgres.schema import RECORD_COMMIT
 from batcher.life.events import encode, kind_of
 from batcher.life.result import Status
 
@@ -37,13 +39,13 @@ class CommitWriter:
 
     def __init__(self, link: DatabaseLink, identity: UUID) -> None:
         self._link = link
-        self._identity = identity
+        self._identity = str(identity).encode()
         self._last = 0
-        self._versions: dict[str, int] = {}
+        self._versions: dict[Binding, int] = {}
 
     def orders_version(self, binding: Binding) -> int:
         """Which version the orders for it had at the last commit that was written for it; 0: none was."""
-        return self._versions.get(_named(binding), 0)
+        return self._versions.get(binding, 0)
 
     def write(self, groups: Sequence[tuple[Binding, Sequence[Op]]], *, whole: bool = False) -> list[Outcome]:
         """Make *groups* durable in one statement; what became of each. Raises `JournalFailed`.
@@ -53,25 +55,36 @@ class CommitWriter:
         try was.
         """
         arrays = _Arrays(groups)  # before a number is used: what cannot be encoded is a defect of whoever has it
+        values = arrays.values()
         with self._link.lock:  # so that numbers arrive in their order
             self._last += 1
-            values = (self._identity, self._last, whole, *arrays.values())
-            answer = self._link.do(lambda c: c.execute(RECORD_OPS, values, prepare=True).fetchone(), writing=True)
-        assert answer is not None  # noqa: S101 - one row, always
-        lost, seqs, counts, refused, whys, versions = answer
-        self._versions |= versions or {}
-        kept_out = dict(zip(refused or (), whys or (), strict=True))
-        return arrays.outcomes(set(lost or ()), kept_out, seqs or [], counts or {})
+            numbered = (self._identity, b"%d" % self._last, b"true" if whole else b"false", *values)
+            answer = self._link.do(lambda c: c.answer(_COMMIT, numbered), writing=True)
+        told = msgspec.json.decode(answer, type=_CommitAnswer)
+        self._versions |= zip(arrays.bindings, told.versions or (), strict=True)
+        return arrays.outcomes(told)
+
+
+class _CommitAnswer(Struct, frozen=True):
+    """What `record_commit` answers: for groups, by their number, for results in their order, and for bindings."""
+
+    lost: list[int] | None
+    seqs: list[int | None] | None
+    counts: dict[int, dict[str, int]] | None
+    refused: list[int] | None
+    whys: list[str] | None
+    versions: list[int] | None
 
 
 class _Arrays:
     """*groups* as columns. Raises what the encoding of an op does."""
 
     def __init__(self, groups: Sequence[tuple[Binding, Sequence[Op]]]) -> None:
-        self._bindings = [binding for binding, _ in groups]
+        self._groups = [binding for binding, _ in groups]
+        self.bindings = {binding: number for number, binding in enumerate(dict.fromkeys(self._groups), 1)}
         self._events: list[tuple[int, int, int, str, bytes]] = []
         self._results: list[tuple[int, int, int, str, bytes]] = []
-        self._facts: list[tuple[int, str, str]] = []
+        self._facts: list[tuple[int, bytes, bytes]] = []
         self._clocks: list[tuple[int, int, float]] = []
         ops = ((group, op) for group, (_, ops) in enumerate(groups, 1) for op in ops)
         for number, (group, op) in enumerate(ops):
@@ -81,55 +94,72 @@ class _Arrays:
                 case Settled():
                     self._results.append((number, group, op.index, op.status.value, op.line))
                 case Noted():
-                    self._facts.append((group, op.name, orjson.dumps(op.value).decode()))
+                    self._facts.append((group, op.name.encode(), orjson.dumps(op.value)))
                 case ClockNoted():
                     self._clocks.append((group, op.scope, op.offset_s))
                 case _:
                     assert_never(op)
 
-    def values(self) -> list[Any]:
-        """What `record_ops` takes behind the commit's number."""
-        values: list[Any] = [
-            _numbers(binding.wave for binding in self._bindings),
-            _numbers(binding.scope for binding in self._bindings),
-            _numbers(binding.epoch for binding in self._bindings),
+    def values(self) -> list[bytes | None]:
+        """What `record_commit` takes behind the commit's number, as `_FORMATS` tells."""
+        values: list[bytes | None] = [
+            _words("NULL" if value is None else str(value) for value in column)
+            for column in zip(*((one.wave, one.scope, one.epoch) for one in self.bindings), strict=True)
         ]
-        for rows, texts in ((self._events, (3, 4)), (self._results, (3, 4)), (self._facts, (1, 2)), (self._clocks, ())):
-            width = 5 if rows is self._events or rows is self._results else 3
-            columns: Sequence[Any] = list(zip(*rows, strict=True)) or [None] * width
-            for number, column in enumerate(columns):
-                values.append(None if column is None else [*column] if number in texts else _numbers(column))
+        values.append(_words(map(str, (self.bindings[binding] for binding in self._groups))))
+        for rows in (self._events, self._results):
+            if rows:
+                numbers, groups, indexes, words, bodies = zip(*rows, strict=True)
+                values += [_words(map(str, column)) for column in (numbers, groups, indexes)]
+                values += [_words(words), _array(_BYTEA, bodies)]
+            else:
+                values += [None] * 5
+        if self._facts:
+            groups, names, facts = zip(*self._facts, strict=True)
+            values += [_words(map(str, groups)), _array(_TEXT, names), _array(_TEXT, facts)]
+        else:
+            values += [None] * 3
+        values += [_words(map(repr, column)) for column in zip(*self._clocks, strict=True)] or [None] * 3
         return values
 
-    def outcomes(
-        self,
-        lost: set[int],
-        refused: Mapping[int, str],
-        seqs: Sequence[int | None],
-        counts: dict[str, dict[str, int]],
-    ) -> list[Outcome]:
+    def outcomes(self, told: _CommitAnswer) -> list[Outcome]:
         """What became of each group."""
-        last = {group: seq for (_, group, _, _, _), seq in zip(self._results, seqs, strict=False)}
-        by_wave = {int(wave): Counter({Status(name): n for name, n in c.items() if n}) for wave, c in counts.items()}
-        told: list[Outcome] = []
-        for group, binding in enumerate(self._bindings, 1):
+        lost = set(told.lost or ())
+        refused = dict(zip(told.refused or (), told.whys or (), strict=True))
+        last = {group: seq for (_, group, _, _, _), seq in zip(self._results, told.seqs or (), strict=False)}
+        by_wave = {
+            wave: Counter({Status(name): n for name, n in counts.items() if n})
+            for wave, counts in (told.counts or {}).items()
+        }
+        outcomes: list[Outcome] = []
+        for group, binding in enumerate(self._groups, 1):
             if group in lost:
                 why = "has a lease on what this is about" if binding.scope is None else "has taken its scope over"
-                told.append(LaneLost(f"{binding.name}: another process {why}"))
+                outcomes.append(LaneLost(f"{binding.name}: another process {why}"))
             elif (reason := refused.get(group)) is not None:
-                told.append(IntentRefused(f"{binding.name}: nothing new is sent: {reason}", reason))
+                outcomes.append(IntentRefused(f"{binding.name}: nothing new is sent: {reason}", reason))
             elif (seq := last.get(group)) is None:
-                told.append(None)
+                outcomes.append(None)
             else:
-                told.append(Receipt(seq, by_wave[binding.wave]))
-        return told
+                outcomes.append(Receipt(seq, by_wave[binding.wave]))
+        return outcomes
 
 
-def _named(binding: Binding) -> str:
-    """As `versions_of` of the database names it."""
-    return f"{binding.wave}/{'' if binding.scope is None else binding.scope}"
+_BYTEA, _TEXT = 17, 25  # as PostgreSQL numbers these types
+_ARRAY, _ITEM = struct.Struct("!iiiii").pack, struct.Struct("!i").pack
+_NUMBERS, _BINARY = (0,), (1,)
+_FORMATS = (*_NUMBERS * 11, *_BINARY, *_NUMBERS * 4, *_BINARY, *_NUMBERS, *_BINARY * 2, *_NUMBERS * 3)
+_COMMIT = Prepared(b"batcher_record_commit", RECORD_COMMIT.encode(), _FORMATS)
 
 
-def _numbers(values: Iterable[float | None]) -> str:
-    """An array as PostgreSQL writes it: of the same type whatever it holds, so that a prepared statement fits."""
-    return "{" + ",".join("NULL" if value is None else repr(value) for value in values) + "}"
+def _words(words: Iterable[str]) -> bytes:
+    """An array of numbers, or of words of letters, as PostgreSQL writes it."""
+    return f"{{{','.join(words)}}}".encode()
+
+
+def _array(of: int, items: Sequence[bytes]) -> bytes:
+    """An array of *items* of the type with that number, in binary: its dimensions, whether it has NULL, and so on."""
+    parts = [_ARRAY(1, 0, of, len(items), 1)]
+    for item in items:
+        parts += (_ITEM(len(item)), item)
+    return b"".join(parts)

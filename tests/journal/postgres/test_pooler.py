@@ -42,7 +42,7 @@ def pooled(cluster: Cluster) -> Iterator[Callable[[str], int]]:
         (home / "ini").write_text(
             f"[databases]\npostgres = host=127.0.0.1 port={cluster.port} user=batcher\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\npool_mode = {mode}\n"
-            "unix_socket_dir =\n"
+            "unix_socket_dir =\nserver_reset_query =\n"
         )
         assert BOUNCER is not None
         started.append(
@@ -76,9 +76,16 @@ def test_a_pooler_that_does_not_keep_sessions_is_refused(
 
 
 def test_a_pooler_that_keeps_sessions_is_like_none(cluster: Cluster, pooled: Callable[[str], int]) -> None:
-    keeper = PostgresKeeper(Address(cluster.url(port=pooled("session")), prepared(cluster).schema))
-    record = keeper.new_wave("tested")
-    plan(record, 2)
-    record.commit([Happened(index=0, event=INTENT)])
-    assert record.events(0) == [INTENT]
-    keeper.close()
+    """Also one that leaves to the next client what the last one had prepared."""
+    address = Address(cluster.url(port=pooled("session")), prepared(cluster).schema)
+    sessions = set()
+    for index in range(2):
+        keeper = PostgresKeeper(address)
+        record = keeper.new_wave(f"tested {index}")
+        plan(record, 2)
+        record.commit([Happened(index=0, event=INTENT)])
+        assert record.events(0) == [INTENT]
+        sessions.add(keeper.link.row("SELECT pg_backend_pid()"))
+        keeper.link.connection.close()  # in order, so that the pooler keeps the session
+        keeper.close()
+    assert len(sessions) == 1

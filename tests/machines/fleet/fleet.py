@@ -264,11 +264,11 @@ _LEAST_LEFT = (
 
 def take_out_the_fence(cluster: Cluster) -> None:
     """Have the database record what is written by a lease that is lost: the mutation that has to be caught."""
-    source = str(cluster.ask("SELECT pg_get_functiondef('batcher.record_ops'::regproc)"))
-    before = "WHERE g.scope IS NOT NULL"
+    source = str(cluster.ask("SELECT pg_get_functiondef('batcher.record_commit'::regproc)"))
+    before = "i.scope IS NOT NULL AND"
     assert source.count(before) == 1
     with psycopg.connect(cluster.url(), autocommit=True) as database:
-        database.execute(source.replace(before, "WHERE g.scope IS NOT NULL AND false"))
+        database.execute(source.replace(before, f"{before} false AND"))
 
 
 async def until(is_so: Any, patience_s: float) -> bool:

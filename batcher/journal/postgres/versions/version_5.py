@@ -6,7 +6,7 @@ taken up again, cost as much as reading the whole wave, and the next 1000 the sa
 What it says is done to a database, and never changed.
 """
 
-from batcher.journal.postgres.version_2 import RECORD_OPS
+from batcher.journal.postgres.versions.version_2 import RECORD_OPS
 
 _DECLARED = """    base int;
 BEGIN
