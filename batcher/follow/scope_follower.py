@@ -74,6 +74,8 @@ class ScopeFollower:
         """Follow *entry*, which has a comparison without a verdict: from now on, or from when it is to start."""
         since = entry.start_at or entry.submitted_at or self._clock.now()
         age_s = self._clock.now() - since
+        if entry.start_at is None:  # another machine submitted it, whose clock is ahead, or ours was set back
+            age_s = max(0.0, age_s)
         entry.began = self._clock.monotonic() - age_s
         self._again(entry, max(0.0, -age_s, min(self._polling.soonest_s, self._polling.soonest_s - age_s)))
 

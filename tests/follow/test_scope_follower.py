@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
+from batcher.clock import utc
 from batcher.drs.v3.batch_status import READY
 from batcher.follow.follower import FollowEnd
 from batcher.follow.verdict import Verdict, VerdictLine
@@ -232,6 +233,19 @@ async def test_a_start_in_the_future_is_not_looked_at_before(tmp_path: Path) -> 
         seen = [look.at for look in looks(sim)[before:]]
     assert min(seen) >= start - 1
     assert lines["k0"].verdict is Verdict.CONSISTENT
+
+
+async def test_what_a_clock_ahead_of_ours_submitted_is_looked_at_all_the_same(tmp_path: Path) -> None:
+    """Another machine sent it, or our clock was set back: the verdict is not to be late by what lies between them."""
+    async with cloud() as sim:
+        made = await created(sim, tmp_path / "r.jsonl")
+        later = [one.model_copy(update={"submitted_at": utc(sim.now + 7200)}) for one in made]
+        (tmp_path / "r.jsonl").write_bytes(b"".join(one.to_line() for one in later))
+        before, began = len(looks(sim)), sim.now
+        _, lines = await watched(tmp_path / "r.jsonl")
+        seen = [look.at for look in looks(sim)[before:]]
+    assert lines["k0"].verdict is Verdict.CONSISTENT
+    assert min(seen) < began + 60
 
 
 async def test_an_outage_is_waited_out(tmp_path: Path) -> None:
