@@ -14,12 +14,14 @@ from dataclasses import dataclass
 from batcher.journal.postgres.leases import LASTS_S
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.manifest import Entry
-from tests.worlds.cloud import Sent, Traffic, WorldCloud
+from tests.worlds.cloud import Read, Sent, Traffic, WorldCloud
 from tests.worlds.fleet_machine import At, Blow, FleetMachine, Shared
-from tests.worlds.fleet_spec import FleetSpec, draw_fleet
+from tests.worlds.fleet_parts import FleetSpec
+from tests.worlds.fleet_spec import draw_fleet
 from tests.worlds.freezing import run_freezing
 from tests.worlds.shared_database import SharedDatabase
 from tests.worlds.shared_orders import Order
+from tests.worlds.shared_verdicts import Decided
 from tests.worlds.spec import ENDPOINT
 
 _TURNS = 100_000
@@ -32,7 +34,7 @@ class FleetHistory:
 
     spec: FleetSpec
     sent: list[Sent]
-    reads: list[tuple[str, float]]
+    reads: list[Read]
     database: SharedDatabase
     is_settled: bool
     suffered: Counter[str]
@@ -54,6 +56,11 @@ class FleetHistory:
         seen["commits torn"] = self.database.torn
         seen["refused by orders"] = self.database.forbidden
         seen["worlds of fleets with orders"] = bool(self.spec.orders)
+        seen["look-ups of fleets"] = len(self.reads)
+        seen["worlds of fleets with verdicts"] = bool(self.database.followed)
+        seen["verdicts of fleets"] = sum(isinstance(one, Decided) for one in self.database.log)
+        seen["verdicts refused by the fence"] = self.database.verdicts_refused
+        seen["verdicts that were there"] = self.database.verdicts_known
         seen["late answers"] = sum(len(record.late) for record in records)
         return seen
 
@@ -83,6 +90,7 @@ class _Play:
         spec, world = self._spec, self._world
         for number, entries in enumerate(spec.waves):
             self._plan(number, entries)
+        world.database.followed |= {order.wave for order in spec.orders if order.wave and order.is_for_verdicts}
         for order in spec.orders:
             if order.after_intents is None:
                 self._loop.call_later(order.after_s, self._order, order)
@@ -101,7 +109,7 @@ class _Play:
         return FleetHistory(
             spec=spec,
             sent=world.traffic.sent,
-            reads=[(read.project, read.left_at) for read in world.traffic.reads],
+            reads=world.traffic.reads,
             database=world.database,
             is_settled=is_settled,
             suffered=Counter(world.suffered),
@@ -141,6 +149,9 @@ class _Play:
         for machine in self._machines:
             machine.link.fails = 0.0
             machine.process.blows.clear()
+        for order in self._spec.orders:  # so much may never have been intended
+            if order.after_intents is not None and order.is_for_verdicts:
+                self._order(order)
 
     def _say_calm(self) -> None:
         self._world.cloud.say("--- from now on nothing goes wrong")

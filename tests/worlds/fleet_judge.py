@@ -10,7 +10,8 @@ from batcher.life.result import Status
 from tests.worlds.cloud import Sent, are_clear
 from tests.worlds.fleet import FleetHistory
 from tests.worlds.fleet_judge_log import judge_log
-from tests.worlds.fleet_spec import MEMBER
+from tests.worlds.fleet_judge_verdicts import judge_verdicts
+from tests.worlds.fleet_parts import MEMBER
 from tests.worlds.judge import HALF_FIELDS, limit_broken
 from tests.worlds.shared_database import SharedRecord
 from tests.worlds.violation import Violation
@@ -18,7 +19,7 @@ from tests.worlds.violation import Violation
 
 def judge_fleet(history: FleetHistory) -> list[Violation]:
     """Every promise that was broken."""
-    checks = (_once, _settled, _fenced, _limits, _told, judge_log, _defects)
+    checks = (_once, _settled, _fenced, _limits, _told, judge_log, judge_verdicts, _defects)
     return [violation for check in checks for violation in check(history)]
 
 
@@ -77,8 +78,9 @@ def _limits(history: FleetHistory) -> Iterator[Violation]:
     """The limits hold over all machines, that of look-ups as well."""
     # What a frozen machine had let leave comes when it wakes.
     creates = [(sent.job[0], sent.left_at) for sent in history.sent if sent.checked_at == sent.left_at]
+    reads = [(read.project, read.left_at) for read in history.reads]
     base = history.spec.base
-    for name, rate, left in (("creates", base.rate, creates), ("look-ups", base.read_rate, history.reads)):
+    for name, rate, left in (("creates", base.rate, creates), ("look-ups", base.read_rate, reads)):
         by_project: dict[str, list[float]] = defaultdict(list)
         for project, at in left:
             by_project[project].append(at)

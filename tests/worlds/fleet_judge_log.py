@@ -12,7 +12,7 @@ from batcher.machines.held_scope import LEAVE_S
 from batcher.rates import Rate, parse_pace
 from tests.worlds.cloud import Sent, are_clear
 from tests.worlds.fleet import FleetHistory
-from tests.worlds.fleet_spec import MEMBER
+from tests.worlds.fleet_parts import MEMBER
 from tests.worlds.judge import limit_broken
 from tests.worlds.judge_hand import UNITS
 from tests.worlds.shared_database import Handed, Ordered, Recorded

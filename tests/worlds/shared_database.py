@@ -12,11 +12,13 @@ from batcher.journal.errors import IntentRefused, JournalFailed, LaneLost
 from batcher.journal.memory_record import MemoryRecord
 from batcher.journal.ops import Happened, Op, Receipt, Settled
 from batcher.journal.postgres.orders import Orders
+from batcher.journal.postgres.verdicts import KeptVerdict
 from batcher.journal.postgres.work import WaveWork
 from batcher.journal.postgres.writing import Binding
 from batcher.life.events import Answered, Intended
 from batcher.life.result import Status
 from tests.worlds.shared_orders import Named, Order, ScopeOrders, WaveOrders, as_told, forbidden
+from tests.worlds.shared_verdicts import Decided, Verdicts
 
 Outcome = Receipt | LaneLost | IntentRefused | None
 """What became of a group."""
@@ -26,9 +28,6 @@ class ServerDown(Exception):
     """The server fails, and comes back."""
 
 
-_ENDS = ("stopped", "deadline", "max_failures")
-
-
 class SharedRecord(MemoryRecord):
     """The record of one wave, with the answers that came to machines which had lost its scope."""
 
@@ -36,16 +35,24 @@ class SharedRecord(MemoryRecord):
         super().__init__(name, beside)
         self.number = number
         self.orders = WaveOrders()
+        self.verdicts = Verdicts()
         self.late: list[tuple[int, int, float, Answered]] = []  # index, epoch, when, answer
         self.settled_at: dict[int, float] = {}  # by index
 
     def has_left(self, named: Named) -> bool:
         """Whether entries of that scope have no result."""
-        return any(
-            entry.index not in self._wave.results
-            for entry in self._entries()
-            if (entry.scope.endpoint, entry.scope.project_id) == named
-        )
+        return any(index not in self._wave.results for index in self._indexes(named))
+
+    def undecided(self, named: Named) -> list[tuple[int, bytes]]:
+        """The results of that scope without a verdict, each with its number, in their order."""
+        lacking = [
+            index for index in self._indexes(named) if index in self._wave.results and index not in self.verdicts
+        ]
+        return sorted((seq, line) for seq, _, line in map(self._wave.results.__getitem__, lacking))
+
+    def _indexes(self, named: Named) -> list[int]:
+        entries = self._entries()
+        return [one.index for one in entries if (one.scope.endpoint, one.scope.project_id) == named]
 
     def late_answers(self, index: int, lease: int) -> list[Answered]:
         """What the cloud answered about an entry that was intended by that *lease*, and came too late."""
@@ -84,6 +91,17 @@ class Ordered:
     order: Order
 
 
+@dataclass(frozen=True, slots=True)
+class Leased:
+    """From *at* on the *scope* is *owner*'s until then, unless more is said; None: nobody's. *epoch* is its newest."""
+
+    at: float
+    scope: Named
+    epoch: int
+    owner: str | None
+    until: float
+
+
 @dataclass(slots=True)
 class Handed:
     """A group of *ops* that a machine handed over for *wave*, and what it was told became of it: `durable`, `refused`,
@@ -102,7 +120,8 @@ class SharedDatabase:
     records: dict[str, SharedRecord] = field(default_factory=dict)
     scopes: dict[Named, ScopeRow] = field(default_factory=dict)
     takes: list[tuple[float, Named, int, str]] = field(default_factory=list)
-    log: list[Recorded | Ordered] = field(default_factory=list)
+    leases: list[Leased] = field(default_factory=list)
+    log: list[Recorded | Ordered | Decided] = field(default_factory=list)
     handed: list[Handed] = field(default_factory=list)
     refused: int = 0  # groups of a lease that is somebody else's
     intents: int = 0
@@ -111,6 +130,9 @@ class SharedDatabase:
     repeated: int = 0  # commits that were there already
     shared: int = 0  # commits of several groups
     torn: int = 0  # of these, such as broke off in the middle
+    followed: set[str] = field(default_factory=set)  # waves of which verdicts are wanted, or will be
+    verdicts_refused: int = 0  # statements with verdicts, by a lease that is somebody else's
+    verdicts_known: int = 0  # that were there already
     _last: dict[str, tuple[int, list[Outcome]]] = field(default_factory=dict)
 
     def new_wave(self, wave: str) -> SharedRecord:
@@ -166,7 +188,7 @@ class SharedDatabase:
             answers = ((op.index, op.event) for op in ops if isinstance(op, Happened))
             record.late += [(at, epoch, now, event) for at, event in answers if isinstance(event, Answered)]
             return LaneLost(f"{binding.name}: another process has taken its scope over")
-        row = next(row for row in self.scopes.values() if row.id == binding.scope)
+        row = self._row(binding.scope)
         intends = any(isinstance(op, Happened) and isinstance(op.event, Intended) for op in ops)
         if intends and (why := self.forbids(record, row)) is not None:
             self.forbidden += 1
@@ -183,6 +205,36 @@ class SharedDatabase:
     def is_current(self, binding: Binding) -> bool:
         """Whether the lease by which something is written is the scope's newest: the fence."""
         return any(row.id == binding.scope and row.epoch == binding.epoch for row in self.scopes.values())
+
+    # --- verdicts -------------------------------------------------------------------------------------------
+
+    def record_verdicts(self, number: int, verdicts: Sequence[KeptVerdict], place: int, epoch: int) -> bool:
+        """`record_verdicts`: False where the lease with that *epoch* is not the scope's newest."""
+        record, row, now = self._numbered(number), self._row(place), self.loop.time()
+        if not self.may_decide(row, epoch):
+            self.verdicts_refused += 1
+            return False
+        new = record.verdicts.new(verdicts, record.settled_at)
+        self.verdicts_known += len(verdicts) - len(new)
+        for one in new:
+            record.verdicts.add(one.index)
+            self.log.append(Decided(now, record.name, row.named, epoch, one.index, one.verdict))
+        return True
+
+    def may_decide(self, row: ScopeRow, epoch: int) -> bool:
+        """Whether verdicts are written by that lease: the fence."""
+        return row.epoch == epoch
+
+    def undecided(self, number: int, place: int, after: int, limit: int) -> list[tuple[int, bytes]]:
+        """The next results there without a verdict, behind number *after*."""
+        found = self._numbered(number).undecided(self._row(place).named)
+        return [(seq, line) for seq, line in found if seq > after][:limit]
+
+    def _numbered(self, number: int) -> SharedRecord:
+        return next(one for one in self.records.values() if one.number == number)
+
+    def _row(self, place: int | None) -> ScopeRow:
+        return next(row for row in self.scopes.values() if row.id == place)
 
     # --- orders ---------------------------------------------------------------------------------------------
 
@@ -201,14 +253,12 @@ class SharedDatabase:
 
     def orders_for(self, number: int, place: int | None) -> Orders:
         """The orders for the wave with that number, in the scope with the number *place*."""
-        record = next(one for one in self.records.values() if one.number == number)
-        row = next(row for row in self.scopes.values() if row.id == place)
+        record, row = self._numbered(number), self._row(place)
         return as_told(record.orders, row.orders, self._counts(record), self.loop.time())
 
     def version_for(self, binding: Binding) -> int:
         """Which version the orders have by which something is written."""
-        row = next(row for row in self.scopes.values() if row.id == binding.scope)
-        return self.records[binding.name].orders.version + row.orders.version
+        return self.records[binding.name].orders.version + self._row(binding.scope).orders.version
 
     def _counts(self, record: SharedRecord) -> dict[Status, int]:
         return record.status_counts() if record.orders.max_failures is not None else {}
@@ -223,6 +273,7 @@ class SharedDatabase:
         row.free_since = row.free_since if row.until is None else row.until
         row.epoch, row.owner, row.until = row.epoch + 1, owner, now + lasts_s
         self.takes.append((now, named, row.epoch, owner))
+        self.leases.append(Leased(now, named, row.epoch, owner, row.until))
         return row.epoch, None if row.free_since is None else max(0.0, now - row.free_since)
 
     def renew(self, named: Named, epoch: int, owner: str, lasts_s: float) -> bool:
@@ -231,6 +282,7 @@ class SharedDatabase:
         if row.epoch != epoch:
             return False
         row.owner, row.until = owner, self.loop.time() + lasts_s
+        self.leases.append(Leased(self.loop.time(), named, epoch, owner, row.until))
         return True
 
     def give_back(self, named: Named, epoch: int) -> None:
@@ -238,38 +290,35 @@ class SharedDatabase:
         row = self.scopes[named]
         if row.epoch == epoch:
             row.epoch, row.owner, row.until, row.free_since = epoch + 1, None, None, self.loop.time()
+            self.leases.append(Leased(self.loop.time(), named, row.epoch, None, self.loop.time()))
 
     # --- work -----------------------------------------------------------------------------------------------
 
     def work_in(self, named: Named) -> list[WaveWork]:
-        """The waves that have entries without a result there."""
+        """The waves that have something left to do there: entries without a result, or verdicts that are wanted."""
         row = self.scopes[named]
-        return [
-            WaveWork(
-                id=record.name,
-                number=record.number,
-                version=record.orders.version + row.orders.version,
-                forbids=self.forbids(record, row),
-            )
-            for record in self.records.values()
-            if self._is_left(record, named)
-        ]
+        found = (self._work_of(record, row) for record in self.records.values())
+        return [work for work in found if work is not None]
+
+    def _work_of(self, record: SharedRecord, row: ScopeRow) -> WaveWork | None:
+        work = WaveWork(
+            id=record.name,
+            number=record.number,
+            version=record.orders.version + row.orders.version,
+            forbids=self.forbids(record, row),
+            wanted=record.orders.follow,
+            undecided=len(record.undecided(row.named)),
+        )
+        return work if work.follows or record.has_left(row.named) else None
 
     def waiting(self) -> list[Named]:
         """Scopes with work that nobody has."""
         now = self.loop.time()
         free = (row for row in self.scopes.values() if row.until is None or row.until <= now)
-        return [row.named for row in free if self._has_work(row)]
-
-    def _has_work(self, row: ScopeRow) -> bool:
-        return any(
-            self._is_left(record, row.named) and self.forbids(record, row) not in _ENDS
-            for record in self.records.values()
-        )
+        return [row.named for row in free if any(not work.is_ended for work in self.work_in(row.named))]
 
     def is_settled(self) -> bool:
-        """Whether every entry of every wave has a result."""
-        return all(record.is_settled() for record in self.records.values())
-
-    def _is_left(self, record: SharedRecord, named: Named) -> bool:
-        return not record.is_settled() and record.has_left(named)
+        """Whether every entry of every wave has a result, and a verdict where those are wanted."""
+        return all(record.is_settled() for record in self.records.values()) and not any(
+            self.records[wave].undecided(named) for wave in self.followed for named in self.scopes
+        )

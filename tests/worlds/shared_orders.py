@@ -28,6 +28,11 @@ class Order:
     scope: Named | None = None
     changes: tuple[tuple[str, Any], ...]
 
+    @property
+    def is_for_verdicts(self) -> bool:
+        """Whether it says that verdicts are wanted."""
+        return ("follow", True) in self.changes
+
 
 @dataclass(slots=True)
 class WaveOrders:
@@ -39,6 +44,7 @@ class WaveOrders:
     rate: str | None = None
     deadline_at: float | None = None
     max_failures: int | None = None
+    follow: bool = False  # verdicts are wanted
 
     def change(self, changes: tuple[tuple[str, Any], ...], now: float) -> None:
         """Take in *changes*, at *now*."""
