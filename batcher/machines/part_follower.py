@@ -203,9 +203,13 @@ class PartFollower:
                 self._verdicts.complete()
                 await asyncio.wait({writing})
         finally:
-            if self._spill is not None:
-                self._spill.close()
+            self.close()
         return told
+
+    def close(self) -> None:
+        """Let go of what is on disk: nothing is followed any more."""
+        if self._spill is not None:
+            self._spill.close()
 
     async def _ask_for_readiness(self) -> None:
         if self._ready is not None:

@@ -232,6 +232,7 @@ class _ScopeRun:
             await self._be_silent(part.period_s)
             self._unrecorded += await part.run()
         finally:
+            part.close()  # also where it never came to run
             running.remove(part)
             self._parts.pop(part.work.number, None)
             self._ended[part.work.number] = part.version

@@ -172,6 +172,8 @@ class WavePart:
 
     def close(self) -> None:
         """Nothing is waited for any more."""
+        if self._follower is not None:
+            self._follower.close()
         if self._deadline is not None:
             self._deadline.cancel()
         if self._engine is not None:

@@ -27,6 +27,9 @@ class Gate:
         self.is_shut = False
         self.slept_s = 0.0  # for which the machine was suspended, in all
         self._kept: list[_Turn] = []
+        loop = asyncio.get_running_loop()
+        if isinstance(loop, FreezingLoop):
+            loop.gates.append(self)
 
     def start(self, main: Callable[[], Coroutine[Any, Any, T]], name: str) -> "asyncio.Task[T]":
         """Run *main* as the machine's own."""
@@ -89,7 +92,11 @@ def _outside() -> Context:
 
 
 class FreezingLoop(VirtualLoop):
-    """See the module."""
+    """See the module. *gates* are those of all machines."""
+
+    def __init__(self, turns: int = -1) -> None:
+        super().__init__(turns)
+        self.gates: list[Gate] = []
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:  # type: ignore[override]
         """As any loop does, unless it is a frozen machine's."""
@@ -117,4 +124,10 @@ class FreezingLoop(VirtualLoop):
 def run_freezing(main: Callable[[], Coroutine[Any, Any, T]], *, turns: int) -> T:
     """Run *main* to its end in virtual time, on a loop whose machines can be frozen."""
     with libraries_on_loop_time(), asyncio.Runner(loop_factory=partial(FreezingLoop, turns)) as runner:
-        return runner.run(main())
+        try:
+            return runner.run(main())
+        finally:
+            loop = runner.get_loop()
+            assert isinstance(loop, FreezingLoop)
+            for gate in loop.gates:  # so that what is cancelled comes to its end
+                loop.call_soon(gate.open, context=_outside())

@@ -59,6 +59,7 @@ class SharedLink:
 
     async def commit(self, binding: Binding, ops: tuple[Op, ...]) -> Receipt | None:
         """Record *ops*. Raises `JournalFailed`, `LaneLost`, `IntentRefused`; cancelling it takes nothing back."""
+        self._see_that_it_lives()
         handed = Handed(binding.name, ops)
         self.database.handed.append(handed)
         done: asyncio.Future[Receipt | None] = self._loop.create_future()
@@ -68,10 +69,15 @@ class SharedLink:
 
     async def do(self, statement: Callable[[], T]) -> T:
         """What *statement* gives, after all that was handed over before. Raises `JournalFailed`."""
+        self._see_that_it_lives()
         answer: asyncio.Future[T] = self._loop.create_future()
         self._questions.append((statement, answer))
         self._serve()
         return await answer
+
+    def _see_that_it_lives(self) -> None:
+        if self.process.dead:  # it is being cleared away at the world's end
+            raise JournalFailed("the process is dead")
 
     def _serve(self) -> None:
         if self.serving is None or self.serving.done():
