@@ -53,12 +53,14 @@ _ALL_MADE = Settle(Status.CREATED, None, "every comparison asked for exists")
 class Moment(Struct, frozen=True, kw_only=True):
     """The time, as far as decisions need it. Seconds.
 
-    *since_intent_s* has passed, at least, since the last request left; *since_first_s* since this process first
-    sent the entry, without the time in which it only waited for its scope. *draw* is a random number in [0, 1) for
-    jitter. *time_may_be_told*: something of the scope may still be created that tells the cloud's time.
+    *since_intent_s* has passed, at least, since the last request left; *since_taken_up_s* since this process sent it,
+    or took up what another had sent; *since_first_s* since it first sent the entry, without the time in which it only
+    waited for its scope. *draw* is a random number in [0, 1) for jitter. *time_may_be_told*: something of the scope may
+    still be created that tells the cloud's time.
     """
 
     since_intent_s: float
+    since_taken_up_s: float
     since_first_s: float
     draw: float
     time_may_be_told: bool = False
@@ -265,7 +267,9 @@ def _in_doubt(state: EntryState, policy: Policy, moment: Moment) -> Action:
             "true with `batcher settle`",
         )
     unclear = [task_id for half in state.halves.values() for task_id in half.unclear or ()]
-    left_s = policy.landing_s + (policy.learn_s if moment.time_may_be_told else 0.0) - moment.since_intent_s
+    left_s = policy.landing_s - moment.since_intent_s
+    if moment.time_may_be_told:  # by what this process sees created, however long ago the request was
+        left_s = max(left_s, policy.landing_s + policy.learn_s - moment.since_taken_up_s)
     if unclear and left_s <= 0:
         return _unsettled(
             state,

@@ -46,7 +46,8 @@ class EntryStateMachine:
         self._governor = through.governor
         self._agenda = agenda
         self._cloud_clock = through.cloud_clock
-        self._began = max(context.clock.monotonic(), context.others_sent_until)
+        self._taken_up_at = context.clock.monotonic()
+        self._began = max(self._taken_up_at, context.others_sent_until)
         self.settled = 0
         self._unclear: set[int] = set()  # entries that wait for something to tell the cloud's time
 
@@ -64,6 +65,7 @@ class EntryStateMachine:
         context = self._context
         return Moment(
             since_intent_s=self.since_intent(held),
+            since_taken_up_s=context.clock.monotonic() - (self._taken_up_at if held.sent_at is None else held.sent_at),
             since_first_s=self._since_first(held),
             draw=context.rng.random(),
             time_may_be_told=self._time_may_be_told(held),

@@ -147,7 +147,7 @@ class LookUps:
             if self._cloud_clock.at(instant) != before:
                 return True  # another look-up has just learnt it
             known = self._cloud_clock.wanted(instant)
-            if known is None and instant.timebase not in self._read_journal:
+            if known is None and (instant.timebase not in self._read_journal or before is None):
                 await self._recall(held, instant)
                 known = self._cloud_clock.wanted(instant)
             return known is not None and await self._ask(known)

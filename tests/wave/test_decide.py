@@ -14,7 +14,14 @@ from batcher.life.state import EntryState, HalfState, fold, history
 from tests.wave.made import DATA, NOON, OBJECT, trouble
 
 POLICY = Policy(attempts=3, landing_s=150.0, looks_s=(2.0, 15.0, 60.0), wait_ready_s=120.0)
-NOW = Moment(since_intent_s=1.0, since_first_s=1.0, draw=0.5)
+
+
+def after(seconds: float, draw: float = 0.5) -> Moment:
+    """So long after this process sent the request, its first."""
+    return Moment(since_intent_s=seconds, since_taken_up_s=seconds, since_first_s=seconds, draw=draw)
+
+
+NOW = after(1.0)
 BOTH = frozenset({OBJECT, DATA})
 INTENT = Intended(at=NOON, asked=BOTH)
 
@@ -168,7 +175,7 @@ def test_a_doubt_is_looked_up_and_never_sent_again() -> None:
 )
 def test_looks_come_rarer_and_one_when_nothing_can_land_any_more(looks: int, since_s: float, after_s: float) -> None:
     events = [LookedUp(at=NOON, since=NOON)] * looks
-    action = decide(state(INTENT, *events), POLICY, Moment(since_intent_s=since_s, since_first_s=since_s, draw=0.5))
+    action = decide(state(INTENT, *events), POLICY, after(since_s))
     assert isinstance(action, LookUp)
     assert action.after_s == pytest.approx(after_s)
 
@@ -179,7 +186,7 @@ def test_looks_come_rarer_and_one_when_nothing_can_land_any_more(looks: int, sin
 def test_a_look_that_failed_is_soon_made_again(failed: int, since_s: float, after_s: float) -> None:
     """After 1, 2, 4 s; never past the moment from which nothing can land."""
     events = [LookedUp(at=NOON), *[LookedUp(at=NOON, trouble=MAYBE)] * failed]
-    moment = Moment(since_intent_s=since_s, since_first_s=since_s, draw=1.0)
+    moment = after(since_s, draw=1.0)
     action = decide(state(INTENT, *events), POLICY, moment)
     assert isinstance(action, LookUp)
     assert action.after_s == pytest.approx(after_s)
@@ -187,13 +194,14 @@ def test_a_look_that_failed_is_soon_made_again(failed: int, since_s: float, afte
 
 def test_what_only_the_clouds_time_can_tell_waits_for_it() -> None:
     """As long as something may still be created that tells it, and not for ever."""
-    after = state(INTENT, look(Sight.UNCLEAR, Sight.ABSENT, "x"))
-    landed = replace(NOW, since_intent_s=POLICY.landing_s)
-    assert isinstance(decide(after, POLICY, NOW), LookUp)
-    assert isinstance(decide(after, POLICY, replace(landed, time_may_be_told=True)), LookUp)
-    late = replace(landed, since_intent_s=POLICY.landing_s + POLICY.learn_s, time_may_be_told=True)
+    unclear = state(INTENT, look(Sight.UNCLEAR, Sight.ABSENT, "x"))
+    landed = after(POLICY.landing_s)
+    assert isinstance(decide(unclear, POLICY, NOW), LookUp)
+    assert isinstance(decide(unclear, POLICY, replace(landed, time_may_be_told=True)), LookUp)
+    late = replace(after(POLICY.landing_s + POLICY.learn_s), time_may_be_told=True)
+    assert isinstance(decide(unclear, POLICY, replace(late, since_taken_up_s=1.0)), LookUp)  # another had sent it
     for moment in (landed, late):
-        action = decide(after, POLICY, moment)
+        action = decide(unclear, POLICY, moment)
         assert isinstance(action, Settle)
         assert action.status is Status.UNSETTLED
     told = state(INTENT, look(Sight.UNCLEAR, Sight.ABSENT, "x"), look(Sight.FOUND, Sight.ABSENT, "x"))
@@ -255,7 +263,7 @@ def test_absent_but_it_may_still_land_is_looked_up_again(sight: Sight) -> None:
 
 
 def unsettled(events: list[Event], policy: Policy = POLICY, since_s: float = 1.0) -> str:
-    action = decide(state(*events), policy, Moment(since_intent_s=since_s, since_first_s=since_s, draw=0.5))
+    action = decide(state(*events), policy, after(since_s))
     assert isinstance(action, Settle)
     assert action.status is Status.UNSETTLED
     assert action.trouble is not None
@@ -320,7 +328,7 @@ def test_what_the_cloud_asked_for_is_waited_for_after_a_look_up_too() -> None:
     busy = trouble(Fate.MAYBE, retry_after_s=300.0)
     absent = state(INTENT, answered(busy, busy), look(Sight.PROVEN_ABSENT, Sight.PROVEN_ABSENT))
     for since_s, after_s in ((160.0, 140.0), (301.0, 0.0)):
-        action = decide(absent, POLICY, Moment(since_intent_s=since_s, since_first_s=since_s, draw=0.5))
+        action = decide(absent, POLICY, after(since_s))
         assert isinstance(action, Send)
         assert action.after_s == pytest.approx(after_s)
 

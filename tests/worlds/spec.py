@@ -151,9 +151,9 @@ class WorldManifest:
     digest: str
     file: Path = field(default=Path("manifest.jsonl"))
 
-    def read(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool) -> Iterator[Entry]:
-        """The entries."""
-        return iter(self.entries)
+    def read_batches(self, defaults: RunDefaults, *, now: float, allow_duplicates: bool) -> Iterator[list[Entry]]:
+        """The entries, all at once."""
+        yield [*self.entries]
 
 
 def draw_spec(seed: int) -> Spec:
