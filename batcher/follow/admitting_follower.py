@@ -12,16 +12,15 @@ from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
 from batcher.follow.follower import FollowEnd, FollowStatus
 from batcher.follow.following import Following, in_thread
-from batcher.holding.admission import Admittance, Admitted
-from batcher.holding.readiness_admission import ReadinessAdmission, ReadinessAdmissions
-from batcher.holding.running_limit import RunningLimit
+from batcher.holding.admission import Admittance
+from batcher.holding.entry_holding import EntryHolding, readiness_of, why_not_counted
+from batcher.holding.readiness_admission import ReadinessAdmissions
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.result import Result
 from batcher.settings import RunSettings
 from batcher.wave.stop import Stop, StopKind, Stopping
 
 _OPENING_CANCELLED = Stop(StopKind.ASKED, "the opening was cancelled")
-_READY_POLLS = 6  # a job that is not ready is looked at so many times less often than a comparison
 
 
 class AdmittingFollower:
@@ -49,8 +48,8 @@ class AdmittingFollower:
         self._rng = rng
         self._stopping = stopping
         self._ready: ReadinessAdmissions | None = None
-        self._running = RunningLimit(settings.max_running, settings.max_running_per)
-        self._plans: dict[int, PlannedEntry] = {}  # of entries that were admitted and have no result yet
+        self._holding = EntryHolding(settings)
+        self._running = self._holding.running
         self._following: Following | None = None
         self._asking: asyncio.Task[None] | None = None  # for the states of jobs
         self._lost: Trouble | None = None  # why a scope stopped for good
@@ -88,15 +87,9 @@ class AdmittingFollower:
     def begin(self, reads: Mapping[Scope, Pass]) -> None:
         """The lanes are there: look through *reads* from now on. Raises `UserError`."""
         readers = {scope: ScopeReader(one, self._clock) for scope, one in reads.items()}
-        poll_s = _READY_POLLS * self._settings.poll
         if self._settings.wait_ready > 0:
-            self._ready = ReadinessAdmissions(
-                {
-                    scope: ReadinessAdmission(
-                        reader, self._clock, self._rng, wait_s=self._settings.wait_ready, poll_s=poll_s
-                    )
-                    for scope, reader in readers.items()
-                }
+            self._holding.ready = self._ready = ReadinessAdmissions(
+                {scope: readiness_of(one, self._settings, self._clock, self._rng) for scope, one in readers.items()}
             )
             self._asking = asyncio.create_task(self._ready.run(), name="ready")
             self._asking.add_done_callback(self._asked)
@@ -110,13 +103,7 @@ class AdmittingFollower:
 
         After `Waits`, *again* is called.
         """
-        if self._ready is not None:
-            admittance = self._ready.ask(entry, again)
-            if not isinstance(admittance, Admitted):
-                return admittance
-        if self._following is not None:
-            self._plans[entry.index] = entry
-        admittance = self._running.ask(entry, again)
+        admittance = self._holding.ask(entry, again, is_followed=self._following is not None)
         if self._running.waits and (why := self._lost or self._barred) is not None:
             self._stop_counting(why)
         return admittance
@@ -134,12 +121,11 @@ class AdmittingFollower:
             self._stop_counting(trouble)
 
     def _stop_counting(self, trouble: Trouble) -> None:
-        why = f"how many comparisons are running cannot be told any more: {trouble.error_msg}"
-        self._stopping.stop(Stop(StopKind.REFUSED, why))
+        self._stopping.stop(Stop(StopKind.REFUSED, why_not_counted(trouble)))
 
     def settled(self, result: Result) -> None:
         """An entry has its result: what it created is followed from now on."""
-        plan = self._plans.pop(result.index, None)
+        plan = self._holding.plan_of(result.index)
         self._running.settled(result)
         if self._following is not None:
             self._following.add(result, plan)

@@ -25,9 +25,9 @@ from batcher.errors import UserError
 from batcher.follow.followed_entry import FollowedEntry, followed
 from batcher.follow.follower import Follower, FollowStatus, first_of
 from batcher.follow.spill_file import SpillFile
-from batcher.holding.admission import Admittance, Admitted
+from batcher.holding.admission import Admittance
+from batcher.holding.entry_holding import EntryHolding, readiness_of, why_not_counted
 from batcher.holding.readiness_admission import ReadinessAdmission
-from batcher.holding.running_limit import RunningLimit
 from batcher.journal.errors import JournalFailed
 from batcher.journal.port import Record, SharedJournal
 from batcher.life.entry import PlannedEntry, Scope
@@ -41,7 +41,6 @@ from batcher.settings import RunSettings
 T = TypeVar("T")
 
 _BATCH = 256  # results and entries read at a time
-_READY_POLLS = 6  # a job that is not ready is looked at so many times less often than a comparison
 
 
 class PartFollower:
@@ -67,14 +66,12 @@ class PartFollower:
         self._clock, self._rng = clock, rng
         self._on_trouble = on_trouble
         self._reader = ScopeReader(through, clock)
-        self._running = RunningLimit(settings.max_running, settings.max_running_per)
+        self._holding = EntryHolding(settings)
+        self._running = self._holding.running
         self._counts = settings.max_running is not None or bool(settings.max_running_per)
         self._ready: ReadinessAdmission | None = None
         if settings.wait_ready > 0:
-            self._ready = ReadinessAdmission(
-                self._reader, clock, rng, wait_s=settings.wait_ready, poll_s=_READY_POLLS * settings.poll
-            )
-        self._plans: dict[int, PlannedEntry] = {}  # of entries that were admitted and have no result yet
+            self._holding.ready = self._ready = readiness_of(self._reader, settings, clock, rng)
         self._seen = _FollowedIndexes()  # of the entries that are followed, or were
         self._verdicts = KeptVerdicts(keeper, held, part, clock, self._fail)
         self._spill: SpillFile | None = None
@@ -136,7 +133,7 @@ class PartFollower:
 
     async def _plan_of(self, result: Result) -> PlannedEntry | None:
         with suppress(JournalFailed):  # it only tells beforehand what a look tells as well
-            return self._plans.pop(result.index, None) or await self._journal.ask(Record.entry, result.index)
+            return self._holding.plan_of(result.index) or await self._journal.ask(Record.entry, result.index)
         return None
 
     async def _count_begun(self) -> None:
@@ -155,13 +152,7 @@ class PartFollower:
 
         After `Waits`, *again* is called.
         """
-        if self._ready is not None:
-            admittance = self._ready.ask(entry, again)
-            if not isinstance(admittance, Admitted):
-                return admittance
-        if self._follower is not None:
-            self._plans[entry.index] = entry
-        admittance = self._running.ask(entry, again)
+        admittance = self._holding.ask(entry, again, is_followed=self._follower is not None)
         self._see_that_nobody_waits_for_ever()
         return admittance
 
@@ -237,8 +228,7 @@ class PartFollower:
     def _see_that_nobody_waits_for_ever(self) -> None:
         """Nobody is let in any more where nobody can see what has ended."""
         if self._running.waits and (trouble := self.barred) is not None:
-            why = f"how many comparisons are running cannot be told any more: {trouble.error_msg}"
-            self._fail(UserError(why))
+            self._fail(UserError(why_not_counted(trouble)))
 
     def _fail(self, error: BaseException) -> None:
         """Nothing can be followed any more here."""
