@@ -195,9 +195,9 @@ class ServiceClient:
                 )
             waited_s = self._clock.monotonic() - began
             if waited_s >= self.patience_s:
+                told, why = rough_duration(waited_s), trouble.why.rstrip(".")
                 raise ServiceLost(
-                    f"the service at {self.access.url} has not answered for {rough_duration(waited_s)}: {trouble.why}.",
-                    sent=sent,
+                    f"the service at {self.access.url} has given no answer to go by for {told}: {why}.", sent=sent
                 )
             self._unreached(trouble.why)
             await self._clock.sleep(max(trouble.after_s or 0.0, pause_s * self._rng.uniform(0.5, 1.0)))

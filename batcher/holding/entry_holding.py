@@ -20,7 +20,7 @@ from batcher.settings import RunSettings
 _READY_POLLS = 6  # a job that is not ready is looked at so many times less often than a comparison
 
 
-class Readiness(Protocol):
+class KnowsReadiness(Protocol):
     """Tells whether jobs are ready: of one scope, or of all."""
 
     def ask(self, entry: PlannedEntry, again: Callable[[], None]) -> Admittance:
@@ -33,7 +33,7 @@ class EntryHolding:
 
     def __init__(self, settings: RunSettings) -> None:
         self.running = RunningLimit(settings.max_running, settings.max_running_per)
-        self.ready: Readiness | None = None
+        self.ready: KnowsReadiness | None = None
         self._plans: dict[int, PlannedEntry] = {}  # of entries that were let go and have no result yet
 
     def ask(self, entry: PlannedEntry, again: Callable[[], None], *, is_followed: bool) -> Admittance:

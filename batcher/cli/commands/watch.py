@@ -15,7 +15,7 @@ from batcher.cli.service_options import is_at_service, only_with_service, servic
 if TYPE_CHECKING:
     from batcher.drs.auth.sources import CredentialSources
     from batcher.follow.follower import FollowEnd
-    from batcher.journal.place import JournalPlace
+    from batcher.journal.place import JournalPlace, WavePlace
     from batcher.settings import RunSettings
 
 _SETTINGS = (
@@ -107,6 +107,8 @@ def command(
     acceptances = accepted_by(settings)
     with telling_stop(settings, "watch"):
         end = _follow(results, journal, settings, credential_sources(settings, loaded.config, options))
+    if place is not None:
+        _bring_what_came(place, results)
     verdicts = FollowSummary.of(results, end, acceptances, journal=journal, entries=counts)
     said = {"results": str(results), "exit_code": verdicts.exit_code, **verdicts.as_json()}
     if as_json:
@@ -119,6 +121,18 @@ def command(
         verdicts.print(console(stderr=True), advice=advice_for(journal))
     tell_end(settings, "watch", verdicts.text, said)
     return verdicts.exit_code
+
+
+def _bring_what_came(place: "WavePlace", results: Path) -> None:
+    """Have RESULTS say what was settled while others were followed, so that it is judged as what it is."""
+    from batcher.cli.commands.shared.lines import bring_in_line
+    from batcher.cli.show.terminal import note
+    from batcher.errors import UserError
+
+    try:
+        bring_in_line(place, results)
+    except UserError as error:  # the verdicts are there all the same
+        note(f"what was settled meanwhile is not in {results}: {error.message}")
 
 
 def _follow(
