@@ -3,7 +3,7 @@
 What fences one process off from another is in `schema.py`; who has which scope, in `leases.py`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Concatenate, ParamSpec, TypeVar
 from uuid import UUID, uuid4
@@ -81,13 +81,13 @@ class PostgresJournal:
         """The same for the lane of *scope*, by the lease with that *epoch*. Raises `JournalFailed`."""
         return PostgresJournal(self._record, self._group, self._record.binding(scope, epoch))
 
-    async def record(self, *ops: Op) -> Receipt | None:
+    def record(self, *ops: Op) -> Awaitable[Receipt | None]:
         """Make *ops* durable, in order, all or none.
 
         Raises `JournalFailed`, `LaneLost` where the lease by which they are written is somebody else's by now, and
         `IntentRefused` where an order forbids what they intend.
         """
-        return await self._group.write(self._binding, ops)  # cancelling it takes nothing back
+        return self._group.write(self._binding, ops)  # cancelling it takes nothing back
 
     @property
     def place(self) -> int | None:
