@@ -12,7 +12,7 @@ import orjson
 
 from batcher import logs, streams
 from batcher.cli import exits
-from batcher.cli.show.at_the_end import accepted_by, check_end, tell_end, telling_stop
+from batcher.cli.show.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end, telling_stop
 from batcher.cli.show.ending import exit_code, print_ending, print_next, print_unrecorded
 from batcher.cli.show.progress import progress
 from batcher.cli.show.running_wave import RunningWave
@@ -132,7 +132,7 @@ def conduct(
         from batcher.cli.show.follow_end import FollowSummary
 
         verdict = FollowSummary.of(results, ended.followed, acceptances, journal=ended.journal)
-        said |= verdict.as_json()
+        said |= verdict.as_json(None if as_json else MOST_TOLD)
         text += f"; {verdict.text}"
         code = verdict.exit_code if code in (exits.CREATED, exits.INCOMPLETE) and verdict.exit_code else code
         said["exit_code"] = code

@@ -19,7 +19,7 @@ from typing import Any
 
 from _bench.checking import write_full
 from _bench.common import ROOT, Row, child, cloud, command, surroundings, write_manifest
-from _bench.counts import each
+from _bench.counts import a_verdict, each
 
 Figures = dict[str, Any]
 Measure = Callable[..., Figures]
@@ -69,6 +69,8 @@ def rows(revision: str, *, quick: bool) -> Iterator[Row]:
         if valgrind := shutil.which("valgrind"):
             here, there = (each(valgrind, "instructions", at_once, "wave", tree) for tree in (ROOT, before))
             yield _row("a wave, answers at once: instructions an entry", [(here, there)])
+            here, there = (a_verdict(valgrind, at_once, tree) for tree in (ROOT, before))
+            yield _row("watch: instructions a verdict, its look and its part of the gate included", [(here, there)])
 
 
 def _check(manifest: Path, *, tree: Path) -> Figures:

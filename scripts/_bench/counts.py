@@ -12,12 +12,14 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from _bench.common import ROOT, Row, at_most, cloud, surroundings
+from _bench.common import ROOT, Row, at_most, cloud, command, surroundings, write_manifest
 
 _FEW, _MANY = 200, 1_000
 _TOOLS = {
@@ -49,6 +51,23 @@ def each(valgrind: str, what: str, port: int, kind: str, tree: Path = ROOT) -> f
     return (many - few) / (_MANY - _FEW)
 
 
+def a_verdict(valgrind: str, port: int, tree: Path = ROOT) -> float:
+    """How many instructions `watch` takes for a verdict in the build of *tree*: its look, its line, its part of the
+    gate."""
+    _compiled(tree)
+    found = []
+    for entries in (_FEW, _MANY):
+        with TemporaryDirectory() as folder:
+            manifest = write_manifest(Path(folder, "wave.jsonl"), entries)
+            results = str(Path(folder, "results.jsonl"))
+            where = ("--endpoint", f"http://127.0.0.1:{port}", "--project-id", "p", "--rate", "off")
+            command("run", str(manifest), "-o", results, *where, tree=tree)
+            time.sleep(1.1)  # each is due at once
+            watch = ["-m", "batcher", "watch", results, "--poll", "1s", "--read-rate", "off"]
+            found.append(_counted(valgrind, "instructions", watch, tree))
+    return (found[1] - found[0]) / (_MANY - _FEW)
+
+
 def _compiled(tree: Path) -> None:
     """The first of two runs must not compile what the second finds compiled."""
     for part in ("batcher", "scripts/_bench"):
@@ -56,12 +75,17 @@ def _compiled(tree: Path) -> None:
 
 
 def _count(valgrind: str, kind: str, what: str, port: int, entries: int, tree: Path) -> int:
-    (tool, *options), pattern = _TOOLS[what]
     order = json.dumps({"port": port, "entries": entries, "concurrency": 32})
+    return _counted(valgrind, what, ["-m", "_bench.child", kind, order], tree)
+
+
+def _counted(valgrind: str, what: str, words: list[str], tree: Path) -> int:
+    """How many of *what* Python with these *words* takes."""
+    (tool, *options), pattern = _TOOLS[what]
     where = surroundings(tree)
     where["env"] |= {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0"}
     done = subprocess.run(
-        [valgrind, f"--tool={tool}", *options, sys.executable, "-m", "_bench.child", kind, order],
+        [valgrind, f"--tool={tool}", *options, sys.executable, *words],
         **where,
         check=True,
         capture_output=True,

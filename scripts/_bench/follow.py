@@ -43,6 +43,10 @@ def rows(*, quick: bool) -> Iterator[Row]:
             f"taking up {large:,} verdicts that are there, no gate: peak memory", again["peak_mb"], _MOST_MB, "MB"
         )
         yield at_most(f"taking up {large:,} verdicts that are there, no gate", again["wall_s"], 30, "s", raw=again)
+        whole = command("watch", str(results), "--read-rate", "off", "--insecure-http")
+        subject = f"`watch` over {large:,} verdicts that are there, its gate included"
+        yield at_most(f"{subject}: peak memory", whole["peak_mb"], _MOST_MB, "MB", raw=whole)
+        yield Row(subject=f"{subject}: CPU time, wall time", figure=f"{whole['cpu_s']:.0f} s, {whole['wall_s']:.0f} s")
 
 
 def _waiting(folder: Path, port: int, entries: int) -> Iterator[Row]:

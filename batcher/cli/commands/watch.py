@@ -93,7 +93,7 @@ def command(
 
         return watch(results, service, service_token_file, settings, as_json=as_json)
 
-    from batcher.cli.show.at_the_end import accepted_by, check_end, tell_end, telling_stop
+    from batcher.cli.show.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end, telling_stop
     from batcher.cli.show.follow_end import FollowSummary
     from batcher.cli.show.terminal import console
     from batcher.settings.credentials import credential_sources
@@ -110,7 +110,8 @@ def command(
     if place is not None:
         _bring_what_came(place, results)
     verdicts = FollowSummary.of(results, end, acceptances, journal=journal, entries=counts)
-    said = {"results": str(results), "exit_code": verdicts.exit_code, **verdicts.as_json()}
+    told = verdicts.as_json(None if as_json else MOST_TOLD)
+    said = {"results": str(results), "exit_code": verdicts.exit_code, **told}
     if as_json:
         import orjson
 

@@ -58,10 +58,10 @@ class FollowSummary:
         """The gate's result in one sentence."""
         return headline(self.gate).plain
 
-    def as_json(self) -> dict[str, Any]:
-        """For `--json` and notifications."""
+    def as_json(self, most: int | None = None) -> dict[str, Any]:
+        """For `--json` and notifications; at most *most* of what stands in the way, and of what was accepted."""
         until = None if self.end.stop is None else self.end.stop.text
-        return {"verdicts": str(self.end.verdicts), "followed_until": until, "gate": self.gate.as_json()}
+        return {"verdicts": str(self.end.verdicts), "followed_until": until, "gate": self.gate.as_json(most)}
 
     def print(self, console: Console, *, kept: bool = True, advice: Advice | None = of_files) -> None:
         """The gate's result, and what to know about the following; files that are not *kept* are not named.
