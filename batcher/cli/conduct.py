@@ -125,6 +125,7 @@ def conduct(
     tally = count(results) if output is None and results is not None else output.tally if output else Tally()
     said = summary(end, tally, results=results)
     text = f"{presentation.title}: {end.status.created:,} of {end.status.entries:,} created"
+    whole: dict[str, object] = {}  # what of it is told in full
     err = screen()
     if not settings.quiet:
         print_ending(err, end, tally, title=str(results or presentation.title))
@@ -132,7 +133,9 @@ def conduct(
         from batcher.cli.show.follow_end import FollowSummary
 
         verdict = FollowSummary.of(results, ended.followed, acceptances, journal=ended.journal)
-        said |= verdict.as_json(None if as_json else MOST_TOLD)
+        said |= verdict.as_json(MOST_TOLD)
+        if as_json:
+            whole = verdict.as_json()
         text += f"; {verdict.text}"
         code = verdict.exit_code if code in (exits.CREATED, exits.INCOMPLETE) and verdict.exit_code else code
         said["exit_code"] = code
@@ -147,7 +150,7 @@ def conduct(
             place=None if ended.journal is None or isinstance(ended.journal, Path) else str(ended.journal),
         )  # fmt: skip
     if as_json:
-        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(said | whole, option=orjson.OPT_INDENT_2))
     tell_end(settings, "run", text, said)
     return code
 

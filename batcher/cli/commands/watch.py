@@ -110,17 +110,16 @@ def command(
     if place is not None:
         _bring_what_came(place, results)
     verdicts = FollowSummary.of(results, end, acceptances, journal=journal, entries=counts)
-    told = verdicts.as_json(None if as_json else MOST_TOLD)
-    said = {"results": str(results), "exit_code": verdicts.exit_code, **told}
+    said = {"results": str(results), "exit_code": verdicts.exit_code}
     if as_json:
         import orjson
 
-        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2))
+        click.echo(orjson.dumps(said | verdicts.as_json(), option=orjson.OPT_INDENT_2))
     elif not settings.quiet:
         from batcher.cli.show.blockers import advice_for
 
         verdicts.print(console(stderr=True), advice=advice_for(journal))
-    tell_end(settings, "watch", verdicts.text, said)
+    tell_end(settings, "watch", verdicts.text, said | verdicts.as_json(MOST_TOLD))
     return verdicts.exit_code
 
 
