@@ -6,11 +6,15 @@ from pathlib import Path
 import pytest
 
 from batcher.cli import exits
+from batcher.cli.main import run
+from batcher.cli.show import at_the_end
 from batcher.cli.show.at_the_end import telling_stop
+from batcher.drs.transport import AiohttpTransport
 from batcher.errors import UserError
 from batcher.notify import send as notify
 from batcher.settings import RunSettings
 from tests.cli.commands import wait_until
+from tests.report.waves import write_wave
 
 
 def runs(pid: int) -> bool:
@@ -46,3 +50,19 @@ def test_a_command_that_an_error_stopped_is_told_of_and_one_that_never_began_is_
     if told:
         said = json.loads(end.read_text())
         assert (said["event"], said["text"], said["exit_code"]) == ("watch", "the disk is full", 3)
+
+
+def test_a_hook_is_told_of_some_entries_in_the_way_and_how_many_more_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """However many they are, and whatever `--json` prints: all of them."""
+    monkeypatch.setattr(at_the_end, "MOST_TOLD", 2)
+    monkeypatch.setattr(AiohttpTransport, "send", None)  # all verdicts are there: nobody is asked
+    results, end = tmp_path / "r.jsonl", tmp_path / "end.json"
+    write_wave(results, 300)
+    words = ["watch", str(results), "--on-end", f"cat > {end}", "--json"]
+    assert run(words) == exits.INCOMPLETE
+    hook, printed = json.loads(end.read_text())["gate"], json.loads(capfd.readouterr().out)["gate"]
+    assert (len(hook["blockers"]), "left_out" in printed) == (2, False)
+    assert hook["left_out"]["blockers"] == len(printed["blockers"]) - 2 > 0
+    assert hook["blockers"] == printed["blockers"][:2]
