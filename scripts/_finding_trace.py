@@ -35,7 +35,7 @@ class TracedFinder(LimitFinder):
 
     def _circumstances(self, closure: Closure, sent_at: float) -> Circumstances:
         known = super()._circumstances(closure, sent_at)
-        self._why = f"turned away: {known.refused}, odds {known.odds:+.1f}: {_SAID[cause_of(known)]}"
+        self._why = f"turned away: {known.in_turn}, odds {known.odds:+.1f}: {_SAID[cause_of(known)]}"
         return known
 
 

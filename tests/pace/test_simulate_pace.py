@@ -47,7 +47,7 @@ def test_a_missed_aim_is_named() -> None:
         cwd=SCRIPT.parent,
     )
     assert told.returncode == 1
-    assert "Missed: 5% of strays, Retry-After none" in told.stderr
+    assert "Missed: 5% of strays at 5/s, Retry-After none" in told.stderr
 
 
 def test_the_worked_traces_of_the_docs_are_what_happens() -> None:

@@ -44,5 +44,5 @@ fall, and the pace ends just below it:
       12.2 s  turned away: 1, odds -6.0: a little too fast                     6.11/s -> 5.50/s
       14.8 s  all let in: a step up                                            5.50/s -> 5.67/s
       16.2 s  all let in: a step up                                            5.67/s -> 5.83/s
-      18.2 s  turned away: 1, odds -6.8: the step up was too much              5.83/s -> 5.67/s
+      18.2 s  turned away: 1, odds -6.0: the step up was too much              5.83/s -> 5.67/s
 """

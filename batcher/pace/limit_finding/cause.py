@@ -7,7 +7,9 @@ from msgspec import Struct
 from batcher.pace.limit_finding.evidence import CERTAIN, LIKELY
 
 _FEW_GAPS = 7  # room again after so many: the pace was only just above the limit
-_BY_CHANCE = 3  # refusals in a row that strays may bring; a full window brings more
+# Refusals in a row that strays may bring, one less where they are not certain; a full window brings more. At a quick
+# pace an answer alone takes many gaps, so two strays in a row are not taken for a pace that was far too fast.
+_BY_CHANCE = 3
 
 
 class ClosureCause(Enum):
@@ -29,7 +31,8 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     named: bool  # the answer named a limit below the pace
     searching: bool
     gaps: float  # between requests, for which there was no room
-    refused: int  # in a row
+    short: bool  # as `Closure.was_short` has it
+    in_turn: int  # so many were turned away, one after the other
     pushed_together: bool  # counting from answers is worth a try
     odds: float
     on_trial: bool  # the pace was cut before, and the slower one is not proven
@@ -39,17 +42,18 @@ class Circumstances(Struct, frozen=True, kw_only=True):
 
 def cause_of(known: Circumstances) -> ClosureCause:
     """Why the scope was turned away."""
-    few = not known.searching and known.gaps <= _FEW_GAPS
+    by_chance = _BY_CHANCE if known.odds > CERTAIN else _BY_CHANCE - 1
+    few = not known.searching and (known.gaps <= _FEW_GAPS or (known.short and known.in_turn <= by_chance))
     if known.named:
         return ClosureCause.NAMED
     if few and known.pushed_together:
         return ClosureCause.PUSHED_TOGETHER
-    if known.on_trial and known.odds > CERTAIN and known.refused <= _BY_CHANCE:
+    if known.on_trial and known.odds > CERTAIN and known.in_turn <= _BY_CHANCE:
         return ClosureCause.STRAYS
     if known.in_credit and not known.searching and known.odds > -CERTAIN:
         return ClosureCause.STRAY
     if known.stepped_up:
         return ClosureCause.STEP
-    if known.on_trial and known.odds > LIKELY and known.refused <= _BY_CHANCE:
+    if known.on_trial and known.odds > LIKELY and known.in_turn <= _BY_CHANCE:
         return ClosureCause.LIKELY_STRAYS
     return ClosureCause.A_LITTLE_TOO_FAST if few else ClosureCause.FAR_TOO_FAST

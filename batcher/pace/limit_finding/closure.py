@@ -13,6 +13,7 @@ _STRAY_GAPS = 1  # at the pace really kept is the least; where it may well be a 
 _LONGER = 2.0  # than it took until there was room again the last time, the first silence is at most
 _SHORTEST_S = 0.05
 _LONGEST_S = 600.0
+_SHORT_S = 2.5  # two of them in turn, each with a `Retry-After` of a second, the least there is
 _DOUBLED_BELOW_S = 1.0  # silences grow quickly up to a second, by half from then on
 _AGREED = 0.9  # of what `Retry-After` says, as its seconds are rounded up
 
@@ -37,6 +38,8 @@ class Closure(Struct, kw_only=True):
     until: float = -inf  # there was no room: when the last left that was turned away, or as its answer said
     says_when: bool = False
     refused: int = 1
+    in_turn: int = 1  # of them, one after the other: the first, and those that felt for room
+    passed: int = 0  # were let in, and left after the first of them had arrived
     named: Rate | None = None  # the limit that the answer named, and
     told: bool = False  # whether it was below the pace, and is kept from now on
 
@@ -44,6 +47,12 @@ class Closure(Struct, kw_only=True):
     def may_be_stray(self) -> bool:
         """Whether what was turned away is likely to be a stray."""
         return self.several > 1
+
+    @property
+    def was_short(self) -> bool:
+        """Whether there was room again soon, and not all that were under way were turned away too: strays may do that,
+        one after the other, even where each says that a second be waited."""
+        return self.until - self.at <= _SHORT_S and (self.passed > 0 or self.refused == self.in_turn)
 
     def begin(self, retry_after_s: float | None) -> None:
         """The first silence."""
@@ -61,6 +70,7 @@ class Closure(Struct, kw_only=True):
     def again(self, sent_at: float, now: float, retry_after_s: float | None) -> None:
         """One that felt for room was turned away as well: a longer silence, as refused requests may count too."""
         self.refused += 1
+        self.in_turn += 1
         told_s = self._for_all(retry_after_s)
         longer = 2.0 if self.silence_s < _DOUBLED_BELOW_S else 1.5
         self.silence_s = max(min(self.silence_s * longer, _LONGEST_S), told_s or 0.0)
@@ -78,9 +88,10 @@ class Closure(Struct, kw_only=True):
         return told_s
 
     def shows_room(self, sent_at: float) -> bool:
-        """Whether one that was under way, left at *sent_at* and was let in shows that there is room: the only one that
-        was turned away may be a stray, and had arrived by then."""
-        return self.may_be_stray and self.refused == 1 and sent_at > (self.at + self.answered_at) / 2
+        """Whether one that was under way, left at *sent_at* and was let in shows that there is room: what was turned
+        away may be strays, had arrived by then, and as many were let in since."""
+        self.passed += sent_at > (self.at + self.answered_at) / 2
+        return self.may_be_stray and self.passed >= self.refused
 
     def _for_all(self, retry_after_s: float | None) -> float | None:
         return retry_after_s if self.refused >= self.several or not self.each_waits else None

@@ -2,7 +2,8 @@
 
 A limit turns requests away where much has been sent shortly before; strays come whatever was sent. So for each request
 the *traffic* before it is kept, a count that fades within the limit's period (or within a few gaps between requests,
-where that is longer), and beside it whether it was let in. The two explanations foretell:
+where that is longer; and within a second as well, as the period is a guess), and beside it whether it was let in. The
+two explanations foretell:
 
     strays       a share q, at any traffic
     a limit at T hardly any below T; above it either all of them (a window is full), or what exceeds it (a bucket that
@@ -16,7 +17,8 @@ that tell: a limit lets them in, strays do not care.
 A request that feels for room after a refusal tells the same way, and once more: after a stray it is turned away as
 rarely as any other, while a full window turns away several in a row.
 
-Limits change. Where the latest requests alone speak for a limit, what was seen before them is forgotten (Page's test).
+Limits change. Where the latest requests alone speak for a limit, thirty of them or sixty, what was seen before them is
+forgotten (Page's test).
 """
 
 from collections import Counter, deque
@@ -36,10 +38,12 @@ LIKELY = 1.0
 limit is likely."""
 
 _REMEMBERED = 400  # requests: a trial of a slower pace must be remembered until the next is due, and a change forgotten
-_LATEST = 30  # requests: three seconds of 10/s, after which a limit that was halved has shown itself
+# Requests: after three seconds of 10/s a limit that was halved has shown itself, after six one that is a fifth lower.
+# Twice as many again took the paces at which strays come by chance for a change.
+_LATEST = (30, 60)
 _CHANGED = 4.0  # odds of the latest requests against strays: they are few, and are weighed at every refusal
 _PROBES = 60  # that felt for room, and
-_LATEST_PROBES = 6  # as many as come with the latest requests where one in five is turned away
+_PROBED = 5  # requests for each of those that come with the latest: where so many turn one away
 
 _LEVEL = log(1.04)  # levels of traffic lie 4% apart: finer than paces are told from each other
 _LOWEST = 30  # levels below the highest that a limit is looked for: down to 0.3 of it
@@ -70,11 +74,11 @@ class Evidence:
     def __init__(self) -> None:
         self._new: deque[PacedRequest] = deque(maxlen=_REMEMBERED)  # not looked into yet
         self._weighed: Weighed | None = _NOTHING  # None: something was added since
-        self._fades_s = 1.0
-        self._traffic = _no_traffic()
+        self._fades_s: tuple[float, ...] = ()
+        self._traffic: tuple[_FadingTraffic, ...] = ()
         self._seen: deque[PacedRequest] = deque()
-        self._levels: deque[tuple[int, int]] = deque()  # of traffic, before those of them that tell
-        self._tallies = (_TrafficTally(), _TrafficTally())
+        self._levels: deque[tuple[int, ...]] = deque()  # of each traffic, before those of them that tell
+        self._tallies: tuple[_TrafficTally, ...] = ()
         self._probes: deque[bool] = deque(maxlen=_PROBES)  # whether it was refused
 
     def add(self, one: PacedRequest) -> None:
@@ -87,10 +91,10 @@ class Evidence:
         self._probes.append(refused)
         self._weighed = None
 
-    def weigh(self, fades_s: float) -> Weighed:
+    def weigh(self, *fades_s: float) -> Weighed:
         """What is likelier; older requests are forgotten where the latest alone speak for a limit.
 
-        Traffic fades within *fades_s*: the limit's period as far as it is known, or longer where the pace is slow.
+        Traffic fades within *fades_s*: each period that the limit is likely to have, or longer where the pace is slow.
         """
         if self._weighed is None:
             self._measure_over(fades_s)
@@ -99,49 +103,51 @@ class Evidence:
         return self._weighed
 
     def _weigh(self) -> Weighed:
-        if len(self._levels) > _LATEST:
-            latest = _weigh(self._latest(), ())
-            if latest.odds < -_CHANGED:
-                self._forget()
-                return latest
+        for latest in _LATEST:
+            if len(self._levels) <= latest:
+                break
+            weighed = _weigh(self._latest(latest), self._latest_probes(latest))
+            if weighed.odds < -_CHANGED:
+                self._forget(latest)
+                return weighed
         return _weigh(self._tallies, self._probes)
 
-    def _measure_over(self, fades_s: float) -> None:
-        """Traffic fades within another time from now on: what was seen is looked into afresh."""
-        fades_s = 2.0 ** ceil(log2(fades_s))
-        if fades_s == self._fades_s:
+    def _measure_over(self, fades_s: Iterable[float]) -> None:
+        """Traffic fades within other times from now on: what was seen is looked into afresh."""
+        rounded = tuple(sorted({2.0 ** ceil(log2(each)) for each in fades_s}))
+        if rounded == self._fades_s:
             return
-        self._fades_s = fades_s
+        self._fades_s = rounded
         seen = list(self._seen)
         self._seen.clear()
         self._levels.clear()
-        self._tallies = (_TrafficTally(), _TrafficTally())
-        self._traffic = _no_traffic()
+        self._traffic = tuple(_FadingTraffic(each_s, only_let_in=only) for each_s in rounded for only in (False, True))
+        self._tallies = self._no_tallies()
         self._look_into(seen)
 
     def _look_into_new(self) -> None:
         new = self._new
         if len(new) == _REMEMBERED:  # those before them are forgotten: it is taken that they came as these did
             for traffic in self._traffic:
-                traffic.suppose(new[0].sent_at, new[-1].sent_at, len(new), self._fades_s)
+                traffic.suppose(new[0].sent_at, new[-1].sent_at, len(new))
         self._look_into(new)
         new.clear()
 
     def _look_into(self, requests: Iterable[PacedRequest]) -> None:
-        everything, let_in = self._traffic
-        fades_s = self._fades_s
         for one in requests:
             self._seen.append(one)
             if one.telling:
-                levels = everything.level(one.sent_at, fades_s), let_in.level(one.sent_at, fades_s)
+                levels = tuple([traffic.level(one.sent_at) for traffic in self._traffic])
                 self._levels.append(levels)
                 for tally, level in zip(self._tallies, levels, strict=True):
                     tally.add(level, not one.let_in)
             if len(self._seen) > _REMEMBERED:
                 self._drop()
-            everything.add(one.sent_at, fades_s)
-            if one.let_in:
-                let_in.add(one.sent_at, fades_s)
+            for traffic in self._traffic:
+                traffic.add(one)
+
+    def _no_tallies(self) -> "tuple[_TrafficTally, ...]":
+        return tuple([_TrafficTally() for _ in self._traffic])
 
     def _drop(self) -> None:
         one = self._seen.popleft()
@@ -149,48 +155,51 @@ class Evidence:
             for tally, level in zip(self._tallies, self._levels.popleft(), strict=True):
                 tally.drop(level, not one.let_in)
 
-    def _forget(self) -> None:
-        while len(self._levels) > _LATEST:
+    def _forget(self, latest: int) -> None:
+        """Keep only the *latest* requests."""
+        while len(self._levels) > latest:
             self._drop()
-        while len(self._probes) > _LATEST_PROBES:
-            self._probes.popleft()
+        self._probes = deque(self._latest_probes(latest), maxlen=_PROBES)
 
-    def _latest(self) -> "tuple[_TrafficTally, _TrafficTally]":
-        tallies = (_TrafficTally(), _TrafficTally())
+    def _latest_probes(self, latest: int) -> list[bool]:
+        return list(self._probes)[-(latest // _PROBED) :]
+
+    def _latest(self, latest: int) -> "tuple[_TrafficTally, ...]":
+        tallies = self._no_tallies()
         telling = (one for one in reversed(self._seen) if one.telling)
-        for one, levels in islice(zip(telling, reversed(self._levels), strict=True), _LATEST):
+        for one, levels in islice(zip(telling, reversed(self._levels), strict=True), latest):
             for tally, level in zip(tallies, levels, strict=True):
                 tally.add(level, not one.let_in)
         return tallies
 
 
 class _FadingTraffic:
-    """How many requests left of late: each counts for less and less."""
+    """How many requests left of late: each counts for less and less within *fades_s*.
 
-    __slots__ = ("_at", "_count")
+    *only_let_in*: of those that were let in, as refused requests count towards some limits, and not towards others.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("_at", "_count", "_fades_s", "_only_let_in")
+
+    def __init__(self, fades_s: float, *, only_let_in: bool) -> None:
+        self._fades_s, self._only_let_in = fades_s, only_let_in
         self._count, self._at = 0.0, 0.0
 
-    def level(self, sent_at: float, fades_s: float) -> int:
+    def level(self, sent_at: float) -> int:
         """On a scale of logarithms, with the request itself."""
-        return round(log(1 + self._faded(sent_at, fades_s)) / _LEVEL)
+        return round(log(1 + self._faded(sent_at)) / _LEVEL)
 
-    def add(self, sent_at: float, fades_s: float) -> None:
-        self._count = 1 + self._faded(sent_at, fades_s)
-        self._at = max(sent_at, self._at)
+    def add(self, one: PacedRequest) -> None:
+        if one.let_in or not self._only_let_in:
+            self._count = 1 + self._faded(one.sent_at)
+            self._at = max(one.sent_at, self._at)
 
-    def suppose(self, since: float, until: float, count: int, fades_s: float) -> None:
+    def suppose(self, since: float, until: float, count: int) -> None:
         """*count* left from *since* to *until*, and as many before: what is left of those."""
-        self._count, self._at = min(count, count * fades_s / max(until - since, 1e-3)), since
+        self._count, self._at = min(count, count * self._fades_s / max(until - since, 1e-3)), since
 
-    def _faded(self, sent_at: float, fades_s: float) -> float:
-        return self._count * exp(min(0.0, self._at - sent_at) / fades_s)
-
-
-def _no_traffic() -> tuple[_FadingTraffic, _FadingTraffic]:
-    """Of everything, and of what was let in: refused requests count towards some limits, and not towards others."""
-    return _FadingTraffic(), _FadingTraffic()
+    def _faded(self, sent_at: float) -> float:
+        return self._count * exp(min(0.0, self._at - sent_at) / self._fades_s)
 
 
 class _TrafficTally:
@@ -223,7 +232,7 @@ class _TrafficTally:
         )
 
 
-def _weigh(tallies: "tuple[_TrafficTally, _TrafficTally]", probes: Sequence[bool]) -> Weighed:
+def _weigh(tallies: Sequence["_TrafficTally"], probes: Sequence[bool]) -> Weighed:
     refused, let_in = tallies[0].refused.total(), tallies[0].let_in.total()
     if not refused:
         return _NOTHING

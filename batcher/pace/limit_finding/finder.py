@@ -9,18 +9,18 @@ refused request counts against the limit too. Once one is let in, `cause` says w
 
 - **A stray.** Limits are per user, so another tool may have used up the moment. While nobody can tell, the pace has
   `credit` for a few of those, which is less than what a limit a little too low for it would use up.
-- **A little too fast.** There was room again after a few gaps. Back to the pace before the last step up, or down by a
-  tenth, and by more where little was let in and a limit so low explains it; from there it climbs again (`climb`).
+- **A little too fast.** There was room again after a few gaps or probes. Back to the pace before the last step up, or
+  down by a tenth, or more where little was let in and a limit so low explains it; then it climbs again (`climb`).
 - **Far too fast.** There was no room for long. What was let in and turned away fits few limits: `history` names the
   one to go on with. The longer there was no room, the lower a limit is believed; and a pace that was kept for long, or
   one that the answer itself names, is not given up for less than half of it on a single occasion.
 - **Strays, many of them.** The pace was cut, and requests are turned away all the same: whatever limit there may be,
-  strays are likelier (`evidence`). Then the pace is not the reason: back to where it began, at once. Where that is
-  likely but not certain, twice the pace is tried: refusals that come no more often at that are strays.
+  strays are likelier (`evidence`). Then the pace is not the reason: back to where it began, by a factor of two to four
+  each time. Where that is likely but not certain, twice the pace is tried: it tells.
 
-A limit below the pace that the answer names is kept at once, and for long. Nothing takes the pace far below what was
-let in over the last half minute. Where a request was turned away although we kept the limit, the way to the cloud may
-have carried requests closer together than they left: for a while each is counted from its answer (`answer_counting`).
+A limit below the pace that the answer names is kept at once, and for long. Unless a limit is certain, nothing takes the
+pace far below what was let in over the last half minute. Where a request was turned away although we kept the limit,
+the way may have carried requests closer together: for a while each is counted from its answer (`answer_counting`).
 """
 
 from bisect import bisect_right
@@ -55,13 +55,17 @@ _BELOW, _FAR_BELOW = 0.9, 0.5  # of a pace that was a little too fast: at most, 
 _AT_LEAST_GAPS = 5  # of those in which there was no room: a lower pace is not believed in at once
 _LONG = 10  # times as long as there was no room, and the pace is not given up for less than half of it
 _MANY_GAPS = 30  # no room for so many: it was far above
+_BRIEF_S, _BRIEFLY = 5.0, 8  # no room for so few seconds, and it is divided by no more: at 50/s they are many gaps
 _SHORTEST_S = 1e-3  # without room: what left at one moment may have been turned away and let in
 
 _CREDITED = 1.0  # credit with which a refusal is likely to be a stray, or
 _SETTLED = 30  # requests let in at this pace: a limit by the second would have shown itself
 _TRIED_FASTER = 2.0  # times the pace, where strays are likely: by so much that the traffic tells
+_USUAL_S = 1.0  # the period of most limits: another one may be believed in by mistake
+_FARTHEST_BACK = 4.0  # times the pace, where they are certain: a limit that was taken for them shows again by then
 _TRAFFIC_GAPS = 3  # that traffic takes to fade: less would not tell a slow pace from a slower one
-_SEVERAL, _SEVERAL_STRAYS = 2, 3  # that must be turned away until a `Retry-After` is the scope's
+_SEVERAL, _SEVERAL_STRAYS = 2, 3  # that must be turned away until a `Retry-After` is the scope's, or, at a quick pace,
+_MOST_UNDER_WAY = 0.5  # of those under way: strays are a third at most
 
 
 class Stretch(Struct):
@@ -132,7 +136,7 @@ class LimitFinder:
     def _odds(self) -> float:
         """The logarithm of how much likelier strays are than a limit."""
         gaps_s = 0.0 if self.rate is None else _TRAFFIC_GAPS / self.rate.per_s
-        return self._evidence.weigh(max(self._period_s, gaps_s)).odds
+        return self._evidence.weigh(max(_USUAL_S, gaps_s), max(self._period_s, gaps_s)).odds
 
     def accepted(self, sent_at: float, now: float) -> None:
         """The cloud let in a request that left at *sent_at*."""
@@ -207,7 +211,7 @@ class LimitFinder:
             rate=self.rate,
             per_s=per_s,
             last_s=self._last_s,
-            several=self._several(),
+            several=self._several((now - sent_at) * (per_s if self.rate is None else self.rate.per_s)),
             each_waits=self._each_waits,
             named=named,
             told=self._keep(named),
@@ -217,16 +221,19 @@ class LimitFinder:
             self.rate = as_rate(per_s)  # the requests that feel for room count under the pace that is found
         return closure
 
-    def _several(self) -> int:
-        """How many must be turned away until a `Retry-After` is the scope's and not one entry's; 1 where that one is
-        hardly a stray."""
+    def _several(self, under_way: float) -> int:
+        """How many must be turned away until a `Retry-After` is the scope's and not one entry's, where so many are
+        *under_way*; 1 where that one is hardly a stray. A limit turns away most of those under way, strays few."""
         odds = self._odds
-        if self.searching or odds < -CERTAIN:
+        if self.searching:
             return 1
+        most = 1 + int(_MOST_UNDER_WAY * under_way)
+        if odds < -CERTAIN:
+            return most
         if odds > CERTAIN:
-            return _SEVERAL_STRAYS
+            return max(_SEVERAL_STRAYS, most)
         sound = self._credit.left >= _CREDITED or self._kept.let_in >= _SETTLED
-        return _SEVERAL if sound or odds > LIKELY else 1
+        return max(_SEVERAL if sound or odds > LIKELY else 1, most)
 
     def _keep(self, limit: Rate | None) -> bool:
         """Keep the limit that the cloud names; False: it names none, or none below the pace."""
@@ -277,7 +284,8 @@ class LimitFinder:
             named=closure.told,
             searching=self.searching,
             gaps=(closure.until - closure.at) * closure.per_s,
-            refused=closure.refused,
+            short=closure.was_short,
+            in_turn=closure.in_turn,
             pushed_together=self._is_pushed_together(closure),
             odds=odds,
             on_trial=self._cut is not None,
@@ -303,11 +311,15 @@ class LimitFinder:
                 self._history.begin(closure.at)
 
     def _go_back(self, closure: Closure, sent_at: float) -> None:
-        """The pace was not the reason."""
+        """The pace was not the reason: back to where it was cut from, or faster where that was slow as well."""
         self._history.begin(sent_at)
-        self._go(closure.rate if self._cut is None else self._cut.rate, sent_at)
+        before = closure.rate if self._cut is None else self._cut.rate
+        if before is not None and self.rate is not None:
+            times = before.per_s / self.rate.per_s
+            nearer = min(max(times, _TRIED_FASTER), _FARTHEST_BACK)
+            before = before if times == nearer else scaled(self.rate, nearer)
+        self._go(before, sent_at)
         self._credit.fill()
-        self._cut = None
 
     def _try_faster(self, sent_at: float) -> None:
         """A faster pace than the one on trial tells whether the pace is the reason at all."""
@@ -351,6 +363,8 @@ class LimitFinder:
             self._period_s = max(1.0, fit.rate.period_s)
         if not self.searching and self.rate is not None:
             least_per_s = closure.per_s * _AT_LEAST_GAPS / gaps
+            if closed_s <= _BRIEF_S:
+                least_per_s = max(least_per_s, closure.per_s / _BRIEFLY)
             sound = closure.kept_s > _LONG * closed_s or self._odds > 0
             if sound or closure.named is not None:
                 least_per_s = max(least_per_s, self.rate.per_s / 2)
@@ -365,8 +379,9 @@ class LimitFinder:
         self._go(rate, sent_at)
 
     def _go(self, rate: Rate | None, sent_at: float) -> None:
-        """Keep *rate* from now on, or our own limit if that is lower."""
-        if rate is not None and not self.searching:
+        """Keep *rate* from now on, or our own limit if that is lower; not far below what was let in of late, unless a
+        limit is certain: one that was cut to a third is kept at once."""
+        if rate is not None and not self.searching and self._odds > -CERTAIN:
             floor = floor_per_s(self._history.departures(let_in=True), sent_at)
             rate = as_rate(floor) if rate.per_s < floor else rate
         if rate is not None and self.ceiling is not None and rate.per_s >= self.ceiling.per_s:
