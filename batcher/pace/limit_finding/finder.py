@@ -211,7 +211,7 @@ class LimitFinder:
             rate=self.rate,
             per_s=per_s,
             last_s=self._last_s,
-            several=self._several((now - sent_at) * (per_s if self.rate is None else self.rate.per_s)),
+            several=self._several(0.0 if self.rate is None else (now - sent_at) * self.rate.per_s),
             each_waits=self._each_waits,
             named=named,
             told=self._keep(named),
@@ -284,7 +284,7 @@ class LimitFinder:
             named=closure.told,
             searching=self.searching,
             gaps=(closure.until - closure.at) * closure.per_s,
-            short=closure.was_short,
+            short=closure.rate is not None and closure.was_short,
             in_turn=closure.in_turn,
             pushed_together=self._is_pushed_together(closure),
             odds=odds,
@@ -363,7 +363,7 @@ class LimitFinder:
             self._period_s = max(1.0, fit.rate.period_s)
         if not self.searching and self.rate is not None:
             least_per_s = closure.per_s * _AT_LEAST_GAPS / gaps
-            if closed_s <= _BRIEF_S:
+            if closed_s <= _BRIEF_S and closure.rate is not None:
                 least_per_s = max(least_per_s, closure.per_s / _BRIEFLY)
             sound = closure.kept_s > _LONG * closed_s or self._odds > 0
             if sound or closure.named is not None:
