@@ -50,9 +50,11 @@ def rows(*, quick: bool) -> Iterator[Row]:
 
 
 def _waiting(folder: Path, port: int, entries: int) -> Iterator[Row]:
-    """`run --wait` of two sizes, each to its last verdict; how much a million would take by what lies between."""
+    """`run --wait` of so many *entries* and of three times as many, each to its last verdict; how much a million would
+    take by what lies between."""
+    small, large = entries, 3 * entries
     peaks = {}
-    for size in (_SMALL, entries):
+    for size in (small, large):
         manifest, results = write_manifest(folder / f"{size}.manifest.jsonl", size), folder / f"{size}.waited.jsonl"
         where = ("--endpoint", f"http://127.0.0.1:{port}", "--project-id", "p", "--rate", "off", "--read-rate", "off")
         taken = command("run", str(manifest), "-o", str(results), *where, "--wait")
@@ -62,8 +64,8 @@ def _waiting(folder: Path, port: int, entries: int) -> Iterator[Row]:
             figure=f"{taken['peak_mb']:.0f} MB; {taken['cpu_s'] / size * 1e6:.0f} µs",
             raw=taken,
         )
-    an_entry = (peaks[entries] - peaks[_SMALL]) / (entries - _SMALL)
-    million = peaks[_SMALL] + an_entry * (_LARGE - _SMALL)
+    an_entry = (peaks[large] - peaks[small]) / (large - small)
+    million = peaks[large] + an_entry * (_LARGE - large)
     yield at_most(
         f"run --wait over {_LARGE:,}: peak memory, reckoned from these",
         million,
