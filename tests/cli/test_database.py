@@ -3,12 +3,17 @@
 import json
 import secrets
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from batcher.journal.postgres.inviting import made
+from batcher.journal.postgres.schema import MIGRATIONS, VERSION
 from tests.cli.conftest import Batcher
 from tests.journal.postgres.cluster import Cluster, needed
+from tests.journal.postgres.test_link import wait_until
 
 
 @pytest.fixture
@@ -33,6 +38,36 @@ def test_it_says_what_it_would_change_and_changes_it_when_told(batcher: Batcher,
     assert cluster.ask(made, f"{schema}.meta")
     again = batcher("database", "prepare", f"{cluster.url()}?schema={schema}")
     assert (again.code, "nothing to change" in again.err) == (0, True)
+
+
+def test_tables_are_brought_up_while_workers_write_into_them(batcher: Batcher, cluster: Cluster, schema: str) -> None:
+    """Even where both wait for each other: the server breaks one of them off, which is then done anew."""
+    with psycopg.connect(cluster.url(), options=f"-c search_path={schema}") as older:
+        older.execute(made(schema))
+        for migration in MIGRATIONS[:8]:
+            older.execute(migration(schema))
+        older.execute(
+            "INSERT INTO meta VALUES ('version', '8'); "
+            "INSERT INTO entries (wave, idx, line, key, job_id) VALUES (1, 0, 2, 'k', 'job'); "
+            "INSERT INTO events (wave, idx, kind, body) VALUES (1, 0, 'intended', '{}'); ANALYZE entries, events"
+        )
+    waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = to_regclass(%s)"
+
+    def record() -> None:
+        """As a commit does: an event, then who its entry is."""
+        with psycopg.connect(cluster.url(), options=f"-c search_path={schema}") as worker:
+            worker.execute("INSERT INTO events (wave, idx, kind, body) VALUES (1, 0, 'answered', '{}')")
+            begun.set_result(None)
+            wait_until(lambda: cluster.ask(waits, f"{schema}.events"))
+            worker.execute("SELECT scope FROM entries WHERE wave = 1 AND idx = 0")
+
+    begun: Future[None] = Future()
+    with ThreadPoolExecutor(1) as threads:
+        recorded = threads.submit(record)
+        begun.result(30)
+        done = batcher("database", "prepare", f"{cluster.url()}?schema={schema}", "--apply")
+    assert (done.code, f"from version 9 to {VERSION}" in done.out) == (0, True), done.err
+    assert recorded.exception() is None
 
 
 def test_what_the_server_should_be_told_is_advice(batcher: Batcher, cluster: Cluster, schema: str) -> None:

@@ -49,7 +49,9 @@ def prepare_command(url: str, apply: bool, as_json: bool) -> int:
     from batcher.journal.postgres.link import DatabaseLink, Patience
 
     try:
-        link = DatabaseLink(address, Patience(answer_s=120.0, grace_s=0.0), program="batcher database", trusting=True)
+        # Who changes tables and who writes may wait for each other: the server breaks that off, and it is done anew.
+        patience = Patience(answer_s=120.0, grace_s=30.0)
+        link = DatabaseLink(address, patience, program="batcher database", trusting=True)
         try:
             return _prepare(link, apply=apply, as_json=as_json)
         finally:
