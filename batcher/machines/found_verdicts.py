@@ -119,10 +119,10 @@ class FoundVerdicts:
     def _keep(self, lines: Sequence[tuple[_FoundLine, bytes]]) -> None:
         """Keep those of *lines* that are on what the database has for their entries."""
         there = self._verdicts.undecided_of([line.index for line, _ in lines])
-        found = []
+        found: dict[int, FoundVerdict] = {}  # by the result's number: the first, where a file was put together by hand
         for line, raw in lines:
             seq, body = there.get(line.index, (0, None))
             if body is not None and identity_of(Result.model_validate_json(body)) == line.identity:
-                found.append(FoundVerdict(seq, KeptVerdict(line.index, line.verdict, raw)))
+                found.setdefault(seq, FoundVerdict(seq, KeptVerdict(line.index, line.verdict, raw)))
         if found:
-            self.kept += self._verdicts.record_found(found)
+            self.kept += self._verdicts.record_found([*found.values()])

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from batcher.clock import SystemClock
 from batcher.journal.beside import reading
 from batcher.journal.files import WaveFiles
 from batcher.journal.place import WavePlace
@@ -23,6 +24,7 @@ from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.journal.postgres.orders import Orders, orders_of
 from batcher.life.result import Status
 from batcher.life.ruling import Ruling
+from batcher.machines.found_verdicts import FoundVerdicts
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.faults import Script
 from batcher.simulator.service import ServiceConfig
@@ -299,6 +301,20 @@ def test_what_a_watch_finds_every_machine_has(batcher: Batcher, shared: Callable
     assert Path("elsewhere.verdicts.jsonl").read_bytes() == Path("copy.verdicts.jsonl").read_bytes()
     again = batcher("watch", "elsewhere.jsonl", "--journal", wave.url)
     assert (again.code, "kept in the database" in again.err) == (0, False), again.err
+
+
+def test_a_verdicts_file_that_was_put_together_by_hand_is_kept_as_one_verdict_for_each(
+    batcher: Batcher, shared: Callable[..., Shared]
+) -> None:
+    wave = shared()
+    place = ("--journal", wave.url, "--poll", "0.1s", "--read-rate", "off")
+    assert batcher("watch", "copy.jsonl", *place).code == 0
+    verdicts = Path("copy.verdicts.jsonl")
+    verdicts.write_bytes(2 * verdicts.read_bytes())
+    wave.keeper.link.do(lambda c: c.execute("DELETE FROM verdicts"))
+    found = FoundVerdicts(wave.keeper.verdicts(wave.record.number), Path("copy.jsonl"), SystemClock())
+    found.go_on()
+    assert (found.failure, found.kept) == (None, 6)
 
 
 def test_what_a_watch_cannot_keep_stops_it_in_nothing(batcher: Batcher, shared: Callable[..., Shared]) -> None:
