@@ -9,7 +9,9 @@ import psycopg
 import pytest
 
 from batcher.clock import SystemClock
+from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.link import Connection, DatabaseLink
+from batcher.journal.postgres.orders import order_wave
 from batcher.service.audit import BEGUN, Audit, AuditEntry
 from batcher.service.kept.database import ServiceDatabase
 from batcher.service.kept.folders import Folder
@@ -20,6 +22,7 @@ from batcher.service.problem import Problem
 from batcher.service.roles import Role, Who
 from batcher.service.shared.database import SharedServiceDatabase
 from batcher.service.shared.register import SharedRegister
+from tests.journal.made import plan
 from tests.journal.postgres.cluster import needed, prepared
 
 ANNA = Who(name="anna", role=Role.SUBMIT, address="192.0.2.1")
@@ -206,3 +209,26 @@ async def test_one_service_at_a_time_opens_a_wave(shared: SharedServiceDatabase,
     stopped = await register.release("one", "service-2", lambda _: opened)
     assert stopped is not None
     assert stopped.state is State.STOPPED  # what somebody asked for meanwhile holds
+
+
+@pytest.mark.parametrize(
+    ("order", "goes_on"),
+    [({}, True), ({"paused": "by hand"}, True), ({"deadline_in_s": -1.0}, False), ({"max_failures": 0}, False)],
+)
+async def test_a_wave_that_orders_have_ended_is_not_looked_into_for_ever(
+    order: dict[str, Any], goes_on: bool, folder: Folder
+) -> None:
+    """One that nobody stopped, and that may go on, is found; else it would be asked for every few seconds."""
+    address = prepared(needed())
+    keeper = PostgresKeeper(address)
+    record = keeper.new_wave("w1")
+    plan(record, 3)
+    order_wave(keeper.link, record.number, **order)
+    keeper.close()
+    database = SharedServiceDatabase(address, SystemClock(), name="tested")
+    register = SharedRegister(database)
+    try:
+        await register.add(wave("w1", state=State.STOPPED), None, deed("w1"), folder)
+        assert await register.gone_on_with() == (["w1"] if goes_on else [])
+    finally:
+        database.close()

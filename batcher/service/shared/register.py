@@ -238,7 +238,7 @@ class SharedRegister:
         """The ids of waves that had come to rest, and that were ordered to go on since, past all services."""
         sql = (
             "SELECT s.id FROM service_waves s JOIN waves w ON w.id = s.id AND w.planned "
-            "JOIN wave_orders o ON o.wave = w.number WHERE s.state = ANY (%s) AND o.stop IS NULL "
+            "WHERE s.state = ANY (%s) AND coalesce(forbidden(w.number, NULL), 'paused') = 'paused' "
             "AND EXISTS (SELECT 1 FROM wave_scopes p WHERE p.wave = w.number AND p.settled < p.entries)"
         )
         rows = await self._database.ask(lambda link: link.rows(sql, ([state.value for state in FINAL],)))
