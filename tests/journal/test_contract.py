@@ -225,6 +225,7 @@ def test_a_commit_is_all_or_nothing(kind: Kind, opened: Keeper) -> None:
     with pytest.raises(JournalFailed, match="cannot write the journal"):
         record.commit([Happened(index=2, event=INTENT), Settled(index=2, status=Status.CREATED, line=b"2\n")], [line])
     assert everything(record) == before
+    assert record.commit() == []
     (receipt,) = record.commit([Settled(index=2, status=Status.CREATED, line=b"2\n")])
     assert receipt == Receipt(1, Counter({Status.FAILED: 1, Status.CREATED: 1}))
 

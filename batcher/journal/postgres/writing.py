@@ -54,6 +54,8 @@ class CommitWriter:
         then. What is tried again after a failure bears the same number, so it is written once, whether or not the first
         try was.
         """
+        if not groups:
+            return []
         arrays = _Arrays(groups)  # before a number is used: what cannot be encoded is a defect of whoever has it
         values = arrays.values()
         with self._link.lock:  # so that numbers arrive in their order
