@@ -48,7 +48,7 @@ class WorkerCard:
         refuses = orjson.dumps(
             [{"endpoint": endpoint, "project_id": project, "why": why} for (endpoint, project), why in refused.items()]
         ).decode()
-        self._link.do(lambda c: c.execute(_SHOWN, (*self._about, self._lanes, refuses), prepare=True), writing=True)
+        self._link.do(lambda c: c.execute(_SHOWN, (*self._about, self._lanes, refuses)), writing=True)
 
     def take_away(self) -> None:
         """That it is there no more; and forget those that nobody has heard of for a day. Raises `JournalFailed`."""
@@ -61,7 +61,7 @@ def look_around(link: DatabaseLink, wave: str | None = None) -> Surroundings:
 
     Raises `JournalFailed`.
     """
-    rows = link.do(lambda c: c.execute(_WORK, {"wave": wave}, prepare=True).fetchall())
+    rows = link.do(lambda c: c.execute(_WORK, {"wave": wave}).fetchall())
     lanes = link.rows(
         "SELECT lanes FROM workers WHERE seen_at > clock_timestamp() - make_interval(secs => %s)", (GONE_AFTER_S,)
     )
@@ -80,7 +80,7 @@ def look_around(link: DatabaseLink, wave: str | None = None) -> Surroundings:
 def invite(link: DatabaseLink, scopes: list[int], priority: int = 0) -> None:
     """Tell whoever listens that there is work in *scopes*, the database's numbers. Raises `JournalFailed`."""
     if scopes:
-        link.do(lambda c: c.execute("SELECT invite(%s, %s)", (scopes, priority), prepare=True), writing=True)
+        link.do(lambda c: c.execute("SELECT invite(%s, %s)", (scopes, priority)), writing=True)
 
 
 def invite_to(link: DatabaseLink, wave: int) -> None:

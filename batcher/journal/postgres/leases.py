@@ -153,9 +153,7 @@ class Leases:
     async def _asked(self, sql: str, values: tuple[object, ...]) -> Row | None:
         """The row that answers *sql*, in the turn of what this process writes."""
         link = self._keeper.link
-        answer = self._keeper.group().ask(
-            lambda: link.do(lambda c: c.execute(sql, values, prepare=True).fetchone(), writing=True)
-        )
+        answer = self._keeper.group().ask(lambda: link.do(lambda c: c.execute(sql, values).fetchone(), writing=True))
         return await answer  # type: ignore[return-value]
 
     def _end(self, asked_at: float) -> float:

@@ -48,7 +48,7 @@ class PostgresVerdicts:
         indexes = "{" + ",".join(str(one.index) for one in verdicts) + "}"  # of the same type whatever it holds
         said, lines = [one.verdict for one in verdicts], [one.line for one in verdicts]
         values = (self._number, place, epoch, indexes, said, lines)
-        answer = self._db.do(lambda c: c.execute(RECORD_VERDICTS, values, prepare=True).fetchone(), writing=True)
+        answer = self._db.do(lambda c: c.execute(RECORD_VERDICTS, values).fetchone(), writing=True)
         if answer != (True,):
             raise LaneLost(f"{self._name}: another process has taken its scope over")
 
