@@ -189,3 +189,19 @@ def test_at_a_quick_pace_who_is_told_to_wait_waits_alone_unless_several_are() ->
     assert max(wait_s or 0.0 for wait_s in waits) >= 30.0
     assert waits[0] is not None
     assert waits[0] < 1.0
+
+
+@pytest.mark.parametrize(("rate", "answer_s", "in_flight"), [(50, 5.0, 64), (200, 1.0, 16), (10, 5.0, 16)])
+def test_where_few_may_be_in_flight_a_wait_that_most_of_them_are_told_is_the_scopes(
+    rate: int, answer_s: float, in_flight: int
+) -> None:
+    """Answers are slow, so that fewer are under way than the pace allows, and all of them are told to wait a minute."""
+    finder, gap_s = LimitFinder(Rate(rate, 1.0)), answer_s / in_flight
+    for nth in range(200):
+        finder.accepted(nth * gap_s, nth * gap_s + answer_s)
+    began_s = 200 * gap_s
+    silences = [
+        finder.turned_away(began_s + nth * gap_s, began_s + nth * gap_s + answer_s, retry_after_s=60.0, named=None)
+        for nth in range(in_flight)
+    ]
+    assert max(told for told in silences if told is not None) >= 60.0

@@ -211,7 +211,7 @@ class LimitFinder:
             rate=self.rate,
             per_s=per_s,
             last_s=self._last_s,
-            several=self._several(0.0 if self.rate is None else (now - sent_at) * self.rate.per_s),
+            several=self._several(0.0 if self.rate is None else history.under_way(now - sent_at, self.rate)),
             each_waits=self._each_waits,
             named=named,
             told=self._keep(named),

@@ -21,6 +21,7 @@ from batcher.rates import Rate
 
 PERIODS_S = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 _REMEMBERED = 500  # requests: a wave may have hundreds of scopes
+_TELLING = 30  # requests that show how many may be in flight: before, as many may be as the pace allows
 _sent_at = attrgetter("sent_at")
 
 
@@ -82,6 +83,14 @@ class History:
     def departures(self, *, let_in: bool) -> list[float]:
         """When the requests left that are remembered, or only those of them that were let in, in order."""
         return sorted(one.sent_at for one in self._seen if one.let_in or not let_in)
+
+    def under_way(self, answer_s: float, rate: Rate) -> float:
+        """How many are under way where an answer takes *answer_s*: as many as leave meanwhile at *rate*, but no more
+        than ever did within that, where so few may be in flight."""
+        at_rate = answer_s * rate.per_s
+        if len(self._seen) < _TELLING:
+            return at_rate
+        return min(at_rate, _most_departures_in(sorted(self._seen, key=_sent_at), answer_s))
 
     def explained(self, period_s: float) -> bool:
         """Whether a limit explains what was seen: of a period that is remembered as a whole, or *period_s* at most."""
