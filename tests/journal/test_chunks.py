@@ -223,6 +223,21 @@ def test_a_journal_takes_a_third_of_the_room_that_rows_take(tmp_path: Path) -> N
     assert (tmp_path / "journal").stat().st_size / 20_000 < 120
 
 
+def test_chunks_are_whole_also_where_scopes_alternate(tmp_path: Path) -> None:
+    """What is written by itself leaves room for what is still gathered: so only the last of each scope is smaller."""
+    scopes = [Scope(number, SCOPE.endpoint, f"p{number}") for number in range(8)]
+    keeper = SqliteKeeper(tmp_path / "journal")
+    with keeper.wave().planning() as writes:
+        for scope in scopes:
+            writes.add_scope(scope)
+        writes.add_entries(replace(entry(index), scope=scopes[index % 8]) for index in range(8 * 2000))
+        writes.finish({})
+    keeper.close()
+    with closing(sqlite3.connect(tmp_path / "journal")) as database:
+        sizes = Counter(size for (size,) in database.execute("SELECT entries FROM plan_chunks"))
+    assert sizes == {MOST_ENTRIES: 8 * 7, 2000 - 7 * MOST_ENTRIES: 8}
+
+
 def test_groups_are_of_one_size_whatever_the_wave() -> None:
     """So that a look into one takes the same time."""
     rng = Random(1)

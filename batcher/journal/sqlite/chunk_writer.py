@@ -29,7 +29,8 @@ class ChunkPlanWriter(PlanWriter):
         self._writing = writing
         self._packer = Packer()
         self._gathered: dict[int, EntryColumns] = {}  # by scope
-        self._room = _GATHERED
+        self._sizes: dict[int, int] = {}  # of what is gathered, about, in bytes
+        self._size = 0  # of it all
         self._written: list[tuple[int, Sequence[int]]] = []  # the scope of each chunk, and its indexes
         self._keys, self._jobs = HashGroups(), HashGroups()
         self._entries = 0
@@ -43,17 +44,20 @@ class ChunkPlanWriter(PlanWriter):
     def add_columns(self, columns: EntryColumns) -> None:
         """Add entries of a scope that has been added; *columns* may be changed."""
         self._entries += len(columns)
-        self._room -= columns.size + _OVERHEAD * len(columns)
-        number = columns.scope.number
+        number, size = columns.scope.number, columns.size + _OVERHEAD * len(columns)
+        before = self._sizes.pop(number, 0)
         if (gathered := self._gathered.pop(number, None)) is not None:
             gathered.extend(columns)
             columns = gathered
         whole = len(columns) - len(columns) % MOST_ENTRIES
         for start in range(0, whole, MOST_ENTRIES):
             self._write(columns.part(slice(start, start + MOST_ENTRIES)))
-        if whole < len(columns):
+        left = (before + size) * (len(columns) - whole) // len(columns)
+        self._size += left - before
+        if left:
             self._gathered[number] = columns.part(slice(whole, None)) if whole else columns
-        if self._room <= 0:
+            self._sizes[number] = left
+        if self._size >= _GATHERED:
             self._write_all()
 
     def add_invalid(self, index: int, line: int, key: str, job_id: str | None, result: bytes) -> None:
@@ -93,7 +97,8 @@ class ChunkPlanWriter(PlanWriter):
         for columns in self._gathered.values():
             self._write(columns)
         self._gathered.clear()
-        self._room = _GATHERED
+        self._sizes.clear()
+        self._size = 0
 
     def _write(self, columns: EntryColumns) -> None:
         """Write *columns*, which are a chunk at most."""
