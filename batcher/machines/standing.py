@@ -118,9 +118,10 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
 
 _RECENT = 8192  # events in which what is in flight is looked for: some minutes of a fleet at full pace
 _IN_FLIGHT = f"""
-SELECT r.wave, s.endpoint, s.project_id, count(*) FROM (
+WITH r AS MATERIALIZED (  -- once, not for each scope
     SELECT DISTINCT ON (wave, idx) wave, idx, kind, epoch FROM events
-    WHERE id > (SELECT coalesce(max(id), 0) FROM events) - {_RECENT} ORDER BY wave, idx, id DESC) r
+    WHERE id > (SELECT coalesce(max(id), 0) FROM events) - {_RECENT} ORDER BY wave, idx, id DESC)
+SELECT r.wave, s.endpoint, s.project_id, count(*) FROM r
 JOIN entries n USING (wave, idx) JOIN scopes s ON s.id = n.scope
 WHERE r.kind = 'intended' AND r.epoch = s.epoch AND s.lease_until > clock_timestamp() GROUP BY 1, 2, 3
 """  # noqa: S608 - a number of ours

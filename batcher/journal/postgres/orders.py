@@ -2,7 +2,7 @@
 
 Invariants:
 - An order is a row, and in force once it is committed: the statement that intends a request looks at it
-  (`version_2.py`), whichever machine that is of.
+  (`record_commit`), whichever machine that is of.
 - Each change counts the version up; `record` tells whoever records which version there is by then, so that a lane reads
   a new pace before it sends the next request.
 - A deadline is kept by the database's clock, the one that machines share.

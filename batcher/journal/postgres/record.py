@@ -274,13 +274,9 @@ class PostgresRecord:
             "SELECT id, wave, idx, kind, body FROM events WHERE id < %s ORDER BY id DESC LIMIT %s", (last, _PAGE)
         ):
             last = rows[-1][0]
-            events = [(wave, index, decode(kind, body)) for _, wave, index, kind, body in rows]
-            indexes |= {
-                index: None
-                for wave, index, event in events
-                if wave == self.number and isinstance(event, Intended) and event.at >= moment
-            }
-            if all(event.at < moment for _, _, event in events):  # a clock that was set may mix a few
+            own = [(index, decode(kind, body)) for _, wave, index, kind, body in rows if wave == self.number]
+            indexes |= {index: None for index, event in own if isinstance(event, Intended) and event.at >= moment}
+            if own and all(event.at < moment for _, event in own):  # a clock that was set may mix a few
                 break
         entries = [self.entry(index) for index in indexes if self.result_of(index) is None]
         return self._with_events(one for one in entries if one is not None)
