@@ -32,12 +32,14 @@ class Bounds(Struct, frozen=True):
 class Rival(Struct, frozen=True, kw_only=True):
     """Another entry of the same job whose request may have made a comparison of these *types*, nobody knows which.
 
-    It would have been created between *since* and *until* by the cloud's clock; None: no bound is known.
+    It would have been created between *since* and *until* by the cloud's clock; None: no bound is known. What is to
+    start at *start*, Unix seconds, may be listed under that instead.
     """
 
     types: frozenset[str]
     since: float | None
     until: float | None
+    start: float | None = None
 
     def may_have_made(self, comparison: Comparison, slack_s: float) -> bool:
         """Whether *comparison* can be its."""
@@ -46,6 +48,8 @@ class Rival(Struct, frozen=True, kw_only=True):
         if comparison.create_time is None:
             return True
         created = comparison.create_time / 1000
+        if self.start is not None and abs(created - self.start) <= slack_s:
+            return True
         return (self.since is None or created >= self.since - slack_s) and (
             self.until is None or created <= self.until + slack_s
         )
@@ -96,6 +100,7 @@ def rivals(entry: PlannedEntry, state: EntryState, when: When, *, lands_within_s
             types=types_of(half, entry),
             since=None if since is None else since.earliest,
             until=None if until is None else until.latest + lands_within_s,
+            start=entry.start_time / 1000 if half is Half.DATA and entry.start_time is not None else None,
         )
 
 

@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from batcher.drs.outcome import Comparison, ErrorKind, Fate, Made, Trouble
+from batcher.life.entry import PlannedEntry
 from batcher.life.events import Answered, Intended, LookedUpHalf, Sight
 from batcher.life.reconcile import Bounds, Look, Others, judge, rivals, without_anothers
 from batcher.life.state import EntryState, history
@@ -108,6 +109,23 @@ def test_two_doubts_of_one_job_are_not_told_apart() -> None:
     assert data_sight(look(comparison("a"), others=Others(rivals=far))).sight is Sight.FOUND
     object_level = look(comparison("o", kind="object_comparison"), others=Others(rivals=near))
     assert judge(entry(), in_doubt(), object_level)[0][OBJECT].sight is Sight.FOUND
+
+
+def test_two_doubts_about_one_planned_start_are_not_told_apart() -> None:
+    """A comparison that is to start later may be listed under its start: when it was created nobody sees then."""
+
+    def starts(index: int, after_s: float) -> PlannedEntry:
+        plain = entry(index, job="job-0")
+        start = f'"start_time":"{int((NOON + after_s) * 1000)}"'
+        return replace(plain, body=plain.body.replace(b'"start_time":null', start.encode()))
+
+    mine, doubt = starts(0, 7200), in_doubt()
+    long_ago = Bounds(NOON - 900, NOON - 900)
+    planned = look(comparison("a", at=NOON + 7200, status="WAITING_FOR_RUNNING"))
+    assert judge(mine, doubt, planned)[0][DATA].sight is Sight.FOUND
+    for rival, sight in ((starts(1, 7200), Sight.AMBIGUOUS), (starts(1, 7260), Sight.FOUND)):
+        others = Others(rivals=tuple(rivals(rival, doubt, lambda _: long_ago, lands_within_s=180.0)))
+        assert judge(mine, doubt, replace(planned, others=others))[0][DATA].sight is sight
 
 
 def test_an_older_unfinished_comparison_is_noticed() -> None:
