@@ -1,13 +1,14 @@
 """`settle`, `explain`, `select` and `results`: what is done about a wave that has run."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from batcher.journal.wave_lock import WaveLock
-from batcher.manifest.entry import Terms, default_key
+from batcher.manifest.entry import Entry, keys_of
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.service import ServiceConfig
@@ -143,12 +144,12 @@ def test_a_wave_begun_with_other_default_keys_keeps_them(
 ) -> None:
     """They stand in its journal: `settle`, the next `run`, `explain`, `select` and what it selects all go by them."""
 
-    def sixteen_digits(terms: Terms, body: bytes) -> str:
-        return default_key(terms, body)[1:]
+    def sixteen_digits(entries: Sequence[Entry], bodies: Sequence[bytes]) -> list[str]:
+        return [key[1:] for key in keys_of(entries, bodies)]
 
     cloud(creates=("reset-after",))
     with monkeypatch.context() as before:
-        before.setattr(opening, "default_key", sixteen_digits)
+        before.setattr(opening, "keys_of", sixteen_digits)
         assert batcher("run", manifest, "-o", RESULTS, "--reconcile", "off").code == 4
     keys = [result_of(index)["key"] for index in range(3)]
     assert all(len(key) == 16 for key in keys)
