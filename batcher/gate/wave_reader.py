@@ -25,7 +25,7 @@ from batcher.life.result import Result
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.wave.results_file import ResultsError, parsed_line, raw_lines, result_in
 
-_UNWRITTEN = "its line is not in the results yet: `batcher results` brings it from the journal"
+_UNWRITTEN = "its line is not in the results yet: `batcher results` brings it"
 
 L = TypeVar("L")
 

@@ -330,7 +330,7 @@ def test_a_line_that_only_the_journal_has_is_told(batcher: Batcher) -> None:
     write_results(4, None)
     there(WaveFiles.of(RESULTS).journal, ENTRIES)
     whys = [blocker["why"] for blocker in batcher("gate", RESULTS, "--json").json["blockers"]]
-    assert whys == ["its line is not in the results yet: `batcher results` brings it from the journal"] * 2
+    assert whys == ["its line is not in the results yet: `batcher results` brings it"] * 2
 
 
 def test_a_journal_elsewhere_is_named(batcher: Batcher) -> None:

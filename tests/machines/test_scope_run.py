@@ -263,11 +263,14 @@ def kinds(one: PostgresMachine, wave: str) -> Counter[str]:
     return Counter(event.why if isinstance(event, Retracted) else type(event).__name__ for event in told)
 
 
+_TOO_LONG_AGO = "it was intended too long ago: the request did not leave"
+
+
 @pytest.mark.parametrize(
     ("lasts_s", "why"),
     [
         (5.0, "the lease on its scope is not to be relied on: the request did not leave"),
-        (60.0, "it was intended too long ago: the request did not leave"),
+        (60.0, _TOO_LONG_AGO),
     ],
 )
 async def test_what_was_intended_before_a_machine_slept_does_not_leave_after_it(
@@ -290,7 +293,8 @@ async def test_what_was_intended_before_a_machine_slept_does_not_leave_after_it(
         assert (await run_scope(held, one, asyncio.Event())).kind is ScopeEndKind.DONE
         assert counts(one, "a") == {Status.CREATED: 20}
         told = kinds(one, "a")
-        assert 0 < told[why] <= 8
+        # Whose lease is renewed before it is asked for is told the other: it was intended 20 s ago in any case.
+        assert 0 < told[why] + (told[_TOO_LONG_AGO] if why != _TOO_LONG_AGO else 0) <= 8
         assert len(made(simulator)) == len(creates(simulator)) == 20
 
 

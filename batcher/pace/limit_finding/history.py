@@ -88,7 +88,7 @@ class History:
         """How many are under way where an answer takes *answer_s*: as many as leave meanwhile at *rate*, but no more
         than ever did within that, where so few may be in flight."""
         at_rate = answer_s * rate.per_s
-        if len(self._seen) < _TELLING:
+        if len(self._seen) < _TELLING or answer_s <= 0.0:  # as where no clock is finer
             return at_rate
         return min(at_rate, _most_departures_in(sorted(self._seen, key=_sent_at), answer_s))
 
