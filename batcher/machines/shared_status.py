@@ -52,7 +52,7 @@ class WaveSighting(Struct, frozen=True, kw_only=True):
     @property
     def is_forbidden(self) -> bool:
         """Whether orders have ended the wave until it is run again."""
-        return self.standing.orders.forbids in _ENDED
+        return self.standing.is_forbidden
 
     def stop(self) -> Stop:
         """Why orders have ended the wave, where they have."""

@@ -80,13 +80,20 @@ class SharedStanding(Struct, frozen=True, kw_only=True):
         return [scope for scope in self.scopes if scope.decided < scope.settled] if self.followed else []
 
     @property
+    def is_forbidden(self) -> bool:
+        """Whether orders have ended the wave until it is run again."""
+        return self.orders.forbids in ("stopped", "deadline", "max_failures") and not self.orders.are_awaited
+
+    @property
     def stage(self) -> str:
-        """`ended`, `following` (all is settled, and verdicts are to be found), `stopped`, `paused`, `running`, or
-        `waiting`: there is work, and no worker has any of it."""
+        """`ended`, `following` (all is settled, and verdicts are to be found), `planning` (who planned it has yet to
+        give its orders), `stopped`, `paused`, `running`, or `waiting`: there is work, and no worker has any of it."""
         if self.settled >= self.entries:
             return "following" if self.undecided else "ended"
+        if self.orders.are_awaited:
+            return "planning"
         held = any(scope.is_held for scope in self.scopes if scope.settled < scope.entries)
-        if self.orders.forbids in ("stopped", "deadline", "max_failures"):
+        if self.is_forbidden:
             return "stopping" if held else "stopped"
         if self.orders.paused is not None:
             return "paused"

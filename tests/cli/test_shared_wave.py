@@ -21,7 +21,7 @@ from batcher.journal.port import Record
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.leases import Leases
 from batcher.journal.postgres.link import DatabaseLink, Patience
-from batcher.journal.postgres.orders import Orders, orders_of
+from batcher.journal.postgres.orders import Orders, hold_until_ordered, order_wave, orders_of
 from batcher.life.result import Status
 from batcher.life.ruling import Ruling
 from batcher.machines.found_verdicts import FoundVerdicts
@@ -185,6 +185,29 @@ def test_follow_ends_with_a_wave_that_is_stopped(batcher: Batcher, shared: Calla
     told = batcher("results", "--journal", wave.url, "-o", "copy.jsonl", "--follow")
     assert told.code == 3
     assert [line["status"] for line in lines_of(Path("copy.jsonl"))] == ["created"] * 2 + ["not_submitted"] * 4
+
+
+def test_a_wave_whose_planner_has_not_given_its_orders_yet_is_not_stopped(
+    batcher: Batcher, cluster: Cluster, tmp_path: Path
+) -> None:
+    """Whoever follows it at that moment goes on to do so, and nobody is told that it was stopped."""
+    keeper = PostgresKeeper(prepared(cluster))
+    record = keeper.new_wave("night-3")
+    hold_until_ordered(keeper.link, record.number)
+    plan(record, 3)
+    place = WavePlace(keeper.link.address, "night-3")
+    told = batcher("status", "--journal", str(place))
+    assert (told.code, "night-3  planning" in told.out, "stopped" in told.out) == (0, True, False)
+    assert "nobody takes it yet" in told.out
+    follow = ["results", "--journal", str(place), "-o", "c.jsonl", "--follow"]
+    program = Program(follow, folder=tmp_path, environment={})
+    order_wave(keeper.link, record.number, paused="by hand")
+    wait_until(lambda: (tmp_path / "c.jsonl").exists())
+    order_wave(keeper.link, record.number, stop=None)
+    wait_until(lambda: "the wave is paused (by hand)" in program.told)
+    order_wave(keeper.link, record.number, stop="by hand")
+    assert program.end().code == 3
+    keeper.close()
 
 
 def test_follow_says_why_nothing_comes(shared: Callable[..., Shared], batcher: Batcher, tmp_path: Path) -> None:

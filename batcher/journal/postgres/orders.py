@@ -15,6 +15,8 @@ from msgspec import UNSET, Struct, UnsetType
 from batcher.errors import UserError
 from batcher.journal.postgres.link import DatabaseLink
 
+_BEING_PLANNED = "it is being planned"
+
 
 class Orders(Struct, frozen=True, kw_only=True):
     """What is ordered for a wave in one of its scopes.
@@ -37,6 +39,11 @@ class Orders(Struct, frozen=True, kw_only=True):
     scope_paused: str | None = None
     scope_rate: str | None = None
     forbids: str | None = None
+
+    @property
+    def are_awaited(self) -> bool:
+        """Whether whoever plans the wave has yet to say what they are: until then nobody takes it."""
+        return self.stop == _BEING_PLANNED
 
 
 def orders_of(link: DatabaseLink, wave: int, place: int | None = None) -> Orders:
@@ -102,9 +109,9 @@ def hold_until_ordered(link: DatabaseLink, wave: int) -> None:
     link.do(
         lambda c: c.execute(
             "WITH planless AS (SELECT number FROM waves WHERE number = %s AND NOT planned FOR UPDATE SKIP LOCKED) "
-            "UPDATE wave_orders o SET stop = 'it is being planned', version = version + 1 "
+            "UPDATE wave_orders o SET stop = %s, version = version + 1 "
             "FROM planless WHERE o.wave = planless.number",
-            (wave,),
+            (wave, _BEING_PLANNED),
         ),
         writing=True,
     )

@@ -28,7 +28,7 @@ def what_follows(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
     orders = standing.orders
     if not row.is_open or row.state not in (State.RUNNING, State.PAUSED):
         return {}
-    if orders.stop is not None:
+    if orders.stop is not None and not orders.are_awaited:
         return {"state": State.STOPPING, "reason": orders.stop}
     if orders.paused is not None and row.state is State.RUNNING:
         return {"state": State.PAUSED, "reason": orders.paused}
@@ -40,7 +40,7 @@ def what_follows(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
 def taken_up(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
     """What changes of *row*, which had come to rest, where somebody goes on with its wave past the services."""
     orders = standing.orders
-    if not row.is_final or orders.stop is not None or is_forbidden(standing) or standing.settled >= standing.entries:
+    if not row.is_final or orders.stop is not None or standing.is_forbidden or standing.settled >= standing.entries:
         return {}
     return {
         "state": State.RUNNING if orders.paused is None else State.PAUSED,
@@ -59,11 +59,6 @@ def ruled_on(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
     if not row.is_final or row.to_rule == to_rule:
         return {}
     return {"counts": {status.value: standing.by_status.get(status, 0) for status in Status}, "to_rule": to_rule}
-
-
-def is_forbidden(standing: SharedStanding) -> bool:
-    """Whether orders have ended the wave until it is started again."""
-    return WaveSighting(standing=standing, others=0).is_forbidden
 
 
 def is_followed(standing: SharedStanding) -> bool:

@@ -295,7 +295,7 @@ class SharedRunner:
         """Whether nothing more comes of the wave: all is settled, or orders have ended it and nothing is in flight."""
         if standing.settled >= standing.entries:
             return not course.is_followed(standing)
-        if not course.is_forbidden(standing):
+        if not standing.is_forbidden:
             self._forbidden_at.pop(row.id, None)
             return False
         since = self._forbidden_at.setdefault(row.id, self._clock.monotonic())

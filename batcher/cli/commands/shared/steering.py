@@ -21,6 +21,7 @@ from batcher.text import counted, printable
 from batcher.wave.controls import MOST_CONCURRENT
 
 _STAGES = {
+    "planning": "yellow",
     "running": "cyan",
     "following": "cyan",
     "paused": "yellow",
@@ -201,6 +202,9 @@ def _orders(standing: SharedStanding) -> Iterator[str]:
     orders = standing.orders
     if standing.stage == "ended":
         return  # there is nothing left that they could be for
+    if orders.are_awaited:
+        yield "nobody takes it yet. Where that lasts, who planned it is gone: the same command again goes on"
+        return
     if (ended := _ENDINGS.get(orders.forbids or "")) is not None:
         why = f" ({printable(orders.stop)})" if orders.stop else ""
         yield f"{ended}{why}: nothing new of it is sent"
