@@ -7,18 +7,15 @@ import json
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
-from io import BytesIO
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from _bench.checking import write_full
-from _bench.common import ROOT, Row, child, cloud, command, surroundings, write_manifest
+from _bench.common import BEFORE, ROOT, Row, checkout, child, cloud, command, surroundings, write_manifest
 from _bench.counts import a_verdict, each
 
 Figures = dict[str, Any]
@@ -40,14 +37,29 @@ _FIGURES = {
     },
     "watch to the last verdict": {"CPU time": "cpu_s", "peak memory": "peak_mb"},
     "run --wait": {"CPU time": "cpu_s", "peak memory": "peak_mb"},
+    "run --help": {"CPU time": "cpu_s"},
+    "check of ten rows": {"CPU time": "cpu_s"},
+}
+_AIMS = {  # in terms of `BEFORE`
+    "opening full rows: CPU time, checking included": 0.55,
+    "opening full rows: CPU time beside checking": 0.4,
+    "opening full rows: disk for the plan": 0.33,
+    "run --help: CPU time": 0.5,
+    "watch: instructions a verdict, its look and its part of the gate included": 0.5,
 }
 
 
 def rows(revision: str, *, quick: bool) -> Iterator[Row]:
-    """What a wave, a check and a plan cost here, in terms of what they cost at *revision*. Raises `CalledProcessError`
-    where git does not know it."""
+    """What a wave, a check and a plan cost here, in terms of what they cost at *revision*; with what was aimed at where
+    that is `BEFORE`. Raises `CalledProcessError` where git does not know it."""
+    for what, pairs in _measured(revision, quick=quick):
+        yield _row(what, pairs, _AIMS.get(what) if revision == BEFORE else None)
+
+
+def _measured(revision: str, *, quick: bool) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    """Each figure with its pairs, of this build and of *revision*; none where that cannot be asked for it."""
     entries, pairs = (3_000, 3) if quick else (8_000, 7)
-    with _checkout(revision) as before, TemporaryDirectory() as folder, cloud() as at_once, cloud(delay_s=0.02) as late:
+    with checkout(revision) as before, TemporaryDirectory() as folder, cloud() as at_once, cloud(delay_s=0.02) as late:
         manifest = write_manifest(Path(folder, "wave.jsonl"), _CHECKED)
         measures: Sequence[Measure] = (
             partial(child, "wave", port=at_once, entries=entries, concurrency=_CONCURRENCY),
@@ -56,21 +68,23 @@ def rows(revision: str, *, quick: bool) -> Iterator[Row]:
             partial(_open, write_full(Path(folder, "full.jsonl"), _OPENED)),
             partial(_watch, at_once, entries),
             partial(_run_and_wait, at_once, entries),
+            partial(command, "run", "--help"),
+            partial(command, "check", str(write_manifest(Path(folder, "ten.jsonl"), 10)), *_where(at_once)[:4]),
         )
         for (what, figures), measure in zip(_FIGURES.items(), measures, strict=True):
             try:
                 runs = [(measure(tree=ROOT), measure(tree=before)) for _ in range(pairs)]
-            except subprocess.CalledProcessError:  # which has told why
-                yield Row(subject=what, figure=f"not measured: {revision} cannot be asked for it in this way")
+            except subprocess.CalledProcessError:
+                yield what, []  # which has told why
                 continue
             for figure, name in figures.items():
                 if name in runs[0][1]:
-                    yield _row(f"{what}: {figure}", [(here[name], there[name]) for here, there in runs])
+                    yield f"{what}: {figure}", [(here[name], there[name]) for here, there in runs]
         if valgrind := shutil.which("valgrind"):
             here, there = (each(valgrind, "instructions", at_once, "wave", tree) for tree in (ROOT, before))
-            yield _row("a wave, answers at once: instructions an entry", [(here, there)])
+            yield "a wave, answers at once: instructions an entry", [(here, there)]
             here, there = (a_verdict(valgrind, at_once, tree) for tree in (ROOT, before))
-            yield _row("watch: instructions a verdict, its look and its part of the gate included", [(here, there)])
+            yield "watch: instructions a verdict, its look and its part of the gate included", [(here, there)]
 
 
 def _check(manifest: Path, *, tree: Path) -> Figures:
@@ -108,16 +122,16 @@ def _where(port: int) -> Sequence[str]:
     return ("--endpoint", f"http://127.0.0.1:{port}", "--project-id", "p", "--rate", "off")
 
 
-def _row(subject: str, pairs: list[tuple[float, float]]) -> Row:
+def _row(subject: str, pairs: list[tuple[float, float]], most: float | None) -> Row:
+    if not pairs:
+        return Row(subject=subject, figure="not measured: the older build cannot be asked for it in this way")
     ratios = sorted(here / there for here, there in pairs)
     spread = f" ({ratios[0]:.2f} to {ratios[-1]:.2f} in {len(ratios)} pairs)" if len(ratios) > 1 else ""
-    return Row(subject=subject, figure=f"{median(ratios):.2f} x{spread}", raw={"pairs": pairs})
-
-
-@contextmanager
-def _checkout(revision: str) -> Iterator[Path]:
-    packed = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
-    with TemporaryDirectory() as folder:
-        with tarfile.open(fileobj=BytesIO(packed)) as archive:
-            archive.extractall(folder, filter="data")
-        yield Path(folder)
+    found = median(ratios)
+    return Row(
+        subject=subject,
+        figure=f"{found:.2f} x{spread}",
+        bound="" if most is None else f"≤ {most:g} x",
+        good=None if most is None else found <= most,
+        raw={"pairs": pairs},
+    )

@@ -4,11 +4,13 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from io import BytesIO
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -19,6 +21,8 @@ import orjson
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
+BEFORE = "54e2130"
+"""The build before batcher was made quicker: what was aimed at is often told in terms of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,16 @@ def surroundings(tree: Path) -> dict[str, Any]:
     """Where a process is to run, and its environment, to measure the build of *tree* by itself."""
     environment = {"BATCHER_TOKEN": "none", "NO_PROXY": "127.0.0.1", "PYTHONPATH": str(tree / "scripts")}
     return {"cwd": tree, "env": os.environ | environment}
+
+
+@contextmanager
+def checkout(revision: str) -> Iterator[Path]:
+    """The tree of *revision*, while the context lasts. Raises `CalledProcessError` where git does not know it."""
+    packed = subprocess.run(["git", "archive", revision], cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+    with TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
+        yield Path(folder)
 
 
 def child(kind: str, *, tree: Path = ROOT, **arguments: Any) -> dict[str, Any]:
