@@ -64,9 +64,11 @@ class PostgresVerdicts:
     def undecided_of(self, indexes: Sequence[int]) -> dict[int, tuple[int, bytes]]:
         """The number and the line of the result of each of these entries that has one, and no verdict, by its index."""
         rows = self._db.rows(
-            "SELECT r.idx, r.seq, r.line FROM results r WHERE r.wave = %s AND r.idx = ANY (%s) "
-            "AND NOT EXISTS (SELECT 1 FROM verdicts v WHERE v.wave = r.wave AND v.idx = r.idx)",
-            (self._number, list(indexes)),
+            # each looked up by itself: as `= ANY`, the server goes through the whole wave for them
+            "SELECT r.* FROM unnest(%s::int[]) i CROSS JOIN LATERAL ("
+            "SELECT r.idx, r.seq, r.line FROM results r WHERE r.wave = %s AND r.idx = i "
+            "AND (SELECT v.idx FROM verdicts v WHERE v.wave = r.wave AND v.idx = r.idx LIMIT 1) IS NULL OFFSET 0) r",
+            (list(indexes), self._number),
         )
         return {index: (seq, line) for index, seq, line in rows}
 
