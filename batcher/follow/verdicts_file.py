@@ -27,6 +27,7 @@ from batcher.whole import draft_beside, sync_folder, whole_bytes
 # No manifest has an index beyond this: a file that does is damaged, and must not be believed with memory.
 MOST_ENTRIES = 64 * 1024 * 1024
 _AT_ONCE = 1000  # lines that are copied at once
+_BUFFER = 64 * 1024  # with Python's 8 KB lines take nearly twice as long to be read
 
 
 class VerdictsError(UserError):
@@ -46,7 +47,7 @@ def verdict_lines(path: Path) -> Iterator[VerdictLine]:
 def raw_verdicts(path: Path) -> Iterator[tuple[int, bytes]]:
     """The same as they stand in the file, each with its 1-based number."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", _BUFFER) as file:
             for number, line in enumerate(file, start=1):
                 if line.endswith(b"\n"):  # a torn last line is being written, or was when the power went
                     yield number, line

@@ -4,7 +4,7 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from batcher.follow.coverage import WaveCoverage
 from batcher.follow.verdict import Verdict, VerdictLine
@@ -35,6 +35,14 @@ class WaveEntry:
     def name(self) -> tuple[Hashable, ...]:
         """The name that the entry shares with its reruns, and with no other entry."""
         return (*self.scope, self.key, self.nth)
+
+
+class InTheWay(NamedTuple):
+    """An entry that stands in the way unless something of it was accepted. It was run once, at *place*."""
+
+    place: int
+    status: Status | None
+    verdict: Verdict | None
 
 
 EntryAt = Callable[[int], WaveEntry]
@@ -76,6 +84,10 @@ class Entries(Protocol):
 
     def in_question(self) -> Iterator[int]:
         """The place of the first run of each other entry, ascending."""
+        ...
+
+    def in_the_way(self, place: int) -> InTheWay | None:
+        """The entry at *place*, if it certainly stands in the way where nothing was accepted, without loading it."""
         ...
 
 
@@ -120,6 +132,10 @@ class EntryList:
     def in_question(self) -> Iterator[int]:
         """The place of the first run of each entry, ascending."""
         return (runs[0] for runs in self._runs.values())
+
+    def in_the_way(self, place: int) -> InTheWay | None:
+        """Nothing is certain: all are evaluated."""
+        return None
 
 
 def as_entries(entries: "Entries | Iterable[WaveEntry]") -> Entries:

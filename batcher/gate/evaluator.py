@@ -1,6 +1,6 @@
 """One entry at the gate: consistent, accepted, or in the way, and why. Pure."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 
@@ -57,12 +57,6 @@ class EvaluatedEntry:
     blocker: Blocker | None
     passed: tuple[AcceptedDifference, ...]
     used: frozenset[int]
-
-
-def is_sound(final: bool, halves: Iterable[HalfVerdict]) -> bool:
-    """Whether *halves*, those of a verdict line, leave nothing to decide, whatever was accepted."""
-    verdicts = [half.verdict for half in halves]
-    return final and bool(verdicts) and all(verdict is Verdict.CONSISTENT for verdict in verdicts)
 
 
 class Evaluator:

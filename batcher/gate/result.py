@@ -17,7 +17,7 @@ from batcher import exits
 from batcher.follow.coverage import WaveCoverage
 from batcher.follow.verdict import Verdict
 from batcher.gate.accepted import Acceptance
-from batcher.gate.entries import Entries, EntryAt, WaveEntry, as_entries
+from batcher.gate.entries import Entries, EntryAt, InTheWay, WaveEntry, as_entries
 from batcher.gate.evaluator import SHOWN, AcceptedDifference, Blocker, EvaluatedEntry, Evaluator
 from batcher.life.result import Status
 from batcher.manifest.labels import LabelFilter
@@ -47,11 +47,15 @@ class Evaluation:
         self.entries = entries
         self.evaluator = evaluator
 
-    def in_question(self) -> Iterator[EvaluatedEntry]:
-        """Every entry that has to be looked at one by one, once, in the order of its first run."""
+    def in_question(self, *, each: bool) -> Iterator[EvaluatedEntry | InTheWay]:
+        """Every entry that is not certainly sound, once, in the order of its first run.
+
+        *each* has all of them evaluated; else one that stands in the way whatever there is to be said of it is not.
+        """
         with self.entries.reading() as entry_at:
             for place in self.entries.in_question():
-                yield self._evaluate(entry_at, place)
+                known = None if each else self.entries.in_the_way(place)
+                yield self._evaluate(entry_at, place) if known is None else known
 
     def _evaluate(self, entry_at: EntryAt, place: int) -> EvaluatedEntry:
         return self.evaluator.evaluate({run: entry_at(run) for run in self.entries.runs_of(place)})
@@ -219,11 +223,11 @@ def evaluate(
     acceptances: Sequence[Acceptance],
     today: date,
     *,
-    heard: Callable[[EvaluatedEntry], None] = lambda _: None,
+    heard: Callable[[EvaluatedEntry], None] | None = None,
 ) -> GateResult:
     """The gate's result on *entries*, of one or several waves. A later comparison of an entry replaces the earlier one.
 
-    *heard* is told of every entry that has to be looked at one by one; the others, `Entries.sound`, are only counted.
+    *heard* is told of every entry but the sound ones, `Entries.sound`, which are only counted.
     """
     evaluation = Evaluation(as_entries(entries), Evaluator(acceptances, today))
     labels = evaluation.entries.labels
@@ -232,7 +236,12 @@ def evaluate(
     blocking, passing, replaced = array("I"), array("I"), array("I")
     passed = 0
     used: set[int] = set()
-    for evaluated in evaluation.in_question():
+    for evaluated in evaluation.in_question(each=bool(acceptances) or heard is not None):
+        if isinstance(evaluated, InTheWay):
+            verdicts[evaluated.verdict] += 1
+            blocked[evaluated.status, evaluated.verdict] += 1
+            blocking.append(evaluated.place)
+            continue
         latest, blocker = evaluated.latest, evaluated.blocker
         verdicts[None if latest.verdict is None else latest.verdict.verdict] += 1
         replaced.extend(evaluated.replaced)
@@ -243,7 +252,8 @@ def evaluate(
             passing.append(evaluated.place)
             passed += len(evaluated.passed)
         used |= evaluated.used
-        heard(evaluated)
+        if heard is not None:
+            heard(evaluated)
     return GateResult(
         entries=verdicts.total(),
         verdicts=verdicts,

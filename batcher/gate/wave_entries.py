@@ -1,15 +1,17 @@
 """The entries of one or several waves with their verdicts, for the gate, the report and reruns."""
 
-from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from batcher.follow.coverage import WaveCoverage
 from batcher.follow.verdict import Verdict
-from batcher.gate.entries import EntryAt, WaveEntry
+from batcher.gate.entries import EntryAt, InTheWay, WaveEntry
+from batcher.gate.entry_code import is_in_the_way, status_of, verdict_of
+from batcher.gate.entry_database import Named
 from batcher.gate.entry_table import EntryRow, EntryTable
+from batcher.gate.line_places import LineReader
 from batcher.gate.wave_reader import WaveReader
 from batcher.journal.place import JournalPlace
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
@@ -47,17 +49,14 @@ class WaveEntries:
         self.labels = labels
         self._waves = waves
         self.table = EntryTable()
-        self.starts: list[int] = []
         coverage: list[WaveCoverage] = []
         for wave in waves:
-            self.starts.append(len(self.table))
             coverage.append(wave.read_into(self.table, said(wave)))
         self.coverage: Sequence[WaveCoverage] = coverage
-        self.table.complete()
-        self._count = len(self.table)
+        self.table.complete(self._named)
 
     def __len__(self) -> int:
-        return self._count
+        return len(self.table)
 
     def __iter__(self) -> Iterator[WaveEntry]:
         with self.reading() as entry_at:
@@ -72,7 +71,8 @@ class WaveEntries:
             def entry_at(place: int) -> WaveEntry:
                 row = self.table.row(place)
                 if row.wave not in readers:
-                    readers[row.wave] = stack.enter_context(self._waves[row.wave].reading())
+                    reading = self._waves[row.wave].reading(self.table.waves[row.wave])
+                    readers[row.wave] = stack.enter_context(reading)
                 return readers[row.wave](row)
 
             yield entry_at
@@ -80,22 +80,42 @@ class WaveEntries:
     @contextmanager
     def lines(self) -> Iterator[Callable[[int], Mapping[str, Any] | None]]:
         """What reads the result line of the run at a place; None: it has none."""
-        with ExitStack() as stack:
-            files: dict[int, BinaryIO] = {}
+        with self._opened() as results_of:
 
             def line_of(place: int) -> Mapping[str, Any] | None:
                 row = self.table.row(place)
-                if row.offset is None:
-                    return None
-                if row.wave not in files:
-                    files[row.wave] = stack.enter_context(self._waves[row.wave].opened())
-                return self._waves[row.wave].line_of(row, files[row.wave])
+                return None if row.line is None else self._waves[row.wave].line_of(row, results_of(row.wave))
 
             yield line_of
 
+    def _named(self, places: Iterable[int]) -> Iterator[Named]:
+        """What the entries at *places* are called, by their files."""
+        database = self.table.database
+        with self._opened() as results_of:
+            for place in places:
+                row = self.table.row(place)
+                if row.missing is not None:
+                    yield place, row.wave, row.missing.scope, row.missing.key
+                else:
+                    *scope, key = self._waves[row.wave].name_of(row, results_of(row.wave))
+                    yield place, row.wave, database.scope(*scope), key
+
+    @contextmanager
+    def _opened(self) -> Iterator[Callable[[int], LineReader]]:
+        """What gives the results file of a wave, opened."""
+        with ExitStack() as stack:
+            files: dict[int, LineReader] = {}
+
+            def results_of(wave: int) -> LineReader:
+                if wave not in files:
+                    files[wave] = stack.enter_context(self._waves[wave].opened(self.table.waves[wave]))
+                return files[wave]
+
+            yield results_of
+
     def wave_of(self, place: int) -> int:
         """The number of the wave that the run at *place* is of."""
-        return bisect_right(self.starts, place) - 1
+        return self.table.wave_of(place)
 
     def file_of(self, place: int) -> str:
         """The results file that the entry at *place* is in."""
@@ -112,3 +132,8 @@ class WaveEntries:
     def in_question(self) -> Iterator[int]:
         """The place of the first run of each entry that is not certainly sound, ascending."""
         return self.table.in_question()
+
+    def in_the_way(self, place: int) -> InTheWay | None:
+        """The entry at *place*, if it certainly stands in the way where nothing was accepted, without loading it."""
+        code = self.table.code(place)
+        return InTheWay(place, status_of(code), verdict_of(code)) if is_in_the_way(code) else None

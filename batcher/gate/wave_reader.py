@@ -1,13 +1,11 @@
 """Reading the files of one wave into the table of entries, and an entry from them when it is asked for."""
 
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
-
-import msgspec
+from typing import Any, BinaryIO
 
 from batcher.errors import UserError
 from batcher.follow.coverage import WaveCoverage, how_many, plan_beside, sentence
@@ -15,8 +13,11 @@ from batcher.follow.fast_lines import fast_parser
 from batcher.follow.verdict import VerdictLine
 from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdicts, verdict_in
 from batcher.gate.entries import WaveEntry
+from batcher.gate.entry_code import code_of_verdict
+from batcher.gate.entry_database import EntryDatabase
 from batcher.gate.entry_table import EntryRow, EntryTable
-from batcher.gate.evaluator import is_sound
+from batcher.gate.line_places import LineReader, changed
+from batcher.gate.wave_columns import VerdictColumns, WaveColumns
 from batcher.journal.errors import JournalUnusable
 from batcher.journal.files import WaveFiles
 from batcher.journal.place import JournalPlace
@@ -26,8 +27,6 @@ from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.wave.results_file import ResultsError, parsed_line, raw_lines, result_in
 
 _UNWRITTEN = "its line is not in the results yet: `batcher results` brings it"
-
-L = TypeVar("L")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,90 +49,108 @@ class WaveReader:
 
         Raises `UserError`.
         """
-        table.add_verdicts(self._verdicts())
+        columns = WaveColumns()
+        self._read_verdicts(columns.verdicts)
         stated = _Stated(self.path)
-        others = array("I")
-        table.add_results(self.number, self._results(table, stated, others))
+        others = self._read_results(columns, stated)
         try:
             with plan_beside(self.path, self.journal) as (record, why):
-                coverage = self._look_for_missing(table, record, why, stated.entries, said)
+                coverage = self._look_for_missing(columns, table.database, record, why, stated.entries, said)
                 if record is not None and self.labels:
-                    others.extend(self._missing_others(table, record))
+                    others.extend(self._missing_others(columns, record))
         except JournalUnusable as error:
             if self.journal is not None:
                 raise
-            coverage = self._look_for_missing(table, None, sentence(error, self.path), stated.entries, said)
-        if self.labels:
-            table.leave_out(self.number, others)
+            why = sentence(error, self.path)
+            coverage = self._look_for_missing(columns, table.database, None, why, stated.entries, said)
+        columns.settle(others)
+        table.add_wave(columns)
         return coverage
 
-    def _missing_others(self, table: EntryTable, record: Record) -> list[int]:
+    def _missing_others(self, columns: WaveColumns, record: Record) -> list[int]:
         """The entries without a result that are not meant, as their journal has them."""
-        missing = [(index, record.entry(index)) for index in table.missing(self.number)]
+        missing = [(index, record.entry(index)) for index in columns.missing()]
         return [index for index, entry in missing if entry is not None and not self.labels.takes(entry.labels)]
 
-    def _verdicts(self) -> Iterator[tuple[int, bytes, str, bool, int, int]]:
-        parsed, path, offset = fast_parser(VerdictLine, verdict_in), WaveFiles.of(self.path).verdicts, 0
+    def _read_verdicts(self, verdicts: VerdictColumns) -> None:
+        parsed, path = fast_parser(VerdictLine, verdict_in), WaveFiles.of(self.path).verdicts
         for number, raw in raw_verdicts(path):
             line = parsed(path, number, raw)
-            if line.index >= MOST_ENTRIES:
-                raise VerdictsError(f"{path}, line {number} is no verdict: no manifest has an entry {line.index}.")
-            halves = _halves(line)
-            differences = sum(len(half.differences) for half in halves)
-            made_of = _made_of(line.key, halves)
-            yield line.index, made_of, line.verdict.value, is_sound(line.final, halves), differences, offset
-            offset += len(raw)
+            index, objects, data = line.index, line.object_level_compare_result, line.data_level_compare_result
+            if index >= MOST_ENTRIES:
+                raise VerdictsError(f"{path}, line {number} is no verdict: no manifest has an entry {index}.")
+            differences = 0 if objects is None else len(objects.differences)
+            if data is not None:
+                differences += len(data.differences)
+            verdicts.places.add(raw)
+            verdicts.add(index, hash(_made_of(line.key, objects, data)), code_of_verdict(line), differences)
 
-    def _results(
-        self, table: EntryTable, stated: "_Stated", others: "array[int]"
-    ) -> Iterator[tuple[int, str, str | None, int, str, int, bytes]]:
-        """Every result; *others* gets the indexes of those that are not meant."""
-        parsed, offset = fast_parser(Result, result_in), 0
-        for number, raw in raw_lines(self.path):
-            line = parsed(self.path, number, raw)
-            if line.index >= MOST_ENTRIES:
-                raise ResultsError(f"{self.path}, line {number} is no result: no manifest has an entry {line.index}.")
-            stated.by(number, line.wave_entries)
-            if self.labels and not self.labels.takes(line.labels):
-                others.append(line.index)
-            yield (
-                line.index,
-                line.key,
-                line.job_id,
-                table.scope(line.endpoint, line.project_id),
-                line.status.value,
-                offset,
-                _made_of(line.key, _created(line)),
-            )
-            offset += len(raw)
+    def _read_results(self, columns: WaveColumns, stated: "_Stated") -> "array[int]":
+        """Read every result; the indexes of those that are not meant."""
+        parsed, path, labels, others = fast_parser(Result, result_in), self.path, self.labels, array("I")
+        for number, raw in raw_lines(path):
+            line = parsed(path, number, raw)
+            index = line.index
+            if index >= MOST_ENTRIES:
+                raise ResultsError(f"{path}, line {number} is no result: no manifest has an entry {index}.")
+            if line.wave_entries != stated.entries:
+                stated.by(number, line.wave_entries)
+            if labels and not labels.takes(line.labels):
+                others.append(index)
+            columns.places.add(raw)
+            columns.add_result(index, line.key, hash(_made_of(line.key, *_created(line))), line.status)
+        return others
 
     def _look_for_missing(
-        self, table: EntryTable, record: Record | None, why: str | None, stated: int | None, said: int | None
+        self,
+        columns: WaveColumns,
+        database: EntryDatabase,
+        record: Record | None,
+        why: str | None,
+        stated: int | None,
+        said: int | None,
     ) -> WaveCoverage:
         """Find out which entries have no line: as *record* has them, or, where there is none, as the lines (*stated*)
         or who *said* how many there are. *why* there is no record."""
-        lines, distinct, highest = table.counts(self.number)
+        columns.forget_missing()
+        database.forget_missing(self.number)
+        distinct = columns.lines - columns.repeated
         planned = None if record is None else record.entry_count()
-        entries, source = how_many(self.path, planned=planned, stated=stated, said=said, highest=highest)
-        count = highest + 1 if entries is None else entries
-        if record is not None or distinct < count:
-            other = table.add_plan(self.number, _gaps(count) if record is None else _plan(table, record))
-            if other is not None:
-                raise ResultsError(
-                    f"{self.path} and the journal beside it are of two waves: line {other[1]} has another key than "
-                    f"entry {other[0]} of the journal. Copy all files of one wave, RESULTS*."
-                )
-        if record is not None and distinct < count:
-            there = (index for index in table.missing(self.number) if record.result_of(index) is not None)
-            table.mark_unwritten(self.number, list(there))
+        entries, source = how_many(self.path, planned=planned, stated=stated, said=said, highest=columns.highest)
+        count = columns.highest + 1 if entries is None else entries
+        if record is not None:
+            database.add_missing(self.number, self._missing(columns, database, record))
+            if distinct < count:
+                there = [index for index in columns.missing() if record.result_of(index) is not None]
+                database.mark_unwritten(self.number, there)
+        elif distinct < count:
+            for index in range(count):
+                if columns.key_of(index) is None:
+                    columns.add_missing(index, database.missing(self.number, index).key)
         return WaveCoverage(
             file=self.called,
-            lines=lines,
-            repeated=lines - distinct,
+            lines=columns.lines,
+            repeated=columns.repeated,
             entries=entries,
             source=source,
             journal=why,
         )
+
+    def _missing(
+        self, columns: WaveColumns, database: EntryDatabase, record: Record
+    ) -> Iterator[tuple[int, str, str | None, int | None]]:
+        """Those of the plan that have no result, which come into *columns*. Raises `ResultsError` where a result has
+        another key than the plan."""
+        for index, key, job_id, scope in record.outline():
+            found = columns.key_of(index)
+            if found is None:
+                columns.add_missing(index, key)
+                yield index, key, job_id, None if scope is None else database.scope(scope.endpoint, scope.project_id)
+            elif found[0] != hash(key):
+                raise ResultsError(
+                    f"{self.path} and the journal beside it are of two waves: line {found[1] + 1} has another key than "
+                    f"entry {index} of the journal. Copy all files of one wave, RESULTS*."
+                )
 
     @property
     def called(self) -> str:
@@ -141,58 +158,67 @@ class WaveReader:
         return self.name or str(self.path)
 
     @contextmanager
-    def reading(self) -> Iterator[Callable[[EntryRow], WaveEntry]]:
-        """What reads the rest of an entry from the files. Raises `UserError` where they are not what they were."""
+    def reading(self, columns: WaveColumns) -> Iterator[Callable[[EntryRow], WaveEntry]]:
+        """What reads the rest of an entry of *columns* from the files. Raises `UserError` where they are not what they
+        were."""
         beside, parsed = WaveFiles.of(self.path).verdicts, fast_parser(Result, result_in)
         with ExitStack() as stack:
-            results = stack.enter_context(self.opened())
-            verdicts = stack.enter_context(_opened(beside, VerdictsError)) if beside.exists() else None
+            results = stack.enter_context(self.opened(columns))
+            verdicts: LineReader | None = None
+            if beside.exists():
+                file = stack.enter_context(_opened(beside, VerdictsError))
+                verdicts = LineReader(file, beside, columns.verdicts.places)
 
             def entry_of(row: EntryRow) -> WaveEntry:
-                if row.offset is None:
+                if row.line is None:
                     return _wave_entry(self.called, row)
-                result = line_at(results, self.path, row.offset, parsed)
+                result = results.read(row.line, parsed)
                 line = None
-                if row.verdict_at is not None:
+                if row.verdict_line is not None:
                     if verdicts is None:
-                        raise _changed(beside)
-                    line = line_at(verdicts, beside, row.verdict_at, verdict_in)
-                    if line.index != row.idx or _made_of(line.key, line.halves) != _made_of(
-                        result.key, _created(result)
-                    ):
-                        raise _changed(beside)
-                if (result.index, result.key) != (row.idx, row.key):
-                    raise _changed(self.path)
+                        raise changed(beside)
+                    line = verdicts.read(row.verdict_line, verdict_in)
+                    made_of = _made_of(line.key, line.object_level_compare_result, line.data_level_compare_result)
+                    if line.index != row.idx or made_of != _made_of(result.key, *_created(result)):
+                        raise changed(beside)
+                if (result.index, hash(result.key)) != (row.idx, row.key):
+                    raise changed(self.path)
                 return _wave_entry(self.called, row, result, line)
 
             yield entry_of
 
-    def opened(self) -> AbstractContextManager[BinaryIO]:
-        """The results file, to be read. Raises `ResultsError`."""
-        return _opened(self.path, ResultsError)
+    @contextmanager
+    def opened(self, columns: WaveColumns) -> Iterator[LineReader]:
+        """The results file of *columns*, to be read. Raises `ResultsError`."""
+        with _opened(self.path, ResultsError) as file:
+            yield LineReader(file, self.path, columns.places)
 
-    def line_of(self, row: EntryRow, results: BinaryIO) -> Mapping[str, Any]:
-        """The line of *row* as it stands in *results*, the opened file. Raises `UserError` where it is another now."""
-        line = line_at(results, self.path, row.offset or 0, parsed_line)
+    def name_of(self, row: EntryRow, results: LineReader) -> tuple[str | None, str | None, str]:
+        """Endpoint, project and key of *row*, by its line in the *results* file. Raises `UserError` where it is another
+        now."""
+        result = results.read(row.line or 0, fast_parser(Result, result_in))
+        if (result.index, hash(result.key)) != (row.idx, row.key):
+            raise changed(self.path)
+        return result.endpoint, result.project_id, result.key
+
+    def line_of(self, row: EntryRow, results: LineReader) -> Mapping[str, Any]:
+        """The line of *row* as it stands in the *results* file. Raises `UserError` where it is another now."""
+        line = results.read(row.line or 0, parsed_line)
         if line.get("index") != row.idx:
-            raise _changed(self.path)
+            raise changed(self.path)
         return line
 
 
-def _created(line: Any) -> list[Any]:
-    both = (line.object_level_compare_create_result, line.data_level_compare_create_result)
-    return [half for half in both if half is not None]
+def _created(line: Any) -> tuple[Any, Any]:
+    return line.object_level_compare_create_result, line.data_level_compare_create_result
 
 
-def _halves(line: Any) -> list[Any]:
-    both = (line.object_level_compare_result, line.data_level_compare_result)
-    return [half for half in both if half is not None]
-
-
-def _made_of(key: str, halves: Iterable[Any]) -> bytes:
-    """What a verdict is on; see `verdicts_file.identity`. One on the comparisons of a wave that was begun anew since is
-    none."""
-    return msgspec.json.encode((key, *[half.compare_task_id for half in halves]))
+def _made_of(key: str, objects: Any, data: Any) -> tuple[str | None, ...]:
+    """What a verdict is on: the entry and the comparisons made for it; see `verdicts_file.identity`. One on those of a
+    wave that was begun anew since is none."""
+    if data is None:
+        return (key,) if objects is None else (key, objects.compare_task_id)
+    return (key, data.compare_task_id) if objects is None else (key, objects.compare_task_id, data.compare_task_id)
 
 
 @dataclass(slots=True)
@@ -214,29 +240,30 @@ class _Stated:
         self.entries = entries
 
 
-def _plan(table: EntryTable, record: Record) -> Iterator[tuple[int, str, str | None, int | None]]:
-    for index, key, job_id, scope in record.outline():
-        yield index, key, job_id, None if scope is None else table.scope(scope.endpoint, scope.project_id)
-
-
-def _gaps(entries: int) -> Iterator[tuple[int, None, None, None]]:
-    """So many entries of which nothing more is known."""
-    return ((index, None, None, None) for index in range(entries))
-
-
 def _wave_entry(file: str, row: EntryRow, result: Any = None, line: VerdictLine | None = None) -> WaveEntry:
-    unwritten = _UNWRITTEN if row.unwritten else None
+    if (missing := row.missing) is not None:
+        return WaveEntry(
+            file=file,
+            index=row.idx,
+            key=missing.key,
+            job_id=missing.job_id,
+            scope=(missing.endpoint, missing.project_id),
+            nth=row.nth,
+            status=None,
+            verdict=None,
+            said=_UNWRITTEN if missing.unwritten else None,
+        )
     return WaveEntry(
         file=file,
         index=row.idx,
-        key=row.key,
-        job_id=row.job_id,
-        scope=(row.endpoint, row.project_id),
+        key=result.key,
+        job_id=result.job_id,
+        scope=(result.endpoint, result.project_id),
         nth=row.nth,
-        status=None if result is None else result.status,
+        status=result.status,
         verdict=line,
-        said=unwritten if result is None else result.error_msg,
-        finished_at=None if result is None else result.finished_at,
+        said=result.error_msg,
+        finished_at=result.finished_at,
     )
 
 
@@ -248,20 +275,3 @@ def _opened(path: Path, error: type[UserError]) -> Iterator[BinaryIO]:
         raise error(f"cannot read {path}: {failed.strerror}.") from None
     with file:
         yield file
-
-
-def line_at(file: BinaryIO, path: Path, offset: int, parsed: Callable[[Path, int, bytes], L]) -> L:
-    """What the line at *offset* holds. Raises `UserError` where that is no whole line (any more)."""
-    file.seek(offset)
-    line = file.readline()
-    try:
-        if line.endswith(b"\n"):
-            return parsed(path, 0, line)
-    except UserError:
-        file.seek(0)
-        return parsed(path, file.read(offset).count(b"\n") + 1, line)
-    raise _changed(path)
-
-
-def _changed(path: Path) -> UserError:
-    return UserError(f"{path} was written anew while it was read: run the same command again.")

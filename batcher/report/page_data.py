@@ -198,7 +198,8 @@ class _LineCounter:
         troubles: dict[TroubleKey, Counter[int]],
     ) -> None:
         self._number = number
-        self._places = iter(range(read.starts[number], read.starts[number] + read.table.lines(number)))
+        start = read.table.start_of(number)
+        self._places = iter(range(start, start + read.table.waves[number].results))
         self._replaced = replaced
         self._standing = standing
         self._troubles = troubles

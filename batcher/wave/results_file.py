@@ -13,6 +13,7 @@ from batcher.life.result import Result
 
 # A result line is a few hundred bytes; what has no newline in this many bytes is no results file.
 _LONGEST = 4 * 1024 * 1024
+_BUFFER = 64 * 1024  # with Python's 8 KB lines take nearly twice as long to be read
 
 
 class ResultsError(UserError):
@@ -37,7 +38,7 @@ def result_lines(path: Path, torn: Torn | None = None) -> Iterator[tuple[int, di
 def raw_lines(path: Path, torn: Torn | None = None) -> Iterator[tuple[int, bytes]]:
     """The same as they stand in the file, newline included."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", _BUFFER) as file:
             number = 0
             while line := file.readline(_LONGEST):
                 number += 1

@@ -17,9 +17,9 @@ from pydantic import BaseModel, ValidationError
 from batcher.errors import UserError
 from batcher.follow.fast_lines import decoder_of
 from batcher.follow.verdict import VerdictLine
-from batcher.gate import entry_table
+from batcher.gate import entry_database
 from batcher.gate.accepted import Acceptance
-from batcher.gate.entry_table import EntryTable
+from batcher.gate.entry_database import EntryDatabase
 from batcher.gate.result import GateResult, WaveEntry, evaluate
 from batcher.gate.wave_entries import entries_of
 from batcher.journal.files import WaveFiles
@@ -140,22 +140,18 @@ def test_what_we_write_ourselves_is_decoded_quickly(sound: Result | VerdictLine)
 @pytest.mark.parametrize(
     ("sql", "scanned"),
     [
-        (entry_table._ROW, set()),
-        (entry_table._RUNS_OF, set()),
-        (entry_table._ADD_RESULT, {"given"}),  # which is one row
-        (entry_table._OTHER_KEY, {"p"}),
-        (entry_table._ADD_MISSING, {"p", "given"}),
-        (entry_table._COUNTS, set()),
-        (entry_table._IN_QUESTION, {"e"}),
-        (entry_table._SOUND, {"e"}),
-        (entry_table._PLAIN, {"e"}),
-        (entry_table._BY_RANK, {"e"}),
+        (entry_database._MISSING, set()),
+        (entry_database._NTH, set()),
+        (entry_database._RUNS_OF, set()),
+        (entry_database._SEVERAL, {"runs"}),
+        (entry_database._FIRST_OF_SEVERAL, {"runs"}),
+        (entry_database._RANKED, {"ranks"}),
     ],
 )
 def test_no_query_grows_faster_than_the_entries(sql: str, scanned: set[str]) -> None:
-    table = EntryTable()
-    table.complete()
-    steps = [row[3] for row in table._db.execute(f"EXPLAIN QUERY PLAN {sql}", _any(sql))]
+    database = EntryDatabase()
+    database.add_runs(())
+    steps = [row[3] for row in database._db.execute(f"EXPLAIN QUERY PLAN {sql}", _any(sql))]
     walked = {found[1] for step in steps if (found := re.match(r"SCAN (?:TABLE )?([a-z]+)\b", step))}
     assert walked <= scanned, steps
 
@@ -168,14 +164,13 @@ def _any(sql: str) -> list[int]:
 
 
 def test_the_database_has_no_name_and_is_gone_with_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("batcher.gate.entry_table._CACHE_KB", 64)
-    table = EntryTable()
-    table.add_results(0, ((n, f"key-{n}", "job", 0, "created", n, b"") for n in range(20_000)))
-    table.complete()
+    monkeypatch.setattr("batcher.gate.entry_database._CACHE_KB", 64)
+    database = EntryDatabase()
+    database.add_missing(0, ((n, f"key-{n}", "job", 0) for n in range(20_000)))
     files = [path for path in _open_files() if "etilqs" in path]  # as SQLite calls its temporary ones
     assert files  # it did outgrow memory
     assert all(path.endswith(" (deleted)") for path in files)
-    assert len(table) == 20_000
+    assert database.missing(0, 19_999).key == "key-19999"
 
 
 def _open_files() -> Iterator[str]:
@@ -184,17 +179,17 @@ def _open_files() -> Iterator[str]:
             yield str(link.readlink())
 
 
-def test_no_room_for_it_is_told_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    table = EntryTable()
-    table._run("PRAGMA max_page_count = 40")
+def test_no_room_for_it_is_told_with_the_way_out() -> None:
+    database = EntryDatabase()
+    database._run("PRAGMA max_page_count = 40")
     with pytest.raises(UserError, match=r"database or disk is full.*TMPDIR"):
-        table.add_results(0, ((n, f"key-{n}", "job", 0, "created", n, b"") for n in range(20_000)))
+        database.add_missing(0, ((n, f"key-{n}", "job", 0) for n in range(20_000)))
 
 
-def test_a_fault_of_the_journal_is_not_told_as_one_of_the_table() -> None:
+def test_a_fault_of_the_journal_is_not_told_as_one_of_the_database() -> None:
     def torn() -> Any:
         yield 0, "key", "job", 0
         raise sqlite3.DatabaseError("database disk image is malformed")
 
     with pytest.raises(sqlite3.DatabaseError):
-        EntryTable().add_plan(0, torn())
+        EntryDatabase().add_missing(0, torn())
