@@ -35,7 +35,7 @@ SUBJECTS = {
     "throughput": Subject("throughput", 6),
     "machines": Subject("machines", 8),
     "keepers": Subject("keepers", 5),
-    "startup": Subject("startup", 3),
+    "startup": Subject("startup", 5),
     "follow": Subject("follow", 6),
     "size": Subject("size", 6),
     "pace": Subject("pace", 6),
