@@ -10,7 +10,7 @@ from batcher.journal.errors import WaveRefused
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.verdicts import KeptVerdict, want_verdicts
 from batcher.life.result import Result
-from batcher.manifest import Entry, Judged, Manifest, RunDefaults
+from batcher.manifest import AlikeEntries, Entry, Judged, Manifest, RunDefaults
 from batcher.settings import RunSettings
 
 _PAGE = 500
@@ -78,8 +78,9 @@ class OneScopeManifest(Manifest):
     def _of_one_scope(self, batches: Iterator[Judged]) -> Iterator[Judged]:
         scopes: set[tuple[str, str]] = set()
         for judged in batches:
-            for item in judged:
-                if isinstance(item, Entry) and item.terms.scope not in scopes:
+            sound = [judged] if isinstance(judged, AlikeEntries) else (one for one in judged if isinstance(one, Entry))
+            for item in sound:
+                if item.terms.scope not in scopes:
                     scopes.add(item.terms.scope)
                     refuse_several_scopes(self._settings, len(scopes))
             yield judged

@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
+from batcher.manifest.alike_entries import AlikeEntries
 from batcher.manifest.damage import surely_plain
 from batcher.manifest.duplicates import DuplicateFilter, DuplicateFinder, DuplicateIndex
 from batcher.manifest.entry import NO_LABELS, Entry, Finding
@@ -19,7 +20,7 @@ from batcher.manifest.entry_templates import EntryTemplates
 from batcher.manifest.envelope import RunDefaults, Scopes, is_key, is_text, key_of, labels_of, language_of
 from batcher.manifest.fields import DATA_LEVEL
 from batcher.manifest.findings import kind_of, shown
-from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, RegularElement
+from batcher.manifest.formats.element import NO_VALUE, AlikeBatch, Batch, Element, Flaw, RegularElement
 from batcher.manifest.rules import apply_rules
 from batcher.manifest.structure import structure_flaws
 
@@ -29,8 +30,8 @@ _job_of, _key_of = attrgetter("job_id"), attrgetter("key")
 _validate = CreateCompareTaskReq.__pydantic_validator__.validate_python
 
 
-Judged = list[Entry | list[Finding]]
-"""What came of some elements: of each its entry, or its findings."""
+Judged = list[Entry | list[Finding]] | AlikeEntries
+"""What came of some elements: of each its entry, or its findings; or the entries of all of them together."""
 
 
 class Checker:
@@ -54,9 +55,19 @@ class Checker:
         self._defaults: Mapping[str, Any] = {}
         self._wrong: frozenset[str | None] = frozenset()  # fields of the defaults
 
-    def judge(self, batch: Batch) -> Judged:
+    def judge(self, batch: Batch | AlikeBatch) -> Judged:
         """The entry that each element of *batch* makes, or everything that is wrong with it."""
-        judged, sound, templates = Judged(), list[Entry](), self._templates
+        if isinstance(batch, Batch):
+            return self._judge_each(batch)
+        alike = None if self._templates is None or self._duplicates is not None else self._templates.entries_of(batch)
+        if alike is None:
+            return self._judge_each(batch.apart())
+        if self._filter is not None:
+            self._filter.look_at_alike(alike)
+        return alike
+
+    def _judge_each(self, batch: Batch) -> Judged:
+        judged, sound, templates = list[Entry | list[Finding]](), list[Entry](), self._templates
         plain = templates is not None and _are_plain(batch.regular)
         for place, regular in enumerate(batch.regular):
             entry = None

@@ -105,8 +105,11 @@ def says_nothing(id_: str) -> bool:
 
 
 def surely_plain(texts: Collection[str]) -> bool:
-    """Whether all *texts* are ids without any damage, told without a look at each: letters, digits, `-` and `_`."""
-    return _WORDS.isdisjoint(texts) and not "".join(texts).encode("utf-8", "replace").translate(None, _PLAIN)
+    """Whether all *texts* are ids without any damage, told without a look at each: of letters, digits, `-_/:`."""
+    joined = "".join(texts)
+    if not _WORDS.isdisjoint(texts) or "Err:" in joined:
+        return False
+    return not joined.encode("utf-8", "replace").translate(None, _PLAIN)
 
 
 def surely_sound(values: Iterable[str]) -> bool:
@@ -114,7 +117,7 @@ def surely_sound(values: Iterable[str]) -> bool:
     return all(value.isalpha() for value in values) and _WORDS.isdisjoint(values)
 
 
-_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_/:"
 
 
 def _nothing(text: str, place: ExpectedText) -> Damage | None:

@@ -6,10 +6,11 @@ two entries that look alike to it. Where it stops, the manifest is read once mor
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, repeat
 from typing import Protocol, TypeVar
 
 from batcher.errors import BatcherError
+from batcher.manifest.alike_entries import AlikeEntries
 from batcher.manifest.compact_sets import FirstLines, HashSet
 from batcher.manifest.entry import DEFAULT_KEY_LENGTH, Entry
 from batcher.manifest.formats.element import NO_VALUE, Flaw
@@ -87,6 +88,18 @@ class DuplicateFilter:
             elif not self._default_keys:
                 self._default_keys = True
                 self._compare_kinds()
+
+    def look_at_alike(self, entries: AlikeEntries) -> None:
+        """The same for entries that are alike."""
+        scope, no_data_level = entries.terms.scope, entries.terms.compare_type is None
+        job_ids = entries.job_ids if entries.own_keys is None or not no_data_level else ()
+        if self._jobs.any_may_be_known([*zip(repeat(scope), job_ids, repeat(no_data_level))]):
+            raise PerhapsDuplicate
+        if entries.own_keys is None and not self._default_keys:
+            self._default_keys = True
+            self._compare_kinds()
+        for key in entries.own_keys or ():
+            self._see_key(key)
 
     def _see_key(self, key: str) -> None:
         if self._keys.may_be_known(key):

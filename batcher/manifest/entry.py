@@ -138,14 +138,19 @@ def bodies_of(entries: Sequence[Entry]) -> list[bytes]:
 
 def keys_of(entries: Sequence[Entry], bodies: Sequence[bytes]) -> list[str]:
     """`Entry.key` of each of *entries*, which are of one scope and have these *bodies*."""
-    begun, keys = _begun_with(*entries[0].terms.scope).copy, list[str]()
-    for entry, body in zip(entries, bodies, strict=True):
-        key = entry.own_key
-        if not key:
-            digest = begun()
-            digest.update(body)
-            key = _KEY_LETTER + digest.hexdigest()[:_KEY_DIGITS]
-        keys.append(key)
+    own = [entry.own_key for entry in entries]
+    if not any(own):
+        return default_keys(entries[0].terms.scope, bodies)
+    return [key or default_key(entries[0].terms, body) for key, body in zip(own, bodies, strict=True)]
+
+
+def default_keys(scope: tuple[str, str], bodies: Sequence[bytes]) -> list[str]:
+    """`default_key` of each of the requests with these *bodies*, all of that scope."""
+    begun, keys = _begun_with(*scope).copy, list[str]()
+    for body in bodies:
+        digest = begun()
+        digest.update(body)
+        keys.append(_KEY_LETTER + digest.hexdigest()[:_KEY_DIGITS])
     return keys
 
 

@@ -5,13 +5,14 @@ with the first of them; of the others only what is their own is looked at: job, 
 twice for it, and what is not beyond doubt is judged in full.
 """
 
-from collections.abc import Collection, Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from typing import cast
 
-from batcher.manifest.damage import ExpectedText, damage_of, surely_sound
+from batcher.manifest.alike_entries import AlikeEntries
+from batcher.manifest.damage import ExpectedText, damage_of, surely_plain, surely_sound
 from batcher.manifest.entry import NO_LABELS, Entry
 from batcher.manifest.envelope import LONGEST_KEY, is_key
-from batcher.manifest.formats.element import RegularElement
+from batcher.manifest.formats.element import AlikeBatch, AlikeTexts, RegularElement
 from batcher.manifest.rules import is_job_id
 
 _MOST = 4096  # kept; an entry seldom comes back after that many others
@@ -60,6 +61,31 @@ class EntryTemplates:
             regular.infos_with_token or like.infos_with_token,
         )
 
+    def entries_of(self, batch: AlikeBatch) -> AlikeEntries | None:
+        """The entries that the elements of *batch* make; None where one takes a closer look. Duplicates are not looked
+        for."""
+        texts = batch.texts
+        like, keys = self._known.get(texts.like.common), texts.keys
+        if like is None or not surely_plain(texts.job_ids) or not (keys is None or _are_keys(keys)):
+            return None
+        labels = self._many_labels(texts, like)
+        if labels is None:
+            return None
+        with_token = texts.like.infos_with_token or like.infos_with_token
+        return AlikeEntries(
+            batch.index, batch.lines, like.terms, texts.job_ids, keys, labels, texts.objects, like.infos, with_token
+        )
+
+    def _many_labels(self, texts: AlikeTexts, like: Entry) -> Sequence[Mapping[str, str]] | None:
+        """The labels of each of many elements; None where one takes a closer look."""
+        own = texts.like.labels
+        if texts.labels is None or own is None:
+            all_alike = like.labels if own is None else self._labels_of(own)
+            return None if all_alike is None else [all_alike] * len(texts.job_ids)
+        made = {values: self._labels_of(dict(zip(own, values, strict=True))) for values in set(texts.labels)}
+        labels = [made[values] for values in texts.labels]
+        return None if None in made.values() else cast("list[Mapping[str, str]]", labels)
+
     def _labels_of(self, own: Mapping[str, str | None]) -> Mapping[str, str] | None:
         """The labels of an element that has its *own*; None where they take a closer look."""
         labels = {**self._labels, **own} if self._labels else own
@@ -78,3 +104,8 @@ class EntryTemplates:
             self._sound.clear()
         self._sound.update(value for value in values if len(value) <= _LONG)
         return True
+
+
+def _are_keys(texts: Collection[str]) -> bool:
+    """Whether all *texts* can be the keys of entries."""
+    return (surely_plain(texts) and max(map(len, texts)) <= LONGEST_KEY) or all(map(is_key, texts))

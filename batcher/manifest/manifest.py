@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, cast
 
+from batcher.manifest.alike_entries import AlikeEntries
 from batcher.manifest.check import Checker, Judged
 from batcher.manifest.duplicates import DuplicateFinder, finding_duplicates
 from batcher.manifest.entry import Entry, Finding
@@ -53,6 +54,9 @@ class Manifest:
         after it. *now* (seconds since the epoch) is when the wave starts. Some hundred entries are in memory at a time.
         """
         for judged in self.read_batches(defaults, now=now, allow_duplicates=allow_duplicates):
+            if isinstance(judged, AlikeEntries):
+                yield from judged.entries()
+                continue
             for item in judged:
                 if isinstance(item, list):
                     yield from item
@@ -68,7 +72,7 @@ class Manifest:
         try:
             empty = True
             for judged in walk(None) if allow_duplicates else finding_duplicates(walk):
-                empty = empty and not any(item != [] for item in judged)
+                empty = empty and not isinstance(judged, AlikeEntries) and not any(item != [] for item in judged)
                 yield judged
             if empty:
                 raise ManifestError(self.file, "the manifest has no entries", "Give at least one")
@@ -81,7 +85,7 @@ class Manifest:
             return
         lines = refuse_other_files(self.file, read_jsonl(self._source)) if self.format == "jsonl" else None
         for item in lines or read_csv(self._source):
-            yield checker.judge(item) if isinstance(item, Batch) else [[self._header_finding(item)]]
+            yield [[self._header_finding(item)]] if isinstance(item, HeaderFlaw) else checker.judge(item)
 
     def _judged_json(self, checker: Checker) -> Iterator[Judged]:
         for item in refuse_other_files(self.file, read_json(self._source)):

@@ -32,7 +32,7 @@ from batcher.life.entry import Scope
 from batcher.life.entry_columns import EntryColumns
 from batcher.life.policy import LookFirst
 from batcher.life.result import Result, Status
-from batcher.manifest import Entry, Finding, finding_line
+from batcher.manifest import AlikeEntries, Entry, Finding, finding_line
 from batcher.manifest.entry import bodies_of, keys_of
 from batcher.manifest.grouped import GroupedFindings, once
 from batcher.wave.context import Boundary, unwatched
@@ -238,6 +238,9 @@ def _write_plan(request: Request, plan: PlanWriter, clock: Clock) -> None:
     def findings() -> Iterator[Finding]:
         """Those of all entries; the valid ones are planned meanwhile."""
         for judged in batches:
+            if isinstance(judged, AlikeEntries):
+                valid.add_alike(judged, only_count=found.count > 0)
+                continue
             sound = [one for one in judged if isinstance(one, Entry)]
             if sound:
                 valid.add(sound, only_count=found.count > 0)
@@ -277,14 +280,35 @@ class _Valid:
         for place, own in by_scope.items():
             self._add(place, own)
 
-    def _add(self, place: tuple[str, str], entries: list[Entry]) -> None:
+    def add_alike(self, entries: AlikeEntries, *, only_count: bool) -> None:
+        """The same for entries that are alike."""
+        self.count += len(entries)
+        if only_count:
+            return
+        bodies = entries.bodies()
+        columns = EntryColumns(
+            self._scope(entries.terms.scope),
+            [*entries.indexes],
+            [*entries.lines],
+            [*entries.keys(bodies)],
+            [*entries.job_ids],
+            [entries.terms.x_language] * len(entries),
+            [*entries.labels],
+            bodies,
+        )
+        self._plan.add_columns(columns)
+
+    def _scope(self, place: tuple[str, str]) -> Scope:
         scope = self._scopes.get(place)
         if scope is None:
             scope = self._scopes[place] = Scope(len(self._scopes), *place)
             self._plan.add_scope(scope)
+        return scope
+
+    def _add(self, place: tuple[str, str], entries: list[Entry]) -> None:
         bodies = bodies_of(entries)
         columns = EntryColumns(
-            scope,
+            self._scope(place),
             [entry.index for entry in entries],
             [entry.line for entry in entries],
             keys_of(entries, bodies),

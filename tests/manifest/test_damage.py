@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from batcher.manifest import Entry
-from batcher.manifest.damage import KNOWN_NOTHINGS, ExpectedText, damage_of
+from batcher.manifest.damage import KNOWN_NOTHINGS, ExpectedText, damage_of, surely_plain
+from batcher.manifest.envelope import is_key
+from batcher.manifest.rules import is_job_id
 from tests.manifest.reading import LINES, entries, entry, read, texts
 
 RUINED = [
@@ -192,3 +196,16 @@ def test_words_for_nothing_where_only_some_words_are_taken(tmp_path: Path) -> No
         "region": "Leave it empty.",
         "conflict_policy": "Write cancel or keep.",
     }
+
+
+@pytest.mark.parametrize("text", [text for text in RUINED if damage_of(text, ExpectedText.ID)])
+def test_no_ruined_text_is_taken_for_plain(text: str) -> None:
+    """Among others either."""
+    assert not surely_plain([text])
+    assert not surely_plain(["a", text, "b"])
+
+
+@given(st.text("Err:50/N2A-_Eea1FALSnu", min_size=1, max_size=9))
+def test_what_is_plain_is_an_id_and_a_key(text: str) -> None:
+    """No second look is taken at it."""
+    assert not surely_plain([text]) or (is_job_id(text) and is_key(text) and not damage_of(text, ExpectedText.ID))

@@ -13,10 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from batcher.drs.v3.create_compare_task import CreateCompareTaskReq
-from batcher.manifest import Entry, Finding, finding_line, open_manifest
+from batcher.manifest import AlikeEntries, Entry, Finding, finding_line, open_manifest
 from batcher.manifest.duplicates import DuplicateIndex
 from batcher.manifest.entry import bodies_of, keys_of
 from batcher.manifest.entry_templates import EntryTemplates
+from batcher.manifest.formats import source
+from batcher.manifest.formats.alike_lines import AlikeLines
 from batcher.manifest.formats.read_json import _SlidingWindow
 from batcher.manifest.write import ManifestLine, write_manifest
 from tests.manifest.reading import DEFAULTS, LINES, NOW, entries, entry, read, texts
@@ -30,6 +32,7 @@ def the_long_way() -> Iterator[None]:
     """Nothing is judged by its likeness, elements are told by parsing alone, duplicates by where their firsts are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EntryTemplates, "entry_of", lambda *_, **__: None)
+        patch.setattr(AlikeLines, "texts_of", lambda *_: None)
         patch.setattr(_SlidingWindow, "texts", lambda _: [])
         patch.setattr("batcher.manifest.manifest.finding_duplicates", lambda walk: walk(DuplicateIndex()))
         yield
@@ -162,6 +165,187 @@ def test_json_of_any_layout(text: str) -> None:
 def test_json_lines(text: str) -> None:
     """With blank ones among them."""
     assert_both_ways_are_one(text.encode(), "jsonl")
+
+
+_TEXTS: Any = st.sampled_from(
+    ["x", "y", "z: ü", "NULL", "a=b", "", " ", 'say "x"', "\\", "\u3000", "1.5E+10", "x" * 201]
+)
+_SOUND_LISTS: Any = st.lists(
+    st.sampled_from(
+        [
+            {"db_name": "shop"},
+            {"db_name": "ü:", "table_name": ["a", "b"]},
+            {"db_name": "C#", "table_name": ["a=b"]},
+            {"db_name": "#REF!"},
+            {"db_name": "x", "table_name": None},
+            {"db_name": ""},
+        ]
+    ),
+    max_size=3,
+)
+
+
+@st.composite
+def alike_lines(draw: st.DrawFn) -> str:
+    """Lines as programs write them, each the same but for some texts; at times with a slip of the pen in one."""
+    like = draw(elements())
+    numbered = draw(st.booleans())
+    odd = draw(st.sampled_from([0, 0, 0, 9]))  # how many of ten values are drawn
+    lists = draw(st.sampled_from(["compare_object_infos", "compare_object_infos_with_token", None]))
+    made = []
+    for number in range(draw(st.integers(4, 24))):
+
+        def own(usual: str, drawn: Any = _TEXTS, number: int = number) -> Any:
+            return draw(drawn) if draw(st.integers(0, 9)) < odd else f"{usual}{number}"
+
+        row = {**like, "job_id": own("job-")}
+        if "key" in like or numbered:
+            row["key"] = own("key:")
+        if "labels" in like:
+            row["labels"] = {name: own("label ") if numbered else value for name, value in like["labels"].items()}
+        if "data_level_compare_info" in like and lists:
+            objects = [{"db_name": own("db")}, *draw(_SOUND_LISTS)] if odd else [{"db_name": f"db{number}"}]
+            row["data_level_compare_info"] = {**like["data_level_compare_info"], lists: objects}
+        made.append(row)
+    layout = {name: value for name, value in draw(_LAYOUTS).items() if name != "indent"}
+    end = draw(st.sampled_from(["\n", "\n", " \r\n"]))
+    return spoilt("".join(json.dumps(row, **layout) + end for row in made), draw)
+
+
+@settings(relaxed, max_examples=50)
+@given(alike_lines(), st.integers(200, 2000))
+def test_lines_that_are_alike(text: str, piece: int) -> None:
+    """However many of them are read together."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "_PIECE", piece)
+        assert_both_ways_are_one(text.encode(), "jsonl")
+
+
+_ROW = {"job_id": "JOB", "data_level_compare_info": LINES, "labels": {"team": "blue", "n": "N"}, "key": "KEY"}
+_FORMS: list[Any] = [{}, {"separators": (",", ":")}, {"sort_keys": True}]
+
+
+@pytest.mark.parametrize("row", [_ROW, {"object_level_compare_type": "objects", "job_id": "JOB"}])
+@pytest.mark.parametrize("form", _FORMS)
+def test_lines_that_are_alike_are_taken_together(row: dict[str, Any], form: Any, tmp_path: Path) -> None:
+    """All but those of the first reading, whose shape is learnt."""
+    line = json.dumps(row, **form)
+    lines = [line.replace("JOB", f"job-{n}").replace("KEY", f"key {n}").replace("N", f"{n}") for n in range(2000)]
+    path = tmp_path / "wave.jsonl"
+    path.write_text("\n".join(lines))
+    together = one_by_one = 0
+    for judged in open_manifest(path).read_batches(DEFAULTS, now=NOW):
+        if isinstance(judged, AlikeEntries):
+            together += len(judged)
+            made = [*judged.entries()]
+            bodies = judged.bodies()
+            assert bodies == [one.body for one in made]
+            assert judged.keys(bodies) == [one.key for one in made]
+        else:
+            one_by_one += len(judged)
+    assert together + one_by_one == 2000
+    assert one_by_one <= 65536 / len(lines[0]) + 2
+
+
+_RAW = [
+    'x","y":"z',
+    'x","key":"z',
+    "x\\u003ay",
+    "x\\\\",
+    "x\\",
+    "x\ty",
+    "x\u2028y",
+    "x: y",
+    "",
+    "x" * 201,
+    "NULL",
+    "1.5E+10",
+    "\\ud800",
+]
+
+
+@pytest.mark.parametrize("raw", _RAW)
+@pytest.mark.parametrize("place", ["job_id", "key", "label", "team"])
+def test_what_stands_between_quotes_is_read_as_what_it_is(raw: str, place: str) -> None:
+    """Be it in one of many lines that are alike."""
+    lines = []
+    for number in range(12):
+        own = {name: raw if name == place and number == 9 else f"{name}{number}" for name in ("job_id", "key", "label")}
+        last = raw if place == "team" and number == 9 else "blue"
+        info = f'{{"conflict_policy":"keep","compare_type":"lines","compare_object_infos":[{{"db_name":"{number}"}}]}}'
+        labels = f'"labels":{{"n":"{own["label"]}","team":"{last}"}}'
+        lines.append(f'{{{labels},"data_level_compare_info":{info},"key":"{own["key"]}","job_id":"{own["job_id"]}"}}')
+        by_key = f'"job_id":"{own["job_id"]}","key":"{own["key"]}"'
+        lines.append(f'{{"object_level_compare_type":"objects",{labels},{by_key}}}')
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "_PIECE", 700)
+        for kind in (0, 1):
+            assert_both_ways_are_one("\n".join(lines[kind::2]).encode(), "jsonl")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        '[{"db_name":"a"}],"compare_object_infos":[{"db_name":"b"}]',
+        '[{"db_name":"a","db_name":"b"}]',
+        '[{"db_name":"b","db_name":"a\\u003a"}]',
+        '[{"db_name": "a"} ]',
+        '[{"db_name":"#REF!"}]',
+        '[{"db_name":""}]',
+        '[{"db_name":"a","x":"b"}]',
+        '[{"db_name":"a","table_name":[]}]',
+        '[{"db_name":"a","table_name":null}]',
+        '[{"db_name":"a:"}]},"labels":{"compare_object_infos":[{"db_name":"a"}]',
+        "[]",
+        "[{}",
+    ],
+)
+def test_objects_are_read_as_what_they_are(raw: str) -> None:
+    """Be they in one of many lines that are alike."""
+    info = '{"conflict_policy":"keep","compare_type":"lines","compare_object_infos":OBJECTS}'
+    line = f'{{"job_id":"JOB","data_level_compare_info":{info}}}'
+    lines = [line.replace("JOB", f"j{number}") for number in range(12)]
+    lines = [text.replace("OBJECTS", raw if number == 9 else '[{"db_name":"a"}]') for number, text in enumerate(lines)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "_PIECE", 700)
+        assert_both_ways_are_one("\n".join(lines).encode(), "jsonl")
+
+
+@pytest.mark.parametrize("odd", ['"job_id": "jöb 1"', '"job_id": ""', '"job_id": "j", "job_id": "k"', '"job_id": 7'])
+def test_an_odd_line_is_told_among_those_that_are_alike(odd: str, tmp_path: Path) -> None:
+    """And those behind it are taken together again."""
+    lines = [json.dumps(entry(job_id=f"job-{number}")) for number in range(5000)]
+    lines[3000] = lines[3000].replace('"job_id": "job-3000"', odd)
+    (tmp_path / "wave.jsonl").write_text("\n".join(lines))
+    judged = [*open_manifest(tmp_path / "wave.jsonl").read_batches(DEFAULTS, now=NOW)]
+    assert sum(map(len, judged)) == 5000
+    assert isinstance(judged[-1], AlikeEntries)
+    found = [item for item in open_manifest(tmp_path / "wave.jsonl").read(DEFAULTS, now=NOW)]
+    assert [item.index for item in found if isinstance(item, Finding)] == [3000]
+    assert [item.index for item in found] == [*range(5000)]
+
+
+def test_a_label_that_is_called_like_a_field_is_a_label(tmp_path: Path) -> None:
+    """Where the field itself is written with an escape."""
+    lines = [
+        f'{{"job_\\u0069d":"j{n}","object_level_compare_type":"objects","labels":{{"job_id":"x"}}}}' for n in (0, 1)
+    ]
+    odd = '{"job_\\u0069d":"x","object_level_compare_type":"objects","labels":{"job_id":"LABEL"}}'
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "_PIECE", 400)
+        text = "\n".join([*lines, *(odd.replace("LABEL", label) for label in "xxxxxxxxxxxxxyxxxxxxxxxxxxx")])
+        assert_both_ways_are_one(text.encode(), "jsonl")
+
+
+@pytest.mark.parametrize("own", ["job_id", "key"])
+def test_a_duplicate_is_told_among_lines_that_are_alike(own: str, tmp_path: Path) -> None:
+    """With the line of the first, however far apart they are."""
+    names = {"job_id", own}
+    rows = [{name: f"{name}-{n % 2500 if name == own else n}" for name in names} for n in range(2501)]
+    lines = [json.dumps(entry(**row)) for row in rows]
+    found = read(tmp_path, "\n".join(lines), "wave.jsonl")
+    assert [item.index for item in found if isinstance(item, Finding)] == [2500]
+    assert "line 1" in texts(found)[0]
 
 
 @relaxed

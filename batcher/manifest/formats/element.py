@@ -39,6 +39,25 @@ class RegularElement(msgspec.Struct, gc=False):
     infos_with_token: list[ObjectInfoWithToken] | None = None
 
 
+class ManyObjects(Struct):
+    """Some object lists, and each as it is sent, in JSON."""
+
+    lists: Sequence[list[ObjectInfo]]
+    written: Sequence[str]
+
+
+class AlikeTexts(Struct):
+    """What elements have of their own that are alike but for that: they are *like*, with these in the place of its
+    job, key, values of labels, and objects. None: *like* has no other. A job or key is not empty; texts are whole, and
+    stand in JSON as they are."""
+
+    like: RegularElement
+    job_ids: Sequence[str]
+    keys: Sequence[str] | None
+    labels: Sequence[tuple[str | None, ...]] | None
+    objects: ManyObjects | None
+
+
 class Batch(msgspec.Struct):
     """Some elements, one after the other; *index* is the place of the first, *lines* are where they begin.
 
@@ -52,6 +71,18 @@ class Batch(msgspec.Struct):
     @abstractmethod
     def element(self, place: int) -> Element:
         """All there is to know of the element at *place* in the batch; made anew, as it is seldom asked for."""
+
+
+class AlikeBatch(Struct):
+    """Some elements, one after the other, as `Batch` has them, that are alike but for *texts*."""
+
+    index: int
+    lines: Sequence[int]
+    texts: AlikeTexts
+
+    @abstractmethod
+    def apart(self) -> Batch:
+        """The same elements, each taken apart by itself; made anew, as it is seldom asked for."""
 
 
 class SingleElement(Batch):

@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 
 from batcher.manifest.errors import ManifestError
-from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw
+from batcher.manifest.formats.alike_lines import AlikeLines
+from batcher.manifest.formats.element import NO_VALUE, AlikeBatch, Batch, Element, Flaw
 from batcher.manifest.formats.regular_json import regular_of
 from batcher.manifest.formats.source import Source
 from batcher.manifest.formats.strict_json import NotJson, parse, twice_keys
@@ -15,12 +16,16 @@ from batcher.manifest.formats.strict_json import NotJson, parse, twice_keys
 LONGEST = 16 * 1024 * 1024
 
 
-def read_jsonl(source: Source) -> Iterator[Batch]:
+def read_jsonl(source: Source) -> Iterator[Batch | AlikeBatch]:
     """The elements of a JSONL file, in order; a line that is no JSON becomes an element with the fault."""
-    index, number = 0, 1
+    index, number, alike = 0, 1, AlikeLines()
     for lines in _lines(source.pieces()):
         numbers: Sequence[int] = range(number, number + len(lines))
         number += len(lines)
+        if (texts := alike.texts_of(lines)) is not None:
+            yield _AlikeLineBatch(index, numbers, texts, lines)
+            index += len(lines)
+            continue
         regular = regular_of(lines)
         if None in regular and not all(map(str.strip, lines)):
             numbers = [number for number, line in zip(numbers, lines, strict=True) if line.strip()]
@@ -28,6 +33,7 @@ def read_jsonl(source: Source) -> Iterator[Batch]:
             regular = regular_of(lines)
         if index == 0 and lines:
             _refuse_other_json(source.name, lines, numbers[0])
+        alike.learn(lines, regular)
         yield _LineBatch(index, numbers, regular, lines)
         index += len(lines)
 
@@ -60,6 +66,13 @@ def _lines(pieces: Iterable[str]) -> Iterator[list[str]]:
         yield lines
     if rest:
         yield [rest]
+
+
+class _AlikeLineBatch(AlikeBatch):
+    written: Sequence[str]
+
+    def apart(self) -> Batch:
+        return _LineBatch(self.index, self.lines, regular_of(self.written), self.written)
 
 
 class _LineBatch(Batch):

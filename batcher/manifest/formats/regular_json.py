@@ -10,16 +10,16 @@ from typing import Annotated
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from batcher.drs.v3.request_body import BodyPart, Name, ObjectInfo, ObjectInfoWithToken, to_json
+from batcher.drs.v3.request_body import BodyPart, Name, ObjectInfo, ObjectInfoWithToken, to_json, to_json_lines
 from batcher.manifest.damage import has_signs
-from batcher.manifest.formats.element import RegularElement
+from batcher.manifest.formats.element import ManyObjects, RegularElement
 from batcher.manifest.names import any_ruined
 
 _Text = str | UnsetType | None
 _SOME = msgspec.Meta(min_length=1)
 
 
-class _WrittenObjectInfo(BodyPart):
+class WrittenObjectInfo(BodyPart):
     """An `ObjectInfo` as it is written: a null is told from a field that is not there, as colons are counted."""
 
     db_name: Name
@@ -33,11 +33,11 @@ class _DataLevel(BodyPart):
     compare_type: _Text = UNSET
     compare_mode: _Text = UNSET
     start_time: int | _Text = UNSET
-    compare_object_infos: Annotated[list[_WrittenObjectInfo], _SOME] | UnsetType | None = UNSET
+    compare_object_infos: Annotated[list[WrittenObjectInfo], _SOME] | UnsetType | None = UNSET
     compare_object_infos_with_token: Annotated[list[ObjectInfoWithToken], _SOME] | UnsetType | None = UNSET
 
 
-class _JsonRow(BodyPart):
+class JsonRow(BodyPart):
     """An entry as JSON has it."""
 
     job_id: Name
@@ -51,14 +51,14 @@ class _JsonRow(BodyPart):
     labels: dict[str, str | None] | UnsetType | None = UNSET
 
 
-_decode = msgspec.json.Decoder(_JsonRow).decode
+decode_row = msgspec.json.Decoder(JsonRow).decode
 _decode_objects = msgspec.json.Decoder(Annotated[list[ObjectInfo], _SOME]).decode
 
 
 def regular_of(texts: Sequence[str]) -> list[RegularElement | None]:
     """What each of *texts* says, one after the other; None where it is no entry without oddities."""
     try:
-        rows = [_decode(text) for text in texts]
+        rows = [decode_row(text) for text in texts]
     except (msgspec.MsgspecError, UnicodeEncodeError):
         return [_careful(text) for text in texts]
     joined = "".join(texts)
@@ -80,29 +80,43 @@ def objects_in(text: str) -> list[ObjectInfo] | None:
     return infos
 
 
+def many_objects_in(texts: Sequence[str]) -> ManyObjects | None:
+    """The object lists that *texts* are; None where one of them is none, or has oddities. They hold no line break."""
+    try:
+        lists = [*map(_decode_objects, texts)]
+    except (msgspec.MsgspecError, UnicodeEncodeError):
+        return None
+    joined, written = "\n".join(texts) + "\n", to_json_lines(lists).decode()
+    if has_signs(joined) and ("\\u003" in joined or any(any_ruined(infos, None) for infos in lists)):
+        return None
+    if joined == written:  # as they are sent
+        return ManyObjects(lists, texts)
+    return ManyObjects(lists, written.split("\n")[:-1]) if joined.count(":") == written.count(":") else None
+
+
 def _careful(text: str) -> RegularElement | None:
     try:
-        row = _decode(text)
+        row = decode_row(text)
     except (msgspec.MsgspecError, UnicodeEncodeError):
         return None
     return _sound(text, row)
 
 
-def _sound(text: str, row: _JsonRow) -> RegularElement | None:
+def _sound(text: str, row: JsonRow) -> RegularElement | None:
     if not _each_once(text, row):
         return None
     regular = _apart(row)
     return None if has_signs(text) and any_ruined(regular.infos, regular.infos_with_token) else regular
 
 
-def _each_once(text: str, rows: _JsonRow | list[_JsonRow] | list[ObjectInfo]) -> bool:
+def _each_once(text: str, rows: JsonRow | list[JsonRow] | list[ObjectInfo]) -> bool:
     """Whether no field of *rows*, which *text* was read to, stands twice, and no colon is written as \\u003a."""
     if "\\" in text and "\\u003" in text:
         return False
     return text.count(":") == to_json(rows).count(b":")
 
 
-def _apart(row: _JsonRow) -> RegularElement:
+def _apart(row: JsonRow) -> RegularElement:
     labels, info = row.labels or None, row.data_level_compare_info
     labelled = ... if labels else row.labels is None
     alike = (row.object_level_compare_type, row.project_id, row.region, row.endpoint, row.x_language, labelled)
