@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from batcher.cli.lists import ListedOption
-from batcher.drs.auth.options import OPTION_NAMES, CredentialOptions, flag
-from batcher.masking import forbid_core_dumps
+from batcher.drs.auth.option_names import OPTION_NAMES, flag
+
+if TYPE_CHECKING:
+    from batcher.drs.auth.options import CredentialOptions
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,8 +40,11 @@ def credential_flags(function: F) -> F:
     return function
 
 
-def credential_options(parameters: dict[str, Any]) -> CredentialOptions:
+def credential_options(parameters: dict[str, Any]) -> "CredentialOptions":
     """Take the flags out of a command's *parameters*; from here on the process holds secrets."""
+    from batcher.drs.auth.options import CredentialOptions
+    from batcher.masking import forbid_core_dumps
+
     forbid_core_dumps()
     return CredentialOptions(**{name: parameters.pop(name, None) for name in OPTION_NAMES})
 

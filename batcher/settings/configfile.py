@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import platformdirs
 
-from batcher.drs.auth.options import OPTION_NAMES
+from batcher.drs.auth.option_names import OPTION_NAMES
 from batcher.homes import expanded, is_file
 from batcher.masking import is_secret_name
 from batcher.nearest import nearest

@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from batcher.drs.auth.options import NO_OPTIONS, OPTION_NAMES, CredentialOptions, ScopeProfile
+from batcher.drs.auth.option_names import OPTION_NAMES
+from batcher.drs.auth.options import NO_OPTIONS, CredentialOptions, ScopeProfile
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.endpoints import endpoint_of_region, normalise_endpoint
 from batcher.settings.configfile import ConfigFile

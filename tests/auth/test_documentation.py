@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from batcher.drs.auth.explain import Cause
-from batcher.drs.auth.options import OPTION_NAMES, flag
+from batcher.drs.auth.option_names import OPTION_NAMES, flag
+from batcher.drs.auth.options import CredentialOptions
 from batcher.drs.auth.places import BATCHER_NAMES, OPENSTACK_NAMES, SDK_NAMES, TERRAFORM_NAMES, Item
 from batcher.settings.names import CREDENTIAL_NAMES
 
@@ -32,6 +33,10 @@ def test_flags_and_keys_are_those_of_the_page() -> None:
     assert kinds == {"token", "ak", "sk", "security_token", "username", "domain", "password", "iam_endpoint"}
     for name in ("token_file", "token_env", "ak_file", "ak_env", "username", "domain", "password_file", "iam_endpoint"):
         assert f"{flag(name)}" in PAGE
+
+
+def test_options_are_called_as_their_fields() -> None:
+    assert CredentialOptions.__struct_fields__ == OPTION_NAMES
 
 
 def test_settings_know_the_names_of_credentials() -> None:

@@ -135,7 +135,18 @@ def test_a_terminal_shows_a_live_line_in_colour_unless_asked_not_to(tmp_path: Pa
 
 # --- a light start --------------------------------------------------------------------------------------
 
-HEAVY = ("aiohttp", "pydantic", "rich", "structlog", "sqlite3", "orjson", "asyncio")
+HEAVY = (
+    "aiohttp",
+    "pydantic",
+    "rich",
+    "structlog",
+    "sqlite3",
+    "orjson",
+    "msgspec",
+    "asyncio",
+    "json",
+    "batcher.masking",
+)
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["--help"], ["completion", "bash"]])

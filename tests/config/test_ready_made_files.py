@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from batcher.drs.auth.options import OPTION_NAMES
+from batcher.drs.auth.option_names import OPTION_NAMES
 from batcher.life.policy import MaxFailures, Reconcile
 from batcher.rates import Rate
 from batcher.service.notices.targets import targets_of

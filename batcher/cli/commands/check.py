@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from msgspec.structs import asdict, replace
 
 from batcher.cli import exits
 from batcher.cli.lists import ListedCommand
@@ -184,6 +183,7 @@ class _JsonFindings:
     def add(self, finding: "Finding") -> None:
         """Print one more."""
         import orjson
+        from msgspec.structs import asdict
 
         if self.count == 0:
             self._out.write(orjson.dumps(self._begin)[:-1] + b',"findings":[')
@@ -249,6 +249,8 @@ def _finding_lines(grouped: "GroupedFindings", entries: int) -> "Iterator[tuple[
 
 
 def _group_lines(group: "FindingGroup") -> "Iterator[tuple[Span, ...]]":
+    from msgspec.structs import replace
+
     from batcher.manifest.findings import finding_text, place_parts
 
     first = group.examples[0]

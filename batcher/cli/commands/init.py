@@ -173,7 +173,7 @@ def _write(path: Path, settings: "RunSettings", options: "CredentialOptions", pr
 
 def _text(settings: "RunSettings", options: "CredentialOptions", project_id: str | None) -> str:
     """The config file: what was said, and beside it what one may want next, commented out."""
-    from batcher.drs.auth.options import OPTION_NAMES
+    from batcher.drs.auth.option_names import OPTION_NAMES
 
     lines = [
         "# batcher: settings of this folder's waves. Flags and BATCHER_… beat what stands here;",

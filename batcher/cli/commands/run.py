@@ -13,7 +13,6 @@ from batcher.cli.credential_flags import credential_flags, credential_options
 from batcher.cli.entries import JournalType
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
-from batcher.cli.typed import typed
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
@@ -96,6 +95,7 @@ def command(
     from batcher.cli.conduct import Presentation, TalliedOutput, conduct
     from batcher.cli.failures import told
     from batcher.cli.loops import quickest_loop
+    from batcher.cli.typed import typed
     from batcher.settings.credentials import credential_sources
 
     credentials = credential_sources(settings, loaded.config, options)

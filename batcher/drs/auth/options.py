@@ -4,6 +4,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from batcher.drs.auth.option_names import OPTION_NAMES
+
 
 class CredentialOptions(Struct, frozen=True, kw_only=True):
     """Flags of a command, or one section of the config file: each field is a flag and a key of the same name.
@@ -31,12 +33,6 @@ class CredentialOptions(Struct, frozen=True, kw_only=True):
 
 
 NO_OPTIONS = CredentialOptions()
-OPTION_NAMES: tuple[str, ...] = CredentialOptions.__struct_fields__
-
-
-def flag(name: str) -> str:
-    """The flag of an option."""
-    return "--" + name.replace("_", "-")
 
 
 class ScopeProfile(Struct, frozen=True, kw_only=True):

@@ -9,7 +9,8 @@ from typing import TextIO
 
 from msgspec import field
 
-from batcher.drs.auth.options import NO_OPTIONS, CredentialOptions, ScopeProfile, flag
+from batcher.drs.auth.option_names import flag
+from batcher.drs.auth.options import NO_OPTIONS, CredentialOptions, ScopeProfile
 from batcher.drs.auth.places import (
     BATCHER_NAMES,
     OPENSTACK_NAMES,

@@ -9,7 +9,6 @@ import click
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import given, load_given, settings_options
 from batcher.cli.service_options import WAY, service_options
-from batcher.cli.typed import typed
 from batcher.errors import UserError
 
 OF_WAVE = (
@@ -89,6 +88,7 @@ def command(
 
     from batcher.cli.following_service import Submission, submit
     from batcher.cli.service_options import service_of
+    from batcher.cli.typed import typed
 
     results = None if output == "-" else _default_results(manifest) if output is None else Path(output)
     if results is not None and manifest.exists() and results.exists() and results.samefile(manifest):
