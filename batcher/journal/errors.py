@@ -14,6 +14,10 @@ class JournalFailed(BatcherError):
         self.reason = reason or text
 
 
+class JournalDamaged(JournalFailed):
+    """What the journal holds is not what was written to it; the text names the command that says what is left."""
+
+
 class LaneLost(BatcherError):
     """The scope is somebody else's by now: its lease ran out and was taken over, so nothing of this was recorded.
 

@@ -21,7 +21,7 @@ from batcher.channel.left_over import last_sign
 from batcher.clock import Clock, utc
 from batcher.drs.outcome import ErrorKind
 from batcher.errors import BatcherError
-from batcher.journal.errors import JournalFailed, WaveRefused
+from batcher.journal.errors import JournalDamaged, JournalFailed, NotAJournal, WaveRefused
 from batcher.journal.files import followed, remove_journal
 from batcher.journal.held_journal import FileKeeper, HeldJournal
 from batcher.journal.port import MutableRecord, PlanWriter, Record
@@ -98,6 +98,13 @@ def open_wave(
 
     Raises `WaveRefused`, `BadManifest`, `NotAJournal`, `SinkFailed`, `JournalFailed`.
     """
+    try:
+        return _opened(request, clock, watch, keeper_at)
+    except JournalDamaged as error:  # nothing was sent, and the same again would meet the same
+        raise NotAJournal(str(error)) from error
+
+
+def _opened(request: Request, clock: Clock, watch: Boundary, keeper_at: KeeperAt) -> OpenedWave:
     require_digest(request)
     files = request.files
     followed(files.journal)  # refuses a link that leads nowhere

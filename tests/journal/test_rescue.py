@@ -9,12 +9,16 @@ import subprocess
 import sys
 import tracemalloc
 from collections import Counter
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 
 import pytest
 
+from batcher.errors import BatcherError
+from batcher.journal.errors import JournalFailed, NotAJournal
 from batcher.journal.files import WaveFiles
+from batcher.journal.sqlite.keeper import SqliteReader
 from batcher.journal.wave_lock import WaveLock
 from batcher.rescue import check_journal
 from batcher.simulator.server import ThreadedSimulator
@@ -29,6 +33,7 @@ from tests.report.waves import write_wave
 RESULTS, NEW = Path("r.jsonl"), Path("new.jsonl")
 JOURNAL = WaveFiles.of(RESULTS).journal
 PAGE = 4096
+MANY = 10_000
 
 
 @pytest.fixture
@@ -262,3 +267,81 @@ def test_whoever_meets_a_damaged_journal_is_told_of_it(batcher: Batcher, sim: Th
     for command in (("explain", RESULTS, "--index", 0), ("run", "wave.csv", "-o", RESULTS)):
         assert "`batcher journal check r.jsonl.journal`" in batcher(*command).err
     assert "batcher journal check r.jsonl.journal" in batcher("status").out
+
+
+# --- one that was cut off, or has a page where another belongs ------------------------------------------
+
+
+def _asked(path: Path) -> None:
+    """Ask the journal at *path* for all it has. Raises `JournalFailed`, `NotAJournal`, and nothing else."""
+    reader = SqliteReader(path)
+    try:
+        record = reader.wave()
+        record.facts(), record.status_counts(), record.settled_counts(), record.last_event_at(), record.lines_from(0)
+        for index in range(record.entry_count()):
+            record.entry(index), record.events(index), record.result_of(index), record.line_of(index)
+        for told in (record.lines(), record.answers(), record.outline(), record.unfinished(-1, 1000)):
+            assert sum(1 for _ in islice(told, MANY)) < MANY
+        record.sent_since(0.0)
+    finally:
+        reader.close()
+
+
+@pytest.mark.parametrize("format", ["rows", "packed"])
+def test_what_is_read_of_a_damaged_journal_is_there_or_told(tmp_path: Path, format: str) -> None:
+    """Pages that are cut off, zeroed, overwritten, or where another belongs: no other error, no reading for ever."""
+    made = tmp_path / "made.jsonl.journal"
+    if format == "rows":
+        in_rows(made)
+    write_wave(tmp_path / "made.jsonl", 30)
+    body, rng, told = made.read_bytes(), random.Random(3), 0
+    damaged = tmp_path / "r.jsonl.journal"
+    for page in range(1, len(body) // PAGE):
+        before, after = body[: page * PAGE], body[(page + 1) * PAGE :]
+        for there in (b"", bytes(PAGE - 900), rng.randbytes(PAGE), before[-PAGE:]):
+            damaged.write_bytes(before + there + (after if len(there) == PAGE else b""))
+            try:
+                _asked(damaged)
+            except (JournalFailed, NotAJournal):
+                told += 1
+            with suppress(BatcherError):
+                check_journal(damaged)
+    assert told > len(body) // PAGE
+
+
+def test_a_page_where_another_belongs_leads_nobody_round_in_circles(batcher: Batcher) -> None:
+    write_wave(RESULTS, 300)
+    with closing(sqlite3.connect(JOURNAL)) as db:
+        number = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'results'").fetchone()[0]
+    body = JOURNAL.read_bytes()
+    root = body[(number - 1) * PAGE : number * PAGE]
+    cells = int.from_bytes(root[3:5], "big")
+    at = int.from_bytes(root[12:14], "big")
+    first = int.from_bytes(root[at : at + 4], "big")
+    last = int.from_bytes(root[8:12], "big")
+    assert (root[0], cells > 3) == (5, True)  # of a table, and it leads to pages
+    leaf = body[(first - 1) * PAGE : first * PAGE]
+    JOURNAL.write_bytes(body[: (last - 1) * PAGE] + leaf + body[last * PAGE :])
+    ended = batcher("results", JOURNAL, "-o", "again.jsonl")
+    assert (ended.code, Path("again.jsonl").exists()) == (2, False)
+    assert "its rows lead back to where they began" in ended.err
+    assert batcher("journal", "check", JOURNAL).code == 1
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.97])
+def test_one_that_was_cut_off_is_rescued(batcher: Batcher, sim: ThreadedSimulator, share: float) -> None:
+    body = JOURNAL.read_bytes()
+    JOURNAL.write_bytes(body[: int(len(body) * share)])
+    ended = batcher("run", "wave.csv", "-o", RESULTS)
+    assert (ended.code, "`batcher journal check r.jsonl.journal`" in ended.err) == (2, True)  # not: try again
+    assert batcher("journal", "check", RESULTS).code == 1
+    rescued = batcher("journal", "rescue", JOURNAL, "-o", NEW)
+    assert (rescued.code, "60 entries" in rescued.err) == (0, True), rescued.err
+    assert batcher("run", "wave.csv", "-o", NEW).code in (0, 4)
+    assert max(Counter(created_jobs(sim.ledger)).values()) == 1
+
+
+def test_a_results_file_is_not_taken_for_its_journal(batcher: Batcher) -> None:
+    write_wave(RESULTS, 10, journal=False)
+    ended = batcher("journal", "check", RESULTS)
+    assert (ended.code, "and no journal lies beside it: r.jsonl.journal is not there" in ended.err) == (2, True)

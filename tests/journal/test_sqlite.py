@@ -55,7 +55,10 @@ async def test_a_full_disk_is_said_and_nothing_of_the_group_is_half_there(
     told = [journal.record(*(Happened(index=index, event=INTENT) for _ in range(200))) for index in range(2)]
     failed = await asyncio.gather(*told, return_exceptions=True)
     assert [type(one) for one in failed] == [JournalFailed] * 2
-    assert str(failed[0]) == f"cannot write the journal {keeper.wave().name}: database or disk is full"
+    assert str(failed[0]) == (
+        f"cannot write the journal {keeper.wave().name}: database or disk is full. "
+        "Make room, and run the same command again"
+    )
     db.execute("PRAGMA max_page_count = 1000000")
     await journal.record(Happened(index=2, event=INTENT))
     assert [await journal.ask(Record.events, index) for index in range(3)] == [[], [], [INTENT]]

@@ -114,7 +114,9 @@ async def test_the_journal_is_deleted(cloud: Simulator, folder: Path) -> None:
     assert end.stop is not None
     assert end.stop.kind is StopKind.JOURNAL
     assert end.unrecorded == ()
-    assert [line["kept"] for line in logs if line.get("kept")] == [str(folder / "results.jsonl.journal")]
+    journal = folder / "results.jsonl.journal"
+    assert [line["kept"] for line in logs if line.get("kept")] == [str(journal)]
+    assert journal.stat().st_mode & 0o777 == 0o600  # as before: the wave's owner alone reads it
     assert (await run(cloud, folder)).stop is None
     judge(cloud, folder)
 

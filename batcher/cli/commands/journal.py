@@ -1,5 +1,7 @@
 """`batcher journal`: whether a wave's journal is sound, and a new one of what is left of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -32,11 +34,10 @@ def check_command(journal: Path, as_json: bool) -> int:
 
     Exits with 0 where it is sound, with 1 where it is not, and with 2 where nothing can be read.
     """
-    from batcher.journal.beside import told
     from batcher.rescue import check_journal
 
     journal = _journal(journal)
-    with told(journal):
+    with _told(journal):
         checked = check_journal(journal)
     if as_json:
         import orjson
@@ -79,7 +80,6 @@ def rescue_command(journal: Path, output: Path, results: Path | None) -> int:
     request had left: so it looks every entry up in the cloud before it sends it, and leaves to you what cannot be told.
     Exits with 0 where every entry of the wave is there, with 1 where some are lost.
     """
-    from batcher.journal.beside import told
     from batcher.journal.files import WaveFiles
     from batcher.rescue import rescue_journal
 
@@ -88,7 +88,7 @@ def rescue_command(journal: Path, output: Path, results: Path | None) -> int:
         if path.exists() and path.stat().st_size:
             raise UserError(f"{path} exists: a rescued wave takes a name of its own.")
     beside = results or journal.with_name(journal.name.removesuffix(".journal"))
-    with told(journal):
+    with _told(journal):
         rescued = rescue_journal(journal, beside, output, SystemClock.now())
     tell(
         f"{output}: {counted(rescued.entries, 'entry', 'entries')}, {rescued.settled:,} with a result, "
@@ -110,8 +110,27 @@ def rescue_command(journal: Path, output: Path, results: Path | None) -> int:
     return exits.INCOMPLETE
 
 
+@contextmanager
+def _told(journal: Path) -> Iterator[None]:
+    """Tell why nothing can be read of *journal*, by a command that is itself the way out of damage."""
+    from batcher.journal.beside import told
+    from batcher.journal.errors import JournalFailed
+
+    with told(journal):
+        try:
+            yield
+        except JournalFailed as error:
+            raise UserError(f"{error}.") from error
+
+
 def _journal(path: Path) -> Path:
     if not path.is_file():
         raise UserError(f"there is no journal {path}. It lies beside the results file, as RESULTS.journal.")
     beside = path.with_name(f"{path.name}.journal")
-    return beside if beside.is_file() else path
+    if beside.is_file():
+        return beside
+    with path.open("rb") as file:
+        is_results = file.read(1) == b"{"
+    if is_results:
+        raise UserError(f"{path} is a results file, and no journal lies beside it: {beside.name} is not there.")
+    return path

@@ -23,7 +23,7 @@ _KEPT = 8  # chunks that are kept unpacked, and two more for each scope that is 
 _KEPT_BYTES = 16 * 1024 * 1024  # of them at most, which is enough for a hundred scopes
 
 _PLACE = "SELECT id, scope, first, last, entries FROM plan_chunks"
-_NEXT = f"{_PLACE} WHERE scope = ? AND first > ? ORDER BY first LIMIT ?"
+_NEXT = f"{_PLACE.replace('id', 'first, id', 1)} WHERE first > ? AND scope = ? ORDER BY first LIMIT ?"
 _AT = f"{_PLACE} WHERE scope = ? AND first <= ? ORDER BY first DESC LIMIT 1"
 
 
@@ -65,9 +65,8 @@ class ChunkStore:
         """Where the chunks of *scope* are that have something behind index *after*, in order."""
         self._gone_through.add(scope)
         yield from (place for place in self._at(scope, after) if place.last > after)
-        while rows := self._db.rows(_NEXT, (scope, after, _PAGE)):
-            yield from (ChunkPlace(*row) for row in rows)
-            after = rows[-1][2]
+        for rows in self._db.pages(_NEXT, after, (scope, _PAGE)):
+            yield from (ChunkPlace(*place) for _, *place in rows)
 
     def place_of(self, index: int) -> tuple[int, ChunkPlace] | None:
         """The scope and the place of the chunk that has the entry at *index*, if any has."""
@@ -128,12 +127,10 @@ class ChunkStore:
 
     def blocks(self) -> Iterator[tuple[int, "array[int]"]]:
         """The first index of each block, with the numbers of the scopes of its entries; none in a plan of one scope."""
-        block = -1
-        while row := self._db.row(
-            "SELECT block, crc, numbers FROM plan_scopes WHERE block > ? ORDER BY block LIMIT 1", (block,)
+        for (row,) in self._db.pages(
+            "SELECT block, crc, numbers FROM plan_scopes WHERE block > ? ORDER BY block LIMIT 1", -1
         ):
-            block = row[0]
-            yield block * BLOCK, self._numbers(*row)
+            yield row[0] * BLOCK, self._numbers(*row)
 
     def _scope_of_all(self) -> int:
         if self._db.row("SELECT 1 FROM plan_scopes WHERE block = 0") is not None:

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from batcher.journal.errors import JournalFailed
+from batcher.journal.errors import JournalDamaged, JournalFailed
 
 Row = tuple[Any, ...]
 
@@ -46,6 +46,19 @@ class JournalDatabase:
             except (sqlite3.Error, OSError) as error:
                 raise self.unread(error) from error
             return found
+
+    def pages(
+        self, sql: str, after: int, values: Sequence[Any] = (), *, is_backward: bool = False
+    ) -> Iterator[list[Row]]:
+        """All rows behind number *after*, some at a time: *sql* gives the next of them behind the number that its first
+        value is, in order, from the last one on where it *is_backward*, and with their number first."""
+        while rows := self.rows(sql, (after, *values)):
+            if (
+                rows[-1][0] == after or (rows[-1][0] < after) != is_backward
+            ):  # of a page that lies where another should: nobody would ever come to the end
+                raise self.senseless("its rows lead back to where they began")
+            after = rows[-1][0]
+            yield rows
 
     @contextmanager
     def cursor(self, sql: str, values: Sequence[Any] = ()) -> Iterator[Iterator[Row]]:
@@ -85,25 +98,38 @@ class JournalDatabase:
 
     def unread(self, error: Exception) -> JournalFailed:
         """What to say of *error*, met while reading."""
-        return JournalFailed(
-            f"cannot read the journal {self.name}: {error}{way_out(error, self.name)}", reason=str(error)
-        )
+        return failed(f"cannot read the journal {self.name}", self.name, error)
 
     def unwritten(self, error: Exception) -> JournalFailed:
         """What to say of *error*, met while writing."""
-        return JournalFailed(
-            f"cannot write the journal {self.name}: {error}{way_out(error, self.name)}", reason=str(error)
-        )
+        return failed(f"cannot write the journal {self.name}", self.name, error)
+
+    def senseless(self, what: str) -> JournalDamaged:
+        """What to say of *what*, which SQLite gives, and nobody can make sense of."""
+        return damaged(what, self.name)
 
 
-def damaged(what: str, name: str) -> JournalFailed:
+SENSELESS = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+"""What is raised where something is made of values that nobody wrote: SQLite gives them out of a damaged page."""
+
+
+def damaged(what: str, name: str) -> JournalDamaged:
     """What to say of *what* in the journal with this *name*, which SQLite gives, and nobody can make sense of."""
-    return JournalFailed(
-        f"cannot read the journal {name}: {what}. `batcher journal check {name}` says what is left of it", reason=what
-    )
+    return JournalDamaged(f"cannot read the journal {name}: {what}. {_left(name)}", reason=what)
 
 
-def way_out(error: Exception, name: str) -> str:
-    """What to do about *error* of the journal with this *name*, to stand behind it; nothing where that is plain."""
-    code = getattr(error, "sqlite_errorcode", 0)
-    return f". `batcher journal check {name}` says what is left of it" if code & 0xFF == sqlite3.SQLITE_CORRUPT else ""
+def failed(what: str, name: str, error: Exception) -> JournalFailed:
+    """What to say of *error*, which is why *what* is so of the journal with this *name*; with the way out, where the
+    error tells that."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    said, reason = f"{what}: {error}", str(error)
+    if code == sqlite3.SQLITE_CORRUPT:
+        return JournalDamaged(f"{said}. {_left(name)}", reason=reason)
+    return JournalFailed(f"{said}. {_NO_ROOM}" if code == sqlite3.SQLITE_FULL else said, reason=reason)
+
+
+_NO_ROOM = "Make room, and run the same command again"
+
+
+def _left(name: str) -> str:
+    return f"`batcher journal check {name}` says what is left of it"

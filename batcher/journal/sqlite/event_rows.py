@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from batcher.journal.sqlite.database import JournalDatabase, Row
+from batcher.journal.sqlite.database import SENSELESS, JournalDatabase, Row
 from batcher.journal.sqlite.places import Places, index_at
 from batcher.life.events import Answered, Event, Intended, decode
 
@@ -26,14 +26,17 @@ class EventRows:
     def at(self, place: int) -> list[Event]:
         """The same of an entry in whichever wave."""
         rows = self._db.rows("SELECT kind, body FROM events WHERE idx = ? ORDER BY id", (place,))
-        return [decode(kind, body) for kind, body in rows]
+        try:
+            return [decode(kind, body) for kind, body in rows]
+        except SENSELESS as error:
+            raise self._db.senseless(f"the events of entry {index_at(place)} make no sense") from error
 
     def last_at(self) -> float | None:
         """When the last one happened, Unix seconds by our clock; None: none has yet."""
         row = self._db.row(
             "SELECT kind, body FROM events WHERE +idx BETWEEN ? AND ? ORDER BY id DESC LIMIT 1", self._ends
         )
-        return decode(*row).at if row else None
+        return self._decoded(*row).at if row else None
 
     def happened_to(self, first: int, last: int) -> set[int]:
         """The indexes from *first* to *last* of entries that something has happened to."""
@@ -45,13 +48,13 @@ class EventRows:
     def intended_since(self, moment: float) -> list[int]:
         """The indexes of the entries of which a request was intended at *moment* or later, from the newest back."""
         places: dict[int, None] = {}
-        last = _NEWEST
-        while rows := self._db.rows(
+        for rows in self._db.pages(
             "SELECT id, idx, kind, body FROM events WHERE id < ? AND +idx BETWEEN ? AND ? ORDER BY id DESC LIMIT ?",
-            (last, *self._ends, _PAGE),
+            _NEWEST,
+            (*self._ends, _PAGE),
+            is_backward=True,
         ):
-            last = rows[-1][0]
-            events = [(place, decode(kind, body)) for _, place, kind, body in rows]
+            events = [(place, self._decoded(kind, body)) for _, place, kind, body in rows]
             places |= {place: None for place, event in events if isinstance(event, Intended) and event.at >= moment}
             if all(event.at < moment for _, event in events):  # a clock that was set may mix a few
                 break
@@ -74,14 +77,19 @@ class EventRows:
 
     def answers(self) -> Iterator[tuple[int, Answered]]:
         """Every create request that ended, with its entry's index, in the order in which they did."""
-        last = -1
-        while rows := self._db.rows(
+        for rows in self._db.pages(
             "SELECT id, idx, body FROM events WHERE id > ? AND kind = 'answered' AND +idx BETWEEN ? AND ? "
             "ORDER BY id LIMIT ?",
-            (last, *self._ends, _PAGE),
+            -1,
+            (*self._ends, _PAGE),
         ):
-            last = rows[-1][0]
             for _, place, body in rows:
-                event = decode("answered", body)
+                event = self._decoded("answered", body)
                 if isinstance(event, Answered):
                     yield index_at(place), event
+
+    def _decoded(self, kind: str, body: bytes) -> Event:
+        try:
+            return decode(kind, body)
+        except SENSELESS as error:
+            raise self._db.senseless("an event makes no sense") from error

@@ -16,7 +16,7 @@ from uuid import uuid4
 
 from batcher.journal.errors import JournalFailed, WaveRefused
 from batcher.journal.held_journal import SignKeeper
-from batcher.journal.sqlite.database import JournalDatabase, way_out
+from batcher.journal.sqlite.database import JournalDatabase, failed
 from batcher.journal.sqlite.log import ReadOnlyOpening, has_log, let_go, mark, require_log, unmark
 from batcher.journal.sqlite.schema import MANY, check, identity_of, prepare
 from batcher.journal.sqlite.unfit import unfit
@@ -59,8 +59,7 @@ class WrittenFile:
         except sqlite3.Error as error:
             if (why := unfit(error, path)) is not None:
                 raise WaveRefused(why) from error
-            said = f"cannot open the journal {path}: {error}{way_out(error, str(path))}"
-            raise JournalFailed(said, reason=str(error)) from error
+            raise failed(f"cannot open the journal {path}", str(path), error) from error
 
     def is_there(self) -> bool:
         """Whether its paths still lead to it. If not, somebody deleted or moved it: it can still be written, but
@@ -78,6 +77,7 @@ class WrittenFile:
                 return path
             if not path.parent.is_dir() or path.exists():
                 path = Path(mkdtemp(prefix="batcher-")) / path.name
+            path.touch(0o600, exist_ok=False)  # the wave's owner alone reads it
             db.execute("VACUUM INTO ?", (str(path),))
         return path
 
@@ -149,7 +149,7 @@ class ReadFile:
                 self._look.close()
                 raise
         except sqlite3.Error as error:
-            raise JournalFailed(f"cannot open the journal {path}: {error}", reason=str(error)) from error
+            raise failed(f"cannot open the journal {path}", str(path), error) from error
         self.has_many = format == MANY
         self.database = JournalDatabase(self._look.db, str(path), format)
 

@@ -105,7 +105,7 @@ class ChunkPlan:
             if len(wanted) == len(chunk.keys)
             else [number for number, index in enumerate(chunk.indexes) if index in wanted]
         )
-        entries = chunk.entries(numbers, head.scopes[scope], shared, head.wave_entries)
+        entries = chunk.entries(numbers, head.scope(scope), shared, head.wave_entries)
         return zip(entries, map(chunk.size_at, numbers), strict=True)
 
     # --- one entry ----------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ class ChunkPlan:
         if number == len(chunk.indexes) or chunk.indexes[number] != index:
             return None
         head = self._head()
-        return next(chunk.entries((number,), head.scopes[scope], shared, head.wave_entries))
+        return next(chunk.entries((number,), head.scope(scope), shared, head.wave_entries))
 
     def line_of(self, index: int) -> int | None:
         """The manifest's line of the entry at *index*, be it valid or not; None: there is none."""
@@ -183,11 +183,9 @@ class ChunkPlan:
                 yield index, key, job_id, scope
 
     def _outline_of_invalid(self) -> Iterator[_Outlined]:
-        last = -1
-        while rows := self._db.rows(
-            "SELECT idx, key, job_id FROM plan_invalid WHERE idx > ? ORDER BY idx LIMIT ?", (last, _PAGE)
+        for rows in self._db.pages(
+            "SELECT idx, key, job_id FROM plan_invalid WHERE idx > ? ORDER BY idx LIMIT ?", -1, (_PAGE,)
         ):
-            last = rows[-1][0]
             for index, key, job_id in rows:
                 yield index, key, job_id, None
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from batcher.journal.sqlite.database import JournalDatabase, Row
+from batcher.journal.sqlite.database import SENSELESS, JournalDatabase, Row
 from batcher.journal.sqlite.places import Places, index_at, number_at
 from batcher.journal.sqlite.stored_plan import Placed, PlanHead
 from batcher.life.entry import PlannedEntry, Scope
@@ -149,29 +149,32 @@ class RowPlan:
 
     def outline(self) -> Iterator[tuple[int, str, str | None, Scope | None]]:
         """The index, the key, the job and the scope of every entry, in manifest order; an invalid one has no scope."""
-        scopes = self._head().scopes
-        last = self._base - 1
-        while rows := self._db.rows(
+        head = self._head()
+        for rows in self._db.pages(
             "SELECT idx, key, job_id, scope FROM entries WHERE idx > ? AND idx <= ? ORDER BY idx LIMIT ?",
-            (last, self._last, _PAGE),
+            self._base - 1,
+            (self._last, _PAGE),
         ):
-            last = rows[-1][0]
             for place, key, job_id, scope in rows:
-                yield index_at(place), key, job_id, None if scope is None else scopes[index_at(scope)]
+                yield index_at(place), key, job_id, None if scope is None else head.scope(index_at(scope))
 
     def _entry(self, row: Row, scope: Scope | None = None) -> PlannedEntry:
         """The entry of *row*, in *scope*, or in that of this wave which the row names."""
         head = self._head()
         place, line, key, number, job_id, x_language, labels, body, shares_job = row
+        try:
+            tags = orjson.loads(labels) if labels else {}
+        except SENSELESS as error:
+            raise self._db.senseless(f"the labels of entry {index_at(place)} make no sense") from error
         return PlannedEntry(
             index=index_at(place),
             line=line,
             key=key,
-            scope=scope or head.scopes[index_at(number)],
+            scope=scope or head.scope(index_at(number)),
             job_id=job_id,
             body=body,
             x_language=x_language,
-            labels=orjson.loads(labels) if labels else {},
+            labels=tags,
             shares_job=bool(shares_job),
             wave_entries=head.wave_entries if number_at(place) == self._places.number else None,
         )

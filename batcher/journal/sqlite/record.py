@@ -15,7 +15,7 @@ import orjson
 
 from batcher.journal.ops import Op
 from batcher.journal.port import MOST_BYTES, EntryWithEvents, is_recorded
-from batcher.journal.sqlite.database import JournalDatabase
+from batcher.journal.sqlite.database import SENSELESS, JournalDatabase
 from batcher.journal.sqlite.event_rows import EventRows
 from batcher.journal.sqlite.log import IN_USE
 from batcher.journal.sqlite.places import Places, index_at
@@ -60,10 +60,16 @@ class SqliteRecord:
         """The wave's facts: its manifest's digest, its settings, …"""
         if self.places.is_alone:
             rows = self._db.rows("SELECT name, value FROM meta WHERE name NOT IN ('planned', ?)", (IN_USE,))
-            return {name: orjson.loads(value) for name, value in rows}
+            return self._values(rows)
         prefix, planned = self.places.fact(""), self.places.fact("planned")
         rows = self._db.rows("SELECT name, value FROM meta WHERE name > ? AND name < ?", (prefix, f"{prefix[:-1]};"))
-        return {name.removeprefix(prefix): orjson.loads(value) for name, value in rows if name != planned}
+        return self._values((name.removeprefix(prefix), value) for name, value in rows if name != planned)
+
+    def _values(self, facts: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+        try:
+            return {name: orjson.loads(value) for name, value in facts}
+        except SENSELESS as error:
+            raise self._db.senseless("a fact of the wave makes no sense") from error
 
     def scopes(self) -> list[Scope]:
         """The wave's scopes."""
@@ -87,7 +93,11 @@ class SqliteRecord:
 
     def status_counts(self) -> dict[Status, int]:
         """How many results there are of each status."""
-        return {Status(status): count for status, count in self._db.rows(*self.places.counting())}
+        rows = self._db.rows(*self.places.counting())
+        try:
+            return {Status(status): count for status, count in rows}
+        except SENSELESS as error:
+            raise self._db.senseless("a result has a status that there is not") from error
 
     def settled_counts(self) -> dict[int, int]:
         """How many entries of each scope have a result, by the scope's number."""
@@ -151,7 +161,12 @@ class SqliteRecord:
     def result_of(self, index: int) -> tuple[int, Status, bytes] | None:
         """The number, the status and the line of an entry's result; None: it has none."""
         row = self._db.row("SELECT seq, status, line FROM results WHERE idx = ?", (self._base + index,))
-        return (index_at(row[0]), Status(row[1]), row[2]) if row else None
+        if row is None:
+            return None
+        try:
+            return index_at(row[0]), Status(row[1]), self._line(row[2])
+        except SENSELESS as error:
+            raise self._db.senseless(f"the result of entry {index} has a status that there is not") from error
 
     def line_of(self, index: int) -> int | None:
         """The manifest's line of the entry at *index*, be it valid or not; None: there is none."""
@@ -199,20 +214,25 @@ class SqliteRecord:
 
     def lines(self) -> Iterator[bytes]:
         """Every result line, by number."""
-        seq = self._base - 1
-        while rows := self._db.rows(
-            "SELECT seq, line FROM results WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?", (seq, self._last, _PAGE)
+        for rows in self._db.pages(
+            "SELECT seq, line FROM results WHERE seq > ? AND seq <= ? ORDER BY seq LIMIT ?",
+            self._base - 1,
+            (self._last, _PAGE),
         ):
-            seq = rows[-1][0]
             for _, line in rows:
-                yield line
+                yield self._line(line)
 
     def lines_from(self, seq: int) -> list[bytes]:
         """The result lines from number *seq* on."""
         rows = self._db.rows(
             "SELECT line FROM results WHERE seq BETWEEN ? AND ? ORDER BY seq", (self._base + seq, self._last)
         )
-        return [line for (line,) in rows]
+        return [self._line(line) for (line,) in rows]
+
+    def _line(self, line: Any) -> bytes:
+        if not isinstance(line, bytes):
+            raise self._db.senseless("a result has no line")
+        return line
 
     def first_created(self, scope: int, limit: int) -> list[EntryWithEvents]:
         """Up to *limit* of the entries of *scope* that were created first, by the number of their result.
@@ -248,5 +268,6 @@ class SqliteRecord:
             self._found_head = PlanHead(
                 self.scopes(),
                 self.entry_count() if counted is None else int(counted),  # old journals lack the fact
+                self._db.name,
             )
         return self._found_head

@@ -41,10 +41,13 @@ class Salvage:
             self._look = ReadOnlyOpening(path)
             self._db = self._look.db
             self._db.execute("PRAGMA query_only = ON")
+            self._db.execute("PRAGMA writable_schema = ON")  # else nothing is read of a file that was cut off
             application = self._db.execute("PRAGMA application_id").fetchone()[0]
             version = self._db.execute("PRAGMA user_version").fetchone()[0]
         except sqlite3.Error as error:
-            raise NotAJournal(f"of {path} nothing can be read: {error}") from error
+            raise NotAJournal(
+                f"of {path} nothing can be read: {error}. A backup of all the wave's files, RESULTS*, is the way out"
+            ) from error
         if application != APPLICATION_ID or version not in (ROWS, PACKED):
             self.close()
             raise NotAJournal(f"{path} is no batcher journal of one wave, in format {ROWS} or {PACKED}")
@@ -82,7 +85,8 @@ class Salvage:
         try:
             return self._db.execute("SELECT number, endpoint, project_id, clock_offset_s FROM scopes").fetchall()
         except sqlite3.Error as error:
-            raise JournalFailed(f"the scopes of {self.path} cannot be read: {error}", reason=str(error)) from error
+            said = f"the scopes of {self.path} cannot be read: {error}. A backup of all the wave's files is the way out"
+            raise JournalFailed(said, reason=str(error)) from error
 
     @property
     def lost(self) -> dict[str, int]:
@@ -113,25 +117,36 @@ class Salvage:
         number, last = _TABLES[table], -(2**62)
         limit = _BATCH
         while True:
-            try:
-                found = self._db.execute(
-                    f"SELECT * FROM {table} WHERE {number} > ? ORDER BY {number} LIMIT ?",  # noqa: S608
-                    (last, limit),
-                ).fetchall()
-            except sqlite3.DatabaseError:
-                if limit > 1:
-                    limit = max(1, limit // 8)
-                    continue
+            found, is_damaged = self._some(table, number, last, limit)
+            yield from found
+            if found:
+                last, limit = found[-1][0], min(_BATCH, limit * 2)
+            elif not is_damaged:
+                return
+            elif limit > 1:
+                limit = max(1, limit // 8)
+            else:
                 self._gaps[table] += 1
                 beyond = self._beyond(table, number, last)
                 if beyond is None:
                     return
                 last, limit = beyond, _BATCH
-                continue
-            if not found:
-                return
-            yield from found
-            last, limit = found[-1][0], min(_BATCH, limit * 2)
+
+    def _some(self, table: str, number: str, last: int, limit: int) -> tuple[list[tuple[Any, ...]], bool]:
+        """The next rows behind the one numbered *last*, at most so many, and whether damage ends them. A page that was
+        lost may read as one that leads back: what does not come in order is damage, too."""
+        try:
+            found = self._db.execute(
+                f"SELECT * FROM {table} WHERE {number} > ? ORDER BY {number} LIMIT ?",  # noqa: S608
+                (last, limit),
+            ).fetchall()
+        except sqlite3.DatabaseError:
+            return [], True
+        for place, row in enumerate(found):
+            if row[0] <= last:
+                return found[:place], True
+            last = row[0]
+        return found, False
 
     def _beyond(self, table: str, number: str, last: int) -> int | None:
         """The place behind the damage from which rows can be read again; None: there is none."""
@@ -151,8 +166,8 @@ class Salvage:
             row = self._db.execute(
                 f"SELECT * FROM {table} WHERE {number} > ? ORDER BY {number} LIMIT 1",  # noqa: S608
                 (place,),
-            )
-            return row.fetchone() is not None
+            ).fetchone()
+            return row is not None and row[0] > place
         return False
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from batcher.journal.sqlite.database import damaged
 from batcher.life.entry import PlannedEntry, Scope
 
 Placed = tuple[int, PlannedEntry]
@@ -64,6 +65,15 @@ class StoredPlan(Protocol):
 class PlanHead:
     """What the entries of a plan have in common. It is there once the plan is."""
 
-    def __init__(self, scopes: Iterable[Scope], wave_entries: int) -> None:
+    def __init__(self, scopes: Iterable[Scope], wave_entries: int, name: str) -> None:
+        """Of the journal with that *name*."""
         self.scopes = {scope.number: scope for scope in scopes}
         self.wave_entries = wave_entries
+        self._name = name
+
+    def scope(self, number: int) -> Scope:
+        """The scope with that *number*. Raises `JournalFailed`."""
+        try:
+            return self.scopes[number]
+        except KeyError as error:
+            raise damaged(f"it has entries of a scope {number}, which it does not name", self._name) from error
