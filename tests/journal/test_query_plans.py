@@ -10,10 +10,10 @@ from msgspec.structs import replace
 
 from batcher.journal.ops import ClockNoted, Happened, Noted, Settled
 from batcher.journal.port import Record
-from batcher.journal.sqlite.keeper import SqliteKeeper
+from batcher.journal.sqlite.keeper import SqliteKeeper, WrittenRecord
 from batcher.journal.sqlite.schema import PACKED
 from batcher.life.result import Status
-from tests.journal.made import ANSWER, INTENT, OTHER, in_rows, plan
+from tests.journal.made import AGAIN, ANSWER, INTENT, OTHER, in_rows, plan
 from tests.wave.made import SCOPE, entry
 
 BEGUN = Happened(index=0, event=INTENT)
@@ -81,7 +81,7 @@ def keeper(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqliteKee
     keeper.close()
 
 
-def asked_of(keeper: SqliteKeeper) -> Record:
+def asked_of(keeper: SqliteKeeper) -> WrittenRecord:
     """The wave that is asked."""
     return keeper.wave("second" if keeper.file.has_many else None)
 
@@ -94,8 +94,8 @@ def plans(keeper: SqliteKeeper, call: Callable[[Record], object]) -> list[str]:
     call(asked_of(keeper))
     db.set_trace_callback(None)
     assert asked
-    selects = [text for text in asked if text.lstrip().startswith("SELECT")]
-    return [step for text in selects for *_, step in db.execute(f"EXPLAIN QUERY PLAN {text}")]
+    finding = [text for text in asked if text.lstrip().startswith(("SELECT", "UPDATE", "DELETE"))]
+    return [step for text in finding for *_, step in db.execute(f"EXPLAIN QUERY PLAN {text}")]
 
 
 def test_every_query_is_known_here(keeper: SqliteKeeper) -> None:
@@ -111,6 +111,18 @@ def test_none_sorts_and_each_goes_by_an_index(name: str, keeper: SqliteKeeper) -
     scanned = [step for step in steps if re.match(rf"SCAN (?!{FEW})", step)]
     allowed = name in OF_ALL or all("COVERING INDEX" in step for step in scanned)  # `is_settled` counts by indexes
     assert allowed or not scanned, steps
+
+
+def test_what_is_recorded_is_put_in_its_place_by_an_index(keeper: SqliteKeeper) -> None:
+    record = asked_of(keeper)
+
+    def recorded(_: Record) -> None:
+        record.commit([Happened(index=1, event=AGAIN), Noted(name="a", value=2), ClockNoted(scope=0, offset_s=2.0)])
+        record.commit([Happened(index=1, event=INTENT), Settled(index=1, status=Status.FAILED, line=b"{}\n")])
+
+    steps = plans(keeper, recorded)
+    assert any("results" in step for step in steps)
+    assert [step for step in steps if step.startswith("SCAN ") and "COVERING INDEX" not in step] == []
 
 
 def test_a_batch_of_the_plan_is_read_where_the_last_one_ended(keeper: SqliteKeeper) -> None:
