@@ -197,9 +197,3 @@ def line_of(entry: FollowedEntry, now: float, *, stopped: str | None = None) -> 
 packed = msgspec.msgpack.Encoder(enc_hook=fields_of).encode
 """An entry as bytes, while nobody looks at it."""
 unpacked = msgspec.msgpack.Decoder(FollowedEntry, dec_hook=model_of).decode
-
-
-def identity_of(result: Result) -> tuple[str, tuple[str | None, ...]]:
-    """What a verdict on *result* is on; see `verdicts_file.identity`."""
-    both = (result.object_level_compare_create_result, result.data_level_compare_create_result)
-    return result.key, tuple([told.compare_task_id for told in both if told is not None])

@@ -15,9 +15,10 @@ from batcher.drs.outcome import Trouble
 from batcher.durations import duration_text
 from batcher.errors import UserError
 from batcher.follow.fast_lines import fast_parser
-from batcher.follow.followed_entry import FollowedEntry, followed, identity_of
+from batcher.follow.followed_entry import FollowedEntry, followed
 from batcher.follow.follower import FollowEnd, Follower, FollowStatus, ScopeName
 from batcher.follow.spill_file import SpillFile
+from batcher.follow.verdict import identity_of
 from batcher.follow.verdicts_file import VerdictsFile
 from batcher.journal.files import WaveFiles
 from batcher.life.entry import PlannedEntry

@@ -5,10 +5,11 @@ It carries names and counts, never rows: what a value comparison found in them s
 
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
+from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from batcher.life.result import Status, Timestamp
+from batcher.life.result import Result, Status, Timestamp
 
 
 class Verdict(StrEnum):
@@ -166,3 +167,27 @@ _ORDER = list(Verdict)
 def verdict_of_entry(halves: Iterable[Verdict]) -> Verdict:
     """The verdict on an entry from those on its halves: the gravest; `unknown` where there is no half."""
     return min(halves, key=_ORDER.index, default=_UNKNOWN)
+
+
+Identity = tuple[str, tuple[str | None, ...]]
+"""A key, and the comparisons made for it."""
+
+
+class OfComparison(Protocol):
+    """The part of a line, of verdicts or of results, that is of one comparison."""
+
+    @property
+    def compare_task_id(self) -> str | None:
+        """The comparison, by the id that the cloud gave it; None: it was not created."""
+
+
+def identity(key: str, objects: OfComparison | None, data: OfComparison | None) -> Identity:
+    """What a verdict is on: the entry, and the comparisons made for it. A wave begun anew has others."""
+    if data is None:
+        return key, () if objects is None else (objects.compare_task_id,)
+    return key, (data.compare_task_id,) if objects is None else (objects.compare_task_id, data.compare_task_id)
+
+
+def identity_of(result: Result) -> Identity:
+    """What a verdict on *result* is on; see `identity`."""
+    return identity(result.key, result.object_level_compare_create_result, result.data_level_compare_create_result)

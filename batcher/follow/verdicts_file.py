@@ -20,7 +20,7 @@ from batcher.clock import utc_now
 from batcher.errors import UserError
 from batcher.follow.fast_lines import fast_parser
 from batcher.follow.new_verdict import NewVerdict
-from batcher.follow.verdict import Verdict, VerdictLine
+from batcher.follow.verdict import Identity, Verdict, VerdictLine, identity
 from batcher.locks import take
 from batcher.whole import draft_beside, sync_folder, whole_bytes
 
@@ -70,15 +70,6 @@ def verdict_in(path: Path, number: int, line: bytes) -> VerdictLine:
         ) from None
 
 
-Identity = tuple[str, tuple[str | None, ...]]
-
-
-def identity(line: VerdictLine) -> Identity:
-    """What a verdict is on: the entry, and the comparisons made for it. A wave begun anew has others."""
-    halves = (line.object_level_compare_result, line.data_level_compare_result)  # of `fast_parser`'s lines as well
-    return line.key, tuple(half.compare_task_id for half in halves if half is not None)
-
-
 class _LineIndex:
     """The lines that stand in a verdicts file, at 13 bytes each, however much they say."""
 
@@ -86,6 +77,7 @@ class _LineIndex:
         self.digests = array("q")  # of what the line is on
         self.codes = bytearray()  # the verdict; `_PASSING` for a line that is not final
         self.kept = bytearray()  # 1: the line stays
+        self.size = 0  # of the whole lines together
         self._first = array("I")  # by place in the manifest: 1 + the number of the first line on it, 0 for none
         self._more: dict[int, list[int]] = {}  # the others, where lines were put together by hand
 
@@ -99,11 +91,13 @@ class _LineIndex:
             if line.index >= MOST_ENTRIES:
                 raise VerdictsError(f"{path}, line {number} is no verdict: no manifest has an entry {line.index}.")
             found._add(line)
+            found.size += len(raw)
         return found
 
     def _add(self, line: VerdictLine) -> None:
         at, index = len(self.codes), line.index
-        self.digests.append(hash(identity(line)))
+        about = identity(line.key, line.object_level_compare_result, line.data_level_compare_result)
+        self.digests.append(hash(about))
         self.codes.append(_VERDICTS.index(line.verdict) if line.final else _PASSING)
         self.kept.append(0)
         if not line.final:
@@ -119,8 +113,10 @@ class _LineIndex:
         """The first line on the comparisons with *digest* of the entry at *index*."""
         if index >= len(self._first) or not self._first[index]:
             return None
-        lines = (self._first[index] - 1, *self._more.get(index, ()))
-        return next((at for at in lines if self.digests[at] == digest), None)
+        first = self._first[index] - 1
+        if self.digests[first] == digest:
+            return first
+        return next((at for at in self._more.get(index, ()) if self.digests[at] == digest), None)
 
     @property
     def is_in_order(self) -> bool:
@@ -220,7 +216,7 @@ def _only(path: Path, fd: int, found: _LineIndex) -> int:
     *fd* is the locked file as it was, which is closed where another takes its place: whole, and locked before it does.
     Raises OSError; then all is as it was.
     """
-    if 0 not in found.kept and os.fstat(fd).st_size == sum(len(line) for _, line in raw_verdicts(path)):
+    if 0 not in found.kept and os.fstat(fd).st_size == found.size:
         return fd
     path = path.resolve()
     if not found.is_in_order:

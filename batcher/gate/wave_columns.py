@@ -128,7 +128,8 @@ class WaveColumns:
 
     def differing(self) -> Iterator[int]:
         """The places of the entries whose verdict has differences, ascending."""
-        return (at for at in range(self.results) if self.differences_at(at))
+        if any(self.verdicts.differences):
+            yield from (at for at in range(self.results) if self.differences_at(at))
 
     def differences_at(self, at: int) -> int:
         """How many differences the verdict of the entry at this place has."""

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 from batcher.errors import UserError
 from batcher.follow.coverage import WaveCoverage, how_many, plan_beside, sentence
 from batcher.follow.fast_lines import fast_parser
-from batcher.follow.verdict import VerdictLine
+from batcher.follow.verdict import VerdictLine, identity, identity_of
 from batcher.follow.verdicts_file import MOST_ENTRIES, VerdictsError, raw_verdicts, verdict_in
 from batcher.gate.entries import WaveEntry
 from batcher.gate.entry_code import code_of_verdict
@@ -83,7 +83,7 @@ class WaveReader:
             if data is not None:
                 differences += len(data.differences)
             verdicts.places.add(raw)
-            verdicts.add(index, hash(_made_of(line.key, objects, data)), code_of_verdict(line), differences)
+            verdicts.add(index, hash(identity(line.key, objects, data)), code_of_verdict(line), differences)
 
     def _read_results(self, columns: WaveColumns, stated: "_Stated") -> "array[int]":
         """Read every result; the indexes of those that are not meant."""
@@ -98,7 +98,7 @@ class WaveReader:
             if labels and not labels.takes(line.labels):
                 others.append(index)
             columns.places.add(raw)
-            columns.add_result(index, line.key, hash(_made_of(line.key, *_created(line))), line.status)
+            columns.add_result(index, line.key, hash(identity_of(line)), line.status)
         return others
 
     def _look_for_missing(
@@ -178,8 +178,8 @@ class WaveReader:
                     if verdicts is None:
                         raise changed(beside)
                     line = verdicts.read(row.verdict_line, verdict_in)
-                    made_of = _made_of(line.key, line.object_level_compare_result, line.data_level_compare_result)
-                    if line.index != row.idx or made_of != _made_of(result.key, *_created(result)):
+                    about = identity(line.key, line.object_level_compare_result, line.data_level_compare_result)
+                    if line.index != row.idx or about != identity_of(result):
                         raise changed(beside)
                 if (result.index, hash(result.key)) != (row.idx, row.key):
                     raise changed(self.path)
@@ -207,18 +207,6 @@ class WaveReader:
         if line.get("index") != row.idx:
             raise changed(self.path)
         return line
-
-
-def _created(line: Any) -> tuple[Any, Any]:
-    return line.object_level_compare_create_result, line.data_level_compare_create_result
-
-
-def _made_of(key: str, objects: Any, data: Any) -> tuple[str | None, ...]:
-    """What a verdict is on: the entry and the comparisons made for it; see `verdicts_file.identity`. One on those of a
-    wave that was begun anew since is none."""
-    if data is None:
-        return (key,) if objects is None else (key, objects.compare_task_id)
-    return (key, data.compare_task_id) if objects is None else (key, objects.compare_task_id, data.compare_task_id)
 
 
 @dataclass(slots=True)

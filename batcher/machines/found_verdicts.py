@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 
 from batcher.clock import Clock
-from batcher.follow.followed_entry import identity_of
+from batcher.follow.verdict import identity_of
 from batcher.journal.errors import JournalFailed
 from batcher.journal.files import WaveFiles
 from batcher.journal.postgres.verdicts import FoundVerdict, KeptVerdict, PostgresVerdicts
@@ -40,7 +40,7 @@ class _FoundLine(msgspec.Struct):
 
     @property
     def identity(self) -> tuple[str, tuple[str | None, ...]]:
-        """What it is on, as `verdicts_file.identity` has it."""
+        """What it is on, as `verdict.identity` has it."""
         halves = (self.object_level_compare_result, self.data_level_compare_result)
         return self.key, tuple(half.compare_task_id for half in halves if half is not None)
 

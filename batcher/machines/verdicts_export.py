@@ -11,7 +11,8 @@ from typing import Protocol
 import msgspec
 
 from batcher.follow.fast_lines import fast_parser
-from batcher.follow.followed_entry import followed, identity_of, line_of
+from batcher.follow.followed_entry import followed, line_of
+from batcher.follow.verdict import identity_of
 from batcher.follow.verdicts_file import VerdictsFile
 from batcher.journal.files import WaveFiles
 from batcher.life.result import Result

@@ -29,6 +29,7 @@ from batcher.wave.known_files import RESULTS, kind_of
 from batcher.wave.results_file import result_lines
 
 _JOURNAL = ".journal"
+_CREATED, _PARTIAL = Status.CREATED, Status.PARTIAL  # Python looks for a member anew at each mention
 _AT_ONCE = 16  # waves that are asked at the same time: one that does not answer keeps nobody waiting
 
 
@@ -293,7 +294,7 @@ class _Verdicts(Struct):
     def counts(self) -> Mapping[Verdict, int]:
         """How many there are of each by now. Raises `UserError`."""
         try:
-            with self.path.open("rb") as file:
+            with self.path.open("rb", 64 * 1024) as file:
                 self._read(file)
         except FileNotFoundError:
             return {}
@@ -313,6 +314,6 @@ class _Verdicts(Struct):
             line = parsed(self.path, number, raw)
             if not line.final:
                 return
-            if line.status in (Status.CREATED, Status.PARTIAL):  # the others have a line, and no comparison
+            if line.status is _CREATED or line.status is _PARTIAL:  # the others have a line, and no comparison
                 self.found[line.verdict] += 1
             self.offset += len(raw)

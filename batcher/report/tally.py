@@ -22,7 +22,8 @@ _SAID = 12  # things that troubles of one code say; further ones are counted tog
 _PLACES = 64 * 1024 * 1024
 
 _FIELDS = frozenset(name for name, field in Result.model_fields.items() if field.is_required())
-_STATUSES = frozenset(Status)
+_STATUSES = {status.value: status for status in Status}
+_CREATED = Status.CREATED  # Python looks for a member anew at each mention
 
 
 class NoResult(BatcherError, ValueError):
@@ -104,12 +105,10 @@ class Tally:
 
     def add(self, line: Mapping[str, Any]) -> TroubleKey | None:
         """Count one result line; the trouble that it is counted under. Raises `NoResult` where it is none."""
-        if not isinstance(line, Mapping) or not line.keys() >= _FIELDS:
+        if (type(line) is not dict and not isinstance(line, Mapping)) or not _FIELDS.issubset(line):
             missing = sorted(_FIELDS - set(line)) if isinstance(line, Mapping) else sorted(_FIELDS)
             raise NoResult(f"has no {', '.join(missing[:3])}{' …' if len(missing) > 3 else ''}")
-        if line["status"] not in _STATUSES:
-            raise NoResult(f"has the unknown status {line['status']!r}")
-        status = Status(line["status"])
+        status = _status_of(line["status"])
         if type(line["index"]) is not int or type(line["attempts"]) is not int or line["index"] < 0:
             raise NoResult("has an index or attempts that are no counts")
         self.lines += 1
@@ -121,7 +120,7 @@ class Tally:
             self._place(line["index"])
         self._time(line["submitted_at"], line["finished_at"])
         self._scope(line)[status] += 1
-        return None if status is Status.CREATED else self._trouble(status, line)
+        return None if status is _CREATED else self._trouble(status, line)
 
     def _state(self, entries: Any) -> None:
         if entries is None:
@@ -143,7 +142,8 @@ class Tally:
         return self._last_place
 
     def _place(self, index: int) -> None:
-        self._last_place = max(self._last_place, index)
+        if index > self._last_place:
+            self._last_place = index
         if index >= _PLACES:
             return
         byte, bit = index >> 3, 1 << (index & 7)
@@ -156,12 +156,18 @@ class Tally:
         # All are RFC 3339 in UTC with milliseconds: their order as text is their order in time.
         if isinstance(submitted, str) and (self.first_submitted_at is None or submitted < self.first_submitted_at):
             self.first_submitted_at = submitted
-        if isinstance(submitted, str) and isinstance(finished, str):
-            self.last_finished_at = max(self.last_finished_at or "", finished)
+        if (
+            isinstance(submitted, str)
+            and isinstance(finished, str)
+            and (self.last_finished_at is None or finished > self.last_finished_at)
+        ):
+            self.last_finished_at = finished
 
     def _scope(self, line: Mapping[str, Any]) -> Counter[Status]:
         key = (line["endpoint"], line["project_id"])
-        if key not in self._scopes and len(self._scopes) >= _GROUPS:
+        if (known := self._scopes.get(key)) is not None:
+            return known.by_status
+        if len(self._scopes) >= _GROUPS:
             key = ("(others)", None)
         return self._scopes.setdefault(key, ScopeCount(endpoint=key[0], project_id=key[1])).by_status
 
@@ -249,6 +255,14 @@ class Tally:
                 for scope in self.scopes
             ],
         }
+
+
+def _status_of(told: Any) -> Status:
+    """The status that a line has *told*. Raises `NoResult`."""
+    status = _STATUSES.get(told) if isinstance(told, str) else None
+    if status is None:
+        raise NoResult(f"has the unknown status {told!r}")
+    return status
 
 
 def _plain(counts: Counter[Status]) -> dict[str, int]:

@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batcher.follow.verdicts_file import Identity, VerdictsError, VerdictsFile, identity, verdict_lines
+from batcher.follow.verdict import Identity, identity
+from batcher.follow.verdicts_file import VerdictsError, VerdictsFile, verdict_lines
 from batcher.journal.files import WaveFiles
 from tests.follow.make import half, line
 
 LINES = [line(half(compare_task_id=f"task-{n}"), key=f"k{n}", index=n) for n in range(5)]
-WANTED = {one.index: identity(one) for one in LINES}
+WANTED = {one.index: identity(one.key, one.object_level_compare_result, one.data_level_compare_result) for one in LINES}
 
 
 def opened(path: Path, wanted: Mapping[int, Identity] = WANTED) -> list[str]:
