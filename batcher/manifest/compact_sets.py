@@ -31,8 +31,8 @@ class HashSet:
             self._grow()
         table = self._table
         mask = len(table) - 1
-        for thing in things:
-            number = hash(thing) or 1  # 0 is an empty place
+        for hash_ in map(hash, things):
+            number = hash_ or 1  # 0 is an empty place
             place = number & mask
             while there := table[place]:
                 if there == number:

@@ -50,10 +50,12 @@ class HashGroups:
 
     def _distribute(self) -> None:
         """Put what was gathered into the buckets."""
-        buckets, shift = self._buckets, self._shift
-        for hash_, index in zip(self._hashes, self._indexes, strict=True):
-            buckets[hash_ >> shift].append(hash_ << 32 | index)
-        self._room -= len(self._hashes)
+        count, buckets, shift = len(self._hashes), self._buckets, self._shift + 32
+        halves = array("I", bytes(8 * count))  # a pair is made of two numbers where they are in memory
+        halves[_UPPER::2], halves[1 - _UPPER :: 2] = self._hashes, self._indexes
+        for pair in memoryview(halves).cast("B").cast("Q").tolist():
+            buckets[pair >> shift].append(pair)
+        self._room -= count
         del self._hashes[:], self._indexes[:]
         if self._room < 0 and self._shift > _FINER:
             self._divide()
