@@ -15,11 +15,14 @@ _FIELDS = attrgetter("index", "line", "key", "job_id", "x_language", "labels", "
 
 
 class EntryColumns(Struct, frozen=True):
-    """Some entries of *scope* in manifest order, one at least, in columns of one length; see `PlannedEntry`."""
+    """Some entries of *scope* in manifest order, one at least, in columns of one length; see `PlannedEntry`.
+
+    Indexes and lines are ranges where they are known to follow each other.
+    """
 
     scope: Scope
-    indexes: list[int]
-    lines: list[int]
+    indexes: list[int] | range
+    lines: list[int] | range
     keys: list[str]
     job_ids: list[str]
     languages: list[str | None]
@@ -47,15 +50,23 @@ class EntryColumns(Struct, frozen=True):
             self.bodies[which],
         )
 
-    def extend(self, more: "EntryColumns") -> None:
-        """Put *more* of the same scope behind them."""
-        self.indexes.extend(more.indexes)
-        self.lines.extend(more.lines)
+    def with_more(self, more: "EntryColumns") -> "EntryColumns":
+        """These with *more* of the same scope behind them. They are not used by themselves any more."""
         self.keys.extend(more.keys)
         self.job_ids.extend(more.job_ids)
         self.languages.extend(more.languages)
         self.labels.extend(more.labels)
         self.bodies.extend(more.bodies)
+        return EntryColumns(
+            self.scope,
+            _together(self.indexes, more.indexes),
+            _together(self.lines, more.lines),
+            self.keys,
+            self.job_ids,
+            self.languages,
+            self.labels,
+            self.bodies,
+        )
 
     def entries(self) -> Iterator[PlannedEntry]:
         """The entries themselves."""
@@ -73,6 +84,16 @@ class EntryColumns(Struct, frozen=True):
                 x_language=x_language,
                 labels=labels,
             )
+
+
+def _together(numbers: list[int] | range, more: list[int] | range) -> list[int] | range:
+    """*numbers*, which may be changed, with *more* behind them."""
+    if isinstance(numbers, range):
+        if isinstance(more, range) and numbers.stop == more.start:
+            return range(numbers.start, more.stop)
+        numbers = [*numbers]
+    numbers.extend(more)
+    return numbers
 
 
 def in_columns(entries: Iterable[PlannedEntry]) -> Iterator[EntryColumns]:

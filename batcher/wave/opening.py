@@ -295,8 +295,8 @@ class _Valid:
         bodies = entries.bodies()
         columns = EntryColumns(
             self._scope(entries.terms.scope),
-            [*entries.indexes],
-            [*entries.lines],
+            entries.indexes,
+            entries.lines,
             [*entries.keys(bodies)],
             [*entries.job_ids],
             [entries.terms.x_language] * len(entries),

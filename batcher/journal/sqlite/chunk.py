@@ -130,8 +130,10 @@ def _column(values: list[Any]) -> Any:
     return first if values.count(first) == len(values) else values
 
 
-def _steps(numbers: list[int]) -> int | list[int]:
+def _steps(numbers: list[int] | range) -> int | list[int]:
     """The column of *numbers*: where each is one more than that before it, the first alone."""
+    if isinstance(numbers, range):
+        return numbers.start
     first, count = numbers[0], len(numbers)
     follow = numbers[-1] - first == count - 1 and numbers == [*range(first, first + count)]
     return first if follow else numbers

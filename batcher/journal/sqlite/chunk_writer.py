@@ -47,8 +47,7 @@ class ChunkPlanWriter(PlanWriter):
         number, size = columns.scope.number, columns.size + _OVERHEAD * len(columns)
         before = self._sizes.pop(number, 0)
         if (gathered := self._gathered.pop(number, None)) is not None:
-            gathered.extend(columns)
-            columns = gathered
+            columns = gathered.with_more(columns)
         whole = len(columns) - len(columns) % MOST_ENTRIES
         for start in range(0, whole, MOST_ENTRIES):
             self._write(columns.part(slice(start, start + MOST_ENTRIES)))
