@@ -3,12 +3,36 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from msgspec import Struct
+
 from batcher.errors import UserError
 from batcher.journal.files import WaveFiles
 from batcher.wave.known_files import refuse_known
 from batcher.whole import led_to
 
 STDOUT = Path("-")
+
+
+class Outputs(Struct, frozen=True, kw_only=True):
+    """The files that a report is to be written to."""
+
+    html: Path | None
+    csv: Path | None
+    differences_csv: Path | None
+    delimiter: str | None
+    markdown: Path | None
+
+    @property
+    def are_of_service(self) -> bool:
+        """Whether a service writes all of them by itself."""
+        some = any((self.html, self.csv, self.markdown))
+        return some and self.differences_csv is None and self.delimiter is None
+
+    def elsewhere(self) -> "Outputs":
+        """The same files by absolute paths: they stay where they are when the current folder becomes another."""
+        html, csv, differences = (path and path.absolute() for path in (self.html, self.csv, self.differences_csv))
+        markdown = self.markdown if self.markdown is None or self.markdown == STDOUT else self.markdown.absolute()
+        return Outputs(html=html, csv=csv, differences_csv=differences, delimiter=self.delimiter, markdown=markdown)
 
 
 def refuse_outputs(

@@ -253,6 +253,43 @@ def test_a_check_that_nobody_watches_loads_nothing_that_sends_or_draws(tmp_path:
         assert done.stdout.splitlines()[-1] == f"[{ends}]"
 
 
+def test_what_reads_a_wave_from_its_files_loads_no_http_client(tmp_path: Path) -> None:
+    """One command after the other; what one loads is blamed on it, and on those behind it."""
+    write_manifest(tmp_path / "wave.csv", JOBS)
+    with ThreadedSimulator() as simulator:
+        environment = {**clean_environment(tmp_path), **environment_for(simulator)}
+        run = [sys.executable, "-m", "batcher", "run", "wave.csv", "-o", "results.jsonl"]
+        subprocess.run(run, cwd=tmp_path, env=environment, capture_output=True, check=True)
+    commands = [
+        "status results.jsonl",
+        "explain results.jsonl --index 0",
+        "select results.jsonl --status created -o next.jsonl",
+        "results results.jsonl.journal -o again.jsonl",
+        "journal check results.jsonl.journal",
+        "control results.jsonl status",
+        "gate results.jsonl",
+        "report results.jsonl --csv entries.csv",
+        "report results.jsonl --html page.html",
+    ]
+    code = (
+        "import contextlib, io, sys\nfrom batcher.cli.main import run\nfor line in sys.argv[1:]:\n"
+        "    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
+        "        code = run(line.split())\n"
+        "    print(line, code, [name for name in ('aiohttp', 'batcher.client') if name in sys.modules])"
+    )
+    environment = clean_environment(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *commands],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    ends = [line.removeprefix(command) for command, line in zip(commands, done.stdout.splitlines(), strict=True)]
+    assert ends == [" 0 []"] * 5 + [" 2 []"] + [" 1 []"] + [" 0 []"] * 2, done.stdout
+
+
 def test_the_collector_stays_away_until_all_is_loaded_and_is_as_eager_as_ever_after() -> None:
     code = (
         "import gc\nfrom batcher.cli.main import calm_collector\n"

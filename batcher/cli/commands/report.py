@@ -18,7 +18,7 @@ from batcher.errors import UserError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from batcher.cli.commands.client.ruling import Outputs
+    from batcher.cli.outputs import Outputs
     from batcher.gate.accepted import Acceptance
     from batcher.journal.place import JournalPlace, WavePlace
     from batcher.manifest.labels import LabelFilter
@@ -92,7 +92,7 @@ def command(
     at_service = place is None and are_at_service(results, service, service_token_file)
     if at_service:
         only_with_service(("labels", "html", "csv", "differences_csv", "delimiter", "markdown", "allow_inconsistent"))
-    from batcher.cli.commands.client.ruling import Outputs
+    from batcher.cli.outputs import Outputs
 
     outputs = Outputs(html=html, csv=csv, differences_csv=differences_csv, delimiter=delimiter, markdown=markdown)
     if at_service:

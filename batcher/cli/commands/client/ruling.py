@@ -12,7 +12,7 @@ import msgspec
 
 from batcher.cli import exits
 from batcher.cli.at_service import ask
-from batcher.cli.outputs import STDOUT, refuse_outputs
+from batcher.cli.outputs import STDOUT, Outputs, refuse_outputs
 from batcher.cli.service_options import words
 from batcher.cli.show.at_the_end import check_end, tell_end
 from batcher.cli.show.blockers import of_service
@@ -57,28 +57,6 @@ async def _asked(speaking: Service, *, wave: str, whole: BinaryIO | None) -> tup
     if whole is not None:
         await found.client.download(f"{found.path}/gate", {}, whole)
     return await found.gate(most=MOST_AT_ONCE), words(found.client.access.url, found.id)
-
-
-class Outputs(msgspec.Struct, frozen=True, kw_only=True):
-    """The files that a report is to be written to."""
-
-    html: Path | None
-    csv: Path | None
-    differences_csv: Path | None
-    delimiter: str | None
-    markdown: Path | None
-
-    @property
-    def are_of_service(self) -> bool:
-        """Whether a service writes all of them by itself."""
-        some = any((self.html, self.csv, self.markdown))
-        return some and self.differences_csv is None and self.delimiter is None
-
-    def elsewhere(self) -> "Outputs":
-        """The same files by absolute paths: they stay where they are when the current folder becomes another."""
-        html, csv, differences = (path and path.absolute() for path in (self.html, self.csv, self.differences_csv))
-        markdown = self.markdown if self.markdown is None or self.markdown == STDOUT else self.markdown.absolute()
-        return Outputs(html=html, csv=csv, differences_csv=differences, delimiter=self.delimiter, markdown=markdown)
 
 
 def report_of(
