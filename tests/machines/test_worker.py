@@ -30,7 +30,7 @@ from tests.machines.fleet.wire import FleetWire
 from tests.machines.made import PROJECT, creates, planned
 from tests.packaging.checkout import ROOT
 
-PATIENCE_S = 40
+PATIENCE_S = 90
 
 
 class Process:
@@ -56,7 +56,10 @@ class Process:
 
     async def until(self, event: str, times: int = 1) -> None:
         """Wait until it has logged *event* so often."""
-        await until(lambda: len(self.named(event)) >= times)
+        try:
+            await until(lambda: len(self.named(event)) >= times)
+        except TimeoutError:
+            raise AssertionError(f"no {event} in {self.events}, {self.said}") from None
 
     def tell(self, number: signal.Signals) -> None:
         """Send it a signal."""

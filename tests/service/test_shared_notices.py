@@ -49,6 +49,19 @@ def told(receiver: Receiver) -> list[tuple[str, str]]:
     return [(body["type"], body["data"]["wave"]["id"]) for body in bodies]
 
 
+async def until_noted(address: Address) -> None:
+    """Until a message was turned away, and that is noted."""
+    database = SharedServiceDatabase(address, SystemClock(), name="looks on")
+
+    async def is_noted() -> bool:
+        return bool(await database.ask(lambda link: link.rows("SELECT 1 FROM service_outbox WHERE attempts = 1")))
+
+    try:
+        await eventually(is_noted)
+    finally:
+        database.close()
+
+
 async def test_each_is_told_once_where_two_services_tell(cloud: Simulator, tmp_path: Path, address: Address) -> None:
     receiver = Receiver(200)
     async with receiver.serving(tmp_path) as who:
@@ -80,6 +93,7 @@ async def test_what_a_killed_service_left_is_told_by_another(
                 id = (await two.submit(csv(2)))["id"]
                 await two.until(id, State.ENDED)
                 await receiver.until(1)
+                await until_noted(address)  # whoever dies before that has taken it for two minutes
                 one.kill()
                 receiver.statuses = [200]
                 await receiver.until(2)
