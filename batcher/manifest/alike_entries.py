@@ -18,7 +18,7 @@ class AlikeEntries(Struct):
     """
 
     index: int
-    lines: range
+    lines: Sequence[int]
     terms: Terms
     job_ids: Sequence[str]
     own_keys: Sequence[str] | None

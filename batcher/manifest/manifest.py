@@ -11,7 +11,7 @@ from batcher.manifest.entry import Entry, Finding
 from batcher.manifest.envelope import RunDefaults
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
-from batcher.manifest.formats.element import Batch
+from batcher.manifest.formats.element import AlikeBatch, Batch
 from batcher.manifest.formats.other_files import refuse_other_files
 from batcher.manifest.formats.read_csv import HeaderFlaw, read_csv
 from batcher.manifest.formats.read_json import read_json
@@ -89,7 +89,7 @@ class Manifest:
 
     def _judged_json(self, checker: Checker) -> Iterator[Judged]:
         for item in refuse_other_files(self.file, read_json(self._source)):
-            if isinstance(item, Batch):
+            if isinstance(item, Batch | AlikeBatch):
                 yield checker.judge(item)
             elif isinstance(item.data, dict):
                 yield [checker.take_defaults(item.line, item.data, item.flaws)]

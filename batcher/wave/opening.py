@@ -296,7 +296,7 @@ class _Valid:
         columns = EntryColumns(
             self._scope(entries.terms.scope),
             entries.indexes,
-            entries.lines,
+            entries.lines if isinstance(entries.lines, range) else [*entries.lines],
             [*entries.keys(bodies)],
             [*entries.job_ids],
             [entries.terms.x_language] * len(entries),

@@ -17,7 +17,7 @@ from batcher.manifest import AlikeEntries, Entry, Finding, finding_line, open_ma
 from batcher.manifest.duplicates import DuplicateIndex
 from batcher.manifest.entry import bodies_of, keys_of
 from batcher.manifest.entry_templates import EntryTemplates
-from batcher.manifest.formats import source
+from batcher.manifest.formats import read_json, source
 from batcher.manifest.formats.alike_lines import AlikeLines
 from batcher.manifest.formats.read_json import _SlidingWindow
 from batcher.manifest.write import ManifestLine, write_manifest
@@ -185,8 +185,17 @@ _SOUND_LISTS: Any = st.lists(
 )
 
 
+def assert_any_way_is_one(lines: list[str], together: int) -> None:
+    """For *lines* as JSONL and as JSON, about *together* characters of which are read at a time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(source, "_PIECE", together)
+        patch.setattr(read_json, "_RUN", together)
+        assert_both_ways_are_one("\n".join(lines).encode(), "jsonl")
+        assert_both_ways_are_one(("[" + ",\n".join(lines) + "]").encode(), "json")
+
+
 @st.composite
-def alike_lines(draw: st.DrawFn) -> str:
+def alike_lines(draw: st.DrawFn) -> list[str]:
     """Lines as programs write them, each the same but for some texts; at times with a slip of the pen in one."""
     like = draw(elements())
     numbered = draw(st.booleans())
@@ -208,31 +217,32 @@ def alike_lines(draw: st.DrawFn) -> str:
             row["data_level_compare_info"] = {**like["data_level_compare_info"], lists: objects}
         made.append(row)
     layout = {name: value for name, value in draw(_LAYOUTS).items() if name != "indent"}
-    end = draw(st.sampled_from(["\n", "\n", " \r\n"]))
-    return spoilt("".join(json.dumps(row, **layout) + end for row in made), draw)
+    end = draw(st.sampled_from(["", "", " \r"]))
+    return spoilt("\n".join(json.dumps(row, **layout) + end for row in made), draw).split("\n")
 
 
 @settings(relaxed, max_examples=50)
 @given(alike_lines(), st.integers(200, 2000))
-def test_lines_that_are_alike(text: str, piece: int) -> None:
+def test_lines_that_are_alike(lines: list[str], together: int) -> None:
     """However many of them are read together."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "_PIECE", piece)
-        assert_both_ways_are_one(text.encode(), "jsonl")
+    assert_any_way_is_one(lines, together)
 
 
 _ROW = {"job_id": "JOB", "data_level_compare_info": LINES, "labels": {"team": "blue", "n": "N"}, "key": "KEY"}
-_FORMS: list[Any] = [{}, {"separators": (",", ":")}, {"sort_keys": True}]
+_FORMS: list[Any] = [{}, {"separators": (",", ":")}, {"sort_keys": True}, {"indent": 1}]
 
 
 @pytest.mark.parametrize("row", [_ROW, {"object_level_compare_type": "objects", "job_id": "JOB"}])
 @pytest.mark.parametrize("form", _FORMS)
-def test_lines_that_are_alike_are_taken_together(row: dict[str, Any], form: Any, tmp_path: Path) -> None:
-    """All but those of the first reading, whose shape is learnt."""
+@pytest.mark.parametrize("content", ["LINES", "[LINES]", '{"defaults": {"labels": {"all": "x"}}, "entries": [LINES]}'])
+def test_lines_that_are_alike_are_taken_together(row: dict[str, Any], form: Any, content: str, tmp_path: Path) -> None:
+    """All but those of the first reading, whose shape is learnt, and the last of a JSON file."""
     line = json.dumps(row, **form)
+    if content == "LINES":
+        line = line.replace("\n", "")
     lines = [line.replace("JOB", f"job-{n}").replace("KEY", f"key {n}").replace("N", f"{n}") for n in range(2000)]
-    path = tmp_path / "wave.jsonl"
-    path.write_text("\n".join(lines))
+    path = tmp_path / ("wave.jsonl" if content == "LINES" else "wave.json")
+    path.write_text(content.replace("LINES", ("\n" if content == "LINES" else ",\n").join(lines)))
     together = one_by_one = 0
     for judged in open_manifest(path).read_batches(DEFAULTS, now=NOW):
         if isinstance(judged, AlikeEntries):
@@ -242,7 +252,7 @@ def test_lines_that_are_alike_are_taken_together(row: dict[str, Any], form: Any,
             assert bodies == [one.body for one in made]
             assert judged.keys(bodies) == [one.key for one in made]
         else:
-            one_by_one += len(judged)
+            one_by_one += sum(item != [] for item in judged)
     assert together + one_by_one == 2000
     assert one_by_one <= 65536 / len(lines[0]) + 2
 
@@ -277,10 +287,8 @@ def test_what_stands_between_quotes_is_read_as_what_it_is(raw: str, place: str) 
         lines.append(f'{{{labels},"data_level_compare_info":{info},"key":"{own["key"]}","job_id":"{own["job_id"]}"}}')
         by_key = f'"job_id":"{own["job_id"]}","key":"{own["key"]}"'
         lines.append(f'{{"object_level_compare_type":"objects",{labels},{by_key}}}')
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "_PIECE", 700)
-        for kind in (0, 1):
-            assert_both_ways_are_one("\n".join(lines[kind::2]).encode(), "jsonl")
+    assert_any_way_is_one(lines[0::2], 700)
+    assert_any_way_is_one(lines[1::2], 700)
 
 
 @pytest.mark.parametrize(
@@ -306,9 +314,7 @@ def test_objects_are_read_as_what_they_are(raw: str) -> None:
     line = f'{{"job_id":"JOB","data_level_compare_info":{info}}}'
     lines = [line.replace("JOB", f"j{number}") for number in range(12)]
     lines = [text.replace("OBJECTS", raw if number == 9 else '[{"db_name":"a"}]') for number, text in enumerate(lines)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "_PIECE", 700)
-        assert_both_ways_are_one("\n".join(lines).encode(), "jsonl")
+    assert_any_way_is_one(lines, 700)
 
 
 @pytest.mark.parametrize("odd", ['"job_id": "jöb 1"', '"job_id": ""', '"job_id": "j", "job_id": "k"', '"job_id": 7'])
@@ -331,10 +337,7 @@ def test_a_label_that_is_called_like_a_field_is_a_label(tmp_path: Path) -> None:
         f'{{"job_\\u0069d":"j{n}","object_level_compare_type":"objects","labels":{{"job_id":"x"}}}}' for n in (0, 1)
     ]
     odd = '{"job_\\u0069d":"x","object_level_compare_type":"objects","labels":{"job_id":"LABEL"}}'
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "_PIECE", 400)
-        text = "\n".join([*lines, *(odd.replace("LABEL", label) for label in "xxxxxxxxxxxxxyxxxxxxxxxxxxx")])
-        assert_both_ways_are_one(text.encode(), "jsonl")
+    assert_any_way_is_one([*lines, *(odd.replace("LABEL", label) for label in "xxxxxxxxxxxxxyxxxxxxxxxxxxx")], 400)
 
 
 @pytest.mark.parametrize("own", ["job_id", "key"])

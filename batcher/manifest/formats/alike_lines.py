@@ -19,6 +19,7 @@ from batcher.manifest.formats.element import AlikeTexts, RegularElement
 from batcher.manifest.formats.regular_json import JsonRow, WrittenObjectInfo, decode_row, many_objects_in
 
 _INFOS, _LABEL = "compare_object_infos", "labels."
+_END = "\0"  # of a line while lines are compared: a text that holds one is odd
 _MOST_LEFT = 64  # batches
 _raw_decode = JSONDecoder().raw_decode
 
@@ -108,11 +109,11 @@ class LineShape(Struct):
     def _make(self, lines: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
         """Whether *lines* are what is around the texts of *columns*, with these."""
         first, *between, last = self.around
-        pieces = [first, *(piece for around in between for piece in ("", around)), "", last + "\n"]
+        pieces = [first, *(piece for around in between for piece in ("", around)), "", last + _END]
         made = pieces * len(lines)
         for place, texts in enumerate(columns):
             made[2 * place + 1 :: len(pieces)] = texts
-        return "".join(made) == "\n".join(lines) + "\n"
+        return "".join(made) == _END.join(lines) + _END
 
     def _labels(self, found: dict[str, Sequence[str]], count: int) -> list[tuple[str | None, ...]] | None:
         """The values of the labels of each line, in the order of its labels; None where they are those of `like`."""

@@ -77,7 +77,7 @@ class AlikeBatch(Struct):
     """Some elements, one after the other, as `Batch` has them, that are alike but for *texts*."""
 
     index: int
-    lines: range
+    lines: Sequence[int]
     texts: AlikeTexts
 
     @abstractmethod

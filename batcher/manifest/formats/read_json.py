@@ -6,14 +6,17 @@ fast as ijson, and unlike it knows line and column, and needs no second library.
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import IO, Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import BODY_FIELDS, ENTRY_FIELDS
 from batcher.manifest.findings import shown
-from batcher.manifest.formats.element import Batch, Element, Flaw, RegularElement, SingleElement
+from batcher.manifest.formats.alike_lines import AlikeLines
+from batcher.manifest.formats.element import AlikeBatch, Batch, Element, Flaw, RegularElement, SingleElement
 from batcher.manifest.formats.read_jsonl import LONGEST, twice_flaws
 from batcher.manifest.formats.regular_json import regular_of
 from batcher.manifest.formats.source import Source
@@ -35,7 +38,7 @@ class DefaultsElement(Struct, frozen=True):
     flaws: Sequence[Flaw]
 
 
-def read_json(source: Source) -> Iterator[Batch | DefaultsElement]:
+def read_json(source: Source) -> Iterator[Batch | AlikeBatch | DefaultsElement]:
     """The elements of a JSON file, in order. Raises `ManifestError` where the file as a whole is not JSON."""
     with source.text(newline="") as text:
         window = _SlidingWindow(text, source.name)
@@ -58,18 +61,22 @@ def read_json(source: Source) -> Iterator[Batch | DefaultsElement]:
 _AFTER_END = "Take it out; if each line is an entry of its own, say --format jsonl"
 
 
-def _array(window: "_SlidingWindow") -> Iterator[Batch]:
-    index = 0
+def _array(window: "_SlidingWindow") -> Iterator[Batch | AlikeBatch]:
+    index, alike = 0, AlikeLines()
     for _ in window.items("[", "]"):
-        batch = _batch(window, index)
+        batch = _batch(window, index, alike)
         yield batch
         index += len(batch.lines)
 
 
-def _batch(window: "_SlidingWindow", index: int) -> Batch:
+def _batch(window: "_SlidingWindow", index: int, alike: AlikeLines) -> Batch | AlikeBatch:
     """The element that begins here, and those behind it as far as they can be seen."""
     texts = window.texts()
+    if (own := alike.texts_of(texts)) is not None:
+        taken = window.take(index, texts, ())
+        return _AlikeTexts(index, taken.lines, own, taken)
     regular = regular_of(texts)
+    alike.learn(texts, regular)
     odd = (place for place, known in enumerate(regular) if known is None)
     until = next((place for place in odd if not _is_json(texts[place])), len(texts))
     if until:
@@ -104,7 +111,14 @@ class _Texts(Batch):
         return Element(self.index + place, self.lines[place], value, begin - line_begin + 1, twice_flaws(value, text))
 
 
-def _object(window: "_SlidingWindow") -> Iterator[Batch | DefaultsElement]:
+class _AlikeTexts(AlikeBatch):
+    taken: _Texts
+
+    def apart(self) -> Batch:
+        return replace(self.taken, regular=regular_of(self.taken.texts))
+
+
+def _object(window: "_SlidingWindow") -> Iterator[Batch | AlikeBatch | DefaultsElement]:
     """The object form. Its fields are read in the order of the file, so that entries can be streamed."""
     seen: set[str] = set()
     for _ in window.items("{", "}"):
@@ -252,14 +266,14 @@ class _SlidingWindow:
         first, *others = self._buffer[self._at : until].split(joint[0])
         return [f"{first}}}", *(f"{head}{text}}}" for text in others)]
 
-    def take(self, index: int, texts: list[str], regular: list[RegularElement | None]) -> Batch:
+    def take(self, index: int, texts: list[str], regular: Sequence[RegularElement | None]) -> _Texts:
         """Go to the end of *texts*, the first of those that begin here."""
         line, _ = self.position()
         gap, at = self._gap, self._at
-        lines: list[int] = []
-        for text in texts:
-            lines.append(line)
-            line += text.count("\n") + gap.count("\n")
+        lines: Sequence[int] = range(line, line + len(texts))
+        if gap.count("\n") != 1 or any("\n" in text for text in texts):
+            ends = (text.count("\n") + gap.count("\n") for text in texts)
+            lines = [*accumulate(ends, initial=line)][:-1]
         self._at += sum(map(len, texts)) + len(gap) * (len(texts) - 1)
         return _Texts(index, lines, regular, texts, len(gap), self._buffer, at, self._line_begin)
 

@@ -23,7 +23,7 @@ def read_jsonl(source: Source) -> Iterator[Batch | AlikeBatch]:
         numbers: Sequence[int] = range(number, number + len(lines))
         number += len(lines)
         if (texts := alike.texts_of(lines)) is not None:
-            yield _AlikeLineBatch(index, range(number - len(lines), number), texts, lines)
+            yield _AlikeLineBatch(index, numbers, texts, lines)
             index += len(lines)
             continue
         regular = regular_of(lines)

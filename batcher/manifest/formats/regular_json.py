@@ -81,7 +81,7 @@ def objects_in(text: str) -> list[ObjectInfo] | None:
 
 
 def many_objects_in(texts: Sequence[str]) -> ManyObjects | None:
-    """The object lists that *texts* are; None where one of them is none, or has oddities. They hold no line break."""
+    """The object lists that *texts* are; None where one of them is none, or has oddities."""
     try:
         lists = [*map(_decode_objects, texts)]
     except (msgspec.MsgspecError, UnicodeEncodeError):
