@@ -35,6 +35,7 @@ SENTENCES = {
     "what was in an entry's way is its own comparison",
     "scope.failed": "a scope failed: this is a defect",
     "scope.given_back": "the scope is given back",
+    "scope.lost": "the scope is lost: another machine may have it",
     "scope.not_taken": "scopes cannot be taken",
     "scope.paused": "most attempts fail: the scope is paused",
     "scope.resumed": "the cloud answers again: the scope goes on",
@@ -62,6 +63,7 @@ SENTENCES = {
     "watch.no_journal": "no journal is read: what it knows of each comparison is missing",
     "wave.changed": "changed by the operator",
     "wave.concurrency_lowered": "few files may be open at once (ulimit -n): fewer requests go out at once",
+    "wave.left": "the wave is left to whoever goes on with it",
     "wave.stopping": "the wave stops",
     "worker.cut_short": "the worker waits no more for the database that is away: what is in flight is looked up by "
     "whoever takes its scopes once their leases are over",

@@ -332,7 +332,10 @@ class Worker:
 
     def _ended(self, named: Named, end: ScopeEnd) -> None:
         reason = end.said or end.kind.value
-        log.info("scope.given_back", reason=reason)
+        if end.kind is ScopeEndKind.LOST:
+            log.warning("scope.lost", reason=reason)
+        else:
+            log.info("scope.given_back", reason=reason)
         for what in end.unrecorded:
             log.error("answer.unrecorded", what=what)
         if end.kind is ScopeEndKind.HALTED:

@@ -155,7 +155,10 @@ class Engine:
         if why is not None and not self._is_stopping:
             self._is_stopping = True
             signal = {"signal": why.kind.name} if why.kind.is_signal else {}
-            log.warning("wave.stopping", reason=why.text, **signal)
+            if why.kind is StopKind.SUSPENDED:
+                log.info("wave.left", reason=why.text)
+            else:
+                log.warning("wave.stopping", reason=why.text, **signal)
             for lane in self._lanes.values():
                 lane.stop()
             if not self._ended:

@@ -180,7 +180,8 @@ def test_verdicts_may_be_wanted_of_a_wave_that_runs_without(slow: Fleet) -> None
     wait_until(lambda: len(created_jobs(slow.simulator.ledger)) > 3)
     other = slow.start("two", "--wait", "--rate", "5/s")
     wait_until(lambda: "its comparisons are followed to their verdicts from now on" in other.told)
-    assert one.end().code == 0
+    without = one.end()
+    assert (without.code, "the wave stops" in without.err) == (0, False), without.err  # it goes on, at the other
     assert not (slow.folder / "one" / "results.verdicts.jsonl").exists()
     ended = other.end()
     assert ended.code == 0, ended.err
