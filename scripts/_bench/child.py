@@ -310,7 +310,10 @@ def follow(results: str) -> Figures:
 
 
 def watching(results: str, timeout: str | None = None) -> Figures:
-    """Following the wave of *results* as `watch` does, without the gate: to its verdicts, or until *timeout*."""
+    """Following the wave of *results* as `watch` does, without the gate: to its verdicts, or until *timeout*.
+
+    `looking_cpu_s` is what it took once the verdicts that are there were taken up.
+    """
     from batcher.follow.watch_session import WatchSession
     from batcher.settings import RunSettings
     from batcher.wave.stop import Stopping
@@ -318,9 +321,14 @@ def watching(results: str, timeout: str | None = None) -> Figures:
     async def main() -> Figures:
         watch = Watch()
         settings = RunSettings(read_rate="off", insecure_http=True, watch_timeout=timeout)
-        end = await WatchSession(Path(results), settings, Stopping()).run()
+        session = WatchSession(Path(results), settings, Stopping())
+        following = asyncio.create_task(session.run())
+        while session.status() is None and not following.done():  # noqa: ASYNC110 - from outside
+            await asyncio.sleep(0.01)
+        taken_up = time.process_time()
+        end = await following
         require(timeout is not None or end.status.decided == end.status.entries)
-        return watch.figures(end.status.entries)
+        return watch.figures(end.status.entries) | {"looking_cpu_s": time.process_time() - taken_up}
 
     return asyncio.run(main())
 

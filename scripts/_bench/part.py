@@ -39,7 +39,7 @@ SUBJECTS = {
     "follow": Subject("follow", 6),
     "size": Subject("size", 6),
     "pace": Subject("pace", 6),
-    "scale": Subject("scale", 20),
+    "scale": Subject("scale", 30),
     "counts": Subject("counts", 20, needs="valgrind, and its time"),
 }
 
