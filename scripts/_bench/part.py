@@ -36,7 +36,7 @@ SUBJECTS = {
     "machines": Subject("machines", 8),
     "keepers": Subject("keepers", 5),
     "startup": Subject("startup", 5),
-    "follow": Subject("follow", 6),
+    "follow": Subject("follow", 12),
     "size": Subject("size", 6),
     "pace": Subject("pace", 6),
     "scale": Subject("scale", 30),
