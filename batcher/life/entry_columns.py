@@ -35,7 +35,9 @@ class EntryColumns(Struct, frozen=True):
     @property
     def size(self) -> int:
         """About how many bytes of memory the bodies and labels take, which may be large."""
-        return sum(map(len, self.bodies)) + (len(orjson.dumps(self.labels)) if any(self.labels) else 0)
+        first, count = self.labels[0], len(self.labels)
+        labels = [first] if self.labels.count(first) == count else self.labels  # alike as a rule
+        return sum(map(len, self.bodies)) + (len(orjson.dumps(labels)) * count // len(labels) if any(labels) else 0)
 
     def part(self, which: slice) -> "EntryColumns":
         """Those of them at the places of *which*."""

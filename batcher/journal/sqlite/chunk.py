@@ -86,7 +86,8 @@ class Packer:
     def packed(self, columns: EntryColumns) -> Iterator[tuple[Sequence[int], bytes]]:
         """*columns* as a chunk, or where they are large as several; each with its indexes."""
         bodies = columns.bodies
-        joined, tagged = b"\n".join(bodies), _column([one or None for one in columns.labels])
+        joined, tagged = b"\n".join(bodies), _column(columns.labels)
+        tagged = [one or None for one in tagged] if isinstance(tagged, list) else tagged or None
         named = tagged if isinstance(tagged, list) else []
         if len(bodies) > 1 and len(joined) + len(orjson.dumps(named)) > MOST_BYTES:
             half = len(bodies) // 2

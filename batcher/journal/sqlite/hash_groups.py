@@ -12,7 +12,7 @@ from zlib import crc32
 from batcher.journal.sqlite.packing import in_order
 
 _FEW = 1000  # pairs of a group, or more: of these, little of a page is left empty
-_BUCKETS = 256  # at first, while pairs are gathered: so few stay in the processor's cache
+_FEW_BUCKETS, _BUCKETS = 256, 4096  # where there are few pairs, and where there are more than are put in at once
 _MANY = 512  # pairs of a bucket, on the average, before all are divided
 _TOGETHER = 1 << 14  # pairs that are put into buckets at once: the processor's cache has these then, and nothing else
 _FINER = 4  # bits by which they are
@@ -36,9 +36,9 @@ class HashGroups:
     """Gathers pairs in eight bytes each, whatever their order."""
 
     def __init__(self) -> None:
-        self._buckets = [array("Q") for _ in range(_BUCKETS)]  # by the first bits of a hash
-        self._shift = 24  # of a hash, which leaves these bits
-        self._room = _MANY * _BUCKETS
+        self._buckets: list[array[int]] = []  # by the first bits of a hash
+        self._shift = 32  # of a hash, which leaves these bits
+        self._room = 0
         self._hashes, self._indexes = array("I"), array("I")  # of pairs that are in no bucket yet
 
     def add(self, hashes: Iterable[int], indexes: Iterable[int]) -> None:
@@ -50,6 +50,10 @@ class HashGroups:
 
     def _distribute(self) -> None:
         """Put what was gathered into the buckets."""
+        if not self._buckets:
+            number = _FEW_BUCKETS if len(self._hashes) < _TOGETHER else _BUCKETS
+            self._buckets = [array("Q") for _ in range(number)]
+            self._shift, self._room = 33 - number.bit_length(), _MANY * number
         count, buckets, shift = len(self._hashes), self._buckets, self._shift + 32
         halves = array("I", bytes(8 * count))  # a pair is made of two numbers where they are in memory
         halves[_UPPER::2], halves[1 - _UPPER :: 2] = self._hashes, self._indexes
