@@ -56,12 +56,10 @@ class AlikeEntries(Struct):
         model = Entry(0, 0, self.terms, job_id, None, {}, infos, self.infos_with_token).body.decode()
         begin, _, rest = model.partition(job_id)
         if self.objects is None:
-            made = f"{rest}\n{begin}".join(self.job_ids)
-        else:
-            between, _, rest = rest.partition(to_json(objects).decode())
-            pairs = zip(self.job_ids, self.objects.written, strict=True)
-            made = f"{rest}\n{begin}".join(map(between.join, pairs))
-        return f"{begin}{made}{rest}".encode().split(b"\n")  # JSON has none in a text
+            return [f"{begin}{job_id}{rest}".encode() for job_id in self.job_ids]
+        between, _, rest = rest.partition(to_json(objects).decode())
+        written = zip(self.job_ids, self.objects.written, strict=True)
+        return [f"{begin}{job_id}{between}{own}{rest}".encode() for job_id, own in written]
 
     def keys(self, bodies: Sequence[bytes]) -> Sequence[str]:
         """`Entry.key` of each, which have these *bodies*."""

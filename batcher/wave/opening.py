@@ -196,7 +196,7 @@ def begin(
         begun_at=_begun_at(record) if resumed else request.lost_since,
         look_first=looks_first(request, record),
     )
-    in_doubt, done = count_doubts(record), sum(settled.values())
+    in_doubt, done = count_doubts(record) if resumed else 0, sum(settled.values())
     to_go = start.entries - done - in_doubt
     return start, OpeningState(resumed=resumed, settled=done, in_doubt=in_doubt, to_go=to_go, said=tuple(said))
 
