@@ -32,6 +32,7 @@ def the_long_way() -> Iterator[None]:
     """Nothing is judged by its likeness, elements are told by parsing alone, duplicates by where their firsts are."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(EntryTemplates, "entry_of", lambda *_, **__: None)
+        patch.setattr(AlikeLines, "parts_of", lambda _, lines: [(lines, None)])
         patch.setattr(AlikeLines, "texts_of", lambda *_: None)
         patch.setattr(_SlidingWindow, "texts", lambda _: [])
         patch.setattr("batcher.manifest.manifest.finding_duplicates", lambda walk: walk(DuplicateIndex()))
@@ -240,7 +241,7 @@ def test_lines_that_are_alike_are_taken_together(row: dict[str, Any], form: Any,
     line = json.dumps(row, **form)
     if content == "LINES":
         line = line.replace("\n", "")
-    lines = [line.replace("JOB", f"job-{n}").replace("KEY", f"key {n}").replace("N", f"{n}") for n in range(2000)]
+    lines = [line.replace("JOB", f"job-{n}").replace("KEY", f"key {n}").replace("N", f"{n}") for n in range(9000)]
     path = tmp_path / ("wave.jsonl" if content == "LINES" else "wave.json")
     path.write_text(content.replace("LINES", ("\n" if content == "LINES" else ",\n").join(lines)))
     together = one_by_one = 0
@@ -253,8 +254,8 @@ def test_lines_that_are_alike_are_taken_together(row: dict[str, Any], form: Any,
             assert judged.keys(bodies) == [one.key for one in made]
         else:
             one_by_one += sum(item != [] for item in judged)
-    assert together + one_by_one == 2000
-    assert one_by_one <= 65536 / len(lines[0]) + 2
+    assert together + one_by_one == 9000
+    assert one_by_one <= source._PIECE / len(lines[0]) + 2
 
 
 _RAW = [

@@ -9,8 +9,9 @@ to be judged.
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import repeat
+from itertools import groupby, repeat
 from json import JSONDecoder
+from operator import eq
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -21,7 +22,12 @@ from batcher.manifest.formats.regular_json import JsonRow, WrittenObjectInfo, de
 _INFOS, _LABEL = "compare_object_infos", "labels."
 _END = "\0"  # of a line while lines are compared: a text that holds one is odd
 _MOST_LEFT = 64  # batches
+_FEW = 16  # lines between others that are taken one by one, alike or not
 _raw_decode = JSONDecoder().raw_decode
+
+
+Part = tuple[list[str], AlikeTexts | None]
+"""Some lines that follow each other, and where they are alike what is their own in them."""
 
 
 class AlikeLines:
@@ -34,20 +40,33 @@ class AlikeLines:
         self._shape: LineShape | None = None
         self._left = self._failed = 0
 
-    def texts_of(self, lines: Sequence[str]) -> AlikeTexts | None:
-        """What is their own in *lines*, where these are alike."""
+    def parts_of(self, lines: list[str]) -> Sequence[Part]:
+        """*lines* in parts: those that are alike, some at least, with what is their own; and those between."""
+        if self._shape is None or not lines:
+            return [(lines, None)]
+        parts = self._shape.parts_of(lines)
+        self._note(any(texts is not None for _, texts in parts))
+        return parts
+
+    def texts_of(self, lines: list[str]) -> AlikeTexts | None:
+        """What is their own in *lines*, where all of these are alike."""
         if self._shape is None or not lines:
             return None
-        texts = self._shape.texts_of(lines)
-        if texts is None:
+        (_, texts), *others = self._shape.parts_of(lines)
+        self._note(texts is not None and not others)
+        return None if others else texts
+
+    def _note(self, alike: bool) -> None:
+        if alike:
+            self._failed = 0
+        else:
             self._shape = None
             self._left, self._failed = min(self._failed, _MOST_LEFT), 2 * self._failed + 1
-        else:
-            self._failed = 0
-        return texts
 
     def learn(self, lines: Sequence[str], regular: Sequence[RegularElement | None]) -> None:
         """Look at *lines*, which were read to *regular*, for what comes next."""
+        if self._shape is not None:
+            return
         if self._left:
             self._left -= 1
         elif len(lines) > 1 and regular[-1] is not None:
@@ -65,11 +84,24 @@ class LineShape(Struct):
     fields: Sequence[str]
     around: Sequence[str]
 
-    def texts_of(self, lines: Sequence[str]) -> AlikeTexts | None:
-        """What is their own in *lines*, one at least; None where one is of another shape, or odd in some way."""
+    def parts_of(self, lines: list[str]) -> list[Part]:
+        """*lines*, one at least, in parts: those of this shape, and those of others, or odd in some way."""
         columns = self._cut(lines)
-        if not self._make(lines, columns):
-            return None
+        if self._make(lines, columns):
+            return [(lines, self._texts(columns))]
+        parts, start = list[Part](), 0
+        for fit, run in groupby(self._fit(lines, columns)):
+            end = start + len([*run])
+            texts = self._texts([column[start:end] for column in columns]) if fit and end - start >= _FEW else None
+            if texts is None and parts and parts[-1][1] is None:
+                parts[-1][0].extend(lines[start:end])
+            else:
+                parts.append((lines[start:end], texts))
+            start = end
+        return parts
+
+    def _texts(self, columns: Sequence[Sequence[str]]) -> AlikeTexts | None:
+        """The texts of *columns*; None where one is odd."""
         found = dict(zip(self.fields, columns, strict=True))
         objects = None
         if (written := found.pop(_INFOS, None)) is not None:
@@ -83,7 +115,7 @@ class LineShape(Struct):
         job_ids, keys = found["job_id"], found.get("key")
         if not all(job_ids) or not all(keys or ()):
             return None
-        return AlikeTexts(self.like, job_ids, keys, self._labels(found, len(lines)), objects)
+        return AlikeTexts(self.like, job_ids, keys, self._labels(found, len(job_ids)), objects)
 
     def _cut(self, lines: Sequence[str]) -> list[Sequence[str]]:
         """The texts of each field, where *lines* are of this shape; else anything. Objects are the only ones with
@@ -108,12 +140,20 @@ class LineShape(Struct):
 
     def _make(self, lines: Sequence[str], columns: Sequence[Sequence[str]]) -> bool:
         """Whether *lines* are what is around the texts of *columns*, with these."""
+        return self._made(columns, len(lines)) == _END.join(lines) + _END
+
+    def _fit(self, lines: Sequence[str], columns: Sequence[Sequence[str]]) -> list[bool]:
+        """The same of each."""
+        made = self._made(columns, len(lines)).split(_END)
+        return [*map(eq, made, lines)] if len(made) == len(lines) + 1 else [False] * len(lines)
+
+    def _made(self, columns: Sequence[Sequence[str]], count: int) -> str:
         first, *between, last = self.around
         pieces = [first, *(piece for around in between for piece in ("", around)), "", last + _END]
-        made = pieces * len(lines)
+        made = pieces * count
         for place, texts in enumerate(columns):
             made[2 * place + 1 :: len(pieces)] = texts
-        return "".join(made) == _END.join(lines) + _END
+        return "".join(made)
 
     def _labels(self, found: dict[str, Sequence[str]], count: int) -> list[tuple[str | None, ...]] | None:
         """The values of the labels of each line, in the order of its labels; None where they are those of `like`."""

@@ -1,12 +1,13 @@
 """JSON Lines: one entry a line, blank lines let be."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 import orjson
 
 from batcher.manifest.errors import ManifestError
-from batcher.manifest.formats.alike_lines import AlikeLines
+from batcher.manifest.formats.alike_lines import AlikeLines, Part
 from batcher.manifest.formats.element import NO_VALUE, AlikeBatch, Batch, Element, Flaw
 from batcher.manifest.formats.regular_json import regular_of
 from batcher.manifest.formats.source import Source
@@ -14,15 +15,16 @@ from batcher.manifest.formats.strict_json import NotJson, parse, twice_keys
 
 # A line that does not end is no JSONL; it must not fill the memory.
 LONGEST = 16 * 1024 * 1024
+_FEW = 200  # lines that are not alike
 
 
 def read_jsonl(source: Source) -> Iterator[Batch | AlikeBatch]:
     """The elements of a JSONL file, in order; a line that is no JSON becomes an element with the fault."""
     index, number, alike = 0, 1, AlikeLines()
-    for lines in _lines(source.pieces()):
+    for lines, texts in _parts(source, alike):
         numbers: Sequence[int] = range(number, number + len(lines))
         number += len(lines)
-        if (texts := alike.texts_of(lines)) is not None:
+        if texts is not None:
             yield _AlikeLineBatch(index, numbers, texts, lines)
             index += len(lines)
             continue
@@ -36,6 +38,17 @@ def read_jsonl(source: Source) -> Iterator[Batch | AlikeBatch]:
         alike.learn(lines, regular)
         yield _LineBatch(index, numbers, regular, lines)
         index += len(lines)
+
+
+def _parts(source: Source, alike: AlikeLines) -> Iterator[Part]:
+    """The lines that are alike, and the others, fewer at a time: what is made of these is to stay in the processor's
+    cache."""
+    for lines, texts in chain.from_iterable(map(alike.parts_of, _lines(source.pieces()))):
+        if texts is not None:
+            yield lines, texts
+            continue
+        for start in range(0, len(lines), _FEW):
+            yield lines[start : start + _FEW], None
 
 
 def _refuse_other_json(name: str, lines: Sequence[str], number: int) -> None:

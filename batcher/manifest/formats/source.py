@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 STANDARD_INPUT = "-"
 _CHUNK = 1 << 18
 _AROUND = 1 << 12
-_PIECE = 1 << 16
+_PIECE = 1 << 18
 _UTF16_MEND = "Save it as UTF-8, or say what it is: --encoding utf-16"
 # Where process substitution and redirections show up as files.
 _DESCRIPTORS = ("/dev/", "/proc/")
