@@ -101,7 +101,7 @@ def _take(path: Path, journal: Path) -> int:
             ) from error
         except OSError as error:
             what = "the journal" if path == journal else "the journal's lock"
-            raise WaveRefused(f"cannot open {what} {path}: {error.strerror}") from error
+            raise WaveRefused(f"cannot open {what} {path}: {error.strerror}. {_WRITABLE}") from error
 
     try:
         return take(path, opened)
@@ -109,9 +109,18 @@ def _take(path: Path, journal: Path) -> int:
         raise _not_locked(error, path, journal) from error
 
 
+_WRITABLE = (
+    "A journal lies where it can be written: mend that there, name another place for a new wave (-o, --journal), or "
+    "copy the wave's files, RESULTS*, to where there is room and the right to write"
+)
+
+
 def _not_locked(error: OSError, path: Path, journal: Path) -> WaveRefused:
     if error.errno in (errno.EWOULDBLOCK, errno.EACCES):  # the latter on SMB
-        return WaveRefused(f"another batcher is running this wave: it holds {path}. Wait for it, or choose another -o")
+        return WaveRefused(
+            f"another batcher is running this wave: it holds {path}. Wait for it; a wave of its own takes another -o, "
+            "and another --journal where that is named"
+        )
     return WaveRefused(
         f"{named(path)} gives no lock on {path} ({error.strerror}), and without one two processes could run this wave. "
         f"{elsewhere(journal)}; or have locks enabled there"
@@ -125,7 +134,7 @@ def _make(journal: Path) -> None:
     except FileExistsError:
         pass
     except OSError as error:
-        raise WaveRefused(f"cannot make the journal {journal}: {error.strerror}") from error
+        raise WaveRefused(f"cannot make the journal {journal}: {error.strerror}. {_WRITABLE}") from error
 
 
 def _locks_bytes(path: Path, journal: Path) -> bool:

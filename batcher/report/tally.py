@@ -222,7 +222,7 @@ class Tally:
         expected = self._last_place + 1 if entries is None else entries
         distinct = self.lines - self._repeated
         if self._repeated:
-            yield f"{counted(self._repeated, 'line')} repeat an entry that already has one"
+            yield f"{counted(self._repeated, 'line repeats', 'lines repeat')} an entry that already has one"
         if distinct < expected and self._last_place < _PLACES:
             yield f"{counted(expected - distinct, 'entry has', 'entries have')} no result line (yet)"
         if distinct > expected:

@@ -70,10 +70,19 @@ def test_who_only_asks_whether_a_wave_runs_keeps_nobody_out(journal: Path, monke
 
 def test_a_second_one_is_kept_out(journal: Path) -> None:
     lock = WaveLock(journal)
-    with pytest.raises(WaveRefused, match="another batcher is running this wave"):
+    with pytest.raises(WaveRefused, match=r"another batcher is running this wave.* another -o, and another --journal"):
         WaveLock(journal)
     lock.release()
     WaveLock(journal).release()
+
+
+@pytest.mark.parametrize("taken", [lock_file_of, Path])
+def test_where_none_can_be_written_the_way_out_is_told(journal: Path, taken: Callable[[Path], Path]) -> None:
+    taken(journal).mkdir()
+    with pytest.raises(
+        WaveRefused, match=r"cannot open the journal.*: Is a directory\. A journal lies where it can be w"
+    ):
+        WaveLock(journal)
 
 
 def test_the_journal_itself_is_free_where_flock_locks_bytes(journal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
