@@ -328,7 +328,7 @@ def test_a_page_where_another_belongs_leads_nobody_round_in_circles(batcher: Bat
     assert batcher("journal", "check", JOURNAL).code == 1
 
 
-@pytest.mark.parametrize("share", [0.5, 0.8, 0.97])
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.97, 0.99999])
 def test_one_that_was_cut_off_is_rescued(batcher: Batcher, sim: ThreadedSimulator, share: float) -> None:
     body = JOURNAL.read_bytes()
     JOURNAL.write_bytes(body[: int(len(body) * share)])

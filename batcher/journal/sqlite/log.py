@@ -15,6 +15,7 @@ from tempfile import mkdtemp
 from batcher.journal.errors import NotAJournal
 from batcher.journal.files import log_of
 from batcher.journal.sign_of_life import sign_beside
+from batcher.journal.sqlite.database import damaged
 from batcher.journal.sqlite.schema import APPLICATION_ID, identity_of
 
 IN_USE = "in_use"  # the mark's name in the table `meta`: 1 or 0; old journals have none
@@ -44,7 +45,8 @@ def has_log(journal: Path) -> bool:
 
 
 def require_log(db: sqlite3.Connection, journal: Path, *, had_log: bool) -> None:
-    """See that *db*, opened from *journal*, is not without its log. Raises `LogMissing`, `sqlite3.Error`.
+    """See that *db*, opened from *journal*, is not without its log, nor without its end. Raises `LogMissing`,
+    `JournalDamaged`, `sqlite3.Error`.
 
     *had_log* is what `has_log` said before it was opened: opening it makes a log.
     """
@@ -52,12 +54,22 @@ def require_log(db: sqlite3.Connection, journal: Path, *, had_log: bool) -> None
         return
     try:
         lost = (_is_marked(db) and not _reached_its_sign(db, journal)) or _lost_its_tables(db, journal)
+        cut = is_cut_off(db, journal)  # now that it was read, which undoes what a power cut left half done
     except sqlite3.DatabaseError as error:
         if error.sqlite_errorcode != sqlite3.SQLITE_NOTADB:
             raise
         return  # no database at all, which is told otherwise
     if lost:
         raise LogMissing(journal)
+    if cut:
+        raise damaged("its last page is cut off", str(journal))
+
+
+def is_cut_off(db: sqlite3.Connection, journal: Path) -> bool:
+    """Whether *journal*, which is open as *db* and has no log, ends within a page: SQLite takes what is missing for
+    zeros, and says nothing. Raises `sqlite3.Error`."""
+    page_size: int = db.execute("PRAGMA page_size").fetchone()[0]
+    return journal.stat().st_size % page_size != 0
 
 
 def _is_marked(db: sqlite3.Connection) -> bool:

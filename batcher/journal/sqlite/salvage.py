@@ -16,7 +16,7 @@ from batcher.journal.errors import JournalFailed, NotAJournal
 from batcher.journal.sqlite.chunk import unpacked
 from batcher.journal.sqlite.chunk_writer import ChunkPlanWriter
 from batcher.journal.sqlite.file import WrittenFile
-from batcher.journal.sqlite.log import IN_USE, ReadOnlyOpening
+from batcher.journal.sqlite.log import IN_USE, ReadOnlyOpening, is_cut_off
 from batcher.journal.sqlite.packing import checksum
 from batcher.journal.sqlite.salvaged_rows import SalvagedRows, entry_of, rows_of
 from batcher.journal.sqlite.schema import APPLICATION_ID, PACKED, ROWS
@@ -63,6 +63,8 @@ class Salvage:
             rows = self._db.execute(f"PRAGMA integrity_check({_TOLD})").fetchall()
         except sqlite3.Error as error:
             return [f"SQLite: {error}"]
+        if not self._look.had_log and is_cut_off(self._db, self.path):
+            rows = [*rows, ("the last page is cut off",)]
         found = [f"SQLite: {' '.join(str(told).split())}" for (told,) in rows if told != "ok"]
         for table, number, content in _INDEXES if self._is_packed else ():
             with suppress(sqlite3.Error):  # which SQLite has told
