@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from rich.console import Console
 from rich.text import Text
 
 from batcher import zone
 from batcher.durations import rough_duration
 from batcher.life.result import Status
 from batcher.report.changes import ChangeKind, StandingChange
+from batcher.report.plain_console import AnyConsole
 from batcher.report.tally import ScopeCount, Tally, TroubleCount
 from batcher.report.wrapping import print_wrapped
 from batcher.text import counted, printable
@@ -27,7 +27,7 @@ _TROUBLES = 12  # shown; --json has all
 
 
 def print_summary(
-    console: Console,
+    console: AnyConsole,
     tally: Tally,
     *,
     title: str,
@@ -149,7 +149,7 @@ _CHANGE_STYLES = {
 _CHANGES = 40  # shown of each kind
 
 
-def print_changes(console: Console, found: list[StandingChange], *, first: str, second: str) -> None:
+def print_changes(console: AnyConsole, found: list[StandingChange], *, first: str, second: str) -> None:
     """Print what changed from the wave in the file *first* to the one in *second*."""
     console.print(Text(printable(f"{first} → {second}"), "bold"))
     if not found:

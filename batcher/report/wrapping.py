@@ -2,21 +2,22 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.text import Text
 
+from batcher.report.plain_console import AnyConsole, PlainConsole
 
-def print_wrapped(console: Console, line: Text) -> None:
+
+def print_wrapped(console: AnyConsole, line: Text) -> None:
     """Print *line*, wrapped to the console's width."""
     for piece in wrapped(console, line):
         console.print(piece)
 
 
-def wrapped(console: Console, line: Text) -> Iterator[Text]:
+def wrapped(console: AnyConsole, line: Text) -> Iterator[Text]:
     """The lines that *line* takes on *console*, each with its indent, and no spaces at the ends."""
     plain = line.plain
     indent = len(plain) - len(plain.lstrip(" "))
-    if line.cell_len <= console.width:
+    if isinstance(console, PlainConsole) or line.cell_len <= console.width:
         yield line
         return
     for piece in line[indent:].wrap(console, console.width - indent):

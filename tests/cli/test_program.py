@@ -197,6 +197,7 @@ LATER = (
     "jinja2",
     "pygments",
     "rich",
+    "rich.console",
     "structlog",
     "tomllib",
 )
@@ -229,7 +230,8 @@ def loaded_by_a_run(folder: Path, *options: str) -> tuple[set[str], set[str]]:
 def test_a_run_loads_nothing_before_its_first_request_that_it_does_not_need_for_it(tmp_path: Path) -> None:
     first, last = loaded_by_a_run(tmp_path)
     assert first == set()
-    assert "rich" in last  # it prints the summary
+    assert "batcher.report.summary" in last
+    assert "rich.console" not in last  # nobody watches
     assert "structlog" not in last  # nothing was logged
 
 
@@ -253,8 +255,9 @@ def test_a_check_that_nobody_watches_loads_nothing_that_sends_or_draws(tmp_path:
         assert done.stdout.splitlines()[-1] == f"[{ends}]"
 
 
-def test_what_reads_a_wave_from_its_files_loads_no_http_client(tmp_path: Path) -> None:
-    """One command after the other; what one loads is blamed on it, and on those behind it."""
+def test_what_reads_a_wave_from_its_files_loads_no_http_client_and_no_console(tmp_path: Path) -> None:
+    """Nobody watches: what is told is written as it is. One command after the other; what one loads is blamed on it,
+    and on those behind it."""
     write_manifest(tmp_path / "wave.csv", JOBS)
     with ThreadedSimulator() as simulator:
         environment = {**clean_environment(tmp_path), **environment_for(simulator)}
@@ -275,7 +278,7 @@ def test_what_reads_a_wave_from_its_files_loads_no_http_client(tmp_path: Path) -
         "import contextlib, io, sys\nfrom batcher.cli.main import run\nfor line in sys.argv[1:]:\n"
         "    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
         "        code = run(line.split())\n"
-        "    print(line, code, [name for name in ('aiohttp', 'batcher.client') if name in sys.modules])"
+        "    print(line, code, [name for name in ('aiohttp', 'batcher.client', 'rich.console') if name in sys.modules])"
     )
     environment = clean_environment(tmp_path)
     done = subprocess.run(

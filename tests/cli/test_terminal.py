@@ -3,7 +3,10 @@
 import io
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from batcher.cli.show.terminal import Screen, console_on, say
@@ -25,6 +28,20 @@ def test_elsewhere_a_line_stays_one_line() -> None:
     pipe = io.StringIO()
     say(console_on(pipe), Text(f"{LINE.plain} " * 50))
     assert pipe.getvalue() == f"{LINE.plain} " * 50 + "\n"
+
+
+@given(pieces=st.lists(st.tuples(st.text(), st.sampled_from(["", "bold", "yellow on red"])), max_size=5))
+def test_elsewhere_a_line_is_what_rich_would_print(pieces: list[tuple[str, str]]) -> None:
+    text = Text.assemble(*((piece.replace("\t", " "), style) for piece, style in pieces))  # we write no tabs
+    table = Table.grid(padding=(0, 2))
+    table.add_row("a", "bc")
+    plain, drawn = io.StringIO(), io.StringIO()
+    for out in (console_on(plain), Console(file=drawn, width=1_000_000, highlight=False, emoji=False, markup=False)):
+        out.print(text, soft_wrap=True)
+        out.print(text, "and more", end="")
+        out.print()
+        out.print(table, "")
+    assert plain.getvalue() == drawn.getvalue()
 
 
 def test_a_stream_that_is_no_terminal_gets_plain_lines_and_no_console() -> None:

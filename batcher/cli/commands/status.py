@@ -165,7 +165,7 @@ def _redrawn(lines_now: "Callable[[], list[Text]]") -> int:
     screen = Screen(sys.stdout)
     if not screen.is_live:
         raise click.UsageError("--watch draws on a terminal: without one, ask again with --json.")
-    with Live(console=screen.console, auto_refresh=False) as live:
+    with Live(console=screen.terminal, auto_refresh=False) as live:
         while True:
             lines = [*lines_now(), Text(), Text(f"{zone.clock_text(utc_now())}, Ctrl-C ends", "dim")]
             live.update(Text("\n").join(lines), refresh=True)

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from rich.console import Console
 from rich.text import Text
 
 from batcher.cli import exits
@@ -19,6 +18,7 @@ from batcher.gate.result import evaluate
 from batcher.gate.told import AnyGate
 from batcher.gate.wave_entries import entries_of
 from batcher.journal.place import JournalPlace
+from batcher.report.plain_console import AnyConsole
 from batcher.text import printable
 
 
@@ -63,7 +63,7 @@ class FollowSummary:
         until = None if self.end.stop is None else self.end.stop.text
         return {"verdicts": str(self.end.verdicts), "followed_until": until, "gate": self.gate.as_json(most)}
 
-    def print(self, console: Console, *, kept: bool = True, advice: Advice | None = of_files) -> None:
+    def print(self, console: AnyConsole, *, kept: bool = True, advice: Advice | None = of_files) -> None:
         """The gate's result, and what to know about the following; files that are not *kept* are not named.
 
         *advice* says what to type.

@@ -43,7 +43,7 @@ async def _draw(snapshot: Callable[[], FollowStatus | None], screen: Screen) -> 
             return None
         return follow_lines(status, forecast.left_s(status, SystemClock.monotonic()), width)
 
-    await draw(screen.console, render)
+    await draw(screen.terminal, render)
 
 
 async def _tell(snapshot: Callable[[], FollowStatus | None]) -> None:

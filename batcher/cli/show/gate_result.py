@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from rich.console import Console
 from rich.text import Text
 
 from batcher.cli.show.blockers import Advice, blocker_lines, is_command, of_files
@@ -11,6 +10,7 @@ from batcher.follow.reasons import name_of
 from batcher.follow.verdict import Verdict
 from batcher.gate.result import GateVerdict
 from batcher.gate.told import AnyGate
+from batcher.report.plain_console import AnyConsole
 from batcher.text import counted, printable
 
 _PASSED = 50  # shown; --json has them all
@@ -25,7 +25,7 @@ STYLES = {
 }
 
 
-def print_gate(console: Console, gate: AnyGate, *, advice: Advice | None = of_files) -> None:
+def print_gate(console: AnyConsole, gate: AnyGate, *, advice: Advice | None = of_files) -> None:
     """Print *gate*: the verdict first, then what a person has to look at, and, by *advice*, what to type."""
     console.print(headline(gate))
     console.print(_counts(gate))

@@ -41,7 +41,7 @@ def live_count(text: Callable[[], str], *, quiet: bool) -> Iterator[Callable[[],
     from rich.text import Text
 
     with Live(
-        console=err.console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
+        console=err.terminal, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
     ) as live:
 
         def draw() -> None:

@@ -54,7 +54,7 @@ async def _draw(snapshot: Callable[[], WaveStatus], screen: Screen) -> None:
     from batcher.cli.show.live import draw
     from batcher.cli.show.progress_line import render
 
-    await draw(screen.console, lambda width: render(snapshot(), width))
+    await draw(screen.terminal, lambda width: render(snapshot(), width))
 
 
 async def _tell(snapshot: Callable[[], WaveStatus]) -> None:

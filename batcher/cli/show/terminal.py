@@ -6,21 +6,22 @@ NO_COLOR beats FORCE_COLOR. Whatever the environment says, only a terminal is dr
 import os
 import sys
 from functools import cached_property
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
+
+from batcher.report.plain_console import WHOLE, AnyConsole, PlainConsole, rich_console
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.text import Text
 
 NARROWEST, WIDEST = 60, 200  # columns, on a terminal
-_WHOLE = 1_000_000  # elsewhere no line is broken: ids stay ids, for grep and logs
 
 Span = str | tuple[str, str]
 """A piece of a line, alone or with its style."""
 
 
 class Screen:
-    """A stream that people read. rich, which is slow to import, is loaded only where its console is really needed."""
+    """A stream that people read. rich's console, which is slow to import, is loaded only for a terminal."""
 
     def __init__(self, stream: IO[str]) -> None:
         self.stream = stream
@@ -28,12 +29,18 @@ class Screen:
     @property
     def is_live(self) -> bool:
         """Whether lines can be drawn over: on a terminal that is no dumb one."""
-        return self.stream.isatty() and not self.console.is_dumb_terminal
+        return self.stream.isatty() and not self.terminal.is_dumb_terminal
 
     @cached_property
-    def console(self) -> "Console":
-        """rich's console on the stream."""
+    def console(self) -> AnyConsole:
+        """A console on the stream."""
         return console_on(self.stream)
+
+    @property
+    def terminal(self) -> "Console":
+        """The console, where the stream is a terminal."""
+        assert not isinstance(self.console, PlainConsole)  # noqa: S101 - whoever asks for it has looked
+        return self.console
 
     def say(self, *spans: Span) -> None:
         """Print a line for reading: wrapped at words on a terminal, and whole elsewhere, for grep and logs."""
@@ -68,27 +75,23 @@ def screen() -> Screen:
     return Screen(sys.stderr)
 
 
-def console(*, stderr: bool = False) -> "Console":
-    """A rich console on stdout or stderr."""
+def console(*, stderr: bool = False) -> AnyConsole:
+    """A console on stdout or stderr."""
     return console_on(sys.stderr if stderr else sys.stdout)
 
 
-def console_on(stream: IO[str]) -> "Console":
-    """A rich console. Elsewhere than on a terminal no line is broken, and colours are there where they are forced."""
-    from rich.console import Console
-
-    plain: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False, "soft_wrap": False}
+def console_on(stream: IO[str]) -> AnyConsole:
+    """rich's console on a terminal. Elsewhere no line is broken, and colours are there where they are forced."""
     if stream.isatty():
-        made = Console(file=stream, **plain)
+        made = rich_console(stream)
         made.width = min(max(made.width, NARROWEST), WIDEST)
         return made
-    forced = colors_on(stream)
-    return Console(
-        file=stream, width=_WHOLE, force_terminal=forced, color_system="standard" if forced else None, **plain
-    )
+    if colors_on(stream):
+        return rich_console(stream, width=WHOLE, force_terminal=True, color_system="standard")
+    return PlainConsole(stream)
 
 
-def say(out: "Console", line: "Text") -> None:
+def say(out: AnyConsole, line: "Text") -> None:
     """Print *line*, which is for reading: wrapped at words on a terminal, and whole elsewhere, for grep and logs.
 
     What is to be typed or copied is printed with `soft_wrap=True` instead: the terminal then copies it as one line.
