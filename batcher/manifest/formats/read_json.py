@@ -74,7 +74,7 @@ def _batch(window: "_SlidingWindow", index: int, alike: AlikeLines) -> Batch | A
     texts = window.texts()
     if (own := alike.texts_of(texts)) is not None:
         taken = window.take(index, texts, ())
-        return _AlikeTexts(index, taken.lines, own, taken)
+        return _AlikeInArray(index, taken.lines, own, taken)
     regular = regular_of(texts)
     alike.learn(texts, regular)
     odd = (place for place, known in enumerate(regular) if known is None)
@@ -111,7 +111,7 @@ class _Texts(Batch):
         return Element(self.index + place, self.lines[place], value, begin - line_begin + 1, twice_flaws(value, text))
 
 
-class _AlikeTexts(AlikeBatch):
+class _AlikeInArray(AlikeBatch):
     taken: _Texts
 
     def apart(self) -> Batch:
