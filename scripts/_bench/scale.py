@@ -15,7 +15,7 @@ from _bench.common import Row, child, cloud, command, write_manifest
 _SIZES = (10_000, 100_000, 1_000_000)
 _TINY = 100
 _FLAT = 1.15  # times what an entry costs in the smallest
-_ROUNDS = 5  # of those that may be repeated, for the smallest, in turn with the tiny one; the least counts
+_ROUNDS = {10_000: 5, 100_000: 3}  # of those that may be repeated; the least counts
 _LAST = 10_000  # the verdicts that are waited for, at most: all others are there
 _DOUBTFUL = 100  # one entry of so many
 
@@ -101,8 +101,9 @@ def _an_entry(found: dict[int, Costs], step: str, size: int) -> float:
 class _Wave:
     """A wave of *size* entries, from its manifest to its report.
 
-    What changes nothing is measured several times where another wave lies *beside*, each time together with that one's:
-    else starting up, which is most of it there, would be taken from another moment of the machine.
+    What changes nothing is measured several times in the smaller waves, and where another wave lies *beside*, each time
+    together with that one's: else starting up, which is most of it there, would be taken from another moment of the
+    machine.
     """
 
     def __init__(self, folder: Path, size: int, port: int, beside: "_Wave | None" = None) -> None:
@@ -147,7 +148,7 @@ class _Wave:
     def _again(self, step: str, measure: Callable[[], dict[str, float]]) -> None:
         """Measure what changes nothing, and so may be done again."""
         self._measures[step] = measure
-        for _ in range(1 if self._beside is None else _ROUNDS):
+        for _ in range(_ROUNDS.get(self._size, 1)):
             self._least(step)
             if self._beside is not None:
                 self._beside._least(step)
