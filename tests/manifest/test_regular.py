@@ -17,7 +17,7 @@ from batcher.manifest import AlikeEntries, Entry, Finding, finding_line, open_ma
 from batcher.manifest.duplicates import DuplicateIndex
 from batcher.manifest.entry import bodies_of, keys_of
 from batcher.manifest.entry_templates import EntryTemplates
-from batcher.manifest.formats import read_json, source
+from batcher.manifest.formats import alike_lines, read_json, read_jsonl, source
 from batcher.manifest.formats.alike_lines import AlikeLines
 from batcher.manifest.formats.read_json import _SlidingWindow
 from batcher.manifest.write import ManifestLine, write_manifest
@@ -40,9 +40,15 @@ def the_long_way() -> Iterator[None]:
 
 
 def outcome(path: Path, *, allow_duplicates: bool) -> list[Any]:
-    """All that reading *path* gives, with what entries make only when it is asked for."""
-    found = open_manifest(path).read(DEFAULTS, now=NOW, allow_duplicates=allow_duplicates)
-    return [(item, item.key, item.body) if isinstance(item, Entry) else item for item in found]
+    """All that reading *path* gives, with what is made of entries when they are planned."""
+    found: list[Any] = []
+    for judged in open_manifest(path).read_batches(DEFAULTS, now=NOW, allow_duplicates=allow_duplicates):
+        if isinstance(judged, AlikeEntries):
+            bodies = judged.bodies()
+            found += zip(judged.entries(), judged.keys(bodies), bodies, strict=True)
+        else:
+            found += [(item, item.key, item.body) if isinstance(item, Entry) else item for item in judged]
+    return [item for item in found if item != []]
 
 
 def assert_both_ways_are_one(content: bytes, format: str) -> None:
@@ -169,7 +175,23 @@ def test_json_lines(text: str) -> None:
 
 
 _TEXTS: Any = st.sampled_from(
-    ["x", "y", "z: ü", "NULL", "a=b", "", " ", 'say "x"', "\\", "\u3000", "1.5E+10", "x" * 201]
+    [
+        "x",
+        "JOB",
+        "OBJECTS",
+        "job_id",
+        "job-3",
+        "z: ü",
+        "NULL",
+        "a=b",
+        "",
+        " ",
+        'say "x"',
+        "\\",
+        "\u3000",
+        "1.5E+10",
+        "x" * 201,
+    ]
 )
 _SOUND_LISTS: Any = st.lists(
     st.sampled_from(
@@ -186,9 +208,14 @@ _SOUND_LISTS: Any = st.lists(
 )
 
 
-def assert_any_way_is_one(lines: list[str], together: int) -> None:
-    """For *lines* as JSONL and as JSON, about *together* characters of which are read at a time."""
+def assert_any_way_is_one(lines: list[str], together: int, few: int = 16) -> None:
+    """For *lines* as JSONL and as JSON, about *together* characters of which are read at a time.
+
+    From *few* on, lines between odd ones are taken together.
+    """
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alike_lines, "_FEW", few)
+        patch.setattr(read_jsonl, "_FEW", 3 * few)
         patch.setattr(source, "_PIECE", together)
         patch.setattr(read_json, "_RUN", together)
         assert_both_ways_are_one("\n".join(lines).encode(), "jsonl")
@@ -196,17 +223,17 @@ def assert_any_way_is_one(lines: list[str], together: int) -> None:
 
 
 @st.composite
-def alike_lines(draw: st.DrawFn) -> list[str]:
+def rows_alike(draw: st.DrawFn) -> list[str]:
     """Lines as programs write them, each the same but for some texts; at times with a slip of the pen in one."""
     like = draw(elements())
     numbered = draw(st.booleans())
-    odd = draw(st.sampled_from([0, 0, 0, 9]))  # how many of ten values are drawn
+    odd = draw(st.sampled_from([0, 0, 1, 9]))  # how many of thirty values are drawn
     lists = draw(st.sampled_from(["compare_object_infos", "compare_object_infos_with_token", None]))
     made = []
     for number in range(draw(st.integers(4, 24))):
 
         def own(usual: str, drawn: Any = _TEXTS, number: int = number) -> Any:
-            return draw(drawn) if draw(st.integers(0, 9)) < odd else f"{usual}{number}"
+            return draw(drawn) if draw(st.integers(0, 29)) < odd else f"{usual}{number}"
 
         row = {**like, "job_id": own("job-")}
         if "key" in like or numbered:
@@ -223,10 +250,10 @@ def alike_lines(draw: st.DrawFn) -> list[str]:
 
 
 @settings(relaxed, max_examples=50)
-@given(alike_lines(), st.integers(200, 2000))
-def test_lines_that_are_alike(lines: list[str], together: int) -> None:
-    """However many of them are read together."""
-    assert_any_way_is_one(lines, together)
+@given(rows_alike(), st.integers(200, 2000), st.integers(1, 6))
+def test_lines_that_are_alike(lines: list[str], together: int, few: int) -> None:
+    """However many of them are read together, and taken together between odd ones."""
+    assert_any_way_is_one(lines, together, few)
 
 
 _ROW = {"job_id": "JOB", "data_level_compare_info": LINES, "labels": {"team": "blue", "n": "N"}, "key": "KEY"}
