@@ -56,6 +56,19 @@ def test_what_was_only_not_followed_to_its_end_is_followed_on_and_not_compared_a
     ]
 
 
+@pytest.mark.parametrize("told", Verdict)
+def test_what_is_not_final_is_counted_once_whatever_it_says_of_itself(told: Verdict) -> None:
+    """Beside one that is not known, be it consistent: a line that was edited ends nothing in a traceback."""
+    stopped = line(half(verdict=told), final=False).model_copy(update={"verdict": told})
+    unknown = line(half(verdict=Verdict.UNKNOWN, reason="no primary key"), key="u", job_id="ju")
+    entries = [waved(stopped, key="k", job_id="jk"), waved(unknown, key="u", job_id="ju")]
+    shown = [text.plain for text in blocker_lines(evaluate(entries, (), TODAY), of_files)]
+    assert "  1 not known" in shown
+    assert "    job ju  rows: no primary key" in shown
+    is_open = told in (Verdict.CONSISTENT, Verdict.UNKNOWN)
+    assert ("  1 not followed to the end" in shown) is is_open
+
+
 def test_only_what_was_looked_at_is_said_to_be_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of what lies further back nothing is claimed but how many there are; each state has an example."""
     monkeypatch.setattr("batcher.cli.show.blockers._LOOKED_AT", 10)

@@ -88,7 +88,7 @@ def _groups(gate: AnyGate) -> dict[ReviewState, _Group]:
     for (status, verdict), count in gate.blocked.items():
         counts[state_in_the_way(status, verdict)] += count
     if counts[ReviewState.UNKNOWN]:  # of these some may only not have ended, which takes a look at each
-        open_ = sum(_state(blocker) is ReviewState.NOT_ENDED for blocker in gate.blockers if not blocker.ended)
+        open_ = sum(blocker.verdict is Verdict.UNKNOWN for blocker in gate.blockers if not blocker.ended)
         counts[ReviewState.UNKNOWN] -= open_
         counts[ReviewState.NOT_ENDED] += open_
     groups = {state: _Group(count) for state, count in counts.items() if count}
