@@ -202,7 +202,7 @@ def test_a_wave_whose_planner_has_not_given_its_orders_yet_is_not_stopped(
     follow = ["results", "--journal", str(place), "-o", "c.jsonl", "--follow"]
     program = Program(follow, folder=tmp_path, environment={})
     order_wave(keeper.link, record.number, paused="by hand")
-    wait_until(lambda: (tmp_path / "c.jsonl").exists())
+    wait_until(lambda: "nobody takes the wave yet" in program.told)
     order_wave(keeper.link, record.number, stop=None)
     wait_until(lambda: "the wave is paused (by hand)" in program.told)
     order_wave(keeper.link, record.number, stop="by hand")

@@ -91,6 +91,10 @@ def _follow(keeper: PostgresKeeper, wave: str, lines: _Lines) -> tuple[int, int]
 
 def _why_it_waits(standing: SharedStanding) -> str | None:
     """Why nothing new comes for now, with the way out; None: something does, or may at any moment."""
+    if standing.stage == "planning":
+        return (
+            "nobody takes the wave yet. Where that lasts, who planned it is gone: the same `batcher run` again goes on."
+        )
     if standing.stage == "paused":
         return f"the wave is paused ({printable(standing.orders.paused or '')}): `batcher control … resume` goes on."
     if standing.stage == "waiting" and (waiting := standing.waiting):
