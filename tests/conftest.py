@@ -9,6 +9,7 @@ import structlog
 from hypothesis import settings
 
 from batcher import logger, masking
+from tests.cli.commands import kill_programs
 from tests.virtual import VirtualLoop, libraries_on_loop_time
 
 # How long an example takes says more about the machine than about the code.
@@ -52,6 +53,12 @@ def _secrets_of_one_test() -> Iterator[None]:
     yield
     masking._registered.clear()
     masking._registered.update(before)
+
+
+@pytest.fixture(autouse=True)
+def _no_program_left() -> Iterator[None]:
+    yield
+    kill_programs()
 
 
 @pytest.fixture

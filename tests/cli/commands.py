@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
 from batcher.simulator.ledger import Event, RequestSeen
@@ -41,7 +41,9 @@ def clean_environment(folder: Path) -> dict[str, str]:
 
 
 class Program:
-    """`batcher ARGUMENTS` as a program of its own."""
+    """`batcher ARGUMENTS` as a program of its own. One that outlives its test is killed: see `kill_programs`."""
+
+    started: ClassVar[list["Program"]] = []
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class Program:
                 stderr=stderr,
                 text=True,
             )
+        self.started.append(self)
 
     @property
     def told(self) -> str:
@@ -72,6 +75,11 @@ class Program:
         """Send it *number*."""
         self._process.send_signal(number)
 
+    def kill(self) -> None:
+        """Kill it where it still runs, and let go of what it wrote."""
+        with self._process as process:
+            process.kill()
+
     def end(self) -> Ended:
         """Wait for its end."""
         try:
@@ -80,6 +88,12 @@ class Program:
             self._process.kill()
             raise
         return Ended(self._process.returncode, out or "", self.told)
+
+
+def kill_programs() -> None:
+    """Kill the programs that a test has left behind, as one that failed does: else the next ones would hear of them."""
+    while Program.started:
+        Program.started.pop().kill()
 
 
 def wait_until(true: Callable[[], bool]) -> None:

@@ -158,9 +158,10 @@ def test_told_to_stop_it_hands_on_what_it_has(fleet: Fleet) -> None:
 
 @pytest.mark.slow
 def test_of_two_one_that_is_told_to_stop_says_that_the_other_goes_on(fleet: Fleet) -> None:
-    one = fleet.start("one", "--rate", "4/s")
+    jobs = [f"job-{number}" for number in range(90)]
+    one = fleet.start("one", "--rate", "5/s", jobs=jobs)
     wait_until(lambda: len(created_jobs(fleet.simulator.ledger)) > 5)
-    other = fleet.start("two", "--rate", "4/s")
+    other = fleet.start("two", "--rate", "5/s", jobs=jobs)
     wait_until(lambda: "running already" in other.told)
     wait_until(lambda: "run by" in other.told)
     assert "to go" in other.told
@@ -172,7 +173,7 @@ def test_of_two_one_that_is_told_to_stop_says_that_the_other_goes_on(fleet: Flee
     assert "the same again: it shows how the wave goes on" in stopped.err
     assert {line["status"] for line in lines_of(fleet.folder / "one" / "results.jsonl")} == {"created"}
     assert other.end().code == 0
-    assert fleet.created() == sorted(JOBS)
+    assert fleet.created() == sorted(jobs)
 
 
 def test_too_many_failures_stop_it_on_all_machines(cluster: Cluster, failing: Fleet) -> None:
