@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from tests.connections import Listening
+
 PEM = Path(__file__).resolve().parents[1] / "drs" / "loopback.pem"
 
 
@@ -23,8 +25,10 @@ async def between(
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         left = cut_after()
-        there, onward = await asyncio.open_connection(host, port)
+        opened = [writer]
         try:
+            there, onward = await asyncio.open_connection(host, port)
+            opened.append(onward)
             if is_proxy:
                 first = await reader.readline()
                 assert first.split()[1].startswith(b"http://"), first
@@ -41,19 +45,19 @@ async def between(
         except* OSError:
             pass
         finally:
-            for one in (onward, writer):
+            for one in opened:
                 one.transport.abort()
 
     context = None
     if tls:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(PEM)
-    server = await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context)
+    listening = Listening(answer, tls=context)
+    own = await listening.start()
     try:
-        own = server.sockets[0].getsockname()[1]
         yield f"{'https' if tls else 'http'}://{'localhost' if tls else '127.0.0.1'}:{own}"
     finally:
-        server.close()
+        await listening.end()
 
 
 async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

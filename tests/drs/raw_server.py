@@ -11,6 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from tests.connections import Listening
+
 PEM = Path(__file__).with_name("loopback.pem")
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -62,25 +64,20 @@ class RawServer:
         return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._open: set[asyncio.StreamWriter] = set()
         context = None
         if self.tls:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(PEM)
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listening = Listening(self._serve, tls=context)
+        self.port = await self._listening.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.close()
-        for writer in self._open:
-            writer.transport.abort()
-        await self._server.wait_closed()
+        await self._listening.end()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
         script = self.scripts[min(self.connections, len(self.scripts) - 1)]
         self.connections += 1
         try:
@@ -88,7 +85,6 @@ class RawServer:
         except (asyncio.IncompleteReadError, OSError):
             pass  # the client has gone
         finally:
-            self._open.discard(writer)
             writer.close()
 
 

@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
+from tests.connections import Listening
 from tests.middleman import pages
 
 _HOP = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"proxy-authorization"})
@@ -87,8 +88,6 @@ class Middleman:
         self._upstream = urlsplit(upstream)
         self._asked: list[Asked] = []
         self._shown: list[_Shown] = []
-        self._open: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
 
     @property
     def url(self) -> str:
@@ -111,31 +110,25 @@ class Middleman:
         self._shown.clear()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, backlog=256)
-        self.port = self._server.sockets[0].getsockname()[1]
+        self._listening = Listening(self._serve, backlog=256)
+        self.port = await self._listening.start(self.port)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        assert self._server is not None
-        self._server.close()
-        for writer in list(self._open):
-            writer.transport.abort()
-        await self._server.wait_closed()
+        await self._listening.end()
 
     # --- one connection ---------------------------------------------------------------------------------------
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._open.add(writer)
         try:
             while await self._exchange(reader, writer):
                 pass
         except (asyncio.IncompleteReadError, OSError, TimeoutError):
             pass  # one side has gone
         finally:
-            self._open.discard(writer)
             writer.close()
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
@@ -257,17 +250,11 @@ class ThreadedMiddleman:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(_PATIENCE_S)
+        ending = self._middleman.__aexit__(None, None, None)
+        asyncio.run_coroutine_threadsafe(ending, self._loop).result(_PATIENCE_S)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(_PATIENCE_S)
         self._loop.close()
-
-    async def _end(self) -> None:
-        await self._middleman.__aexit__(None, None, None)
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
 
 
 def _read(head: bytes, body: bytes) -> Asked:
