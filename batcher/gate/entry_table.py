@@ -18,6 +18,8 @@ from batcher.gate.wave_columns import WaveColumns
 from batcher.life.result import Status
 
 _BITS_AN_ENTRY = 32  # of each of two tables in which digests of keys leave their marks
+_ODD = 0x9E3779B1  # which makes another digest of one
+_DIGEST = (1 << 32) - 1
 
 
 class EntryRow(NamedTuple):
@@ -172,19 +174,22 @@ def _count_sound(wave: WaveColumns) -> int:
 def _maybe_repeated(waves: Sequence[Sequence[int]], count: int) -> Iterator[int]:
     """The places of all entries whose key occurs twice, ascending, and of a few others.
 
-    *waves* has the digests of their keys. Each leaves a mark in one table; where it is there already, it leaves one in
-    another, by other bits of the digest: what finds that mark is one of them.
+    *waves* has the digests of their keys, of 32 bits. Each leaves a mark in one table; where it is there already, it
+    leaves one in another, at another place: what finds that mark is one of them.
     """
-    mask = (1 << max(10, (_BITS_AN_ENTRY * count).bit_length())) - 1
-    seen, again = bytearray(mask + 1 >> 3), bytearray(mask + 1 >> 3)
+    bits = min(max(10, (_BITS_AN_ENTRY * count).bit_length()), 32)
+    mask, left = (1 << bits) - 1, 32 - bits
+    seen, again = bytearray(1 << bits - 3), bytearray(1 << bits - 3)
     for keys in waves:
         for key in keys:
             at, bit = (key & mask) >> 3, 1 << (key & 7)
             if seen[at] & bit:
-                again[(key >> 32 & mask) >> 3] |= 1 << (key >> 32 & 7)
+                other = (key * _ODD & _DIGEST) >> left
+                again[other >> 3] |= 1 << (other & 7)
             else:
                 seen[at] |= bit
     del seen
     for place, key in enumerate(chain.from_iterable(waves)):
-        if again[(key >> 32 & mask) >> 3] & 1 << (key >> 32 & 7):
+        other = (key * _ODD & _DIGEST) >> left
+        if again[other >> 3] & 1 << (other & 7):
             yield place

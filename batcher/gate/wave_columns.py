@@ -1,4 +1,8 @@
-"""The entries of one wave in columns: some twenty bytes for each, whatever its lines say."""
+"""The entries of one wave in columns: some twenty bytes for each, whatever its lines say.
+
+Its results are read when all of its verdicts have been: a verdict is found by its entry's index, and counts if it is on
+the comparisons that the result names.
+"""
 
 from array import array
 from collections.abc import Collection, Iterator
@@ -8,6 +12,8 @@ from batcher.gate.line_places import LinePlaces
 from batcher.life.result import Status
 
 _AT_MOST = 1 << 20  # a column by index grows by no more than this
+_DIGEST = (1 << 32) - 1  # of a key: that two are alike is never taken from it alone
+_A_BYTE = 255
 
 
 class VerdictColumns:
@@ -15,7 +21,8 @@ class VerdictColumns:
 
     def __init__(self) -> None:
         self.places = LinePlaces()
-        self.differences = array("I")
+        self._differences = bytearray()  # of each line, as far as they fit in
+        self._more_differences: dict[int, int] = {}  # by line
         self._lines = array("I")  # by index: 1 + the number of the last line on it; 0: there is none
         self._made_of = array("q")
         self._codes = bytearray()
@@ -26,7 +33,9 @@ class VerdictColumns:
             _grow(self._lines, index)
         self._made_of.append(made_of)
         self._codes.append(code)
-        self.differences.append(differences)
+        if differences >= _A_BYTE:
+            self._more_differences[len(self._differences)] = differences
+        self._differences.append(min(differences, _A_BYTE))
         self._lines[index] = len(self._codes)
 
     def code(self, index: int, made_of: int) -> int:
@@ -38,9 +47,24 @@ class VerdictColumns:
         """The number of the last line on the entry at *index*, 0-based; there is one."""
         return self._lines[index] - 1
 
+    @property
+    def any_differ(self) -> bool:
+        """Whether any line has differences."""
+        return any(self._differences)
+
+    def differences_of(self, line: int) -> int:
+        """How many differences the line with this number has, 0-based."""
+        few = self._differences[line]
+        return few if few < _A_BYTE else self._more_differences[line]
+
     def settle(self) -> None:
         """All results have their codes: forget what those were found by."""
         self._made_of, self._codes = array("q"), bytearray()
+
+
+def digest_of(key: str) -> int:
+    """The digest of *key* in this process: four bytes, since every entry has one."""
+    return hash(key) & _DIGEST
 
 
 class WaveColumns:
@@ -52,7 +76,7 @@ class WaveColumns:
 
     def __init__(self) -> None:
         self.indexes = array("I")
-        self.keys = array("q")
+        self.keys = array("I")
         self.codes = bytearray()
         self.places = LinePlaces()
         self.verdicts = VerdictColumns()
@@ -75,7 +99,7 @@ class WaveColumns:
         if self._last[index]:
             self.repeated += 1
         self.indexes.append(index)
-        self.keys.append(hash(key))
+        self.keys.append(digest_of(key))
         self.codes.append(code_of(status, self.verdicts.code(index, made_of)))
         self.results = self.lines = self._last[index] = len(self.codes)
 
@@ -90,7 +114,7 @@ class WaveColumns:
     def add_missing(self, index: int, key: str) -> None:
         """Add an entry without a result, once all results are there."""
         self.indexes.append(index)
-        self.keys.append(hash(key))
+        self.keys.append(digest_of(key))
         self.codes.append(MISSING)
 
     def missing(self) -> "array[int]":
@@ -105,7 +129,6 @@ class WaveColumns:
     def settle(self, left_out: Collection[int] = ()) -> None:
         """All entries are there: leave out those whose indexes are in *left_out*, and let the others close up."""
         self._last = array("I")
-        self.verdicts.settle()
         if not left_out:
             return
         without = frozenset(left_out)
@@ -113,7 +136,7 @@ class WaveColumns:
         self.results = sum(at < self.results for at in kept)
         self._numbers = kept
         self.indexes = array("I", map(self.indexes.__getitem__, kept))
-        self.keys = array("q", map(self.keys.__getitem__, kept))
+        self.keys = array("I", map(self.keys.__getitem__, kept))
         self.codes = bytearray(map(self.codes.__getitem__, kept))
 
     def line_at(self, at: int) -> int | None:
@@ -128,13 +151,13 @@ class WaveColumns:
 
     def differing(self) -> Iterator[int]:
         """The places of the entries whose verdict has differences, ascending."""
-        if any(self.verdicts.differences):
+        if self.verdicts.any_differ:
             yield from (at for at in range(self.results) if self.differences_at(at))
 
     def differences_at(self, at: int) -> int:
         """How many differences the verdict of the entry at this place has."""
         line = self.verdict_line_at(at)
-        return 0 if line is None else self.verdicts.differences[line]
+        return 0 if line is None else self.verdicts.differences_of(line)
 
 
 def _grow(column: "array[int]", index: int) -> None:

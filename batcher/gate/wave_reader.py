@@ -17,7 +17,7 @@ from batcher.gate.entry_code import code_of_verdict
 from batcher.gate.entry_database import EntryDatabase
 from batcher.gate.entry_table import EntryRow, EntryTable
 from batcher.gate.line_places import LineReader, changed
-from batcher.gate.wave_columns import VerdictColumns, WaveColumns
+from batcher.gate.wave_columns import VerdictColumns, WaveColumns, digest_of
 from batcher.journal.errors import JournalUnusable
 from batcher.journal.files import WaveFiles
 from batcher.journal.place import JournalPlace
@@ -53,6 +53,7 @@ class WaveReader:
         self._read_verdicts(columns.verdicts)
         stated = _Stated(self.path)
         others = self._read_results(columns, stated)
+        columns.verdicts.settle()
         try:
             with plan_beside(self.path, self.journal) as (record, why):
                 coverage = self._look_for_missing(columns, table.database, record, why, stated.entries, said)
@@ -146,7 +147,7 @@ class WaveReader:
             if found is None:
                 columns.add_missing(index, key)
                 yield index, key, job_id, None if scope is None else database.scope(scope.endpoint, scope.project_id)
-            elif found[0] != hash(key):
+            elif found[0] != digest_of(key):
                 raise ResultsError(
                     f"{self.path} and the journal beside it are of two waves: line {found[1] + 1} has another key than "
                     f"entry {index} of the journal. Copy all files of one wave, RESULTS*."
@@ -181,7 +182,7 @@ class WaveReader:
                     about = identity(line.key, line.object_level_compare_result, line.data_level_compare_result)
                     if line.index != row.idx or about != identity_of(result):
                         raise changed(beside)
-                if (result.index, hash(result.key)) != (row.idx, row.key):
+                if (result.index, digest_of(result.key)) != (row.idx, row.key):
                     raise changed(self.path)
                 return _wave_entry(self.called, row, result, line)
 
@@ -197,7 +198,7 @@ class WaveReader:
         """Endpoint, project and key of *row*, by its line in the *results* file. Raises `UserError` where it is another
         now."""
         result = results.read(row.line or 0, fast_parser(Result, result_in))
-        if (result.index, hash(result.key)) != (row.idx, row.key):
+        if (result.index, digest_of(result.key)) != (row.idx, row.key):
             raise changed(self.path)
         return result.endpoint, result.project_id, result.key
 

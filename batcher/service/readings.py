@@ -20,10 +20,10 @@ from batcher.gate.result import evaluate
 from batcher.gate.wave_entries import entries_of
 from batcher.homes import expanded
 from batcher.journals import reading
-from batcher.json_pieces import json_pieces
 from batcher.manifest import Entry, Finding, open_manifest
 from batcher.report.gather import ServedWave, coverage_of_file, gather, read_verdicts
 from batcher.report.html import write_page
+from batcher.report.json_pieces import json_pieces
 from batcher.report.markdown import markdown
 from batcher.report.page_data import gather_page
 from batcher.report.read import tally_file

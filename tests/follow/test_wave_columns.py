@@ -1,5 +1,6 @@
 """Entries in columns: what the gate says of them is what it says of the same entries, each put together by hand."""
 
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,10 +13,11 @@ from hypothesis import strategies as st
 from batcher.errors import UserError
 from batcher.follow.verdict import Verdict, VerdictLine
 from batcher.gate.accepted import Acceptance
-from batcher.gate.entry_code import code_of, status_of, verdict_of
+from batcher.gate.entry_code import code_of, code_of_verdict, status_of, verdict_of
 from batcher.gate.entry_table import _maybe_repeated
 from batcher.gate.line_places import LinePlaces, LineReader
 from batcher.gate.result import GateResult, WaveEntry, evaluate
+from batcher.gate.wave_columns import WaveColumns, digest_of
 from batcher.gate.wave_entries import entries_of
 from batcher.journal.files import WaveFiles
 from batcher.life.result import Result, Status
@@ -163,8 +165,8 @@ def test_a_line_is_found_by_its_number_in_whatever_order(lengths: list[int], dat
 # --- keys that occur twice ------------------------------------------------------------------------------------
 
 DIGESTS = st.one_of(
-    st.integers(-(2**63), 2**63 - 1),
-    st.builds(lambda low, high: (high << 32 | low) - 2**63, st.integers(0, 3), st.integers(0, 3)),  # marks that collide
+    st.integers(0, 2**32 - 1),
+    st.builds(lambda low, high: high << 28 | low, st.integers(0, 3), st.integers(0, 3)),  # marks that collide
 )
 
 
@@ -178,5 +180,38 @@ def test_no_key_that_occurs_twice_is_passed_over(waves: list[list[int]]) -> None
 
 
 def test_few_that_occur_once_are_taken_for_others() -> None:
-    digests = [hash(f"key-{number}") for number in range(50_000)]
+    digests = [digest_of(f"key-{number}") for number in range(50_000)]
     assert len(list(_maybe_repeated([digests], len(digests)))) < 0.05 * len(digests)
+
+
+# --- how much they take ---------------------------------------------------------------------------------------
+
+
+def test_an_entry_takes_thirty_bytes_while_it_is_read() -> None:
+    """Two numbers by index, one by line, a digest of its comparisons, one of its key, and four single bytes."""
+    columns, entries = WaveColumns(), 1 << 16
+    tracemalloc.start()
+    try:
+        for index in range(entries):
+            columns.verdicts.places.add(b"{}\n")
+            columns.verdicts.add(index, hash(index), 1, 2)
+        for index in range(entries):
+            columns.places.add(b"{}\n")
+            columns.add_result(index, f"key-{index}", hash(index), Status.CREATED)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 33 * entries
+
+
+@pytest.mark.parametrize("differences", [254, 255, 256, 100_000])
+def test_differences_beyond_a_byte_are_counted(differences: int) -> None:
+    columns = WaveColumns()
+    for index, differing in enumerate((0, differences, 1)):
+        columns.verdicts.add(index, 7, code_of_verdict(line()), differing)
+    for index in range(3):
+        columns.add_result(index, "k", 7, Status.CREATED)
+    columns.verdicts.settle()
+    columns.settle()
+    assert [columns.differences_at(at) for at in range(3)] == [0, differences, 1]
+    assert list(columns.differing()) == [1, 2]

@@ -12,9 +12,9 @@ from batcher.gate.junit import write_junit
 from batcher.gate.result import GateResult, evaluate
 from batcher.gate.wave_entries import entries_of
 from batcher.journal.files import WaveFiles
-from batcher.json_pieces import json_pieces
 from batcher.report.gather import gather
 from batcher.report.html import page, write_page
+from batcher.report.json_pieces import json_pieces
 from batcher.report.page_data import gather_page
 from batcher.report.tables import write_differences, write_entries
 from tests.follow.make import TODAY

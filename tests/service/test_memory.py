@@ -1,6 +1,5 @@
 """What waves took is given back when none runs any more."""
 
-import ctypes
 from pathlib import Path
 
 import pytest
@@ -35,10 +34,3 @@ async def test_it_is_not_given_back_all_the_time(monkeypatch: pytest.MonkeyPatch
     for now[0] in (0.0, 1.0, LEAST_S - 1, LEAST_S, LEAST_S + 1, 3 * LEAST_S):
         assert await keeping.when_idle() == (now[0] in (0.0, LEAST_S, 3 * LEAST_S))
     assert given == [0.0, LEAST_S, 3 * LEAST_S]
-    memory.give_back()
-
-
-def test_giving_back_works_with_every_allocator(monkeypatch: pytest.MonkeyPatch) -> None:
-    memory.give_back()
-    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())  # musl's, macOS's
-    memory.give_back()

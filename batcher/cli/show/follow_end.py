@@ -18,6 +18,7 @@ from batcher.gate.result import evaluate
 from batcher.gate.told import AnyGate
 from batcher.gate.wave_entries import entries_of
 from batcher.journal.place import JournalPlace
+from batcher.memory import MANY, give_back
 from batcher.report.plain_console import AnyConsole
 from batcher.text import printable
 
@@ -41,6 +42,8 @@ class FollowSummary:
         entries: Mapping[Path, int] | None = None,
     ) -> Self:
         """Rule over the wave of *results* as its verdicts stand now; *journal* and *entries* are of `entries_of`."""
+        if end.status.entries >= MANY:
+            give_back()  # what the following took, and the run: counting takes as much again
         seen = entries_of([results], journal=journal, entries=entries)
         return cls(end, evaluate(seen, acceptances, utc_now().date()))
 

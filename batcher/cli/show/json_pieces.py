@@ -4,7 +4,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, BinaryIO
 
-from batcher.json_pieces import json_pieces
+from batcher.report.json_pieces import json_pieces
 from batcher.streams import while_read
 
 _PIECE = 256 * 1024

@@ -1,9 +1,9 @@
 """Memory that a wave took, given back to the system when it has ended: a service runs for months."""
 
 import asyncio
-import ctypes
-import gc
 from collections.abc import Callable
+
+from batcher.memory import give_back
 
 LEAST_S = 60.0  # between two times
 
@@ -22,11 +22,3 @@ class MemoryReturn:
         self._last = self._now()
         await asyncio.to_thread(give_back)
         return True
-
-
-def give_back() -> None:
-    """Collect what only cycles hold, and hand to the system what the allocator keeps for later, where it is glibc's."""
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
