@@ -2,7 +2,7 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from batcher.journal.ops import ClockNoted, Happened, Noted, Settled
 from batcher.journal.port import Record
+from batcher.journal.sqlite.database import Row
 from batcher.journal.sqlite.keeper import SqliteKeeper, WrittenRecord
 from batcher.journal.sqlite.schema import PACKED
 from batcher.life.result import Status
@@ -160,6 +161,34 @@ def test_entries_that_are_asked_for_in_turn_are_looked_for_once(tmp_path: Path) 
     assert record.entry(600) is record.entry(601) is None
     assert len(asked) < 30  # four chunks, and where they are
     keeper.close()
+
+
+def test_what_is_settled_or_untouched_is_passed_by_the_chunk(tmp_path: Path) -> None:
+    """As whoever goes on with a wave of which half is done passes it several times."""
+    keeper = SqliteKeeper(tmp_path / "half")
+    record = keeper.wave()
+    plan(record, 1024)  # four chunks
+    record.commit([Settled(index=index, status=Status.CREATED, line=b"{}\n") for index in range(512)])
+    record.commit([Happened(index=700, event=INTENT)])
+    read = keeper.file.database.rows
+    asked: list[int] = []
+
+    def rows(sql: str, values: Sequence[object] = ()) -> list[Row]:
+        found = read(sql, values)
+        asked.append(len(found))
+        return found
+
+    keeper.file.database.rows = rows  # type: ignore[method-assign]
+    try:
+        assert [item.index for item, _ in record.open_entries(0, -1, 256)] == [700]
+        assert (len(asked) < 20, sum(asked) < 20) == (True, True), asked
+        assert [(item.index, bool(events)) for item, events in record.unfinished(-1, 512)] == [
+            (index, index == 700) for index in range(512, 1024)
+        ]
+        assert (len(asked) < 40, sum(asked) < 40) == (True, True), asked
+    finally:
+        keeper.file.database.rows = read  # type: ignore[method-assign]
+        keeper.close()
 
 
 def test_a_batch_is_bounded_in_bytes_as_well(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
 """The events of a wave, each a row: what the database answers about what happened."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+
+import orjson
 
 from batcher.journal.sqlite.database import SENSELESS, JournalDatabase, Row
 from batcher.journal.sqlite.places import Places, index_at
@@ -43,6 +45,12 @@ class EventRows:
         rows = self._db.rows(
             "SELECT idx FROM events WHERE idx BETWEEN ? AND ?", (self._base + first, self._base + last)
         )
+        return {index_at(place) for (place,) in rows}
+
+    def among(self, indexes: Iterable[int]) -> set[int]:
+        """Those of *indexes* whose entries something has happened to."""
+        sought = orjson.dumps([self._base + index for index in indexes]).decode()
+        rows = self._db.rows("SELECT idx FROM events WHERE idx IN (SELECT value FROM json_each(?))", (sought,))
         return {index_at(place) for (place,) in rows}
 
     def intended_since(self, moment: float) -> list[int]:

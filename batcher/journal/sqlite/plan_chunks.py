@@ -86,6 +86,10 @@ class ChunkPlan:
 
     def _left(self, place: ChunkPlace, after: int) -> set[int]:
         """The indexes in the chunk at *place*, behind *after*, of entries that have no result."""
+        if place.is_whole:  # most chunks of a wave are settled, or not begun: to count takes a fifth of the time
+            (settled,) = self._db.row("SELECT count(*) FROM results WHERE idx BETWEEN ? AND ?", place[2:4]) or (0,)
+            if settled == place.entries:
+                return set()
         indexes = range(place.first, place.last + 1) if place.is_whole else self._store.read(place).chunk.indexes
         left = set(indexes) if after < place.first else {index for index in indexes if index > after}
         if place.last - place.first < _SPARSE * place.entries:

@@ -128,7 +128,9 @@ class SqliteRecord:
 
     def unfinished(self, after: int, limit: int) -> list[EntryWithEvents]:
         """The next entries of any scope behind index *after* that have no result, open or not."""
-        return self._with_events(self._plan.unfinished(after, limit, MOST_BYTES))
+        found = self._plan.unfinished(after, limit, MOST_BYTES)
+        begun = self._events.among([entry.index for entry in found])
+        return [(entry, self.events(entry.index) if entry.index in begun else []) for entry in found]
 
     def with_status(self, statuses: Iterable[Status]) -> list[int]:
         """The indexes of the entries whose result has one of *statuses*, in manifest order."""
