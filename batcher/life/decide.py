@@ -8,6 +8,7 @@ Every `Settle` is made here, or in `ruling` where it is the operator's. What hol
 - An entry that ended `unsettled` is looked up again, and never sent again on its own.
 """
 
+from functools import lru_cache
 from typing import assert_never
 
 from msgspec import Struct
@@ -135,11 +136,16 @@ def too_late(state: EntryState, start_time: int | None, now: float) -> Settle | 
 def unfinished(state: EntryState, stopped: Trouble | None) -> Settle:
     """How an entry stands that its run did not settle: not final, a run that goes on takes it up. *stopped* is why the
     run ended before, where that is known."""
+    return _unfinished(state.in_doubt, stopped)
+
+
+@lru_cache(maxsize=16)  # of a million entries that stay open, all but a few stand alike
+def _unfinished(in_doubt: bool, stopped: Trouble | None) -> Settle:
     cause = stopped or Trouble(fate=Fate.NOT_RECEIVED, kind=ErrorKind.STOPPED, error_msg="not submitted yet")
     said = cause.error_msg
-    if state.in_doubt:
+    if in_doubt:
         said = "the request may have been taken, and was not looked up yet" + (f" ({said})" if stopped else "")
-    status = Status.UNSETTLED if state.in_doubt else Status.NOT_SUBMITTED
+    status = Status.UNSETTLED if in_doubt else Status.NOT_SUBMITTED
     return Settle(status, replace(cause, error_msg=f"{said}. Run the same command again to go on"), "its run ended")
 
 

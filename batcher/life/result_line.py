@@ -1,8 +1,10 @@
-"""From an entry's state to its result line."""
+"""From an entry's state to its result line, and the quickest way to tell that a line says nothing of importance."""
 
-from typing import Any
+from typing import Any, Literal
 
 import orjson
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder
 
 from batcher.drs.outcome import Half, Trouble
 from batcher.life.entry import PlannedEntry
@@ -43,6 +45,26 @@ def result_line(
         "wave_entries": entry.wave_entries,
     }
     return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
+
+
+class _Untouched(Struct):
+    status: Literal["not_submitted"]
+    attempts: Literal[0]
+    object_level_compare_create_result: None
+    data_level_compare_create_result: None
+
+
+_decode_untouched = Decoder(_Untouched).decode
+
+
+def is_untouched(line: bytes) -> bool:
+    """Whether *line* is the provisional one of an entry for which nothing was sent: most of those that a wave leaves
+    which is stopped, and told without an object made of the rest of it."""
+    try:
+        _decode_untouched(line)
+    except (MsgspecError, UnicodeDecodeError):
+        return False
+    return True
 
 
 def result_of(

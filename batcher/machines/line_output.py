@@ -5,7 +5,7 @@ from typing import Protocol
 
 from batcher.life.result import Status
 from batcher.wave.export import NumberedRecord
-from batcher.wave.rebuild import open_results
+from batcher.wave.rebuild import open_lines
 from batcher.wave.sink import Sink
 
 _PAGE = 1000  # lines read at a time
@@ -54,9 +54,9 @@ class LineOutput:
         Raises `SinkFailed`, `JournalFailed`.
         """
         counts: Counter[Status] = Counter()
-        for result in open_results(self._record, now):
-            self._sink.write(result.to_line())
-            counts[result.status] += 1
+        for status, line in open_lines(self._record, now):
+            self._sink.write(line)
+            counts[status] += 1
         self._sink.sync()
         return counts
 

@@ -21,11 +21,12 @@ from batcher.journal.port import Journal, Record
 from batcher.life.entry import Scope
 from batcher.life.policy import LookFirst, Policy
 from batcher.life.result import Status
+from batcher.life.state import history
 from batcher.wave.collector import Collector, NoLines, stop_for
 from batcher.wave.context import Boundary, Context, MayLeave, OnResult, log, unwatched
 from batcher.wave.controls import Controls
 from batcher.wave.lane import Lane
-from batcher.wave.rebuild import provisional
+from batcher.wave.rebuild import provisional_line
 from batcher.wave.sink import Sink, SinkFailed
 from batcher.wave.status import WaveCounts, WaveStatus
 from batcher.wave.stop import HowHard, Stop, StopKind, Stopping
@@ -282,21 +283,34 @@ class Engine:
         return await self._context.journal.ask(question, *args, **more)
 
     async def _write_tail(self) -> Counter[Status]:
-        """A provisional line for each entry that has no result, so that the file speaks of all of them."""
+        """A provisional line for each entry that has no result, so that the file speaks of all of them. Where the wave
+        is to end at once they are only counted."""
         counts: Counter[Status] = Counter()
         after = -1
-        while True:
+        while self._stopping.how < HowHard.AT_ONCE:
             batch = await self._ask(Record.unfinished, after, _TAIL)
             if not batch:
                 return counts
             lines = []
             for entry, events in batch:
-                result = provisional(entry, events, self._context.clock.now(), self._why(entry.scope))
-                counts[result.status] += 1
-                lines.append(result.to_line())
+                status, line = provisional_line(entry, events, self._context.clock.now(), self._why(entry.scope))
+                counts[status] += 1
+                lines.append(line)
             after = batch[-1][0].index
-            if self._stopping.how < HowHard.AT_ONCE:
-                self._context.collector.write(lines)
+            self._context.collector.write(lines)
+        return await self._count_tail()
+
+    async def _count_tail(self) -> Counter[Status]:
+        """The entries that have no result, by their provisional status; only those are read that something has happened
+        to."""
+        counts: Counter[Status] = Counter()
+        for scope in self._lanes:
+            after = -1
+            while batch := await self._ask(Record.open_entries, scope.number, after, _TAIL):
+                after = batch[-1][0].index
+                counts[Status.UNSETTLED] += sum(history(entry.asked, events).in_doubt for entry, events in batch)
+        counts[Status.NOT_SUBMITTED] = self._start.entries - self._context.counts.settled - counts.total()
+        return counts
 
     def _why(self, scope: Scope) -> Trouble:
         """Why entries of *scope* stay open."""

@@ -19,7 +19,7 @@ from batcher.life.result import Status
 from batcher.locks import take
 from batcher.wave.known_files import RESULTS, refuse_known
 from batcher.wave.older import refuse_untold
-from batcher.wave.rebuild import open_results
+from batcher.wave.rebuild import open_lines
 from batcher.wave.sink import ResultsFile, mend, write_all
 
 _PAGE = 1000  # lines read at a time
@@ -89,9 +89,9 @@ class ResultsExport:
         when it goes on. How many of each status. Raises `SinkFailed`, `JournalFailed`."""
         assert self._sink is not None  # noqa: S101 - until it is closed
         counts: Counter[Status] = Counter()
-        for result in open_results(self._record, now):
-            self._sink.write(result.to_line())
-            counts[result.status] += 1
+        for status, line in open_lines(self._record, now):
+            self._sink.write(line)
+            counts[status] += 1
         self._sink.sync()
         return counts
 

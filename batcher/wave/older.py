@@ -19,6 +19,7 @@ from batcher.journal.sign_of_life import SignOfLife, sign_beside
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Event, Intended, Reopened, Retracted, Ruled, Suspected, task_ids
 from batcher.life.result import Status
+from batcher.life.result_line import is_untouched
 from batcher.text import counted, printable
 
 _WAY_OUT = (
@@ -148,10 +149,13 @@ def untold_verdicts(record: Record, verdicts: Path) -> str | None:
 
 
 def _lines(path: Path, offset: int) -> Iterator[tuple[bytes, dict[str, Any]]]:
-    """The whole lines of *path* from byte *offset* on that are JSON objects."""
+    """The whole lines of *path* from byte *offset* on that are JSON objects, but those that say that nothing was done:
+    of them nobody has to know."""
     with path.open("rb") as file:
         file.seek(offset)
         for line in file:
+            if is_untouched(line):
+                continue
             try:
                 told = orjson.loads(line)
             except orjson.JSONDecodeError:
@@ -168,7 +172,7 @@ def _is_untold(record: Record, line: bytes, told: dict[str, Any]) -> bool:
         return False
     ids, attempts = _ids_of(told), told.get("attempts")
     if status == Status.NOT_SUBMITTED and not attempts and not ids:
-        return False  # nothing was done, and nobody has to know
+        return False  # nothing was done
     events = record.events(index)
     if set(ids) - task_ids(events):
         return True

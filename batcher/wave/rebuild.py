@@ -12,13 +12,14 @@ from batcher.journal.port import Record
 from batcher.life.decide import unfinished
 from batcher.life.entry import PlannedEntry
 from batcher.life.events import Event
-from batcher.life.result import Result, Status
-from batcher.life.result_line import result_of
-from batcher.life.state import history
+from batcher.life.result import Status
+from batcher.life.result_line import result_line
+from batcher.life.state import fresh, history
 from batcher.wave.older import refuse_untold
 from batcher.wave.sink import SinkFailed, mend, write_all
 
 _BATCH = 500
+_UNTOUCHED = fresh(())  # a line tells nothing of what an entry asks for that nothing has happened to
 
 
 class Rebuilt(Struct, frozen=True, kw_only=True):
@@ -32,25 +33,36 @@ class Rebuilt(Struct, frozen=True, kw_only=True):
 def whole_file(record: Record, now: float) -> Iterator[bytes]:
     """Every line of the results file; *now* (Unix seconds) is when the open entries are said to stand so."""
     yield from record.lines()
-    for result in open_results(record, now):
-        yield result.to_line()
+    for _, line in open_lines(record, now):
+        yield line
 
 
-def open_results(record: Record, now: float) -> Iterator[Result]:
-    """A provisional result for each entry without a final one, in manifest order; a resumed wave takes them off."""
+def open_lines(record: Record, now: float) -> Iterator[tuple[Status, bytes]]:
+    """A provisional line for each entry without a final one, in manifest order, and the status that it tells; a resumed
+    wave takes them off."""
     after = -1
     while batch := record.unfinished(after, _BATCH):
         after = batch[-1][0].index
         for entry, events in batch:
-            yield provisional(entry, events, now)
+            yield provisional_line(entry, events, now)
 
 
-def provisional(entry: PlannedEntry, events: list[Event], now: float, stopped: Trouble | None = None) -> Result:
+def provisional_line(
+    entry: PlannedEntry, events: list[Event], now: float, stopped: Trouble | None = None
+) -> tuple[Status, bytes]:
     """What can be said of an open entry: it was not submitted, or it may have been taken. *stopped* is why its run
     ended before it was settled, where that is known."""
-    state = history(entry.asked, events)
+    state = history(entry.asked, events) if events else _UNTOUCHED
     stands = unfinished(state, stopped)
-    return result_of(entry, state, stands.status, stands.trouble, now)
+    return stands.status, result_line(entry, state, stands.status, stands.trouble, now)
+
+
+def count_open(record: Record) -> Counter[Status]:
+    """How many entries have no result, by the status that they are given. No line of them is made, nor are those read
+    that nothing has happened to: of a million that takes a second."""
+    doubts = count_doubts(record)
+    untouched = record.entry_count() - sum(record.status_counts().values()) - doubts
+    return +Counter({Status.UNSETTLED: doubts, Status.NOT_SUBMITTED: untouched})
 
 
 def count_doubts(record: Record) -> int:
@@ -89,9 +101,9 @@ def rebuild(record: Record, path: Path, now: float) -> Rebuilt:
     counts: Counter[Status] = Counter()
 
     def still_open() -> Iterator[bytes]:
-        for result in open_results(record, now):
-            counts[result.status] += 1
-            yield result.to_line()
+        for status, line in open_lines(record, now):
+            counts[status] += 1
+            yield line
 
     try:
         write_all(path, chain(record.lines(), still_open()))

@@ -19,6 +19,7 @@ from batcher.errors import BatcherError
 from batcher.journal.files import followed
 from batcher.journal.port import Record
 from batcher.life.result import Status
+from batcher.life.result_line import is_untouched
 from batcher.whole import whole_bytes
 
 
@@ -195,7 +196,7 @@ def _mend(path: Path, lines: Callable[[], Iterable[bytes]], before: Callable[[in
 
 def _provisional(line: bytes) -> bool:
     """Whether *line* is one of those that end the file of a stopped wave; the last may be torn."""
-    if not line.endswith(b"\n"):
+    if not line.endswith(b"\n") or is_untouched(line):
         return True
     try:
         status = orjson.loads(line)["status"]

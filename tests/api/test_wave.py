@@ -3,6 +3,7 @@
 import asyncio
 import re
 import signal
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,14 @@ from batcher import BadManifest, OpeningStopped, RunSettings, Status, Stop, Stop
 from batcher.cli.signals import stopping
 from batcher.drs.auth.none import NO_CREDENTIAL
 from batcher.drs.cloud import Credential
+from batcher.journal.sqlite.keeper import SqliteReader
+from batcher.journal.sqlite.record import SqliteRecord
 from batcher.life.entry import Scope
 from batcher.simulator.ledger import RequestSeen
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
 from batcher.wave.context import log
+from batcher.wave.rebuild import open_lines
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
 ROOT = Path(__file__).parents[2]
@@ -70,6 +74,27 @@ async def test_run_needs_no_iteration(simulator: Simulator, jobs: Path) -> None:
     async with Wave(jobs, "results.jsonl", **HASTE) as wave:
         end = await wave.run()
     assert (end.status.created, end) == (30, wave.end)
+
+
+async def test_a_wave_that_ends_at_once_reads_none_of_what_was_not_begun(
+    simulator: Simulator, jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A third Ctrl-C: of a million entries that are open their lines would take a quarter of a minute."""
+    read: list[int] = []
+    with monkeypatch.context() as patched:
+        patched.setattr(SqliteRecord, "unfinished", lambda _, after, __: read.append(after))
+        async with Wave(jobs, "results.jsonl", rate="50/s", concurrency=2) as wave:
+            async for _ in wave:
+                wave.abandon()
+                break
+    status = wave.end.status
+    assert (read, status.open) == ([], 0)
+    assert status.created >= 1
+    assert len(Path("results.jsonl").read_bytes().splitlines()) == status.created  # there was no time for the others
+    record = SqliteReader(Path("results.jsonl.journal")).wave()
+    left = Counter(said for said, _ in open_lines(record, 0.0))
+    assert (status.unsettled, status.not_submitted) == (left[Status.UNSETTLED], left[Status.NOT_SUBMITTED])
+    assert left[Status.NOT_SUBMITTED] > 0
 
 
 async def test_leaving_early_stops_in_order_and_the_same_call_goes_on(simulator: Simulator, jobs: Path) -> None:

@@ -33,7 +33,7 @@ from batcher.service.models import State
 from batcher.service.shared.database import HASTY
 from batcher.service.shared.register import SharedRegister
 from batcher.wave.export import ResultsExport
-from batcher.wave.rebuild import open_results
+from batcher.wave.rebuild import count_open
 from batcher.wave.sink import SinkFailed
 from batcher.whole import sync_folder
 
@@ -172,8 +172,7 @@ class Mirror:
 
         def work() -> Counter[Status]:
             record = self._record(row.id)
-            now = self._clock.now()
-            return Counter(result.status for result in open_results(record, now)) if record is not None else Counter()
+            return count_open(record) if record is not None else Counter()
 
         try:
             return await asyncio.to_thread(work)
