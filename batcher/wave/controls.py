@@ -31,6 +31,13 @@ class Controls:
         self._lanes = lanes
         self._clock = clock
         self._changed: list[str] = []
+        self._paused_s = 0.0  # by pauses that are over
+        self._paused_at: float | None = None  # since when it is; None: it is not
+
+    @property
+    def paused_s(self) -> float:
+        """Seconds for which the wave was paused so far."""
+        return self._paused_s + (0.0 if self._paused_at is None else self._clock.monotonic() - self._paused_at)
 
     @property
     def changed(self) -> tuple[str, ...]:
@@ -41,12 +48,15 @@ class Controls:
         """Create nothing until `resume`. What is in flight is settled."""
         for lane in self._lanes:
             lane.channel_pass.hold(_PAUSED)
+        if self._paused_at is None:
+            self._paused_at = self._clock.monotonic()
         return self._note("paused")
 
     def resume(self) -> str:
         """Go on after `pause`."""
         for lane in self._lanes:
             lane.channel_pass.hold(None)
+        self._paused_s, self._paused_at = self.paused_s, None
         return self._note("resumed")
 
     def set_rate(self, text: str) -> str:

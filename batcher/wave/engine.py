@@ -345,14 +345,15 @@ class Engine:
             recovered=counts.recovered,
             elapsed_s=elapsed,
             rate_per_s=rate,
-            eta_s=self._eta_s(elapsed),
+            eta_s=self._eta_s(elapsed - self.controls.paused_s),
             stopping=self._stopping.why.text if self._stopping.why else None,
             changed=self.controls.changed,
             scopes=scopes,
         )
 
-    def _eta_s(self, elapsed_s: float) -> float | None:
-        """Seconds until the end, if the rest fares like what was settled here, and not before what waits is due.
+    def _eta_s(self, worked_s: float) -> float | None:
+        """Seconds until the end, if the rest fares like what was settled here in *worked_s*, and not before what waits
+        is due.
 
         None where that would mean nothing.
         """
@@ -361,4 +362,4 @@ class Engine:
         if done_here <= 0 or not all(lane.has_an_end for lane in self._lanes.values()):
             return None
         left = counts.entries - counts.settled
-        return max(left * elapsed_s / done_here, *(lane.due_in_s for lane in self._lanes.values()), 0.0)
+        return max(left * worked_s / done_here, *(lane.due_in_s for lane in self._lanes.values()), 0.0)

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from batcher import StopKind, Wave
+from batcher.clock import SystemClock
 from batcher.simulator.faults import Script
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
@@ -63,3 +64,38 @@ async def test_each_scope_says_how_many_requests_it_has_in_flight() -> None:
         assert [scope.in_flight for scope in wave.status().scopes] == [1]
         end = await task
     assert [scope.in_flight for scope in end.status.scopes] == [0]
+
+
+class _Ahead(SystemClock):
+    """A clock that can be set forward."""
+
+    ahead_s = 0.0
+
+    def monotonic(self) -> float:
+        return super().monotonic() + self.ahead_s
+
+
+async def test_a_pause_is_no_time_in_which_little_was_done() -> None:
+    clock = _Ahead()
+    async with (
+        Simulator(ServiceConfig()) as cloud,
+        Wave("jobs.csv", "results.jsonl", endpoint=cloud.url, project_id="p", rate="1/min", clock=clock) as wave,
+    ):
+        task = asyncio.create_task(wave.run())
+        async with asyncio.timeout(10):
+            while wave.status().created < 1:  # noqa: ASYNC110 - from outside
+                await asyncio.sleep(0.01)
+        for _ in range(2):
+            wave.hand.pause()
+            clock.ahead_s += 1800
+            wave.hand.pause()
+            assert wave.status().eta_s is None
+            clock.ahead_s += 1800
+            wave.hand.resume()
+            wave.hand.resume()
+            status = wave.status()
+            assert status.eta_s is not None
+            assert status.eta_s < 100
+            assert status.elapsed_s >= 3600
+        wave.stop(Stop(StopKind.ASKED, "seen enough"))
+        await task
