@@ -190,7 +190,7 @@ class SharedWave:
             self._following = await asyncio.to_thread(self._following_of, opening.record)
             self._stack.callback(self._following.close)
         sight = await self._look()
-        ways = Ways([(None, self._loaded)], clock=self._clock, rng=self._rng, sources=self._sources)
+        ways = Ways([(None, self._loaded)], clock=self._clock, rng=self._rng, sources=self._sources, of_wave=True)
         await self._stack.enter_async_context(ways)
         self.found = replace(self.found, elsewhere=sight.elsewhere(self._name))
         left = [*sight.open_scopes(), *sight.standing.undecided]

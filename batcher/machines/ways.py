@@ -43,9 +43,11 @@ class Ways:
         clock: Clock,
         rng: random.Random,
         sources: CredentialSources | None = None,
+        of_wave: bool = False,
     ) -> None:
         """*profiles* are their names and settings, one at least. *sources* are those of the credentials, where they are
-        not those of each profile. Raises `SettingsError`."""
+        not those of each profile. *of_wave*: the settings are those that a wave was handed in with, so what they
+        allow is the wave's, to be changed by orders, and not this machine's. Raises `SettingsError`."""
         self.clock = clock
         self.rng = rng
         self._stack = AsyncExitStack()
@@ -59,7 +61,7 @@ class Ways:
                 clock=clock,
                 rng=rng,
                 sharing=sharing,
-                of_waves=[name for name in _LIMITS if name not in loaded.origins],
+                of_waves=[name for name in _LIMITS if of_wave or name not in loaded.origins],
             )
             self._ways.append(Way(profile=profile, loaded=loaded, connections=connections))
 

@@ -4,11 +4,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from batcher.journal.postgres.address import Address
+from batcher.journal.postgres.link import DatabaseLink, Patience
+from batcher.journal.postgres.orders import order_wave
 from batcher.simulator.config import CloudConfig
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.ledger import Effect
@@ -19,6 +23,8 @@ from tests.cli.conftest import environment_for
 from tests.journal.postgres.cluster import Cluster, needed, prepared
 
 JOBS = [f"job-{number}" for number in range(40)]
+LASTING = [f"job-{number}" for number in range(400)]
+"""Of a wave that outlasts at 5/s whatever is waited for: `Fleet.hurry` ends it."""
 GONE = ServiceConfig(cloud=CloudConfig(jobs=(JobRule(pattern="gone-*", exists=False),)))
 
 
@@ -51,6 +57,12 @@ class Fleet:
     def run(self, machine: str, *options: str, jobs: list[str] = JOBS, wave: str = "") -> Ended:
         """The same, to its end."""
         return self.start(machine, *options, jobs=jobs, wave=wave).end()
+
+    def hurry(self) -> None:
+        """Take the pace from its waves: they were to last until now, and no longer."""
+        with closing(DatabaseLink(Address.of(self.database), Patience())) as link:
+            for (number,) in link.rows("SELECT number FROM waves"):
+                order_wave(link, number, rate="off", read_rate="off")
 
     def lines(self, machine: str) -> list[bytes]:
         """The result lines that it has."""
@@ -104,18 +116,18 @@ def test_two_at_once_run_it_together(fleet: Fleet) -> None:
 
 @pytest.mark.slow
 def test_where_one_is_killed_the_other_goes_on(fleet: Fleet) -> None:
-    jobs = [f"job-{number}" for number in range(90)]
-    one = fleet.start("one", "--rate", "5/s", jobs=jobs)
+    one = fleet.start("one", "--rate", "5/s", jobs=LASTING)
     wait_until(lambda: len(created_jobs(fleet.simulator.ledger)) > 5)
-    other = fleet.start("two", "--rate", "5/s", jobs=jobs)
+    other = fleet.start("two", "--rate", "5/s", jobs=LASTING)
     wait_until(lambda: "running already" in other.told)
     one.signal(signal.SIGKILL)
     assert one.end().code == -signal.SIGKILL
-    assert len(created_jobs(fleet.simulator.ledger)) < 90
+    assert len(created_jobs(fleet.simulator.ledger)) < len(LASTING)
+    fleet.hurry()
     ended = other.end()
     assert ended.code == 0, ended.err
-    assert fleet.created() == sorted(jobs)
-    again = fleet.run("one", "--rate", "5/s", jobs=jobs)
+    assert fleet.created() == sorted(LASTING)
+    again = fleet.run("one", "--rate", "5/s", jobs=LASTING)
     assert again.code == 0, again.err
     assert fleet.lines("one") == fleet.lines("two")
 
@@ -158,10 +170,9 @@ def test_told_to_stop_it_hands_on_what_it_has(fleet: Fleet) -> None:
 
 @pytest.mark.slow
 def test_of_two_one_that_is_told_to_stop_says_that_the_other_goes_on(fleet: Fleet) -> None:
-    jobs = [f"job-{number}" for number in range(90)]
-    one = fleet.start("one", "--rate", "5/s", jobs=jobs)
+    one = fleet.start("one", "--rate", "5/s", jobs=LASTING)
     wait_until(lambda: len(created_jobs(fleet.simulator.ledger)) > 5)
-    other = fleet.start("two", "--rate", "5/s", jobs=jobs)
+    other = fleet.start("two", "--rate", "5/s", jobs=LASTING)
     wait_until(lambda: "running already" in other.told)
     wait_until(lambda: "run by" in other.told)
     assert "to go" in other.told
@@ -172,8 +183,19 @@ def test_of_two_one_that_is_told_to_stop_says_that_the_other_goes_on(fleet: Flee
     assert "This run was stopped: SIGTERM received; other machines go on with it" in stopped.err
     assert "the same again: it shows how the wave goes on" in stopped.err
     assert {line["status"] for line in lines_of(fleet.folder / "one" / "results.jsonl")} == {"created"}
+    fleet.hurry()
     assert other.end().code == 0
-    assert fleet.created() == sorted(jobs)
+    assert fleet.created() == sorted(LASTING)
+
+
+def test_a_pace_that_is_ordered_holds_though_another_was_typed(fleet: Fleet) -> None:
+    """It was the wave's, and not this machine's: an order that raised it was shown, and nothing came of it."""
+    one = fleet.start("one", "--rate", "1/h", "--read-rate", "off")
+    wait_until(lambda: "the scope is taken" in one.told)
+    fleet.hurry()
+    ended = one.end()
+    assert ended.code == 0, ended.err
+    assert fleet.created() == sorted(JOBS)
 
 
 def test_too_many_failures_stop_it_on_all_machines(cluster: Cluster, failing: Fleet) -> None:
