@@ -4,7 +4,6 @@ The wave ran on a file and was copied: so what each command says of the one is w
 """
 
 import json
-import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -34,6 +33,7 @@ from tests.cli.conftest import Batcher, Cloud
 from tests.journal.made import plan
 from tests.journal.postgres.cluster import Cluster, needed, prepared
 from tests.journal.postgres.shared import copied, settle
+from tests.ports import free_port
 
 JOBS = [f"job-{number}" for number in range(6)]
 
@@ -487,10 +487,8 @@ def in_the_way() -> dict[str, str]:
         link = DatabaseLink(address, Patience())
         link.do(lambda c, version=version: c.execute("UPDATE meta SET value = %s WHERE name = 'version'", (version,)))  # type: ignore[misc]
         link.close()
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        closed = taken.getsockname()[1]
     return {
-        f"postgresql://batcher@127.0.0.1:{closed}/postgres/w": "cannot reach the database",
+        f"postgresql://batcher@127.0.0.1:{free_port()}/postgres/w": "cannot reach the database",
         f"{cluster.url()}/w?schema=nothing_here": "has no tables of batcher yet: batcher database prepare",
         str(WavePlace(newer, "w")): "a newer one",
         str(WavePlace(older, "w")): "older than this batcher's",

@@ -9,6 +9,7 @@ from batcher.simulator.differences import Differences, SimulatedDifference
 from batcher.simulator.jobs import JobRule
 from batcher.simulator.server import Simulator
 from batcher.simulator.service import ServiceConfig
+from tests.ports import free_port
 from tests.service.serving import PROJECT
 
 CLOUD = CloudConfig(
@@ -20,6 +21,12 @@ CLOUD = CloudConfig(
     differences=Differences((SimulatedDifference(job_id="differs-*", table="orders", rows=3),)),
 )
 """The jobs gone-… are compared no more, differs-… have a table that differs, and comparisons take a moment."""
+
+
+@pytest.fixture
+def port() -> int:
+    """Of a server that is not there, or not there yet."""
+    return free_port()
 
 
 @pytest.fixture

@@ -216,8 +216,8 @@ async def test_gone_is_gone_and_a_wait_that_is_asked_for_is_kept(tmp_path: Path)
     assert second - first >= 3600
 
 
-async def test_nobody_there_is_a_failure_like_any_other(tmp_path: Path, unused_tcp_port: int) -> None:
-    db, who = Db(tmp_path / "db"), target(tmp_path, url=f"http://127.0.0.1:{unused_tcp_port}/hook")
+async def test_nobody_there_is_a_failure_like_any_other(tmp_path: Path, port: int) -> None:
+    db, who = Db(tmp_path / "db"), target(tmp_path, url=f"http://127.0.0.1:{port}/hook")
     put(db, who)
     await deliver(db, who, lambda: db.states()[0][2] >= 2)
     assert db.states()[0][1] == "waiting"

@@ -132,10 +132,10 @@ async def test_nobody_fills_the_audit_log_with_what_they_may_not_do(cloud: Simul
 
 
 async def test_what_could_not_be_told_is_told_after_a_restart(
-    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
     monkeypatch.setenv("HOOK", SECRET)
-    url = f"http://127.0.0.1:{unused_tcp_port}/hook"
+    url = f"http://127.0.0.1:{port}/hook"
     own = config(tmp_path, f'[notifications.portal]\nurl = "{url}"\nsecret_env = "HOOK"\nevents = ["wave.ended"]\n')
     async with serving(tmp_path / "data", service=own) as service:
         wave = await service.submit(csv(1))
@@ -149,7 +149,7 @@ async def test_what_could_not_be_told_is_told_after_a_restart(
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     try:
-        await web.TCPSite(runner, "127.0.0.1", unused_tcp_port).start()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
         async with serving(tmp_path / "data", service=own):
             await receiver.until(1)
     finally:

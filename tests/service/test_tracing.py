@@ -102,9 +102,9 @@ async def test_a_wave_its_attempts_and_requests_are_spans(
 
 
 async def test_a_collector_that_is_not_there_holds_nothing_up(
-    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, unused_tcp_port: int
+    cloud: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
-    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{unused_tcp_port}")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{port}")
     monkeypatch.setattr("batcher.service.tracing._FLUSH_S", 0.3)
     with structlog.testing.capture_logs() as lines:
         async with serving(tmp_path / "data") as service:

@@ -11,7 +11,6 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ import pytest
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.journal.postgres.migrations import migrate, pending
+from tests.ports import free_port
 
 DEBIAN = Path("/usr/lib/postgresql")
 PATIENT_S = 60
@@ -89,9 +89,7 @@ class Cluster:
         folder = folder or binaries()
         assert folder is not None
         home = Path(tempfile.mkdtemp(prefix="batcher-pg-"))
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port = taken.getsockname()[1]
-        cluster = cls(home / "data", port, folder, _owner())
+        cluster = cls(home / "data", free_port(), folder, _owner())
         cluster.reaper = subprocess.Popen(
             ["/bin/sh", "-c", _REAPER, "sh", str(home)],
             stdin=subprocess.PIPE,

@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from batcher.journal.postgres.keeper import PostgresKeeper
 from tests.journal.made import INTENT, plan
 from tests.journal.postgres.cluster import Cluster, needed, prepared
 from tests.journal.postgres.test_link import wait_until
+from tests.ports import free_port
 
 BOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 
@@ -37,8 +37,7 @@ def pooled(cluster: Cluster) -> Iterator[Callable[[str], int]]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(mode: str) -> int:
-        with socket.create_server(("127.0.0.1", 0)) as taken:
-            port: int = taken.getsockname()[1]
+        port = free_port()
         (home / "ini").write_text(
             f"[databases]\npostgres = host=127.0.0.1 port={cluster.port} user=batcher\n"
             f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nauth_type = any\npool_mode = {mode}\n"

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from batcher.simulator.options import project_ids_of
 from tests.journal.postgres.cluster import Cluster
 from tests.machines.fleet.cloud import FleetCloud
 from tests.machines.fleet.wire import FleetWire
+from tests.ports import free_port
 from tests.wave.killing import entry_line
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -55,8 +55,7 @@ class Pooler:
         """Start it, at the same port as before."""
         assert BOUNCER is not None
         if not self.port:
-            with socket.create_server(("127.0.0.1", 0)) as taken:
-                self.port = taken.getsockname()[1]
+            self.port = free_port()
             self.folder.mkdir(mode=0o755, parents=True)
             (self.folder / "ini").write_text(
                 f"[databases]\npostgres = host=127.0.0.1 port={self.cluster.port} user=batcher\n"
