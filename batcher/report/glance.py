@@ -1,21 +1,17 @@
 """Waves at a glance: where each stands, and what comes next. A running wave is asked, of others the files are read."""
 
-import os
 import shlex
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct, field
+from msgspec import Struct
 from msgspec.structs import replace
 
 from batcher.errors import UserError
-from batcher.follow.fast_lines import fast_parser
-from batcher.follow.verdict import Verdict, VerdictLine
-from batcher.follow.verdicts_file import verdict_in
+from batcher.follow.verdict import Verdict
 from batcher.journal.beside import journal_file_of, reading
 from batcher.journal.errors import JournalAbsent
 from batcher.journal.files import WaveFiles, is_verdicts
@@ -23,13 +19,13 @@ from batcher.journal.wave_lock import is_held
 from batcher.life.result import Status
 from batcher.locks import is_taken
 from batcher.report.read import tally_file
+from batcher.report.verdict_counts import VerdictCounts
 from batcher.text import counted
 from batcher.wave.control import NoWave, ask
 from batcher.wave.known_files import RESULTS, kind_of
 from batcher.wave.results_file import result_lines
 
 _JOURNAL = ".journal"
-_CREATED, _PARTIAL = Status.CREATED, Status.PARTIAL  # Python looks for a member anew at each mention
 _AT_ONCE = 16  # waves that are asked at the same time: one that does not answer keeps nobody waiting
 
 
@@ -167,7 +163,7 @@ class Looker:
     """Looks at waves, again and again: what has not changed since is not read twice."""
 
     def __init__(self) -> None:
-        self._verdicts: dict[Path, _Verdicts] = {}
+        self._verdicts: dict[Path, VerdictCounts] = {}
         self._still: dict[Path, tuple[Any, Glance]] = {}
 
     def look(self, waves: Sequence[Path]) -> list[Glance]:
@@ -239,7 +235,7 @@ class Looker:
         return _with(glance, verdicts=verdicts, stage=Stage.FOLLOWING if is_followed else glance.stage)
 
     def _decided(self, results: Path) -> Mapping[Verdict, int]:
-        return self._verdicts.setdefault(results, _Verdicts(WaveFiles.of(results).verdicts)).counts()
+        return self._verdicts.setdefault(results, VerdictCounts(WaveFiles.of(results).verdicts)).counts()
 
 
 def _with(glance: Glance, **changes: Any) -> Glance:
@@ -280,40 +276,3 @@ def _stamp(path: Path) -> tuple[int, int, int] | None:
     except OSError:
         return None
     return found.st_ino, found.st_size, found.st_mtime_ns
-
-
-class _Verdicts(Struct):
-    """The final verdicts in the file at *path*, counted as it grows. Lines that are not final stand at its end only:
-    they are read again each time, as a watch that goes on takes them off."""
-
-    path: Path
-    inode: int | None = None
-    offset: int = 0  # behind the last final line
-    found: Counter[Verdict] = field(default_factory=Counter)
-
-    def counts(self) -> Mapping[Verdict, int]:
-        """How many there are of each by now. Raises `UserError`."""
-        try:
-            with self.path.open("rb", 64 * 1024) as file:
-                self._read(file)
-        except FileNotFoundError:
-            return {}
-        except OSError as error:
-            raise UserError(f"cannot read {self.path}: {error.strerror}.") from None
-        return {verdict: self.found[verdict] for verdict in Verdict if self.found[verdict]}
-
-    def _read(self, file: Any) -> None:
-        there = os.fstat(file.fileno())
-        if there.st_ino != self.inode or there.st_size < self.offset:
-            self.inode, self.offset, self.found = there.st_ino, 0, Counter()
-        file.seek(self.offset)
-        parsed = fast_parser(VerdictLine, verdict_in)
-        for number, raw in enumerate(file, start=1):
-            if not raw.endswith(b"\n"):
-                return
-            line = parsed(self.path, number, raw)
-            if not line.final:
-                return
-            if line.status is _CREATED or line.status is _PARTIAL:  # the others have a line, and no comparison
-                self.found[line.verdict] += 1
-            self.offset += len(raw)
