@@ -9,7 +9,6 @@ from msgspec.structs import replace
 from batcher import open_files
 from batcher.clock import SystemClock
 from batcher.drs.auth.find import CredentialFinder
-from batcher.drs.auth.projects import find_project_id
 from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.cloud import Cloud, Credential, Transport
 from batcher.drs.transport import AiohttpTransport
@@ -105,6 +104,8 @@ async def with_project(
 
 async def project_at(endpoint: str, settings: RunSettings, sources: CredentialSources) -> str:
     """The id of the project that the credential for *endpoint* means, asked of IAM. Raises `UserError`."""
+    from batcher.drs.auth.projects import find_project_id  # most waves name theirs
+
     async with open_transport(settings, to=[endpoint]) as transport:
         return await find_project_id(CredentialFinder(sources, transport), endpoint, settings.region)
 

@@ -10,7 +10,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Protocol
 
-from batcher.journal.beside import asked_of
 from batcher.journal.errors import JournalUnusable
 from batcher.journal.port import EntryWithEvents
 from batcher.life.entry import PlannedEntry
@@ -45,6 +44,8 @@ class OtherJournals:
 
 
 def _asked(journals: list[Path], entry: PlannedEntry) -> list[EntryWithEvents] | None:
+    from batcher.journal.beside import asked_of  # hardly any wave has others beside it
+
     found: list[EntryWithEvents] = []
     for journal in journals:
         try:

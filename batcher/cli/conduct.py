@@ -13,22 +13,19 @@ import orjson
 from batcher import logs, streams
 from batcher.cli import exits
 from batcher.cli.show.at_the_end import MOST_TOLD, accepted_by, check_end, tell_end, telling_stop
-from batcher.cli.show.ending import exit_code, print_ending, print_next, print_unrecorded
 from batcher.cli.show.progress import progress
 from batcher.cli.show.running_wave import RunningWave
 from batcher.cli.show.start import print_start, short_landing
 from batcher.cli.show.terminal import Screen, colors_on, note, screen
 from batcher.cli.signals import stopping
-from batcher.report.read import tally_file
-from batcher.report.tally import Tally
 from batcher.settings import RunSettings
 from batcher.wave.engine import WaveEnd
-from batcher.wave.results_file import ResultsError
 from batcher.wave.sink import StandardOutput
 
 if TYPE_CHECKING:
     from batcher.follow.follower import FollowEnd
     from batcher.journal.place import JournalPlace
+    from batcher.report.tally import Tally
 
 Make = Callable[[AsyncExitStack], Awaitable[RunningWave]]
 """Gives the wave to run, not entered yet; what it needs around it (a simulated cloud, say) goes onto the stack."""
@@ -38,6 +35,8 @@ class TalliedOutput(StandardOutput):
     """Result lines to standard output, counted on their way: there is no file to count them in afterwards."""
 
     def __init__(self) -> None:
+        from batcher.report.tally import Tally  # elsewhere results are counted at the end
+
         self.tally = Tally()
 
     def write(self, lines: bytes) -> None:
@@ -75,6 +74,8 @@ def run_wave(make: Make, settings: RunSettings, presentation: Presentation) -> R
     logs.configure(settings.log_format, level, color=colors_on(err.stream), brief=not settings.quiet)
     with streams.never_waiting(), asyncio.Runner(loop_factory=presentation.loop) as runner:
         ended = runner.run(_run(make, settings, presentation, err))
+    from batcher.cli.show.ending import print_unrecorded  # no request waits for what tells of the end
+
     print_unrecorded(err, ended.end)
     return ended
 
@@ -121,7 +122,10 @@ def conduct(
     acceptances = accepted_by(settings)
     with telling_stop(settings, "run"):
         ended = run_wave(make, settings, presentation)
-    end, code = ended.end, exit_code(ended.end)
+    from batcher.cli.show.ending import print_ending, print_next
+    from batcher.report.tally import Tally
+
+    end, code = ended.end, ended.end.exit_code
     tally = count(results) if output is None and results is not None else output.tally if output else Tally()
     said = summary(end, tally, results=results)
     text = f"{presentation.title}: {end.status.created:,} of {end.status.entries:,} created"
@@ -155,8 +159,12 @@ def conduct(
     return code
 
 
-def count(results: Path) -> Tally:
+def count(results: Path) -> "Tally":
     """The counts as the file has them, so that a summary proves what was written, not what was meant to be."""
+    from batcher.report.read import tally_file
+    from batcher.report.tally import Tally
+    from batcher.wave.results_file import ResultsError
+
     try:
         tally, _, _ = tally_file(results)
     except ResultsError:
@@ -164,13 +172,13 @@ def count(results: Path) -> Tally:
     return tally
 
 
-def summary(end: WaveEnd, tally: Tally, *, results: Path | None) -> dict[str, object]:
+def summary(end: WaveEnd, tally: "Tally", *, results: Path | None) -> dict[str, object]:
     """The end of a wave as plain data, for `--json`."""
     return {
         **tally.as_json(),
         "results": None if results is None else str(results),
         "entries": end.status.entries,
-        "exit_code": exit_code(end),
+        "exit_code": end.exit_code,
         "stopped": None if end.stop is None else end.stop.text,
         "problems": list(tally.misfits(end.status.entries)),
         "unrecorded": list(end.unrecorded),

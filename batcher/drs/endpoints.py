@@ -3,7 +3,7 @@
 import ipaddress
 import json
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import TypedDict
 from urllib.parse import SplitResult, urlsplit
 
@@ -24,7 +24,7 @@ class Region(TypedDict):
 @cache
 def regions() -> dict[str, Region]:
     """The known regions by name; `regions.json` names its source and date."""
-    table = json.loads(resources.files(__package__).joinpath("regions.json").read_text(encoding="utf-8"))
+    table = json.loads(Path(__file__).with_name("regions.json").read_text(encoding="utf-8"))
     known: dict[str, Region] = table["regions"]
     return known
 

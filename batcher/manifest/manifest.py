@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
 from batcher.manifest.alike_entries import AlikeEntries
 from batcher.manifest.check import Checker, Judged
@@ -13,11 +13,11 @@ from batcher.manifest.errors import ManifestError
 from batcher.manifest.findings import shown
 from batcher.manifest.formats.element import AlikeBatch, Batch
 from batcher.manifest.formats.other_files import refuse_other_files
-from batcher.manifest.formats.read_csv import HeaderFlaw, read_csv
-from batcher.manifest.formats.read_json import read_json
-from batcher.manifest.formats.read_jsonl import read_jsonl
 from batcher.manifest.formats.source import STANDARD_INPUT, Source
 from batcher.nearest import nearest
+
+if TYPE_CHECKING:  # a manifest has one format, and the readers of the others are not loaded
+    from batcher.manifest.formats.read_csv import HeaderFlaw
 
 Format = Literal["csv", "json", "jsonl"]
 FORMATS: tuple[Format, ...] = ("csv", "json", "jsonl")
@@ -80,14 +80,28 @@ class Manifest:
             yield [[error.finding]]
 
     def _judged(self, checker: Checker) -> Iterator[Judged]:
-        if self.format == "json":
-            yield from self._judged_json(checker)
-            return
-        lines = refuse_other_files(self.file, read_jsonl(self._source)) if self.format == "jsonl" else None
-        for item in lines or read_csv(self._source):
+        match self.format:
+            case "csv":
+                return self._judged_csv(checker)
+            case "json":
+                return self._judged_json(checker)
+            case "jsonl":
+                return self._judged_jsonl(checker)
+
+    def _judged_csv(self, checker: Checker) -> Iterator[Judged]:
+        from batcher.manifest.formats.read_csv import HeaderFlaw, read_csv
+
+        for item in read_csv(self._source):
             yield [[self._header_finding(item)]] if isinstance(item, HeaderFlaw) else checker.judge(item)
 
+    def _judged_jsonl(self, checker: Checker) -> Iterator[Judged]:
+        from batcher.manifest.formats.read_jsonl import read_jsonl
+
+        return map(checker.judge, refuse_other_files(self.file, read_jsonl(self._source)))
+
     def _judged_json(self, checker: Checker) -> Iterator[Judged]:
+        from batcher.manifest.formats.read_json import read_json
+
         for item in refuse_other_files(self.file, read_json(self._source)):
             if isinstance(item, Batch | AlikeBatch):
                 yield checker.judge(item)
@@ -96,7 +110,7 @@ class Manifest:
             else:
                 raise ManifestError(self.file, "`defaults` must be an object", "Write {…}", line=item.line)
 
-    def _header_finding(self, item: HeaderFlaw) -> Finding:
+    def _header_finding(self, item: "HeaderFlaw") -> Finding:
         return Finding(
             file=self.file,
             line=item.line,

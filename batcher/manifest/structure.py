@@ -16,8 +16,7 @@ from batcher.manifest.fields import (
     MISSING_MENDS,
 )
 from batcher.manifest.findings import kind_of, shown
-from batcher.manifest.formats.element import NO_VALUE, Flaw
-from batcher.manifest.formats.read_csv import UNREAD
+from batcher.manifest.formats.element import NO_VALUE, UNREAD, Flaw
 from batcher.nearest import nearest
 
 Loc = tuple[int | str, ...]

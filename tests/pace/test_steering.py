@@ -12,7 +12,6 @@ from click.testing import CliRunner
 
 from batcher import Status, StopKind, UserError, Wave
 from batcher.cli.commands.control import command
-from batcher.cli.show.ending import exit_code
 from batcher.clock import SystemClock
 from batcher.drs.v3.create_compare_task import CREATE_COMPARE_TASK
 from batcher.journal.files import WaveFiles
@@ -121,7 +120,7 @@ async def test_after_the_deadline_nothing_new_is_sent(endpoint: str, jobs: Path)
         end = await wave.run()
     assert end.stop is not None
     assert end.stop.kind is StopKind.DEADLINE
-    assert exit_code(end) == 3
+    assert end.exit_code == 3
     assert 1 <= end.status.created < 5
     assert end.status.created + end.status.not_submitted == ENTRIES
     lines = [orjson.loads(line) for line in Path("results.jsonl").read_bytes().splitlines()]

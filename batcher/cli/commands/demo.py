@@ -132,9 +132,7 @@ def _show(rehearsal: "Rehearsal", folder: Path, *, quiet: bool) -> int:
     rehearsed = rehearsal.run()
     end, seen = rehearsed.ended.end, rehearsed.seen
     if end.stop is not None:
-        from batcher.cli.show.ending import exit_code
-
-        return exit_code(end)
+        return end.exit_code
     write_page(folder / "report.html", gather_page([rehearsal.results]))
     if not quiet:
         err = screen()

@@ -186,12 +186,11 @@ def _on_this_machine(settings: "RunSettings") -> "RunSettings":
 def _rehearse(rehearsal: "Rehearsal", acceptances: "Sequence[Acceptance]", *, kept: bool, as_json: bool) -> int:
     """Run it, tell what came of it, and return the exit code that `run` would have."""
     from batcher.cli.conduct import count, summary
-    from batcher.cli.show.ending import exit_code
     from batcher.rehearsal.pace import advice
 
     rehearsed = rehearsal.run(as_json=as_json)
     end, followed = rehearsed.ended.end, rehearsed.ended.followed
-    tally, code = count(rehearsal.results), exit_code(end)
+    tally, code = count(rehearsal.results), end.exit_code
     verdict = None
     if followed is not None:
         from batcher.cli.show.follow_end import FollowSummary

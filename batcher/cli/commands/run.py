@@ -92,6 +92,9 @@ def command(
     if submit_only and (journal is None or isinstance(journal, Path)):
         raise click.UsageError("--submit-only is for a wave that machines share: name --journal postgresql://….")
 
+    # aiohttp, before what needs it: from deep within its import is a tenth dearer. At some depths of its stack CPython
+    # asks the system for memory at each call, and gives it back after it.
+    import batcher.drs.transport  # noqa: F401
     from batcher.cli.conduct import Presentation, TalliedOutput, conduct
     from batcher.cli.failures import told
     from batcher.cli.loops import quickest_loop

@@ -1,4 +1,4 @@
-"""How a wave ended: its exit code, its summary, and what to type next."""
+"""How a wave ended: its summary, and what to type next."""
 
 import shlex
 from collections.abc import Iterator
@@ -16,11 +16,6 @@ from batcher.wave.status import WaveStatus
 from batcher.wave.stop import StopKind
 
 _ALIKE = 80  # characters in which two texts agree that say the same
-
-
-def exit_code(end: WaveEnd) -> int:
-    """The exit code of a wave that ended so."""
-    return end.exit_code
 
 
 def print_unrecorded(screen: Screen, end: WaveEnd) -> None:

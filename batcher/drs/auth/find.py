@@ -3,15 +3,13 @@
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from batcher.clock import SystemClock
-from batcher.drs.auth.access_key import AccessKey, AccessKeyCredential
-from batcher.drs.auth.iam import User, project_scope
 from batcher.drs.auth.key_guard import KeyGuard
-from batcher.drs.auth.login import Login, LoginCredential, Sleep
 from batcher.drs.auth.other_cloud import another_cloud
 from batcher.drs.auth.places import CredentialPlace, Item, PlainValue
 from batcher.drs.auth.secret import SecretSource, SecretUnusable
@@ -21,6 +19,11 @@ from batcher.drs.cloud import Credential, Transport
 from batcher.drs.endpoints import iam_endpoint_of, is_loopback, normalise_endpoint, region_of_endpoint
 from batcher.errors import UserError
 from batcher.text import counted
+
+if TYPE_CHECKING:  # a run has one kind of credential, and what serves the others is not loaded
+    from batcher.drs.auth.access_key import AccessKey, AccessKeyCredential
+    from batcher.drs.auth.iam import User
+    from batcher.drs.auth.login import Login, Sleep
 
 
 class GivenToken(Struct, frozen=True):
@@ -32,14 +35,14 @@ class GivenToken(Struct, frozen=True):
 class UserAtIam(Struct, frozen=True):
     """An IAM user, and where the password is."""
 
-    user: User
+    user: "User"
     source: SecretSource
 
 
 class FoundCredential(Struct, frozen=True):
     """The parts of a credential, the place they were found in, and the IAM endpoint that stands there too."""
 
-    parts: GivenToken | AccessKey | UserAtIam
+    parts: "GivenToken | AccessKey | UserAtIam"
     place: CredentialPlace
     iam_endpoint: PlainValue | None
 
@@ -63,7 +66,7 @@ class CredentialFinder:
         transport: Transport,
         *,
         now: Callable[[], float] = SystemClock.now,
-        sleep: Sleep = asyncio.sleep,
+        sleep: "Sleep" = asyncio.sleep,
     ) -> None:
         self.transport = KeyGuard(transport)
         self.places = CredentialPlaces(sources)
@@ -98,14 +101,19 @@ class CredentialFinder:
         match found.parts:
             case GivenToken(source):
                 return TokenCredential(source)
-            case AccessKey() as key:
-                return self.signer(key, project_id)
             case UserAtIam():
+                from batcher.drs.auth.iam import project_scope
+                from batcher.drs.auth.login import LoginCredential
+
                 scope = project_scope(project_id=project_id)
                 return LoginCredential(self.login(found, endpoint), scope, now=self._now)
+            case key:
+                return self.signer(key, project_id)
 
-    def signer(self, key: AccessKey, project_id: str | None) -> AccessKeyCredential:
+    def signer(self, key: "AccessKey", project_id: str | None) -> "AccessKeyCredential":
         """Signs for the project; None: for IAM itself."""
+        from batcher.drs.auth.access_key import AccessKeyCredential
+
         return AccessKeyCredential(key, project_id, self.transport, now=self._now)
 
     def look(self, endpoint: str, project_id: str | None) -> FoundCredential:
@@ -129,8 +137,10 @@ class CredentialFinder:
             halves += half
         raise SecretUnusable(self._nothing(endpoint, project_id, halves))
 
-    def login(self, found: FoundCredential, endpoint: str) -> Login:
+    def login(self, found: FoundCredential, endpoint: str) -> "Login":
         """The log-in of a user, shared by whoever logs in as the same one. Raises `SecretUnusable`."""
+        from batcher.drs.auth.login import Login
+
         assert isinstance(found.parts, UserAtIam)  # noqa: S101 - the caller has looked
         user, password = found.parts.user, found.parts.source
         iam_endpoint = self.iam_endpoint(found, endpoint)
@@ -169,12 +179,16 @@ class CredentialFinder:
             return FoundCredential(GivenToken(token), place, iam_endpoint)
         ak, sk = place.secret(Item.AK), place.secret(Item.SK)
         if ak is not None and sk is not None:
+            from batcher.drs.auth.access_key import AccessKey
+
             return FoundCredential(AccessKey(ak, sk, place.secret(Item.SECURITY_TOKEN)), place, iam_endpoint)
         password = place.secret(Item.PASSWORD)
         name, domain = self._plain(place, Item.USERNAME), self._plain(place, Item.DOMAIN)
         domain_id = place.plain(Item.DOMAIN_ID) if domain is None else None
         if password is None or name is None or (of := domain or domain_id) is None:
             return None
+        from batcher.drs.auth.iam import User
+
         user = User(name=name.value, domain=of.value, domain_is_id=domain is None)
         return FoundCredential(UserAtIam(user, password), place, iam_endpoint)
 
@@ -185,7 +199,7 @@ class CredentialFinder:
     def _check_host(self, found: FoundCredential, endpoint: str) -> None:
         """What could be used by whoever receives it goes to hosts that the operator or the region table names."""
         own = self._sources.endpoints
-        if isinstance(found.parts, AccessKey) or own is None or endpoint in own:
+        if not isinstance(found.parts, GivenToken | UserAtIam) or own is None or endpoint in own:
             return
         if region_of_endpoint(endpoint) or is_loopback(urlsplit(endpoint).hostname or ""):
             return

@@ -1,6 +1,5 @@
 """All places where a run's credentials may be, in the order in which they are looked at."""
 
-import getpass
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -106,6 +105,8 @@ class CredentialPlaces:
 
     def _read_stdin(self, option: str) -> GivenSecret:
         if self._stdin is None:
+            import getpass  # hardly anybody types a secret
+
             stream = self._sources.stdin or sys.stdin
             value = getpass.getpass(f"{option}: ") if stream.isatty() else stream.read()
             self._stdin = option, GivenSecret(value, f"standard input ({option})")

@@ -23,7 +23,7 @@ _is_none = partial(is_, None)
 class RequestPart(BaseModel):
     """Base of everything we send: frozen, strict, no unknown field."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class CompareObjectInfo(RequestPart):

@@ -111,3 +111,6 @@ class Flaw(Struct, frozen=True):
 
 NO_VALUE: Any = object()
 """A `Flaw.value` where there is none to show."""
+
+UNREAD: Any = object()
+"""Stands for a list that was given but cannot be read; the checks take it as given."""

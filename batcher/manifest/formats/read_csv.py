@@ -6,7 +6,7 @@ from typing import IO, TYPE_CHECKING, Any, Literal
 
 from batcher.manifest.errors import ManifestError
 from batcher.manifest.fields import CSV_FIELDS, DATA_FIELDS, DATA_LEVEL, LABEL_PREFIX, OBJECT_LISTS
-from batcher.manifest.formats.element import NO_VALUE, Batch, Element, Flaw, RegularElement, SingleElement
+from batcher.manifest.formats.element import NO_VALUE, UNREAD, Batch, Element, Flaw, RegularElement, SingleElement
 from batcher.manifest.formats.header import DELIMITERS, INDEX_MEND, drawn_table, header_flaws, is_rule, read_header
 from batcher.manifest.formats.regular_csv import RegularOf, regular_under
 from batcher.manifest.formats.source import Source
@@ -222,10 +222,6 @@ def _list_of(name: str, cell: str, flaws: list[Flaw]) -> Any:
     except BadCell as error:
         flaws.append(Flaw(name, cell, error.problem, error.mend))
         return UNREAD
-
-
-UNREAD: Any = object()
-"""Stands for a list that was given but cannot be read; the checks take it as given."""
 
 
 def _unreadable(message: str) -> Flaw:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, BinaryIO
 
 from batcher.manifest.errors import ManifestError
-from batcher.manifest.formats.guess_encoding import guess_encoding
 from batcher.nearest import nearest
 
 if TYPE_CHECKING:
@@ -244,6 +243,8 @@ class Source:
 
     def _guess(self, place: int) -> tuple[str, str] | None:
         """The encoding that the lines around *place* look like, and a word that shows it."""
+        from batcher.manifest.formats.guess_encoding import guess_encoding
+
         begin = max(place - _AROUND, 0)
         self._file.seek(begin)
         lines = self._file.read(_CHUNK).split(b"\n")

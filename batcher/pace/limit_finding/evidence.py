@@ -23,6 +23,7 @@ forgotten (Page's test).
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from itertools import islice
 from math import ceil, exp, inf, log, log2
 
@@ -227,7 +228,7 @@ class _TrafficTally:
         return max(
             sum([n * form.refused[level - limit] for level, n in refused])
             + sum([n * form.let_in[level - limit] for level, n in let_in])
-            for form in _FORMS
+            for form in _forms()
             for limit in range(highest - _LOWEST, highest + 2)
         )
 
@@ -281,7 +282,9 @@ def _form(exceeding: Callable[[float], float]) -> _Form:
     return _Form(tuple(map(log, chances)), tuple(log(1 - chance) for chance in chances))
 
 
-_FORMS = (
-    _form(lambda distance: 1 / (1 + exp(-distance / _SOFT))),  # a full window
-    _form(lambda distance: max(0.0, 1 - exp(-distance))),  # only what exceeds it
-)
+@cache  # most waves are never refused, and need none
+def _forms() -> tuple[_Form, ...]:
+    return (
+        _form(lambda distance: 1 / (1 + exp(-distance / _SOFT))),  # a full window
+        _form(lambda distance: max(0.0, 1 - exp(-distance))),  # only what exceeds it
+    )
