@@ -4,10 +4,9 @@ The Python face is `Wave`, see `batcher.api`, and for waves of a service `Servic
 are loaded when they are first used, so that importing the package costs nothing.
 """
 
-from typing import TYPE_CHECKING, Any
-
 from batcher._version import __version__
 
+TYPE_CHECKING = False  # typing's own would load it, and this is what is loaded before an interruption is taken quietly
 if TYPE_CHECKING:
     from batcher.api import Wave as Wave
     from batcher.client.errors import ServiceLost as ServiceLost
@@ -108,7 +107,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Load a name of the Python face on first use (PEP 562)."""
     home = _HOMES.get(name)
     if home is None:

@@ -11,7 +11,7 @@ import click
 
 from batcher import open_files, streams, zone
 from batcher._version import __version__
-from batcher.cli import exits
+from batcher.cli import exits, interruptions
 from batcher.cli.lazy import LazyCommand, LazyGroup
 from batcher.cli.show.terminal import tell
 from batcher.cli.timezone import zone_in_force
@@ -102,6 +102,7 @@ def main(args: list[str] | None = None) -> NoReturn:
         streams.finish()
     except KeyboardInterrupt:
         code = exits.SIGINT
+    interruptions.end_at_once()
     gc.freeze()  # or the interpreter, on its way out, would look through all that was loaded for garbage: 0.1 s
     sys.exit(code)
 
@@ -112,14 +113,14 @@ def run(args: list[str] | None = None) -> int:
     os.environ.setdefault(PLUGINS, "__all__")
     zone.choose_by(zone_in_force)
     try:
+        interruptions.raise_again()
         open_files.require()
         _require_text(sys.argv[1:] if args is None else args)
         code = cli.main(args, prog_name="batcher", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else exits.CREATED
     except (click.exceptions.Abort, KeyboardInterrupt):
-        tell("interrupted")
-        return exits.SIGINT
+        return _interrupted()
     except click.ClickException as error:
         return _click_error(error)
     except UserError as error:
@@ -128,7 +129,7 @@ def run(args: list[str] | None = None) -> int:
     except OSError as error:
         return _os_error(error)
     except Exception as error:  # noqa: BLE001 - the top of the program: whatever comes here is told, none is lost
-        return _defect(error)
+        return _interrupted() if interruptions.is_one(error) else _defect(error)
 
 
 def _require_text(words: list[str]) -> None:
@@ -176,6 +177,12 @@ def _after_the_first_look(phase: str, _: dict[str, int]) -> None:
     if phase == "stop":
         gc.callbacks.remove(_after_the_first_look)
         gc.set_threshold(_NEW, 20, 20)
+
+
+def _interrupted() -> int:
+    interruptions.settle()
+    tell("interrupted")
+    return exits.SIGINT
 
 
 def _error(message: str) -> None:

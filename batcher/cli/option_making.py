@@ -8,10 +8,10 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from batcher.cli.setting_option import SettingOption
 from batcher.durations import duration_text
 from batcher.settings import RunSettings, flag_name, variable_name
 from batcher.settings.groups import by_group, group_of
+from batcher.settings.setting_option import SettingOption
 from batcher.settings.values import CaBundle, Seconds
 
 _METAVARS = {

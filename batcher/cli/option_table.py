@@ -1,6 +1,6 @@
 """The flags of all settings, in the order of the help. Written by scripts/document-settings."""
 
-from batcher.cli.setting_option import SettingOption
+from batcher.settings.setting_option import SettingOption
 
 # fmt: off
 # ruff: noqa: E501

@@ -17,8 +17,8 @@ from batcher.settings.names import flag_name
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from batcher.cli.setting_option import SettingOption
     from batcher.settings import Loaded
+    from batcher.settings.setting_option import SettingOption
 
 F = TypeVar("F", bound=Callable[..., Any])
 
