@@ -23,6 +23,7 @@
     │       └── OlderJournal     its journal is older than what happened
     ├── BadManifest *            the manifest has findings
     ├── JournalFailed *          the journal can no longer be written or read
+    │   ├── JournalAway          the database with it does not answer for now
     │   └── JournalDamaged       it was damaged, and the same again will not mend it
     ├── NotAJournal *            the file is no journal that this version can read
     │   └── LogMissing           its -wal was not copied along

@@ -3,6 +3,7 @@
 Keepers raise nothing else: no error of a database, and no OSError of its files, gets past them.
 """
 
+from batcher import exits
 from batcher.errors import BatcherError, UserError
 
 
@@ -12,6 +13,10 @@ class JournalFailed(BatcherError):
     def __init__(self, text: str, *, reason: str | None = None) -> None:
         super().__init__(text)
         self.reason = reason or text
+
+
+class JournalAway(JournalFailed):
+    """The database that machines share does not answer for now: what was asked for may be asked again later."""
 
 
 class JournalDamaged(JournalFailed):
@@ -47,6 +52,13 @@ class WaveRefused(UserError):
 
 class JournalUnusable(UserError):
     """The journal is there, and cannot be read; the text says which, why, and the way out."""
+
+
+def unusable(error: "JournalFailed | NotAJournal") -> JournalUnusable:
+    """*error*, for whoever typed a command: what is away now may be there later, and then the same command will do."""
+    if isinstance(error, JournalAway):
+        return JournalUnusable(f"{error}. Run the same command again once it answers.", exit_code=exits.STOPPED)
+    return JournalUnusable(f"{error}.")
 
 
 class JournalAbsent(UserError):

@@ -4,12 +4,10 @@ What will not pass by itself (a role that does not exist, a password that is wro
 """
 
 import asyncio
-import re
 from uuid import UUID
 
 from batcher.clock import Clock
-from batcher.errors import UserError
-from batcher.journal.errors import JournalFailed, NotAJournal
+from batcher.journal.errors import JournalAway, JournalFailed, NotAJournal, unusable
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.link import Patience
@@ -19,13 +17,6 @@ log = get_logger("batcher.machines")
 
 _PAUSE_S = 1.0
 _SAID_AGAIN_S = 300.0
-_REFUSED = re.compile(r"FATAL|password|certificate|SSL")
-_PASSES = re.compile(r"starting up|shutting down|recovery|too many|remaining connection slots|not yet accepting")
-
-
-def passes(reason: str) -> bool:
-    """Whether a database that cannot be reached for *reason*, as libpq says it, may be there in a while."""
-    return _REFUSED.search(reason) is None or _PASSES.search(reason) is not None
 
 
 async def reach(
@@ -47,11 +38,9 @@ async def reach(
             keeper = await asyncio.to_thread(
                 PostgresKeeper, address, patience=patience, identity=identity, program=program
             )
-        except NotAJournal as error:
-            raise UserError(str(error)) from error
-        except JournalFailed as error:
-            if not passes(error.reason):
-                raise UserError(str(error)) from error
+        except (NotAJournal, JournalFailed) as error:
+            if not isinstance(error, JournalAway):
+                raise unusable(error) from error
             now = clock.monotonic()
             began = now if began is None else began
             if said_at is None or now - said_at >= _SAID_AGAIN_S:

@@ -8,7 +8,9 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from batcher.clock import Clock, SystemClock
+from batcher.exits import OF_SIGNALS
 from batcher.follow.follower import FollowEnd, FollowStatus
+from batcher.journal.errors import JournalUnusable
 from batcher.journal.place import WavePlace
 from batcher.journal.postgres.keeper import PostgresKeeper
 from batcher.journal.postgres.link import Patience
@@ -47,10 +49,20 @@ class SharedWatch:
 
     async def run(self) -> FollowEnd | None:
         """Until all verdicts are there; None: nobody follows it, or nobody any more. Raises `UserError`."""
+        try:
+            return await self._run()
+        except JournalUnusable as error:
+            stop = self._stopping.why
+            if stop is None or stop.kind.name not in OF_SIGNALS:
+                raise
+            raise JournalUnusable(error.message, exit_code=OF_SIGNALS[stop.kind.name]) from error
+
+    async def _run(self) -> FollowEnd | None:
         wave, stopped = self._place.required_wave(), asyncio.Event()
         self._stopping.observe(stopped.set)
         with ExitStack() as stack:
             keeper = await asyncio.to_thread(stack.enter_context, opened(self._place.address, Patience()))
+            self._stopping.observe(keeper.link.hurry)  # whoever stops it waits for no database
             self._sight = await asyncio.to_thread(look_at, keeper.link, wave, "")
             if not _is_followed(self._sight):
                 return None

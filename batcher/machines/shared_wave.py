@@ -28,7 +28,7 @@ from batcher.drs.auth.sources import CredentialSources
 from batcher.drs.outcome import Trouble
 from batcher.errors import UserError
 from batcher.follow.follower import FollowEnd, FollowStatus, ScopeName
-from batcher.journal.errors import JournalFailed, JournalUnusable, NotAJournal
+from batcher.journal.errors import JournalFailed, NotAJournal, unusable
 from batcher.journal.files import WaveFiles, followed
 from batcher.journal.place import WavePlace, wave_id
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
@@ -237,7 +237,7 @@ class SharedWave:
         try:
             return PostgresKeeper(self.place.address, program=program)
         except (JournalFailed, NotAJournal) as error:
-            raise JournalUnusable(str(error)) from error
+            raise unusable(error) from error
 
     def _results_of(self, record: PostgresWrittenRecord) -> SharedResults:
         if self._results_path is not None:

@@ -4,11 +4,13 @@ The wave ran on a file and was copied: so what each command says of the one is w
 """
 
 import json
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,10 +19,12 @@ from batcher.journal.beside import reading
 from batcher.journal.files import WaveFiles
 from batcher.journal.place import WavePlace
 from batcher.journal.port import Record
+from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.leases import Leases
 from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.journal.postgres.orders import Orders, hold_until_ordered, order_wave, orders_of
+from batcher.journal.postgres.verdicts import want_verdicts
 from batcher.life.result import Status
 from batcher.life.ruling import Ruling
 from batcher.machines.found_verdicts import FoundVerdicts
@@ -33,6 +37,7 @@ from tests.cli.conftest import Batcher, Cloud
 from tests.journal.made import plan
 from tests.journal.postgres.cluster import Cluster, needed, prepared
 from tests.journal.postgres.shared import copied, settle
+from tests.journal.postgres.wire import Wire
 from tests.ports import free_port
 
 JOBS = [f"job-{number}" for number in range(6)]
@@ -489,6 +494,7 @@ def in_the_way() -> dict[str, str]:
         link.close()
     return {
         f"postgresql://batcher@127.0.0.1:{free_port()}/postgres/w": "cannot reach the database",
+        f"postgresql://nobody-at-all@127.0.0.1:{cluster.port}/postgres/w": "Make it with CREATE ROLE",
         f"{cluster.url()}/w?schema=nothing_here": "has no tables of batcher yet: batcher database prepare",
         str(WavePlace(newer, "w")): "a newer one",
         str(WavePlace(older, "w")): "older than this batcher's",
@@ -504,7 +510,8 @@ def test_whatever_is_in_the_way_is_one_message(
     """No traceback, nothing written, and what to do."""
     for url, why in in_the_way.items():
         told = batcher(*command, "--journal", url)
-        assert (told.code, why in told.err) == (2, True), told.err
+        is_away = "cannot reach" in why and command[0] != "gate"
+        assert (told.code, why in told.err) == (3 if is_away else 2, True), told.err
         assert (told.err.count("\n"), told.out, "hunter22" in told.err) == (1, "", False), told.err
     for package in ("procrastinate", "psycopg"):  # a half-installed extra is none
         monkeypatch.setitem(sys.modules, package, None)
@@ -512,6 +519,54 @@ def test_whatever_is_in_the_way_is_one_message(
         assert (told.code, package in told.err, told.err.count("\n")) == (2, True, 1)
         assert "pip install 'drs-batcher[fleet]'" in told.err
     assert list(Path().glob("*.jsonl")) == []
+
+
+def test_a_database_that_goes_away_meanwhile_is_one_message(
+    batcher: Batcher, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At whichever statement: the same command again may do, so it is no bad usage."""
+    address = prepared(cluster)
+    keeper = PostgresKeeper(address)
+    plan(keeper.new_wave("night-3"), 3)
+    keeper.close()
+    monkeypatch.setattr(DatabaseLink, "do", do_impatiently(DatabaseLink.do))
+    for number, command in enumerate(COMMANDS):
+        wire = Wire(cluster.port, 4 + number % 2)  # the session is set up with three
+        place = WavePlace(Address(cluster.url(port=wire.port), address.schema), "night-3")
+        told = batcher(*command, "--journal", str(place))
+        assert told.code == (2 if command[0] == "gate" else 3), told.err
+        (said,) = [line for line in told.err.splitlines() if line.startswith("error: ")]
+        assert "Run the same command again once it answers." in said
+        assert "Traceback" not in told.err
+        wire.close()
+
+
+def do_impatiently(do: Callable[..., Any]) -> Callable[..., Any]:
+    """*do* of a link that waits for nothing."""
+
+    def impatient(link: DatabaseLink, *work: Any, **more: Any) -> Any:
+        link._patience = Patience(answer_s=2.0, grace_s=0.0)
+        return do(link, *work, **more)
+
+    return impatient
+
+
+def test_a_watch_that_waits_for_its_database_says_so_and_ends_when_told(
+    batcher: Batcher, shared: Callable[..., Shared], tmp_path: Path
+) -> None:
+    wave = shared()
+    want_verdicts(wave.keeper.link, wave.record.number)
+    held(wave)
+    wire = Wire(needed().port)
+    place = WavePlace(Address(needed().url(port=wire.port), wave.place.address.schema), "night-3")
+    watching = ["watch", "copy.jsonl", "--journal", str(place)]
+    program = Program(watching, folder=tmp_path, environment={"BATCHER_TOKEN": "of-nobody"})
+    wait_until((tmp_path / "copy.verdicts.jsonl").exists)
+    wire.close()
+    wait_until(lambda: "the database is away: it is waited for" in program.told)
+    program.signal(signal.SIGTERM)
+    ended = program.end()
+    assert (ended.code, "Traceback" in ended.err) == (143, False), ended.err
 
 
 def test_a_database_alone_is_no_wave(batcher: Batcher, cluster: Cluster) -> None:

@@ -304,17 +304,17 @@ def test_another_manifest_is_refused_in_its_place(fleet: Fleet) -> None:
     assert "is not the manifest that this wave was begun with" in ended.err
 
 
-def broken(database: str) -> Iterator[tuple[str, str]]:
-    """Addresses at which no wave can be kept, each with what is said."""
-    yield database.replace("?schema=b", "?schema=c"), "has no tables of batcher yet: batcher database prepare"
-    yield "postgresql://nobody@127.0.0.1:1/fleet", "cannot reach the database"
-    yield "postgresql://me:secret@127.0.0.1/fleet", "holds a password"
+def broken(database: str) -> Iterator[tuple[str, int, str]]:
+    """Addresses at which no wave can be kept, each with the exit code and what is said."""
+    yield database.replace("?schema=b", "?schema=c"), 2, "has no tables of batcher yet: batcher database prepare"
+    yield "postgresql://nobody@127.0.0.1:1/fleet", 3, "cannot reach the database"
+    yield "postgresql://me:secret@127.0.0.1/fleet", 2, "holds a password"
 
 
 def test_a_database_that_cannot_be_had_is_told_in_one_message(fleet: Fleet) -> None:
-    for number, (address, said) in enumerate(broken(fleet.database)):
+    for number, (address, code, said) in enumerate(broken(fleet.database)):
         ended = Fleet(fleet.folder, address, fleet.simulator).run(f"machine-{number}")
-        assert ended.code == 2, ended.err
+        assert ended.code == code, ended.err
         assert said in ended.err
         assert "Traceback" not in ended.err
         assert "secret" not in ended.err

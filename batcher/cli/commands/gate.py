@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from batcher.cli import exits
 from batcher.cli.all_of_it import counts_of, entries_option, one_journal
 from batcher.cli.entries import journal_option, label_option, shared_place
 from batcher.cli.lists import ListedCommand
 from batcher.cli.options import load_given, settings_options
 from batcher.cli.service_options import WAY, are_at_service, only_here, only_with_service, service_options
 from batcher.clock import utc_now
+from batcher.errors import UserError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -31,7 +33,7 @@ Examples:
   batcher gate --service https://batcher.example.com night-3 night-4
 
 \b
-Exit codes: 0 GO; 1 NO-GO; 2 UNKNOWN, or a file cannot be used: it cannot be told.
+Exit codes: 0 GO; 1 NO-GO; 2 UNKNOWN, or a file, the database or the service cannot be used: it cannot be told.
 A rerun's verdict replaces the earlier one of the same key, in whatever order the files are named.
 """
 
@@ -67,6 +69,27 @@ def command(
     brought in line first.
     """
     settings = load_given(parameters, _SETTINGS).settings
+    try:
+        return _told(results, journal, entries, labels, junit, service, service_token_file, settings, as_json=as_json)
+    except UserError as error:
+        if error.exit_code == exits.STOPPED:  # a database or a service that is away: it cannot be told
+            error.exit_code = exits.USAGE
+        raise
+
+
+def _told(
+    results: tuple[Path, ...],
+    journal: "JournalPlace | None",
+    entries: tuple[str, ...],
+    labels: "LabelFilter",
+    junit: Path | None,
+    service: str | None,
+    service_token_file: str | None,
+    settings: "RunSettings",
+    *,
+    as_json: bool,
+) -> int:
+    """Find who knows of the waves, and say what the gate says. Raises `UserError`."""
     place = shared_place(journal, service)
     if place is None and are_at_service(results, service, service_token_file):
         only_with_service(("labels", "junit", "allow_inconsistent", "notify", "on_end"))

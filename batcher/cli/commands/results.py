@@ -21,9 +21,9 @@ Examples:
   batcher results --journal postgresql://db.example.org/fleet/night-3 -o results.jsonl --follow
 
 \b
-Exit codes: 0 written; 2 bad usage, or something cannot be used. With --follow those of `batcher run`: 0 every
-entry was created; 1 not all were; 3 the wave was stopped; 4 entries are unsettled; 130 you have interrupted it,
-and the same command goes on.
+Exit codes: 0 written; 2 bad usage, or something cannot be used; 3 the database is away. With --follow
+those of `batcher run`: 0 every entry was created; 1 not all were; 3 the wave was stopped; 4 entries are unsettled;
+130 you have interrupted it, and the same command goes on.
 """
 
 

@@ -43,7 +43,8 @@ protocol, stopped.
 Verdicts, for --recheck: inconsistent, failed, timeout, cancelled, unknown.
 
 \b
-Exit codes: 0 written; 1 no entry is chosen, and nothing written; 2 bad usage, or a file cannot be used.
+Exit codes: 0 written; 1 no entry is chosen, and nothing written; 2 bad usage, or a file cannot be used; 3 the
+database is away.
 """
 
 

@@ -34,7 +34,7 @@ ended       every entry has a result
 unreadable  its files cannot be used; it says why
 
 \b
-Exit codes: 0 told; 1 there are no waves there; 2 bad usage, or a wave is unreadable.
+Exit codes: 0 told; 1 there are no waves there; 2 bad usage, or a wave is unreadable; 3 the database is away.
 """
 
 

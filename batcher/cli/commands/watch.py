@@ -52,8 +52,8 @@ like: the same command goes on where it was.
 
 \b
 Exit codes: 0 every verdict is consistent (or accepted); 1 not; 2 bad usage or files, or it cannot be told whether
-all entries of the wave were seen;
-3 a scope's credential was refused; 129/130/143 stopped by a signal, resumable.
+all entries of the wave were seen; 3 a scope's credential was refused, or the database or the service is away;
+129/130/143 stopped by a signal, resumable.
 """
 
 

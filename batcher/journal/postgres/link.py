@@ -9,6 +9,7 @@ Invariants:
   connection: so all *work* is a single statement that may be repeated.
 """
 
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -22,7 +23,7 @@ from psycopg.pq import ExecStatus
 from psycopg.pq.abc import PGresult
 
 from batcher.clock import SystemClock
-from batcher.journal.errors import JournalFailed, WaveRefused
+from batcher.journal.errors import JournalAway, JournalFailed, WaveRefused
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.failover import CLUSTER, notice_failover
 from batcher.logger import get_logger
@@ -61,6 +62,8 @@ _PASSING = frozenset(
         "57P05", "25P03",  # idle for too long
     }
 )  # fmt: skip
+_REFUSES = re.compile(r"FATAL|password|certificate|SSL")  # what libpq says of a connection has no code
+_NOT_YET = re.compile(r"starting up|shutting down|recovery|too many|remaining connection slots|not yet accepting")
 _CANCELLED_WAIT = "01000"  # the warning with which a commit answers that no standby has confirmed
 
 
@@ -154,11 +157,13 @@ class DatabaseLink:
         self._connection: Connection | None = None
         self.is_pooled = False
         self.is_away = False  # the last statement got no answer that was worth anything
+        self.on_away: Callable[[str], None] = lambda _: None  # told why, when a wait for the database begins
         self.cluster: str | None = None  # on which the server is; None: it was a standby each time
         try:
             self._connection = self._connect()
         except psycopg.Error as error:
-            raise JournalFailed(
+            kind = self._kind_of(error)
+            raise kind(
                 f"cannot reach the database {self.name}: {told(error)}. {_way_out(error)}", reason=told(error)
             ) from error
 
@@ -202,6 +207,8 @@ class DatabaseLink:
                     waited_s = SystemClock.monotonic() - began
                     hopeless = waited_s >= self._patience.grace_s or self._closing.is_set()
                     passes = self._passes(error)
+                    if passes and not hopeless and not self.is_away:
+                        self.on_away(told(error))
                     self.is_away = passes
                     if passes:
                         self._drop()
@@ -216,7 +223,8 @@ class DatabaseLink:
     def failed(self, error: psycopg.Error, *, writing: bool) -> JournalFailed:
         """What to say of *error*."""
         doing = "write" if writing else "read"
-        return JournalFailed(f"cannot {doing} the journal {self.name}: {told(error)}", reason=told(error))
+        kind = self._kind_of(error)
+        return kind(f"cannot {doing} the journal {self.name}: {told(error)}", reason=told(error))
 
     @property
     def connection(self) -> Connection:
@@ -252,6 +260,11 @@ class DatabaseLink:
             return error.sqlstate in _PASSING or error.sqlstate.startswith("08")
         lost = self._connection is None or self._connection.closed or self._connection.broken
         return lost and isinstance(error, psycopg.OperationalError)
+
+    def _kind_of(self, error: psycopg.Error) -> type[JournalFailed]:
+        """`JournalAway`, unless it is against us that the server does not let us in."""
+        refuses = error.sqlstate is None and _REFUSES.search(str(error)) and not _NOT_YET.search(str(error))
+        return JournalAway if self._passes(error) and not refuses else JournalFailed
 
     def _drop(self) -> None:
         if self._connection is not None:

@@ -7,28 +7,43 @@ somebody sits in front of it.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from batcher.journal.errors import JournalAbsent, JournalFailed, JournalUnusable, LaneLost, NotAJournal, WaveRefused
+from batcher.journal.errors import (
+    JournalAbsent,
+    JournalFailed,
+    JournalUnusable,
+    LaneLost,
+    NotAJournal,
+    WaveRefused,
+    unusable,
+)
 from batcher.journal.place import WavePlace
 from batcher.journal.postgres.address import Address
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
 from batcher.journal.postgres.link import Patience
 from batcher.journal.postgres.of_service import service_wave
+from batcher.logger import get_logger
 from batcher.text import counted
+
+log = get_logger("batcher.journal")
 
 _AT_HAND = Patience(answer_s=30.0, grace_s=10.0)
 
 
 @contextmanager
 def opened(address: Address, patience: Patience = _AT_HAND) -> Iterator[PostgresKeeper]:
-    """The waves in the database at *address*. Raises `UserError`, also of what fails while the context lasts."""
+    """The waves in the database at *address*. Raises `UserError`, also of what fails while the context lasts.
+
+    Where that is away meanwhile it is said, and waited for by *patience*.
+    """
     try:
         keeper = PostgresKeeper(address, patience=patience, program="batcher (looks)")
+        keeper.link.on_away = lambda reason: log.warning("database.away", reason=reason)
         try:
             yield keeper
         finally:
             keeper.close()
     except (NotAJournal, JournalFailed) as error:
-        raise JournalUnusable(f"{error}.") from error
+        raise unusable(error) from error
 
 
 @contextmanager

@@ -8,8 +8,10 @@ import threading
 class Wire:
     """Hands bytes on between whoever connects to its *port* and the server at *target*, until told otherwise."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, lasts: int | None = None) -> None:
+        """*lasts* is after how many pieces that went up it is closed; None: it is not."""
         self._target = target
+        self._left = lasts
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._pairs: list[tuple[socket.socket, socket.socket, dict[str, threading.Event]]] = []
@@ -66,6 +68,11 @@ class Wire:
         with contextlib.suppress(OSError):
             while taken := source.recv(65536):
                 flow.wait()
+                if way == "up" and self._left is not None:
+                    self._left -= 1
+                    if self._left < 0:
+                        self.close()
+                        break
                 sink.sendall(taken)
         flow.wait()  # the end comes after what is held back, as in a network
         with contextlib.suppress(OSError):

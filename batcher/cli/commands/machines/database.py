@@ -39,10 +39,10 @@ def prepare_command(url: str, apply: bool, as_json: bool) -> int:
 
     Tables are made, or brought to this version, in one transaction: waves that run meanwhile are not harmed.
 
-    Exits with 0 where nothing is left to be changed, with 1 where something is and --apply was not given, and with 2
-    where no wave can be kept there.
+    Exits with 0 where nothing is left to be changed, with 1 where something is and --apply was not given, with 2
+    where no wave can be kept there, and with 3 where the database is away.
     """
-    from batcher.journal.errors import JournalFailed, NotAJournal
+    from batcher.journal.errors import JournalFailed, NotAJournal, unusable
     from batcher.journal.postgres.address import Address
 
     address = Address.of(url)
@@ -57,7 +57,7 @@ def prepare_command(url: str, apply: bool, as_json: bool) -> int:
         finally:
             link.close()
     except (JournalFailed, NotAJournal) as error:
-        raise UserError(str(error)) from error
+        raise unusable(error) from error
 
 
 def _prepare(link: "DatabaseLink", *, apply: bool, as_json: bool) -> int:
