@@ -61,6 +61,8 @@ class LearningPacer:
         self.pacer = Pacer(self._finder.ceiling, clock)
         self._out = False
         self._said_at = -inf
+        self._let_in_at = clock.monotonic()  # when that was answered; at first, when it began
+        self._refused_since: float | None = None
         self._steered: tuple[object, ...] = ()
         self._steer()
 
@@ -73,11 +75,13 @@ class LearningPacer:
         """An answer came to a request that left at *sent_at*; *throttled* says that it was turned away."""
         finder, now = self._finder, self._clock.monotonic()
         if throttled is None:
+            self._let_in_at, self._refused_since = now, None
             was_confirmed = finder.confirmed
             finder.accepted(sent_at, now)
             if finder.confirmed and not was_confirmed:
                 log.info("limit.confirmed", calls=self._name, rate=str(finder.named))
         else:
+            self._refused_since = now if self._refused_since is None else self._refused_since
             wait_s = finder.turned_away(sent_at, now, retry_after_s=throttled.retry_after_s, named=throttled.limit)
             if wait_s is not None:
                 wait_s *= 1 + self._rng.random() / 10
@@ -91,6 +95,26 @@ class LearningPacer:
         if wait_s >= _LONG_PAUSE_S or now - self._said_at >= _SAY_EVERY_S:
             self._said_at = now
             log.warning("limit.exceeded", calls=self._name, wait_s=round(wait_s, 2), error_code=throttled.error_code)
+
+    def let_in_within(self, seconds: float) -> bool:
+        """Whether the cloud has let something in lately."""
+        return self._clock.monotonic() - self._let_in_at < seconds
+
+    def shut_out(self, bound_s: float, throttled: Trouble) -> bool:
+        """Whether nothing but refusals, of which *throttled* is the last, has come for *bound_s*.
+
+        A limit is known to let in again when its period, or the wait that the cloud asks for, is over: both are waited
+        for twice.
+        """
+        if self._refused_since is None:
+            return False
+        rate = self._finder.rate
+        known_s = max(throttled.retry_after_s or 0.0, 0.0 if rate is None else rate.period_s)
+        return self._clock.monotonic() - self._refused_since >= max(bound_s, 2 * known_s)
+
+    def forgive(self) -> None:
+        """What was refused up to now counts no more."""
+        self._let_in_at, self._refused_since = self._clock.monotonic(), None
 
     def silence(self, seconds: float | None, reason: str = "") -> None:
         """In an outage: nothing leaves for *seconds*, then one request at a time. None: the outage is over."""
@@ -130,8 +154,8 @@ class LearningPacer:
 
 class Governor:
     """Steers one scope's pacers. *on_give_up* is called when an outage has lasted for *give_up_after_s*, or the better
-    part of a minute where the cloud has never answered this run; and at once where something on the way does not let us
-    through.
+    part of a minute where the cloud has never answered this run; when it has turned all away for as long; and at once
+    where something on the way does not let us through.
     """
 
     def __init__(
@@ -173,12 +197,17 @@ class Governor:
                 self.creates.heard(moment, throttled)
         else:
             self.creates.heard(sent_at, throttled)
+        if throttled is not None:
+            self._see_shut_out(self.creates, throttled)
 
     def read_answered(self, sent_at: float, trouble: Trouble | None) -> None:
         """A look-up ended."""
         troubles = [] if trouble is None else [trouble]
         if self._is_there(sent_at, troubles):
-            self.reads.heard(sent_at, _throttled(troubles))
+            throttled = _throttled(troubles)
+            self.reads.heard(sent_at, throttled)
+            if throttled is not None:
+                self._see_shut_out(self.reads, throttled)
 
     def set_limit(self, limit: Limit) -> None:
         """Our limit of create requests is another one from now on."""
@@ -187,6 +216,8 @@ class Governor:
     def go_on(self) -> None:
         """Another try after a halt: an outage that led to it is over until the next failure."""
         self._outage, self.worked = OutageDetector(), False
+        self.creates.forgive()
+        self.reads.forgive()
         self.creates.silence(None)
         self.reads.silence(None)
 
@@ -234,7 +265,7 @@ class Governor:
             return
         lasted_s, bound_s = self._outage.out_for(now), self.give_up_after_s
         if bound_s is not None and lasted_s >= bound_s:
-            self._give_up(trouble, bound_s)
+            self._give_up(trouble, f"given no sound answer for {duration_text(bound_s)}", self._outage.said)
             return
         if not self.worked:
             if lasted_s >= _NEVER_WORKED_S and self._outage.probes >= _NEVER_WORKED:
@@ -248,14 +279,26 @@ class Governor:
         self.creates.silence(silence_s, "most attempts fail")
         self.reads.silence(silence_s, "most attempts fail")
 
-    def _give_up(self, trouble: Trouble, bound_s: float) -> None:
+    def _see_shut_out(self, calls: LearningPacer, throttled: Trouble) -> None:
+        """Give up where *calls*, of which *throttled* came last, have been turned away for too long.
+
+        Look-ups alone stop nothing while create requests are let in.
+        """
+        bound_s = self.give_up_after_s
+        if bound_s is None or not calls.shut_out(bound_s, throttled):
+            return
+        if calls is self.reads and self.creates.let_in_within(bound_s):
+            return
+        said = (throttled.error_msg or throttled.error_code or throttled.kind.value).rstrip(".")
+        self._give_up(throttled, f"turned every request away for {duration_text(bound_s)}", said)
+
+    def _give_up(self, trouble: Trouble, what: str, said: str) -> None:
         self._on_give_up(
             Trouble(
                 fate=trouble.fate,
                 kind=trouble.kind,
                 error_code=trouble.error_code,
-                error_msg=f"the cloud has given no sound answer for {duration_text(bound_s)}, which is what "
-                f"--give-up-after allows; the last was: {self._outage.said}",
+                error_msg=f"the cloud has {what}, which is what --give-up-after allows; the last was: {said}",
             )
         )
 

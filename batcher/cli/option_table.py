@@ -197,7 +197,7 @@ OPTIONS: tuple[SettingOption, ...] = (
     SettingOption(
         name='give_up_after',
         group='When things go wrong',
-        help='Stop a scope whose cloud has given no sound answer for so long; until then it waits. One whose cloud has not answered once in this run stops within a minute or so, whatever this says. [BATCHER_GIVE_UP_AFTER; default 1h]',
+        help='Stop a scope whose cloud has given no sound answer for so long, or has turned every request away; until then it waits. One whose cloud has not answered once in this run stops within a minute or so, whatever this says. [BATCHER_GIVE_UP_AFTER; default 1h]',
         metavar='SECONDS',
         is_switch=False,
         is_path=False,

@@ -77,8 +77,9 @@ class RunSettings(BaseModel):
     give_up_after: Seconds | None = Field(
         default=3600.0,
         gt=0,
-        description="Stop a scope whose cloud has given no sound answer for so long; until then it waits. One whose "
-        "cloud has not answered once in this run stops within a minute or so, whatever this says.",
+        description="Stop a scope whose cloud has given no sound answer for so long, or has turned every request away; "
+        "until then it waits. One whose cloud has not answered once in this run stops within a minute or so, whatever "
+        "this says.",
     )
     max_failures: MaxFailuresSetting = Field(
         default=None, description="Stop the wave at so many failed entries: `20`, or `5%` of the manifest."

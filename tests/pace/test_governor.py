@@ -291,5 +291,44 @@ def test_a_way_that_has_worked_is_waited_for() -> None:
         assert Heard([(0.1, before), *[(8.0, PAGE)] * 40]).given_up == []
 
 
+def test_refusals_alone_have_the_same_bound() -> None:
+    """Nothing but 429 for an hour; what is let in between begins the hour anew."""
+    refused: list[tuple[float, Made | Trouble]] = [(60.0, THROTTLED)] * 70
+    heard = Heard(refused)
+    assert round(heard.given_up_at) == 60 + 3600
+    assert "turned every request away for 1h" in (heard.given_up[0].error_msg or "")
+    assert Heard([*refused[:59], (60.0, Made("task")), *refused[:59]]).given_up == []
+
+
+def test_a_wait_that_the_cloud_asks_for_is_waited_for_twice() -> None:
+    asked: tuple[float, Made | Trouble] = (60.0, replace(THROTTLED, retry_after_s=3000.0))
+    assert round(Heard([asked] * 200).given_up_at) == 60 + 6000
+
+
+def test_refused_look_ups_alone_stop_nothing_while_requests_are_let_in() -> None:
+    for lets_in, stops in ((True, False), (False, True)):
+        assert bool(hours_of_refused_look_ups(lets_in=lets_in)) is stops
+
+
+def hours_of_refused_look_ups(*, lets_in: bool) -> list[Trouble]:
+    """What the scope was given up for."""
+    given_up: list[Trouble] = []
+
+    async def main() -> None:
+        clock = virtual_clock()
+        governor = Governor(
+            clock, random.Random(1), limit=None, read_limit=None, give_up_after_s=3600.0, on_give_up=given_up.append
+        )
+        for _ in range(120):
+            await asyncio.sleep(60.0)
+            governor.read_answered(clock.monotonic(), THROTTLED)
+            if lets_in:
+                governor.create_answered("job-1", clock.monotonic(), [Made("task")])
+
+    with capture_logs():
+        run(main)
+    return given_up
+
+
 def test_who_does_not_let_us_through_is_not_asked_again() -> None:
     assert Heard([(0.1, Made("task")), (0.1, BARRED)]).given_up == [BARRED]
