@@ -16,6 +16,8 @@ from batcher.manifest.labels import ANY_LABELS, LabelFilter
 class WaveEntry:
     """An entry of one of the waves. *status* None: it has no result yet; *verdict* None: nobody has followed it yet.
 
+    *is_unwritten*: its journal has the result for which there is no line.
+
     *index* is its place in the manifest. *nth* counts the entries of its wave with the same scope and key, which
     `--allow-duplicates` lets repeat, from 0.
     """
@@ -30,6 +32,7 @@ class WaveEntry:
     nth: int = 0
     said: str | None = None  # the result's own message, where nothing was created
     finished_at: datetime | None = None
+    is_unwritten: bool = False
 
     @property
     def name(self) -> tuple[Hashable, ...]:

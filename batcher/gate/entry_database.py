@@ -124,7 +124,7 @@ class EntryDatabase:
 
     def missing(self, wave: int, index: int) -> MissingEntry:
         """An entry without a result; of one that no journal tells of, nothing is known but its place."""
-        found = self._one(_MISSING, (wave, index)) or (f"entry {index + 1}", None, None, None, False, None)
+        found = self._one(_MISSING, (wave, index)) or (f"entry {index}", None, None, None, False, None)
         return MissingEntry(*found)
 
     # --- runs of the same entry -------------------------------------------------------------------------

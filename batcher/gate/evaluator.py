@@ -30,6 +30,7 @@ class Blocker:
     why: str
     differences: tuple[Difference, ...] = ()
     ended: bool = True
+    is_unwritten: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,8 +130,7 @@ def _with_halves_of(entry: WaveEntry, latest: VerdictLine, earlier: VerdictLine)
 def _blockers(entry: WaveEntry, acceptances: Sequence[Acceptance], today: date, used: _Used) -> Iterator[Blocker]:
     line = entry.verdict
     if entry.status is None:
-        why = entry.said or "no result yet: the wave has not ended"
-        yield _blocker(entry, why)
+        yield replace(_blocker(entry, _why_no_line(entry)), is_unwritten=entry.is_unwritten)
     elif entry.status is not Status.CREATED:
         yield _blocker(entry, f"{entry.status.value.replace('_', ' ')}: {entry.said or 'not all of it was created'}")
     elif line is None:
@@ -139,6 +139,14 @@ def _blockers(entry: WaveEntry, acceptances: Sequence[Acceptance], today: date, 
         yield replace(_blocker(entry, line.reason or "the comparison has not ended"), ended=False)
     else:
         yield from _differing(entry, line, acceptances, today, used)
+
+
+def _why_no_line(entry: WaveEntry) -> str:
+    if entry.is_unwritten:
+        return "the line is missing, and the journal has its result: `batcher results` writes it again"
+    if entry.job_id is None:  # no journal tells of it
+        return "no line: the wave has not ended, or the line was lost; its journal would tell"
+    return "no result yet: the wave has not ended"
 
 
 def _differing(

@@ -26,8 +26,6 @@ from batcher.life.result import Result
 from batcher.manifest.labels import ANY_LABELS, LabelFilter
 from batcher.wave.results_file import ResultsError, parsed_line, raw_lines, result_in
 
-_UNWRITTEN = "its line is not in the results yet: `batcher results` brings it"
-
 
 @dataclass(frozen=True, slots=True)
 class WaveReader:
@@ -240,7 +238,7 @@ def _wave_entry(file: str, row: EntryRow, result: Any = None, line: VerdictLine 
             nth=row.nth,
             status=None,
             verdict=None,
-            said=_UNWRITTEN if missing.unwritten else None,
+            is_unwritten=missing.unwritten,
         )
     return WaveEntry(
         file=file,

@@ -77,6 +77,14 @@ class WaveFiles(Struct, frozen=True):
         return cls(None, journal, is_named=True, wave=wave)
 
     @property
+    def is_followed(self) -> bool:
+        """Whether there are verdicts of it. A file without a line is none: a watch that could not begin leaves one."""
+        try:
+            return self.verdicts.stat().st_size > 0
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
+    @property
     def verdicts(self) -> Path:
         """Where its verdicts stand: `wave.jsonl` has them in `wave.verdicts.jsonl`.
 

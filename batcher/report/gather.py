@@ -296,7 +296,7 @@ def read_verdicts(
 
     *journal*, *entries*, *labels* and *served* are of `gather`.
     """
-    if not WaveFiles.of(results).verdicts.exists():
+    if not WaveFiles.of(results).is_followed:
         return None
     said = None if entries is None else {results: entries}
     named = None if served is None else {results: served.name}

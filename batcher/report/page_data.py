@@ -142,7 +142,7 @@ def gather_page(
     with *labels* are on the page. *served* is how the one wave is known that a service reports on.
     """
     said = entries or {}
-    followed = any(WaveFiles.of(path).verdicts.exists() for path in results)
+    followed = any(WaveFiles.of(path).is_followed for path in results)
     read = entries_of(results, journal=journal, entries=said, labels=labels)
     table = read.table
     plain = ReviewState.CONSISTENT if followed else ReviewState.CREATED

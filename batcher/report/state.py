@@ -65,7 +65,7 @@ _SAID = {
     ReviewState.CANCELLED: "cancelled",
     ReviewState.UNKNOWN: "not known",
     ReviewState.NOT_SUBMITTED: "not submitted: the wave stopped before",
-    ReviewState.NO_RESULT: "without a result: the wave has not ended",
+    ReviewState.NO_RESULT: "without a result line",
     ReviewState.NOT_ENDED: "not followed to the end",
     ReviewState.NOT_FOLLOWED: "not followed yet",
     ReviewState.ACCEPTED: "accepted: what differs may differ",

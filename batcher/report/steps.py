@@ -25,7 +25,8 @@ _ADVICE = {
     ReviewState.CANCELLED: "Somebody cancelled the comparison: ask who, then compare again.",
     ReviewState.UNKNOWN: "Not all of it was compared. Where a table cannot be (no primary key, say), no repeat helps: "
     "the reason tells. Else compare again.",
-    ReviewState.NO_RESULT: "The wave runs still, or was killed: the same command goes on with it.",
+    ReviewState.NO_RESULT: "The wave runs still, or was killed: the same command goes on with it. Or lines of "
+    "the file were lost: `batcher results` writes them again from the journal.",
     ReviewState.NOT_ENDED: "The watch ended before the comparison did: the same command goes on.",
     ReviewState.NOT_FOLLOWED: "Created, and nobody has looked yet what they came to.",
 }

@@ -330,7 +330,37 @@ def test_a_line_that_only_the_journal_has_is_told(batcher: Batcher) -> None:
     write_results(4, None)
     there(WaveFiles.of(RESULTS).journal, ENTRIES)
     whys = [blocker["why"] for blocker in batcher("gate", RESULTS, "--json").json["blockers"]]
-    assert whys == ["its line is not in the results yet: `batcher results` brings it"] * 2
+    assert whys == ["the line is missing, and the journal has its result: `batcher results` writes it again"] * 2
+    told = batcher("gate", RESULTS).out
+    assert "(entry 4), job-5 (entry 5)" in told
+    assert f"batcher results {WaveFiles.of(RESULTS).journal} -o {RESULTS}" in told
+
+
+def test_an_entry_without_a_line_is_named_by_its_number_where_there_is_no_journal(batcher: Batcher) -> None:
+    """Nobody knows whether the wave has not ended or the line was deleted: both are said."""
+    write_results(ENTRIES, ENTRIES)
+    RESULTS.write_bytes(b"".join(RESULTS.read_bytes().splitlines(keepends=True)[:-1]))
+    told = batcher("gate", RESULTS)
+    assert told.code == 1
+    assert f"job entry {ENTRIES - 1}  no line: the wave has not ended, or the line was lost" in told.out
+
+
+def test_a_watch_that_could_not_begin_leaves_nothing_that_counts(
+    batcher: Batcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has made the file of verdicts by then: one without a line is none."""
+    write_results(ENTRIES, ENTRIES)
+    there(WaveFiles.of(RESULTS).journal, ENTRIES)
+    WaveFiles.of(RESULTS).verdicts.unlink()
+    commands = (("report", RESULTS), ("gate", RESULTS), ("select", RESULTS, "--recheck", "unknown", "-o", "n.jsonl"))
+    before = [batcher(*command) for command in commands]
+    monkeypatch.delenv("BATCHER_TOKEN", raising=False)
+    ended = batcher("watch", RESULTS)
+    assert (ended.code, "no credential" in ended.err) == (2, True)
+    assert WaveFiles.of(RESULTS).verdicts.read_bytes() == b""
+    assert [batcher(*command) for command in commands] == before
+    assert "not followed" not in before[0].out
+    assert "has no verdicts yet" in before[2].err
 
 
 def test_a_journal_elsewhere_is_named(batcher: Batcher) -> None:

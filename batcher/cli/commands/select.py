@@ -151,9 +151,9 @@ def _recheck(
     from batcher.wave.known_files import MANIFEST
 
     again = Recheck(_parsed("--recheck", recheck, Verdict), chosen)
-    verdicts = WaveFiles.of(results).verdicts
-    if not verdicts.exists():
-        raise UserError(f"{results} has no verdicts yet ({verdicts.name}): run `batcher watch {results}` first.")
+    files = WaveFiles.of(results)
+    if not files.is_followed:
+        raise UserError(f"{results} has no verdicts yet ({files.verdicts.name}): run `batcher watch {results}` first.")
     with reading(journal_of(results, journal)) as record:
         refuse_outputs([], {"-o": path}, but=[MANIFEST], and_not=_manifest_of(record))
         lines = again.lines(record, (entry.verdict for entry in entries_of([results]) if entry.verdict))

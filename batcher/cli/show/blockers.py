@@ -13,6 +13,7 @@ from rich.text import Text
 from batcher.follow.verdict import Verdict
 from batcher.gate.evaluator import Blocker
 from batcher.gate.told import AnyGate
+from batcher.journal.files import journal_in_place
 from batcher.report.state import RECHECKED, ReviewState, state_in_the_way
 from batcher.text import counted, printable
 
@@ -42,6 +43,8 @@ _AFTER = {
     ReviewState.NOT_ENDED: "go on following them",
     ReviewState.NOT_FOLLOWED: "follow them to their verdicts",
 }
+
+_WRITE = "have the journal write what is missing, each result once"
 
 
 @dataclass(slots=True)
@@ -110,7 +113,7 @@ def _lines(state: ReviewState, group: _Group, several: bool, advice: Advice | No
     yield Text(f"  {group.count:,} {state.said}", _STYLES.get(state.tone, "default"))
     for (file, why), alike in group.alike.items():
         where = f"{printable(file)}  " if several else ""
-        jobs = ", ".join(printable(blocker.job_id or blocker.key, 60) for blocker in alike.named)
+        jobs = ", ".join(_name(blocker) for blocker in alike.named)
         more = f" and {alike.count - len(alike.named):,} more" if alike.count > len(alike.named) else ""
         line = Text(f"    {where}{'job' if alike.count == 1 else 'jobs'} {jobs}{more}", "bold")
         yield line.append(f"  {printable(why, 400)}" if why else "", "not bold")
@@ -118,11 +121,11 @@ def _lines(state: ReviewState, group: _Group, several: bool, advice: Advice | No
         yield Text(f"    … and {counted(group.left, 'further entry', 'further entries')}; --json has them all", "dim")
     if advice is None:
         return
-    examples: dict[str, Blocker] = {}
+    examples: dict[tuple[str, bool], Blocker] = {}
     for (file, _), alike in group.alike.items():
-        examples.setdefault(file, alike.named[0])
+        examples.setdefault((file, alike.named[0].is_unwritten), alike.named[0])
     said = None
-    for file, example in islice(examples.items(), _NAMED):
+    for (file, _), example in islice(examples.items(), _NAMED):
         why, typed = advice(state, file, example)
         if why != said:
             yield Text(f"    # {why}", "dim")
@@ -132,14 +135,26 @@ def _lines(state: ReviewState, group: _Group, several: bool, advice: Advice | No
         yield Text(f"    … likewise for {counted(left, 'further file')}", "dim")
 
 
-def of_files(state: ReviewState, file: str, example: Blocker) -> tuple[str, str]:
-    """An `Advice` for a wave whose files lie here."""
+def _name(blocker: Blocker) -> str:
+    """What is looked for in the manifest where there is no line: its number as well."""
+    name = printable(blocker.job_id or blocker.key, 60)
+    is_named_by_number = blocker.job_id is None or blocker.index < 0
+    return name if blocker.status is not None or is_named_by_number else f"{name} (entry {blocker.index})"
+
+
+def of_files(state: ReviewState, file: str, example: Blocker, journal: Path | None = None) -> tuple[str, str]:
+    """An `Advice` for a wave whose files lie here. *journal* is its journal; None: that beside them."""
+    if example.is_unwritten:
+        path = journal or journal_in_place(Path(file))
+        return _WRITE, f"batcher results {_quoted(str(path))} -o {_quoted(file)}"
     return _AFTER[state], _command(state, file, example)
 
 
 def advice_for(journal: "JournalPlace | None") -> Advice:
     """The `Advice` for a wave whose copy lies here, and whose journal is at that place; None: beside it."""
-    return of_files if journal is None or isinstance(journal, Path) else in_database(str(journal))
+    if journal is None or isinstance(journal, Path):
+        return lambda state, file, example: of_files(state, file, example, journal)
+    return in_database(str(journal))
 
 
 def in_database(place: str) -> Advice:
@@ -147,6 +162,8 @@ def in_database(place: str) -> Advice:
     journal = f"--journal {shlex.quote(place)}"
 
     def advice(state: ReviewState, file: str, example: Blocker) -> tuple[str, str]:
+        if example.is_unwritten:
+            return _WRITE, f"batcher results {journal} -o {_quoted(file)}"
         if state is ReviewState.NO_RESULT:
             return "a run of it goes on, and so do workers; where it stands:", f"batcher status {journal}"
         typed = _command(state, file, example)

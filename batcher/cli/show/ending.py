@@ -149,7 +149,7 @@ def _next(
         if status.failed or status.partial:
             yield f"batcher select {name} --status failed,partial -o next.jsonl", "what failed, as a manifest to mend"
         if status.created:
-            if WaveFiles.of(results).verdicts.exists():
+            if WaveFiles.of(results).is_followed:
                 yield f"batcher gate {name}", "GO or NO-GO, over this wave and, named beside it, any other"
             else:
                 yield f"batcher watch {name}", "follow the comparisons to their verdicts"
