@@ -422,7 +422,8 @@ async def test_workers_are_told_with_what_they_have_and_what_they_cannot_take(
         id = (await one.submit(csv(100), "rate=20/s"))["id"]
 
         async def says(what: str) -> bool:
-            return what in str((await one.get(f"/v1/waves/{id}"))["scopes"][0]["reason"])
+            told = await one.get(f"/v1/waves/{id}")
+            return what in str(told["scopes"][0]["reason"]) and told["reason"] == told["scopes"][0]["reason"]
 
         await eventually(lambda: says("no worker is there"))
         monkeypatch.delenv("BATCHER_TOKEN")
@@ -434,6 +435,7 @@ async def test_workers_are_told_with_what_they_have_and_what_they_cannot_take(
         monkeypatch.setenv("BATCHER_TOKEN", "simulated-token")
         async with serving(tmp_path, database=address, workers=2) as two:
             await two.created(id, 1)
+            assert (await two.get(f"/v1/waves/{id}"))["reason"] is None
             workers = (await one.get("/v1/workers"))["workers"]
             assert len(workers) == 2
             (held,) = [worker for worker in workers if worker["scopes"]]
@@ -443,6 +445,15 @@ async def test_workers_are_told_with_what_they_have_and_what_they_cannot_take(
             assert 0 < held["scopes"][0]["lease_left_s"] <= 15
             (scope,) = (await one.get("/v1/scopes"))["scopes"]
             assert (scope["worker"], scope["waves"]) == (held["id"], [id])
+
+
+async def test_a_service_of_one_machine_without_a_worker_says_so(cloud: Simulator, tmp_path: Path) -> None:
+    async with serving(tmp_path, workers=0) as one:
+        told = await one.submit(csv(3))
+        assert (told["state"], told["reason"]) == (
+            "queued",
+            "this service runs no waves: it was started with --workers 0",
+        )
 
 
 async def test_a_database_that_is_away_is_told_of_and_comes_back(

@@ -140,6 +140,8 @@ class Runner:
     def told(self, row: WaveRow) -> dict[str, Any]:
         """The wave as it is told, see `WaveModel`."""
         run = self._runs.get(row.id)
+        if not self._workers and row.state is State.QUEUED and row.reason is None:
+            row = replace(row, reason="this service runs no waves: it was started with --workers 0")
         return wave_told(row) if run is None else wave_told(row, run.status(), run.following())
 
     def feed(self, id: str) -> Feed:

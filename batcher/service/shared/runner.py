@@ -12,6 +12,8 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
+from msgspec.structs import replace
+
 from batcher.clock import Clock
 from batcher.errors import BatcherError
 from batcher.journal.postgres.link import DatabaseLink
@@ -34,7 +36,7 @@ from batcher.service.shared.local_workers import LocalWorkers
 from batcher.service.shared.mirror import Mirror
 from batcher.service.shared.opening import SharedOpener, is_to_open, with_trouble
 from batcher.service.shared.register import SharedRegister
-from batcher.service.shared.sights import Pace, following_of, status_of
+from batcher.service.shared.sights import Pace, following_of, status_of, why_untaken
 from batcher.service.shared.told_lines import ToldLines
 from batcher.wave.status import WaveStatus
 
@@ -136,6 +138,8 @@ class SharedRunner:
         """The wave as it is told, see `WaveModel`."""
         status = self._status(row)
         row = self._left.told(row)
+        if status is not None and row.state is State.RUNNING and row.reason is None:
+            row = replace(row, reason=why_untaken(self._standings[row.id], self._seen_workers))
         return wave_told(row, status, None if status is None else following_of(self._standings[row.id]))
 
     def statuses(self) -> list[WaveStatus]:

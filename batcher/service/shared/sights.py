@@ -156,6 +156,14 @@ def _scope(standing: SharedStanding, scope: SharedScope, workers: Sequence[SeenW
     )
 
 
+def why_untaken(standing: SharedStanding, workers: Sequence[SeenWorker]) -> str | None:
+    """Why a wave waits of which no worker has anything, though there is work; None: one has, or may at any moment."""
+    left = [scope for scope in standing.scopes if scope.settled < scope.entries]
+    if standing.stage != "waiting" or not all(scope.is_waiting for scope in left):
+        return None
+    return nobody_takes(left[0], workers)
+
+
 def nobody_takes(scope: SharedScope, workers: Sequence[SeenWorker]) -> str:
     """Why a scope waits that nobody has, for people."""
     if not workers:
