@@ -36,7 +36,7 @@ from batcher.life.entry import Scope
 from batcher.life.result import Result
 from batcher.manifest import open_manifest
 from batcher.masking import mask_text
-from batcher.memory import MANY, give_back
+from batcher.memory import MANY, trim
 from batcher.scopes import run_defaults, with_project
 from batcher.settings import RunSettings
 from batcher.settings.credentials import credential_sources
@@ -315,7 +315,7 @@ class Wave:
         self._stack.callback(self._forget_unbegun)  # runs with the journal closed, and the wave still held
         self._stack.push_async_callback(opened.keeper.aclose)
         if opened.start.entries >= MANY:
-            await asyncio.to_thread(give_back)  # what planning took would lie idle as long as the wave runs
+            await asyncio.to_thread(trim)  # what planning took would lie idle as long as the wave runs
         return opened
 
     def _engine_of(

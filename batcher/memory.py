@@ -3,14 +3,19 @@
 import gc
 
 MANY = 50_000
-"""Entries of a wave whose plan leaves so much that it is worth the time."""
+"""Entries of a wave that leaves so much that it is worth the time."""
 
 
 def give_back() -> None:
-    """Collect what only cycles hold, and give back what is free, where the allocator is glibc's."""
+    """Collect what only cycles hold, which stops all threads for a moment, and `trim`."""
+    gc.collect()
+    trim()
+
+
+def trim() -> None:
+    """Give back what is free, where the allocator is glibc's."""
     import ctypes  # takes 5 ms, which a small wave need not wait for
 
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if malloc_trim is not None:
+        malloc_trim(0)

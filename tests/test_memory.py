@@ -27,7 +27,7 @@ async def test_what_planning_took_is_given_back_before_a_large_wave_runs(
 ) -> None:
     given: list[int] = []
     monkeypatch.setattr(api, "MANY", 3)
-    monkeypatch.setattr(api, "give_back", lambda: given.append(1))
+    monkeypatch.setattr(api, "trim", lambda: given.append(1))
     rows = "".join(f"job-{number},objects\n" for number in range(entries))
     Path("jobs.csv").write_text(f"job_id,object_level_compare_type\n{rows}")
     monkeypatch.setenv("BATCHER_ENDPOINT", "http://127.0.0.1:1")
