@@ -177,7 +177,7 @@ class SharedStatus:
             )  # fmt: skip
         if is_open:
             orders = self.sight.standing.orders
-            reason = orders.stop or orders.paused or scope.paused or self._long_free(scope)
+            reason = orders.why_kept_back or scope.paused or self._long_free(scope)
         return ScopeStatus(
             endpoint=scope.endpoint, project_id=scope.project_id, entries=scope.entries, settled=scope.settled,
             in_flight=0, rate_text=self._pace, reason=reason, paused_until_s=0.0 if reason else None,

@@ -204,6 +204,13 @@ def test_a_wave_whose_planner_has_not_given_its_orders_yet_is_not_stopped(
     told = batcher("status", "--journal", str(place))
     assert (told.code, "night-3  planning" in told.out, "stopped" in told.out) == (0, True, False)
     assert "nobody takes it yet" in told.out
+    batcher("control", "--journal", str(place), "rate", "2/s")
+    told = batcher("control", "--journal", str(place), "pause")
+    assert "nobody takes it yet" in told.out
+    assert "paused (by the operator)" in told.out
+    assert "rate 2/s, ordered" in told.out
+    told = batcher("status", "--journal", str(place), "--json")
+    assert [told.json["waves"][0]["orders"][name] for name in ("stop", "are_awaited")] == [None, True]
     follow = ["results", "--journal", str(place), "-o", "c.jsonl", "--follow"]
     program = Program(follow, folder=tmp_path, environment={})
     order_wave(keeper.link, record.number, paused="by hand")

@@ -8,14 +8,16 @@ Invariants:
 - A deadline is kept by the database's clock, the one that machines share.
 """
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET, Struct, UnsetType
 
 from batcher.errors import UserError
 from batcher.journal.postgres.link import DatabaseLink
 
-_BEING_PLANNED = "it is being planned"
+AWAITED: Final = ":awaited"
+"""What is kept in place of the reason to stop while whoever plans the wave has yet to give its orders. Reasons are for
+people, and none begins with a colon."""
 
 
 class Orders(Struct, frozen=True, kw_only=True):
@@ -24,7 +26,8 @@ class Orders(Struct, frozen=True, kw_only=True):
     *stop* and *paused* say why, for people; *rate*, *read_rate* and *concurrency* are written as the settings of
     `batcher run`, None: as the wave's settings have them. *deadline_in_s* is when nothing new is sent any more, seconds
     from now, negative where that is past. *scope_paused* and *scope_rate* are for all waves in the scope. *forbids* is
-    what keeps anything new from being sent now, one of `batcher.journal.errors.WHY_REFUSED`.
+    what keeps anything new from being sent now, one of `batcher.journal.errors.WHY_REFUSED`. *are_awaited*: whoever
+    plans the wave has yet to say what they are; until then nobody takes it, which is no stop.
     """
 
     version: int
@@ -39,23 +42,24 @@ class Orders(Struct, frozen=True, kw_only=True):
     scope_paused: str | None = None
     scope_rate: str | None = None
     forbids: str | None = None
+    are_awaited: bool = False
 
     @property
-    def are_awaited(self) -> bool:
-        """Whether whoever plans the wave has yet to say what they are: until then nobody takes it."""
-        return self.stop == _BEING_PLANNED
+    def why_kept_back(self) -> str | None:
+        """Why nothing new of the wave is sent, for people: it was stopped, is being planned, or paused."""
+        return self.stop or ("it is being planned" if self.are_awaited else self.paused)
 
 
 def orders_of(link: DatabaseLink, wave: int, place: int | None = None) -> Orders:
     """The orders for the wave with that number in the database, in the scope that it numbers *place* (None: whichever).
     Raises `JournalFailed`."""
     row = link.row(
-        "SELECT coalesce(o.version, 0) + coalesce(s.orders, 0), o.stop, o.paused, o.rate, o.read_rate, o.concurrency, "
-        "coalesce(o.priority, 0), extract(epoch FROM o.deadline_at - clock_timestamp())::float8, o.max_failures, "
-        "s.paused, s.rate, forbidden(w.number, s.id) "
+        "SELECT coalesce(o.version, 0) + coalesce(s.orders, 0), nullif(o.stop, %s), o.paused, o.rate, o.read_rate, "
+        "o.concurrency, coalesce(o.priority, 0), extract(epoch FROM o.deadline_at - clock_timestamp())::float8, "
+        "o.max_failures, s.paused, s.rate, forbidden(w.number, s.id), coalesce(o.stop = %s, false) "
         "FROM waves w LEFT JOIN wave_orders o ON o.wave = w.number LEFT JOIN scopes s ON s.id = %s "
         "WHERE w.number = %s",
-        (place, wave),
+        (AWAITED, AWAITED, place, wave),
     )
     return Orders(version=0) if row is None else Orders(**dict(zip(Orders.__struct_fields__, row, strict=True)))
 
@@ -111,7 +115,7 @@ def hold_until_ordered(link: DatabaseLink, wave: int) -> None:
             "WITH planless AS (SELECT number FROM waves WHERE number = %s AND NOT planned FOR UPDATE SKIP LOCKED) "
             "UPDATE wave_orders o SET stop = %s, version = version + 1 "
             "FROM planless WHERE o.wave = planless.number",
-            (wave, _BEING_PLANNED),
+            (wave, AWAITED),
         ),
         writing=True,
     )

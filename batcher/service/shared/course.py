@@ -28,7 +28,7 @@ def what_follows(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
     orders = standing.orders
     if not row.is_open or row.state not in (State.RUNNING, State.PAUSED):
         return {}
-    if orders.stop is not None and not orders.are_awaited:
+    if orders.stop is not None:
         return {"state": State.STOPPING, "reason": orders.stop}
     if orders.paused is not None and row.state is State.RUNNING:
         return {"state": State.PAUSED, "reason": orders.paused}
@@ -40,7 +40,8 @@ def what_follows(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
 def taken_up(row: WaveRow, standing: SharedStanding) -> Mapping[str, Any]:
     """What changes of *row*, which had come to rest, where somebody goes on with its wave past the services."""
     orders = standing.orders
-    if not row.is_final or orders.stop is not None or standing.is_forbidden or standing.settled >= standing.entries:
+    is_kept_back = orders.stop is not None or orders.are_awaited or standing.is_forbidden
+    if not row.is_final or is_kept_back or standing.settled >= standing.entries:
         return {}
     return {
         "state": State.RUNNING if orders.paused is None else State.PAUSED,

@@ -142,9 +142,8 @@ def _scope(standing: SharedStanding, scope: SharedScope, workers: Sequence[SeenW
     orders = standing.orders
     reason = None
     if scope.settled < scope.entries or scope.is_waiting:
-        reason = (
-            orders.stop or orders.paused or scope.paused or (nobody_takes(scope, workers) if scope.is_waiting else None)
-        )
+        untaken = nobody_takes(scope, workers) if scope.is_waiting else None
+        reason = orders.why_kept_back or scope.paused or untaken
     return ScopeStatus(
         endpoint=scope.endpoint,
         project_id=scope.project_id,

@@ -204,8 +204,7 @@ def _orders(standing: SharedStanding) -> Iterator[str]:
         return  # there is nothing left that they could be for
     if orders.are_awaited:
         yield "nobody takes it yet. Where that lasts, who planned it is gone: the same command again goes on"
-        return
-    if (ended := _ENDINGS.get(orders.forbids or "")) is not None:
+    elif (ended := _ENDINGS.get(orders.forbids or "")) is not None:
         why = f" ({printable(orders.stop)})" if orders.stop else ""
         yield f"{ended}{why}: nothing new of it is sent"
     if orders.paused is not None:
