@@ -246,21 +246,26 @@ def finish(manifest: str, results: str, share: float = 1.0, doubtful: int | None
 
 
 def taking_up(port: int, manifest: str, results: str) -> Figures:
-    """Taking up a wave that is not done, until its first few requests were answered; it goes on another time."""
-    from batcher import Wave
+    """Taking up a wave that is not done, until its first few requests were answered; `stopping_cpu_s` is what it takes
+    to stop it again in order, with a line for each entry that stays open. So it is found as it was, and goes on
+    another time."""
+    from batcher import Stop, StopKind, Wave
 
-    async def main() -> None:
+    async def main() -> float:
         keywords: dict[str, Any] = {"endpoint": f"http://127.0.0.1:{port}", "project_id": "p", "rate": "10/s"}
         async with Wave(Path(manifest), Path(results), **keywords) as running:
             before = running.status().settled
             task = asyncio.create_task(running.run())
             while running.status().settled < before + 3 and not task.done():  # noqa: ASYNC110 - from outside
                 await asyncio.sleep(0.01)
-            running.abandon()
-            await asyncio.wait({task})
+            taken_up = time.process_time()
+            running.stop(Stop(StopKind.ASKED, "it was measured"))
+            end = await task
+            require(end.status.not_submitted > 0 and end.status.open == 0)
+        return taken_up
 
-    asyncio.run(main())
-    return {"cpu_s": time.process_time(), "peak_mb": peak_mb()}
+    taken_up = asyncio.run(main())
+    return {"cpu_s": taken_up, "stopping_cpu_s": time.process_time() - taken_up, "peak_mb": peak_mb()}
 
 
 def follow(results: str) -> Figures:

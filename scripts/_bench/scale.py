@@ -28,6 +28,7 @@ _STEPS = {
     "send": "`run` to its end, without a limit",
     "resume": "`run` again, when all is done",
     "half": "`run` again, when half is done: until its first requests",
+    "stop": "to stop that one, with a line for each entry that stays open",
     "watch": f"`watch`, one of the last {_LAST:,} verdicts, its look included",
     "take up": "`watch` again, when all verdicts are there, its gate included",
     "gate": "`gate`",
@@ -156,8 +157,11 @@ class _Wave:
 
     def _least(self, step: str) -> None:
         """Measure *step* once more; the least counts."""
+        self._keep_least(step, self._measures[step]())
+
+    def _keep_least(self, step: str, figures: dict[str, float]) -> None:
         known = [self._found[step]] if step in self._found else []
-        self._found[step] = min([*known, self._measures[step]()], key=lambda found: found["cpu_s"])
+        self._found[step] = min([*known, figures], key=lambda found: found["cpu_s"])
 
     def _watched(self) -> None:
         """The last verdicts are waited for, and then none. What each of the last costs is taken in the process itself,
@@ -184,9 +188,14 @@ class _Wave:
             decided = range(0, self._size // 2, _DOUBTFUL)
             table.writerows((f"{index:08d}-0000-4000-8000-00000000jb101", "failed") for index in decided)
         self._note("settle", command("settle", str(results), "--from", str(rulings), "--offline"))
-        self._again(
-            "half", lambda: child("taking_up", port=self._port, manifest=str(self._manifest), results=str(results))
-        )
+
+        def taken_up() -> dict[str, float]:
+            figures = child("taking_up", port=self._port, manifest=str(self._manifest), results=str(results))
+            self._keep_least("stop", figures | {"cpu_s": figures["stopping_cpu_s"]})
+            return figures
+
+        self._again("half", taken_up)
+        self._note("stop", self._found["stop"])
 
 
 def _shorten(file: Path, lines: int) -> None:
