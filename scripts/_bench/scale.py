@@ -15,7 +15,7 @@ from _bench.common import Row, child, cloud, command, write_manifest
 _SIZES = (10_000, 100_000, 1_000_000)
 _TINY = 100
 _FLAT = 1.15  # times what an entry costs in the smallest
-_ROUNDS = {10_000: 5, 100_000: 3}  # of those that may be repeated; the least counts
+_ROUNDS = {10_000: 7, 100_000: 3}  # of those that may be repeated; the least counts
 _LAST = 10_000  # the verdicts that are waited for, at most: all others are there
 _DOUBTFUL = 100  # one entry of so many
 
@@ -27,7 +27,7 @@ _STEPS = {
     "plan": "checking and planning, as `run` does it before its first request",
     "send": "`run` to its end, without a limit",
     "resume": "`run` again, when all is done",
-    "half": "`run` again, when half is done: until its first requests",
+    "half": "`run` again, when half is done: until its first request",
     "stop": "to stop that one, with a line for each entry that stays open",
     "watch": f"`watch`, one of the last {_LAST:,} verdicts, its look included",
     "take up": "`watch` again, when all verdicts are there, its gate included",
@@ -177,7 +177,8 @@ class _Wave:
         self._again("take up", lambda: command(*watch))
 
     def _half_done(self) -> None:
-        """A wave of which half is done, some of it in doubt; a list decides about that, and then it goes on."""
+        """A wave of which half is done, some of it in doubt; a list decides about that, and then it goes on. That is
+        measured without starting up, in a process that has taken it up and stopped it once."""
         results, rulings = self._folder / "half.jsonl", self._folder / "rulings.csv"
         child(
             "finish", manifest=str(self._manifest), results=str(results), share=0.5, doubtful=_DOUBTFUL, port=self._port
