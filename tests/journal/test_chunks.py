@@ -327,3 +327,36 @@ def test_one_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, table: str) -
     assert check_journal(path).wrong
     change(path, f"UPDATE {table} SET {column} = ? WHERE rowid = ?", rows[0][1], rows[0][0])  # noqa: S608
     assert check_journal(path).wrong == []
+
+
+CHANGED = {
+    "scopes": "UPDATE scopes SET project_id = replace(project_id, 'p', 'q') WHERE number = 0",
+    "plan_invalid": "UPDATE plan_invalid SET idx = idx - 2",
+    "plan_shared": "DELETE FROM plan_shared WHERE idx = 1",
+}
+
+
+@pytest.mark.parametrize("table", CHANGED)
+def test_rows_that_are_not_packed_are_those_of_the_plan(tmp_path: Path, table: str) -> None:
+    """They say where an entry goes, and which wait for each other: nothing is sent by others."""
+    path = tmp_path / "journal"
+    keeper = SqliteKeeper(path)
+    with keeper.wave().planning() as writes:
+        writes.add_scope(SCOPE)
+        writes.add_entries(replace(entry(index), job_id="job", scope=SCOPE) for index in range(3))
+        writes.add_invalid(3, 4, "invalid", None, b'{"wave_entries":null}\n')
+        writes.finish({})
+    keeper.close()
+    assert "checksum" not in str(check_journal(path).wrong)
+    change(path, CHANGED[table])
+    keeper = SqliteKeeper(path)
+    with pytest.raises(JournalFailed, match=f"its table {table} does not have its checksum.*`batcher journal check"):
+        keeper.wave().scopes()
+    with pytest.raises(JournalFailed, match="checksum"):
+        keeper.wave().planned(0, -1, 10)
+    keeper.close()
+    if table == "scopes":
+        with pytest.raises(JournalFailed, match="nobody knows where its entries would go"):
+            check_journal(path)
+    else:
+        assert check_journal(path).wrong[0] == f"the table {table} does not have its checksum"

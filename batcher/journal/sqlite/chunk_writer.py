@@ -10,7 +10,7 @@ from batcher.journal.port import PlanWriter
 from batcher.journal.sqlite.chunk import MOST_ENTRIES, Packer
 from batcher.journal.sqlite.chunk_store import BLOCK, NO_SCOPE, packed_numbers
 from batcher.journal.sqlite.hash_groups import HashGroups, hash_of, hashes_of, of_scope
-from batcher.journal.sqlite.packing import checksum
+from batcher.journal.sqlite.packing import PLAIN_CHECKSUMS, checksum, plain_checksums
 from batcher.journal.sqlite.places import Places
 from batcher.journal.sqlite.writing import note, tell_count
 from batcher.life.entry import Scope
@@ -89,6 +89,7 @@ class ChunkPlanWriter(PlanWriter):
                 db.executemany("INSERT INTO plan_scopes VALUES (?, ?, ?)", rows)
             for name, value in {"entries": entries, **facts}.items():
                 note(db, name, value)
+            note(db, PLAIN_CHECKSUMS, plain_checksums(lambda sql, values: db.execute(sql, values).fetchall()))
             tell_count(db, Places(), entries)
             db.execute("INSERT INTO meta VALUES ('planned', 1)")
 

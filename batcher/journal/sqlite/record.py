@@ -15,9 +15,10 @@ import orjson
 
 from batcher.journal.ops import Op
 from batcher.journal.port import MOST_BYTES, EntryWithEvents, is_recorded
-from batcher.journal.sqlite.database import SENSELESS, JournalDatabase
+from batcher.journal.sqlite.database import SENSELESS, JournalDatabase, damaged
 from batcher.journal.sqlite.event_rows import EventRows
 from batcher.journal.sqlite.log import IN_USE
+from batcher.journal.sqlite.packing import PLAIN_CHECKSUMS, plain_checksums
 from batcher.journal.sqlite.places import Places, index_at
 from batcher.journal.sqlite.plan_chunks import ChunkPlan
 from batcher.journal.sqlite.plan_rows import RowPlan
@@ -49,6 +50,7 @@ class SqliteRecord:
             ChunkPlan(database, self._events, self._head) if packed else RowPlan(database, places, self._head)
         )
         self._found_head: PlanHead | None = None
+        self._is_checked = False
 
     # --- the wave -----------------------------------------------------------------------------------------
 
@@ -59,7 +61,8 @@ class SqliteRecord:
     def facts(self) -> dict[str, Any]:
         """The wave's facts: its manifest's digest, its settings, …"""
         if self.places.is_alone:
-            rows = self._db.rows("SELECT name, value FROM meta WHERE name NOT IN ('planned', ?)", (IN_USE,))
+            beside = (IN_USE, PLAIN_CHECKSUMS)
+            rows = self._db.rows("SELECT name, value FROM meta WHERE name NOT IN ('planned', ?, ?)", beside)
             return self._values(rows)
         prefix, planned = self.places.fact(""), self.places.fact("planned")
         rows = self._db.rows("SELECT name, value FROM meta WHERE name > ? AND name < ?", (prefix, f"{prefix[:-1]};"))
@@ -73,6 +76,7 @@ class SqliteRecord:
 
     def scopes(self) -> list[Scope]:
         """The wave's scopes."""
+        self._require_checksums()
         rows = self._db.rows(
             "SELECT number, endpoint, project_id FROM scopes WHERE number BETWEEN ? AND ? ORDER BY 1", self.places.ends
         )
@@ -106,6 +110,16 @@ class SqliteRecord:
     def last_event_at(self) -> float | None:
         """When the last event happened, Unix seconds by our clock; None: none has yet."""
         return self._events.last_at()
+
+    def _require_checksums(self) -> None:
+        """See, once, that what leads to a scope is what was planned. Raises `JournalFailed`."""
+        if self._is_checked or self._db.format != PACKED or (said := self._fact(PLAIN_CHECKSUMS)) is None:
+            return
+        told = self._values([(PLAIN_CHECKSUMS, said)])[PLAIN_CHECKSUMS]
+        for table, found in plain_checksums(self._db.rows).items():
+            if not isinstance(told, dict) or told.get(table) != found:
+                raise damaged(f"its table {table} does not have its checksum", self._db.name)
+        self._is_checked = True
 
     def _fact(self, name: str) -> Any:
         """The value of one fact as it stands; None: there is none."""

@@ -17,7 +17,7 @@ from batcher.journal.sqlite.chunk import unpacked
 from batcher.journal.sqlite.chunk_writer import ChunkPlanWriter
 from batcher.journal.sqlite.file import WrittenFile
 from batcher.journal.sqlite.log import IN_USE, ReadOnlyOpening, is_cut_off
-from batcher.journal.sqlite.packing import checksum
+from batcher.journal.sqlite.packing import PLAIN_CHECKSUMS, checksum, plain_checksums
 from batcher.journal.sqlite.salvaged_rows import SalvagedRows, entry_of, rows_of
 from batcher.journal.sqlite.schema import APPLICATION_ID, PACKED, ROWS
 from batcher.life.entry import PlannedEntry, Scope
@@ -71,7 +71,16 @@ class Salvage:
                 sealed = self._db.execute(f"SELECT {number}, crc, {content} FROM {table}")  # noqa: S608 - ours
                 if damaged := sum(checksum(packed, place) != crc for place, crc, packed in sealed):
                     found.append(f"{damaged:,} of the groups in {table} do not have their checksum")
-        return found
+        return [*found, *(f"the table {table} does not have its checksum" for table in self._changed())]
+
+    def _changed(self) -> list[str]:
+        """The tables of the plan that do not have the checksum which the journal has of them."""
+        said = self.meta().get(PLAIN_CHECKSUMS)
+        try:
+            found = plain_checksums(lambda sql, values: self._db.execute(sql, values).fetchall()) if said else {}
+        except sqlite3.Error:  # which SQLite has told
+            return []
+        return [table for table, crc in found.items() if not isinstance(said, dict) or said.get(table) != crc]
 
     def meta(self) -> dict[str, Any]:
         """The wave's facts, as far as they can be read."""
@@ -84,6 +93,12 @@ class Salvage:
 
     def scopes(self) -> list[tuple[Any, ...]]:
         """The scopes of the journal. Raises `JournalFailed`: without them nobody knows whose the entries are."""
+        if "scopes" in self._changed():
+            raise JournalFailed(
+                f"the scopes of {self.path} are not those of the plan, so nobody knows where its entries would go. "
+                "A backup of all the wave's files is the way out",
+                reason="the table scopes does not have its checksum",
+            )
         try:
             return self._db.execute("SELECT number, endpoint, project_id, clock_offset_s FROM scopes").fetchall()
         except sqlite3.Error as error:
@@ -110,6 +125,9 @@ class Salvage:
                     self._gaps["plan_chunks"] += 1
                 else:
                     yield from rows_of(chunk, where[0])
+            if "plan_invalid" in self._changed():  # nobody knows whose places those are
+                self._gaps["plan_invalid"] += 1
+                return
             for index, line, key, job_id in self._rows("plan_invalid"):
                 yield index, line, key, None, job_id, None, None, None
         else:
