@@ -4,6 +4,7 @@
     evidence  strays or a limit: both weighed against the traffic before each request
     closure   nothing leaves after a refusal, for how long, and when it is the whole scope that is told to wait
     cause     why it was closed, once there is room again: a pure function of all that is known then
+    slowing   how far a pace is cut
     credit    how many refusals are put up with while nobody can tell
     climb     when the pace is raised, and to what
     paces     what a pace is called, measured, scaled

@@ -10,7 +10,8 @@ refused request counts against the limit too. Once one is let in, `cause` says w
 - **A stray.** Limits are per user, so another tool may have used up the moment. While nobody can tell, the pace has
   `credit` for a few of those, which is less than what a limit a little too low for it would use up.
 - **A little too fast.** There was room again after a few gaps or probes. Back to the pace before the last step up, or
-  down by a tenth, or more where little was let in and a limit so low explains it; then it climbs again (`climb`).
+  down by a tenth, or more where little was let in and a limit so low explains it (`slowing`); then it climbs
+  again (`climb`).
 - **Far too fast.** There was no room for long. What was let in and turned away fits few limits: `history` names the
   one to go on with. The longer there was no room, the lower a limit is believed; and a pace that was kept for long, or
   one that the answer itself names, is not given up for less than half of it on a single occasion.
@@ -36,7 +37,7 @@ from batcher.pace.limit_finding.climb import Climb
 from batcher.pace.limit_finding.closure import Closure
 from batcher.pace.limit_finding.credit import Credit
 from batcher.pace.limit_finding.evidence import CERTAIN, LIKELY, Evidence
-from batcher.pace.limit_finding.history import History, PacedRequest
+from batcher.pace.limit_finding.history import History, PacedRequest, Stretch
 from batcher.pace.limit_finding.paces import (
     START_PER_S,
     as_rate,
@@ -46,17 +47,11 @@ from batcher.pace.limit_finding.paces import (
     named_rate,
     scaled,
 )
+from batcher.pace.limit_finding.slowing import MANY_GAPS, a_little_slower, far_slower
 from batcher.rates import Rate
 
 _FASTER_PER_S = 0.7  # for each request let in while searching: the pace doubles about every second
 _RECENT = 10  # requests by which it is told whether the pace is used
-
-_BELOW, _FAR_BELOW = 0.9, 0.5  # of a pace that was a little too fast: at most, and at least
-_AT_LEAST_GAPS = 5  # of those in which there was no room: a lower pace is not believed in at once
-_LONG = 10  # times as long as there was no room, and the pace is not given up for less than half of it
-_MANY_GAPS = 30  # no room for so many: it was far above
-_BRIEF_S, _BRIEFLY = 5.0, 8  # no room for so few seconds, and it is divided by no more: at 50/s they are many gaps
-_SHORTEST_S = 1e-3  # without room: what left at one moment may have been turned away and let in
 
 _CREDITED = 1.0  # credit with which a refusal is likely to be a stray, or
 _SETTLED = 30  # requests let in at this pace: a limit by the second would have shown itself
@@ -66,24 +61,6 @@ _FARTHEST_BACK = 4.0  # times the pace, where they are certain: a limit that was
 _TRAFFIC_GAPS = 3  # that traffic takes to fade: less would not tell a slow pace from a slower one
 _SEVERAL, _SEVERAL_STRAYS = 2, 3  # that must be turned away until a `Retry-After` is the scope's, or, at a quick pace,
 _MOST_UNDER_WAY = 0.5  # of those under way: strays are a third at most
-
-
-class Stretch(Struct):
-    """Requests let in since something, beside how many were turned away; *since* is when the first of them left."""
-
-    let_in: int = 0
-    refused: int = 0
-    since: float = 0.0
-
-    def add(self, sent_at: float) -> None:
-        """One more was let in."""
-        if not self.let_in:
-            self.since = sent_at
-        self.let_in += 1
-
-    def lasted_s(self, until: float) -> float:
-        """For how long, up to *until*."""
-        return until - self.since if self.let_in else 0.0
 
 
 class Cut(Struct, frozen=True):
@@ -275,7 +252,7 @@ class LimitFinder:
                 self._slow_down(closure, sent_at)
             case ClosureCause.FAR_TOO_FAST:
                 self._try_slower(closure)
-                self._fit(closure, sent_at)
+                self._slow_down_far(closure, sent_at)
         self.searching = False
 
     def _circumstances(self, closure: Closure, sent_at: float) -> Circumstances:
@@ -337,46 +314,29 @@ class LimitFinder:
 
     def _slow_down(self, closure: Closure, sent_at: float) -> None:
         """The pace was a little too fast."""
-        rate, fit = self.rate or as_rate(closure.per_s), self._history.fit()
-        factor, odds = _BELOW, self._odds
-        if odds < (0 if fit is not None else -LIKELY):  # where no limit explains it, what was really kept tells
-            likely_per_s = closure.per_s if fit is None else fit.rate.per_s
-            least = max(self._kept.let_in / (self._kept.let_in + self._kept.refused), _FAR_BELOW)
-            factor = min(max(likely_per_s / rate.per_s, least), _BELOW)
+        rate = self.rate or as_rate(closure.per_s)
+        share = self._kept.let_in / (self._kept.let_in + self._kept.refused)
+        slower = a_little_slower(rate, self._history.fit(), closure.per_s, share, self._odds)
         self._climb.bar_again(rate.per_s, self._let_in)
-        self._go(scaled(rate, factor), sent_at)
+        self._go(slower, sent_at)
 
-    def _fit(self, closure: Closure, sent_at: float) -> None:
+    def _slow_down_far(self, closure: Closure, sent_at: float) -> None:
         """The pace was far too fast."""
-        closed_s = max(sent_at - closure.at, _SHORTEST_S)
-        gaps = closed_s * closure.per_s
         shortest_s = (closure.until - closure.at) * (1.0 if closure.says_when else 0.5)  # what feels for room counts
         fit = self._history.fit(shortest_s)
         if fit is None:
             self._history.begin(self._run.since)
             fit = self._history.fit(shortest_s)
-        if fit is None:
-            took_s = min(closure.kept_s, closure.let_in / closure.per_s) + closed_s
-            rate, barrier = as_rate(max(closure.let_in, 1) / took_s), closure.per_s
-        else:
-            rate, barrier = fit.rate, (fit.at_most + 1) / fit.rate.period_s
+        if fit is not None:
             self._period_s = max(1.0, fit.rate.period_s)
-        if not self.searching and self.rate is not None:
-            least_per_s = closure.per_s * _AT_LEAST_GAPS / gaps
-            if closed_s <= _BRIEF_S and closure.rate is not None:
-                least_per_s = max(least_per_s, closure.per_s / _BRIEFLY)
-            sound = closure.kept_s > _LONG * closed_s or self._odds > 0
-            if sound or closure.named is not None:
-                least_per_s = max(least_per_s, self.rate.per_s / 2)
-            if rate.per_s < least_per_s:
-                rate, barrier = as_rate(least_per_s), self.rate.per_s
-        if gaps > _MANY_GAPS:
+        slower = far_slower(closure, fit, None if self.searching else self.rate, sent_at, self._odds)
+        if slower.gaps > MANY_GAPS:
             self._climb.proven_per_s = 0.0
             if not closure.says_when:  # what felt for room showed that it is no stray: there is no way straight back
                 self._cut = None
         self.named = None
-        self._climb.bar(barrier, self._let_in)
-        self._go(rate, sent_at)
+        self._climb.bar(slower.barrier_per_s, self._let_in)
+        self._go(slower.rate, sent_at)
 
     def _go(self, rate: Rate | None, sent_at: float) -> None:
         """Keep *rate* from now on, or our own limit if that is lower; not far below what was let in of late, unless a

@@ -37,6 +37,24 @@ class PacedRequest(Struct, frozen=True, gc=False):
     telling: bool = True
 
 
+class Stretch(Struct):
+    """Requests let in since something, beside how many were turned away; *since* is when the first of them left."""
+
+    let_in: int = 0
+    refused: int = 0
+    since: float = 0.0
+
+    def add(self, sent_at: float) -> None:
+        """One more was let in."""
+        if not self.let_in:
+            self.since = sent_at
+        self.let_in += 1
+
+    def lasted_s(self, until: float) -> float:
+        """For how long, up to *until*."""
+        return until - self.since if self.let_in else 0.0
+
+
 class Fit(Struct, frozen=True, gc=False):
     """A limit that fits; *at_most* is the largest count that does."""
 
