@@ -1,7 +1,7 @@
 """What the limit finder concludes, step by step, in a simulated wave."""
 
 from batcher.pace.limit_finding.cause import Circumstances, ClosureCause, cause_of
-from batcher.pace.limit_finding.closure import Closure
+from batcher.pace.limit_finding.closure import Closure, StrayCheck
 from batcher.pace.limit_finding.finder import LimitFinder
 from batcher.rates import Rate
 
@@ -12,6 +12,7 @@ _SAID = {
     ClosureCause.LIKELY_STRAYS: "strays, likely",
     ClosureCause.STRAY: "it may be a stray",
     ClosureCause.STEP: "the step up was too much",
+    ClosureCause.TOO_SOON_TO_TELL: "too soon after a cut to tell",
     ClosureCause.A_LITTLE_TOO_FAST: "a little too fast",
     ClosureCause.FAR_TOO_FAST: "far too fast",
 }
@@ -32,6 +33,10 @@ class TracedFinder(LimitFinder):
         if self._why or self.rate != before:
             said = self._why or "all let in: a step up"
             self.lines.append(f"{sent_at:6.1f} s  {said:<64} {_pace(before)} -> {_pace(self.rate)}")
+
+    def _were_strays(self, check: StrayCheck, sent_at: float) -> None:
+        self._why = f"turned away: {check.refused}, odds {self._odds:+.1f}: strays, and the scope was not closed"
+        super()._were_strays(check, sent_at)
 
     def _circumstances(self, closure: Closure, sent_at: float) -> Circumstances:
         known = super()._circumstances(closure, sent_at)

@@ -23,13 +23,11 @@ halved; what is turned away at each pace that follows tells strays from one, and
       12.8 s  all let in: a step up                                            4.20/s -> 4.71/s
       14.5 s  all let in: a step up                                            4.71/s -> 4.85/s
       16.3 s  all let in: a step up                                            4.85/s -> 5.00/s
-      18.3 s  turned away: 1, odds +5.4: strays, for certain                   5.00/s -> 5.00/s
-      19.3 s  turned away: 1, odds +5.5: it may be a stray                     5.00/s -> 5.00/s
-      19.8 s  turned away: 1, odds +6.3: it may be a stray                     5.00/s -> 5.00/s
-      20.4 s  turned away: 1, odds +6.5: it may be a stray                     5.00/s -> 5.00/s
-      22.8 s  turned away: 1, odds +6.2: a little too fast                     5.00/s -> 4.50/s
-      24.7 s  all let in: a step up                                            4.50/s -> 4.74/s
-      25.3 s  turned away: 1, odds +5.7: strays, for certain                   4.74/s -> 5.00/s
+      18.2 s  turned away: 1, odds +5.2: strays, and the scope was not closed  5.00/s -> 5.00/s
+      19.3 s  turned away: 1, odds +5.3: strays, and the scope was not closed  5.00/s -> 5.00/s
+      19.8 s  turned away: 1, odds +5.8: strays, and the scope was not closed  5.00/s -> 5.00/s
+      22.8 s  turned away: 1, odds +5.8: strays, and the scope was not closed  5.00/s -> 5.00/s
+      25.2 s  turned away: 1, odds +5.4: strays, and the scope was not closed  5.00/s -> 5.00/s
 
 A limit of 6/s, where we keep to 10/s. Refusals come where much was sent shortly before and stop below 6/s, so the odds
 fall, and the pace ends just below it:
@@ -40,10 +38,7 @@ fall, and the pace ends just below it:
        4.9 s  turned away: 1, odds -2.8: it may be a stray                     7.33/s -> 7.33/s
        5.3 s  all let in: a step up                                            7.33/s -> 8.56/s
        6.3 s  turned away: 2, odds -3.3: the step up was too much              8.56/s -> 7.33/s
-       7.8 s  turned away: 1, odds -2.9: it may be a stray                     7.33/s -> 7.33/s
-       9.2 s  turned away: 1, odds -4.8: a little too fast                     7.33/s -> 6.11/s
-      12.2 s  turned away: 1, odds -6.0: a little too fast                     6.11/s -> 5.50/s
-      14.8 s  all let in: a step up                                            5.50/s -> 5.67/s
-      16.2 s  all let in: a step up                                            5.67/s -> 5.83/s
-      18.2 s  turned away: 1, odds -6.0: the step up was too much              5.83/s -> 5.67/s
+       7.8 s  turned away: 1, odds -4.3: a little too fast                     7.33/s -> 6.11/s
+      13.8 s  all let in: a step up                                            6.11/s -> 7.23/s
+      14.8 s  turned away: 1, odds -6.2: the step up was too much              7.23/s -> 6.11/s
 """

@@ -17,10 +17,11 @@ class ClosureCause(Enum):
 
     NAMED = auto()  # the answer named a limit below the pace, which is kept from now on
     PUSHED_TOGETHER = auto()  # the way to the cloud carried requests closer together than they left
-    STRAYS = auto()  # slowing down was of no help: what is turned away has nothing to do with the pace
+    STRAYS = auto()  # what is turned away has nothing to do with the pace
     LIKELY_STRAYS = auto()  # the same, but nobody can be sure yet: a faster pace will tell
     STRAY = auto()  # this one may be a stray: nobody can tell yet
     STEP = auto()  # the last step up was one too many
+    TOO_SOON_TO_TELL = auto()  # what left before the last cut may have brought it
     A_LITTLE_TOO_FAST = auto()
     FAR_TOO_FAST = auto()
 
@@ -38,6 +39,7 @@ class Circumstances(Struct, frozen=True, kw_only=True):
     on_trial: bool  # the pace was cut before, and the slower one is not proven
     in_credit: bool  # so few were turned away that they may pass for strays
     stepped_up: bool  # and that step is not proven
+    just_cut: bool  # the pace, within the period before: what left at the faster one still counts
 
 
 def cause_of(known: Circumstances) -> ClosureCause:
@@ -48,7 +50,7 @@ def cause_of(known: Circumstances) -> ClosureCause:
         return ClosureCause.NAMED
     if few and known.pushed_together:
         return ClosureCause.PUSHED_TOGETHER
-    if known.on_trial and known.odds > CERTAIN and known.in_turn <= _BY_CHANCE:
+    if not known.searching and known.odds > CERTAIN and known.in_turn <= _BY_CHANCE:
         return ClosureCause.STRAYS
     if known.in_credit and not known.searching and known.odds > -CERTAIN:
         return ClosureCause.STRAY
@@ -56,4 +58,6 @@ def cause_of(known: Circumstances) -> ClosureCause:
         return ClosureCause.STEP
     if known.on_trial and known.odds > LIKELY and known.in_turn <= _BY_CHANCE:
         return ClosureCause.LIKELY_STRAYS
-    return ClosureCause.A_LITTLE_TOO_FAST if few else ClosureCause.FAR_TOO_FAST
+    if not few:
+        return ClosureCause.FAR_TOO_FAST
+    return ClosureCause.TOO_SOON_TO_TELL if known.just_cut and known.odds > -CERTAIN else ClosureCause.A_LITTLE_TOO_FAST

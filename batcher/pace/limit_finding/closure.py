@@ -1,4 +1,7 @@
-"""A scope that was turned away: how it was going until then, and for how long it is silent before it feels for room."""
+"""A scope that was turned away: how it was going until then, and for how long it is silent before it feels for room.
+
+Where strays are likely it is not closed at once: those that are under way anyway feel for room.
+"""
 
 from math import inf
 
@@ -16,6 +19,34 @@ _LONGEST_S = 600.0
 _SHORT_S = 2.5  # two of them in turn, each with a `Retry-After` of a second, the least there is
 _DOUBLED_BELOW_S = 1.0  # silences grow quickly up to a second, by half from then on
 _AGREED = 0.9  # of what `Retry-After` says, as its seconds are rounded up
+
+
+def arrived_at(sent_at: float, answered_at: float) -> float:
+    """When a request reached the cloud, as far as anybody can tell: half way."""
+    return (sent_at + answered_at) / 2
+
+
+class StrayCheck(Struct, kw_only=True):
+    """Turned away where that is likely to be a stray: the scope goes on, and those under way tell whether it is closed.
+
+    Moments are monotonic seconds. *several* is how many must be turned away until it is closed.
+    """
+
+    at: float  # when the first left that was turned away
+    answered_at: float  # when its answer came
+    several: int
+    refused: int = 1
+    passed: int = 0  # were let in, and left after the first of them had arrived
+
+    def is_over(self, sent_at: float) -> bool:
+        """Whether one that left at *sent_at* and was let in shows that they were strays."""
+        self.passed += sent_at > arrived_at(self.at, self.answered_at)
+        return self.passed >= self.refused
+
+    def is_too_much(self) -> bool:
+        """One more was turned away: whether the scope is to be closed."""
+        self.refused += 1
+        return self.refused >= self.several
 
 
 class Closure(Struct, kw_only=True):
@@ -90,7 +121,7 @@ class Closure(Struct, kw_only=True):
     def shows_room(self, sent_at: float) -> bool:
         """Whether one that was under way, left at *sent_at* and was let in shows that there is room: what was turned
         away may be strays, had arrived by then, and as many were let in since."""
-        self.passed += sent_at > (self.at + self.answered_at) / 2
+        self.passed += sent_at > arrived_at(self.at, self.answered_at)
         return self.may_be_stray and self.passed >= self.refused
 
     def _for_all(self, retry_after_s: float | None) -> float | None:

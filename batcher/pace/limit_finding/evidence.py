@@ -22,7 +22,7 @@ forgotten (Page's test).
 """
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import cache
 from itertools import islice
 from math import ceil, exp, inf, log, log2
@@ -43,8 +43,9 @@ _REMEMBERED = 400  # requests: a trial of a slower pace must be remembered until
 # Twice as many again took the paces at which strays come by chance for a change.
 _LATEST = (30, 60)
 _CHANGED = 4.0  # odds of the latest requests against strays: they are few, and are weighed at every refusal
-_PROBES = 60  # that felt for room, and
-_PROBED = 5  # requests for each of those that come with the latest: where so many turn one away
+_PROBES = 60  # that felt for room: they are few, so
+_PROBES_FROM = 2  # times as many requests are gone back for them as are weighed beside them
+# (a limit by the minute turned many of them away, and the thirty requests that follow look like strays without them)
 
 _LEVEL = log(1.04)  # levels of traffic lie 4% apart: finer than paces are told from each other
 _LOWEST = 30  # levels below the highest that a limit is looked for: down to 0.3 of it
@@ -80,16 +81,17 @@ class Evidence:
         self._seen: deque[PacedRequest] = deque()
         self._levels: deque[tuple[int, ...]] = deque()  # of each traffic, before those of them that tell
         self._tallies: tuple[_TrafficTally, ...] = ()
-        self._probes: deque[bool] = deque(maxlen=_PROBES)  # whether it was refused
+        self._probes: deque[_Probe] = deque(maxlen=_PROBES)
 
     def add(self, one: PacedRequest) -> None:
         """An answer came to *one*."""
         self._new.append(one)
         self._weighed = None
 
-    def probe(self, *, refused: bool) -> None:
-        """A request that felt for room, after one was turned away, was *refused* as well, or let in."""
-        self._probes.append(refused)
+    def probe(self, sent_at: float, *, refused: bool) -> None:
+        """A request that left at *sent_at* to feel for room, after one was turned away, was *refused* as well, or let
+        in."""
+        self._probes.append(_Probe(sent_at, refused))
         self._weighed = None
 
     def weigh(self, *fades_s: float) -> Weighed:
@@ -158,12 +160,15 @@ class Evidence:
 
     def _forget(self, latest: int) -> None:
         """Keep only the *latest* requests."""
+        self._probes = deque(self._latest_probes(latest), maxlen=_PROBES)
         while len(self._levels) > latest:
             self._drop()
-        self._probes = deque(self._latest_probes(latest), maxlen=_PROBES)
 
-    def _latest_probes(self, latest: int) -> list[bool]:
-        return list(self._probes)[-(latest // _PROBED) :]
+    def _latest_probes(self, latest: int) -> "list[_Probe]":
+        """Those that left with the *latest* requests, or with as many before those."""
+        telling = (one.sent_at for one in reversed(self._seen) if one.telling)
+        since = next(islice(telling, _PROBES_FROM * latest - 1, None), -inf)
+        return [probe for probe in self._probes if probe.sent_at >= since]
 
     def _latest(self, latest: int) -> "tuple[_TrafficTally, ...]":
         tallies = self._no_tallies()
@@ -172,6 +177,13 @@ class Evidence:
             for tally, level in zip(tallies, levels, strict=True):
                 tally.add(level, not one.let_in)
         return tallies
+
+
+class _Probe(Struct, frozen=True, gc=False):
+    """A request that felt for room."""
+
+    sent_at: float
+    refused: bool
 
 
 class _FadingTraffic:
@@ -233,36 +245,40 @@ class _TrafficTally:
         )
 
 
-def _weigh(tallies: Sequence["_TrafficTally"], probes: Sequence[bool]) -> Weighed:
+def _weigh(tallies: Sequence["_TrafficTally"], probes: Collection[_Probe]) -> Weighed:
     refused, let_in = tallies[0].refused.total(), tallies[0].let_in.total()
     if not refused:
         return _NOTHING
     share = refused / (refused + let_in)
     strays = min(max(share, _CHANCE), _MOST_STRAYS)
-    likelihood = refused * log(strays) + let_in * log(1 - strays)
+    likelihood = _likelihood(refused, let_in, strays)
     limit = max(tally.likeliest_limit() for tally in tallies)
     odds = _FITTED + likelihood + _probe_odds(probes, strays) - limit
-    return Weighed(min(odds, _too_many_odds(refused + sum(probes), refused + let_in + len(probes))), share)
+    return Weighed(min(odds, _too_many_odds(refused, let_in)), share)
 
 
-def _too_many_odds(refused: int, requests: int) -> float:
-    """Against strays, where more are turned away than strays ever are, probes among them: a limit whose period nobody
-    knows yet, as an empty bucket for a minute, may turn away any share of them at any traffic. Else infinite."""
-    share = refused / requests
+def _too_many_odds(refused: int, let_in: int) -> float:
+    """Against strays, where more are turned away than strays ever are: a limit whose period nobody knows yet, as an
+    empty bucket for a minute, may turn away any share of them at any traffic. Else infinite."""
+    share = refused / (refused + let_in)
     if share <= _MOST_STRAYS:
         return inf
-    share = min(share, 1 - _CHANCE)
-    let_in = requests - refused
-    return refused * log(_MOST_STRAYS / share) + let_in * log((1 - _MOST_STRAYS) / (1 - share))
+    return _likelihood(refused, let_in, _MOST_STRAYS) - _likelihood(refused, let_in, share)
 
 
-def _probe_odds(probes: Sequence[bool], strays: float) -> float:
+def _probe_odds(probes: Collection[_Probe], strays: float) -> float:
     """What requests that felt for room say: 0 where no more of them were turned away than of the others."""
-    refused = sum(probes)
+    refused = sum(probe.refused for probe in probes)
+    let_in = len(probes) - refused
     if not probes or refused <= strays * len(probes):
         return 0.0
-    share = min(refused / len(probes), 1 - _CHANCE)
-    return refused * log(strays / share) + (len(probes) - refused) * log((1 - strays) / (1 - share))
+    return _likelihood(refused, let_in, strays) - _likelihood(refused, let_in, refused / len(probes))
+
+
+def _likelihood(refused: int, let_in: int, share: float) -> float:
+    """The logarithm of how likely a *share* that is turned away, at any traffic, makes what was seen."""
+    share = min(max(share, _CHANCE), 1 - _CHANCE)
+    return refused * log(share) + let_in * log(1 - share)
 
 
 class _Form(Struct, frozen=True):

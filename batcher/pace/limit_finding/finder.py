@@ -8,10 +8,12 @@ a silence one request at a time feels whether there is room again, each after a 
 refused request counts against the limit too. Once one is let in, `cause` says which it was:
 
 - **A stray.** Limits are per user, so another tool may have used up the moment. While nobody can tell, the pace has
-  `credit` for a few of those, which is less than what a limit a little too low for it would use up.
+  `credit` for a few of those, which is less than what a limit a little too low for it would use up. Where one is likely
+  the scope is not even closed: those under way tell whether there is room.
 - **A little too fast.** There was room again after a few gaps or probes. Back to the pace before the last step up, or
-  down by a tenth, or more where little was let in and a limit so low explains it (`slowing`); then it climbs
-  again (`climb`).
+  down by a tenth, or more where little was let in and a limit so low explains it (`slowing`); then it climbs again
+  (`climb`). Within a period after a cut the faster pace still counts, so it is too soon for another;
+  not where we have no limit of our own, as then nobody believed in the first pace.
 - **Far too fast.** There was no room for long. What was let in and turned away fits few limits: `history` names the
   one to go on with. The longer there was no room, the lower a limit is believed; and a pace that was kept for long, or
   one that the answer itself names, is not given up for less than half of it on a single occasion.
@@ -34,7 +36,7 @@ from batcher.pace.limit_finding import climb
 from batcher.pace.limit_finding.answer_counting import AnswerCounting
 from batcher.pace.limit_finding.cause import Circumstances, ClosureCause, cause_of
 from batcher.pace.limit_finding.climb import Climb
-from batcher.pace.limit_finding.closure import Closure
+from batcher.pace.limit_finding.closure import Closure, StrayCheck
 from batcher.pace.limit_finding.credit import Credit
 from batcher.pace.limit_finding.evidence import CERTAIN, LIKELY, Evidence
 from batcher.pace.limit_finding.history import History, PacedRequest, Stretch
@@ -93,6 +95,8 @@ class LimitFinder:
         self._kept = Stretch()  # at this pace, those before a stray included
         self._cut: Cut | None = None
         self._period_s = 1.0 if ceiling is None else max(1.0, ceiling.period_s)  # of the limit, as far as it is known
+        self._cut_at = -inf  # when the pace was last cut for being a little too fast
+        self._stray_check: StrayCheck | None = None
         self._history = History()
         self._evidence = Evidence()
         self._credit = Credit()
@@ -145,16 +149,46 @@ class LimitFinder:
         self._kept.refused += 1
         if not news:  # it was under way when the first one came back
             return None if closure is None else closure.also(now, self._since, retry_after_s)
+        if closure is None and self._stays_open(sent_at, now, retry_after_s, named_rate(named)):
+            return None
+        self._stray_check = None
         self._since = now
         if closure is None:
             closure = self._closure = self._close(sent_at, now, retry_after_s, named_rate(named))
         else:
             closure.again(sent_at, now, retry_after_s)
-            self._evidence.probe(refused=True)
+            self._evidence.probe(sent_at, refused=True)
         return closure.silence_s
+
+    def _stays_open(self, sent_at: float, now: float, retry_after_s: float | None, named: Rate | None) -> bool:
+        """Whether the scope goes on although one that left at *sent_at* was turned away, as that is likely a stray."""
+        rate = self.rate
+        if rate is None or self.searching or (retry_after_s is not None and not self._each_waits):
+            return False
+        if named is not None and named.per_s < rate.per_s:
+            return False
+        if self._stray_check is not None:
+            return not self._stray_check.is_too_much()
+        tried = self._cut is not None or self._climb.before is not None  # then it is the pace that is on trial
+        if self._odds <= (CERTAIN if tried else LIKELY):
+            return False
+        several = max(_SEVERAL, 1 + int(_MOST_UNDER_WAY * self._history.under_way(now - sent_at, rate)))
+        self._stray_check = StrayCheck(at=sent_at, answered_at=now, several=several)
+        return True
+
+    def _were_strays(self, check: StrayCheck, sent_at: float) -> None:
+        """What was turned away were strays, as one shows that left at *sent_at* and was let in."""
+        self._stray_check = None
+        self._credit.spend(check.refused)
+        if self._cut is not None:
+            self._go_back(self._cut.rate, sent_at)
+        else:
+            self._history.excuse(check.at)
 
     def _go_on(self, sent_at: float) -> None:
         """A request was let in while nothing was wrong: what does that prove, and may the pace be raised?"""
+        if self._stray_check is not None and self._stray_check.is_over(sent_at):
+            self._were_strays(self._stray_check, sent_at)
         self._run.add(sent_at)
         self._kept.add(sent_at)
         self._credit.earn()
@@ -228,7 +262,7 @@ class LimitFinder:
         self._last_s = sent_at - closure.at
         self._credit.spend(closure.refused)
         if not self.searching:
-            self._evidence.probe(refused=False)
+            self._evidence.probe(sent_at, refused=False)
         if self.rate is not None and self._climb.before is None and not closure.told and self._credit.left < 0:
             self._answer_counting.doubt(closure.at, self._let_in, self.rate.period_s)
         match cause_of(self._circumstances(closure, sent_at)):
@@ -237,17 +271,20 @@ class LimitFinder:
             case ClosureCause.PUSHED_TOGETHER:
                 self._answer_counting.begin(sent_at, self._let_in)
                 self._go(self.rate, sent_at)
-            case ClosureCause.STRAYS:
-                self._go_back(closure, sent_at)
+            case ClosureCause.STRAYS if self._cut is not None:
+                self._go_back(self._cut.rate, sent_at)
             case ClosureCause.LIKELY_STRAYS:
                 self._try_faster(sent_at)
-            case ClosureCause.STRAY:
+            case ClosureCause.STRAY | ClosureCause.STRAYS:
                 if self._cut is None:
                     self._history.excuse(closure.at)
                 self._go(closure.rate, sent_at)
             case ClosureCause.STEP:
                 self._step_back(sent_at)
+            case ClosureCause.TOO_SOON_TO_TELL:
+                self._go(closure.rate, sent_at)
             case ClosureCause.A_LITTLE_TOO_FAST:
+                self._cut_at = sent_at
                 self._try_slower(closure)
                 self._slow_down(closure, sent_at)
             case ClosureCause.FAR_TOO_FAST:
@@ -268,6 +305,7 @@ class LimitFinder:
             on_trial=self._cut is not None,
             in_credit=self._credit.left >= 0 and (odds > 0 or closure.kept_s >= sent_at - closure.at),
             stepped_up=self._climb.before is not None,
+            just_cut=self.ceiling is not None and closure.at - self._cut_at < self._period_s,
         )
 
     def _is_pushed_together(self, closure: Closure) -> bool:
@@ -287,10 +325,9 @@ class LimitFinder:
             if not self._history.explained(period_s):
                 self._history.begin(closure.at)
 
-    def _go_back(self, closure: Closure, sent_at: float) -> None:
-        """The pace was not the reason: back to where it was cut from, or faster where that was slow as well."""
+    def _go_back(self, before: Rate | None, sent_at: float) -> None:
+        """The pace was not the reason: back to the one *before* it was cut, or faster where that was slow as well."""
         self._history.begin(sent_at)
-        before = closure.rate if self._cut is None else self._cut.rate
         if before is not None and self.rate is not None:
             times = before.per_s / self.rate.per_s
             nearer = min(max(times, _TRIED_FASTER), _FARTHEST_BACK)
@@ -343,6 +380,7 @@ class LimitFinder:
         limit is certain: one that was cut to a third is kept at once."""
         if rate is not None and not self.searching and self._odds > -CERTAIN:
             floor = floor_per_s(self._history.departures(let_in=True), sent_at)
+            floor = min(floor, inf if self.rate is None else self.rate.per_s)  # it is no reason to go faster
             rate = as_rate(floor) if rate.per_s < floor else rate
         if rate is not None and self.ceiling is not None and rate.per_s >= self.ceiling.per_s:
             rate = self.ceiling
