@@ -12,7 +12,8 @@ from batcher.journal.filesystem import elsewhere, file_system_of
 from batcher.journal.sqlite.unfit import why_unfit
 from batcher.settings import RunSettings
 
-_AN_ENTRY = 3_000  # bytes on disk: its plan, its events, its line
+_AN_ENTRY = 3_500  # bytes on disk: its plan, which stays in the log as well, its events, its lines
+_LOG = 4_000 * 4_096  # bytes: how large the journal's -wal grows before it is folded in
 _LOW = 1 << 30
 _TOO_LOW = 50 << 20
 _SPARE_FILES = 40  # beside connections
@@ -30,7 +31,8 @@ def folder(path: Path) -> Iterator[Check]:
         yield fault("folder", f"{path} cannot be written: {error.strerror}", "choose another one, or mend its rights")
         return
     free = shutil.disk_usage(path).free
-    said = f"{free / (1 << 30):,.1f} GiB free in {path}, enough for some {free // _AN_ENTRY:,} entries"
+    enough = max(0, free - _LOG) // _AN_ENTRY
+    said = f"{free / (1 << 30):,.1f} GiB free in {path}, enough for some {enough:,} entries with verdicts and -wal"
     if free < _TOO_LOW:
         yield fault("disk", said, "make room: a wave stops where its journal cannot be written")
     elif free < _LOW:

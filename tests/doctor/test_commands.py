@@ -3,10 +3,12 @@
 import os
 import pty
 import select
+import shutil
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -50,6 +52,17 @@ def test_all_is_well(batcher: Batcher, cloud: Cloud) -> None:
     } <= set(found)
     assert len(found["permission"]) == 4
     assert not [event for event in simulator.ledger if isinstance(event, Effect)]
+
+
+def test_the_log_of_the_journal_needs_room_as_well(
+    batcher: Batcher, cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud()
+    free = 60 << 20
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    ((level, said),) = checks(batcher("doctor", "--json"))["disk"]
+    assert level == "warning"
+    assert "enough for some 13,294 entries with verdicts and -wal" in said  # 16,000 KiB are its log's
 
 
 def test_a_missing_permission_is_named(batcher: Batcher, cloud: Cloud) -> None:

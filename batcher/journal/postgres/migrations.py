@@ -5,6 +5,7 @@ from batcher.journal.postgres.inviting import made
 from batcher.journal.postgres.link import Connection, DatabaseLink
 from batcher.journal.postgres.schema import MIGRATIONS, VERSION
 
+_AS_LONG_AS_IT_TAKES_S = 7 * 86_400.0
 _LOCK = 0x44525342  # "DRSB": whoever changes the tables holds it, for the length of the transaction
 
 
@@ -47,11 +48,14 @@ def migrate(link: DatabaseLink) -> None:
     """Make the tables those of this version, in one transaction; nothing where they are. Raises `NotAJournal`,
     `JournalFailed`.
 
-    Whoever does so at the same moment waits, and then finds it done.
+    Whoever does so at the same moment waits, and then finds it done. A statement takes as long as it takes, which for
+    an index over many waves is minutes: given up here, it would go on there, hold what it has locked, and come to
+    nothing. A server that is gone is noticed by its connection all the same.
     """
     schema = link.address.schema
 
     def work(connection: Connection) -> None:
+        connection.answer_s = _AS_LONG_AS_IT_TAKES_S  # of this connection: the next one is another
         with connection.transaction():
             connection.execute("SET LOCAL lock_timeout = '60s'")
             connection.execute("SET LOCAL statement_timeout = 0")

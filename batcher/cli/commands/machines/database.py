@@ -1,15 +1,27 @@
 """`batcher database`: whether a PostgreSQL database can keep waves, and batcher's tables in it."""
 
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
 from batcher.cli import exits
-from batcher.cli.show.terminal import tell
+from batcher.cli.show.terminal import note, tell
+from batcher.durations import duration_text
 from batcher.errors import UserError
 
 if TYPE_CHECKING:
     from batcher.journal.postgres.link import DatabaseLink
+
+_ANSWER_S = 120.0  # for a question; what changes tables takes as long as it takes
+_SAY_EVERY_S = 30.0
+_HOW_TO_LOOK = (
+    "Interrupted, nothing is changed. What it does: SELECT state, wait_event_type, query FROM pg_stat_activity "
+    "WHERE application_name = 'batcher database'"
+)
 
 _EPILOG = """\b
 Examples:
@@ -37,7 +49,8 @@ def command() -> None:
 def prepare_command(url: str, apply: bool, as_json: bool) -> int:
     """Look at the server behind URL, and say what would be changed there; with --apply, change it.
 
-    Tables are made, or brought to this version, in one transaction: waves that run meanwhile are not harmed.
+    Tables are made, or brought to this version, in one transaction: waves that run meanwhile are not harmed. That takes
+    as long as it takes, over many waves minutes, and is said every half minute.
 
     Exits with 0 where nothing is left to be changed, with 1 where something is and --apply was not given, with 2
     where no wave can be kept there, and with 3 where the database is away.
@@ -50,7 +63,7 @@ def prepare_command(url: str, apply: bool, as_json: bool) -> int:
 
     try:
         # Who changes tables and who writes may wait for each other: the server breaks that off, and it is done anew.
-        patience = Patience(answer_s=120.0, grace_s=30.0)
+        patience = Patience(answer_s=_ANSWER_S, grace_s=30.0)
         link = DatabaseLink(address, patience, program="batcher database", trusting=True)
         try:
             return _prepare(link, apply=apply, as_json=as_json)
@@ -58,6 +71,26 @@ def prepare_command(url: str, apply: bool, as_json: bool) -> int:
             link.close()
     except (JournalFailed, NotAJournal) as error:
         raise unusable(error) from error
+
+
+@contextmanager
+def _said_to_go_on() -> Iterator[None]:
+    """While the context lasts, say now and then that the server is at it, and how to look."""
+    over = threading.Event()
+
+    def say() -> None:
+        began = time.monotonic()
+        while not over.wait(_SAY_EVERY_S):
+            lasted = duration_text(round(time.monotonic() - began))
+            note(f"the server is at it, for {lasted} by now, and is waited for. {_HOW_TO_LOOK}")
+
+    saying = threading.Thread(target=say, daemon=True)
+    saying.start()
+    try:
+        yield
+    finally:
+        over.set()
+        saying.join()
 
 
 def _prepare(link: "DatabaseLink", *, apply: bool, as_json: bool) -> int:
@@ -68,7 +101,8 @@ def _prepare(link: "DatabaseLink", *, apply: bool, as_json: bool) -> int:
     usable = all(check.verdict is not Fitness.BAD for check in checks)
     steps = pending(link) if usable else []
     if apply and steps:
-        migrate(link)
+        with _said_to_go_on():
+            migrate(link)
     if as_json:
         import orjson
 
