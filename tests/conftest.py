@@ -1,6 +1,7 @@
 """What all tests share: the marker `virtual_time`, which runs an async test on a virtual clock."""
 
 import asyncio
+import gc
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 import structlog
 from hypothesis import settings
 
-from batcher import logger, masking
+from batcher import logger, logs, masking, zone
+from batcher.cli import main
 from tests.cli.commands import kill_programs
 from tests.virtual import VirtualLoop, libraries_on_loop_time
 
@@ -41,18 +43,34 @@ def _libraries_on_loop_time(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture(autouse=True)
 def _logging_as_at_first() -> Iterator[None]:
     """A test that sets logging up leaves nothing of it to the next, whichever that is."""
+    sink = logs._sink
     yield
     logger._least, logger._set_up = 0, None
+    logs._sink = sink
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _process_as_at_first() -> Iterator[None]:
+    """Nor does one that runs a command here leave its time zone, or how seldom it has garbage looked for."""
+    zone.choose("utc")
+    thresholds = gc.get_threshold()
+    yield
+    zone.choose_by(lambda: zone.UTC_NAME)
+    if main._after_the_first_look in gc.callbacks:
+        gc.callbacks.remove(main._after_the_first_look)
+    gc.set_threshold(*thresholds)
 
 
 @pytest.fixture(autouse=True)
 def _secrets_of_one_test() -> Iterator[None]:
     """What a test registers as a secret is forgotten after it: other tests may use such words for other things."""
-    before = set(masking._registered)
+    known = masking._registered, masking._whole
+    before = [set(words) for words in known]
     yield
-    masking._registered.clear()
-    masking._registered.update(before)
+    for words, those in zip(known, before, strict=True):
+        words.clear()
+        words.update(those)
 
 
 @pytest.fixture(autouse=True)

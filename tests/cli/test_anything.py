@@ -80,15 +80,16 @@ def made(folder: Path) -> Iterator[Template]:
     (folder / "empty").touch()
     (folder / "home").mkdir()
     with ThreadedSimulator(ServiceConfig(cloud=CloudConfig(speed=1e6))) as simulator:
+        unhurried = environment_for(simulator)
+        assert ran(("run", "wave.csv", "-o", "results.jsonl", "--wait"), folder, unhurried).code in (0, 1)
         environ = {
-            **environment_for(simulator),
+            **unhurried,
             "BATCHER_DEADLINE": "1s",
             "BATCHER_GIVE_UP_AFTER": "1s",
             "BATCHER_WATCH_TIMEOUT": "1s",
             "BATCHER_TIMEOUT": "2s",
             "BATCHER_CONNECT_TIMEOUT": "1s",
         }
-        assert ran(("run", "wave.csv", "-o", "results.jsonl", "--wait"), folder, environ).code in (0, 1)
         yield folder, environ
 
 

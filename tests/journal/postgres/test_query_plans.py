@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from batcher.journal.ops import ClockNoted, Happened, Noted, Settled
 from batcher.journal.postgres.keeper import PostgresKeeper, PostgresWrittenRecord
-from batcher.journal.postgres.link import DatabaseLink
+from batcher.journal.postgres.link import DatabaseLink, Patience
 from batcher.journal.postgres.orders import order_scope, orders_of
 from batcher.journal.postgres.schema import MIGRATIONS
 from batcher.journal.postgres.verdicts import FoundVerdict, KeptVerdict, PostgresVerdicts, note_settled, want_verdicts
@@ -131,7 +131,8 @@ class _Here:
 @pytest.fixture(scope="module", params=["all counted", "counted while small", "never counted"])
 def asker(request: pytest.FixtureRequest) -> Iterator["Asker"]:
     """A wave that is two thirds done, and a small one beside it; the server says how it did what it is asked."""
-    with closing(PostgresKeeper(prepared(needed()))) as keeper:
+    patient = Patience(answer_s=60.0)  # of a connection that was made anew nothing would be told
+    with closing(PostgresKeeper(prepared(needed()), patience=patient)) as keeper:
         _fill(keeper, {"beside": "counted while small", "large": "all counted"}, request.param)
         connection = keeper.link.connection
         try:
@@ -197,6 +198,7 @@ class Asker:
         if name not in self._told:
             said: list[str] = []
             connection, wave = self._keeper.link.connection, self._keeper.wave("large")
+            wave._by_place.clear()  # asked once only, whichever question comes first
 
             def hear(diagnostic: psycopg.errors.Diagnostic) -> None:
                 said.append(diagnostic.message_primary or "")
