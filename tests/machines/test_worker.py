@@ -283,7 +283,7 @@ async def test_a_database_that_is_away_for_longer_than_is_waited_for_is_gone_on_
             address=Address(cluster.url(port=wire.port), address.schema),
             profiles=((None, load({})),),
             lease_s=5.0,
-            patience=Patience(answer_s=0.5, grace_s=1.0),
+            patience=Patience(answer_s=60.0, grace_s=1.0),
         )
         working = asyncio.create_task(work(options, ending))
         await until(lambda: len(creates(simulator)) > 4)

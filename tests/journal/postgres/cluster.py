@@ -28,7 +28,7 @@ from batcher.journal.postgres.migrations import migrate, pending
 from tests.ports import free_port
 
 DEBIAN = Path("/usr/lib/postgresql")
-PATIENT_S = 60
+PATIENT_S = 180
 
 # Waits until whoever started it is gone, killed or not, and then ends the server in folder $1/data and deletes $1.
 _REAPER = """
@@ -150,7 +150,7 @@ class Cluster:
             done = subprocess.run(
                 [self.bin / program, *arguments], user=self.user, group=self.user and pwd.getpwnam(self.user).pw_gid,
                 cwd="/", stdin=subprocess.DEVNULL, stdout=said, stderr=said, check=False, timeout=PATIENT_S,
-                env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
+                env={"PATH": os.environ["PATH"], "LC_ALL": "C", "PGCTLTIMEOUT": str(PATIENT_S)},
             )  # fmt: skip
             said.seek(0)
             assert done.returncode == 0, said.read().decode()
