@@ -24,7 +24,8 @@ T = TypeVar("T")
 
 WALL_AT_START = 1_790_000_000.0  # 2026-09-21: what `VirtualClock.now` shows when the loop begins
 _TICK = 1e-6  # a timer fires so much late: what is due at the same moment is due
-_PATIENCE_S = 30.0  # real seconds that a thread may work while time stands still
+_PATIENCE_S = 90.0  # real seconds that a thread may work while time stands still
+_ON_ITS_WAY_S = 0.0003  # likewise: what one end of a connection wrote is, on a busy machine, not yet at the other
 
 
 class Stalled(AssertionError):
@@ -59,6 +60,8 @@ class _JumpSelector(selectors.SelectSelector, TimedSelector):
             ready = super().select(0)
             if not ready and self.busy and timeout != 0:
                 ready = super().select(_PATIENCE_S)
+            if not ready and not self.busy and timeout:
+                ready = super().select(_ON_ITS_WAY_S)
             if ready or self.busy:
                 return ready
         if timeout is None:
@@ -69,7 +72,7 @@ class _JumpSelector(selectors.SelectSelector, TimedSelector):
 
     def _woken_from_outside(self) -> list[tuple[selectors.SelectorKey, int]]:
         """No timer and nothing ready: only a thread or a peer can still move something, and soon."""
-        ready = super().select(0 if self._own and threading.active_count() == 1 else 1.0)
+        ready = super().select(0 if self._own and threading.active_count() == 1 else _PATIENCE_S)
         if not ready:
             raise Stalled("every task waits for something that can never come")
         return ready

@@ -73,10 +73,10 @@ def test_it_serves_a_wave_that_runs_and_one_that_waits_and_ends_with_a_signal(tm
         assert found["night-2"]["state"] == "held"
         assert b"/page/main.js" in body(url, "/")
         with demo(folder) as (another, said):
-            assert (another.wait(timeout=30), said) == (2, "")
+            assert (another.wait(timeout=90), said) == (2, "")
         assert len(waves(url)) == 2
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=30) == 0
+        assert process.wait(timeout=90) == 0
 
 
 def test_what_is_of_the_other_demo_is_refused(batcher: Batcher) -> None:

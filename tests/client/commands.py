@@ -23,7 +23,7 @@ class Command:
 
     async def end(self) -> tuple[int, str, str]:
         """Its exit code, and what it said."""
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(90):
             out, err = await self.process.communicate()
         assert self.process.returncode is not None
         return self.process.returncode, out.decode(), err.decode()

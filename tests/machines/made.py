@@ -103,7 +103,7 @@ async def take(one: Machine, simulator: Simulator) -> HeldScope | None:
     return await HeldScope.take(one.leases, simulator.url, PROJECT, one.clock)
 
 
-async def taken(one: Machine, simulator: Simulator, within_s: float = 20.0) -> HeldScope:
+async def taken(one: Machine, simulator: Simulator, within_s: float = 90.0) -> HeldScope:
     """Have the scope, as soon as it is free."""
     async with asyncio.timeout(within_s):
         while (held := await take(one, simulator)) is None:  # noqa: ASYNC110

@@ -29,7 +29,7 @@ class Hears:
         )
 
     async def until(self, is_so: Callable[[list[int]], bool]) -> None:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not is_so(self.heard):  # noqa: ASYNC110 - another process tells
                 await asyncio.sleep(0.01)
 

@@ -215,7 +215,7 @@ async def test_who_may_not_look_says_so_and_leaves_it_to_others(address: Address
         assert end.kind is ScopeEndKind.HALTED, end
         assert one.keeper.wave("a").status_counts() == {Status.CREATED: 3}
         wanted(one, "b", simulator, range(5, 9), max_running=1)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             end = await run(one, simulator)
         assert end.kind is ScopeEndKind.HALTED, end
         assert one.keeper.wave("b").status_counts() == {Status.CREATED: 1}

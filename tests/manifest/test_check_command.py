@@ -32,7 +32,7 @@ def check(folder: Path, *words: str, stdin: str | None = None) -> subprocess.Com
         text=True,
         capture_output=True,
         env={**ENVIRONMENT, "NO_COLOR": "1", "XDG_CONFIG_HOME": str(folder)},
-        timeout=60,
+        timeout=90,
         check=False,
     )
 

@@ -21,7 +21,7 @@ from batcher.simulator.service import ServiceConfig
 from batcher.wave.control import ask
 
 pytestmark = pytest.mark.usefixtures("elsewhere")
-SLOW: dict[str, Any] = {"rate": "10/min", "landing_time": 1.0}
+SLOW: dict[str, Any] = {"rate": "1/h", "read_rate": "off", "landing_time": 1.0}
 ENTRIES = 40
 
 
@@ -48,7 +48,7 @@ async def _asked(wave: Wave, do: str, value: str | None = None) -> dict[str, Any
 
 
 async def _until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(90):
         while not holds():  # noqa: ASYNC110 - looked at from outside
             await asyncio.sleep(0.01)
 
@@ -67,7 +67,7 @@ async def test_a_wave_is_steered_by_its_socket(endpoint: str, jobs: Path) -> Non
         assert "by the operator" in (status.scopes[0].reason or "")
         assert (await _asked(wave, "concurrency", "2"))["said"] == "concurrency 2 in each scope"
         await _asked(wave, "resume")
-        end = await asyncio.wait_for(task, 20)
+        end = await asyncio.wait_for(task, 90)
     assert end.status.created == ENTRIES
     assert [change.split(" (at")[0] for change in end.status.changed] == [
         "paused",
@@ -83,7 +83,7 @@ async def test_a_wave_is_stopped_by_its_socket(endpoint: str, jobs: Path) -> Non
         task = asyncio.create_task(wave.run())
         await _until(lambda: wave.status().created == 1)
         await _asked(wave, "stop")
-        end = await asyncio.wait_for(task, 10)
+        end = await asyncio.wait_for(task, 90)
     assert end.stop is not None
     assert end.stop.kind is StopKind.ASKED
     assert (end.status.created, end.status.not_submitted) == (1, ENTRIES - 1)
@@ -121,7 +121,7 @@ async def test_after_the_deadline_nothing_new_is_sent(endpoint: str, jobs: Path)
     assert end.stop is not None
     assert end.stop.kind is StopKind.DEADLINE
     assert end.exit_code == 3
-    assert 1 <= end.status.created < 5
+    assert end.status.created <= 1  # none, where it was slow to begin
     assert end.status.created + end.status.not_submitted == ENTRIES
     lines = [orjson.loads(line) for line in Path("results.jsonl").read_bytes().splitlines()]
     open_lines = [line for line in lines if line["status"] == Status.NOT_SUBMITTED]
@@ -205,7 +205,7 @@ async def test_the_command_line(endpoint: str, jobs: Path) -> None:
         shown = await asyncio.to_thread(asked.invoke, command, ["results.jsonl", "status"], standalone_mode=False)
         assert shown.return_value == 0
         assert "0 of 40 entries settled" in shown.output
-        assert "10/min" in shown.output
+        assert "1/h" in shown.output
         as_json = ["results.jsonl", "pause", "--json"]
         shown = await asyncio.to_thread(asked.invoke, command, as_json, standalone_mode=False)
         printed = shown.output[

@@ -226,7 +226,7 @@ def test_the_second_of_two_waits_for_the_first() -> None:
         assert second.stderr is not None
         assert "waiting" in second.stderr.readline()
         assert second.poll() is None
-    out, _ = second.communicate(timeout=30)
+    out, _ = second.communicate(timeout=90)
     assert (second.returncode, out) == (0, "through\n")
 
 

@@ -160,7 +160,7 @@ def test_the_service_starts_as_it_is_told_to_and_its_probes_know_of_the_database
                 _ends(partial(_is_ready, url, container["readinessProbe"]))
                 service.terminate()
                 service.stderr.read()
-                assert service.wait(timeout=60) == 0, shlex.join(words)
+                assert service.wait(timeout=90) == 0, shlex.join(words)
     finally:
         cluster.remove()
 
@@ -196,7 +196,7 @@ def test_the_worker_starts_as_it_is_told_to_and_its_probe_knows_whether_it_works
     environ = {**os.environ, "BATCHER_DATABASE": cluster.url(), "BATCHER_TOKEN": "any"}
 
     def probed() -> int:
-        return subprocess.run(probe, env=environ, check=False, timeout=60).returncode
+        return subprocess.run(probe, env=environ, check=False, timeout=90).returncode
 
     try:
         assert run_batcher(["database", "prepare", cluster.url(), "--apply"]) == 0
@@ -208,7 +208,7 @@ def test_the_worker_starts_as_it_is_told_to_and_its_probe_knows_whether_it_works
             ) as worker:
                 _ends(lambda: probed() == 0)
                 worker.terminate()
-                assert worker.wait(timeout=60) == 0, shlex.join(arguments)
+                assert worker.wait(timeout=90) == 0, shlex.join(arguments)
         assert probed() == 1
         cluster.ask("INSERT INTO batcher.workers (name, host, pid, lanes) VALUES ('w', %s, 1, 1)", os.uname().nodename)
         assert probed() == 0

@@ -176,7 +176,7 @@ async def test_a_worker_shows_no_password_to_whoever_lists_processes(
         try:
             assert process.stdout is not None
             said = b""
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(90):
                 while b"looks for work" not in said:
                     line = await process.stdout.readline()
                     assert line, said.decode()

@@ -144,7 +144,7 @@ class Process:
 
     def died(self) -> None:
         """Wait until it has died by itself."""
-        assert self.process.wait(timeout=30) == -signal.SIGKILL
+        assert self.process.wait(timeout=90) == -signal.SIGKILL
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -154,7 +154,7 @@ class Process:
     def end(self) -> int:
         """SIGTERM; its exit code."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=90)
 
 
 @contextmanager

@@ -211,7 +211,7 @@ async def _raw(service: Tiny, first: bytes, drip: bytes = b"") -> bytes:
     task = asyncio.create_task(dripping())
     said = b""
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while piece := await reader.read(65536):
                 said += piece
     except ConnectionError:
@@ -297,7 +297,7 @@ async def test_streams_are_bounded_and_given_back(tokens: Path) -> None:
         assert (await service.client.get("/stream", headers=made(tokens, "carl", Role.READ))).status == 503
         for answer in (held[0], other):
             answer.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while service.streams.taken != 1:  # noqa: ASYNC110 - it is the other side that changes
                 await asyncio.sleep(0.01)
         held[1].close()
@@ -314,7 +314,7 @@ async def test_connections_are_bounded_and_given_back(tokens: Path) -> None:
         with pytest.raises(ClientConnectionError):
             await service.client.get("/read", headers=anna)
         held[0][1].close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while True:
                 try:
                     assert (await service.client.get("/read", headers=anna)).status == 200
@@ -332,7 +332,7 @@ async def test_a_client_that_reads_nothing_is_left(tokens: Path, monkeypatch: py
     async with tiny(tokens) as service:
         with socket.create_connection(("127.0.0.1", service.port)) as client:
             client.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while service.open_connections() == 0:  # noqa: ASYNC110 - it is the other side that changes
                     await asyncio.sleep(0.01)
                 while service.open_connections():  # noqa: ASYNC110

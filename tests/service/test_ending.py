@@ -59,7 +59,7 @@ async def test_nobody_who_does_not_read_its_log_holds_it_up(cloud: Simulator, tm
         async with ClientSession(served.url) as client:
             assert served.process.stderr is not None
             room = fcntl.fcntl(served.process.stderr, fcntl.F_GETPIPE_SZ) if hasattr(fcntl, "F_GETPIPE_SZ") else 65_536
-            async with asyncio.timeout(60):
+            async with asyncio.timeout(90):
                 for _ in range(2 * room // 100):
                     async with client.get("/healthz") as answer:
                         assert answer.status == 200

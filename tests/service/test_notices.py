@@ -95,7 +95,7 @@ class Receiver:
 
     async def until(self, count: int) -> None:
         """Until so many have come."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(90):
             while len(self.came) < count:  # noqa: ASYNC110 - it is the other side that changes
                 await asyncio.sleep(0.01)
 
@@ -134,7 +134,7 @@ async def deliver(db: Db, who: Target, until: Callable[[], bool], clock: Leaping
         clock = clock or Leaping()
         task = asyncio.create_task(Courier(OwnOutbox(db, clock), [who], transport, clock).run())
         try:
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(90):
                 while not until() and not task.done():  # noqa: ASYNC110 - it is the other side that changes
                     await asyncio.sleep(0.002)
         finally:

@@ -176,7 +176,7 @@ class Events:
     async def until(self, name: str, holds: Any = lambda _: True) -> list[tuple[str, str, Any]]:
         """(id, event, data) of each, up to the first of that *name* for which it *holds*."""
         found: list[tuple[str, str, Any]] = []
-        async with asyncio.timeout(20), self._service.client.get(self._path, headers=self._headers) as answer:
+        async with asyncio.timeout(90), self._service.client.get(self._path, headers=self._headers) as answer:
             assert answer.content_type == "text/event-stream"
             event: dict[str, str] = {}
             async for raw in answer.content:

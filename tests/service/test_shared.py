@@ -536,7 +536,7 @@ def worker(address: Address) -> Iterator[subprocess.Popen[bytes]]:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(timeout=30)
+        process.wait(timeout=90)
 
 
 @pytest.mark.slow
@@ -586,7 +586,7 @@ async def test_a_question_that_nobody_waits_for_any_more_fails_quietly(address: 
 def batcher(*arguments: str) -> tuple[int, str]:
     """What `batcher` ends with and says."""
     command = [sys.executable, "-m", "batcher", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=90, check=False)
     return done.returncode, done.stderr
 
 

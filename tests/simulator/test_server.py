@@ -40,13 +40,13 @@ class Awaited(ListLedger):
         self._came[type(event)].set()
 
     async def first(self, kind: type[Event]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             await self._came[kind].wait()
 
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as made:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=90)) as made:
         yield made
 
 
@@ -330,7 +330,7 @@ def test_it_serves_clients_that_block_from_a_thread_of_its_own() -> None:
         request = urllib.request.Request(  # noqa: S310
             f"{sim.url}/v3/p/jobs/create-compare-task", data=bodies.create(), headers=JSON
         )
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=90) as response:  # noqa: S310
             assert response.status == 200
         assert [event.event for event in sim.ledger] == ["request", "effect", "answer"]
 

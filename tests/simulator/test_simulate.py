@@ -48,7 +48,7 @@ def create(url: str, job_id: str) -> int:
         headers={"Content-Type": "application/json"},
     )
     try:
-        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 - loopback
+        with urllib.request.urlopen(request, timeout=90) as response:  # noqa: S310 - loopback
             return int(response.status)
     except urllib.error.HTTPError as error:
         with error:
@@ -66,7 +66,7 @@ def test_it_serves_until_told_to_end_and_sums_up(tmp_path: Path, number: signal.
         assert [create(told["url"], f"jb{n}") for n in range(3)] == [200, 200, 429]
         assert sum(isinstance(event, Effect) for event in read_ledger(ledger)) == 2
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=90)
     assert process.returncode == 0
     summary = json.loads(out)
     assert summary["requests"] == {"create-compare-task": 3}
@@ -89,7 +89,7 @@ def test_it_says_what_to_type_and_what_came_of_it() -> None:
         assert "faults throttled=100%: 100% of requests: 429 APIGW.0308 without Retry-After" in lines[0]
         assert create(exports["BATCHER_ENDPOINT"], "jb1") == 401  # nobody signed it
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=10)
+        out, err = process.communicate(timeout=90)
     assert (process.returncode, err) == (0, "")
     assert "Requests: create-compare-task (1)." in out
     assert "Answers: 401 APIGW.0301 (1)." in out
@@ -101,7 +101,7 @@ def test_a_ledger_that_cannot_be_written_ends_it() -> None:
     with simulating("--json", "--ledger", "/dev/full") as process:
         assert process.stdout is not None
         assert create(json.loads(process.stdout.readline())["url"], "jb1") == 500
-        _, err = process.communicate(timeout=10)
+        _, err = process.communicate(timeout=90)
     assert process.returncode == 3
     assert err == "error: cannot write /dev/full: No space left on device. Make room, or write somewhere else.\n"
 

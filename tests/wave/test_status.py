@@ -26,7 +26,7 @@ async def test_the_wave_does_not_end_before_what_waits_is_due() -> None:
         Wave("jobs.csv", "results.jsonl", endpoint=cloud.url, project_id="p", landing_time=60.0) as wave,
     ):
         task = asyncio.create_task(wave.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while not (wave.status().created == 1 and wave.status().waiting == 1):  # noqa: ASYNC110 - from outside
                 await asyncio.sleep(0.01)
         status = wave.status()
@@ -44,7 +44,7 @@ async def test_what_was_looked_for_in_vain_takes_its_landing_time() -> None:
         Wave("jobs.csv", "results.jsonl", endpoint=cloud.url, project_id="p", landing_time=150.0) as wave,
     ):
         task = asyncio.create_task(wave.run())
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(90):
             while not (wave.status().in_doubt == 1 and (wave.status().eta_s or 0.0) > 100.0):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
         wave.stop(Stop(StopKind.ASKED, "seen enough"))
@@ -58,7 +58,7 @@ async def test_each_scope_says_how_many_requests_it_has_in_flight() -> None:
         Wave("jobs.csv", "results.jsonl", endpoint=cloud.url, project_id="p") as wave,
     ):
         task = asyncio.create_task(wave.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while not wave.status().in_flight:  # noqa: ASYNC110 - from outside
                 await asyncio.sleep(0.01)
         assert [scope.in_flight for scope in wave.status().scopes] == [1]
@@ -82,7 +82,7 @@ async def test_a_pause_is_no_time_in_which_little_was_done() -> None:
         Wave("jobs.csv", "results.jsonl", endpoint=cloud.url, project_id="p", rate="1/min", clock=clock) as wave,
     ):
         task = asyncio.create_task(wave.run())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(90):
             while wave.status().created < 1:  # noqa: ASYNC110 - from outside
                 await asyncio.sleep(0.01)
         for _ in range(2):
