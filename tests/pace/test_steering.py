@@ -167,7 +167,7 @@ def scheduled_jobs(folder: Path, in_s: float) -> Path:
 @pytest.mark.parametrize(
     ("rate", "boundary"),
     [
-        pytest.param("1/min", "outcome durable", id="before its intent, while it waits for its turn"),
+        pytest.param("12/min", "outcome durable", id="before its intent, while it waits for its turn"),
         pytest.param("off", "intent durable", id="after its intent, right before it leaves"),
     ],
 )
