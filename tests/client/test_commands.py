@@ -115,13 +115,16 @@ async def test_of_a_wave_of_a_service_nobody_looks_for_files(cloud: Simulator, t
         code, _, err = await batcher("gate", "--service", served.url, "held")
         assert (code, "it has no results yet" in err) == (2, True)
         said = [await batcher("report", "--service", served.url, "held"), await batcher("status", tmp_path)]
-        client = await start("submit", manifest, "--follow", "--rate", "20/s", "--service", served.url)
-        await lines_at(tmp_path / "wave.results.jsonl", 5)
+        client = await start("submit", manifest, "--follow", "--rate", "20/min", "--service", served.url)
+        await lines_at(tmp_path / "wave.results.jsonl", 1)
         wave = attached(tmp_path / "wave.results.jsonl")["wave"]
         code, out, err = await batcher("gate", "--service", served.url, wave)
         assert (code, "40 entries stand in the way" in out) == (1, True)
         assert f"batcher control --service {served.url} {wave} status" in out
-        said += [(code, out, err), await batcher("report", "--service", served.url, wave), await client.end()]
+        said += [(code, out, err), await batcher("report", "--service", served.url, wave)]
+        async with served.client.patch(f"/v1/waves/{wave}", json={"rate": "200/s", "read_rate": "200/s"}) as hurried:
+            assert hurried.status == 200
+        said.append(await client.end())
         results = tmp_path / "wave.results.jsonl"
         code, out, _ = await batcher("gate", results)
         assert f"batcher gate --service {served.url} {wave}" in " ".join(out.split())
