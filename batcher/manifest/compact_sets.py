@@ -57,7 +57,7 @@ class HashSet:
 
 
 def _table(size: int) -> "array[int]":
-    return array("q", bytes(8 * size))
+    return array("q", [0]) * size
 
 
 def _room(size: int) -> int:

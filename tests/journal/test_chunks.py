@@ -1,6 +1,8 @@
 """A plan in chunks answers what one in memory does, however its entries lie, and takes little room on disk."""
 
 import sqlite3
+import tracemalloc
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -236,6 +238,20 @@ def test_chunks_are_whole_also_where_scopes_alternate(tmp_path: Path) -> None:
     with closing(sqlite3.connect(tmp_path / "journal")) as database:
         sizes = Counter(size for (size,) in database.execute("SELECT entries FROM plan_chunks"))
     assert sizes == {MOST_ENTRIES: 8 * 7, 2000 - 7 * MOST_ENTRIES: 8}
+
+
+def test_what_is_gathered_takes_the_memory_of_its_hashes() -> None:
+    """While a manifest is checked, which takes its own: pairs are made after that."""
+    groups = HashGroups()
+    hashes = array("I", range(256))
+    tracemalloc.start()
+    try:
+        for start in range(0, 256_000, 256):
+            groups.add(hashes, range(start, start + 256))
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert held < 5 * 256_000
 
 
 def test_groups_are_of_one_size_whatever_the_wave() -> None:

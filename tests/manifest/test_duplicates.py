@@ -1,6 +1,7 @@
 """Two entries that would get in each other's way."""
 
 import json
+import tracemalloc
 from collections.abc import Hashable, Iterator
 from pathlib import Path
 
@@ -64,6 +65,18 @@ def test_each_of_many_is_remembered_and_where() -> None:
     assert all(map(hashes.may_be_known, things))
     assert all(first_lines.first_line(thing, line) is None for line, thing in enumerate(things, 1))
     assert [first_lines.first_line(thing, 7) for thing in things] == list(range(1, 20_001))
+
+
+def test_what_has_been_seen_takes_no_more_memory_than_its_table() -> None:
+    """Nor while it grows, but for the smaller table before it."""
+    seen = HashSet()
+    tracemalloc.start()
+    try:
+        assert not any(seen.may_be_known(number) for number in range(1, 180_001))
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert 8 * 180_000 < held < 8 * 2.1e6 < peak < 8 * 2.5e6
 
 
 def test_nothing_is_forgotten_as_the_table_grows(monkeypatch: pytest.MonkeyPatch) -> None:

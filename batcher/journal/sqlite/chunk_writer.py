@@ -34,7 +34,7 @@ class ChunkPlanWriter(PlanWriter):
         self._written: list[tuple[int, Sequence[int]]] = []  # the scope of each chunk, and its indexes
         self._keys, self._jobs = HashGroups(), HashGroups()
         self._entries = 0
-        self._invalid = 0
+        self._invalid_keys, self._invalid = array("I"), array("I")  # the hash of each, and its index
 
     def add_scope(self, scope: Scope) -> None:
         """Add a scope, before its entries."""
@@ -64,20 +64,22 @@ class ChunkPlanWriter(PlanWriter):
         self.add_place(index, line, key, job_id)
         with self._writing() as db:
             db.execute(
-                "INSERT INTO results VALUES (?, ?, ?, ?)", (self._invalid - 1, index, Status.INVALID.value, result)
+                "INSERT INTO results VALUES (?, ?, ?, ?)",
+                (len(self._invalid) - 1, index, Status.INVALID.value, result),
             )
 
     def add_place(self, index: int, line: int, key: str, job_id: str | None) -> None:
         """Add an invalid entry, without a result."""
         with self._writing() as db:
             db.execute("INSERT INTO plan_invalid VALUES (?, ?, ?, ?)", (index, line, key, job_id))
-        self._keys.add([hash_of(key)], [index])
-        self._invalid += 1
+        self._invalid_keys.append(hash_of(key))
+        self._invalid.append(index)
 
     def finish(self, facts: Mapping[str, Any]) -> None:
         """Add the wave's facts: the plan is whole, and durable once `MutableRecord.planning` is left."""
         self._write_all()
-        entries = self._entries + self._invalid
+        self._keys.add(self._invalid_keys, self._invalid)
+        entries = self._entries + len(self._invalid)
         with self._writing() as db:
             for table, hashes in (("plan_keys", self._keys), ("plan_jobs", self._jobs)):
                 rows = ((hash_, checksum(pairs, hash_), pairs) for hash_, pairs in hashes.groups())
@@ -103,11 +105,14 @@ class ChunkPlanWriter(PlanWriter):
     def _write(self, columns: EntryColumns) -> None:
         """Write *columns*, which are a chunk at most."""
         scope, indexes = columns.scope.number, columns.indexes
-        self._keys.add(hashes_of(columns.keys), indexes)
+        first, last = indexes[0], indexes[-1]
+        kept = range(first, last + 1) if last - first == len(indexes) - 1 else array("I", indexes)
+        self._written.append((scope, kept))
+        self._keys.add(hashes_of(columns.keys), kept)
         jobs = hashes_of(columns.job_ids)
         if apart := of_scope(scope):
             jobs = [hash_ ^ apart for hash_ in jobs]
-        self._jobs.add(jobs, indexes)
+        self._jobs.add(jobs, kept)
         with self._writing() as db:
             for part, content in self._packer.packed(columns):
                 where = (scope, part[0], part[-1], len(part))
@@ -115,9 +120,6 @@ class ChunkPlanWriter(PlanWriter):
                     "INSERT INTO plan_chunks (scope, first, last, entries, crc, content) VALUES (?, ?, ?, ?, ?, ?)",
                     (*where, checksum(content, *where), content),
                 )
-        first, last = indexes[0], indexes[-1]
-        whole = last - first == len(indexes) - 1
-        self._written.append((scope, range(first, last + 1) if whole else array("I", indexes)))
 
 
 def _blocks(written: Iterable[tuple[int, Sequence[int]]]) -> Iterator[bytes]:

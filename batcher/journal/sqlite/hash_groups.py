@@ -7,15 +7,16 @@ entries a few are found that have another text: whoever looks one up compares.
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain, islice
 from zlib import crc32
 
 from batcher.journal.sqlite.packing import in_order
 
 _FEW = 1000  # pairs of a group, or more: of these, little of a page is left empty
-_FEW_BUCKETS, _BUCKETS = 256, 4096  # where there are few pairs, and where there are more than are put in at once
-_MANY = 512  # pairs of a bucket, on the average, before all are divided
+_FEW_BUCKETS, _BUCKETS = 256, 4096  # where all pairs are put in at once, and where there are more
+_MANY = 512  # pairs of a bucket at the most, on the average
 _TOGETHER = 1 << 14  # pairs that are put into buckets at once: the processor's cache has these then, and nothing else
-_FINER = 4  # bits by which they are
+_FINER = 16  # times as many buckets, where there would be more in each
 _UPPER = 1 if sys.byteorder == "little" else 0  # the half of a pair that has the hash
 _INDEX = (1 << 32) - 1
 _ODD = 0x9E3779B1
@@ -33,47 +34,38 @@ def hashes_of(texts: Sequence[str]) -> list[int]:
 
 
 class HashGroups:
-    """Gathers pairs in eight bytes each, whatever their order."""
+    """Gathers pairs, whatever their order, in four bytes each and in those of their indexes: those belong to whoever
+    adds them, and may be a range."""
 
     def __init__(self) -> None:
-        self._buckets: list[array[int]] = []  # by the first bits of a hash
+        self._hashes, self._indexes = array("I"), list[Sequence[int]]()
+        self._buckets: list[array[int]] = []  # by the first bits of a hash; none before the first look
         self._shift = 32  # of a hash, which leaves these bits
-        self._room = 0
-        self._hashes, self._indexes = array("I"), array("I")  # of pairs that are in no bucket yet
 
-    def add(self, hashes: Iterable[int], indexes: Iterable[int]) -> None:
-        """Take in *indexes* of 32 bits, each under the hash that has its place in *hashes*."""
+    def add(self, hashes: Iterable[int], indexes: Sequence[int]) -> None:
+        """Take in *indexes* of 32 bits, each under the hash that has its place in *hashes*; before the first look."""
         self._hashes.extend(hashes)
-        self._indexes.extend(indexes)
-        if len(self._hashes) >= _TOGETHER:
-            self._distribute()
+        self._indexes.append(indexes)
 
     def _distribute(self) -> None:
-        """Put what was gathered into the buckets."""
-        if not self._buckets:
-            number = _FEW_BUCKETS if len(self._hashes) < _TOGETHER else _BUCKETS
-            self._buckets = [array("Q") for _ in range(number)]
-            self._shift, self._room = 33 - number.bit_length(), _MANY * number
-        count, buckets, shift = len(self._hashes), self._buckets, self._shift + 32
-        halves = array("I", bytes(8 * count))  # a pair is made of two numbers where they are in memory
-        halves[_UPPER::2], halves[1 - _UPPER :: 2] = self._hashes, self._indexes
-        for pair in memoryview(halves).cast("B").cast("Q").tolist():
-            buckets[pair >> shift].append(pair)
-        self._room -= count
-        del self._hashes[:], self._indexes[:]
-        if self._room < 0 and self._shift > _FINER:
-            self._divide()
-
-    def _divide(self) -> None:
-        """Divide the buckets: groups stay of one size, so that to look into one costs the same in any wave."""
-        self._shift -= _FINER
-        divided = [array("Q") for _ in range(len(self._buckets) << _FINER)]
+        """Put what was gathered into buckets: into so many that groups are of one size, and to look into one costs the
+        same in any wave."""
+        if self._buckets:
+            return
+        hashes, indexes = self._hashes, chain.from_iterable(self._indexes)
+        number = _FEW_BUCKETS if len(hashes) < _TOGETHER else _BUCKETS
+        while len(hashes) > _MANY * number:
+            number *= _FINER
+        self._buckets = buckets = [array("Q") for _ in range(number)]
+        self._shift = 33 - number.bit_length()
         shift = self._shift + 32
-        for bucket in self._buckets:
-            for pair in bucket:
-                divided[pair >> shift].append(pair)
-        self._room += _MANY * (len(divided) - len(self._buckets))
-        self._buckets = divided
+        for start in range(0, len(hashes), _TOGETHER):
+            some = hashes[start : start + _TOGETHER]
+            halves = array("I", bytes(8 * len(some)))  # a pair is made of two numbers where they are in memory
+            halves[_UPPER::2], halves[1 - _UPPER :: 2] = some, array("I", islice(indexes, len(some)))
+            for pair in memoryview(halves).cast("B").cast("Q").tolist():
+                buckets[pair >> shift].append(pair)
+        self._hashes, self._indexes = array("I"), []
 
     def groups(self) -> Iterator[tuple[int, bytes]]:
         """Each group, with the hash that it begins with. The pairs in it have no order."""
