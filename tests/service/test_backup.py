@@ -40,9 +40,9 @@ async def test_an_older_backup_is_started_and_nothing_is_created_twice(cloud: Si
     with process(data) as served:
         async with ClientSession(served.url) as client:
             service = Serving(served.url, client, data)
-            running = await service.submit(csv(100), "rate=30/s")
-            held = await service.submit(csv(30, first=200), "rate=30/s&start=false")
-            ended = await service.submit(csv(3, first=300), "rate=30/s")
+            running = await service.submit(csv(200), "rate=3/s&read_rate=100/s")  # it outlasts all that is done here
+            held = await service.submit(csv(30, first=300), "rate=30/s&start=false")
+            ended = await service.submit(csv(3, first=400), "rate=30/s")
             await service.until(ended["id"], State.ENDED)
             await service.created(running["id"], 10)
 
@@ -50,7 +50,7 @@ async def test_an_older_backup_is_started_and_nothing_is_created_twice(cloud: Si
             made = (await service.get(f"/v1/waves/{running['id']}"))["counts"]["created"]
 
             await service.post(f"/v1/waves/{held['id']}/start")
-            after = await service.submit(csv(3, first=400))
+            after = await service.submit(csv(3, first=500))
             await service.until(after["id"], State.ENDED)
             await service.created(held["id"], 5)
             await service.created(running["id"], made + 20)
@@ -59,11 +59,13 @@ async def test_an_older_backup_is_started_and_nothing_is_created_twice(cloud: Si
     shutil.copytree(saved, data)
 
     async with serving(data) as service:
+        async with service.client.patch(f"/v1/waves/{running['id']}", json={"rate": "100/s"}) as hurried:
+            assert hurried.status == 200
         assert (await service.get(f"/v1/waves/{held['id']}"))["state"] == "held"
         await service.post(f"/v1/waves/{held['id']}/start")
         told: dict[str, int] = {}
         reported: list[str] = []
-        for wave, entries in ((running, 100), (held, 30), (ended, 3)):
+        for wave, entries in ((running, 200), (held, 30), (ended, 3)):
             end = await service.until(wave["id"], State.ENDED)
             lines = await service.lines(f"/v1/waves/{wave['id']}/results")
             assert sorted(line["index"] for line in lines) == list(range(entries))  # none is lost

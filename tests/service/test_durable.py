@@ -108,7 +108,9 @@ async def test_what_one_wave_made_before_the_kill_is_no_other_waves(cloud: Simul
     data = tmp_path / "data"
     with process(data) as served:
         async with speaking_to(served, data) as service:
-            slow = await service.submit(csv(3, first=9) + b"job-0,objects,theirs\n", "rate=1/3s&concurrency=1")
+            slow = await service.submit(
+                csv(3, first=9) + b"job-0,objects,theirs\n", "rate=1/min&read_rate=100/s&concurrency=1"
+            )
             await service.created(slow["id"], 1)
             quick = await service.submit(csv(1))
             await service.until(quick["id"], State.ENDED)
