@@ -15,7 +15,7 @@ from _bench.common import Row, child, cloud, command, write_manifest
 _SIZES = (10_000, 100_000, 1_000_000)
 _TINY = 100
 _FLAT = 1.15  # times what an entry costs in the smallest
-_ROUNDS = {10_000: 7, 100_000: 3}  # of those that may be repeated; the least counts
+_ROUNDS = {10_000: 7, 100_000: 3, 1_000_000: 2}  # of those that may be repeated; the least counts
 _LAST = 10_000  # the verdicts that are waited for, at most: all others are there
 _DOUBTFUL = 100  # one entry of so many
 
@@ -102,9 +102,9 @@ def _an_entry(found: dict[int, Costs], step: str, size: int) -> float:
 class _Wave:
     """A wave of *size* entries, from its manifest to its report.
 
-    What changes nothing is measured several times in the smaller waves, and where another wave lies *beside*, each time
-    together with that one's: else starting up, which is most of it there, would be taken from another moment of the
-    machine.
+    What changes nothing is measured several times, most often in the smaller waves, and where another wave lies
+    *beside*, each time together with that one's: else starting up, which is most of it there, would be taken from
+    another moment of the machine.
     """
 
     def __init__(self, folder: Path, size: int, port: int, beside: "_Wave | None" = None) -> None:

@@ -79,7 +79,7 @@ async def test_run_needs_no_iteration(simulator: Simulator, jobs: Path) -> None:
 async def test_a_wave_that_ends_at_once_reads_none_of_what_was_not_begun(
     simulator: Simulator, jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A third Ctrl-C: of a million entries that are open their lines would take a quarter of a minute."""
+    """A second Ctrl-C: of a million entries that are open their lines would take a quarter of a minute."""
     read: list[int] = []
     with monkeypatch.context() as patched:
         patched.setattr(SqliteRecord, "unfinished", lambda _, after, __: read.append(after))
