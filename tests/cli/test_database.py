@@ -65,7 +65,7 @@ def test_tables_are_brought_up_while_workers_write_into_them(batcher: Batcher, c
     begun: Future[None] = Future()
     with ThreadPoolExecutor(1) as threads:
         recorded = threads.submit(record)
-        begun.result(30)
+        begun.result(90)
         done = batcher("database", "prepare", f"{cluster.url()}?schema={schema}", "--apply")
     assert (done.code, f"from version 9 to {VERSION}" in done.out) == (0, True), done.err
     assert recorded.exception() is None

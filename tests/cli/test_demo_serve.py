@@ -65,7 +65,7 @@ def test_it_serves_a_wave_that_runs_and_one_that_waits_and_ends_with_a_signal(tm
     folder.joinpath("service", "service.sqlite").write_text("of an old demo")
     folder.joinpath(".batcher-demo").touch()
     with demo(folder) as (process, url):
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not (found := waves(url))["night-1"]["counts"]["created"]:
             assert time.monotonic() < deadline, found
             time.sleep(0.1)

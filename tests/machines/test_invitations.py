@@ -87,7 +87,7 @@ async def test_who_has_no_room_hears_nothing_and_leaves_it_to_others(keeper: Pos
     invite(keeper.link, [1])
     await hears.until(lambda heard: heard == [1])
     hears.invitations.want(False)
-    await asyncio.sleep(0)
+    await hears.until(lambda _: hears.invitations._worker is None)
     other = Hears(keeper.link.address)
     task = asyncio.create_task(other.invitations.listen())
     other.invitations.want(True)

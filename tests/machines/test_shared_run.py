@@ -282,7 +282,7 @@ def test_a_database_that_restarts_is_waited_for(cluster: Cluster, fleet: Fleet) 
 
 def test_whoever_waits_for_a_database_can_be_told_to_stop(cluster: Cluster, fleet: Fleet) -> None:
     """What is in flight has its grace; then what the cloud told and could not be recorded is said."""
-    one = fleet.start("one", "--rate", "20/s", "--grace", "1s")
+    one = fleet.start("one", "--rate", "5/s", "--grace", "1s", jobs=LASTING)
     wait_until(lambda: len(created_jobs(fleet.simulator.ledger)) > 5)
     cluster.stop("immediate")
     try:
@@ -292,9 +292,9 @@ def test_whoever_waits_for_a_database_can_be_told_to_stop(cluster: Cluster, flee
         cluster.start()
     assert ended.code == 130, ended.err
     assert "Traceback" not in ended.err, ended.err
-    again = fleet.run("two")
+    again = fleet.run("two", jobs=LASTING)
     assert again.code == 0, again.err
-    assert fleet.created() == sorted(JOBS)
+    assert fleet.created() == sorted(LASTING)
 
 
 def test_another_manifest_is_refused_in_its_place(fleet: Fleet) -> None:

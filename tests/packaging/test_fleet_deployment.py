@@ -179,7 +179,7 @@ def _is_ready(url: str, probe: dict[str, Any]) -> bool:
 
 
 def _ends(true: Callable[[], bool]) -> None:
-    until = time.monotonic() + 60
+    until = time.monotonic() + 90
     while not true():
         assert time.monotonic() < until
         time.sleep(0.2)
