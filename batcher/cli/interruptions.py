@@ -3,9 +3,10 @@
 Loads next to nothing, so that it can be the first thing that is done.
 """
 
+# What `signal` is made of: that one loads enumerations first, and an interruption would meet those.
+import _signal  # type: ignore[import-not-found]
 import _thread
 import os
-import signal
 import sys
 
 TYPE_CHECKING = False
@@ -19,14 +20,14 @@ def end_at_once() -> None:
 
     Where whoever started us has it ignored (nohup, a script's background job), it stays so.
     """
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-        signal.signal(signal.SIGINT, _end)
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:
+        _signal.signal(_signal.SIGINT, _end)
 
 
 def raise_again() -> None:
     """From now on it is a `KeyboardInterrupt` again, where it would have ended the process at once."""
-    if signal.getsignal(signal.SIGINT) is _end:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if _signal.getsignal(_signal.SIGINT) is _end:
+        _signal.signal(_signal.SIGINT, _signal.default_int_handler)
         sys.unraisablehook = _repeat
 
 
@@ -52,6 +53,6 @@ def _repeat(told: "UnraisableHookArgs") -> None:
     """An interruption that came where nothing can be raised, as in a callback of the import system, comes again: from a
     thread, as here it would be lost once more."""
     if told.exc_type is KeyboardInterrupt:
-        _thread.start_new_thread(os.kill, (os.getpid(), signal.SIGINT))
+        _thread.start_new_thread(os.kill, (os.getpid(), _signal.SIGINT))
     else:
         sys.__unraisablehook__(told)

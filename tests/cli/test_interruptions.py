@@ -1,5 +1,6 @@
 """Ctrl-C at any moment of a start: the exit code says so, and nobody reads a traceback."""
 
+import ast
 import os
 import signal
 import subprocess
@@ -55,6 +56,15 @@ def test_an_interrupted_start_ends_with_its_code_and_no_traceback(
     assert ended.stderr.strip() in ("", "interrupted")
     assert ended.stdout == ""
     assert [path.name for path in tmp_path.iterdir() if path.is_file()] == ["wave.csv"]  # nothing was begun
+
+
+def test_next_to_nothing_is_loaded_before_an_interruption_is_taken_quietly() -> None:
+    code = (
+        "import sys\nbefore = set(sys.modules)\nimport batcher.__main__\n"
+        "print(sorted(name for name in set(sys.modules) - before if name.partition('.')[0] != 'batcher'))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(ast.literal_eval(said)) <= {"_signal"}  # which is built in
 
 
 def test_an_interruption_that_python_cannot_pass_on_is_not_lost() -> None:
