@@ -127,9 +127,9 @@ async def test_a_wave_is_steered_at_either_service(cloud: Simulator, tmp_path: P
         assert row_of(address, orders) == (None, "paused by local", "40/s", "40/s", None, 0)  # before it is answered
         assert (await one.get(f"/v1/waves/{id}"))["state"] == "paused"
         await one.post(f"/v1/waves/{id}/pause", status=409)
-        async with two.client.patch(f"/v1/waves/{id}", json={"rate": "150/s", "priority": 7}) as answer:
+        async with two.client.patch(f"/v1/waves/{id}", json={"rate": "20/s", "priority": 7}) as answer:
             assert answer.status == 200
-        assert row_of(address, orders) == (None, "paused by local", "150/s", "150/s", None, 7)
+        assert row_of(address, orders) == (None, "paused by local", "20/s", "20/s", None, 7)
         assert (await one.post(f"/v1/waves/{id}/resume"))["state"] == "running"
         reached = (await one.get(f"/v1/waves/{id}"))["counts"]["created"]
         await two.created(id, reached + 5)
@@ -154,7 +154,7 @@ async def test_what_control_orders_past_the_services_is_their_state_as_well(
 ) -> None:
     link = DatabaseLink(address, Patience())
     async with serving(tmp_path, database=address, workers=1) as one:
-        id = (await one.submit(csv(150), "rate=40/s"))["id"]
+        id = (await one.submit(csv(600), "rate=40/s"))["id"]
         await one.created(id, 2)
         link.do(lambda c: c.execute("UPDATE wave_orders SET paused = 'paused by hand', version = version + 1"))
         assert (await one.until(id, State.PAUSED))["reason"] == "paused by hand"
@@ -167,8 +167,9 @@ async def test_what_control_orders_past_the_services_is_their_state_as_well(
         link.do(lambda c: c.execute("UPDATE wave_orders SET stop = NULL, version = version + 1"))
         went_on = await one.until(id, State.RUNNING)
         assert (went_on["reason"], went_on["exit_code"], went_on["ended_at"]) == (None, None, None)
+        link.do(lambda c: c.execute("UPDATE wave_orders SET rate = '200/s', version = version + 1"))
         ended = await one.until(id, State.ENDED)
-        assert (ended["counts"]["created"], ended["exit_code"]) == (150, 0)
+        assert (ended["counts"]["created"], ended["exit_code"]) == (600, 0)
         assert (await text(one, f"/v1/waves/{id}/results"))[1] != edition  # its last lines said what was not sent
     link.close()
 
@@ -419,7 +420,7 @@ async def test_workers_are_told_with_what_they_have_and_what_they_cannot_take(
 ) -> None:
     async with serving(tmp_path, database=address, workers=0) as one:
         assert await one.get("/v1/workers") == {"workers": []}
-        id = (await one.submit(csv(100), "rate=20/s"))["id"]
+        id = (await one.submit(csv(1000), "rate=20/s"))["id"]
 
         async def says(what: str) -> bool:
             told = await one.get(f"/v1/waves/{id}")

@@ -209,7 +209,11 @@ async def test_of_a_wave_that_rests_each_scope_tells_what_is_settled_in_it(cloud
     async with serving(tmp_path / "data") as service:
         wave = await service.submit(manifest, "rate=20/s")
         path = f"/v1/waves/{wave['id']}"
-        await service.created(wave["id"], 6)
+
+        async def each_has_begun() -> bool:
+            return all(scope["settled"] for scope in (await service.get(path))["scopes"])
+
+        await eventually(each_has_begun)
         await service.post(f"{path}/stop")
         stopped = await service.until(wave["id"], State.STOPPED)
         settled = [scope["settled"] for scope in stopped["scopes"]]
