@@ -145,7 +145,7 @@ def _why_no_line(entry: WaveEntry) -> str:
     if entry.is_unwritten:
         return "the line is missing, and the journal has its result: `batcher results` writes it again"
     if entry.job_id is None:  # no journal tells of it
-        return "no line: the wave has not ended, or the line was lost; its journal would tell"
+        return "no line: the wave has not ended, or the line was lost"
     return "no result yet: the wave has not ended"
 
 

@@ -94,7 +94,7 @@ def by_hand(
         for index in range(6 if made else 0):
             if index not in {one.index for one in made}:
                 entries.append(
-                    WaveEntry(file=file, index=index, key=f"entry {index + 1}", job_id=None, scope=(None, None),
+                    WaveEntry(file=file, index=index, key=f"entry {index}", job_id=None, scope=(None, None),
                               status=None, verdict=None)
                 )  # fmt: skip
     return entries
