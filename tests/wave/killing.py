@@ -26,9 +26,9 @@ SETTINGS: dict[str, Any] = {
     "project_id": "p",
     "rate": "off",
     "concurrency": 4,
-    "timeout": 0.4,
-    "connect_timeout": 0.4,
-    "landing_time": 0.8,
+    "timeout": 1.0,
+    "connect_timeout": 1.0,
+    "landing_time": 1.6,
     "log_level": "error",
 }
 
