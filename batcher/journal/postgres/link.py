@@ -62,7 +62,8 @@ _PASSING = frozenset(
         "57P05", "25P03",  # idle for too long
     }
 )  # fmt: skip
-_REFUSES = re.compile(r"FATAL|password|certificate|SSL")  # what libpq says of a connection has no code
+# What libpq says of a connection has no code.
+_REFUSES = re.compile(r"FATAL|password|certificate|SSL|definition of service|service file")
 _NOT_YET = re.compile(r"starting up|shutting down|recovery|too many|remaining connection slots|not yet accepting")
 _CANCELLED_WAIT = "01000"  # the warning with which a commit answers that no standby has confirmed
 
