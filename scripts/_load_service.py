@@ -169,10 +169,12 @@ class Load:
                 _, writer = await asyncio.open_connection(self.host, self.port)
                 named = {**self._as(place), "Content-Type": "text/csv", "Content-Length": "2000000"}
                 head = "".join(f"{name}: {value}\r\n" for name, value in named.items())
-                writer.write(f"POST /v1/waves HTTP/1.1\r\nHost: {self.host}\r\n{head}\r\n{HEAD}".encode())
-                writer.write(b"job-cut,," * rng.randrange(1000, 50_000))
-                await asyncio.sleep(rng.uniform(0.0, 2.0))
-                writer.transport.abort()
+                try:
+                    writer.write(f"POST /v1/waves HTTP/1.1\r\nHost: {self.host}\r\n{head}\r\n{HEAD}".encode())
+                    writer.write(b"job-cut,," * rng.randrange(1000, 50_000))
+                    await asyncio.sleep(rng.uniform(0.0, 2.0))
+                finally:
+                    writer.transport.abort()
                 self.said["uploads cut off"] += 1
             await asyncio.sleep(rng.uniform(1.0, 3.0))
 

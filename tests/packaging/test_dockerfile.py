@@ -1,6 +1,7 @@
 """The image's build, step by step, outside Docker: what its builder runs, what the wheel holds, what starts."""
 
 import json
+import os
 import re
 import shlex
 import shutil
@@ -193,7 +194,10 @@ def test_the_wheel_holds_the_package_with_its_data_and_nothing_else(built: Build
 @pytest.mark.slow
 def test_the_installed_program_leads_to_its_pages(built: Builder) -> None:
     program = Path(built.at("/opt/batcher/bin/batcher"))
-    done = subprocess.run([program, "help", "--docs"], capture_output=True, text=True, check=True, cwd=built.top)
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # else it may lead to a checkout
+    done = subprocess.run(
+        [program, "help", "--docs"], capture_output=True, text=True, check=True, cwd=built.top, env=own
+    )
     folder = Path(done.stdout.strip())
     assert folder.is_relative_to(built.top)
     links = re.findall(r"\]\((\.\.?/[^)#]+|[a-z]+\.md)", (folder / "configuration.md").read_text(encoding="utf-8"))
