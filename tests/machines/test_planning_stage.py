@@ -8,6 +8,7 @@ from batcher.machines.shared_status import WaveSighting
 from batcher.machines.standing import SharedStanding, standings_of
 from batcher.service.models import State
 from batcher.service.shared import course
+from batcher.service.shared.sights import why_untaken
 from tests.journal.made import plan
 from tests.journal.postgres.cluster import needed, prepared
 from tests.service.test_registers import wave
@@ -31,3 +32,14 @@ def test_only_a_stop_that_somebody_ordered_ends_it(is_ordered: bool) -> None:
     assert (standing.stage, standing.is_over) == (("stopped", True) if is_ordered else ("planning", False))
     assert WaveSighting(standing=standing, others=0).is_forbidden is is_ordered  # what `run` ends by
     assert follows_from(standing) == ({"state": State.STOPPING, "reason": "by hand"} if is_ordered else {})
+
+
+def test_one_whose_last_entry_is_settled_between_two_looks_waits_for_nobody() -> None:
+    """Its counts are read before its scopes: the service took such a wave for one that nobody takes, and fell over."""
+    keeper = PostgresKeeper(prepared(needed()))
+    plan(keeper.new_wave("tested"), 3)
+    keeper.link.do(lambda c: c.execute("UPDATE wave_scopes SET settled = entries"))
+    (standing,) = standings_of(keeper.link, "tested")
+    keeper.close()
+    assert standing.settled < standing.entries
+    assert why_untaken(standing, []) is None

@@ -158,8 +158,8 @@ def _scope(standing: SharedStanding, scope: SharedScope, workers: Sequence[SeenW
 def why_untaken(standing: SharedStanding, workers: Sequence[SeenWorker]) -> str | None:
     """Why a wave waits of which no worker has anything, though there is work; None: one has, or may at any moment."""
     left = [scope for scope in standing.scopes if scope.settled < scope.entries]
-    if standing.stage != "waiting" or not all(scope.is_waiting for scope in left):
-        return None
+    if standing.stage != "waiting" or not left or not all(scope.is_waiting for scope in left):
+        return None  # without any its last entry was settled between two looks: at its counts, and at its scopes
     return nobody_takes(left[0], workers)
 
 
