@@ -37,6 +37,7 @@ Limit = Rate | Literal["auto"] | None
 """The limit of ours: a rate, `auto` to find the cloud's, None for none."""
 
 TURNED_AWAY = "turned away by the cloud's limit"
+_IDLE_S = 60.0  # nothing is sent for so much longer than it had to wait: there is nothing to send, or nobody may
 _PATIENCE_S = 5.0  # feeling for room, that long for an answer: one that is lost must not hold up the scope
 _LONG_PAUSE_S, _SAY_EVERY_S = 5.0, 60.0
 _NEVER_WORKED_S, _NEVER_WORKED = 45.0, 3  # so long, and so many failures, is waited for a way that has never worked
@@ -62,7 +63,9 @@ class LearningPacer:
         self._out = False
         self._said_at = -inf
         self._let_in_at = clock.monotonic()  # when that was answered; at first, when it began
-        self._refused_since: float | None = None
+        self._refused_at: float | None = None  # the last time; None: something has been let in since
+        self._refused_s = 0.0  # for how long, without what was let in and without the time when nothing was sent
+        self._waits_until = -inf  # after the last refusal: what is sent next leaves about then, if there is anything
         self._steered: tuple[object, ...] = ()
         self._steer()
 
@@ -75,19 +78,28 @@ class LearningPacer:
         """An answer came to a request that left at *sent_at*; *throttled* says that it was turned away."""
         finder, now = self._finder, self._clock.monotonic()
         if throttled is None:
-            self._let_in_at, self._refused_since = now, None
+            self.forgive()
             was_confirmed = finder.confirmed
             finder.accepted(sent_at, now)
             if finder.confirmed and not was_confirmed:
                 log.info("limit.confirmed", calls=self._name, rate=str(finder.named))
         else:
-            self._refused_since = now if self._refused_since is None else self._refused_since
+            self._count_refusal(now)
             wait_s = finder.turned_away(sent_at, now, retry_after_s=throttled.retry_after_s, named=throttled.limit)
             if wait_s is not None:
                 wait_s *= 1 + self._rng.random() / 10
                 self.pacer.pause(wait_s, TURNED_AWAY)
                 self._say(wait_s, throttled)
+            gap_s = 0.0 if finder.rate is None else 1 / finder.rate.per_s
+            self._waits_until = max(self._waits_until, now + max(wait_s or 0.0, throttled.retry_after_s or 0.0, gap_s))
         self._steer()
+
+    def _count_refusal(self, now: float) -> None:
+        """One more was turned away. While nothing was sent, as in a pause or between two waves, nothing was refused."""
+        if self._refused_at is not None:
+            idle_s = now - max(self._refused_at, self._waits_until)
+            self._refused_s += now - self._refused_at - (idle_s if idle_s > _IDLE_S else 0.0)
+        self._refused_at = now
 
     def _say(self, wait_s: float, throttled: Trouble) -> None:
         """Log that the cloud turned a request away: every long pause, and of short ones the first in a while."""
@@ -106,15 +118,14 @@ class LearningPacer:
         A limit is known to let in again when its period, or the wait that the cloud asks for, is over: both are waited
         for twice.
         """
-        if self._refused_since is None:
-            return False
         rate = self._finder.rate
         known_s = max(throttled.retry_after_s or 0.0, 0.0 if rate is None else rate.period_s)
-        return self._clock.monotonic() - self._refused_since >= max(bound_s, 2 * known_s)
+        return self._refused_at is not None and self._refused_s >= max(bound_s, 2 * known_s)
 
     def forgive(self) -> None:
         """What was refused up to now counts no more."""
-        self._let_in_at, self._refused_since = self._clock.monotonic(), None
+        self._let_in_at, self._refused_at = self._clock.monotonic(), None
+        self._refused_s, self._waits_until = 0.0, -inf
 
     def silence(self, seconds: float | None, reason: str = "") -> None:
         """In an outage: nothing leaves for *seconds*, then one request at a time. None: the outage is over."""

@@ -305,6 +305,16 @@ def test_a_wait_that_the_cloud_asks_for_is_waited_for_twice() -> None:
     assert round(Heard([asked] * 200).given_up_at) == 60 + 6000
 
 
+def test_a_time_in_which_nothing_was_sent_is_none_of_refusals() -> None:
+    """An operator's pause, or that between two waves of a service: one refusal before, and one after it."""
+    idle: tuple[float, Made | Trouble] = (7200.0, THROTTLED)
+    assert Heard([(1.0, THROTTLED), *[idle] * 3]).given_up == []
+    heard = Heard([(60.0, THROTTLED)] * 30 + [idle] + [(60.0, THROTTLED)] * 40)
+    assert 30 * 60 + 7200 < heard.given_up_at < 7200 + 60 + 3600, "what was refused before it counts"
+    slow: tuple[float, Made | Trouble] = (1200.0, replace(THROTTLED, retry_after_s=1190.0))
+    assert round(Heard([slow] * 10).given_up_at) == 1200 + 3600, "what the cloud asks for is no such time"
+
+
 def test_refused_look_ups_alone_stop_nothing_while_requests_are_let_in() -> None:
     for lets_in, stops in ((True, False), (False, True)):
         assert bool(hours_of_refused_look_ups(lets_in=lets_in)) is stops
