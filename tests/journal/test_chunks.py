@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from random import Random
+from zlib import crc32
 
 import orjson
 import pytest
@@ -22,7 +23,7 @@ from batcher.journal.port import PlanWriter, Record
 from batcher.journal.sqlite.chunk import MOST_BYTES, MOST_ENTRIES, Packer, unpacked
 from batcher.journal.sqlite.hash_groups import HashGroups, hash_of, hashes_of, indexes_in
 from batcher.journal.sqlite.keeper import SqliteKeeper, SqliteReader
-from batcher.journal.sqlite.packing import checksum
+from batcher.journal.sqlite.packing import checksum, plain_checksums
 from batcher.life.entry import PlannedEntry, Scope
 from batcher.life.entry_columns import EntryColumns, in_columns
 from batcher.life.result import Status
@@ -343,6 +344,19 @@ def test_one_flipped_bit_is_noticed_wherever_it_is(tmp_path: Path, table: str) -
     assert check_journal(path).wrong
     change(path, f"UPDATE {table} SET {column} = ? WHERE rowid = ?", rows[0][1], rows[0][0])  # noqa: S608
     assert check_journal(path).wrong == []
+
+
+def test_the_checksum_of_plain_rows_is_the_same_in_every_python() -> None:
+    """A key may have a character that only a later Python knows."""
+    rows = {"plan_invalid": [(3, 4, "caf\u00e9 \U0001fae9", None)]}
+
+    def ask(sql: str, values: tuple[int, int]) -> list[tuple[object, ...]]:
+        return [
+            row for table, all_of_it in rows.items() if f" {table} " in sql for row in all_of_it if row[0] > values[0]
+        ]
+
+    said = rb"[(3, 4, 'caf\xe9 \U0001fae9', None)]"
+    assert plain_checksums(ask) == {"scopes": 0, "plan_invalid": crc32(said), "plan_shared": 0}
 
 
 CHANGED = {

@@ -40,7 +40,7 @@ def _plain_checksum(ask: Callable[[str, tuple[int, int]], Sequence[tuple[Any, ..
     number, crc, after = columns.partition(",")[0], 0, -1
     statement = f"SELECT {columns} FROM {table} WHERE {number} > ? ORDER BY {number} LIMIT ?"  # noqa: S608 - ours
     while rows := ask(statement, (after, _AT_ONCE)):
-        crc = crc32(repr(rows).encode(), crc)
+        crc = crc32(ascii(rows).encode(), crc)  # not `repr`, which escapes by the Unicode that this Python knows
         if rows[-1][0] <= after:  # a page that lies where another should: nobody would ever come to the end
             break
         after = rows[-1][0]
