@@ -1,6 +1,7 @@
 """Memory that nothing uses any more goes back to the system, where a wave is large enough."""
 
 import ctypes
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,17 @@ pytestmark = pytest.mark.usefixtures("elsewhere")
 def test_it_works_with_every_allocator(monkeypatch: pytest.MonkeyPatch) -> None:
     memory.give_back()
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())  # musl's, macOS's
+    memory.give_back()
+
+
+def test_no_wave_fails_where_no_library_can_be_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    def static(_: None) -> None:
+        raise OSError("dynamic loading not supported")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ctypes, "CDLL", static)
+        memory.give_back()
+    monkeypatch.setitem(sys.modules, "ctypes", None)  # its extension was not built
     memory.give_back()
 
 
