@@ -12,7 +12,7 @@ from batcher.gate.line_places import LinePlaces
 from batcher.life.result import Status
 
 _AT_MOST = 1 << 20  # a column by index grows by no more than this
-_DIGEST = (1 << 32) - 1  # of a key: that two are alike is never taken from it alone
+_DIGEST = (1 << 32) - 1  # of a key: that two entries are runs of the same is never taken from it alone
 _A_BYTE = 255
 
 
