@@ -283,3 +283,14 @@ def test_what_felt_for_room_is_not_counted_twice_among_too_many() -> None:
             if requests % 4 == 0:
                 evidence.probe(now, refused=requests % 8 == 0)
     assert evidence.weigh(1.0, 6.0).odds > CERTAIN
+
+
+def test_what_was_let_in_before_is_no_reason_to_go_over_a_limit_that_is_named_now() -> None:
+    """10/s for half a minute is what holds a pace up: at 3/s, which an answer names, it does not."""
+    finder, now = LimitFinder(TEN), 0.0
+    for _ in range(10 * 40):
+        now += 0.1
+        finder.accepted(now, now + 0.01)
+    assert finder.turned_away(now + 0.1, now + 0.11, retry_after_s=None, named=(3, 1.0)) is not None
+    finder.accepted(now + 1.0, now + 1.01)
+    assert finder.rate == Rate(3, 1.0)

@@ -14,8 +14,8 @@ _GAPS = 3  # at the pace allowed, of the first silence, where the answer names n
 # again by then; where hardly anything is sent, that would be next to nothing, and
 _STRAY_GAPS = 1  # at the pace really kept is the least; where it may well be a stray, that is enough
 _LONGER = 2.0  # than it took until there was room again the last time, the first silence is at most
-_SHORTEST_S = 0.05
-_LONGEST_S = 600.0
+_SHORTEST_S = 0.05  # a timer may fire as late anyway
+_LONGEST_S = 600.0  # room that is there again is found so long after, at most: limits by the hour are the longest
 _SHORT_S = 2.5  # two of them in turn, each with a `Retry-After` of a second, the least there is
 _DOUBLED_BELOW_S = 1.0  # silences grow quickly up to a second, by half from then on
 _AGREED = 0.9  # of what `Retry-After` says, as its seconds are rounded up
