@@ -380,9 +380,8 @@ class LimitFinder:
         limit is certain: one that was cut to a third is kept at once."""
         if rate is not None and not self.searching and self._odds > -CERTAIN:
             floor = floor_per_s(self._history.departures(let_in=True), sent_at)
-            floor = min(
-                floor, inf if self.rate is None else self.rate.per_s
-            )  # else it would go over a limit just named
+            # No reason to go faster: it would go over a limit that an answer has just named.
+            floor = min(floor, inf if self.rate is None else self.rate.per_s)
             rate = as_rate(floor) if rate.per_s < floor else rate
         if rate is not None and self.ceiling is not None and rate.per_s >= self.ceiling.per_s:
             rate = self.ceiling
