@@ -50,6 +50,7 @@ class Course:
     arrivals: tuple[float, ...]
     let_in: tuple[float, ...]
     refused: tuple[float, ...]
+    by_limit: int  # of those: turned away by the limit, and no strays
     paces: tuple[tuple[float, float], ...]  # from each moment on, so many a second; inf for no limit
 
     def refused_after(self, moment: float) -> int:
@@ -113,6 +114,7 @@ class _Scope:
             arrivals=tuple(self.server.arrivals),
             let_in=tuple(self.let_in),
             refused=tuple(self.refused),
+            by_limit=self.server.turned_away,
             paces=tuple(self.paces),
         )
 

@@ -29,8 +29,8 @@ def test_a_page_tells_what_happened(tmp_path: Path) -> None:
 
 
 def test_the_exit_code_tells_whether_the_aims_are_met() -> None:
-    """On a few seeds: the whole is run by hand."""
-    told = _simulate("--only", "strays", "--seeds", "2")
+    """Of the strays at 5/s on all seeds; the other tables are run by hand."""
+    told = _simulate("--only", "strays")
     assert told.returncode == 0, told.stdout
     assert told.stdout.count("| yes |") == 6
     assert _simulate("--only", "nothing").returncode == 2

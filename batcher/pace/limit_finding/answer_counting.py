@@ -4,7 +4,7 @@
 # is by the second and an answer takes 0.1 s. One in a hundred is well below the 3% that may be turned away.
 _BELOW = 100
 _FOR = 300  # requests; four times as many each next time: finding out that the way is no better costs 0.3%, then less
-_AGAIN = 1000  # let in, after it was of no help: strays would bring it on again and again
+_AGAIN = 1000  # let in, after it was of no help: a limit that is lower than ours would bring it on again and again
 
 
 class AnswerCounting:
@@ -34,6 +34,6 @@ class AnswerCounting:
             self._for *= 4
 
     def doubt(self, moment: float, let_in: int, period_s: float) -> None:
-        """One that left at *moment* was turned away all the same: after two periods it is of no help."""
+        """One that left at *moment* was turned away all the same, and no stray: after two periods it is of no help."""
         if self.on and moment > self._since[0] + 2 * period_s:
             self.on, self._not_before = False, let_in + _AGAIN

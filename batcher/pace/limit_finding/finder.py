@@ -30,8 +30,6 @@ from bisect import bisect_right
 from collections import deque
 from math import inf
 
-from msgspec import Struct
-
 from batcher.pace.limit_finding import climb
 from batcher.pace.limit_finding.answer_counting import AnswerCounting
 from batcher.pace.limit_finding.cause import Circumstances, ClosureCause, cause_of
@@ -49,7 +47,7 @@ from batcher.pace.limit_finding.paces import (
     named_rate,
     scaled,
 )
-from batcher.pace.limit_finding.slowing import MANY_GAPS, a_little_slower, far_slower
+from batcher.pace.limit_finding.slowing import MANY_GAPS, Cut, a_little_slower, far_slower
 from batcher.rates import Rate
 
 _FASTER_PER_S = 0.7  # for each request let in while searching: the pace doubles about every second
@@ -63,12 +61,6 @@ _FARTHEST_BACK = 4.0  # times the pace, where they are certain: a limit that was
 _TRAFFIC_GAPS = 3  # that traffic takes to fade: less would not tell a slow pace from a slower one
 _SEVERAL, _SEVERAL_STRAYS = 2, 3  # that must be turned away until a `Retry-After` is the scope's, or, at a quick pace,
 _MOST_UNDER_WAY = 0.5  # of those under way: strays are a third at most
-
-
-class Cut(Struct, frozen=True):
-    """The pace was cut from *rate*, and the slower one is on trial."""
-
-    rate: Rate | None
 
 
 class LimitFinder:
@@ -180,6 +172,8 @@ class LimitFinder:
         """What was turned away were strays, as one shows that left at *sent_at* and was let in."""
         self._stray_check = None
         self._credit.spend(check.refused)
+        if self._is_pushed_together(check.at, self._run.let_in):  # a limit that we keep looks like strays then
+            self._answer_counting.begin(sent_at, self._let_in)
         if self._cut is not None:
             self._go_back(self._cut.rate, sent_at)
         else:
@@ -263,7 +257,8 @@ class LimitFinder:
         self._credit.spend(closure.refused)
         if not self.searching:
             self._evidence.probe(sent_at, refused=False)
-        if self.rate is not None and self._climb.before is None and not closure.told and self._credit.left < 0:
+        is_on_trial = self._climb.before is not None or closure.told
+        if self.rate is not None and not is_on_trial and self._credit.left < 0 and self._odds < -LIKELY:
             self._answer_counting.doubt(closure.at, self._let_in, self.rate.period_s)
         match cause_of(self._circumstances(closure, sent_at)):
             case ClosureCause.NAMED:
@@ -300,7 +295,7 @@ class LimitFinder:
             gaps=(closure.until - closure.at) * closure.per_s,
             short=closure.rate is not None and closure.was_short,
             in_turn=closure.in_turn,
-            pushed_together=self._is_pushed_together(closure),
+            pushed_together=self._is_pushed_together(closure.at, closure.let_in),
             odds=odds,
             on_trial=self._cut is not None,
             in_credit=self._credit.left >= 0 and (odds > 0 or closure.kept_s >= sent_at - closure.at),
@@ -308,14 +303,14 @@ class LimitFinder:
             just_cut=self.ceiling is not None and closure.at - self._cut_at < self._period_s,
         )
 
-    def _is_pushed_together(self, closure: Closure) -> bool:
-        """Whether too many are turned away although we keep the limit."""
+    def _is_pushed_together(self, at: float, run: int) -> bool:
+        """Whether too many are turned away although we keep the limit: after *run*, one that left at *at*."""
         limit = self.rate
         if limit is None or limit not in (self.ceiling, self.named):
             return False
         left = self._history.departures(let_in=False)
-        full = len(left) - bisect_right(left, closure.at - limit.period_s) >= 0.5 * limit.count
-        return full and self._answer_counting.may_begin(self._let_in, closure.let_in)
+        full = len(left) - bisect_right(left, at - limit.period_s) >= 0.5 * limit.count
+        return full and self._answer_counting.may_begin(self._let_in, run)
 
     def _try_slower(self, closure: Closure) -> None:
         """A slower pace is on trial; where the limit has changed, what was seen before speaks of another one."""

@@ -18,6 +18,12 @@ _BRIEF_S, _BRIEFLY = 5.0, 8  # no room for so few seconds, and it is divided by 
 _SHORTEST_S = 1e-3  # without room: what left at one moment may have been turned away and let in
 
 
+class Cut(Struct, frozen=True):
+    """The pace was cut from *rate*, and the slower one is on trial."""
+
+    rate: Rate | None
+
+
 class Slower(Struct, frozen=True):
     """A far slower pace."""
 
