@@ -1,7 +1,6 @@
 """`batcher database`: whether a PostgreSQL database can keep waves, and batcher's tables in it."""
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ import click
 
 from batcher.cli import exits
 from batcher.cli.show.terminal import note, tell
+from batcher.clock import Clock, SystemClock
 from batcher.durations import duration_text
 from batcher.errors import UserError
 
@@ -74,14 +74,14 @@ def prepare_command(url: str, apply: bool, as_json: bool) -> int:
 
 
 @contextmanager
-def _said_to_go_on() -> Iterator[None]:
+def _said_to_go_on(clock: Clock) -> Iterator[None]:
     """While the context lasts, say now and then that the server is at it, and how to look."""
     over = threading.Event()
 
     def say() -> None:
-        began = time.monotonic()
+        began = clock.monotonic()
         while not over.wait(_SAY_EVERY_S):
-            lasted = duration_text(round(time.monotonic() - began))
+            lasted = duration_text(round(clock.monotonic() - began))
             note(f"the server is at it, for {lasted} by now, and is waited for. {_HOW_TO_LOOK}")
 
     saying = threading.Thread(target=say, daemon=True)
@@ -101,7 +101,7 @@ def _prepare(link: "DatabaseLink", *, apply: bool, as_json: bool) -> int:
     usable = all(check.verdict is not Fitness.BAD for check in checks)
     steps = pending(link) if usable else []
     if apply and steps:
-        with _said_to_go_on():
+        with _said_to_go_on(SystemClock()):
             migrate(link)
     if as_json:
         import orjson
